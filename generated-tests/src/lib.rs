@@ -1,0 +1,3 @@
+//! What the tests share: the MMU models that judge our tables, and the means to reach them.
+
+pub mod mmu;
