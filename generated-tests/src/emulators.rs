@@ -1,0 +1,486 @@
+//! Finding the emulators whose MMUs judge our tables, and fetching those that the machine lacks.
+//!
+//! An emulator is looked for in its environment variable, then among the ones fetched into `.emulators/` at the
+//! workspace root, then on `PATH`. [`install`] fetches without touching the system and without being root: it lets apt
+//! work on a private state, downloads the packages with the libraries the machine lacks, and unpacks them in
+//! `.emulators/`.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs, io};
+
+use thiserror::Error;
+
+/// An emulator that the tests know how to drive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Emulator {
+    /// QEMU's AArch64 system emulator.
+    QemuAarch64,
+    /// QEMU's 64-bit RISC-V system emulator.
+    QemuRiscv64,
+    /// Bochs, for x86.
+    Bochs,
+}
+
+/// Major and minor version.
+pub type Version = (u32, u32);
+
+impl Emulator {
+    /// Every emulator.
+    pub const ALL: [Self; 3] = [Self::QemuAarch64, Self::QemuRiscv64, Self::Bochs];
+
+    /// The file name of the program.
+    pub const fn program(self) -> &'static str {
+        match self {
+            Self::QemuAarch64 => "qemu-system-aarch64",
+            Self::QemuRiscv64 => "qemu-system-riscv64",
+            Self::Bochs => "bochs-bin",
+        }
+    }
+
+    /// The environment variable that names the program to use.
+    pub const fn variable(self) -> &'static str {
+        match self {
+            Self::QemuAarch64 => "TABLEWRIGHT_QEMU_AARCH64",
+            Self::QemuRiscv64 => "TABLEWRIGHT_QEMU_RISCV64",
+            Self::Bochs => "TABLEWRIGHT_BOCHS",
+        }
+    }
+
+    /// The oldest version whose MMU is good enough to judge ours.
+    pub const fn minimum(self) -> Version {
+        match self {
+            // Older ones ignore reserved bits, PBMTE and the rights of HLVX.
+            Self::QemuAarch64 | Self::QemuRiscv64 => (10, 0),
+            Self::Bochs => (2, 7),
+        }
+    }
+
+    /// The Debian package that has the program.
+    const fn package(self) -> &'static str {
+        match self {
+            Self::QemuAarch64 => "qemu-system-arm",
+            Self::QemuRiscv64 => "qemu-system-riscv",
+            Self::Bochs => "bochs",
+        }
+    }
+
+    /// Looks for the emulator, and checks its version.
+    ///
+    /// # Errors
+    ///
+    /// [`FindError::Missing`] if it is nowhere, [`FindError::Broken`] if the one found does not tell its version (a
+    /// library it needs may be missing), [`FindError::TooOld`] if only older ones exist.
+    pub fn find(self) -> Result<Found, FindError> {
+        if let Some(path) = env::var_os(self.variable()) {
+            return Found::check(self, path.into(), None);
+        }
+        let private = unpacked();
+        let program = private.join("usr/bin").join(self.program());
+        if program.exists() {
+            return Found::check(self, program, Some(private));
+        }
+        env::split_paths(&env::var_os("PATH").unwrap_or_default())
+            .map(|folder| folder.join(self.program()))
+            .find(|program| program.exists())
+            .map_or(Err(FindError::Missing(self)), |program| {
+                Found::check(self, program, None)
+            })
+    }
+}
+
+impl fmt::Display for Emulator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.program())
+    }
+}
+
+/// An emulator that starts and is new enough.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// Which one it is.
+    pub emulator: Emulator,
+    /// What it says its version is.
+    pub version: Version,
+    program: PathBuf,
+    /// The root of the unpacked packages, if it comes from there and needs its libraries from there too.
+    private: Option<PathBuf>,
+}
+
+impl Found {
+    /// A command that runs the emulator, without arguments as yet.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        if let Some(root) = &self.private {
+            let libraries = library_folders(root);
+            command.env(
+                "LTDL_LIBRARY_PATH",
+                join(libraries.iter().map(|folder| folder.join("bochs/plugins"))),
+            );
+            command.env("LD_LIBRARY_PATH", join(libraries.into_iter()));
+        }
+        command
+    }
+
+    fn check(
+        emulator: Emulator,
+        program: PathBuf,
+        private: Option<PathBuf>,
+    ) -> Result<Self, FindError> {
+        let mut found = Self {
+            emulator,
+            version: (0, 0),
+            program,
+            private,
+        };
+        // Bochs prints its banner to whatever it is asked.
+        let flag = if emulator == Emulator::Bochs {
+            "--help"
+        } else {
+            "--version"
+        };
+        let output = found.command().arg(flag).output();
+        let said = match output {
+            Ok(output) => {
+                String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+            }
+            Err(error) => error.to_string(),
+        };
+        match version_in(&said) {
+            None => Err(FindError::Broken {
+                program: found.program,
+                said,
+            }),
+            Some(version) if version < emulator.minimum() => Err(FindError::TooOld {
+                program: found.program,
+                version,
+                minimum: emulator.minimum(),
+            }),
+            Some(version) => {
+                found.version = version;
+                Ok(found)
+            }
+        }
+    }
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (major, minor) = self.version;
+        write!(
+            f,
+            "{} {major}.{minor} ({})",
+            self.emulator,
+            self.program.display()
+        )
+    }
+}
+
+/// Why an emulator cannot be used.
+#[derive(Debug, Error)]
+pub enum FindError {
+    /// It is nowhere.
+    #[error("{0} is not installed: run `cargo suite`, or set {name}", name = .0.variable())]
+    Missing(Emulator),
+    /// It did not tell its version.
+    #[error("{} does not run:\n{said}", program.display())]
+    Broken {
+        /// The program tried.
+        program: PathBuf,
+        /// What it said in place of its version.
+        said: String,
+    },
+    /// Its MMU is not good enough to judge ours.
+    #[error("{} is version {}.{}, and {}.{} is needed", program.display(), version.0, version.1, minimum.0, minimum.1)]
+    TooOld {
+        /// The program found.
+        program: PathBuf,
+        /// Its version.
+        version: Version,
+        /// The oldest that would do.
+        minimum: Version,
+    },
+}
+
+/// The emulator a test needs, or `None` if the test must be skipped for the lack of it, which it says on stderr.
+///
+/// # Panics
+///
+/// Where `CI` is `true`: a test that is silently not run proves nothing.
+pub fn require(emulator: Emulator) -> Option<Found> {
+    match emulator.find() {
+        Ok(found) => Some(found),
+        Err(error) if env::var("CI").is_ok_and(|ci| ci == "true") => panic!("{error}"),
+        Err(error) => {
+            eprintln!("SKIPPED, nothing was tested: {error}");
+            None
+        }
+    }
+}
+
+/// Why the missing emulators could not be fetched.
+#[derive(Debug, Error)]
+pub enum InstallError {
+    /// The machine does not have Debian's packages.
+    #[error(
+        "only Debian and its relatives are known here (apt-get: {0}); install QEMU 10.0 or later and Bochs 2.7 or \
+         later by hand"
+    )]
+    NoApt(io::Error),
+    /// A folder or file of the private state could not be written.
+    #[error("{}: {error}", path.display())]
+    Io {
+        /// What was read or written.
+        path: PathBuf,
+        /// What went wrong.
+        error: io::Error,
+    },
+    /// apt or dpkg failed.
+    #[error("`{command}` failed:\n{said}")]
+    Failed {
+        /// The command line.
+        command: String,
+        /// What it printed.
+        said: String,
+    },
+    /// The packages were fetched, but what they hold cannot be used.
+    #[error(transparent)]
+    Unusable(#[from] FindError),
+}
+
+/// Fetches the emulators that the machine lacks, saying on stdout what it does.
+///
+/// # Errors
+///
+/// [`InstallError::NoApt`] on a machine without apt, [`InstallError::Io`] and [`InstallError::Failed`] for what went
+/// wrong on the way, [`InstallError::Unusable`] if the packages hold no emulator that is new enough.
+pub fn install() -> Result<(), InstallError> {
+    let mut packages = Vec::new();
+    for emulator in Emulator::ALL {
+        match emulator.find() {
+            Ok(found) => println!("{found}"),
+            Err(error) => {
+                println!("{error}");
+                packages.push(emulator.package());
+            }
+        }
+    }
+    if packages.is_empty() {
+        return Ok(());
+    }
+    println!(
+        "fetching {} into {}",
+        packages.join(", "),
+        unpacked().display()
+    );
+    let apt = Apt::new(&folder().join("apt"))?;
+    apt.run(["update"].as_slice())?;
+    apt.run(&[["install"].as_slice(), &packages].concat())?;
+    for package in list(&apt.archives)?
+        .into_iter()
+        .filter(|file| file.extension().is_some_and(|e| e == "deb"))
+    {
+        run(Command::new("dpkg-deb")
+            .arg("-x")
+            .arg(package)
+            .arg(unpacked()))?;
+    }
+    fs::remove_dir_all(&apt.state).map_err(at(&apt.state))?;
+    for emulator in Emulator::ALL {
+        println!("{}", emulator.find()?);
+    }
+    Ok(())
+}
+
+/// apt with a state of its own, which knows the machine's sources and installed packages, but only downloads.
+struct Apt {
+    state: PathBuf,
+    archives: PathBuf,
+    options: Vec<OsString>,
+}
+
+impl Apt {
+    fn new(state: &Path) -> Result<Self, InstallError> {
+        Command::new("apt-get")
+            .arg("--version")
+            .output()
+            .map_err(InstallError::NoApt)?;
+        let [sources, lists, archives] =
+            ["sources", "lists", "archives"].map(|name| state.join(name));
+        for folder in [
+            sources.clone(),
+            lists.join("partial"),
+            archives.join("partial"),
+        ] {
+            fs::create_dir_all(&folder).map_err(at(&folder))?;
+        }
+        let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
+        // Debian 12 has QEMU 7.2, and 10.0 in its backports. Later releases have it in the release itself.
+        let backports = release.contains("VERSION_CODENAME=bookworm");
+        copy_sources(&sources, if backports { &["bookworm"] } else { &[] })?;
+
+        let option = |name: &str, value: &Path| {
+            let mut option = OsString::from(name);
+            option.push("=");
+            option.push(value);
+            ["-o".into(), option]
+        };
+        let mut options: Vec<OsString> = ["-q", "-y", "--no-install-recommends", "--download-only"]
+            .map(OsString::from)
+            .into();
+        options.extend(option("Dir::Etc::SourceList", Path::new("/dev/null")));
+        options.extend(option("Dir::Etc::SourceParts", &sources));
+        options.extend(option("Dir::State::Lists", &lists));
+        options.extend(option("Dir::Cache", state));
+        options.extend(option("Debug::NoLocking", Path::new("true")));
+        if backports {
+            options.extend(option(
+                "APT::Default-Release",
+                Path::new("bookworm-backports"),
+            ));
+        }
+        Ok(Self {
+            state: state.to_owned(),
+            archives,
+            options,
+        })
+    }
+
+    fn run(&self, arguments: &[&str]) -> Result<(), InstallError> {
+        run(Command::new("apt-get").args(&self.options).args(arguments))
+    }
+}
+
+/// Copies the machine's package sources, and for each of `suites` adds its backports from the same mirrors.
+fn copy_sources(to: &Path, suites: &[&str]) -> Result<(), InstallError> {
+    let mut files = vec![PathBuf::from("/etc/apt/sources.list")];
+    files.extend(list(Path::new("/etc/apt/sources.list.d")).unwrap_or_default());
+    for file in files {
+        let (Ok(text), Some(name)) = (fs::read_to_string(&file), file.file_name()) else {
+            continue;
+        };
+        let copy = to.join(name);
+        fs::write(&copy, &text).map_err(at(&copy))?;
+        for suite in suites {
+            let backports =
+                copy.with_file_name(format!("{suite}-backports-{}", name.to_string_lossy()));
+            fs::write(&backports, with_backports(&text, suite)).map_err(at(&backports))?;
+        }
+    }
+    Ok(())
+}
+
+/// The entries of a sources file, of either of apt's two forms, that have `suite`, turned to its backports.
+fn with_backports(text: &str, suite: &str) -> String {
+    let turn = |line: &str| line.replace(&format!(" {suite} "), &format!(" {suite}-backports "));
+    let one_line = text
+        .lines()
+        .filter(|line| line.starts_with("deb ") && line.contains(&format!(" {suite} ")))
+        .map(turn);
+    let stanzas = text.split("\n\n").filter_map(|stanza| {
+        let suites = stanza.lines().find(|line| line.starts_with("Suites:"))?;
+        let has_it = suites.split_whitespace().any(|word| word == suite);
+        has_it.then(|| stanza.replace(suites, &format!("Suites: {suite}-backports")) + "\n")
+    });
+    one_line.chain(stanzas).map(|entry| entry + "\n").collect()
+}
+
+/// The first `<major>.<minor>` in what an emulator says.
+fn version_in(said: &str) -> Option<Version> {
+    said.split_whitespace().find_map(|word| {
+        let mut numbers = word.split('.').map(str::parse);
+        match (numbers.next(), numbers.next()) {
+            (Some(Ok(major)), Some(Ok(minor))) => Some((major, minor)),
+            _ => None,
+        }
+    })
+}
+
+fn folder() -> PathBuf {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    tests.parent().unwrap_or(tests).join(".emulators")
+}
+
+fn unpacked() -> PathBuf {
+    folder().join("root")
+}
+
+/// Where Debian puts shared libraries: one folder per machine type, in `/usr/lib` and, before Debian 13, `/lib`.
+fn library_folders(root: &Path) -> Vec<PathBuf> {
+    let folders = ["usr/lib", "lib"]
+        .iter()
+        .flat_map(|lib| list(&root.join(lib)).unwrap_or_default());
+    folders
+        .filter(|folder| folder.to_string_lossy().contains("-linux-gnu"))
+        .collect()
+}
+
+fn list(folder: &Path) -> Result<Vec<PathBuf>, InstallError> {
+    let entries = fs::read_dir(folder).map_err(at(folder))?;
+    Ok(entries.flatten().map(|entry| entry.path()).collect())
+}
+
+fn join(folders: impl Iterator<Item = PathBuf>) -> OsString {
+    env::join_paths(folders).unwrap_or_default()
+}
+
+fn run(command: &mut Command) -> Result<(), InstallError> {
+    let failed = |command: &Command, said: String| InstallError::Failed {
+        command: format!("{command:?}"),
+        said,
+    };
+    match command.output() {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => Err(failed(
+            command,
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )),
+        Err(error) => Err(failed(command, error.to_string())),
+    }
+}
+
+fn at(path: &Path) -> impl FnOnce(io::Error) -> InstallError {
+    move |error| InstallError::Io {
+        path: path.to_owned(),
+        error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_found_in_banners() {
+        assert_eq!(
+            version_in("QEMU emulator version 10.0.2 (Debian 1:10.0.2+ds-2)"),
+            Some((10, 0))
+        );
+        assert_eq!(
+            version_in("=====\n   Bochs x86 Emulator 2.7\n"),
+            Some((2, 7))
+        );
+        assert_eq!(
+            version_in("error while loading shared libraries: libfdt.so.1"),
+            None
+        );
+    }
+
+    #[test]
+    fn backports_come_from_the_same_mirror() {
+        let lines = "deb [signed-by=/k] http://mirror.example/debian bookworm main\n# deb-src x bookworm main\n\
+                     deb http://mirror.example/debian bookworm-updates main\n";
+        assert_eq!(
+            with_backports(lines, "bookworm"),
+            "deb [signed-by=/k] http://mirror.example/debian bookworm-backports main\n",
+        );
+        let stanzas = "Types: deb\nURIs: http://mirror.example/debian\nSuites: bookworm bookworm-updates\n\n\
+                       Types: deb\nURIs: http://mirror.example/security\nSuites: bookworm-security\n";
+        assert_eq!(
+            with_backports(stanzas, "bookworm"),
+            "Types: deb\nURIs: http://mirror.example/debian\nSuites: bookworm-backports\n\n",
+        );
+    }
+}
