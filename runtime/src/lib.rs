@@ -1,2 +1,20 @@
+//! Nested page tables for hypervisors. A page-table format is data; one engine runs every format.
 #![no_std]
-//! .
+
+mod addr;
+mod attributes;
+mod format;
+mod hal;
+mod range;
+
+pub use addr::{
+    GuestPhysAddr, GuestPhysAddrRange, GuestVirtAddr, GuestVirtAddrRange, HostPhysAddr,
+    HostPhysAddrRange, HostVirtAddr, HostVirtAddrRange,
+};
+pub use attributes::{Attributes, Change, MappingFlags, MemoryType, Options, Rights};
+pub use format::{
+    AccessedDirty, Cause, ConfigError, Edit, Entry, Extension, FaultInfo, Format, FormatInfo,
+    Geometry, Leaf, Level, Next, PageSizes, Prototype, Refusal, Rewrite, Strip, Table, Tag,
+};
+pub use hal::{Hal, Invalidation};
+pub use range::ClosedRange;

@@ -1,0 +1,149 @@
+//! What a mapping allows and how its memory behaves, in words that every format understands.
+
+use bitflags::bitflags;
+
+bitflags! {
+    /// Access rights. Formats that do not tell privileged from user accesses take and give both alike.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+    pub struct Rights: u8 {
+        /// Privileged read.
+        const PR = 1;
+        /// Privileged write.
+        const PW = 2;
+        /// Privileged execute.
+        const PX = 4;
+        /// User read.
+        const UR = 8;
+        /// User write.
+        const UW = 16;
+        /// User execute.
+        const UX = 32;
+        /// Read at every privilege level.
+        const R = Self::PR.bits() | Self::UR.bits();
+        /// Write at every privilege level.
+        const W = Self::PW.bits() | Self::UW.bits();
+        /// Execute at every privilege level.
+        const X = Self::PX.bits() | Self::UX.bits();
+        /// Read and write.
+        const RW = Self::R.bits() | Self::W.bits();
+        /// Read and execute.
+        const RX = Self::R.bits() | Self::X.bits();
+        /// Everything.
+        const RWX = Self::RW.bits() | Self::X.bits();
+    }
+}
+
+bitflags! {
+    /// What callers ask for and faults report, in the terms of the `axaddrspace` family of crates.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+    pub struct MappingFlags: usize {
+        /// Readable.
+        const READ = 1 << 0;
+        /// Writable.
+        const WRITE = 1 << 1;
+        /// Executable.
+        const EXECUTE = 1 << 2;
+        /// Accessible from user mode (stage 1; nested tables ignore it).
+        const USER = 1 << 3;
+        /// Device memory.
+        const DEVICE = 1 << 4;
+        /// Not cacheable.
+        const UNCACHED = 1 << 5;
+    }
+}
+
+/// Memory types. What a format lacks, it refuses or replaces as its file says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum MemoryType {
+    /// Whatever the guest's own tables or the platform say.
+    Inherit,
+    /// Normal memory, write-back.
+    #[default]
+    WriteBack,
+    /// Normal memory, write-through.
+    WriteThrough,
+    /// Reads are cached, writes are not.
+    WriteProtected,
+    /// Write-combining.
+    WriteCombining,
+    /// Normal memory, not cacheable.
+    NonCacheable,
+    /// Strongly ordered, not cacheable.
+    Uncached,
+    /// Device: no gathering, no reordering, no early acknowledgement.
+    DeviceNGnRnE,
+    /// Device: no gathering, no reordering.
+    DeviceNGnRE,
+    /// Device: no gathering.
+    DeviceNGRE,
+    /// Device: gathering and reordering allowed.
+    DeviceGRE,
+    /// A legal encoding that has no name here.
+    Unnamed,
+}
+
+/// A format's own options and software bits, as the entry bits in which they differ from the format's defaults.
+///
+/// The constants are generated beside the format; combine them with [`Options::with`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub struct Options(u64);
+
+impl Options {
+    /// The format's defaults.
+    pub const DEFAULT: Self = Self(0);
+
+    /// Options from the entry bits that differ from the format's defaults.
+    pub const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    /// The entry bits that differ from the format's defaults.
+    pub const fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// Both options.
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// Everything a leaf says beside its address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Attributes {
+    /// Access rights.
+    pub rights: Rights,
+    /// Memory type.
+    pub memory: MemoryType,
+    /// The accessed state. Formats without it ignore it when writing and report `false`.
+    pub accessed: bool,
+    /// The dirty state. Formats without it ignore it when writing and report `false`.
+    pub dirty: bool,
+    /// The format's own options.
+    pub options: Options,
+}
+
+impl Attributes {
+    /// These rights and this memory type, marked accessed and (if writable) dirty, so that no MMU has to set the flags
+    /// or fault for them.
+    pub const fn new(rights: Rights, memory: MemoryType) -> Self {
+        Self {
+            rights,
+            memory,
+            accessed: true,
+            dirty: rights.intersects(Rights::W),
+            options: Options::DEFAULT,
+        }
+    }
+}
+
+/// What a protect operation changes; `None` leaves it as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub struct Change {
+    /// New rights.
+    pub rights: Option<Rights>,
+    /// New memory type.
+    pub memory: Option<MemoryType>,
+    /// New options.
+    pub options: Option<Options>,
+}

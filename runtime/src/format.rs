@@ -1,0 +1,443 @@
+//! What the engine asks of a page-table format. Generated from TOML; the contracts here are what the laws test.
+
+use core::fmt::Debug;
+
+use crate::{Attributes, Change, HostPhysAddr, Invalidation, MemoryType, Options, Rights};
+
+/// A level of the table tree: 0 holds the smallest pages.
+pub type Level = u8;
+
+/// A page-table format with its boot and VM parameters resolved.
+///
+/// A value holds masks and patterns, so that no parameter is looked at per entry.
+///
+/// # Safety
+///
+/// `next`, `output` and `table` must be inverse to each other as their contracts say, for the engine dereferences the
+/// addresses they return.
+pub unsafe trait Format: Copy + Debug + Send + Sync + 'static {
+    /// The boot and VM parameters, as plain fields.
+    type Config: Clone + Debug;
+    /// The values to load into the machine's registers, one field for each.
+    type Registers: Copy + Debug;
+    /// The hardware's fault report, one field for each register.
+    type Report: Copy + Debug;
+
+    /// For people and tools.
+    const INFO: &'static FormatInfo;
+    /// log2 of the smallest page.
+    const PAGE_BITS: u8;
+    /// Index bits of every level below the root.
+    const INDEX_BITS: u8;
+
+    /// Checks the parameters and resolves them.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] names the parameter or the rule that it breaks.
+    fn new(config: &Self::Config) -> Result<Self, ConfigError>;
+
+    /// Levels, sizes and the shape of the root.
+    fn geometry(&self) -> Geometry;
+
+    /// The sizes of leaves at `level`, runs included. Empty above the highest level that holds blocks.
+    fn page_sizes(&self, level: Level) -> PageSizes;
+
+    /// Whether an MMU may cache an entry that is not present, so that even a first mapping must be invalidated.
+    fn invalid_cached(&self) -> bool;
+
+    // ---- the hot path: entries that this format wrote itself -------------------------------------------------------
+
+    /// What `raw` is. Only for entries that this format wrote (and hardware may have marked); others go to `decode`.
+    fn next(&self, level: Level, raw: u64) -> Next;
+
+    /// The output address of a leaf that this format wrote: that of the run's start, if all items of a run hold the
+    /// same address, else that of the item.
+    fn output(&self, level: Level, raw: u64) -> u64;
+
+    /// log2 of the size of a leaf that this format wrote, run included.
+    fn leaf_bits(&self, level: Level, raw: u64) -> u8;
+
+    /// The raw entries for a leaf prototype from output address `oa` on: item `i` is `first + i * step`, for
+    /// `i < items`. `items` is at most the number asked for, and fewer where the encoding does not continue so
+    /// (always at least one; a whole run is one strip). `oa` is a multiple of the prototype's size, and no item is
+    /// beyond the output size.
+    fn strip(&self, leaf: Prototype, oa: u64, items: usize) -> Strip;
+
+    // ---- once per range --------------------------------------------------------------------------------------------
+
+    /// Everything but the address of a leaf at `level` of size `1 << size`, which is one of `page_sizes(level)`.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Size`], [`Refusal::Rights`], [`Refusal::Memory`] or [`Refusal::Options`] if the format cannot say
+    /// it.
+    fn prototype(
+        &self,
+        level: Level,
+        size: u8,
+        attributes: &Attributes,
+    ) -> Result<Prototype, Refusal>;
+
+    /// How to apply `change` to any leaf at `level`, whatever else it says.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Format::prototype`].
+    fn rewrite(&self, level: Level, change: &Change) -> Result<Rewrite, Refusal>;
+
+    /// Where a leaf at `level` keeps its accessed and dirty states.
+    fn accessed_dirty(&self, level: Level) -> AccessedDirty;
+
+    /// The entry at `level` that points to a table of the level below, with every right granted.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Address`] if the address is too wide or not aligned.
+    fn table(&self, level: Level, address: u64) -> Result<u64, Refusal>;
+
+    /// The value that stands for nothing at `level`.
+    fn empty(&self, level: Level) -> u64;
+
+    /// Whether a live entry may go from `old` to `new` in one store.
+    fn edit(&self, level: Level, old: u64, new: u64) -> Edit;
+
+    // ---- cold and total --------------------------------------------------------------------------------------------
+
+    /// What any value means at `level`.
+    fn decode(&self, level: Level, raw: u64) -> Entry;
+
+    /// The register values that activate the tables under `root`.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Address`] if the root is too wide or not aligned; [`Refusal::Tag`] if the tag is too wide.
+    fn registers(&self, root: HostPhysAddr, tag: Tag) -> Result<Self::Registers, Refusal>;
+
+    /// Reads a fault report; `None` if it is not of a fault of this translation.
+    fn fault(&self, report: &Self::Report) -> Option<FaultInfo>;
+
+    /// Executes the machine's own invalidation instructions for `set` on this CPU (or, where they broadcast, on all),
+    /// and waits for their completion. `false` where this code does not run on that architecture's bare metal: then
+    /// nothing was done.
+    ///
+    /// # Safety
+    ///
+    /// The CPU must be at the privilege level these instructions need; where [`FormatInfo::tlb`] says so, `tag` and
+    /// `root` must be loaded.
+    unsafe fn invalidate(&self, root: HostPhysAddr, tag: Tag, set: &Invalidation) -> bool;
+}
+
+/// A tag of translations: VMID, VPID, ASID.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub struct Tag(pub u32);
+
+/// What an own entry is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Nothing.
+    Absent,
+    /// A table of the level below, at this address.
+    Table(u64),
+    /// A leaf.
+    Leaf,
+}
+
+/// The geometry of one address space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Geometry {
+    /// log2 of the smallest page.
+    pub page_bits: u8,
+    /// Index bits of every level below the root.
+    pub index_bits: u8,
+    /// Number of levels; the root is at `levels - 1`.
+    pub levels: u8,
+    /// Width of an input address.
+    pub input_bits: u8,
+    /// Width of an output address.
+    pub output_bits: u8,
+    /// How input addresses are extended to 64 bits.
+    pub extension: Extension,
+}
+
+/// How an input address is extended to 64 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extension {
+    /// By zeros.
+    Zero,
+    /// By its highest bit.
+    Sign,
+}
+
+impl Geometry {
+    /// The level of the root.
+    pub const fn top(&self) -> Level {
+        self.levels - 1
+    }
+
+    /// log2 of what one entry at `level` spans.
+    pub const fn entry_bits(&self, level: Level) -> u8 {
+        self.page_bits + self.index_bits * level
+    }
+
+    /// Index bits at `level`: the root may be narrower or wider than the rest.
+    pub const fn level_index_bits(&self, level: Level) -> u8 {
+        if level == self.top() {
+            self.input_bits - self.entry_bits(level)
+        } else {
+            self.index_bits
+        }
+    }
+
+    /// Number of entries of a table at `level`.
+    pub const fn entries(&self, level: Level) -> usize {
+        1 << self.level_index_bits(level)
+    }
+
+    /// log2 of the bytes a table at `level` takes: at least a page of it is allocated.
+    pub const fn table_bits(&self, level: Level) -> u8 {
+        let bits = self.level_index_bits(level) + 3;
+        let full = self.index_bits + 3;
+        if bits < full { full } else { bits }
+    }
+
+    /// Which entry of its table at `level` translates `ia`.
+    pub const fn index(&self, level: Level, ia: u64) -> usize {
+        (ia >> self.entry_bits(level)) as usize & (self.entries(level) - 1)
+    }
+
+    /// The highest input address (for [`Extension::Zero`]), as a value of `input_bits` bits.
+    pub const fn last_input(&self) -> u64 {
+        u64::MAX >> (64 - self.input_bits as u32)
+    }
+
+    /// The highest output address.
+    pub const fn last_output(&self) -> u64 {
+        u64::MAX >> (64 - self.output_bits as u32)
+    }
+}
+
+/// A set of page sizes: bit `n` stands for `1 << n` bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct PageSizes(pub u64);
+
+impl PageSizes {
+    /// Whether `1 << size` bytes is one of them.
+    pub const fn contains(self, size: u8) -> bool {
+        size < 64 && self.0 >> size & 1 == 1
+    }
+
+    /// The largest size that is at most `1 << limit`, as its log2.
+    pub const fn largest_within(self, limit: u8) -> Option<u8> {
+        let fit = if limit >= 63 {
+            self.0
+        } else {
+            self.0 & ((1 << (limit + 1)) - 1)
+        };
+        if fit == 0 {
+            None
+        } else {
+            Some(63 - fit.leading_zeros() as u8)
+        }
+    }
+
+    /// The log2 of each size, ascending.
+    pub fn iter(self) -> impl Iterator<Item = u8> {
+        (0..64).filter(move |&size| self.contains(size))
+    }
+}
+
+/// A leaf without its address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Prototype {
+    /// The entry with address zero.
+    pub bits: u64,
+    /// The level it stands at.
+    pub level: Level,
+    /// log2 of its size, run included.
+    pub size: u8,
+}
+
+/// Raw entries in arithmetic progression.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Strip {
+    /// The first entry.
+    pub first: u64,
+    /// What is added from item to item.
+    pub step: u64,
+    /// How many items.
+    pub items: usize,
+}
+
+/// New leaf = `old & keep | set`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rewrite {
+    /// The bits that stay.
+    pub keep: u64,
+    /// The bits that are set.
+    pub set: u64,
+}
+
+/// Where a leaf keeps its accessed and dirty states. A mask of zero: the format does not record that state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct AccessedDirty {
+    /// A leaf is accessed if `raw & accessed_mask == accessed_value`.
+    pub accessed_mask: u64,
+    /// See `accessed_mask`.
+    pub accessed_value: u64,
+    /// A leaf is dirty if `raw & dirty_mask == dirty_value`.
+    pub dirty_mask: u64,
+    /// See `dirty_mask`.
+    pub dirty_value: u64,
+    /// Whether hardware sets these states by itself, so that entries may change under our hands.
+    pub hardware: bool,
+}
+
+/// How a live entry may be changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Edit {
+    /// In one store, invalidated afterwards.
+    Direct,
+    /// To nothing, invalidate, then to the new value.
+    BreakBeforeMake,
+}
+
+/// What any entry means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// Not present.
+    Invalid,
+    /// Points to a table.
+    Table(Table),
+    /// Maps memory.
+    Leaf(Leaf),
+    /// An illegal encoding; names the rule of the format's file that says so.
+    Reserved(&'static str),
+}
+
+/// A decoded table entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Table {
+    /// Where the table is.
+    pub address: u64,
+    /// The level of that table.
+    pub level: Level,
+    /// The rights that remain below.
+    pub limit: Rights,
+}
+
+/// A decoded leaf.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Leaf {
+    /// Where it maps to: the start of the run, if all items of a run hold the same address.
+    pub address: u64,
+    /// log2 of its size, run included.
+    pub size: u8,
+    /// The number of items of its run; 1 if it stands alone.
+    pub items: u16,
+    /// Everything else.
+    pub attributes: Attributes,
+}
+
+/// What a fault report says. What the hardware does not report is `None`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FaultInfo {
+    /// The input address; `None`: resolve it from the guest's virtual address.
+    pub address: Option<u64>,
+    /// The rights the access needed; empty if not reported.
+    pub access: Rights,
+    /// What was wrong.
+    pub cause: Cause,
+    /// The level the walk ended at.
+    pub level: Option<Level>,
+    /// Whether the fault was met while the guest's own tables were walked.
+    pub guest_walk: bool,
+}
+
+/// What was wrong in a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// Nothing is mapped there.
+    NotMapped,
+    /// A right is missing.
+    Permission,
+    /// The accessed state is clear and hardware does not set it.
+    AccessFlag,
+    /// An address is wider than configured.
+    AddressSize,
+    /// An illegal encoding.
+    Misconfigured,
+    /// The walk met a bus error or the like.
+    External,
+    /// The hardware does not say.
+    Unspecified,
+}
+
+/// Why a format cannot say what it was asked to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No encoding has exactly these rights.
+    #[error("no entry of this format grants exactly {0:?}")]
+    Rights(Rights),
+    /// No encoding has this memory type, and the format names no substitute.
+    #[error("this format has no memory type {0:?}")]
+    Memory(MemoryType),
+    /// Bits that are not options of this format.
+    #[error("{0:?} is no option of this format")]
+    Options(Options),
+    /// No leaf of this size at this level.
+    #[error("level {level} has no leaf of 2^{size} bytes")]
+    Size {
+        /// The level.
+        level: Level,
+        /// log2 of the size.
+        size: u8,
+    },
+    /// An address that is too wide for the entry or not aligned.
+    #[error("address {0:#x} does not fit an entry")]
+    Address(u64),
+    /// A tag that is too wide.
+    #[error("{0:?} does not fit the root register")]
+    Tag(Tag),
+}
+
+/// Why a combination of parameters is illegal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// A parameter has a value that the format does not allow.
+    #[error("parameter `{param}` cannot be {value}")]
+    Value {
+        /// The parameter.
+        param: &'static str,
+        /// Its value.
+        value: i64,
+    },
+    /// A rule of the format's file does not hold.
+    #[error("this combination of parameters breaks the rule `{0}`")]
+    Rule(&'static str),
+    /// No root has this number of levels and this input size.
+    #[error("no root has {levels} levels and {input_bits} input bits")]
+    Root {
+        /// Number of levels.
+        levels: u8,
+        /// Input address bits.
+        input_bits: u8,
+    },
+}
+
+/// A format, for people and tools.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FormatInfo {
+    /// The format's name: that of its module.
+    pub name: &'static str,
+    /// Its full name.
+    pub title: &'static str,
+    /// The architecture, as in `cfg(target_arch)`.
+    pub architecture: &'static str,
+    /// 1, or 2 for nested tables.
+    pub stage: u8,
+    /// The specification.
+    pub cite: &'static str,
+    /// The invalidations the machine has, as text.
+    pub tlb: &'static str,
+}

@@ -1,0 +1,68 @@
+//! What the engine needs of the machine and its owner: frames, addresses, cache and TLB maintenance.
+
+use core::ptr::NonNull;
+
+use crate::{ClosedRange, Format, HostPhysAddr, Tag};
+
+/// The world outside the page tables.
+///
+/// A frame is a naturally aligned block of `1 << size` bytes; `size` is at least 12.
+///
+/// # Safety
+///
+/// `allocate` must return memory that nobody else uses until it is freed, naturally aligned, that `phys_to_virt` maps
+/// for reading and writing for as long as it is allocated. `invalidate` must not return before no CPU or device of
+/// this machine can use a translation that `set` names.
+pub unsafe trait Hal: Clone {
+    /// Takes a frame of `1 << size` bytes; its content is arbitrary. `None` if there is none.
+    fn allocate(&self, size: u8) -> Option<HostPhysAddr>;
+
+    /// Gives a frame back.
+    ///
+    /// # Safety
+    ///
+    /// It was allocated with this size (or is an aligned part of a frame for which [`Hal::frees_parts`] holds), and
+    /// nobody uses it any more.
+    unsafe fn free(&self, frame: HostPhysAddr, size: u8);
+
+    /// Whether a frame may be freed in smaller parts than it was allocated in.
+    fn frees_parts(&self) -> bool {
+        false
+    }
+
+    /// Where the host sees the physical address `address`. Never called for device memory.
+    fn phys_to_virt(&self, address: HostPhysAddr) -> NonNull<u8>;
+
+    /// The physical address of what the host sees at `address`.
+    fn virt_to_phys(&self, address: NonNull<u8>) -> HostPhysAddr;
+
+    /// Makes the zeros just written to a new data frame visible to a guest whatever its caches are set to. Called
+    /// before the frame is published; nothing to do where guests' accesses are coherent.
+    fn prepare_frame(&self, _frame: HostPhysAddr, _size: u8) {}
+
+    /// Makes the entries just written at `start..start + length` visible to MMUs that do not snoop caches. Called
+    /// before the store that links a new table, and after changes of live entries.
+    fn publish_table(&self, _start: HostPhysAddr, _length: usize) {}
+
+    /// Invalidates what `set` names for `tag` on every CPU and device that may hold it, and waits for completion.
+    ///
+    /// On bare metal, where one CPU runs the guest or the instructions broadcast, this is
+    /// `unsafe { format.invalidate(root, tag, set); }`.
+    fn invalidate<F: Format>(&self, format: &F, root: HostPhysAddr, tag: Tag, set: &Invalidation);
+}
+
+/// What must be invalidated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Invalidation {
+    /// Input addresses in this range.
+    Range {
+        /// The range, in whole pages.
+        range: ClosedRange,
+        /// Only final translations changed; those of tables still hold.
+        leaf_only: bool,
+        /// log2 of the size of the smallest leaf that changed: one operation for each so many bytes is enough.
+        granule: u8,
+    },
+    /// Everything of the tag.
+    Space,
+}

@@ -1,0 +1,70 @@
+//! Closed ranges of addresses: a full 2^64 space needs no special case.
+
+/// The addresses `start..=last`; never empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClosedRange {
+    start: u64,
+    last: u64,
+}
+
+impl ClosedRange {
+    /// The range from `start` to `last`, both included; `None` if `last < start`.
+    pub const fn new(start: u64, last: u64) -> Option<Self> {
+        if start <= last {
+            Some(Self { start, last })
+        } else {
+            None
+        }
+    }
+
+    /// The range of `size` bytes from `start`; `None` if it is empty or wraps around.
+    pub const fn from_start_size(start: u64, size: u64) -> Option<Self> {
+        match size.checked_sub(1) {
+            None => None,
+            Some(rest) => match start.checked_add(rest) {
+                None => None,
+                Some(last) => Some(Self { start, last }),
+            },
+        }
+    }
+
+    /// The first address.
+    pub const fn start(&self) -> u64 {
+        self.start
+    }
+
+    /// The last address.
+    pub const fn last(&self) -> u64 {
+        self.last
+    }
+
+    /// The last address minus the first: the size in bytes, less one.
+    pub const fn span(&self) -> u64 {
+        self.last - self.start
+    }
+
+    /// Whether `address` is in the range.
+    pub const fn contains(&self, address: u64) -> bool {
+        self.start <= address && address <= self.last
+    }
+
+    /// Whether all of `other` is in the range.
+    pub const fn covers(&self, other: &Self) -> bool {
+        self.start <= other.start && other.last <= self.last
+    }
+
+    /// What both ranges have in common.
+    pub const fn intersection(&self, other: &Self) -> Option<Self> {
+        let start = if self.start > other.start {
+            self.start
+        } else {
+            other.start
+        };
+        let last = if self.last < other.last {
+            self.last
+        } else {
+            other.last
+        };
+        Self::new(start, last)
+    }
+}
