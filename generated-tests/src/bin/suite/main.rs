@@ -1,0 +1,140 @@
+//! `cargo suite`: everything that must hold of this repository, in one command.
+//!
+//! `cargo suite` runs every step; `cargo suite lints bare-metal` runs the named ones; `cargo suite --list` names them.
+//! Each step runs even if one before it failed, so that one run tells everything.
+
+mod bare_metal;
+mod step;
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use step::{Outcome, cargo};
+use tablewright_tests::emulators;
+
+/// Name, what it shows, how.
+type Step = (&'static str, &'static str, fn() -> Outcome);
+
+/// In this order: what fails soonest comes first, and the emulators are there before the tests that need them.
+const STEPS: [Step; 7] = [
+    ("format", "the sources are formatted", format),
+    (
+        "emulators",
+        "the MMU models are there, fetched if need be",
+        fetch_emulators,
+    ),
+    ("lints", "clippy and rustdoc have nothing to say", lints),
+    (
+        "features",
+        "every feature of the runtime builds alone",
+        features,
+    ),
+    (
+        "bare-metal",
+        "the library builds and links for the machines it is for",
+        bare_metal::build,
+    ),
+    (
+        "tests",
+        "unit tests, laws, snapshots, and the verdicts of real MMUs",
+        tests,
+    ),
+    ("tour", "the tour runs", tour),
+];
+
+fn main() -> ExitCode {
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    if wanted.iter().any(|argument| argument == "--list") {
+        for (name, shows, _) in STEPS {
+            println!("{name:12} {shows}");
+        }
+        return ExitCode::SUCCESS;
+    }
+    if let Some(unknown) = wanted
+        .iter()
+        .find(|name| STEPS.iter().all(|step| step.0 != **name))
+    {
+        eprintln!("there is no step `{unknown}`; `cargo suite --list` names them");
+        return ExitCode::from(2);
+    }
+
+    let mut failed = Vec::new();
+    let chosen: Vec<Step> = STEPS
+        .into_iter()
+        .filter(|step| wanted.is_empty() || wanted.iter().any(|name| name == step.0))
+        .collect();
+    for &(name, shows, run) in &chosen {
+        println!("\n== {name}: {shows}");
+        let start = Instant::now();
+        let outcome = run();
+        let seconds = start.elapsed().as_secs();
+        match outcome {
+            Ok(()) => println!("== {name}: ok, {seconds} s"),
+            Err(why) => {
+                println!("== {name}: FAILED, {seconds} s\n{why}");
+                failed.push(name);
+            }
+        }
+    }
+
+    println!(
+        "\n{} passed, {} failed",
+        chosen.len() - failed.len(),
+        failed.len()
+    );
+    if failed.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        println!("failed: {}", failed.join(", "));
+        ExitCode::FAILURE
+    }
+}
+
+fn format() -> Outcome {
+    cargo(&["fmt", "--all", "--check"])
+}
+
+fn fetch_emulators() -> Outcome {
+    emulators::install().map_err(|error| error.to_string())
+}
+
+fn lints() -> Outcome {
+    cargo(&[
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "-D",
+        "warnings",
+    ])?;
+    step::cargo_with(
+        &["doc", "--workspace", "--no-deps"],
+        &[("RUSTDOCFLAGS", "-D warnings")],
+    )
+}
+
+/// `cargo test --workspace` unifies features, so a missing `cfg` would not show there.
+fn features() -> Outcome {
+    for features in ["", "x86_64", "aarch64", "riscv64", "aarch64,arm-el2", "sim"] {
+        step::cargo_with(
+            &[
+                "check",
+                "--package",
+                "tablewright",
+                "--no-default-features",
+                "--features",
+                features,
+            ],
+            &[("RUSTFLAGS", "-D warnings")],
+        )?;
+    }
+    Ok(())
+}
+
+fn tests() -> Outcome {
+    cargo(&["test", "--workspace", "--no-fail-fast"])
+}
+
+fn tour() -> Outcome {
+    cargo(&["run", "--package", "tour"])
+}
