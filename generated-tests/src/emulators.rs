@@ -85,9 +85,7 @@ impl Emulator {
         env::split_paths(&env::var_os("PATH").unwrap_or_default())
             .map(|folder| folder.join(self.program()))
             .find(|program| program.exists())
-            .map_or(Err(FindError::Missing(self)), |program| {
-                Found::check(self, program, None)
-            })
+            .map_or(Err(FindError::Missing(self)), |program| Found::check(self, program, None))
     }
 }
 
@@ -115,49 +113,26 @@ impl Found {
         let mut command = Command::new(&self.program);
         if let Some(root) = &self.private {
             let libraries = library_folders(root);
-            command.env(
-                "LTDL_LIBRARY_PATH",
-                join(libraries.iter().map(|folder| folder.join("bochs/plugins"))),
-            );
+            command.env("LTDL_LIBRARY_PATH", join(libraries.iter().map(|folder| folder.join("bochs/plugins"))));
             command.env("LD_LIBRARY_PATH", join(libraries.into_iter()));
         }
         command
     }
 
-    fn check(
-        emulator: Emulator,
-        program: PathBuf,
-        private: Option<PathBuf>,
-    ) -> Result<Self, FindError> {
-        let mut found = Self {
-            emulator,
-            version: (0, 0),
-            program,
-            private,
-        };
+    fn check(emulator: Emulator, program: PathBuf, private: Option<PathBuf>) -> Result<Self, FindError> {
+        let mut found = Self { emulator, version: (0, 0), program, private };
         // Bochs prints its banner to whatever it is asked.
-        let flag = if emulator == Emulator::Bochs {
-            "--help"
-        } else {
-            "--version"
-        };
+        let flag = if emulator == Emulator::Bochs { "--help" } else { "--version" };
         let output = found.command().arg(flag).output();
         let said = match output {
-            Ok(output) => {
-                String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
-            }
+            Ok(output) => String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned(),
             Err(error) => error.to_string(),
         };
         match version_in(&said) {
-            None => Err(FindError::Broken {
-                program: found.program,
-                said,
-            }),
-            Some(version) if version < emulator.minimum() => Err(FindError::TooOld {
-                program: found.program,
-                version,
-                minimum: emulator.minimum(),
-            }),
+            None => Err(FindError::Broken { program: found.program, said }),
+            Some(version) if version < emulator.minimum() => {
+                Err(FindError::TooOld { program: found.program, version, minimum: emulator.minimum() })
+            }
             Some(version) => {
                 found.version = version;
                 Ok(found)
@@ -169,12 +144,7 @@ impl Found {
 impl fmt::Display for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (major, minor) = self.version;
-        write!(
-            f,
-            "{} {major}.{minor} ({})",
-            self.emulator,
-            self.program.display()
-        )
+        write!(f, "{} {major}.{minor} ({})", self.emulator, self.program.display())
     }
 }
 
@@ -270,22 +240,12 @@ pub fn install() -> Result<(), InstallError> {
     if packages.is_empty() {
         return Ok(());
     }
-    println!(
-        "fetching {} into {}",
-        packages.join(", "),
-        unpacked().display()
-    );
+    println!("fetching {} into {}", packages.join(", "), unpacked().display());
     let apt = Apt::new(&folder().join("apt"))?;
     apt.run(["update"].as_slice())?;
     apt.run(&[["install"].as_slice(), &packages].concat())?;
-    for package in list(&apt.archives)?
-        .into_iter()
-        .filter(|file| file.extension().is_some_and(|e| e == "deb"))
-    {
-        run(Command::new("dpkg-deb")
-            .arg("-x")
-            .arg(package)
-            .arg(unpacked()))?;
+    for package in list(&apt.archives)?.into_iter().filter(|file| file.extension().is_some_and(|e| e == "deb")) {
+        run(Command::new("dpkg-deb").arg("-x").arg(package).arg(unpacked()))?;
     }
     fs::remove_dir_all(&apt.state).map_err(at(&apt.state))?;
     for emulator in Emulator::ALL {
@@ -303,17 +263,9 @@ struct Apt {
 
 impl Apt {
     fn new(state: &Path) -> Result<Self, InstallError> {
-        Command::new("apt-get")
-            .arg("--version")
-            .output()
-            .map_err(InstallError::NoApt)?;
-        let [sources, lists, archives] =
-            ["sources", "lists", "archives"].map(|name| state.join(name));
-        for folder in [
-            sources.clone(),
-            lists.join("partial"),
-            archives.join("partial"),
-        ] {
+        Command::new("apt-get").arg("--version").output().map_err(InstallError::NoApt)?;
+        let [sources, lists, archives] = ["sources", "lists", "archives"].map(|name| state.join(name));
+        for folder in [sources.clone(), lists.join("partial"), archives.join("partial")] {
             fs::create_dir_all(&folder).map_err(at(&folder))?;
         }
         let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
@@ -327,25 +279,17 @@ impl Apt {
             option.push(value);
             ["-o".into(), option]
         };
-        let mut options: Vec<OsString> = ["-q", "-y", "--no-install-recommends", "--download-only"]
-            .map(OsString::from)
-            .into();
+        let mut options: Vec<OsString> =
+            ["-q", "-y", "--no-install-recommends", "--download-only"].map(OsString::from).into();
         options.extend(option("Dir::Etc::SourceList", Path::new("/dev/null")));
         options.extend(option("Dir::Etc::SourceParts", &sources));
         options.extend(option("Dir::State::Lists", &lists));
         options.extend(option("Dir::Cache", state));
         options.extend(option("Debug::NoLocking", Path::new("true")));
         if backports {
-            options.extend(option(
-                "APT::Default-Release",
-                Path::new("bookworm-backports"),
-            ));
+            options.extend(option("APT::Default-Release", Path::new("bookworm-backports")));
         }
-        Ok(Self {
-            state: state.to_owned(),
-            archives,
-            options,
-        })
+        Ok(Self { state: state.to_owned(), archives, options })
     }
 
     fn run(&self, arguments: &[&str]) -> Result<(), InstallError> {
@@ -364,8 +308,7 @@ fn copy_sources(to: &Path, suites: &[&str]) -> Result<(), InstallError> {
         let copy = to.join(name);
         fs::write(&copy, &text).map_err(at(&copy))?;
         for suite in suites {
-            let backports =
-                copy.with_file_name(format!("{suite}-backports-{}", name.to_string_lossy()));
+            let backports = copy.with_file_name(format!("{suite}-backports-{}", name.to_string_lossy()));
             fs::write(&backports, with_backports(&text, suite)).map_err(at(&backports))?;
         }
     }
@@ -375,10 +318,8 @@ fn copy_sources(to: &Path, suites: &[&str]) -> Result<(), InstallError> {
 /// The entries of a sources file, of either of apt's two forms, that have `suite`, turned to its backports.
 fn with_backports(text: &str, suite: &str) -> String {
     let turn = |line: &str| line.replace(&format!(" {suite} "), &format!(" {suite}-backports "));
-    let one_line = text
-        .lines()
-        .filter(|line| line.starts_with("deb ") && line.contains(&format!(" {suite} ")))
-        .map(turn);
+    let one_line =
+        text.lines().filter(|line| line.starts_with("deb ") && line.contains(&format!(" {suite} "))).map(turn);
     let stanzas = text.split("\n\n").filter_map(|stanza| {
         let suites = stanza.lines().find(|line| line.starts_with("Suites:"))?;
         let has_it = suites.split_whitespace().any(|word| word == suite);
@@ -409,12 +350,8 @@ fn unpacked() -> PathBuf {
 
 /// Where Debian puts shared libraries: one folder per machine type, in `/usr/lib` and, before Debian 13, `/lib`.
 fn library_folders(root: &Path) -> Vec<PathBuf> {
-    let folders = ["usr/lib", "lib"]
-        .iter()
-        .flat_map(|lib| list(&root.join(lib)).unwrap_or_default());
-    folders
-        .filter(|folder| folder.to_string_lossy().contains("-linux-gnu"))
-        .collect()
+    let folders = ["usr/lib", "lib"].iter().flat_map(|lib| list(&root.join(lib)).unwrap_or_default());
+    folders.filter(|folder| folder.to_string_lossy().contains("-linux-gnu")).collect()
 }
 
 fn list(folder: &Path) -> Result<Vec<PathBuf>, InstallError> {
@@ -427,25 +364,16 @@ fn join(folders: impl Iterator<Item = PathBuf>) -> OsString {
 }
 
 fn run(command: &mut Command) -> Result<(), InstallError> {
-    let failed = |command: &Command, said: String| InstallError::Failed {
-        command: format!("{command:?}"),
-        said,
-    };
+    let failed = |command: &Command, said: String| InstallError::Failed { command: format!("{command:?}"), said };
     match command.output() {
         Ok(output) if output.status.success() => Ok(()),
-        Ok(output) => Err(failed(
-            command,
-            String::from_utf8_lossy(&output.stderr).into_owned(),
-        )),
+        Ok(output) => Err(failed(command, String::from_utf8_lossy(&output.stderr).into_owned())),
         Err(error) => Err(failed(command, error.to_string())),
     }
 }
 
 fn at(path: &Path) -> impl FnOnce(io::Error) -> InstallError {
-    move |error| InstallError::Io {
-        path: path.to_owned(),
-        error,
-    }
+    move |error| InstallError::Io { path: path.to_owned(), error }
 }
 
 #[cfg(test)]
@@ -454,18 +382,9 @@ mod tests {
 
     #[test]
     fn versions_are_found_in_banners() {
-        assert_eq!(
-            version_in("QEMU emulator version 10.0.2 (Debian 1:10.0.2+ds-2)"),
-            Some((10, 0))
-        );
-        assert_eq!(
-            version_in("=====\n   Bochs x86 Emulator 2.7\n"),
-            Some((2, 7))
-        );
-        assert_eq!(
-            version_in("error while loading shared libraries: libfdt.so.1"),
-            None
-        );
+        assert_eq!(version_in("QEMU emulator version 10.0.2 (Debian 1:10.0.2+ds-2)"), Some((10, 0)));
+        assert_eq!(version_in("=====\n   Bochs x86 Emulator 2.7\n"), Some((2, 7)));
+        assert_eq!(version_in("error while loading shared libraries: libfdt.so.1"), None);
     }
 
     #[test]

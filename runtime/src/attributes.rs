@@ -127,13 +127,7 @@ impl Attributes {
     /// These rights and this memory type, marked accessed and (if writable) dirty, so that no MMU has to set the flags
     /// or fault for them.
     pub const fn new(rights: Rights, memory: MemoryType) -> Self {
-        Self {
-            rights,
-            memory,
-            accessed: true,
-            dirty: rights.intersects(Rights::W),
-            options: Options::DEFAULT,
-        }
+        Self { rights, memory, accessed: true, dirty: rights.intersects(Rights::W), options: Options::DEFAULT }
     }
 }
 

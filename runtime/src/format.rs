@@ -72,12 +72,7 @@ pub unsafe trait Format: Copy + Debug + Send + Sync + 'static {
     ///
     /// [`Refusal::Size`], [`Refusal::Rights`], [`Refusal::Memory`] or [`Refusal::Options`] if the format cannot say
     /// it.
-    fn prototype(
-        &self,
-        level: Level,
-        size: u8,
-        attributes: &Attributes,
-    ) -> Result<Prototype, Refusal>;
+    fn prototype(&self, level: Level, size: u8, attributes: &Attributes) -> Result<Prototype, Refusal>;
 
     /// How to apply `change` to any leaf at `level`, whatever else it says.
     ///
@@ -182,11 +177,7 @@ impl Geometry {
 
     /// Index bits at `level`: the root may be narrower or wider than the rest.
     pub const fn level_index_bits(&self, level: Level) -> u8 {
-        if level == self.top() {
-            self.input_bits - self.entry_bits(level)
-        } else {
-            self.index_bits
-        }
+        if level == self.top() { self.input_bits - self.entry_bits(level) } else { self.index_bits }
     }
 
     /// Number of entries of a table at `level`.
@@ -229,16 +220,8 @@ impl PageSizes {
 
     /// The largest size that is at most `1 << limit`, as its log2.
     pub const fn largest_within(self, limit: u8) -> Option<u8> {
-        let fit = if limit >= 63 {
-            self.0
-        } else {
-            self.0 & ((1 << (limit + 1)) - 1)
-        };
-        if fit == 0 {
-            None
-        } else {
-            Some(63 - fit.leading_zeros() as u8)
-        }
+        let fit = if limit >= 63 { self.0 } else { self.0 & ((1 << (limit + 1)) - 1) };
+        if fit == 0 { None } else { Some(63 - fit.leading_zeros() as u8) }
     }
 
     /// The log2 of each size, ascending.

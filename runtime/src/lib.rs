@@ -8,13 +8,13 @@ mod hal;
 mod range;
 
 pub use addr::{
-    GuestPhysAddr, GuestPhysAddrRange, GuestVirtAddr, GuestVirtAddrRange, HostPhysAddr,
-    HostPhysAddrRange, HostVirtAddr, HostVirtAddrRange,
+    GuestPhysAddr, GuestPhysAddrRange, GuestVirtAddr, GuestVirtAddrRange, HostPhysAddr, HostPhysAddrRange,
+    HostVirtAddr, HostVirtAddrRange,
 };
 pub use attributes::{Attributes, Change, MappingFlags, MemoryType, Options, Rights};
 pub use format::{
-    AccessedDirty, Cause, ConfigError, Edit, Entry, Extension, FaultInfo, Format, FormatInfo,
-    Geometry, Leaf, Level, Next, PageSizes, Prototype, Refusal, Rewrite, Strip, Table, Tag,
+    AccessedDirty, Cause, ConfigError, Edit, Entry, Extension, FaultInfo, Format, FormatInfo, Geometry, Leaf, Level,
+    Next, PageSizes, Prototype, Refusal, Rewrite, Strip, Table, Tag,
 };
 pub use hal::{Hal, Invalidation};
 pub use range::ClosedRange;

@@ -10,11 +10,7 @@ pub struct ClosedRange {
 impl ClosedRange {
     /// The range from `start` to `last`, both included; `None` if `last < start`.
     pub const fn new(start: u64, last: u64) -> Option<Self> {
-        if start <= last {
-            Some(Self { start, last })
-        } else {
-            None
-        }
+        if start <= last { Some(Self { start, last }) } else { None }
     }
 
     /// The range of `size` bytes from `start`; `None` if it is empty or wraps around.
@@ -55,16 +51,8 @@ impl ClosedRange {
 
     /// What both ranges have in common.
     pub const fn intersection(&self, other: &Self) -> Option<Self> {
-        let start = if self.start > other.start {
-            self.start
-        } else {
-            other.start
-        };
-        let last = if self.last < other.last {
-            self.last
-        } else {
-            other.last
-        };
+        let start = if self.start > other.start { self.start } else { other.start };
+        let last = if self.last < other.last { self.last } else { other.last };
         Self::new(start, last)
     }
 }

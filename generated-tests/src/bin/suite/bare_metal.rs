@@ -9,11 +9,8 @@ use std::process::Command;
 use crate::step::{Outcome, output, run};
 
 /// Target, and the feature of the example that goes with it.
-const TARGETS: [(&str, &str); 3] = [
-    ("aarch64-unknown-none", "aarch64"),
-    ("riscv64gc-unknown-none-elf", "riscv64"),
-    ("x86_64-unknown-none", "x86_64"),
-];
+const TARGETS: [(&str, &str); 3] =
+    [("aarch64-unknown-none", "aarch64"), ("riscv64gc-unknown-none-elf", "riscv64"), ("x86_64-unknown-none", "x86_64")];
 
 const EXAMPLE: &str = "examples/bare-metal/Cargo.toml";
 
@@ -22,16 +19,7 @@ pub(crate) fn build() -> Outcome {
     TARGETS.into_iter().try_for_each(|(target, feature)| {
         let mut command = Command::new("cargo");
         command.args(toolchain(target)?);
-        command.args([
-            "build",
-            "--release",
-            "--manifest-path",
-            EXAMPLE,
-            "--target",
-            target,
-            "--features",
-            feature,
-        ]);
+        command.args(["build", "--release", "--manifest-path", EXAMPLE, "--target", target, "--features", feature]);
         run(&mut command)
     })
 }
@@ -55,9 +43,6 @@ fn toolchain(target: &str) -> Result<Vec<&'static str>, String> {
 }
 
 fn nightly_has_sources() -> bool {
-    output("rustc", &["+nightly", "--print", "sysroot"]).is_some_and(|sysroot| {
-        Path::new(sysroot.trim())
-            .join("lib/rustlib/src/rust/library/core/src/lib.rs")
-            .exists()
-    })
+    output("rustc", &["+nightly", "--print", "sysroot"])
+        .is_some_and(|sysroot| Path::new(sysroot.trim()).join("lib/rustlib/src/rust/library/core/src/lib.rs").exists())
 }

@@ -18,27 +18,11 @@ type Step = (&'static str, &'static str, fn() -> Outcome);
 /// In this order: what fails soonest comes first, and the emulators are there before the tests that need them.
 const STEPS: [Step; 7] = [
     ("format", "the sources are formatted", format),
-    (
-        "emulators",
-        "the MMU models are there, fetched if need be",
-        fetch_emulators,
-    ),
+    ("emulators", "the MMU models are there, fetched if need be", fetch_emulators),
     ("lints", "clippy and rustdoc have nothing to say", lints),
-    (
-        "features",
-        "every feature of the runtime builds alone",
-        features,
-    ),
-    (
-        "bare-metal",
-        "the library builds and links for the machines it is for",
-        bare_metal::build,
-    ),
-    (
-        "tests",
-        "unit tests, laws, snapshots, and the verdicts of real MMUs",
-        tests,
-    ),
+    ("features", "every feature of the runtime builds alone", features),
+    ("bare-metal", "the library builds and links for the machines it is for", bare_metal::build),
+    ("tests", "unit tests, laws, snapshots, and the verdicts of real MMUs", tests),
     ("tour", "the tour runs", tour),
 ];
 
@@ -50,19 +34,14 @@ fn main() -> ExitCode {
         }
         return ExitCode::SUCCESS;
     }
-    if let Some(unknown) = wanted
-        .iter()
-        .find(|name| STEPS.iter().all(|step| step.0 != **name))
-    {
+    if let Some(unknown) = wanted.iter().find(|name| STEPS.iter().all(|step| step.0 != **name)) {
         eprintln!("there is no step `{unknown}`; `cargo suite --list` names them");
         return ExitCode::from(2);
     }
 
     let mut failed = Vec::new();
-    let chosen: Vec<Step> = STEPS
-        .into_iter()
-        .filter(|step| wanted.is_empty() || wanted.iter().any(|name| name == step.0))
-        .collect();
+    let chosen: Vec<Step> =
+        STEPS.into_iter().filter(|step| wanted.is_empty() || wanted.iter().any(|name| name == step.0)).collect();
     for &(name, shows, run) in &chosen {
         println!("\n== {name}: {shows}");
         let start = Instant::now();
@@ -77,11 +56,7 @@ fn main() -> ExitCode {
         }
     }
 
-    println!(
-        "\n{} passed, {} failed",
-        chosen.len() - failed.len(),
-        failed.len()
-    );
+    println!("\n{} passed, {} failed", chosen.len() - failed.len(), failed.len());
     if failed.is_empty() {
         ExitCode::SUCCESS
     } else {
@@ -99,32 +74,15 @@ fn fetch_emulators() -> Outcome {
 }
 
 fn lints() -> Outcome {
-    cargo(&[
-        "clippy",
-        "--workspace",
-        "--all-targets",
-        "--",
-        "-D",
-        "warnings",
-    ])?;
-    step::cargo_with(
-        &["doc", "--workspace", "--no-deps"],
-        &[("RUSTDOCFLAGS", "-D warnings")],
-    )
+    cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
+    step::cargo_with(&["doc", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")])
 }
 
 /// `cargo test --workspace` unifies features, so a missing `cfg` would not show there.
 fn features() -> Outcome {
     for features in ["", "x86_64", "aarch64", "riscv64", "aarch64,arm-el2", "sim"] {
         step::cargo_with(
-            &[
-                "check",
-                "--package",
-                "tablewright",
-                "--no-default-features",
-                "--features",
-                features,
-            ],
+            &["check", "--package", "tablewright", "--no-default-features", "--features", features],
             &[("RUSTFLAGS", "-D warnings")],
         )?;
     }

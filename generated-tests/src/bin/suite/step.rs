@@ -21,9 +21,7 @@ pub(crate) fn cargo(arguments: &[&str]) -> Outcome {
 /// Runs cargo in the workspace with some environment variables set.
 pub(crate) fn cargo_with(arguments: &[&str], variables: &[(&str, &str)]) -> Outcome {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
-    run(Command::new(cargo)
-        .args(arguments)
-        .envs(variables.iter().copied()))
+    run(Command::new(cargo).args(arguments).envs(variables.iter().copied()))
 }
 
 /// Runs a command in the workspace; what it prints is seen as it comes.
@@ -38,8 +36,5 @@ pub(crate) fn run(command: &mut Command) -> Outcome {
 /// What a command prints on stdout, or `None` if it cannot be run or fails.
 pub(crate) fn output(program: &str, arguments: &[&str]) -> Option<String> {
     let output = Command::new(program).args(arguments).output().ok()?;
-    output
-        .status
-        .success()
-        .then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
