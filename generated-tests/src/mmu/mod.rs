@@ -1,6 +1,10 @@
 //! MMU models that nobody here wrote, behind one small interface: load an image of physical memory, set the root
 //! registers, ask what an access does.
 
+pub mod bochs;
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+pub mod x86_64;
+
 /// A piece of physical memory: its address and its bytes.
 pub type Chunk = (u64, Vec<u8>);
 
