@@ -1,8 +1,9 @@
 //! MMU models that nobody here wrote, behind one small interface: load an image of physical memory, set the root
 //! registers, ask what an access does.
 
+pub mod aarch64;
 pub mod bochs;
-#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+pub mod qemu;
 pub mod x86_64;
 
 /// A piece of physical memory: its address and its bytes.

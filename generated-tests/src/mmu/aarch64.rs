@@ -1,0 +1,368 @@
+//! QEMU's AArch64 as a judge of stage 2 tables.
+//!
+//! A probe is one instruction, run at EL1 or EL0 under software step, and judged by the exception that ends it.
+//!
+//! Fetches happen in the Non-secure state with stage 1 off, right at the address asked for. Loads and stores need code to
+//! run, and it must not lie in the tables under test. So they happen in the Secure state, where a stage 1 table of ours
+//! says page by page which stage 2 an access goes to: code goes by the Secure one (VSTTBR_EL2, our identity map), and a
+//! window of 512 MiB by the Non-secure one (VTTBR_EL2), which is the one under test. Nothing needs to be planted in it.
+//!
+//! The output address comes from AT, but only once a real access has got through: QEMU aborts when AT S12E1* ends in a
+//! stage 2 permission fault.
+//!
+//! Manual: Arm ARM (DDI 0487), D8 for translation, D24 for the registers.
+
+mod stub;
+
+use std::ops::Range;
+
+use super::qemu::{Image, Session, StartError};
+use super::{Access, Chunk, Fault, FaultKind, Probe, Verdict};
+use crate::emulators::Found;
+use stub::{REPORT_WORDS, REPORTED, system_register};
+
+/// Where the stub is: not at the start of RAM, where QEMU puts the device tree.
+const BASE: u64 = 0x4020_0000;
+/// Where the machine's own tables are, and its snippets.
+const STAGE1: u64 = BASE + 0x4000;
+const SECURE_STAGE2: u64 = BASE + 0x5000;
+const POOL: Range<u64> = BASE + 0x1_0000..BASE + 0x10_0000;
+const RAM: Range<u64> = 0x4040_0000..0xc000_0000;
+
+/// The size of the stage 1 window, a level 2 block of the 64 KiB granule, which is at address 0.
+const WINDOW: u64 = 1 << 29;
+
+const HCR_EL2: u32 = system_register(3, 4, 1, 1, 0);
+const MDCR_EL2: u32 = system_register(3, 4, 1, 1, 1);
+const VTTBR_EL2: u32 = system_register(3, 4, 2, 1, 0);
+const VTCR_EL2: u32 = system_register(3, 4, 2, 1, 2);
+const VSTTBR_EL2: u32 = system_register(3, 4, 2, 6, 0);
+const VSTCR_EL2: u32 = system_register(3, 4, 2, 6, 2);
+const VBAR_EL2: u32 = system_register(3, 4, 12, 0, 0);
+const SCR_EL3: u32 = system_register(3, 6, 1, 1, 0);
+const SCTLR_EL1: u32 = system_register(3, 0, 1, 0, 0);
+const TTBR0_EL1: u32 = system_register(3, 0, 2, 0, 0);
+const TCR_EL1: u32 = system_register(3, 0, 2, 0, 2);
+const MAIR_EL1: u32 = system_register(3, 0, 10, 2, 0);
+const MDSCR_EL1: u32 = system_register(2, 0, 0, 2, 2);
+const OSLAR_EL1: u32 = system_register(2, 0, 1, 0, 4);
+
+/// RW and HCE, the bits that are one, and EEL2: the Secure state has an EL2 as well.
+const SCR_SECURE: u64 = 1 << 18 | 1 << 10 | 1 << 8 | 0b11 << 4;
+/// The same, with NS.
+const SCR_NON_SECURE: u64 = SCR_SECURE | 1;
+/// RW, VM.
+const HCR: u64 = 1 << 31 | 1;
+/// The bits that are one.
+const SCTLR_STAGE1_OFF: u64 = 0x30d0_0800;
+/// The same, with M, C and I.
+const SCTLR_STAGE1_ON: u64 = SCTLR_STAGE1_OFF | 1 << 12 | 1 << 2 | 1;
+/// 52 bits of output, no TTBR1, 64 KiB granule, cacheable walks, 31 bits of input: one table of four entries.
+const TCR: u64 = 6 << 32 | 1 << 23 | 1 << 14 | 0b11_0101 << 8 | (64 - 31);
+/// 4 KiB granule, from level 1, 39 bits of input.
+const VSTCR: u64 = 1 << 31 | 1 << 6 | (64 - 39);
+/// A block at 1 GiB: AF, read and write, Normal with and without FWB. No SH bits, which VTCR_EL2.DS makes address bits.
+const SECURE_BLOCK: u64 = 0x4000_0000 | 1 << 10 | 0b11 << 6 | 0b0110 << 2 | 0b01;
+/// A block at 1 GiB: AF, inner shareable, read-only and executable for EL1 and EL0, Secure.
+const CODE_BLOCK: u64 = 0x4000_0000 | 1 << 10 | 0b11 << 8 | 0b11 << 6 | 0b01;
+/// The window: AF, inner shareable, read and write for EL1 and EL0, Non-secure.
+const WINDOW_BLOCK: u64 = 1 << 10 | 0b11 << 8 | 0b01 << 6 | 1 << 5 | 0b01;
+
+/// Exception classes (ESR_ELx.EC).
+const FETCH_ABORT: u64 = 0x20;
+const FETCH_ABORT_SAME_LEVEL: u64 = 0x21;
+const DATA_ABORT: u64 = 0x24;
+const DATA_ABORT_SAME_LEVEL: u64 = 0x25;
+const STEPPED: u64 = 0x32;
+
+/// A running machine with 2 GiB of RAM and stage 2 under test.
+pub struct Machine {
+    session: Session<REPORT_WORDS>,
+    snippets: Snippets,
+    /// The 512 MiB of intermediate address space that the window shows.
+    shown: Option<u64>,
+}
+
+/// Code that is run for every probe, assembled once.
+struct Snippets {
+    enter: Vec<u32>,
+    load: Vec<u32>,
+    add_zero: Vec<u32>,
+    store: Vec<u32>,
+    store_descriptor: Vec<u32>,
+    translate_load: Vec<u32>,
+    translate_store: Vec<u32>,
+}
+
+impl Machine {
+    /// Starts QEMU.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError::Io`] if it cannot be run, [`StartError::Lost`] if the program in it does not answer.
+    pub fn start(qemu: &Found) -> Result<Self, StartError> {
+        let loader = format!("loader,addr={BASE:#x},cpu-num=0");
+        let image = Image {
+            machine: &[
+                "-M",
+                "virt,secure=on,virtualization=on,gic-version=3",
+                "-cpu",
+                "max",
+                "-m",
+                "2G",
+                "-device",
+                &loader,
+            ],
+            stub: &stub::image(),
+            base: BASE,
+            pool: POOL,
+        };
+        let snippets = Snippets {
+            enter: stub::enter(),
+            load: stub::load(),
+            add_zero: stub::add_zero(),
+            store: stub::store(),
+            store_descriptor: stub::store_descriptor(),
+            translate_load: stub::translate_load(),
+            translate_store: stub::translate_store(),
+        };
+        let session = Session::start(qemu, &image, &stub::nothing())?;
+        let mut machine = Self { session, snippets, shown: None };
+        machine.set_up();
+        Ok(machine)
+    }
+
+    /// The physical memory that is free for tables and targets; it is zero unless loaded.
+    pub fn ram(&self) -> Range<u64> {
+        RAM
+    }
+
+    /// Puts bytes into physical memory.
+    pub fn load(&mut self, chunks: &[Chunk]) {
+        self.session.load(chunks);
+    }
+
+    /// Reads physical memory.
+    pub fn dump(&mut self, address: u64, length: usize) -> Vec<u8> {
+        self.session.dump(address, length)
+    }
+
+    /// Makes memory zero again where it was loaded.
+    pub fn clear(&mut self) {
+        for range in self.session.take_loaded() {
+            self.session.call(&stub::clear(), [range.start & !15, range.end, 0, 0]);
+        }
+    }
+
+    /// Sets `vttbr_el2`, `vtcr_el2` and bits of `hcr_el2` to add to those that turn stage 2 on, and empties the TLB.
+    ///
+    /// # Panics
+    ///
+    /// For any other register.
+    pub fn set_stage2(&mut self, registers: &[(&str, u64)]) {
+        for &(name, value) in registers {
+            match name {
+                "vttbr_el2" => self.set(VTTBR_EL2, value),
+                "vtcr_el2" => self.set(VTCR_EL2, value),
+                "hcr_el2" => self.set(HCR_EL2, HCR | value),
+                _ => panic!("{name} does not take part in stage 2"),
+            }
+        }
+        self.session.call(&stub::invalidate(), [0; 4]);
+    }
+
+    /// Runs instructions at EL3 in the Non-secure state, from where TLB maintenance works on the stage 2 under test. They
+    /// are for straight-line code, and x0 to x3 are theirs.
+    ///
+    /// # Panics
+    ///
+    /// If they trap, with the syndrome.
+    pub fn run(&mut self, words: &[u32]) {
+        let report = Report(self.session.call(&[words, &stub::nothing()].concat(), [0; 4]));
+        assert!(report.get("esr_el3") == 0, "a trap in {words:08x?}: {report:#x?}");
+    }
+
+    /// Asks each probe. Entries of the TLB play no part in loads and stores; for fetches see [`Machine::fetch`].
+    ///
+    /// A probed page is really accessed: QEMU may set flags in descriptors, and a write to a page that cannot be read
+    /// stores a zero byte. Instructions found at an address probed for execution are run, one each.
+    ///
+    /// # Panics
+    ///
+    /// If an address has more than 52 bits, as no stage 1 gives more.
+    pub fn probe(&mut self, probes: &[Probe]) -> Vec<Verdict> {
+        let mut verdicts: Vec<Verdict> = probes
+            .iter()
+            .map(|probe| match probe.access {
+                Access::Execute => self.fetch(probe.address, probe.user),
+                Access::Read | Access::Write => Verdict::Translated(None),
+            })
+            .collect();
+        self.set(SCTLR_EL1, SCTLR_STAGE1_ON);
+        self.set(SCR_EL3, SCR_SECURE);
+        self.shown = None;
+        for (probe, verdict) in probes.iter().zip(&mut verdicts) {
+            match (probe.access, &verdict) {
+                (Access::Read | Access::Write, _) => *verdict = self.access(*probe),
+                // The page tells its address if it can be read too.
+                (Access::Execute, Verdict::Translated(_)) => {
+                    let read = self.access(Probe { access: Access::Read, ..*probe });
+                    if matches!(read, Verdict::Translated(_)) {
+                        *verdict = read;
+                    }
+                }
+                (Access::Execute, Verdict::Fault(_)) => {}
+            }
+        }
+        self.set(SCR_EL3, SCR_NON_SECURE);
+        self.set(SCTLR_EL1, SCTLR_STAGE1_OFF);
+        verdicts
+    }
+
+    /// Runs the one instruction at an address, and does nothing else that would change the TLB: what it answers is
+    /// stale where a stale entry is used.
+    ///
+    /// # Panics
+    ///
+    /// If the address has more than 52 bits, as no stage 1 gives more.
+    pub fn fetch(&mut self, address: u64, user: bool) -> Verdict {
+        let address = check(address) & !3;
+        // An exception to EL1 fetches the vector before the step takes effect: it finds it in the page it came from.
+        let vectors = address & !0xfff;
+        let report = self.step(address, user, 0, vectors);
+        let refused = match (report.class("esr_el1"), report.class("esr_el2")) {
+            // The abort of the instruction itself, not of the vector's.
+            (_, FETCH_ABORT) if report.get("elr_el2") == address => report.refusal("esr_el2"),
+            (FETCH_ABORT | FETCH_ABORT_SAME_LEVEL, _) => report.refusal("esr_el1"),
+            _ => None,
+        };
+        refused.map_or(Verdict::Translated(None), Verdict::Fault)
+    }
+
+    /// Loads or stores through the window, and asks AT for the address if that is let through.
+    fn access(&mut self, Probe { address, access, user }: Probe) -> Verdict {
+        let shown = check(address) & !(WINDOW - 1);
+        if self.shown != Some(shown) {
+            // A level 2 block of the 64 KiB granule has bits 51:48 of its address in bits 15:12.
+            let descriptor = WINDOW_BLOCK | shown & 0xffff_ffff_ffff | shown >> 48 << 12;
+            self.call(|s| &s.store_descriptor, [STAGE1, descriptor, 0, 0]);
+            self.shown = Some(shown);
+        }
+        let window = address - shown;
+        let refused = match access {
+            Access::Write => match self.data_step(|s| &s.add_zero, window, user) {
+                // It may be that only the reading is refused.
+                Some(Fault { kind: FaultKind::Permission, .. }) => self.data_step(|s| &s.store, window, user),
+                refused => refused,
+            },
+            _ => self.data_step(|s| &s.load, window, user),
+        };
+        if let Some(fault) = refused {
+            return Verdict::Fault(fault);
+        }
+        let report = match access {
+            Access::Write => self.call(|s| &s.translate_store, [window, 0, 0, 0]),
+            _ => self.call(|s| &s.translate_load, [window, 0, 0, 0]),
+        };
+        let par = report.get("par_el1");
+        assert!(par & 1 == 0, "AT refuses what an access has just done: {report:#x?}");
+        Verdict::Translated(Some(par & 0xf_ffff_ffff_f000 | address & 0xfff))
+    }
+
+    /// Runs one load or store at an address of the window.
+    fn data_step(&mut self, code: impl Fn(&Snippets) -> &Vec<u32>, window: u64, user: bool) -> Option<Fault> {
+        let code = self.session.place(code(&self.snippets)).unwrap_or_else(|error| panic!("{error}"));
+        let report = self.step(code, user, window, BASE + stub::EL1_VECTORS as u64);
+        match (report.class("esr_el1"), report.class("esr_el2")) {
+            (_, DATA_ABORT) => report.refusal("esr_el2"),
+            (DATA_ABORT | DATA_ABORT_SAME_LEVEL, _) => report.refusal("esr_el1"),
+            (0, STEPPED) => None,
+            _ => panic!("the probe went astray: {report:#x?}"),
+        }
+    }
+
+    /// Runs one instruction at EL1 or EL0, with x0 set.
+    fn step(&mut self, address: u64, user: bool, x0: u64, vectors: u64) -> Report {
+        // SPSR_EL3: SS, asynchronous exceptions masked, EL0t or EL1h.
+        let pstate = 1 << 21 | 0b111 << 6 | if user { 0 } else { 0b0101 };
+        self.call(|s| &s.enter, [address, pstate, x0, vectors])
+    }
+
+    fn call(&mut self, code: impl Fn(&Snippets) -> &Vec<u32>, arguments: [u64; 4]) -> Report {
+        Report(self.session.call(code(&self.snippets), arguments))
+    }
+
+    fn set(&mut self, register: u32, value: u64) {
+        let report = Report(self.session.call(&stub::set(register), [value, 0, 0, 0]));
+        assert!(report.get("esr_el3") == 0, "no system register {register:#x}: {report:#x?}");
+    }
+
+    fn set_up(&mut self) {
+        let bytes = |entries: &[u64]| entries.iter().flat_map(|entry| entry.to_le_bytes()).collect();
+        self.session.load(&[(STAGE1, bytes(&[0, 0, CODE_BLOCK, 0])), (SECURE_STAGE2, bytes(&[0, SECURE_BLOCK]))]);
+        // These stay when memory is cleared.
+        self.session.take_loaded();
+        for (register, value) in [
+            (SCR_EL3, SCR_SECURE),
+            (VSTTBR_EL2, SECURE_STAGE2),
+            (VSTCR_EL2, VSTCR),
+            (SCR_EL3, SCR_NON_SECURE),
+            (VBAR_EL2, BASE + stub::EL2_VECTORS as u64),
+            (HCR_EL2, HCR),
+            // TDE: debug exceptions, which steps end in, go to EL2.
+            (MDCR_EL2, 1 << 8),
+            (OSLAR_EL1, 0),
+            (MDSCR_EL1, 1),
+            (SCTLR_EL1, SCTLR_STAGE1_OFF),
+            (TCR_EL1, TCR),
+            (TTBR0_EL1, STAGE1),
+            (MAIR_EL1, 0xff),
+        ] {
+            self.set(register, value);
+        }
+    }
+}
+
+/// What the stub says after a call: x0, x1, and [`REPORTED`].
+#[derive(Debug)]
+struct Report([u64; REPORT_WORDS]);
+
+impl Report {
+    fn get(&self, register: &str) -> u64 {
+        self.registers().find(|(name, _)| *name == register).map_or(0, |(_, value)| value)
+    }
+
+    fn registers(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        REPORTED.iter().map(|(name, _)| *name).zip(self.0.iter().skip(2).copied())
+    }
+
+    /// ESR_ELx.EC.
+    fn class(&self, syndrome: &str) -> u64 {
+        self.get(syndrome) >> 26 & 0x3f
+    }
+
+    /// The fault that ESR_ELx.ISS tells of an abort, or `None` if the access was translated and then failed in memory.
+    fn refusal(&self, syndrome: &str) -> Option<Fault> {
+        let status = self.get(syndrome) & 0x3f;
+        // The manual's levels count from the root down, from -1, to 3.
+        let level = |bits: u64| Some(3 - (bits & 3) as u8);
+        let (kind, level) = match status {
+            0b00_0000..=0b00_0011 => (FaultKind::AddressSize, level(status)),
+            0b00_0100..=0b00_0111 => (FaultKind::NotMapped, level(status)),
+            0b00_1000..=0b00_1011 => (FaultKind::AccessFlag, level(status)),
+            0b00_1100..=0b00_1111 => (FaultKind::Permission, level(status)),
+            0b01_0100..=0b01_0111 => (FaultKind::Bus, level(status)),
+            0b01_0011 => (FaultKind::Bus, Some(4)),
+            0b10_1001 => (FaultKind::AddressSize, Some(4)),
+            0b10_1011 => (FaultKind::NotMapped, Some(4)),
+            0b01_0000 => return None,
+            _ => panic!("a fault status that no table can cause: {self:#x?}"),
+        };
+        Some(Fault { kind, level, report: self.registers().collect() })
+    }
+}
+
+fn check(address: u64) -> u64 {
+    assert!(address < 1 << 52, "no stage 1 gives {address:#x}");
+    address
+}

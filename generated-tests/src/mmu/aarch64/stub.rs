@@ -1,0 +1,293 @@
+//! The programs that run inside the AArch64 machine: the stub at EL3, and the snippets.
+//!
+//! EL3, because from there EL2 and EL1 are wholly free: their registers can hold anything, and nothing of the stub needs
+//! to be mapped. The MMU of EL3 stays off, so the stub's data are aligned, as Device memory demands.
+
+use dynasmrt::aarch64::Aarch64Relocation;
+use dynasmrt::{DynasmApi, DynasmLabelApi, VecAssembler, dynasm};
+
+use super::BASE;
+use crate::mmu::qemu::{COMMAND_BYTES, DUMP, LOAD};
+
+/// Where in the stub's image the EL3 vectors are.
+const EL3_VECTORS: usize = 0x800;
+/// Where in the stub's image the EL2 vectors are: each goes on to EL3.
+pub(super) const EL2_VECTORS: usize = 0x1000;
+/// Where in the stub's image the EL1 vectors are: never run, as the step ends before; only fetched.
+pub(super) const EL1_VECTORS: usize = 0x1800;
+/// The words of a report: x0, x1, and these registers.
+pub(super) const REPORTED: [(&str, u32); 10] = [
+    ("esr_el1", ESR_EL1),
+    ("elr_el1", system_register(3, 0, 4, 0, 1)),
+    ("far_el1", system_register(3, 0, 6, 0, 0)),
+    ("esr_el2", ESR_EL2),
+    ("elr_el2", system_register(3, 4, 4, 0, 1)),
+    ("far_el2", system_register(3, 4, 6, 0, 0)),
+    ("hpfar_el2", system_register(3, 4, 6, 0, 4)),
+    ("esr_el3", ESR_EL3),
+    ("elr_el3", ELR_EL3),
+    ("par_el1", PAR_EL1),
+];
+
+/// x0 and x1, then [`REPORTED`].
+pub(super) const REPORT_WORDS: usize = 2 + REPORTED.len();
+
+const ESR_EL1: u32 = system_register(3, 0, 5, 2, 0);
+const ESR_EL2: u32 = system_register(3, 4, 5, 2, 0);
+const ESR_EL3: u32 = system_register(3, 6, 5, 2, 0);
+const ELR_EL3: u32 = system_register(3, 6, 4, 0, 1);
+const SPSR_EL3: u32 = system_register(3, 6, 4, 0, 0);
+const VBAR_EL3: u32 = system_register(3, 6, 12, 0, 0);
+const VBAR_EL1: u32 = system_register(3, 0, 12, 0, 0);
+const PAR_EL1: u32 = system_register(3, 0, 7, 4, 0);
+
+/// The number of a system register as MSR and MRS encode it (op0 is 2 or 3).
+pub(super) const fn system_register(op0: u32, op1: u32, crn: u32, crm: u32, op2: u32) -> u32 {
+    (op0 & 1) << 14 | op1 << 11 | crn << 7 | crm << 3 | op2
+}
+
+type Assembler = VecAssembler<Aarch64Relocation>;
+
+/// Semihosting operations, passed in w0, with a parameter block at x1.
+const SYS_OPEN: u32 = 0x01;
+const SYS_WRITE: u32 = 0x05;
+const SYS_READ: u32 = 0x06;
+const SYS_EXIT: u32 = 0x18;
+
+/// The stub's image, which goes to [`BASE`].
+///
+/// No register outlives a call, as a probe may run anything.
+pub(super) fn image() -> Vec<u8> {
+    let mut ops = Assembler::new(BASE as usize);
+    dynasm!(ops
+        ; .arch aarch64
+        ; adr x0, ->el3_vectors
+        ; msr #VBAR_EL3, x0
+        ; adr x5, ->handles
+        ; adr x3, ->stdin
+        ; adr x4, ->open_stdin
+        ; bl ->open
+        ; adr x3, ->stdout
+        ; adr x4, ->open_stdout
+        ; bl ->open
+
+        ; ->next:
+        ; mov w0, #SYS_READ
+        ; adr x1, ->command
+        ; mov x2, #COMMAND_BYTES.into()
+        ; bl ->transfer
+        ; adr x8, ->command
+        ; ldp x9, x10, [x8]
+        ; cmp x9, #LOAD
+        ; b.eq ->load
+        ; cmp x9, #DUMP
+        ; b.eq ->dump
+
+        // A register is reported as zero unless this call's trap wrote it.
+        ; msr #ESR_EL1, xzr
+        ; msr #ESR_EL2, xzr
+        ; msr #ESR_EL3, xzr
+        ; ldp x0, x1, [x8, #16]
+        ; ldp x2, x3, [x8, #32]
+        ; adr x30, ->done
+        ; br x10
+
+        ; ->load:
+        ; mov w0, #SYS_READ
+        ; b >memory
+        ; ->dump:
+        ; mov w0, #SYS_WRITE
+        ; memory:
+        ; mov x1, x10
+        ; ldr x2, [x8, #16]
+        ; bl ->transfer
+        ; b ->next
+
+        // A call comes here when it returns, and when it traps.
+        ; ->done:
+        ; adr x8, ->report
+        ; stp x0, x1, [x8], #16
+    );
+    for (_, register) in REPORTED {
+        dynasm!(ops ; .arch aarch64 ; mrs x0, #register ; str x0, [x8], #8);
+    }
+    dynasm!(ops
+        ; .arch aarch64
+        ; mov w0, #SYS_WRITE
+        ; adr x1, ->report
+        ; mov x2, #(REPORT_WORDS * 8) as u64
+        ; bl ->transfer
+        ; b ->next
+
+        // Reads or writes (w0) x2 bytes at x1. Pipes give and take less than asked: the operation returns what is left.
+        ; ->transfer:
+        ; mov w6, w0
+        ; adr x7, ->handles
+        ; adr x8, ->parameters
+        ; ldp x3, x4, [x7]
+        ; cmp w0, #SYS_READ
+        ; csel x3, x3, x4, eq
+        ; stp x3, x1, [x8]
+        ; more:
+        ; cbz x2, >all
+        ; str x2, [x8, #16]
+        ; mov w0, w6
+        ; mov x1, x8
+        ; hlt #0xf000
+        ; ldp x1, x2, [x8, #8]
+        ; subs x3, x2, x0
+        ; b.eq ->exit
+        ; add x1, x1, x3
+        ; str x1, [x8, #8]
+        ; mov x2, x0
+        ; b <more
+        ; all:
+        ; ret
+
+        // Opens the file named at x3, by the parameters at x4, and keeps its handle at x5.
+        ; ->open:
+        ; str x3, [x4]
+        ; mov w0, #SYS_OPEN
+        ; mov x1, x4
+        ; hlt #0xf000
+        ; str x0, [x5], #8
+        ; ret
+
+        // Nothing was left to read: the host is gone.
+        ; ->exit:
+        ; mov w0, #SYS_EXIT
+        ; adr x1, ->application_exit
+        ; hlt #0xf000
+    );
+    pad(&mut ops, EL3_VECTORS);
+    dynasm!(ops ; .arch aarch64 ; ->el3_vectors:);
+    for vector in 0..16 {
+        dynasm!(ops ; .arch aarch64 ; b ->done);
+        pad(&mut ops, EL3_VECTORS + 0x80 * (vector + 1));
+    }
+    for vectors in [EL2_VECTORS, EL1_VECTORS] {
+        for vector in 0..16 {
+            dynasm!(ops ; .arch aarch64 ; smc #0);
+            pad(&mut ops, vectors + 0x80 * (vector + 1));
+        }
+    }
+    dynasm!(ops
+        ; .arch aarch64
+        // Name, mode ("r" and "w"), length of the name.
+        ; ->open_stdin: ; .u64 0 ; .u64 0 ; .u64 10
+        ; ->open_stdout: ; .u64 0 ; .u64 4 ; .u64 11
+        // The reason (the application ends as it wishes) and the exit status.
+        ; ->application_exit: ; .u64 0x20026 ; .u64 0
+        ; ->handles: ; .u64 0 ; .u64 0
+        // Handle, address, length.
+        ; ->parameters: ; .u64 0 ; .u64 0 ; .u64 0
+        ; ->command: ; .bytes [0; COMMAND_BYTES as usize]
+        ; ->report: ; .bytes [0; REPORT_WORDS * 8]
+        ; ->stdin: ; .bytes b"/dev/stdin\0"
+        ; ->stdout: ; .bytes b"/dev/stdout\0"
+    );
+    finish(ops)
+}
+
+/// Words assembled from `code`.
+pub(super) fn words(code: impl FnOnce(&mut Assembler)) -> Vec<u32> {
+    let mut ops = Assembler::new(0);
+    code(&mut ops);
+    let bytes = finish(ops);
+    bytes.as_chunks().0.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect()
+}
+
+/// Does nothing.
+pub(super) fn nothing() -> Vec<u32> {
+    words(|ops| dynasm!(ops ; .arch aarch64 ; ret))
+}
+
+/// Sets a system register to x0.
+pub(super) fn set(register: u32) -> Vec<u32> {
+    words(|ops| dynasm!(ops ; .arch aarch64 ; msr #register, x0 ; isb ; ret))
+}
+
+/// Stores x1 at x0, and makes the translation tables' readers see it.
+pub(super) fn store_descriptor() -> Vec<u32> {
+    words(|ops| {
+        dynasm!(ops
+            ; .arch aarch64
+            ; str x1, [x0]
+            ; dsb sy
+            ; tlbi vmalle1
+            ; dsb sy
+            ; isb
+            ; ret
+        );
+    })
+}
+
+/// Drops every translation of EL1 and EL0.
+pub(super) fn invalidate() -> Vec<u32> {
+    words(|ops| dynasm!(ops ; .arch aarch64 ; dsb sy ; tlbi alle1 ; dsb sy ; isb ; ret))
+}
+
+/// Zeroes the 16-byte units from x0 to x1.
+pub(super) fn clear() -> Vec<u32> {
+    words(|ops| {
+        dynasm!(ops
+            ; .arch aarch64
+            ; again:
+            ; stp xzr, xzr, [x0], #16
+            ; cmp x0, x1
+            ; b.lo <again
+            ; ret
+        );
+    })
+}
+
+/// Goes to x0 with PSTATE x1, taking x2 along in x0, with the EL1 vectors at x3. Comes back by the next exception.
+pub(super) fn enter() -> Vec<u32> {
+    words(|ops| {
+        dynasm!(ops
+            ; .arch aarch64
+            ; msr #ELR_EL3, x0
+            ; msr #SPSR_EL3, x1
+            ; msr #VBAR_EL1, x3
+            ; mov x0, x2
+            ; isb
+            ; eret
+        );
+    })
+}
+
+/// Loads the byte at x0.
+pub(super) fn load() -> Vec<u32> {
+    words(|ops| dynasm!(ops ; .arch aarch64 ; ldrb w1, [x0]))
+}
+
+/// Adds zero to the byte at x0: a write that changes nothing, but needs the right to read as well.
+pub(super) fn add_zero() -> Vec<u32> {
+    words(|ops| dynasm!(ops ; .arch aarch64 ; ldaddb wzr, w1, [x0]))
+}
+
+/// Stores a zero byte at x0.
+pub(super) fn store() -> Vec<u32> {
+    words(|ops| dynasm!(ops ; .arch aarch64 ; strb wzr, [x0]))
+}
+
+/// Translates x0 as a load by EL1 would; the result is PAR_EL1.
+pub(super) fn translate_load() -> Vec<u32> {
+    words(|ops| dynasm!(ops ; .arch aarch64 ; at s12e1r, x0 ; isb ; ret))
+}
+
+/// Translates x0 as a store by EL1 would; the result is PAR_EL1.
+pub(super) fn translate_store() -> Vec<u32> {
+    words(|ops| dynasm!(ops ; .arch aarch64 ; at s12e1w, x0 ; isb ; ret))
+}
+
+fn pad(ops: &mut Assembler, to: usize) {
+    assert!(ops.offset().0 <= to, "the stub has outgrown its layout");
+    while ops.offset().0 < to {
+        ops.push(0);
+    }
+}
+
+fn finish(ops: Assembler) -> Vec<u8> {
+    ops.finalize().expect("every label is bound, and near enough")
+}

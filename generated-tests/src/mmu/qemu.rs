@@ -1,0 +1,270 @@
+//! A live QEMU running a small program of ours, which does what we say over the process's own stdin and stdout.
+//!
+//! The program, here called the stub, knows three commands: put bytes into memory, show bytes of memory, and call code.
+//! Everything else is *snippets*, a few instructions each, which the host places in a pool of memory and calls. A trap in
+//! a snippet ends it: the stub answers every call with a report of the argument registers and of the machine's syndrome
+//! registers. So a new register, TLB instruction or kind of access needs nothing new in the stub.
+//!
+//! The stub reaches stdin and stdout by semihosting, the debugger interface that both architectures have; a device would
+//! need a driver, and lie in the way of the tables under test.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io::{self, BufWriter, Read, Write};
+use std::ops::Range;
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+use std::{env, fs, process};
+
+use thiserror::Error;
+
+use super::Chunk;
+use crate::emulators::Found;
+
+/// Commands as the stub knows them: this word, an address, a length or the arguments of a call.
+pub(super) const LOAD: u32 = 0;
+/// Answered by the bytes.
+pub(super) const DUMP: u32 = 1;
+
+/// The size of a command in bytes.
+pub(super) const COMMAND_BYTES: u32 = 48;
+
+/// How long QEMU may take for one command before it counts as hung.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What a machine needs in order to start.
+pub(super) struct Image<'a> {
+    /// The arguments that choose machine and processor.
+    pub(super) machine: &'a [&'a str],
+    /// The stub.
+    pub(super) stub: &'a [u8],
+    /// Where it goes.
+    pub(super) base: u64,
+    /// Where snippets go.
+    pub(super) pool: Range<u64>,
+}
+
+/// A running QEMU, whose stub reports `WORDS` words per call.
+pub(super) struct Session<const WORDS: usize> {
+    qemu: Arc<Mutex<Child>>,
+    to: BufWriter<ChildStdin>,
+    from: ChildStdout,
+    errors: ChildStderr,
+    watchdog: Sender<()>,
+    snippets: HashMap<Vec<u32>, u64>,
+    pool: Range<u64>,
+    free: u64,
+    loaded: Vec<Range<u64>>,
+}
+
+/// Why a machine did not start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The stub could not be handed over, or QEMU not be run.
+    #[error("starting QEMU: {0}")]
+    Io(#[from] io::Error),
+    /// QEMU ran, but the stub did not answer.
+    #[error(transparent)]
+    Lost(#[from] Lost),
+}
+
+/// QEMU ended, or hung and was killed, before it answered.
+#[derive(Debug, Error)]
+#[error("QEMU was lost ({status:?}) at: {command}\n{said}")]
+pub struct Lost {
+    /// The command that it did not answer.
+    pub command: String,
+    /// How it ended.
+    pub status: Option<ExitStatus>,
+    /// What it printed on stderr.
+    pub said: String,
+}
+
+/// Where the answer to a command goes.
+enum Command<'a> {
+    Load { address: u64, bytes: &'a [u8] },
+    Dump { address: u64, into: &'a mut [u8] },
+    Call { snippet: &'a [u32], at: u64, arguments: [u64; 4], report: &'a mut [u8] },
+}
+
+impl<const WORDS: usize> Session<WORDS> {
+    /// Starts QEMU, and waits until the stub answers to a call of the snippet `nothing`.
+    pub(super) fn start(qemu: &Found, image: &Image<'_>, nothing: &[u32]) -> Result<Self, StartError> {
+        let file = StubFile::new(image.stub)?;
+        let mut child = qemu
+            .command()
+            .args(image.machine)
+            .args(["-smp", "1", "-accel", "tcg", "-nodefaults", "-display", "none", "-serial", "none"])
+            .args(["-monitor", "none", "-semihosting-config", "enable=on,target=native", "-device"])
+            .arg(format!("loader,file={},addr={:#x},force-raw=on", file.0, image.base))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let (Some(to), Some(from), Some(errors)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
+        else {
+            unreachable!("all three were asked for as pipes");
+        };
+        let qemu = Arc::new(Mutex::new(child));
+        let (watchdog, signs) = mpsc::channel();
+        thread::spawn({
+            let qemu = Arc::clone(&qemu);
+            move || watch(&qemu, &signs)
+        });
+        let mut session = Self {
+            qemu,
+            to: BufWriter::new(to),
+            from,
+            errors,
+            watchdog,
+            snippets: HashMap::new(),
+            free: image.pool.start,
+            pool: image.pool.clone(),
+            loaded: Vec::new(),
+        };
+        session.try_call(nothing, [0; 4])?;
+        Ok(session)
+    }
+
+    /// Puts bytes into memory.
+    pub(super) fn load(&mut self, chunks: &[Chunk]) {
+        for (address, bytes) in chunks {
+            self.loaded.push(*address..*address + bytes.len() as u64);
+            self.exchange(Command::Load { address: *address, bytes }).unwrap_or_else(lost);
+        }
+    }
+
+    /// What was loaded since the last time this was asked.
+    pub(super) fn take_loaded(&mut self) -> Vec<Range<u64>> {
+        std::mem::take(&mut self.loaded)
+    }
+
+    /// Shows bytes of memory.
+    pub(super) fn dump(&mut self, address: u64, length: usize) -> Vec<u8> {
+        let mut bytes = vec![0; length];
+        self.exchange(Command::Dump { address, into: &mut bytes }).unwrap_or_else(lost);
+        bytes
+    }
+
+    /// Calls a snippet.
+    pub(super) fn call(&mut self, snippet: &[u32], arguments: [u64; 4]) -> [u64; WORDS] {
+        self.try_call(snippet, arguments).unwrap_or_else(lost)
+    }
+
+    fn try_call(&mut self, snippet: &[u32], arguments: [u64; 4]) -> Result<[u64; WORDS], Lost> {
+        let at = self.place(snippet)?;
+        let mut bytes = [[0; 8]; WORDS];
+        self.exchange(Command::Call { snippet, at, arguments, report: bytes.as_flattened_mut() })?;
+        Ok(bytes.map(u64::from_le_bytes))
+    }
+
+    /// The address of a snippet, which is loaded if it is not in the pool.
+    pub(super) fn place(&mut self, snippet: &[u32]) -> Result<u64, Lost> {
+        if let Some(&address) = self.snippets.get(snippet) {
+            return Ok(address);
+        }
+        let bytes: Vec<u8> = snippet.iter().flat_map(|word| word.to_le_bytes()).collect();
+        if self.free + bytes.len() as u64 > self.pool.end {
+            self.snippets.clear();
+            self.free = self.pool.start;
+        }
+        let address = self.free;
+        self.exchange(Command::Load { address, bytes: &bytes })?;
+        self.free += bytes.len() as u64;
+        self.snippets.insert(snippet.to_vec(), address);
+        Ok(address)
+    }
+
+    fn exchange(&mut self, mut command: Command<'_>) -> Result<(), Lost> {
+        // Both signs are lost on a watchdog that has bitten; then the exchange fails too.
+        let _ = self.watchdog.send(());
+        let result = self.send(&mut command);
+        let _ = self.watchdog.send(());
+        result.map_err(|error| self.last_words(&command, &error))
+    }
+
+    fn send(&mut self, command: &mut Command<'_>) -> io::Result<()> {
+        let words = match command {
+            Command::Load { address, bytes } => [LOAD.into(), *address, bytes.len() as u64, 0, 0, 0],
+            Command::Dump { address, into } => [DUMP.into(), *address, into.len() as u64, 0, 0, 0],
+            Command::Call { at, arguments: [a, b, c, d], .. } => [u64::MAX, *at, *a, *b, *c, *d],
+        };
+        self.to.write_all(words.map(u64::to_le_bytes).as_flattened())?;
+        if let Command::Load { bytes, .. } = command {
+            self.to.write_all(bytes)?;
+        }
+        self.to.flush()?;
+        match command {
+            Command::Load { .. } => Ok(()),
+            Command::Dump { into: answer, .. } | Command::Call { report: answer, .. } => self.from.read_exact(answer),
+        }
+    }
+
+    fn last_words(&mut self, command: &Command<'_>, error: &io::Error) -> Lost {
+        let mut qemu = self.qemu.lock().unwrap_or_else(PoisonError::into_inner);
+        // It closed its pipes, so it is as good as dead; but waiting for it must not hang.
+        let _ = qemu.kill();
+        let status = qemu.wait().ok();
+        let mut said = format!("{error}\n");
+        let _ = self.errors.read_to_string(&mut said);
+        Lost { command: command.to_string(), status, said }
+    }
+}
+
+impl<const WORDS: usize> Drop for Session<WORDS> {
+    fn drop(&mut self) {
+        let mut qemu = self.qemu.lock().unwrap_or_else(PoisonError::into_inner);
+        // It may have ended by itself; there is nobody to tell of errors.
+        let _ = qemu.kill();
+        let _ = qemu.wait();
+    }
+}
+
+impl fmt::Display for Command<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Load { address, bytes } => {
+                write!(f, "load {} bytes at {address:#x}", bytes.len())
+            }
+            Self::Dump { address, into } => write!(f, "dump {} bytes at {address:#x}", into.len()),
+            Self::Call { snippet, arguments, .. } => write!(f, "call {snippet:08x?} with {arguments:#x?}"),
+        }
+    }
+}
+
+/// A file that goes when it is dropped: QEMU reads it while it starts.
+struct StubFile(String);
+
+impl StubFile {
+    fn new(stub: &[u8]) -> io::Result<Self> {
+        let name = format!("tablewright-stub-{}-{:?}.bin", process::id(), thread::current().id());
+        let path = env::temp_dir().join(name).to_string_lossy().into_owned();
+        fs::write(&path, stub)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for StubFile {
+    fn drop(&mut self) {
+        // A file left in the temporary folder does no harm.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// Kills QEMU when a command takes too long. Signs come in pairs: a command began, a command ended.
+fn watch(qemu: &Mutex<Child>, signs: &Receiver<()>) {
+    while signs.recv().is_ok() {
+        if signs.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+            let _ = qemu.lock().unwrap_or_else(PoisonError::into_inner).kill();
+            return;
+        }
+    }
+}
+
+/// A test cannot go on without its emulator.
+fn lost<T>(error: Lost) -> T {
+    panic!("{error}")
+}
