@@ -6,6 +6,9 @@ mod attributes;
 mod format;
 mod hal;
 mod range;
+#[cfg(feature = "sim")]
+pub mod sim;
+mod table;
 
 pub use addr::{
     GuestPhysAddr, GuestPhysAddrRange, GuestVirtAddr, GuestVirtAddrRange, HostPhysAddr, HostPhysAddrRange,
@@ -18,3 +21,4 @@ pub use format::{
 };
 pub use hal::{Hal, Invalidation};
 pub use range::ClosedRange;
+pub use table::{Error, FaultIn, Gather, Lookup, Mapping, Mappings, PageTable, Region, Regions, TableInfo, Tables};

@@ -1,0 +1,334 @@
+//! Simulated physical memory: frames with accounting, fault injection, and a log of invalidations.
+
+extern crate std;
+
+use core::ptr::NonNull;
+use std::{
+    alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error},
+    boxed::Box,
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU8, Ordering},
+    },
+    vec::Vec,
+};
+
+use crate::{Format, Hal, HostPhysAddr, Invalidation, Tag};
+
+/// log2 of the granule of the accounting.
+const UNIT: u8 = 12;
+
+/// A mistake in the use of physical memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MemoryError {
+    /// A frame was freed that is not allocated.
+    #[error("frame {address:#x} of 2^{size} bytes was freed but is not allocated")]
+    NotAllocated {
+        /// Its address.
+        address: u64,
+        /// log2 of its size.
+        size: u8,
+    },
+    /// A frame was freed with another size than it was allocated with.
+    #[error("frame {address:#x} was freed as 2^{size} bytes but is part of one of 2^{allocated}")]
+    WrongSize {
+        /// Its address.
+        address: u64,
+        /// log2 of the size it was freed with.
+        size: u8,
+        /// log2 of the size of the frame that it is part of.
+        allocated: u8,
+    },
+    /// Memory was used that is not allocated, or not memory at all.
+    #[error("address {0:#x} was used but is not allocated")]
+    UseAfterFree(u64),
+}
+
+/// Who wants to know what happens to memory and translations as it happens: a TLB emulator.
+///
+/// Called without locks held; it may read the machine's memory.
+pub trait Observer: Send + Sync {
+    /// An invalidation was asked for; afterwards nothing that `set` names may be cached.
+    fn invalidated(&self, root: HostPhysAddr, tag: Tag, set: &Invalidation) {
+        let _ = (root, tag, set);
+    }
+
+    /// A frame is about to be given back: no translation may lead to it or through it any more.
+    fn freed(&self, frame: HostPhysAddr, size: u8) {
+        let _ = (frame, size);
+    }
+}
+
+/// Simulated physical memory; a cheap handle, clones share the memory.
+///
+/// Dropping the last handle panics if a mistake was recorded that nobody took with [`Machine::take_errors`].
+#[derive(Clone)]
+pub struct Machine(Arc<Shared>);
+
+struct Shared {
+    base: u64,
+    host: NonNull<u8>,
+    layout: Layout,
+    parts: bool,
+    /// For each unit: log2 of the size of the frame it belongs to; 0: free.
+    owner: Box<[AtomicU8]>,
+    state: Mutex<State>,
+    observers: Mutex<Vec<Arc<dyn Observer>>>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Free blocks, by log2 of their size: a buddy allocator, lowest address first.
+    free: BTreeMap<u8, BTreeSet<u64>>,
+    allocations: u64,
+    fail: Option<u64>,
+    errors: Vec<MemoryError>,
+    log: Vec<(Tag, Invalidation)>,
+}
+
+// SAFETY: the memory behind `host` is only accessed through what `phys_to_virt` gives out, whose users synchronise, and
+// by the allocator for frames that nobody holds.
+unsafe impl Send for Shared {}
+// SAFETY: as above; all other fields synchronise themselves.
+unsafe impl Sync for Shared {}
+
+impl Machine {
+    /// A machine with `size` bytes of memory from `base` on; both are multiples of 4 KiB.
+    pub fn new(base: u64, size: usize) -> Self {
+        Self::build(base, size, true)
+    }
+
+    /// Like [`Machine::new`], but frames can only be freed whole.
+    pub fn with_whole_frames(base: u64, size: usize) -> Self {
+        Self::build(base, size, false)
+    }
+
+    fn build(base: u64, size: usize, parts: bool) -> Self {
+        let units = size >> UNIT;
+        assert!(units > 0 && base.is_multiple_of(1 << UNIT) && base.checked_add(size as u64 - 1).is_some());
+        let layout = Layout::from_size_align(units << UNIT, 1 << UNIT).expect("a size that the host can address");
+        // SAFETY: the layout is not empty.
+        let host = NonNull::new(unsafe { alloc_zeroed(layout) }).unwrap_or_else(|| handle_alloc_error(layout));
+        let mut state = State::default();
+        let mut address = base;
+        let end = base as u128 + layout.size() as u128;
+        while (address as u128) < end {
+            let room = (end - address as u128).ilog2() as u8;
+            let size = room.min(address.trailing_zeros() as u8).min(63);
+            state.release(address, size, base, end);
+            match address.checked_add(1 << size) {
+                Some(next) => address = next,
+                None => break,
+            }
+        }
+        Self(Arc::new(Shared {
+            base,
+            host,
+            layout,
+            parts,
+            owner: (0..units).map(|_| AtomicU8::new(0)).collect(),
+            state: Mutex::new(state),
+            observers: Mutex::default(),
+        }))
+    }
+
+    /// Lets the allocation after the next `n` fail, once.
+    pub fn fail_allocation(&self, n: u64) {
+        let mut state = self.state();
+        state.fail = Some(state.allocations + n);
+    }
+
+    /// Lets no allocation fail any more; whether one that should fail is still to come.
+    pub fn cancel_failure(&self) -> bool {
+        self.state().fail.take().is_some()
+    }
+
+    /// How many frames were asked for since the machine was made.
+    pub fn allocations(&self) -> u64 {
+        self.state().allocations
+    }
+
+    /// The bytes that are allocated.
+    pub fn used(&self) -> usize {
+        self.0.owner.iter().filter(|unit| unit.load(Ordering::Relaxed) != 0).count() << UNIT
+    }
+
+    /// The mistakes recorded so far, and forgets them.
+    pub fn take_errors(&self) -> Vec<MemoryError> {
+        core::mem::take(&mut self.state().errors)
+    }
+
+    /// The invalidations since the last call, in order.
+    pub fn take_log(&self) -> Vec<(Tag, Invalidation)> {
+        core::mem::take(&mut self.state().log)
+    }
+
+    /// Tells `observer` from now on.
+    pub fn observe(&self, observer: Arc<dyn Observer>) {
+        self.0.observers.lock().unwrap_or_else(PoisonError::into_inner).push(observer);
+    }
+
+    /// The base and size of the memory.
+    pub fn memory(&self) -> (u64, usize) {
+        (self.0.base, self.0.layout.size())
+    }
+
+    /// Reads a word, as an MMU does; `None` outside the allocated memory.
+    pub fn read_word(&self, address: u64) -> Option<u64> {
+        if !address.is_multiple_of(8) || !self.is_allocated(address) {
+            return None;
+        }
+        // SAFETY: aligned, inside the memory, which others access through atomics only.
+        Some(unsafe { self.host(address).cast::<core::sync::atomic::AtomicU64>().as_ref() }.load(Ordering::Acquire))
+    }
+
+    /// Whether `address` is in an allocated frame.
+    pub fn is_allocated(&self, address: u64) -> bool {
+        self.owner(address).is_some_and(|owner| owner.load(Ordering::Acquire) != 0)
+    }
+
+    /// A copy of the `1 << size` bytes at `address`.
+    pub fn dump(&self, address: HostPhysAddr, size: u8) -> Vec<u8> {
+        let address = address.as_usize() as u64;
+        let words = (0..1_u64 << size).step_by(8).map(|offset| self.read_word(address + offset).unwrap_or(0));
+        words.flat_map(u64::to_le_bytes).collect()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn observers(&self) -> Vec<Arc<dyn Observer>> {
+        self.0.observers.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn owner(&self, address: u64) -> Option<&AtomicU8> {
+        self.0.owner.get((address.checked_sub(self.0.base)? >> UNIT) as usize)
+    }
+
+    /// Where the host sees an address inside the memory.
+    fn host(&self, address: u64) -> NonNull<u8> {
+        // SAFETY: callers checked that the address is inside the memory.
+        unsafe { self.0.host.add((address - self.0.base) as usize) }
+    }
+
+    /// The owners of a frame's units.
+    fn units(&self, frame: u64, size: u8) -> &[AtomicU8] {
+        let first = ((frame - self.0.base) >> UNIT) as usize;
+        &self.0.owner[first..first + (1 << (size - UNIT))]
+    }
+}
+
+impl State {
+    /// Puts a block back and joins it with its buddies.
+    fn release(&mut self, mut address: u64, mut size: u8, base: u64, end: u128) {
+        while size < 62 {
+            let buddy = address ^ (1 << size);
+            let inside = buddy >= base && (buddy as u128) < end;
+            if !inside || !self.free.get_mut(&size).is_some_and(|blocks| blocks.remove(&buddy)) {
+                break;
+            }
+            address &= !(1 << size);
+            size += 1;
+        }
+        self.free.entry(size).or_default().insert(address);
+    }
+
+    /// Takes the lowest block of the smallest size that will do.
+    fn take(&mut self, size: u8) -> Option<u64> {
+        let (&found, blocks) = self.free.range_mut(size..).find(|(_, blocks)| !blocks.is_empty())?;
+        let address = blocks.pop_first()?;
+        for half in size..found {
+            self.free.entry(half).or_default().insert(address + (1 << half));
+        }
+        Some(address)
+    }
+}
+
+// SAFETY: frames come from memory that this machine owns and gives out once; translations are cached by observers only,
+// which are told.
+unsafe impl Hal for Machine {
+    fn allocate(&self, size: u8) -> Option<HostPhysAddr> {
+        let size = size.max(UNIT);
+        let mut state = self.state();
+        let number = state.allocations;
+        state.allocations += 1;
+        if state.fail == Some(number) {
+            state.fail = None;
+            return None;
+        }
+        let address = state.take(size)?;
+        for unit in self.units(address, size) {
+            unit.store(size, Ordering::Release);
+        }
+        // SAFETY: the frame is inside the memory and nobody else's. Junk, so that nobody relies on zeros.
+        unsafe { self.host(address).write_bytes(0xa5, 1 << size) };
+        Some(HostPhysAddr::from_usize(address as usize))
+    }
+
+    unsafe fn free(&self, frame: HostPhysAddr, size: u8) {
+        let address = frame.as_usize() as u64;
+        for observer in self.observers() {
+            observer.freed(frame, size);
+        }
+        let end = self.0.base as u128 + self.0.layout.size() as u128;
+        let mut state = self.state();
+        let inside = address >= self.0.base && address as u128 + (1 << size) <= end && size >= UNIT;
+        let owner = if inside { self.units(address, size)[0].load(Ordering::Acquire) } else { 0 };
+        let aligned = address.is_multiple_of(1 << size);
+        if owner == 0 || !aligned {
+            state.errors.push(MemoryError::NotAllocated { address, size });
+        } else if owner < size || owner > size && !self.0.parts {
+            state.errors.push(MemoryError::WrongSize { address, size, allocated: owner });
+        } else {
+            for unit in self.units(address, size) {
+                unit.store(0, Ordering::Release);
+            }
+            // SAFETY: the frame is inside the memory and nobody's any more. Junk, so that stale uses show.
+            unsafe { self.host(address).write_bytes(0xf5, 1 << size) };
+            state.release(address, size, self.0.base, end);
+        }
+    }
+
+    fn frees_parts(&self) -> bool {
+        self.0.parts
+    }
+
+    fn phys_to_virt(&self, address: HostPhysAddr) -> NonNull<u8> {
+        let address = address.as_usize() as u64;
+        if !self.is_allocated(address) {
+            self.state().errors.push(MemoryError::UseAfterFree(address));
+        }
+        assert!(self.owner(address).is_some(), "address {address:#x} is not memory");
+        self.host(address)
+    }
+
+    fn virt_to_phys(&self, address: NonNull<u8>) -> HostPhysAddr {
+        HostPhysAddr::from_usize(address.addr().get() - self.0.host.addr().get() + self.0.base as usize)
+    }
+
+    fn invalidate<F: Format>(&self, _format: &F, root: HostPhysAddr, tag: Tag, set: &Invalidation) {
+        self.state().log.push((tag, *set));
+        for observer in self.observers() {
+            observer.invalidated(root, tag, set);
+        }
+    }
+}
+
+impl core::fmt::Debug for Machine {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Machine({:#x}, {:#x} bytes)", self.0.base, self.0.layout.size())
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // SAFETY: allocated with this layout, and the last handle is gone.
+        unsafe { dealloc(self.host.as_ptr(), self.layout) };
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if !std::thread::panicking() {
+            assert!(state.errors.is_empty(), "mistakes in the use of physical memory: {:?}", state.errors);
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Why an operation on a page table was refused; it then changed nothing.
+
+use crate::{ClosedRange, ConfigError, Level, Refusal};
+
+/// Why an operation on a page table was refused. The table is as it was before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The format's parameters are illegal.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Input addresses that the table cannot translate.
+    #[error("input addresses {:#x}..={:#x} are outside the table", .0.start(), .0.last())]
+    OutOfRange(ClosedRange),
+    /// Output addresses beyond the format's output size, or beyond the end of the 64-bit space.
+    #[error("{size:#x} bytes from output address {address:#x} on are beyond the output size", size = *.span as u128 + 1)]
+    OutputOutOfRange {
+        /// The first output address.
+        address: u64,
+        /// The size in bytes, less one.
+        span: u64,
+    },
+    /// An address, or the byte after the end of a range, that is not a multiple of the page size.
+    #[error("{address:#x} is not a multiple of 2^{size} bytes")]
+    Misaligned {
+        /// The address.
+        address: u64,
+        /// log2 of the size it should be a multiple of.
+        size: u8,
+    },
+    /// Something is mapped there already.
+    #[error("{address:#x} is mapped already, by entry {entry:#x} at level {level}")]
+    AlreadyMapped {
+        /// The first input address in the range that is mapped.
+        address: u64,
+        /// The level of the entry that maps it.
+        level: Level,
+        /// That entry.
+        entry: u64,
+    },
+    /// The format cannot say what was asked for.
+    #[error("at level {level}: {refusal}")]
+    Refused {
+        /// The level of the entry that would have said it.
+        level: Level,
+        /// Why not.
+        refusal: Refusal,
+    },
+    /// The HAL has no frame of this size left.
+    #[error("no frame of 2^{size} bytes left")]
+    NoMemory {
+        /// log2 of the frame's size.
+        size: u8,
+    },
+    /// A part of a frame would have to be freed, which the HAL does not do.
+    #[error("the frame of 2^{size} bytes mapped at {address:#x} cannot be freed in parts")]
+    PartialFrame {
+        /// The input address of the leaf that maps the frame.
+        address: u64,
+        /// log2 of its size.
+        size: u8,
+    },
+    /// An entry that this format does not write: somebody else changed the table.
+    #[error("entry {entry:#x} of level {level} at {address:#x} is not one of this format's")]
+    Corrupt {
+        /// The first input address that the entry translates.
+        address: u64,
+        /// Its level.
+        level: Level,
+        /// The entry.
+        entry: u64,
+    },
+    /// The gather belongs to another table.
+    #[error("the gather belongs to another page table")]
+    ForeignGather,
+}
