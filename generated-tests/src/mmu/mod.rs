@@ -4,6 +4,7 @@
 pub mod aarch64;
 pub mod bochs;
 pub mod qemu;
+pub mod riscv64;
 pub mod x86_64;
 
 /// A piece of physical memory: its address and its bytes.

@@ -173,6 +173,7 @@ pub(super) fn image() -> Vec<u8> {
     }
     dynasm!(ops
         ; .arch aarch64
+        // On a page of their own, past the vectors: QEMU translates code anew when its page is written to.
         // Name, mode ("r" and "w"), length of the name.
         ; ->open_stdin: ; .u64 0 ; .u64 0 ; .u64 10
         ; ->open_stdout: ; .u64 0 ; .u64 4 ; .u64 11

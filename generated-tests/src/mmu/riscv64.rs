@@ -1,0 +1,259 @@
+//! QEMU's RISC-V as a judge of G-stage tables.
+//!
+//! M-mode loads and stores as the guest would, by HLV and HSV with vsatp bare. For a fetch it goes to the guest by MRET.
+//!
+//! The output address is seen in the memory reached: the upper half of each 64-bit word of RAM tells its own address. The
+//! lower half is zero, which is an illegal instruction, so that a fetch that is let through ends in a trap of its own.
+//!
+//! Manual: The RISC-V Instruction Set Manual, Volume II, *"H" Extension for Hypervisor Support*.
+
+mod stub;
+
+use std::ops::Range;
+
+use super::qemu::{Image, Session, StartError};
+use super::{Access, Chunk, Fault, FaultKind, Probe, Verdict};
+use crate::emulators::Found;
+use stub::{NO_TRAP, REPORT_WORDS, REPORTED};
+
+/// Where the stub is: the start of RAM, where the reset vector goes.
+const BASE: u64 = 0x8000_0000;
+const POOL: Range<u64> = BASE + 0x1_0000..BASE + 0x10_0000;
+/// QEMU puts the device tree near the end of its 256 MiB.
+const RAM: Range<u64> = 0x8040_0000..0x8fc0_0000;
+
+const HGATP: u32 = 0x680;
+const HSTATUS: u32 = 0x600;
+const VSATP: u32 = 0x280;
+const MENVCFG: u32 = 0x30a;
+const HENVCFG: u32 = 0x60a;
+const MEDELEG: u32 = 0x302;
+const MIE: u32 = 0x304;
+
+/// menvcfg.PBMTE and henvcfg.PBMTE.
+const PBMTE: u64 = 1 << 62;
+/// hstatus.SPVP: HLV and HSV act as VS, not VU.
+const SPVP: u64 = 1 << 8;
+/// mstatus.MPV and mstatus.MPP: where MRET goes.
+const MPV: u64 = 1 << 39;
+const MPP: u64 = 0b11 << 11;
+const MPP_S: u64 = 0b01 << 11;
+
+/// Causes (mcause).
+const FETCH_ACCESS: u64 = 1;
+const ILLEGAL_INSTRUCTION: u64 = 2;
+const LOAD_ACCESS: u64 = 5;
+const STORE_ACCESS: u64 = 7;
+const FETCH_GUEST_PAGE: u64 = 20;
+const LOAD_GUEST_PAGE: u64 = 21;
+const STORE_GUEST_PAGE: u64 = 23;
+
+/// A running machine with 256 MiB of RAM and a G-stage under test.
+pub struct Machine {
+    session: Session<REPORT_WORDS>,
+    snippets: Snippets,
+}
+
+/// Code that is run for every probe, assembled once.
+struct Snippets {
+    enter: Vec<u32>,
+    load: Vec<u32>,
+    rewrite: Vec<u32>,
+    store: Vec<u32>,
+    load_code: Vec<u32>,
+    set_hstatus: Vec<u32>,
+}
+
+impl Machine {
+    /// Starts QEMU.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError::Io`] if it cannot be run, [`StartError::Lost`] if the program in it does not answer.
+    pub fn start(qemu: &Found) -> Result<Self, StartError> {
+        let image = Image {
+            machine: &["-M", "virt", "-bios", "none", "-cpu", "max", "-m", "256M"],
+            stub: &stub::image(),
+            base: BASE,
+            pool: POOL,
+        };
+        let session = Session::start(qemu, &image, &stub::nothing())?;
+        let snippets = Snippets {
+            enter: stub::enter(),
+            load: stub::load(),
+            rewrite: stub::rewrite(),
+            store: stub::store(),
+            load_code: stub::load_code(),
+            set_hstatus: stub::set_bits(HSTATUS),
+        };
+        let mut machine = Self { session, snippets };
+        for (register, value) in [(VSATP, 0), (MEDELEG, 0), (MIE, 0)] {
+            machine.set(register, value);
+        }
+        machine.tag(RAM);
+        Ok(machine)
+    }
+
+    /// The physical memory that is free for tables and targets.
+    pub fn ram(&self) -> Range<u64> {
+        RAM
+    }
+
+    /// Puts bytes into physical memory.
+    pub fn load(&mut self, chunks: &[Chunk]) {
+        self.session.load(chunks);
+    }
+
+    /// Reads physical memory. Where nothing was loaded, it has what tells its address.
+    pub fn dump(&mut self, address: u64, length: usize) -> Vec<u8> {
+        self.session.dump(address, length)
+    }
+
+    /// Makes memory tell its address again where it was loaded.
+    pub fn clear(&mut self) {
+        for range in self.session.take_loaded() {
+            self.tag(range);
+        }
+    }
+
+    /// Sets `hgatp`, and `menvcfg` (which governs the G-stage) and `henvcfg` (which governs the VS-stage) to values other
+    /// than PBMTE=1 and ADUE=0; and empties the TLB.
+    ///
+    /// # Panics
+    ///
+    /// For any other register, and if the mode of `hgatp` is not taken.
+    pub fn set_gstage(&mut self, registers: &[(&str, u64)]) {
+        self.set(MENVCFG, PBMTE);
+        self.set(HENVCFG, PBMTE);
+        for &(name, value) in registers {
+            match name {
+                "menvcfg" => self.set(MENVCFG, value),
+                "henvcfg" => self.set(HENVCFG, value),
+                "hgatp" => {
+                    let taken = self.set(HGATP, value);
+                    assert!(taken >> 60 == value >> 60, "hgatp reads {taken:#x} after {value:#x} was written");
+                    taken
+                }
+                _ => panic!("{name} does not take part in the G-stage"),
+            };
+        }
+        self.session.call(&stub::invalidate(), [0; 4]);
+    }
+
+    /// Runs instructions in M-mode. They are for straight-line code, and a0 to a3 are theirs.
+    ///
+    /// # Panics
+    ///
+    /// If they trap, with the cause.
+    pub fn run(&mut self, words: &[u32]) {
+        let report = Report(self.session.call(&[words, &stub::nothing()].concat(), [0; 4]));
+        assert!(report.cause() == NO_TRAP, "a trap in {words:08x?}: {report:#x?}");
+    }
+
+    /// Asks each probe, by way of the TLB.
+    ///
+    /// A probed page is really accessed: hardware may set flags in descriptors. What a write finds it writes again.
+    pub fn probe(&mut self, probes: &[Probe]) -> Vec<Verdict> {
+        probes.iter().map(|probe| self.ask(*probe)).collect()
+    }
+
+    fn ask(&mut self, Probe { address, access, user }: Probe) -> Verdict {
+        self.call(|s| &s.set_hstatus, [if user { 0 } else { SPVP }, SPVP, 0, 0]);
+        match access {
+            Access::Read => self.read(address),
+            Access::Write => self.write(address),
+            Access::Execute => self.fetch(address, user),
+        }
+    }
+
+    fn read(&mut self, address: u64) -> Verdict {
+        let report = self.call(|s| &s.load, [address, 0, tag_of(address), 0]);
+        report.verdict(address)
+    }
+
+    fn write(&mut self, address: u64) -> Verdict {
+        let mut report = self.call(|s| &s.rewrite, [address, 0, 0, 0]);
+        if let LOAD_ACCESS | LOAD_GUEST_PAGE = report.cause() {
+            // The reading was refused, which says nothing of the writing.
+            report = self.call(|s| &s.store, [address, 0, 0, 0]);
+        }
+        match report.verdict(address) {
+            // The page tells its address if it can be read too.
+            Verdict::Translated(_) => match self.read(address) {
+                Verdict::Fault(_) => Verdict::Translated(None),
+                read => read,
+            },
+            fault => fault,
+        }
+    }
+
+    fn fetch(&mut self, address: u64, user: bool) -> Verdict {
+        let word = address & !7;
+        // HLVX needs the right to execute, but QEMU reports its lack by a cause of its own: MRET asks for the fault.
+        let seen = self.call(|s| &s.load_code, [word, 0, tag_of(address), 0]);
+        let allowed = seen.cause() == NO_TRAP;
+        if allowed && seen.0[1] != 0 {
+            // What was loaded there is nothing to run.
+            return seen.verdict(address);
+        }
+        let mode = MPV | if user { 0 } else { MPP_S };
+        let report = self.call(|s| &s.enter, [word, mode, MPV | MPP, 0]);
+        match report.cause() {
+            // The zeros there were fetched.
+            ILLEGAL_INSTRUCTION if allowed => seen.verdict(address),
+            _ => report.verdict(address),
+        }
+    }
+
+    fn call(&mut self, code: impl Fn(&Snippets) -> &Vec<u32>, arguments: [u64; 4]) -> Report {
+        Report(self.session.call(code(&self.snippets), arguments))
+    }
+
+    /// Sets a register, and returns what it then reads.
+    fn set(&mut self, register: u32, value: u64) -> u64 {
+        let report = Report(self.session.call(&stub::set(register), [value, 0, 0, 0]));
+        assert!(report.cause() == NO_TRAP, "no register {register:#x}: {report:#x?}");
+        report.0[0]
+    }
+
+    /// Writes into each 64-bit word its address, divided by 8, in the upper half.
+    fn tag(&mut self, range: Range<u64>) {
+        let start = range.start & !7;
+        self.session.call(&stub::fill(), [start, range.end, start << 29, 8 << 29]);
+    }
+}
+
+/// Where the word at an address has its tag.
+fn tag_of(address: u64) -> u64 {
+    address & !7 | 4
+}
+
+/// What the stub says after a call: a0, a1, and [`REPORTED`].
+#[derive(Debug)]
+struct Report([u64; REPORT_WORDS]);
+
+impl Report {
+    fn cause(&self) -> u64 {
+        self.0[2]
+    }
+
+    /// What the report of an access says. If it did not trap, a0 has a tag.
+    fn verdict(&self, address: u64) -> Verdict {
+        match self.cause() {
+            NO_TRAP => {
+                let output = self.0[0] << 3 | address & 7;
+                // Memory that was loaded has no tags.
+                let told = RAM.contains(&output) && output & 0xfff == address & 0xfff;
+                Verdict::Translated(told.then_some(output))
+            }
+            // The memory does not exist.
+            FETCH_ACCESS | LOAD_ACCESS | STORE_ACCESS => Verdict::Translated(None),
+            FETCH_GUEST_PAGE | LOAD_GUEST_PAGE | STORE_GUEST_PAGE => Verdict::Fault(Fault {
+                kind: FaultKind::Unspecified,
+                level: None,
+                report: REPORTED.iter().map(|(name, _)| *name).zip(self.0.iter().skip(2).copied()).collect(),
+            }),
+            _ => panic!("the probe of {address:#x} went astray: {self:#x?}"),
+        }
+    }
+}

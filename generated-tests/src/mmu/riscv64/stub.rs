@@ -1,0 +1,293 @@
+//! The programs that run inside the RISC-V machine: the stub in M-mode, and the snippets.
+//!
+//! M-mode translates nothing and can load and store as a guest does (HLV, HSV), so nothing of the stub needs to be mapped.
+//! The assembler does not know the hypervisor extension: its instructions, and MRET, are given as words.
+
+use dynasmrt::riscv::RiscvRelocation;
+use dynasmrt::{DynasmApi, DynasmLabelApi, VecAssembler, dynasm};
+
+use super::BASE;
+use crate::mmu::qemu::{COMMAND_BYTES, DUMP, LOAD};
+
+/// The words of a report: a0, a1, and these registers. mcause is [`NO_TRAP`] after a call that returned.
+pub(super) const REPORTED: [(&str, u32); 5] =
+    [("mcause", MCAUSE), ("mepc", MEPC), ("mtval", 0x343), ("mtval2", 0x34b), ("mtinst", 0x34a)];
+
+/// a0 and a1, then [`REPORTED`].
+pub(super) const REPORT_WORDS: usize = 2 + REPORTED.len();
+
+/// No cause of a trap.
+pub(super) const NO_TRAP: u64 = u64::MAX;
+
+const MSTATUS: u32 = 0x300;
+const MTVEC: u32 = 0x305;
+const MEPC: u32 = 0x341;
+const MCAUSE: u32 = 0x342;
+const PMPCFG0: u32 = 0x3a0;
+const PMPADDR0: u32 = 0x3b0;
+
+const MRET: u32 = 0x3020_0073;
+const HFENCE_GVMA_ALL: u32 = 0x6200_0073;
+const HFENCE_VVMA_ALL: u32 = 0x2200_0073;
+
+/// Registers as instructions number them.
+const A0: u32 = 10;
+const A1: u32 = 11;
+const A2: u32 = 12;
+
+/// Loads the byte at `address` as the guest would.
+const fn hlv_bu(to: u32, address: u32) -> u32 {
+    hypervisor(0b011_0000, 1, address, to)
+}
+
+/// Loads the 32-bit word at `address` as the guest would.
+const fn hlv_wu(to: u32, address: u32) -> u32 {
+    hypervisor(0b011_0100, 1, address, to)
+}
+
+/// Loads the 32-bit word at `address` where the guest could execute it.
+const fn hlvx_wu(to: u32, address: u32) -> u32 {
+    hypervisor(0b011_0100, 3, address, to)
+}
+
+/// Stores a byte at `address` as the guest would.
+const fn hsv_b(from: u32, address: u32) -> u32 {
+    hypervisor(0b011_0001, from, address, 0)
+}
+
+/// The R-type word of a load or store for the guest.
+const fn hypervisor(funct7: u32, rs2: u32, rs1: u32, rd: u32) -> u32 {
+    funct7 << 25 | rs2 << 20 | rs1 << 15 | 0b100 << 12 | rd << 7 | 0b111_0011
+}
+
+type Assembler = VecAssembler<RiscvRelocation>;
+
+/// Semihosting operations, passed in a0, with a parameter block at a1.
+const SYS_OPEN: i32 = 0x01;
+const SYS_WRITE: i32 = 0x05;
+const SYS_READ: i32 = 0x06;
+const SYS_EXIT: i32 = 0x18;
+
+/// The stub's image, which goes to [`BASE`].
+///
+/// No register outlives a call, as a probe may run anything.
+pub(super) fn image() -> Vec<u8> {
+    let mut ops = Assembler::new(BASE as usize);
+    dynasm!(ops
+        ; .arch riscv64
+        ; .feature zicsr
+        ; la t0, ->trapped
+        ; csrw MTVEC, t0
+        // One PMP entry lets all lower modes do everything everywhere.
+        ; li.12 t0, -1
+        ; csrw PMPADDR0, t0
+        ; li.12 t0, 0b1_1111
+        ; csrw PMPCFG0, t0
+        ; la t0, ->handles
+        ; la t1, ->stdin
+        ; la a1, ->open_stdin
+        ; jal ->open
+        ; la t1, ->stdout
+        ; la a1, ->open_stdout
+        ; jal ->open
+
+        ; ->next:
+        ; li.12 a0, SYS_READ
+        ; la a1, ->command
+        ; li.12 a2, COMMAND_BYTES as i32
+        ; jal ->transfer
+        ; la t0, ->command
+        ; ld t1, [t0]
+        ; ld t2, [t0, 8]
+        ; ld a0, [t0, 16]
+        ; li.12 t3, LOAD as i32
+        ; beq t1, t3, ->load
+        ; li.12 t3, DUMP as i32
+        ; beq t1, t3, ->dump
+        ; ld a1, [t0, 24]
+        ; ld a2, [t0, 32]
+        ; ld a3, [t0, 40]
+        ; jalr ra, t2, 0
+        ; li.12 t0, -1
+        ; csrw MCAUSE, t0
+        ; j ->trapped
+
+        ; ->load:
+        ; mv a2, a0
+        ; li.12 a0, SYS_READ
+        ; j >memory
+        ; ->dump:
+        ; mv a2, a0
+        ; li.12 a0, SYS_WRITE
+        ; memory:
+        ; mv a1, t2
+        ; jal ->transfer
+        ; j ->next
+
+        // A call comes here when it has returned, and when it traps.
+        ; .align 4
+        ; ->trapped:
+        ; la t0, ->report
+        ; sd a0, [t0]
+        ; sd a1, [t0, 8]
+    );
+    for ((_, register), offset) in REPORTED.into_iter().zip((16..).step_by(8)) {
+        dynasm!(ops ; .arch riscv64 ; .feature zicsr ; csrr a0, register ; sd a0, [t0, offset]);
+    }
+    dynasm!(ops
+        ; .arch riscv64
+        ; li.12 a0, SYS_WRITE
+        ; la a1, ->report
+        ; li.12 a2, (REPORT_WORDS * 8) as i32
+        ; jal ->transfer
+        ; j ->next
+
+        // Reads or writes (a0) a2 bytes at a1. Pipes give and take less than asked: the operation returns what is left.
+        ; ->transfer:
+        ; mv t4, ra
+        ; mv t0, a0
+        ; la t1, ->handles
+        ; la t2, ->parameters
+        ; ld t3, [t1]
+        ; li.12 t5, SYS_READ
+        ; beq a0, t5, >reads
+        ; ld t3, [t1, 8]
+        ; reads:
+        ; sd t3, [t2]
+        ; more:
+        ; beqz a2, >all
+        ; sd a1, [t2, 8]
+        ; sd a2, [t2, 16]
+        ; mv a0, t0
+        ; mv a1, t2
+        ; jal ->semihost
+        ; ld a1, [t2, 8]
+        ; ld a2, [t2, 16]
+        ; sub t3, a2, a0
+        ; beqz t3, ->exit
+        ; add a1, a1, t3
+        ; mv a2, a0
+        ; j <more
+        ; all:
+        ; jr t4
+
+        // Opens the file named at t1, by the parameters at a1, and keeps its handle at t0.
+        ; ->open:
+        ; mv t4, ra
+        ; sd t1, [a1]
+        ; li.12 a0, SYS_OPEN
+        ; jal ->semihost
+        ; sd a0, [t0]
+        ; addi t0, t0, 8
+        ; jr t4
+
+        // Nothing was left to read: the host is gone.
+        ; ->exit:
+        ; li.12 a0, SYS_EXIT
+        ; la a1, ->application_exit
+        // It is these three instructions, on one page, that tell a semihosting call from a breakpoint.
+        ; .align 16
+        ; ->semihost:
+        ; slli x0, x0, 0x1f
+        ; ebreak
+        ; srai x0, x0, 7
+        ; ret
+
+        // On a page of its own: QEMU translates code anew when its page is written to.
+        ; .align 4096
+        // Name, mode ("r" and "w"), length of the name.
+        ; ->open_stdin: ; .u64 0 ; .u64 0 ; .u64 10
+        ; ->open_stdout: ; .u64 0 ; .u64 4 ; .u64 11
+        // The reason (the application ends as it wishes) and the exit status.
+        ; ->application_exit: ; .u64 0x20026 ; .u64 0
+        ; ->handles: ; .u64 0 ; .u64 0
+        // Handle, address, length.
+        ; ->parameters: ; .u64 0 ; .u64 0 ; .u64 0
+        ; ->command: ; .bytes [0; COMMAND_BYTES as usize]
+        ; ->report: ; .bytes [0; REPORT_WORDS * 8]
+        ; ->stdin: ; .bytes b"/dev/stdin\0"
+        ; ->stdout: ; .bytes b"/dev/stdout\0"
+    );
+    finish(ops)
+}
+
+/// Does nothing.
+pub(super) fn nothing() -> Vec<u32> {
+    words(|ops| dynasm!(ops ; .arch riscv64 ; ret))
+}
+
+/// Sets a register to a0, and reads it back into a0.
+pub(super) fn set(register: u32) -> Vec<u32> {
+    words(|ops| dynasm!(ops ; .arch riscv64 ; .feature zicsr ; csrw register, a0 ; csrr a0, register ; ret))
+}
+
+/// Clears the bits a1 of a register, then sets the bits a0.
+pub(super) fn set_bits(register: u32) -> Vec<u32> {
+    words(|ops| dynasm!(ops ; .arch riscv64 ; .feature zicsr ; csrc register, a1 ; csrs register, a0 ; ret))
+}
+
+/// Drops every translation of guests.
+pub(super) fn invalidate() -> Vec<u32> {
+    words(|ops| dynasm!(ops ; .arch riscv64 ; .u32 HFENCE_GVMA_ALL ; .u32 HFENCE_VVMA_ALL ; ret))
+}
+
+/// Stores a2, a2 + a3, a2 + 2 * a3 ... in the 64-bit words from a0 to a1.
+pub(super) fn fill() -> Vec<u32> {
+    words(|ops| {
+        dynasm!(ops
+            ; .arch riscv64
+            ; again:
+            ; sd a2, [a0]
+            ; add a2, a2, a3
+            ; addi a0, a0, 8
+            ; bltu a0, a1, <again
+            ; ret
+        );
+    })
+}
+
+/// Goes to a0 with the bits a1 of mstatus set, the bits a2 cleared. Comes back by the next exception.
+pub(super) fn enter() -> Vec<u32> {
+    words(|ops| {
+        dynasm!(ops
+            ; .arch riscv64
+            ; .feature zicsr
+            ; csrw MEPC, a0
+            ; csrc MSTATUS, a2
+            ; csrs MSTATUS, a1
+            ; .u32 MRET
+        );
+    })
+}
+
+/// Loads the byte at a0, then the 32-bit word at a2 into a0.
+pub(super) fn load() -> Vec<u32> {
+    words(|ops| dynasm!(ops ; .arch riscv64 ; .u32 hlv_bu(A1, A0) ; .u32 hlv_wu(A0, A2) ; ret))
+}
+
+/// Loads the byte at a0 and stores it there again.
+pub(super) fn rewrite() -> Vec<u32> {
+    words(|ops| dynasm!(ops ; .arch riscv64 ; .u32 hlv_bu(A1, A0) ; .u32 hsv_b(A1, A0) ; ret))
+}
+
+/// Stores the byte a1 at a0.
+pub(super) fn store() -> Vec<u32> {
+    words(|ops| dynasm!(ops ; .arch riscv64 ; .u32 hsv_b(A1, A0) ; ret))
+}
+
+/// Loads the 32-bit words at a0 into a1, and at a2 into a0, with the right to execute.
+pub(super) fn load_code() -> Vec<u32> {
+    words(|ops| dynasm!(ops ; .arch riscv64 ; .u32 hlvx_wu(A1, A0) ; .u32 hlvx_wu(A0, A2) ; ret))
+}
+
+/// Words assembled from `code`.
+fn words(code: impl FnOnce(&mut Assembler)) -> Vec<u32> {
+    let mut ops = Assembler::new(0);
+    code(&mut ops);
+    let bytes = finish(ops);
+    bytes.as_chunks().0.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect()
+}
+
+fn finish(ops: Assembler) -> Vec<u8> {
+    ops.finalize().expect("every label is bound, and near enough")
+}
