@@ -8,10 +8,7 @@ use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 use std::{fs, io, thread};
 
-use crate::emulators::{FindError, Found};
-
-/// How long one run may take.
-const TIME_LIMIT: Duration = Duration::from_secs(60);
+use crate::emulators::{FindError, Found, Version};
 
 /// Why a run gave no result.
 #[derive(Debug, thiserror::Error)]
@@ -28,10 +25,12 @@ pub enum Error {
         source: io::Error,
     },
     /// The time limit passed, and the process was killed.
-    #[error("Bochs hung while it ran {what} (killed after {} s); its log ends:\n{log}", TIME_LIMIT.as_secs())]
+    #[error("Bochs hung while it ran {what} (killed after {} s); its log ends:\n{log}", time_limit.as_secs())]
     Hung {
         /// What was being run.
         what: String,
+        /// How long it was given.
+        time_limit: Duration,
         /// The end of the log.
         log: String,
     },
@@ -47,6 +46,28 @@ pub enum Error {
     },
 }
 
+/// Where Bochs departs from the manual: what it says there is no judgement on the tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deviation {
+    /// Bit 12 of an EPT entry that maps 2 MiB or 1 GiB is not checked. The manual reserves it (SDM volume 3, *Format of
+    /// an EPT Page-Directory Entry that Maps a 2-MByte Page*: bits 20:12 must be 0, and likewise for 1 GiB).
+    BlockBit12,
+    /// With mode-based execute control, the right of user-mode fetches is bit 13 of the qualification of a violation by
+    /// a data access. The manual has it in bit 6 (SDM volume 3, *Exit Qualification for EPT Violations*).
+    UserExecuteInBit13,
+}
+
+impl Deviation {
+    /// Whether it is known in a version.
+    #[must_use]
+    pub fn is_in(self, version: Version) -> bool {
+        match self {
+            Self::BlockBit12 => true,
+            Self::UserExecuteInBit13 => version == (3, 0),
+        }
+    }
+}
+
 /// What to run.
 #[derive(Clone, Copy, Debug)]
 pub struct Run<'a> {
@@ -60,6 +81,8 @@ pub struct Run<'a> {
     pub magic: u64,
     /// How many words of results there are after it.
     pub results: usize,
+    /// How long it may take. Bochs starts in less than a second.
+    pub time_limit: Duration,
     /// For messages: what this run is for.
     pub what: &'a str,
 }
@@ -79,8 +102,7 @@ pub fn run(bochs: &Found, run: &Run<'_>) -> Result<Vec<u64>, Error> {
     write("bochsrc", configuration(run).as_bytes())?;
     // For the debugger, where it is built in: without this it would wait for a person.
     write("commands", b"c\nq\n")?;
-    let output =
-        fs::File::create(folder.path().join("output")).map_err(io_error("create output"))?;
+    let output = fs::File::create(folder.path().join("output")).map_err(io_error("create output"))?;
     let mut child = bochs
         .command()
         .args(["-q", "-f", "bochsrc", "-rc", "commands"])
@@ -90,39 +112,26 @@ pub fn run(bochs: &Found, run: &Run<'_>) -> Result<Vec<u64>, Error> {
         .stderr(Stdio::null())
         .spawn()
         .map_err(io_error(&format!("start {bochs}")))?;
-    let status = wait(&mut child).map_err(io_error("wait for Bochs"))?;
+    let status = wait(&mut child, run.time_limit).map_err(io_error("wait for Bochs"))?;
     let log = || log_tail(&folder.path().join("log"));
     let Some(status) = status else {
-        return Err(Error::Hung {
-            what: run.what.to_owned(),
-            log: log(),
-        });
+        return Err(Error::Hung { what: run.what.to_owned(), time_limit: run.time_limit, log: log() });
     };
     let output = fs::read(folder.path().join("output")).map_err(io_error("read output"))?;
-    results(&output, run).ok_or_else(|| Error::Failed {
-        what: run.what.to_owned(),
-        status,
-        log: log(),
-    })
+    results(&output, run).ok_or_else(|| Error::Failed { what: run.what.to_owned(), status, log: log() })
 }
 
 /// The words after the magic one, if they are all there.
 fn results(output: &[u8], run: &Run<'_>) -> Option<Vec<u64>> {
     let magic = run.magic.to_le_bytes();
-    let start = output
-        .windows(magic.len())
-        .position(|bytes| bytes == magic)?
-        + magic.len();
+    let start = output.windows(magic.len()).position(|bytes| bytes == magic)? + magic.len();
     let bytes = output.get(start..start + run.results * 8)?;
-    bytes
-        .chunks_exact(8)
-        .map(|word| word.try_into().ok().map(u64::from_le_bytes))
-        .collect()
+    bytes.chunks_exact(8).map(|word| word.try_into().ok().map(u64::from_le_bytes)).collect()
 }
 
 /// Waits for the end, or kills the process and gives `None`.
-fn wait(child: &mut Child) -> io::Result<Option<ExitStatus>> {
-    let deadline = Instant::now() + TIME_LIMIT;
+fn wait(child: &mut Child, time_limit: Duration) -> io::Result<Option<ExitStatus>> {
+    let deadline = Instant::now() + time_limit;
     while Instant::now() < deadline {
         if let Some(status) = child.try_wait()? {
             return Ok(Some(status));
@@ -168,8 +177,5 @@ fn log_tail(log: &Path) -> String {
 }
 
 fn io_error(what: &str) -> impl FnOnce(io::Error) -> Error {
-    move |source| Error::Io {
-        what: what.to_owned(),
-        source,
-    }
+    move |source| Error::Io { what: what.to_owned(), source }
 }

@@ -15,19 +15,23 @@
 //! - A violation whose qualification grants nothing is `NotMapped`, even if the levels' rights merely exclude each
 //!   other: the processor does not tell the two apart.
 
+mod exit;
 mod layout;
 mod program;
+mod stub;
 mod vmcs;
 
 use std::ops::Range;
+use std::time::Duration;
 
-use super::{
-    Access, Chunk, Fault, FaultKind, Probe, Verdict,
-    bochs::{self, Run},
-};
+use dynasmrt::DynasmError;
+
+use super::bochs::{self, Deviation, Run};
+use super::{Chunk, Probe, Verdict};
 use crate::emulators::{Emulator, Found};
-use layout::{OWN, PAGE};
-use program::{Exit, Program};
+use exit::Exit;
+use layout::PAGE;
+use program::Program;
 
 /// Why there are no verdicts.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +39,9 @@ pub enum Error {
     /// Bochs did not do it.
     #[error(transparent)]
     Bochs(#[from] bochs::Error),
+    /// The stub could not be assembled.
+    #[error("the stub: {0}")]
+    Stub(#[from] DynasmError),
     /// The processor model lacks a feature.
     #[error("Bochs model {model} has no {feature}")]
     Lacks {
@@ -109,51 +116,43 @@ pub struct Outcome {
 }
 
 /// An emulated PC with EPT.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Machine {
-    bochs: Found,
-    model: &'static str,
-    /// Pairs of control field and value, without the secondary controls.
+    pc: Pc,
+    /// Control fields of the VMCS but the secondary ones, and their values.
     controls: Vec<(u64, u64)>,
     secondary_allowed: u64,
     ept_capabilities: u64,
-    physical_address_bits: u8,
+    physical_address_bits: u64,
 }
 
 impl Machine {
-    /// Finds Bochs, and asks a processor model what it can do.
+    /// Finds Bochs, and asks a processor model (one of those that `bochs-bin --help cpu` lists) what it can do.
     ///
     /// # Errors
     ///
-    /// [`Error::Bochs`], also if the model has no VMX; [`Error::Lacks`] if it has no EPT.
+    /// [`Error::Bochs`], also if the model has no VMX; [`Error::Lacks`] if it has no EPT; [`Error::Stub`].
     pub fn start(model: &'static str) -> Result<Self, Error> {
         let bochs = Emulator::Bochs.find().map_err(bochs::Error::Find)?;
+        let pc = Pc { bochs, model, firmware: layout::own_memory(&stub::page()?) };
         let mut program = Program::default();
-        for (_, capability, _) in vmcs::CONTROLS {
-            program.rdmsr(capability);
-        }
-        program.rdmsr(vmcs::SECONDARY_CAPABILITY);
-        program.rdmsr(vmcs::EPT_CAPABILITY);
         program.cpuid(0x8000_0008);
-        let what = format!("the capabilities of {model}");
-        let mut words = run(&bochs, model, program, vmcs::CONTROLS.len() + 3, &what)?.into_iter();
-        let mut next = || words.next().unwrap_or_default();
-        let controls = vmcs::CONTROLS
-            .map(|(field, _, wanted)| {
-                let capability = next();
-                (
-                    field,
-                    (wanted | capability & 0xffff_ffff) & capability >> 32,
-                )
-            })
-            .to_vec();
+        program.read_msr(vmcs::EPT_CAPABILITY);
+        program.read_msr(vmcs::SECONDARY_CAPABILITY);
+        for (_, capability, _) in vmcs::CONTROLS {
+            program.read_msr(capability);
+        }
+        let results = pc.run(program, 3 + vmcs::CONTROLS.len(), &format!("the capabilities of {model}"))?;
+        // The low half of a capability has the bits that must be 1, the high half those that may be.
+        let settle = |(&(field, _, wanted), capability): (&(u64, u32, u64), &u64)| {
+            (field, (wanted | capability & 0xffff_ffff) & capability >> 32)
+        };
         let machine = Self {
-            bochs,
-            model,
-            controls,
-            secondary_allowed: next() >> 32,
-            ept_capabilities: next(),
-            physical_address_bits: next() as u8,
+            pc,
+            controls: vmcs::CONTROLS.iter().zip(&results[3..]).map(settle).collect(),
+            secondary_allowed: results[2] >> 32,
+            ept_capabilities: results[1],
+            physical_address_bits: results[0] & 0xff,
         };
         machine.require(vmcs::ENABLE_EPT, "EPT")?;
         Ok(machine)
@@ -162,7 +161,7 @@ impl Machine {
     /// The physical memory that is free for tables and for what they map.
     #[must_use]
     pub fn ram(&self) -> Range<u64> {
-        0x10_0000..OWN
+        layout::FREE
     }
 
     /// The capabilities of EPT: IA32_VMX_EPT_VPID_CAP (SDM appendix A.10).
@@ -179,8 +178,14 @@ impl Machine {
 
     /// Width of physical addresses, guest-physical ones too: MAXPHYADDR.
     #[must_use]
-    pub fn physical_address_bits(&self) -> u8 {
+    pub fn physical_address_bits(&self) -> u64 {
         self.physical_address_bits
+    }
+
+    /// Whether this Bochs is known to depart from the manual in this way.
+    #[must_use]
+    pub fn deviates(&self, deviation: Deviation) -> bool {
+        deviation.is_in(self.pc.bochs.version)
     }
 
     /// What the processor does with each probe, under these tables.
@@ -188,24 +193,9 @@ impl Machine {
     /// # Errors
     ///
     /// As [`run`](Self::run).
-    pub fn probe_ept(
-        &self,
-        image: &[Chunk],
-        eptp: u64,
-        probes: &[Probe],
-    ) -> Result<Vec<Verdict>, Error> {
-        let batch = Batch {
-            image,
-            eptp,
-            mode_based_execute: false,
-            probes,
-            peek: &[],
-        };
-        Ok(self
-            .run(&[batch])?
-            .into_iter()
-            .flat_map(|outcome| outcome.verdicts)
-            .collect())
+    pub fn probe_ept(&self, image: &[Chunk], eptp: u64, probes: &[Probe]) -> Result<Vec<Verdict>, Error> {
+        let batch = Batch { image, eptp, mode_based_execute: false, probes, peek: &[] };
+        Ok(self.run(&[batch])?.into_iter().flat_map(|outcome| outcome.verdicts).collect())
     }
 
     /// Runs batches one after the other, with as few starts of Bochs as they fit in.
@@ -219,34 +209,26 @@ impl Machine {
     pub fn run(&self, batches: &[Batch<'_>]) -> Result<Vec<Outcome>, Error> {
         let mut outcomes = Vec::with_capacity(batches.len());
         let mut waiting = batches;
-        while !waiting.is_empty() {
+        while let [first, ..] = waiting {
             let mut program = self.setup();
             let mut fitting = 0;
             for batch in waiting {
-                let more = self.program(batch)?;
-                if !program.has_room_for(&more) {
+                if !program.append(&self.program(batch)?) {
                     break;
                 }
-                program.append(&more);
                 fitting += 1;
             }
             if fitting == 0 {
-                return Err(Error::TooLarge {
-                    size: self.program(&waiting[0])?.size(),
-                });
+                return Err(Error::TooLarge { size: self.program(first)?.bytes().len() });
             }
             let (now, later) = waiting.split_at(fitting);
-            let words = now.iter().map(words_of).sum();
-            let what = format!(
-                "{fitting} batches from EPT pointer {:#x} on {}",
-                now[0].eptp, self.model
-            );
-            let results = run(&self.bochs, self.model, program, words, &what)?;
-            let mut results = results.as_slice();
+            let what = format!("{fitting} batches, the first with EPT pointer {:#x}", first.eptp);
+            let results = self.pc.run(program, now.iter().map(Batch::results).sum(), &what)?;
+            let mut rest = results.as_slice();
             for batch in now {
-                let (own, rest) = results.split_at(words_of(batch));
-                outcomes.push(outcome(batch, own)?);
-                results = rest;
+                let (words, after) = rest.split_at(batch.results());
+                outcomes.push(batch.outcome(words)?);
+                rest = after;
             }
             waiting = later;
         }
@@ -254,14 +236,7 @@ impl Machine {
     }
 
     fn require(&self, control: u64, feature: &'static str) -> Result<(), Error> {
-        if self.secondary_allowed & control == 0 {
-            Err(Error::Lacks {
-                model: self.model,
-                feature,
-            })
-        } else {
-            Ok(())
-        }
+        if self.secondary_allowed & control == 0 { Err(Error::Lacks { model: self.pc.model, feature }) } else { Ok(()) }
     }
 
     /// What is done once in a run.
@@ -269,7 +244,7 @@ impl Machine {
         let mut program = Program::default();
         program.tag(self.ram().start, self.ram().end);
         for &(field, value) in self.controls.iter().chain(&vmcs::STATE) {
-            program.vmwrite(field, value);
+            program.write_vmcs(field, value);
         }
         program
     }
@@ -284,8 +259,8 @@ impl Machine {
             controls |= vmcs::MODE_BASED_EXECUTE;
         }
         let mut program = Program::default();
-        program.vmwrite(vmcs::SECONDARY_CONTROLS, controls);
-        program.vmwrite(vmcs::EPT_POINTER, batch.eptp);
+        program.write_vmcs(vmcs::SECONDARY_CONTROLS, controls);
+        program.write_vmcs(vmcs::EPT_POINTER, batch.eptp);
         for (address, bytes) in batch.image {
             self.check_ram(*address, bytes.len() as u64)?;
             let pages = pages(*address, bytes);
@@ -297,17 +272,15 @@ impl Machine {
         let mut slot = None;
         for probe in batch.probes {
             if probe.address >> 52 != 0 {
-                return Err(Error::NoSuchAddress {
-                    address: probe.address,
-                });
+                return Err(Error::NoSuchAddress { address: probe.address });
             }
             let (index, cr3) = layout::overlay_for(probe.address);
             if slot != Some(index) {
                 program.slot(root + index * 8);
-                program.vmwrite(vmcs::GUEST_CR3, cr3);
+                program.write_vmcs(vmcs::GUEST_CR3, cr3);
                 slot = Some(index);
             }
-            program.probe(probe.address, probe.user, probe.access);
+            program.probe(probe);
         }
         for &address in batch.peek {
             self.check_ram(address, 8)?;
@@ -324,112 +297,55 @@ impl Machine {
     fn check_ram(&self, start: u64, size: u64) -> Result<(), Error> {
         let ram = self.ram();
         let end = start.saturating_add(size);
-        if ram.start <= start && end <= ram.end {
-            Ok(())
-        } else {
-            Err(Error::OutsideRam { start, end })
-        }
+        if ram.start <= start && end <= ram.end { Ok(()) } else { Err(Error::OutsideRam { start, end }) }
+    }
+}
+
+impl Batch<'_> {
+    /// How many words the stub gives for it.
+    fn results(&self) -> usize {
+        self.probes.len() * Exit::WORDS + self.peek.len()
+    }
+
+    /// What these words mean.
+    fn outcome(&self, words: &[u64]) -> Result<Outcome, Error> {
+        let (exits, words) = words.split_at(self.probes.len() * Exit::WORDS);
+        let exits = exits.as_chunks().0.iter().map(Exit::new);
+        let verdicts = self.probes.iter().zip(exits).map(|(probe, exit)| exit.verdict(self, probe));
+        Ok(Outcome { verdicts: verdicts.collect::<Result<_, _>>()?, words: words.to_vec() })
+    }
+}
+
+/// What it takes to start the emulated PC.
+#[derive(Clone)]
+struct Pc {
+    bochs: Found,
+    model: &'static str,
+    /// The stub, and the memory that it brings along.
+    firmware: Vec<u8>,
+}
+
+impl Pc {
+    /// Runs a program, and gives the words that it gives.
+    fn run(&self, mut program: Program, results: usize, what: &str) -> Result<Vec<u64>, bochs::Error> {
+        program.end();
+        let mut rom = program.bytes().to_vec();
+        rom.resize(layout::PROGRAM_SIZE, 0);
+        rom.extend(&self.firmware);
+        let run = Run {
+            model: self.model,
+            memory: layout::RAM_SIZE >> 20,
+            rom: &rom,
+            magic: program::MAGIC,
+            results,
+            time_limit: Duration::from_secs(60),
+            what: &format!("{what} on {}", self.model),
+        };
+        bochs::run(&self.bochs, &run)
     }
 }
 
 /// The whole pages that bytes lie in.
 fn pages(address: u64, bytes: &[u8]) -> Range<u64> {
     address / PAGE * PAGE..(address + bytes.len() as u64).next_multiple_of(PAGE)
-}
-
-fn run(
-    bochs: &Found,
-    model: &str,
-    program: Program,
-    results: usize,
-    what: &str,
-) -> Result<Vec<u64>, bochs::Error> {
-    bochs::run(
-        bochs,
-        &Run {
-            model,
-            memory: layout::RAM_SIZE >> 20,
-            rom: &program.rom(),
-            magic: program::MAGIC,
-            results,
-            what,
-        },
-    )
-}
-
-/// How many words the stub gives for a batch.
-fn words_of(batch: &Batch<'_>) -> usize {
-    batch.probes.len() * Exit::WORDS + batch.peek.len()
-}
-
-/// What the words that the stub gave for a batch mean.
-fn outcome(batch: &Batch<'_>, words: &[u64]) -> Result<Outcome, Error> {
-    let (exits, words) = words.split_at(batch.probes.len() * Exit::WORDS);
-    let exits = exits.as_chunks().0.iter().map(Exit::new);
-    let verdicts = batch
-        .probes
-        .iter()
-        .zip(exits)
-        .map(|(probe, exit)| verdict(batch.eptp, probe, &exit));
-    Ok(Outcome {
-        verdicts: verdicts.collect::<Result<_, _>>()?,
-        words: words.to_vec(),
-    })
-}
-
-/// Reads a VM exit (SDM appendix C for reasons, table 29-7 for the qualification of EPT violations).
-fn verdict(eptp: u64, probe: &Probe, exit: &Exit) -> Result<Verdict, Error> {
-    const EXCEPTION: u64 = 0;
-    const VMCALL: u64 = 18;
-    const EPT_VIOLATION: u64 = 48;
-    const EPT_MISCONFIGURATION: u64 = 49;
-
-    if exit.refused != 0 {
-        return Err(Error::EntryRefused {
-            eptp,
-            error: exit.refused,
-        });
-    }
-    let fault = |kind, more: &[(&'static str, u64)]| {
-        let mut report = vec![("exit_reason", exit.reason)];
-        report.extend(more);
-        Ok(Verdict::Fault(Fault {
-            kind,
-            level: None,
-            report,
-        }))
-    };
-    let address = ("guest_physical_address", exit.guest_physical_address);
-    match exit.reason {
-        // Bit 8: it was the access itself, not the guest's page walk.
-        EPT_VIOLATION if exit.qualification & 1 << 8 != 0 => {
-            let granted = exit.qualification >> 3 & 0b111;
-            let kind = if granted == 0 {
-                FaultKind::NotMapped
-            } else {
-                FaultKind::Permission
-            };
-            fault(kind, &[("exit_qualification", exit.qualification), address])
-        }
-        EPT_MISCONFIGURATION => fault(FaultKind::Misconfigured, &[address]),
-        EXCEPTION if exit.is_reserved_bit_page_fault() => fault(
-            FaultKind::AddressSize,
-            &[
-                ("exit_interruption_information", exit.interruption),
-                ("exit_interruption_error_code", exit.interruption_error),
-            ],
-        ),
-        VMCALL => Ok(translated(probe, exit)),
-        // Where there is no tag, a fetch ends in whatever exception the bytes there bring about.
-        EXCEPTION if probe.access == Access::Execute => Ok(translated(probe, exit)),
-        reason => Err(Error::StrangeExit {
-            probe: *probe,
-            reason,
-            qualification: exit.qualification,
-        }),
-    }
-}
-
-fn translated(probe: &Probe, exit: &Exit) -> Verdict {
-    Verdict::Translated(exit.tag().map(|page| page + probe.address % PAGE))
 }

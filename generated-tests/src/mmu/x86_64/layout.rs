@@ -6,12 +6,16 @@
 //! an entry that the probed address does not use. There are two sets of guest tables, for an overlay in root entry 0
 //! and in root entry 1; with 40 bits of physical address there are no others.
 
+use std::ops::Range;
+
 /// Size of the emulated PC's memory.
 pub(super) const RAM_SIZE: u64 = 512 << 20;
 
 /// The last 2 MiB of memory are the stub's.
 pub(super) const OWN: u64 = RAM_SIZE - (2 << 20);
-/// As much of it is copied from the end of the ROM.
+/// What is free below it, above what a PC keeps to itself.
+pub(super) const FREE: Range<u64> = 0x10_0000..OWN;
+/// As much of the stub's memory is copied from the end of the ROM.
 pub(super) const OWN_SIZE: u64 = 128 << 10;
 /// Where the copy is in the ROM, which ends at 4 GiB.
 pub(super) const OWN_IN_ROM: u64 = (4 << 30) - OWN_SIZE;
@@ -77,7 +81,7 @@ fn guest_physical(slot: u64, own: u64) -> u64 {
     (slot << 39) + (own - OWN)
 }
 
-/// The end of the ROM: the page tables, and the code.
+/// What is copied from the end of the ROM: the page tables, and the page of code.
 pub(super) fn own_memory(code: &[u8]) -> Vec<u8> {
     let mut memory = vec![0; OWN_SIZE as usize];
     let mut put = |address: u64, bytes: &[u8]| {
@@ -90,26 +94,14 @@ pub(super) fn own_memory(code: &[u8]) -> Vec<u8> {
     for (gigabyte, directory) in (0..).zip(HOST_DIRECTORIES) {
         set(HOST_POINTERS, gigabyte, directory | ENTRY);
         for index in 0..512 {
-            set(
-                directory,
-                index,
-                gigabyte << 30 | index << 21 | ENTRY | LARGE,
-            );
+            set(directory, index, gigabyte << 30 | index << 21 | ENTRY | LARGE);
         }
     }
     for (slot, [top, pointers, directory]) in (0..).zip(GUEST_TABLES) {
         set(top, 0, guest_physical(slot, pointers) | ENTRY);
         set(pointers, 0, guest_physical(slot, directory) | ENTRY);
-        set(
-            directory,
-            OWN >> 21,
-            guest_physical(slot, OWN) | ENTRY | LARGE,
-        );
-        set(
-            directory,
-            WINDOW >> 21,
-            guest_physical(slot, WINDOW_TABLE) | ENTRY,
-        );
+        set(directory, OWN >> 21, guest_physical(slot, OWN) | ENTRY | LARGE);
+        set(directory, WINDOW >> 21, guest_physical(slot, WINDOW_TABLE) | ENTRY);
     }
     set(OVERLAY_POINTERS, 0, OVERLAY_DIRECTORY | EPT_ENTRY);
     set(OVERLAY_DIRECTORY, 0, OWN | EPT_ENTRY | EPT_LARGE);

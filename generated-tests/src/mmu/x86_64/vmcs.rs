@@ -26,8 +26,10 @@ pub(super) const SECONDARY_CAPABILITY: u32 = 0x48b;
 /// IA32_VMX_EPT_VPID_CAP.
 pub(super) const EPT_CAPABILITY: u32 = 0x48c;
 
-const CR0: u64 = 1 << 31 | 1 << 5 | 1 << 4 | 1; // PG, NE, ET, PE
-const CR4: u64 = 1 << 13 | 1 << 5; // VMXE, PAE
+/// Of host and guest alike.
+pub(super) const CR0: u64 = 1 << 31 | 1 << 5 | 1 << 4 | 1; // PG, NE, ET, PE
+/// Of host and guest alike.
+pub(super) const CR4: u64 = 1 << 13 | 1 << 5; // VMXE, PAE
 const CODE_64: u64 = 0xa09b;
 const DATA: u64 = 0xc093;
 const BUSY_TSS: u64 = 0x8b;
