@@ -45,6 +45,7 @@ const WRITE_BACK: u64 = 6 << 3;
 const LARGE: u64 = 1 << 7;
 const ACCESSED: u64 = 1 << 8;
 const DIRTY: u64 = 1 << 9;
+const USER_EXECUTE: u64 = 1 << 10;
 /// Where most leaves of the tests map.
 const TARGET: u64 = 0x200_0000;
 const PAGE: u64 = TARGET | WRITE_BACK;
@@ -207,6 +208,33 @@ fn rights_intersect_along_the_walk() {
             rights.map(|(pointer, leaf, _)| (vec![(level, 0, table(level - 1) | pointer), (0, 0, PAGE | leaf)], 0));
         assert_eq!(ask_each(machine, &cases), rights.map(|(_, _, answers)| answers), "level {level}");
     }
+}
+
+#[test]
+fn fetches_can_need_a_right_by_mode() {
+    let Some(machine) = start("corei7_skylake_x") else { return };
+    let pointers = [1, 2, 3].map(|level| (level, 0, pointer(level) | USER_EXECUTE));
+    let leaves = [READ, READ | EXECUTE, READ | USER_EXECUTE, USER_EXECUTE];
+    let leaves = [0, 1, 2, 3].map(|index| (0, index as u64, PAGE | leaves[index]));
+    let image = tables(&[pointers.as_slice(), &leaves].concat());
+    let user_fetch = |address| Probe { address, access: Execute, user: true };
+    let probes: Vec<_> = (0..4)
+        .map(|index| index * 0x1000)
+        .flat_map(|address| [probe(address, Execute), user_fetch(address), probe(address, Read)])
+        .collect();
+    let batch = Batch { mode_based_execute: true, ..batch(&image, EPTP, &probes, &[]) };
+    let result = machine.run(&[batch]);
+    if !machine.has_mode_based_execute() {
+        assert!(matches!(result, Err(Error::Lacks { .. })), "only Bochs 3.0 has it");
+        return;
+    }
+    let there = Ok(Some(TARGET));
+    let denied = Err(Permission);
+    let seen_as_unmapped = if machine.deviates(Deviation::UserExecuteInBit13) { Err(NotMapped) } else { denied };
+    let answers: Vec<_> = result.unwrap()[0].verdicts.iter().map(short).collect();
+    let expected =
+        [[denied, denied, there], [there, denied, there], [denied, there, there], [denied, there, seen_as_unmapped]];
+    assert_eq!(answers, expected.concat());
 }
 
 #[test]

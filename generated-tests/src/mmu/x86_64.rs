@@ -1,13 +1,14 @@
 //! Intel's EPT, as Bochs has it: tables and probes in, VM exits out.
 //!
-//! A run boots a small hypervisor (`stub.s`) as the firmware of an emulated PC. For each probe it points the only page
-//! of a guest's window at the guest-physical address, enters the guest for one load, store or fetch, and records how
-//! the guest came back. The verdict is read from that VM exit by the manual's encoding. *SDM* is Intel's Software
+//! A run boots a small hypervisor, `x86_64/stub.rs`, as the firmware of an emulated PC. For each probe it points the only
+//! page of a guest's window at the guest-physical address, enters the guest for one load, store or fetch, and records
+//! how the guest came back. The verdict is read from that VM exit by the manual's encoding. *SDM* is Intel's Software
 //! Developer's Manual, volume 3.
 //!
 //! What the judge can say and what not:
-//! - Guest-physical addresses have 40 bits, whatever the processor model: the first two entries of a level-4 root. Up to
-//!   52 bits, the guest's own page walk refuses the address ([`FaultKind::AddressSize`]). There are no 5-level tables.
+//! - Guest-physical addresses have 40 bits, whatever the processor model: the first two entries of a level-4 root. Up
+//!   to 52 bits, the guest's own page walk refuses the address ([`AddressSize`](super::FaultKind::AddressSize)).
+//! - There are no 5-level tables. Each level-4 table of a 5-level tree can be judged as a root.
 //! - While an address in one root entry is probed, the stub's guest lives in the other one (entry 1 for addresses below
 //!   512 GiB, else entry 0). It is restored after the probe; the tables under test need not know.
 //! - The output address is seen where it is in [`Machine::ram`]; elsewhere the verdict has none.
@@ -70,12 +71,12 @@ pub enum Error {
         /// Size of its tables and probes, as the stub reads them.
         size: usize,
     },
-    /// VM entry failed, so the EPT pointer is illegal (SDM section 27.2.1.1).
+    /// VM entry failed, so the EPT pointer is illegal (SDM *Checks on VM-Execution Control Fields*).
     #[error("VM entry with EPT pointer {eptp:#x} failed: VM-instruction error {error}")]
     EntryRefused {
         /// The EPT pointer.
         eptp: u64,
-        /// The VM-instruction error (SDM section 31.4).
+        /// The error's number (SDM *VM Instruction Error Numbers*).
         error: u64,
     },
     /// The guest came back in a way that no probe should end with.
@@ -93,12 +94,12 @@ pub enum Error {
 /// Tables, and questions about them.
 #[derive(Clone, Copy, Debug)]
 pub struct Batch<'a> {
-    /// What is in memory; all else is zero.
+    /// What is in memory. Chunks must not overlap; the rest of their pages is zero, and other pages hold a tag.
     pub image: &'a [Chunk],
-    /// The EPT pointer (SDM section 26.6.11).
+    /// The EPT pointer (SDM *Extended-Page-Table Pointer*).
     pub eptp: u64,
-    /// Whether execute rights are by mode (SDM section 30.3.3.1): a fetch for [`Probe::user`] then needs bit 10 in place of bit 2.
-    /// Without it, `user` makes no difference.
+    /// Whether execute rights are by mode (SDM *Mode-Based Execute Control for EPT*): a fetch with [`Probe::user`] then
+    /// needs bit 10 in place of bit 2. Without it, `user` makes no difference.
     pub mode_based_execute: bool,
     /// What is asked, in this order.
     pub probes: &'a [Probe],

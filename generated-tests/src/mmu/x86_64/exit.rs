@@ -62,8 +62,8 @@ impl Exit {
         }
         match self.reason {
             reason::VMCALL => Ok(self.translated(probe)),
-            // A fetch ends in the breakpoint of a tag; where there is none, in whatever exception the bytes there cause.
             reason::EXCEPTION if self.is_reserved_bit_page_fault() => Ok(self.fault(FaultKind::AddressSize)),
+            // A fetch ends in the breakpoint of a tag; where there is none, in what exception the bytes there cause.
             reason::EXCEPTION if probe.access == Access::Execute => Ok(self.translated(probe)),
             reason::EPT_VIOLATION if self.is_for_the_access() => Ok(self.fault(match self.granted(batch) {
                 0 => FaultKind::NotMapped,

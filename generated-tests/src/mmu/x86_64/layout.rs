@@ -49,14 +49,14 @@ pub(super) const WINDOW: u64 = 0x20_0000;
 /// Where its page-table entry is.
 pub(super) const WINDOW_ENTRY: u64 = WINDOW_TABLE;
 
-/// A present, writable entry of x86-64 paging, accessed and dirty already (SDM volume 3, section 5.5.4).
+/// A present, writable entry of x86-64 paging, accessed and dirty already (SDM *4-Level Paging*).
 const SUPERVISOR_ENTRY: u64 = 0x63;
 /// The same for user mode too.
 const ENTRY: u64 = SUPERVISOR_ENTRY | 1 << 2;
 /// A 2 MiB page.
 const LARGE: u64 = 1 << 7;
 
-/// EPT: read, write, execute by supervisor and user addresses, accessed, dirty (SDM volume 3, section 30.3.2).
+/// EPT: read, write, execute by supervisor and user addresses, accessed, dirty (SDM *EPT Translation Mechanism*).
 const EPT_ENTRY: u64 = 0x707;
 /// EPT: write-back and a 2 MiB page.
 const EPT_LARGE: u64 = 0xb0;

@@ -25,8 +25,8 @@ const ROM_PAGE: u32 = 0xffff_f000;
 
 /// Selectors of the descriptors in [`GDT_ENTRIES`].
 const CODE_32: u16 = 0x08;
-const DATA: u16 = 0x10;
-const CODE_64: u16 = 0x18;
+pub(super) const DATA: u16 = 0x10;
+pub(super) const CODE_64: u16 = 0x18;
 
 /// Null, 32-bit code, data, 64-bit code: flat, and accessed already.
 const GDT_ENTRIES: [u64; 4] = [0, 0x00cf_9b00_0000_ffff, 0x00cf_9300_0000_ffff, 0x00af_9b00_0000_ffff];

@@ -1,14 +1,16 @@
 //! The fields of the virtual-machine control structure that the stub's guest needs (SDM volume 3, appendix B).
 //!
-//! Fields that are not written stay zero: no MSR lists, no event injection, null selectors.
+//! Fields that are not written stay zero, as their region is: no MSR lists, no event injection, null selectors.
 
-use super::layout::{CODE, HOST_TOP};
+use super::layout::HOST_TOP;
+use super::stub::{CODE_64, DATA};
 
 /// Secondary processor-based control: EPT.
 pub(super) const ENABLE_EPT: u64 = 1 << 1;
 /// Secondary processor-based control: mode-based execute control for EPT.
 pub(super) const MODE_BASED_EXECUTE: u64 = 1 << 22;
 
+/// Fields that differ from batch to batch.
 pub(super) const SECONDARY_CONTROLS: u64 = 0x401e;
 pub(super) const EPT_POINTER: u64 = 0x201a;
 pub(super) const GUEST_CR3: u64 = 0x6802;
@@ -26,52 +28,51 @@ pub(super) const SECONDARY_CAPABILITY: u32 = 0x48b;
 /// IA32_VMX_EPT_VPID_CAP.
 pub(super) const EPT_CAPABILITY: u32 = 0x48c;
 
-/// Of host and guest alike.
-pub(super) const CR0: u64 = 1 << 31 | 1 << 5 | 1 << 4 | 1; // PG, NE, ET, PE
-/// Of host and guest alike.
-pub(super) const CR4: u64 = 1 << 13 | 1 << 5; // VMXE, PAE
-const CODE_64: u64 = 0xa09b;
-const DATA: u64 = 0xc093;
+/// CR0 of host and guest: PG, NE, ET, PE.
+pub(super) const CR0: u64 = 1 << 31 | 1 << 5 | 1 << 4 | 1;
+/// CR4 of host and guest: VMXE, PAE.
+pub(super) const CR4: u64 = 1 << 13 | 1 << 5;
+
+/// Task registers must be usable, though no task is ever switched; there is no such descriptor.
+const TSS: u64 = 0x20;
+
+// Access rights of segments (SDM *Guest Register State*).
+const CODE_SEGMENT: u64 = 0xa09b;
+const DATA_SEGMENT: u64 = 0xc093;
 const BUSY_TSS: u64 = 0x8b;
 const UNUSABLE: u64 = 1 << 16;
 
 /// Everything else that does not change from probe to probe.
-pub(super) const STATE: [(u64, u64); 34] = [
+pub(super) const STATE: [(u64, u64); 28] = [
     (0x4004, 0xffff_ffff), // every exception exits: the guest has no IDT
     (0x2800, u64::MAX),    // VMCS link pointer
-    // Guest selectors, limits and access rights.
-    (0x0802, 0x18), // CS
-    (0x0804, 0x10), // SS
-    (0x080e, 0x20), // TR
-    (0x4802, 0xffff_ffff),
-    (0x4804, 0xffff_ffff),
-    (0x480e, 0x67),
-    (0x4814, UNUSABLE), // ES
-    (0x4816, CODE_64),  // CS
-    (0x4818, DATA),     // SS
-    (0x481a, UNUSABLE), // DS
-    (0x481c, UNUSABLE), // FS
-    (0x481e, UNUSABLE), // GS
-    (0x4820, UNUSABLE), // LDTR
-    (0x4822, BUSY_TSS), // TR
-    // Guest registers.
+    // Guest: selectors, limits and access rights.
+    (0x0802, CODE_64 as u64), // CS
+    (0x0804, DATA as u64),    // SS
+    (0x080e, TSS),            // TR
+    (0x4802, 0xffff_ffff),    // CS
+    (0x4804, 0xffff_ffff),    // SS
+    (0x480e, 0x67),           // TR
+    (0x4814, UNUSABLE),       // ES
+    (0x4816, CODE_SEGMENT),   // CS
+    (0x4818, DATA_SEGMENT),   // SS
+    (0x481a, UNUSABLE),       // DS
+    (0x481c, UNUSABLE),       // FS
+    (0x481e, UNUSABLE),       // GS
+    (0x4820, UNUSABLE),       // LDTR
+    (0x4822, BUSY_TSS),       // TR
+    // Guest: registers.
     (0x6800, CR0),
     (0x6804, CR4),
     (0x681a, 0x400), // DR7
     (0x6820, 2),     // RFLAGS
     // Host.
-    (0x0c00, 0x10), // ES
-    (0x0c02, 0x18), // CS
-    (0x0c04, 0x10), // SS
-    (0x0c06, 0x10), // DS
-    (0x0c0c, 0x20), // TR, which may not be null
+    (0x0c00, DATA as u64),    // ES
+    (0x0c02, CODE_64 as u64), // CS
+    (0x0c04, DATA as u64),    // SS
+    (0x0c06, DATA as u64),    // DS
+    (0x0c0c, TSS),            // TR
     (0x6c00, CR0),
-    (0x6c02, HOST_TOP),
+    (0x6c02, HOST_TOP), // CR3
     (0x6c04, CR4),
-    (0x6c06, 0),    // FS base
-    (0x6c08, 0),    // GS base
-    (0x6c0a, 0),    // TR base
-    (0x6c0c, CODE), // GDTR base; nothing loads a segment after VM entry
-    (0x6c0e, 0),    // IDTR base
-    (0x4c00, 0),    // SYSENTER_CS
 ];
