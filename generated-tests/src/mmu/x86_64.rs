@@ -1,9 +1,9 @@
 //! Intel's EPT, as Bochs has it: tables and probes in, VM exits out.
 //!
-//! A run boots a small hypervisor, `x86_64/stub.rs`, as the firmware of an emulated PC. For each probe it points the only
-//! page of a guest's window at the guest-physical address, enters the guest for one load, store or fetch, and records
-//! how the guest came back. The verdict is read from that VM exit by the manual's encoding. *SDM* is Intel's Software
-//! Developer's Manual, volume 3.
+//! A run boots a small hypervisor, `x86_64/stub.rs`, as the firmware of an emulated PC. For each probe it points the
+//! only page of a guest's window at the guest-physical address, enters the guest for one load, store or fetch, and
+//! records how the guest came back. The verdict is read from that VM exit by the manual's encoding. *SDM* is Intel's
+//! Software Developer's Manual, volume 3.
 //!
 //! What the judge can say and what not:
 //! - Guest-physical addresses have 40 bits, whatever the processor model: the first two entries of a level-4 root. Up
