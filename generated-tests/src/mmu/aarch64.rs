@@ -16,9 +16,9 @@ mod stub;
 
 use std::ops::Range;
 
-use super::qemu::{Image, Session, StartError};
+use super::qemu::{Image, RunError, Session, StartError};
 use super::{Access, Chunk, Fault, FaultKind, Probe, Verdict};
-use crate::emulators::Found;
+use crate::emulators::Emulator;
 use stub::{REPORT_WORDS, REPORTED, system_register};
 
 /// Where the stub is: not at the start of RAM, where QEMU puts the device tree.
@@ -78,20 +78,8 @@ const STEPPED: u64 = 0x32;
 /// A running machine with 2 GiB of RAM and stage 2 under test.
 pub struct Machine {
     session: Session<REPORT_WORDS>,
-    snippets: Snippets,
     /// The 512 MiB of intermediate address space that the window shows.
     shown: Option<u64>,
-}
-
-/// Code that is run for every probe, assembled once.
-struct Snippets {
-    enter: Vec<u32>,
-    load: Vec<u32>,
-    add_zero: Vec<u32>,
-    store: Vec<u32>,
-    store_descriptor: Vec<u32>,
-    translate_load: Vec<u32>,
-    translate_store: Vec<u32>,
 }
 
 impl Machine {
@@ -99,8 +87,9 @@ impl Machine {
     ///
     /// # Errors
     ///
-    /// [`StartError::Io`] if it cannot be run, [`StartError::Lost`] if the program in it does not answer.
-    pub fn start(qemu: &Found) -> Result<Self, StartError> {
+    /// [`StartError::Find`] if there is no QEMU that can be used, [`StartError::Io`] if it cannot be run,
+    /// [`StartError::Lost`] if the program in it does not answer.
+    pub fn start() -> Result<Self, StartError> {
         let loader = format!("loader,addr={BASE:#x},cpu-num=0");
         let image = Image {
             machine: &[
@@ -117,17 +106,8 @@ impl Machine {
             base: BASE,
             pool: POOL,
         };
-        let snippets = Snippets {
-            enter: stub::enter(),
-            load: stub::load(),
-            add_zero: stub::add_zero(),
-            store: stub::store(),
-            store_descriptor: stub::store_descriptor(),
-            translate_load: stub::translate_load(),
-            translate_store: stub::translate_store(),
-        };
-        let session = Session::start(qemu, &image, &stub::nothing())?;
-        let mut machine = Self { session, snippets, shown: None };
+        let session = Session::start(Emulator::QemuAarch64, &image, &stub::RETURN)?;
+        let mut machine = Self { session, shown: None };
         machine.set_up();
         Ok(machine)
     }
@@ -150,7 +130,7 @@ impl Machine {
     /// Makes memory zero again where it was loaded.
     pub fn clear(&mut self) {
         for range in self.session.take_loaded() {
-            self.session.call(&stub::clear(), [range.start & !15, range.end, 0, 0]);
+            self.session.call(&stub::CLEAR, [range.start & !15, range.end, 0, 0]);
         }
     }
 
@@ -168,18 +148,18 @@ impl Machine {
                 _ => panic!("{name} does not take part in stage 2"),
             }
         }
-        self.session.call(&stub::invalidate(), [0; 4]);
+        self.session.call(&stub::INVALIDATE, [0; 4]);
     }
 
     /// Runs instructions at EL3 in the Non-secure state, from where TLB maintenance works on the stage 2 under test. They
     /// are for straight-line code, and x0 to x3 are theirs.
     ///
-    /// # Panics
+    /// # Errors
     ///
-    /// If they trap, with the syndrome.
-    pub fn run(&mut self, words: &[u32]) {
-        let report = Report(self.session.call(&[words, &stub::nothing()].concat(), [0; 4]));
-        assert!(report.get("esr_el3") == 0, "a trap in {words:08x?}: {report:#x?}");
+    /// [`RunError::Trap`] if they trap, [`RunError::Lost`] if they end the emulator or do not end.
+    pub fn run(&mut self, words: &[u32]) -> Result<(), RunError> {
+        let report = Report(self.session.try_call(&[words, &stub::RETURN].concat(), [0; 4])?);
+        if report.get("esr_el3") == 0 { Ok(()) } else { Err(RunError::Trap(report.registers().collect())) }
     }
 
     /// Asks each probe. Entries of the TLB play no part in loads and stores; for fetches see [`Machine::fetch`].
@@ -245,24 +225,24 @@ impl Machine {
         if self.shown != Some(shown) {
             // A level 2 block of the 64 KiB granule has bits 51:48 of its address in bits 15:12.
             let descriptor = WINDOW_BLOCK | shown & 0xffff_ffff_ffff | shown >> 48 << 12;
-            self.call(|s| &s.store_descriptor, [STAGE1, descriptor, 0, 0]);
+            self.call(&stub::STORE_DESCRIPTOR, [STAGE1, descriptor, 0, 0]);
             self.shown = Some(shown);
         }
         let window = address - shown;
         let refused = match access {
-            Access::Write => match self.data_step(|s| &s.add_zero, window, user) {
+            Access::Write => match self.data_step(&stub::ADD_ZERO, window, user) {
                 // It may be that only the reading is refused.
-                Some(Fault { kind: FaultKind::Permission, .. }) => self.data_step(|s| &s.store, window, user),
+                Some(Fault { kind: FaultKind::Permission, .. }) => self.data_step(&stub::STORE_ZERO, window, user),
                 refused => refused,
             },
-            _ => self.data_step(|s| &s.load, window, user),
+            _ => self.data_step(&stub::LOAD_BYTE, window, user),
         };
         if let Some(fault) = refused {
             return Verdict::Fault(fault);
         }
         let report = match access {
-            Access::Write => self.call(|s| &s.translate_store, [window, 0, 0, 0]),
-            _ => self.call(|s| &s.translate_load, [window, 0, 0, 0]),
+            Access::Write => self.call(&stub::TRANSLATE_STORE, [window, 0, 0, 0]),
+            _ => self.call(&stub::TRANSLATE_LOAD, [window, 0, 0, 0]),
         };
         let par = report.get("par_el1");
         assert!(par & 1 == 0, "AT refuses what an access has just done: {report:#x?}");
@@ -270,8 +250,8 @@ impl Machine {
     }
 
     /// Runs one load or store at an address of the window.
-    fn data_step(&mut self, code: impl Fn(&Snippets) -> &Vec<u32>, window: u64, user: bool) -> Option<Fault> {
-        let code = self.session.place(code(&self.snippets)).unwrap_or_else(|error| panic!("{error}"));
+    fn data_step(&mut self, code: &[u32], window: u64, user: bool) -> Option<Fault> {
+        let code = self.session.place(code).unwrap_or_else(|error| panic!("{error}"));
         let report = self.step(code, user, window, BASE + stub::EL1_VECTORS as u64);
         match (report.class("esr_el1"), report.class("esr_el2")) {
             (_, DATA_ABORT) => report.refusal("esr_el2"),
@@ -285,11 +265,11 @@ impl Machine {
     fn step(&mut self, address: u64, user: bool, x0: u64, vectors: u64) -> Report {
         // SPSR_EL3: SS, asynchronous exceptions masked, EL0t or EL1h.
         let pstate = 1 << 21 | 0b111 << 6 | if user { 0 } else { 0b0101 };
-        self.call(|s| &s.enter, [address, pstate, x0, vectors])
+        self.call(&stub::ENTER, [address, pstate, x0, vectors])
     }
 
-    fn call(&mut self, code: impl Fn(&Snippets) -> &Vec<u32>, arguments: [u64; 4]) -> Report {
-        Report(self.session.call(code(&self.snippets), arguments))
+    fn call(&mut self, code: &[u32], arguments: [u64; 4]) -> Report {
+        Report(self.session.call(code, arguments))
     }
 
     fn set(&mut self, register: u32, value: u64) {

@@ -3,6 +3,7 @@
 
 pub mod aarch64;
 pub mod bochs;
+pub mod deviations;
 pub mod qemu;
 pub mod riscv64;
 pub mod x86_64;

@@ -17,12 +17,11 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
-use std::{env, fs, process};
 
 use thiserror::Error;
 
 use super::Chunk;
-use crate::emulators::Found;
+use crate::emulators::{Emulator, FindError};
 
 /// Commands as the stub knows them: this word, an address, a length or the arguments of a call.
 pub(super) const LOAD: u32 = 0;
@@ -63,6 +62,9 @@ pub(super) struct Session<const WORDS: usize> {
 /// Why a machine did not start.
 #[derive(Debug, Error)]
 pub enum StartError {
+    /// There is no QEMU that can be used.
+    #[error(transparent)]
+    Find(#[from] FindError),
     /// The stub could not be handed over, or QEMU not be run.
     #[error("starting QEMU: {0}")]
     Io(#[from] io::Error),
@@ -83,7 +85,18 @@ pub struct Lost {
     pub said: String,
 }
 
-/// Where the answer to a command goes.
+/// Why instructions that a test had run did not come to their end.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// They trapped, with these syndrome registers.
+    #[error("a trap: {0:x?}")]
+    Trap(Vec<(&'static str, u64)>),
+    /// They ended the emulator, or did not end.
+    #[error(transparent)]
+    Lost(#[from] Lost),
+}
+
+/// A command, and where the answer goes.
 enum Command<'a> {
     Load { address: u64, bytes: &'a [u8] },
     Dump { address: u64, into: &'a mut [u8] },
@@ -92,14 +105,17 @@ enum Command<'a> {
 
 impl<const WORDS: usize> Session<WORDS> {
     /// Starts QEMU, and waits until the stub answers to a call of the snippet `nothing`.
-    pub(super) fn start(qemu: &Found, image: &Image<'_>, nothing: &[u32]) -> Result<Self, StartError> {
-        let file = StubFile::new(image.stub)?;
-        let mut child = qemu
+    pub(super) fn start(emulator: Emulator, image: &Image<'_>, nothing: &[u32]) -> Result<Self, StartError> {
+        // QEMU reads the file while it starts; the stub's answer shows that it has.
+        let mut file = tempfile::NamedTempFile::new()?;
+        file.write_all(image.stub)?;
+        let mut child = emulator
+            .find()?
             .command()
             .args(image.machine)
             .args(["-smp", "1", "-accel", "tcg", "-nodefaults", "-display", "none", "-serial", "none"])
             .args(["-monitor", "none", "-semihosting-config", "enable=on,target=native", "-device"])
-            .arg(format!("loader,file={},addr={:#x},force-raw=on", file.0, image.base))
+            .arg(format!("loader,file={},addr={:#x},force-raw=on", file.path().display(), image.base))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -154,7 +170,8 @@ impl<const WORDS: usize> Session<WORDS> {
         self.try_call(snippet, arguments).unwrap_or_else(lost)
     }
 
-    fn try_call(&mut self, snippet: &[u32], arguments: [u64; 4]) -> Result<[u64; WORDS], Lost> {
+    /// Calls a snippet that may end the emulator.
+    pub(super) fn try_call(&mut self, snippet: &[u32], arguments: [u64; 4]) -> Result<[u64; WORDS], Lost> {
         let at = self.place(snippet)?;
         let mut bytes = [[0; 8]; WORDS];
         self.exchange(Command::Call { snippet, at, arguments, report: bytes.as_flattened_mut() })?;
@@ -232,25 +249,6 @@ impl fmt::Display for Command<'_> {
             Self::Dump { address, into } => write!(f, "dump {} bytes at {address:#x}", into.len()),
             Self::Call { snippet, arguments, .. } => write!(f, "call {snippet:08x?} with {arguments:#x?}"),
         }
-    }
-}
-
-/// A file that goes when it is dropped: QEMU reads it while it starts.
-struct StubFile(String);
-
-impl StubFile {
-    fn new(stub: &[u8]) -> io::Result<Self> {
-        let name = format!("tablewright-stub-{}-{:?}.bin", process::id(), thread::current().id());
-        let path = env::temp_dir().join(name).to_string_lossy().into_owned();
-        fs::write(&path, stub)?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for StubFile {
-    fn drop(&mut self) {
-        // A file left in the temporary folder does no harm.
-        let _ = fs::remove_file(&self.0);
     }
 }
 

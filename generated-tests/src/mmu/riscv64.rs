@@ -11,9 +11,9 @@ mod stub;
 
 use std::ops::Range;
 
-use super::qemu::{Image, Session, StartError};
+use super::qemu::{Image, RunError, Session, StartError};
 use super::{Access, Chunk, Fault, FaultKind, Probe, Verdict};
-use crate::emulators::Found;
+use crate::emulators::Emulator;
 use stub::{NO_TRAP, REPORT_WORDS, REPORTED};
 
 /// Where the stub is: the start of RAM, where the reset vector goes.
@@ -23,7 +23,6 @@ const POOL: Range<u64> = BASE + 0x1_0000..BASE + 0x10_0000;
 const RAM: Range<u64> = 0x8040_0000..0x8fc0_0000;
 
 const HGATP: u32 = 0x680;
-const HSTATUS: u32 = 0x600;
 const VSATP: u32 = 0x280;
 const MENVCFG: u32 = 0x30a;
 const HENVCFG: u32 = 0x60a;
@@ -51,17 +50,6 @@ const STORE_GUEST_PAGE: u64 = 23;
 /// A running machine with 256 MiB of RAM and a G-stage under test.
 pub struct Machine {
     session: Session<REPORT_WORDS>,
-    snippets: Snippets,
-}
-
-/// Code that is run for every probe, assembled once.
-struct Snippets {
-    enter: Vec<u32>,
-    load: Vec<u32>,
-    rewrite: Vec<u32>,
-    store: Vec<u32>,
-    load_code: Vec<u32>,
-    set_hstatus: Vec<u32>,
 }
 
 impl Machine {
@@ -69,24 +57,17 @@ impl Machine {
     ///
     /// # Errors
     ///
-    /// [`StartError::Io`] if it cannot be run, [`StartError::Lost`] if the program in it does not answer.
-    pub fn start(qemu: &Found) -> Result<Self, StartError> {
+    /// [`StartError::Find`] if there is no QEMU that can be used, [`StartError::Io`] if it cannot be run,
+    /// [`StartError::Lost`] if the program in it does not answer.
+    pub fn start() -> Result<Self, StartError> {
         let image = Image {
             machine: &["-M", "virt", "-bios", "none", "-cpu", "max", "-m", "256M"],
             stub: &stub::image(),
             base: BASE,
             pool: POOL,
         };
-        let session = Session::start(qemu, &image, &stub::nothing())?;
-        let snippets = Snippets {
-            enter: stub::enter(),
-            load: stub::load(),
-            rewrite: stub::rewrite(),
-            store: stub::store(),
-            load_code: stub::load_code(),
-            set_hstatus: stub::set_bits(HSTATUS),
-        };
-        let mut machine = Self { session, snippets };
+        let session = Session::start(Emulator::QemuRiscv64, &image, &stub::RETURN)?;
+        let mut machine = Self { session };
         for (register, value) in [(VSATP, 0), (MEDELEG, 0), (MIE, 0)] {
             machine.set(register, value);
         }
@@ -137,20 +118,21 @@ impl Machine {
                 _ => panic!("{name} does not take part in the G-stage"),
             };
         }
-        self.session.call(&stub::invalidate(), [0; 4]);
+        self.session.call(&stub::INVALIDATE, [0; 4]);
     }
 
     /// Runs instructions in M-mode. They are for straight-line code, and a0 to a3 are theirs.
     ///
-    /// # Panics
+    /// # Errors
     ///
-    /// If they trap, with the cause.
-    pub fn run(&mut self, words: &[u32]) {
-        let report = Report(self.session.call(&[words, &stub::nothing()].concat(), [0; 4]));
-        assert!(report.cause() == NO_TRAP, "a trap in {words:08x?}: {report:#x?}");
+    /// [`RunError::Trap`] if they trap, [`RunError::Lost`] if they end the emulator or do not end.
+    pub fn run(&mut self, words: &[u32]) -> Result<(), RunError> {
+        let report = Report(self.session.try_call(&[words, &stub::RETURN].concat(), [0; 4])?);
+        if report.cause() == NO_TRAP { Ok(()) } else { Err(RunError::Trap(report.registers().collect())) }
     }
 
-    /// Asks each probe, by way of the TLB.
+    /// Asks each probe, by way of the TLB: what it answers is stale where a stale entry is used. (But QEMU empties the
+    /// TLB when it enters and leaves the guest, which a fetch does.)
     ///
     /// A probed page is really accessed: hardware may set flags in descriptors. What a write finds it writes again.
     pub fn probe(&mut self, probes: &[Probe]) -> Vec<Verdict> {
@@ -158,7 +140,7 @@ impl Machine {
     }
 
     fn ask(&mut self, Probe { address, access, user }: Probe) -> Verdict {
-        self.call(|s| &s.set_hstatus, [if user { 0 } else { SPVP }, SPVP, 0, 0]);
+        self.call(&stub::SET_PRIVILEGE, [if user { 0 } else { SPVP }, SPVP, 0, 0]);
         match access {
             Access::Read => self.read(address),
             Access::Write => self.write(address),
@@ -167,15 +149,15 @@ impl Machine {
     }
 
     fn read(&mut self, address: u64) -> Verdict {
-        let report = self.call(|s| &s.load, [address, 0, tag_of(address), 0]);
+        let report = self.call(&stub::LOAD_BYTE_AND_TAG, [address, 0, tag_of(address), 0]);
         report.verdict(address)
     }
 
     fn write(&mut self, address: u64) -> Verdict {
-        let mut report = self.call(|s| &s.rewrite, [address, 0, 0, 0]);
+        let mut report = self.call(&stub::REWRITE_BYTE, [address, 0, 0, 0]);
         if let LOAD_ACCESS | LOAD_GUEST_PAGE = report.cause() {
             // The reading was refused, which says nothing of the writing.
-            report = self.call(|s| &s.store, [address, 0, 0, 0]);
+            report = self.call(&stub::STORE_BYTE, [address, 0, 0, 0]);
         }
         match report.verdict(address) {
             // The page tells its address if it can be read too.
@@ -190,14 +172,14 @@ impl Machine {
     fn fetch(&mut self, address: u64, user: bool) -> Verdict {
         let word = address & !7;
         // HLVX needs the right to execute, but QEMU reports its lack by a cause of its own: MRET asks for the fault.
-        let seen = self.call(|s| &s.load_code, [word, 0, tag_of(address), 0]);
+        let seen = self.call(&stub::LOAD_CODE_AND_TAG, [word, 0, tag_of(address), 0]);
         let allowed = seen.cause() == NO_TRAP;
         if allowed && seen.0[1] != 0 {
             // What was loaded there is nothing to run.
             return seen.verdict(address);
         }
         let mode = MPV | if user { 0 } else { MPP_S };
-        let report = self.call(|s| &s.enter, [word, mode, MPV | MPP, 0]);
+        let report = self.call(&stub::ENTER, [word, mode, MPV | MPP, 0]);
         match report.cause() {
             // The zeros there were fetched.
             ILLEGAL_INSTRUCTION if allowed => seen.verdict(address),
@@ -205,8 +187,8 @@ impl Machine {
         }
     }
 
-    fn call(&mut self, code: impl Fn(&Snippets) -> &Vec<u32>, arguments: [u64; 4]) -> Report {
-        Report(self.session.call(code(&self.snippets), arguments))
+    fn call(&mut self, code: &[u32], arguments: [u64; 4]) -> Report {
+        Report(self.session.call(code, arguments))
     }
 
     /// Sets a register, and returns what it then reads.
@@ -219,7 +201,7 @@ impl Machine {
     /// Writes into each 64-bit word its address, divided by 8, in the upper half.
     fn tag(&mut self, range: Range<u64>) {
         let start = range.start & !7;
-        self.session.call(&stub::fill(), [start, range.end, start << 29, 8 << 29]);
+        self.session.call(&stub::FILL, [start, range.end, start << 29, 8 << 29]);
     }
 }
 
@@ -233,6 +215,10 @@ fn tag_of(address: u64) -> u64 {
 struct Report([u64; REPORT_WORDS]);
 
 impl Report {
+    fn registers(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        REPORTED.iter().map(|(name, _)| *name).zip(self.0.iter().skip(2).copied())
+    }
+
     fn cause(&self) -> u64 {
         self.0[2]
     }
@@ -248,11 +234,9 @@ impl Report {
             }
             // The memory does not exist.
             FETCH_ACCESS | LOAD_ACCESS | STORE_ACCESS => Verdict::Translated(None),
-            FETCH_GUEST_PAGE | LOAD_GUEST_PAGE | STORE_GUEST_PAGE => Verdict::Fault(Fault {
-                kind: FaultKind::Unspecified,
-                level: None,
-                report: REPORTED.iter().map(|(name, _)| *name).zip(self.0.iter().skip(2).copied()).collect(),
-            }),
+            FETCH_GUEST_PAGE | LOAD_GUEST_PAGE | STORE_GUEST_PAGE => {
+                Verdict::Fault(Fault { kind: FaultKind::Unspecified, level: None, report: self.registers().collect() })
+            }
             _ => panic!("the probe of {address:#x} went astray: {self:#x?}"),
         }
     }

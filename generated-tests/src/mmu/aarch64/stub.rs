@@ -3,6 +3,8 @@
 //! EL3, because from there EL2 and EL1 are wholly free: their registers can hold anything, and nothing of the stub needs
 //! to be mapped. The MMU of EL3 stays off, so the stub's data are aligned, as Device memory demands.
 
+use std::sync::LazyLock;
+
 use dynasmrt::aarch64::Aarch64Relocation;
 use dynasmrt::{DynasmApi, DynasmLabelApi, VecAssembler, dynasm};
 
@@ -44,6 +46,15 @@ const PAR_EL1: u32 = system_register(3, 0, 7, 4, 0);
 /// The number of a system register as MSR and MRS encode it (op0 is 2 or 3).
 pub(super) const fn system_register(op0: u32, op1: u32, crn: u32, crm: u32, op2: u32) -> u32 {
     (op0 & 1) << 14 | op1 << 11 | crn << 7 | crm << 3 | op2
+}
+
+/// Instructions that are called often: assembled once.
+type Snippet = LazyLock<Vec<u32>>;
+
+macro_rules! snippet {
+    ($($code:tt)*) => {
+        Snippet::new(|| words(|ops| dynasm!(ops ; .arch aarch64 $($code)*)))
+    };
 }
 
 type Assembler = VecAssembler<Aarch64Relocation>;
@@ -191,7 +202,7 @@ pub(super) fn image() -> Vec<u8> {
 }
 
 /// Words assembled from `code`.
-pub(super) fn words(code: impl FnOnce(&mut Assembler)) -> Vec<u32> {
+fn words(code: impl FnOnce(&mut Assembler)) -> Vec<u32> {
     let mut ops = Assembler::new(0);
     code(&mut ops);
     let bytes = finish(ops);
@@ -199,88 +210,52 @@ pub(super) fn words(code: impl FnOnce(&mut Assembler)) -> Vec<u32> {
 }
 
 /// Does nothing.
-pub(super) fn nothing() -> Vec<u32> {
-    words(|ops| dynasm!(ops ; .arch aarch64 ; ret))
-}
+pub(super) static RETURN: Snippet = snippet!(; ret);
 
 /// Sets a system register to x0.
 pub(super) fn set(register: u32) -> Vec<u32> {
     words(|ops| dynasm!(ops ; .arch aarch64 ; msr #register, x0 ; isb ; ret))
 }
 
-/// Stores x1 at x0, and makes the translation tables' readers see it.
-pub(super) fn store_descriptor() -> Vec<u32> {
-    words(|ops| {
-        dynasm!(ops
-            ; .arch aarch64
-            ; str x1, [x0]
-            ; dsb sy
-            ; tlbi vmalle1
-            ; dsb sy
-            ; isb
-            ; ret
-        );
-    })
-}
+/// Stores x1 at x0, a descriptor of EL1's translation.
+pub(super) static STORE_DESCRIPTOR: Snippet = snippet!(; str x1, [x0] ; dsb sy ; tlbi vmalle1 ; dsb sy ; isb ; ret);
 
 /// Drops every translation of EL1 and EL0.
-pub(super) fn invalidate() -> Vec<u32> {
-    words(|ops| dynasm!(ops ; .arch aarch64 ; dsb sy ; tlbi alle1 ; dsb sy ; isb ; ret))
-}
+pub(super) static INVALIDATE: Snippet = snippet!(; dsb sy ; tlbi alle1 ; dsb sy ; isb ; ret);
 
 /// Zeroes the 16-byte units from x0 to x1.
-pub(super) fn clear() -> Vec<u32> {
-    words(|ops| {
-        dynasm!(ops
-            ; .arch aarch64
-            ; again:
-            ; stp xzr, xzr, [x0], #16
-            ; cmp x0, x1
-            ; b.lo <again
-            ; ret
-        );
-    })
-}
+pub(super) static CLEAR: Snippet = snippet!(
+    ; again:
+    ; stp xzr, xzr, [x0], #16
+    ; cmp x0, x1
+    ; b.lo <again
+    ; ret
+);
 
 /// Goes to x0 with PSTATE x1, taking x2 along in x0, with the EL1 vectors at x3. Comes back by the next exception.
-pub(super) fn enter() -> Vec<u32> {
-    words(|ops| {
-        dynasm!(ops
-            ; .arch aarch64
-            ; msr #ELR_EL3, x0
-            ; msr #SPSR_EL3, x1
-            ; msr #VBAR_EL1, x3
-            ; mov x0, x2
-            ; isb
-            ; eret
-        );
-    })
-}
+pub(super) static ENTER: Snippet = snippet!(
+    ; msr #ELR_EL3, x0
+    ; msr #SPSR_EL3, x1
+    ; msr #VBAR_EL1, x3
+    ; mov x0, x2
+    ; isb
+    ; eret
+);
 
 /// Loads the byte at x0.
-pub(super) fn load() -> Vec<u32> {
-    words(|ops| dynasm!(ops ; .arch aarch64 ; ldrb w1, [x0]))
-}
+pub(super) static LOAD_BYTE: Snippet = snippet!(; ldrb w1, [x0]);
 
 /// Adds zero to the byte at x0: a write that changes nothing, but needs the right to read as well.
-pub(super) fn add_zero() -> Vec<u32> {
-    words(|ops| dynasm!(ops ; .arch aarch64 ; ldaddb wzr, w1, [x0]))
-}
+pub(super) static ADD_ZERO: Snippet = snippet!(; ldaddb wzr, w1, [x0]);
 
 /// Stores a zero byte at x0.
-pub(super) fn store() -> Vec<u32> {
-    words(|ops| dynasm!(ops ; .arch aarch64 ; strb wzr, [x0]))
-}
+pub(super) static STORE_ZERO: Snippet = snippet!(; strb wzr, [x0]);
 
 /// Translates x0 as a load by EL1 would; the result is PAR_EL1.
-pub(super) fn translate_load() -> Vec<u32> {
-    words(|ops| dynasm!(ops ; .arch aarch64 ; at s12e1r, x0 ; isb ; ret))
-}
+pub(super) static TRANSLATE_LOAD: Snippet = snippet!(; at s12e1r, x0 ; isb ; ret);
 
 /// Translates x0 as a store by EL1 would; the result is PAR_EL1.
-pub(super) fn translate_store() -> Vec<u32> {
-    words(|ops| dynasm!(ops ; .arch aarch64 ; at s12e1w, x0 ; isb ; ret))
-}
+pub(super) static TRANSLATE_STORE: Snippet = snippet!(; at s12e1w, x0 ; isb ; ret);
 
 fn pad(ops: &mut Assembler, to: usize) {
     assert!(ops.offset().0 <= to, "the stub has outgrown its layout");

@@ -3,6 +3,10 @@
 //! M-mode translates nothing and can load and store as a guest does (HLV, HSV), so nothing of the stub needs to be mapped.
 //! The assembler does not know the hypervisor extension: its instructions, and MRET, are given as words.
 
+#![expect(clippy::unnecessary_cast, reason = "dynasm! casts what it is given")]
+
+use std::sync::LazyLock;
+
 use dynasmrt::riscv::RiscvRelocation;
 use dynasmrt::{DynasmApi, DynasmLabelApi, VecAssembler, dynasm};
 
@@ -19,6 +23,7 @@ pub(super) const REPORT_WORDS: usize = 2 + REPORTED.len();
 /// No cause of a trap.
 pub(super) const NO_TRAP: u64 = u64::MAX;
 
+const HSTATUS: u32 = 0x600;
 const MSTATUS: u32 = 0x300;
 const MTVEC: u32 = 0x305;
 const MEPC: u32 = 0x341;
@@ -58,6 +63,15 @@ const fn hsv_b(from: u32, address: u32) -> u32 {
 /// The R-type word of a load or store for the guest.
 const fn hypervisor(funct7: u32, rs2: u32, rs1: u32, rd: u32) -> u32 {
     funct7 << 25 | rs2 << 20 | rs1 << 15 | 0b100 << 12 | rd << 7 | 0b111_0011
+}
+
+/// Instructions that are called often: assembled once.
+type Snippet = LazyLock<Vec<u32>>;
+
+macro_rules! snippet {
+    ($($code:tt)*) => {
+        Snippet::new(|| words(|ops| dynasm!(ops ; .arch riscv64 ; .feature zicsr $($code)*)))
+    };
 }
 
 type Assembler = VecAssembler<RiscvRelocation>;
@@ -212,73 +226,48 @@ pub(super) fn image() -> Vec<u8> {
 }
 
 /// Does nothing.
-pub(super) fn nothing() -> Vec<u32> {
-    words(|ops| dynasm!(ops ; .arch riscv64 ; ret))
-}
+pub(super) static RETURN: Snippet = snippet!(; ret);
 
 /// Sets a register to a0, and reads it back into a0.
 pub(super) fn set(register: u32) -> Vec<u32> {
     words(|ops| dynasm!(ops ; .arch riscv64 ; .feature zicsr ; csrw register, a0 ; csrr a0, register ; ret))
 }
 
-/// Clears the bits a1 of a register, then sets the bits a0.
-pub(super) fn set_bits(register: u32) -> Vec<u32> {
-    words(|ops| dynasm!(ops ; .arch riscv64 ; .feature zicsr ; csrc register, a1 ; csrs register, a0 ; ret))
-}
+/// Sets hstatus.SPVP, which has HLV and HSV act as VS or VU, to the bits a0 of the bits a1.
+pub(super) static SET_PRIVILEGE: Snippet = snippet!(; csrc HSTATUS, a1 ; csrs HSTATUS, a0 ; ret);
 
 /// Drops every translation of guests.
-pub(super) fn invalidate() -> Vec<u32> {
-    words(|ops| dynasm!(ops ; .arch riscv64 ; .u32 HFENCE_GVMA_ALL ; .u32 HFENCE_VVMA_ALL ; ret))
-}
+pub(super) static INVALIDATE: Snippet = snippet!(; .u32 HFENCE_GVMA_ALL ; .u32 HFENCE_VVMA_ALL ; ret);
 
 /// Stores a2, a2 + a3, a2 + 2 * a3 ... in the 64-bit words from a0 to a1.
-pub(super) fn fill() -> Vec<u32> {
-    words(|ops| {
-        dynasm!(ops
-            ; .arch riscv64
-            ; again:
-            ; sd a2, [a0]
-            ; add a2, a2, a3
-            ; addi a0, a0, 8
-            ; bltu a0, a1, <again
-            ; ret
-        );
-    })
-}
+pub(super) static FILL: Snippet = snippet!(
+    ; again:
+    ; sd a2, [a0]
+    ; add a2, a2, a3
+    ; addi a0, a0, 8
+    ; bltu a0, a1, <again
+    ; ret
+);
 
 /// Goes to a0 with the bits a1 of mstatus set, the bits a2 cleared. Comes back by the next exception.
-pub(super) fn enter() -> Vec<u32> {
-    words(|ops| {
-        dynasm!(ops
-            ; .arch riscv64
-            ; .feature zicsr
-            ; csrw MEPC, a0
-            ; csrc MSTATUS, a2
-            ; csrs MSTATUS, a1
-            ; .u32 MRET
-        );
-    })
-}
+pub(super) static ENTER: Snippet = snippet!(
+    ; csrw MEPC, a0
+    ; csrc MSTATUS, a2
+    ; csrs MSTATUS, a1
+    ; .u32 MRET
+);
 
 /// Loads the byte at a0, then the 32-bit word at a2 into a0.
-pub(super) fn load() -> Vec<u32> {
-    words(|ops| dynasm!(ops ; .arch riscv64 ; .u32 hlv_bu(A1, A0) ; .u32 hlv_wu(A0, A2) ; ret))
-}
+pub(super) static LOAD_BYTE_AND_TAG: Snippet = snippet!(; .u32 hlv_bu(A1, A0) ; .u32 hlv_wu(A0, A2) ; ret);
 
 /// Loads the byte at a0 and stores it there again.
-pub(super) fn rewrite() -> Vec<u32> {
-    words(|ops| dynasm!(ops ; .arch riscv64 ; .u32 hlv_bu(A1, A0) ; .u32 hsv_b(A1, A0) ; ret))
-}
+pub(super) static REWRITE_BYTE: Snippet = snippet!(; .u32 hlv_bu(A1, A0) ; .u32 hsv_b(A1, A0) ; ret);
 
 /// Stores the byte a1 at a0.
-pub(super) fn store() -> Vec<u32> {
-    words(|ops| dynasm!(ops ; .arch riscv64 ; .u32 hsv_b(A1, A0) ; ret))
-}
+pub(super) static STORE_BYTE: Snippet = snippet!(; .u32 hsv_b(A1, A0) ; ret);
 
-/// Loads the 32-bit words at a0 into a1, and at a2 into a0, with the right to execute.
-pub(super) fn load_code() -> Vec<u32> {
-    words(|ops| dynasm!(ops ; .arch riscv64 ; .u32 hlvx_wu(A1, A0) ; .u32 hlvx_wu(A0, A2) ; ret))
-}
+/// Loads the 32-bit words at a0 into a1, and at a2 into a0, where they can be executed.
+pub(super) static LOAD_CODE_AND_TAG: Snippet = snippet!(; .u32 hlvx_wu(A1, A0) ; .u32 hlvx_wu(A0, A2) ; ret);
 
 /// Words assembled from `code`.
 fn words(code: impl FnOnce(&mut Assembler)) -> Vec<u32> {

@@ -1,0 +1,50 @@
+//! Where an emulator's MMU is known to depart from the manual, and so cannot judge.
+//!
+//! Each entry has a witness among the tests of the machines: one that an emulator no longer departs from fails there, and
+//! gets an end to its versions.
+
+use crate::emulators::{Emulator, Found, Version};
+
+/// A departure from the manual.
+#[derive(Debug)]
+pub struct Deviation {
+    /// Which emulator departs.
+    pub emulator: Emulator,
+    /// The first version that was right, where there is one.
+    pub until: Option<Version>,
+    /// What it does, and what it should do.
+    pub what: &'static str,
+    /// What says so.
+    pub manual: &'static str,
+}
+
+impl Deviation {
+    /// Whether this emulator has it.
+    pub fn applies_to(&self, found: &Found) -> bool {
+        found.emulator == self.emulator && self.until.is_none_or(|right| found.version < right)
+    }
+}
+
+/// The reserved memory type is taken.
+pub const RESERVED_PBMT: Deviation = Deviation {
+    emulator: Emulator::QemuRiscv64,
+    until: None,
+    what: "a leaf with PBMT=3 is translated, and should fault",
+    manual: "RISC-V Privileged Architecture, Svpbmt: PBMT=3 is reserved, and reserved encodings raise a page fault",
+};
+
+/// A table that is not in memory is taken for one that maps nothing.
+pub const TABLE_OUTSIDE_MEMORY: Deviation = Deviation {
+    emulator: Emulator::QemuRiscv64,
+    until: None,
+    what: "a pointer to missing memory raises a guest-page fault, and should raise an access fault",
+    manual: "RISC-V Privileged Architecture, Virtual Address Translation Process, step 2",
+};
+
+/// A G-stage root need not be aligned to its size.
+pub const UNALIGNED_ROOT: Deviation = Deviation {
+    emulator: Emulator::QemuRiscv64,
+    until: None,
+    what: "the two low bits of hgatp.PPN are kept and used, and should read as zero",
+    manual: "RISC-V Privileged Architecture, hgatp: the root is 16 KiB, and aligned to that",
+};

@@ -1,0 +1,49 @@
+//! Checks the QEMU judges with tables written by hand, words and expectations from the manuals.
+
+mod aarch64;
+mod expect;
+mod riscv64;
+
+use std::fmt::Debug;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use libtest_mimic::{Arguments, Trial};
+use tablewright_tests::emulators::{Emulator, require};
+use tablewright_tests::mmu;
+
+/// A test by name.
+type Case<Machine> = (&'static str, fn(&mut Machine));
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let trials = [
+        trials(Emulator::QemuAarch64, aarch64::CASES, mmu::aarch64::Machine::start),
+        trials(Emulator::QemuRiscv64, riscv64::CASES, mmu::riscv64::Machine::start),
+    ];
+    libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit();
+}
+
+/// The tests of one machine. They share one running emulator, which the first of them starts.
+fn trials<Machine, Error>(
+    emulator: Emulator,
+    cases: &'static [Case<Machine>],
+    start: fn() -> Result<Machine, Error>,
+) -> Vec<Trial>
+where
+    Machine: Send + 'static,
+    Error: Debug + Send + 'static,
+{
+    let missing = require(emulator).is_none();
+    let machine = Arc::new(OnceLock::new());
+    let trial = |&(name, case): &Case<Machine>| {
+        let machine = Arc::clone(&machine);
+        let run = move || {
+            let machine = machine.get_or_init(|| Mutex::new(start().expect("QEMU starts")));
+            // A failed test leaves the machine usable.
+            case(&mut machine.lock().unwrap_or_else(PoisonError::into_inner));
+            Ok(())
+        };
+        Trial::test(name, run).with_kind(emulator.program()).with_ignored_flag(missing)
+    };
+    cases.iter().map(trial).collect()
+}
