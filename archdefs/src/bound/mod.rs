@@ -1,0 +1,128 @@
+//! A format with its parameters bound to values: no condition is left, every position is a number.
+//!
+//! The checker proves its claims on it, the interpreter decodes and walks with it. All data is owned.
+
+mod bits;
+mod error;
+mod geometry;
+pub mod kind;
+mod legal;
+mod levels;
+mod params;
+mod shape;
+
+pub use bits::{Bits, Piece};
+pub use error::{BindError, Malformed};
+pub use geometry::Geometry;
+pub(crate) use geometry::{low_bits, shift_right};
+pub use kind::{BoundKind, BoundTest};
+pub use legal::legal_params;
+pub use levels::{BoundRun, Level};
+pub use params::Params;
+pub use shape::{BoundField, BoundFix, BoundMeaning, BoundRow, BoundRows, Shape};
+
+use crate::eval::{Env, eval, holds};
+use crate::model::{EditClass, Facts, Fault, Format, MemoryType, Register};
+use levels::Place;
+
+/// A format under one combination of parameters.
+#[derive(Clone, Debug)]
+pub struct Bound {
+    /// The parameters.
+    pub params: Params,
+    /// Sizes of levels and addresses.
+    pub geometry: Geometry,
+    /// The levels, from 0 to the root's.
+    pub levels: Vec<Level>,
+    /// Rights that every leaf grants.
+    pub implies: Facts,
+    /// What is taken for a memory type that no row has.
+    pub fallbacks: Vec<(MemoryType, MemoryType)>,
+    /// Whether an MMU may cache an entry that is not present.
+    pub invalid_cached: bool,
+    /// The edits of a live entry that need break-before-make.
+    pub breaks: Vec<EditClass>,
+    pub(crate) registers: Vec<Register>,
+    pub(crate) fault: Option<Fault>,
+}
+
+impl Bound {
+    /// Binds `format` to `params`.
+    ///
+    /// # Errors
+    ///
+    /// [`BindError`] if the parameters are illegal or something in the file makes no sense under them (which a format
+    /// that the checker has passed does not do).
+    pub fn new(format: &Format, params: &Params) -> Result<Self, BindError> {
+        let geometry = Geometry::new(format, params)?;
+        legal::check(format, params, &geometry)?;
+        let (bound, problems) = Self::collect(format, params, geometry)?;
+        match problems.into_iter().next() {
+            Some(problem) => Err(problem.into()),
+            None => Ok(bound),
+        }
+    }
+
+    /// Binds what can be bound under legal parameters, and lists what cannot.
+    pub(crate) fn collect(
+        format: &Format,
+        params: &Params,
+        geometry: Geometry,
+    ) -> Result<(Self, Vec<Malformed>), Malformed> {
+        let env = Env::new(params).with("page_bits", geometry.page_bits).with("index_bits", geometry.index_bits);
+        let mut problems = Vec::new();
+        let blocks = levels::blocks(format, &env)?;
+        let top = geometry.top();
+        let bind = |level| Level::bind(format, &geometry, &Place::new(level, top, &blocks), &env, &mut problems);
+        let levels = (0..geometry.levels).map(bind).collect();
+        let mut fallbacks = Vec::new();
+        for fallback in &format.fallbacks {
+            if holds(fallback.when.as_ref(), &env)? {
+                fallbacks.push((fallback.from, fallback.to));
+            }
+        }
+        let mut breaks = Vec::new();
+        for edit in &format.live.breaks {
+            if holds(edit.when.as_ref(), &env)? {
+                breaks.push(edit.value);
+            }
+        }
+        let invalid_cached = kind::chosen(&format.live.invalid_cached, &env, format.name.span)?;
+        let bound = Self {
+            params: params.clone(),
+            geometry,
+            levels,
+            implies: format.implies,
+            fallbacks,
+            invalid_cached: eval(&invalid_cached.value, &env)? != 0,
+            breaks,
+            registers: format.registers.clone(),
+            fault: format.fault.clone(),
+        };
+        Ok((bound, problems))
+    }
+
+    /// A level, if the format has it under these parameters.
+    pub fn level(&self, level: u8) -> Option<&Level> {
+        self.levels.get(usize::from(level))
+    }
+
+    /// What expressions see that are the same at every level.
+    pub(crate) fn env(&self) -> Env<'_> {
+        Env::new(&self.params).with("page_bits", self.geometry.page_bits).with("index_bits", self.geometry.index_bits)
+    }
+
+    /// log2 of the sizes of leaves at `level`, runs included, ascending. A run larger than the whole input is not
+    /// offered: a narrow root has no room for it.
+    pub fn page_sizes(&self, level: u8) -> Vec<u8> {
+        let Some(level) = self.level(level) else {
+            return Vec::new();
+        };
+        let single = level.leaf.iter().map(|_| level.entry_bits);
+        let runs = level.runs.iter().map(|run| run.run_bits);
+        let mut sizes: Vec<u8> = single.chain(runs).filter(|&size| size <= self.geometry.input_bits).collect();
+        sizes.sort_unstable();
+        sizes.dedup();
+        sizes
+    }
+}

@@ -1,0 +1,159 @@
+//! A value for every parameter of a format.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::BindError;
+use crate::eval::{Env, holds};
+use crate::model::{At, Build, Config, Domain, Format};
+
+type Assignment = (At<String>, At<i64>);
+
+/// A value for every parameter of a format, `levels` and `input_bits` included.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Params {
+    names: Arc<[Name]>,
+    values: Vec<i64>,
+}
+
+#[derive(PartialEq, Eq, Hash)]
+struct Name {
+    text: String,
+    flag: bool,
+}
+
+impl Params {
+    /// The parameters' defaults for one of the format's builds, with the format's first root.
+    ///
+    /// # Errors
+    ///
+    /// [`BindError::Unknown`] if the build sets what is no parameter, [`BindError::Malformed`] if a condition or the
+    /// geometry cannot be evaluated.
+    pub fn of_build(format: &Format, build: Option<&Build>) -> Result<Self, BindError> {
+        let mut params = Self::unset(format);
+        let set = build.map_or(&[][..], |build| &build.set);
+        params.assign(set)?;
+        if let Some((levels, input_bits)) = super::legal::roots(format, &params)?.first() {
+            params.set("levels", *levels)?;
+            params.set("input_bits", *input_bits)?;
+        }
+        params.clear_unavailable(format, set)?;
+        Ok(params)
+    }
+
+    /// The parameters of a `[[config]]`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Params::of_build`].
+    pub fn of_config(format: &Format, config: &Config) -> Result<Self, BindError> {
+        let mut params = Self::unset(format);
+        params.assign(&config.set)?;
+        params.clear_unavailable(format, &config.set)?;
+        Ok(params)
+    }
+
+    /// The parameters of the `[[config]]` with this id.
+    ///
+    /// # Errors
+    ///
+    /// [`BindError::Unknown`] if there is none; else as for [`Params::of_build`].
+    pub fn named(format: &Format, id: &str) -> Result<Self, BindError> {
+        let config = format.configs.iter().find(|config| config.id.value == id);
+        Self::of_config(format, config.ok_or_else(|| BindError::Unknown(id.into()))?)
+    }
+
+    /// Every parameter at its default, `levels` and `input_bits` 0.
+    pub(super) fn unset(format: &Format) -> Self {
+        let declared = format
+            .params
+            .iter()
+            .map(|param| Name { text: param.name.value.clone(), flag: param.domain == Domain::Bool });
+        let built_in = ["levels", "input_bits"].map(|text| Name { text: text.into(), flag: false });
+        let defaults = format.params.iter().map(|param| param.default);
+        Self { names: declared.chain(built_in).collect(), values: defaults.chain([0, 0]).collect() }
+    }
+
+    pub(super) fn assign(&mut self, set: &[Assignment]) -> Result<(), BindError> {
+        set.iter().try_for_each(|(name, value)| self.set(&name.value, value.value))
+    }
+
+    /// A default of a parameter that is not available here gives way to 0.
+    fn clear_unavailable(&mut self, format: &Format, set: &[Assignment]) -> Result<(), BindError> {
+        for (index, param) in format.params.iter().enumerate() {
+            let named = set.iter().any(|(name, _)| name.value == param.name.value);
+            if !named && !holds(param.when.as_ref(), &Env::new(self))? {
+                self.values[index] = 0;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives a parameter another value. Whether it is legal, [`super::Bound::new`] says.
+    ///
+    /// # Errors
+    ///
+    /// [`BindError::Unknown`] if there is no such parameter.
+    pub fn set(&mut self, name: &str, value: i64) -> Result<(), BindError> {
+        let index = self.index(name).ok_or_else(|| BindError::Unknown(name.into()))?;
+        self.values[index] = value;
+        Ok(())
+    }
+
+    /// The value of a parameter.
+    pub fn get(&self, name: &str) -> Option<i64> {
+        self.index(name).map(|index| self.values[index])
+    }
+
+    /// Number of levels.
+    pub fn levels(&self) -> i64 {
+        self.values[self.values.len() - 2]
+    }
+
+    /// Width of an input address.
+    pub fn input_bits(&self) -> i64 {
+        self.values[self.values.len() - 1]
+    }
+
+    /// Every parameter and its value: those of the file in their order, then `levels` and `input_bits`.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, i64)> {
+        self.names.iter().map(|name| name.text.as_str()).zip(self.values.iter().copied())
+    }
+
+    /// The parameters among `wanted` as a file would write them, `"levels = 4, pa_bits = 46, huge_1g, !lpa2"`.
+    pub fn describe(&self, mut wanted: impl FnMut(&str) -> bool) -> String {
+        let shown = self.names.iter().zip(&self.values).filter(|(name, _)| wanted(&name.text));
+        let texts: Vec<String> = shown
+            .map(|(name, value)| match (name.flag, value) {
+                (true, 0) => format!("!{}", name.text),
+                (true, _) => name.text.clone(),
+                (false, _) => format!("{} = {value}", name.text),
+            })
+            .collect();
+        texts.join(", ")
+    }
+
+    pub(super) fn index(&self, name: &str) -> Option<usize> {
+        self.names.iter().position(|known| known.text == name)
+    }
+
+    pub(super) fn set_at(&mut self, index: usize, value: i64) {
+        self.values[index] = value;
+    }
+
+    pub(super) fn at(&self, index: usize) -> i64 {
+        self.values[index]
+    }
+}
+
+impl fmt::Display for Params {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.describe(|_| true))
+    }
+}
+
+impl fmt::Debug for Params {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Params({self})")
+    }
+}

@@ -1,0 +1,40 @@
+//! How a live entry may be changed.
+
+use super::Decoded;
+use crate::bound::Bound;
+use crate::model::{EditClass, Facts};
+
+/// How a live entry may be changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Edit {
+    /// In one store, invalidated afterwards.
+    Direct,
+    /// To nothing, invalidate, then to the new value.
+    BreakBeforeMake,
+}
+
+impl Bound {
+    /// Whether a live entry may go from `old` to `new` in one store.
+    ///
+    /// What faults may always be replaced, and anything may be replaced by what faults.
+    pub fn edit(&self, level: u8, old: u64, new: u64) -> Edit {
+        let breaks = |class| self.breaks.contains(&class);
+        let needs_break = match (self.decode(level, old), self.decode(level, new)) {
+            (Decoded::Leaf(old), Decoded::Leaf(new)) => {
+                breaks(EditClass::Size) && old.size != new.size
+                    || breaks(EditClass::Output) && old.address != new.address
+                    || breaks(EditClass::Memory) && old.memory != new.memory
+                    || breaks(EditClass::Rights) && !((old.facts ^ new.facts) & Facts::RIGHTS).is_empty()
+                    || breaks(EditClass::Option) && old.options != new.options
+            }
+            (Decoded::Table(old), Decoded::Table(new)) => {
+                breaks(EditClass::Size) && old.level != new.level
+                    || breaks(EditClass::Output) && old.address != new.address
+                    || breaks(EditClass::Rights) && old.limit != new.limit
+            }
+            (Decoded::Table(_), Decoded::Leaf(_)) | (Decoded::Leaf(_), Decoded::Table(_)) => breaks(EditClass::Size),
+            _ => false,
+        };
+        if needs_break { Edit::BreakBeforeMake } else { Edit::Direct }
+    }
+}

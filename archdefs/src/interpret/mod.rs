@@ -1,0 +1,21 @@
+//! The reference interpreter: decodes, walks, encodes and judges edits straight from a bound format.
+//!
+//! It shares no code with what is generated from the same file, so that the two can be tested against each other. It is
+//! the MMU of the simulated machine and the engine of tools. Start at [`Bound::walk`] and [`Bound::decode`].
+//!
+//! [`Bound::walk`]: crate::bound::Bound::walk
+//! [`Bound::decode`]: crate::bound::Bound::decode
+
+mod decode;
+mod edit;
+mod encode;
+mod fault;
+mod registers;
+mod walk;
+
+pub use decode::{Decoded, FieldValue, LeafEntry, TableEntry};
+pub use edit::Edit;
+pub use encode::{Attributes, Refused};
+pub use fault::FaultInfo;
+pub use registers::RegisterValue;
+pub use walk::{Start, Step, Translation, Walk};
