@@ -6,4 +6,4 @@ pub mod expr;
 pub mod interpret;
 pub mod model;
 pub mod source;
-pub mod words;
+pub mod show;

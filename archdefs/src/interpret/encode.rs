@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::bound::{Bound, BoundMeaning, BoundRow, BoundRows, Shape, low_bits};
 use crate::model::{Facts, MemoryType};
-use crate::words;
+use crate::show;
 
 /// What a leaf shall say beside its address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,8 +44,8 @@ impl fmt::Display for Refused {
         match *self {
             Self::Size { level, size } => write!(f, "level {level} has no leaf of 2^{size} bytes"),
             Self::Address(address) => write!(f, "address {address:#x} is too wide or not aligned"),
-            Self::Rights(rights) => write!(f, "no entry grants exactly `{}`", words::facts(rights)),
-            Self::Memory(memory) => write!(f, "no entry has the memory type `{}`", words::memory(memory)),
+            Self::Rights(rights) => write!(f, "no entry grants exactly `{}`", show::facts(rights)),
+            Self::Memory(memory) => write!(f, "no entry has the memory type `{}`", show::memory(memory)),
             Self::Options(options) => write!(f, "{options:#x} are no options"),
             Self::Tag(tag) => write!(f, "tag {tag} is too wide"),
         }

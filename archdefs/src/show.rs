@@ -1,4 +1,4 @@
-//! Meanings in the words of a format file.
+//! Meanings as text, in the notation of a format file.
 
 use crate::model::{Class, Facts, FaultAccess, FaultCause, MemoryType};
 
