@@ -8,6 +8,9 @@ pub struct ClosedRange {
 }
 
 impl ClosedRange {
+    /// Every address.
+    pub const FULL: Self = Self { start: 0, last: u64::MAX };
+
     /// The range from `start` to `last`, both included; `None` if `last < start`.
     pub const fn new(start: u64, last: u64) -> Option<Self> {
         if start <= last { Some(Self { start, last }) } else { None }

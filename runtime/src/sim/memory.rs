@@ -50,13 +50,13 @@ pub enum MemoryError {
 /// Called without locks held; it may read the machine's memory.
 pub trait Observer: Send + Sync {
     /// An invalidation was asked for; afterwards nothing that `set` names may be cached.
-    fn invalidated(&self, root: HostPhysAddr, tag: Tag, set: &Invalidation) {
-        let _ = (root, tag, set);
+    fn invalidated(&self, machine: &Machine, root: HostPhysAddr, tag: Tag, set: &Invalidation) {
+        let _ = (machine, root, tag, set);
     }
 
     /// A frame is about to be given back: no translation may lead to it or through it any more.
-    fn freed(&self, frame: HostPhysAddr, size: u8) {
-        let _ = (frame, size);
+    fn freed(&self, machine: &Machine, frame: HostPhysAddr, size: u8) {
+        let _ = (machine, frame, size);
     }
 }
 
@@ -270,7 +270,7 @@ unsafe impl Hal for Machine {
     unsafe fn free(&self, frame: HostPhysAddr, size: u8) {
         let address = frame.as_usize() as u64;
         for observer in self.observers() {
-            observer.freed(frame, size);
+            observer.freed(self, frame, size);
         }
         let end = self.0.base as u128 + self.0.layout.size() as u128;
         let mut state = self.state();
@@ -311,7 +311,7 @@ unsafe impl Hal for Machine {
     fn invalidate<F: Format>(&self, _format: &F, root: HostPhysAddr, tag: Tag, set: &Invalidation) {
         self.state().log.push((tag, *set));
         for observer in self.observers() {
-            observer.invalidated(root, tag, set);
+            observer.invalidated(self, root, tag, set);
         }
     }
 }

@@ -1,0 +1,360 @@
+//! A CPU's MMU over simulated memory: walks by the interpreter, which shares no code with the engine, and a TLB that
+//! remembers as much and as long as an architecture allows.
+//!
+//! It finds what no single look at the tables can: a translation that is still cached when the engine considers the
+//! change complete, memory freed while a translation leads to it, a live entry changed without break-before-make.
+
+extern crate std;
+
+use std::collections::{HashMap, VecDeque};
+use std::format;
+use std::string::String;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::vec::Vec;
+
+use tablewright_archdefs::bound::Bound;
+use tablewright_archdefs::interpret::{Decoded, Edit, Start, Translation, Walk};
+use tablewright_archdefs::model::Facts;
+
+use super::tlb::{Cached, Tlb, What};
+use super::{Machine, Observer};
+use crate::{ClosedRange, HostPhysAddr, Invalidation, Level, Rights, Tag};
+
+/// What an access came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// It reached this output address.
+    Translated(u64),
+    /// It is mapped, but not for this.
+    Denied,
+    /// The walk ended otherwise.
+    Fault(Walk),
+}
+
+/// What an MMU could have done wrong to a guest, because of what the engine did or left out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Violation {
+    /// A change is complete, and a translation from before it is still cached.
+    #[error("{range:#x?} of {tag:?} is still cached as {cached}, but the tables say {tables}")]
+    Stale {
+        /// The tag.
+        tag: Tag,
+        /// The input addresses.
+        range: ClosedRange,
+        /// What is cached.
+        cached: String,
+        /// What the tables say.
+        tables: String,
+    },
+    /// A frame was freed to which, or through which, a cached translation leads.
+    #[error("the frame {frame:#x} of 2^{size} bytes was freed while {range:#x?} of {tag:?} is cached through it")]
+    FreedWhileCached {
+        /// The frame.
+        frame: u64,
+        /// log2 of its size.
+        size: u8,
+        /// The tag.
+        tag: Tag,
+        /// The input addresses.
+        range: ClosedRange,
+    },
+    /// A live entry went from one value to another that needed a break in between.
+    #[error("entry {old:#x} of level {level} became {new:#x} without break-before-make")]
+    NoBreak {
+        /// The entry's level.
+        level: Level,
+        /// The value before.
+        old: u64,
+        /// The value after.
+        new: u64,
+    },
+}
+
+/// The MMU of a simulated machine's CPU, which runs any number of guests.
+#[derive(Debug)]
+pub struct Mmu {
+    state: Mutex<State>,
+}
+
+/// Tables by tag and address, with their level and entries.
+type Shadow = HashMap<(Tag, u64), (Level, Vec<u64>)>;
+
+#[derive(Debug, Default)]
+struct State {
+    spaces: Vec<Space>,
+    tlb: Tlb,
+    /// The live tables as last seen.
+    shadow: Shadow,
+    /// Addresses accessed lately: those a running guest is likely to access again.
+    recent: VecDeque<(Tag, u64)>,
+    violations: Vec<Violation>,
+    random: u64,
+}
+
+#[derive(Debug)]
+struct Space {
+    tag: Tag,
+    root: u64,
+    bound: Bound,
+}
+
+impl Mmu {
+    /// The MMU of `machine`; `seed` decides what it happens to cache and forget.
+    pub fn new(machine: &Machine, seed: u64) -> Arc<Self> {
+        let state = State { random: seed | 1, ..State::default() };
+        let mmu = Arc::new(Self { state: Mutex::new(state) });
+        machine.observe(mmu.clone());
+        mmu
+    }
+
+    /// Loads a guest's tables; `bound` is their format.
+    pub fn load(&self, tag: Tag, root: HostPhysAddr, bound: Bound) {
+        let root = root.as_usize() as u64;
+        self.state().spaces.push(Space { tag, root, bound });
+    }
+
+    /// Takes a guest's tables out again; to be called before they are dropped. Whatever is cached of it must have been
+    /// invalidated before its tag is used again, which is not checked here.
+    pub fn unload(&self, tag: Tag) {
+        let mut state = self.state();
+        state.spaces.retain(|space| space.tag != tag);
+        state.shadow.retain(|&(owner, _), _| owner != tag);
+        state.tlb.forget(tag);
+    }
+
+    /// Accesses `ia` as the guest of `tag` does, through the caches. `None` if no tables are loaded for it.
+    pub fn access(&self, machine: &Machine, tag: Tag, ia: u64, needs: Rights) -> Option<Access> {
+        let mut state = self.state();
+        if state.recent.len() >= 64 {
+            state.recent.pop_front();
+        }
+        state.recent.push_back((tag, ia));
+        state.access(machine, tag, ia, needs)
+    }
+
+    /// To be called when an operation is complete, its gather flushed: everything cached must be what the tables say.
+    pub fn check(&self, machine: &Machine) {
+        let mut state = self.state();
+        state.compare_entries(machine);
+        state.compare_caches(machine);
+    }
+
+    /// What went wrong so far; forgets it.
+    pub fn take_violations(&self) -> Vec<Violation> {
+        core::mem::take(&mut self.state().violations)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Observer for Mmu {
+    fn invalidated(&self, machine: &Machine, _root: HostPhysAddr, tag: Tag, set: &Invalidation) {
+        let mut state = self.state();
+        // The guest runs right up to the completion.
+        state.run_guests(machine);
+        state.compare_entries(machine);
+        state.tlb.invalidate(tag, set);
+        state.run_guests(machine);
+    }
+
+    fn freed(&self, machine: &Machine, frame: HostPhysAddr, size: u8) {
+        let mut state = self.state();
+        state.compare_entries(machine);
+        let frame = frame.as_usize() as u64;
+        let inside = |address: u64| address >> size == frame >> size;
+        let leads_there = |cached: &&Cached| {
+            cached.path.iter().any(|&table| inside(table))
+                || match cached.what {
+                    What::Leaf(first) => {
+                        first.address <= (frame | ((1 << size) - 1)) && frame <= first.address + cached.range.span()
+                    }
+                    What::Table(start) => inside(start.table),
+                    What::Hole => false,
+                }
+        };
+        let found: Vec<Violation> = state
+            .tlb
+            .entries()
+            .iter()
+            .filter(leads_there)
+            .map(|cached| Violation::FreedWhileCached { frame, size, tag: cached.tag, range: cached.range })
+            .collect();
+        state.violations.extend(found);
+    }
+}
+
+impl State {
+    fn random(&mut self) -> u64 {
+        // xorshift64: never zero, and good enough to pick cache entries.
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        self.random
+    }
+
+    /// Lets the guests repeat some of their recent accesses, so that something is cached at any moment.
+    fn run_guests(&mut self, machine: &Machine) {
+        for _ in 0..8 {
+            if self.recent.is_empty() {
+                return;
+            }
+            let picked = self.random() as usize % self.recent.len();
+            let (tag, ia) = self.recent[picked];
+            // A fault is as good as a translation here: both fill caches.
+            let _ = self.access(machine, tag, ia, Rights::empty());
+        }
+    }
+
+    fn access(&mut self, machine: &Machine, tag: Tag, ia: u64, needs: Rights) -> Option<Access> {
+        if self.random().is_multiple_of(16) {
+            let random = self.random();
+            self.tlb.evict(random);
+        }
+        // Hardware may look up anew what is cached.
+        if !self.random().is_multiple_of(4)
+            && let Some(cached) = self.tlb.last_step(tag, ia)
+        {
+            match cached.what {
+                What::Leaf(first) if rights(first.facts).contains(needs) => {
+                    return Some(Access::Translated(first.address + (ia - cached.range.start())));
+                }
+                What::Hole => return Some(Access::Fault(Walk::NotMapped { level: 0 })),
+                // A translation without the right: hardware walks again before it faults.
+                _ => {}
+            }
+        }
+        let shortcut = !self.random().is_multiple_of(8);
+        let start = if shortcut { self.tlb.nearest_table(tag, ia).cloned() } else { None };
+        let space = self.spaces.iter().find(|space| space.tag == tag)?;
+        let mut seen = Vec::new();
+        let walk = space.walk(machine, ia, start.as_ref(), |cached| seen.push(cached));
+        for cached in seen {
+            let random = self.random();
+            self.tlb.insert(cached, random);
+        }
+        Some(match walk {
+            Walk::Translated(found) if rights(found.facts).contains(needs) => Access::Translated(found.address),
+            Walk::Translated(_) => Access::Denied,
+            fault => Access::Fault(fault),
+        })
+    }
+
+    /// Compares all live tables with how they were seen last, and judges each edit.
+    fn compare_entries(&mut self, machine: &Machine) {
+        let mut shadow = Shadow::new();
+        for space in &self.spaces {
+            space.collect_tables(machine, space.root, space.bound.geometry.top(), &mut shadow);
+        }
+        for ((tag, address), (level, now)) in &shadow {
+            let before = match self.shadow.get(&(*tag, *address)) {
+                Some((then, before)) if then == level => before,
+                _ => continue,
+            };
+            let Some(space) = self.spaces.iter().find(|space| space.tag == *tag) else { continue };
+            for (&old, &new) in before.iter().zip(now) {
+                if old != new && space.bound.edit(*level, old, new) == Edit::BreakBeforeMake {
+                    self.violations.push(Violation::NoBreak { level: *level, old, new });
+                }
+            }
+        }
+        self.shadow = shadow;
+    }
+
+    fn compare_caches(&mut self, machine: &Machine) {
+        for cached in self.tlb.entries() {
+            let Some(space) = self.spaces.iter().find(|space| space.tag == cached.tag) else { continue };
+            if let Err(tables) = space.still_holds(machine, cached) {
+                self.violations.push(Violation::Stale {
+                    tag: cached.tag,
+                    range: cached.range,
+                    cached: format!("{:?}", cached.what),
+                    tables,
+                });
+            }
+        }
+    }
+}
+
+impl Space {
+    /// Walks from the root, or from a cached table, and tells `seen` what may be cached of it.
+    fn walk(&self, machine: &Machine, ia: u64, from: Option<&Cached>, mut seen: impl FnMut(Cached)) -> Walk {
+        let geometry = &self.bound.geometry;
+        let (start, mut path) = match from {
+            Some(Cached { what: What::Table(start), path, .. }) => (*start, path.clone()),
+            _ => (self.bound.start(self.root), Vec::new()),
+        };
+        let mut limit = start.limit;
+        let mut remember = |bits: u8, what: What, path: &[u64]| {
+            seen(Cached { tag: self.tag, range: around(ia, bits), what, path: path.to_vec() });
+        };
+        let walk = self.bound.walk_from(
+            start,
+            ia,
+            |slot| machine.read_word(slot),
+            |step| {
+                path.push(step.table);
+                match step.decoded {
+                    Decoded::Table(next) => {
+                        limit &= next.limit;
+                        let table = Start { table: next.address, level: next.level, limit };
+                        remember(geometry.entry_bits(step.level), What::Table(table), &path);
+                    }
+                    Decoded::Invalid if self.bound.invalid_cached => {
+                        remember(geometry.entry_bits(step.level), What::Hole, &path);
+                    }
+                    _ => {}
+                }
+            },
+        );
+        if let Walk::Translated(found) = walk {
+            // Hardware may hold a whole run as one translation.
+            let range = around(ia, found.size);
+            let first = Translation { address: found.address.wrapping_sub(ia - range.start()), ..found };
+            remember(found.size, What::Leaf(first), &path);
+        }
+        walk
+    }
+
+    /// Whether a fresh walk finds what is cached, or something that allows more of the same.
+    fn still_holds(&self, machine: &Machine, cached: &Cached) -> Result<(), String> {
+        let mut tables = Vec::new();
+        let now = self.walk(machine, cached.range.start(), None, |seen| tables.push(seen.what));
+        // Fewer rights in a cache than in the tables only cost a walk.
+        let holds = match &cached.what {
+            What::Leaf(then) => matches!(&now, Walk::Translated(now) if now.address == then.address
+                && now.memory == then.memory
+                && rights(now.facts).contains(rights(then.facts))),
+            What::Table(then) => tables.iter().any(|seen| {
+                matches!(seen, What::Table(now) if (now.table, now.level) == (then.table, then.level)
+                    && now.limit.contains(then.limit))
+            }),
+            What::Hole => !matches!(now, Walk::Translated(_)),
+        };
+        if holds { Ok(()) } else { Err(format!("{now:x?}")) }
+    }
+
+    /// The live tables below `table`, with their entries.
+    fn collect_tables(&self, machine: &Machine, table: u64, level: Level, into: &mut Shadow) {
+        let count = 1_u64 << self.bound.geometry.level_index_bits(level);
+        let entries: Vec<u64> = (0..count).map_while(|index| machine.read_word(table + index * 8)).collect();
+        for &raw in &entries {
+            if let Decoded::Table(next) = self.bound.decode(level, raw) {
+                self.collect_tables(machine, next.address, next.level, into);
+            }
+        }
+        into.insert((self.tag, table), (level, entries));
+    }
+}
+
+/// The naturally aligned range of `1 << bits` addresses around `ia`.
+fn around(ia: u64, bits: u8) -> ClosedRange {
+    let low = u64::MAX.checked_shr(64 - u32::from(bits)).unwrap_or(0);
+    ClosedRange::new(ia & !low, ia | low).unwrap_or(ClosedRange::FULL)
+}
+
+/// The rights among some facts, as the rest of this crate names them.
+fn rights(facts: Facts) -> Rights {
+    Rights::from_bits_truncate(facts.bits())
+}
