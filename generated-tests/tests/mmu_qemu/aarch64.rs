@@ -56,6 +56,11 @@ const LEAF: u64 = ACCESSED | SHARED | READ | WRITE | NORMAL;
 
 const NOWHERE: FaultKind = FaultKind::NotMapped;
 
+/// A descriptor of a physical address of less than 48 bits.
+const fn entry(address: u64, bits: u64) -> u64 {
+    address | bits
+}
+
 /// A table of some size: entries by index, the others zero.
 fn table(address: u64, size: usize, entries: &[(usize, u64)]) -> Chunk {
     let mut bytes = vec![0; size];
@@ -89,11 +94,11 @@ fn rights_of_4k_pages(machine: &mut Machine) {
         (READ | WRITE | XN_PRIVILEGED, "rw/rwx"),
         (READ | XN_USER, "rx/r"),
     ];
-    let entry = |i: usize| (i, pages + 0x1000 * i as u64 | bare | rights[i].0);
-    let entries: Vec<_> = (0..rights.len()).map(entry).collect();
+    let page_entry = |i: usize| (i, entry(pages + 0x1000 * i as u64, bare | rights[i].0));
+    let entries: Vec<_> = (0..rights.len()).map(page_entry).collect();
     let tables = [
-        table(root, 0x1000, &[(1, root + 0x1000 | TABLE)]),
-        table(root + 0x1000, 0x1000, &[(2, root + 0x2000 | TABLE)]),
+        table(root, 0x1000, &[(1, entry(root + 0x1000, TABLE))]),
+        table(root + 0x1000, 0x1000, &[(2, entry(root + 0x2000, TABLE))]),
         table(root + 0x2000, 0x1000, &entries),
     ];
     begin(machine, &tables, input_bits(39) | start(1));
@@ -110,26 +115,30 @@ fn concatenated_root_4k(machine: &mut Machine) {
     let next = root + 0x2000;
     let tables = [
         // Two tables, for input address bits 39:30.
-        table(root, 0x2000, &[(0, next | TABLE), (513, 0x4000_0000 | LEAF | BLOCK), (514, next | TABLE)]),
+        table(
+            root,
+            0x2000,
+            &[(0, entry(next, TABLE)), (513, entry(0x4000_0000, LEAF | BLOCK)), (514, entry(next, TABLE))],
+        ),
         table(
             next,
             0x1000,
             &[
-                (0, next + 0x1000 | TABLE),
-                (1, root + 0x20_0000 | LEAF | BLOCK),
-                (2, root + 0x20_0000 | LEAF & !ACCESSED | BLOCK),
-                (3, 0xffff_0000_0000 | TABLE),
+                (0, entry(next + 0x1000, TABLE)),
+                (1, entry(root + 0x20_0000, LEAF | BLOCK)),
+                (2, entry(root + 0x20_0000, LEAF & !ACCESSED | BLOCK)),
+                (3, entry(0xffff_0000_0000, TABLE)),
             ],
         ),
         table(
             next + 0x1000,
             0x1000,
             &[
-                (0, root + 0x10_0000 | LEAF | PAGE),
-                (1, root + 0x10_1000 | LEAF & !ACCESSED | PAGE),
+                (0, entry(root + 0x10_0000, LEAF | PAGE)),
+                (1, entry(root + 0x10_1000, LEAF & !ACCESSED | PAGE)),
                 // Not a page descriptor: reserved.
-                (2, root + 0x10_2000 | LEAF | BLOCK),
-                (4, root + 0x10_3000 | LEAF & !READ | PAGE),
+                (2, entry(root + 0x10_2000, LEAF | BLOCK)),
+                (4, entry(root + 0x10_3000, LEAF & !READ | PAGE)),
             ],
         ),
     ];
@@ -158,10 +167,10 @@ fn four_levels_4k(machine: &mut Machine) {
     let root = machine.ram().start;
     let tables = [
         // A block is illegal at level 0 without FEAT_LPA2.
-        table(root, 0x1000, &[(511, root + 0x1000 | TABLE), (1, LEAF | BLOCK)]),
-        table(root + 0x1000, 0x1000, &[(511, root + 0x2000 | TABLE), (1, 0x8000_0000 | LEAF | BLOCK)]),
-        table(root + 0x2000, 0x1000, &[(511, root + 0x3000 | TABLE), (1, root + 0x40_0000 | LEAF | BLOCK)]),
-        table(root + 0x3000, 0x1000, &[(511, root + 0x7000 | LEAF | PAGE)]),
+        table(root, 0x1000, &[(511, entry(root + 0x1000, TABLE)), (1, entry(0, LEAF | BLOCK))]),
+        table(root + 0x1000, 0x1000, &[(511, entry(root + 0x2000, TABLE)), (1, entry(0x8000_0000, LEAF | BLOCK))]),
+        table(root + 0x2000, 0x1000, &[(511, entry(root + 0x3000, TABLE)), (1, entry(root + 0x40_0000, LEAF | BLOCK))]),
+        table(root + 0x3000, 0x1000, &[(511, entry(root + 0x7000, LEAF | PAGE))]),
     ];
     begin(machine, &tables, input_bits(48) | start(2));
     let refusal = (FaultKind::Permission, Some(0));
@@ -184,11 +193,15 @@ fn five_levels_4k_with_lpa2(machine: &mut Machine) {
     // SH is in VTCR_EL2, and bits 9:8 are bits 51:50 of the address.
     let leaf = LEAF & !SHARED;
     let tables = [
-        table(root, 0x1000, &[(15, root + 0x1000 | TABLE)]),
-        table(root + 0x1000, 0x1000, &[(1, root + 0x2000 | TABLE), (2, 0x200_0000_0000 | leaf | BLOCK)]),
-        table(root + 0x2000, 0x1000, &[(0, root + 0x3000 | TABLE)]),
-        table(root + 0x3000, 0x1000, &[(0, root + 0x4000 | TABLE)]),
-        table(root + 0x4000, 0x1000, &[(0, 0x1_0004_0000 | leaf | 0b11 << 8 | PAGE), (1, root | leaf | PAGE)]),
+        table(root, 0x1000, &[(15, entry(root + 0x1000, TABLE))]),
+        table(root + 0x1000, 0x1000, &[(1, entry(root + 0x2000, TABLE)), (2, entry(0x200_0000_0000, leaf | BLOCK))]),
+        table(root + 0x2000, 0x1000, &[(0, entry(root + 0x3000, TABLE))]),
+        table(root + 0x3000, 0x1000, &[(0, entry(root + 0x4000, TABLE))]),
+        table(
+            root + 0x4000,
+            0x1000,
+            &[(0, entry(0x1_0004_0000, leaf | 0b11 << 8 | PAGE)), (1, entry(root, leaf | PAGE))],
+        ),
     ];
     begin(machine, &tables, input_bits(52) | SL2 | DS | PS_52_BITS);
     let refusal = (FaultKind::Permission, Some(0));
@@ -207,8 +220,8 @@ fn granule_16k(machine: &mut Machine) {
     let next = root + 0x4_0000;
     let tables = [
         // Sixteen tables, for input address bits 39:25.
-        table(root, 0x4_0000, &[(0, next | TABLE), (0x7fff, 0x8200_0000 | LEAF | BLOCK)]),
-        table(next, 0x4000, &[(2047, root + 0x8_0000 | LEAF | PAGE), (1, root | LEAF & !WRITE | PAGE)]),
+        table(root, 0x4_0000, &[(0, entry(next, TABLE)), (0x7fff, entry(0x8200_0000, LEAF | BLOCK))]),
+        table(next, 0x4000, &[(2047, entry(root + 0x8_0000, LEAF | PAGE)), (1, entry(root, LEAF & !WRITE | PAGE))]),
     ];
     begin(machine, &tables, GRANULE_16K | input_bits(40) | start(1));
     let refusal = (FaultKind::Permission, Some(0));
@@ -221,8 +234,8 @@ fn granule_16k(machine: &mut Machine) {
 
     // From level 1, where a block is illegal without FEAT_LPA2.
     let tables = [
-        table(root, 0x4000, &[(0, root + 0x4000 | TABLE), (1, 0x10_0000_0000 | LEAF | BLOCK)]),
-        table(root + 0x4000, 0x4000, &[(1, 0x8200_0000 | LEAF | XN_ALL | BLOCK)]),
+        table(root, 0x4000, &[(0, entry(root + 0x4000, TABLE)), (1, entry(0x10_0000_0000, LEAF | BLOCK))]),
+        table(root + 0x4000, 0x4000, &[(1, entry(0x8200_0000, LEAF | XN_ALL | BLOCK))]),
     ];
     begin(machine, &tables, GRANULE_16K | input_bits(47) | start(2));
     let refusal = (FaultKind::Permission, Some(1));
@@ -235,8 +248,8 @@ fn granule_64k(machine: &mut Machine) {
     let root = machine.ram().start;
     let next = root + 0x1_0000;
     let tables = [
-        table(root, 0x1_0000, &[(0, next | TABLE), (8191, 0xa000_0000 | LEAF | BLOCK)]),
-        table(next, 0x1_0000, &[(8191, root + 0x8_0000 | LEAF | PAGE), (1, root | LEAF & !WRITE | PAGE)]),
+        table(root, 0x1_0000, &[(0, entry(next, TABLE)), (8191, entry(0xa000_0000, LEAF | BLOCK))]),
+        table(next, 0x1_0000, &[(8191, entry(root + 0x8_0000, LEAF | PAGE)), (1, entry(root, LEAF & !WRITE | PAGE))]),
     ];
     begin(machine, &tables, GRANULE_64K | input_bits(42) | start(1));
     let refusal = (FaultKind::Permission, Some(0));
@@ -252,10 +265,10 @@ fn hardware_sets_flags(machine: &mut Machine) {
     const HA: u64 = 1 << 21;
     const HD: u64 = 1 << 22;
     let root = machine.ram().start;
-    let clean = root + 0x10_0000 | LEAF & !ACCESSED & !WRITE | DIRTY_MANAGED | PAGE;
+    let clean = entry(root + 0x10_0000, LEAF & !ACCESSED & !WRITE | DIRTY_MANAGED | PAGE);
     let tables = [
-        table(root, 0x1000, &[(0, root + 0x1000 | TABLE)]),
-        table(root + 0x1000, 0x1000, &[(0, root + 0x2000 | TABLE)]),
+        table(root, 0x1000, &[(0, entry(root + 0x1000, TABLE))]),
+        table(root + 0x1000, 0x1000, &[(0, entry(root + 0x2000, TABLE))]),
         table(root + 0x2000, 0x1000, &[(0, clean)]),
     ];
     begin(machine, &tables, HA | HD | input_bits(39) | start(1));
@@ -271,7 +284,7 @@ fn invalidation_is_needed(machine: &mut Machine) {
     const DSB_ISH: u32 = 0xd503_3b9f;
     const ISB: u32 = 0xd503_3fdf;
     let root = machine.ram().start;
-    let tables = [table(root, 0x1000, &[(1, 0x4000_0000 | LEAF | BLOCK)])];
+    let tables = [table(root, 0x1000, &[(1, entry(0x4000_0000, LEAF | BLOCK))])];
     begin(machine, &tables, input_bits(39) | start(1));
     let address = root + 0x10_0000;
     assert_eq!(machine.fetch(address, false), Verdict::Translated(None));
