@@ -16,7 +16,7 @@ mod stub;
 
 use std::ops::Range;
 
-use super::qemu::{Image, RunError, Session, StartError};
+use super::qemu::{Image, RunError, Session, StartError, lost};
 use super::{Access, Chunk, Fault, FaultKind, Probe, Verdict};
 use crate::emulators::Emulator;
 use stub::{REPORT_WORDS, REPORTED, system_register};
@@ -140,6 +140,7 @@ impl Machine {
     ///
     /// For any other register.
     pub fn set_stage2(&mut self, registers: &[(&str, u64)]) {
+        self.set(HCR_EL2, HCR);
         for &(name, value) in registers {
             match name {
                 "vttbr_el2" => self.set(VTTBR_EL2, value),
@@ -207,16 +208,15 @@ impl Machine {
     /// If the address has more than 52 bits, as no stage 1 gives more.
     pub fn fetch(&mut self, address: u64, user: bool) -> Verdict {
         let address = check(address) & !3;
-        // An exception to EL1 fetches the vector before the step takes effect: it finds it in the page it came from.
-        let vectors = address & !0xfff;
-        let report = self.step(address, user, 0, vectors);
-        let refused = match (report.class("esr_el1"), report.class("esr_el2")) {
+        // QEMU fetches the vector of an exception to EL1 before it takes the step: let that be on the page it came from.
+        let report = self.step(address, user, 0, address & !0xfff);
+        let fault = match (report.class("esr_el1"), report.class("esr_el2")) {
             // The abort of the instruction itself, not of the vector's.
-            (_, FETCH_ABORT) if report.get("elr_el2") == address => report.refusal("esr_el2"),
-            (FETCH_ABORT | FETCH_ABORT_SAME_LEVEL, _) => report.refusal("esr_el1"),
+            (_, FETCH_ABORT) if report.get("elr_el2") == address => Some(report.fault("esr_el2")),
+            (FETCH_ABORT | FETCH_ABORT_SAME_LEVEL, _) => Some(report.fault("esr_el1")),
             _ => None,
         };
-        refused.map_or(Verdict::Translated(None), Verdict::Fault)
+        fault.filter(|fault| !reached_memory(fault)).map_or(Verdict::Translated(None), Verdict::Fault)
     }
 
     /// Loads or stores through the window, and asks AT for the address if that is let through.
@@ -229,15 +229,17 @@ impl Machine {
             self.shown = Some(shown);
         }
         let window = address - shown;
-        let refused = match access {
+        let fault = match access {
             Access::Write => match self.data_step(&stub::ADD_ZERO, window, user) {
-                // It may be that only the reading is refused.
-                Some(Fault { kind: FaultKind::Permission, .. }) => self.data_step(&stub::STORE_ZERO, window, user),
-                refused => refused,
+                // It may be that only the reading failed.
+                Some(Fault { kind: FaultKind::Permission | FaultKind::Bus, .. }) => {
+                    self.data_step(&stub::STORE_ZERO, window, user)
+                }
+                fault => fault,
             },
             _ => self.data_step(&stub::LOAD_BYTE, window, user),
         };
-        if let Some(fault) = refused {
+        if let Some(fault) = fault.filter(|fault| !reached_memory(fault)) {
             return Verdict::Fault(fault);
         }
         let report = match access {
@@ -251,11 +253,11 @@ impl Machine {
 
     /// Runs one load or store at an address of the window.
     fn data_step(&mut self, code: &[u32], window: u64, user: bool) -> Option<Fault> {
-        let code = self.session.place(code).unwrap_or_else(|error| panic!("{error}"));
+        let code = self.session.place(code).unwrap_or_else(lost);
         let report = self.step(code, user, window, BASE + stub::EL1_VECTORS as u64);
         match (report.class("esr_el1"), report.class("esr_el2")) {
-            (_, DATA_ABORT) => report.refusal("esr_el2"),
-            (DATA_ABORT | DATA_ABORT_SAME_LEVEL, _) => report.refusal("esr_el1"),
+            (_, DATA_ABORT) => Some(report.fault("esr_el2")),
+            (DATA_ABORT | DATA_ABORT_SAME_LEVEL, _) => Some(report.fault("esr_el1")),
             (0, STEPPED) => None,
             _ => panic!("the probe went astray: {report:#x?}"),
         }
@@ -321,8 +323,8 @@ impl Report {
         self.get(syndrome) >> 26 & 0x3f
     }
 
-    /// The fault that ESR_ELx.ISS tells of an abort, or `None` if the access was translated and then failed in memory.
-    fn refusal(&self, syndrome: &str) -> Option<Fault> {
+    /// The fault that ESR_ELx.ISS tells of an abort.
+    fn fault(&self, syndrome: &str) -> Fault {
         let status = self.get(syndrome) & 0x3f;
         // The manual's levels count from the root down, from -1, to 3.
         let level = |bits: u64| Some(3 - (bits & 3) as u8);
@@ -331,15 +333,20 @@ impl Report {
             0b00_0100..=0b00_0111 => (FaultKind::NotMapped, level(status)),
             0b00_1000..=0b00_1011 => (FaultKind::AccessFlag, level(status)),
             0b00_1100..=0b00_1111 => (FaultKind::Permission, level(status)),
+            0b01_0000 => (FaultKind::Bus, None),
             0b01_0100..=0b01_0111 => (FaultKind::Bus, level(status)),
             0b01_0011 => (FaultKind::Bus, Some(4)),
             0b10_1001 => (FaultKind::AddressSize, Some(4)),
             0b10_1011 => (FaultKind::NotMapped, Some(4)),
-            0b01_0000 => return None,
             _ => panic!("a fault status that no table can cause: {self:#x?}"),
         };
-        Some(Fault { kind, level, report: self.registers().collect() })
+        Fault { kind, level, report: self.registers().collect() }
     }
+}
+
+/// Whether the access was translated, and then failed in memory.
+fn reached_memory(fault: &Fault) -> bool {
+    fault.kind == FaultKind::Bus && fault.level.is_none()
 }
 
 fn check(address: u64) -> u64 {

@@ -12,11 +12,11 @@ use std::collections::HashMap;
 use std::fmt;
 use std::io::{self, BufWriter, Read, Write};
 use std::ops::Range;
-use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
@@ -75,13 +75,13 @@ pub enum StartError {
 
 /// QEMU ended, or hung and was killed, before it answered.
 #[derive(Debug, Error)]
-#[error("QEMU was lost ({status:?}) at: {command}\n{said}")]
+#[error("QEMU was lost after {} s at: {command}\n{said}", after.as_secs())]
 pub struct Lost {
     /// The command that it did not answer.
     pub command: String,
-    /// How it ended.
-    pub status: Option<ExitStatus>,
-    /// What it printed on stderr.
+    /// How long it took, which tells whether it hung.
+    pub after: Duration,
+    /// What it printed on stderr, and how it ended.
     pub said: String,
 }
 
@@ -198,9 +198,10 @@ impl<const WORDS: usize> Session<WORDS> {
     fn exchange(&mut self, mut command: Command<'_>) -> Result<(), Lost> {
         // Both signs are lost on a watchdog that has bitten; then the exchange fails too.
         let _ = self.watchdog.send(());
+        let start = Instant::now();
         let result = self.send(&mut command);
         let _ = self.watchdog.send(());
-        result.map_err(|error| self.last_words(&command, &error))
+        result.map_err(|_| Lost { command: command.to_string(), after: start.elapsed(), said: self.last_words() })
     }
 
     fn send(&mut self, command: &mut Command<'_>) -> io::Result<()> {
@@ -220,14 +221,16 @@ impl<const WORDS: usize> Session<WORDS> {
         }
     }
 
-    fn last_words(&mut self, command: &Command<'_>, error: &io::Error) -> Lost {
+    fn last_words(&mut self) -> String {
         let mut qemu = self.qemu.lock().unwrap_or_else(PoisonError::into_inner);
         // It closed its pipes, so it is as good as dead; but waiting for it must not hang.
         let _ = qemu.kill();
-        let status = qemu.wait().ok();
-        let mut said = format!("{error}\n");
+        let mut said = String::new();
         let _ = self.errors.read_to_string(&mut said);
-        Lost { command: command.to_string(), status, said }
+        match qemu.wait() {
+            Ok(status) => said + &status.to_string(),
+            Err(error) => said + &error.to_string(),
+        }
     }
 }
 
@@ -247,7 +250,7 @@ impl fmt::Display for Command<'_> {
                 write!(f, "load {} bytes at {address:#x}", bytes.len())
             }
             Self::Dump { address, into } => write!(f, "dump {} bytes at {address:#x}", into.len()),
-            Self::Call { snippet, arguments, .. } => write!(f, "call {snippet:08x?} with {arguments:#x?}"),
+            Self::Call { snippet, arguments, .. } => write!(f, "call {snippet:08x?} with {arguments:x?}"),
         }
     }
 }
@@ -263,6 +266,6 @@ fn watch(qemu: &Mutex<Child>, signs: &Receiver<()>) {
 }
 
 /// A test cannot go on without its emulator.
-fn lost<T>(error: Lost) -> T {
+pub(super) fn lost<T>(error: Lost) -> T {
     panic!("{error}")
 }

@@ -74,7 +74,7 @@ fn begin(machine: &mut Machine, tables: &[Chunk], vtcr: u64) -> u64 {
     machine.clear();
     machine.load(tables);
     let root = tables[0].0;
-    machine.set_stage2(&[("vttbr_el2", root), ("vtcr_el2", VTCR | vtcr), ("hcr_el2", 0)]);
+    machine.set_stage2(&[("vttbr_el2", root), ("vtcr_el2", VTCR | vtcr)]);
     root
 }
 
