@@ -129,6 +129,21 @@ impl Attributes {
     pub const fn new(rights: Rights, memory: MemoryType) -> Self {
         Self { rights, memory, accessed: true, dirty: rights.intersects(Rights::W), options: Options::DEFAULT }
     }
+
+    /// The same with `change` applied.
+    pub const fn with(self, change: &Change) -> Self {
+        let mut new = self;
+        if let Some(rights) = change.rights {
+            new.rights = rights;
+        }
+        if let Some(memory) = change.memory {
+            new.memory = memory;
+        }
+        if let Some(options) = change.options {
+            new.options = options;
+        }
+        new
+    }
 }
 
 /// What a protect operation changes; `None` leaves it as it is.

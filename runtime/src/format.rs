@@ -2,7 +2,7 @@
 
 use core::fmt::Debug;
 
-use crate::{Attributes, Change, HostPhysAddr, Invalidation, MemoryType, Options, Rights};
+use crate::{Attributes, Change, ClosedRange, HostPhysAddr, Invalidation, MemoryType, Options, Rights};
 
 /// A level of the table tree: 0 holds the smallest pages.
 pub type Level = u8;
@@ -61,7 +61,7 @@ pub unsafe trait Format: Copy + Debug + Send + Sync + 'static {
     /// The raw entries for a leaf prototype from output address `oa` on: item `i` is `first + i * step`, for
     /// `i < items`. `items` is at most the number asked for, and fewer where the encoding does not continue so
     /// (always at least one; a whole run is one strip). `oa` is a multiple of the prototype's size, and no item is
-    /// beyond the output size.
+    /// beyond the output size. `step` does not depend on the prototype's bits.
     fn strip(&self, leaf: Prototype, oa: u64, items: usize) -> Strip;
 
     // ---- once per range --------------------------------------------------------------------------------------------
@@ -165,6 +165,9 @@ pub enum Extension {
 }
 
 impl Geometry {
+    /// No format has more levels.
+    pub const MAX_LEVELS: usize = 8;
+
     /// The level of the root.
     pub const fn top(&self) -> Level {
         self.levels - 1
@@ -185,10 +188,10 @@ impl Geometry {
         1 << self.level_index_bits(level)
     }
 
-    /// log2 of the bytes a table at `level` takes: at least a page of it is allocated.
+    /// log2 of the bytes a table at `level` takes: no less than any other table, nor than the smallest frame.
     pub const fn table_bits(&self, level: Level) -> u8 {
         let bits = self.level_index_bits(level) + 3;
-        let full = self.index_bits + 3;
+        let full = if self.index_bits < 9 { 12 } else { self.index_bits + 3 };
         if bits < full { full } else { bits }
     }
 
@@ -197,9 +200,32 @@ impl Geometry {
         (ia >> self.entry_bits(level)) as usize & (self.entries(level) - 1)
     }
 
-    /// The highest input address (for [`Extension::Zero`]), as a value of `input_bits` bits.
+    /// The addresses that the entry at `level` translates which translates `ia`.
+    pub const fn slot(&self, level: Level, ia: u64) -> ClosedRange {
+        ClosedRange::around(ia, self.entry_bits(level))
+    }
+
+    /// The highest input address, as a value of `input_bits` bits.
     pub const fn last_input(&self) -> u64 {
         u64::MAX >> (64 - self.input_bits as u32)
+    }
+
+    /// `ia` extended to 64 bits from its lowest `input_bits`.
+    pub const fn extend(&self, ia: u64) -> u64 {
+        let rest = 64 - self.input_bits as u32;
+        match self.extension {
+            Extension::Zero => ia << rest >> rest,
+            Extension::Sign => ((ia << rest) as i64 >> rest) as u64,
+        }
+    }
+
+    /// The lowest `input_bits` of the addresses in `range`; `None` if not all of them are input addresses.
+    pub const fn reduce(&self, range: ClosedRange) -> Option<ClosedRange> {
+        let (start, last) = (range.start() & self.last_input(), range.last() & self.last_input());
+        if self.extend(start) != range.start() || self.extend(last) != range.last() || last - start != range.span() {
+            return None;
+        }
+        ClosedRange::new(start, last)
     }
 
     /// The highest output address.
@@ -274,6 +300,37 @@ pub struct AccessedDirty {
     pub dirty_value: u64,
     /// Whether hardware sets these states by itself, so that entries may change under our hands.
     pub hardware: bool,
+}
+
+impl Rewrite {
+    /// The new leaf for the leaf `raw`.
+    pub const fn apply(&self, raw: u64) -> u64 {
+        raw & self.keep | self.set
+    }
+}
+
+impl AccessedDirty {
+    /// Whether the leaf `raw` is accessed.
+    pub const fn is_accessed(&self, raw: u64) -> bool {
+        self.accessed_mask != 0 && raw & self.accessed_mask == self.accessed_value
+    }
+
+    /// Whether the leaf `raw` is dirty.
+    pub const fn is_dirty(&self, raw: u64) -> bool {
+        self.dirty_mask != 0 && raw & self.dirty_mask == self.dirty_value
+    }
+
+    /// The leaf `raw` with the states that `other`, a leaf with the same rights, has too.
+    pub const fn join(&self, raw: u64, other: u64) -> u64 {
+        let mut joined = raw;
+        if self.is_accessed(other) {
+            joined = joined & !self.accessed_mask | self.accessed_value;
+        }
+        if self.is_dirty(other) {
+            joined = joined & !self.dirty_mask | self.dirty_value;
+        }
+        joined
+    }
 }
 
 /// How a live entry may be changed.

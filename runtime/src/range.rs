@@ -27,6 +27,17 @@ impl ClosedRange {
         }
     }
 
+    /// The naturally aligned block of `1 << size` bytes around `address`; `size` is at most 64.
+    pub const fn around(address: u64, size: u8) -> Self {
+        let mask = if size == 0 { 0 } else { u64::MAX >> (64 - size as u32) };
+        Self { start: address & !mask, last: address | mask }
+    }
+
+    /// The range from `start` to `last`, or only `start` if `last` is below it.
+    pub(crate) const fn clamp(start: u64, last: u64) -> Self {
+        Self { start, last: if last < start { start } else { last } }
+    }
+
     /// The first address.
     pub const fn start(&self) -> u64 {
         self.start
@@ -50,6 +61,13 @@ impl ClosedRange {
     /// Whether all of `other` is in the range.
     pub const fn covers(&self, other: &Self) -> bool {
         self.start <= other.start && other.last <= self.last
+    }
+
+    /// The smallest range that covers both.
+    pub const fn hull(&self, other: &Self) -> Self {
+        let start = if self.start < other.start { self.start } else { other.start };
+        let last = if self.last > other.last { self.last } else { other.last };
+        Self { start, last }
     }
 
     /// What both ranges have in common.

@@ -275,14 +275,15 @@ unsafe impl Hal for Machine {
         let end = self.0.base as u128 + self.0.layout.size() as u128;
         let mut state = self.state();
         let inside = address >= self.0.base && address as u128 + (1 << size) <= end && size >= UNIT;
-        let owner = if inside { self.units(address, size)[0].load(Ordering::Acquire) } else { 0 };
-        let aligned = address.is_multiple_of(1 << size);
-        if owner == 0 || !aligned {
+        let units = if inside && address.is_multiple_of(1 << size) { self.units(address, size) } else { &[] };
+        // A frame that was freed in part has units without an owner.
+        let owner = units.iter().map(|unit| unit.load(Ordering::Acquire)).min().unwrap_or(0);
+        if owner == 0 {
             state.errors.push(MemoryError::NotAllocated { address, size });
         } else if owner < size || owner > size && !self.0.parts {
             state.errors.push(MemoryError::WrongSize { address, size, allocated: owner });
         } else {
-            for unit in self.units(address, size) {
+            for unit in units {
                 unit.store(0, Ordering::Release);
             }
             // SAFETY: the frame is inside the memory and nobody's any more. Junk, so that stale uses show.

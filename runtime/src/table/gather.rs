@@ -1,32 +1,133 @@
 //! The collected duty to invalidate, with everything that may be freed only afterwards.
 
-use crate::{Format, Hal, HostPhysAddr, Tag};
+use super::release::free_tree;
+use crate::{ClosedRange, Format, Hal, HostPhysAddr, Invalidation, Level, Tag};
+
+/// How many stretches of frames or detached subtrees a gather holds before it invalidates early.
+const HELD: usize = 32;
 
 /// The duty to invalidate what operations on a page table changed, with the tables and frames that they took out of it.
 ///
 /// Nothing is freed before the invalidation that covers it is complete. Dropping a gather performs the invalidation;
 /// forgetting one leaks what rides in it. It never allocates: when its buffer is full, it invalidates early.
 #[must_use = "dropping it invalidates; keep it to collect the changes of several operations"]
+#[derive(Debug)]
 pub struct Gather<F: Format, H: Hal> {
     format: F,
     hal: H,
     root: HostPhysAddr,
     tag: Tag,
+    due: Option<Due>,
+    held: [Option<Held>; HELD],
+}
+
+/// What must be invalidated, in full 64-bit addresses.
+#[derive(Clone, Copy, Debug)]
+struct Due {
+    range: ClosedRange,
+    leaf_only: bool,
+    granule: u8,
+}
+
+/// What may be freed after the invalidation.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Held {
+    /// `count` frames of `1 << size` bytes that follow each other.
+    Frames { first: u64, size: u8, count: u64 },
+    /// A detached table with all below it; `frames`: and with the frames that it maps. It keeps its entries, for MMUs
+    /// may still walk it, and so is itself the list of what is to be freed.
+    Tree { table: HostPhysAddr, level: Level, frames: bool },
 }
 
 impl<F: Format, H: Hal> Gather<F, H> {
     pub(super) fn new(format: F, hal: H, root: HostPhysAddr, tag: Tag) -> Self {
-        Self { format, hal, root, tag }
+        Self { format, hal, root, tag, due: None, held: [None; HELD] }
     }
 
     /// Whether nothing is due.
     pub fn is_empty(&self) -> bool {
-        let _ = (&self.format, &self.hal, self.root, self.tag);
-        todo!()
+        self.due.is_none() && self.held.iter().all(Option::is_none)
     }
 
     /// Invalidates what is due, then releases what rides here.
     pub fn flush(&mut self) {
-        todo!()
+        if let Some(Due { range, leaf_only, granule }) = self.due.take() {
+            let set = Invalidation::Range { range, leaf_only, granule };
+            self.hal.invalidate(&self.format, self.root, self.tag, &set);
+        }
+        for held in self.held.iter_mut().filter_map(Option::take) {
+            // SAFETY: `hold` takes only what was taken out of the table and recorded, and the invalidation is complete.
+            unsafe { release(&self.format, &self.hal, held) };
+        }
+    }
+
+    pub(super) fn belongs_to(&self, root: HostPhysAddr, tag: Tag) -> bool {
+        self.root == root && self.tag == tag
+    }
+
+    /// Entries that translate `range` changed, and the change is published. `granule`: log2 of what the smallest of
+    /// them spans.
+    pub(super) fn record(&mut self, range: ClosedRange, leaf_only: bool, granule: u8) {
+        let geometry = self.format.geometry();
+        let range = ClosedRange::clamp(geometry.extend(range.start()), geometry.extend(range.last()));
+        let new = Due { range, leaf_only, granule };
+        self.due = Some(match self.due {
+            None => new,
+            Some(old) => Due {
+                range: old.range.hull(&range),
+                leaf_only: old.leaf_only && leaf_only,
+                granule: old.granule.min(granule),
+            },
+        });
+    }
+
+    /// Takes over what is out of the table, after that was recorded.
+    pub(super) fn hold(&mut self, new: Held) {
+        if self.held.iter_mut().flatten().any(|held| held.join(new)) {
+            return;
+        }
+        if self.held.iter().all(Option::is_some) {
+            self.flush();
+        }
+        if let Some(slot) = self.held.iter_mut().find(|slot| slot.is_none()) {
+            *slot = Some(new);
+        }
+    }
+}
+
+impl Held {
+    /// Takes `new` into `self` if it continues it.
+    fn join(&mut self, new: Held) -> bool {
+        match (self, new) {
+            (Held::Frames { first, size, count }, Held::Frames { first: next, size: as_large, count: more })
+                if *size == as_large && first.checked_add(*count << *size) == Some(next) =>
+            {
+                *count += more;
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+/// # Safety
+///
+/// Neither MMU nor CPU can reach it any more; frames belong to the HAL, as `depopulate` asks for.
+unsafe fn release<F: Format, H: Hal>(format: &F, hal: &H, held: Held) {
+    match held {
+        Held::Frames { first, size, count } => {
+            for number in 0..count {
+                // SAFETY: as the caller promises.
+                unsafe { hal.free(HostPhysAddr::from_usize((first + (number << size)) as usize), size) };
+            }
+        }
+        // SAFETY: as the caller promises.
+        Held::Tree { table, level, frames } => unsafe { free_tree(format, hal, level, table, frames) },
+    }
+}
+
+impl<F: Format, H: Hal> Drop for Gather<F, H> {
+    fn drop(&mut self) {
+        self.flush();
     }
 }

@@ -3,16 +3,34 @@
 //! Operations that may free or that change more than one entry take `&mut self`: the borrow checker is the lock.
 //! Each goes in three steps: *plan* reads only and finds every reason to refuse; *reserve* takes all frames; *commit*
 //! cannot fail. So an operation that fails leaves the table as it was.
+//!
+//! Inside, input addresses are those of `input_bits` bits: sign-extended ones are reduced on the way in, and extended
+//! again in everything that is reported.
 
+mod build;
+mod entries;
 mod error;
+mod fault;
 mod gather;
+mod layout;
+mod map;
+mod populate;
+mod protect;
 mod query;
+mod release;
+mod reserve;
+mod split;
+mod unmap;
+mod walk;
 
 pub use error::Error;
+pub use fault::FaultIn;
 pub use gather::Gather;
 pub use query::{Lookup, Mapping, Mappings, Region, Regions, TableInfo, Tables};
 
-use crate::{Attributes, Change, ClosedRange, Format, Geometry, Hal, HostPhysAddr, Refusal, Tag};
+use entries::Fresh;
+
+use crate::{ClosedRange, ConfigError, Format, Geometry, Hal, HostPhysAddr, Invalidation, Refusal, Tag};
 
 /// A page table: a tree of tables in one format, from its root down.
 ///
@@ -26,33 +44,32 @@ pub struct PageTable<F: Format, H: Hal> {
     geometry: Geometry,
 }
 
-/// What [`PageTable::fault_in`] found or did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FaultIn {
-    /// The leaf was installed.
-    Installed,
-    /// The address is mapped already, perhaps since another CPU was faster. The caller keeps its frame.
-    Present(Mapping),
-    /// A table stands where the leaf should go, with a hole at the address: a leaf of at most `1 << size` bytes fits.
-    Smaller {
-        /// log2 of the size of the largest leaf that fits.
-        size: u8,
-    },
-    /// A leaf of this size takes more than one entry and has to be installed through `&mut self`.
-    NeedsExclusive,
-}
-
 impl<F: Format, H: Hal> PageTable<F, H> {
     /// An empty table.
     ///
     /// # Errors
     ///
     /// [`Error::NoMemory`] if the HAL has no frame for the root; [`Error::Refused`] if the root registers cannot hold
-    /// the root's address or the tag.
+    /// the root's address or the tag; [`Error::Config`] if the format has more than [`Geometry::MAX_LEVELS`] levels.
     pub fn new(format: F, hal: H, tag: Tag) -> Result<Self, Error> {
         let geometry = format.geometry();
-        let _ = (hal, tag, geometry);
-        todo!()
+        if geometry.levels == 0 || usize::from(geometry.levels) > Geometry::MAX_LEVELS {
+            let (levels, input_bits) = (geometry.levels, geometry.input_bits);
+            return Err(ConfigError::Root { levels, input_bits }.into());
+        }
+        let level = geometry.top();
+        let size = geometry.table_bits(level);
+        let root = hal.allocate(size).ok_or(Error::NoMemory { size })?;
+        if let Err(refusal) = format.registers(root, tag) {
+            // SAFETY: it was just allocated with this size.
+            unsafe { hal.free(root, size) };
+            return Err(Error::Refused { level, refusal });
+        }
+        // SAFETY: it was just allocated with this size, and is nobody else's.
+        let mut table = unsafe { Fresh::new(&hal, root, size) };
+        table.clear(format.empty(level));
+        table.publish(&hal);
+        Ok(Self { format, hal, tag, root, geometry })
     }
 
     /// The format.
@@ -94,112 +111,35 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         Gather::new(self.format, self.hal.clone(), self.root, self.tag)
     }
 
-    /// How many tables [`PageTable::map`] would add.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`PageTable::map`], save [`Error::NoMemory`].
-    pub fn tables_needed(&self, range: ClosedRange, oa: u64, attributes: &Attributes) -> Result<usize, Error> {
-        let _ = (range, oa, attributes);
-        todo!()
+    /// `range` reduced to input bits, if it is one of whole pages that this table can translate.
+    fn input(&self, range: ClosedRange) -> Result<ClosedRange, Error> {
+        let size = self.geometry.page_bits;
+        for address in [range.start(), range.last().wrapping_add(1)] {
+            if !address.is_multiple_of(1 << size) {
+                return Err(Error::Misaligned { address, size });
+            }
+        }
+        self.geometry.reduce(range).ok_or(Error::OutOfRange(range))
     }
 
-    /// Maps `range` to the output addresses from `oa` on, with the largest pages that fit. All or nothing.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::OutOfRange`], [`Error::OutputOutOfRange`], [`Error::Misaligned`]; [`Error::AlreadyMapped`] names the
-    /// first address that is mapped; [`Error::Refused`] if the format has no page with these attributes;
-    /// [`Error::NoMemory`]; [`Error::ForeignGather`].
-    ///
-    /// # Safety
-    ///
-    /// Whoever translates through this table may access the output addresses as `attributes` allow, until they have
-    /// been unmapped and that operation's gather has been flushed.
-    pub unsafe fn map(
-        &mut self,
-        range: ClosedRange,
-        oa: u64,
-        attributes: &Attributes,
-        gather: &mut Gather<F, H>,
-    ) -> Result<(), Error> {
-        let _ = (range, oa, attributes, gather);
-        todo!()
+    /// As [`Self::input`], for operations that feed a gather.
+    fn exclusive(&self, range: ClosedRange, gather: &Gather<F, H>) -> Result<ClosedRange, Error> {
+        if gather.belongs_to(self.root, self.tag) { self.input(range) } else { Err(Error::ForeignGather) }
     }
 
-    /// Maps zeroed frames from the HAL at every page of `range` that is not mapped, in pages of at most
-    /// `1 << largest` bytes. Pages above the granule are used only if the HAL frees frames in parts. All or nothing.
-    ///
-    /// [`PageTable::depopulate`] gives the frames back.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::OutOfRange`], [`Error::Misaligned`], [`Error::Refused`], [`Error::NoMemory`], [`Error::ForeignGather`].
-    pub fn populate(
-        &mut self,
-        range: ClosedRange,
-        attributes: &Attributes,
-        largest: u8,
-        gather: &mut Gather<F, H>,
-    ) -> Result<(), Error> {
-        let _ = (range, attributes, largest, gather);
-        todo!()
+    /// Invalidates final translations in `range`, in entries at `level`, at once.
+    fn invalidate(&self, range: ClosedRange, level: u8, leaf_only: bool) {
+        let set =
+            Invalidation::Range { range: self.extend(range), leaf_only, granule: self.geometry.entry_bits(level) };
+        self.hal.invalidate(&self.format, self.root, self.tag, &set);
     }
+}
 
-    /// Unmaps `range`; holes in it are fine. Larger leaves that it covers in part are split. The memory stays whose
-    /// it is, and may be reused once `gather` has been flushed. All or nothing.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::OutOfRange`], [`Error::Misaligned`]; [`Error::NoMemory`] or [`Error::Refused`] if a leaf cannot be
-    /// split; [`Error::ForeignGather`].
-    pub fn unmap(&mut self, range: ClosedRange, gather: &mut Gather<F, H>) -> Result<(), Error> {
-        let _ = (range, gather);
-        todo!()
-    }
-
-    /// Unmaps `range` as [`PageTable::unmap`] does, and gives the frames mapped there back to the HAL once the
-    /// invalidation is complete.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`PageTable::unmap`]; [`Error::PartialFrame`] if `range` covers a part of a leaf and the HAL does not
-    /// free parts.
-    ///
-    /// # Safety
-    ///
-    /// Every leaf in `range` maps (a part of) one frame allocated from this table's HAL, of the leaf's size unless
-    /// the HAL frees parts, and nobody uses what is freed.
-    pub unsafe fn depopulate(&mut self, range: ClosedRange, gather: &mut Gather<F, H>) -> Result<(), Error> {
-        let _ = (range, gather);
-        todo!()
-    }
-
-    /// Changes the attributes of everything mapped in `range`; holes are skipped. Larger leaves that it covers in
-    /// part are split. Accessed and dirty states are kept. All or nothing.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::OutOfRange`], [`Error::Misaligned`]; [`Error::Refused`] if the format cannot express the change;
-    /// [`Error::NoMemory`] if a leaf cannot be split; [`Error::ForeignGather`].
-    pub fn protect(&mut self, range: ClosedRange, change: &Change, gather: &mut Gather<F, H>) -> Result<(), Error> {
-        let _ = (range, change, gather);
-        todo!()
-    }
-
-    /// Installs one leaf of `1 << size` bytes that maps `ia` (rounded down to the size) to `oa`, if nothing is mapped
-    /// there, while other CPUs may do the same.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::OutOfRange`], [`Error::OutputOutOfRange`], [`Error::Misaligned`] (of `oa`), [`Error::Refused`],
-    /// [`Error::NoMemory`].
-    ///
-    /// # Safety
-    ///
-    /// As for [`PageTable::map`], if the answer is [`FaultIn::Installed`].
-    pub unsafe fn fault_in(&self, ia: u64, size: u8, oa: u64, attributes: &Attributes) -> Result<FaultIn, Error> {
-        let _ = (ia, size, oa, attributes);
-        todo!()
+impl<F: Format, H: Hal> Drop for PageTable<F, H> {
+    fn drop(&mut self) {
+        self.hal.invalidate(&self.format, self.root, self.tag, &Invalidation::Space);
+        // SAFETY: the tables are this tree's, no MMU holds any of them after the invalidation, and nobody can load the
+        // root any more: whoever lets an MMU walk a table keeps it alive.
+        unsafe { release::free_tree(&self.format, &self.hal, self.geometry.top(), self.root, false) };
     }
 }

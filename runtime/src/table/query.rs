@@ -1,7 +1,12 @@
 //! Reading a table: what an address maps to, what a range holds, which tables there are.
 
-use super::PageTable;
-use crate::{Attributes, ClosedRange, Format, Hal, HostPhysAddr, Level};
+use super::{
+    PageTable,
+    build::Found,
+    split::Located,
+    walk::{Met, Walk},
+};
+use crate::{Attributes, ClosedRange, Format, Hal, HostPhysAddr, Level, MemoryType, Options, Rights};
 
 /// A leaf of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,52 +64,99 @@ pub struct TableInfo {
 }
 
 /// The leaves in a range; see [`PageTable::mappings`].
-pub struct Mappings<'a, F: Format, H: Hal> {
-    table: &'a PageTable<F, H>,
-}
+pub struct Mappings<'a, F: Format, H: Hal>(Walk<'a, F, H>);
 
 impl<F: Format, H: Hal> Iterator for Mappings<'_, F, H> {
     type Item = Mapping;
 
     fn next(&mut self) -> Option<Mapping> {
-        let _ = self.table;
-        todo!()
+        let table = self.0.table;
+        self.0.find_map(|met| match met {
+            Met::Leaf(leaf) => Some(table.mapping(&leaf)),
+            Met::Table { .. } => None,
+        })
     }
 }
 
 /// The mapped regions in a range; see [`PageTable::regions`].
 pub struct Regions<'a, F: Format, H: Hal> {
-    leaves: Mappings<'a, F, H>,
+    leaves: core::iter::Peekable<Mappings<'a, F, H>>,
+    clip: ClosedRange,
+}
+
+impl<F: Format, H: Hal> Regions<'_, F, H> {
+    /// The part of a leaf that is asked for.
+    fn clipped(&self, leaf: &Mapping) -> Region {
+        let range = leaf.range.intersection(&self.clip).unwrap_or(leaf.range);
+        Region { range, address: leaf.output(range.start()), attributes: leaf.attributes }
+    }
 }
 
 impl<F: Format, H: Hal> Iterator for Regions<'_, F, H> {
     type Item = Region;
 
     fn next(&mut self) -> Option<Region> {
-        let _ = self.leaves.next();
-        todo!()
+        let first = self.leaves.next()?;
+        let mut region = self.clipped(&first);
+        while let Some(leaf) = self.leaves.peek().copied() {
+            let more = self.clipped(&leaf);
+            if !region.continued_by(&more) {
+                break;
+            }
+            region.range = region.range.hull(&more.range);
+            region.attributes.accessed |= more.attributes.accessed;
+            region.attributes.dirty |= more.attributes.dirty;
+            self.leaves.next();
+        }
+        Some(region)
+    }
+}
+
+impl Region {
+    fn continued_by(&self, next: &Region) -> bool {
+        let Attributes { rights, memory, options, accessed: _, dirty: _ } = self.attributes;
+        let follows = self.range.last().checked_add(1) == Some(next.range.start())
+            && self.address.wrapping_add(self.range.span()).checked_add(1) == Some(next.address);
+        let same = (rights, memory, options);
+        follows && same == (next.attributes.rights, next.attributes.memory, next.attributes.options)
     }
 }
 
 /// All tables of a tree; see [`PageTable::tables`].
 pub struct Tables<'a, F: Format, H: Hal> {
-    table: &'a PageTable<F, H>,
+    walk: Walk<'a, F, H>,
+    root: Option<TableInfo>,
 }
 
 impl<F: Format, H: Hal> Iterator for Tables<'_, F, H> {
     type Item = TableInfo;
 
     fn next(&mut self) -> Option<TableInfo> {
-        let _ = self.table;
-        todo!()
+        if let Some(root) = self.root.take() {
+            return Some(root);
+        }
+        let table = self.walk.table;
+        self.walk.find_map(|met| match met {
+            Met::Table { level, address, range } => Some(table.table_info(level, address, range)),
+            Met::Leaf(_) => None,
+        })
     }
 }
 
 impl<F: Format, H: Hal> PageTable<F, H> {
     /// What the table says about `ia`; `None` if `ia` is outside the table.
     pub fn query(&self, ia: u64) -> Option<Lookup> {
-        let _ = ia;
-        todo!()
+        let ia = self.geometry.reduce(ClosedRange::around(ia, 0))?.start();
+        let (mut level, mut entries) = (self.geometry.top(), self.root_entries());
+        loop {
+            match self.visit(level, &entries, self.geometry.index(level, ia)) {
+                (_, Found::Absent) => return Some(Lookup::Hole(self.extend(self.geometry.slot(level, ia)))),
+                (raw, Found::Leaf) => {
+                    return Some(Lookup::Mapped(self.mapping(&self.locate(level, &entries, ia, raw))));
+                }
+                (_, Found::Table { entries: below, level: lower, .. }) => (level, entries) = (lower, below),
+            }
+        }
     }
 
     /// The output address of `ia`; `None` if it is not mapped.
@@ -115,20 +167,49 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         }
     }
 
-    /// The leaves that intersect `range`, in ascending order, one by one and whole.
+    /// The leaves that intersect `range`, in ascending order, one by one and whole. Nothing if the table cannot
+    /// translate all of `range`.
     pub fn mappings(&self, range: ClosedRange) -> Mappings<'_, F, H> {
-        let _ = range;
-        Mappings { table: self }
+        Mappings(Walk::new(self, self.geometry.reduce(range)))
     }
 
     /// What `range` maps, in ascending order: leaves that continue each other in input, output and attributes are one
-    /// region, clipped to `range`.
+    /// region, clipped to `range`. Nothing if the table cannot translate all of `range`.
     pub fn regions(&self, range: ClosedRange) -> Regions<'_, F, H> {
-        Regions { leaves: self.mappings(range) }
+        Regions { leaves: self.mappings(range).peekable(), clip: range }
     }
 
     /// All tables, the root first, each before the tables below it.
     pub fn tables(&self) -> Tables<'_, F, H> {
-        Tables { table: self }
+        let all = ClosedRange::clamp(0, self.geometry.last_input());
+        let root = self.table_info(self.geometry.top(), self.root, all);
+        Tables { walk: Walk::new(self, Some(all)), root: Some(root) }
+    }
+
+    fn table_info(&self, level: Level, address: HostPhysAddr, range: ClosedRange) -> TableInfo {
+        TableInfo { level, address, size: self.geometry.table_bits(level), range: self.extend(range) }
+    }
+
+    /// What a leaf says. One that the format cannot decode, since somebody else wrote it, grants nothing.
+    pub(super) fn mapping(&self, leaf: &Located) -> Mapping {
+        let corrupt = Attributes {
+            rights: Rights::empty(),
+            memory: MemoryType::Unnamed,
+            accessed: false,
+            dirty: false,
+            options: Options::DEFAULT,
+        };
+        Mapping {
+            range: self.extend(leaf.range),
+            address: leaf.address,
+            size: leaf.size,
+            level: leaf.level,
+            attributes: self.attributes(leaf).map_or(corrupt, |(_, attributes)| attributes),
+        }
+    }
+
+    /// The 64-bit addresses of a range within one half of the input addresses (or of all of them).
+    pub(super) fn extend(&self, range: ClosedRange) -> ClosedRange {
+        ClosedRange::clamp(self.geometry.extend(range.start()), self.geometry.extend(range.last()))
     }
 }

@@ -1,0 +1,131 @@
+//! The one place where entries are read and written.
+//!
+//! An entry that an MMU or another CPU may see is touched only through a transient `&AtomicU64` ([`Entries`]). Plain
+//! writes are for a table that is not linked yet ([`Fresh`]); to link it takes a Release store, to descend an Acquire
+//! load.
+
+use core::{
+    ptr::NonNull,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use crate::{Geometry, Hal, HostPhysAddr, Level, Strip};
+
+/// The entries of a table that may be in use.
+#[derive(Clone, Copy)]
+pub(super) struct Entries {
+    base: NonNull<AtomicU64>,
+    address: HostPhysAddr,
+    /// Number of entries, a power of two, less one.
+    mask: usize,
+}
+
+// Addresses are held as `u64` in entries and as `usize` in `HostPhysAddr`.
+const _: () = assert!(size_of::<usize>() == 8, "page tables need 64-bit addresses");
+
+impl Entries {
+    /// The table at `level` at `address`.
+    ///
+    /// # Safety
+    ///
+    /// It is a table of this geometry and level, allocated from `hal`, and stays allocated while the value is used.
+    pub(super) unsafe fn new(hal: &impl Hal, geometry: &Geometry, level: Level, address: HostPhysAddr) -> Self {
+        Self { base: hal.phys_to_virt(address).cast(), address, mask: geometry.entries(level) - 1 }
+    }
+
+    fn entry(&self, index: usize) -> &AtomicU64 {
+        // SAFETY: the masked index is inside the table, which is allocated and aligned; everybody accesses it through
+        // atomics.
+        unsafe { self.base.add(index & self.mask).as_ref() }
+    }
+
+    /// Reads an entry; what it points to was written before it.
+    pub(super) fn load(&self, index: usize) -> u64 {
+        self.entry(index).load(Ordering::Acquire)
+    }
+
+    /// Replaces an entry; what the new one points to is visible before it.
+    pub(super) fn store(&self, hal: &impl Hal, index: usize, raw: u64) {
+        self.entry(index).store(raw, Ordering::Release);
+        self.publish(hal, index, 1);
+    }
+
+    /// Replaces an entry and returns what it was up to that moment.
+    pub(super) fn swap(&self, hal: &impl Hal, index: usize, raw: u64) -> u64 {
+        let old = self.entry(index).swap(raw, Ordering::AcqRel);
+        self.publish(hal, index, 1);
+        old
+    }
+
+    /// Replaces an entry if it is `old`.
+    ///
+    /// # Errors
+    ///
+    /// What it is instead.
+    pub(super) fn exchange(&self, hal: &impl Hal, index: usize, old: u64, new: u64) -> Result<(), u64> {
+        self.entry(index).compare_exchange(old, new, Ordering::AcqRel, Ordering::Acquire)?;
+        self.publish(hal, index, 1);
+        Ok(())
+    }
+
+    /// Replaces an entry by what `change` makes of it, while the MMU may set bits in it.
+    pub(super) fn update(&self, hal: &impl Hal, index: usize, change: impl Fn(u64) -> u64) {
+        // The closure never gives up, so there is always a new value.
+        let _ = self.entry(index).fetch_update(Ordering::AcqRel, Ordering::Acquire, |raw| Some(change(raw)));
+        self.publish(hal, index, 1);
+    }
+
+    /// Writes a strip over entries that are not present.
+    pub(super) fn store_strip(&self, hal: &impl Hal, index: usize, strip: Strip) {
+        let mut raw = strip.first;
+        for item in 0..strip.items {
+            self.entry(index + item).store(raw, Ordering::Release);
+            raw = raw.wrapping_add(strip.step);
+        }
+        self.publish(hal, index, strip.items);
+    }
+
+    fn publish(&self, hal: &impl Hal, index: usize, items: usize) {
+        let start = self.address.as_usize() + 8 * (index & self.mask);
+        hal.publish_table(HostPhysAddr::from_usize(start), 8 * items);
+    }
+}
+
+/// A table that nobody else can see yet.
+pub(super) struct Fresh {
+    base: NonNull<u64>,
+    address: HostPhysAddr,
+    words: usize,
+}
+
+impl Fresh {
+    /// A table in a frame of `1 << size` bytes, with arbitrary content.
+    ///
+    /// # Safety
+    ///
+    /// The frame is allocated from `hal`, and nobody else uses it while the value lives.
+    pub(super) unsafe fn new(hal: &impl Hal, address: HostPhysAddr, size: u8) -> Self {
+        Self { base: hal.phys_to_virt(address).cast(), address, words: 1 << (size - 3) }
+    }
+
+    /// Writes a strip; what would be outside the table is left out.
+    pub(super) fn fill(&mut self, index: usize, strip: Strip) {
+        let mut raw = strip.first;
+        for index in index..self.words.min(index + strip.items) {
+            // SAFETY: inside the frame, which is ours alone.
+            unsafe { self.base.add(index).write(raw) };
+            raw = raw.wrapping_add(strip.step);
+        }
+    }
+
+    /// Fills all of it with one value.
+    pub(super) fn clear(&mut self, raw: u64) {
+        self.fill(0, Strip { first: raw, step: 0, items: self.words });
+    }
+
+    /// Makes the content ready for MMUs; it may then be linked, or used through [`Entries`].
+    pub(super) fn publish(self, hal: &impl Hal) -> HostPhysAddr {
+        hal.publish_table(self.address, 8 * self.words);
+        self.address
+    }
+}

@@ -1,0 +1,236 @@
+//! Which leaves and tables a mapping takes: the largest pages that fit, by the alignment of input and output address.
+//!
+//! The plan counts with it and the commit builds with it, so that they cannot disagree.
+
+use super::Error;
+use crate::{Attributes, ClosedRange, Format, Geometry, Level, PageSizes, Prototype, Strip};
+
+/// Everything but the address of the leaves of each size, for one set of attributes.
+pub(super) struct Prototypes {
+    sizes: PageSizes,
+    /// By log2 of the size.
+    bits: [u64; 64],
+}
+
+impl Prototypes {
+    /// The leaves of at most `1 << limit` bytes that can say `attributes`. A larger leaf that cannot is not used; the
+    /// smallest page has to.
+    pub(super) fn new<F: Format>(format: &F, attributes: &Attributes, limit: u8) -> Result<Self, Error> {
+        let geometry = format.geometry();
+        let mut prototypes = Self { sizes: PageSizes::default(), bits: [0; 64] };
+        for level in 0..geometry.levels {
+            for size in sizes_of(&geometry, level, format.page_sizes(level)).iter().take_while(|&size| size <= limit) {
+                match format.prototype(level, size, attributes) {
+                    Ok(prototype) => prototypes.insert(prototype),
+                    Err(refusal) if size == geometry.page_bits => return Err(Error::Refused { level, refusal }),
+                    Err(_) => {}
+                }
+            }
+        }
+        Ok(prototypes)
+    }
+
+    /// This leaf only.
+    pub(super) fn single(prototype: Prototype) -> Self {
+        let mut prototypes = Self { sizes: PageSizes::default(), bits: [0; 64] };
+        prototypes.insert(prototype);
+        prototypes
+    }
+
+    fn insert(&mut self, prototype: Prototype) {
+        self.sizes.0 |= 1 << prototype.size;
+        if let Some(bits) = self.bits.get_mut(usize::from(prototype.size)) {
+            *bits = prototype.bits;
+        }
+    }
+
+    /// Takes over other accessed and dirty states in `attributes`, which are otherwise those it was made of. Formats
+    /// refuse nothing on account of these states.
+    pub(super) fn restate<F: Format>(&mut self, format: &F, attributes: &Attributes) {
+        let geometry = format.geometry();
+        for level in 0..geometry.levels {
+            for size in sizes_of(&geometry, level, self.sizes).iter() {
+                if let Ok(prototype) = format.prototype(level, size, attributes) {
+                    self.insert(prototype);
+                }
+            }
+        }
+    }
+
+    /// The prototype of a size that [`Prototypes::fit`] gave.
+    pub(super) fn get(&self, level: Level, size: u8) -> Prototype {
+        Prototype { bits: self.bits.get(usize::from(size)).copied().unwrap_or(0), level, size }
+    }
+
+    /// The sizes at `level`, in a tree of this geometry.
+    pub(super) fn sizes(&self, geometry: &Geometry, level: Level) -> PageSizes {
+        sizes_of(geometry, level, self.sizes)
+    }
+
+    /// The largest leaf at `level` that fits at the start of `range`, which maps to what is `delta` higher; and the
+    /// last address up to which leaves of that size follow, before a larger one may start.
+    fn fit(&self, geometry: &Geometry, level: Level, range: ClosedRange, delta: u64) -> Option<(u8, u64)> {
+        let sizes = self.sizes(geometry, level);
+        let aligned = (range.start() | delta).trailing_zeros() as u8;
+        let size = sizes.largest_within(aligned.min(size_within(range.span())))?;
+        let end = match sizes.iter().find(|&larger| larger > size && u32::from(larger) <= delta.trailing_zeros()) {
+            Some(larger) if aligned < larger => range.last().min(ClosedRange::around(range.start(), larger).last()),
+            _ => range.last(),
+        };
+        // The last address of the last whole leaf.
+        let mask = size_mask(size);
+        let span = end - range.start();
+        let last = if span & mask == mask { end } else { range.start() + (span & !mask) - 1 };
+        Some((size, last))
+    }
+}
+
+/// Those of `sizes` that belong to `level`: at least an entry, and less than a table (or, at the top, than everything).
+pub(super) fn sizes_of(geometry: &Geometry, level: Level, sizes: PageSizes) -> PageSizes {
+    let from = u64::MAX << geometry.entry_bits(level);
+    let beyond = if level == geometry.top() { 0 } else { u64::MAX << geometry.entry_bits(level + 1) };
+    PageSizes(sizes.0 & from & !beyond)
+}
+
+/// log2 of the largest power of two that is at most `span + 1`.
+pub(super) fn size_within(span: u64) -> u8 {
+    span.checked_add(1).map_or(64, |size| size.ilog2() as u8)
+}
+
+/// `(1 << size) - 1`.
+pub(super) const fn size_mask(size: u8) -> u64 {
+    ClosedRange::around(0, size).last()
+}
+
+/// A range that is mapped with one set of attributes, to the addresses that are `delta` higher (modulo 2^64).
+pub(super) struct Piece<'a> {
+    pub(super) range: ClosedRange,
+    pub(super) delta: u64,
+    pub(super) leaf: &'a Prototypes,
+}
+
+/// What is to be mapped: up to three pieces, in ascending order. A leaf that is changed in its middle gives three.
+pub(super) type Pieces<'a> = [Option<Piece<'a>>; 3];
+
+/// What stands in a stretch of slots of one table.
+pub(super) enum Placed {
+    /// Nothing.
+    Nothing(ClosedRange),
+    /// Leaves of one size.
+    Leaves(Leaves),
+    /// In this one slot, a table.
+    Table(ClosedRange),
+}
+
+/// Leaves of one size that follow each other.
+pub(super) struct Leaves {
+    pub(super) range: ClosedRange,
+    pub(super) prototype: Prototype,
+    /// How far above the input the output is.
+    pub(super) delta: u64,
+}
+
+impl Leaves {
+    /// The entries, as strips with the index that each begins at.
+    pub(super) fn strips<F: Format>(
+        &self,
+        format: &F,
+        geometry: &Geometry,
+    ) -> impl Iterator<Item = (usize, Strip)> + use<F> {
+        let (format, prototype) = (*format, self.prototype);
+        let entry = geometry.entry_bits(prototype.level);
+        let mut index = geometry.index(prototype.level, self.range.start());
+        let mut left = slots(geometry, prototype.level, self.range);
+        let mut oa = self.range.start().wrapping_add(self.delta);
+        core::iter::from_fn(move || {
+            if left == 0 {
+                return None;
+            }
+            let strip = format.strip(prototype, oa, left);
+            let at = index;
+            left -= strip.items.clamp(1, left);
+            index += strip.items;
+            oa = oa.wrapping_add((strip.items as u64) << entry);
+            Some((at, strip))
+        })
+    }
+}
+
+/// How many slots of a table at `level` the range takes.
+pub(super) fn slots(geometry: &Geometry, level: Level, range: ClosedRange) -> usize {
+    geometry.index(level, range.last()) - geometry.index(level, range.start()) + 1
+}
+
+/// The slots of one table at `level` that `range` touches: the index, and the part of `range` in it.
+pub(super) fn parts(
+    geometry: &Geometry,
+    level: Level,
+    range: ClosedRange,
+) -> impl Iterator<Item = (usize, ClosedRange)> + use<> {
+    let geometry = *geometry;
+    let mut next = Some(range.start());
+    core::iter::from_fn(move || {
+        let rest = ClosedRange::new(next?, range.last())?;
+        let last = geometry.slot(level, rest.start()).last().min(rest.last());
+        next = last.checked_add(1);
+        Some((geometry.index(level, rest.start()), ClosedRange::clamp(rest.start(), last)))
+    })
+}
+
+/// The stretches of the slots of one table at `level`, in ascending order.
+pub(super) struct Layout<'a> {
+    geometry: Geometry,
+    level: Level,
+    pieces: &'a Pieces<'a>,
+    next: Option<u64>,
+    last: u64,
+}
+
+impl<'a> Layout<'a> {
+    /// Of the slots that `range` touches.
+    pub(super) fn new(geometry: &Geometry, level: Level, range: ClosedRange, pieces: &'a Pieces<'a>) -> Self {
+        let next = Some(geometry.slot(level, range.start()).start());
+        Self { geometry: *geometry, level, pieces, next, last: geometry.slot(level, range.last()).last() }
+    }
+
+    /// What stands at `rest.start()`, the start of a slot, and how far it goes.
+    fn place(&self, rest: ClosedRange) -> (Placed, u64) {
+        let next = self.pieces.iter().flatten().find_map(|piece| Some((piece, piece.range.intersection(&rest)?)));
+        let Some((piece, part)) = next else { return (Placed::Nothing(rest), rest.last()) };
+        let slot = self.geometry.slot(self.level, rest.start());
+        if part.start() > slot.last() {
+            let last = self.geometry.slot(self.level, part.start()).start() - 1;
+            return (Placed::Nothing(ClosedRange::clamp(rest.start(), last)), last);
+        }
+        if part.start() == slot.start()
+            && let Some((size, last)) = piece.leaf.fit(&self.geometry, self.level, part, piece.delta)
+        {
+            let range = ClosedRange::clamp(part.start(), last);
+            let prototype = piece.leaf.get(self.level, size);
+            return (Placed::Leaves(Leaves { range, prototype, delta: piece.delta }), last);
+        }
+        (Placed::Table(slot), slot.last())
+    }
+}
+
+impl<'a> Iterator for Layout<'a> {
+    type Item = Placed;
+
+    fn next(&mut self) -> Option<Placed> {
+        let rest = ClosedRange::new(self.next?, self.last)?;
+        let (placed, last) = self.place(rest);
+        self.next = last.checked_add(1);
+        Some(placed)
+    }
+}
+
+/// How many tables stand below the slots of a table at `level` that `range` touches.
+pub(super) fn tables_below(geometry: &Geometry, level: Level, range: ClosedRange, pieces: &Pieces<'_>) -> usize {
+    let Some(below) = level.checked_sub(1) else { return 0 };
+    Layout::new(geometry, level, range, pieces)
+        .map(|placed| match placed {
+            Placed::Table(slot) => 1 + tables_below(geometry, below, slot, pieces),
+            Placed::Nothing(_) | Placed::Leaves(_) => 0,
+        })
+        .sum()
+}

@@ -1,0 +1,156 @@
+//! Mapping a range to given output addresses.
+
+use super::{
+    Error, Gather, PageTable,
+    build::Found,
+    entries::Entries,
+    layout::{Layout, Piece, Pieces, Placed, Prototypes, parts, size_within, tables_below},
+    reserve::Frames,
+};
+use crate::{Attributes, ClosedRange, Format, Hal, Level};
+
+impl<F: Format, H: Hal> PageTable<F, H> {
+    /// How many tables [`PageTable::map`] would add.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`PageTable::map`], save [`Error::NoMemory`] and [`Error::ForeignGather`].
+    pub fn tables_needed(&self, range: ClosedRange, oa: u64, attributes: &Attributes) -> Result<usize, Error> {
+        let range = self.input(range)?;
+        let (leaf, delta) = self.output(range, oa, attributes)?;
+        let pieces = [Some(Piece { range, delta, leaf: &leaf }), None, None];
+        self.plan_map(self.geometry.top(), &self.root_entries(), range, &pieces)
+    }
+
+    /// Maps `range` to the output addresses from `oa` on, with the largest pages that fit. All or nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfRange`], [`Error::OutputOutOfRange`], [`Error::Misaligned`]; [`Error::AlreadyMapped`] names the
+    /// first address that is mapped; [`Error::Refused`] if the format has no page with these attributes;
+    /// [`Error::NoMemory`]; [`Error::ForeignGather`].
+    ///
+    /// # Safety
+    ///
+    /// Whoever translates through this table may access the output addresses as `attributes` allow, until they have
+    /// been unmapped and that operation's gather has been flushed.
+    pub unsafe fn map(
+        &mut self,
+        range: ClosedRange,
+        oa: u64,
+        attributes: &Attributes,
+        gather: &mut Gather<F, H>,
+    ) -> Result<(), Error> {
+        let range = self.exclusive(range, gather)?;
+        let (leaf, delta) = self.output(range, oa, attributes)?;
+        let pieces = [Some(Piece { range, delta, leaf: &leaf }), None, None];
+        let (top, root) = (self.geometry.top(), self.root_entries());
+
+        let mut reserve = self.reserve(self.plan_map(top, &root, range, &pieces)?)?;
+        let done = self.commit_map(top, &root, range, &pieces, &mut reserve);
+        debug_assert!(done.is_some(), "the plan counted too few tables");
+        self.made(range, gather);
+        Ok(())
+    }
+
+    /// New leaves stand in `range` where there was nothing.
+    pub(super) fn made(&self, range: ClosedRange, gather: &mut Gather<F, H>) {
+        if self.format.invalid_cached() {
+            gather.record(range, false, self.geometry.page_bits);
+        }
+    }
+
+    /// The leaves for `range` and how far above it their output is.
+    fn output(&self, range: ClosedRange, oa: u64, attributes: &Attributes) -> Result<(Prototypes, u64), Error> {
+        let size = self.geometry.page_bits;
+        if !oa.is_multiple_of(1 << size) {
+            return Err(Error::Misaligned { address: oa, size });
+        }
+        self.output_fits(oa, range.span())?;
+        let delta = oa.wrapping_sub(range.start());
+        let limit = size_within(range.span()).min(delta.trailing_zeros() as u8);
+        Ok((Prototypes::new(&self.format, attributes, limit)?, delta))
+    }
+
+    /// Checks that `span + 1` bytes from `oa` on are output addresses.
+    pub(super) fn output_fits(&self, oa: u64, span: u64) -> Result<(), Error> {
+        match oa.checked_add(span) {
+            Some(last) if last <= self.geometry.last_output() => Ok(()),
+            _ => Err(Error::OutputOutOfRange { address: oa, span }),
+        }
+    }
+
+    /// How many tables are missing in the part of `range` that this table translates.
+    fn plan_map(
+        &self,
+        level: Level,
+        entries: &Entries,
+        range: ClosedRange,
+        pieces: &Pieces<'_>,
+    ) -> Result<usize, Error> {
+        let mut missing = 0;
+        for placed in Layout::new(&self.geometry, level, range, pieces) {
+            match placed {
+                Placed::Nothing(_) => {}
+                Placed::Leaves(leaves) => self.check_unmapped(level, entries, leaves.range)?,
+                Placed::Table(slot) => {
+                    let part = slot.intersection(&range).unwrap_or(slot);
+                    missing += match self.visit(level, entries, self.geometry.index(level, slot.start())) {
+                        (_, Found::Absent) => 1 + tables_below(&self.geometry, level - 1, part, pieces),
+                        (_, Found::Table { entries, level, .. }) => self.plan_map(level, &entries, part, pieces)?,
+                        (entry, Found::Leaf) => return Err(self.already_mapped(level, part.start(), entry)),
+                    };
+                }
+            }
+        }
+        Ok(missing)
+    }
+
+    /// Checks that nothing is mapped in `range`, which is in this table.
+    fn check_unmapped(&self, level: Level, entries: &Entries, range: ClosedRange) -> Result<(), Error> {
+        for (index, part) in parts(&self.geometry, level, range) {
+            match self.visit(level, entries, index) {
+                (_, Found::Absent) => {}
+                (_, Found::Table { entries, level, .. }) => self.check_unmapped(level, &entries, part)?,
+                (entry, Found::Leaf) => return Err(self.already_mapped(level, part.start(), entry)),
+            }
+        }
+        Ok(())
+    }
+
+    fn already_mapped(&self, level: Level, address: u64, entry: u64) -> Error {
+        Error::AlreadyMapped { address: self.geometry.extend(address), level, entry }
+    }
+
+    /// Writes the leaves, and links the tables that are missing. `None` only if the reserve is short.
+    fn commit_map(
+        &self,
+        level: Level,
+        entries: &Entries,
+        range: ClosedRange,
+        pieces: &Pieces<'_>,
+        reserve: &mut Frames<'_, H>,
+    ) -> Option<()> {
+        for placed in Layout::new(&self.geometry, level, range, pieces) {
+            match placed {
+                Placed::Nothing(_) => {}
+                Placed::Leaves(leaves) => {
+                    for (index, strip) in leaves.strips(&self.format, &self.geometry) {
+                        entries.store_strip(&self.hal, index, strip);
+                    }
+                }
+                Placed::Table(slot) => {
+                    let index = self.geometry.index(level, slot.start());
+                    if let (_, Found::Table { entries, level, .. }) = self.visit(level, entries, index) {
+                        let part = slot.intersection(&range)?;
+                        self.commit_map(level, &entries, part, pieces, reserve)?;
+                    } else {
+                        let entry = self.build(level.checked_sub(1)?, slot, pieces, reserve)?;
+                        entries.store(&self.hal, index, entry);
+                    }
+                }
+            }
+        }
+        Some(())
+    }
+}

@@ -1,0 +1,43 @@
+//! Giving tables back, after nobody can walk them any more.
+
+use super::entries::Entries;
+use crate::{Format, Hal, HostPhysAddr, Level, Next};
+
+/// Frees a table and all below it; with `frames`, the frames that its leaves map, too.
+///
+/// # Safety
+///
+/// The tables were allocated from `hal` for this format, and neither MMU nor CPU can reach them any more. With `frames`:
+/// as for [`PageTable::depopulate`](super::PageTable::depopulate).
+pub(super) unsafe fn free_tree<F: Format, H: Hal>(
+    format: &F,
+    hal: &H,
+    level: Level,
+    table: HostPhysAddr,
+    frames: bool,
+) {
+    let geometry = format.geometry();
+    // SAFETY: it is allocated, as the caller promises.
+    let entries = unsafe { Entries::new(hal, &geometry, level, table) };
+    let mut index = 0;
+    while frames && index < geometry.entries(level) || level > 0 && index < geometry.entries(level) {
+        let raw = entries.load(index);
+        index += 1;
+        match (format.next(level, raw), level.checked_sub(1)) {
+            (Next::Table(address), Some(below)) => {
+                // SAFETY: it is part of the tree.
+                unsafe { free_tree(format, hal, below, HostPhysAddr::from_usize(address as usize), frames) };
+            }
+            (Next::Leaf, _) if frames => {
+                let size = format.leaf_bits(level, raw);
+                // Of a run, this is the first item: they are freed as one.
+                index += (1 << (size - geometry.entry_bits(level))) - 1;
+                // SAFETY: the caller promises that leaves map frames of the HAL.
+                unsafe { hal.free(HostPhysAddr::from_usize(format.output(level, raw) as usize), size) };
+            }
+            _ => {}
+        }
+    }
+    // SAFETY: tables are allocated with this size.
+    unsafe { hal.free(table, geometry.table_bits(level)) };
+}

@@ -1,0 +1,269 @@
+//! Leaves that an operation covers in part: the rest of them stays mapped, by smaller leaves.
+//!
+//! What takes the place of such a leaf is complete before it is linked, in one store where the format allows that, else
+//! after a break. Accessed and dirty states that the MMU sets meanwhile are carried over.
+
+use super::{
+    Error, Gather, PageTable,
+    build::Found,
+    entries::Entries,
+    layout::{Layout, Piece, Pieces, Placed, Prototypes, slots, tables_below},
+    reserve::Frames,
+};
+use crate::{Attributes, Change, ClosedRange, Edit, Entry, Format, Hal, Level};
+
+/// A leaf of this tree.
+pub(super) struct Located {
+    pub(super) entries: Entries,
+    pub(super) level: Level,
+    /// The index of its first item.
+    pub(super) index: usize,
+    pub(super) items: usize,
+    /// The input addresses it translates.
+    pub(super) range: ClosedRange,
+    /// The first of its output addresses.
+    pub(super) address: u64,
+    /// log2 of its size.
+    pub(super) size: u8,
+}
+
+/// A leaf to be split.
+pub(super) struct Split {
+    pub(super) leaf: Located,
+    /// The first item as it was when the attributes were read.
+    raw: u64,
+    attributes: Attributes,
+    /// What the rest stays.
+    old: Prototypes,
+    /// What the covered part becomes; `None`: nothing.
+    new: Option<(Change, Prototypes)>,
+}
+
+/// What takes a leaf's place: the entries of up to two subtrees, in ascending order, and whether it takes a break.
+struct Replacement {
+    tables: [Option<u64>; 2],
+    edit: Edit,
+}
+
+impl<F: Format, H: Hal> PageTable<F, H> {
+    /// The leaf at `index`, with all items of its run.
+    pub(super) fn locate(&self, level: Level, entries: &Entries, ia: u64, raw: u64) -> Located {
+        let entry = self.geometry.entry_bits(level);
+        let size = self.format.leaf_bits(level, raw).max(entry);
+        let range = ClosedRange::around(ia, size);
+        Located {
+            entries: *entries,
+            level,
+            index: self.geometry.index(level, range.start()),
+            items: 1 << (size - entry),
+            range,
+            address: ClosedRange::around(self.format.output(level, raw), size).start(),
+            size,
+        }
+    }
+
+    /// The leaf that maps `ia`.
+    fn find(&self, ia: u64) -> Option<Located> {
+        let (mut level, mut entries) = (self.geometry.top(), self.root_entries());
+        loop {
+            match self.visit(level, &entries, self.geometry.index(level, ia)) {
+                (_, Found::Absent) => return None,
+                (raw, Found::Leaf) => return Some(self.locate(level, &entries, ia, raw)),
+                (_, Found::Table { entries: below, level: lower, .. }) => (level, entries) = (lower, below),
+            }
+        }
+    }
+
+    /// What a leaf says beside its address, with the states of all its items.
+    pub(super) fn attributes(&self, leaf: &Located) -> Option<(u64, Attributes)> {
+        let raw = leaf.entries.load(leaf.index);
+        let Entry::Leaf(decoded) = self.format.decode(leaf.level, raw) else { return None };
+        let states = self.format.accessed_dirty(leaf.level);
+        let mut attributes = decoded.attributes;
+        for item in 1..leaf.items {
+            let raw = leaf.entries.load(leaf.index + item);
+            attributes.accessed |= states.is_accessed(raw);
+            attributes.dirty |= states.is_dirty(raw);
+        }
+        Some((raw, attributes))
+    }
+
+    /// The leaves that `range` covers in part: at most one at each end. `change` is what the covered part becomes;
+    /// leaves that say so already are left out.
+    pub(super) fn edges(&self, range: ClosedRange, change: Option<&Change>) -> Result<[Option<Split>; 2], Error> {
+        let first = self.find(range.start()).filter(|leaf| !range.covers(&leaf.range));
+        let last = self.find(range.last()).filter(|leaf| !range.covers(&leaf.range));
+        let last = last.filter(|last| first.as_ref().is_none_or(|first| first.range != last.range));
+        let split = |leaf: Option<Located>| leaf.map_or(Ok(None), |leaf| self.split(leaf, change));
+        Ok([split(first)?, split(last)?])
+    }
+
+    fn split(&self, leaf: Located, change: Option<&Change>) -> Result<Option<Split>, Error> {
+        let level = leaf.level;
+        let Some((raw, attributes)) = self.attributes(&leaf) else {
+            let address = self.geometry.extend(leaf.range.start());
+            return Err(Error::Corrupt { address, level, entry: leaf.entries.load(leaf.index) });
+        };
+        let new = match change {
+            None => None,
+            Some(change) => {
+                let rewrite =
+                    self.format.rewrite(level, change).map_err(|refusal| Error::Refused { level, refusal })?;
+                let mut items = (0..leaf.items).map(|item| leaf.entries.load(leaf.index + item));
+                if items.all(|raw| rewrite.apply(raw) == raw) {
+                    return Ok(None);
+                }
+                Some((*change, Prototypes::new(&self.format, &attributes.with(change), leaf.size)?))
+            }
+        };
+        let old = Prototypes::new(&self.format, &attributes, leaf.size)?;
+        Ok(Some(Split { leaf, raw, attributes, old, new }))
+    }
+
+    /// How many tables the splits take.
+    pub(super) fn tables_for(&self, edges: &[Option<Split>; 2], range: ClosedRange) -> usize {
+        let count =
+            |split: &Split| tables_below(&self.geometry, split.leaf.level, split.leaf.range, &split.pieces(range));
+        edges.iter().flatten().map(count).sum()
+    }
+
+    /// Replaces a leaf by what `range` leaves of it and makes of it. `None` only if the reserve is short.
+    pub(super) fn commit_split(
+        &self,
+        split: &mut Split,
+        range: ClosedRange,
+        reserve: &mut Frames<'_, H>,
+        gather: &mut Gather<F, H>,
+    ) -> Option<()> {
+        let level = split.leaf.level;
+        let mut new = self.replacement(split, range, reserve)?;
+        let hardware = self.format.accessed_dirty(level).hardware;
+        // The items of a run that the MMU marks can only be exchanged together while it cannot see them.
+        let broken = new.edit == Edit::BreakBeforeMake || hardware && split.leaf.items > 1;
+        if broken {
+            if self.break_split(split) {
+                self.discard(level, new, reserve);
+                new = self.replacement(split, range, reserve)?;
+            }
+            self.put(split, range, new);
+        } else if split.leaf.items > 1 {
+            self.put(split, range, new);
+        } else {
+            let Split { leaf, .. } = &split;
+            let (entries, index) = (leaf.entries, leaf.index);
+            while let Err(raw) = entries.exchange(&self.hal, index, split.raw, new.tables[0]?) {
+                split.raw = raw;
+                self.observe(split, raw);
+                self.discard(level, new, reserve);
+                new = self.replacement(split, range, reserve)?;
+            }
+        }
+        if !broken || self.format.invalid_cached() {
+            gather.record(split.leaf.range, true, self.geometry.entry_bits(level));
+        }
+        Some(())
+    }
+
+    /// Builds the subtrees that take the place of parts of a leaf.
+    fn replacement(&self, split: &Split, range: ClosedRange, reserve: &mut Frames<'_, H>) -> Option<Replacement> {
+        let level = split.leaf.level;
+        let mut new = Replacement { tables: [None; 2], edit: Edit::Direct };
+        for placed in Layout::new(&self.geometry, level, split.leaf.range, &split.pieces(range)) {
+            let (start, raw) = match placed {
+                Placed::Nothing(_) => continue,
+                Placed::Leaves(leaves) => {
+                    let first = leaves.strips(&self.format, &self.geometry).next();
+                    (leaves.range.start(), first?.1.first)
+                }
+                Placed::Table(slot) => {
+                    let entry = self.build(level.checked_sub(1)?, slot, &split.pieces(range), reserve)?;
+                    *new.tables.iter_mut().find(|table| table.is_none())? = Some(entry);
+                    (slot.start(), entry)
+                }
+            };
+            // A strip is uniform, and so are the items of a run: one of them speaks for all.
+            let old = split.leaf.entries.load(self.geometry.index(level, start));
+            if self.format.edit(level, old, raw) == Edit::BreakBeforeMake {
+                new.edit = Edit::BreakBeforeMake;
+            }
+        }
+        Some(new)
+    }
+
+    /// Gives the tables of a replacement that was not used back to the reserve.
+    fn discard(&self, level: Level, new: Replacement, reserve: &mut Frames<'_, H>) {
+        for entry in new.tables.into_iter().flatten() {
+            self.unbuild(level, entry, reserve);
+        }
+    }
+
+    /// Takes the leaf away from the MMU; whether it had got states that were not known.
+    fn break_split(&self, split: &mut Split) -> bool {
+        let leaf = &split.leaf;
+        let (level, entries, index, items, range) = (leaf.level, leaf.entries, leaf.index, leaf.items, leaf.range);
+        let mut changed = false;
+        for item in 0..items {
+            let raw = entries.swap(&self.hal, index + item, self.format.empty(level));
+            changed |= self.observe(split, raw);
+        }
+        self.invalidate(range, level, true);
+        changed
+    }
+
+    /// Takes over the states of an item; whether they were not known.
+    fn observe(&self, split: &mut Split, raw: u64) -> bool {
+        let states = self.format.accessed_dirty(split.leaf.level);
+        let mut attributes = split.attributes;
+        attributes.accessed |= states.is_accessed(raw);
+        attributes.dirty |= states.is_dirty(raw);
+        let changed = attributes != split.attributes;
+        if changed {
+            split.attributes = attributes;
+            split.old.restate(&self.format, &attributes);
+            if let Some((change, new)) = &mut split.new {
+                new.restate(&self.format, &attributes.with(change));
+            }
+        }
+        changed
+    }
+
+    /// Writes the replacement of a leaf that has several items, or that is broken.
+    fn put(&self, split: &Split, range: ClosedRange, new: Replacement) {
+        let Located { entries, level, range: all, .. } = split.leaf;
+        let mut tables = new.tables.into_iter().flatten();
+        for placed in Layout::new(&self.geometry, level, all, &split.pieces(range)) {
+            match placed {
+                Placed::Nothing(part) => {
+                    let strip = self.empty_strip(level, slots(&self.geometry, level, part));
+                    entries.store_strip(&self.hal, self.geometry.index(level, part.start()), strip);
+                }
+                Placed::Leaves(leaves) => {
+                    for (index, strip) in leaves.strips(&self.format, &self.geometry) {
+                        entries.store_strip(&self.hal, index, strip);
+                    }
+                }
+                Placed::Table(slot) => {
+                    if let Some(entry) = tables.next() {
+                        entries.store(&self.hal, self.geometry.index(level, slot.start()), entry);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Split {
+    /// What the leaf becomes if `range` is changed.
+    fn pieces(&self, range: ClosedRange) -> Pieces<'_> {
+        let leaf = &self.leaf;
+        let delta = leaf.address.wrapping_sub(leaf.range.start());
+        let before = range.start().checked_sub(1).and_then(|last| ClosedRange::new(leaf.range.start(), last));
+        let after = range.last().checked_add(1).and_then(|start| ClosedRange::new(start, leaf.range.last()));
+        let covered = leaf.range.intersection(&range).zip(self.new.as_ref());
+        [
+            before.map(|range| Piece { range, delta, leaf: &self.old }),
+            covered.map(|(range, (_, leaf))| Piece { range, delta, leaf }),
+            after.map(|range| Piece { range, delta, leaf: &self.old }),
+        ]
+    }
+}

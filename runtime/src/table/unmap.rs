@@ -1,0 +1,109 @@
+//! Unmapping, and giving back the frames that were mapped.
+
+use super::{Error, Gather, PageTable, build::Found, entries::Entries, gather::Held, layout::parts, split::Located};
+use crate::{ClosedRange, Format, Hal, Level, Next};
+
+impl<F: Format, H: Hal> PageTable<F, H> {
+    /// Unmaps `range`; holes in it are fine. Larger leaves that it covers in part are split. The memory stays whose
+    /// it is, and may be reused once `gather` has been flushed. All or nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfRange`], [`Error::Misaligned`]; [`Error::NoMemory`] or [`Error::Refused`] if a leaf cannot be
+    /// split; [`Error::Corrupt`]; [`Error::ForeignGather`].
+    pub fn unmap(&mut self, range: ClosedRange, gather: &mut Gather<F, H>) -> Result<(), Error> {
+        self.remove(range, false, gather)
+    }
+
+    /// Unmaps `range` as [`PageTable::unmap`] does, and gives the frames mapped there back to the HAL once the
+    /// invalidation is complete.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`PageTable::unmap`]; [`Error::PartialFrame`] if `range` covers a part of a leaf and the HAL does not
+    /// free parts.
+    ///
+    /// # Safety
+    ///
+    /// Every leaf in `range` maps (a part of) one frame allocated from this table's HAL, of the leaf's size unless
+    /// the HAL frees parts, and nobody uses what is freed.
+    pub unsafe fn depopulate(&mut self, range: ClosedRange, gather: &mut Gather<F, H>) -> Result<(), Error> {
+        self.remove(range, true, gather)
+    }
+
+    /// `free`: the caller made the promise of [`PageTable::depopulate`].
+    fn remove(&mut self, range: ClosedRange, free: bool, gather: &mut Gather<F, H>) -> Result<(), Error> {
+        let range = self.exclusive(range, gather)?;
+        let mut edges = self.edges(range, None)?;
+        if let Some(split) = edges.iter().flatten().next().filter(|_| free && !self.hal.frees_parts()) {
+            let (address, size) = (self.geometry.extend(split.leaf.range.start()), split.leaf.size);
+            return Err(Error::PartialFrame { address, size });
+        }
+
+        let mut reserve = self.reserve(self.tables_for(&edges, range))?;
+        for split in edges.iter_mut().flatten() {
+            let done = self.commit_split(split, range, &mut reserve, gather);
+            debug_assert!(done.is_some(), "the plan counted too few tables");
+            if free {
+                gather.hold(self.part_of_frame(&split.leaf, range));
+            }
+        }
+        self.clear(self.geometry.top(), &self.root_entries(), range, free, gather);
+        Ok(())
+    }
+
+    /// The part of a leaf's frame that `range` maps, in pages.
+    fn part_of_frame(&self, leaf: &Located, range: ClosedRange) -> Held {
+        let part = leaf.range.intersection(&range).unwrap_or(leaf.range);
+        let size = self.geometry.page_bits;
+        let first = leaf.address + (part.start() - leaf.range.start());
+        Held::Frames { first, size, count: (part.span() >> size) + 1 }
+    }
+
+    /// Empties the part of this table that translates `range`, which covers every leaf there whole. Whether the table
+    /// lost entries and has none left.
+    fn clear(
+        &self,
+        level: Level,
+        entries: &Entries,
+        range: ClosedRange,
+        free: bool,
+        gather: &mut Gather<F, H>,
+    ) -> bool {
+        let bits = self.geometry.entry_bits(level);
+        let (mut lost, mut left) = (false, false);
+        for (index, part) in parts(&self.geometry, level, range) {
+            match self.visit(level, entries, index) {
+                (_, Found::Absent) => continue,
+                (raw, Found::Leaf) => {
+                    entries.store(&self.hal, index, self.format.empty(level));
+                    gather.record(part, true, bits);
+                    if free {
+                        let leaf = self.locate(level, entries, part.start(), raw);
+                        // A run is one frame, free when its last item is gone.
+                        if leaf.range.last() == part.last() {
+                            gather.hold(Held::Frames { first: leaf.address, size: leaf.size, count: 1 });
+                        }
+                    }
+                }
+                (_, Found::Table { entries: below, level: lower, address }) => {
+                    let whole = self.geometry.slot(level, part.start()) == part;
+                    if !whole && !self.clear(lower, &below, part, free, gather) {
+                        left = true;
+                        continue;
+                    }
+                    entries.store(&self.hal, index, self.format.empty(level));
+                    gather.record(part, false, self.geometry.page_bits);
+                    gather.hold(Held::Tree { table: address, level: lower, frames: free && whole });
+                }
+            }
+            lost = true;
+        }
+        lost && !left && self.is_empty(level, entries)
+    }
+
+    fn is_empty(&self, level: Level, entries: &Entries) -> bool {
+        (0..self.geometry.entries(level))
+            .all(|index| matches!(self.format.next(level, entries.load(index)), Next::Absent))
+    }
+}

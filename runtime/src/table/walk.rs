@@ -1,0 +1,70 @@
+//! Going through a tree in ascending order, without recursion.
+
+use super::{PageTable, build::Found, entries::Entries, split::Located};
+use crate::{ClosedRange, Format, Geometry, Hal, HostPhysAddr, Level};
+
+/// What a walk meets.
+pub(super) enum Met {
+    /// A table below the root, before what is in it.
+    Table { level: Level, address: HostPhysAddr, range: ClosedRange },
+    /// A leaf.
+    Leaf(Located),
+}
+
+/// A walk over the part of a tree that translates a range.
+pub(super) struct Walk<'a, F: Format, H: Hal> {
+    pub(super) table: &'a PageTable<F, H>,
+    /// The tables on the way to the current one, by level.
+    path: [Entries; Geometry::MAX_LEVELS],
+    level: Level,
+    next: Option<u64>,
+    last: u64,
+}
+
+impl<'a, F: Format, H: Hal> Walk<'a, F, H> {
+    /// A walk over `range`, in input bits; `None`: nothing to walk over.
+    pub(super) fn new(table: &'a PageTable<F, H>, range: Option<ClosedRange>) -> Self {
+        Self {
+            table,
+            path: [table.root_entries(); Geometry::MAX_LEVELS],
+            level: table.geometry.top(),
+            next: range.map(|range| range.start()),
+            last: range.map_or(0, |range| range.last()),
+        }
+    }
+
+    /// Goes on after `last`, in the table that holds what follows.
+    fn advance(&mut self, last: u64) {
+        self.next = last.checked_add(1).filter(|&next| next <= self.last);
+        let Some(next) = self.next else { return };
+        let geometry = &self.table.geometry;
+        while self.level < geometry.top() && !geometry.slot(self.level + 1, last).contains(next) {
+            self.level += 1;
+        }
+    }
+}
+
+impl<F: Format, H: Hal> Iterator for Walk<'_, F, H> {
+    type Item = Met;
+
+    fn next(&mut self) -> Option<Met> {
+        loop {
+            let (ia, level) = (self.next?, self.level);
+            let entries = *self.path.get(usize::from(level))?;
+            let slot = self.table.geometry.slot(level, ia);
+            match self.table.visit(level, &entries, self.table.geometry.index(level, ia)) {
+                (_, Found::Absent) => self.advance(slot.last()),
+                (raw, Found::Leaf) => {
+                    let leaf = self.table.locate(level, &entries, ia, raw);
+                    self.advance(leaf.range.last());
+                    return Some(Met::Leaf(leaf));
+                }
+                (_, Found::Table { entries, level, address }) => {
+                    *self.path.get_mut(usize::from(level))? = entries;
+                    self.level = level;
+                    return Some(Met::Table { level, address, range: slot });
+                }
+            }
+        }
+    }
+}
