@@ -472,6 +472,9 @@ pub enum FixClass {
 pub struct Live {
     /// Whether an MMU may cache an entry that is not present.
     pub invalid_cached: Choices<Expr>,
+    /// Whether the MMU sets the accessed and dirty states by itself, so that a live entry may change at any moment;
+    /// elsewhere an access that would have to set them faults. Without an item: it does not.
+    pub hardware: Choices<Expr>,
     /// The edits of a live entry that need break-before-make.
     pub breaks: Vec<Choice<EditClass>>,
     /// The manual's section, if given.
