@@ -39,6 +39,9 @@ pub struct Format {
     pub title: String,
     /// `[format] architecture`: the value of `cfg(target_arch)` on which generated instructions run.
     pub architecture: String,
+    /// `[format] execute_feature`: the feature of the runtime without which its code runs where the format's
+    /// invalidations are not allowed (`arm-el2`), if there is one.
+    pub execute_feature: Option<At<String>>,
     /// `[format] stage`: 1 or 2.
     pub stage: u8,
     /// `[format] cite`.

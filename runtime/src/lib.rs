@@ -3,6 +3,8 @@
 
 mod addr;
 mod attributes;
+#[doc(hidden)]
+pub mod codec;
 mod format;
 mod hal;
 mod range;

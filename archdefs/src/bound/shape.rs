@@ -205,13 +205,12 @@ impl Shape {
         fields | fixes | kind::tested_bits(&self.marks)
     }
 
-    /// The bits in which a caller's options are chosen.
+    /// The bits in which a caller's options are chosen: those of option fields, and all that are free for software.
     pub fn option_bits(&self) -> u64 {
-        let options = self
-            .fields
-            .iter()
-            .filter(|field| matches!(field.meaning, BoundMeaning::Option(..) | BoundMeaning::Software));
-        options.fold(0, |mask, field| mask | field.bits.mask())
+        let chosen = |field: &&BoundField| matches!(field.meaning, BoundMeaning::Option(..) | BoundMeaning::Software);
+        let options = self.fields.iter().filter(chosen).map(|field| field.bits.mask());
+        let free = self.fixes.iter().filter(|fix| fix.is == FixClass::Software).map(|fix| fix.mask);
+        options.chain(free).fold(0, |mask, bits| mask | bits)
     }
 
     /// The option bits where the caller asks for nothing.

@@ -1,1 +1,92 @@
-//! .
+//! From the model of a format to Rust: one module of items for each build.
+//!
+//! New here? Read [`module`] first: it lists what is generated, one file for each item. `scope` turns names and
+//! expressions of a file into code, `bits` and `address` turn bit maps into masks, `layout` is where all conditions end.
+//! Nothing here knows an architecture.
+
+mod address;
+mod attributes;
+mod bits;
+mod config;
+mod decode;
+mod edit;
+mod error;
+mod fault;
+mod format;
+mod hot;
+mod info;
+mod kinds;
+mod layout;
+mod literal;
+mod locals;
+mod members;
+mod registers;
+mod rows;
+mod scope;
+mod text;
+mod tlb;
+
+use std::collections::BTreeMap;
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote};
+use tablewright_archdefs::model::{Bind, Build, Format};
+
+pub use error::Error;
+
+/// The items of a format's module, for one of its builds. `runtime` is the path of the runtime crate.
+///
+/// # Errors
+///
+/// [`Error`] if the file says what no code can be generated for.
+pub fn module(format: &Format, build: Option<&Build>, runtime: &TokenStream) -> Result<TokenStream, Error> {
+    let scope = &scope::Scope::new(format, &build_params(format, build));
+    let config = config::config(scope);
+    let layout = layout::layout(scope)?;
+    let format_items = format::format(scope)?;
+    let registers = registers::registers(scope);
+    let report = fault::report(scope);
+    let items = quote! {
+        #config
+        #format_items
+        #layout
+        #registers
+        #report
+    };
+    let imports = imports(&items, runtime);
+    Ok(quote! {
+        #imports
+        #items
+    })
+}
+
+/// The values of the build parameters.
+fn build_params(format: &Format, build: Option<&Build>) -> BTreeMap<String, i128> {
+    let params = format.params.iter().filter(|param| param.bind == Bind::Build);
+    let mut values: BTreeMap<_, _> =
+        params.map(|param| (param.name.value.clone(), i128::from(param.default))).collect();
+    for (name, value) in build.iter().flat_map(|build| &build.set) {
+        values.insert(name.value.clone(), value.value.into());
+    }
+    values
+}
+
+/// `use` items for what the generated code names, so that it compiles whatever is in scope around it.
+fn imports(items: &TokenStream, runtime: &TokenStream) -> TokenStream {
+    const CODEC: &[&str] = &["Facts", "Grants", "Kind", "Pattern", "Run"];
+    const RUNTIME: &[&str] = &[
+        "AccessedDirty", "Attributes", "Cause", "Change", "ConfigError", "Edit", "Entry", "Extension", "FaultInfo",
+        "FormatInfo", "Geometry", "HostPhysAddr", "Invalidation", "Leaf", "Level", "MemoryType", "Next", "Options",
+        "PageSizes", "Prototype", "Refusal", "Rewrite", "Rights", "Strip", "Table", "Tag",
+    ];
+    let used = |names: &[&str]| -> Vec<_> {
+        names.iter().filter(|name| locals::mentions(items, name)).map(|name| format_ident!("{name}")).collect()
+    };
+    let (codec, names) = (used(CODEC), used(RUNTIME));
+    quote! {
+        use ::core::prelude::rust_2024::*;
+
+        use #runtime::codec::{self, #(#codec),*};
+        use #runtime::{Format as FormatTrait, #(#names),*};
+    }
+}

@@ -1,0 +1,166 @@
+//! Addresses in entries: a mask for each distance that address bits move by.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use tablewright_archdefs::expr::Expr;
+use tablewright_archdefs::model::Meaning;
+
+use crate::bits::{Segment, address_segments};
+use crate::error::Error;
+use crate::literal;
+use crate::members::{self, Shape};
+use crate::scope::{Scope, Type, all_of, int, is};
+
+/// Where entries of a shape hold their address.
+pub(crate) struct AddressMap {
+    /// The name of the layout's field with the masks.
+    place: TokenStream,
+    /// How far up the address's bits stand from the entry's; one mask each.
+    shifts: Vec<i8>,
+    /// The segments under each condition; the first that holds.
+    choices: Vec<(Expr, Vec<Segment>)>,
+}
+
+impl AddressMap {
+    /// The address of entries of `shape`.
+    pub(crate) fn of(scope: &Scope<'_>, shape: Shape) -> Result<Self, Error> {
+        let place = match shape {
+            Shape::Leaf => quote!(output),
+            Shape::Table => quote!(next_table),
+        };
+        let fields = members::fields_that(scope, shape, |meaning| match shape {
+            Shape::Leaf => matches!(meaning, Meaning::Output),
+            Shape::Table => matches!(meaning, Meaning::Table),
+        });
+        let mut map = Self { place, shifts: Vec::new(), choices: Vec::new() };
+        for (when, field) in fields {
+            for (choice, bits) in scope.choices(&field.bits) {
+                let segments = address_segments(scope, bits);
+                for (segment, written) in segments.iter().zip(&bits.segments) {
+                    let Some(shift) = segment.shift() else {
+                        let message = "an address segment must move by the same distance under all parameters";
+                        return Err(Error::new(written.span, message));
+                    };
+                    if !map.shifts.contains(&shift) {
+                        map.shifts.push(shift);
+                    }
+                }
+                map.choices.push((all_of([when.clone(), choice.unwrap_or(int(1))]), segments));
+            }
+        }
+        map.shifts.sort_by_key(|shift| shift.unsigned_abs());
+        if map.shifts.is_empty() {
+            let message = "no field of this format says where such an entry holds its address";
+            return Err(Error::new(scope.format.name.span, message));
+        }
+        Ok(map)
+    }
+
+    /// How many masks there are.
+    pub(crate) fn len(&self) -> usize {
+        self.shifts.len()
+    }
+
+    /// The type of the masks' field.
+    pub(crate) fn field_type(&self) -> TokenStream {
+        match self.len() {
+            1 => quote!(u64),
+            len => {
+                let len = literal::number(len as i128);
+                quote!([u64; #len])
+            }
+        }
+    }
+
+    /// The value of the masks' field.
+    pub(crate) fn masks(&self, scope: &Scope<'_>) -> TokenStream {
+        let masks: Vec<_> = self.shifts.iter().map(|shift| self.mask(scope, *shift)).collect();
+        match masks.as_slice() {
+            [mask] => quote!(#mask),
+            masks => quote!([#(#masks),*]),
+        }
+    }
+
+    fn mask(&self, scope: &Scope<'_>, shift: i8) -> TokenStream {
+        let mut code = quote!(0);
+        for (when, segments) in self.choices.iter().rev() {
+            let parts: Vec<_> =
+                segments.iter().filter(|s| s.shift() == Some(shift)).map(|s| s.mask(scope)).collect();
+            let mask = if parts.is_empty() { quote!(0) } else { quote!(#(#parts)|*) };
+            code = if is(when, 1) || mask.to_string() == code.to_string() {
+                mask
+            } else {
+                let when = scope.emit(when, Type::Bool);
+                quote!(if #when { #mask } else { #code })
+            };
+        }
+        code
+    }
+
+    /// The address in `raw`.
+    pub(crate) fn gather(&self) -> TokenStream {
+        self.parts(|place, shift| match shift {
+            0 => quote!(raw & #place),
+            1.. => {
+                let shift = literal::number(shift.into());
+                quote!((raw & #place) << #shift)
+            }
+            _ => {
+                let shift = literal::number(-i128::from(shift));
+                quote!((raw & #place) >> #shift)
+            }
+        })
+    }
+
+    /// The bits of an entry for `address`.
+    pub(crate) fn scatter(&self, address: TokenStream) -> TokenStream {
+        self.parts(|place, shift| match shift {
+            0 => quote!(#address & #place),
+            1.. => {
+                let shift = literal::number(shift.into());
+                quote!(#address >> #shift & #place)
+            }
+            _ => {
+                let shift = literal::number(-i128::from(shift));
+                quote!(#address << #shift & #place)
+            }
+        })
+    }
+
+    /// The address bits that each mask stands for.
+    pub(crate) fn address_masks(&self) -> Vec<TokenStream> {
+        self.shifts
+            .iter()
+            .enumerate()
+            .map(|(index, shift)| {
+                let place = self.slot(index);
+                let distance = literal::number(i128::from(shift.unsigned_abs()));
+                match shift {
+                    0 => place,
+                    1.. => quote!(#place << #distance),
+                    _ => quote!(#place >> #distance),
+                }
+            })
+            .collect()
+    }
+
+    /// All bits of an entry that hold its address.
+    pub(crate) fn all(&self) -> TokenStream {
+        let slots = (0..self.len()).map(|index| self.slot(index));
+        quote!(#(#slots)|*)
+    }
+
+    fn parts(&self, part: impl Fn(TokenStream, i8) -> TokenStream) -> TokenStream {
+        let parts = self.shifts.iter().enumerate().map(|(index, shift)| part(self.slot(index), *shift));
+        quote!(#(#parts)|*)
+    }
+
+    fn slot(&self, index: usize) -> TokenStream {
+        let place = &self.place;
+        if self.len() == 1 {
+            return quote!(layout.#place);
+        }
+        let index = literal::number(index as i128);
+        quote!(layout.#place[#index])
+    }
+}

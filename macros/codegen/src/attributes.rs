@@ -1,0 +1,185 @@
+//! Attributes as entry bits: prototypes of leaves and rewrites.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use tablewright_archdefs::expr::Expr;
+use tablewright_archdefs::model::{Field, Meaning};
+
+use crate::layout::run_slots;
+use crate::locals::bind;
+use crate::members::{self, Shape};
+use crate::rows;
+use crate::scope::{Scope, Type, is};
+use crate::bits;
+
+/// The private methods that turn attributes into bits.
+pub(crate) fn encoders(scope: &Scope<'_>) -> TokenStream {
+    let rights = rights_bits(scope);
+    let memory = memory_bits(scope);
+    quote! {
+        #rights
+        #memory
+
+        /// The bits of a leaf's options and software bits.
+        fn option_bits(&self, level: Level, options: Options) -> Result<u64, Refusal> {
+            let layout = self.layout(level);
+            if options.bits() & !layout.options != 0 {
+                return Err(Refusal::Options(options));
+            }
+            Ok((layout.leaf_base & layout.options) ^ options.bits())
+        }
+    }
+}
+
+/// The two methods of every field with value rows, once for each field.
+pub(crate) fn row_methods(scope: &Scope<'_>) -> TokenStream {
+    let leaf = members::fields(scope, Shape::Leaf);
+    let table = members::fields(scope, Shape::Table);
+    let on_leaf = |field: &Field| leaf.iter().any(|(_, other)| std::ptr::eq(*other, field));
+    let on_table = |field: &Field| table.iter().any(|(_, other)| std::ptr::eq(*other, field));
+    let methods = scope.format.fields.iter().map(|field| match &field.meaning {
+        Meaning::Rights(rows) if on_leaf(field) || on_table(field) => {
+            rows::rights_methods(scope, field, rows, on_leaf(field))
+        }
+        Meaning::Memory(rows) if on_leaf(field) => rows::memory_methods(scope, field, rows),
+        _ => TokenStream::new(),
+    });
+    quote!(#(#methods)*)
+}
+
+fn rights_bits(scope: &Scope<'_>) -> TokenStream {
+    let fields = members::fields_that(scope, Shape::Leaf, |meaning| matches!(meaning, Meaning::Rights(_)));
+    let mut steps = Vec::new();
+    for (when, field) in &fields {
+        let Meaning::Rights(rows) = &field.meaning else { continue };
+        let method = rows::method(field, "value");
+        let value = scope.choose(&field.bits, quote!(0), |map| bits::insert(scope, map, &quote!(value)));
+        let spoken = rows::spoken_code(scope, rows);
+        let step = quote! {
+            let value = self.#method(facts)?;
+            spoken = spoken.union(#spoken);
+            bits |= #value;
+        };
+        steps.push(if is(when, 1) {
+            quote!({ #step })
+        } else {
+            let when = scope.emit(when, Type::Bool);
+            quote!(if #when { #step })
+        });
+    }
+    let implied = rows::fact_value(scope.format.implies);
+    let body = bind(quote! {
+        let mut bits = 0;
+        let mut spoken = #implied;
+        #(#steps)*
+        let wanted = facts.intersection(Facts::RWX);
+        if spoken.contains(wanted) && wanted.contains(#implied) { Some(bits) } else { None }
+    }, &[]);
+    quote! {
+        /// The bits of a leaf that grant exactly these rights, with these states where it keeps them.
+        fn rights_bits(&self, level: Level, facts: Facts) -> Option<u64> {
+            #body
+        }
+    }
+}
+
+fn memory_bits(scope: &Scope<'_>) -> TokenStream {
+    let fields = members::fields_that(scope, Shape::Leaf, |meaning| matches!(meaning, Meaning::Memory(_)));
+    let value = memory_chain(
+        scope,
+        &fields,
+        |field| {
+            let method = rows::method(field, "value");
+            let value = scope.choose(&field.bits, quote!(0), |map| bits::insert(scope, map, &quote!(value)));
+            quote!(self.#method(memory).map(|value| #value))
+        },
+        {
+            let arms = rows::inherit_arms(scope);
+            quote!(match memory { #(#arms)* _ => None })
+        },
+    );
+    let body = bind(quote! {
+        let bits = #value;
+        bits.ok_or(Refusal::Memory(memory))
+    }, &[]);
+    quote! {
+        /// The bits of a leaf for a memory type.
+        fn memory_bits(&self, level: Level, memory: MemoryType) -> Result<u64, Refusal> {
+            #body
+        }
+    }
+}
+
+/// `if a { .. } else if b { .. } else { otherwise }` over the fields of which an entry has at most one.
+pub(crate) fn memory_chain(
+    scope: &Scope<'_>,
+    fields: &[(Expr, &Field)],
+    each: impl Fn(&Field) -> TokenStream,
+    otherwise: TokenStream,
+) -> TokenStream {
+    let mut code = otherwise;
+    for (when, field) in fields.iter().rev() {
+        let value = each(field);
+        code = if is(when, 1) {
+            value
+        } else {
+            let when = scope.emit(when, Type::Bool);
+            quote!(if #when { #value } else { #code })
+        };
+    }
+    code
+}
+
+/// The trait's methods that work on attributes.
+pub(crate) fn trait_methods(scope: &Scope<'_>) -> TokenStream {
+    let mark = if run_slots(scope) > 0 {
+        quote! {
+            let mark = if size == layout.leaf_bits {
+                layout.single.value
+            } else {
+                let items = size.wrapping_sub(layout.leaf_bits);
+                let run = layout.runs.iter().find(|run| run.exists() && run.items == items);
+                run.ok_or(Refusal::Size { level, size })?.mark.value
+            };
+        }
+    } else {
+        TokenStream::new()
+    };
+    let marked = (run_slots(scope) > 0).then(|| quote!(| mark));
+    quote! {
+        fn prototype(&self, level: Level, size: u8, attributes: &Attributes) -> Result<Prototype, Refusal> {
+            if !self.page_sizes(level).contains(size) {
+                return Err(Refusal::Size { level, size });
+            }
+            let layout = self.layout(level);
+            #mark
+            let facts = Facts::new(attributes.rights, attributes.accessed, attributes.dirty);
+            let rights = self.rights_bits(level, facts).ok_or(Refusal::Rights(attributes.rights))?;
+            let memory = self.memory_bits(level, attributes.memory)?;
+            let options = self.option_bits(level, attributes.options)?;
+            let bits = layout.leaf_base & !layout.options | options | rights | memory #marked;
+            Ok(Prototype { bits, level, size })
+        }
+
+        fn rewrite(&self, level: Level, change: &Change) -> Result<Rewrite, Refusal> {
+            let layout = self.layout(level);
+            let mut keep = u64::MAX;
+            let mut set = 0;
+            if let Some(rights) = change.rights {
+                // Where a state shares its bits with rights, claim it: a page copied once too often is only slow.
+                let facts = Facts::new(rights, true, rights.intersects(Rights::W));
+                keep &= !layout.rights;
+                set |= self.rights_bits(level, facts).ok_or(Refusal::Rights(rights))? & layout.rights;
+            }
+            if let Some(memory) = change.memory {
+                keep &= !layout.memory;
+                set |= self.memory_bits(level, memory)?;
+            }
+            if let Some(options) = change.options {
+                keep &= !layout.options;
+                set |= self.option_bits(level, options)?;
+            }
+            Ok(Rewrite { keep, set })
+        }
+    }
+}

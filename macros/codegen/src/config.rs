@@ -1,0 +1,163 @@
+//! `Config`: the boot and VM parameters, their defaults, and how identification registers give them.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use tablewright_archdefs::model::{Domain, Param};
+
+use crate::literal;
+use crate::scope::{Scope, Type, config_params, ident, int, is, param_type};
+use crate::text;
+
+/// `struct Config` and its constructors.
+pub(crate) fn config(scope: &Scope<'_>) -> TokenStream {
+    let fields = config_params(scope.format).map(|param| {
+        let (name, ty, docs) = (ident(&param.name.value), param_type(&param.domain).name(), docs(param));
+        quote! {
+            #(#[doc = #docs])*
+            pub #name: #ty,
+        }
+    });
+    let names = config_params(scope.format).map(|param| ident(&param.name.value));
+    let defaults = config_params(scope.format).map(|param| default(param));
+    let unavailable = config_params(scope.format).filter_map(|param| {
+        let when = scope.fold(param.when.as_ref()?);
+        (!is(&when, 1) && param.default != 0).then(|| {
+            let name = ident(&param.name.value);
+            let when = scope.emit(&crate::scope::not(when), Type::Bool);
+            let zero = zero(param);
+            quote!(if #when { config.#name = #zero; })
+        })
+    });
+    let unavailable: Vec<_> = unavailable.collect();
+    let whole = quote!(Self { #(#names: #defaults,)* levels, input_bits });
+    let body = if unavailable.is_empty() {
+        whole
+    } else {
+        quote! {
+            let mut config = #whole;
+            #(#unavailable)*
+            config
+        }
+    };
+    let capabilities = capabilities(scope);
+    quote! {
+        /// What varies between machines and between address spaces.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub struct Config {
+            #(#fields)*
+            /// Number of levels.
+            pub levels: u8,
+            /// Width of an input address.
+            pub input_bits: u8,
+        }
+
+        impl Config {
+            /// The defaults of every parameter.
+            pub fn new(levels: u8, input_bits: u8) -> Self {
+                #body
+            }
+        }
+
+        #capabilities
+    }
+}
+
+fn default(param: &Param) -> TokenStream {
+    match (&param.domain, param.default) {
+        (Domain::Bool, 0) => quote!(false),
+        (Domain::Bool, _) => quote!(true),
+        (Domain::Int(_), value) => literal::number(value.into()),
+    }
+}
+
+fn zero(param: &Param) -> TokenStream {
+    match param.domain {
+        Domain::Bool => quote!(false),
+        Domain::Int(_) => quote!(0),
+    }
+}
+
+fn docs(param: &Param) -> Vec<String> {
+    let mut docs = vec![format!(" {}.", capitalized(&param.doc))];
+    let mut more = Vec::new();
+    if let Domain::Int(values) = &param.domain {
+        more.push(format!(" One of {}.", text::numbers(values)));
+    }
+    if let Some(when) = &param.when {
+        more.push(format!(" Only where `{}`.", text::expr(when)));
+    }
+    if let Some(cite) = &param.cite {
+        more.push(format!(" {cite}."));
+    }
+    if !more.is_empty() {
+        docs.push(String::new());
+        docs.extend(more);
+    }
+    docs
+}
+
+fn capitalized(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}
+
+fn capabilities(scope: &Scope<'_>) -> TokenStream {
+    let Some(capabilities) = &scope.format.capabilities else {
+        return TokenStream::new();
+    };
+    let names: Vec<_> = capabilities.registers.iter().map(|register| ident(&register.value)).collect();
+    let docs = capabilities.registers.iter().map(|register| format!(" `{}`.", register.value));
+    let register_scope = scope.with_registers("capabilities");
+    let assignments = config_params(scope.format).filter_map(|param| {
+        let rows: Vec<_> = capabilities.values.iter().filter(|row| row.param.value == param.name.value).collect();
+        if rows.is_empty() {
+            return None;
+        }
+        let name = ident(&param.name.value);
+        let ty = param_type(&param.domain);
+        let mut code = quote!(config.#name);
+        for row in rows.iter().rev() {
+            let value = match ty {
+                Type::Byte => {
+                    let value = register_scope.emit_operand(&row.value, Type::Word);
+                    quote!(#value as u8)
+                }
+                ty => register_scope.emit(&row.value, ty),
+            };
+            let when = row.when.as_ref().map_or(int(1), |when| scope.fold(when));
+            code = if is(&when, 1) {
+                value
+            } else {
+                let when = register_scope.emit(&when, Type::Bool);
+                quote!(if #when { #value } else { #code })
+            };
+        }
+        let available = param.when.as_ref().map(|when| scope.fold(when)).filter(|when| !is(when, 1)).map(|when| {
+            let (unavailable, zero) = (scope.emit(&crate::scope::not(when), Type::Bool), zero(param));
+            quote!(if #unavailable { config.#name = #zero; })
+        });
+        Some(quote! {
+            config.#name = #code;
+            #available
+        })
+    });
+    let cite = capabilities.cite.iter().map(|cite| format!(" {cite}."));
+    quote! {
+        /// The identification registers that tell what the machine can do.
+        ///
+        #(#[doc = #cite])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+        pub struct Capabilities {
+            #(#[doc = #docs] pub #names: u64,)*
+        }
+
+        impl Config {
+            /// What the machine can do, and the defaults of everything else.
+            pub fn from_capabilities(capabilities: &Capabilities, levels: u8, input_bits: u8) -> Self {
+                let mut config = Self::new(levels, input_bits);
+                #(#assignments)*
+                config
+            }
+        }
+    }
+}

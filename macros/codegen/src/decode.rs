@@ -1,0 +1,227 @@
+//! What any value means: total, and independent of who wrote it.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use tablewright_archdefs::model::{Facts, Field, FixClass, Meaning, Other, Rows};
+
+use crate::address::AddressMap;
+use crate::error::Error;
+use crate::layout::run_slots;
+use crate::locals::bind;
+use crate::members::{self, Shape};
+use crate::rows;
+use crate::scope::{Scope, Type, is, not};
+use crate::{bits, literal};
+
+/// The private methods behind `decode`.
+pub(crate) fn decoders(scope: &Scope<'_>) -> Result<TokenStream, Error> {
+    let leaf = leaf(scope)?;
+    let table = table(scope)?;
+    let run = (run_slots(scope) > 0).then(|| {
+        quote! {
+            /// log2 of the number of items of the run that a leaf belongs to; `None` if its mark is illegal.
+            fn run(&self, level: Level, raw: u64) -> Option<u8> {
+                let layout = self.layout(level);
+                match layout.runs.iter().find(|run| run.mark.matches(raw)) {
+                    Some(run) => Some(run.items),
+                    None if layout.single.matches(raw) => Some(0),
+                    None => None,
+                }
+            }
+        }
+    });
+    Ok(quote! {
+        #run
+        #leaf
+        #table
+    })
+}
+
+fn leaf(scope: &Scope<'_>) -> Result<TokenStream, Error> {
+    let output = AddressMap::of(scope, Shape::Leaf)?.gather();
+    let fields = fields(scope, Shape::Leaf);
+    let fixes = fixes(scope, Shape::Leaf);
+    let implied = rows::fact_value(scope.format.implies);
+    let runs = run_slots(scope) > 0;
+    let shared = scope.format.runs.iter().any(|run| run.shared);
+    let run = runs.then(|| {
+        let (size, rule) = (shared_size(scope), scope.format.runs.first().map(|run| &run.id.value));
+        quote! {
+            let Some(items) = self.run(level, raw) else {
+                return Entry::Reserved(#rule);
+            };
+            #size
+        }
+    });
+    let (size, items) = if runs {
+        (quote!(layout.leaf_bits + items), quote!(1 << items))
+    } else {
+        (quote!(layout.leaf_bits), quote!(1))
+    };
+    let address = if shared { quote!((#output) & !codec::bits(leaf_bits - 1, 0)) } else { output };
+    let body = quote! {
+        #run
+        #fields
+        #fixes
+        let facts = grants.of_leaf(#implied);
+        Entry::Leaf(Leaf {
+            address: #address,
+            size: #size,
+            items: #items,
+            attributes: Attributes {
+                rights: facts.rights(),
+                memory,
+                accessed: facts.contains(Facts::ACCESSED),
+                dirty: facts.contains(Facts::DIRTY),
+                options: Options::from_bits((raw ^ layout.leaf_base) & layout.options),
+            },
+        })
+    };
+    let body = bind(body, if shared { &["leaf_bits"] } else { &[] });
+    Ok(quote! {
+        /// A leaf's content.
+        fn decode_leaf(&self, level: Level, raw: u64) -> Entry {
+            #body
+        }
+    })
+}
+
+/// `leaf_bits` of a leaf that may be an item of a run with a shared address.
+fn shared_size(scope: &Scope<'_>) -> Option<TokenStream> {
+    let runs = &scope.format.runs;
+    runs.iter().any(|run| run.shared).then(|| {
+        if runs.iter().all(|run| run.shared) {
+            return quote!(let leaf_bits = layout.leaf_bits + items;);
+        }
+        let shared = runs.iter().filter(|run| run.shared).flat_map(|run| &run.items.value).map(|items| {
+            literal::number(items.ilog2().into())
+        });
+        quote!(let leaf_bits = layout.leaf_bits + if matches!(items, #(#shared)|*) { items } else { 0 };)
+    })
+}
+
+fn table(scope: &Scope<'_>) -> Result<TokenStream, Error> {
+    let address = AddressMap::of(scope, Shape::Table)?.gather();
+    let scope = &scope.above_level_0();
+    let fields = fields(scope, Shape::Table);
+    let fixes = fixes(scope, Shape::Table);
+    let skips = !members::fields_that(scope, Shape::Table, |meaning| matches!(meaning, Meaning::NextLevel(_))).is_empty();
+    let level = if skips { quote!(next) } else { quote!(level.saturating_sub(1)) };
+    let body = bind(
+        quote! {
+            #fields
+            #fixes
+            Entry::Table(Table { address: #address, level: #level, limit: grants.of_table() })
+        },
+        &[],
+    );
+    Ok(quote! {
+        /// A table entry's content.
+        fn decode_table(&self, level: Level, raw: u64) -> Entry {
+            #body
+        }
+    })
+}
+
+/// Statements that read all fields, in the order of the file, so that the first illegal one is named.
+fn fields(scope: &Scope<'_>, shape: Shape) -> TokenStream {
+    let fields = members::fields(scope, shape);
+    let has = |wanted: fn(&Meaning) -> bool| fields.iter().any(|(_, field)| wanted(&field.meaning));
+    let mutable = has(|meaning| matches!(meaning, Meaning::Rights(_))).then(|| quote!(mut));
+    let typed = fields.iter().filter(|(_, field)| matches!(field.meaning, Meaning::Memory(_)));
+    let always_typed = typed.clone().any(|(when, _)| is(when, 1));
+    let memory = (shape == Shape::Leaf && !always_typed).then(|| {
+        let mutable = (typed.count() > 0).then(|| quote!(mut));
+        quote!(let #mutable memory = MemoryType::Inherit;)
+    });
+    let steps = fields.iter().map(|(when, field)| {
+        let value = scope.choose(&field.bits, quote!(0), |map| bits::extract(scope, map, &quote!(raw)));
+        let name = &field.name.value;
+        let step = match &field.meaning {
+            Meaning::Rights(rows) => grants(scope, field, rows, value),
+            Meaning::Memory(_) => {
+                let method = rows::method(field, "type");
+                let step = quote!(let Some(memory) = self.#method(#value) else { return Entry::Reserved(#name); };);
+                match always_typed {
+                    true => return step,
+                    false => quote! {
+                        memory = match self.#method(#value) {
+                            Some(memory) => memory,
+                            None => return Entry::Reserved(#name),
+                        };
+                    },
+                }
+            }
+            Meaning::Option(rows, _) if rows.other == Other::Reserved => illegal_option(scope, rows, value, name),
+            Meaning::NextLevel(plus) => {
+                let plus = literal::number((*plus).into());
+                return quote! {
+                    let next = ((#value) as Level).wrapping_sub(#plus);
+                    if next >= level {
+                        return Entry::Reserved(#name);
+                    }
+                };
+            }
+            _ => TokenStream::new(),
+        };
+        if step.is_empty() { step } else { scope.guarded(when, step) }
+    });
+    quote! {
+        let #mutable grants = Grants::new();
+        #memory
+        #(#steps)*
+    }
+}
+
+fn grants(scope: &Scope<'_>, field: &Field, rows: &Rows<Facts>, value: TokenStream) -> TokenStream {
+    let (method, name, spoken) = (rows::method(field, "facts"), &field.name.value, rows::spoken_code(scope, rows));
+    quote! {
+        let Some(facts) = self.#method(#value) else {
+            return Entry::Reserved(#name);
+        };
+        grants.field(#spoken, facts);
+    }
+}
+
+fn illegal_option(scope: &Scope<'_>, rows: &Rows<String>, value: TokenStream, name: &str) -> TokenStream {
+    let arms = rows.rows.iter().map(|row| {
+        let value = literal::number(row.value.into());
+        let when = row.when.as_ref().map(|when| scope.emit(when, Type::Bool)).map(|when| quote!(if #when));
+        quote!(#value #when => {})
+    });
+    quote!(match #value { #(#arms)* _ => return Entry::Reserved(#name), })
+}
+
+/// Statements that check the bits that hardware checks.
+fn fixes(scope: &Scope<'_>, shape: Shape) -> TokenStream {
+    let mut code = Vec::new();
+    for fix in &scope.format.fixes {
+        let when = members::has_fix(scope, shape, fix);
+        if is(&when, 0) {
+            continue;
+        }
+        let mask = scope.choose(&fix.bits, quote!(0), |map| bits::mask(scope, map));
+        let id = &fix.id.value;
+        let mut earlier = Vec::new();
+        for (condition, class) in scope.choices(&fix.is) {
+            let test = match class {
+                FixClass::MustBeZero => Some(quote!(raw & (#mask) != 0)),
+                FixClass::MustBeOne => Some(quote!(!raw & (#mask) != 0)),
+                _ => None,
+            };
+            if let Some(test) = test {
+                let whole = [when.clone()].into_iter().chain(earlier.iter().cloned().map(not)).chain(condition.clone());
+                let whole = scope.fold(&crate::scope::all_of(whole));
+                let test = if is(&whole, 1) {
+                    test
+                } else {
+                    let whole = scope.emit_conjunct(&whole);
+                    quote!(#whole && #test)
+                };
+                code.push(quote!(if #test { return Entry::Reserved(#id); }));
+            }
+            earlier.extend(condition);
+        }
+    }
+    quote!(#(#code)*)
+}

@@ -1,0 +1,252 @@
+//! `Format`: the value with everything resolved, and its implementation of the runtime's trait.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use tablewright_archdefs::model::{Domain, InputExtension, Param};
+
+use crate::error::Error;
+use crate::address::AddressMap;
+use crate::members::Shape;
+use crate::scope::{Scope, Type, config_params, ident, int, is, param_type};
+use crate::{attributes, decode, edit, fault, hot, info, kinds, literal, registers, text, tlb};
+
+/// `struct Format`, its private methods, and the trait's.
+pub(crate) fn format(scope: &Scope<'_>) -> Result<TokenStream, Error> {
+    let title = format!(" {} under one choice of parameters.", scope.format.title);
+    let rows = attributes::row_methods(scope);
+    let encoders = attributes::encoders(scope);
+    let kind = kinds::decision(scope);
+    let decoders = decode::decoders(scope)?;
+    let implementation = implementation(scope)?;
+    Ok(quote! {
+        #[doc = #title]
+        ///
+        /// A value holds what its [`Config`] resolves to, so that no parameter is looked at where entries are handled.
+        #[derive(Clone, Copy, Debug)]
+        pub struct Format {
+            config: Config,
+            geometry: Geometry,
+            invalid_cached: bool,
+            layouts: [Layout; codec::LEVELS],
+        }
+
+        impl Format {
+            /// The parameters that it was made from.
+            pub const fn config(&self) -> &Config {
+                &self.config
+            }
+
+            const fn layout(&self, level: Level) -> &Layout {
+                &self.layouts[codec::index(level)]
+            }
+
+            #kind
+            #decoders
+            #encoders
+            #rows
+        }
+
+        #implementation
+    })
+}
+
+fn implementation(scope: &Scope<'_>) -> Result<TokenStream, Error> {
+    let page_bits = literal::number(scope.number("page_bits").into());
+    let index_bits = literal::number(scope.number("index_bits").into());
+    let new = constructor(scope);
+    let hot = hot::methods(scope)?;
+    let attributes = attributes::trait_methods(scope);
+    let states = registers::accessed_dirty(scope)?;
+    let edit = edit::edit(scope);
+    let link = AddressMap::of(scope, Shape::Table)?.scatter(quote!(address));
+    let registers = registers::method(scope);
+    let fault = fault::method(scope);
+    let invalidate = tlb::method(scope)?;
+    let info = info::info(scope);
+    let run_sizes = (crate::layout::run_slots(scope) > 0).then(|| {
+        quote! {
+            for run in &layout.runs {
+                let size = layout.leaf_bits + run.items;
+                if run.exists() && size <= self.geometry.input_bits {
+                    sizes |= 1 << size;
+                }
+            }
+        }
+    });
+    let mutable = run_sizes.is_some().then(|| quote!(mut));
+    Ok(quote! {
+        // SAFETY: `output` and `next` read addresses through the very masks that `strip` and `table` write them
+        // through, and the checker has proved that a file's masks hold every bit of an address once.
+        unsafe impl FormatTrait for Format {
+            type Config = Config;
+            type Registers = Registers;
+            type Report = Report;
+
+            const INFO: &'static FormatInfo = &#info;
+            const PAGE_BITS: u8 = #page_bits;
+            const INDEX_BITS: u8 = #index_bits;
+
+            #new
+
+            fn geometry(&self) -> Geometry {
+                self.geometry
+            }
+
+            fn page_sizes(&self, level: Level) -> PageSizes {
+                let layout = self.layout(level);
+                if level >= self.geometry.levels || !layout.holds_leaves {
+                    return PageSizes::default();
+                }
+                let #mutable sizes = 1 << layout.leaf_bits;
+                #run_sizes
+                PageSizes(sizes)
+            }
+
+            fn invalid_cached(&self) -> bool {
+                self.invalid_cached
+            }
+
+            #hot
+            #attributes
+            #states
+
+            fn table(&self, level: Level, address: u64) -> Result<u64, Refusal> {
+                let aligned = address & codec::bits(self.geometry.index_bits + 2, 0) == 0;
+                if !aligned || address > self.geometry.last_output() {
+                    return Err(Refusal::Address(address));
+                }
+                let layout = self.layout(level);
+                Ok(layout.table_base | #link)
+            }
+
+            fn empty(&self, level: Level) -> u64 {
+                self.layout(level).empty
+            }
+
+            #edit
+
+            fn decode(&self, level: Level, raw: u64) -> Entry {
+                if level >= self.geometry.levels {
+                    return Entry::Reserved("no such level");
+                }
+                match self.kind(level, raw) {
+                    Kind::Invalid => Entry::Invalid,
+                    Kind::Table => self.decode_table(level, raw),
+                    Kind::Leaf => self.decode_leaf(level, raw),
+                    Kind::Reserved(rule) => Entry::Reserved(rule),
+                }
+            }
+
+            #registers
+            #fault
+            #invalidate
+        }
+    })
+}
+
+/// `fn new`: every parameter, every rule, the root, then the layouts.
+fn constructor(scope: &Scope<'_>) -> TokenStream {
+    let params = config_params(scope.format).filter_map(|param| check_param(scope, param));
+    let rules = scope.format.levels.requires.iter().filter_map(|rule| {
+        let folded = scope.fold(&rule.value);
+        if is(&folded, 1) {
+            return None;
+        }
+        let (broken, message) = (scope.emit(&crate::scope::not(folded), Type::Bool), text::expr(&rule.value));
+        Some(quote!(if #broken { return Err(ConfigError::Rule(#message)); }))
+    });
+    let root = roots(scope);
+    let page_bits = literal::number(scope.number("page_bits").into());
+    let index_bits = literal::number(scope.number("index_bits").into());
+    let output_bits = scope.emit(&scope.format.levels.output_bits.value, Type::Byte);
+    let extension = match scope.format.levels.input {
+        InputExtension::Zero => quote!(Extension::Zero),
+        InputExtension::Sign => quote!(Extension::Sign),
+    };
+    let cached = scope.choose(&scope.format.live.invalid_cached, quote!(false), |value| scope.emit(value, Type::Bool));
+    quote! {
+        fn new(config: &Config) -> Result<Self, ConfigError> {
+            #(#params)*
+            #root
+            #(#rules)*
+            let geometry = Geometry {
+                page_bits: #page_bits,
+                index_bits: #index_bits,
+                levels: config.levels,
+                input_bits: config.input_bits,
+                output_bits: #output_bits,
+                extension: #extension,
+            };
+            Ok(Self {
+                config: *config,
+                geometry,
+                invalid_cached: #cached,
+                layouts: codec::layouts(config.levels, |level| Layout::new(config, level)),
+            })
+        }
+    }
+}
+
+fn check_param(scope: &Scope<'_>, param: &Param) -> Option<TokenStream> {
+    let (name, text) = (ident(&param.name.value), &param.name.value);
+    let available = param.when.as_ref().map_or(int(1), |when| scope.fold(when));
+    let (value, wrong) = match &param.domain {
+        Domain::Bool if is(&available, 1) => return None,
+        Domain::Bool => {
+            let unavailable = scope.emit_conjunct(&crate::scope::not(available));
+            (quote!(1), quote!(config.#name && #unavailable))
+        }
+        Domain::Int(values) => {
+            let pattern = ranges(values);
+            let legal = quote!(::core::matches!(config.#name, #pattern));
+            let wrong = if is(&available, 1) {
+                quote!(!#legal)
+            } else {
+                let available = scope.emit(&available, Type::Bool);
+                quote!(!(if #available { #legal } else { config.#name == 0 }))
+            };
+            let value = match param_type(&param.domain) {
+                Type::Word => quote!(config.#name as i64),
+                _ => quote!(i64::from(config.#name)),
+            };
+            (value, wrong)
+        }
+    };
+    Some(quote! {
+        if #wrong {
+            return Err(ConfigError::Value { param: #text, value: #value });
+        }
+    })
+}
+
+/// Ascending numbers as a pattern: `36..=52 | 56`.
+fn ranges(values: &[i64]) -> TokenStream {
+    let text = text::numbers(values).replace(", ", " | ");
+    text.parse().unwrap_or_default()
+}
+
+/// The check that a root of some shape has the levels and input bits asked for.
+fn roots(scope: &Scope<'_>) -> TokenStream {
+    let page_bits = literal::number(scope.number("page_bits").into());
+    let index_bits = literal::number(scope.number("index_bits").into());
+    let shapes = scope.format.roots.iter().filter_map(|root| {
+        let when = root.when.as_ref().map_or(int(1), |when| scope.fold(when));
+        if is(&when, 0) {
+            return None;
+        }
+        let (levels, bits) = (ranges(&root.levels.value), ranges(&root.index_bits.value));
+        let shape = quote!(::core::matches!((config.levels, root_bits), (#levels, #bits)));
+        Some(if is(&when, 1) {
+            shape
+        } else {
+            let when = scope.emit_conjunct(&when);
+            quote!((#when && #shape))
+        })
+    });
+    quote! {
+        let root_bits = i32::from(config.input_bits) - #page_bits - #index_bits * (i32::from(config.levels) - 1);
+        if !(#(#shapes)||*) {
+            return Err(ConfigError::Root { levels: config.levels, input_bits: config.input_bits });
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! The hot path: masks of a layout, and no condition.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use crate::address::AddressMap;
+use crate::error::Error;
+use crate::layout::run_slots;
+use crate::members::Shape;
+use crate::scope::Scope;
+
+/// The trait's methods on entries that the format wrote itself.
+pub(crate) fn methods(scope: &Scope<'_>) -> Result<TokenStream, Error> {
+    let output = AddressMap::of(scope, Shape::Leaf)?;
+    let table = AddressMap::of(scope, Shape::Table)?.gather();
+    let gather = output.gather();
+    let runs = run_slots(scope) > 0;
+    let shared = scope.format.runs.iter().any(|run| run.shared);
+    let gather = if shared {
+        quote!((#gather) & !codec::bits(self.leaf_bits(level, raw) - 1, 0))
+    } else {
+        gather
+    };
+    let run_bits = runs.then(|| {
+        quote! {
+            for run in &layout.runs {
+                if run.mark.matches(raw) {
+                    return layout.leaf_bits + run.items;
+                }
+            }
+        }
+    });
+    let raw = if runs { quote!(raw) } else { quote!(_raw) };
+    let strip = strip(scope, &output);
+    Ok(quote! {
+        fn next(&self, level: Level, raw: u64) -> Next {
+            let layout = self.layout(level);
+            if layout.absent.matches(raw) {
+                Next::Absent
+            } else if layout.table.matches(raw) {
+                Next::Table(#table)
+            } else {
+                Next::Leaf
+            }
+        }
+
+        fn output(&self, level: Level, raw: u64) -> u64 {
+            let layout = self.layout(level);
+            #gather
+        }
+
+        fn leaf_bits(&self, level: Level, #raw: u64) -> u8 {
+            let layout = self.layout(level);
+            #run_bits
+            layout.leaf_bits
+        }
+
+        #strip
+    })
+}
+
+fn strip(scope: &Scope<'_>, output: &AddressMap) -> TokenStream {
+    let first = output.scatter(quote!(oa));
+    let step = output.scatter(quote!(size));
+    let shared = scope.format.runs.iter().any(|run| run.shared);
+    let run = shared.then(|| {
+        let is_shared = if scope.format.runs.iter().all(|run| run.shared) {
+            quote!(leaf.size > layout.leaf_bits)
+        } else {
+            let items = scope.format.runs.iter().filter(|run| run.shared).flat_map(|run| &run.items.value);
+            let items = items.map(|items| crate::literal::number(items.ilog2().into()));
+            quote!(matches!(leaf.size - layout.leaf_bits, #(#items)|*))
+        };
+        quote! {
+            if #is_shared {
+                let run = 1 << (leaf.size - layout.leaf_bits);
+                return Strip { first, step: 0, items: items.min(run) };
+            }
+        }
+    });
+    let items = if output.len() > 1 {
+        quote! {
+            // What is left until adding would carry out of the segment of the entry that holds these address bits.
+            let room = (layout.carry_free - (oa & layout.carry_free)) >> layout.leaf_bits;
+            let items = items.min((room as usize).saturating_add(1));
+        }
+    } else {
+        TokenStream::new()
+    };
+    quote! {
+        fn strip(&self, leaf: Prototype, oa: u64, items: usize) -> Strip {
+            let layout = self.layout(leaf.level);
+            let first = leaf.bits | #first;
+            #run
+            let size = 1 << layout.leaf_bits;
+            #items
+            Strip { first, step: #step, items }
+        }
+    }
+}

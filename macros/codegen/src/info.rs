@@ -1,0 +1,44 @@
+//! `FormatInfo`: the format for people and tools.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use tablewright_archdefs::model::{Scope as Reach, TlbOp};
+
+use crate::literal;
+use crate::scope::Scope;
+
+/// The value of `Format::INFO`.
+pub(crate) fn info(scope: &Scope<'_>) -> TokenStream {
+    let format = scope.format;
+    let (name, title, architecture, cite) = (&format.name.value, &format.title, &format.architecture, &format.cite);
+    let stage = literal::number(format.stage.into());
+    let tlb = format.tlb.iter().map(operation).collect::<Vec<_>>().join("; ");
+    quote! {
+        FormatInfo {
+            name: #name,
+            title: #title,
+            architecture: #architecture,
+            stage: #stage,
+            cite: #cite,
+            tlb: #tlb,
+        }
+    }
+}
+
+/// An invalidation in words.
+fn operation(op: &TlbOp) -> String {
+    let reach = match op.scope {
+        Reach::Address => "one page",
+        Reach::Space => "one tag",
+        Reach::All => "everything",
+    };
+    let mut words = vec![reach];
+    if op.leaf_only {
+        words.push("final translations only");
+    }
+    words.push(if op.broadcast { "on all CPUs" } else { "on this CPU" });
+    if op.loaded_context {
+        words.push("with the tag loaded");
+    }
+    format!("{}: {}", op.doc.as_deref().unwrap_or(&op.id.value), words.join(", "))
+}

@@ -1,0 +1,316 @@
+//! The decision table: what kind of entry a value is, in full for `decode`, and as two mask tests for the hot path.
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote};
+use tablewright_archdefs::expr::{Expr, Op};
+use tablewright_archdefs::model::{BitMap, Is, Kind, Match, Test, TestValue};
+
+use crate::bits;
+use crate::literal;
+use crate::members::in_levels;
+use crate::scope::{Scope, Type, all_of, int, is, join};
+
+/// `raw & mask == value`, as code, and as numbers where parameters do not change it.
+pub(crate) struct Pattern {
+    mask: TokenStream,
+    value: TokenStream,
+    fixed: Option<(u64, u64)>,
+}
+
+impl Pattern {
+    /// The pattern that a test asks for, if it asks for one value.
+    pub(crate) fn of_test(scope: &Scope<'_>, test: &Test) -> Option<Self> {
+        let ([value], false) = (test.values.as_slice(), test.negated) else {
+            return None;
+        };
+        let mask = bits::mask(scope, &test.bits);
+        let fixed_mask = bits::fixed_mask(scope, &test.bits);
+        let (value, fixed) = match value {
+            TestValue::Range(..) => return None,
+            TestValue::Ones => (mask.clone(), fixed_mask),
+            TestValue::Value(value) => match scope.constant(value).and_then(|value| u64::try_from(value).ok()) {
+                Some(value) => {
+                    (bits::insert_constant(scope, &test.bits, value), bits::place(scope, &test.bits, value))
+                }
+                None => (bits::insert(scope, &test.bits, &scope.emit_operand(value, Type::Word)), None),
+            },
+        };
+        Some(Self { mask, value, fixed: fixed_mask.zip(fixed) })
+    }
+
+    /// The pattern of a conjunction; the tests that ask for more than one value are left out.
+    pub(crate) fn of_match(scope: &Scope<'_>, matches: &Match) -> Option<Self> {
+        let patterns = matches.0.iter().filter_map(|test| Self::of_test(scope, test));
+        patterns.reduce(|a, b| match (a.fixed, b.fixed) {
+            (Some((m, v)), Some((n, w))) => Self::fixed(m | n, v | w),
+            _ => {
+                let (masks, values) = ([a.mask, b.mask], [a.value, b.value]);
+                Self { mask: quote!(#(#masks)|*), value: quote!(#(#values)|*), fixed: None }
+            }
+        })
+    }
+
+    fn fixed(mask: u64, value: u64) -> Self {
+        Self { mask: literal::hex(mask), value: literal::hex(value), fixed: Some((mask, value)) }
+    }
+
+    /// The constructor call of the runtime's `Pattern`.
+    pub(crate) fn construct(&self) -> TokenStream {
+        let Self { mask, value, .. } = self;
+        quote!(Pattern::new(#mask, #value))
+    }
+
+    /// The value alone.
+    pub(crate) fn value(&self) -> &TokenStream {
+        &self.value
+    }
+
+    fn test(&self) -> TokenStream {
+        let Self { mask, value, .. } = self;
+        match self.fixed {
+            Some(_) => quote!(raw & #mask == #value),
+            None => quote!(raw & (#mask) == #value),
+        }
+    }
+}
+
+/// `fn kind`: the whole decision table.
+pub(crate) fn decision(scope: &Scope<'_>) -> TokenStream {
+    let rows: Vec<_> = rows(scope).collect();
+    let lets = rows.iter().filter_map(|(when, row)| {
+        let matches = row.matches.as_ref()?;
+        let ident = row_ident(row);
+        let test = scope.choose(matches, quote!(false), |matches| matched(scope, matches));
+        let choices = scope.choices(matches).len();
+        let test = match when {
+            _ if is(when, 1) => test,
+            _ => {
+                let when = scope.emit_conjunct(when);
+                // A lone conjunction needs no parentheses, an `if` does not mix with `&&`.
+                if choices > 1 { quote!(#when && (#test)) } else { quote!(#when && #test) }
+            }
+        };
+        Some(quote!(let #ident = #test;))
+    });
+    let reserved = rows.iter().filter(|(_, row)| row.is == Is::Reserved && row.matches.is_some());
+    let other = rows.iter().filter(|(_, row)| row.is != Is::Reserved && row.matches.is_some());
+    let arms = reserved.chain(other).map(|(_, row)| {
+        let (ident, kind) = (row_ident(row), kind_of(row));
+        quote!(if #ident { #kind })
+    });
+    let mut otherwise = quote!(Kind::Reserved("no kind"));
+    for (when, row) in rows.iter().filter(|(_, row)| row.matches.is_none()) {
+        let kind = kind_of(row);
+        otherwise = if is(when, 1) {
+            kind
+        } else {
+            let when = scope.emit(when, Type::Bool);
+            quote!(if #when { #kind } else { #otherwise })
+        };
+    }
+    quote! {
+        /// What kind of entry `raw` is at `level`, one of this address space's levels.
+        fn kind(&self, level: Level, raw: u64) -> Kind {
+            #(#lets)*
+            #(#arms else)* { #otherwise }
+        }
+    }
+}
+
+/// The rows that may exist, with the conditions under which they do.
+fn rows<'a>(scope: &Scope<'a>) -> impl Iterator<Item = (Expr, &'a Kind)> {
+    let condition = |row: &Kind| {
+        let when = row.when.clone().unwrap_or(int(1));
+        scope.fold(&all_of([scope.fold(&when), in_levels(scope, &row.level)]))
+    };
+    let rows: Vec<_> = scope.format.kinds.iter().map(|row| (condition(row), row)).collect();
+    rows.into_iter().filter(|(when, _)| !is(when, 0))
+}
+
+fn row_ident(row: &Kind) -> proc_macro2::Ident {
+    format_ident!("is_{}", row.id.value.replace('-', "_"))
+}
+
+fn kind_of(row: &Kind) -> TokenStream {
+    match row.is {
+        Is::Invalid => quote!(Kind::Invalid),
+        Is::Table => quote!(Kind::Table),
+        Is::Leaf => quote!(Kind::Leaf),
+        Is::Reserved => {
+            let id = &row.id.value;
+            quote!(Kind::Reserved(#id))
+        }
+    }
+}
+
+/// Whether `raw` matches.
+fn matched(scope: &Scope<'_>, matches: &Match) -> TokenStream {
+    let patterns: Vec<_> = matches.0.iter().map(|test| Pattern::of_test(scope, test)).collect();
+    let fixed = patterns.iter().flatten().filter_map(|pattern| pattern.fixed);
+    let together = fixed.reduce(|(m, v), (n, w)| (m | n, v | w)).map(|(mask, value)| Pattern::fixed(mask, value));
+    let rest = matches.0.iter().zip(&patterns).filter_map(|(test, pattern)| match pattern {
+        Some(pattern) if pattern.fixed.is_some() => None,
+        Some(pattern) => Some(pattern.test()),
+        None => Some(compared(scope, test)),
+    });
+    let tests = together.iter().map(Pattern::test).chain(rest);
+    quote!(#(#tests)&&*)
+}
+
+/// A test that is not a mere pattern.
+fn compared(scope: &Scope<'_>, test: &Test) -> TokenStream {
+    if test.negated {
+        let positive = Test { negated: false, ..test.clone() };
+        if let Some(Pattern { mask, value, .. }) = Pattern::of_test(scope, &positive) {
+            return quote!(raw & #mask != #value);
+        }
+    }
+    let bits = bits::extract(scope, &test.bits, &quote!(raw));
+    let alternatives = test.values.iter().map(|value| match value {
+        TestValue::Value(value) => {
+            let value = scope.emit_operand(value, Type::Word);
+            quote!(#bits == #value)
+        }
+        TestValue::Range(from, to) => {
+            let (from, to) = (scope.emit_operand(from, Type::Word), scope.emit_operand(to, Type::Word));
+            quote!((#from..=#to).contains(&(#bits)))
+        }
+        TestValue::Ones => {
+            let mask = bits::mask(scope, &test.bits);
+            quote!(raw & #mask == #mask)
+        }
+    });
+    match (test.negated, test.values.len()) {
+        (true, _) => quote!(!(#(#alternatives)||*)),
+        (false, 1) => quote!(#(#alternatives)||*),
+        (false, _) => quote!((#(#alternatives)||*)),
+    }
+}
+
+/// The pattern of an own entry that is not present: what the only invalid row asks for, else the value that is written.
+pub(crate) fn absent(scope: &Scope<'_>) -> TokenStream {
+    let written = quote!(Pattern::new(u64::MAX, empty));
+    let rows: Vec<_> = rows(scope).filter(|(_, row)| row.is == Is::Invalid).collect();
+    let [(when, Kind { matches: Some(matches), .. })] = rows.as_slice() else {
+        return written;
+    };
+    let whole = |matches: &Match| {
+        let only_patterns = matches.0.iter().all(|test| Pattern::of_test(scope, test).is_some());
+        Pattern::of_match(scope, matches).filter(|_| only_patterns)
+    };
+    if !is(when, 1) || scope.choices(matches).iter().any(|(_, matches)| whole(matches).is_none()) {
+        return written;
+    }
+    scope.choose(matches, written.clone(), |matches| match whole(matches) {
+        Some(pattern) => pattern.construct(),
+        None => written.clone(),
+    })
+}
+
+/// The pattern that tells an own table from an own leaf: the first test of the table's row that excludes every leaf.
+pub(crate) fn table(scope: &Scope<'_>) -> TokenStream {
+    let mut code = quote!(Pattern::NEVER);
+    for (when, row) in rows(scope).filter(|(_, row)| row.is == Is::Table) {
+        let pattern = match &row.matches {
+            None => quote!(Pattern::ALWAYS),
+            Some(matches) => scope.choose(matches, quote!(Pattern::NEVER), |matches| {
+                let tests = matches.0.iter().filter(|test| excludes_leaves(scope, test));
+                let pattern = tests.filter_map(|test| Pattern::of_test(scope, test)).next();
+                match pattern.or_else(|| Pattern::of_match(scope, matches)) {
+                    Some(pattern) => pattern.construct(),
+                    None => quote!(Pattern::NEVER),
+                }
+            }),
+        };
+        code = if is(&when, 1) {
+            pattern
+        } else {
+            let when = scope.emit(&when, Type::Bool);
+            quote!(if #when { #pattern } else { #code })
+        };
+    }
+    code
+}
+
+/// The bits that a kind's rows demand of every entry of that kind.
+pub(crate) fn demanded(scope: &Scope<'_>, kind: Is) -> Vec<(Expr, TokenStream)> {
+    rows(scope)
+        .filter(|(_, row)| row.is == kind)
+        .filter_map(|(when, row)| {
+            let value = scope.choose(row.matches.as_ref()?, quote!(0), |matches| {
+                Pattern::of_match(scope, matches).map_or(quote!(0), |pattern| pattern.value)
+            });
+            (value.to_string() != "0").then_some((when, value))
+        })
+        .collect()
+}
+
+/// Whether an entry that passes `test` can be no leaf above level 0.
+fn excludes_leaves(scope: &Scope<'_>, test: &Test) -> bool {
+    let leaves: Vec<_> = scope.format.kinds.iter().filter(|row| row.is == Is::Leaf).collect();
+    (1..scope.most_levels()).all(|level| {
+        let scope = scope.with("level", level.into());
+        let Some((mask, value)) = Pattern::of_test(&scope, test).and_then(|pattern| pattern.fixed) else {
+            return false;
+        };
+        leaves.iter().filter(|row| !is(&in_levels(&scope, &row.level), 0)).all(|row| {
+            row.matches.as_ref().is_some_and(|matches| {
+                scope.choices(matches).iter().all(|(_, matches)| {
+                    matches.0.iter().any(|leaf| contradicts(&scope, leaf, mask, value))
+                })
+            })
+        })
+    })
+}
+
+/// Whether no entry with `raw & mask == value` passes `test`.
+fn contradicts(scope: &Scope<'_>, test: &Test, mask: u64, value: u64) -> bool {
+    let Some(bits) = bits::fixed_mask(scope, &test.bits) else {
+        return false;
+    };
+    let Some(alternatives) = alternatives(scope, &test.bits, &test.values) else {
+        return false;
+    };
+    if test.negated {
+        bits & !mask == 0 && alternatives.contains(&(value & bits))
+    } else {
+        alternatives.iter().all(|alternative| (alternative ^ value) & bits & mask != 0)
+    }
+}
+
+/// All the entry bits that a test's alternatives stand for, if they are known and not too many.
+fn alternatives(scope: &Scope<'_>, map: &BitMap, values: &[TestValue]) -> Option<Vec<u64>> {
+    let number = |expr: &Expr| scope.constant(expr).and_then(|value| u64::try_from(value).ok());
+    let mut all = Vec::new();
+    for value in values {
+        match value {
+            TestValue::Ones => all.push(bits::fixed_mask(scope, map)?),
+            TestValue::Value(value) => all.push(bits::place(scope, map, number(value)?)?),
+            TestValue::Range(from, to) => {
+                let (from, to) = (number(from)?, number(to)?);
+                if to.saturating_sub(from) > 64 {
+                    return None;
+                }
+                for value in from..=to {
+                    all.push(bits::place(scope, map, value)?);
+                }
+            }
+        }
+    }
+    Some(all)
+}
+
+/// The condition under which a level may hold blocks.
+pub(crate) fn block_level(scope: &Scope<'_>) -> Expr {
+    let items = scope.format.levels.blocks.iter().map(|choice| {
+        let when = choice.when.clone().unwrap_or(int(1));
+        scope.fold(&all_of([scope.fold(&when), in_levels(scope, &choice.value)]))
+    });
+    scope.fold(&items.fold(int(0), |a, b| join(Op::OrElse, a, b)))
+}
+
+/// The condition under which a level has leaves.
+pub(crate) fn leaves(scope: &Scope<'_>) -> Expr {
+    let leaves = rows(scope).filter(|(_, row)| row.is == Is::Leaf).map(|(when, _)| when);
+    scope.fold(&leaves.fold(int(0), |a, b| join(Op::OrElse, a, b)))
+}

@@ -1,0 +1,284 @@
+//! `Layout`: what the entries of one level look like, with every condition resolved.
+//!
+//! The hot path reads nothing else. It is computed once for each level, when a format is made.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use tablewright_archdefs::expr::{Expr, Op};
+use tablewright_archdefs::model::{Choices, FixClass, Is, Match, Meaning, Run, Test};
+
+use crate::address::AddressMap;
+use crate::error::Error;
+use crate::kinds::{self, Pattern};
+use crate::members::{self, Shape};
+use crate::rows;
+use crate::scope::{Scope, Type, all_of, int, is, join, name};
+use crate::{bits, literal};
+
+/// `struct Layout` and its constructor.
+pub(crate) fn layout(scope: &Scope<'_>) -> Result<TokenStream, Error> {
+    let output = AddressMap::of(scope, Shape::Leaf)?;
+    let next_table = AddressMap::of(scope, Shape::Table)?;
+    let run_statements = runs(scope)?;
+    let run_slots = run_slots(scope);
+    let output_type = output.field_type();
+    let next_type = next_table.field_type();
+    let carry = (output.len() > 1).then(|| {
+        quote! {
+            /// The address bits within which items follow each other by addition.
+            carry_free: u64,
+        }
+    });
+    let run_fields = (run_slots > 0).then(|| {
+        quote! {
+            /// The runs that exist here.
+            runs: [Run; #run_slots],
+            /// What a leaf shows that belongs to no run.
+            single: Pattern,
+        }
+    });
+    let constructor = constructor(scope, &output, &next_table, &run_statements)?;
+    Ok(quote! {
+        /// What the entries of one level look like, with every condition resolved.
+        #[derive(Clone, Copy, Debug)]
+        struct Layout {
+            /// log2 of what one entry spans.
+            leaf_bits: u8,
+            /// Whether there are leaves.
+            holds_leaves: bool,
+            /// Whether the format allows blocks here.
+            holds_blocks: bool,
+            /// The value that stands for nothing.
+            empty: u64,
+            /// What tells an own entry that is not present from all others.
+            absent: Pattern,
+            /// What tells an own table from an own leaf.
+            table: Pattern,
+            /// The bits of a leaf that hold its address.
+            output: #output_type,
+            #carry
+            /// The bits of a table entry that hold its address.
+            next_table: #next_type,
+            /// The bits that every leaf starts from.
+            leaf_base: u64,
+            /// The bits that every table entry starts from.
+            table_base: u64,
+            /// The bits of a leaf that say its rights.
+            rights: u64,
+            /// The bits of a leaf that say its memory type.
+            memory: u64,
+            /// The bits of a leaf that options and software may choose.
+            options: u64,
+            #run_fields
+        }
+
+        impl Layout {
+            #constructor
+        }
+    })
+}
+
+fn constructor(
+    scope: &Scope<'_>,
+    output: &AddressMap,
+    next_table: &AddressMap,
+    runs: &TokenStream,
+) -> Result<TokenStream, Error> {
+    let leaf_bits = {
+        let (page, index) = (literal::number(scope.number("page_bits").into()), scope.number("index_bits"));
+        let index = literal::number(index.into());
+        quote!(#page + #index * level)
+    };
+    let block_level = scope.emit(&kinds::block_level(scope), Type::Bool);
+    let leaves = scope.emit(&kinds::leaves(scope), Type::Bool);
+    let empty = scope.choose(&scope.format.empty, quote!(0), |value| scope.emit(value, Type::Word));
+    let absent = kinds::absent(scope);
+    let table = kinds::table(scope);
+    let output_masks = output.masks(scope);
+    let next_masks = next_table.masks(scope);
+    let carry_field = (output.len() > 1).then(|| quote!(carry_free: u64::MAX,));
+    let carry = (output.len() > 1).then(|| {
+        let segments = output.address_masks();
+        quote!(layout.carry_free = codec::carry_free(&[#(#segments),*], leaf_bits);)
+    });
+    let run_slots = run_slots(scope);
+    let run_fields = (run_slots > 0).then(|| quote!(runs: [Run::NONE; #run_slots], single: Pattern::ALWAYS,));
+    let leaf_base = base(scope, Shape::Leaf)?;
+    let table_scope = scope.above_level_0();
+    let table_base = base(&table_scope, Shape::Table)?;
+    let masks = masks(scope);
+    Ok(quote! {
+        fn new(config: &Config, level: Level) -> Self {
+            let leaf_bits = #leaf_bits;
+            let block_level = #block_level;
+            let empty = #empty;
+            let mut layout = Self {
+                leaf_bits,
+                holds_leaves: #leaves,
+                holds_blocks: block_level,
+                empty,
+                absent: #absent,
+                table: #table,
+                output: #output_masks,
+                #carry_field
+                next_table: #next_masks,
+                leaf_base: 0,
+                table_base: 0,
+                rights: 0,
+                memory: 0,
+                options: 0,
+                #run_fields
+            };
+            #carry
+            #leaf_base
+            #table_base
+            #masks
+            #runs
+            layout
+        }
+    })
+}
+
+/// Statements that add up what every entry of `shape` starts from.
+fn base(scope: &Scope<'_>, shape: Shape) -> Result<TokenStream, Error> {
+    let (target, kind) = match shape {
+        Shape::Leaf => (quote!(layout.leaf_base), Is::Leaf),
+        Shape::Table => (quote!(layout.table_base), Is::Table),
+    };
+    let mut code = Vec::new();
+    for (when, value) in kinds::demanded(scope, kind) {
+        code.push(add(scope, &when, &target, value));
+    }
+    for (when, field) in members::fields(scope, shape) {
+        let value = match &field.meaning {
+            Meaning::Fixed(value) => scope.choose(&field.bits, quote!(0), |map| match constant_value(scope, value) {
+                Some(value) => bits::insert_constant(scope, map, value),
+                None => {
+                    let value = scope.choose(value, quote!(0), |value| scope.emit_operand(value, Type::Word));
+                    bits::insert(scope, map, &quote!((#value)))
+                }
+            }),
+            Meaning::Option(_, default) => {
+                scope.choose(&field.bits, quote!(0), |map| bits::insert_constant(scope, map, *default))
+            }
+            Meaning::NextLevel(plus) => {
+                let next = join(Op::Add, name("level"), int(i128::from(*plus) - 1));
+                let next = scope.emit_operand(&next, Type::Word);
+                scope.choose(&field.bits, quote!(0), |map| bits::insert(scope, map, &next))
+            }
+            Meaning::Rights(rows) if shape == Shape::Table => rows::everything(scope, field, rows),
+            _ => continue,
+        };
+        code.push(add(scope, &when, &target, value));
+    }
+    for fix in &scope.format.fixes {
+        let when = members::has_fix(scope, shape, fix);
+        if is(&when, 0) {
+            continue;
+        }
+        let value = scope.choose(&fix.is, quote!(0), |class| match class {
+            FixClass::MustBeOne | FixClass::WriteOne => {
+                scope.choose(&fix.bits, quote!(0), |map| bits::mask(scope, map))
+            }
+            _ => quote!(0),
+        });
+        code.push(add(scope, &when, &target, value));
+    }
+    Ok(quote!(#(#code)*))
+}
+
+fn constant_value(scope: &Scope<'_>, value: &Choices<Expr>) -> Option<u64> {
+    match scope.choices(value).as_slice() {
+        [(None, value)] => scope.constant(value).and_then(|value| u64::try_from(value).ok()),
+        _ => None,
+    }
+}
+
+/// Statements that collect which bits of a leaf say what.
+fn masks(scope: &Scope<'_>) -> TokenStream {
+    let mut code = Vec::new();
+    for (when, field) in members::fields(scope, Shape::Leaf) {
+        let target = match &field.meaning {
+            Meaning::Rights(rows) if !rows::spoken(rows).intersection(rows::RIGHTS).is_empty() => {
+                quote!(layout.rights)
+            }
+            Meaning::Memory(_) => quote!(layout.memory),
+            Meaning::Option(..) | Meaning::Software => quote!(layout.options),
+            _ => continue,
+        };
+        let mask = scope.choose(&field.bits, quote!(0), |map| bits::mask(scope, map));
+        code.push(add(scope, &when, &target, mask));
+    }
+    for fix in &scope.format.fixes {
+        let when = members::has_fix(scope, Shape::Leaf, fix);
+        if is(&when, 0) {
+            continue;
+        }
+        let mask = scope.choose(&fix.is, quote!(0), |class| match class {
+            FixClass::Software => scope.choose(&fix.bits, quote!(0), |map| bits::mask(scope, map)),
+            _ => quote!(0),
+        });
+        code.push(add(scope, &when, &quote!(layout.options), mask));
+    }
+    quote!(#(#code)*)
+}
+
+/// Statements that fill in the runs of a level.
+fn runs(scope: &Scope<'_>) -> Result<TokenStream, Error> {
+    let mut code = Vec::new();
+    let mut slot = 0usize;
+    for run in &scope.format.runs {
+        let when = run_condition(scope, run);
+        if is(&when, 0) {
+            continue;
+        }
+        let mut statements = Vec::new();
+        for items in &run.items.value {
+            let log = items.ilog2();
+            let items = literal::number(log.into());
+            let mark = conjunction(scope, &run.mark.0)?;
+            let index = literal::number(slot as i128);
+            let size = mark.to_string().contains("run_bits").then(|| quote!(let run_bits = leaf_bits + #items;));
+            let assignment = quote!(layout.runs[#index] = Run { mark: #mark, items: #items };);
+            statements.push(match size {
+                Some(size) => quote!({ #size #assignment }),
+                None => assignment,
+            });
+            slot += 1;
+        }
+        let single = conjunction(scope, &run.single.0)?;
+        statements.push(quote!(layout.single = layout.single.and(#single);));
+        code.push(scope.guarded(&when, quote!(#(#statements)*)));
+    }
+    Ok(quote!(#(#code)*))
+}
+
+fn conjunction(scope: &Scope<'_>, tests: &[Test]) -> Result<TokenStream, Error> {
+    for test in tests {
+        if Pattern::of_test(scope, test).is_none() {
+            return Err(Error::new(test.span, "the mark of a run must ask for one value of each of its bits"));
+        }
+    }
+    let matches = Match(tests.to_vec());
+    Ok(Pattern::of_match(scope, &matches).map_or(quote!(Pattern::ALWAYS), |pattern| pattern.construct()))
+}
+
+/// The condition under which a run exists at a level.
+pub(crate) fn run_condition(scope: &Scope<'_>, run: &Run) -> Expr {
+    let when = run.when.clone().unwrap_or(int(1));
+    scope.fold(&all_of([scope.fold(&when), members::in_levels(scope, &run.level)]))
+}
+
+/// The number of different runs that all levels together may have.
+pub(crate) fn run_slots(scope: &Scope<'_>) -> usize {
+    let exist = |run: &&Run| !is(&run_condition(scope, run), 0);
+    scope.format.runs.iter().filter(exist).map(|run| run.items.value.len()).sum()
+}
+
+/// `if when { target |= value; }`
+fn add(scope: &Scope<'_>, when: &Expr, target: &TokenStream, value: TokenStream) -> TokenStream {
+    if matches!(value.to_string().as_str(), "0" | "") || is(when, 0) {
+        return TokenStream::new();
+    }
+    scope.guarded(when, quote!(#target |= #value;))
+}

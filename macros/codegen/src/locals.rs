@@ -1,0 +1,32 @@
+//! The local names that generated code may use, and the `let`s that bring those in that it does use.
+
+use proc_macro2::{TokenStream, TokenTree};
+use quote::quote;
+
+/// `body`, with the locals it uses bound first, but for those in `bound`. For methods of `Format`; `level` must be a
+/// parameter where `layout` or what is read from it is used.
+pub(crate) fn bind(body: TokenStream, bound: &[&str]) -> TokenStream {
+    let uses = |name: &str| mentions(&body, name);
+    let binds = |name: &str| uses(name) && !bound.contains(&name);
+    let config = binds("config").then(|| quote!(let config = &self.config;));
+    let layout = (uses("layout") || binds("leaf_bits") || binds("block_level"))
+        .then(|| quote!(let layout = self.layout(level);));
+    let leaf_bits = binds("leaf_bits").then(|| quote!(let leaf_bits = layout.leaf_bits;));
+    let block_level = binds("block_level").then(|| quote!(let block_level = layout.holds_blocks;));
+    quote!(#config #layout #leaf_bits #block_level #body)
+}
+
+/// Whether `name` occurs in `code` other than after a `.` or as a `let`'s name.
+pub(crate) fn mentions(code: &TokenStream, name: &str) -> bool {
+    let mut after_dot = false;
+    for token in code.clone() {
+        match &token {
+            TokenTree::Group(group) if mentions(&group.stream(), name) => return true,
+            TokenTree::Ident(ident) if ident == name && !after_dot => return true,
+            _ => {}
+        }
+        // The second dot of `..` does not lead to a field.
+        after_dot = matches!(&token, TokenTree::Punct(punct) if punct.as_char() == '.') && !after_dot;
+    }
+    false
+}

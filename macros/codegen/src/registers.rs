@@ -1,0 +1,229 @@
+//! Register values, and where leaves keep their accessed and dirty states.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use tablewright_archdefs::expr::{Expr, Node};
+use tablewright_archdefs::model::{Facts, Field, Meaning, Register, RegisterField, Role, Rows};
+
+use crate::error::Error;
+use crate::locals::bind;
+use crate::members::{self, Shape};
+use crate::scope::{Scope, Type, ident, int, is};
+use crate::{bits, literal};
+
+/// `struct Registers`.
+pub(crate) fn registers(scope: &Scope<'_>) -> TokenStream {
+    let fields = scope.format.registers.iter().map(|register| {
+        let name = ident(&register.name.value);
+        let role = match register.role {
+            Role::Root => "Holds the root; loading it activates an address space.",
+            Role::Control => "Configures walks; loaded with the root.",
+            Role::Bits => "These bits must be set; the others are not ours.",
+        };
+        let mut docs = vec![format!(" {}", register.doc.as_deref().map_or(role.into(), sentence)), String::new()];
+        if register.doc.is_some() {
+            docs.push(format!(" {role}"));
+        }
+        docs.extend(register.cite.as_ref().map(|cite| format!(" {cite}.")));
+        if docs.last().is_some_and(String::is_empty) {
+            docs.pop();
+        }
+        quote! {
+            #(#[doc = #docs])*
+            pub #name: u64,
+        }
+    });
+    quote! {
+        /// The values to load into the machine's registers.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub struct Registers {
+            #(#fields)*
+        }
+    }
+}
+
+fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    let text: String = chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect());
+    if text.ends_with('.') { text } else { format!("{text}.") }
+}
+
+/// `fn registers`.
+pub(crate) fn method(scope: &Scope<'_>) -> TokenStream {
+    let values = scope.format.registers.iter().map(|register| value(scope, register));
+    let names = scope.format.registers.iter().map(|register| ident(&register.name.value));
+    let fields = scope.format.registers.iter().flat_map(|register| &register.fields);
+    let tagged = fields.into_iter().any(|field| speaks(&field.value, "tag"));
+    let (tag, tag_value) = match tagged {
+        true => (quote!(tag), Some(quote!(let tag = u64::from(tag.0);))),
+        false => (quote!(_tag), None),
+    };
+    let body = bind(
+        quote! {
+            let root = root.as_usize() as u64;
+            let alignment = self.geometry.table_bits(self.geometry.top());
+            if root & codec::bits(alignment - 1, 0) != 0 || root > self.geometry.last_output() {
+                return Err(Refusal::Address(root));
+            }
+            #tag_value
+            #(#values)*
+            Ok(Registers { #(#names),* })
+        },
+        &[],
+    );
+    quote! {
+        fn registers(&self, root: HostPhysAddr, #tag: Tag) -> Result<Registers, Refusal> {
+            #body
+        }
+    }
+}
+
+/// Statements that bind a register's value to its name.
+fn value(scope: &Scope<'_>, register: &Register) -> TokenStream {
+    let name = ident(&register.name.value);
+    let mut names: Vec<&str> = Vec::new();
+    for field in &register.fields {
+        if !names.contains(&field.name.as_str()) {
+            names.push(&field.name);
+        }
+    }
+    let mut constant = 0;
+    let mut steps = Vec::new();
+    for field_name in names {
+        let fields: Vec<_> = register.fields.iter().filter(|field| field.name == field_name).collect();
+        if let [field] = fields.as_slice()
+            && condition(scope, field).node == Node::Int(1)
+            && let Some(value) = scope.constant(&field.value).and_then(|value| u64::try_from(value).ok())
+            && let Some(bits) = bits::place(scope, &field.bits, value)
+        {
+            constant |= bits;
+            continue;
+        }
+        let mut code = TokenStream::new();
+        for field in fields.iter().rev() {
+            let when = condition(scope, field);
+            if is(&when, 0) {
+                continue;
+            }
+            let step = step(scope, &name, field);
+            code = if is(&when, 1) {
+                step
+            } else {
+                let when = scope.emit(&when, Type::Bool);
+                let otherwise = (!code.is_empty()).then(|| quote!(else { #code }));
+                quote!(if #when { #step } #otherwise)
+            };
+        }
+        steps.push(code);
+    }
+    let start = literal::hex(constant);
+    let mutable = (!steps.is_empty()).then(|| quote!(mut));
+    quote! {
+        let #mutable #name = #start;
+        #(#steps)*
+    }
+}
+
+fn condition(scope: &Scope<'_>, field: &RegisterField) -> Expr {
+    field.when.as_ref().map_or(int(1), |when| scope.fold(when))
+}
+
+/// A field's value, checked where the caller's root or tag may not fit.
+fn step(scope: &Scope<'_>, register: &proc_macro2::Ident, field: &RegisterField) -> TokenStream {
+    let refusal = if speaks(&field.value, "tag") {
+        Some(quote!(Refusal::Tag(Tag(tag as u32))))
+    } else {
+        speaks(&field.value, "root").then(|| quote!(Refusal::Address(root)))
+    };
+    if let Some(refusal) = refusal {
+        let value = scope.emit(&field.value, Type::Word);
+        let bits = bits::insert(scope, &field.bits, &quote!(value));
+        let outside = bits::held(scope, &field.bits).map(|held| literal::hex(!held));
+        let check = outside.map(|outside| {
+            quote! {
+                if value & #outside != 0 {
+                    return Err(#refusal);
+                }
+            }
+        });
+        return quote! {
+            let value = #value;
+            #check
+            #register |= #bits;
+        };
+    }
+    let bits = match scope.constant(&field.value).and_then(|value| u64::try_from(value).ok()) {
+        Some(value) => bits::insert_constant(scope, &field.bits, value),
+        None => bits::insert(scope, &field.bits, &scope.emit_operand(&field.value, Type::Word)),
+    };
+    quote!(#register |= #bits;)
+}
+
+fn speaks(expr: &Expr, wanted: &str) -> bool {
+    match &expr.node {
+        Node::Name(name) | Node::Slice(name, ..) => name == wanted,
+        Node::Int(_) => false,
+        Node::Not(inner) => speaks(inner, wanted),
+        Node::Binary(_, left, right) => speaks(left, wanted) || speaks(right, wanted),
+    }
+}
+
+/// `fn accessed_dirty`.
+pub(crate) fn accessed_dirty(scope: &Scope<'_>) -> Result<TokenStream, Error> {
+    let hardware = scope.choose(&scope.format.live.hardware, quote!(false), |value| {
+        scope.emit(value, Type::Bool)
+    });
+    let mut steps = Vec::new();
+    for (when, field) in members::fields_that(scope, Shape::Leaf, |meaning| matches!(meaning, Meaning::Rights(_))) {
+        let Meaning::Rights(rows) = &field.meaning else { continue };
+        let mut statements = Vec::new();
+        for (state, mask_name, value_name) in [
+            (Facts::ACCESSED, quote!(accessed_mask), quote!(accessed_value)),
+            (Facts::DIRTY, quote!(dirty_mask), quote!(dirty_value)),
+        ] {
+            if rows.rows.iter().any(|row| row.meaning.contains(state)) {
+                let (mask, value) = cube(field, rows, state)?;
+                let mask = scope.choose(&field.bits, quote!(0), |map| bits::insert_constant(scope, map, mask));
+                let value = scope.choose(&field.bits, quote!(0), |map| bits::insert_constant(scope, map, value));
+                statements.push(quote! {
+                    states.#mask_name = #mask;
+                    states.#value_name = #value;
+                });
+            }
+        }
+        if !statements.is_empty() {
+            steps.push(scope.guarded(&when, quote!(#(#statements)*)));
+        }
+    }
+    let mutable = (!steps.is_empty()).then(|| quote!(mut));
+    let body = bind(
+        quote! {
+            let #mutable states = AccessedDirty { hardware: #hardware, ..AccessedDirty::default() };
+            #(#steps)*
+            states
+        },
+        &[],
+    );
+    let level = if crate::locals::mentions(&body, "level") { quote!(level) } else { quote!(_level) };
+    Ok(quote! {
+        fn accessed_dirty(&self, #level: Level) -> AccessedDirty {
+            #body
+        }
+    })
+}
+
+/// The fewest bits of a field that tell the rows with `state` from those without.
+fn cube(field: &Field, rows: &Rows<Facts>, state: Facts) -> Result<(u64, u64), Error> {
+    let (with, without): (Vec<_>, Vec<_>) = rows.rows.iter().partition(|row| row.meaning.contains(state));
+    let all = rows.rows.iter().fold(0, |all, row| all | row.value);
+    let first = with.first().map_or(0, |row| row.value);
+    let mut masks: Vec<u64> = (1..=all).filter(|mask| mask & !all == 0).collect();
+    masks.sort_by_key(|mask| mask.count_ones());
+    let tells = |mask: &u64| {
+        with.iter().all(|row| row.value & mask == first & mask) && without.iter().all(|row| row.value & mask != first & mask)
+    };
+    match masks.into_iter().find(tells) {
+        Some(mask) => Ok((mask, first & mask)),
+        None => Err(Error::new(field.name.span, "one mask must tell the rows with a state from those without it")),
+    }
+}

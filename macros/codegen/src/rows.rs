@@ -1,0 +1,337 @@
+//! Value rows: what a field's values mean, in both directions.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{format_ident, quote};
+use tablewright_archdefs::expr::Expr;
+use tablewright_archdefs::model::{Facts, Field, MemoryType, Other, Row, Rows};
+
+use crate::locals::bind;
+use crate::scope::{Scope, Type, int, is};
+use crate::{bits, literal};
+
+/// The rights among the facts.
+pub(crate) const RIGHTS: Facts = Facts::from_bits_truncate(0x3f);
+
+/// Every fact that some row of a field states.
+pub(crate) fn spoken(rows: &Rows<Facts>) -> Facts {
+    rows.rows.iter().fold(Facts::empty(), |all, row| all.union(row.meaning))
+}
+
+/// A field's name as part of a Rust name.
+pub(crate) fn method(field: &Field, suffix: &str) -> Ident {
+    format_ident!("{}_{suffix}", field.name.value)
+}
+
+/// The rows that may exist under this build, with their conditions.
+fn existing<'r, T>(scope: &Scope<'_>, rows: &'r Rows<T>) -> Vec<(Expr, &'r Row<T>)> {
+    let condition = |row: &Row<T>| row.when.as_ref().map_or(int(1), |when| scope.fold(when));
+    rows.rows.iter().map(|row| (condition(row), row)).filter(|(when, _)| !is(when, 0)).collect()
+}
+
+fn guard(scope: &Scope<'_>, when: &Expr) -> TokenStream {
+    if is(when, 1) {
+        return TokenStream::new();
+    }
+    let when = scope.emit(when, Type::Bool);
+    quote!(if #when)
+}
+
+fn value_width(scope: &Scope<'_>, field: &Field) -> u32 {
+    scope.choices(&field.bits).first().and_then(|(_, map)| bits::width(scope, map)).unwrap_or(64)
+}
+
+/// What a value without a row decodes to.
+fn other(rows: Other, unnamed: TokenStream) -> TokenStream {
+    match rows {
+        Other::Unnamed => quote!(Some(#unnamed)),
+        Other::None | Other::Reserved => quote!(None),
+    }
+}
+
+// ---- rights and states ---------------------------------------------------------------------------------------------
+
+/// The facts that a field speaks of under the parameters, as code.
+pub(crate) fn spoken_code(scope: &Scope<'_>, rows: &Rows<Facts>) -> TokenStream {
+    let rows = existing(scope, rows);
+    let always = rows.iter().filter(|(when, _)| is(when, 1)).fold(Facts::empty(), |all, (_, row)| all | row.meaning);
+    let mut code = fact_value(always);
+    for (when, row) in rows {
+        if !always.contains(row.meaning) {
+            let (when, facts) = (scope.emit(&when, Type::Bool), fact_value(row.meaning));
+            code = quote!(#code.union(if #when { #facts } else { Facts::NONE }));
+        }
+    }
+    code
+}
+
+/// The methods of a field of rights: value to facts, and (where `writes`) facts to value.
+pub(crate) fn rights_methods(scope: &Scope<'_>, field: &Field, rows: &Rows<Facts>, writes: bool) -> TokenStream {
+    let width = value_width(scope, field);
+    let existing = existing(scope, rows);
+    let mut names = FactNames::default();
+    let reads: Vec<_> = existing
+        .iter()
+        .map(|(when, row)| {
+            let (value, guard, facts) = (literal::field(row.value, width), guard(scope, when), names.of(row.meaning));
+            quote!(#value #guard => Some(#facts),)
+        })
+        .collect();
+    let other = other(rows.other, quote!(Facts::NONE));
+    let read_consts = std::mem::take(&mut names).consts();
+    let write = writes.then(|| {
+        let arms = write_arms(scope, &existing, width, &mut names);
+        let (consts, spoken, write) = (names.consts(), spoken_code(scope, rows), method(field, "value"));
+        let doc = format!(
+            " The value of `{}` with exactly these rights, and with these states if it can.",
+            field.name.value
+        );
+        let body = bind(quote!(#consts match facts.intersection(#spoken) #arms), &[]);
+        quote! {
+            #[doc = #doc]
+            fn #write(&self, facts: Facts) -> Option<u64> {
+                #body
+            }
+        }
+    });
+    let read = method(field, "facts");
+    let doc = format!(" What a value of `{}` states; `None` if it is illegal.", field.name.value);
+    let body = bind(quote!(#read_consts match value { #(#reads)* _ => #other, }), &[]);
+    quote! {
+        #[doc = #doc]
+        fn #read(&self, value: u64) -> Option<Facts> {
+            #body
+        }
+
+        #write
+    }
+}
+
+/// The body of a match from facts to values: exact facts first, then the first row with the same rights.
+fn write_arms(
+    scope: &Scope<'_>,
+    rows: &[(Expr, &Row<Facts>)],
+    width: u32,
+    names: &mut FactNames,
+) -> TokenStream {
+    let arms = |rows: &[(Expr, Facts, u64)], names: &mut FactNames| {
+        let mut taken = Vec::new();
+        let mut arms = Vec::new();
+        for (when, facts, value) in rows {
+            if taken.contains(facts) {
+                continue;
+            }
+            if is(when, 1) {
+                taken.push(*facts);
+            }
+            let (facts, guard, value) = (names.of(*facts), guard(scope, when), literal::field(*value, width));
+            arms.push(quote!(#facts #guard => Some(#value),));
+        }
+        (arms, taken)
+    };
+    let written = rows.iter().filter(|(_, row)| !row.decode_only);
+    let rows: Vec<_> = written.map(|(when, row)| (when.clone(), row.meaning, row.value)).collect();
+    let spoken = rows.iter().fold(Facts::empty(), |all, (_, facts, _)| all | *facts);
+    let (exact, taken) = arms(&rows, names);
+    let states = spoken.difference(RIGHTS);
+    let combinations = subsets(states);
+    let complete = rows.iter().all(|(_, facts, _)| {
+        let rights = facts.intersection(RIGHTS);
+        combinations.iter().all(|states| taken.contains(&rights.union(*states)))
+    });
+    if states.is_empty() || complete {
+        return quote!({ #(#exact)* _ => None, });
+    }
+    let rights_only: Vec<_> =
+        rows.iter().map(|(when, facts, value)| (when.clone(), facts.intersection(RIGHTS), *value)).collect();
+    if spoken.intersection(RIGHTS).is_empty() {
+        let first = rights_only.first().map_or(quote!(None), |(_, _, value)| {
+            let value = literal::field(*value, width);
+            quote!(Some(#value))
+        });
+        return quote!({ #(#exact)* _ => #first, });
+    }
+    let (similar, _) = arms(&rights_only, names);
+    quote!({
+        #(#exact)*
+        facts => match facts.intersection(Facts::RWX) { #(#similar)* _ => None, },
+    })
+}
+
+fn subsets(states: Facts) -> Vec<Facts> {
+    let all = [Facts::empty(), Facts::ACCESSED, Facts::DIRTY, Facts::ACCESSED | Facts::DIRTY];
+    all.into_iter().filter(|subset| states.contains(*subset)).collect()
+}
+
+/// The bits of a table's field with every right that it speaks of.
+pub(crate) fn everything(scope: &Scope<'_>, field: &Field, rows: &Rows<Facts>) -> TokenStream {
+    let all = spoken(rows).intersection(RIGHTS);
+    let mut code = quote!(0);
+    let granting = existing(scope, rows).into_iter().filter(|(_, row)| !row.decode_only && row.meaning.contains(all));
+    for (when, row) in granting.collect::<Vec<_>>().into_iter().rev() {
+        let value = scope.choose(&field.bits, quote!(0), |map| bits::insert_constant(scope, map, row.value));
+        code = if is(&when, 1) {
+            value
+        } else {
+            let when = scope.emit(&when, Type::Bool);
+            quote!(if #when { #value } else { #code })
+        };
+    }
+    code
+}
+
+/// Facts as an expression.
+pub(crate) fn fact_value(facts: Facts) -> TokenStream {
+    let parts = parts(facts).into_iter().map(|part| format_ident!("{part}"));
+    parts.map(|part| quote!(Facts::#part)).reduce(|a, b| quote!(#a.union(#b))).unwrap_or(quote!(Facts::NONE))
+}
+
+/// The fewest named sets that make up `facts`.
+fn parts(facts: Facts) -> Vec<&'static str> {
+    const NAMED: &[(&str, u8)] = &[
+        ("RWX", 0o77), ("RW", 0o33), ("RX", 0o55), ("WX", 0o66), ("R", 0o11), ("W", 0o22), ("X", 0o44), ("PR", 0o01),
+        ("PW", 0o02), ("PX", 0o04), ("UR", 0o10), ("UW", 0o20), ("UX", 0o40), ("ACCESSED_DIRTY", 192),
+        ("ACCESSED", 64), ("DIRTY", 128),
+    ];
+    let mut rest = facts.bits();
+    let mut parts = Vec::new();
+    for (name, bits) in NAMED {
+        if rest & bits == *bits {
+            parts.push(*name);
+            rest &= !bits;
+        }
+    }
+    parts
+}
+
+/// Names for sets of facts in patterns, where only constants may stand.
+#[derive(Default)]
+struct FactNames(Vec<Facts>);
+
+impl FactNames {
+    fn of(&mut self, facts: Facts) -> TokenStream {
+        let parts = parts(facts);
+        if parts.len() < 2 {
+            return fact_value(facts);
+        }
+        if !self.0.contains(&facts) {
+            self.0.push(facts);
+        }
+        let name = format_ident!("{}", parts.join("_"));
+        quote!(#name)
+    }
+
+    fn consts(self) -> TokenStream {
+        let consts = self.0.into_iter().map(|facts| {
+            let (name, value) = (format_ident!("{}", parts(facts).join("_")), fact_value(facts));
+            quote!(const #name: Facts = #value;)
+        });
+        quote!(#(#consts)*)
+    }
+}
+
+// ---- memory types --------------------------------------------------------------------------------------------------
+
+const MEMORY_TYPES: [MemoryType; 11] = [
+    MemoryType::Inherit,
+    MemoryType::WriteBack,
+    MemoryType::WriteThrough,
+    MemoryType::WriteProtected,
+    MemoryType::WriteCombining,
+    MemoryType::NonCacheable,
+    MemoryType::Uncached,
+    MemoryType::DeviceNGnRnE,
+    MemoryType::DeviceNGnRE,
+    MemoryType::DeviceNGRE,
+    MemoryType::DeviceGRE,
+];
+
+/// A memory type of the runtime. Both enumerations have the same names.
+pub(crate) fn memory_type(memory: MemoryType) -> TokenStream {
+    let name = format_ident!("{memory:?}");
+    quote!(MemoryType::#name)
+}
+
+/// The two methods of a field of memory types: value to type, and type (or its fallback) to value.
+pub(crate) fn memory_methods(scope: &Scope<'_>, field: &Field, rows: &Rows<MemoryType>) -> TokenStream {
+    let width = value_width(scope, field);
+    let existing = existing(scope, rows);
+    let reads = existing.iter().map(|(when, row)| {
+        let (value, guard, memory) = (literal::field(row.value, width), guard(scope, when), memory_type(row.meaning));
+        quote!(#value #guard => Some(#memory),)
+    });
+    let other = other(rows.other, quote!(MemoryType::Unnamed));
+    let written: Vec<_> = existing
+        .iter()
+        .filter(|(_, row)| !row.decode_only)
+        .map(|(when, row)| (when.clone(), row.meaning, literal::field(row.value, width)))
+        .collect();
+    let writes = memory_arms(scope, &written);
+    let (read, write) = (method(field, "type"), method(field, "value"));
+    let read_doc = format!(" What a value of `{}` means; `None` if it is illegal.", field.name.value);
+    let write_doc = format!(" The value of `{}` for a memory type, or for what stands in for it.", field.name.value);
+    let read_body = bind(quote!(match value { #(#reads)* _ => #other, }), &[]);
+    let write_body = bind(quote!(match memory { #(#writes)* _ => None, }), &[]);
+    quote! {
+        #[doc = #read_doc]
+        fn #read(&self, value: u64) -> Option<MemoryType> {
+            #read_body
+        }
+
+        #[doc = #write_doc]
+        fn #write(&self, memory: MemoryType) -> Option<u64> {
+            #write_body
+        }
+    }
+}
+
+/// The arms from memory types to values, where no field says the type: everything that comes down to `inherit`.
+pub(crate) fn inherit_arms(scope: &Scope<'_>) -> Vec<TokenStream> {
+    memory_arms(scope, &[(int(1), MemoryType::Inherit, quote!(0))])
+}
+
+/// Arms `type => Some(value)`, with `[memory] fallback` followed to its end.
+fn memory_arms(scope: &Scope<'_>, rows: &[(Expr, MemoryType, TokenStream)]) -> Vec<TokenStream> {
+    let mut arms: Vec<(Vec<TokenStream>, TokenStream, TokenStream)> = Vec::new();
+    for memory in MEMORY_TYPES {
+        let mut ends = Vec::new();
+        follow(scope, rows, memory, int(1), &mut Vec::new(), &mut ends);
+        for (when, value) in ends {
+            let (pattern, guard) = (memory_type(memory), guard(scope, &when));
+            let same = |arm: &&mut (_, TokenStream, TokenStream)| {
+                arm.1.to_string() == guard.to_string() && arm.2.to_string() == value.to_string() && guard.is_empty()
+            };
+            match arms.iter_mut().find(same) {
+                Some(arm) => arm.0.push(pattern),
+                None => arms.push((vec![pattern], guard, value)),
+            }
+            if is(&when, 1) {
+                break;
+            }
+        }
+    }
+    arms.into_iter().map(|(patterns, guard, value)| quote!(#(#patterns)|* #guard => Some(#value),)).collect()
+}
+
+/// Where asking for `memory` may end: the rows that have it, then what its fallbacks come to.
+fn follow(
+    scope: &Scope<'_>,
+    rows: &[(Expr, MemoryType, TokenStream)],
+    memory: MemoryType,
+    when: Expr,
+    seen: &mut Vec<MemoryType>,
+    ends: &mut Vec<(Expr, TokenStream)>,
+) {
+    if is(&when, 0) || seen.contains(&memory) {
+        return;
+    }
+    seen.push(memory);
+    let both = |condition: &Expr| crate::scope::all_of([when.clone(), condition.clone()]);
+    for (condition, _, value) in rows.iter().filter(|(_, has, _)| *has == memory) {
+        ends.push((both(condition), value.clone()));
+    }
+    for fallback in scope.format.fallbacks.iter().filter(|fallback| fallback.from == memory) {
+        let condition = fallback.when.as_ref().map_or(int(1), |when| scope.fold(when));
+        follow(scope, rows, fallback.to, both(&condition), seen, ends);
+    }
+    seen.pop();
+}

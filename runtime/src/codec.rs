@@ -1,0 +1,224 @@
+//! What generated code is made of: bits, patterns, and the facts that value rows state.
+//!
+//! The modules that `page_table_format!` makes build on these items; nothing else needs them.
+
+use bitflags::bitflags;
+
+use crate::{Level, Rights};
+
+/// Ones in bits `high:low`; none if `high < low`.
+pub const fn bits(high: u8, low: u8) -> u64 {
+    if high < low || high > 63 {
+        0
+    } else {
+        u64::MAX >> (63 - (high - low)) << low
+    }
+}
+
+/// Bits `high:low` of `raw`, as a number.
+pub const fn extract(raw: u64, high: u8, low: u8) -> u64 {
+    let mask = bits(high, low);
+    if mask == 0 { 0 } else { (raw & mask) >> low }
+}
+
+/// `value` in bits `high:low`; what does not fit is cut.
+pub const fn insert(value: u64, high: u8, low: u8) -> u64 {
+    let mask = bits(high, low);
+    if mask == 0 { 0 } else { value << low & mask }
+}
+
+/// The address bits from `leaf_bits` up that stand side by side in an entry, and all below them: adding items' sizes
+/// within these bits does not carry into a segment that stands elsewhere. `segments` are the masks of the address bits
+/// that stand together.
+pub const fn carry_free(segments: &[u64], leaf_bits: u8) -> u64 {
+    let mut index = 0;
+    while index < segments.len() {
+        let together = (segments[index] >> leaf_bits).trailing_ones();
+        if together > 0 {
+            return bits(leaf_bits + together as u8 - 1, 0);
+        }
+        index += 1;
+    }
+    u64::MAX
+}
+
+/// `raw & mask == value`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pattern {
+    /// The bits tested.
+    pub mask: u64,
+    /// What they must be.
+    pub value: u64,
+}
+
+impl Pattern {
+    /// Matches every value.
+    pub const ALWAYS: Self = Self::new(0, 0);
+    /// Matches no value.
+    pub const NEVER: Self = Self::new(0, 1);
+
+    /// `raw & mask == value`.
+    pub const fn new(mask: u64, value: u64) -> Self {
+        Self { mask, value }
+    }
+
+    /// Whether `raw` matches.
+    pub const fn matches(self, raw: u64) -> bool {
+        raw & self.mask == self.value
+    }
+
+    /// Matches what both match; the masks must not meet.
+    pub const fn and(self, other: Self) -> Self {
+        Self::new(self.mask | other.mask, self.value | other.value)
+    }
+}
+
+/// A kind of run that a level has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// What marks its items.
+    pub mark: Pattern,
+    /// log2 of the number of items.
+    pub items: u8,
+}
+
+impl Run {
+    /// No run.
+    pub const NONE: Self = Self { mark: Pattern::NEVER, items: 0 };
+
+    /// Whether this is a run.
+    pub const fn exists(&self) -> bool {
+        self.items > 0
+    }
+}
+
+/// The kind of an entry, before its content is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Not present.
+    Invalid,
+    /// Points to a table.
+    Table,
+    /// Maps memory.
+    Leaf,
+    /// An illegal encoding; names the row of the format's file that says so.
+    Reserved(&'static str),
+}
+
+bitflags! {
+    /// What a value row of a field states: rights, and the accessed and dirty states.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+    pub struct Facts: u8 {
+        /// Privileged read.
+        const PR = 1;
+        /// Privileged write.
+        const PW = 2;
+        /// Privileged execute.
+        const PX = 4;
+        /// User read.
+        const UR = 8;
+        /// User write.
+        const UW = 16;
+        /// User execute.
+        const UX = 32;
+        /// Read.
+        const R = Self::PR.bits() | Self::UR.bits();
+        /// Write.
+        const W = Self::PW.bits() | Self::UW.bits();
+        /// Execute.
+        const X = Self::PX.bits() | Self::UX.bits();
+        /// Read and write.
+        const RW = Self::R.bits() | Self::W.bits();
+        /// Read and execute.
+        const RX = Self::R.bits() | Self::X.bits();
+        /// Write and execute.
+        const WX = Self::W.bits() | Self::X.bits();
+        /// Every right.
+        const RWX = Self::RW.bits() | Self::X.bits();
+        /// The accessed state.
+        const ACCESSED = 64;
+        /// The dirty state.
+        const DIRTY = 128;
+        /// Both states.
+        const ACCESSED_DIRTY = Self::ACCESSED.bits() | Self::DIRTY.bits();
+    }
+}
+
+impl Facts {
+    /// Nothing.
+    pub const NONE: Self = Self::empty();
+
+    /// These rights and states.
+    pub const fn new(rights: Rights, accessed: bool, dirty: bool) -> Self {
+        let mut facts = rights.bits();
+        if accessed {
+            facts |= Self::ACCESSED.bits();
+        }
+        if dirty {
+            facts |= Self::DIRTY.bits();
+        }
+        Self::from_bits_truncate(facts)
+    }
+
+    /// The rights among them.
+    pub const fn rights(self) -> Rights {
+        Rights::from_bits_truncate(self.bits())
+    }
+}
+
+/// The facts of a whole entry: each is granted if at least one field speaks of it, and all that do grant it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grants {
+    granted: Facts,
+    denied: Facts,
+}
+
+impl Grants {
+    /// No field has spoken yet.
+    pub const fn new() -> Self {
+        Self { granted: Facts::NONE, denied: Facts::NONE }
+    }
+
+    /// A field that speaks of `spoken` grants `granted`.
+    pub const fn field(&mut self, spoken: Facts, granted: Facts) {
+        self.granted = self.granted.union(granted);
+        self.denied = self.denied.union(spoken.difference(granted));
+    }
+
+    /// What a leaf grants, beside what no field can deny.
+    pub const fn of_leaf(self, implied: Facts) -> Facts {
+        self.granted.union(implied).difference(self.denied)
+    }
+
+    /// What a table leaves to the entries below: a right that no field speaks of is not limited.
+    pub const fn of_table(self) -> Rights {
+        Facts::RWX.difference(self.denied).rights()
+    }
+}
+
+impl Default for Grants {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Whether the runtime was built to execute instructions that need `feature`.
+pub const fn may_execute(feature: &str) -> bool {
+    match feature.as_bytes() {
+        b"arm-el2" => cfg!(feature = "arm-el2"),
+        _ => false,
+    }
+}
+
+/// Levels that a format's table of layouts has room for; a power of two, so that an index is cut, not checked.
+pub const LEVELS: usize = 8;
+
+/// The layouts of all levels; those above the root repeat the root's, and nothing reads them.
+pub fn layouts<L: Copy>(levels: u8, layout: impl Fn(Level) -> L) -> [L; LEVELS] {
+    core::array::from_fn(|level| layout((level as Level).min(levels.saturating_sub(1))))
+}
+
+/// The place of `level` in a table of layouts.
+pub const fn index(level: Level) -> usize {
+    level as usize % LEVELS
+}
