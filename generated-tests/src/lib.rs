@@ -1,4 +1,6 @@
-//! What the tests share: the MMU models that judge our tables, and the means to reach them.
+//! What the tests share: the laws of formats, the MMU models that judge our tables, and the means to reach them.
 
+pub mod conformance;
 pub mod emulators;
+pub mod laws;
 pub mod mmu;

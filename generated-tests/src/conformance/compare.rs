@@ -1,0 +1,85 @@
+//! What each of them says of one probe, held against what is expected.
+
+use tablewright::{Lookup, Rights};
+use tablewright_archdefs::interpret::Walk;
+
+use super::probes::needs;
+use crate::mmu::{Fault, FaultKind, Probe, Verdict};
+
+/// One probe, and what was said of it.
+pub(super) struct Case<'a> {
+    pub(super) probe: &'a Probe,
+    /// Where the address maps to, and with what rights.
+    pub(super) expected: Option<(u64, Rights)>,
+    pub(super) library: Option<Lookup>,
+    pub(super) walk: Walk,
+    /// If a model was asked.
+    pub(super) verdict: Option<&'a Verdict>,
+    /// How the model calls faults because nothing is mapped, and because a right is missing.
+    pub(super) faults: (FaultKind, FaultKind),
+}
+
+impl Case<'_> {
+    /// Who is wrong, and how.
+    pub(super) fn complaints(&self) -> Vec<String> {
+        let checks = [("library", self.library()), ("interpreter", self.interpreter()), ("MMU", self.mmu())];
+        let wrong = checks.into_iter().filter(|(_, right)| !right);
+        wrong
+            .map(|(who, _)| {
+                let Self { probe, expected, library, walk, verdict, .. } = self;
+                format!(
+                    "the {who} is wrong about {probe:x?}, which is expected to map to {expected:x?}\n\
+                     library: {library:x?}\ninterpreter: {walk:x?}\nMMU: {verdict:x?}"
+                )
+            })
+            .collect()
+    }
+
+    fn library(&self) -> bool {
+        let found = match &self.library {
+            Some(Lookup::Mapped(mapping)) => Some((mapping.output(self.probe.address), mapping.attributes.rights)),
+            Some(Lookup::Hole(_)) | None => None,
+        };
+        found == self.expected
+    }
+
+    fn interpreter(&self) -> bool {
+        match &self.walk {
+            Walk::Translated(translation) => {
+                let rights = Rights::from_bits_truncate(translation.facts.bits());
+                self.expected == Some((translation.address, rights))
+            }
+            Walk::NotMapped { .. } | Walk::InputTooWide => self.expected.is_none(),
+            Walk::Reserved { .. } | Walk::ReadFailed { .. } => false,
+        }
+    }
+
+    fn mmu(&self) -> bool {
+        let Some(verdict) = self.verdict else {
+            return true;
+        };
+        let (not_mapped, denied) = self.faults;
+        let needed = needs(self.probe);
+        match (self.expected, verdict) {
+            (None, Verdict::Fault(fault)) => fault.kind == not_mapped && self.level_agrees(fault),
+            (Some((_, rights)), Verdict::Fault(fault)) => {
+                !rights.contains(needed) && fault.kind == denied && self.level_agrees(fault)
+            }
+            (Some((oa, rights)), Verdict::Translated(seen)) => {
+                let readable = rights.contains(if self.probe.user { Rights::UR } else { Rights::PR });
+                rights.contains(needed) && seen.map_or(!readable, |seen| seen == oa)
+            }
+            (None, Verdict::Translated(_)) => false,
+        }
+    }
+
+    /// Whether the walk ended at the level that the model reports, where it reports one.
+    fn level_agrees(&self, fault: &Fault) -> bool {
+        let level = match &self.walk {
+            Walk::Translated(translation) => Some(translation.level),
+            Walk::NotMapped { level } => Some(*level),
+            _ => None,
+        };
+        fault.level.is_none() || level.is_none() || fault.level == level
+    }
+}

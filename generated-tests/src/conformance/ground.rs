@@ -1,0 +1,72 @@
+//! What a layout has to build on: what the format offers, and where the judge has memory.
+
+use std::ops::Range;
+
+use tablewright::{Attributes, Format, Geometry, MemoryType, Rights};
+
+use super::{Program, probes};
+use crate::mmu::Probe;
+
+/// What a layout has to build on.
+#[derive(Clone, Debug)]
+pub struct Ground {
+    /// Levels and sizes.
+    pub geometry: Geometry,
+    /// log2 of all page sizes, ascending.
+    pub sizes: Vec<u8>,
+    /// All rights that a leaf can have.
+    pub rights: Vec<Rights>,
+    /// Types of memory that code can run from.
+    pub memory: Vec<MemoryType>,
+    /// Memory that may be accessed.
+    pub targets: Range<u64>,
+    /// Bits of the input addresses that can be judged.
+    pub reach: u8,
+    /// Bits of the addresses that the judge can ask about at all.
+    pub judged: u8,
+}
+
+impl Ground {
+    pub(super) fn new<F: Format>(format: &F, targets: Range<u64>, judged: u8) -> Self {
+        let geometry = format.geometry();
+        let sizes = (0..geometry.levels).flat_map(|level| format.page_sizes(level).iter().collect::<Vec<_>>());
+        let exists = |rights, memory| format.prototype(0, geometry.page_bits, &Attributes::new(rights, memory)).is_ok();
+        let normal = [MemoryType::WriteBack, MemoryType::Inherit, MemoryType::NonCacheable, MemoryType::WriteThrough];
+        let memory: Vec<_> = normal.into_iter().filter(|&memory| exists(Rights::RWX, memory)).collect();
+        let rights = (0..64).map(Rights::from_bits_truncate);
+        Self {
+            geometry,
+            sizes: sizes.collect(),
+            rights: rights.filter(|&rights| memory.iter().any(|&memory| exists(rights, memory))).collect(),
+            memory,
+            targets,
+            reach: judged.min(geometry.input_bits),
+            judged,
+        }
+    }
+
+    /// Where a page of this size can map to, so that at least its part above the start of the targets is theirs.
+    pub fn target(&self, size: u8) -> u64 {
+        let bytes = 1 << size;
+        let above = self.targets.start.next_multiple_of(bytes);
+        if above + bytes <= self.targets.end { above } else { self.targets.start & !(bytes - 1) }
+    }
+
+    /// The largest page size, without runs, of which this many fit into the targets.
+    pub fn block(&self, count: u64) -> u8 {
+        let room = (self.targets.end - self.targets.start) / (count + 1);
+        let entry = |size: &u8| (0..self.geometry.levels).any(|level| self.geometry.entry_bits(level) == *size);
+        let fitting = self.sizes.iter().copied().filter(entry).filter(|size| 1 << size <= room);
+        fitting.max().unwrap_or(self.geometry.page_bits)
+    }
+
+    /// Whether a judge may do this: it faults, or it goes to memory that is there for it.
+    pub(super) fn may_access(&self, program: &Program, probe: &Probe) -> bool {
+        let askable = probe.address < 1 << self.judged;
+        askable
+            && match program.expect(probe.address) {
+                Some((oa, rights)) => !rights.contains(probes::needs(probe)) || self.targets.contains(&oa),
+                None => true,
+            }
+    }
+}

@@ -1,0 +1,237 @@
+//! Programs that leave tables of every kind behind.
+
+use fastrand::Rng;
+use tablewright::{ClosedRange, Rights};
+
+use super::{Ground, Program, Step};
+
+/// A way to fill an address space.
+#[derive(Clone, Copy)]
+pub struct Layout {
+    /// Its name.
+    pub name: &'static str,
+    /// Its program on some ground.
+    pub make: fn(&Ground) -> Program,
+}
+
+/// All layouts.
+pub const LAYOUTS: &[Layout] = &[
+    Layout { name: "every_size", make: every_size },
+    Layout { name: "every_right", make: every_right },
+    Layout { name: "largest_that_fit", make: largest_that_fit },
+    Layout { name: "every_other_page", make: every_other_page },
+    Layout { name: "parts_unmapped", make: parts_unmapped },
+    Layout { name: "parts_protected", make: parts_protected },
+    Layout { name: "top_of_the_input", make: top_of_the_input },
+    Layout { name: "mapped_again", make: mapped_again },
+    Layout { name: "random_1", make: |ground| random(ground, 1) },
+    Layout { name: "random_2", make: |ground| random(ground, 2) },
+    Layout { name: "random_3", make: |ground| random(ground, 3) },
+];
+
+/// A program that is being written: each new piece lies above the one before.
+struct Writer<'a> {
+    ground: &'a Ground,
+    next: u64,
+    program: Program,
+}
+
+impl<'a> Writer<'a> {
+    fn new(ground: &'a Ground) -> Self {
+        Self { ground, next: 0, program: Program::default() }
+    }
+
+    /// Room for this many bytes at a multiple of `1 << size`, if there is any, and a gap before it.
+    fn room(&mut self, size: u8, bytes: u64) -> Option<u64> {
+        let start = (self.next + 1).checked_next_multiple_of(1 << size)?;
+        let end = start.checked_add(bytes)?;
+        if end - 1 > u64::MAX >> (64 - self.ground.reach) {
+            return None;
+        }
+        self.next = end;
+        Some(start)
+    }
+
+    fn map(&mut self, start: u64, bytes: u64, oa: u64, rights: Rights) {
+        let memory = self.ground.memory[self.program.steps.len() % self.ground.memory.len()];
+        self.program.steps.push(Step::Map { range: range(start, bytes), oa, rights, memory });
+    }
+
+    fn unmap(&mut self, start: u64, bytes: u64) {
+        self.program.steps.push(Step::Unmap { range: range(start, bytes) });
+    }
+
+    fn protect(&mut self, start: u64, bytes: u64, rights: Rights) {
+        self.program.steps.push(Step::Protect { range: range(start, bytes), rights });
+    }
+
+    fn page(&self) -> u64 {
+        1 << self.ground.geometry.page_bits
+    }
+}
+
+fn range(start: u64, bytes: u64) -> ClosedRange {
+    ClosedRange::from_start_size(start, bytes).expect("a range of input addresses")
+}
+
+/// One leaf of every size.
+fn every_size(ground: &Ground) -> Program {
+    let mut writer = Writer::new(ground);
+    for &size in &ground.sizes {
+        if let Some(ia) = writer.room(size, 1 << size) {
+            writer.map(ia, 1 << size, ground.target(size), Rights::RWX);
+        }
+    }
+    writer.program
+}
+
+/// Leaves of every size side by side, with all rights that there are.
+fn every_right(ground: &Ground) -> Program {
+    let mut writer = Writer::new(ground);
+    for &size in &ground.sizes {
+        for &rights in &ground.rights {
+            let start = writer.next;
+            if start.is_multiple_of(1 << size) && start != 0 && start + (1 << size) <= 1 << ground.reach.min(63) {
+                writer.next += 1 << size;
+                writer.map(start, 1 << size, ground.target(size), rights);
+            } else if let Some(start) = writer.room(size, 1 << size) {
+                writer.map(start, 1 << size, ground.target(size), rights);
+            }
+        }
+    }
+    writer.program
+}
+
+/// Ranges that begin and end within larger pages, with outputs that are aligned as they are, or less.
+fn largest_that_fit(ground: &Ground) -> Program {
+    let mut writer = Writer::new(ground);
+    let block = ground.block(4);
+    let page = writer.page();
+    let bytes = (3 << block) + page;
+    for (slip, rights) in
+        [0].into_iter().chain(ground.sizes.iter().map(|size| 1 << size)).zip(ground.rights.iter().cycle())
+    {
+        let Some(room) = writer.room(block, (4 << block) + page) else { continue };
+        let oa = ground.target(block) + (1 << block) - page;
+        if slip < 1 << block && oa + slip + bytes <= ground.targets.end {
+            writer.map(room + (1 << block) - page, bytes, oa + slip, *rights);
+        }
+    }
+    writer.program
+}
+
+fn every_other_page(ground: &Ground) -> Program {
+    let mut writer = Writer::new(ground);
+    let page = writer.page();
+    for (index, &rights) in (0..40).zip(ground.rights.iter().cycle()) {
+        let Some(ia) = writer.room(ground.geometry.page_bits, page) else { break };
+        // Backwards, so that no two continue each other.
+        writer.map(ia, page, ground.target(ground.geometry.page_bits) + (80 - index) * page, rights);
+    }
+    writer.program
+}
+
+/// Leaves of every size, and where the judge can see it, a page taken out of each, and its upper half.
+fn parts_unmapped(ground: &Ground) -> Program {
+    let mut writer = Writer::new(ground);
+    let page = writer.page();
+    for &size in &ground.sizes {
+        let Some(ia) = writer.room(size, 1 << size) else { continue };
+        let oa = ground.target(size);
+        writer.map(ia, 1 << size, oa, Rights::RWX);
+        let seen = ia + ground.targets.start.saturating_sub(oa);
+        writer.unmap(seen + if size > ground.geometry.page_bits { page } else { 0 }, page);
+        writer.unmap(ia + (1 << size) / 2 / page * page, (1_u64 << size).div_ceil(2).max(page));
+    }
+    writer.program
+}
+
+/// Leaves of every size with parts of other rights: pages, and all that begins in the middle of something.
+fn parts_protected(ground: &Ground) -> Program {
+    let mut writer = Writer::new(ground);
+    let page = writer.page();
+    let mut rights = ground.rights.iter().copied().cycle();
+    for &size in &ground.sizes {
+        let Some(ia) = writer.room(size, 1 << size) else { continue };
+        let oa = ground.target(size);
+        writer.map(ia, 1 << size, oa, Rights::RWX);
+        let seen = ia + ground.targets.start.saturating_sub(oa);
+        let last = ia + ((1_u64 << size) - page);
+        for &part in ground.sizes.iter().rev().filter(|&&part| part <= size) {
+            let start = (seen + page).min(last);
+            writer.protect(start, (1_u64 << part).min(last - start + page), rights.next().unwrap_or_default());
+        }
+    }
+    writer.program
+}
+
+/// The last pages that can be judged, of every size, and the last of all.
+fn top_of_the_input(ground: &Ground) -> Program {
+    let mut writer = Writer::new(ground);
+    let page = writer.page();
+    let mut end = 1_u64 << ground.reach.min(63);
+    for &size in &ground.sizes {
+        let Some(start) = (end & (!0 << size)).checked_sub(1 << size) else { break };
+        writer.map(start, 1 << size, ground.target(size), Rights::RWX);
+        end = start;
+    }
+    if ground.reach < ground.geometry.input_bits {
+        writer.map(ground.geometry.last_input() - (page - 1), page, ground.targets.start, Rights::RWX);
+    }
+    if end > page {
+        writer.map(0, page, ground.target(ground.geometry.page_bits), Rights::RWX);
+    }
+    writer.program
+}
+
+/// A block where pages were, and pages where a block was.
+fn mapped_again(ground: &Ground) -> Program {
+    let mut writer = Writer::new(ground);
+    let page = writer.page();
+    let block = ground.block(4);
+    for pages_first in [true, false] {
+        let Some(ia) = writer.room(block, 1 << block) else { break };
+        let oa = ground.target(block);
+        for pages in [pages_first, !pages_first] {
+            writer.unmap(ia, 1 << block);
+            if pages {
+                writer.map(ia, page * 5, oa + page, Rights::RWX);
+                writer.map(ia + page * 6, page, oa + page * 4, ground.rights[0]);
+            } else {
+                writer.map(ia, 1 << block, oa, Rights::RWX);
+            }
+        }
+    }
+    writer.program
+}
+
+/// Steps of all kinds, here and there.
+fn random(ground: &Ground, seed: u64) -> Program {
+    let mut random = Rng::with_seed(seed);
+    let mut writer = Writer::new(ground);
+    let page = writer.page();
+    let block = ground.block(16);
+    let window = (4_u64 << block).min(1 << ground.reach.min(63));
+    let last_window = (1_u64 << ground.reach.min(63)) / window - 1;
+    let windows =
+        [0, random.u64(0..=last_window), random.u64(0..=last_window), last_window].map(|index| index * window);
+    for _ in 0..80 {
+        let in_window = random.u64(0..window / page) * page;
+        let rounded = in_window & !0 << ground.sizes[random.usize(..ground.sizes.len())];
+        let offset = if random.bool() { in_window } else { rounded };
+        let wanted = (1 + random.u64(..3)) << random.u8(ground.geometry.page_bits..=block + 1);
+        let bytes = wanted.min(window - offset);
+        let start = windows[random.usize(..windows.len())] + offset;
+        let rights = ground.rights[random.usize(..ground.rights.len())];
+        match random.u8(..4) {
+            0 => writer.unmap(start, bytes),
+            1 => writer.protect(start, bytes, rights),
+            _ => {
+                writer.unmap(start, bytes);
+                let slip = if random.bool() { 0 } else { page << random.u8(..8) };
+                writer.map(start, bytes, ground.target(block) + offset + slip, rights);
+            }
+        }
+    }
+    writer.program
+}

@@ -1,0 +1,122 @@
+//! Law 10: library, interpreter and a real MMU say the same of the same tables.
+//!
+//! A [`Program`] of map, unmap and protect steps is run on a page table in simulated memory, which lies where the MMU
+//! model has memory too. The tables are dumped and handed to the model, together with the generated register values. Then
+//! all are asked about the same addresses. What they should say is computed from the program's steps alone.
+
+mod compare;
+mod ground;
+mod layouts;
+mod probes;
+mod program;
+
+use std::ops::Range;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use libtest_mimic::{Failed, Trial};
+use tablewright::sim::Machine;
+use tablewright::{Format, PageTable, Tag};
+use tablewright_archdefs::bound::Bound;
+
+use crate::mmu::{Chunk, FaultKind, Probe, Verdict};
+pub use ground::Ground;
+pub use layouts::{LAYOUTS, Layout};
+pub use program::{Program, Step};
+
+/// An MMU model that can walk tables of the format `F`.
+pub trait Judge<F: Format> {
+    /// The physical memory that is free for tables and what they map.
+    fn ram(&self) -> Range<u64>;
+
+    /// Input addresses of at most so many bits can be probed.
+    fn reach(&self) -> u8;
+
+    /// What the model calls a fault because nothing is mapped, and one because a right is missing.
+    fn faults(&self) -> (FaultKind, FaultKind);
+
+    /// Loads the tables and the registers, and asks all probes.
+    fn judge(&mut self, tables: &[Chunk], registers: &F::Registers, probes: &[Probe]) -> Vec<Verdict>;
+}
+
+/// One configuration of a format, generated and interpreted.
+#[derive(Clone, Debug)]
+pub struct Setup<F> {
+    /// For the names of tests.
+    pub name: &'static str,
+    /// Generated.
+    pub format: F,
+    /// Interpreted.
+    pub bound: Bound,
+}
+
+/// A judge that all its tests share, and that the first of them starts.
+pub struct Shared<J>(Arc<(OnceLock<Mutex<J>>, fn() -> J)>);
+
+impl<J> Clone for Shared<J> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<J> Shared<J> {
+    /// A judge to be started by `start`.
+    pub fn new(start: fn() -> J) -> Self {
+        Self(Arc::new((OnceLock::new(), start)))
+    }
+}
+
+/// A test for every layout under this setup.
+pub fn trials<F: Format, J: Judge<F> + Send + 'static>(setup: &Setup<F>, judge: &Shared<J>) -> Vec<Trial> {
+    let trial = |&layout: &Layout| {
+        let (setup, judge) = (setup.clone(), judge.clone());
+        let name = format!("{}/{}", setup.name, layout.name);
+        Trial::test(name, move || {
+            let (judge, start) = &*judge.0;
+            let judge = judge.get_or_init(|| Mutex::new(start()));
+            // A failed test leaves the model usable.
+            conforms(&setup, layout, &mut *judge.lock().unwrap_or_else(PoisonError::into_inner))
+        })
+    };
+    LAYOUTS.iter().map(trial).collect()
+}
+
+/// How much memory the tables can take; the rest is mapped.
+const TABLES: u64 = 16 << 20;
+
+/// Runs a layout's program, and compares what all say of it.
+fn conforms<F: Format>(setup: &Setup<F>, layout: Layout, judge: &mut impl Judge<F>) -> Result<(), Failed> {
+    let ram = judge.ram();
+    let machine = Machine::new(ram.start, TABLES as usize);
+    let ground = Ground::new(&setup.format, ram.start + TABLES..ram.end, judge.reach());
+    let program = (layout.make)(&ground);
+    let mut table = PageTable::new(setup.format, machine.clone(), Tag(1))?;
+    program.run(&mut table)?;
+
+    let probes = probes::of(&program, &ground);
+    let asked: Vec<Probe> = probes.iter().copied().filter(|probe| ground.may_access(&program, probe)).collect();
+    let dump = |info: tablewright::TableInfo| (info.address.as_usize() as u64, machine.dump(info.address, info.size));
+    let image: Vec<Chunk> = table.tables().map(dump).collect();
+    let mut verdicts = judge.judge(&image, &table.registers()?, &asked).into_iter();
+
+    let root = table.root().as_usize() as u64;
+    let mut complaints = Vec::new();
+    for probe in &probes {
+        let verdict = ground.may_access(&program, probe).then(|| verdicts.next()).flatten();
+        let case = compare::Case {
+            probe,
+            expected: program.expect(probe.address),
+            library: table.query(probe.address),
+            walk: setup.bound.walk(root, probe.address, |address| machine.read_word(address)),
+            verdict: verdict.as_ref(),
+            faults: judge.faults(),
+        };
+        complaints.extend(case.complaints());
+    }
+    if verdicts.next().is_some() || asked.len() < 100 {
+        return Err(format!("{} addresses were judged", asked.len()).into());
+    }
+    match complaints.as_slice() {
+        [] => Ok(()),
+        [first, ..] => Err(format!("{} complaints, the first: {first}", complaints.len()).into()),
+    }
+}

@@ -1,0 +1,170 @@
+//! The interpreter as the subject of the laws: its answers in the words of the runtime.
+
+use tablewright::{
+    Attributes, Change, Edit, Entry, Extension, Geometry, Leaf, Level, MemoryType, Options, PageSizes, Refusal, Rights,
+    Table, Tag,
+};
+use tablewright_archdefs::bound::Bound;
+use tablewright_archdefs::interpret::{self, Decoded, LeafEntry, Refused};
+use tablewright_archdefs::model::{self, Facts, InputExtension};
+
+use super::{Glance, Subject};
+
+/// A format's file, bound to a configuration and interpreted.
+#[derive(Clone, Debug)]
+pub struct Interpreted(pub Bound);
+
+impl Subject for Interpreted {
+    fn geometry(&self) -> Geometry {
+        let geometry = self.0.geometry;
+        Geometry {
+            page_bits: geometry.page_bits,
+            index_bits: geometry.index_bits,
+            levels: geometry.levels,
+            input_bits: geometry.input_bits,
+            output_bits: geometry.output_bits,
+            extension: match geometry.extension {
+                InputExtension::Zero => Extension::Zero,
+                InputExtension::Sign => Extension::Sign,
+            },
+        }
+    }
+
+    fn index(&self, level: Level, ia: u64) -> u64 {
+        self.0.geometry.index(level, ia)
+    }
+
+    fn page_sizes(&self, level: Level) -> PageSizes {
+        PageSizes(self.0.page_sizes(level).into_iter().fold(0, |sizes, size| sizes | 1 << size))
+    }
+
+    fn invalid_cached(&self) -> bool {
+        self.0.invalid_cached
+    }
+
+    fn leaf(&self, level: Level, size: u8, oa: u64, attributes: &Attributes) -> Result<Vec<u64>, Refusal> {
+        let memory = memory_out(attributes.memory).ok_or(Refusal::Memory(attributes.memory))?;
+        let attributes = interpret::Attributes { facts: facts(attributes), memory, options: attributes.options.bits() };
+        self.0.encode_leaf(level, size, oa, &attributes).map_err(refusal)
+    }
+
+    fn rewrite(&self, level: Level, raw: u64, change: &Change) -> Result<u64, Refusal> {
+        let Decoded::Leaf(leaf) = self.0.decode(level, raw) else {
+            return Err(Refusal::Size { level, size: 0 });
+        };
+        let was = attributes(&leaf);
+        let attributes = Attributes {
+            rights: change.rights.unwrap_or(was.rights),
+            memory: change.memory.unwrap_or(was.memory),
+            options: change.options.unwrap_or(was.options),
+            ..was
+        };
+        let start = leaf.address >> leaf.size << leaf.size;
+        let items = self.leaf(level, leaf.size, start, &attributes)?;
+        // Where each item has an address of its own, this tells which one it was.
+        let item = (leaf.address - start) >> self.0.geometry.entry_bits(level);
+        Ok(items[item as usize])
+    }
+
+    fn table(&self, level: Level, address: u64) -> Result<u64, Refusal> {
+        self.0.encode_table(level, address).map_err(refusal)
+    }
+
+    fn empty(&self, level: Level) -> u64 {
+        self.0.empty(level).unwrap_or_default()
+    }
+
+    fn edit(&self, level: Level, old: u64, new: u64) -> Edit {
+        match self.0.edit(level, old, new) {
+            interpret::Edit::Direct => Edit::Direct,
+            interpret::Edit::BreakBeforeMake => Edit::BreakBeforeMake,
+        }
+    }
+
+    fn decode(&self, level: Level, raw: u64) -> Entry {
+        match self.0.decode(level, raw) {
+            Decoded::Invalid => Entry::Invalid,
+            Decoded::Reserved(_) => Entry::Reserved(""),
+            Decoded::Table(table) => Entry::Table(Table {
+                address: table.address,
+                level: table.level,
+                limit: Rights::from_bits_truncate(table.limit.bits()),
+            }),
+            Decoded::Leaf(leaf) => Entry::Leaf(Leaf {
+                address: leaf.address,
+                size: leaf.size,
+                items: leaf.items as u16,
+                attributes: attributes(&leaf),
+            }),
+        }
+    }
+
+    fn glance(&self, level: Level, raw: u64) -> Glance {
+        match self.0.decode(level, raw) {
+            Decoded::Table(table) => Glance::Table(table.address),
+            Decoded::Leaf(leaf) => Glance::Leaf { address: leaf.address, size: leaf.size },
+            Decoded::Invalid | Decoded::Reserved(_) => Glance::Absent,
+        }
+    }
+
+    fn registers(&self, root: u64, tag: u32) -> Option<Vec<(String, u64)>> {
+        let registers = self.0.registers(root, tag.into()).ok()?;
+        Some(registers.into_iter().map(|register| (register.name, register.value)).collect())
+    }
+}
+
+fn attributes(leaf: &LeafEntry) -> Attributes {
+    Attributes {
+        rights: Rights::from_bits_truncate(leaf.facts.bits()),
+        memory: leaf.memory.map_or(MemoryType::Unnamed, memory_in),
+        accessed: leaf.facts.contains(Facts::ACCESSED),
+        dirty: leaf.facts.contains(Facts::DIRTY),
+        options: Options::from_bits(leaf.options),
+    }
+}
+
+fn facts(attributes: &Attributes) -> Facts {
+    let mut facts = Facts::from_bits_truncate(attributes.rights.bits());
+    facts.set(Facts::ACCESSED, attributes.accessed);
+    facts.set(Facts::DIRTY, attributes.dirty);
+    facts
+}
+
+fn refusal(refused: Refused) -> Refusal {
+    match refused {
+        Refused::Size { level, size } => Refusal::Size { level, size },
+        Refused::Address(address) => Refusal::Address(address),
+        Refused::Rights(facts) => Refusal::Rights(Rights::from_bits_truncate(facts.bits())),
+        Refused::Memory(memory) => Refusal::Memory(memory_in(memory)),
+        Refused::Options(options) => Refusal::Options(Options::from_bits(options)),
+        Refused::Tag(tag) => Refusal::Tag(Tag(tag as u32)),
+    }
+}
+
+/// The memory types of the runtime, and those of the files, in the same order.
+const MEMORY: [(MemoryType, model::MemoryType); 11] = [
+    (MemoryType::Inherit, model::MemoryType::Inherit),
+    (MemoryType::WriteBack, model::MemoryType::WriteBack),
+    (MemoryType::WriteThrough, model::MemoryType::WriteThrough),
+    (MemoryType::WriteProtected, model::MemoryType::WriteProtected),
+    (MemoryType::WriteCombining, model::MemoryType::WriteCombining),
+    (MemoryType::NonCacheable, model::MemoryType::NonCacheable),
+    (MemoryType::Uncached, model::MemoryType::Uncached),
+    (MemoryType::DeviceNGnRnE, model::MemoryType::DeviceNGnRnE),
+    (MemoryType::DeviceNGnRE, model::MemoryType::DeviceNGnRE),
+    (MemoryType::DeviceNGRE, model::MemoryType::DeviceNGRE),
+    (MemoryType::DeviceGRE, model::MemoryType::DeviceGRE),
+];
+
+/// The memory types that a file can name.
+pub(super) fn memory_types() -> impl Iterator<Item = MemoryType> + Clone {
+    MEMORY.iter().map(|(memory, _)| *memory)
+}
+
+pub(super) fn memory_in(memory: model::MemoryType) -> MemoryType {
+    MEMORY.iter().find(|(_, theirs)| *theirs == memory).map_or(MemoryType::Unnamed, |(ours, _)| *ours)
+}
+
+fn memory_out(memory: MemoryType) -> Option<model::MemoryType> {
+    MEMORY.iter().find(|(ours, _)| *ours == memory).map(|(_, theirs)| *theirs)
+}

@@ -1,0 +1,100 @@
+//! Addresses, attributes and entries to try. Random ones are the same in every run.
+
+use fastrand::Rng;
+use tablewright::{Attributes, Level, Options, Rights};
+
+use super::interpreted::memory_types;
+use super::{Case, Subject};
+
+/// Where the random numbers start.
+const SEED: u64 = 0x7ab1e;
+
+/// Random numbers.
+pub(super) fn random() -> Rng {
+    Rng::with_seed(SEED)
+}
+
+/// Multiples of `1 << align` below `1 << bits`: the lowest, each bit alone, all bits, and some at random.
+pub(super) fn addresses(align: u8, bits: u8) -> Vec<u64> {
+    let mask = below(bits) & !below(align);
+    let mut random = random();
+    let mut addresses: Vec<u64> = [0, mask].into();
+    addresses.extend((align..bits).map(|bit| 1 << bit));
+    addresses.extend((0..8).map(|_| random.u64(..) & mask));
+    addresses
+}
+
+/// A few of [`addresses`]: the lowest, the highest, two at random.
+pub(super) fn few_addresses(align: u8, bits: u8) -> [u64; 4] {
+    let mask = below(bits) & !below(align);
+    let mut random = random();
+    [0, mask, random.u64(..) & mask, random.u64(..) & mask]
+}
+
+/// The numbers below `1 << bits`, as a mask; `bits` may be 64.
+pub(super) fn below(bits: u8) -> u64 {
+    1_u64.checked_shl(bits.into()).unwrap_or(0).wrapping_sub(1)
+}
+
+/// Every combination of rights, memory type, accessed and dirty, without options.
+pub(super) fn all_attributes() -> impl Iterator<Item = Attributes> {
+    let rights = (0..64).map(Rights::from_bits_truncate);
+    let with_memory = rights.flat_map(|rights| memory_types().map(move |memory| (rights, memory)));
+    with_memory.flat_map(|(rights, memory)| {
+        [(false, false), (true, false), (false, true), (true, true)].map(|(accessed, dirty)| Attributes {
+            rights,
+            memory,
+            accessed,
+            dirty,
+            options: Options::DEFAULT,
+        })
+    })
+}
+
+/// Some attributes that a leaf can have, far apart in the order of [`all_attributes`].
+pub(super) fn some_attributes(subject: &dyn Subject, level: Level, size: u8) -> Vec<Attributes> {
+    let possible: Vec<_> =
+        all_attributes().filter(|attributes| subject.leaf(level, size, 0, attributes).is_ok()).collect();
+    let step = (possible.len() / 12).max(1) | 1;
+    possible.into_iter().step_by(step).collect()
+}
+
+/// Entries at `level` that the subject makes: nothing, tables, first and last items of leaves of every size.
+pub(super) fn own_entries(case: &Case<'_>, level: Level) -> Vec<u64> {
+    let subject = case.subject;
+    let geometry = subject.geometry();
+    let mut entries = vec![subject.empty(level)];
+    if level > 0 {
+        let tables = few_addresses(geometry.table_bits(level - 1), geometry.output_bits);
+        entries.extend(tables.iter().filter_map(|&address| subject.table(level, address).ok()));
+    }
+    for size in subject.page_sizes(level).iter() {
+        let outputs = few_addresses(size, geometry.output_bits);
+        for (attributes, oa) in some_attributes(subject, level, size).iter().zip(outputs.into_iter().cycle()) {
+            if let Ok(items) = subject.leaf(level, size, oa, attributes) {
+                entries.extend([items[0], items[items.len() - 1]]);
+            }
+        }
+    }
+    entries.dedup();
+    entries
+}
+
+/// Values at `level` that nobody may have made: random ones, sparse ones, and own entries with one bit wrong.
+pub(super) fn foreign_entries(case: &Case<'_>, level: Level) -> Vec<u64> {
+    let mut random = random();
+    let mut entries = vec![0, u64::MAX];
+    for _ in 0..2000 {
+        let value = random.u64(..);
+        entries.extend([value, value & random.u64(..) & random.u64(..), value | random.u64(..) | random.u64(..)]);
+    }
+    for entry in own_entries(case, level) {
+        entries.extend((0..64).map(|bit| entry ^ 1 << bit));
+    }
+    entries
+}
+
+/// All levels of a subject.
+pub(super) fn levels(subject: &dyn Subject) -> std::ops::RangeInclusive<Level> {
+    0..=subject.geometry().top()
+}

@@ -1,0 +1,72 @@
+//! What a law can ask, whether generated code answers or the interpreter.
+
+use tablewright::{Attributes, Change, Edit, Entry, Geometry, Level, PageSizes, Refusal};
+
+/// A format in one configuration.
+///
+/// In an [`Entry::Reserved`] the rule is left empty: which of several broken rules is named is no matter of law.
+pub trait Subject {
+    /// Levels and sizes.
+    fn geometry(&self) -> Geometry;
+
+    /// Which entry of its table at `level` translates `ia`.
+    fn index(&self, level: Level, ia: u64) -> u64;
+
+    /// The sizes of leaves at `level`.
+    fn page_sizes(&self, level: Level) -> PageSizes;
+
+    /// Whether an entry that is not present may be cached.
+    fn invalid_cached(&self) -> bool;
+
+    /// The items of a leaf of `1 << size` bytes at `oa`.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`] if the format cannot say it.
+    fn leaf(&self, level: Level, size: u8, oa: u64, attributes: &Attributes) -> Result<Vec<u64>, Refusal>;
+
+    /// A leaf with other attributes; accessed and dirty stay.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`] if the format cannot say it.
+    fn rewrite(&self, level: Level, raw: u64, change: &Change) -> Result<u64, Refusal>;
+
+    /// The entry that points to a table.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`] if the address does not fit.
+    fn table(&self, level: Level, address: u64) -> Result<u64, Refusal>;
+
+    /// The entry that stands for nothing.
+    fn empty(&self, level: Level) -> u64;
+
+    /// How a live entry may be changed.
+    fn edit(&self, level: Level, old: u64, new: u64) -> Edit;
+
+    /// What any value means.
+    fn decode(&self, level: Level, raw: u64) -> Entry;
+
+    /// What an engine sees that is in a hurry, in an entry that this format wrote.
+    fn glance(&self, level: Level, raw: u64) -> Glance;
+
+    /// The named registers for a root and a tag; `None` if they do not fit.
+    fn registers(&self, root: u64, tag: u32) -> Option<Vec<(String, u64)>>;
+}
+
+/// What can be seen of an own entry without decoding all of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Glance {
+    /// Nothing.
+    Absent,
+    /// A table at this address.
+    Table(u64),
+    /// A leaf.
+    Leaf {
+        /// Where it, or the run whose items all say so, maps to.
+        address: u64,
+        /// log2 of its size, run included.
+        size: u8,
+    },
+}
