@@ -20,6 +20,7 @@ mod layout;
 mod literal;
 mod locals;
 mod members;
+mod named;
 mod registers;
 mod rows;
 mod scope;
@@ -46,12 +47,14 @@ pub fn module(format: &Format, build: Option<&Build>, runtime: &TokenStream) -> 
     let format_items = format::format(scope)?;
     let registers = registers::registers(scope);
     let report = fault::report(scope);
+    let named = named::named(scope);
     let items = quote! {
         #config
         #format_items
         #layout
         #registers
         #report
+        #named
     };
     let imports = imports(&items, runtime);
     Ok(quote! {

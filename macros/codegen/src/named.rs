@@ -1,0 +1,89 @@
+//! Access by name, for tools and tests: what they read from a file or a command line has no field to write to.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use tablewright_archdefs::model::Bind;
+
+use crate::literal;
+use crate::scope::{Scope, Type, config_params, ident, name, param_type};
+
+/// `Config::set`, `Registers::by_name` and `Report::from_values`.
+pub(crate) fn named(scope: &Scope<'_>) -> TokenStream {
+    let (config, registers, report) = (config(scope), registers(scope), report(scope));
+    quote! {
+        #config
+        #registers
+        #report
+    }
+}
+
+fn config(scope: &Scope<'_>) -> TokenStream {
+    let bound = scope.format.params.iter().filter(|param| param.bind == Bind::Build).map(|param| {
+        let text = &param.name.value;
+        let value = literal::number(scope.constant(&name(text)).unwrap_or(param.default.into()));
+        quote!(#text => return value == #value,)
+    });
+    let free = config_params(scope.format).map(|param| (&param.name.value, param_type(&param.domain)));
+    let (levels, input_bits) = ("levels".to_owned(), "input_bits".to_owned());
+    let fields = free.chain([(&levels, Type::Byte), (&input_bits, Type::Byte)]).map(|(name, ty)| {
+        let field = ident(name);
+        match ty {
+            Type::Bool => quote!(#name => self.#field = value != 0,),
+            ty => {
+                let ty = ty.name();
+                quote! {
+                    #name => match #ty::try_from(value) {
+                        Ok(value) => self.#field = value,
+                        Err(_) => return false,
+                    },
+                }
+            }
+        }
+    });
+    quote! {
+        impl Config {
+            /// Sets a parameter by its name; 0 and 1 stand for false and true. Whether the value is legal, the format's
+            /// constructor says.
+            ///
+            /// `false` if there is no such parameter, it cannot hold the value, or it is fixed to another one.
+            pub fn set(&mut self, name: &str, value: i64) -> bool {
+                match name {
+                    #(#bound)*
+                    #(#fields)*
+                    _ => return false,
+                }
+                true
+            }
+        }
+    }
+}
+
+fn registers(scope: &Scope<'_>) -> TokenStream {
+    let pairs = scope.format.registers.iter().map(|register| {
+        let (name, field) = (&register.name.value, ident(&register.name.value));
+        quote!((#name, self.#field))
+    });
+    let count = literal::number(scope.format.registers.len() as i128);
+    quote! {
+        impl Registers {
+            /// Each register's name and value.
+            pub const fn by_name(&self) -> [(&'static str, u64); #count] {
+                [#(#pairs),*]
+            }
+        }
+    }
+}
+
+fn report(scope: &Scope<'_>) -> TokenStream {
+    let registers = scope.format.fault.iter().flat_map(|fault| &fault.registers);
+    let names: Vec<_> = registers.map(|register| ident(&register.value)).collect();
+    let count = literal::number(names.len() as i128);
+    quote! {
+        impl Report {
+            /// A report from its registers' values, in the order of the fields.
+            pub const fn from_values([#(#names),*]: [u64; #count]) -> Self {
+                Self { #(#names),* }
+            }
+        }
+    }
+}
