@@ -1,9 +1,32 @@
 //! Page-table formats as data: the TOML files, their reader, checker and reference interpreter.
 
 pub mod bound;
+pub mod diagnostics;
 pub mod eval;
 pub mod expr;
+mod grammar;
 pub mod interpret;
 pub mod model;
-pub mod source;
+mod reader;
 pub mod show;
+pub mod source;
+mod suggest;
+pub mod words;
+
+pub use diagnostics::{Diagnostic, Diagnostics, Style};
+pub use reader::{read, read_builtin};
+pub use source::{Sources, Span};
+
+/// The formats of this package: name and text of each file.
+pub const BUILTINS: &[(&str, &str)] = &[
+    ("amd_iommu_v1", include_str!("../formats/amd_iommu_v1.toml")),
+    ("ept", include_str!("../formats/ept.toml")),
+    ("stage2", include_str!("../formats/stage2.toml")),
+    ("sv_x4", include_str!("../formats/sv_x4.toml")),
+];
+
+/// The text of a built-in format.
+#[must_use]
+pub fn builtin(name: &str) -> Option<&'static str> {
+    BUILTINS.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
+}

@@ -232,7 +232,7 @@ pub enum LevelTerm {
 }
 
 /// A conjunction of tests on an entry: `"0 == 1 & 3:1 != 0"`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Match(pub Vec<Test>);
 
 /// One test of a [`Match`].

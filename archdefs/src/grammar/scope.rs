@@ -1,0 +1,73 @@
+//! The names an expression may use, and whether each is a number or a truth value.
+
+use super::Parsed;
+use crate::diagnostics::Diagnostic;
+use crate::expr::{Expr, Node, Op};
+use crate::source::Span;
+use crate::suggest::advice;
+
+/// The type of an expression. A truth value may stand for a number (0 or 1), but not the reverse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Type {
+    Number,
+    Truth,
+}
+
+/// A set of names. What a name outside of it is, only its file knows, so that a scope of a file that could not be read
+/// completely is `open`: it takes any name.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Scope {
+    names: Vec<(String, Type)>,
+    open: bool,
+}
+
+impl Scope {
+    pub(crate) fn new(names: impl IntoIterator<Item = (String, Type)>, open: bool) -> Self {
+        Self { names: names.into_iter().collect(), open }
+    }
+
+    /// This scope and more names, all of them numbers.
+    pub(crate) fn with<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut scope = self.clone();
+        scope.names.extend(names.into_iter().map(|name| (name.to_owned(), Type::Number)));
+        scope
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> + Clone {
+        self.names.iter().map(|(name, _)| name.as_str())
+    }
+
+    fn get(&self, name: &str) -> Option<Type> {
+        self.names.iter().find(|(known, _)| known == name).map(|(_, kind)| *kind)
+    }
+
+    /// Refuses a name that is not in scope.
+    pub(crate) fn check(&self, name: &str, span: Span) -> Parsed<()> {
+        if self.open || self.get(name).is_some() {
+            return Ok(());
+        }
+        Err(Diagnostic::new(format!("`{name}` is not known here"), span, "unknown name").help(advice(
+            name,
+            "names known here",
+            self.names(),
+        )))
+    }
+
+    /// Refuses a number where a truth value is needed.
+    pub(crate) fn check_truth(&self, expr: &Expr) -> Parsed<()> {
+        let truth = match &expr.node {
+            Node::Int(value) => matches!(value, 0 | 1),
+            Node::Name(name) => self.get(name).is_none_or(|kind| kind == Type::Truth),
+            Node::Slice(_, high, low) => high == low,
+            Node::Not(_) => true,
+            Node::Binary(op, ..) => {
+                matches!(op, Op::Eq | Op::Ne | Op::Lt | Op::Le | Op::Gt | Op::Ge | Op::AndAlso | Op::OrElse)
+            }
+        };
+        if truth {
+            return Ok(());
+        }
+        Err(Diagnostic::new(format!("`{expr}` is a number, but a condition is needed"), expr.span, "a number")
+            .help(format!("compare it, as in `{expr} != 0`")))
+    }
+}

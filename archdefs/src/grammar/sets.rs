@@ -1,0 +1,123 @@
+//! Sets of numbers and of levels, and page sizes.
+
+use super::{Cursor, Parsed};
+use crate::diagnostics::Diagnostic;
+use crate::model::{LevelSet, LevelTerm};
+
+/// The most numbers a set may have: parameters are enumerated.
+const MAX_MEMBERS: i64 = 256;
+
+impl Cursor<'_> {
+    /// `"4, 16..=32"`: numbers, ascending and without repetition.
+    pub(crate) fn set(&mut self) -> Parsed<Vec<i64>> {
+        let mut members: Vec<i64> = self.commas(Self::range)?.into_iter().flatten().collect();
+        members.sort_unstable();
+        members.dedup();
+        Ok(members)
+    }
+
+    fn range(&mut self) -> Parsed<std::ops::RangeInclusive<i64>> {
+        let start = self.here();
+        let first = self.signed()?;
+        if !self.eat("..=") {
+            return Ok(first..=first);
+        }
+        let last = self.signed()?;
+        let problem = match last.checked_sub(first) {
+            Some(..0) => "the range is empty",
+            Some(..MAX_MEMBERS) => return Ok(first..=last),
+            _ => "the range has more than 256 members",
+        };
+        Err(Diagnostic::new(problem, self.since(start), "this range"))
+    }
+
+    /// `"0"`, `"1..=3"`, `"1.. - block"`.
+    pub(crate) fn level_set(&mut self) -> Parsed<LevelSet> {
+        let start = self.here();
+        let plus = self.commas(Self::level_term)?;
+        let minus = if self.eat("-") { self.commas(Self::level_term)? } else { Vec::new() };
+        Ok(LevelSet { plus, minus, span: self.since(start) })
+    }
+
+    fn level_term(&mut self) -> Parsed<LevelTerm> {
+        if self.eat_word("block") {
+            return Ok(LevelTerm::Block);
+        }
+        if !self.rest().starts_with(|c: char| c.is_ascii_digit()) {
+            return Err(self.unexpected("a level, a range of levels or `block`"));
+        }
+        let start = self.here();
+        let first = self.level()?;
+        let last = match (self.eat("..="), self.eat("..")) {
+            (true, _) => Some(self.level()?),
+            (_, true) => None,
+            _ => Some(first),
+        };
+        if last.is_some_and(|last| last < first) {
+            return Err(Diagnostic::new("the range of levels is empty", self.since(start), "this range"));
+        }
+        Ok(LevelTerm::Range(first, last))
+    }
+
+    /// `"4K 2M 1G"`, in bytes.
+    pub(crate) fn sizes(&mut self) -> Parsed<Vec<u64>> {
+        let mut sizes = Vec::new();
+        while !self.rest().is_empty() {
+            let start = self.here();
+            let digits = self.rest().bytes().take_while(u8::is_ascii_digit).count();
+            let shift = match self.rest().get(digits..=digits) {
+                Some("K") => 10,
+                Some("M") => 20,
+                Some("G") => 30,
+                Some("T") => 40,
+                _ => return Err(self.unexpected("a size as in `4K`, `2M`, `1G`, `512T`")),
+            };
+            let size = self.rest()[..digits].parse::<u64>().ok().filter(|size| *size <= u64::MAX >> shift);
+            self.at += digits + 1;
+            let size = size.map(|size| size << shift).filter(|size| size.is_power_of_two());
+            let problem = || Diagnostic::new("a page size is a power of two", self.since(start), "is none");
+            sizes.push(size.ok_or_else(problem)?);
+        }
+        Ok(sizes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scope::Scope;
+    use super::*;
+    use crate::source::Span;
+
+    macro_rules! parse {
+        ($text:expr, $parser:ident) => {
+            Cursor::new($text, Span::default(), &Scope::default()).whole(Cursor::$parser)
+        };
+    }
+
+    #[test]
+    fn sets_are_sorted_and_bounded() {
+        assert_eq!(parse!("16..=18, 4, 17", set).unwrap(), [4, 16, 17, 18]);
+        assert_eq!(parse!("-1", set).unwrap(), [-1]);
+        for bad in ["", "4..2", "4..=2", "0..=9223372036854775807", "1,", "a"] {
+            assert!(parse!(bad, set).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn level_sets() {
+        let set = parse!("0, 2.. - block, 5", level_set).unwrap();
+        assert_eq!(set.plus, [LevelTerm::Range(0, Some(0)), LevelTerm::Range(2, None)]);
+        assert_eq!(set.minus, [LevelTerm::Block, LevelTerm::Range(5, Some(5))]);
+        for bad in ["", "blocks", "1..=0", "16", "1 2", "..1"] {
+            assert!(parse!(bad, level_set).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_bytes() {
+        assert_eq!(parse!("4K 2M 1G", sizes).unwrap(), [4 << 10, 2 << 20, 1 << 30]);
+        for bad in ["4", "3K", "4k", "K", "99999999999999999999T", "16777216T"] {
+            assert!(parse!(bad, sizes).is_err(), "{bad}");
+        }
+    }
+}

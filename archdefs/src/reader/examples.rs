@@ -1,0 +1,123 @@
+//! Reads `[[build]]`, `[[config]]`, `[[example.*]]`.
+
+use super::geometry::check_value;
+use super::section::Section;
+use crate::diagnostics::Diagnostic;
+use crate::grammar::Cursor;
+use crate::grammar::scope::Scope;
+use crate::model::{
+    Assignments, At, Build, Config, EditExample, EntryExample, Example, FaultExample, Param, Register, RegisterExample,
+};
+
+pub(super) fn build(section: &Section<'_>, params: &[Param]) -> Build {
+    Build {
+        name: section.id("name", '_'),
+        title: section.optional_text("title"),
+        set: assignments(section, &section.scopes().build, params),
+    }
+}
+
+pub(super) fn config(section: &Section<'_>, params: &[Param]) -> Config {
+    let scopes = section.scopes();
+    let set = assignments(section, &scopes.settable, params);
+    for name in ["levels", "input_bits"] {
+        if !set.is_empty() && !set.iter().any(|(param, _)| param.value == name) {
+            let message = format!("a configuration must say what `{name}` is");
+            section.context.report(Diagnostic::new(message, section.span, "this one does not"));
+        }
+    }
+    Config { id: section.id("id", '-'), set, page_sizes: section.placed("page_sizes", &scopes.nothing, Cursor::sizes) }
+}
+
+/// `set`: each parameter once, with a value that it can have.
+fn assignments(section: &Section<'_>, scope: &Scope, params: &[Param]) -> Assignments {
+    let set = section.parse("set", scope, Cursor::assignments);
+    for (index, (name, value)) in set.iter().enumerate() {
+        if let Some((earlier, _)) = set[..index].iter().find(|(earlier, _)| earlier.value == name.value) {
+            section.context.report(
+                Diagnostic::new(format!("`{}` is set twice", name.value), name.span, "again")
+                    .and(earlier.span, "first"),
+            );
+        }
+        if let Some(param) = params.iter().find(|param| param.name.value == name.value) {
+            check_value(section, &name.value, &param.domain, value);
+        }
+    }
+    set
+}
+
+pub(super) fn examples(section: &Section<'_>, configs: &[Config], registers: &[Register]) -> Vec<Example> {
+    let nothing = &section.scopes().nothing;
+    let configs: Vec<&str> = configs.iter().map(|config| config.id.value.as_str()).collect();
+    let registers: Vec<&str> = registers.iter().map(|register| register.name.value.as_str()).collect();
+    let config = |row: &Section<'_>| row.reference("config", "configurations", &configs);
+    let entry = |row: &Section<'_>| {
+        Example::Entry(EntryExample {
+            config: config(row),
+            level: row.parse("level", nothing, Cursor::level),
+            raw: row.number("raw"),
+            class: row.word("kind"),
+            address: row.optional_number("address"),
+            rights: row.optional("rights", nothing, Cursor::facts),
+            memory: row.optional_word("memory"),
+            run: row.optional_number("run"),
+            span: row.span,
+            cite: row.cite(),
+        })
+    };
+    let edit = |row: &Section<'_>| {
+        Example::Edit(EditExample {
+            config: config(row),
+            level: row.parse("level", nothing, Cursor::level),
+            old: row.number("old"),
+            new: row.number("new"),
+            needs_break: row.flag("needs_break"),
+            span: row.span,
+            cite: row.cite(),
+        })
+    };
+    let register = |row: &Section<'_>| {
+        Example::Register(RegisterExample {
+            config: config(row),
+            register: row.reference("register", "registers", &registers),
+            root: row.number("root"),
+            tag: row.number("tag"),
+            raw: row.number("raw"),
+            span: row.span,
+            cite: row.cite(),
+        })
+    };
+    let fault = |row: &Section<'_>| {
+        Example::Fault(FaultExample {
+            config: config(row),
+            report: row.list("report", nothing, Cursor::unsigned),
+            address: row.optional_number("address"),
+            access: row.word("access"),
+            cause: row.word("cause"),
+            level: row.optional("level", nothing, Cursor::level),
+            span: row.span,
+            cite: row.cite(),
+        })
+    };
+    let mut examples = section.all("entry", entry);
+    examples.extend(section.all("edit", edit));
+    examples.extend(section.all("register", register));
+    examples.extend(section.all("fault", fault));
+    examples
+}
+
+impl Section<'_> {
+    /// The name of something that stands elsewhere in the file.
+    fn reference(&self, key: &'static str, what: &str, known: &[&str]) -> At<String> {
+        let name = At { value: self.text(key), span: self.get(key).map_or(self.span, |value| value.span) };
+        if !name.value.is_empty() && !known.contains(&name.value.as_str()) {
+            let message = format!("`{}` is not one of the {what}", name.value);
+            self.context.report_missing(Diagnostic::new(message, name.span, "unknown").help(crate::suggest::advice(
+                &name.value,
+                what,
+                known.iter().copied(),
+            )));
+        }
+        name
+    }
+}

@@ -1,0 +1,160 @@
+//! From the text of a file to the model, with every mistake found on the way.
+
+mod behaviour;
+mod entries;
+mod examples;
+mod files;
+mod geometry;
+mod section;
+mod tree;
+
+use crate::diagnostics::{Diagnostic, Diagnostics};
+use crate::grammar::scope::{Scope, Type};
+use crate::model::{At, Facts, Format};
+use crate::source::{File, Sources, Span};
+use files::Files;
+use section::{Context, Scopes, Section};
+use std::cell::RefCell;
+use tree::Table;
+
+/// Reads a format from the text of its file.
+///
+/// `path` is what messages call the file. `load` reads the files that it `extends`; it gets a path, relative to
+/// wherever `path` is relative to, and returns the text or why there is none. The sources list every file read.
+///
+/// # Errors
+/// Every mistake found, each with its place.
+pub fn read(
+    path: &str,
+    text: &str,
+    load: &dyn Fn(&str) -> Result<String, String>,
+) -> (Sources, Result<Format, Diagnostics>) {
+    read_file(File { path: path.to_owned(), text: text.to_owned(), built_in: false }, load)
+}
+
+/// Reads one of the built-in formats; `None` if there is none of this name.
+#[must_use]
+pub fn read_builtin(name: &str) -> Option<(Sources, Result<Format, Diagnostics>)> {
+    let text = crate::builtin(name)?.to_owned();
+    let file = File { path: format!("<built-in>/{name}.toml"), text, built_in: true };
+    Some(read_file(file, &|_| Err("a built-in format extends built-in formats only".to_owned())))
+}
+
+fn read_file(file: File, load: &dyn Fn(&str) -> Result<String, String>) -> (Sources, Result<Format, Diagnostics>) {
+    let mut files = Files::new(load);
+    let tree = files.tree(file);
+    let context = Context {
+        sources: &files.sources,
+        scopes: scopes(&tree, !files.problems.is_empty()),
+        incomplete: !files.problems.is_empty(),
+        problems: RefCell::new(files.problems),
+    };
+    let format = Section::read(&context, "this file".to_owned(), Span::default(), &tree, format);
+    let problems = context.problems.into_inner();
+    let result = match format {
+        Some(format) if problems.is_empty() => Ok(format),
+        _ => Err(Diagnostics::from(problems)),
+    };
+    (files.sources, result)
+}
+
+/// The names that expressions may use. Parameters are looked up in the tree, so that a mistake in one does not make
+/// its name unknown.
+fn scopes(tree: &Table, open: bool) -> Scopes {
+    let params: Vec<_> =
+        tree.get("params").and_then(|params| params.table()).map_or(&[][..], |params| &params.0).into();
+    let named = |build_only: bool| {
+        let names = params.iter().filter_map(|param| {
+            let table = param.value.table()?;
+            let kind = if table.text("type") == Some("bool") { Type::Truth } else { Type::Number };
+            (!build_only || table.text("bind") == Some("build")).then(|| (param.key.clone(), kind))
+        });
+        Scope::new(names, open)
+    };
+    let params = named(false);
+    let settable = params.with(["levels", "input_bits"]);
+    let space = settable.with(["page_bits", "index_bits"]);
+    let entry = space.with(["level", "leaf_bits"]);
+    Scopes { nothing: Scope::default(), build: named(true), params, settable, space, entry }
+}
+
+/// The whole file.
+fn format(file: &Section<'_>) -> Option<Format> {
+    let header = file.section("format", header);
+    let params = file.named("params", geometry::param);
+    let levels = file.section("levels", geometry::levels);
+    let roots = file.rows("root", geometry::root, |root| &root.id);
+    let kinds = file.rows("kind", entries::kind, |kind| &kind.id);
+    let empty = file.section("empty", |empty| empty.choices("value", &empty.scopes().entry, |c| c.expression()));
+    let fields = file.named("fields", entries::field);
+    let runs = file.rows("run", entries::run, |run| &run.id);
+    let fixes = file.rows("fix", entries::fix, |fix| &fix.id);
+    let live = file.section("live", behaviour::live);
+    let fallbacks = file.optional_section("memory", behaviour::fallbacks).unwrap_or_default();
+    let tlb = file.rows("tlb", behaviour::tlb_op, |op| &op.id);
+    let registers = file.named("registers", behaviour::register);
+    let capabilities = file.optional_section("capabilities", behaviour::capabilities);
+    let fault = file.optional_section("fault", behaviour::fault);
+    let builds = file.rows("build", |build| examples::build(build, &params), |build| &build.name);
+    let configs = file.rows("config", |config| examples::config(config, &params), |config| &config.id);
+    let examples =
+        file.optional_section("example", |s| examples::examples(s, &configs, &registers)).unwrap_or_default();
+    let header = header?;
+    Some(Format {
+        name: header.name,
+        title: header.title,
+        architecture: header.architecture,
+        execute_feature: header.execute_feature,
+        stage: header.stage,
+        cite: header.cite,
+        implies: header.implies,
+        params,
+        levels: levels?,
+        roots,
+        kinds,
+        empty: empty?,
+        fields,
+        runs,
+        fixes,
+        live: live?,
+        fallbacks,
+        tlb,
+        registers,
+        capabilities,
+        fault,
+        builds,
+        configs,
+        examples,
+    })
+}
+
+/// `[format]`.
+struct Header {
+    name: At<String>,
+    title: String,
+    architecture: String,
+    execute_feature: Option<At<String>>,
+    stage: u8,
+    cite: String,
+    implies: Facts,
+}
+
+fn header(section: &Section<'_>) -> Header {
+    let nothing = &section.scopes().nothing;
+    Header {
+        name: section.id("name", '_'),
+        title: section.text("title"),
+        architecture: section.text("architecture"),
+        execute_feature: section.optional_placed_text("execute_feature"),
+        stage: section.parse("stage", nothing, |cursor| {
+            let stage = cursor.placed(|cursor| cursor.unsigned())?;
+            match stage.value {
+                1 => Ok(1),
+                2 => Ok(2),
+                _ => Err(Diagnostic::new("a stage is 1 or 2", stage.span, "no stage")),
+            }
+        }),
+        cite: section.text("cite"),
+        implies: section.optional("implies", nothing, |cursor| cursor.facts()).unwrap_or_default(),
+    }
+}

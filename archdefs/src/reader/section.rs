@@ -1,0 +1,467 @@
+//! Reads the keys of one table. A section remembers which keys it was asked for; those are the legal ones.
+//!
+//! A key that is missing or wrong is reported, and read as a placeholder, so that reading goes on and finds the next
+//! mistake. The model is only handed out if nothing was reported, so that nobody ever sees a placeholder.
+
+use super::tree::{Kind, Table, Value};
+use crate::diagnostics::Diagnostic;
+use crate::expr::{Expr, Node};
+use crate::grammar::scope::Scope;
+use crate::grammar::{Cursor, Parsed};
+use crate::model::{At, Choice, Choices, Class, LevelSet, LevelTerm};
+use crate::source::{Sources, Span};
+use crate::suggest::advice;
+use crate::words::Word;
+use std::cell::RefCell;
+
+/// What all sections of a format share.
+pub(super) struct Context<'a> {
+    pub(super) sources: &'a Sources,
+    pub(super) scopes: Scopes,
+    pub(super) problems: RefCell<Vec<Diagnostic>>,
+    /// Whether there were errors of syntax, so that what is missing may only be unreadable.
+    pub(super) incomplete: bool,
+}
+
+/// The names that expressions may use, by where they stand.
+pub(super) struct Scopes {
+    /// None.
+    pub(super) nothing: Scope,
+    /// Build parameters.
+    pub(super) build: Scope,
+    /// All parameters.
+    pub(super) params: Scope,
+    /// All parameters, `levels` and `input_bits`: what a `[[config]]` sets.
+    pub(super) settable: Scope,
+    /// These and `page_bits`, `index_bits`: what is known of an address space.
+    pub(super) space: Scope,
+    /// These and `level`, `leaf_bits`: what is known of an entry.
+    pub(super) entry: Scope,
+}
+
+impl Context<'_> {
+    pub(super) fn report(&self, problem: Diagnostic) {
+        self.problems.borrow_mut().push(problem);
+    }
+
+    /// Reports what is missing, unless a broken line may have said it.
+    pub(super) fn report_missing(&self, problem: Diagnostic) {
+        if !self.incomplete {
+            self.report(problem);
+        }
+    }
+
+    fn expected(&self, wanted: &str, value: &Value) {
+        let message = format!("expected {wanted}, found {}", value.what());
+        self.report(Diagnostic::new(message, value.span, format!("expected {wanted}")));
+    }
+
+    /// Any text.
+    fn text(&self, value: &Value) -> Option<String> {
+        match &value.kind {
+            Kind::Text(text) => Some(text.clone()),
+            _ => {
+                self.expected("a string", value);
+                None
+            }
+        }
+    }
+
+    /// A string of a small language. A number or a truth value may stand without quotes.
+    fn parse<'c, T>(
+        &'c self,
+        value: &'c Value,
+        scope: &'c Scope,
+        parser: impl FnOnce(&mut Cursor<'c>) -> Parsed<T>,
+    ) -> Option<T> {
+        let raw = self.sources.text(value.span);
+        let (text, span) = match &value.kind {
+            Kind::Plain => (raw, value.span),
+            Kind::Text(text) => {
+                if raw.get(1..raw.len().saturating_sub(1)) != Some(text) {
+                    self.report(
+                        Diagnostic::new("no escapes and no line breaks here", value.span, "this string")
+                            .help("write it between single quotation marks or plain double ones"),
+                    );
+                    return None;
+                }
+                (text.as_str(), value.span.part(1, text.len() + 1))
+            }
+            _ => {
+                self.expected("a string", value);
+                return None;
+            }
+        };
+        Cursor::new(text, span, scope).whole(parser).map_err(|problem| self.report(problem)).ok()
+    }
+}
+
+/// A table whose keys are being read.
+pub(super) struct Section<'a> {
+    pub(super) context: &'a Context<'a>,
+    /// What it is, for messages: `[levels]`, `this [[kind]]`.
+    what: String,
+    /// The header, or the inline table.
+    pub(super) span: Span,
+    table: &'a Table,
+    legal: RefCell<Vec<&'static str>>,
+}
+
+impl<'a> Section<'a> {
+    /// Reads a table by `read`, then reports the keys that `read` did not ask for.
+    pub(super) fn read<T>(
+        context: &'a Context<'a>,
+        what: String,
+        span: Span,
+        table: &'a Table,
+        read: impl FnOnce(&Self) -> T,
+    ) -> T {
+        let section = Self { context, what, span, table, legal: RefCell::default() };
+        let value = read(&section);
+        section.report_unknown_keys();
+        value
+    }
+
+    /// As [`Section::read`], of a value that should be a table.
+    pub(super) fn read_value<T>(
+        context: &'a Context<'a>,
+        what: String,
+        value: &'a Value,
+        read: impl FnOnce(&Self) -> T,
+    ) -> Option<T> {
+        match value.table() {
+            Some(table) => Some(Self::read(context, what, value.span, table, read)),
+            None => {
+                context.expected("a table", value);
+                None
+            }
+        }
+    }
+
+    /// The names that expressions may use.
+    pub(super) fn scopes(&self) -> &'a Scopes {
+        &self.context.scopes
+    }
+
+    fn report_unknown_keys(&self) {
+        let legal = self.legal.borrow();
+        for entry in self.table.0.iter().filter(|entry| !legal.contains(&entry.key.as_str())) {
+            let message = format!("unknown key `{}` in {}", entry.key, self.what);
+            self.context.report(Diagnostic::new(message, entry.key_span, "unknown key").help(advice(
+                &entry.key,
+                "keys here",
+                legal.iter().copied(),
+            )));
+        }
+    }
+
+    /// The value of a key, if it is there.
+    pub(super) fn get(&self, key: &'static str) -> Option<&'a Value> {
+        let mut legal = self.legal.borrow_mut();
+        if !legal.contains(&key) {
+            legal.push(key);
+        }
+        self.table.get(key)
+    }
+
+    fn required(&self, key: &'static str) -> Option<&'a Value> {
+        let value = self.get(key);
+        if value.is_none() {
+            let message = format!("{} has no key `{key}`", self.what);
+            self.context.report_missing(Diagnostic::new(message, self.span, format!("`{key}` is missing")));
+        }
+        value
+    }
+
+    /// A section that must be there.
+    pub(super) fn section<T>(&self, key: &'static str, read: impl FnOnce(&Section<'a>) -> T) -> Option<T> {
+        if self.get(key).is_none() {
+            let message = format!("{} has no section `[{key}]`", self.what);
+            self.context.report_missing(Diagnostic::new(message, self.span, format!("`[{key}]` is missing")));
+        }
+        self.optional_section(key, read)
+    }
+
+    /// A section that may be there.
+    pub(super) fn optional_section<T>(&self, key: &'static str, read: impl FnOnce(&Section<'a>) -> T) -> Option<T> {
+        Section::read_value(self.context, format!("`[{key}]`"), self.get(key)?, read)
+    }
+
+    /// The entries of a section of named tables, in the order of the file.
+    pub(super) fn named<T>(&self, key: &'static str, read: impl Fn(&Section<'a>, At<String>) -> T) -> Vec<T> {
+        let Some(value) = self.get(key) else { return Vec::new() };
+        let Some(table) = value.table() else {
+            self.context.expected("a table", value);
+            return Vec::new();
+        };
+        let entries = table.0.iter().filter_map(|entry| {
+            let name = At { value: entry.key.clone(), span: entry.key_span };
+            check_name(self.context, &name, '_');
+            Section::read_value(self.context, format!("`{key}.{}`", entry.key), &entry.value, |entry| read(entry, name))
+        });
+        entries.collect()
+    }
+
+    /// The rows of a section, whose ids must differ.
+    pub(super) fn rows<T>(
+        &self,
+        key: &'static str,
+        read: impl Fn(&Section<'a>) -> T,
+        id: impl Fn(&T) -> &At<String>,
+    ) -> Vec<T> {
+        let rows = self.all(key, read);
+        for (index, row) in rows.iter().enumerate() {
+            let (row, mut earlier) = (id(row), rows[..index].iter().map(&id));
+            if let Some(earlier) = earlier.find(|earlier| earlier.value == row.value && !row.value.is_empty()) {
+                let message = format!("two rows of `[[{key}]]` are called `{}`", row.value);
+                self.context.report(Diagnostic::new(message, row.span, "again").and(earlier.span, "first"));
+            }
+        }
+        rows
+    }
+
+    /// The rows of a section.
+    pub(super) fn all<T>(&self, key: &'static str, read: impl Fn(&Section<'a>) -> T) -> Vec<T> {
+        let Some(value) = self.get(key) else { return Vec::new() };
+        let Some(rows) = value.array() else {
+            self.context.expected(&format!("rows, each with its own header `[[{key}]]`"), value);
+            return Vec::new();
+        };
+        let what = format!("this row of `[[{key}]]`");
+        rows.iter().filter_map(|row| Section::read_value(self.context, what.clone(), row, &read)).collect()
+    }
+
+    /// Free text.
+    pub(super) fn text(&self, key: &'static str) -> String {
+        self.required(key).and_then(|value| self.context.text(value)).unwrap_or_default()
+    }
+
+    /// Free text, or none.
+    pub(super) fn optional_text(&self, key: &'static str) -> Option<String> {
+        self.get(key).and_then(|value| self.context.text(value))
+    }
+
+    /// Free text with its place, or none.
+    pub(super) fn optional_placed_text(&self, key: &'static str) -> Option<At<String>> {
+        let value = self.get(key)?;
+        Some(At { value: self.context.text(value)?, span: value.span })
+    }
+
+    /// `cite`.
+    pub(super) fn cite(&self) -> Option<String> {
+        self.optional_text("cite")
+    }
+
+    /// `doc`.
+    pub(super) fn doc(&self) -> Option<String> {
+        self.optional_text("doc")
+    }
+
+    /// Text in a small language, or none.
+    pub(super) fn optional<'c, T>(
+        &'c self,
+        key: &'static str,
+        scope: &'c Scope,
+        parser: impl FnOnce(&mut Cursor<'c>) -> Parsed<T>,
+    ) -> Option<T> {
+        self.get(key).and_then(|value| self.context.parse(value, scope, parser))
+    }
+
+    /// Text in a small language.
+    pub(super) fn parse<'c, T: Default>(
+        &'c self,
+        key: &'static str,
+        scope: &'c Scope,
+        parser: impl FnOnce(&mut Cursor<'c>) -> Parsed<T>,
+    ) -> T {
+        self.required(key).and_then(|value| self.context.parse(value, scope, parser)).unwrap_or_default()
+    }
+
+    /// As [`Section::parse`], with the place.
+    pub(super) fn placed<'c, T: Default>(
+        &'c self,
+        key: &'static str,
+        scope: &'c Scope,
+        parser: impl FnOnce(&mut Cursor<'c>) -> Parsed<T>,
+    ) -> At<T> {
+        let value = self.required(key).and_then(|value| self.context.parse(value, scope, |c| c.placed(parser)));
+        value.unwrap_or(At { value: T::default(), span: self.span })
+    }
+
+    /// An expression.
+    pub(super) fn expression(&self, key: &'static str, scope: &Scope) -> At<Expr> {
+        self.placed(key, scope, Cursor::expression)
+    }
+
+    /// `true` or `false`, false if it is missing.
+    pub(super) fn flag(&self, key: &'static str) -> bool {
+        self.optional(key, &self.scopes().nothing, |cursor| {
+            let flag = cursor.placed_expression()?;
+            match flag.value.node {
+                Node::Int(value @ (0 | 1)) => Ok(value == 1),
+                _ => Err(Diagnostic::new("expected `true` or `false`", flag.span, "neither")),
+            }
+        })
+        .unwrap_or(false)
+    }
+
+    /// A number.
+    pub(super) fn number(&self, key: &'static str) -> u64 {
+        self.parse(key, &self.scopes().nothing, Cursor::unsigned)
+    }
+
+    /// A number, or none.
+    pub(super) fn optional_number(&self, key: &'static str) -> Option<u64> {
+        self.optional(key, &self.scopes().nothing, Cursor::unsigned)
+    }
+
+    /// A word of a closed set.
+    pub(super) fn word<W: Word>(&self, key: &'static str) -> W {
+        let value = self.required(key);
+        value.and_then(|value| self.context.parse(value, &self.scopes().nothing, Cursor::word)).unwrap_or(W::WORDS[0].1)
+    }
+
+    /// A word of a closed set, or none.
+    pub(super) fn optional_word<W: Word>(&self, key: &'static str) -> Option<W> {
+        self.optional(key, &self.scopes().nothing, Cursor::word)
+    }
+
+    /// Whether an optional key says the second of two words; the first is what its absence means.
+    pub(super) fn second_of(&self, key: &'static str, first: &str, second: &str) -> bool {
+        self.optional(key, &self.scopes().nothing, |cursor| {
+            let word = cursor.kebab(&format!("`{first}` or `{second}`"))?;
+            if word.value == first || word.value == second {
+                return Ok(word.value == second);
+            }
+            let help = advice(word.value, "words here", [first, second].into_iter());
+            Err(Diagnostic::new(format!("`{}` is not known here", word.value), word.span, "unknown word").help(help))
+        })
+        .unwrap_or(false)
+    }
+
+    /// Items of a small language: one string, or a list of them.
+    pub(super) fn optional_list<'c, T>(
+        &'c self,
+        key: &'static str,
+        scope: &'c Scope,
+        parser: impl Fn(&mut Cursor<'c>) -> Parsed<T>,
+    ) -> Option<Vec<T>> {
+        let value = self.get(key)?;
+        let items = value.array().unwrap_or(std::slice::from_ref(value));
+        Some(items.iter().filter_map(|item| self.context.parse(item, scope, &parser)).collect())
+    }
+
+    /// As [`Section::optional_list`], of a key that must be there.
+    pub(super) fn list<'c, T>(
+        &'c self,
+        key: &'static str,
+        scope: &'c Scope,
+        parser: impl Fn(&mut Cursor<'c>) -> Parsed<T>,
+    ) -> Vec<T> {
+        self.required(key);
+        self.optional_list(key, scope, parser).unwrap_or_default()
+    }
+
+    /// A choice list.
+    pub(super) fn choices<'c, T>(
+        &'c self,
+        key: &'static str,
+        scope: &'c Scope,
+        payload: impl Fn(&mut Cursor<'c>) -> Parsed<T>,
+    ) -> Choices<T> {
+        self.required(key);
+        self.optional_choices(key, scope, payload)
+    }
+
+    /// A choice list, empty if the key is missing.
+    pub(super) fn optional_choices<'c, T>(
+        &'c self,
+        key: &'static str,
+        scope: &'c Scope,
+        payload: impl Fn(&mut Cursor<'c>) -> Parsed<T>,
+    ) -> Choices<T> {
+        let choices = self.optional_list(key, scope, |cursor| cursor.choice(&payload)).unwrap_or_default();
+        self.report_unreachable(&choices);
+        Choices(choices)
+    }
+
+    fn report_unreachable<T>(&self, choices: &[Choice<T>]) {
+        let Some(first) = choices.iter().position(|choice| choice.when.is_none()) else { return };
+        if let Some(after) = choices.get(first + 1) {
+            self.context.report(
+                Diagnostic::new("a choice after one without a condition is never taken", after.span, "never taken")
+                    .and(choices[first].span, "always holds"),
+            );
+        }
+    }
+
+    /// `id`, or another key that names a row. With underscores it is a name in Rust.
+    pub(super) fn id(&self, key: &'static str, separator: char) -> At<String> {
+        let Some(value) = self.required(key) else { return At { value: String::new(), span: self.span } };
+        let id = self.context.text(value).unwrap_or_default();
+        let id = At { value: id, span: value.span };
+        check_name(self.context, &id, separator);
+        id
+    }
+
+    /// `if`.
+    pub(super) fn when(&self, scope: &Scope) -> Option<Expr> {
+        self.optional("if", scope, Cursor::condition)
+    }
+
+    /// `level`; without it, all levels.
+    pub(super) fn level(&self) -> LevelSet {
+        self.optional("level", &self.scopes().nothing, Cursor::level_set).unwrap_or_else(|| LevelSet {
+            plus: vec![LevelTerm::Range(0, None)],
+            minus: Vec::new(),
+            span: self.span,
+        })
+    }
+
+    /// `in`: classes of entries that have owners for their bits.
+    pub(super) fn classes(&self) -> Vec<Class> {
+        let words = self.list("in", &self.scopes().nothing, |cursor| {
+            let word = cursor.kebab("a kind of entry")?;
+            match word.value {
+                "leaf" => Ok(vec![Class::Page, Class::Block]),
+                "table" => Ok(vec![Class::Table]),
+                "page" => Ok(vec![Class::Page]),
+                "block" => Ok(vec![Class::Block]),
+                other => {
+                    Err(Diagnostic::new(format!("`{other}` is no kind of entry with bits of its own"), word.span, "")
+                        .help(advice(other, "kinds", ["leaf", "page", "block", "table"].into_iter())))
+                }
+            }
+        });
+        let mut classes = words.concat();
+        classes.sort_unstable();
+        classes.dedup();
+        classes
+    }
+}
+
+/// Refuses a name that is not made of lower-case letters, digits and `separator`. Names with underscores become names
+/// in Rust, where they cannot start with a digit and some words are taken.
+fn check_name(context: &Context<'_>, name: &At<String>, separator: char) {
+    let rust = separator == '_';
+    let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == separator;
+    let starts = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() && !rust;
+    let help = if !name.value.starts_with(starts) || !name.value.chars().all(legal) {
+        let first = if rust { ", and starts with a letter" } else { "" };
+        format!("a name here is made of lower-case letters, digits and `{separator}`{first}")
+    } else if rust && RUST_KEYWORDS.contains(&name.value.as_str()) {
+        "it becomes a name in Rust, where this word is a keyword".to_owned()
+    } else {
+        return;
+    };
+    let message = format!("`{}` cannot be a name here", name.value);
+    context.report(Diagnostic::new(message, name.span, "this name").help(help));
+}
+
+/// Those that look like a name.
+const RUST_KEYWORDS: [&str; 50] = [
+    "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "crate", "do", "dyn", "else",
+    "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop", "macro", "match", "mod",
+    "move", "mut", "override", "priv", "pub", "ref", "return", "self", "static", "struct", "super", "trait", "true",
+    "try", "type", "typeof", "unsafe", "unsized", "use", "where", "while", "yield",
+];

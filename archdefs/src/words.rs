@@ -1,0 +1,67 @@
+//! The closed sets of words a file is written in, and what each stands for.
+
+use crate::model::{
+    Bind, Class, EditClass, Facts, FaultAccess, FaultCause, FixClass, InputExtension, Is, MemoryType, Other, Role,
+    Scope,
+};
+
+/// A closed set of words.
+pub trait Word: Copy + PartialEq + 'static {
+    /// What the words are, in the plural, for messages.
+    const WHAT: &'static str;
+    /// Every word with what it stands for.
+    const WORDS: &'static [(&'static str, Self)];
+
+    /// The word for it.
+    fn word(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, meaning)| *meaning == self).map_or("", |(word, _)| word)
+    }
+}
+
+macro_rules! words {
+    ($($type:ident, $what:literal: $($word:literal => $meaning:ident),+;)+) => {$(
+        impl Word for $type {
+            const WHAT: &'static str = $what;
+            const WORDS: &'static [(&'static str, Self)] = &[$(($word, $type::$meaning)),+];
+        }
+    )+};
+}
+
+words! {
+    Bind, "times of binding": "build" => Build, "boot" => Boot, "vm" => Vm;
+    InputExtension, "input extensions": "zero-extended" => Zero, "sign-extended" => Sign;
+    Is, "kinds": "invalid" => Invalid, "table" => Table, "leaf" => Leaf, "reserved" => Reserved;
+    Class, "kinds": "invalid" => Invalid, "table" => Table, "page" => Page, "block" => Block, "reserved" => Reserved;
+    Other, "treatments of other values": "reserved" => Reserved, "unnamed" => Unnamed;
+    FixClass, "classes of bits": "must-be-zero" => MustBeZero, "must-be-one" => MustBeOne, "write-zero" => WriteZero,
+        "write-one" => WriteOne, "ignored" => Ignored, "software" => Software, "hardware" => Hardware;
+    EditClass, "classes of edits": "output" => Output, "memory" => Memory, "rights" => Rights, "option" => Option,
+        "size" => Size;
+    Scope, "scopes": "address" => Address, "space" => Space, "all" => All;
+    Role, "roles": "root" => Root, "control" => Control, "bits" => Bits;
+    FaultAccess, "accesses": "read" => Read, "write" => Write, "execute" => Execute, "none" => None;
+    FaultCause, "causes": "not-mapped" => NotMapped, "permission" => Permission, "access-flag" => AccessFlag,
+        "address-size" => AddressSize, "misconfigured" => Misconfigured, "external" => External,
+        "unspecified" => Unspecified;
+    MemoryType, "memory types": "inherit" => Inherit, "wb" => WriteBack, "wt" => WriteThrough, "wp" => WriteProtected,
+        "wc" => WriteCombining, "nc" => NonCacheable, "uc" => Uncached, "device-nGnRnE" => DeviceNGnRnE,
+        "device-nGnRE" => DeviceNGnRE, "device-nGRE" => DeviceNGRE, "device-GRE" => DeviceGRE;
+}
+
+impl Word for Facts {
+    const WHAT: &'static str = "rights and states";
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("none", Facts::empty()),
+        ("r", Facts::PR.union(Facts::UR)),
+        ("w", Facts::PW.union(Facts::UW)),
+        ("x", Facts::PX.union(Facts::UX)),
+        ("pr", Facts::PR),
+        ("pw", Facts::PW),
+        ("px", Facts::PX),
+        ("ur", Facts::UR),
+        ("uw", Facts::UW),
+        ("ux", Facts::UX),
+        ("accessed", Facts::ACCESSED),
+        ("dirty", Facts::DIRTY),
+    ];
+}
