@@ -14,6 +14,7 @@ mod fault;
 mod gather;
 mod layout;
 mod map;
+mod mark;
 mod populate;
 mod protect;
 mod query;

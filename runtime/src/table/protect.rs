@@ -5,7 +5,7 @@ use super::{
     build::Found,
     entries::Entries,
     layout::{parts, sizes_of},
-    split::Located,
+    split::{Fate, Located},
 };
 use crate::{Change, ClosedRange, Edit, Format, Geometry, Hal, Level, Prototype, Rewrite};
 
@@ -23,7 +23,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     pub fn protect(&mut self, range: ClosedRange, change: &Change, gather: &mut Gather<F, H>) -> Result<(), Error> {
         let range = self.exclusive(range, gather)?;
         let rewrites = self.rewrites(range, change)?;
-        let mut edges = self.edges(range, Some(change))?;
+        let mut edges = self.edges(range, Fate::Changed(change))?;
 
         let mut reserve = self.reserve(self.tables_for(&edges, range))?;
         for split in edges.iter_mut().flatten() {

@@ -27,6 +27,17 @@ pub(super) struct Located {
     pub(super) size: u8,
 }
 
+/// What becomes of the part of a leaf that a range covers.
+#[derive(Clone, Copy)]
+pub(super) enum Fate<'a> {
+    /// It is unmapped.
+    Gone,
+    /// It stays as it is, in leaves of its own.
+    Kept,
+    /// It is changed.
+    Changed(&'a Change),
+}
+
 /// A leaf to be split.
 pub(super) struct Split {
     pub(super) leaf: Located,
@@ -46,6 +57,24 @@ struct Replacement {
 }
 
 impl<F: Format, H: Hal> PageTable<F, H> {
+    /// Splits the larger leaves that `range` covers in part, so that no leaf reaches across its ends. What is mapped
+    /// stays as it is. All or nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfRange`], [`Error::Misaligned`]; [`Error::NoMemory`] or [`Error::Refused`] if a leaf cannot be
+    /// split; [`Error::Corrupt`]; [`Error::ForeignGather`].
+    pub fn split(&mut self, range: ClosedRange, gather: &mut Gather<F, H>) -> Result<(), Error> {
+        let range = self.exclusive(range, gather)?;
+        let mut edges = self.edges(range, Fate::Kept)?;
+        let mut reserve = self.reserve(self.tables_for(&edges, range))?;
+        for split in edges.iter_mut().flatten() {
+            let done = self.commit_split(split, range, &mut reserve, gather);
+            debug_assert!(done.is_some(), "the plan counted too few tables");
+        }
+        Ok(())
+    }
+
     /// The leaf at `index`, with all items of its run.
     pub(super) fn locate(&self, level: Level, entries: &Entries, ia: u64, raw: u64) -> Located {
         let entry = self.geometry.entry_bits(level);
@@ -88,25 +117,26 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         Some((raw, attributes))
     }
 
-    /// The leaves that `range` covers in part: at most one at each end. `change` is what the covered part becomes;
-    /// leaves that say so already are left out.
-    pub(super) fn edges(&self, range: ClosedRange, change: Option<&Change>) -> Result<[Option<Split>; 2], Error> {
+    /// The leaves that `range` covers in part: at most one at each end. `fate` is what becomes of the covered part;
+    /// leaves that are already as they will be are left out.
+    pub(super) fn edges(&self, range: ClosedRange, fate: Fate<'_>) -> Result<[Option<Split>; 2], Error> {
         let first = self.find(range.start()).filter(|leaf| !range.covers(&leaf.range));
         let last = self.find(range.last()).filter(|leaf| !range.covers(&leaf.range));
         let last = last.filter(|last| first.as_ref().is_none_or(|first| first.range != last.range));
-        let split = |leaf: Option<Located>| leaf.map_or(Ok(None), |leaf| self.split(leaf, change));
+        let split = |leaf: Option<Located>| leaf.map_or(Ok(None), |leaf| self.plan_split(leaf, fate));
         Ok([split(first)?, split(last)?])
     }
 
-    fn split(&self, leaf: Located, change: Option<&Change>) -> Result<Option<Split>, Error> {
+    fn plan_split(&self, leaf: Located, fate: Fate<'_>) -> Result<Option<Split>, Error> {
         let level = leaf.level;
         let Some((raw, attributes)) = self.attributes(&leaf) else {
             let address = self.geometry.extend(leaf.range.start());
             return Err(Error::Corrupt { address, level, entry: leaf.entries.load(leaf.index) });
         };
-        let new = match change {
-            None => None,
-            Some(change) => {
+        let new = match fate {
+            Fate::Gone => None,
+            Fate::Kept => Some((Change::default(), Prototypes::new(&self.format, &attributes, leaf.size)?)),
+            Fate::Changed(change) => {
                 let rewrite =
                     self.format.rewrite(level, change).map_err(|refusal| Error::Refused { level, refusal })?;
                 let mut items = (0..leaf.items).map(|item| leaf.entries.load(leaf.index + item));

@@ -1,6 +1,13 @@
 //! Unmapping, and giving back the frames that were mapped.
 
-use super::{Error, Gather, PageTable, build::Found, entries::Entries, gather::Held, layout::parts, split::Located};
+use super::{
+    Error, Gather, PageTable,
+    build::Found,
+    entries::Entries,
+    gather::Held,
+    layout::parts,
+    split::{Fate, Located},
+};
 use crate::{ClosedRange, Format, Hal, Level, Next};
 
 impl<F: Format, H: Hal> PageTable<F, H> {
@@ -34,7 +41,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// `free`: the caller made the promise of [`PageTable::depopulate`].
     fn remove(&mut self, range: ClosedRange, free: bool, gather: &mut Gather<F, H>) -> Result<(), Error> {
         let range = self.exclusive(range, gather)?;
-        let mut edges = self.edges(range, None)?;
+        let mut edges = self.edges(range, Fate::Gone)?;
         if let Some(split) = edges.iter().flatten().next().filter(|_| free && !self.hal.frees_parts()) {
             let (address, size) = (self.geometry.extend(split.leaf.range.start()), split.leaf.size);
             return Err(Error::PartialFrame { address, size });
