@@ -1,15 +1,23 @@
 //! Nested page tables for hypervisors. A page-table format is data; one engine runs every format.
 #![no_std]
 
+extern crate alloc;
+
 mod addr;
 mod attributes;
 #[doc(hidden)]
 pub mod codec;
+pub mod device;
+mod flags;
 mod format;
+mod frame;
+mod guest;
 mod hal;
+mod host;
 mod range;
 #[cfg(feature = "sim")]
 pub mod sim;
+mod space;
 mod table;
 
 pub use addr::{
@@ -21,6 +29,13 @@ pub use format::{
     AccessedDirty, Cause, ConfigError, Edit, Entry, Extension, FaultInfo, Format, FormatInfo, Geometry, Leaf, Level,
     Next, PageSizes, Prototype, Refusal, Rewrite, Strip, Table, Tag,
 };
+pub use frame::PhysFrame;
+pub use guest::{GuestError, GuestFault, GuestMemoryAccessor, GuestSlice};
 pub use hal::{Hal, Invalidation};
+pub use host::{HostRegion, RegionKind};
 pub use range::ClosedRange;
+pub use space::{
+    AddrSpace, Alloc, Area, Backend, BackendError, Builtin, Device, Fault, FaultOutcome, Joinable, Linear, MemorySet,
+    NestedPageFaultInfo, ReportError, SpaceError, Translation,
+};
 pub use table::{Error, FaultIn, Gather, Lookup, Mapping, Mappings, PageTable, Region, Regions, TableInfo, Tables};

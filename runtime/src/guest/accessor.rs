@@ -1,0 +1,125 @@
+//! Reading and writing guest memory by guest physical addresses.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+use super::{GuestError, GuestFault, GuestSlice};
+use crate::{GuestPhysAddr, Rights};
+
+/// Access to a guest's memory.
+///
+/// Everything follows from [`GuestMemoryAccessor::guest_slice`]. Values are plain old data ([`zerocopy`]): every bit
+/// pattern is one, and they have no padding. They may lie at any address, and on several pages.
+pub trait GuestMemoryAccessor {
+    /// The guest memory from `address` on that is consecutive for the host, at most `length` bytes and at least one.
+    /// It has all rights in `access`.
+    ///
+    /// # Errors
+    ///
+    /// Why not even the first byte can be accessed so.
+    fn guest_slice(&self, address: GuestPhysAddr, length: usize, access: Rights) -> Result<GuestSlice<'_>, GuestFault>;
+
+    /// Fills `buffer` with the guest's memory from `address` on.
+    ///
+    /// # Errors
+    ///
+    /// [`GuestError`] says how far it came; so many bytes of `buffer` are valid.
+    fn read_buffer(&self, address: GuestPhysAddr, buffer: &mut [u8]) -> Result<(), GuestError> {
+        self.for_each_slice(address, buffer.len(), Rights::R, |done, slice| {
+            slice.read(buffer.get_mut(done..).unwrap_or_default()).map(|_| ())
+        })
+    }
+
+    /// Writes `buffer` to the guest's memory from `address` on.
+    ///
+    /// # Errors
+    ///
+    /// [`GuestError`] says how far it came; so many bytes were written.
+    fn write_buffer(&self, address: GuestPhysAddr, buffer: &[u8]) -> Result<(), GuestError> {
+        self.for_each_slice(address, buffer.len(), Rights::W, |done, slice| {
+            slice.write(buffer.get(done..).unwrap_or_default()).map(|_| ())
+        })
+    }
+
+    /// Reads a value.
+    ///
+    /// # Errors
+    ///
+    /// [`GuestError`] if not all of it can be read.
+    fn read_obj<V: FromBytes + IntoBytes>(&self, address: GuestPhysAddr) -> Result<V, GuestError> {
+        let mut value = V::new_zeroed();
+        self.read_buffer(address, value.as_mut_bytes())?;
+        Ok(value)
+    }
+
+    /// Writes a value.
+    ///
+    /// # Errors
+    ///
+    /// [`GuestError`] if not all of it can be written; it says how many bytes were.
+    fn write_obj<V: IntoBytes + Immutable>(&self, address: GuestPhysAddr, value: V) -> Result<(), GuestError> {
+        self.write_buffer(address, value.as_bytes())
+    }
+
+    /// Reads a value of 1, 2, 4 or 8 bytes in one access, which no write of the guest's can tear.
+    ///
+    /// # Errors
+    ///
+    /// [`GuestFault::Torn`] if it takes more than one access; else as for [`GuestMemoryAccessor::read_obj`].
+    fn read_volatile<V: FromBytes + IntoBytes>(&self, address: GuestPhysAddr) -> Result<V, GuestError> {
+        let mut value = V::new_zeroed();
+        let read =
+            self.in_one_access(address, size_of::<V>(), Rights::R).and_then(|slice| slice.read(value.as_mut_bytes()));
+        read.map(|_| value).map_err(|fault| GuestError { address, done: 0, fault })
+    }
+
+    /// Writes a value of 1, 2, 4 or 8 bytes in one access, so that the guest sees all of it or nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`GuestFault::Torn`] if it takes more than one access; else as for [`GuestMemoryAccessor::write_obj`].
+    fn write_volatile<V: IntoBytes + Immutable>(&self, address: GuestPhysAddr, value: V) -> Result<(), GuestError> {
+        let written =
+            self.in_one_access(address, size_of::<V>(), Rights::W).and_then(|slice| slice.write(value.as_bytes()));
+        written.map(|_| ()).map_err(|fault| GuestError { address, done: 0, fault })
+    }
+
+    /// The `size` bytes from `address` on, if one access can move them.
+    ///
+    /// # Errors
+    ///
+    /// [`GuestFault::Torn`] if it cannot; else as for [`GuestMemoryAccessor::guest_slice`].
+    fn in_one_access(&self, address: GuestPhysAddr, size: usize, access: Rights) -> Result<GuestSlice<'_>, GuestFault> {
+        let slice = self.guest_slice(address, size, access)?.take(size);
+        let whole = matches!(size, 1 | 2 | 4 | 8) && slice.len() == size && slice.as_ptr().addr().is_multiple_of(size);
+        if whole { Ok(slice) } else { Err(GuestFault::Torn) }
+    }
+
+    /// Calls `visit` with each piece of the `length` bytes from `address` on, and with how many bytes were before it.
+    ///
+    /// # Errors
+    ///
+    /// [`GuestError`] where the first piece cannot be accessed, or `visit` refused.
+    fn for_each_slice<'a>(
+        &'a self,
+        address: GuestPhysAddr,
+        length: usize,
+        access: Rights,
+        mut visit: impl FnMut(usize, GuestSlice<'a>) -> Result<(), GuestFault>,
+    ) -> Result<(), GuestError> {
+        if address.as_usize().checked_add(length.saturating_sub(1)).is_none() {
+            return Err(GuestError { address, done: 0, fault: GuestFault::Overflow });
+        }
+        let mut done = 0;
+        while done < length {
+            let at = GuestPhysAddr::from_usize(address.as_usize() + done);
+            let stopped = |fault| GuestError { address: at, done, fault };
+            let slice = self.guest_slice(at, length - done, access).map_err(stopped)?.take(length - done);
+            if slice.is_empty() {
+                return Err(stopped(GuestFault::NotMapped));
+            }
+            visit(done, slice).map_err(stopped)?;
+            done += slice.len();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,14 @@
+//! Reading and writing guest memory from the host.
+//!
+//! Guest memory changes under the host's hands, so it is never a Rust slice or reference: bytes are copied in or out,
+//! by volatile accesses. Each access is translated page by page, keeps to the guest's own rights, and never reaches
+//! device memory.
+
+mod accessor;
+mod error;
+mod slice;
+mod space;
+
+pub use accessor::GuestMemoryAccessor;
+pub use error::{GuestError, GuestFault};
+pub use slice::GuestSlice;

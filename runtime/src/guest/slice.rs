@@ -1,0 +1,133 @@
+//! Consecutive bytes of guest memory.
+
+use core::{marker::PhantomData, ptr::NonNull};
+
+use super::GuestFault;
+use crate::Rights;
+
+/// Consecutive bytes of guest memory, as long as the address space that they were taken from is borrowed.
+///
+/// The guest may read and change them at any time, so all that can be done is to copy.
+#[derive(Clone, Copy, Debug)]
+pub struct GuestSlice<'a> {
+    start: NonNull<u8>,
+    length: usize,
+    rights: Rights,
+    space: PhantomData<&'a ()>,
+}
+
+impl<'a> GuestSlice<'a> {
+    /// The `length` bytes from `start` on.
+    ///
+    /// # Safety
+    ///
+    /// For `'a` they are memory, not a device's, that is mapped in the host for reads and, if `rights` include one to
+    /// write, for writes; and no Rust reference to them exists.
+    pub const unsafe fn new(start: NonNull<u8>, length: usize, rights: Rights) -> Self {
+        Self { start, length, rights, space: PhantomData }
+    }
+
+    /// The number of bytes.
+    pub const fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Whether there are no bytes.
+    pub const fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// What the guest may do here.
+    pub const fn rights(&self) -> Rights {
+        self.rights
+    }
+
+    /// Where the host sees the first byte.
+    pub const fn as_ptr(&self) -> *mut u8 {
+        self.start.as_ptr()
+    }
+
+    /// Copies bytes from the start on into `buffer`, as many as both have, and returns how many.
+    ///
+    /// A piece of 1, 2, 4 or 8 bytes at a multiple of its size is read in one access.
+    ///
+    /// # Errors
+    ///
+    /// [`GuestFault::Denied`] if the guest may not read here.
+    pub fn read(&self, buffer: &mut [u8]) -> Result<usize, GuestFault> {
+        self.check(Rights::R)?;
+        let length = self.length.min(buffer.len());
+        let mut rest = buffer.get_mut(..length).unwrap_or_default();
+        let mut from = self.start;
+        while !rest.is_empty() {
+            let width = width(from, rest.len());
+            let (piece, after) = rest.split_at_mut(width);
+            // SAFETY: the bytes are in the slice, and `width` is a size to which the address is aligned.
+            unsafe {
+                match width {
+                    8 => piece.copy_from_slice(&from.cast::<u64>().read_volatile().to_ne_bytes()),
+                    4 => piece.copy_from_slice(&from.cast::<u32>().read_volatile().to_ne_bytes()),
+                    2 => piece.copy_from_slice(&from.cast::<u16>().read_volatile().to_ne_bytes()),
+                    _ => piece.fill(from.read_volatile()),
+                }
+                from = from.add(width);
+            }
+            rest = after;
+        }
+        Ok(length)
+    }
+
+    /// Copies bytes from `buffer` to the start, as many as both have, and returns how many.
+    ///
+    /// A piece of 1, 2, 4 or 8 bytes at a multiple of its size is written in one access.
+    ///
+    /// # Errors
+    ///
+    /// [`GuestFault::Denied`] if the guest may not write here.
+    pub fn write(&self, buffer: &[u8]) -> Result<usize, GuestFault> {
+        self.check(Rights::W)?;
+        let length = self.length.min(buffer.len());
+        let mut rest = buffer.get(..length).unwrap_or_default();
+        let mut to = self.start;
+        while let Some(&byte) = rest.first() {
+            let width = width(to, rest.len());
+            let (piece, after) = rest.split_at(width);
+            // SAFETY: the bytes are in the slice, and `width` is a size to which the address is aligned.
+            unsafe {
+                match *piece {
+                    [a, b, c, d, e, f, g, h] => {
+                        to.cast().write_volatile(u64::from_ne_bytes([a, b, c, d, e, f, g, h]));
+                    }
+                    [a, b, c, d] => to.cast().write_volatile(u32::from_ne_bytes([a, b, c, d])),
+                    [a, b] => to.cast().write_volatile(u16::from_ne_bytes([a, b])),
+                    _ => to.write_volatile(byte),
+                }
+                to = to.add(width);
+            }
+            rest = after;
+        }
+        Ok(length)
+    }
+
+    /// The bytes after the first `count`.
+    pub fn skip(&self, count: usize) -> Self {
+        let count = count.min(self.length);
+        // SAFETY: still inside the slice, or just behind it.
+        Self { start: unsafe { self.start.add(count) }, length: self.length - count, ..*self }
+    }
+
+    /// The first bytes, at most `count`.
+    pub fn take(&self, count: usize) -> Self {
+        Self { length: self.length.min(count), ..*self }
+    }
+
+    fn check(&self, wanted: Rights) -> Result<(), GuestFault> {
+        if self.rights.intersects(wanted) { Ok(()) } else { Err(GuestFault::Denied) }
+    }
+}
+
+/// The size of the largest access at `address` that moves no more than `length` bytes, which is at least 1.
+fn width(address: NonNull<u8>, length: usize) -> usize {
+    let fits = |width: &usize| *width <= length && address.addr().get().is_multiple_of(*width);
+    [8, 4, 2].into_iter().find(fits).unwrap_or(1)
+}

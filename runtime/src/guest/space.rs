@@ -1,0 +1,70 @@
+//! Guest memory as an address space maps it.
+
+use alloc::vec::Vec;
+
+use super::{GuestError, GuestFault, GuestMemoryAccessor, GuestSlice};
+use crate::{AddrSpace, Backend, FaultOutcome, Format, GuestPhysAddr, Hal, HostPhysAddr, Lookup, Mapping, Rights};
+
+impl<F: Format, H: Hal, B: Backend> GuestMemoryAccessor for AddrSpace<F, H, B> {
+    /// One page at a time. What is mapped when it is first used, is mapped now.
+    fn guest_slice(&self, address: GuestPhysAddr, length: usize, access: Rights) -> Result<GuestSlice<'_>, GuestFault> {
+        let area = self.find_area(address).ok_or(GuestFault::NotMapped)?;
+        if !area.backend().is_ram() || area.attributes().memory.is_device() {
+            return Err(GuestFault::Device);
+        }
+        if let Some(leaf) = self.leaf(address, access) {
+            return Ok(self.slice(&leaf, address, length));
+        }
+        let unresolved = match self.handle_fault(address, access) {
+            FaultOutcome::Mapped | FaultOutcome::Spurious => match self.leaf(address, access) {
+                Some(leaf) => return Ok(self.slice(&leaf, address, length)),
+                None => GuestFault::Denied,
+            },
+            FaultOutcome::Denied => GuestFault::Denied,
+            FaultOutcome::NotMapped => GuestFault::NotMapped,
+            FaultOutcome::Device { .. } => GuestFault::Device,
+            outcome => GuestFault::NotResolved(outcome),
+        };
+        Err(unresolved)
+    }
+}
+
+impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
+    /// The pieces of the `length` bytes from `address` on, each consecutive for the host. All of them can be read; what
+    /// can be written is in each piece's rights.
+    ///
+    /// # Errors
+    ///
+    /// [`GuestError`] where the first byte is that the guest cannot read.
+    pub fn translated_byte_buffer(
+        &self,
+        address: GuestPhysAddr,
+        length: usize,
+    ) -> Result<Vec<GuestSlice<'_>>, GuestError> {
+        let mut slices = Vec::new();
+        self.for_each_slice(address, length, Rights::R, |_, slice| {
+            slices.try_reserve(1).map_err(|_| GuestFault::NoMemory)?;
+            slices.push(slice);
+            Ok(())
+        })?;
+        Ok(slices)
+    }
+
+    /// The leaf that allows `access` at `address`.
+    fn leaf(&self, address: GuestPhysAddr, access: Rights) -> Option<Mapping> {
+        match self.page_table().query(address.as_usize() as u64)? {
+            Lookup::Mapped(leaf) => leaf.attributes.rights.contains(access).then_some(leaf),
+            Lookup::Hole(_) => None,
+        }
+    }
+
+    /// The bytes from `address` to the end of a leaf of an area of RAM, at most `length`.
+    fn slice(&self, leaf: &Mapping, address: GuestPhysAddr, length: usize) -> GuestSlice<'_> {
+        let address = address.as_usize() as u64;
+        let length = length.min((leaf.range.last() - address).saturating_add(1) as usize);
+        let start = self.page_table().hal().phys_to_virt(HostPhysAddr::from_usize(leaf.output(address) as usize));
+        // SAFETY: backends of RAM map only memory that the HAL maps, leaf by leaf, for as long as it is mapped; nothing
+        // is unmapped while the space is borrowed. Host memory to which references exist is not given to guests.
+        unsafe { GuestSlice::new(start, length, leaf.attributes.rights) }
+    }
+}

@@ -1,0 +1,89 @@
+//! Host memory that guests may be given.
+
+use crate::{ClosedRange, HostPhysAddr};
+
+/// What is behind a range of host physical addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RegionKind {
+    /// Memory, which the host may access on a guest's behalf.
+    Ram,
+    /// A device's registers, which only guests access.
+    Device,
+}
+
+/// A range of host physical memory that guests may be given.
+///
+/// To make one is `unsafe`, once, where the host's memory map is known; to map it is safe, any number of times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HostRegion {
+    range: ClosedRange,
+    kind: RegionKind,
+}
+
+impl HostRegion {
+    /// `size` bytes of memory from `start` on; `None` if that is nothing or wraps around.
+    ///
+    /// # Safety
+    ///
+    /// For as long as a space maps the region, or a copy or part of it:
+    /// - it is memory that a guest and its devices may read, write and execute at any time without harm to the host:
+    ///   nobody holds a Rust reference to it, and no allocator gives it out;
+    /// - `Hal::phys_to_virt` maps it for reading and writing, with consecutive addresses.
+    pub const unsafe fn ram(start: HostPhysAddr, size: usize) -> Option<Self> {
+        Self::new(start, size, RegionKind::Ram)
+    }
+
+    /// `size` bytes of a device's registers from `start` on; `None` if that is nothing or wraps around.
+    ///
+    /// # Safety
+    ///
+    /// For as long as a space maps the region, or a copy or part of it, a guest may do with the device what it wants
+    /// without harm to the host: no driver of the host uses it, and an IOMMU or the guest's trustworthiness confines
+    /// its transfers.
+    pub const unsafe fn device(start: HostPhysAddr, size: usize) -> Option<Self> {
+        Self::new(start, size, RegionKind::Device)
+    }
+
+    const fn new(start: HostPhysAddr, size: usize, kind: RegionKind) -> Option<Self> {
+        match ClosedRange::from_start_size(start.as_usize() as u64, size as u64) {
+            Some(range) => Some(Self { range, kind }),
+            None => None,
+        }
+    }
+
+    /// The first address.
+    pub const fn start(&self) -> HostPhysAddr {
+        HostPhysAddr::from_usize(self.range.start() as usize)
+    }
+
+    /// The size in bytes.
+    pub const fn size(&self) -> usize {
+        // At most `usize::MAX`, with which it was made.
+        self.range.span() as usize + 1
+    }
+
+    /// All addresses.
+    pub const fn range(&self) -> ClosedRange {
+        self.range
+    }
+
+    /// What is there.
+    pub const fn kind(&self) -> RegionKind {
+        self.kind
+    }
+
+    /// The `size` bytes from `offset` on; `None` if that is nothing or not all in the region.
+    pub fn part(&self, offset: usize, size: usize) -> Option<Self> {
+        let start = self.range.start().checked_add(offset as u64)?;
+        let range = ClosedRange::from_start_size(start, size as u64)?;
+        self.range.covers(&range).then_some(Self { range, kind: self.kind })
+    }
+
+    /// Both regions as one, if `next` begins where this one ends and is of the same kind.
+    pub fn join(&self, next: &Self) -> Option<Self> {
+        let adjacent = self.range.last().checked_add(1) == Some(next.range.start());
+        let joined = Self { range: self.range.hull(&next.range), kind: self.kind };
+        // What no `usize` can count is left apart, so that `size` is always right.
+        (adjacent && self.kind == next.kind && joined.range.span() < u64::MAX).then_some(joined)
+    }
+}

@@ -1,0 +1,172 @@
+//! What can be behind an area.
+
+use core::fmt::{self, Display, Formatter};
+
+use super::{Alloc, BackendError, Device, FaultOutcome, Joinable, Linear};
+use crate::{Attributes, ClosedRange, Format, Gather, Hal, PageTable, Refusal, Rights};
+
+/// What is behind an area: where its memory comes from, when it is mapped, and what a fault does.
+///
+/// To add one, implement this for an enum that has [`Builtin`] and yours as variants, and forward.
+///
+/// # Safety
+///
+/// - A hook changes the table only inside the range that it is given, which lies in areas of this backend.
+/// - After `unmap`, nothing is mapped in the range.
+/// - If [`Backend::is_ram`] holds, whatever is mapped in its areas is memory that `Hal::phys_to_virt` maps, leaf by
+///   leaf with consecutive addresses, for as long as it is mapped.
+pub unsafe trait Backend: Joinable + Display {
+    /// Whether the host may read and write this memory on the guest's behalf.
+    fn is_ram(&self) -> bool;
+
+    /// Whether an area may have these attributes.
+    ///
+    /// # Errors
+    ///
+    /// What the format cannot say. Backends that map nothing accept everything.
+    fn accepts(&self, format: &impl Format, attributes: &Attributes) -> Result<(), Refusal> {
+        format.prototype(0, format.geometry().page_bits, attributes).map(|_| ())
+    }
+
+    /// Maps what a new area has from the start. All or nothing.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be mapped.
+    fn map<F: Format, H: Hal>(
+        &self,
+        range: ClosedRange,
+        attributes: &Attributes,
+        table: &mut PageTable<F, H>,
+        gather: &mut Gather<F, H>,
+    ) -> Result<(), BackendError>;
+
+    /// Unmaps all that is mapped in `range`. No leaf reaches beyond it, so that no frame is needed.
+    ///
+    /// # Errors
+    ///
+    /// Only if the table is not as this backend left it.
+    fn unmap<F: Format, H: Hal>(
+        &self,
+        range: ClosedRange,
+        table: &mut PageTable<F, H>,
+        gather: &mut Gather<F, H>,
+    ) -> Result<(), BackendError>;
+
+    /// Deals with a fault that its area allows, while other CPUs use the table and may fault, too.
+    fn fault<F: Format, H: Hal>(&self, fault: &Fault, table: &PageTable<F, H>) -> FaultOutcome;
+
+    /// Deals with a fault for which [`Backend::fault`] answered [`FaultOutcome::NeedsExclusive`].
+    fn fault_exclusive<F: Format, H: Hal>(
+        &self,
+        fault: &Fault,
+        table: &mut PageTable<F, H>,
+        _gather: &mut Gather<F, H>,
+    ) -> FaultOutcome {
+        self.fault(fault, table)
+    }
+}
+
+/// A fault that the attributes of the area allow, but the table does not (yet).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The guest physical address.
+    pub address: u64,
+    /// The rights the access needs.
+    pub access: Rights,
+    /// The area.
+    pub area: ClosedRange,
+    /// The area's attributes.
+    pub attributes: Attributes,
+}
+
+/// The backends that come with the library.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Builtin {
+    /// Host memory of the caller's.
+    Linear(Linear),
+    /// Frames from the HAL.
+    Alloc(Alloc),
+    /// An emulated device.
+    Device(Device),
+}
+
+/// Evaluates `$body` with `$backend` bound to what is in the variant.
+macro_rules! forward {
+    ($builtin:expr, $backend:ident => $body:expr) => {
+        match $builtin {
+            Builtin::Linear($backend) => $body,
+            Builtin::Alloc($backend) => $body,
+            Builtin::Device($backend) => $body,
+        }
+    };
+}
+
+impl Joinable for Builtin {
+    fn join(&self, next: &Self) -> Option<Self> {
+        match (self, next) {
+            (Self::Linear(this), Self::Linear(next)) => this.join(next).map(Self::Linear),
+            (Self::Alloc(this), Self::Alloc(next)) => this.join(next).map(Self::Alloc),
+            (Self::Device(this), Self::Device(next)) => this.join(next).map(Self::Device),
+            _ => None,
+        }
+    }
+}
+
+// SAFETY: each variant keeps the contract for the areas it is behind.
+unsafe impl Backend for Builtin {
+    fn is_ram(&self) -> bool {
+        forward!(self, backend => backend.is_ram())
+    }
+
+    fn accepts(&self, format: &impl Format, attributes: &Attributes) -> Result<(), Refusal> {
+        forward!(self, backend => backend.accepts(format, attributes))
+    }
+
+    fn map<F: Format, H: Hal>(
+        &self,
+        range: ClosedRange,
+        attributes: &Attributes,
+        table: &mut PageTable<F, H>,
+        gather: &mut Gather<F, H>,
+    ) -> Result<(), BackendError> {
+        forward!(self, backend => backend.map(range, attributes, table, gather))
+    }
+
+    fn unmap<F: Format, H: Hal>(
+        &self,
+        range: ClosedRange,
+        table: &mut PageTable<F, H>,
+        gather: &mut Gather<F, H>,
+    ) -> Result<(), BackendError> {
+        forward!(self, backend => backend.unmap(range, table, gather))
+    }
+
+    fn fault<F: Format, H: Hal>(&self, fault: &Fault, table: &PageTable<F, H>) -> FaultOutcome {
+        forward!(self, backend => backend.fault(fault, table))
+    }
+}
+
+impl Display for Builtin {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        forward!(self, backend => backend.fmt(f))
+    }
+}
+
+impl From<Linear> for Builtin {
+    fn from(linear: Linear) -> Self {
+        Self::Linear(linear)
+    }
+}
+
+impl From<Alloc> for Builtin {
+    fn from(alloc: Alloc) -> Self {
+        Self::Alloc(alloc)
+    }
+}
+
+impl From<Device> for Builtin {
+    fn from(device: Device) -> Self {
+        Self::Device(device)
+    }
+}

@@ -1,0 +1,72 @@
+//! Areas where an emulated device answers.
+
+use core::fmt::{self, Display, Formatter};
+
+use super::{Backend, BackendError, Fault, FaultOutcome, Joinable};
+use crate::{Attributes, ClosedRange, Format, Gather, GuestPhysAddr, Hal, PageTable, Refusal};
+
+/// An emulated device: nothing is ever mapped, so that each access faults and is answered by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Device {
+    /// The guest address of the device's first register.
+    start: u64,
+    handle: usize,
+}
+
+impl Device {
+    /// A device whose registers begin at `start`; `handle` is the caller's name for it.
+    pub const fn new(start: GuestPhysAddr, handle: usize) -> Self {
+        Self { start: start.as_usize() as u64, handle }
+    }
+
+    /// The caller's name for the device.
+    pub const fn handle(&self) -> usize {
+        self.handle
+    }
+}
+
+impl Joinable for Device {
+    fn join(&self, next: &Self) -> Option<Self> {
+        (self == next).then_some(*self)
+    }
+}
+
+// SAFETY: nothing is ever mapped.
+unsafe impl Backend for Device {
+    fn is_ram(&self) -> bool {
+        false
+    }
+
+    fn accepts(&self, _format: &impl Format, _attributes: &Attributes) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    fn map<F: Format, H: Hal>(
+        &self,
+        _range: ClosedRange,
+        _attributes: &Attributes,
+        _table: &mut PageTable<F, H>,
+        _gather: &mut Gather<F, H>,
+    ) -> Result<(), BackendError> {
+        Ok(())
+    }
+
+    fn unmap<F: Format, H: Hal>(
+        &self,
+        _range: ClosedRange,
+        _table: &mut PageTable<F, H>,
+        _gather: &mut Gather<F, H>,
+    ) -> Result<(), BackendError> {
+        Ok(())
+    }
+
+    fn fault<F: Format, H: Hal>(&self, fault: &Fault, _table: &PageTable<F, H>) -> FaultOutcome {
+        FaultOutcome::Device { handle: self.handle, offset: fault.address.wrapping_sub(self.start) as usize }
+    }
+}
+
+impl Display for Device {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "emulated device {}", self.handle)
+    }
+}

@@ -1,0 +1,53 @@
+//! An address space as a person wants to see it.
+
+use core::fmt::{self, Display, Formatter};
+
+use super::{AddrSpace, Area, Backend};
+use crate::{ClosedRange, Format, Hal, Rights};
+
+impl<F: Format, H: Hal, B: Backend> Display for AddrSpace<F, H, B> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let (info, geometry) = (F::INFO, self.table.geometry());
+        write!(f, "{}: {} levels, {}-bit guest addresses, ", info.title, geometry.levels, geometry.input_bits)?;
+        write!(f, "root at {:?}, {:?}", self.table.root(), self.table.tag())?;
+        self.areas().try_for_each(|area| write!(f, "\n  {area}"))
+    }
+}
+
+impl<B: Display> Display for Area<B> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let (range, attributes) = (self.range(), self.attributes());
+        let (size, unit) = size(range);
+        write!(f, "{:#014x}..={:#014x}  {size:>5} {unit:3}  ", range.start(), range.last())?;
+        write!(f, "{}  {:?}  {}", Letters(attributes.rights), attributes.memory, self.backend())
+    }
+}
+
+/// The size of a range and its unit: the largest unit that counts it whole.
+fn size(range: ClosedRange) -> (u128, &'static str) {
+    const UNITS: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    let mut bytes = u128::from(range.span()) + 1;
+    let mut unit = 0;
+    while bytes.is_multiple_of(1024) && unit + 1 < UNITS.len() {
+        bytes /= 1024;
+        unit += 1;
+    }
+    (bytes, UNITS.get(unit).copied().unwrap_or_default())
+}
+
+/// Rights as `rwx`: a dash where one is missing, `p` or `u` before one that only privileged or only user mode has.
+struct Letters(Rights);
+
+impl Display for Letters {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let letters = [(Rights::PR, Rights::UR, 'r'), (Rights::PW, Rights::UW, 'w'), (Rights::PX, Rights::UX, 'x')];
+        letters.into_iter().try_for_each(|(privileged, user, letter)| {
+            match (self.0.contains(privileged), self.0.contains(user)) {
+                (true, true) => write!(f, "{letter}"),
+                (true, false) => write!(f, "p{letter}"),
+                (false, true) => write!(f, "u{letter}"),
+                (false, false) => f.write_str("-"),
+            }
+        })
+    }
+}

@@ -1,0 +1,169 @@
+//! Mapping, unmapping and protecting: each plans first, and records areas only after the table took the change.
+
+use super::{AddrSpace, Alloc, Area, Backend, Device, Linear, SpaceError};
+use crate::{Attributes, Change, ClosedRange, Format, GuestPhysAddr, Hal, HostRegion, MemoryType, Rights};
+
+impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
+    /// Maps host memory at `start`, all of it at once and with the largest pages that fit. It stays the caller's.
+    ///
+    /// `attributes` are [`MappingFlags`](crate::MappingFlags) or [`Attributes`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`AddrSpace::map`].
+    pub fn map_linear(
+        &mut self,
+        start: GuestPhysAddr,
+        region: HostRegion,
+        attributes: impl Into<Attributes>,
+    ) -> Result<(), SpaceError>
+    where
+        B: From<Linear>,
+    {
+        self.map(start, region.size(), attributes, Linear::new(start, region))
+    }
+
+    /// Maps zeroed frames from the HAL: all at once if `populate`, else each page when it is first used.
+    ///
+    /// For frames larger than a page, call [`AddrSpace::map`] with [`Alloc::up_to`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`AddrSpace::map`].
+    pub fn map_alloc(
+        &mut self,
+        start: GuestPhysAddr,
+        size: usize,
+        attributes: impl Into<Attributes>,
+        populate: bool,
+    ) -> Result<(), SpaceError>
+    where
+        B: From<Alloc>,
+    {
+        self.map(start, size, attributes, if populate { Alloc::POPULATED } else { Alloc::LAZY })
+    }
+
+    /// Lets an emulated device answer all reads and writes in `size` bytes from `start` on; `handle` is the caller's
+    /// name for it. See [`FaultOutcome::Device`](super::FaultOutcome::Device).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`AddrSpace::map`].
+    pub fn map_device(&mut self, start: GuestPhysAddr, size: usize, handle: usize) -> Result<(), SpaceError>
+    where
+        B: From<Device>,
+    {
+        let attributes = Attributes::new(Rights::RW, MemoryType::DeviceNGnRE);
+        self.map(start, size, attributes, Device::new(start, handle))
+    }
+
+    /// Adds an area of `size` bytes from `start` on.
+    ///
+    /// # Errors
+    ///
+    /// [`SpaceError::OutOfRange`], [`SpaceError::Misaligned`], [`SpaceError::Empty`]; [`SpaceError::Overlap`] names the
+    /// area in the way; [`SpaceError::Area`] if the format cannot express the attributes, frames run out, or the
+    /// backend has another reason; [`SpaceError::NoMemory`].
+    pub fn map(
+        &mut self,
+        start: GuestPhysAddr,
+        size: usize,
+        attributes: impl Into<Attributes>,
+        backend: impl Into<B>,
+    ) -> Result<(), SpaceError> {
+        let (attributes, backend) = (attributes.into(), backend.into());
+        let range = self.whole_pages(start, size)?.ok_or(SpaceError::Empty(start))?;
+        if let Some(other) = self.areas.overlapping(range).first() {
+            return Err(SpaceError::Overlap(other.range()));
+        }
+        let refused = |error| SpaceError::Area { area: range, error };
+        backend.accepts(self.table.format(), &attributes).map_err(|refusal| refused(refusal.into()))?;
+        self.areas.reserve(1).map_err(|_| SpaceError::NoMemory)?;
+
+        let mut gather = self.table.gather();
+        backend.map(range, &attributes, &mut self.table, &mut gather).map_err(refused)?;
+        self.areas.insert(Area::new(range, attributes, backend)).map_err(SpaceError::Overlap)
+    }
+
+    /// Takes `size` bytes from `start` on out of all areas, whatever is or is not there.
+    ///
+    /// # Errors
+    ///
+    /// [`SpaceError::OutOfRange`], [`SpaceError::Misaligned`]; [`SpaceError::Area`] or [`SpaceError::Table`] if larger
+    /// leaves that are covered in part cannot be split; [`SpaceError::NoMemory`].
+    pub fn unmap(&mut self, start: GuestPhysAddr, size: usize) -> Result<(), SpaceError> {
+        match self.whole_pages(start, size)? {
+            Some(range) => self.unmap_range(range),
+            None => Ok(()),
+        }
+    }
+
+    /// Removes all areas.
+    ///
+    /// # Errors
+    ///
+    /// [`SpaceError::Area`] only if somebody else changed the table; the areas from there on are still there.
+    pub fn clear(&mut self) -> Result<(), SpaceError> {
+        self.unmap_range(self.range)
+    }
+
+    /// Changes what is allowed in `size` bytes from `start` on, in all areas there; what is in no area is skipped.
+    ///
+    /// `change` is a [`Change`], or [`MappingFlags`](crate::MappingFlags): these are new rights, and leave the memory
+    /// type alone unless they name one.
+    ///
+    /// # Errors
+    ///
+    /// [`SpaceError::OutOfRange`], [`SpaceError::Misaligned`]; [`SpaceError::Area`] names the area for which the format
+    /// cannot express the change; [`SpaceError::Table`] if larger leaves cannot be split; [`SpaceError::NoMemory`].
+    pub fn protect(&mut self, start: GuestPhysAddr, size: usize, change: impl Into<Change>) -> Result<(), SpaceError> {
+        let change = change.into();
+        let Some(range) = self.whole_pages(start, size)? else { return Ok(()) };
+        for area in self.areas.overlapping(range) {
+            area.backend()
+                .accepts(self.table.format(), &area.attributes().with(&change))
+                .map_err(|refusal| SpaceError::Area { area: area.range(), error: refusal.into() })?;
+        }
+        // Both ends may cut an area.
+        self.areas.reserve(2).map_err(|_| SpaceError::NoMemory)?;
+
+        let mut gather = self.table.gather();
+        self.table.protect(range, &change, &mut gather)?;
+        self.areas.change(range, &change);
+        Ok(())
+    }
+
+    fn unmap_range(&mut self, range: ClosedRange) -> Result<(), SpaceError> {
+        let is_hole = |area: &Area<B>| area.range().start() < range.start() && range.last() < area.range().last();
+        if self.areas.overlapping(range).iter().any(is_hole) {
+            // It makes two areas of one.
+            self.areas.reserve(1).map_err(|_| SpaceError::NoMemory)?;
+        }
+        let areas = self.areas.overlapping(range);
+        let mut gather = self.table.gather();
+        if areas.len() > 1 {
+            // What can fail is done for all areas at once; after that, none of them needs a frame.
+            self.table.split(range, &mut gather)?;
+        }
+
+        let mut done = None;
+        let result = areas.iter().try_for_each(|area| {
+            let Some(part) = area.range().intersection(&range) else { return Ok(()) };
+            let unmapped = area.backend().unmap(part, &mut self.table, &mut gather);
+            unmapped.map_err(|error| SpaceError::Area { area: part, error })?;
+            done = ClosedRange::new(range.start(), part.last());
+            Ok(())
+        });
+        if let Some(done) = done {
+            self.areas.remove(done);
+        }
+        result
+    }
+}
+
+impl<F: Format, H: Hal, B: Backend> Drop for AddrSpace<F, H, B> {
+    fn drop(&mut self) {
+        // Nobody can be told of an error here; what is still mapped then leaks, which is safe.
+        let _ = self.clear();
+    }
+}

@@ -1,0 +1,63 @@
+//! Why an operation on an address space was refused; it then changed nothing.
+
+use crate::{ClosedRange, Error, GuestPhysAddr, HostRegion, Refusal};
+
+/// Why an operation on an address space was refused. The space is as it was before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SpaceError {
+    /// Addresses that are not all in the space.
+    #[error("{size:#x} bytes from {start:?} on are not all in the space {:#x}..={:#x}", .space.start(), .space.last())]
+    OutOfRange {
+        /// The first address.
+        start: GuestPhysAddr,
+        /// The size in bytes.
+        size: usize,
+        /// The space.
+        space: ClosedRange,
+    },
+    /// A space or an area of no bytes.
+    #[error("nothing to map at {0:?}: the size is 0")]
+    Empty(GuestPhysAddr),
+    /// An address or a size that is not a multiple of the page size.
+    #[error("{value:#x} is not a multiple of 2^{page_bits} bytes")]
+    Misaligned {
+        /// The address or size.
+        value: usize,
+        /// log2 of the page size.
+        page_bits: u8,
+    },
+    /// An area is in the way.
+    #[error("the area {:#x}..={:#x} is in the way", .0.start(), .0.last())]
+    Overlap(ClosedRange),
+    /// An area cannot be what it was asked to be.
+    #[error("area {:#x}..={:#x}: {error}", .area.start(), .area.last())]
+    Area {
+        /// The area, or the part of it that was to change.
+        area: ClosedRange,
+        /// Why not.
+        error: BackendError,
+    },
+    /// No memory to record one more area.
+    #[error("no memory to record one more area")]
+    NoMemory,
+    /// The page table refused.
+    #[error(transparent)]
+    Table(#[from] Error),
+}
+
+/// Why a backend refused; it then changed nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BackendError {
+    /// The page table refused.
+    #[error(transparent)]
+    Table(#[from] Error),
+    /// The format has no page with these attributes.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The area is larger than the host memory behind it.
+    #[error("the host has only {:#x} bytes from {:?} on for it", .0.size(), .0.start())]
+    TooShort(HostRegion),
+    /// A custom backend's own reason.
+    #[error("{0}")]
+    Custom(&'static str),
+}

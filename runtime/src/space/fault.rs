@@ -1,0 +1,117 @@
+//! What to do when a guest's access was not translated.
+
+use super::{AddrSpace, Backend, Fault};
+use crate::{Cause, Error, FaultInfo, Format, GuestPhysAddr, Hal, Lookup, MappingFlags, Rights};
+
+/// What became of a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaultOutcome {
+    /// The access is possible now: run the guest again.
+    Mapped,
+    /// The access was possible already, perhaps since another CPU was faster: run the guest again.
+    Spurious,
+    /// The area does not allow such an access.
+    Denied,
+    /// No area, or nothing in it that could be mapped.
+    NotMapped,
+    /// An emulated device has to answer.
+    Device {
+        /// The name that the device was given when it was mapped.
+        handle: usize,
+        /// How many bytes after the device's first register.
+        offset: usize,
+    },
+    /// The HAL has no frame left.
+    OutOfMemory,
+    /// It takes exclusive access: see [`AddrSpace::handle_fault_exclusive`].
+    NeedsExclusive,
+    /// The page table refused.
+    Failed(Error),
+}
+
+impl FaultOutcome {
+    /// Whether the guest may run again.
+    pub const fn is_resolved(self) -> bool {
+        matches!(self, Self::Mapped | Self::Spurious)
+    }
+}
+
+/// A guest's access that was not translated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NestedPageFaultInfo {
+    /// What the access was; empty if the hardware did not say.
+    pub access_flags: MappingFlags,
+    /// Where it went.
+    pub fault_guest_paddr: GuestPhysAddr,
+}
+
+/// Why a hardware report is not a fault that mapping something could resolve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReportError {
+    /// It is not of a fault of this translation.
+    #[error("not a fault of this translation")]
+    NotAFault,
+    /// It has no guest physical address: it must be resolved from the guest's virtual address.
+    #[error("the report has no guest physical address")]
+    NoAddress(FaultInfo),
+    /// The cause is another than a missing mapping or right.
+    #[error("the cause is {:?}", .0.cause)]
+    Cause(FaultInfo),
+}
+
+impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
+    /// Reads the hardware's fault report.
+    ///
+    /// # Errors
+    ///
+    /// [`ReportError`] if it is not a fault that mapping something could resolve, with what the report says.
+    pub fn fault_info(&self, report: &F::Report) -> Result<NestedPageFaultInfo, ReportError> {
+        let info = self.table.format().fault(report).ok_or(ReportError::NotAFault)?;
+        match (info.cause, info.address) {
+            (Cause::AddressSize | Cause::Misconfigured | Cause::External, _) => Err(ReportError::Cause(info)),
+            (_, None) => Err(ReportError::NoAddress(info)),
+            (_, Some(address)) => Ok(NestedPageFaultInfo {
+                access_flags: info.access.into(),
+                fault_guest_paddr: GuestPhysAddr::from_usize(address as usize),
+            }),
+        }
+    }
+
+    /// Deals with a fault at `address`, of an access that needs the rights `access`.
+    pub fn handle_fault(&self, address: GuestPhysAddr, access: Rights) -> FaultOutcome {
+        let address = address.as_usize() as u64;
+        let Some(area) = self.areas.find(address) else { return FaultOutcome::NotMapped };
+        if !area.attributes().rights.contains(access) {
+            return FaultOutcome::Denied;
+        }
+        if let Some(Lookup::Mapped(leaf)) = self.table.query(address)
+            && leaf.attributes.rights.contains(access)
+        {
+            return match self.table.mark(address, access.intersects(Rights::W)) {
+                true => FaultOutcome::Mapped,
+                false => FaultOutcome::Spurious,
+            };
+        }
+        let fault = Fault { address, access, area: area.range(), attributes: *area.attributes() };
+        area.backend().fault(&fault, &self.table)
+    }
+
+    /// As [`AddrSpace::handle_fault`], and goes on where that answers [`FaultOutcome::NeedsExclusive`].
+    pub fn handle_fault_exclusive(&mut self, address: GuestPhysAddr, access: Rights) -> FaultOutcome {
+        let outcome = self.handle_fault(address, access);
+        let address = address.as_usize() as u64;
+        match self.areas.find(address) {
+            Some(area) if outcome == FaultOutcome::NeedsExclusive => {
+                let fault = Fault { address, access, area: area.range(), attributes: *area.attributes() };
+                let mut gather = self.table.gather();
+                area.backend().fault_exclusive(&fault, &mut self.table, &mut gather)
+            }
+            _ => outcome,
+        }
+    }
+
+    /// Deals with a fault; whether the guest may run again.
+    pub fn handle_page_fault(&mut self, address: GuestPhysAddr, access_flags: MappingFlags) -> bool {
+        self.handle_fault_exclusive(address, access_flags.into()).is_resolved()
+    }
+}

@@ -1,0 +1,89 @@
+//! Areas of host memory that belongs to the caller.
+
+use core::fmt::{self, Display, Formatter};
+
+use super::{Backend, BackendError, Fault, FaultOutcome, Joinable};
+use crate::{Attributes, ClosedRange, Format, Gather, GuestPhysAddr, Hal, HostRegion, PageTable, RegionKind};
+
+/// Host memory that belongs to the caller, mapped as a whole from the start, with the largest pages that fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Linear {
+    /// The guest address of the region's start.
+    start: u64,
+    region: HostRegion,
+}
+
+impl Linear {
+    /// `region`, to be seen by the guest from `start` on.
+    pub const fn new(start: GuestPhysAddr, region: HostRegion) -> Self {
+        Self { start: start.as_usize() as u64, region }
+    }
+
+    /// The host memory.
+    pub const fn region(&self) -> &HostRegion {
+        &self.region
+    }
+
+    /// The host address behind all of `range`, if the region has that much.
+    fn output(&self, range: ClosedRange) -> Option<u64> {
+        let offset = range.start().checked_sub(self.start)?;
+        let output = self.region.range().start().checked_add(offset)?;
+        let last = output.checked_add(range.span())?;
+        self.region.range().contains(last).then_some(output)
+    }
+}
+
+impl Joinable for Linear {
+    fn join(&self, next: &Self) -> Option<Self> {
+        let same_piece = self == next;
+        let displacement = |linear: &Self| linear.region.range().start().wrapping_sub(linear.start);
+        let joined = || {
+            let region = self.region.join(&next.region).filter(|_| displacement(self) == displacement(next))?;
+            Some(Self { start: self.start, region })
+        };
+        if same_piece { Some(*self) } else { joined() }
+    }
+}
+
+// SAFETY: `unmap` unmaps, all work on the range given, and the regions of RAM are what their makers promised.
+unsafe impl Backend for Linear {
+    fn is_ram(&self) -> bool {
+        self.region.kind() == RegionKind::Ram
+    }
+
+    fn map<F: Format, H: Hal>(
+        &self,
+        range: ClosedRange,
+        attributes: &Attributes,
+        table: &mut PageTable<F, H>,
+        gather: &mut Gather<F, H>,
+    ) -> Result<(), BackendError> {
+        let output = self.output(range).ok_or(BackendError::TooShort(self.region))?;
+        // SAFETY: all of the output is in the region, whose maker lets guests do with it what they want.
+        Ok(unsafe { table.map(range, output, attributes, gather) }?)
+    }
+
+    fn unmap<F: Format, H: Hal>(
+        &self,
+        range: ClosedRange,
+        table: &mut PageTable<F, H>,
+        gather: &mut Gather<F, H>,
+    ) -> Result<(), BackendError> {
+        Ok(table.unmap(range, gather)?)
+    }
+
+    /// All of it is mapped from the start, with the area's rights: nothing is left to be done.
+    fn fault<F: Format, H: Hal>(&self, _fault: &Fault, _table: &PageTable<F, H>) -> FaultOutcome {
+        FaultOutcome::NotMapped
+    }
+}
+
+impl Display for Linear {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let kind = match self.region.kind() {
+            RegionKind::Ram => "RAM",
+            RegionKind::Device => "device",
+        };
+        write!(f, "linear, {kind} at {:?}", self.region.start())
+    }
+}

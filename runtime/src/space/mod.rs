@@ -1,0 +1,162 @@
+//! Guest address spaces: areas, what is behind them, and the page table that makes them real.
+
+mod alloc;
+mod areas;
+mod backend;
+mod device;
+mod display;
+mod edit;
+mod error;
+mod fault;
+mod linear;
+mod translate;
+
+pub use self::alloc::Alloc;
+pub use areas::{Area, Joinable, MemorySet};
+pub use backend::{Backend, Builtin, Fault};
+pub use device::Device;
+pub use error::{BackendError, SpaceError};
+pub use fault::{FaultOutcome, NestedPageFaultInfo, ReportError};
+pub use linear::Linear;
+pub use translate::Translation;
+
+use crate::{ClosedRange, Error, Format, GuestPhysAddr, Hal, HostPhysAddr, PageTable, Refusal, Tag};
+
+/// The physical address space of a guest: its areas, and the nested page table that maps them.
+///
+/// What can free memory or changes more than one entry takes `&mut self`; faults, translations and accesses to guest
+/// memory take `&self` and may run on many CPUs at once. Each operation invalidates what it has to before it returns,
+/// and either does all that it was asked to or nothing.
+///
+/// When it is dropped, everything is unmapped, and frames and tables go back to the HAL: no CPU may use the table then.
+#[derive(Debug)]
+pub struct AddrSpace<F: Format, H: Hal, B: Backend = Builtin> {
+    range: ClosedRange,
+    areas: MemorySet<B>,
+    table: PageTable<F, H>,
+}
+
+impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
+    /// An empty space of `size` bytes from `base` on, whose translations bear `tag`.
+    ///
+    /// # Errors
+    ///
+    /// [`SpaceError::Empty`], [`SpaceError::Misaligned`]; [`SpaceError::OutOfRange`] if the addresses wrap around;
+    /// [`SpaceError::Table`] if the format's input addresses do not reach so far, the root or the tag does not fit the
+    /// registers, or the HAL has no frame.
+    pub fn new(format: F, hal: H, tag: Tag, base: GuestPhysAddr, size: usize) -> Result<Self, SpaceError> {
+        let geometry = format.geometry();
+        let range = whole_pages(ClosedRange::FULL, geometry.page_bits, base, size)?.ok_or(SpaceError::Empty(base))?;
+        geometry.reduce(range).ok_or(Error::OutOfRange(range))?;
+        Ok(Self { range, areas: MemorySet::default(), table: PageTable::new(format, hal, tag)? })
+    }
+
+    /// An empty space of all the addresses that the format can translate from 0 on.
+    ///
+    /// # Errors
+    ///
+    /// [`SpaceError::Table`] if the root or the tag does not fit the registers, or the HAL has no frame.
+    pub fn new_empty(format: F, hal: H, tag: Tag) -> Result<Self, SpaceError> {
+        let geometry = format.geometry();
+        let low = match geometry.extension {
+            crate::Extension::Zero => geometry.input_bits,
+            crate::Extension::Sign => geometry.input_bits.saturating_sub(1),
+        };
+        let range = ClosedRange::around(0, low);
+        Ok(Self { range, areas: MemorySet::default(), table: PageTable::new(format, hal, tag)? })
+    }
+
+    /// The first address.
+    pub const fn base(&self) -> GuestPhysAddr {
+        GuestPhysAddr::from_usize(self.range.start() as usize)
+    }
+
+    /// The address after the last, or the last, if the space reaches to the end of the 64-bit addresses.
+    pub const fn end(&self) -> GuestPhysAddr {
+        GuestPhysAddr::from_usize(self.range.last().saturating_add(1) as usize)
+    }
+
+    /// The size in bytes, or the largest number, if that is 2^64.
+    pub const fn size(&self) -> usize {
+        self.range.span().saturating_add(1) as usize
+    }
+
+    /// All addresses.
+    pub const fn range(&self) -> ClosedRange {
+        self.range
+    }
+
+    /// Whether all `size` bytes from `start` on are in the space.
+    pub fn contains_range(&self, start: GuestPhysAddr, size: usize) -> bool {
+        let start = start.as_usize() as u64;
+        match ClosedRange::from_start_size(start, size as u64) {
+            Some(range) => self.range.covers(&range),
+            None => size == 0 && self.range.contains(start),
+        }
+    }
+
+    /// The page table.
+    pub const fn page_table(&self) -> &PageTable<F, H> {
+        &self.table
+    }
+
+    /// Where the root table is.
+    pub fn page_table_root(&self) -> HostPhysAddr {
+        self.table.root()
+    }
+
+    /// The values to load into the machine's registers to activate this space.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Address`] or [`Refusal::Tag`]; the constructor checked that neither occurs.
+    pub fn registers(&self) -> Result<F::Registers, Refusal> {
+        self.table.registers()
+    }
+
+    /// The areas, in ascending order.
+    pub fn areas(&self) -> core::slice::Iter<'_, Area<B>> {
+        self.areas.iter()
+    }
+
+    /// The area that `address` is in.
+    pub fn find_area(&self, address: GuestPhysAddr) -> Option<&Area<B>> {
+        self.areas.find(address.as_usize() as u64)
+    }
+
+    /// The lowest `size` bytes, from a multiple of `1 << align` on and not below `hint`, that are free: a size of 0 and
+    /// an alignment below a page are taken as one page.
+    pub fn find_free_area(&self, hint: GuestPhysAddr, size: usize, align: u8) -> Option<GuestPhysAddr> {
+        let page_bits = self.table.geometry().page_bits;
+        let within = ClosedRange::new(self.range.start().max(hint.as_usize() as u64), self.range.last())?;
+        let size = (size as u64).max(1).checked_next_multiple_of(1 << page_bits)?;
+        let free = self.areas.find_free(size, align.max(page_bits), within)?;
+        Some(GuestPhysAddr::from_usize(free.start() as usize))
+    }
+
+    /// `size` bytes from `start` on, if they are whole pages of this space; `None` for no bytes.
+    fn whole_pages(&self, start: GuestPhysAddr, size: usize) -> Result<Option<ClosedRange>, SpaceError> {
+        whole_pages(self.range, self.table.geometry().page_bits, start, size)
+    }
+}
+
+/// `size` bytes from `start` on, if they are whole pages of `space`; `None` for no bytes.
+fn whole_pages(
+    space: ClosedRange,
+    page_bits: u8,
+    start: GuestPhysAddr,
+    size: usize,
+) -> Result<Option<ClosedRange>, SpaceError> {
+    for value in [start.as_usize(), size] {
+        if !value.is_multiple_of(1 << page_bits) {
+            return Err(SpaceError::Misaligned { value, page_bits });
+        }
+    }
+    if size == 0 {
+        return Ok(None);
+    }
+    ClosedRange::from_start_size(start.as_usize() as u64, size as u64)
+        .filter(|range| space.covers(range))
+        .map(Some)
+        .ok_or(SpaceError::OutOfRange { start, size, space })
+}

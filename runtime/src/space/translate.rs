@@ -1,0 +1,45 @@
+//! Where guest physical addresses lead.
+
+use super::{AddrSpace, Backend};
+use crate::{Attributes, ClosedRange, Format, GuestPhysAddr, Hal, HostPhysAddr, Lookup};
+
+/// Where a guest physical address leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Translation {
+    /// The host physical address.
+    pub address: HostPhysAddr,
+    /// What the entry says beside the address.
+    pub attributes: Attributes,
+    /// log2 of the size of the page that maps it.
+    pub page_bits: u8,
+}
+
+impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
+    /// The host physical address behind `address`, if it is mapped at this moment.
+    pub fn translate(&self, address: GuestPhysAddr) -> Option<HostPhysAddr> {
+        self.query(address).map(|translation| translation.address)
+    }
+
+    /// Where `address` leads, if it is mapped at this moment.
+    pub fn query(&self, address: GuestPhysAddr) -> Option<Translation> {
+        let address = address.as_usize() as u64;
+        match self.table.query(address).filter(|_| self.range.contains(address))? {
+            Lookup::Mapped(leaf) => Some(Translation {
+                address: HostPhysAddr::from_usize(leaf.output(address) as usize),
+                attributes: leaf.attributes,
+                page_bits: leaf.size,
+            }),
+            Lookup::Hole(_) => None,
+        }
+    }
+
+    /// Where `address` leads, and how many bytes from there on are mapped at this moment, consecutive in host physical
+    /// memory, with the same attributes and in the same area.
+    pub fn translate_and_get_limit(&self, address: GuestPhysAddr) -> Option<(HostPhysAddr, usize)> {
+        let area = self.find_area(address)?;
+        let wanted = ClosedRange::new(address.as_usize() as u64, area.range().last())?;
+        let region = self.table.regions(wanted).next().filter(|region| region.range.start() == wanted.start())?;
+        let limit = region.range.span().saturating_add(1) as usize;
+        Some((HostPhysAddr::from_usize(region.address as usize), limit))
+    }
+}
