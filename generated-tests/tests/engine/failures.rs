@@ -1,0 +1,148 @@
+//! The Nth frame allocation fails, for every N, in every operation: nothing has changed, and nothing leaks.
+
+use tablewright::{Change, Error, Format, MemoryType, PageTable, Rights, Tag, sim::Machine};
+
+use crate::{
+    rig::{Rig, attributes, range},
+    witness::{BREAKING, DIRECT, LARGE, WIDE},
+};
+
+/// An operation on a rig.
+type Operation<F> = (&'static str, fn(&mut Rig<F>) -> Result<(), Error>);
+
+const MIB: u64 = 1 << 20;
+const RW: Rights = Rights::RW;
+
+/// A table with blocks, runs, pages and holes.
+fn furnished<F: Format>(format: F, machine: Machine) -> Rig<F> {
+    let mut rig = Rig::on(machine, format);
+    rig.idle = true;
+    let page = rig.page();
+    rig.map(range(0, 256 * MIB), 1 << 40, attributes(RW)).unwrap();
+    rig.map(range(512 * MIB, 32 * page), (1 << 41) + 16 * page, attributes(RW)).unwrap();
+    rig.populate(range(1024 * MIB, 64 * page), attributes(RW), 20).unwrap();
+    rig
+}
+
+fn operations<F: Format>() -> Vec<Operation<F>> {
+    fn change(rights: Option<Rights>, memory: Option<MemoryType>) -> Change {
+        Change { rights, memory, options: None }
+    }
+    vec![
+        ("map pages", |rig| {
+            let page = rig.page();
+            rig.map(range(767 * MIB, 70 * MIB), (1 << 40) + page, attributes(RW))
+        }),
+        ("map blocks and edges", |rig| {
+            let page = rig.page();
+            rig.map(range(768 * MIB - page, 64 * MIB + 2 * page), (1 << 40) + 768 * MIB - page, attributes(RW))
+        }),
+        ("populate around what is mapped", |rig| rig.populate(range(1023 * MIB, 2 * MIB), attributes(RW), 12)),
+        ("populate large", |rig| rig.populate(range(1022 * MIB, 3 * MIB), attributes(RW), 30)),
+        ("unmap inside a block", |rig| {
+            let page = rig.page();
+            rig.unmap(range(65 * MIB + page, page))
+        }),
+        ("unmap across blocks", |rig| {
+            let page = rig.page();
+            rig.unmap(range(65 * MIB + page, 100 * MIB))
+        }),
+        ("unmap inside a run", |rig| {
+            let page = rig.page();
+            rig.unmap(range(512 * MIB + 3 * page, 20 * page))
+        }),
+        ("protect inside a block", |rig| {
+            let page = rig.page();
+            rig.protect(range(65 * MIB + page, page), change(Some(Rights::R), None))
+        }),
+        ("retype across blocks and holes", |rig| {
+            let page = rig.page();
+            rig.protect(range(65 * MIB + page, 1024 * MIB), change(None, Some(MemoryType::NonCacheable)))
+        }),
+        ("depopulate a part", |rig| {
+            let page = rig.page();
+            rig.depopulate(range(1024 * MIB + page, 40 * page))
+        }),
+    ]
+}
+
+fn every_allocation_fails<F: Format>(format: F, machine: fn(u64, usize) -> Machine) {
+    for (name, operation) in operations() {
+        let mut failures = 0;
+        let furnished = || furnished(format, machine(0x4000_0000, 64 << 20));
+        let mut rig = furnished();
+        loop {
+            let (tables, used) = (rig.snapshot(), rig.machine.used());
+            rig.machine.fail_allocation(failures);
+            let result = operation(&mut rig);
+            if rig.machine.cancel_failure() {
+                // It needs no more frames than were granted, and ran to its end.
+                assert!(matches!(result, Ok(()) | Err(Error::PartialFrame { .. })), "{name}: {result:?}");
+                rig.check();
+                break;
+            }
+            if result.is_ok() {
+                // Instead of a large frame, smaller ones will do.
+                rig.check();
+                rig = furnished();
+            } else {
+                assert!(matches!(result, Err(Error::NoMemory { .. })), "{name}: {result:?}");
+                assert!(rig.snapshot() == tables, "{name}: allocation {failures} failed and left changes");
+                assert_eq!(rig.machine.used(), used, "{name}: allocation {failures} failed and leaked");
+            }
+            failures += 1;
+        }
+        assert!(failures > 0 || name.contains("run") || name.contains("part"), "{name} takes no frames: no test");
+    }
+}
+
+#[test]
+fn with_direct_edits() {
+    every_allocation_fails(DIRECT, Machine::new);
+}
+
+#[test]
+fn with_shared_runs() {
+    every_allocation_fails(WIDE, Machine::new);
+}
+
+#[test]
+fn with_break_before_make() {
+    every_allocation_fails(BREAKING, Machine::new);
+}
+
+#[test]
+fn with_a_larger_granule() {
+    every_allocation_fails(LARGE, Machine::new);
+}
+
+#[test]
+fn with_frames_that_are_freed_whole() {
+    every_allocation_fails(BREAKING, Machine::with_whole_frames);
+}
+
+#[test]
+fn of_the_root() {
+    let machine = Machine::new(0, 1 << 20);
+    machine.fail_allocation(0);
+    assert_eq!(PageTable::new(DIRECT, machine.clone(), Tag(1)).err(), Some(Error::NoMemory { size: 12 }));
+    assert!(matches!(PageTable::new(DIRECT, machine.clone(), Tag(1 << 16)), Err(Error::Refused { level: 3, .. })));
+    assert_eq!(machine.used(), 0);
+}
+
+#[test]
+fn of_a_fault() {
+    for failing in 0.. {
+        let rig = furnished(DIRECT, Machine::new(0x4000_0000, 64 << 20));
+        let (tables, used) = (rig.snapshot(), rig.machine.used());
+        rig.machine.fail_allocation(failing);
+        // SAFETY: nobody accesses memory through this table.
+        let result = unsafe { rig.table.fault_in(1 << 40, 12, 1 << 41, &attributes(RW)) };
+        if rig.machine.cancel_failure() {
+            assert_eq!(failing, 3, "the fault takes three tables");
+            break;
+        }
+        assert_eq!(result, Err(Error::NoMemory { size: 12 }));
+        assert!(rig.snapshot() == tables && rig.machine.used() == used);
+    }
+}

@@ -1,0 +1,8 @@
+//! The engine against a plain model of what is mapped, on formats written by hand.
+
+mod failures;
+mod random;
+mod ranges;
+mod rig;
+mod traps;
+mod witness;

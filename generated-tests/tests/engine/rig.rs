@@ -1,0 +1,424 @@
+//! One table on a simulated machine, with what checks it: a plain model of what is mapped, a walker that uses nothing
+//! of the engine, and a cache that remembers translations until they are invalidated.
+
+use std::sync::{Arc, Mutex};
+
+use tablewright::{
+    Attributes, Change, ClosedRange, Entry, Error, Extension, Format, Gather, Hal, HostPhysAddr, Invalidation,
+    PageTable, Region, Rights, Tag,
+    sim::{Machine, Observer},
+};
+
+pub(crate) fn range(start: u64, size: u64) -> ClosedRange {
+    ClosedRange::from_start_size(start, size).expect("a range")
+}
+
+/// Attributes without accessed and dirty states, for the hardware to set.
+pub(crate) fn attributes(rights: Rights) -> Attributes {
+    Attributes { accessed: false, dirty: false, ..Attributes::new(rights, tablewright::MemoryType::WriteBack) }
+}
+
+/// What a walk found.
+#[derive(Clone, Debug)]
+pub(crate) struct Walked {
+    pub(crate) output: u64,
+    pub(crate) attributes: Attributes,
+    /// Where the leaf is.
+    pub(crate) entry: u64,
+    /// The tables on the way.
+    pub(crate) path: Vec<u64>,
+}
+
+/// Walks as an MMU does.
+pub(crate) fn walk<F: Format>(machine: &Machine, format: &F, root: u64, ia: u64) -> Option<Walked> {
+    let geometry = format.geometry();
+    let mut level = geometry.levels - 1;
+    let mut table = root;
+    let mut path = vec![root];
+    loop {
+        let shift = u32::from(geometry.page_bits + geometry.index_bits * level);
+        let bits = if level == geometry.levels - 1 {
+            u32::from(geometry.input_bits) - shift
+        } else {
+            u32::from(geometry.index_bits)
+        };
+        let index = (ia >> shift) & (u64::MAX >> (64 - bits));
+        let entry = table + 8 * index;
+        match format.decode(level, machine.read_word(entry).expect("tables are allocated")) {
+            Entry::Invalid => return None,
+            Entry::Reserved(rule) => panic!("misconfigured at {ia:#x}, level {level}: {rule}"),
+            Entry::Table(next) => {
+                assert_eq!(next.level, level - 1);
+                (level, table) = (next.level, next.address);
+                path.push(table);
+            }
+            Entry::Leaf(leaf) => {
+                // Items that hold addresses of their own differ in the bits above their own size.
+                let mask = (1 << leaf.size) - 1;
+                let output = leaf.address & !mask | ia & mask;
+                return Some(Walked { output, attributes: leaf.attributes, entry, path });
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Cached {
+    ia: u64,
+    /// `None`: only the tables are still cached.
+    leaf: Option<(u64, Rights)>,
+    path: Vec<u64>,
+}
+
+/// Translations as a CPU may remember them.
+#[derive(Debug)]
+pub(crate) struct Cache<F> {
+    format: F,
+    cached: Mutex<Vec<Cached>>,
+    complaints: Mutex<Vec<String>>,
+}
+
+impl<F: Format> Cache<F> {
+    fn fill(&self, machine: &Machine, root: u64, ia: u64) {
+        if let Some(found) = walk(machine, &self.format, root, ia) {
+            let leaf = Some((found.output, found.attributes.rights));
+            self.cached.lock().unwrap().push(Cached { ia, leaf, path: found.path });
+        }
+    }
+
+    /// Everything cached must be what the tables say, then forget it.
+    fn check(&self, machine: &Machine, root: u64) {
+        for cached in self.cached.lock().unwrap().drain(..) {
+            let now = walk(machine, &self.format, root, cached.ia);
+            if let Some(leaf) = cached.leaf {
+                let now = now.as_ref().map(|now| (now.output, now.attributes.rights));
+                assert_eq!(now, Some(leaf), "stale translation of {:#x}", cached.ia);
+            }
+            for table in cached.path {
+                assert!(machine.is_allocated(table), "stale table {table:#x} on the way to {:#x}", cached.ia);
+            }
+        }
+        let complaints = self.complaints.lock().unwrap();
+        assert!(complaints.is_empty(), "{complaints:#?}");
+    }
+}
+
+impl<F: Format> Observer for Cache<F> {
+    fn invalidated(&self, _: &Machine, _: HostPhysAddr, _: Tag, set: &Invalidation) {
+        let mut cached = self.cached.lock().unwrap();
+        match *set {
+            Invalidation::Space => cached.clear(),
+            Invalidation::Range { range, leaf_only: false, .. } => cached.retain(|cached| !range.contains(cached.ia)),
+            Invalidation::Range { range, leaf_only: true, .. } => {
+                cached.iter_mut().filter(|cached| range.contains(cached.ia)).for_each(|cached| cached.leaf = None);
+            }
+        }
+    }
+
+    fn freed(&self, _: &Machine, frame: HostPhysAddr, size: u8) {
+        let frame = frame.as_usize() as u64;
+        let inside = |address: u64| address >> size == frame >> size;
+        for cached in self.cached.lock().unwrap().iter() {
+            if cached.path.iter().any(|&table| inside(table)) || cached.leaf.is_some_and(|(output, _)| inside(output)) {
+                self.complaints.lock().unwrap().push(format!("{frame:#x} freed while in use by {cached:x?}"));
+            }
+        }
+    }
+}
+
+/// What is mapped, as a sorted list.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Model {
+    pub(crate) mapped: Vec<Region>,
+}
+
+impl Model {
+    fn intersecting(&self, range: ClosedRange) -> impl Iterator<Item = Region> + '_ {
+        self.mapped.iter().filter_map(move |region| {
+            let part = region.range.intersection(&range)?;
+            let address = region.address + (part.start() - region.range.start());
+            Some(Region { range: part, address, attributes: region.attributes })
+        })
+    }
+
+    pub(crate) fn remove(&mut self, range: ClosedRange) {
+        let left = range.start().checked_sub(1).map(|last| ClosedRange::new(0, last).unwrap());
+        let right = range.last().checked_add(1).map(|start| ClosedRange::new(start, u64::MAX).unwrap());
+        self.mapped =
+            [left, right].into_iter().flatten().flat_map(|rest| self.intersecting(rest).collect::<Vec<_>>()).collect();
+    }
+
+    pub(crate) fn insert(&mut self, region: Region) {
+        self.mapped.push(region);
+        self.mapped.sort_by_key(|region| region.range.start());
+    }
+
+    pub(crate) fn protect(&mut self, range: ClosedRange, change: &Change) {
+        let changed: Vec<Region> = self.intersecting(range).collect();
+        self.remove(range);
+        for region in changed {
+            self.insert(Region { attributes: region.attributes.with(change), ..region });
+        }
+    }
+
+    /// With what continues each other joined, and without accessed and dirty.
+    fn joined(&self) -> Vec<Region> {
+        let mut joined: Vec<Region> = Vec::new();
+        for &region in &self.mapped {
+            if let Some(last) = joined.last_mut()
+                && last.range.last().checked_add(1) == Some(region.range.start())
+                && last.address + last.range.span() + 1 == region.address
+                && last.attributes == region.attributes
+            {
+                last.range = last.range.hull(&region.range);
+            } else {
+                joined.push(region);
+            }
+        }
+        joined
+    }
+}
+
+/// A table and everything that checks it.
+pub(crate) struct Rig<F: Format> {
+    pub(crate) machine: Machine,
+    pub(crate) table: PageTable<F, Machine>,
+    pub(crate) model: Model,
+    /// No hardware uses the table.
+    pub(crate) idle: bool,
+    cache: Arc<Cache<F>>,
+    /// Pages that the hardware marked, and whether it wrote to them.
+    touched: Vec<(u64, bool)>,
+    /// Bytes of frames that are mapped and belong to the table's user.
+    pub(crate) owned: usize,
+}
+
+impl<F: Format> Rig<F> {
+    pub(crate) fn new(format: F) -> Self {
+        Self::on(Machine::new(0x4000_0000, 256 << 20), format)
+    }
+
+    pub(crate) fn on(machine: Machine, format: F) -> Self {
+        let table = PageTable::new(format, machine.clone(), Tag(7)).expect("a table");
+        let cache = Arc::new(Cache { format, cached: Mutex::default(), complaints: Mutex::default() });
+        machine.observe(cache.clone());
+        Self { machine, table, model: Model::default(), idle: false, cache, touched: Vec::new(), owned: 0 }
+    }
+
+    pub(crate) fn root(&self) -> u64 {
+        self.table.root().as_usize() as u64
+    }
+
+    pub(crate) fn page(&self) -> u64 {
+        1 << F::PAGE_BITS
+    }
+
+    /// The last input address.
+    pub(crate) fn end(&self) -> u64 {
+        self.everything().last().unwrap().last()
+    }
+
+    /// All input addresses, as ranges.
+    pub(crate) fn everything(&self) -> Vec<ClosedRange> {
+        let geometry = self.table.geometry();
+        match geometry.extension {
+            Extension::Zero => vec![ClosedRange::new(0, geometry.last_input()).unwrap()],
+            Extension::Sign => {
+                let half = 1 << (geometry.input_bits - 1);
+                vec![range(0, half), ClosedRange::new(half.wrapping_neg(), u64::MAX).unwrap()]
+            }
+        }
+    }
+
+    /// Maps on the table and in the model; returns what the table said.
+    pub(crate) fn map(&mut self, range: ClosedRange, oa: u64, attributes: Attributes) -> Result<(), Error> {
+        self.touch(range);
+        let mut gather = self.table.gather();
+        // SAFETY: nobody accesses memory through this table.
+        let result = unsafe { self.table.map(range, oa, &attributes, &mut gather) };
+        let conflict = self.model.intersecting(range).next();
+        match (result, conflict) {
+            (Ok(()), None) => self.model.insert(Region { range, address: oa, attributes }),
+            (Err(Error::AlreadyMapped { address, .. }), Some(region)) => assert_eq!(address, region.range.start()),
+            (Err(_), None) => {}
+            (result, conflict) => panic!("mapping {range:x?}: {result:?}, but the model says {conflict:x?}"),
+        }
+        self.finish(gather);
+        result
+    }
+
+    pub(crate) fn unmap(&mut self, range: ClosedRange) -> Result<(), Error> {
+        self.touch(range);
+        let mut gather = self.table.gather();
+        let result = self.table.unmap(range, &mut gather);
+        if result.is_ok() {
+            self.model.remove(range);
+            self.touched.retain(|(ia, _)| !range.contains(*ia));
+        }
+        self.finish(gather);
+        result
+    }
+
+    pub(crate) fn protect(&mut self, range: ClosedRange, change: Change) -> Result<(), Error> {
+        self.touch(range);
+        let mut gather = self.table.gather();
+        let result = self.table.protect(range, &change, &mut gather);
+        if result.is_ok() {
+            self.model.protect(range, &change);
+        }
+        self.finish(gather);
+        result
+    }
+
+    /// Populates; the model believes the frames that the table shows, after checks of its own.
+    pub(crate) fn populate(&mut self, range: ClosedRange, attributes: Attributes, largest: u8) -> Result<(), Error> {
+        self.touch(range);
+        let mut gather = self.table.gather();
+        let result = self.table.populate(range, &attributes, largest, &mut gather);
+        if result.is_ok() {
+            let before = self.model.clone();
+            let mut next = range.start();
+            for mapping in self.table.mappings(range).collect::<Vec<_>>() {
+                assert!(mapping.range.start() <= next, "hole at {next:#x} after populate");
+                next = mapping.range.last().wrapping_add(1);
+                if before.intersecting(mapping.range).next().is_some() {
+                    continue;
+                }
+                let words = (0..1 << mapping.size).step_by(512).map(|at| self.machine.read_word(mapping.address + at));
+                assert!(words.into_iter().all(|word| word == Some(0)), "a frame that is not zeroed");
+                self.owned += 1 << mapping.size;
+                self.model.insert(Region { range: mapping.range, address: mapping.address, attributes });
+            }
+        }
+        self.finish(gather);
+        result
+    }
+
+    pub(crate) fn depopulate(&mut self, range: ClosedRange) -> Result<(), Error> {
+        self.touch(range);
+        let mut gather = self.table.gather();
+        // SAFETY: callers use this where only `populate` mapped.
+        let result = unsafe { self.table.depopulate(range, &mut gather) };
+        if result.is_ok() {
+            self.owned -= self.model.intersecting(range).map(|region| region.range.span() as usize + 1).sum::<usize>();
+            self.model.remove(range);
+            self.touched.retain(|(ia, _)| !range.contains(*ia));
+        }
+        self.finish(gather);
+        result
+    }
+
+    /// Lets the hardware use some addresses around a range: it caches translations and marks leaves.
+    fn touch(&mut self, range: ClosedRange) {
+        let (page, middle) = (self.page(), range.start() + range.span() / 2);
+        let around = [
+            range.start(),
+            range.last(),
+            middle,
+            middle ^ page,
+            range.start().wrapping_sub(page),
+            range.last().wrapping_add(1),
+        ];
+        for (number, ia) in around.into_iter().enumerate() {
+            if self.idle || !self.everything().iter().any(|all| all.contains(ia)) {
+                continue;
+            }
+            let Some(found) = walk(&self.machine, self.table.format(), self.root(), ia) else { continue };
+            let states = self.table.format().accessed_dirty(0);
+            if states.hardware && number % 2 == 0 {
+                let dirty = number == 2;
+                let bits = states.accessed_value | if dirty { states.dirty_value } else { 0 };
+                let entry = self.machine.phys_to_virt(HostPhysAddr::from_usize(found.entry as usize));
+                // SAFETY: an entry of a table, accessed atomically.
+                let entry = unsafe { entry.cast::<std::sync::atomic::AtomicU64>().as_ref() };
+                entry.fetch_or(bits, std::sync::atomic::Ordering::AcqRel);
+                self.touched.push((ia, dirty));
+            }
+            self.cache.fill(&self.machine, self.root(), ia);
+        }
+    }
+
+    fn finish(&mut self, gather: Gather<F, Machine>) {
+        drop(gather);
+        self.cache.check(&self.machine, self.root());
+    }
+
+    /// Compares the table with the model, in every way there is.
+    pub(crate) fn check(&self) {
+        let joined = self.model.joined();
+        let regions: Vec<Region> = self.everything().into_iter().flat_map(|all| self.table.regions(all)).collect();
+        let plain = |region: &Region| {
+            let attributes = Attributes { accessed: false, dirty: false, ..region.attributes };
+            Region { attributes, ..*region }
+        };
+        assert_eq!(regions.iter().map(plain).collect::<Vec<_>>(), joined.iter().map(plain).collect::<Vec<_>>());
+        for region in &joined {
+            let page = self.page();
+            for ia in [region.range.start(), region.range.last(), region.range.start() + region.range.span() / 2] {
+                self.check_address(ia, Some(region));
+            }
+            for ia in [region.range.start().wrapping_sub(page), region.range.last().wrapping_add(1)] {
+                if self.everything().iter().any(|all| all.contains(ia)) {
+                    self.check_address(ia, joined.iter().find(|other| other.range.contains(ia)));
+                }
+            }
+        }
+        for &(ia, dirty) in &self.touched {
+            let found = self.table.mappings(range(ia & !(self.page() - 1), self.page())).next().expect("mapped");
+            assert!(found.attributes.accessed && (found.attributes.dirty || !dirty), "lost a state at {ia:#x}");
+        }
+        self.check_tables();
+    }
+
+    fn check_address(&self, ia: u64, expected: Option<&Region>) {
+        let found = walk(&self.machine, self.table.format(), self.root(), ia);
+        let output = expected.map(|region| region.address + (ia - region.range.start()));
+        assert_eq!(found.as_ref().map(|found| found.output), output, "at {ia:#x}");
+        assert_eq!(self.table.translate(ia), output, "at {ia:#x}");
+        if let (Some(found), Some(expected)) = (found, expected) {
+            assert_eq!(found.attributes.rights, expected.attributes.rights, "at {ia:#x}");
+            assert_eq!(found.attributes.memory, expected.attributes.memory, "at {ia:#x}");
+        }
+    }
+
+    /// No empty table below the root, no address in an entry that is not present, no frame unaccounted for.
+    fn check_tables(&self) {
+        let format = self.table.format();
+        let mut bytes = 0;
+        for (number, info) in self.table.tables().enumerate() {
+            bytes += 1 << info.size;
+            let start = info.address.as_usize() as u64;
+            let mut empty = true;
+            for at in (0..1 << info.size).step_by(8) {
+                let raw = self.machine.read_word(start + at).expect("tables are allocated");
+                if format.decode(info.level, raw) == Entry::Invalid {
+                    assert_eq!(raw, format.empty(info.level), "something left in an entry that is not present");
+                } else {
+                    empty = false;
+                }
+            }
+            assert!(number == 0 || !empty, "{info:x?} is empty");
+        }
+        assert_eq!(self.machine.used(), bytes + self.owned);
+        assert_eq!(self.machine.take_errors(), []);
+    }
+
+    /// Every table, byte by byte.
+    pub(crate) fn snapshot(&self) -> Vec<(u64, Vec<u8>)> {
+        let dump =
+            |info: tablewright::TableInfo| (info.address.as_usize() as u64, self.machine.dump(info.address, info.size));
+        self.table.tables().map(dump).collect()
+    }
+
+    /// Unmaps everything: only the root is left, and nothing once the table is gone.
+    pub(crate) fn end_of_life(mut self) {
+        for all in self.everything() {
+            self.unmap(all).expect("unmapping everything needs nothing");
+        }
+        self.check();
+        assert_eq!(self.table.tables().count(), 1);
+        let (machine, owned) = (self.machine.clone(), self.owned);
+        drop(self);
+        assert_eq!(machine.used(), owned);
+    }
+}
