@@ -35,7 +35,8 @@ impl Diagnostic {
         self
     }
 
-    fn place(&self) -> Span {
+    /// Where the mistake is.
+    pub(crate) fn place(&self) -> Span {
         self.labels.first().map_or(Span::default(), |label| label.0)
     }
 }

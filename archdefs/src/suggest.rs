@@ -10,30 +10,38 @@ pub(crate) fn advice<'a>(word: &str, what: &str, legal: impl Iterator<Item = &'a
     }
 }
 
-/// The candidate with the fewest edits, if they are few for the word's length.
+/// The candidate with the fewest slips, if they are few for the word's length.
 fn closest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = (word.chars().count() / 3).max(1);
+    let length = word.chars().count();
+    // Any two short words are close.
+    let limit = if length < 3 { 0 } else { (length + 1) / 3 };
     candidates
-        .map(|candidate| (distance(word, candidate), candidate))
-        .filter(|(distance, _)| *distance <= limit)
-        .min_by_key(|(distance, _)| *distance)
+        .map(|candidate| (slips(word, candidate), candidate))
+        .filter(|(slips, _)| *slips <= limit)
+        .min_by_key(|(slips, _)| *slips)
         .map(|(_, candidate)| candidate)
 }
 
-/// The number of characters to insert, delete or replace to turn one word into the other.
-fn distance(a: &str, b: &str) -> usize {
+/// The number of slips that turn one word into the other: a character too many, too few, wrong, or two swapped.
+fn slips(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
+    let mut before_last: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    let mut previous = None;
     for (i, a) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, b) in b.iter().enumerate() {
-            let replace = diagonal + usize::from(a != *b);
-            diagonal = row[j + 1];
-            row[j + 1] = replace.min(diagonal + 1).min(row[j] + 1);
+        let mut row = vec![i + 1];
+        for j in 0..b.len() {
+            let replaced = last[j] + usize::from(a != b[j]);
+            let mut least = replaced.min(last[j + 1] + 1).min(row[j] + 1);
+            if j > 0 && previous == Some(b[j]) && a == b[j - 1] {
+                least = least.min(before_last[j - 1] + 1);
+            }
+            row.push(least);
         }
+        before_last = std::mem::replace(&mut last, row);
+        previous = Some(a);
     }
-    row[b.len()]
+    last[b.len()]
 }
 
 #[cfg(test)]
@@ -42,10 +50,12 @@ mod tests {
 
     #[test]
     fn close_words_are_suggested_and_far_ones_are_not() {
-        assert_eq!(distance("bits", "bist"), 2);
-        assert_eq!(distance("", "abc"), 3);
+        assert_eq!(slips("bits", "bist"), 1);
+        assert_eq!(slips("bits", "bit"), 1);
+        assert_eq!(slips("", "abc"), 3);
+        assert_eq!(slips("abc", ""), 3);
         assert_eq!(closest("execute_onyl", ["execute_only", "access_dirty"].into_iter()), Some("execute_only"));
         assert_eq!(closest("elephant", ["execute_only", "access_dirty"].into_iter()), None);
-        assert_eq!(closest("y", ["r", "w"].into_iter()), Some("r"));
+        assert_eq!(closest("rw", ["r", "w"].into_iter()), None);
     }
 }

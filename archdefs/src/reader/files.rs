@@ -1,6 +1,6 @@
 //! Reads a file and those it extends, and merges them into one tree.
 
-use super::tree::{Entry, Kind, Table, Value, parse};
+use super::tree::{Entry, Kind, SyntaxError, Table, Value, parse};
 use crate::builtin;
 use crate::diagnostics::Diagnostic;
 use crate::source::{File, Sources, Span};
@@ -10,20 +10,23 @@ use std::path::Path;
 /// The files being read.
 pub(super) struct Files<'a> {
     pub(super) sources: Sources,
+    /// Mistakes in what is merged, and how.
     pub(super) problems: Vec<Diagnostic>,
+    pub(super) syntax_errors: Vec<SyntaxError>,
     load: &'a dyn Fn(&str) -> Result<String, String>,
 }
 
 impl<'a> Files<'a> {
     pub(super) fn new(load: &'a dyn Fn(&str) -> Result<String, String>) -> Self {
-        Self { sources: Sources::default(), problems: Vec::new(), load }
+        Self { sources: Sources::default(), problems: Vec::new(), syntax_errors: Vec::new(), load }
     }
 
     /// The tree of a file, with everything that it inherits.
     pub(super) fn tree(&mut self, file: File) -> Table {
         let text = file.text.clone();
         let number = self.sources.add(file);
-        let mut tree = parse(&text, number, &mut self.problems);
+        let (mut tree, syntax_errors) = parse(&text, number);
+        self.syntax_errors.extend(syntax_errors);
         let Some(format) = tree.get_mut("format") else { return tree };
         let Kind::Table(format) = &mut format.kind else { return tree };
         let extends = take(format, "extends");
@@ -77,7 +80,8 @@ impl<'a> Files<'a> {
         None
     }
 
-    /// Refuses a file that was read before: the chain of parents would never end.
+    /// Refuses a file that was read before: the chain of parents would never end. One file may have many paths, so
+    /// that it is known by its text.
     fn new_file(&mut self, file: File, span: Span) -> Option<File> {
         if self.sources.files().iter().any(|known| known.text == file.text) {
             self.problems.push(Diagnostic::new("the format extends itself", span, "this parent was read before"));
@@ -171,12 +175,12 @@ fn merge(parent: &mut Table, child: Table, sections: bool) {
     }
 }
 
-/// A child's row takes the place of its parent's row with the same id; other rows follow at the end.
+/// A child's row takes the place of its parent's row with the same id; other rows follow at the end. Of two rows of the
+/// child with one id both stay, to be reported.
 fn merge_rows(rows: &mut Vec<Value>, child: Vec<Value>) {
-    let inherited = rows.len();
     for row in child {
-        let place = rows[..inherited].iter().position(|old| row_id(old).is_some() && row_id(old) == row_id(&row));
-        match place {
+        let replaces = |old: &Value| old.span.file != row.span.file && row_id(old) == row_id(&row);
+        match row_id(&row).and_then(|_| rows.iter().position(replaces)) {
             Some(place) => rows[place] = row,
             None => rows.push(row),
         }

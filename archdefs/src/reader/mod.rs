@@ -1,6 +1,7 @@
 //! From the text of a file to the model, with every mistake found on the way.
 
 mod behaviour;
+mod context;
 mod entries;
 mod examples;
 mod files;
@@ -12,8 +13,9 @@ use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::grammar::scope::{Scope, Type};
 use crate::model::{At, Facts, Format};
 use crate::source::{File, Sources, Span};
+use context::{Context, Scopes};
 use files::Files;
-use section::{Context, Scopes, Section};
+use section::Section;
 use std::cell::RefCell;
 use tree::Table;
 
@@ -43,18 +45,17 @@ pub fn read_builtin(name: &str) -> Option<(Sources, Result<Format, Diagnostics>)
 fn read_file(file: File, load: &dyn Fn(&str) -> Result<String, String>) -> (Sources, Result<Format, Diagnostics>) {
     let mut files = Files::new(load);
     let tree = files.tree(file);
+    let incomplete = !files.problems.is_empty() || !files.syntax_errors.is_empty();
     let context = Context {
         sources: &files.sources,
-        scopes: scopes(&tree, !files.problems.is_empty()),
-        incomplete: !files.problems.is_empty(),
+        scopes: scopes(&tree, incomplete),
         problems: RefCell::new(files.problems),
+        syntax_errors: files.syntax_errors,
+        incomplete,
     };
-    let format = Section::read(&context, "this file".to_owned(), Span::default(), &tree, format);
-    let problems = context.problems.into_inner();
-    let result = match format {
-        Some(format) if problems.is_empty() => Ok(format),
-        _ => Err(Diagnostics::from(problems)),
-    };
+    let header = tree.get("format").map_or(Span::default(), |header| header.span);
+    let format = Section::read(&context, "this file".to_owned(), header, &tree, format);
+    let result = context.finish(format);
     (files.sources, result)
 }
 
@@ -83,7 +84,9 @@ fn format(file: &Section<'_>) -> Option<Format> {
     let header = file.section("format", header);
     let params = file.named("params", geometry::param);
     let levels = file.section("levels", geometry::levels);
+    file.must_have("root", "[[root]]");
     let roots = file.rows("root", geometry::root, |root| &root.id);
+    file.must_have("kind", "[[kind]]");
     let kinds = file.rows("kind", entries::kind, |kind| &kind.id);
     let empty = file.section("empty", |empty| empty.choices("value", &empty.scopes().entry, |c| c.expression()));
     let fields = file.named("fields", entries::field);
@@ -141,6 +144,9 @@ struct Header {
 
 fn header(section: &Section<'_>) -> Header {
     let nothing = &section.scopes().nothing;
+    // Both were taken out when the files were merged; they are legal nevertheless.
+    section.get("extends");
+    section.get("remove");
     Header {
         name: section.id("name", '_'),
         title: section.text("title"),

@@ -3,103 +3,22 @@
 //! A key that is missing or wrong is reported, and read as a placeholder, so that reading goes on and finds the next
 //! mistake. The model is only handed out if nothing was reported, so that nobody ever sees a placeholder.
 
-use super::tree::{Kind, Table, Value};
+use super::context::{Context, Scopes, check_name};
+use super::tree::{Table, Value};
 use crate::diagnostics::Diagnostic;
 use crate::expr::{Expr, Node};
 use crate::grammar::scope::Scope;
 use crate::grammar::{Cursor, Parsed};
 use crate::model::{At, Choice, Choices, Class, LevelSet, LevelTerm};
-use crate::source::{Sources, Span};
+use crate::source::Span;
 use crate::suggest::advice;
 use crate::words::Word;
 use std::cell::RefCell;
 
-/// What all sections of a format share.
-pub(super) struct Context<'a> {
-    pub(super) sources: &'a Sources,
-    pub(super) scopes: Scopes,
-    pub(super) problems: RefCell<Vec<Diagnostic>>,
-    /// Whether there were errors of syntax, so that what is missing may only be unreadable.
-    pub(super) incomplete: bool,
-}
-
-/// The names that expressions may use, by where they stand.
-pub(super) struct Scopes {
-    /// None.
-    pub(super) nothing: Scope,
-    /// Build parameters.
-    pub(super) build: Scope,
-    /// All parameters.
-    pub(super) params: Scope,
-    /// All parameters, `levels` and `input_bits`: what a `[[config]]` sets.
-    pub(super) settable: Scope,
-    /// These and `page_bits`, `index_bits`: what is known of an address space.
-    pub(super) space: Scope,
-    /// These and `level`, `leaf_bits`: what is known of an entry.
-    pub(super) entry: Scope,
-}
-
-impl Context<'_> {
-    pub(super) fn report(&self, problem: Diagnostic) {
-        self.problems.borrow_mut().push(problem);
-    }
-
-    /// Reports what is missing, unless a broken line may have said it.
-    pub(super) fn report_missing(&self, problem: Diagnostic) {
-        if !self.incomplete {
-            self.report(problem);
-        }
-    }
-
-    fn expected(&self, wanted: &str, value: &Value) {
-        let message = format!("expected {wanted}, found {}", value.what());
-        self.report(Diagnostic::new(message, value.span, format!("expected {wanted}")));
-    }
-
-    /// Any text.
-    fn text(&self, value: &Value) -> Option<String> {
-        match &value.kind {
-            Kind::Text(text) => Some(text.clone()),
-            _ => {
-                self.expected("a string", value);
-                None
-            }
-        }
-    }
-
-    /// A string of a small language. A number or a truth value may stand without quotes.
-    fn parse<'c, T>(
-        &'c self,
-        value: &'c Value,
-        scope: &'c Scope,
-        parser: impl FnOnce(&mut Cursor<'c>) -> Parsed<T>,
-    ) -> Option<T> {
-        let raw = self.sources.text(value.span);
-        let (text, span) = match &value.kind {
-            Kind::Plain => (raw, value.span),
-            Kind::Text(text) => {
-                if raw.get(1..raw.len().saturating_sub(1)) != Some(text) {
-                    self.report(
-                        Diagnostic::new("no escapes and no line breaks here", value.span, "this string")
-                            .help("write it between single quotation marks or plain double ones"),
-                    );
-                    return None;
-                }
-                (text.as_str(), value.span.part(1, text.len() + 1))
-            }
-            _ => {
-                self.expected("a string", value);
-                return None;
-            }
-        };
-        Cursor::new(text, span, scope).whole(parser).map_err(|problem| self.report(problem)).ok()
-    }
-}
-
 /// A table whose keys are being read.
 pub(super) struct Section<'a> {
     pub(super) context: &'a Context<'a>,
-    /// What it is, for messages: `[levels]`, `this [[kind]]`.
+    /// What it is, for messages.
     what: String,
     /// The header, or the inline table.
     pub(super) span: Span,
@@ -175,11 +94,16 @@ impl<'a> Section<'a> {
 
     /// A section that must be there.
     pub(super) fn section<T>(&self, key: &'static str, read: impl FnOnce(&Section<'a>) -> T) -> Option<T> {
-        if self.get(key).is_none() {
-            let message = format!("{} has no section `[{key}]`", self.what);
-            self.context.report_missing(Diagnostic::new(message, self.span, format!("`[{key}]` is missing")));
-        }
+        self.must_have(key, &format!("[{key}]"));
         self.optional_section(key, read)
+    }
+
+    /// Reports a section that is missing.
+    pub(super) fn must_have(&self, key: &'static str, header: &str) {
+        if self.get(key).is_none() {
+            let message = format!("{} has no section `{header}`", self.what);
+            self.context.report_missing(Diagnostic::new(message, self.span, format!("`{header}` is missing")));
+        }
     }
 
     /// A section that may be there.
@@ -397,9 +321,11 @@ impl<'a> Section<'a> {
 
     /// `id`, or another key that names a row. With underscores it is a name in Rust.
     pub(super) fn id(&self, key: &'static str, separator: char) -> At<String> {
-        let Some(value) = self.required(key) else { return At { value: String::new(), span: self.span } };
-        let id = self.context.text(value).unwrap_or_default();
-        let id = At { value: id, span: value.span };
+        let value = self.required(key);
+        let Some((value, text)) = value.and_then(|value| Some((value, self.context.text(value)?))) else {
+            return At { value: String::new(), span: self.span };
+        };
+        let id = At { value: text, span: value.span };
         check_name(self.context, &id, separator);
         id
     }
@@ -439,29 +365,3 @@ impl<'a> Section<'a> {
         classes
     }
 }
-
-/// Refuses a name that is not made of lower-case letters, digits and `separator`. Names with underscores become names
-/// in Rust, where they cannot start with a digit and some words are taken.
-fn check_name(context: &Context<'_>, name: &At<String>, separator: char) {
-    let rust = separator == '_';
-    let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == separator;
-    let starts = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() && !rust;
-    let help = if !name.value.starts_with(starts) || !name.value.chars().all(legal) {
-        let first = if rust { ", and starts with a letter" } else { "" };
-        format!("a name here is made of lower-case letters, digits and `{separator}`{first}")
-    } else if rust && RUST_KEYWORDS.contains(&name.value.as_str()) {
-        "it becomes a name in Rust, where this word is a keyword".to_owned()
-    } else {
-        return;
-    };
-    let message = format!("`{}` cannot be a name here", name.value);
-    context.report(Diagnostic::new(message, name.span, "this name").help(help));
-}
-
-/// Those that look like a name.
-const RUST_KEYWORDS: [&str; 50] = [
-    "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "crate", "do", "dyn", "else",
-    "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop", "macro", "match", "mod",
-    "move", "mut", "override", "priv", "pub", "ref", "return", "self", "static", "struct", "super", "trait", "true",
-    "try", "type", "typeof", "unsafe", "unsized", "use", "where", "while", "yield",
-];

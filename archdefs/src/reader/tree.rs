@@ -77,14 +77,40 @@ impl Table {
     }
 }
 
-/// Parses the file numbered `file`, as far as it can be parsed, and reports every error of syntax.
-pub(super) fn parse(text: &str, file: u16, problems: &mut Vec<Diagnostic>) -> Table {
+/// Parses the file numbered `file` as far as it can be parsed. Returns the errors of syntax, too: the first of each
+/// line, because others tend to follow from it.
+pub(super) fn parse(text: &str, file: u16) -> (Table, Vec<SyntaxError>) {
     let (table, errors) = DeTable::parse_recoverable(text);
+    let mut found: Vec<SyntaxError> = Vec::new();
     for error in errors {
         let span = span(error.span().unwrap_or_default(), file);
-        problems.push(Diagnostic::new(format!("TOML: {}", error.message()), span, ""));
+        if !found.iter().any(|earlier| earlier.covers(span)) {
+            let problem = Diagnostic::new(format!("TOML: {}", error.message()), span, "");
+            found.push(SyntaxError { problem, line: line(text, span) });
+        }
     }
-    convert_table(table.into_inner(), file)
+    (convert_table(table.into_inner(), file), found)
+}
+
+/// An error of syntax, and the line that cannot be relied upon because of it.
+pub(super) struct SyntaxError {
+    pub(super) problem: Diagnostic,
+    line: Span,
+}
+
+impl SyntaxError {
+    /// Whether a place begins in the same line.
+    pub(super) fn covers(&self, span: Span) -> bool {
+        self.line.file == span.file && (self.line.start..=self.line.end).contains(&span.start)
+    }
+}
+
+/// The line in which a span begins, without its end.
+fn line(text: &str, span: Span) -> Span {
+    let at = text.floor_char_boundary(span.start as usize);
+    let start = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
+    let end = text[at..].find('\n').map_or(text.len(), |newline| at + newline);
+    Span { file: span.file, ..Span::default() }.part(start, end)
 }
 
 fn convert_table(table: DeTable<'_>, file: u16) -> Table {

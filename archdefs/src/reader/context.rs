@@ -1,0 +1,131 @@
+//! What all sections of a format share: the sources, the names in scope, the problems found so far.
+
+use super::tree::{Kind, SyntaxError, Value};
+use crate::diagnostics::{Diagnostic, Diagnostics};
+use crate::grammar::scope::Scope;
+use crate::grammar::{Cursor, Parsed};
+use crate::model::{At, Format};
+use crate::source::Sources;
+use std::cell::RefCell;
+
+/// What all sections of a format share.
+pub(super) struct Context<'a> {
+    pub(super) sources: &'a Sources,
+    pub(super) scopes: Scopes,
+    pub(super) problems: RefCell<Vec<Diagnostic>>,
+    pub(super) syntax_errors: Vec<SyntaxError>,
+    /// Whether some of the files could not be read completely, so that what is missing may only be unreadable.
+    pub(super) incomplete: bool,
+}
+
+/// The names that expressions may use, by where they stand.
+pub(super) struct Scopes {
+    /// None.
+    pub(super) nothing: Scope,
+    /// Build parameters.
+    pub(super) build: Scope,
+    /// All parameters.
+    pub(super) params: Scope,
+    /// All parameters, `levels` and `input_bits`: what a `[[config]]` sets.
+    pub(super) settable: Scope,
+    /// These and `page_bits`, `index_bits`: what is known of an address space.
+    pub(super) space: Scope,
+    /// These and `level`, `leaf_bits`: what is known of an entry.
+    pub(super) entry: Scope,
+}
+
+impl Context<'_> {
+    /// Reports a problem, unless it stands in a line that could not even be parsed.
+    pub(super) fn report(&self, problem: Diagnostic) {
+        if !self.syntax_errors.iter().any(|error| error.covers(problem.place())) {
+            self.problems.borrow_mut().push(problem);
+        }
+    }
+
+    /// Reports what is missing, unless a broken line may have said it.
+    pub(super) fn report_missing(&self, problem: Diagnostic) {
+        if !self.incomplete {
+            self.report(problem);
+        }
+    }
+
+    /// Hands the format out, if there was no problem.
+    pub(super) fn finish(self, format: Option<Format>) -> Result<Format, Diagnostics> {
+        let mut problems = self.problems.into_inner();
+        problems.extend(self.syntax_errors.into_iter().map(|error| error.problem));
+        match format {
+            Some(format) if problems.is_empty() => Ok(format),
+            _ => Err(Diagnostics::from(problems)),
+        }
+    }
+
+    pub(super) fn expected(&self, wanted: &str, value: &Value) {
+        let message = format!("expected {wanted}, found {}", value.what());
+        self.report(Diagnostic::new(message, value.span, format!("expected {wanted}")));
+    }
+
+    /// Any text.
+    pub(super) fn text(&self, value: &Value) -> Option<String> {
+        match &value.kind {
+            Kind::Text(text) => Some(text.clone()),
+            _ => {
+                self.expected("a string", value);
+                None
+            }
+        }
+    }
+
+    /// A string of a small language. A number or a truth value may stand without quotes.
+    pub(super) fn parse<'c, T>(
+        &'c self,
+        value: &'c Value,
+        scope: &'c Scope,
+        parser: impl FnOnce(&mut Cursor<'c>) -> Parsed<T>,
+    ) -> Option<T> {
+        let raw = self.sources.text(value.span);
+        let (text, span) = match &value.kind {
+            Kind::Plain => (raw, value.span),
+            Kind::Text(text) => {
+                if raw.get(1..raw.len().saturating_sub(1)) != Some(text) {
+                    self.report(
+                        Diagnostic::new("no escapes and no line breaks here", value.span, "this string")
+                            .help("write it between single quotation marks or plain double ones"),
+                    );
+                    return None;
+                }
+                (text.as_str(), value.span.part(1, text.len() + 1))
+            }
+            _ => {
+                self.expected("a string", value);
+                return None;
+            }
+        };
+        Cursor::new(text, span, scope).whole(parser).map_err(|problem| self.report(problem)).ok()
+    }
+}
+
+/// Refuses a name that is not made of lower-case letters, digits and `separator`. Names with underscores become names
+/// in Rust, where they cannot start with a digit and some words are taken.
+pub(super) fn check_name(context: &Context<'_>, name: &At<String>, separator: char) {
+    let rust = separator == '_';
+    let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == separator;
+    let starts = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() && !rust;
+    let help = if !name.value.starts_with(starts) || !name.value.chars().all(legal) {
+        let first = if rust { ", and starts with a letter" } else { "" };
+        format!("a name here is made of lower-case letters, digits and `{separator}`{first}")
+    } else if rust && RUST_KEYWORDS.contains(&name.value.as_str()) {
+        "it becomes a name in Rust, where this word is a keyword".to_owned()
+    } else {
+        return;
+    };
+    let message = format!("`{}` cannot be a name here", name.value);
+    context.report(Diagnostic::new(message, name.span, "this name").help(help));
+}
+
+/// Those that look like a name.
+const RUST_KEYWORDS: [&str; 50] = [
+    "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "crate", "do", "dyn", "else",
+    "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop", "macro", "match", "mod",
+    "move", "mut", "override", "priv", "pub", "ref", "return", "self", "static", "struct", "super", "trait", "true",
+    "try", "type", "typeof", "unsafe", "unsized", "use", "where", "while", "yield",
+];
