@@ -63,7 +63,7 @@ other = "reserved"
     let paths: Vec<_> = sources.files().iter().map(|file| (file.path.as_str(), file.built_in)).collect();
     assert_eq!(paths, [("formats/child.toml", false), ("formats/../tiny.toml", false)]);
     let place = sources.place(format.fields[2].name.span).unwrap();
-    assert_eq!((place.path, place.line, place.column), ("formats/child.toml", 21, 9));
+    assert_eq!((place.path, place.line, place.column), ("formats/child.toml", 20, 9));
     assert_eq!(sources.place(format.fields[0].name.span).unwrap().path, "formats/../tiny.toml");
 }
 
