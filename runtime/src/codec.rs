@@ -2,9 +2,11 @@
 //!
 //! The modules that `page_table_format!` makes build on these items; nothing else needs them.
 
+use core::fmt;
+
 use bitflags::bitflags;
 
-use crate::{Level, Rights};
+use crate::{Attributes, Format, Level, Refusal, Rights};
 
 /// Ones in bits `high:low`; none if `high < low`.
 pub const fn bits(high: u8, low: u8) -> u64 {
@@ -221,4 +223,31 @@ pub fn layouts<L: Copy>(levels: u8, layout: impl Fn(Level) -> L) -> [L; LEVELS] 
 /// The place of `level` in a table of layouts.
 pub const fn index(level: Level) -> usize {
     level as usize % LEVELS
+}
+
+/// The leaf at `level` that maps to `address` and belongs to no run.
+///
+/// # Errors
+///
+/// As for [`Format::prototype`], and [`Refusal::Address`] if the address is too wide or not aligned.
+pub fn leaf<F: Format>(format: &F, level: Level, address: u64, attributes: &Attributes) -> Result<u64, Refusal> {
+    let geometry = format.geometry();
+    let size = geometry.entry_bits(level.min(geometry.top()));
+    let prototype = format.prototype(level, size, attributes)?;
+    if address & bits(size - 1, 0) != 0 || address > geometry.last_output() {
+        return Err(Refusal::Address(address));
+    }
+    Ok(format.strip(prototype, address, 1).first)
+}
+
+/// A field's value, shown with the word for it.
+pub struct Named(pub u64, pub &'static [(u64, &'static str)]);
+
+impl fmt::Debug for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.1.iter().find(|(value, _)| *value == self.0) {
+            Some((value, word)) => write!(f, "{value:#x} ({word})"),
+            None => write!(f, "{:#x}", self.0),
+        }
+    }
 }

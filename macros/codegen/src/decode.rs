@@ -111,7 +111,7 @@ fn table(scope: &Scope<'_>) -> Result<TokenStream, Error> {
         quote! {
             #fields
             #fixes
-            Entry::Table(Table { address: #address, level: #level, limit: grants.of_table() })
+            Entry::Table(DecodedTable { address: #address, level: #level, limit: grants.of_table() })
         },
         &[],
     );

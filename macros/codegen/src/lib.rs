@@ -9,7 +9,9 @@ mod attributes;
 mod bits;
 mod config;
 mod decode;
+mod docs;
 mod edit;
+mod entries;
 mod error;
 mod fault;
 mod format;
@@ -21,9 +23,13 @@ mod literal;
 mod locals;
 mod members;
 mod named;
+mod options;
+#[cfg(feature = "print")]
+mod print;
 mod registers;
 mod rows;
 mod scope;
+mod stub;
 mod text;
 mod tlb;
 
@@ -34,6 +40,25 @@ use quote::{format_ident, quote};
 use tablewright_archdefs::model::{Bind, Build, Format};
 
 pub use error::Error;
+#[cfg(feature = "print")]
+pub use print::print;
+pub use stub::stub;
+
+/// Everything that is generated for a format: its module's items, or a module for each of its builds.
+///
+/// # Errors
+///
+/// As for [`module`].
+pub fn modules(format: &Format, runtime: &TokenStream) -> Result<TokenStream, Error> {
+    if format.builds.is_empty() {
+        return module(format, None, runtime);
+    }
+    let modules = format.builds.iter().map(|build| {
+        let (name, items) = (scope::ident(&build.name.value), module(format, Some(build), runtime)?);
+        Ok(quote!(pub mod #name { #items }))
+    });
+    modules.collect()
+}
 
 /// The items of a format's module, for one of its builds. `runtime` is the path of the runtime crate.
 ///
@@ -45,11 +70,15 @@ pub fn module(format: &Format, build: Option<&Build>, runtime: &TokenStream) -> 
     let config = config::config(scope);
     let layout = layout::layout(scope)?;
     let format_items = format::format(scope)?;
+    let entries = entries::entries(scope);
+    let options = options::options(scope);
     let registers = registers::registers(scope);
     let report = fault::report(scope);
     let named = named::named(scope);
     let items = quote! {
         #config
+        #options
+        #entries
         #format_items
         #layout
         #registers
@@ -57,7 +86,10 @@ pub fn module(format: &Format, build: Option<&Build>, runtime: &TokenStream) -> 
         #named
     };
     let imports = imports(&items, runtime);
+    let title = build.and_then(|build| build.title.as_deref()).unwrap_or(&format.title);
+    let docs = docs::module(format, title);
     Ok(quote! {
+        #(#![doc = #docs])*
         #imports
         #items
     })
@@ -76,20 +108,21 @@ fn build_params(format: &Format, build: Option<&Build>) -> BTreeMap<String, i128
 
 /// `use` items for what the generated code names, so that it compiles whatever is in scope around it.
 fn imports(items: &TokenStream, runtime: &TokenStream) -> TokenStream {
-    const CODEC: &[&str] = &["Facts", "Grants", "Kind", "Pattern", "Run"];
+    const CODEC: &[&str] = &["Facts", "Grants", "Kind", "Named", "Pattern", "Run"];
     const RUNTIME: &[&str] = &[
         "AccessedDirty", "Attributes", "Cause", "Change", "ConfigError", "Edit", "Entry", "Extension", "FaultInfo",
         "FormatInfo", "Geometry", "HostPhysAddr", "Invalidation", "Leaf", "Level", "MemoryType", "Next", "Options",
-        "PageSizes", "Prototype", "Refusal", "Rewrite", "Rights", "Strip", "Table", "Tag",
+        "PageSizes", "Prototype", "Refusal", "Rewrite", "Rights", "Strip", "Tag",
     ];
     let used = |names: &[&str]| -> Vec<_> {
         names.iter().filter(|name| locals::mentions(items, name)).map(|name| format_ident!("{name}")).collect()
     };
     let (codec, names) = (used(CODEC), used(RUNTIME));
     quote! {
+        use ::core::fmt;
         use ::core::prelude::rust_2024::*;
 
         use #runtime::codec::{self, #(#codec),*};
-        use #runtime::{Format as FormatTrait, #(#names),*};
+        use #runtime::{Format as FormatTrait, Table as DecodedTable, #(#names),*};
     }
 }

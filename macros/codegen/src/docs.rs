@@ -1,0 +1,123 @@
+//! Documentation of generated items: a table of bits for each kind of entry, with the manual's sections.
+
+use tablewright_archdefs::expr::Expr;
+use tablewright_archdefs::model::{BitMap, Choices, Class, Field, FixClass, Format, Meaning, Rows};
+use tablewright_archdefs::show;
+
+use crate::members::{self, Shape};
+use crate::scope::{Scope, is};
+use crate::text;
+
+/// The documentation of a format's module.
+pub(crate) fn module(format: &Format, title: &str) -> Vec<String> {
+    vec![
+        format!(" {title}."),
+        String::new(),
+        format!(" {}.", format.cite),
+        String::new(),
+        " Start at [`Config`], make a [`Format`] of it, and give that to the page table.".into(),
+    ]
+}
+
+/// A table of the bits of a kind of entry, from the highest down.
+pub(crate) fn bit_table(scope: &Scope<'_>, class: Class) -> Vec<String> {
+    let shape = if class == Class::Table { Shape::Table } else { Shape::Leaf };
+    let mut rows = Vec::new();
+    for (when, field) in members::fields(scope, shape) {
+        let cite = field.cite.as_deref().unwrap_or_default();
+        let meaning = cell(&meaning(field), condition(scope, &when));
+        rows.push((highest(scope, &field.bits), row(&text::bits(scope, &field.bits), &field.name.value, &meaning, cite)));
+    }
+    for fix in &scope.format.fixes {
+        let when = members::has_fix(scope, shape, fix);
+        if !is(&when, 0) {
+            let cite = fix.cite.as_deref().unwrap_or_default();
+            let meaning = cell(&fix_meaning(scope, &fix.is), condition(scope, &when));
+            rows.push((highest(scope, &fix.bits), row(&text::bits(scope, &fix.bits), &fix.id.value, &meaning, cite)));
+        }
+    }
+    rows.sort_by(|a, b| b.0.cmp(&a.0));
+    let header = [" | bits | name | meaning | manual |".into(), " |---|---|---|---|".into()];
+    header.into_iter().chain(rows.into_iter().map(|(_, row)| row)).collect()
+}
+
+fn row(bits: &str, name: &str, meaning: &str, cite: &str) -> String {
+    // A bar would end the cell.
+    format!(" | {bits} | `{name}` | {meaning} | {cite} |").replace("||", "or")
+}
+
+fn cell(meaning: &str, condition: Option<String>) -> String {
+    match condition {
+        Some(condition) => format!("{meaning}, if `{condition}`"),
+        None => meaning.into(),
+    }
+}
+
+/// A condition as text, `None` if it always holds.
+pub(crate) fn condition(scope: &Scope<'_>, when: &Expr) -> Option<String> {
+    let when = scope.fold(when);
+    (!is(&when, 1)).then(|| text::expr(&when))
+}
+
+/// Where a field starts when every parameter has its default: rows are sorted by it.
+fn highest(scope: &Scope<'_>, bits: &Choices<BitMap>) -> i128 {
+    let mut scope = scope.clone();
+    for param in &scope.format.params {
+        scope = scope.with(&param.name.value, param.default.into());
+    }
+    let scope = scope.with("level", 1).with("leaf_bits", 20);
+    let choices = scope.choices(bits);
+    let segment = choices.first().and_then(|(_, map)| map.segments.first());
+    segment.and_then(|segment| scope.constant(&segment.high)).unwrap_or(0)
+}
+
+/// What a field means, in a few words.
+pub(crate) fn meaning(field: &Field) -> String {
+    let what = match &field.meaning {
+        Meaning::Output => "output address".into(),
+        Meaning::Table => "address of the next table".into(),
+        Meaning::NextLevel(_) => "level of the next table".into(),
+        Meaning::Software => "free for software".into(),
+        Meaning::Fixed(_) => "always written alike".into(),
+        Meaning::Rights(_) | Meaning::Memory(_) | Meaning::Option(..) => {
+            let words = words(field).into_iter().map(|(value, word)| format!("{value:#b} {word}"));
+            words.collect::<Vec<_>>().join(", ")
+        }
+    };
+    match &field.doc {
+        Some(doc) => format!("{doc}: {what}"),
+        None => what,
+    }
+}
+
+/// The values of a field and the words for them.
+pub(crate) fn words(field: &Field) -> Vec<(u64, String)> {
+    fn rows<T>(rows: &Rows<T>, word: impl Fn(&T) -> String) -> Vec<(u64, String)> {
+        rows.rows.iter().map(|row| (row.value, word(&row.meaning))).collect()
+    }
+    match &field.meaning {
+        Meaning::Rights(values) => rows(values, |facts| show::facts(*facts)),
+        Meaning::Memory(values) => rows(values, |memory| show::memory(*memory).into()),
+        Meaning::Option(values, _) => rows(values, Clone::clone),
+        _ => Vec::new(),
+    }
+}
+
+fn fix_meaning(scope: &Scope<'_>, classes: &Choices<FixClass>) -> String {
+    let items = scope.choices(classes).into_iter().map(|(when, class)| {
+        let word = match class {
+            FixClass::MustBeZero => "must be zero",
+            FixClass::MustBeOne => "must be one",
+            FixClass::WriteZero => "written as zero",
+            FixClass::WriteOne => "written as one",
+            FixClass::Ignored => "ignored",
+            FixClass::Software => "free for software",
+            FixClass::Hardware => "written by hardware",
+        };
+        match when {
+            Some(when) => format!("{word} if `{}`", text::expr(&when)),
+            None => word.into(),
+        }
+    });
+    items.collect::<Vec<_>>().join(", else ")
+}

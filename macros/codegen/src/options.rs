@@ -1,0 +1,73 @@
+//! Constants for what callers may choose beside rights and memory type.
+
+use std::collections::BTreeMap;
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote};
+use tablewright_archdefs::model::{FixClass, Meaning};
+
+use crate::members::{self, Shape};
+use crate::scope::{Scope, is};
+use crate::{bits, docs, literal};
+
+/// A constant for each value of an option that is not its default, and the mask of the bits free for software.
+pub(crate) fn options(scope: &Scope<'_>) -> TokenStream {
+    let fields = members::fields_that(scope, Shape::Leaf, |meaning| matches!(meaning, Meaning::Option(..)));
+    let mut named = Vec::new();
+    for (when, field) in &fields {
+        let Meaning::Option(rows, default) = &field.meaning else { continue };
+        let [(_, map)] = scope.choices(&field.bits)[..] else { continue };
+        for row in rows.rows.iter().filter(|row| row.value != *default && !row.decode_only) {
+            if let Some(bits) = bits::place(scope, map, row.value ^ default) {
+                let mut docs = vec![format!(" `{}`: {}.", field.name.value, docs::meaning(field))];
+                let conditions = docs::condition(scope, when).into_iter().chain(row.when.as_ref().map(crate::text::expr));
+                let conditions = conditions.collect::<Vec<_>>().join("` and `");
+                if !conditions.is_empty() {
+                    docs.extend([String::new(), format!(" Only where `{conditions}`.")]);
+                }
+                docs.extend(field.cite.iter().flat_map(|cite| [String::new(), format!(" {cite}.")]));
+                named.push((&field.name.value, constant_name(&row.meaning), bits, docs));
+            }
+        }
+    }
+    let mut uses = BTreeMap::new();
+    for (_, name, ..) in &named {
+        *uses.entry(name.clone()).or_insert(0) += 1;
+    }
+    let constants = named.into_iter().map(|(field, name, bits, docs)| {
+        // Two options may call a value alike.
+        let name = if uses[&name] > 1 { constant_name(&format!("{field}-{name}")) } else { name };
+        let (name, bits) = (format_ident!("{name}"), literal::hex(bits));
+        quote! {
+            #(#[doc = #docs])*
+            pub const #name: Options = Options::from_bits(#bits);
+        }
+    });
+    let software = literal::hex(software(scope));
+    quote! {
+        #(#constants)*
+
+        /// The bits of every leaf that are free for software, whatever the parameters are.
+        pub const SOFTWARE: Options = Options::from_bits(#software);
+    }
+}
+
+fn constant_name(words: &str) -> String {
+    words.replace('-', "_").to_uppercase()
+}
+
+fn software(scope: &Scope<'_>) -> u64 {
+    let fields = members::fields_that(scope, Shape::Leaf, |meaning| matches!(meaning, Meaning::Software));
+    let fields = fields.into_iter().map(|(when, field)| (when, &field.bits));
+    let fixes = scope.format.fixes.iter().filter(|fix| {
+        matches!(scope.choices(&fix.is).as_slice(), [(None, FixClass::Software)])
+    });
+    let fixes = fixes.map(|fix| (members::has_fix(scope, Shape::Leaf, fix), &fix.bits));
+    let always = fields.chain(fixes).filter(|(when, _)| is(when, 1)).filter_map(|(_, choices)| {
+        match scope.choices(choices)[..] {
+            [(None, map)] => bits::fixed_mask(scope, map),
+            _ => None,
+        }
+    });
+    always.fold(0, |all, bits| all | bits)
+}

@@ -1,0 +1,37 @@
+//! Generated code as text that a person reads.
+
+use proc_macro2::TokenStream;
+
+/// Formats items, with a blank line between any two, as `rustfmt` would leave it to the author.
+///
+/// # Errors
+///
+/// If the tokens are no items of Rust.
+pub fn print(items: TokenStream) -> Result<String, syn::Error> {
+    let text = prettyplease::unparse(&syn::parse2(items)?);
+    let mut printed = String::with_capacity(text.len() * 11 / 10);
+    let mut previous = "";
+    for line in text.lines() {
+        if separates(previous, line) {
+            printed.push('\n');
+        }
+        printed.push_str(line);
+        printed.push('\n');
+        previous = line;
+    }
+    Ok(printed)
+}
+
+/// Whether a new item, or a new member of one, begins at `line`.
+fn separates(previous: &str, line: &str) -> bool {
+    let depth = |line: &str| line.len() - line.trim_start().len();
+    let (depth, last) = (depth(line), depth(previous));
+    let text = line.trim_start();
+    let begins = |word: &&str| text.starts_with(*word);
+    let item = ["///", "#[", "pub ", "fn ", "unsafe ", "impl ", "struct ", "const ", "type ", "use "];
+    let same_depth = depth == last && depth <= 4;
+    let ended = previous.ends_with('}') || previous.ends_with(';');
+    let together = |word| text.starts_with(word) && previous.trim_start().starts_with(word);
+    let inner = previous.starts_with("//!") && !line.starts_with("//!");
+    inner || same_depth && ended && item.iter().any(|word| begins(&word)) && !together("use ") && !together("type ") && !together("const ")
+}

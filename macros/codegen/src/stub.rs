@@ -1,0 +1,64 @@
+//! What stands in for a format whose file cannot be read: the types that a user names, so that the errors about the file
+//! are not followed by a crowd of others.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+/// The items of a module without a format. They only ever stand beside a `compile_error!`.
+pub fn stub(runtime: &TokenStream) -> TokenStream {
+    quote! {
+        use ::core::prelude::rust_2024::*;
+        use #runtime::*;
+
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub struct Config {
+            pub levels: u8,
+            pub input_bits: u8,
+        }
+
+        impl Config {
+            pub fn new(levels: u8, input_bits: u8) -> Self {
+                Self { levels, input_bits }
+            }
+        }
+
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub struct Registers {}
+
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+        pub struct Report {}
+
+        #[derive(Clone, Copy, Debug)]
+        pub struct Format {}
+
+        unsafe impl #runtime::Format for Format {
+            type Config = Config;
+            type Registers = Registers;
+            type Report = Report;
+
+            const INFO: &'static FormatInfo =
+                &FormatInfo { name: "", title: "", architecture: "", stage: 0, cite: "", tlb: "" };
+            const PAGE_BITS: u8 = 12;
+            const INDEX_BITS: u8 = 9;
+
+            fn new(_: &Config) -> Result<Self, ConfigError> { loop {} }
+            fn geometry(&self) -> Geometry { loop {} }
+            fn page_sizes(&self, _: Level) -> PageSizes { loop {} }
+            fn invalid_cached(&self) -> bool { loop {} }
+            fn next(&self, _: Level, _: u64) -> Next { loop {} }
+            fn output(&self, _: Level, _: u64) -> u64 { loop {} }
+            fn leaf_bits(&self, _: Level, _: u64) -> u8 { loop {} }
+            fn strip(&self, _: Prototype, _: u64, _: usize) -> Strip { loop {} }
+            fn prototype(&self, _: Level, _: u8, _: &Attributes) -> Result<Prototype, Refusal> { loop {} }
+            fn rewrite(&self, _: Level, _: &Change) -> Result<Rewrite, Refusal> { loop {} }
+            fn accessed_dirty(&self, _: Level) -> AccessedDirty { loop {} }
+            fn table(&self, _: Level, _: u64) -> Result<u64, Refusal> { loop {} }
+            fn empty(&self, _: Level) -> u64 { loop {} }
+            fn edit(&self, _: Level, _: u64, _: u64) -> Edit { loop {} }
+            fn decode(&self, _: Level, _: u64) -> Entry { loop {} }
+            fn registers(&self, _: HostPhysAddr, _: Tag) -> Result<Registers, Refusal> { loop {} }
+            fn fault(&self, _: &Report) -> Option<FaultInfo> { loop {} }
+            unsafe fn invalidate(&self, _: HostPhysAddr, _: Tag, _: &Invalidation) -> bool { loop {} }
+        }
+    }
+}
