@@ -10,11 +10,7 @@ use crate::{Attributes, Format, Level, Refusal, Rights};
 
 /// Ones in bits `high:low`; none if `high < low`.
 pub const fn bits(high: u8, low: u8) -> u64 {
-    if high < low || high > 63 {
-        0
-    } else {
-        u64::MAX >> (63 - (high - low)) << low
-    }
+    if high < low || high > 63 { 0 } else { u64::MAX >> (63 - (high - low)) << low }
 }
 
 /// Bits `high:low` of `raw`, as a number.

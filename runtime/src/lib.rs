@@ -10,6 +10,7 @@ pub mod codec;
 pub mod device;
 mod flags;
 mod format;
+mod formats;
 mod frame;
 mod guest;
 mod hal;
@@ -29,6 +30,8 @@ pub use format::{
     AccessedDirty, Cause, ConfigError, Edit, Entry, Extension, FaultInfo, Format, FormatInfo, Geometry, Leaf, Level,
     Next, PageSizes, Prototype, Refusal, Rewrite, Strip, Table, Tag,
 };
+#[doc(inline)]
+pub use formats::*;
 pub use frame::PhysFrame;
 pub use guest::{GuestError, GuestFault, GuestMemoryAccessor, GuestSlice};
 pub use hal::{Hal, Invalidation};

@@ -84,8 +84,7 @@ impl AddressMap {
     fn mask(&self, scope: &Scope<'_>, shift: i8) -> TokenStream {
         let mut code = quote!(0);
         for (when, segments) in self.choices.iter().rev() {
-            let parts: Vec<_> =
-                segments.iter().filter(|s| s.shift() == Some(shift)).map(|s| s.mask(scope)).collect();
+            let parts: Vec<_> = segments.iter().filter(|s| s.shift() == Some(shift)).map(|s| s.mask(scope)).collect();
             let mask = if parts.is_empty() { quote!(0) } else { quote!(#(#parts)|*) };
             code = if is(when, 1) || mask.to_string() == code.to_string() {
                 mask
@@ -142,12 +141,6 @@ impl AddressMap {
                 }
             })
             .collect()
-    }
-
-    /// All bits of an entry that hold its address.
-    pub(crate) fn all(&self) -> TokenStream {
-        let slots = (0..self.len()).map(|index| self.slot(index));
-        quote!(#(#slots)|*)
     }
 
     fn parts(&self, part: impl Fn(TokenStream, i8) -> TokenStream) -> TokenStream {

@@ -5,12 +5,12 @@ use quote::quote;
 use tablewright_archdefs::expr::Expr;
 use tablewright_archdefs::model::{Field, Meaning};
 
+use crate::bits;
 use crate::layout::run_slots;
 use crate::locals::bind;
 use crate::members::{self, Shape};
 use crate::rows;
 use crate::scope::{Scope, Type, is};
-use crate::bits;
 
 /// The private methods that turn attributes into bits.
 pub(crate) fn encoders(scope: &Scope<'_>) -> TokenStream {
@@ -68,13 +68,16 @@ fn rights_bits(scope: &Scope<'_>) -> TokenStream {
         });
     }
     let implied = rows::fact_value(scope.format.implies);
-    let body = bind(quote! {
-        let mut bits = 0;
-        let mut spoken = #implied;
-        #(#steps)*
-        let wanted = facts.intersection(Facts::RWX);
-        if spoken.contains(wanted) && wanted.contains(#implied) { Some(bits) } else { None }
-    }, &[]);
+    let body = bind(
+        quote! {
+            let mut bits = 0;
+            let mut spoken = #implied;
+            #(#steps)*
+            let wanted = facts.intersection(Facts::RWX);
+            if spoken.contains(wanted) && wanted.contains(#implied) { Some(bits) } else { None }
+        },
+        &[],
+    );
     quote! {
         /// The bits of a leaf that grant exactly these rights, with these states where it keeps them.
         fn rights_bits(&self, level: Level, facts: Facts) -> Option<u64> {
@@ -98,10 +101,13 @@ fn memory_bits(scope: &Scope<'_>) -> TokenStream {
             quote!(match memory { #(#arms)* _ => None })
         },
     );
-    let body = bind(quote! {
-        let bits = #value;
-        bits.ok_or(Refusal::Memory(memory))
-    }, &[]);
+    let body = bind(
+        quote! {
+            let bits = #value;
+            bits.ok_or(Refusal::Memory(memory))
+        },
+        &[],
+    );
     quote! {
         /// The bits of a leaf for a memory type.
         fn memory_bits(&self, level: Level, memory: MemoryType) -> Result<u64, Refusal> {

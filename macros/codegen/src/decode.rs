@@ -93,9 +93,11 @@ fn shared_size(scope: &Scope<'_>) -> Option<TokenStream> {
         if runs.iter().all(|run| run.shared) {
             return quote!(let leaf_bits = layout.leaf_bits + items;);
         }
-        let shared = runs.iter().filter(|run| run.shared).flat_map(|run| &run.items.value).map(|items| {
-            literal::number(items.ilog2().into())
-        });
+        let shared = runs
+            .iter()
+            .filter(|run| run.shared)
+            .flat_map(|run| &run.items.value)
+            .map(|items| literal::number(items.ilog2().into()));
         quote!(let leaf_bits = layout.leaf_bits + if matches!(items, #(#shared)|*) { items } else { 0 };)
     })
 }
@@ -105,7 +107,8 @@ fn table(scope: &Scope<'_>) -> Result<TokenStream, Error> {
     let scope = &scope.above_level_0();
     let fields = fields(scope, Shape::Table);
     let fixes = fixes(scope, Shape::Table);
-    let skips = !members::fields_that(scope, Shape::Table, |meaning| matches!(meaning, Meaning::NextLevel(_))).is_empty();
+    let skips =
+        !members::fields_that(scope, Shape::Table, |meaning| matches!(meaning, Meaning::NextLevel(_))).is_empty();
     let level = if skips { quote!(next) } else { quote!(level.saturating_sub(1)) };
     let body = bind(
         quote! {

@@ -26,7 +26,10 @@ pub(crate) fn bit_table(scope: &Scope<'_>, class: Class) -> Vec<String> {
     for (when, field) in members::fields(scope, shape) {
         let cite = field.cite.as_deref().unwrap_or_default();
         let meaning = cell(&meaning(field), condition(scope, &when));
-        rows.push((highest(scope, &field.bits), row(&text::bits(scope, &field.bits), &field.name.value, &meaning, cite)));
+        rows.push((
+            highest(scope, &field.bits),
+            row(&text::bits(scope, &field.bits), &field.name.value, &meaning, cite),
+        ));
     }
     for fix in &scope.format.fixes {
         let when = members::has_fix(scope, shape, fix);

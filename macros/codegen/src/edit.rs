@@ -2,11 +2,11 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use tablewright_archdefs::expr::Expr;
+use tablewright_archdefs::expr::{Expr, Op};
 use tablewright_archdefs::model::EditClass;
 
 use crate::locals::bind;
-use crate::scope::{Scope, int, is};
+use crate::scope::{Scope, Type, int, is, join};
 
 /// `fn edit`.
 pub(crate) fn edit(scope: &Scope<'_>) -> TokenStream {
@@ -36,7 +36,8 @@ pub(crate) fn edit(scope: &Scope<'_>) -> TokenStream {
         EditClass::Rights => Some(quote!(old.limit != new.limit)),
         EditClass::Memory | EditClass::Option => None,
     });
-    let resize = any(scope, &breaks, |class| (class == EditClass::Size).then(|| quote!(true)));
+    let resizes = breaks.iter().filter(|(_, class)| *class == EditClass::Size).map(|(when, _)| when.clone());
+    let resize = scope.emit(&resizes.fold(int(0), |a, b| join(Op::OrElse, a, b)), Type::Bool);
     let body = bind(
         quote! {
             let needs_break = match (self.decode(level, old), self.decode(level, new)) {

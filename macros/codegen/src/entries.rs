@@ -142,7 +142,9 @@ fn accessor(scope: &Scope<'_>, when: &Expr, field: &Field) -> TokenStream {
     if address(field) || !fixed(scope, field) {
         return TokenStream::new();
     }
-    let mut docs = vec![format!(" Bits {}: {}.", text::bits(scope, &field.bits), docs::meaning(field))];
+    let bits = text::bits(scope, &field.bits);
+    let plural = if bits.contains([':', ',']) { "Bits" } else { "Bit" };
+    let mut docs = vec![format!(" {plural} {bits}: {}.", docs::meaning(field))];
     if let Some(condition) = docs::condition(scope, when) {
         docs.push(String::new());
         docs.push(format!(" Only where `{condition}`."));

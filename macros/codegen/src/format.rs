@@ -4,8 +4,8 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use tablewright_archdefs::model::{Domain, InputExtension, Param};
 
-use crate::error::Error;
 use crate::address::AddressMap;
+use crate::error::Error;
 use crate::members::Shape;
 use crate::scope::{Scope, Type, config_params, ident, int, is, param_type};
 use crate::{attributes, decode, edit, fault, hot, info, kinds, literal, registers, text, tlb};

@@ -16,11 +16,7 @@ pub(crate) fn methods(scope: &Scope<'_>) -> Result<TokenStream, Error> {
     let gather = output.gather();
     let runs = run_slots(scope) > 0;
     let shared = scope.format.runs.iter().any(|run| run.shared);
-    let gather = if shared {
-        quote!((#gather) & !codec::bits(self.leaf_bits(level, raw) - 1, 0))
-    } else {
-        gather
-    };
+    let gather = if shared { quote!((#gather) & !codec::bits(self.leaf_bits(level, raw) - 1, 0)) } else { gather };
     let run_bits = runs.then(|| {
         quote! {
             for run in &layout.runs {

@@ -7,6 +7,7 @@ use tablewright_archdefs::model::{BitMap, Is, Kind, Match, Test, TestValue};
 
 use crate::bits;
 use crate::literal;
+use crate::locals::bind;
 use crate::members::in_levels;
 use crate::scope::{Scope, Type, all_of, int, is, join};
 
@@ -29,9 +30,7 @@ impl Pattern {
             TestValue::Range(..) => return None,
             TestValue::Ones => (mask.clone(), fixed_mask),
             TestValue::Value(value) => match scope.constant(value).and_then(|value| u64::try_from(value).ok()) {
-                Some(value) => {
-                    (bits::insert_constant(scope, &test.bits, value), bits::place(scope, &test.bits, value))
-                }
+                Some(value) => (bits::insert_constant(scope, &test.bits, value), bits::place(scope, &test.bits, value)),
                 None => (bits::insert(scope, &test.bits, &scope.emit_operand(value, Type::Word)), None),
             },
         };
@@ -58,11 +57,6 @@ impl Pattern {
     pub(crate) fn construct(&self) -> TokenStream {
         let Self { mask, value, .. } = self;
         quote!(Pattern::new(#mask, #value))
-    }
-
-    /// The value alone.
-    pub(crate) fn value(&self) -> &TokenStream {
-        &self.value
     }
 
     fn test(&self) -> TokenStream {
@@ -108,11 +102,11 @@ pub(crate) fn decision(scope: &Scope<'_>) -> TokenStream {
             quote!(if #when { #kind } else { #otherwise })
         };
     }
+    let body = bind(quote!(#(#lets)* #(#arms else)* { #otherwise }), &[]);
     quote! {
         /// What kind of entry `raw` is at `level`, one of this address space's levels.
         fn kind(&self, level: Level, raw: u64) -> Kind {
-            #(#lets)*
-            #(#arms else)* { #otherwise }
+            #body
         }
     }
 }
@@ -255,9 +249,10 @@ fn excludes_leaves(scope: &Scope<'_>, test: &Test) -> bool {
         };
         leaves.iter().filter(|row| !is(&in_levels(&scope, &row.level), 0)).all(|row| {
             row.matches.as_ref().is_some_and(|matches| {
-                scope.choices(matches).iter().all(|(_, matches)| {
-                    matches.0.iter().any(|leaf| contradicts(&scope, leaf, mask, value))
-                })
+                scope
+                    .choices(matches)
+                    .iter()
+                    .all(|(_, matches)| matches.0.iter().any(|leaf| contradicts(&scope, leaf, mask, value)))
             })
         })
     })

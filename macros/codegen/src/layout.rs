@@ -5,7 +5,7 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 use tablewright_archdefs::expr::{Expr, Op};
-use tablewright_archdefs::model::{Choices, FixClass, Is, Match, Meaning, Run, Test};
+use tablewright_archdefs::model::{Choices, Facts, Field, Fix, FixClass, Is, Match, Meaning, Run, Test};
 
 use crate::address::AddressMap;
 use crate::error::Error;
@@ -103,16 +103,20 @@ fn constructor(
     });
     let run_slots = run_slots(scope);
     let run_fields = (run_slots > 0).then(|| quote!(runs: [Run::NONE; #run_slots], single: Pattern::ALWAYS,));
-    let leaf_base = base(scope, Shape::Leaf)?;
-    let table_scope = scope.above_level_0();
-    let table_base = base(&table_scope, Shape::Table)?;
-    let masks = masks(scope);
+    let [rights, memory, options] = masks(scope);
+    let sums = [base(scope, Shape::Leaf), base(&scope.above_level_0(), Shape::Table), rights, memory, options];
+    let starts = sums.iter().map(|sum| {
+        let (name, start) = (&sum.name, sum.start());
+        quote!(#name: #start,)
+    });
+    let additions: TokenStream = sums.iter().map(|sum| sum.statements(scope)).collect();
+    let mutable = (!additions.is_empty() || carry.is_some() || !runs.is_empty()).then(|| quote!(mut));
     Ok(quote! {
         fn new(config: &Config, level: Level) -> Self {
             let leaf_bits = #leaf_bits;
             let block_level = #block_level;
             let empty = #empty;
-            let mut layout = Self {
+            let #mutable layout = Self {
                 leaf_bits,
                 holds_leaves: #leaves,
                 holds_blocks: block_level,
@@ -122,69 +126,103 @@ fn constructor(
                 output: #output_masks,
                 #carry_field
                 next_table: #next_masks,
-                leaf_base: 0,
-                table_base: 0,
-                rights: 0,
-                memory: 0,
-                options: 0,
+                #(#starts)*
                 #run_fields
             };
             #carry
-            #leaf_base
-            #table_base
-            #masks
+            #additions
             #runs
             layout
         }
     })
 }
 
-/// Statements that add up what every entry of `shape` starts from.
-fn base(scope: &Scope<'_>, shape: Shape) -> Result<TokenStream, Error> {
-    let (target, kind) = match shape {
-        Shape::Leaf => (quote!(layout.leaf_base), Is::Leaf),
-        Shape::Table => (quote!(layout.table_base), Is::Table),
+/// A field of the layout that is the sum of many parts, each under its condition.
+struct Sum {
+    name: TokenStream,
+    /// The parts that are known now and always there.
+    fixed: u64,
+    /// The others, those under one condition together.
+    parts: Vec<(Expr, Vec<TokenStream>)>,
+}
+
+impl Sum {
+    fn new(name: TokenStream) -> Self {
+        Self { name, fixed: 0, parts: Vec::new() }
+    }
+
+    fn add(&mut self, when: &Expr, bits: TokenStream) {
+        match literal::value(&bits) {
+            Some(0) => {}
+            Some(bits) if is(when, 1) => self.fixed |= bits,
+            known => match self.parts.iter_mut().find(|(other, _)| other == when) {
+                Some((_, parts)) => match (parts.last().and_then(literal::value), known) {
+                    (Some(last), Some(bits)) => {
+                        parts.pop();
+                        parts.push(literal::hex(last | bits));
+                    }
+                    _ => parts.push(bits),
+                },
+                None if !is(when, 0) => self.parts.push((when.clone(), vec![bits])),
+                None => {}
+            },
+        }
+    }
+
+    /// What the field starts as.
+    fn start(&self) -> TokenStream {
+        literal::hex(self.fixed)
+    }
+
+    /// Statements that add the parts under conditions.
+    fn statements(&self, scope: &Scope<'_>) -> TokenStream {
+        let name = &self.name;
+        let parts = self.parts.iter().map(|(when, parts)| scope.guarded(when, quote!(#(layout.#name |= #parts;)*)));
+        quote!(#(#parts)*)
+    }
+}
+
+/// What every entry of `shape` starts from.
+fn base(scope: &Scope<'_>, shape: Shape) -> Sum {
+    let (name, kind) = match shape {
+        Shape::Leaf => (quote!(leaf_base), Is::Leaf),
+        Shape::Table => (quote!(table_base), Is::Table),
     };
-    let mut code = Vec::new();
+    let mut sum = Sum::new(name);
     for (when, value) in kinds::demanded(scope, kind) {
-        code.push(add(scope, &when, &target, value));
+        sum.add(&when, value);
     }
     for (when, field) in members::fields(scope, shape) {
-        let value = match &field.meaning {
-            Meaning::Fixed(value) => scope.choose(&field.bits, quote!(0), |map| match constant_value(scope, value) {
-                Some(value) => bits::insert_constant(scope, map, value),
-                None => {
-                    let value = scope.choose(value, quote!(0), |value| scope.emit_operand(value, Type::Word));
-                    bits::insert(scope, map, &quote!((#value)))
-                }
-            }),
-            Meaning::Option(_, default) => {
-                scope.choose(&field.bits, quote!(0), |map| bits::insert_constant(scope, map, *default))
-            }
-            Meaning::NextLevel(plus) => {
-                let next = join(Op::Add, name("level"), int(i128::from(*plus) - 1));
-                let next = scope.emit_operand(&next, Type::Word);
-                scope.choose(&field.bits, quote!(0), |map| bits::insert(scope, map, &next))
-            }
-            Meaning::Rights(rows) if shape == Shape::Table => rows::everything(scope, field, rows),
-            _ => continue,
-        };
-        code.push(add(scope, &when, &target, value));
+        sum.add(&when, written(scope, shape, field));
     }
     for fix in &scope.format.fixes {
         let when = members::has_fix(scope, shape, fix);
-        if is(&when, 0) {
-            continue;
-        }
-        let value = scope.choose(&fix.is, quote!(0), |class| match class {
-            FixClass::MustBeOne | FixClass::WriteOne => {
-                scope.choose(&fix.bits, quote!(0), |map| bits::mask(scope, map))
-            }
-            _ => quote!(0),
-        });
-        code.push(add(scope, &when, &target, value));
+        let ones = |class| matches!(class, FixClass::MustBeOne | FixClass::WriteOne);
+        sum.add(&when, fix_bits(scope, fix, ones));
     }
-    Ok(quote!(#(#code)*))
+    sum
+}
+
+/// The bits of a field that are always written alike.
+fn written(scope: &Scope<'_>, shape: Shape, field: &Field) -> TokenStream {
+    let place = |value: TokenStream| scope.choose(&field.bits, quote!(0), |map| bits::insert(scope, map, &value));
+    let place_constant = |value| scope.choose(&field.bits, quote!(0), |map| bits::insert_constant(scope, map, value));
+    match &field.meaning {
+        Meaning::Fixed(value) => match constant_value(scope, value) {
+            Some(value) => place_constant(value),
+            None => {
+                let value = scope.choose(value, quote!(0), |value| scope.emit_operand(value, Type::Word));
+                place(quote!((#value)))
+            }
+        },
+        Meaning::Option(_, default) => place_constant(*default),
+        Meaning::NextLevel(plus) => {
+            let next = join(Op::Add, name("level"), int(i128::from(*plus) - 1));
+            place(scope.emit_operand(&next, Type::Word))
+        }
+        Meaning::Rights(rows) if shape == Shape::Table => rows::everything(scope, field, rows),
+        _ => quote!(0),
+    }
 }
 
 fn constant_value(scope: &Scope<'_>, value: &Choices<Expr>) -> Option<u64> {
@@ -194,33 +232,31 @@ fn constant_value(scope: &Scope<'_>, value: &Choices<Expr>) -> Option<u64> {
     }
 }
 
-/// Statements that collect which bits of a leaf say what.
-fn masks(scope: &Scope<'_>) -> TokenStream {
-    let mut code = Vec::new();
+/// The bits of a fix where its class is one of the `wanted`, else none.
+fn fix_bits(scope: &Scope<'_>, fix: &Fix, wanted: impl Fn(FixClass) -> bool) -> TokenStream {
+    scope.choose(&fix.is, quote!(0), |class| match wanted(*class) {
+        true => scope.choose(&fix.bits, quote!(0), |map| bits::mask(scope, map)),
+        false => quote!(0),
+    })
+}
+
+/// Which bits of a leaf say its rights, its memory type, its options.
+fn masks(scope: &Scope<'_>) -> [Sum; 3] {
+    let [mut rights, mut memory, mut options] = [quote!(rights), quote!(memory), quote!(options)].map(Sum::new);
     for (when, field) in members::fields(scope, Shape::Leaf) {
-        let target = match &field.meaning {
-            Meaning::Rights(rows) if !rows::spoken(rows).intersection(rows::RIGHTS).is_empty() => {
-                quote!(layout.rights)
-            }
-            Meaning::Memory(_) => quote!(layout.memory),
-            Meaning::Option(..) | Meaning::Software => quote!(layout.options),
+        let sum = match &field.meaning {
+            Meaning::Rights(rows) if rows::spoken(rows).intersects(Facts::RIGHTS) => &mut rights,
+            Meaning::Memory(_) => &mut memory,
+            Meaning::Option(..) | Meaning::Software => &mut options,
             _ => continue,
         };
-        let mask = scope.choose(&field.bits, quote!(0), |map| bits::mask(scope, map));
-        code.push(add(scope, &when, &target, mask));
+        sum.add(&when, scope.choose(&field.bits, quote!(0), |map| bits::mask(scope, map)));
     }
     for fix in &scope.format.fixes {
         let when = members::has_fix(scope, Shape::Leaf, fix);
-        if is(&when, 0) {
-            continue;
-        }
-        let mask = scope.choose(&fix.is, quote!(0), |class| match class {
-            FixClass::Software => scope.choose(&fix.bits, quote!(0), |map| bits::mask(scope, map)),
-            _ => quote!(0),
-        });
-        code.push(add(scope, &when, &quote!(layout.options), mask));
+        options.add(&when, fix_bits(scope, fix, |class| class == FixClass::Software));
     }
-    quote!(#(#code)*)
+    [rights, memory, options]
 }
 
 /// Statements that fill in the runs of a level.
@@ -273,12 +309,4 @@ pub(crate) fn run_condition(scope: &Scope<'_>, run: &Run) -> Expr {
 pub(crate) fn run_slots(scope: &Scope<'_>) -> usize {
     let exist = |run: &&Run| !is(&run_condition(scope, run), 0);
     scope.format.runs.iter().filter(exist).map(|run| run.items.value.len()).sum()
-}
-
-/// `if when { target |= value; }`
-fn add(scope: &Scope<'_>, when: &Expr, target: &TokenStream, value: TokenStream) -> TokenStream {
-    if matches!(value.to_string().as_str(), "0" | "") || is(when, 0) {
-        return TokenStream::new();
-    }
-    scope.guarded(when, quote!(#target |= #value;))
 }

@@ -60,6 +60,17 @@ pub fn modules(format: &Format, runtime: &TokenStream) -> Result<TokenStream, Er
     modules.collect()
 }
 
+/// As [`modules`], each in a module of its own: a format without builds in one of its own name.
+///
+/// # Errors
+///
+/// As for [`module`].
+pub fn builtin(format: &Format, runtime: &TokenStream) -> Result<TokenStream, Error> {
+    let modules = modules(format, runtime)?;
+    let name = scope::ident(&format.name.value);
+    Ok(if format.builds.is_empty() { quote!(pub mod #name { #modules }) } else { modules })
+}
+
 /// The items of a format's module, for one of its builds. `runtime` is the path of the runtime crate.
 ///
 /// # Errors
@@ -110,9 +121,31 @@ fn build_params(format: &Format, build: Option<&Build>) -> BTreeMap<String, i128
 fn imports(items: &TokenStream, runtime: &TokenStream) -> TokenStream {
     const CODEC: &[&str] = &["Facts", "Grants", "Kind", "Named", "Pattern", "Run"];
     const RUNTIME: &[&str] = &[
-        "AccessedDirty", "Attributes", "Cause", "Change", "ConfigError", "Edit", "Entry", "Extension", "FaultInfo",
-        "FormatInfo", "Geometry", "HostPhysAddr", "Invalidation", "Leaf", "Level", "MemoryType", "Next", "Options",
-        "PageSizes", "Prototype", "Refusal", "Rewrite", "Rights", "Strip", "Tag",
+        "AccessedDirty",
+        "Attributes",
+        "Cause",
+        "Change",
+        "ConfigError",
+        "Edit",
+        "Entry",
+        "Extension",
+        "FaultInfo",
+        "FormatInfo",
+        "Geometry",
+        "HostPhysAddr",
+        "Invalidation",
+        "Leaf",
+        "Level",
+        "MemoryType",
+        "Next",
+        "Options",
+        "PageSizes",
+        "Prototype",
+        "Refusal",
+        "Rewrite",
+        "Rights",
+        "Strip",
+        "Tag",
     ];
     let used = |names: &[&str]| -> Vec<_> {
         names.iter().filter(|name| locals::mentions(items, name)).map(|name| format_ident!("{name}")).collect()

@@ -13,6 +13,15 @@ pub(crate) fn hex(value: u64) -> TokenStream {
     parse(&grouped_hex(value))
 }
 
+/// The number that `code` is, if it is a plain one.
+pub(crate) fn value(code: &TokenStream) -> Option<u64> {
+    let text = code.to_string().replace('_', "");
+    match text.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16).ok(),
+        None => text.parse().ok(),
+    }
+}
+
 /// The text of [`hex`].
 pub(crate) fn grouped_hex(value: u64) -> String {
     let digits = format!("{value:x}");

@@ -16,9 +16,8 @@ pub(crate) enum Shape {
 
 /// The condition under which a level is in `set`.
 pub(crate) fn in_levels(scope: &Scope<'_>, set: &LevelSet) -> Expr {
-    let any = |terms: &[LevelTerm]| {
-        terms.iter().map(|term| in_term(scope, term)).fold(int(0), |a, b| join(Op::OrElse, a, b))
-    };
+    let any =
+        |terms: &[LevelTerm]| terms.iter().map(|term| in_term(scope, term)).fold(int(0), |a, b| join(Op::OrElse, a, b));
     scope.fold(&all_of([any(&set.plus), not(any(&set.minus))]))
 }
 

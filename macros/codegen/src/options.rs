@@ -20,7 +20,8 @@ pub(crate) fn options(scope: &Scope<'_>) -> TokenStream {
         for row in rows.rows.iter().filter(|row| row.value != *default && !row.decode_only) {
             if let Some(bits) = bits::place(scope, map, row.value ^ default) {
                 let mut docs = vec![format!(" `{}`: {}.", field.name.value, docs::meaning(field))];
-                let conditions = docs::condition(scope, when).into_iter().chain(row.when.as_ref().map(crate::text::expr));
+                let conditions =
+                    docs::condition(scope, when).into_iter().chain(row.when.as_ref().map(crate::text::expr));
                 let conditions = conditions.collect::<Vec<_>>().join("` and `");
                 if !conditions.is_empty() {
                     docs.extend([String::new(), format!(" Only where `{conditions}`.")]);
@@ -59,15 +60,18 @@ fn constant_name(words: &str) -> String {
 fn software(scope: &Scope<'_>) -> u64 {
     let fields = members::fields_that(scope, Shape::Leaf, |meaning| matches!(meaning, Meaning::Software));
     let fields = fields.into_iter().map(|(when, field)| (when, &field.bits));
-    let fixes = scope.format.fixes.iter().filter(|fix| {
-        matches!(scope.choices(&fix.is).as_slice(), [(None, FixClass::Software)])
-    });
+    let fixes = scope
+        .format
+        .fixes
+        .iter()
+        .filter(|fix| matches!(scope.choices(&fix.is).as_slice(), [(None, FixClass::Software)]));
     let fixes = fixes.map(|fix| (members::has_fix(scope, Shape::Leaf, fix), &fix.bits));
-    let always = fields.chain(fixes).filter(|(when, _)| is(when, 1)).filter_map(|(_, choices)| {
-        match scope.choices(choices)[..] {
-            [(None, map)] => bits::fixed_mask(scope, map),
-            _ => None,
-        }
-    });
+    let always =
+        fields.chain(fixes).filter(|(when, _)| is(when, 1)).filter_map(
+            |(_, choices)| match scope.choices(choices)[..] {
+                [(None, map)] => bits::fixed_mask(scope, map),
+                _ => None,
+            },
+        );
     always.fold(0, |all, bits| all | bits)
 }

@@ -33,5 +33,11 @@ fn separates(previous: &str, line: &str) -> bool {
     let ended = previous.ends_with('}') || previous.ends_with(';');
     let together = |word| text.starts_with(word) && previous.trim_start().starts_with(word);
     let inner = previous.starts_with("//!") && !line.starts_with("//!");
-    inner || same_depth && ended && item.iter().any(|word| begins(&word)) && !together("use ") && !together("type ") && !together("const ")
+    inner
+        || same_depth
+            && ended
+            && item.iter().any(|word| begins(&word))
+            && !together("use ")
+            && !together("type ")
+            && !together("const ")
 }

@@ -170,9 +170,7 @@ fn speaks(expr: &Expr, wanted: &str) -> bool {
 
 /// `fn accessed_dirty`.
 pub(crate) fn accessed_dirty(scope: &Scope<'_>) -> Result<TokenStream, Error> {
-    let hardware = scope.choose(&scope.format.live.hardware, quote!(false), |value| {
-        scope.emit(value, Type::Bool)
-    });
+    let hardware = scope.choose(&scope.format.live.hardware, quote!(false), |value| scope.emit(value, Type::Bool));
     let mut steps = Vec::new();
     for (when, field) in members::fields_that(scope, Shape::Leaf, |meaning| matches!(meaning, Meaning::Rights(_))) {
         let Meaning::Rights(rows) = &field.meaning else { continue };
@@ -220,7 +218,8 @@ fn cube(field: &Field, rows: &Rows<Facts>, state: Facts) -> Result<(u64, u64), E
     let mut masks: Vec<u64> = (1..=all).filter(|mask| mask & !all == 0).collect();
     masks.sort_by_key(|mask| mask.count_ones());
     let tells = |mask: &u64| {
-        with.iter().all(|row| row.value & mask == first & mask) && without.iter().all(|row| row.value & mask != first & mask)
+        with.iter().all(|row| row.value & mask == first & mask)
+            && without.iter().all(|row| row.value & mask != first & mask)
     };
     match masks.into_iter().find(tells) {
         Some(mask) => Ok((mask, first & mask)),

@@ -9,9 +9,6 @@ use crate::locals::bind;
 use crate::scope::{Scope, Type, int, is};
 use crate::{bits, literal};
 
-/// The rights among the facts.
-pub(crate) const RIGHTS: Facts = Facts::from_bits_truncate(0x3f);
-
 /// Every fact that some row of a field states.
 pub(crate) fn spoken(rows: &Rows<Facts>) -> Facts {
     rows.rows.iter().fold(Facts::empty(), |all, row| all.union(row.meaning))
@@ -81,10 +78,8 @@ pub(crate) fn rights_methods(scope: &Scope<'_>, field: &Field, rows: &Rows<Facts
     let write = writes.then(|| {
         let arms = write_arms(scope, &existing, width, &mut names);
         let (consts, spoken, write) = (names.consts(), spoken_code(scope, rows), method(field, "value"));
-        let doc = format!(
-            " The value of `{}` with exactly these rights, and with these states if it can.",
-            field.name.value
-        );
+        let doc =
+            format!(" The value of `{}` with exactly these rights, and with these states if it can.", field.name.value);
         let body = bind(quote!(#consts match facts.intersection(#spoken) #arms), &[]);
         quote! {
             #[doc = #doc]
@@ -107,12 +102,7 @@ pub(crate) fn rights_methods(scope: &Scope<'_>, field: &Field, rows: &Rows<Facts
 }
 
 /// The body of a match from facts to values: exact facts first, then the first row with the same rights.
-fn write_arms(
-    scope: &Scope<'_>,
-    rows: &[(Expr, &Row<Facts>)],
-    width: u32,
-    names: &mut FactNames,
-) -> TokenStream {
+fn write_arms(scope: &Scope<'_>, rows: &[(Expr, &Row<Facts>)], width: u32, names: &mut FactNames) -> TokenStream {
     let arms = |rows: &[(Expr, Facts, u64)], names: &mut FactNames| {
         let mut taken = Vec::new();
         let mut arms = Vec::new();
@@ -132,18 +122,18 @@ fn write_arms(
     let rows: Vec<_> = written.map(|(when, row)| (when.clone(), row.meaning, row.value)).collect();
     let spoken = rows.iter().fold(Facts::empty(), |all, (_, facts, _)| all | *facts);
     let (exact, taken) = arms(&rows, names);
-    let states = spoken.difference(RIGHTS);
+    let states = spoken.difference(Facts::RIGHTS);
     let combinations = subsets(states);
     let complete = rows.iter().all(|(_, facts, _)| {
-        let rights = facts.intersection(RIGHTS);
+        let rights = facts.intersection(Facts::RIGHTS);
         combinations.iter().all(|states| taken.contains(&rights.union(*states)))
     });
     if states.is_empty() || complete {
         return quote!({ #(#exact)* _ => None, });
     }
     let rights_only: Vec<_> =
-        rows.iter().map(|(when, facts, value)| (when.clone(), facts.intersection(RIGHTS), *value)).collect();
-    if spoken.intersection(RIGHTS).is_empty() {
+        rows.iter().map(|(when, facts, value)| (when.clone(), facts.intersection(Facts::RIGHTS), *value)).collect();
+    if spoken.intersection(Facts::RIGHTS).is_empty() {
         let first = rights_only.first().map_or(quote!(None), |(_, _, value)| {
             let value = literal::field(*value, width);
             quote!(Some(#value))
@@ -164,7 +154,7 @@ fn subsets(states: Facts) -> Vec<Facts> {
 
 /// The bits of a table's field with every right that it speaks of.
 pub(crate) fn everything(scope: &Scope<'_>, field: &Field, rows: &Rows<Facts>) -> TokenStream {
-    let all = spoken(rows).intersection(RIGHTS);
+    let all = spoken(rows).intersection(Facts::RIGHTS);
     let mut code = quote!(0);
     let granting = existing(scope, rows).into_iter().filter(|(_, row)| !row.decode_only && row.meaning.contains(all));
     for (when, row) in granting.collect::<Vec<_>>().into_iter().rev() {
@@ -188,9 +178,22 @@ pub(crate) fn fact_value(facts: Facts) -> TokenStream {
 /// The fewest named sets that make up `facts`.
 fn parts(facts: Facts) -> Vec<&'static str> {
     const NAMED: &[(&str, u8)] = &[
-        ("RWX", 0o77), ("RW", 0o33), ("RX", 0o55), ("WX", 0o66), ("R", 0o11), ("W", 0o22), ("X", 0o44), ("PR", 0o01),
-        ("PW", 0o02), ("PX", 0o04), ("UR", 0o10), ("UW", 0o20), ("UX", 0o40), ("ACCESSED_DIRTY", 192),
-        ("ACCESSED", 64), ("DIRTY", 128),
+        ("RWX", 0o77),
+        ("RW", 0o33),
+        ("RX", 0o55),
+        ("WX", 0o66),
+        ("R", 0o11),
+        ("W", 0o22),
+        ("X", 0o44),
+        ("PR", 0o01),
+        ("PW", 0o02),
+        ("PX", 0o04),
+        ("UR", 0o10),
+        ("UW", 0o20),
+        ("UX", 0o40),
+        ("ACCESSED_DIRTY", 192),
+        ("ACCESSED", 64),
+        ("DIRTY", 128),
     ];
     let mut rest = facts.bits();
     let mut parts = Vec::new();

@@ -35,16 +35,8 @@ pub(crate) enum Type {
 impl<'a> Scope<'a> {
     /// The scope of a module: its build parameters are constants.
     pub(crate) fn new(format: &'a Format, build: &BTreeMap<String, i128>) -> Self {
-        let mut scope = Self {
-            format,
-            registers: None,
-            constants: build.clone(),
-            ranges: BTreeMap::new(),
-        };
-        for (name, expr) in [
-            ("page_bits", &format.levels.page_bits),
-            ("index_bits", &format.levels.index_bits),
-        ] {
+        let mut scope = Self { format, registers: None, constants: build.clone(), ranges: BTreeMap::new() };
+        for (name, expr) in [("page_bits", &format.levels.page_bits), ("index_bits", &format.levels.index_bits)] {
             // The checker has made sure that these depend on build parameters only.
             if let Some(value) = scope.constant(&expr.value) {
                 scope.constants.insert(name.into(), value);
@@ -53,10 +45,9 @@ impl<'a> Scope<'a> {
         for param in &format.params {
             let range = match &param.domain {
                 Domain::Bool => (0, 1),
-                Domain::Int(values) => (
-                    values.first().copied().unwrap_or(0).into(),
-                    values.last().copied().unwrap_or(0).into(),
-                ),
+                Domain::Int(values) => {
+                    (values.first().copied().unwrap_or(0).into(), values.last().copied().unwrap_or(0).into())
+                }
             };
             scope.ranges.insert(param.name.value.clone(), range);
         }
@@ -82,9 +73,7 @@ impl<'a> Scope<'a> {
 
     /// This scope at level 0, where the size of a leaf is known.
     pub(crate) fn at_level_0(&self) -> Self {
-        self.with("level", 0)
-            .with("block", 0)
-            .with("leaf_bits", self.number("page_bits").into())
+        self.with("level", 0).with("block", 0).with("leaf_bits", self.number("page_bits").into())
     }
 
     /// This scope above level 0.
@@ -105,10 +94,7 @@ impl<'a> Scope<'a> {
 
     /// A constant that fits a byte; 0 if it is unknown, which the checker has refused.
     pub(crate) fn number(&self, name: &str) -> u8 {
-        self.constants
-            .get(name)
-            .and_then(|value| u8::try_from(*value).ok())
-            .unwrap_or(0)
+        self.constants.get(name).and_then(|value| u8::try_from(*value).ok()).unwrap_or(0)
     }
 
     /// The greatest number of levels of any root.
@@ -175,7 +161,9 @@ impl<'a> Scope<'a> {
         let mut code = None;
         for (when, item) in self.choices(choices).into_iter().rev() {
             let item = value(item);
+            let same = |code: &TokenStream| code.to_string() == item.to_string();
             code = Some(match when {
+                Some(_) if same(code.as_ref().unwrap_or(&otherwise)) => item,
                 None => item,
                 Some(when) => {
                     let when = self.emit(&when, Type::Bool);
@@ -228,13 +216,13 @@ impl<'a> Scope<'a> {
         let have = self.type_of(expr);
         let code = self.raw(expr, have);
         match (have, want) {
-            _ if have == want => parenthesize(code, operand && matches!(expr.node, Node::Binary(..))),
+            _ if have == want => parenthesize(code, operand && compound(expr)),
             (Type::Bool, Type::Byte) => quote!(u8::from(#code)),
             (Type::Bool | Type::Byte, Type::Word) => quote!(u64::from(#code)),
             (Type::Bool | Type::Byte, Type::Signed) => quote!(i64::from(#code)),
             (_, Type::Bool) => parenthesize(quote!(#code != 0), operand),
             (_, want) => {
-                let code = parenthesize(code, matches!(expr.node, Node::Binary(..)));
+                let code = parenthesize(code, compound(expr));
                 let want = want.name();
                 parenthesize(quote!(#code as #want), operand)
             }
@@ -417,11 +405,7 @@ pub(crate) fn ident(name: &str) -> Ident {
         "struct", "trait", "true", "type", "unsafe", "use", "where", "while", "abstract", "become", "box", "do",
         "final", "macro", "override", "priv", "try", "typeof", "unsized", "virtual", "yield",
     ];
-    if KEYWORDS.contains(&name) {
-        Ident::new_raw(name, Span::call_site())
-    } else {
-        Ident::new(name, Span::call_site())
-    }
+    if KEYWORDS.contains(&name) { Ident::new_raw(name, Span::call_site()) } else { Ident::new(name, Span::call_site()) }
 }
 
 /// Whether `expr` is the constant `value`.
@@ -551,6 +535,11 @@ fn range_type((low, high): (i128, i128)) -> Type {
     } else {
         Type::Word
     }
+}
+
+/// Whether the code of an expression has operators in it.
+const fn compound(expr: &Expr) -> bool {
+    matches!(expr.node, Node::Binary(..) | Node::Slice(..))
 }
 
 fn parenthesize(code: TokenStream, needed: bool) -> TokenStream {

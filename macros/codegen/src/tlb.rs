@@ -6,9 +6,9 @@ use tablewright_archdefs::expr::Expr;
 use tablewright_archdefs::model::{Code, Operand, Role, Scope as Reach, TlbOp};
 
 use crate::error::Error;
+use crate::literal;
 use crate::locals::{bind, mentions};
 use crate::scope::{Scope, Type, all_of, ident, int, is};
-use crate::literal;
 
 /// `fn invalidate`.
 pub(crate) fn method(scope: &Scope<'_>) -> Result<TokenStream, Error> {
@@ -51,7 +51,14 @@ fn dispatch(scope: &Scope<'_>) -> TokenStream {
     let whole = candidates(scope, |op| op.scope == Reach::Space)
         .into_iter()
         .chain(candidates(scope, |op| op.scope == Reach::All));
-    let whole = first(scope, whole.collect(), |op| quote!({ #op }), quote!({ return false; }));
+    let whole = first(
+        scope,
+        whole.collect(),
+        |op| quote!({ #op }),
+        quote!({
+            return false;
+        }),
+    );
     let pages = candidates(scope, |op| op.scope == Reach::Address);
     if pages.is_empty() {
         // No operation reaches less than a whole space.
@@ -59,9 +66,7 @@ fn dispatch(scope: &Scope<'_>) -> TokenStream {
     }
     let leaf_only: Vec<_> = pages.iter().filter(|(_, op)| op.leaf_only).cloned().collect();
     let full: Vec<_> = pages.iter().filter(|(_, op)| !op.leaf_only).cloned().collect();
-    let of_range = |ops: Vec<(Expr, &TlbOp)>| {
-        first_op(scope, ops, |op| each_page(scope, op, &whole), whole.clone())
-    };
+    let of_range = |ops: Vec<(Expr, &TlbOp)>| first_op(scope, ops, |op| each_page(scope, op, &whole), whole.clone());
     let page_wise = if leaf_only.is_empty() {
         of_range(full)
     } else {

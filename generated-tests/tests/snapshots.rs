@@ -1,0 +1,67 @@
+//! What is generated for each built-in format, as text that people review and the compiler checks.
+//!
+//! `BLESS=1 cargo test -p tablewright-tests --test snapshots` writes the files anew.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use quote::quote;
+use tablewright_archdefs::read_builtin;
+
+/// The module of one build of a built-in format, as text.
+fn generated(format: &str, build: Option<&str>) -> String {
+    let (_, format) = read_builtin(format).expect("it is built in");
+    let format = format.expect("it has no mistakes");
+    let build = build.map(|name| format.builds.iter().find(|build| build.name.value == name).expect("it is a build"));
+    let items = tablewright_codegen::module(&format, build, &quote!(::tablewright)).expect("it can be generated");
+    tablewright_codegen::print(items).expect("it is Rust")
+}
+
+fn file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("snapshots").join(name).with_extension("rs")
+}
+
+fn check(name: &str, format: &str, build: Option<&str>) {
+    let actual = generated(format, build);
+    let path = file(name);
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(&path, actual).expect("the snapshot can be written");
+        return;
+    }
+    let expected = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(actual == expected, "{} differs:\n{}", path.display(), difference(&expected, &actual));
+}
+
+/// The lines between the first and the last that differ.
+fn difference(expected: &str, actual: &str) -> String {
+    let (expected, actual): (Vec<_>, Vec<_>) = (expected.lines().collect(), actual.lines().collect());
+    let before = expected.iter().zip(&actual).take_while(|(a, b)| a == b).count();
+    let rest = expected.len().min(actual.len()) - before;
+    let after = expected.iter().rev().zip(actual.iter().rev()).take(rest).take_while(|(a, b)| a == b).count();
+    let mut text = format!("@@ line {} @@\n", before + 1);
+    for (sign, lines) in [('-', &expected), ('+', &actual)] {
+        for line in &lines[before..lines.len() - after] {
+            let _ = writeln!(text, "{sign}{line}");
+        }
+    }
+    text
+}
+
+macro_rules! snapshots {
+    ($($name:ident: $file:literal, $format:literal, $build:expr;)*) => {$(
+        mod $name {
+            #[allow(dead_code, unreachable_pub)]
+            #[path = $file]
+            mod compiled;
+
+            #[test]
+            fn is_as_reviewed() {
+                super::check(stringify!($name), $format, $build);
+            }
+        }
+    )*};
+}
+
+snapshots! {
+    ept: "../../snapshots/ept.rs", "ept", None;
+}

@@ -1,0 +1,55 @@
+//! The built-in formats, by architecture, and the macro that adds others.
+
+/// Generates the module of a format file of your own.
+///
+/// ```ignore
+/// tablewright::page_table_format! { pub mod lpae = "arch/lpae.toml" }
+/// ```
+///
+/// The path is relative to your crate's `Cargo.toml`. The module holds a `Config` (the parameters that vary between
+/// machines and address spaces), a `Format` that implements [`Format`](crate::Format), `Page`, `Block` and `Table` for
+/// single entries, `Registers`, and `Report`. A file with `[[build]]` rows gives a module of that kind for each of them
+/// within. What is wrong with the file is shown as a compile error, with the place in it.
+#[macro_export]
+macro_rules! page_table_format {
+    ($($input:tt)*) => {
+        $crate::__macros::page_table_format! { [$crate] $($input)* }
+    };
+}
+
+#[doc(hidden)]
+pub use tablewright_macros as __macros;
+
+/// Formats of x86-64 machines.
+#[cfg(feature = "x86_64")]
+pub mod x86_64 {
+    tablewright_macros::builtin_format! { [crate] "ept" }
+    tablewright_macros::builtin_format! { [crate] "amd_iommu_v1" }
+}
+
+/// Formats of AArch64 machines.
+#[cfg(feature = "aarch64")]
+pub mod aarch64 {
+    tablewright_macros::builtin_format! { [crate] "stage2" }
+}
+
+/// Formats of 64-bit RISC-V machines.
+#[cfg(feature = "riscv64")]
+pub mod riscv64 {
+    tablewright_macros::builtin_format! { [crate] "sv_x4" }
+}
+
+/// The formats of the architecture that this is compiled for, if its feature is on.
+#[cfg(any(
+    all(feature = "x86_64", target_arch = "x86_64"),
+    all(feature = "aarch64", target_arch = "aarch64"),
+    all(feature = "riscv64", target_arch = "riscv64"),
+))]
+pub mod native {
+    #[cfg(target_arch = "aarch64")]
+    pub use crate::aarch64::*;
+    #[cfg(target_arch = "riscv64")]
+    pub use crate::riscv64::*;
+    #[cfg(target_arch = "x86_64")]
+    pub use crate::x86_64::*;
+}
