@@ -48,20 +48,26 @@ fn difference(expected: &str, actual: &str) -> String {
 }
 
 macro_rules! snapshots {
-    ($($name:ident: $file:literal, $format:literal, $build:expr;)*) => {$(
-        mod $name {
+    ($($name:ident: $file:literal, $format:literal, $build:expr;)*) => {
+        // What is reviewed is what compiles. A module and a function may share a name.
+        $(
             #[allow(dead_code, unreachable_pub)]
             #[path = $file]
-            mod compiled;
+            mod $name;
 
             #[test]
-            fn is_as_reviewed() {
-                super::check(stringify!($name), $format, $build);
+            fn $name() {
+                check(stringify!($name), $format, $build);
             }
-        }
-    )*};
+        )*
+    };
 }
 
 snapshots! {
-    ept: "../../snapshots/ept.rs", "ept", None;
+    ept: "../snapshots/ept.rs", "ept", None;
+    amd_iommu_v1: "../snapshots/amd_iommu_v1.rs", "amd_iommu_v1", None;
+    stage2_4k: "../snapshots/stage2_4k.rs", "stage2", Some("stage2_4k");
+    stage2_16k: "../snapshots/stage2_16k.rs", "stage2", Some("stage2_16k");
+    stage2_64k: "../snapshots/stage2_64k.rs", "stage2", Some("stage2_64k");
+    sv_x4: "../snapshots/sv_x4.rs", "sv_x4", None;
 }

@@ -1,0 +1,1196 @@
+//! AMD IOMMU host page tables (v1).
+//!
+//! AMD I/O Virtualization Technology (IOMMU) Specification (48882), 2.2.3 I/O Page Tables for Host Translations.
+//!
+//! Start at [`Config`], make a [`Format`] of it, and give that to the page table.
+
+use ::core::fmt;
+use ::core::prelude::rust_2024::*;
+use ::tablewright::codec::{self, Facts, Grants, Kind, Named, Pattern, Run};
+use ::tablewright::{
+    Format as FormatTrait, Table as DecodedTable, AccessedDirty, Attributes, Cause,
+    Change, ConfigError, Edit, Entry, Extension, FaultInfo, FormatInfo, Geometry,
+    HostPhysAddr, Invalidation, Leaf, Level, MemoryType, Next, Options, PageSizes,
+    Prototype, Refusal, Rewrite, Rights, Strip, Tag,
+};
+
+/// What varies between machines and between address spaces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Config {
+    /// Blocks of 512 GiB and more, which some IOMMUs get wrong.
+    pub huge_512g: bool,
+    /// Hardware sets the A and D bits (DTE.HAD).
+    pub access_dirty: bool,
+    /// Entries that are not present are cached.
+    pub np_cache: bool,
+    /// Number of levels.
+    pub levels: u8,
+    /// Width of an input address.
+    pub input_bits: u8,
+}
+
+impl Config {
+    /// The defaults of every parameter.
+    pub fn new(levels: u8, input_bits: u8) -> Self {
+        Self {
+            huge_512g: false,
+            access_dirty: false,
+            np_cache: false,
+            levels,
+            input_bits,
+        }
+    }
+}
+
+/// The identification registers that tell what the machine can do.
+///
+/// 48882, IOMMU Extended Feature Register (HASup, HDSup); IOMMU Capability Header (NpCache).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Capabilities {
+    /// `extended_feature`.
+    pub extended_feature: u64,
+    /// `capability_header`.
+    pub capability_header: u64,
+}
+
+impl Config {
+    /// What the machine can do, and the defaults of everything else.
+    pub fn from_capabilities(
+        capabilities: &Capabilities,
+        levels: u8,
+        input_bits: u8,
+    ) -> Self {
+        let mut config = Self::new(levels, input_bits);
+        config.access_dirty = (capabilities.extended_feature >> 49 & 1)
+            & (capabilities.extended_feature >> 52 & 1) != 0;
+        config.np_cache = capabilities.capability_header >> 26 & 1 != 0;
+        config
+    }
+}
+
+/// `untranslated_only`: devices with a TLB of their own may not keep the translation: 0b0 all-requests, 0b1 untranslated-only.
+///
+/// 48882, Table: I/O Page Translation Entry Fields, PR=1.
+pub const UNTRANSLATED_ONLY: Options = Options::from_bits(0x800_0000_0000_0000);
+
+/// `force_coherent`: the access snoops, whatever the device asks for: 0b0 device-snoop, 0b1 force-coherent.
+///
+/// 48882, Table: I/O Page Translation Entry Fields, PR=1.
+pub const FORCE_COHERENT: Options = Options::from_bits(0x1000_0000_0000_0000);
+
+/// The bits of every leaf that are free for software, whatever the parameters are.
+pub const SOFTWARE: Options = Options::from_bits(0);
+
+/// A leaf at level 0.
+///
+/// | bits | name | meaning | manual |
+/// |---|---|---|---|
+/// | 63, 8:7, 4:1 | `ignored` | ignored | 48882, Table: I/O Page Translation Entry Fields, PR=1 |
+/// | 62:61 | `permission` | IW and IR: those of all levels and of the device table entry are combined by AND: 0b11 r w, 0b1 r, 0b10 w, 0b0 none | 48882, Table: I/O Page Translation Entry Fields, PR=1 |
+/// | 60 | `force_coherent` | the access snoops, whatever the device asks for: 0b0 device-snoop, 0b1 force-coherent | 48882, Table: I/O Page Translation Entry Fields, PR=1 |
+/// | 59 | `untranslated_only` | devices with a TLB of their own may not keep the translation: 0b0 all-requests, 0b1 untranslated-only | 48882, Table: I/O Page Translation Entry Fields, PR=1 |
+/// | 58:52 | `leaf-reserved` | must be zero | 48882, Table: I/O Page Translation Entry Fields, PR=1 |
+/// | 51:12 | `output` | output address | 48882, Table: I/O Page Translation Entry Fields, PR=1 |
+/// | 6 | `dirty` | 0b0 none, 0b1 dirty, if `access_dirty` | 48882, Table: I/O Page Translation Entry Fields, PR=1 |
+/// | 6:5 | `no-access-dirty` | ignored, if `!access_dirty` |  |
+/// | 5 | `accessed` | 0b0 none, 0b1 accessed, if `access_dirty` | 48882, Table: I/O Page Translation Entry Fields, PR=1 |
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(transparent)]
+pub struct Page(u64);
+
+impl Page {
+    /// An entry from its bits.
+    pub const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    /// Its bits.
+    pub const fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// The page that maps to `address`.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`] if the format cannot say these attributes, or if the address is too wide or not aligned.
+    pub fn new(
+        format: &Format,
+        address: u64,
+        attributes: &Attributes,
+    ) -> Result<Self, Refusal> {
+        codec::leaf(format, 0, address, attributes).map(Self)
+    }
+
+    /// What it means.
+    pub fn decode(self, format: &Format) -> Entry {
+        format.decode(0, self.0)
+    }
+
+    /// Where it maps to, if the format wrote it.
+    pub fn address(self, format: &Format) -> u64 {
+        format.output(0, self.0)
+    }
+
+    /// Bits 62:61: IW and IR: those of all levels and of the device table entry are combined by AND: 0b11 r w, 0b1 r, 0b10 w, 0b0 none.
+    pub const fn permission(self) -> u64 {
+        self.0 >> 61 & 3
+    }
+
+    /// This entry with another `permission`; what does not fit is cut.
+    pub const fn with_permission(self, value: u64) -> Self {
+        Self(self.0 & !0x6000_0000_0000_0000 | codec::insert(value, 62, 61))
+    }
+
+    /// Bit 5: 0b0 none, 0b1 accessed.
+    ///
+    /// Only where `access_dirty`.
+    pub const fn accessed(self) -> u64 {
+        self.0 >> 5 & 1
+    }
+
+    /// This entry with another `accessed`; what does not fit is cut.
+    pub const fn with_accessed(self, value: u64) -> Self {
+        Self(self.0 & !0x20 | codec::insert(value, 5, 5))
+    }
+
+    /// Bit 6: 0b0 none, 0b1 dirty.
+    ///
+    /// Only where `access_dirty`.
+    pub const fn dirty(self) -> u64 {
+        self.0 >> 6 & 1
+    }
+
+    /// This entry with another `dirty`; what does not fit is cut.
+    pub const fn with_dirty(self, value: u64) -> Self {
+        Self(self.0 & !0x40 | codec::insert(value, 6, 6))
+    }
+
+    /// Bit 59: devices with a TLB of their own may not keep the translation: 0b0 all-requests, 0b1 untranslated-only.
+    pub const fn untranslated_only(self) -> u64 {
+        self.0 >> 59 & 1
+    }
+
+    /// This entry with another `untranslated_only`; what does not fit is cut.
+    pub const fn with_untranslated_only(self, value: u64) -> Self {
+        Self(self.0 & !0x800_0000_0000_0000 | codec::insert(value, 59, 59))
+    }
+
+    /// Bit 60: the access snoops, whatever the device asks for: 0b0 device-snoop, 0b1 force-coherent.
+    pub const fn force_coherent(self) -> u64 {
+        self.0 >> 60 & 1
+    }
+
+    /// This entry with another `force_coherent`; what does not fit is cut.
+    pub const fn with_force_coherent(self, value: u64) -> Self {
+        Self(self.0 & !0x1000_0000_0000_0000 | codec::insert(value, 60, 60))
+    }
+}
+
+impl fmt::Debug for Page {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Page")
+            .field("bits", &::core::format_args!("{:#x}", self.0))
+            .field(
+                "permission",
+                &Named(self.permission(), &[(3, "r w"), (1, "r"), (2, "w"), (0, "none")]),
+            )
+            .field("accessed", &Named(self.accessed(), &[(0, "none"), (1, "accessed")]))
+            .field("dirty", &Named(self.dirty(), &[(0, "none"), (1, "dirty")]))
+            .field(
+                "untranslated_only",
+                &Named(
+                    self.untranslated_only(),
+                    &[(0, "all-requests"), (1, "untranslated-only")],
+                ),
+            )
+            .field(
+                "force_coherent",
+                &Named(
+                    self.force_coherent(),
+                    &[(0, "device-snoop"), (1, "force-coherent")],
+                ),
+            )
+            .finish()
+    }
+}
+
+/// A leaf above level 0.
+///
+/// | bits | name | meaning | manual |
+/// |---|---|---|---|
+/// | 63, 8:7, 4:1 | `ignored` | ignored | 48882, Table: I/O Page Translation Entry Fields, PR=1 |
+/// | 62:61 | `permission` | IW and IR: those of all levels and of the device table entry are combined by AND: 0b11 r w, 0b1 r, 0b10 w, 0b0 none | 48882, Table: I/O Page Translation Entry Fields, PR=1 |
+/// | 60 | `force_coherent` | the access snoops, whatever the device asks for: 0b0 device-snoop, 0b1 force-coherent | 48882, Table: I/O Page Translation Entry Fields, PR=1 |
+/// | 59 | `untranslated_only` | devices with a TLB of their own may not keep the translation: 0b0 all-requests, 0b1 untranslated-only | 48882, Table: I/O Page Translation Entry Fields, PR=1 |
+/// | 58:52 | `leaf-reserved` | must be zero | 48882, Table: I/O Page Translation Entry Fields, PR=1 |
+/// | 51:leaf_bits | `output` | output address | 48882, Table: I/O Page Translation Entry Fields, PR=1 |
+/// | leaf_bits - 1:12 | `below-block` | written as zero, if `leaf_bits == (12 + (9 * level))` | 48882, 2.2.3, Next Level |
+/// | 6 | `dirty` | 0b0 none, 0b1 dirty, if `access_dirty` | 48882, Table: I/O Page Translation Entry Fields, PR=1 |
+/// | 6:5 | `no-access-dirty` | ignored, if `!access_dirty` |  |
+/// | 5 | `accessed` | 0b0 none, 0b1 accessed, if `access_dirty` | 48882, Table: I/O Page Translation Entry Fields, PR=1 |
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(transparent)]
+pub struct Block(u64);
+
+impl Block {
+    /// An entry from its bits.
+    pub const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    /// Its bits.
+    pub const fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// The block at `level` that maps to `address`.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`] if there are no blocks at this level, if the format cannot say these attributes, or if the
+    /// address is too wide or not aligned.
+    pub fn new(
+        format: &Format,
+        level: Level,
+        address: u64,
+        attributes: &Attributes,
+    ) -> Result<Self, Refusal> {
+        codec::leaf(format, level, address, attributes).map(Self)
+    }
+
+    /// What it means at `level`.
+    pub fn decode(self, format: &Format, level: Level) -> Entry {
+        format.decode(level, self.0)
+    }
+
+    /// Where it maps to, if the format wrote it.
+    pub fn address(self, format: &Format, level: Level) -> u64 {
+        format.output(level, self.0)
+    }
+
+    /// Bits 62:61: IW and IR: those of all levels and of the device table entry are combined by AND: 0b11 r w, 0b1 r, 0b10 w, 0b0 none.
+    pub const fn permission(self) -> u64 {
+        self.0 >> 61 & 3
+    }
+
+    /// This entry with another `permission`; what does not fit is cut.
+    pub const fn with_permission(self, value: u64) -> Self {
+        Self(self.0 & !0x6000_0000_0000_0000 | codec::insert(value, 62, 61))
+    }
+
+    /// Bit 5: 0b0 none, 0b1 accessed.
+    ///
+    /// Only where `access_dirty`.
+    pub const fn accessed(self) -> u64 {
+        self.0 >> 5 & 1
+    }
+
+    /// This entry with another `accessed`; what does not fit is cut.
+    pub const fn with_accessed(self, value: u64) -> Self {
+        Self(self.0 & !0x20 | codec::insert(value, 5, 5))
+    }
+
+    /// Bit 6: 0b0 none, 0b1 dirty.
+    ///
+    /// Only where `access_dirty`.
+    pub const fn dirty(self) -> u64 {
+        self.0 >> 6 & 1
+    }
+
+    /// This entry with another `dirty`; what does not fit is cut.
+    pub const fn with_dirty(self, value: u64) -> Self {
+        Self(self.0 & !0x40 | codec::insert(value, 6, 6))
+    }
+
+    /// Bit 59: devices with a TLB of their own may not keep the translation: 0b0 all-requests, 0b1 untranslated-only.
+    pub const fn untranslated_only(self) -> u64 {
+        self.0 >> 59 & 1
+    }
+
+    /// This entry with another `untranslated_only`; what does not fit is cut.
+    pub const fn with_untranslated_only(self, value: u64) -> Self {
+        Self(self.0 & !0x800_0000_0000_0000 | codec::insert(value, 59, 59))
+    }
+
+    /// Bit 60: the access snoops, whatever the device asks for: 0b0 device-snoop, 0b1 force-coherent.
+    pub const fn force_coherent(self) -> u64 {
+        self.0 >> 60 & 1
+    }
+
+    /// This entry with another `force_coherent`; what does not fit is cut.
+    pub const fn with_force_coherent(self, value: u64) -> Self {
+        Self(self.0 & !0x1000_0000_0000_0000 | codec::insert(value, 60, 60))
+    }
+}
+
+impl fmt::Debug for Block {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Block")
+            .field("bits", &::core::format_args!("{:#x}", self.0))
+            .field(
+                "permission",
+                &Named(self.permission(), &[(3, "r w"), (1, "r"), (2, "w"), (0, "none")]),
+            )
+            .field("accessed", &Named(self.accessed(), &[(0, "none"), (1, "accessed")]))
+            .field("dirty", &Named(self.dirty(), &[(0, "none"), (1, "dirty")]))
+            .field(
+                "untranslated_only",
+                &Named(
+                    self.untranslated_only(),
+                    &[(0, "all-requests"), (1, "untranslated-only")],
+                ),
+            )
+            .field(
+                "force_coherent",
+                &Named(
+                    self.force_coherent(),
+                    &[(0, "device-snoop"), (1, "force-coherent")],
+                ),
+            )
+            .finish()
+    }
+}
+
+/// A pointer to a table of the level below.
+///
+/// | bits | name | meaning | manual |
+/// |---|---|---|---|
+/// | 63, 8:7, 4:1 | `ignored` | ignored | 48882, Table: I/O Page Translation Entry Fields, PR=1 |
+/// | 62:61 | `permission` | IW and IR: those of all levels and of the device table entry are combined by AND: 0b11 r w, 0b1 r, 0b10 w, 0b0 none | 48882, Table: I/O Page Translation Entry Fields, PR=1 |
+/// | 60:52 | `table-reserved` | must be zero | 48882, Table: I/O Page Directory Entry Fields, PR=1 |
+/// | 51:12 | `next_table` | address of the next table | 48882, Table: I/O Page Directory Entry Fields, PR=1 |
+/// | 11:9 | `next_level` | level of the next table | 48882, Table: I/O Page Directory Entry Fields, PR=1 |
+/// | 6 | `table-ignored` | ignored | 48882, Table: I/O Page Directory Entry Fields, PR=1 |
+/// | 5 | `table-accessed` | written by hardware if `access_dirty`, else ignored | 48882, Table: I/O Page Directory Entry Fields, PR=1 |
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(transparent)]
+pub struct Table(u64);
+
+impl Table {
+    /// An entry from its bits.
+    pub const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    /// Its bits.
+    pub const fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// The entry at `level` that points to the table at `address`.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Address`] if the address is too wide or not aligned.
+    pub fn new(format: &Format, level: Level, address: u64) -> Result<Self, Refusal> {
+        format.table(level, address).map(Self)
+    }
+
+    /// What it means at `level`.
+    pub fn decode(self, format: &Format, level: Level) -> Entry {
+        format.decode(level, self.0)
+    }
+
+    /// Bits 62:61: IW and IR: those of all levels and of the device table entry are combined by AND: 0b11 r w, 0b1 r, 0b10 w, 0b0 none.
+    pub const fn permission(self) -> u64 {
+        self.0 >> 61 & 3
+    }
+
+    /// This entry with another `permission`; what does not fit is cut.
+    pub const fn with_permission(self, value: u64) -> Self {
+        Self(self.0 & !0x6000_0000_0000_0000 | codec::insert(value, 62, 61))
+    }
+
+    /// Bits 11:9: level of the next table.
+    pub const fn next_level(self) -> u64 {
+        self.0 >> 9 & 7
+    }
+
+    /// This entry with another `next_level`; what does not fit is cut.
+    pub const fn with_next_level(self, value: u64) -> Self {
+        Self(self.0 & !0xe00 | codec::insert(value, 11, 9))
+    }
+}
+
+impl fmt::Debug for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Table")
+            .field("bits", &::core::format_args!("{:#x}", self.0))
+            .field(
+                "permission",
+                &Named(self.permission(), &[(3, "r w"), (1, "r"), (2, "w"), (0, "none")]),
+            )
+            .field("next_level", &Named(self.next_level(), &[]))
+            .finish()
+    }
+}
+
+/// AMD IOMMU host page tables (v1) under one choice of parameters.
+///
+/// A value holds what its [`Config`] resolves to, so that no parameter is looked at where entries are handled.
+#[derive(Clone, Copy, Debug)]
+pub struct Format {
+    config: Config,
+    geometry: Geometry,
+    invalid_cached: bool,
+    layouts: [Layout; codec::LEVELS],
+}
+
+impl Format {
+    /// The parameters that it was made from.
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    const fn layout(&self, level: Level) -> &Layout {
+        &self.layouts[codec::index(level)]
+    }
+
+    /// What kind of entry `raw` is at `level`, one of this address space's levels.
+    fn kind(&self, level: Level, raw: u64) -> Kind {
+        let layout = self.layout(level);
+        let block_level = layout.holds_blocks;
+        let is_not_present = raw & 1 == 0;
+        let is_page = level == 0 && raw & 1 == 1
+            && (raw >> 9 & 7 == 0 || raw >> 9 & 7 == 7);
+        let is_block = block_level && raw & 1 == 1
+            && (raw >> 9 & 7 == 0 || raw >> 9 & 7 == 7);
+        let is_table = level >= 1 && raw & 1 == 1
+            && (1..=u64::from(level)).contains(&(raw >> 9 & 7));
+        if is_not_present {
+            Kind::Invalid
+        } else if is_page {
+            Kind::Leaf
+        } else if is_block {
+            Kind::Leaf
+        } else if is_table {
+            Kind::Table
+        } else {
+            Kind::Reserved("invalid-level")
+        }
+    }
+
+    /// log2 of the number of items of the run that a leaf belongs to; `None` if its mark is illegal.
+    fn run(&self, level: Level, raw: u64) -> Option<u8> {
+        let layout = self.layout(level);
+        match layout.runs.iter().find(|run| run.mark.matches(raw)) {
+            Some(run) => Some(run.items),
+            None if layout.single.matches(raw) => Some(0),
+            None => None,
+        }
+    }
+
+    /// A leaf's content.
+    fn decode_leaf(&self, level: Level, raw: u64) -> Entry {
+        let config = &self.config;
+        let layout = self.layout(level);
+        let Some(items) = self.run(level, raw) else {
+            return Entry::Reserved("page-size");
+        };
+        let leaf_bits = layout.leaf_bits + items;
+        let mut grants = Grants::new();
+        let memory = MemoryType::Inherit;
+        let Some(facts) = self.permission_facts(raw >> 61 & 3) else {
+            return Entry::Reserved("permission");
+        };
+        grants.field(Facts::RW, facts);
+        if config.access_dirty {
+            let Some(facts) = self.accessed_facts(raw >> 5 & 1) else {
+                return Entry::Reserved("accessed");
+            };
+            grants.field(Facts::ACCESSED, facts);
+        }
+        if config.access_dirty {
+            let Some(facts) = self.dirty_facts(raw >> 6 & 1) else {
+                return Entry::Reserved("dirty");
+            };
+            grants.field(Facts::DIRTY, facts);
+        }
+        if raw & (0x7f0_0000_0000_0000) != 0 {
+            return Entry::Reserved("leaf-reserved");
+        }
+        let facts = grants.of_leaf(Facts::NONE);
+        Entry::Leaf(Leaf {
+            address: (raw & layout.output) & !codec::bits(leaf_bits - 1, 0),
+            size: layout.leaf_bits + items,
+            items: 1 << items,
+            attributes: Attributes {
+                rights: facts.rights(),
+                memory,
+                accessed: facts.contains(Facts::ACCESSED),
+                dirty: facts.contains(Facts::DIRTY),
+                options: Options::from_bits((raw ^ layout.leaf_base) & layout.options),
+            },
+        })
+    }
+
+    /// A table entry's content.
+    fn decode_table(&self, level: Level, raw: u64) -> Entry {
+        let layout = self.layout(level);
+        let mut grants = Grants::new();
+        let Some(facts) = self.permission_facts(raw >> 61 & 3) else {
+            return Entry::Reserved("permission");
+        };
+        grants.field(Facts::RW, facts);
+        let next = ((raw >> 9 & 7) as Level).wrapping_sub(1);
+        if next >= level {
+            return Entry::Reserved("next_level");
+        }
+        if raw & (0x1ff0_0000_0000_0000) != 0 {
+            return Entry::Reserved("table-reserved");
+        }
+        Entry::Table(DecodedTable {
+            address: raw & layout.next_table,
+            level: next,
+            limit: grants.of_table(),
+        })
+    }
+
+    /// The bits of a leaf that grant exactly these rights, with these states where it keeps them.
+    fn rights_bits(&self, level: Level, facts: Facts) -> Option<u64> {
+        let config = &self.config;
+        let mut bits = 0;
+        let mut spoken = Facts::NONE;
+        {
+            let value = self.permission_value(facts)?;
+            spoken = spoken.union(Facts::RW);
+            bits |= codec::insert(value, 62, 61);
+        }
+        if config.access_dirty {
+            let value = self.accessed_value(facts)?;
+            spoken = spoken.union(Facts::ACCESSED);
+            bits |= codec::insert(value, 5, 5);
+        }
+        if config.access_dirty {
+            let value = self.dirty_value(facts)?;
+            spoken = spoken.union(Facts::DIRTY);
+            bits |= codec::insert(value, 6, 6);
+        }
+        let wanted = facts.intersection(Facts::RWX);
+        if spoken.contains(wanted) && wanted.contains(Facts::NONE) {
+            Some(bits)
+        } else {
+            None
+        }
+    }
+
+    /// The bits of a leaf for a memory type.
+    fn memory_bits(&self, level: Level, memory: MemoryType) -> Result<u64, Refusal> {
+        let bits = match memory {
+            MemoryType::Inherit | MemoryType::WriteBack => Some(0),
+            _ => None,
+        };
+        bits.ok_or(Refusal::Memory(memory))
+    }
+
+    /// The bits of a leaf's options and software bits.
+    fn option_bits(&self, level: Level, options: Options) -> Result<u64, Refusal> {
+        let layout = self.layout(level);
+        if options.bits() & !layout.options != 0 {
+            return Err(Refusal::Options(options));
+        }
+        Ok((layout.leaf_base & layout.options) ^ options.bits())
+    }
+
+    /// What a value of `permission` states; `None` if it is illegal.
+    fn permission_facts(&self, value: u64) -> Option<Facts> {
+        match value {
+            0b11 => Some(Facts::RW),
+            0b01 => Some(Facts::R),
+            0b10 => Some(Facts::W),
+            0b00 => Some(Facts::NONE),
+            _ => None,
+        }
+    }
+
+    /// The value of `permission` with exactly these rights, and with these states if it can.
+    fn permission_value(&self, facts: Facts) -> Option<u64> {
+        match facts.intersection(Facts::RW) {
+            Facts::RW => Some(0b11),
+            Facts::R => Some(0b01),
+            Facts::W => Some(0b10),
+            Facts::NONE => Some(0b00),
+            _ => None,
+        }
+    }
+
+    /// What a value of `accessed` states; `None` if it is illegal.
+    fn accessed_facts(&self, value: u64) -> Option<Facts> {
+        match value {
+            0 => Some(Facts::NONE),
+            1 => Some(Facts::ACCESSED),
+            _ => None,
+        }
+    }
+
+    /// The value of `accessed` with exactly these rights, and with these states if it can.
+    fn accessed_value(&self, facts: Facts) -> Option<u64> {
+        match facts.intersection(Facts::ACCESSED) {
+            Facts::NONE => Some(0),
+            Facts::ACCESSED => Some(1),
+            _ => None,
+        }
+    }
+
+    /// What a value of `dirty` states; `None` if it is illegal.
+    fn dirty_facts(&self, value: u64) -> Option<Facts> {
+        match value {
+            0 => Some(Facts::NONE),
+            1 => Some(Facts::DIRTY),
+            _ => None,
+        }
+    }
+
+    /// The value of `dirty` with exactly these rights, and with these states if it can.
+    fn dirty_value(&self, facts: Facts) -> Option<u64> {
+        match facts.intersection(Facts::DIRTY) {
+            Facts::NONE => Some(0),
+            Facts::DIRTY => Some(1),
+            _ => None,
+        }
+    }
+}
+
+unsafe impl FormatTrait for Format {
+    type Config = Config;
+    type Registers = Registers;
+    type Report = Report;
+
+    const INFO: &'static FormatInfo = &FormatInfo {
+        name: "amd_iommu_v1",
+        title: "AMD IOMMU host page tables (v1)",
+        architecture: "x86_64",
+        stage: 2,
+        cite: "AMD I/O Virtualization Technology (IOMMU) Specification (48882), 2.2.3 I/O Page Tables for Host Translations",
+        tlb: "",
+    };
+
+    const PAGE_BITS: u8 = 12;
+    const INDEX_BITS: u8 = 9;
+
+    fn new(config: &Config) -> Result<Self, ConfigError> {
+        let root_bits = i32::from(config.input_bits) - 12
+            - 9 * (i32::from(config.levels) - 1);
+        if !(::core::matches!((config.levels, root_bits), (1..= 5, 9))
+            || ::core::matches!((config.levels, root_bits), (6, 7)))
+        {
+            return Err(ConfigError::Root {
+                levels: config.levels,
+                input_bits: config.input_bits,
+            });
+        }
+        let geometry = Geometry {
+            page_bits: 12,
+            index_bits: 9,
+            levels: config.levels,
+            input_bits: config.input_bits,
+            output_bits: 52,
+            extension: Extension::Zero,
+        };
+        Ok(Self {
+            config: *config,
+            geometry,
+            invalid_cached: config.np_cache,
+            layouts: codec::layouts(config.levels, |level| Layout::new(config, level)),
+        })
+    }
+
+    fn geometry(&self) -> Geometry {
+        self.geometry
+    }
+
+    fn page_sizes(&self, level: Level) -> PageSizes {
+        let layout = self.layout(level);
+        if level >= self.geometry.levels || !layout.holds_leaves {
+            return PageSizes::default();
+        }
+        let mut sizes = 1 << layout.leaf_bits;
+        for run in &layout.runs {
+            let size = layout.leaf_bits + run.items;
+            if run.exists() && size <= self.geometry.input_bits {
+                sizes |= 1 << size;
+            }
+        }
+        PageSizes(sizes)
+    }
+
+    fn invalid_cached(&self) -> bool {
+        self.invalid_cached
+    }
+
+    fn next(&self, level: Level, raw: u64) -> Next {
+        let layout = self.layout(level);
+        if layout.absent.matches(raw) {
+            Next::Absent
+        } else if layout.table.matches(raw) {
+            Next::Table(raw & layout.next_table)
+        } else {
+            Next::Leaf
+        }
+    }
+
+    fn output(&self, level: Level, raw: u64) -> u64 {
+        let layout = self.layout(level);
+        (raw & layout.output) & !codec::bits(self.leaf_bits(level, raw) - 1, 0)
+    }
+
+    fn leaf_bits(&self, level: Level, raw: u64) -> u8 {
+        let layout = self.layout(level);
+        for run in &layout.runs {
+            if run.mark.matches(raw) {
+                return layout.leaf_bits + run.items;
+            }
+        }
+        layout.leaf_bits
+    }
+
+    fn strip(&self, leaf: Prototype, oa: u64, items: usize) -> Strip {
+        let layout = self.layout(leaf.level);
+        let first = leaf.bits | oa & layout.output;
+        if leaf.size > layout.leaf_bits {
+            let run = 1 << (leaf.size - layout.leaf_bits);
+            return Strip {
+                first,
+                step: 0,
+                items: items.min(run),
+            };
+        }
+        let size = 1 << layout.leaf_bits;
+        Strip {
+            first,
+            step: size & layout.output,
+            items,
+        }
+    }
+
+    fn prototype(
+        &self,
+        level: Level,
+        size: u8,
+        attributes: &Attributes,
+    ) -> Result<Prototype, Refusal> {
+        if !self.page_sizes(level).contains(size) {
+            return Err(Refusal::Size { level, size });
+        }
+        let layout = self.layout(level);
+        let mark = if size == layout.leaf_bits {
+            layout.single.value
+        } else {
+            let items = size.wrapping_sub(layout.leaf_bits);
+            let run = layout.runs.iter().find(|run| run.exists() && run.items == items);
+            run.ok_or(Refusal::Size { level, size })?.mark.value
+        };
+        let facts = Facts::new(attributes.rights, attributes.accessed, attributes.dirty);
+        let rights = self
+            .rights_bits(level, facts)
+            .ok_or(Refusal::Rights(attributes.rights))?;
+        let memory = self.memory_bits(level, attributes.memory)?;
+        let options = self.option_bits(level, attributes.options)?;
+        let bits = layout.leaf_base & !layout.options | options | rights | memory | mark;
+        Ok(Prototype { bits, level, size })
+    }
+
+    fn rewrite(&self, level: Level, change: &Change) -> Result<Rewrite, Refusal> {
+        let layout = self.layout(level);
+        let mut keep = u64::MAX;
+        let mut set = 0;
+        if let Some(rights) = change.rights {
+            let facts = Facts::new(rights, true, rights.intersects(Rights::W));
+            keep &= !layout.rights;
+            set
+                |= self.rights_bits(level, facts).ok_or(Refusal::Rights(rights))?
+                    & layout.rights;
+        }
+        if let Some(memory) = change.memory {
+            keep &= !layout.memory;
+            set |= self.memory_bits(level, memory)?;
+        }
+        if let Some(options) = change.options {
+            keep &= !layout.options;
+            set |= self.option_bits(level, options)?;
+        }
+        Ok(Rewrite { keep, set })
+    }
+
+    fn accessed_dirty(&self, _level: Level) -> AccessedDirty {
+        let config = &self.config;
+        let mut states = AccessedDirty {
+            hardware: config.access_dirty,
+            ..AccessedDirty::default()
+        };
+        if config.access_dirty {
+            states.accessed_mask = 0x20;
+            states.accessed_value = 0x20;
+        }
+        if config.access_dirty {
+            states.dirty_mask = 0x40;
+            states.dirty_value = 0x40;
+        }
+        states
+    }
+
+    fn table(&self, level: Level, address: u64) -> Result<u64, Refusal> {
+        let aligned = address & codec::bits(self.geometry.index_bits + 2, 0) == 0;
+        if !aligned || address > self.geometry.last_output() {
+            return Err(Refusal::Address(address));
+        }
+        let layout = self.layout(level);
+        Ok(layout.table_base | address & layout.next_table)
+    }
+
+    fn empty(&self, level: Level) -> u64 {
+        self.layout(level).empty
+    }
+
+    fn edit(&self, level: Level, old: u64, new: u64) -> Edit {
+        let needs_break = match (self.decode(level, old), self.decode(level, new)) {
+            (Entry::Leaf(old), Entry::Leaf(new)) => old.size != new.size,
+            (Entry::Table(old), Entry::Table(new)) => old.level != new.level,
+            (Entry::Table(_), Entry::Leaf(_)) | (Entry::Leaf(_), Entry::Table(_)) => true,
+            _ => false,
+        };
+        if needs_break { Edit::BreakBeforeMake } else { Edit::Direct }
+    }
+
+    fn decode(&self, level: Level, raw: u64) -> Entry {
+        if level >= self.geometry.levels {
+            return Entry::Reserved("no such level");
+        }
+        match self.kind(level, raw) {
+            Kind::Invalid => Entry::Invalid,
+            Kind::Table => self.decode_table(level, raw),
+            Kind::Leaf => self.decode_leaf(level, raw),
+            Kind::Reserved(rule) => Entry::Reserved(rule),
+        }
+    }
+
+    fn registers(&self, root: HostPhysAddr, tag: Tag) -> Result<Registers, Refusal> {
+        let config = &self.config;
+        let root = root.as_usize() as u64;
+        let alignment = self.geometry.table_bits(self.geometry.top());
+        if root & codec::bits(alignment - 1, 0) != 0
+            || root > self.geometry.last_output()
+        {
+            return Err(Refusal::Address(root));
+        }
+        let tag = u64::from(tag.0);
+        let mut dte0 = 0x6000_0000_0000_0003;
+        if config.access_dirty {
+            dte0 |= 0x180;
+        }
+        dte0 |= codec::insert(u64::from(config.levels), 11, 9);
+        let value = root >> 12;
+        if value & 0xffff_ff00_0000_0000 != 0 {
+            return Err(Refusal::Address(root));
+        }
+        dte0 |= codec::insert(value, 51, 12);
+        let mut dte1 = 0;
+        let value = tag;
+        if value & 0xffff_ffff_ffff_0000 != 0 {
+            return Err(Refusal::Tag(Tag(tag as u32)));
+        }
+        dte1 |= codec::insert(value, 15, 0);
+        Ok(Registers { dte0, dte1 })
+    }
+
+    fn fault(&self, report: &Report) -> Option<FaultInfo> {
+        if !(report.event0 >> 60 == 2 && report.event0 >> 51 & 1 == 0
+            && report.event0 >> 48 & 1 == 0)
+        {
+            return None;
+        }
+        Some(FaultInfo {
+            address: Some(report.event1),
+            access: if report.event0 >> 52 & 1 == 0 || report.event0 >> 56 & 1 == 1 {
+                Rights::empty()
+            } else if report.event0 >> 53 & 1 == 1 {
+                Rights::W
+            } else {
+                Rights::R
+            },
+            cause: if report.event0 >> 52 & 1 == 0 {
+                Cause::NotMapped
+            } else if report.event0 >> 54 & 1 == 1 {
+                Cause::Permission
+            } else {
+                Cause::Misconfigured
+            },
+            level: None,
+            guest_walk: false,
+        })
+    }
+
+    unsafe fn invalidate(
+        &self,
+        _root: HostPhysAddr,
+        _tag: Tag,
+        _set: &Invalidation,
+    ) -> bool {
+        false
+    }
+}
+
+/// What the entries of one level look like, with every condition resolved.
+#[derive(Clone, Copy, Debug)]
+struct Layout {
+    /// log2 of what one entry spans.
+    leaf_bits: u8,
+    /// Whether there are leaves.
+    holds_leaves: bool,
+    /// Whether the format allows blocks here.
+    holds_blocks: bool,
+    /// The value that stands for nothing.
+    empty: u64,
+    /// What tells an own entry that is not present from all others.
+    absent: Pattern,
+    /// What tells an own table from an own leaf.
+    table: Pattern,
+    /// The bits of a leaf that hold its address.
+    output: u64,
+    /// The bits of a table entry that hold its address.
+    next_table: u64,
+    /// The bits that every leaf starts from.
+    leaf_base: u64,
+    /// The bits that every table entry starts from.
+    table_base: u64,
+    /// The bits of a leaf that say its rights.
+    rights: u64,
+    /// The bits of a leaf that say its memory type.
+    memory: u64,
+    /// The bits of a leaf that options and software may choose.
+    options: u64,
+    /// The runs that exist here.
+    runs: [Run; 11usize],
+    /// What a leaf shows that belongs to no run.
+    single: Pattern,
+}
+
+impl Layout {
+    fn new(config: &Config, level: Level) -> Self {
+        let leaf_bits = 12 + 9 * level;
+        let block_level = level >= 1 && level <= 2
+            || config.huge_512g && level >= 3 && level <= 4;
+        let empty = 0;
+        let mut layout = Self {
+            leaf_bits,
+            holds_leaves: level == 0 || block_level,
+            holds_blocks: block_level,
+            empty,
+            absent: Pattern::new(1, 0),
+            table: if level >= 1 { Pattern::new(1, 1) } else { Pattern::NEVER },
+            output: codec::bits(51, leaf_bits),
+            next_table: 0xf_ffff_ffff_f000,
+            leaf_base: 0,
+            table_base: 0x6000_0000_0000_0001,
+            rights: 0x6000_0000_0000_0000,
+            memory: 0,
+            options: 0x1800_0000_0000_0000,
+            runs: [Run::NONE; 11usize],
+            single: Pattern::ALWAYS,
+        };
+        if level == 0 {
+            layout.leaf_base |= 1;
+        }
+        if block_level {
+            layout.leaf_base |= 1;
+        }
+        layout.table_base |= codec::insert(u64::from(level), 11, 9);
+        if level <= 3 {
+            {
+                let run_bits = leaf_bits + 1;
+                layout.runs[0] = Run {
+                    mark: Pattern::new(
+                        0xe00 | codec::bits(run_bits - 2, 12)
+                            | codec::bits(run_bits - 1, run_bits - 1),
+                        0xe00 | codec::bits(run_bits - 2, 12) | 0,
+                    ),
+                    items: 1,
+                };
+            }
+            {
+                let run_bits = leaf_bits + 2;
+                layout.runs[1] = Run {
+                    mark: Pattern::new(
+                        0xe00 | codec::bits(run_bits - 2, 12)
+                            | codec::bits(run_bits - 1, run_bits - 1),
+                        0xe00 | codec::bits(run_bits - 2, 12) | 0,
+                    ),
+                    items: 2,
+                };
+            }
+            {
+                let run_bits = leaf_bits + 3;
+                layout.runs[2] = Run {
+                    mark: Pattern::new(
+                        0xe00 | codec::bits(run_bits - 2, 12)
+                            | codec::bits(run_bits - 1, run_bits - 1),
+                        0xe00 | codec::bits(run_bits - 2, 12) | 0,
+                    ),
+                    items: 3,
+                };
+            }
+            {
+                let run_bits = leaf_bits + 4;
+                layout.runs[3] = Run {
+                    mark: Pattern::new(
+                        0xe00 | codec::bits(run_bits - 2, 12)
+                            | codec::bits(run_bits - 1, run_bits - 1),
+                        0xe00 | codec::bits(run_bits - 2, 12) | 0,
+                    ),
+                    items: 4,
+                };
+            }
+            {
+                let run_bits = leaf_bits + 5;
+                layout.runs[4] = Run {
+                    mark: Pattern::new(
+                        0xe00 | codec::bits(run_bits - 2, 12)
+                            | codec::bits(run_bits - 1, run_bits - 1),
+                        0xe00 | codec::bits(run_bits - 2, 12) | 0,
+                    ),
+                    items: 5,
+                };
+            }
+            {
+                let run_bits = leaf_bits + 6;
+                layout.runs[5] = Run {
+                    mark: Pattern::new(
+                        0xe00 | codec::bits(run_bits - 2, 12)
+                            | codec::bits(run_bits - 1, run_bits - 1),
+                        0xe00 | codec::bits(run_bits - 2, 12) | 0,
+                    ),
+                    items: 6,
+                };
+            }
+            {
+                let run_bits = leaf_bits + 7;
+                layout.runs[6] = Run {
+                    mark: Pattern::new(
+                        0xe00 | codec::bits(run_bits - 2, 12)
+                            | codec::bits(run_bits - 1, run_bits - 1),
+                        0xe00 | codec::bits(run_bits - 2, 12) | 0,
+                    ),
+                    items: 7,
+                };
+            }
+            {
+                let run_bits = leaf_bits + 8;
+                layout.runs[7] = Run {
+                    mark: Pattern::new(
+                        0xe00 | codec::bits(run_bits - 2, 12)
+                            | codec::bits(run_bits - 1, run_bits - 1),
+                        0xe00 | codec::bits(run_bits - 2, 12) | 0,
+                    ),
+                    items: 8,
+                };
+            }
+            layout.single = layout.single.and(Pattern::new(0xe00, 0));
+        }
+        if level == 4 {
+            {
+                let run_bits = leaf_bits + 1;
+                layout.runs[8] = Run {
+                    mark: Pattern::new(
+                        0xe00 | codec::bits(run_bits - 2, 12)
+                            | codec::bits(run_bits - 1, run_bits - 1),
+                        0xe00 | codec::bits(run_bits - 2, 12) | 0,
+                    ),
+                    items: 1,
+                };
+            }
+            {
+                let run_bits = leaf_bits + 2;
+                layout.runs[9] = Run {
+                    mark: Pattern::new(
+                        0xe00 | codec::bits(run_bits - 2, 12)
+                            | codec::bits(run_bits - 1, run_bits - 1),
+                        0xe00 | codec::bits(run_bits - 2, 12) | 0,
+                    ),
+                    items: 2,
+                };
+            }
+            {
+                let run_bits = leaf_bits + 3;
+                layout.runs[10] = Run {
+                    mark: Pattern::new(
+                        0xe00 | codec::bits(run_bits - 2, 12)
+                            | codec::bits(run_bits - 1, run_bits - 1),
+                        0xe00 | codec::bits(run_bits - 2, 12) | 0,
+                    ),
+                    items: 3,
+                };
+            }
+            layout.single = layout.single.and(Pattern::new(0xe00, 0));
+        }
+        layout
+    }
+}
+
+/// The values to load into the machine's registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Registers {
+    /// Device table entry, bits 63:0.
+    ///
+    /// Holds the root; loading it activates an address space.
+    /// 48882, 2.2.2.1 Device Table Entry Format.
+    pub dte0: u64,
+    /// Device table entry, bits 127:64: the domain; the device has no TLB of its own.
+    ///
+    /// Configures walks; loaded with the root.
+    /// 48882, 2.2.2.1 Device Table Entry Format.
+    pub dte1: u64,
+}
+
+/// The hardware's report of a fault, one field for each register.
+///
+/// 48882, IO_PAGE_FAULT Event.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Report {
+    /// `event0`.
+    pub event0: u64,
+    /// `event1`.
+    pub event1: u64,
+}
+
+impl Config {
+    /// Sets a parameter by its name; 0 and 1 stand for false and true. Whether the value is legal, the format's
+    /// constructor says.
+    ///
+    /// `false` if there is no such parameter, it cannot hold the value, or it is fixed to another one.
+    pub fn set(&mut self, name: &str, value: i64) -> bool {
+        match name {
+            "huge_512g" => self.huge_512g = value != 0,
+            "access_dirty" => self.access_dirty = value != 0,
+            "np_cache" => self.np_cache = value != 0,
+            "levels" => {
+                match u8::try_from(value) {
+                    Ok(value) => self.levels = value,
+                    Err(_) => return false,
+                }
+            }
+            "input_bits" => {
+                match u8::try_from(value) {
+                    Ok(value) => self.input_bits = value,
+                    Err(_) => return false,
+                }
+            }
+            _ => return false,
+        }
+        true
+    }
+}
+
+impl Registers {
+    /// Each register's name and value.
+    pub const fn by_name(&self) -> [(&'static str, u64); 2] {
+        [("dte0", self.dte0), ("dte1", self.dte1)]
+    }
+}
+
+impl Report {
+    /// A report from its registers' values, in the order of the fields.
+    pub const fn from_values([event0, event1]: [u64; 2]) -> Self {
+        Self { event0, event1 }
+    }
+}

@@ -1,0 +1,1836 @@
+//! AArch64 stage 2, 16 KiB granule.
+//!
+//! Arm ARM (DDI 0487), The AArch64 Virtual Memory System Architecture.
+//!
+//! Start at [`Config`], make a [`Format`] of it, and give that to the page table.
+
+use ::core::fmt;
+use ::core::prelude::rust_2024::*;
+use ::tablewright::codec::{self, Facts, Grants, Kind, Named, Pattern, Run};
+use ::tablewright::{
+    Format as FormatTrait, Table as DecodedTable, AccessedDirty, Attributes, Cause,
+    Change, ConfigError, Edit, Entry, Extension, FaultInfo, FormatInfo, Geometry,
+    HostPhysAddr, Invalidation, Leaf, Level, MemoryType, Next, Options, PageSizes,
+    Prototype, Refusal, Rewrite, Rights, Strip, Tag,
+};
+
+/// What varies between machines and between address spaces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Config {
+    /// Width of a physical address (ID_AA64MMFR0_EL1.PARange), set in VTCR_EL2.PS.
+    ///
+    /// One of 32, 36, 40, 42, 44, 48, 52.
+    pub pa_bits: u8,
+    /// 52-bit addresses in the 4K and 16K granules (FEAT_LPA2, VTCR_EL2.DS).
+    ///
+    /// Only where `granule != 16`.
+    pub lpa2: bool,
+    /// 52-bit addresses in the 64K granule (FEAT_LPA).
+    ///
+    /// Only where `granule == 16`.
+    pub lpa: bool,
+    /// Small translation tables (FEAT_TTST).
+    pub ttst: bool,
+    /// Execute rights for EL1 and EL0 apart (FEAT_XNX).
+    pub xnx: bool,
+    /// Stage 2 can force the memory type (FEAT_S2FWB, HCR_EL2.FWB).
+    pub fwb: bool,
+    /// Hardware sets the Access flag (FEAT_HAFDBS, VTCR_EL2.HA).
+    pub hardware_access: bool,
+    /// Hardware sets the dirty state (FEAT_HAFDBS, VTCR_EL2.HD).
+    ///
+    /// Only where `hardware_access`.
+    pub hardware_dirty: bool,
+    /// 16-bit VMIDs (FEAT_VMID16, VTCR_EL2.VS).
+    pub vmid16: bool,
+    /// Level of support for changes of block size (FEAT_BBM).
+    ///
+    /// One of 0..=2.
+    pub bbm: u8,
+    /// Number of levels.
+    pub levels: u8,
+    /// Width of an input address.
+    pub input_bits: u8,
+}
+
+impl Config {
+    /// The defaults of every parameter.
+    pub fn new(levels: u8, input_bits: u8) -> Self {
+        Self {
+            pa_bits: 48,
+            lpa2: false,
+            lpa: false,
+            ttst: false,
+            xnx: false,
+            fwb: false,
+            hardware_access: false,
+            hardware_dirty: false,
+            vmid16: false,
+            bbm: 0,
+            levels,
+            input_bits,
+        }
+    }
+}
+
+/// The identification registers that tell what the machine can do.
+///
+/// Arm ARM, ID_AA64MMFR0_EL1, ID_AA64MMFR1_EL1, ID_AA64MMFR2_EL1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Capabilities {
+    /// `id_aa64mmfr0_el1`.
+    pub id_aa64mmfr0_el1: u64,
+    /// `id_aa64mmfr1_el1`.
+    pub id_aa64mmfr1_el1: u64,
+    /// `id_aa64mmfr2_el1`.
+    pub id_aa64mmfr2_el1: u64,
+}
+
+impl Config {
+    /// What the machine can do, and the defaults of everything else.
+    pub fn from_capabilities(
+        capabilities: &Capabilities,
+        levels: u8,
+        input_bits: u8,
+    ) -> Self {
+        let mut config = Self::new(levels, input_bits);
+        config.pa_bits = if capabilities.id_aa64mmfr0_el1 & 0xf == 0 {
+            32 as u8
+        } else {
+            if capabilities.id_aa64mmfr0_el1 & 0xf == 1 {
+                36 as u8
+            } else {
+                if capabilities.id_aa64mmfr0_el1 & 0xf == 2 {
+                    40 as u8
+                } else {
+                    if capabilities.id_aa64mmfr0_el1 & 0xf == 3 {
+                        42 as u8
+                    } else {
+                        if capabilities.id_aa64mmfr0_el1 & 0xf == 4 {
+                            44 as u8
+                        } else {
+                            if capabilities.id_aa64mmfr0_el1 & 0xf == 5 {
+                                48 as u8
+                            } else {
+                                if false {
+                                    52 as u8
+                                } else {
+                                    if false {
+                                        52 as u8
+                                    } else {
+                                        if capabilities.id_aa64mmfr0_el1 >> 32 & 0xf == 3
+                                            || capabilities.id_aa64mmfr0_el1 >> 32 & 0xf == 0
+                                                && capabilities.id_aa64mmfr0_el1 >> 20 & 0xf == 2
+                                        {
+                                            52 as u8
+                                        } else {
+                                            48 as u8
+                                        }
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        };
+        config.lpa2 = if false {
+            true
+        } else {
+            if capabilities.id_aa64mmfr0_el1 >> 32 & 0xf == 3
+                || capabilities.id_aa64mmfr0_el1 >> 32 & 0xf == 0
+                    && capabilities.id_aa64mmfr0_el1 >> 20 & 0xf == 2
+            {
+                true
+            } else {
+                config.lpa2
+            }
+        };
+        config.lpa = if false { true } else { config.lpa };
+        if true {
+            config.lpa = false;
+        }
+        config.ttst = capabilities.id_aa64mmfr2_el1 >> 28 & 0xf >= 1;
+        config.xnx = capabilities.id_aa64mmfr1_el1 >> 28 & 0xf >= 1;
+        config.fwb = capabilities.id_aa64mmfr2_el1 >> 40 & 0xf >= 1;
+        config.hardware_access = capabilities.id_aa64mmfr1_el1 & 0xf >= 1;
+        config.hardware_dirty = capabilities.id_aa64mmfr1_el1 & 0xf >= 2;
+        if !config.hardware_access {
+            config.hardware_dirty = false;
+        }
+        config.vmid16 = capabilities.id_aa64mmfr1_el1 >> 4 & 0xf == 2;
+        config.bbm = if capabilities.id_aa64mmfr2_el1 >> 52 & 0xf >= 2 {
+            2 as u8
+        } else {
+            (capabilities.id_aa64mmfr2_el1 >> 52 & 0xf) as u8
+        };
+        config
+    }
+}
+
+/// `shareability`: with LPA2, VTCR_EL2.SH0 holds for all descriptors: 0b0 non-shareable, 0b10 outer-shareable, 0b11 inner-shareable.
+///
+/// Only where `!lpa2`.
+///
+/// Arm ARM, Stage 2 Shareability attributes.
+pub const NON_SHAREABLE: Options = Options::from_bits(0x300);
+
+/// `shareability`: with LPA2, VTCR_EL2.SH0 holds for all descriptors: 0b0 non-shareable, 0b10 outer-shareable, 0b11 inner-shareable.
+///
+/// Only where `!lpa2`.
+///
+/// Arm ARM, Stage 2 Shareability attributes.
+pub const OUTER_SHAREABLE: Options = Options::from_bits(0x100);
+
+/// The bits of every leaf that are free for software, whatever the parameters are.
+pub const SOFTWARE: Options = Options::from_bits(0x780_0000_0000_0000);
+
+/// A leaf at level 0.
+///
+/// | bits | name | meaning | manual |
+/// |---|---|---|---|
+/// | 63:59 | `leaf-upper` | ignored | Arm ARM, VMSAv8-64 Block descriptor and Page descriptor formats |
+/// | 58:55 | `leaf-software` | free for software | Arm ARM, VMSAv8-64 Block descriptor and Page descriptor formats |
+/// | 54:53 | `xn` | execute-never, for EL1 and EL0 apart: 0b0 x, 0b1 ux, 0b10 none, 0b11 px, if `xnx` | Arm ARM, Stage 2 instruction execution using Direct permissions |
+/// | 54 | `xn_all` | execute-never: 0b0 x, 0b1 none, if `!xnx` | Arm ARM, Stage 2 instruction execution using Direct permissions |
+/// | 53 | `no-xnx` | written as zero, if `!xnx` |  |
+/// | 51, 7:6 | `s2ap_dbm` | dirty bit modifier and data access permissions: S2AP[1] is the dirty state where DBM is 1: 0b0 none, 0b1 r, 0b101 r w, 0b111 r w dirty, 0b100 w, 0b110 w dirty, 0b11 r w dirty, 0b10 w dirty, if `hardware_dirty` | Arm ARM, Hardware management of the dirty state |
+/// | 51 | `no-dbm` | written as zero, if `!hardware_dirty` |  |
+/// | 50 if lpa2; 50:48 | `no-52-bit-address` | written as zero |  |
+/// | 49:14, 9:8 <- 51:50 if lpa2 && pa_bits == 52; 47:14, 15:12 <- 51:48 if lpa && pa_bits == 52; pa_bits - 1:14 | `output` | output address | Arm ARM, VMSAv8-64 Block descriptor and Page descriptor formats |
+/// | 49:pa_bits, 9:8 if lpa2; 47:pa_bits, 15:12 if lpa; 47:pa_bits | `address-too-wide` | must be zero, if `pa_bits < 52` | Arm ARM, MMU fault types, Address size fault |
+/// | 13:16 if lpa; 13:12 | `leaf-below-address` | written as zero | Arm ARM, VMSAv8-64 Block descriptor and Page descriptor formats |
+/// | 11 | `fnxs` | written as zero | Arm ARM, FEAT_XS |
+/// | 10 | `access_flag` | 0b1 accessed, 0b0 none | Arm ARM, The Access flag |
+/// | 9:8 | `shareability` | with LPA2, VTCR_EL2.SH0 holds for all descriptors: 0b0 non-shareable, 0b10 outer-shareable, 0b11 inner-shareable, if `!lpa2` | Arm ARM, Stage 2 Shareability attributes |
+/// | 7:6 | `s2ap` | data access permissions: 0b0 none, 0b1 r, 0b10 w, 0b11 r w, if `!hardware_dirty` | Arm ARM, Stage 2 data accesses using Direct permissions |
+/// | 5:2 | `mem_attr` | combined with stage 1: the one that caches less wins: 0b1111 wb, 0b1010 wt, 0b101 nc, 0b0 device-nGnRnE, 0b1 device-nGnRE, 0b10 device-nGRE, 0b11 device-GRE, if `!fwb` | Arm ARM, Stage 2 memory region type and cacheability attributes |
+/// | 5 | `forced-type-upper` | written as zero, if `fwb` |  |
+/// | 4:2 | `mem_attr_forced` | wb overrides stage 1; nc and device give way to a stricter stage 1; inherit takes stage 1's: 0b110 wb, 0b101 nc, 0b111 inherit, 0b0 device-nGnRnE, 0b1 device-nGnRE, 0b10 device-nGRE, 0b11 device-GRE, if `fwb` | Arm ARM, Stage 2 memory region type and cacheability attributes when FEAT_S2FWB is implemented |
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(transparent)]
+pub struct Page(u64);
+
+impl Page {
+    /// An entry from its bits.
+    pub const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    /// Its bits.
+    pub const fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// The page that maps to `address`.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`] if the format cannot say these attributes, or if the address is too wide or not aligned.
+    pub fn new(
+        format: &Format,
+        address: u64,
+        attributes: &Attributes,
+    ) -> Result<Self, Refusal> {
+        codec::leaf(format, 0, address, attributes).map(Self)
+    }
+
+    /// What it means.
+    pub fn decode(self, format: &Format) -> Entry {
+        format.decode(0, self.0)
+    }
+
+    /// Where it maps to, if the format wrote it.
+    pub fn address(self, format: &Format) -> u64 {
+        format.output(0, self.0)
+    }
+
+    /// Bits 7:6: data access permissions: 0b0 none, 0b1 r, 0b10 w, 0b11 r w.
+    ///
+    /// Only where `!hardware_dirty`.
+    pub const fn s2ap(self) -> u64 {
+        self.0 >> 6 & 3
+    }
+
+    /// This entry with another `s2ap`; what does not fit is cut.
+    pub const fn with_s2ap(self, value: u64) -> Self {
+        Self(self.0 & !0xc0 | codec::insert(value, 7, 6))
+    }
+
+    /// Bits 51, 7:6: dirty bit modifier and data access permissions: S2AP[1] is the dirty state where DBM is 1: 0b0 none, 0b1 r, 0b101 r w, 0b111 r w dirty, 0b100 w, 0b110 w dirty, 0b11 r w dirty, 0b10 w dirty.
+    ///
+    /// Only where `hardware_dirty`.
+    pub const fn s2ap_dbm(self) -> u64 {
+        (self.0 >> 51 & 1) << 2 | (self.0 >> 6 & 3)
+    }
+
+    /// This entry with another `s2ap_dbm`; what does not fit is cut.
+    pub const fn with_s2ap_dbm(self, value: u64) -> Self {
+        Self(
+            self.0 & !0x8_0000_0000_00c0 | codec::insert(value >> 2, 51, 51)
+                | codec::insert(value, 7, 6),
+        )
+    }
+
+    /// Bits 54:53: execute-never, for EL1 and EL0 apart: 0b0 x, 0b1 ux, 0b10 none, 0b11 px.
+    ///
+    /// Only where `xnx`.
+    pub const fn xn(self) -> u64 {
+        self.0 >> 53 & 3
+    }
+
+    /// This entry with another `xn`; what does not fit is cut.
+    pub const fn with_xn(self, value: u64) -> Self {
+        Self(self.0 & !0x60_0000_0000_0000 | codec::insert(value, 54, 53))
+    }
+
+    /// Bit 54: execute-never: 0b0 x, 0b1 none.
+    ///
+    /// Only where `!xnx`.
+    pub const fn xn_all(self) -> u64 {
+        self.0 >> 54 & 1
+    }
+
+    /// This entry with another `xn_all`; what does not fit is cut.
+    pub const fn with_xn_all(self, value: u64) -> Self {
+        Self(self.0 & !0x40_0000_0000_0000 | codec::insert(value, 54, 54))
+    }
+
+    /// Bit 10: 0b1 accessed, 0b0 none.
+    pub const fn access_flag(self) -> u64 {
+        self.0 >> 10 & 1
+    }
+
+    /// This entry with another `access_flag`; what does not fit is cut.
+    pub const fn with_access_flag(self, value: u64) -> Self {
+        Self(self.0 & !0x400 | codec::insert(value, 10, 10))
+    }
+
+    /// Bits 5:2: combined with stage 1: the one that caches less wins: 0b1111 wb, 0b1010 wt, 0b101 nc, 0b0 device-nGnRnE, 0b1 device-nGnRE, 0b10 device-nGRE, 0b11 device-GRE.
+    ///
+    /// Only where `!fwb`.
+    pub const fn mem_attr(self) -> u64 {
+        self.0 >> 2 & 0xf
+    }
+
+    /// This entry with another `mem_attr`; what does not fit is cut.
+    pub const fn with_mem_attr(self, value: u64) -> Self {
+        Self(self.0 & !0x3c | codec::insert(value, 5, 2))
+    }
+
+    /// Bits 4:2: wb overrides stage 1; nc and device give way to a stricter stage 1; inherit takes stage 1's: 0b110 wb, 0b101 nc, 0b111 inherit, 0b0 device-nGnRnE, 0b1 device-nGnRE, 0b10 device-nGRE, 0b11 device-GRE.
+    ///
+    /// Only where `fwb`.
+    pub const fn mem_attr_forced(self) -> u64 {
+        self.0 >> 2 & 7
+    }
+
+    /// This entry with another `mem_attr_forced`; what does not fit is cut.
+    pub const fn with_mem_attr_forced(self, value: u64) -> Self {
+        Self(self.0 & !0x1c | codec::insert(value, 4, 2))
+    }
+
+    /// Bits 9:8: with LPA2, VTCR_EL2.SH0 holds for all descriptors: 0b0 non-shareable, 0b10 outer-shareable, 0b11 inner-shareable.
+    ///
+    /// Only where `!lpa2`.
+    pub const fn shareability(self) -> u64 {
+        self.0 >> 8 & 3
+    }
+
+    /// This entry with another `shareability`; what does not fit is cut.
+    pub const fn with_shareability(self, value: u64) -> Self {
+        Self(self.0 & !0x300 | codec::insert(value, 9, 8))
+    }
+}
+
+impl fmt::Debug for Page {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Page")
+            .field("bits", &::core::format_args!("{:#x}", self.0))
+            .field(
+                "s2ap",
+                &Named(self.s2ap(), &[(0, "none"), (1, "r"), (2, "w"), (3, "r w")]),
+            )
+            .field(
+                "s2ap_dbm",
+                &Named(
+                    self.s2ap_dbm(),
+                    &[
+                        (0, "none"),
+                        (1, "r"),
+                        (5, "r w"),
+                        (7, "r w dirty"),
+                        (4, "w"),
+                        (6, "w dirty"),
+                        (3, "r w dirty"),
+                        (2, "w dirty"),
+                    ],
+                ),
+            )
+            .field(
+                "xn",
+                &Named(self.xn(), &[(0, "x"), (1, "ux"), (2, "none"), (3, "px")]),
+            )
+            .field("xn_all", &Named(self.xn_all(), &[(0, "x"), (1, "none")]))
+            .field(
+                "access_flag",
+                &Named(self.access_flag(), &[(1, "accessed"), (0, "none")]),
+            )
+            .field(
+                "mem_attr",
+                &Named(
+                    self.mem_attr(),
+                    &[
+                        (15, "wb"),
+                        (10, "wt"),
+                        (5, "nc"),
+                        (0, "device-nGnRnE"),
+                        (1, "device-nGnRE"),
+                        (2, "device-nGRE"),
+                        (3, "device-GRE"),
+                    ],
+                ),
+            )
+            .field(
+                "mem_attr_forced",
+                &Named(
+                    self.mem_attr_forced(),
+                    &[
+                        (6, "wb"),
+                        (5, "nc"),
+                        (7, "inherit"),
+                        (0, "device-nGnRnE"),
+                        (1, "device-nGnRE"),
+                        (2, "device-nGRE"),
+                        (3, "device-GRE"),
+                    ],
+                ),
+            )
+            .field(
+                "shareability",
+                &Named(
+                    self.shareability(),
+                    &[
+                        (0, "non-shareable"),
+                        (2, "outer-shareable"),
+                        (3, "inner-shareable"),
+                    ],
+                ),
+            )
+            .finish()
+    }
+}
+
+/// A leaf above level 0.
+///
+/// | bits | name | meaning | manual |
+/// |---|---|---|---|
+/// | 63:59 | `leaf-upper` | ignored | Arm ARM, VMSAv8-64 Block descriptor and Page descriptor formats |
+/// | 58:55 | `leaf-software` | free for software | Arm ARM, VMSAv8-64 Block descriptor and Page descriptor formats |
+/// | 54:53 | `xn` | execute-never, for EL1 and EL0 apart: 0b0 x, 0b1 ux, 0b10 none, 0b11 px, if `xnx` | Arm ARM, Stage 2 instruction execution using Direct permissions |
+/// | 54 | `xn_all` | execute-never: 0b0 x, 0b1 none, if `!xnx` | Arm ARM, Stage 2 instruction execution using Direct permissions |
+/// | 53 | `no-xnx` | written as zero, if `!xnx` |  |
+/// | 52 | `not-contiguous-16k-64k` | written as zero, if `level >= 2` | Arm ARM, The Contiguous bit |
+/// | 51, 7:6 | `s2ap_dbm` | dirty bit modifier and data access permissions: S2AP[1] is the dirty state where DBM is 1: 0b0 none, 0b1 r, 0b101 r w, 0b111 r w dirty, 0b100 w, 0b110 w dirty, 0b11 r w dirty, 0b10 w dirty, if `hardware_dirty` | Arm ARM, Hardware management of the dirty state |
+/// | 51 | `no-dbm` | written as zero, if `!hardware_dirty` |  |
+/// | 50 if lpa2; 50:48 | `no-52-bit-address` | written as zero |  |
+/// | 49:leaf_bits, 9:8 <- 51:50 if lpa2 && pa_bits == 52; 47:leaf_bits, 15:12 <- 51:48 if lpa && pa_bits == 52; pa_bits - 1:leaf_bits | `output` | output address | Arm ARM, VMSAv8-64 Block descriptor and Page descriptor formats |
+/// | 49:pa_bits, 9:8 if lpa2; 47:pa_bits, 15:12 if lpa; 47:pa_bits | `address-too-wide` | must be zero, if `pa_bits < 52` | Arm ARM, MMU fault types, Address size fault |
+/// | leaf_bits - 1:16 if lpa; leaf_bits - 1:12 | `leaf-below-address` | written as zero | Arm ARM, VMSAv8-64 Block descriptor and Page descriptor formats |
+/// | 11 | `fnxs` | written as zero | Arm ARM, FEAT_XS |
+/// | 10 | `access_flag` | 0b1 accessed, 0b0 none | Arm ARM, The Access flag |
+/// | 9:8 | `shareability` | with LPA2, VTCR_EL2.SH0 holds for all descriptors: 0b0 non-shareable, 0b10 outer-shareable, 0b11 inner-shareable, if `!lpa2` | Arm ARM, Stage 2 Shareability attributes |
+/// | 7:6 | `s2ap` | data access permissions: 0b0 none, 0b1 r, 0b10 w, 0b11 r w, if `!hardware_dirty` | Arm ARM, Stage 2 data accesses using Direct permissions |
+/// | 5:2 | `mem_attr` | combined with stage 1: the one that caches less wins: 0b1111 wb, 0b1010 wt, 0b101 nc, 0b0 device-nGnRnE, 0b1 device-nGnRE, 0b10 device-nGRE, 0b11 device-GRE, if `!fwb` | Arm ARM, Stage 2 memory region type and cacheability attributes |
+/// | 5 | `forced-type-upper` | written as zero, if `fwb` |  |
+/// | 4:2 | `mem_attr_forced` | wb overrides stage 1; nc and device give way to a stricter stage 1; inherit takes stage 1's: 0b110 wb, 0b101 nc, 0b111 inherit, 0b0 device-nGnRnE, 0b1 device-nGnRE, 0b10 device-nGRE, 0b11 device-GRE, if `fwb` | Arm ARM, Stage 2 memory region type and cacheability attributes when FEAT_S2FWB is implemented |
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(transparent)]
+pub struct Block(u64);
+
+impl Block {
+    /// An entry from its bits.
+    pub const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    /// Its bits.
+    pub const fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// The block at `level` that maps to `address`.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`] if there are no blocks at this level, if the format cannot say these attributes, or if the
+    /// address is too wide or not aligned.
+    pub fn new(
+        format: &Format,
+        level: Level,
+        address: u64,
+        attributes: &Attributes,
+    ) -> Result<Self, Refusal> {
+        codec::leaf(format, level, address, attributes).map(Self)
+    }
+
+    /// What it means at `level`.
+    pub fn decode(self, format: &Format, level: Level) -> Entry {
+        format.decode(level, self.0)
+    }
+
+    /// Where it maps to, if the format wrote it.
+    pub fn address(self, format: &Format, level: Level) -> u64 {
+        format.output(level, self.0)
+    }
+
+    /// Bits 7:6: data access permissions: 0b0 none, 0b1 r, 0b10 w, 0b11 r w.
+    ///
+    /// Only where `!hardware_dirty`.
+    pub const fn s2ap(self) -> u64 {
+        self.0 >> 6 & 3
+    }
+
+    /// This entry with another `s2ap`; what does not fit is cut.
+    pub const fn with_s2ap(self, value: u64) -> Self {
+        Self(self.0 & !0xc0 | codec::insert(value, 7, 6))
+    }
+
+    /// Bits 51, 7:6: dirty bit modifier and data access permissions: S2AP[1] is the dirty state where DBM is 1: 0b0 none, 0b1 r, 0b101 r w, 0b111 r w dirty, 0b100 w, 0b110 w dirty, 0b11 r w dirty, 0b10 w dirty.
+    ///
+    /// Only where `hardware_dirty`.
+    pub const fn s2ap_dbm(self) -> u64 {
+        (self.0 >> 51 & 1) << 2 | (self.0 >> 6 & 3)
+    }
+
+    /// This entry with another `s2ap_dbm`; what does not fit is cut.
+    pub const fn with_s2ap_dbm(self, value: u64) -> Self {
+        Self(
+            self.0 & !0x8_0000_0000_00c0 | codec::insert(value >> 2, 51, 51)
+                | codec::insert(value, 7, 6),
+        )
+    }
+
+    /// Bits 54:53: execute-never, for EL1 and EL0 apart: 0b0 x, 0b1 ux, 0b10 none, 0b11 px.
+    ///
+    /// Only where `xnx`.
+    pub const fn xn(self) -> u64 {
+        self.0 >> 53 & 3
+    }
+
+    /// This entry with another `xn`; what does not fit is cut.
+    pub const fn with_xn(self, value: u64) -> Self {
+        Self(self.0 & !0x60_0000_0000_0000 | codec::insert(value, 54, 53))
+    }
+
+    /// Bit 54: execute-never: 0b0 x, 0b1 none.
+    ///
+    /// Only where `!xnx`.
+    pub const fn xn_all(self) -> u64 {
+        self.0 >> 54 & 1
+    }
+
+    /// This entry with another `xn_all`; what does not fit is cut.
+    pub const fn with_xn_all(self, value: u64) -> Self {
+        Self(self.0 & !0x40_0000_0000_0000 | codec::insert(value, 54, 54))
+    }
+
+    /// Bit 10: 0b1 accessed, 0b0 none.
+    pub const fn access_flag(self) -> u64 {
+        self.0 >> 10 & 1
+    }
+
+    /// This entry with another `access_flag`; what does not fit is cut.
+    pub const fn with_access_flag(self, value: u64) -> Self {
+        Self(self.0 & !0x400 | codec::insert(value, 10, 10))
+    }
+
+    /// Bits 5:2: combined with stage 1: the one that caches less wins: 0b1111 wb, 0b1010 wt, 0b101 nc, 0b0 device-nGnRnE, 0b1 device-nGnRE, 0b10 device-nGRE, 0b11 device-GRE.
+    ///
+    /// Only where `!fwb`.
+    pub const fn mem_attr(self) -> u64 {
+        self.0 >> 2 & 0xf
+    }
+
+    /// This entry with another `mem_attr`; what does not fit is cut.
+    pub const fn with_mem_attr(self, value: u64) -> Self {
+        Self(self.0 & !0x3c | codec::insert(value, 5, 2))
+    }
+
+    /// Bits 4:2: wb overrides stage 1; nc and device give way to a stricter stage 1; inherit takes stage 1's: 0b110 wb, 0b101 nc, 0b111 inherit, 0b0 device-nGnRnE, 0b1 device-nGnRE, 0b10 device-nGRE, 0b11 device-GRE.
+    ///
+    /// Only where `fwb`.
+    pub const fn mem_attr_forced(self) -> u64 {
+        self.0 >> 2 & 7
+    }
+
+    /// This entry with another `mem_attr_forced`; what does not fit is cut.
+    pub const fn with_mem_attr_forced(self, value: u64) -> Self {
+        Self(self.0 & !0x1c | codec::insert(value, 4, 2))
+    }
+
+    /// Bits 9:8: with LPA2, VTCR_EL2.SH0 holds for all descriptors: 0b0 non-shareable, 0b10 outer-shareable, 0b11 inner-shareable.
+    ///
+    /// Only where `!lpa2`.
+    pub const fn shareability(self) -> u64 {
+        self.0 >> 8 & 3
+    }
+
+    /// This entry with another `shareability`; what does not fit is cut.
+    pub const fn with_shareability(self, value: u64) -> Self {
+        Self(self.0 & !0x300 | codec::insert(value, 9, 8))
+    }
+}
+
+impl fmt::Debug for Block {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Block")
+            .field("bits", &::core::format_args!("{:#x}", self.0))
+            .field(
+                "s2ap",
+                &Named(self.s2ap(), &[(0, "none"), (1, "r"), (2, "w"), (3, "r w")]),
+            )
+            .field(
+                "s2ap_dbm",
+                &Named(
+                    self.s2ap_dbm(),
+                    &[
+                        (0, "none"),
+                        (1, "r"),
+                        (5, "r w"),
+                        (7, "r w dirty"),
+                        (4, "w"),
+                        (6, "w dirty"),
+                        (3, "r w dirty"),
+                        (2, "w dirty"),
+                    ],
+                ),
+            )
+            .field(
+                "xn",
+                &Named(self.xn(), &[(0, "x"), (1, "ux"), (2, "none"), (3, "px")]),
+            )
+            .field("xn_all", &Named(self.xn_all(), &[(0, "x"), (1, "none")]))
+            .field(
+                "access_flag",
+                &Named(self.access_flag(), &[(1, "accessed"), (0, "none")]),
+            )
+            .field(
+                "mem_attr",
+                &Named(
+                    self.mem_attr(),
+                    &[
+                        (15, "wb"),
+                        (10, "wt"),
+                        (5, "nc"),
+                        (0, "device-nGnRnE"),
+                        (1, "device-nGnRE"),
+                        (2, "device-nGRE"),
+                        (3, "device-GRE"),
+                    ],
+                ),
+            )
+            .field(
+                "mem_attr_forced",
+                &Named(
+                    self.mem_attr_forced(),
+                    &[
+                        (6, "wb"),
+                        (5, "nc"),
+                        (7, "inherit"),
+                        (0, "device-nGnRnE"),
+                        (1, "device-nGnRE"),
+                        (2, "device-nGRE"),
+                        (3, "device-GRE"),
+                    ],
+                ),
+            )
+            .field(
+                "shareability",
+                &Named(
+                    self.shareability(),
+                    &[
+                        (0, "non-shareable"),
+                        (2, "outer-shareable"),
+                        (3, "inner-shareable"),
+                    ],
+                ),
+            )
+            .finish()
+    }
+}
+
+/// A pointer to a table of the level below.
+///
+/// | bits | name | meaning | manual |
+/// |---|---|---|---|
+/// | 63:59 | `table-stage-1-only` | written as zero | Arm ARM, VMSAv8-64 Table descriptor format |
+/// | 58:51, 11:10, 7:2 if lpa2; 58:51, 11:2 | `table-ignored` | ignored | Arm ARM, VMSAv8-64 Table descriptor format |
+/// | 50 if lpa2; 50:48 | `no-52-bit-address` | written as zero |  |
+/// | 49:14, 9:8 <- 51:50 if lpa2 && pa_bits == 52; 47:14, 15:12 <- 51:48 if lpa && pa_bits == 52; pa_bits - 1:14 | `next_table` | address of the next table | Arm ARM, VMSAv8-64 Table descriptor format |
+/// | 49:pa_bits, 9:8 if lpa2; 47:pa_bits, 15:12 if lpa; 47:pa_bits | `address-too-wide` | must be zero, if `pa_bits < 52` | Arm ARM, MMU fault types, Address size fault |
+/// | 13:16 if lpa; 13:12 | `table-below-address` | written as zero | Arm ARM, VMSAv8-64 Table descriptor format |
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(transparent)]
+pub struct Table(u64);
+
+impl Table {
+    /// An entry from its bits.
+    pub const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    /// Its bits.
+    pub const fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// The entry at `level` that points to the table at `address`.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Address`] if the address is too wide or not aligned.
+    pub fn new(format: &Format, level: Level, address: u64) -> Result<Self, Refusal> {
+        format.table(level, address).map(Self)
+    }
+
+    /// What it means at `level`.
+    pub fn decode(self, format: &Format, level: Level) -> Entry {
+        format.decode(level, self.0)
+    }
+}
+
+impl fmt::Debug for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Table")
+            .field("bits", &::core::format_args!("{:#x}", self.0))
+            .finish()
+    }
+}
+
+/// AArch64 stage 2 translation tables (VMSAv8-64) under one choice of parameters.
+///
+/// A value holds what its [`Config`] resolves to, so that no parameter is looked at where entries are handled.
+#[derive(Clone, Copy, Debug)]
+pub struct Format {
+    config: Config,
+    geometry: Geometry,
+    invalid_cached: bool,
+    layouts: [Layout; codec::LEVELS],
+}
+
+impl Format {
+    /// The parameters that it was made from.
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    const fn layout(&self, level: Level) -> &Layout {
+        &self.layouts[codec::index(level)]
+    }
+
+    /// What kind of entry `raw` is at `level`, one of this address space's levels.
+    fn kind(&self, level: Level, raw: u64) -> Kind {
+        let layout = self.layout(level);
+        let block_level = layout.holds_blocks;
+        let is_invalid = raw & 1 == 0;
+        let is_page = level == 0 && raw & 3 == 3;
+        let is_block = block_level && raw & 3 == 1;
+        let is_table = level >= 1 && raw & 3 == 3;
+        let is_no_block_here = !block_level && raw & 3 == 1;
+        if is_no_block_here {
+            Kind::Reserved("no-block-here")
+        } else if is_invalid {
+            Kind::Invalid
+        } else if is_page {
+            Kind::Leaf
+        } else if is_block {
+            Kind::Leaf
+        } else if is_table {
+            Kind::Table
+        } else {
+            Kind::Reserved("no kind")
+        }
+    }
+
+    /// log2 of the number of items of the run that a leaf belongs to; `None` if its mark is illegal.
+    fn run(&self, level: Level, raw: u64) -> Option<u8> {
+        let layout = self.layout(level);
+        match layout.runs.iter().find(|run| run.mark.matches(raw)) {
+            Some(run) => Some(run.items),
+            None if layout.single.matches(raw) => Some(0),
+            None => None,
+        }
+    }
+
+    /// A leaf's content.
+    fn decode_leaf(&self, level: Level, raw: u64) -> Entry {
+        let config = &self.config;
+        let layout = self.layout(level);
+        let Some(items) = self.run(level, raw) else {
+            return Entry::Reserved("contiguous-4k");
+        };
+        let mut grants = Grants::new();
+        let mut memory = MemoryType::Inherit;
+        if !config.hardware_dirty {
+            let Some(facts) = self.s2ap_facts(raw >> 6 & 3) else {
+                return Entry::Reserved("s2ap");
+            };
+            grants.field(Facts::RW, facts);
+        }
+        if config.hardware_dirty {
+            let Some(facts) = self.s2ap_dbm_facts((raw >> 51 & 1) << 2 | (raw >> 6 & 3))
+            else {
+                return Entry::Reserved("s2ap_dbm");
+            };
+            grants.field(Facts::RW.union(Facts::DIRTY), facts);
+        }
+        if config.xnx {
+            let Some(facts) = self.xn_facts(raw >> 53 & 3) else {
+                return Entry::Reserved("xn");
+            };
+            grants.field(Facts::X, facts);
+        }
+        if !config.xnx {
+            let Some(facts) = self.xn_all_facts(raw >> 54 & 1) else {
+                return Entry::Reserved("xn_all");
+            };
+            grants.field(Facts::X, facts);
+        }
+        let Some(facts) = self.access_flag_facts(raw >> 10 & 1) else {
+            return Entry::Reserved("access_flag");
+        };
+        grants.field(Facts::ACCESSED, facts);
+        if !config.fwb {
+            memory = match self.mem_attr_type(raw >> 2 & 0xf) {
+                Some(memory) => memory,
+                None => return Entry::Reserved("mem_attr"),
+            };
+        }
+        if config.fwb {
+            memory = match self.mem_attr_forced_type(raw >> 2 & 7) {
+                Some(memory) => memory,
+                None => return Entry::Reserved("mem_attr_forced"),
+            };
+        }
+        if config.pa_bits < 52
+            && raw
+                & (if config.lpa2 {
+                    0x300 | codec::bits(49, config.pa_bits)
+                } else if config.lpa {
+                    0xf000 | codec::bits(47, config.pa_bits)
+                } else {
+                    codec::bits(47, config.pa_bits)
+                }) != 0
+        {
+            return Entry::Reserved("address-too-wide");
+        }
+        let facts = grants.of_leaf(Facts::NONE);
+        Entry::Leaf(Leaf {
+            address: raw & layout.output[0] | (raw & layout.output[1]) << 36
+                | (raw & layout.output[2]) << 42,
+            size: layout.leaf_bits + items,
+            items: 1 << items,
+            attributes: Attributes {
+                rights: facts.rights(),
+                memory,
+                accessed: facts.contains(Facts::ACCESSED),
+                dirty: facts.contains(Facts::DIRTY),
+                options: Options::from_bits((raw ^ layout.leaf_base) & layout.options),
+            },
+        })
+    }
+
+    /// A table entry's content.
+    fn decode_table(&self, level: Level, raw: u64) -> Entry {
+        let config = &self.config;
+        let layout = self.layout(level);
+        let grants = Grants::new();
+        if config.pa_bits < 52
+            && raw
+                & (if config.lpa2 {
+                    0x300 | codec::bits(49, config.pa_bits)
+                } else if config.lpa {
+                    0xf000 | codec::bits(47, config.pa_bits)
+                } else {
+                    codec::bits(47, config.pa_bits)
+                }) != 0
+        {
+            return Entry::Reserved("address-too-wide");
+        }
+        Entry::Table(DecodedTable {
+            address: raw & layout.next_table[0] | (raw & layout.next_table[1]) << 36
+                | (raw & layout.next_table[2]) << 42,
+            level: level.saturating_sub(1),
+            limit: grants.of_table(),
+        })
+    }
+
+    /// The bits of a leaf that grant exactly these rights, with these states where it keeps them.
+    fn rights_bits(&self, level: Level, facts: Facts) -> Option<u64> {
+        let config = &self.config;
+        let mut bits = 0;
+        let mut spoken = Facts::NONE;
+        if !config.hardware_dirty {
+            let value = self.s2ap_value(facts)?;
+            spoken = spoken.union(Facts::RW);
+            bits |= codec::insert(value, 7, 6);
+        }
+        if config.hardware_dirty {
+            let value = self.s2ap_dbm_value(facts)?;
+            spoken = spoken.union(Facts::RW.union(Facts::DIRTY));
+            bits |= codec::insert(value >> 2, 51, 51) | codec::insert(value, 7, 6);
+        }
+        if config.xnx {
+            let value = self.xn_value(facts)?;
+            spoken = spoken.union(Facts::X);
+            bits |= codec::insert(value, 54, 53);
+        }
+        if !config.xnx {
+            let value = self.xn_all_value(facts)?;
+            spoken = spoken.union(Facts::X);
+            bits |= codec::insert(value, 54, 54);
+        }
+        {
+            let value = self.access_flag_value(facts)?;
+            spoken = spoken.union(Facts::ACCESSED);
+            bits |= codec::insert(value, 10, 10);
+        }
+        let wanted = facts.intersection(Facts::RWX);
+        if spoken.contains(wanted) && wanted.contains(Facts::NONE) {
+            Some(bits)
+        } else {
+            None
+        }
+    }
+
+    /// The bits of a leaf for a memory type.
+    fn memory_bits(&self, level: Level, memory: MemoryType) -> Result<u64, Refusal> {
+        let config = &self.config;
+        let bits = if !config.fwb {
+            self.mem_attr_value(memory).map(|value| codec::insert(value, 5, 2))
+        } else {
+            if config.fwb {
+                self.mem_attr_forced_value(memory)
+                    .map(|value| codec::insert(value, 4, 2))
+            } else {
+                match memory {
+                    MemoryType::Inherit => Some(0),
+                    _ => None,
+                }
+            }
+        };
+        bits.ok_or(Refusal::Memory(memory))
+    }
+
+    /// The bits of a leaf's options and software bits.
+    fn option_bits(&self, level: Level, options: Options) -> Result<u64, Refusal> {
+        let layout = self.layout(level);
+        if options.bits() & !layout.options != 0 {
+            return Err(Refusal::Options(options));
+        }
+        Ok((layout.leaf_base & layout.options) ^ options.bits())
+    }
+
+    /// What a value of `s2ap` states; `None` if it is illegal.
+    fn s2ap_facts(&self, value: u64) -> Option<Facts> {
+        match value {
+            0b00 => Some(Facts::NONE),
+            0b01 => Some(Facts::R),
+            0b10 => Some(Facts::W),
+            0b11 => Some(Facts::RW),
+            _ => None,
+        }
+    }
+
+    /// The value of `s2ap` with exactly these rights, and with these states if it can.
+    fn s2ap_value(&self, facts: Facts) -> Option<u64> {
+        match facts.intersection(Facts::RW) {
+            Facts::NONE => Some(0b00),
+            Facts::R => Some(0b01),
+            Facts::W => Some(0b10),
+            Facts::RW => Some(0b11),
+            _ => None,
+        }
+    }
+
+    /// What a value of `s2ap_dbm` states; `None` if it is illegal.
+    fn s2ap_dbm_facts(&self, value: u64) -> Option<Facts> {
+        const RW_DIRTY: Facts = Facts::RW.union(Facts::DIRTY);
+        const W_DIRTY: Facts = Facts::W.union(Facts::DIRTY);
+        match value {
+            0b000 => Some(Facts::NONE),
+            0b001 => Some(Facts::R),
+            0b101 => Some(Facts::RW),
+            0b111 => Some(RW_DIRTY),
+            0b100 => Some(Facts::W),
+            0b110 => Some(W_DIRTY),
+            0b011 => Some(RW_DIRTY),
+            0b010 => Some(W_DIRTY),
+            _ => None,
+        }
+    }
+
+    /// The value of `s2ap_dbm` with exactly these rights, and with these states if it can.
+    fn s2ap_dbm_value(&self, facts: Facts) -> Option<u64> {
+        const RW_DIRTY: Facts = Facts::RW.union(Facts::DIRTY);
+        const W_DIRTY: Facts = Facts::W.union(Facts::DIRTY);
+        match facts.intersection(Facts::RW.union(Facts::DIRTY)) {
+            Facts::NONE => Some(0b000),
+            Facts::R => Some(0b001),
+            Facts::RW => Some(0b101),
+            RW_DIRTY => Some(0b111),
+            Facts::W => Some(0b100),
+            W_DIRTY => Some(0b110),
+            facts => {
+                match facts.intersection(Facts::RWX) {
+                    Facts::NONE => Some(0b000),
+                    Facts::R => Some(0b001),
+                    Facts::RW => Some(0b101),
+                    Facts::W => Some(0b100),
+                    _ => None,
+                }
+            }
+        }
+    }
+
+    /// What a value of `xn` states; `None` if it is illegal.
+    fn xn_facts(&self, value: u64) -> Option<Facts> {
+        match value {
+            0b00 => Some(Facts::X),
+            0b01 => Some(Facts::UX),
+            0b10 => Some(Facts::NONE),
+            0b11 => Some(Facts::PX),
+            _ => None,
+        }
+    }
+
+    /// The value of `xn` with exactly these rights, and with these states if it can.
+    fn xn_value(&self, facts: Facts) -> Option<u64> {
+        match facts.intersection(Facts::X) {
+            Facts::X => Some(0b00),
+            Facts::UX => Some(0b01),
+            Facts::NONE => Some(0b10),
+            Facts::PX => Some(0b11),
+            _ => None,
+        }
+    }
+
+    /// What a value of `xn_all` states; `None` if it is illegal.
+    fn xn_all_facts(&self, value: u64) -> Option<Facts> {
+        match value {
+            0 => Some(Facts::X),
+            1 => Some(Facts::NONE),
+            _ => None,
+        }
+    }
+
+    /// The value of `xn_all` with exactly these rights, and with these states if it can.
+    fn xn_all_value(&self, facts: Facts) -> Option<u64> {
+        match facts.intersection(Facts::X) {
+            Facts::X => Some(0),
+            Facts::NONE => Some(1),
+            _ => None,
+        }
+    }
+
+    /// What a value of `access_flag` states; `None` if it is illegal.
+    fn access_flag_facts(&self, value: u64) -> Option<Facts> {
+        match value {
+            1 => Some(Facts::ACCESSED),
+            0 => Some(Facts::NONE),
+            _ => None,
+        }
+    }
+
+    /// The value of `access_flag` with exactly these rights, and with these states if it can.
+    fn access_flag_value(&self, facts: Facts) -> Option<u64> {
+        match facts.intersection(Facts::ACCESSED) {
+            Facts::ACCESSED => Some(1),
+            Facts::NONE => Some(0),
+            _ => None,
+        }
+    }
+
+    /// What a value of `mem_attr` means; `None` if it is illegal.
+    fn mem_attr_type(&self, value: u64) -> Option<MemoryType> {
+        match value {
+            0b1111 => Some(MemoryType::WriteBack),
+            0b1010 => Some(MemoryType::WriteThrough),
+            0b0101 => Some(MemoryType::NonCacheable),
+            0b0000 => Some(MemoryType::DeviceNGnRnE),
+            0b0001 => Some(MemoryType::DeviceNGnRE),
+            0b0010 => Some(MemoryType::DeviceNGRE),
+            0b0011 => Some(MemoryType::DeviceGRE),
+            _ => Some(MemoryType::Unnamed),
+        }
+    }
+
+    /// The value of `mem_attr` for a memory type, or for what stands in for it.
+    fn mem_attr_value(&self, memory: MemoryType) -> Option<u64> {
+        let config = &self.config;
+        match memory {
+            MemoryType::Inherit if !config.fwb => Some(0b1111),
+            MemoryType::WriteBack => Some(0b1111),
+            MemoryType::WriteThrough => Some(0b1010),
+            MemoryType::WriteCombining | MemoryType::NonCacheable => Some(0b0101),
+            MemoryType::Uncached | MemoryType::DeviceNGnRnE => Some(0b0000),
+            MemoryType::DeviceNGnRE => Some(0b0001),
+            MemoryType::DeviceNGRE => Some(0b0010),
+            MemoryType::DeviceGRE => Some(0b0011),
+            _ => None,
+        }
+    }
+
+    /// What a value of `mem_attr_forced` means; `None` if it is illegal.
+    fn mem_attr_forced_type(&self, value: u64) -> Option<MemoryType> {
+        match value {
+            0b110 => Some(MemoryType::WriteBack),
+            0b101 => Some(MemoryType::NonCacheable),
+            0b111 => Some(MemoryType::Inherit),
+            0b000 => Some(MemoryType::DeviceNGnRnE),
+            0b001 => Some(MemoryType::DeviceNGnRE),
+            0b010 => Some(MemoryType::DeviceNGRE),
+            0b011 => Some(MemoryType::DeviceGRE),
+            _ => Some(MemoryType::Unnamed),
+        }
+    }
+
+    /// The value of `mem_attr_forced` for a memory type, or for what stands in for it.
+    fn mem_attr_forced_value(&self, memory: MemoryType) -> Option<u64> {
+        match memory {
+            MemoryType::Inherit => Some(0b111),
+            MemoryType::WriteBack => Some(0b110),
+            MemoryType::WriteCombining | MemoryType::NonCacheable => Some(0b101),
+            MemoryType::Uncached | MemoryType::DeviceNGnRnE => Some(0b000),
+            MemoryType::DeviceNGnRE => Some(0b001),
+            MemoryType::DeviceNGRE => Some(0b010),
+            MemoryType::DeviceGRE => Some(0b011),
+            _ => None,
+        }
+    }
+}
+
+unsafe impl FormatTrait for Format {
+    type Config = Config;
+    type Registers = Registers;
+    type Report = Report;
+
+    const INFO: &'static FormatInfo = &FormatInfo {
+        name: "stage2",
+        title: "AArch64 stage 2 translation tables (VMSAv8-64)",
+        architecture: "aarch64",
+        stage: 2,
+        cite: "Arm ARM (DDI 0487), The AArch64 Virtual Memory System Architecture",
+        tlb: "DSB ISHST; TLBI IPAS2E1IS, x0; DSB ISH; TLBI VMALLE1IS; DSB ISH; ISB: one page, on all CPUs, with the tag loaded; DSB ISHST; TLBI VMALLS12E1IS; DSB ISH; ISB: one tag, on all CPUs, with the tag loaded; DSB ISHST; TLBI ALLE1IS; DSB ISH; ISB: everything, on all CPUs",
+    };
+
+    const PAGE_BITS: u8 = 14;
+    const INDEX_BITS: u8 = 11;
+
+    fn new(config: &Config) -> Result<Self, ConfigError> {
+        if !::core::matches!(config.pa_bits, 32 | 36 | 40 | 42 | 44 | 48 | 52) {
+            return Err(ConfigError::Value {
+                param: "pa_bits",
+                value: i64::from(config.pa_bits),
+            });
+        }
+        if config.lpa && true {
+            return Err(ConfigError::Value {
+                param: "lpa",
+                value: 1,
+            });
+        }
+        if config.hardware_dirty && !config.hardware_access {
+            return Err(ConfigError::Value {
+                param: "hardware_dirty",
+                value: 1,
+            });
+        }
+        if !::core::matches!(config.bbm, 0..= 2) {
+            return Err(ConfigError::Value {
+                param: "bbm",
+                value: i64::from(config.bbm),
+            });
+        }
+        let root_bits = i32::from(config.input_bits) - 14
+            - 11 * (i32::from(config.levels) - 1);
+        if !(::core::matches!((config.levels, root_bits), (1 | 2, 1..= 15))
+            || (config.pa_bits >= 42
+                && ::core::matches!((config.levels, root_bits), (3, 1..= 15)))
+            || (config.lpa2
+                && ::core::matches!((config.levels, root_bits), (4, 1..= 15))))
+        {
+            return Err(ConfigError::Root {
+                levels: config.levels,
+                input_bits: config.input_bits,
+            });
+        }
+        if !(config.pa_bits <= 48 || config.lpa2 || config.lpa) {
+            return Err(ConfigError::Rule("pa_bits <= 48 || lpa2 || lpa"));
+        }
+        if !(config.input_bits <= config.pa_bits) {
+            return Err(ConfigError::Rule("input_bits <= pa_bits"));
+        }
+        if !(config.input_bits >= 25 || config.ttst) {
+            return Err(ConfigError::Rule("input_bits >= 25 || ttst"));
+        }
+        if !(config.input_bits >= 16) {
+            return Err(ConfigError::Rule("input_bits >= 16"));
+        }
+        let geometry = Geometry {
+            page_bits: 14,
+            index_bits: 11,
+            levels: config.levels,
+            input_bits: config.input_bits,
+            output_bits: config.pa_bits,
+            extension: Extension::Zero,
+        };
+        Ok(Self {
+            config: *config,
+            geometry,
+            invalid_cached: false,
+            layouts: codec::layouts(config.levels, |level| Layout::new(config, level)),
+        })
+    }
+
+    fn geometry(&self) -> Geometry {
+        self.geometry
+    }
+
+    fn page_sizes(&self, level: Level) -> PageSizes {
+        let layout = self.layout(level);
+        if level >= self.geometry.levels || !layout.holds_leaves {
+            return PageSizes::default();
+        }
+        let mut sizes = 1 << layout.leaf_bits;
+        for run in &layout.runs {
+            let size = layout.leaf_bits + run.items;
+            if run.exists() && size <= self.geometry.input_bits {
+                sizes |= 1 << size;
+            }
+        }
+        PageSizes(sizes)
+    }
+
+    fn invalid_cached(&self) -> bool {
+        self.invalid_cached
+    }
+
+    fn next(&self, level: Level, raw: u64) -> Next {
+        let layout = self.layout(level);
+        if layout.absent.matches(raw) {
+            Next::Absent
+        } else if layout.table.matches(raw) {
+            Next::Table(
+                raw & layout.next_table[0] | (raw & layout.next_table[1]) << 36
+                    | (raw & layout.next_table[2]) << 42,
+            )
+        } else {
+            Next::Leaf
+        }
+    }
+
+    fn output(&self, level: Level, raw: u64) -> u64 {
+        let layout = self.layout(level);
+        raw & layout.output[0] | (raw & layout.output[1]) << 36
+            | (raw & layout.output[2]) << 42
+    }
+
+    fn leaf_bits(&self, level: Level, raw: u64) -> u8 {
+        let layout = self.layout(level);
+        for run in &layout.runs {
+            if run.mark.matches(raw) {
+                return layout.leaf_bits + run.items;
+            }
+        }
+        layout.leaf_bits
+    }
+
+    fn strip(&self, leaf: Prototype, oa: u64, items: usize) -> Strip {
+        let layout = self.layout(leaf.level);
+        let first = leaf.bits | oa & layout.output[0] | oa >> 36 & layout.output[1]
+            | oa >> 42 & layout.output[2];
+        let size = 1 << layout.leaf_bits;
+        let room = (layout.carry_free - (oa & layout.carry_free)) >> layout.leaf_bits;
+        let items = items.min((room as usize).saturating_add(1));
+        Strip {
+            first,
+            step: size & layout.output[0] | size >> 36 & layout.output[1]
+                | size >> 42 & layout.output[2],
+            items,
+        }
+    }
+
+    fn prototype(
+        &self,
+        level: Level,
+        size: u8,
+        attributes: &Attributes,
+    ) -> Result<Prototype, Refusal> {
+        if !self.page_sizes(level).contains(size) {
+            return Err(Refusal::Size { level, size });
+        }
+        let layout = self.layout(level);
+        let mark = if size == layout.leaf_bits {
+            layout.single.value
+        } else {
+            let items = size.wrapping_sub(layout.leaf_bits);
+            let run = layout.runs.iter().find(|run| run.exists() && run.items == items);
+            run.ok_or(Refusal::Size { level, size })?.mark.value
+        };
+        let facts = Facts::new(attributes.rights, attributes.accessed, attributes.dirty);
+        let rights = self
+            .rights_bits(level, facts)
+            .ok_or(Refusal::Rights(attributes.rights))?;
+        let memory = self.memory_bits(level, attributes.memory)?;
+        let options = self.option_bits(level, attributes.options)?;
+        let bits = layout.leaf_base & !layout.options | options | rights | memory | mark;
+        Ok(Prototype { bits, level, size })
+    }
+
+    fn rewrite(&self, level: Level, change: &Change) -> Result<Rewrite, Refusal> {
+        let layout = self.layout(level);
+        let mut keep = u64::MAX;
+        let mut set = 0;
+        if let Some(rights) = change.rights {
+            let facts = Facts::new(rights, true, rights.intersects(Rights::W));
+            keep &= !layout.rights;
+            set
+                |= self.rights_bits(level, facts).ok_or(Refusal::Rights(rights))?
+                    & layout.rights;
+        }
+        if let Some(memory) = change.memory {
+            keep &= !layout.memory;
+            set |= self.memory_bits(level, memory)?;
+        }
+        if let Some(options) = change.options {
+            keep &= !layout.options;
+            set |= self.option_bits(level, options)?;
+        }
+        Ok(Rewrite { keep, set })
+    }
+
+    fn accessed_dirty(&self, _level: Level) -> AccessedDirty {
+        let config = &self.config;
+        let mut states = AccessedDirty {
+            hardware: config.hardware_access,
+            ..AccessedDirty::default()
+        };
+        if config.hardware_dirty {
+            states.dirty_mask = 0x80;
+            states.dirty_value = 0x80;
+        }
+        states.accessed_mask = 0x400;
+        states.accessed_value = 0x400;
+        states
+    }
+
+    fn table(&self, level: Level, address: u64) -> Result<u64, Refusal> {
+        let aligned = address & codec::bits(self.geometry.index_bits + 2, 0) == 0;
+        if !aligned || address > self.geometry.last_output() {
+            return Err(Refusal::Address(address));
+        }
+        let layout = self.layout(level);
+        Ok(
+            layout.table_base | address & layout.next_table[0]
+                | address >> 36 & layout.next_table[1]
+                | address >> 42 & layout.next_table[2],
+        )
+    }
+
+    fn empty(&self, level: Level) -> u64 {
+        self.layout(level).empty
+    }
+
+    fn edit(&self, level: Level, old: u64, new: u64) -> Edit {
+        let config = &self.config;
+        let needs_break = match (self.decode(level, old), self.decode(level, new)) {
+            (Entry::Leaf(old), Entry::Leaf(new)) => {
+                old.address != new.address
+                    || old.attributes.memory != new.attributes.memory
+                    || old.attributes.options != new.attributes.options
+                    || config.bbm < 2 && old.size != new.size
+            }
+            (Entry::Table(old), Entry::Table(new)) => {
+                old.address != new.address || config.bbm < 2 && old.level != new.level
+            }
+            (Entry::Table(_), Entry::Leaf(_)) | (Entry::Leaf(_), Entry::Table(_)) => {
+                config.bbm < 2
+            }
+            _ => false,
+        };
+        if needs_break { Edit::BreakBeforeMake } else { Edit::Direct }
+    }
+
+    fn decode(&self, level: Level, raw: u64) -> Entry {
+        if level >= self.geometry.levels {
+            return Entry::Reserved("no such level");
+        }
+        match self.kind(level, raw) {
+            Kind::Invalid => Entry::Invalid,
+            Kind::Table => self.decode_table(level, raw),
+            Kind::Leaf => self.decode_leaf(level, raw),
+            Kind::Reserved(rule) => Entry::Reserved(rule),
+        }
+    }
+
+    fn registers(&self, root: HostPhysAddr, tag: Tag) -> Result<Registers, Refusal> {
+        let config = &self.config;
+        let root = root.as_usize() as u64;
+        let alignment = self.geometry.table_bits(self.geometry.top());
+        if root & codec::bits(alignment - 1, 0) != 0
+            || root > self.geometry.last_output()
+        {
+            return Err(Refusal::Address(root));
+        }
+        let tag = u64::from(tag.0);
+        let mut vtcr_el2 = 0x8000_3500;
+        vtcr_el2 |= codec::insert(u64::from(64 - config.input_bits), 5, 0);
+        vtcr_el2 |= codec::insert(u64::from(config.levels - 1), 7, 6);
+        vtcr_el2 |= 0x8000;
+        if config.pa_bits == 32 {
+            vtcr_el2 |= 0;
+        } else {
+            if config.pa_bits == 36 {
+                vtcr_el2 |= 0x1_0000;
+            } else {
+                if config.pa_bits == 40 {
+                    vtcr_el2 |= 0x2_0000;
+                } else {
+                    if config.pa_bits == 42 {
+                        vtcr_el2 |= 0x3_0000;
+                    } else {
+                        if config.pa_bits == 44 {
+                            vtcr_el2 |= 0x4_0000;
+                        } else {
+                            if config.pa_bits == 48 {
+                                vtcr_el2 |= 0x5_0000;
+                            } else {
+                                vtcr_el2 |= 0x6_0000;
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        vtcr_el2 |= codec::insert(u64::from(config.vmid16), 19, 19);
+        vtcr_el2 |= codec::insert(u64::from(config.hardware_access), 21, 21);
+        vtcr_el2 |= codec::insert(u64::from(config.hardware_dirty), 22, 22);
+        vtcr_el2 |= codec::insert(u64::from(config.lpa2), 32, 32);
+        vtcr_el2 |= codec::insert(u64::from(config.levels == 5), 33, 33);
+        let mut vttbr_el2 = 0;
+        if config.lpa2 || config.lpa && config.pa_bits == 52 {
+            let value = root;
+            if value & 0xfff0_0000_0000_003f != 0 {
+                return Err(Refusal::Address(root));
+            }
+            vttbr_el2
+                |= codec::insert(value >> 6, 47, 6) | codec::insert(value >> 48, 5, 2);
+        } else {
+            let value = root;
+            if value & 0xffff_0000_0000_0001 != 0 {
+                return Err(Refusal::Address(root));
+            }
+            vttbr_el2 |= codec::insert(value >> 1, 47, 1);
+        }
+        if config.vmid16 {
+            let value = tag;
+            if value & 0xffff_ffff_ffff_0000 != 0 {
+                return Err(Refusal::Tag(Tag(tag as u32)));
+            }
+            vttbr_el2 |= codec::insert(value, 63, 48);
+        } else {
+            let value = tag;
+            if value & 0xffff_ffff_ffff_ff00 != 0 {
+                return Err(Refusal::Tag(Tag(tag as u32)));
+            }
+            vttbr_el2 |= codec::insert(value, 55, 48);
+        }
+        let mut hcr_el2 = 1;
+        hcr_el2 |= codec::insert(u64::from(config.fwb), 46, 46);
+        Ok(Registers {
+            vtcr_el2,
+            vttbr_el2,
+            hcr_el2,
+        })
+    }
+
+    fn fault(&self, report: &Report) -> Option<FaultInfo> {
+        if !((report.esr_el2 >> 26 & 0x3f == 32 || report.esr_el2 >> 26 & 0x3f == 36)
+            && (report.esr_el2 >> 2 & 0xf <= 3 || report.esr_el2 >> 2 & 0xf == 5
+                || report.esr_el2 & 0x3f == 19 || report.esr_el2 & 0x3f == 41
+                || report.esr_el2 & 0x3f == 43))
+        {
+            return None;
+        }
+        Some(FaultInfo {
+            address: if report.esr_el2 >> 7 & 1 == 1
+                && (report.esr_el2 >> 2 & 0xf <= 3 || report.esr_el2 >> 3 & 7 == 5)
+            {
+                Some((report.hpfar_el2 >> 4 & 0xff_ffff_ffff) << 12)
+            } else if report.esr_el2 >> 7 & 1 == 0
+                && (report.esr_el2 >> 2 & 0xf <= 2 || report.esr_el2 >> 3 & 7 == 5)
+            {
+                Some(
+                    (report.hpfar_el2 >> 4 & 0xff_ffff_ffff) << 12
+                        | (report.far_el2 & 0xfff),
+                )
+            } else {
+                None
+            },
+            access: if report.esr_el2 >> 7 & 1 == 1 && report.esr_el2 >> 2 & 0xf == 3 {
+                Rights::W
+            } else if report.esr_el2 >> 7 & 1 == 1 {
+                Rights::R
+            } else if report.esr_el2 >> 26 & 0x3f == 32 {
+                Rights::X
+            } else if report.esr_el2 >> 8 & 1 == 1 {
+                Rights::empty()
+            } else if report.esr_el2 >> 6 & 1 == 1 {
+                Rights::W
+            } else {
+                Rights::R
+            },
+            cause: if report.esr_el2 >> 2 & 0xf == 0 || report.esr_el2 & 0x3f == 41 {
+                Cause::AddressSize
+            } else if report.esr_el2 >> 2 & 0xf == 1 || report.esr_el2 & 0x3f == 43 {
+                Cause::NotMapped
+            } else if report.esr_el2 >> 2 & 0xf == 2 {
+                Cause::AccessFlag
+            } else if report.esr_el2 >> 2 & 0xf == 3 {
+                Cause::Permission
+            } else {
+                Cause::External
+            },
+            level: if report.esr_el2 & 0x3f == 19 || report.esr_el2 >> 3 & 7 == 5 {
+                Level::try_from(4).ok()
+            } else {
+                Level::try_from((3 - (report.esr_el2 & 3)) as i64).ok()
+            },
+            guest_walk: report.esr_el2 >> 7 & 1 == 1,
+        })
+    }
+
+    #[cfg(all(target_arch = "aarch64", target_os = "none"))]
+    unsafe fn invalidate(
+        &self,
+        _root: HostPhysAddr,
+        _tag: Tag,
+        set: &Invalidation,
+    ) -> bool {
+        if !codec::may_execute("arm-el2") {
+            return false;
+        }
+        match set {
+            Invalidation::Space => {
+                unsafe { ::core::arch::asm!(".4byte 0xd5033a9f", options(nostack)) };
+                {
+                    unsafe { ::core::arch::asm!(".4byte 0xd50c83df", options(nostack)) };
+                }
+                unsafe {
+                    ::core::arch::asm!(
+                        ".4byte 0xd5033b9f", ".4byte 0xd5033fdf", options(nostack)
+                    )
+                };
+            }
+            Invalidation::Range { range, leaf_only: _, granule } => {
+                if range.span() >> granule >= 512 {
+                    {
+                        unsafe {
+                            ::core::arch::asm!(".4byte 0xd5033a9f", options(nostack))
+                        };
+                        {
+                            unsafe {
+                                ::core::arch::asm!(".4byte 0xd50c83df", options(nostack))
+                            };
+                        }
+                        unsafe {
+                            ::core::arch::asm!(
+                                ".4byte 0xd5033b9f", ".4byte 0xd5033fdf", options(nostack)
+                            )
+                        };
+                    }
+                } else {
+                    unsafe { ::core::arch::asm!(".4byte 0xd5033a9f", options(nostack)) };
+                    let mut ia = range.start();
+                    loop {
+                        {
+                            unsafe {
+                                ::core::arch::asm!(
+                                    ".4byte 0xd50c8020", in ("x0") ia >> 12, options(nostack)
+                                )
+                            };
+                        }
+                        match ia.checked_add(1 << granule) {
+                            Some(next) if next <= range.last() => ia = next,
+                            _ => break,
+                        }
+                    }
+                    unsafe {
+                        ::core::arch::asm!(
+                            ".4byte 0xd5033b9f", ".4byte 0xd508831f",
+                            ".4byte 0xd5033b9f", ".4byte 0xd5033fdf", options(nostack)
+                        )
+                    };
+                }
+            }
+        }
+        true
+    }
+
+    #[cfg(not(all(target_arch = "aarch64", target_os = "none")))]
+    unsafe fn invalidate(
+        &self,
+        _root: HostPhysAddr,
+        _tag: Tag,
+        _set: &Invalidation,
+    ) -> bool {
+        false
+    }
+}
+
+/// What the entries of one level look like, with every condition resolved.
+#[derive(Clone, Copy, Debug)]
+struct Layout {
+    /// log2 of what one entry spans.
+    leaf_bits: u8,
+    /// Whether there are leaves.
+    holds_leaves: bool,
+    /// Whether the format allows blocks here.
+    holds_blocks: bool,
+    /// The value that stands for nothing.
+    empty: u64,
+    /// What tells an own entry that is not present from all others.
+    absent: Pattern,
+    /// What tells an own table from an own leaf.
+    table: Pattern,
+    /// The bits of a leaf that hold its address.
+    output: [u64; 3],
+    /// The address bits within which items follow each other by addition.
+    carry_free: u64,
+    /// The bits of a table entry that hold its address.
+    next_table: [u64; 3],
+    /// The bits that every leaf starts from.
+    leaf_base: u64,
+    /// The bits that every table entry starts from.
+    table_base: u64,
+    /// The bits of a leaf that say its rights.
+    rights: u64,
+    /// The bits of a leaf that say its memory type.
+    memory: u64,
+    /// The bits of a leaf that options and software may choose.
+    options: u64,
+    /// The runs that exist here.
+    runs: [Run; 2usize],
+    /// What a leaf shows that belongs to no run.
+    single: Pattern,
+}
+
+impl Layout {
+    fn new(config: &Config, level: Level) -> Self {
+        let leaf_bits = 14 + 11 * level;
+        let block_level = level == 1 || config.lpa2 && level == 2;
+        let empty = 0;
+        let mut layout = Self {
+            leaf_bits,
+            holds_leaves: level == 0 || block_level,
+            holds_blocks: block_level,
+            empty,
+            absent: Pattern::new(1, 0),
+            table: if level >= 1 { Pattern::new(3, 3) } else { Pattern::NEVER },
+            output: [
+                if config.lpa2 && config.pa_bits == 52 {
+                    codec::bits(49, leaf_bits)
+                } else {
+                    if config.lpa && config.pa_bits == 52 {
+                        codec::bits(47, leaf_bits)
+                    } else {
+                        codec::bits(config.pa_bits - 1, leaf_bits)
+                    }
+                },
+                if config.lpa2 && config.pa_bits == 52 {
+                    0
+                } else {
+                    if config.lpa && config.pa_bits == 52 { 0xf000 } else { 0 }
+                },
+                if config.lpa2 && config.pa_bits == 52 { 0x300 } else { 0 },
+            ],
+            carry_free: u64::MAX,
+            next_table: [
+                if config.lpa2 && config.pa_bits == 52 {
+                    0x3_ffff_ffff_c000
+                } else {
+                    if config.lpa && config.pa_bits == 52 {
+                        0xffff_ffff_c000
+                    } else {
+                        codec::bits(config.pa_bits - 1, 14)
+                    }
+                },
+                if config.lpa2 && config.pa_bits == 52 {
+                    0
+                } else {
+                    if config.lpa && config.pa_bits == 52 { 0xf000 } else { 0 }
+                },
+                if config.lpa2 && config.pa_bits == 52 { 0x300 } else { 0 },
+            ],
+            leaf_base: 0,
+            table_base: 3,
+            rights: 0,
+            memory: 0,
+            options: 0x780_0000_0000_0000,
+            runs: [Run::NONE; 2usize],
+            single: Pattern::ALWAYS,
+        };
+        layout.carry_free = codec::carry_free(
+            &[layout.output[0], layout.output[1] << 36, layout.output[2] << 42],
+            leaf_bits,
+        );
+        if level == 0 {
+            layout.leaf_base |= 3;
+        }
+        if block_level {
+            layout.leaf_base |= 1;
+        }
+        if !config.lpa2 {
+            layout.leaf_base |= 0x300;
+        }
+        if !config.hardware_dirty {
+            layout.rights |= 0xc0;
+        }
+        if config.hardware_dirty {
+            layout.rights |= 0x8_0000_0000_00c0;
+        }
+        if config.xnx {
+            layout.rights |= 0x60_0000_0000_0000;
+        }
+        if !config.xnx {
+            layout.rights |= 0x40_0000_0000_0000;
+        }
+        if !config.fwb {
+            layout.memory |= 0x3c;
+        }
+        if config.fwb {
+            layout.memory |= 0x1c;
+        }
+        if !config.lpa2 {
+            layout.options |= 0x300;
+        }
+        if level == 0 {
+            layout.runs[0] = Run {
+                mark: Pattern::new(0x10_0000_0000_0000, 0x10_0000_0000_0000),
+                items: 7,
+            };
+            layout.single = layout.single.and(Pattern::new(0x10_0000_0000_0000, 0));
+        }
+        if level == 1 {
+            layout.runs[1] = Run {
+                mark: Pattern::new(0x10_0000_0000_0000, 0x10_0000_0000_0000),
+                items: 5,
+            };
+            layout.single = layout.single.and(Pattern::new(0x10_0000_0000_0000, 0));
+        }
+        layout
+    }
+}
+
+/// The values to load into the machine's registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Registers {
+    /// Virtualization Translation Control Register.
+    ///
+    /// Configures walks; loaded with the root.
+    /// Arm ARM, VTCR_EL2.
+    pub vtcr_el2: u64,
+    /// Virtualization Translation Table Base Register.
+    ///
+    /// Holds the root; loading it activates an address space.
+    /// Arm ARM, VTTBR_EL2.
+    pub vttbr_el2: u64,
+    /// Hypervisor Configuration Register: stage 2 on, and forced memory types.
+    ///
+    /// These bits must be set; the others are not ours.
+    /// Arm ARM, HCR_EL2.
+    pub hcr_el2: u64,
+}
+
+/// The hardware's report of a fault, one field for each register.
+///
+/// Arm ARM, ESR_EL2, FAR_EL2, HPFAR_EL2.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Report {
+    /// `esr_el2`.
+    pub esr_el2: u64,
+    /// `far_el2`.
+    pub far_el2: u64,
+    /// `hpfar_el2`.
+    pub hpfar_el2: u64,
+}
+
+impl Config {
+    /// Sets a parameter by its name; 0 and 1 stand for false and true. Whether the value is legal, the format's
+    /// constructor says.
+    ///
+    /// `false` if there is no such parameter, it cannot hold the value, or it is fixed to another one.
+    pub fn set(&mut self, name: &str, value: i64) -> bool {
+        match name {
+            "granule" => return value == 14,
+            "pa_bits" => {
+                match u8::try_from(value) {
+                    Ok(value) => self.pa_bits = value,
+                    Err(_) => return false,
+                }
+            }
+            "lpa2" => self.lpa2 = value != 0,
+            "lpa" => self.lpa = value != 0,
+            "ttst" => self.ttst = value != 0,
+            "xnx" => self.xnx = value != 0,
+            "fwb" => self.fwb = value != 0,
+            "hardware_access" => self.hardware_access = value != 0,
+            "hardware_dirty" => self.hardware_dirty = value != 0,
+            "vmid16" => self.vmid16 = value != 0,
+            "bbm" => {
+                match u8::try_from(value) {
+                    Ok(value) => self.bbm = value,
+                    Err(_) => return false,
+                }
+            }
+            "levels" => {
+                match u8::try_from(value) {
+                    Ok(value) => self.levels = value,
+                    Err(_) => return false,
+                }
+            }
+            "input_bits" => {
+                match u8::try_from(value) {
+                    Ok(value) => self.input_bits = value,
+                    Err(_) => return false,
+                }
+            }
+            _ => return false,
+        }
+        true
+    }
+}
+
+impl Registers {
+    /// Each register's name and value.
+    pub const fn by_name(&self) -> [(&'static str, u64); 3] {
+        [
+            ("vtcr_el2", self.vtcr_el2),
+            ("vttbr_el2", self.vttbr_el2),
+            ("hcr_el2", self.hcr_el2),
+        ]
+    }
+}
+
+impl Report {
+    /// A report from its registers' values, in the order of the fields.
+    pub const fn from_values([esr_el2, far_el2, hpfar_el2]: [u64; 3]) -> Self {
+        Self {
+            esr_el2,
+            far_el2,
+            hpfar_el2,
+        }
+    }
+}
