@@ -159,6 +159,19 @@ pub fn names(expr: &Expr, see: &mut dyn FnMut(&str, Span)) {
     }
 }
 
+/// Calls `see` with each number in `expr`.
+pub fn literals(expr: &Expr, see: &mut dyn FnMut(i128)) {
+    match &expr.node {
+        Node::Int(value) => see(*value),
+        Node::Name(_) | Node::Slice(..) => {}
+        Node::Not(inner) => literals(inner, see),
+        Node::Binary(_, left, right) => {
+            literals(left, see);
+            literals(right, see);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

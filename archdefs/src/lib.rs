@@ -1,6 +1,7 @@
 //! Page-table formats as data: the TOML files, their reader, checker and reference interpreter.
 
 pub mod bound;
+pub mod check;
 pub mod diagnostics;
 pub mod eval;
 pub mod expr;
@@ -11,8 +12,10 @@ mod reader;
 pub mod show;
 pub mod source;
 mod suggest;
+mod visit;
 pub mod words;
 
+pub use check::check;
 pub use diagnostics::{Diagnostic, Diagnostics, Style};
 pub use reader::{read, read_builtin};
 pub use source::{Sources, Span};

@@ -1,6 +1,6 @@
 //! Meanings as text, in the notation of a format file.
 
-use crate::model::{Class, Facts, FaultAccess, FaultCause, MemoryType};
+use crate::model::Facts;
 
 impl Facts {
     /// The rights, without the accessed and dirty states.
@@ -33,57 +33,6 @@ pub fn facts(facts: Facts) -> String {
     if said.is_empty() { "none".into() } else { said.join(" ") }
 }
 
-/// `"wb"`, `"device-nGnRE"`.
-pub const fn memory(memory: MemoryType) -> &'static str {
-    match memory {
-        MemoryType::Inherit => "inherit",
-        MemoryType::WriteBack => "wb",
-        MemoryType::WriteThrough => "wt",
-        MemoryType::WriteProtected => "wp",
-        MemoryType::WriteCombining => "wc",
-        MemoryType::NonCacheable => "nc",
-        MemoryType::Uncached => "uc",
-        MemoryType::DeviceNGnRnE => "device-nGnRnE",
-        MemoryType::DeviceNGnRE => "device-nGnRE",
-        MemoryType::DeviceNGRE => "device-nGRE",
-        MemoryType::DeviceGRE => "device-GRE",
-    }
-}
-
-/// `"page"`, `"reserved"`.
-pub const fn class(class: Class) -> &'static str {
-    match class {
-        Class::Invalid => "invalid",
-        Class::Table => "table",
-        Class::Page => "page",
-        Class::Block => "block",
-        Class::Reserved => "reserved",
-    }
-}
-
-/// `"read"`, `"none"`.
-pub const fn access(access: FaultAccess) -> &'static str {
-    match access {
-        FaultAccess::Read => "read",
-        FaultAccess::Write => "write",
-        FaultAccess::Execute => "execute",
-        FaultAccess::None => "none",
-    }
-}
-
-/// `"not-mapped"`, `"permission"`.
-pub const fn cause(cause: FaultCause) -> &'static str {
-    match cause {
-        FaultCause::NotMapped => "not-mapped",
-        FaultCause::Permission => "permission",
-        FaultCause::AccessFlag => "access-flag",
-        FaultCause::AddressSize => "address-size",
-        FaultCause::Misconfigured => "misconfigured",
-        FaultCause::External => "external",
-        FaultCause::Unspecified => "unspecified",
-    }
-}
-
 /// The bits of a mask as a file writes them: `"63, 51:12"`.
 pub fn bits(mask: u64) -> String {
     let mut ranges = Vec::new();
@@ -96,6 +45,19 @@ pub fn bits(mask: u64) -> String {
         left &= !(u64::MAX >> (64 - width) << low);
     }
     ranges.join(", ")
+}
+
+/// The bits of a mask as a sentence names them: `"bit 63"`, `"bits 63, 51:12"`.
+pub fn named_bits(mask: u64) -> String {
+    let plural = if mask.count_ones() == 1 { "" } else { "s" };
+    format!("bit{plural} {}", bits(mask))
+}
+
+/// The bits of `raw` in `mask` as a file tests them: `"10, 2:0 == 0b0001"`.
+pub fn pattern(raw: u64, mask: u64) -> String {
+    let of_mask = (0..64).rev().filter(|bit| mask >> bit & 1 == 1);
+    let digits: String = of_mask.map(|bit| if raw >> bit & 1 == 1 { '1' } else { '0' }).collect();
+    format!("{} == 0b{digits}", bits(mask))
 }
 
 /// A power of two of bytes as a file writes it: `"4K"`, `"2M"`.
@@ -121,6 +83,7 @@ mod tests {
         assert_eq!(bits(0), "");
         assert_eq!(bits(1 << 63 | 0x000f_ffff_ffff_f000 | 1), "63, 51:12, 0");
         assert_eq!(bits(u64::MAX), "63:0");
+        assert_eq!(pattern(0b10_0000_0001, 0b11_0000_0111), "9:8, 2:0 == 0b10001");
     }
 
     #[test]

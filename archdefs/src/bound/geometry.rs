@@ -27,7 +27,7 @@ impl Geometry {
     ///
     /// [`BindError::Malformed`] if a width is no width or the levels below the root do not fit the input;
     /// [`BindError::Root`] if `levels` or `input_bits` is out of range.
-    pub(super) fn new(format: &Format, params: &Params) -> Result<Self, BindError> {
+    pub(crate) fn new(format: &Format, params: &Params) -> Result<Self, BindError> {
         let (page_bits, index_bits) = below_root(format, params)?;
         let wrong_root = || BindError::Root { levels: params.levels(), input_bits: params.input_bits() };
         let env = Env::new(params).with("page_bits", page_bits).with("index_bits", index_bits);

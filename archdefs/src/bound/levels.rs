@@ -53,14 +53,14 @@ pub struct BoundRun {
 }
 
 /// A level to bind: what a [`LevelSet`] can tell.
-pub(super) struct Place<'a> {
+pub(crate) struct Place<'a> {
     level: u8,
     top: u8,
     blocks: &'a [&'a LevelSet],
 }
 
 impl<'a> Place<'a> {
-    pub(super) fn new(level: u8, top: u8, blocks: &'a [&'a LevelSet]) -> Self {
+    pub(crate) fn new(level: u8, top: u8, blocks: &'a [&'a LevelSet]) -> Self {
         Self { level, top, blocks }
     }
 
@@ -70,7 +70,7 @@ impl<'a> Place<'a> {
     }
 
     /// Whether `[levels] blocks` says that the level may hold blocks.
-    pub(super) fn holds_blocks(&self) -> bool {
+    pub(crate) fn holds_blocks(&self) -> bool {
         self.blocks.iter().any(|set| self.is_in(set))
     }
 
@@ -88,7 +88,7 @@ impl<'a> Place<'a> {
 }
 
 /// The sets of levels that may hold blocks under the parameters.
-pub(super) fn blocks<'a>(format: &'a Format, env: &Env<'_>) -> Result<Vec<&'a LevelSet>, Malformed> {
+pub(crate) fn blocks<'a>(format: &'a Format, env: &Env<'_>) -> Result<Vec<&'a LevelSet>, Malformed> {
     let mut sets = Vec::new();
     for choice in &format.levels.blocks {
         if holds(choice.when.as_ref(), env)? {
@@ -101,7 +101,7 @@ pub(super) fn blocks<'a>(format: &'a Format, env: &Env<'_>) -> Result<Vec<&'a Le
 impl Level {
     /// Binds a level; `env` knows the parameters and what is the same at every level. What makes no sense is pushed to
     /// `problems` and left out.
-    pub(super) fn bind(
+    pub(crate) fn bind(
         format: &Format,
         geometry: &Geometry,
         place: &Place<'_>,

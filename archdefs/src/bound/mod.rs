@@ -3,6 +3,7 @@
 //! The checker proves its claims on it, the interpreter decodes and walks with it. All data is owned.
 
 mod bits;
+mod enumerate;
 mod error;
 mod geometry;
 pub mod kind;
@@ -12,18 +13,20 @@ mod params;
 mod shape;
 
 pub use bits::{Bits, Piece};
+pub(crate) use enumerate::legal_cases;
+pub use enumerate::legal_params;
 pub use error::{BindError, Malformed};
 pub use geometry::Geometry;
 pub(crate) use geometry::{low_bits, shift_right};
 pub use kind::{BoundKind, BoundTest};
-pub use legal::legal_params;
+pub(crate) use legal::matching_roots;
 pub use levels::{BoundRun, Level};
+pub(crate) use levels::{Place, blocks};
 pub use params::Params;
 pub use shape::{BoundField, BoundFix, BoundMeaning, BoundRow, BoundRows, Shape};
 
 use crate::eval::{Env, eval, holds};
 use crate::model::{EditClass, Facts, Fault, Format, MemoryType, Register};
-use levels::Place;
 
 /// A format under one combination of parameters.
 #[derive(Clone, Debug)]
@@ -40,6 +43,9 @@ pub struct Bound {
     pub fallbacks: Vec<(MemoryType, MemoryType)>,
     /// Whether an MMU may cache an entry that is not present.
     pub invalid_cached: bool,
+    /// Whether the MMU sets the accessed and dirty states by itself; elsewhere an access that would have to set them
+    /// faults.
+    pub hardware: bool,
     /// The edits of a live entry that need break-before-make.
     pub breaks: Vec<EditClass>,
     pub(crate) registers: Vec<Register>,
@@ -56,25 +62,15 @@ impl Bound {
     pub fn new(format: &Format, params: &Params) -> Result<Self, BindError> {
         let geometry = Geometry::new(format, params)?;
         legal::check(format, params, &geometry)?;
-        let (bound, problems) = Self::collect(format, params, geometry)?;
-        match problems.into_iter().next() {
-            Some(problem) => Err(problem.into()),
-            None => Ok(bound),
-        }
-    }
-
-    /// Binds what can be bound under legal parameters, and lists what cannot.
-    pub(crate) fn collect(
-        format: &Format,
-        params: &Params,
-        geometry: Geometry,
-    ) -> Result<(Self, Vec<Malformed>), Malformed> {
-        let env = Env::new(params).with("page_bits", geometry.page_bits).with("index_bits", geometry.index_bits);
+        let env = whole_env(params, &geometry);
         let mut problems = Vec::new();
-        let blocks = levels::blocks(format, &env)?;
+        let blocks = blocks(format, &env)?;
         let top = geometry.top();
         let bind = |level| Level::bind(format, &geometry, &Place::new(level, top, &blocks), &env, &mut problems);
         let levels = (0..geometry.levels).map(bind).collect();
+        if let Some(problem) = problems.into_iter().next() {
+            return Err(problem.into());
+        }
         let mut fallbacks = Vec::new();
         for fallback in &format.fallbacks {
             if holds(fallback.when.as_ref(), &env)? {
@@ -88,18 +84,20 @@ impl Bound {
             }
         }
         let invalid_cached = kind::chosen(&format.live.invalid_cached, &env, format.name.span)?;
-        let bound = Self {
+        let hardware = kind::first(&format.live.hardware, &env)?;
+        let hardware = hardware.map(|choice| eval(&choice.value, &env)).transpose()?;
+        Ok(Self {
             params: params.clone(),
             geometry,
             levels,
             implies: format.implies,
             fallbacks,
             invalid_cached: eval(&invalid_cached.value, &env)? != 0,
+            hardware: hardware.is_some_and(|sets| sets != 0),
             breaks,
             registers: format.registers.clone(),
             fault: format.fault.clone(),
-        };
-        Ok((bound, problems))
+        })
     }
 
     /// A level, if the format has it under these parameters.
@@ -125,4 +123,9 @@ impl Bound {
         sizes.dedup();
         sizes
     }
+}
+
+/// What expressions see that are the same at every level.
+pub(crate) fn whole_env<'a>(params: &'a Params, geometry: &Geometry) -> Env<'a> {
+    Env::new(params).with("page_bits", geometry.page_bits).with("index_bits", geometry.index_bits)
 }

@@ -120,17 +120,23 @@ impl Params {
         self.names.iter().map(|name| name.text.as_str()).zip(self.values.iter().copied())
     }
 
-    /// The parameters among `wanted` as a file would write them, `"levels = 4, pa_bits = 46, huge_1g, !lpa2"`.
-    pub fn describe(&self, mut wanted: impl FnMut(&str) -> bool) -> String {
-        let shown = self.names.iter().zip(&self.values).filter(|(name, _)| wanted(&name.text));
-        let texts: Vec<String> = shown
-            .map(|(name, value)| match (name.flag, value) {
-                (true, 0) => format!("!{}", name.text),
-                (true, _) => name.text.clone(),
-                (false, _) => format!("{} = {value}", name.text),
-            })
-            .collect();
-        texts.join(", ")
+    /// The parameters that differ from their defaults, and the size, as a `[[config]]` would set them.
+    pub fn changes(&self, format: &Format) -> String {
+        let defaults = Self::unset(format);
+        let texts = self.texts();
+        let (declared, size) = texts.split_at(format.params.len());
+        let changed = declared.iter().zip(self.values.iter().zip(&defaults.values));
+        let changed = changed.filter(|(_, (value, default))| value != default).map(|(text, _)| text.as_str());
+        size.iter().map(String::as_str).chain(changed).collect::<Vec<_>>().join(", ")
+    }
+
+    fn texts(&self) -> Vec<String> {
+        let text = |(name, value): (&Name, &i64)| match (name.flag, value) {
+            (true, 0) => format!("!{}", name.text),
+            (true, _) => name.text.clone(),
+            (false, _) => format!("{} = {value}", name.text),
+        };
+        self.names.iter().zip(&self.values).map(text).collect()
     }
 
     pub(super) fn index(&self, name: &str) -> Option<usize> {
@@ -146,9 +152,10 @@ impl Params {
     }
 }
 
+/// As a `[[config]]` would set them: `"pa_bits = 46, huge_1g, !execute_only, levels = 4, input_bits = 48"`.
 impl fmt::Display for Params {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.describe(|_| true))
+        f.write_str(&self.texts().join(", "))
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::bound::{Bound, BoundField, BoundMeaning, BoundRows, BoundRun, Level, Shape, kind};
 use crate::model::{Facts, Is, MemoryType};
 use crate::show;
+use crate::words::Word;
 
 /// What an entry means.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -174,7 +175,7 @@ fn describe(field: &BoundField, raw: u64) -> FieldValue {
         BoundMeaning::Output | BoundMeaning::Table => format!("{value:#x}"),
         BoundMeaning::NextLevel(plus) => format!("next level {}", i128::from(value) - i128::from(*plus)),
         BoundMeaning::Rights(rows, _) => row(rows, value, |facts| show::facts(*facts)),
-        BoundMeaning::Memory(rows) => row(rows, value, |memory| show::memory(*memory).into()),
+        BoundMeaning::Memory(rows) => row(rows, value, |memory| memory.word().into()),
         BoundMeaning::Option(rows, _) => row(rows, value, |name| name.to_string()),
         BoundMeaning::Software => "software".into(),
         BoundMeaning::Fixed(..) => "fixed".into(),

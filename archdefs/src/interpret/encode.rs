@@ -5,6 +5,7 @@ use std::fmt;
 use crate::bound::{Bound, BoundMeaning, BoundRow, BoundRows, Shape, low_bits};
 use crate::model::{Facts, MemoryType};
 use crate::show;
+use crate::words::Word;
 
 /// What a leaf shall say beside its address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +46,7 @@ impl fmt::Display for Refused {
             Self::Size { level, size } => write!(f, "level {level} has no leaf of 2^{size} bytes"),
             Self::Address(address) => write!(f, "address {address:#x} is too wide or not aligned"),
             Self::Rights(rights) => write!(f, "no entry grants exactly `{}`", show::facts(rights)),
-            Self::Memory(memory) => write!(f, "no entry has the memory type `{}`", show::memory(memory)),
+            Self::Memory(memory) => write!(f, "no entry has the memory type `{}`", memory.word()),
             Self::Options(options) => write!(f, "{options:#x} are no options"),
             Self::Tag(tag) => write!(f, "tag {tag} is too wide"),
         }

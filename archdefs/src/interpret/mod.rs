@@ -18,4 +18,5 @@ pub use edit::Edit;
 pub use encode::{Attributes, Refused};
 pub use fault::FaultInfo;
 pub use registers::RegisterValue;
+pub(crate) use registers::{BoundRegisterField, register_fields};
 pub use walk::{Start, Step, Translation, Walk};

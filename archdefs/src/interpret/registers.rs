@@ -25,10 +25,11 @@ impl Bound {
     /// [`Refused::Address`] if the root is too wide or not aligned, [`Refused::Tag`] if the tag is too wide.
     pub fn registers(&self, root: u64, tag: u64) -> Result<Vec<RegisterValue>, Refused> {
         self.fits(root, self.geometry.root_bits())?;
+        let env = self.env().with("root", root).with("tag", tag);
         let mut values = Vec::new();
         for register in &self.registers {
             // A format that the checker has passed has no register that makes no sense.
-            let fields = self.register_fields(register, root, tag).unwrap_or_default();
+            let fields = register_fields(register, &env).unwrap_or_default();
             let mut value = 0;
             for field in fields {
                 value |= field.placed().ok_or(if field.of_tag { Refused::Tag(tag) } else { Refused::Address(root) })?;
@@ -37,23 +38,17 @@ impl Bound {
         }
         Ok(values)
     }
+}
 
-    /// The fields of `register` that hold: of those with one name, the first.
-    pub(crate) fn register_fields(
-        &self,
-        register: &Register,
-        root: u64,
-        tag: u64,
-    ) -> Result<Vec<BoundRegisterField>, Malformed> {
-        let env = self.env().with("root", root).with("tag", tag);
-        let mut bound: Vec<BoundRegisterField> = Vec::new();
-        for field in &register.fields {
-            if bound.iter().all(|known| known.name != field.name) && holds(field.when.as_ref(), &env)? {
-                bound.push(BoundRegisterField::bind(field, &env)?);
-            }
+/// The fields of `register` that hold: of those with one name, the first. `env` knows `root` and `tag`.
+pub(crate) fn register_fields(register: &Register, env: &Env<'_>) -> Result<Vec<BoundRegisterField>, Malformed> {
+    let mut bound: Vec<BoundRegisterField> = Vec::new();
+    for field in &register.fields {
+        if bound.iter().all(|known| known.name != field.name) && holds(field.when.as_ref(), env)? {
+            bound.push(BoundRegisterField::bind(field, env)?);
         }
-        Ok(bound)
     }
+    Ok(bound)
 }
 
 /// A field of a register, bound.

@@ -1,0 +1,211 @@
+//! All legal combinations of parameters.
+
+use std::collections::{BTreeSet, HashSet};
+
+use super::legal::{env, roots};
+use super::{Params, geometry};
+use crate::eval::{EvalError, eval, literals, names};
+use crate::expr::Expr;
+use crate::model::{Bind, Build, Domain, Format, Param};
+use crate::visit::{self, Part};
+
+/// Integers with more values than this are sampled. The bits that a width moves move with it one by one, so that the
+/// ends show what can go wrong, and what happens in between happens next to a number that the file names.
+const WIDE: usize = 8;
+
+/// Every legal combination of parameters, over all builds. Of a parameter with many values there are the lowest, the
+/// highest, a middle one, and those about the numbers that any expression with it names. A condition that cannot be
+/// evaluated makes a combination illegal: the checker reports it.
+pub fn legal_params(format: &Format) -> impl Iterator<Item = Params> {
+    legal_cases(format, |_| true).into_iter()
+}
+
+/// The same, but the parameters that are not `relevant` take only those values that others need to be legal.
+pub(crate) fn legal_cases(format: &Format, relevant: impl Fn(&str) -> bool) -> Vec<Params> {
+    let builds: Vec<Option<&Build>> = match format.builds.as_slice() {
+        [] => vec![None],
+        builds => builds.iter().map(Some).collect(),
+    };
+    let mut found = Vec::new();
+    for build in builds {
+        let mut params = Params::unset(format);
+        let set = build.map_or(&[][..], |build| &build.set);
+        if params.assign(set).is_ok()
+            && let Ok((page_bits, index_bits)) = geometry::below_root(format, &params)
+        {
+            let enumeration = Enumeration::new(format, &params, (page_bits, index_bits), &relevant);
+            enumeration.run(0, &mut params, &mut found);
+        }
+    }
+    found
+}
+
+/// Assigns one parameter after the other, and tests each condition as soon as all that it speaks of is known.
+struct Enumeration<'a> {
+    format: &'a Format,
+    page_bits: u8,
+    index_bits: u8,
+    /// The indices of the free parameters and their values.
+    free: Vec<(usize, Vec<i64>)>,
+    /// At `n`: what is known once the first `n` free parameters are. The roots come last.
+    conditions: Vec<Vec<Condition<'a>>>,
+    /// Whether all input sizes matter, or only one for each number of levels.
+    input_bits: bool,
+}
+
+enum Condition<'a> {
+    /// The parameter of this index has a value of its domain where this holds, and is 0 elsewhere.
+    Available(usize, &'a Expr),
+    /// This holds.
+    Rule(&'a Expr),
+}
+
+impl<'a> Enumeration<'a> {
+    fn new(
+        format: &'a Format,
+        params: &Params,
+        (page_bits, index_bits): (u8, u8),
+        relevant: &impl Fn(&str) -> bool,
+    ) -> Self {
+        let constrained = constrained(format);
+        let named = named_values(format);
+        let declared = || format.params.iter().enumerate();
+        let values = |param: &Param| {
+            let name = param.name.value.as_str();
+            match constrained.contains(name) || relevant(name) {
+                true => sample(param, &named),
+                false => vec![param.default],
+            }
+        };
+        let free = declared().filter(|(_, param)| param.bind != Bind::Build);
+        let mut this = Self {
+            format,
+            page_bits,
+            index_bits,
+            free: free.map(|(index, param)| (index, values(param))).collect(),
+            conditions: Vec::new(),
+            input_bits: relevant("input_bits"),
+        };
+        this.conditions.resize_with(this.free.len() + 2, Vec::new);
+        for (index, param) in declared() {
+            if let Some(when) = &param.when {
+                let depth = this.depth(params, when).max(this.position(index));
+                this.conditions[depth].push(Condition::Available(index, when));
+            }
+        }
+        for rule in &format.levels.requires {
+            let depth = this.depth(params, &rule.value);
+            this.conditions[depth].push(Condition::Rule(&rule.value));
+        }
+        this
+    }
+
+    /// After how many assignments the parameter of this index is known.
+    fn position(&self, index: usize) -> usize {
+        if index >= self.format.params.len() {
+            return self.free.len() + 1;
+        }
+        self.free.iter().position(|free| free.0 == index).map_or(0, |position| position + 1)
+    }
+
+    /// After how many assignments all names of `expr` are known.
+    fn depth(&self, params: &Params, expr: &Expr) -> usize {
+        let mut depth = 0;
+        names(expr, &mut |name, _| {
+            let position = params.index(name).map_or(0, |index| self.position(index));
+            depth = depth.max(position);
+        });
+        depth
+    }
+
+    fn run(&self, depth: usize, params: &mut Params, found: &mut Vec<Params>) {
+        if !self.allowed(depth, params).unwrap_or(false) {
+            return;
+        }
+        if let Some((index, values)) = self.free.get(depth) {
+            for &value in values {
+                params.set_at(*index, value);
+                self.run(depth + 1, params, found);
+            }
+            return;
+        }
+        let mut seen = HashSet::new();
+        for (levels, input_bits) in roots(self.format, params).unwrap_or_default() {
+            if !self.input_bits && seen.contains(&levels) {
+                continue;
+            }
+            let sized = params.set("levels", levels).and(params.set("input_bits", input_bits));
+            if sized.is_ok() && self.allowed(depth + 1, params).unwrap_or(false) {
+                seen.insert(levels);
+                found.push(params.clone());
+            }
+        }
+    }
+
+    fn allowed(&self, depth: usize, params: &Params) -> Result<bool, EvalError> {
+        let env = env(params, self.page_bits, self.index_bits);
+        for condition in &self.conditions[depth] {
+            let holds = match condition {
+                Condition::Available(index, when) if eval(when, &env)? != 0 => {
+                    self.format.params[*index].domain.contains(params.at(*index))
+                }
+                Condition::Available(index, _) => params.at(*index) == 0,
+                Condition::Rule(rule) => eval(rule, &env)? != 0,
+            };
+            if !holds {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// The parameters on which it depends whether others, or roots, are legal.
+fn constrained(format: &Format) -> HashSet<&str> {
+    let mut constrained = HashSet::new();
+    visit::expressions(format, &mut |part, expr| {
+        if let Part::Param(name) = part {
+            constrained.insert(name);
+        }
+        if matches!(part, Part::Param(_) | Part::Root | Part::Rule) {
+            for param in &format.params {
+                names(expr, &mut |name, _| {
+                    if name == param.name.value {
+                        constrained.insert(&param.name.value);
+                    }
+                });
+            }
+        }
+    });
+    constrained
+}
+
+/// Each parameter with the numbers that stand in an expression with it.
+fn named_values(format: &Format) -> HashSet<(String, i64)> {
+    let mut found = HashSet::new();
+    visit::expressions(format, &mut |_, expr| {
+        names(expr, &mut |name, _| {
+            literals(expr, &mut |value| {
+                found.extend(i64::try_from(value).ok().map(|value| (name.to_owned(), value)));
+            });
+        });
+    });
+    found
+}
+
+fn sample(param: &Param, named: &HashSet<(String, i64)>) -> Vec<i64> {
+    let name = &param.name.value;
+    let mut values: BTreeSet<i64> = match &param.domain {
+        Domain::Bool => [0, 1].into(),
+        Domain::Int(values) if values.len() > WIDE => {
+            let ends = [values[0], values[values.len() / 2], values[values.len() - 1]];
+            let is_near = |value: &&i64| [-1, 0, 1].iter().any(|by| named.contains(&(name.clone(), *value + by)));
+            values.iter().filter(is_near).copied().chain(ends).collect()
+        }
+        Domain::Int(values) => values.iter().copied().collect(),
+    };
+    if param.when.is_some() {
+        values.insert(0);
+    }
+    values.into_iter().collect()
+}

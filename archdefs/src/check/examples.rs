@@ -1,0 +1,134 @@
+//! The raw values of `[[example.*]]` mean what they are said to mean.
+
+use std::fmt::Display;
+
+use super::Checker;
+use crate::bound::{Bound, Shape};
+use crate::diagnostics::Diagnostic;
+use crate::interpret::{Decoded, Edit};
+use crate::model::{Class, EditExample, EntryExample, Example, Facts, FaultExample, RegisterExample};
+use crate::show;
+use crate::words::Word;
+
+pub(super) fn check(checker: &mut Checker<'_>, configs: &[(&str, Bound)]) {
+    let mut mismatches = Vec::new();
+    for example in &checker.format.examples {
+        let (config, span) = match example {
+            Example::Entry(example) => (&example.config, example.span),
+            Example::Edit(example) => (&example.config, example.span),
+            Example::Register(example) => (&example.config, example.span),
+            Example::Fault(example) => (&example.config, example.span),
+        };
+        // A configuration that is not legal is reported as such.
+        let Some((_, bound)) = configs.iter().find(|(id, _)| *id == config.value) else { continue };
+        let mut report = Report(Vec::new());
+        match example {
+            Example::Entry(example) => entry(&mut report, bound, example),
+            Example::Edit(example) => edit(&mut report, bound, example),
+            Example::Register(example) => register(&mut report, bound, example),
+            Example::Fault(example) => fault(&mut report, bound, example),
+        }
+        mismatches.extend(report.0.into_iter().map(|line| Diagnostic::new(line, span, "this example")));
+    }
+    // One mistake in the rows breaks many examples: they are listed once the rows are consistent.
+    if checker.findings.is_empty() {
+        mismatches.into_iter().for_each(|mismatch| checker.findings.add(mismatch));
+    } else if let Some(first) = mismatches.first().cloned() {
+        let others = match mismatches.len() - 1 {
+            0 => "this may follow from the other mistakes".into(),
+            others => format!("this and {others} more of the examples may follow from the other mistakes"),
+        };
+        checker.findings.add(first.help(others));
+    }
+}
+
+/// The mismatches of one example.
+struct Report(Vec<String>);
+
+impl Report {
+    fn compare<T: PartialEq>(&mut self, what: &str, file: T, rows: T, show: impl Fn(&T) -> String) {
+        if file != rows {
+            self.0.push(format!("{what}: the example says {}, the rows give {}", show(&file), show(&rows)));
+        }
+    }
+}
+
+fn hex<T: std::fmt::LowerHex>(value: &T) -> String {
+    format!("{value:#x}")
+}
+
+fn word<T: Word>(value: &T) -> String {
+    format!("`{}`", value.word())
+}
+
+fn or_none<T: Clone>(show: impl Fn(&T) -> String) -> impl Fn(&Option<T>) -> String {
+    move |value| value.as_ref().map_or_else(|| "none".into(), &show)
+}
+
+fn text<T: Display>(value: &T) -> String {
+    value.to_string()
+}
+
+fn entry(report: &mut Report, bound: &Bound, example: &EntryExample) {
+    let decoded = bound.decode(example.level, example.raw);
+    // Tables limit only what they speak of, and an example names that.
+    let table = bound.level(example.level).and_then(|level| level.table.as_ref());
+    let spoken = table.map_or(Facts::empty(), Shape::speaks);
+    let leaf_class = if example.level == 0 { Class::Page } else { Class::Block };
+    let (class, address, facts, memory, items) = match &decoded {
+        Decoded::Invalid => (Class::Invalid, None, None, None, None),
+        Decoded::Table(table) => (Class::Table, Some(table.address), Some(table.limit & spoken), None, None),
+        Decoded::Leaf(leaf) => (leaf_class, Some(leaf.address), Some(leaf.facts), leaf.memory, Some(leaf.items)),
+        Decoded::Reserved(_) => (Class::Reserved, None, None, None, None),
+    };
+    if class != example.class {
+        let why = match &decoded {
+            Decoded::Reserved(rule) => format!(" (because of `{rule}`)"),
+            _ => String::new(),
+        };
+        let (file, rows) = (word(&example.class), word(&class));
+        report.0.push(format!("kind: the example says {file}, the rows give {rows}{why}"));
+        return;
+    }
+    if example.address.is_some() {
+        report.compare("address", example.address, address, or_none(hex));
+    }
+    if example.rights.is_some() {
+        report.compare("rights", example.rights, facts, or_none(|facts| format!("`{}`", show::facts(*facts))));
+    }
+    if example.memory.is_some() {
+        report.compare("memory type", example.memory, memory, or_none(word));
+    }
+    if example.run.is_some() {
+        report.compare("items of the run", example.run, items, or_none(text));
+    }
+}
+
+fn edit(report: &mut Report, bound: &Bound, example: &EditExample) {
+    let needs_break = bound.edit(example.level, example.old, example.new) == Edit::BreakBeforeMake;
+    let show = |needs: &bool| (if *needs { "that it needs a break" } else { "that it is direct" }).into();
+    report.compare("edit", example.needs_break, needs_break, show);
+}
+
+fn register(report: &mut Report, bound: &Bound, example: &RegisterExample) {
+    match bound.registers(example.root, example.tag) {
+        Err(refused) => report.0.push(format!("register: {refused}")),
+        Ok(values) => {
+            let value = values.iter().find(|value| value.name == example.register.value);
+            report.compare("register", Some(example.raw), value.map(|value| value.value), or_none(hex));
+        }
+    }
+}
+
+fn fault(report: &mut Report, bound: &Bound, example: &FaultExample) {
+    let registers = bound.fault.as_ref().map_or(0, |fault| fault.registers.len());
+    report.compare("registers of the report", example.report.len(), registers, text);
+    let Some(fault) = bound.fault(&example.report) else {
+        report.0.push("fault: the rows say that it is not of this translation".into());
+        return;
+    };
+    report.compare("address", example.address, fault.address, or_none(hex));
+    report.compare("access", example.access, fault.access, word);
+    report.compare("cause", example.cause, fault.cause, word);
+    report.compare("level", example.level, fault.level, or_none(text));
+}

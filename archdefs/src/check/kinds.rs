@@ -1,0 +1,103 @@
+//! Every entry is of exactly one kind, and the empty value is not present.
+
+use super::Checker;
+use crate::bound::kind::{classify, tested_bits};
+use crate::bound::{BoundKind, Level, Params};
+use crate::diagnostics::Diagnostic;
+use crate::model::Is;
+use crate::show;
+
+/// At most this many bits are tested at a level: all their values are gone through.
+const MOST_TESTED: u32 = 16;
+
+/// What an entry is for each value of the bits that decide it.
+pub(super) struct Patterns {
+    /// The bits.
+    pub(super) mask: u64,
+    /// Their values, and what an entry with them is.
+    pub(super) kinds: Vec<(u64, Is)>,
+}
+
+pub(super) fn check(checker: &mut Checker<'_>, params: &Params, level: &Level) -> Patterns {
+    let mask = level.kinds.iter().fold(0, |mask, kind| mask | kind.tests.as_deref().map_or(0, tested_bits));
+    let mut patterns = Patterns { mask, kinds: Vec::new() };
+    if mask.count_ones() > MOST_TESTED {
+        let place = level.kinds.first().map_or(checker.format.name.span, |kind| kind.span);
+        checker.findings.under(params, "too many tested bits", &[place], || {
+            let message = format!("the kinds at level {} test {} bits", level.level, mask.count_ones());
+            Diagnostic::new(message, place, "").help(format!("{MOST_TESTED} bits are enough to tell kinds apart"))
+        });
+        return patterns;
+    }
+    let mut matched = vec![false; level.kinds.len()];
+    for raw in submasks(mask) {
+        let Some(winner) = classify(&level.kinds, raw) else {
+            no_kind(checker, params, level, raw, mask);
+            continue;
+        };
+        for (kind, matched) in level.kinds.iter().zip(&mut matched) {
+            *matched |= std::ptr::eq(kind, winner);
+        }
+        two_kinds(checker, params, level, raw);
+        patterns.kinds.push((raw, winner.is));
+    }
+    for (kind, _) in level.kinds.iter().zip(matched).filter(|(_, matched)| *matched) {
+        checker.used.insert(kind.span);
+        checker.used.extend(kind.choice);
+    }
+    patterns
+}
+
+fn no_kind(checker: &mut Checker<'_>, params: &Params, level: &Level, raw: u64, mask: u64) {
+    let place = level.kinds.last().map_or(checker.format.name.span, place);
+    checker.findings.under(params, "no kind", &[place], || {
+        let message = format!("an entry at level {} is of no kind", level.level);
+        let label = format!("neither this row nor any other matches `{}`", show::pattern(raw, mask));
+        Diagnostic::new(message, place, label)
+    });
+}
+
+/// Rows that are not `reserved` are disjoint, and at most one is `else`.
+fn two_kinds(checker: &mut Checker<'_>, params: &Params, level: &Level, raw: u64) {
+    let mask = level.kinds.iter().fold(0, |mask, kind| mask | kind.tests.as_deref().map_or(0, tested_bits));
+    let of_tests = |kind: &&BoundKind| kind.is != Is::Reserved && kind.tests.is_some() && kind.matches(raw);
+    let by_tests: Vec<&BoundKind> = level.kinds.iter().filter(of_tests).collect();
+    let by_else: Vec<&BoundKind> = level.kinds.iter().filter(|kind| kind.tests.is_none()).collect();
+    for rows in [by_tests, by_else] {
+        if let [first, second, ..] = rows.as_slice() {
+            checker.findings.under(params, "two kinds", &[place(first), place(second)], || {
+                let message = format!("an entry at level {} is of two kinds", level.level);
+                let label = |kind: &BoundKind| format!("`{}` matches `{}`", kind.id, show::pattern(raw, mask));
+                Diagnostic::new(message, place(second), label(second)).and(place(first), label(first))
+            });
+        }
+    }
+}
+
+/// What is written for nothing means nothing.
+pub(super) fn check_empty(checker: &mut Checker<'_>, params: &Params, level: &Level) {
+    let (Some(choice), Some(kind)) = (level.empty_choice, classify(&level.kinds, level.empty)) else {
+        return;
+    };
+    checker.used.insert(choice);
+    if kind.is != Is::Invalid {
+        checker.findings.under(params, "empty", &[choice, place(kind)], || {
+            let message = format!("the empty value {:#x} is not `invalid` at level {}", level.empty, level.level);
+            Diagnostic::new(message, choice, "").and(place(kind), format!("it is `{}`", kind.id))
+        });
+    }
+}
+
+fn place(kind: &BoundKind) -> crate::source::Span {
+    kind.choice.unwrap_or(kind.span)
+}
+
+/// Every value of the bits in `mask`.
+pub(super) fn submasks(mask: u64) -> impl Iterator<Item = u64> {
+    let mut next = Some(0_u64);
+    std::iter::from_fn(move || {
+        let current = next?;
+        next = (current != mask).then(|| (current | !mask).wrapping_add(1) & mask);
+        Some(current)
+    })
+}

@@ -1,0 +1,103 @@
+//! Proves what a format file claims, by enumeration over parameters, levels and kinds of entries.
+//!
+//! Each module is one claim. All mistakes are reported at once, each once, with the first parameters that show it.
+
+mod address;
+mod configs;
+mod encoder;
+mod examples;
+mod findings;
+mod kinds;
+mod levels;
+mod owners;
+mod params;
+mod projection;
+mod registers;
+mod roots;
+mod rows;
+mod runs;
+mod used;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use crate::bound::{BoundRun, Level, Malformed, Params, Shape};
+use crate::diagnostics::{Diagnostic, Diagnostics};
+use crate::model::{Class, Format};
+use crate::source::Span;
+use crate::words::Word;
+use findings::Findings;
+
+/// The rule that what the file says makes sense under the parameters.
+const MALFORMED: &str = "malformed";
+
+/// Everything that is wrong with a format.
+pub fn check(format: &Format) -> Diagnostics {
+    let mut checker = Checker {
+        format,
+        findings: Findings::new(format),
+        used: HashSet::new(),
+        needs_other: HashSet::new(),
+        gaps: HashMap::new(),
+    };
+    params::check(&mut checker);
+    let legal = roots::check(&mut checker);
+    levels::check(&mut checker);
+    registers::check(&mut checker);
+    let configs = configs::check(&mut checker);
+    examples::check(&mut checker, &configs);
+    // Without legal parameters everything would seem unused.
+    if legal {
+        used::check(&mut checker);
+    }
+    checker.findings.into_diagnostics()
+}
+
+/// The state of a check.
+struct Checker<'a> {
+    format: &'a Format,
+    findings: Findings<'a>,
+    /// What some parameters have made use of.
+    used: HashSet<Span>,
+    /// The fields of which some value has no row.
+    needs_other: HashSet<Span>,
+    /// The bits without an owner that are reported already, per kind of entry and run.
+    gaps: HashMap<(Class, Option<Arc<str>>), u64>,
+}
+
+impl Checker<'_> {
+    fn malformed(&mut self, params: &Params, problem: &Malformed) {
+        self.used.insert(problem.span);
+        self.findings
+            .under(params, MALFORMED, &[problem.span], || Diagnostic::new(problem.message.clone(), problem.span, ""));
+    }
+}
+
+/// A shape in its place.
+struct Site<'a> {
+    params: &'a Params,
+    output_bits: u8,
+    table_bits: u8,
+    level: &'a Level,
+    shape: &'a Shape,
+    run: Option<&'a BoundRun>,
+}
+
+impl Site<'_> {
+    /// The row of `[[kind]]` that makes entries this.
+    fn kind(&self) -> Span {
+        let kind = self.level.kinds.iter().find(|kind| self.shape.class.is_made_by(kind.is));
+        kind.map_or_else(Span::default, |kind| kind.span)
+    }
+}
+
+/// "a block at level 1", "a page at level 0 in a run of 16".
+impl std::fmt::Display for Site<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "a {} at level {}", self.shape.class.word(), self.level.level)?;
+        match self.run {
+            Some(run) => write!(f, " in a run of {}", 1_u64 << run.item_bits),
+            None => Ok(()),
+        }
+    }
+}

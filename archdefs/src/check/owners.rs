@@ -1,0 +1,96 @@
+//! Every bit of an entry has exactly one owner.
+
+use super::{Checker, Site};
+use crate::bound::BoundTest;
+use crate::bound::kind::tested_bits;
+use crate::diagnostics::Diagnostic;
+use crate::show;
+use crate::source::Span;
+
+/// Who owns some bits.
+struct Owner<'a> {
+    mask: u64,
+    name: &'a str,
+    place: Span,
+}
+
+pub(super) fn check(checker: &mut Checker<'_>, site: &Site<'_>) {
+    let shape = site.shape;
+    let fields =
+        shape.fields.iter().map(|field| Owner { mask: field.bits.mask(), name: &field.name, place: field.choice });
+    let fixes = shape.fixes.iter().map(|fix| Owner { mask: fix.mask, name: &fix.id, place: fix.choice });
+    let marks = Owner {
+        mask: tested_bits(&shape.marks),
+        name: site.run.map_or("what is no run", |run| &run.id),
+        place: shape.marks.first().map_or_else(Span::default, |test| test.span),
+    };
+    let owners: Vec<Owner<'_>> = fields.chain(fixes).chain([marks]).collect();
+    for (index, second) in owners.iter().enumerate() {
+        for first in owners.iter().take(index).filter(|first| first.mask & second.mask != 0) {
+            two_owners(checker, site, first, second);
+        }
+    }
+    let owned = owners.iter().fold(0, |mask, owner| mask | owner.mask);
+    written_tests(checker, site, &shape.marks, u64::MAX);
+    written_tests(checker, site, &shape.tested, !owned);
+    no_owner(checker, site, !owned & !tested_bits(&shape.tested));
+    for field in &shape.fields {
+        checker.used.insert(field.choice);
+        if field.bits.mask() != 0 {
+            checker.used.insert(field.span);
+        }
+    }
+    for fix in &shape.fixes {
+        checker.used.extend([fix.choice, fix.is_choice]);
+        if fix.mask != 0 {
+            checker.used.insert(fix.span);
+        }
+    }
+}
+
+fn two_owners(checker: &mut Checker<'_>, site: &Site<'_>, first: &Owner<'_>, second: &Owner<'_>) {
+    checker.findings.under(site.params, "two owners", &[first.place, second.place], || {
+        let message = format!("two owners for {} of {site}", show::named_bits(first.mask & second.mask));
+        let label = |owner: &Owner<'_>| format!("`{}` owns {}", owner.name, show::bits(owner.mask));
+        Diagnostic::new(message, second.place, label(second)).and(first.place, label(first))
+    });
+}
+
+/// The encoder must know what to write into the bits in `mask` that tests own.
+fn written_tests(checker: &mut Checker<'_>, site: &Site<'_>, tests: &[BoundTest], mask: u64) {
+    let owners = || tests.iter().filter(|test| test.bits.mask() & mask != 0);
+    for test in owners() {
+        let bits = test.bits.mask() & mask;
+        match test.written() {
+            None => checker.findings.under(site.params, "unwritable test", &[test.span], || {
+                let message = format!("nobody says what to write into {} of {site}", show::named_bits(bits));
+                Diagnostic::new(message, test.span, "several values pass this test")
+                    .help("test for one value with `==`, or give the bits to a field or a `[[fix]]`")
+            }),
+            Some(written) => {
+                let differs = |other: &&BoundTest| {
+                    other.written().is_some_and(|value| (value ^ written) & bits & other.bits.mask() != 0)
+                };
+                if let Some(other) = owners().find(differs) {
+                    checker.findings.under(site.params, "contradiction", &[other.span, test.span], || {
+                        let message = format!("{} of {site} are to be written in two ways", show::named_bits(bits));
+                        Diagnostic::new(message, test.span, "so").and(other.span, "and so")
+                    });
+                }
+            }
+        }
+    }
+}
+
+fn no_owner(checker: &mut Checker<'_>, site: &Site<'_>, gap: u64) {
+    let run = site.run.map(|run| run.id.clone());
+    let reported = checker.gaps.entry((site.shape.class, run)).or_default();
+    if gap & !*reported == 0 {
+        return;
+    }
+    *reported |= gap;
+    let message = format!("no owner for {} of {site}", show::named_bits(gap));
+    let diagnostic = Diagnostic::new(message, site.kind(), "entries of this kind")
+        .help("a field, a `[[run]]` or a `[[fix]]` says what they are");
+    checker.findings.first(site.params, diagnostic);
+}

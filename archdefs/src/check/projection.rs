@@ -1,0 +1,57 @@
+//! The parameters that a claim depends on: what differs in others only needs no second proof.
+
+use std::collections::{BTreeSet, HashSet};
+
+use crate::bound::{Params, legal_cases};
+use crate::eval;
+use crate::expr::Expr;
+use crate::model::{Bind, Format};
+use crate::visit::{self, Part};
+
+/// Names of parameters: the build parameters, and all that some expressions name.
+pub(super) struct Projection(BTreeSet<String>);
+
+impl Projection {
+    /// What the expressions of some parts of the file name.
+    pub(super) fn of_parts(format: &Format, wanted: impl Fn(Part<'_>) -> bool) -> Self {
+        let mut projection = Self::of_builds(format);
+        visit::expressions(format, &mut |part, expr| {
+            if wanted(part) {
+                projection.name(expr);
+            }
+        });
+        projection
+    }
+
+    /// The build parameters.
+    pub(super) fn of_builds(format: &Format) -> Self {
+        let build = format.params.iter().filter(|param| param.bind == Bind::Build);
+        Self(build.map(|param| param.name.value.clone()).collect())
+    }
+
+    /// Adds what `expr` names.
+    fn name(&mut self, expr: &Expr) {
+        eval::names(expr, &mut |name, _| {
+            self.0.insert(name.to_owned());
+        });
+    }
+
+    /// Adds a name.
+    pub(super) fn and(mut self, name: &str) -> Self {
+        self.0.insert(name.to_owned());
+        self
+    }
+
+    /// One legal combination of parameters for each combination of these and of `levels`.
+    pub(super) fn cases(&self, format: &Format) -> Vec<Params> {
+        let mut seen = HashSet::new();
+        let mut cases = legal_cases(format, |name| self.0.contains(name));
+        cases.retain(|params| seen.insert((params.levels(), self.key(params))));
+        cases
+    }
+
+    /// The values of these parameters. A name that is none has no value.
+    pub(super) fn key(&self, params: &Params) -> Vec<Option<i64>> {
+        self.0.iter().map(|name| params.get(name)).collect()
+    }
+}

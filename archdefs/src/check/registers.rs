@@ -1,0 +1,53 @@
+//! Fields of registers do not meet, and their values fit.
+
+use super::Checker;
+use super::projection::Projection;
+use crate::bound::{Geometry, Params, whole_env};
+use crate::diagnostics::Diagnostic;
+use crate::interpret::{BoundRegisterField, register_fields};
+use crate::model::Register;
+use crate::show;
+use crate::visit::Part;
+
+pub(super) fn check(checker: &mut Checker<'_>) {
+    let format = checker.format;
+    for params in &Projection::of_parts(format, |part| part == Part::Register).cases(format) {
+        if let Ok(geometry) = Geometry::new(format, params) {
+            for register in &format.registers {
+                self::register(checker, params, &geometry, register);
+            }
+        }
+    }
+}
+
+/// The value of a root field grows with the root, so that the highest one shows whether all fit.
+fn register(checker: &mut Checker<'_>, params: &Params, geometry: &Geometry, register: &Register) {
+    let root = geometry.last_output() >> geometry.root_bits() << geometry.root_bits();
+    let env = whole_env(params, geometry).with("root", root).with("tag", 0);
+    let fields = match register_fields(register, &env) {
+        Ok(fields) => fields,
+        Err(problem) => return checker.malformed(params, &problem),
+    };
+    let mut owned = 0;
+    for field in &fields {
+        checker.used.insert(field.span);
+        if field.placed().is_none() {
+            checker.findings.under(params, "register value", &[field.span], || {
+                let message =
+                    format!("{:#x} does not fit the {} bits of `{}`", field.value, field.bits.width(), field.name);
+                Diagnostic::new(message, field.span, format!("with the root table at {root:#x}"))
+            });
+        }
+        let mask = field.bits.mask();
+        let met = fields.iter().find(|other| owned & other.bits.mask() & mask != 0);
+        if let Some(other) = met.filter(|_| owned & mask != 0) {
+            checker.findings.under(params, "register overlap", &[other.span, field.span], || {
+                let bits = show::named_bits(other.bits.mask() & mask);
+                let message = format!("two owners for {bits} of `{}`", register.name.value);
+                let label = |field: &BoundRegisterField| format!("`{}`", field.name);
+                Diagnostic::new(message, field.span, label(field)).and(other.span, label(other))
+            });
+        }
+        owned |= mask;
+    }
+}

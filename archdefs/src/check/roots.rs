@@ -1,0 +1,78 @@
+//! There are legal parameters, in every build, and each root shape is one way to reach its input size.
+
+use super::projection::Projection;
+use super::{Checker, MALFORMED};
+use crate::bound::{BindError, Params, matching_roots};
+use crate::diagnostics::Diagnostic;
+use crate::model::{Bind, Build};
+use crate::visit::Part;
+
+/// Whether any combination of parameters is legal.
+pub(super) fn check(checker: &mut Checker<'_>) -> bool {
+    let format = checker.format;
+    let legal = Projection::of_parts(format, |part| part == Part::Root).and("input_bits").cases(format);
+    if format.builds.is_empty() {
+        build(checker, None, &legal);
+    }
+    for module in &format.builds {
+        build(checker, Some(module), &legal);
+    }
+    for params in &legal {
+        shapes(checker, params);
+    }
+    !legal.is_empty()
+}
+
+fn build(checker: &mut Checker<'_>, build: Option<&Build>, legal: &[Params]) {
+    let format = checker.format;
+    let place = build.map_or(format.name.span, |build| build.name.span);
+    for (name, value) in build.iter().flat_map(|build| &build.set) {
+        let param = format.params.iter().find(|param| param.name.value == name.value && param.bind == Bind::Build);
+        match param {
+            None => {
+                let message = format!("`{}` is no build parameter", name.value);
+                checker.findings.add(Diagnostic::new(message, name.span, ""));
+                return;
+            }
+            Some(param) if !param.domain.contains(value.value) => {
+                let message = format!("`{}` cannot be {}", name.value, value.value);
+                checker.findings.add(Diagnostic::new(message, value.span, "").and(param.name.span, "declared here"));
+                return;
+            }
+            Some(_) => {}
+        }
+    }
+    match Params::of_build(format, build) {
+        Err(BindError::Malformed(problem)) => {
+            checker.findings.know(MALFORMED, problem.span);
+            checker.findings.add(Diagnostic::new(problem.message, problem.span, ""));
+        }
+        Err(error) => checker.findings.add(Diagnostic::new(error.to_string(), place, "")),
+        Ok(defaults) => {
+            let builds = Projection::of_builds(format);
+            let of_build = builds.key(&defaults);
+            if !legal.iter().any(|params| builds.key(params) == of_build) {
+                let message = "no combination of parameters is legal";
+                let diagnostic = Diagnostic::new(message, place, "")
+                    .help("no `[[root]]` fits, or a rule of `[levels] requires` never holds");
+                checker.findings.add(diagnostic);
+            }
+        }
+    }
+}
+
+fn shapes(checker: &mut Checker<'_>, params: &Params) {
+    let format = checker.format;
+    let holding = match matching_roots(format, params) {
+        Ok(roots) => roots,
+        Err(BindError::Malformed(problem)) => return checker.malformed(params, &problem),
+        Err(_) => return,
+    };
+    checker.used.extend(holding.iter().map(|root| root.id.span));
+    if let [first, second, ..] = holding.as_slice() {
+        checker.findings.under(params, "two roots", &[first.id.span, second.id.span], || {
+            let message = format!("two roots have {} levels and {} input bits", params.levels(), params.input_bits());
+            Diagnostic::new(message, second.id.span, "this one").and(first.id.span, "and this one")
+        });
+    }
+}

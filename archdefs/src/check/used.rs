@@ -1,0 +1,72 @@
+//! Nothing in the file is without effect under all parameters.
+
+use super::Checker;
+use crate::diagnostics::Diagnostic;
+use crate::model::{Choice, Choices, Field, Meaning, Other, Rows};
+use crate::source::Span;
+
+pub(super) fn check(checker: &mut Checker<'_>) {
+    let format = checker.format;
+    let mut of = |what: &str, places: Vec<Span>| {
+        for place in places.into_iter().filter(|place| !checker.used.contains(place)) {
+            checker.findings.add(Diagnostic::new(format!("this {what} is never used"), place, ""));
+        }
+    };
+    of("root", format.roots.iter().map(|root| root.id.span).collect());
+    of("set of levels", format.levels.blocks.iter().map(|choice| choice.value.span).collect());
+    of("run", format.runs.iter().map(|run| run.id.span).collect());
+    of("value", choices(&format.empty));
+    for field in format.registers.iter().flat_map(|register| &register.fields) {
+        of("field", vec![field.span]);
+    }
+    for kind in &format.kinds {
+        whole_or_parts(checker, "kind", kind.id.span, kind.matches.iter().flat_map(choices).collect());
+    }
+    for fix in &format.fixes {
+        let parts = choices(&fix.bits).into_iter().chain(choices(&fix.is)).collect();
+        whole_or_parts(checker, "fix", fix.id.span, parts);
+    }
+    for field in &format.fields {
+        whole_or_parts(checker, "field", field.name.span, choices(&field.bits));
+        if checker.used.contains(&field.name.span) {
+            meaning(checker, field);
+        }
+    }
+}
+
+/// Where the whole is never used, its parts need no mention.
+fn whole_or_parts(checker: &mut Checker<'_>, what: &str, whole: Span, parts: Vec<Span>) {
+    let places = if checker.used.contains(&whole) { parts } else { vec![whole] };
+    for (index, place) in places.into_iter().enumerate().filter(|(_, place)| !checker.used.contains(place)) {
+        let what = if index == 0 && place == whole { what } else { "item" };
+        checker.findings.add(Diagnostic::new(format!("this {what} is never used"), place, ""));
+    }
+}
+
+fn meaning(checker: &mut Checker<'_>, field: &Field) {
+    match &field.meaning {
+        Meaning::Rights(rows) => table(checker, field, rows),
+        Meaning::Memory(rows) => table(checker, field, rows),
+        Meaning::Option(rows, _) => table(checker, field, rows),
+        Meaning::Fixed(values) => {
+            for place in choices(values).into_iter().filter(|place| !checker.used.contains(place)) {
+                checker.findings.add(Diagnostic::new("this value is never used", place, ""));
+            }
+        }
+        Meaning::Output | Meaning::Table | Meaning::NextLevel(_) | Meaning::Software => {}
+    }
+}
+
+fn table<T>(checker: &mut Checker<'_>, field: &Field, rows: &Rows<T>) {
+    for row in rows.rows.iter().filter(|row| !checker.used.contains(&row.span)) {
+        checker.findings.add(Diagnostic::new("this row is never used", row.span, "no entry shows this value"));
+    }
+    if rows.other != Other::None && !checker.needs_other.contains(&field.name.span) {
+        let message = format!("every value of `{}` has a row: `other` says nothing", field.name.value);
+        checker.findings.add(Diagnostic::new(message, field.name.span, ""));
+    }
+}
+
+fn choices<T>(choices: &Choices<T>) -> Vec<Span> {
+    choices.0.iter().map(|choice: &Choice<T>| choice.span).collect()
+}
