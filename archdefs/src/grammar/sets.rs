@@ -70,6 +70,8 @@ impl Cursor<'_> {
                 Some("M") => 20,
                 Some("G") => 30,
                 Some("T") => 40,
+                Some("P") => 50,
+                Some("E") => 60,
                 _ => return Err(self.unexpected("a size as in `4K`, `2M`, `1G`, `512T`")),
             };
             let size = self.rest()[..digits].parse::<u64>().ok().filter(|size| *size <= u64::MAX >> shift);
