@@ -1,0 +1,42 @@
+//! The formats that come with the library, for the simulated MMU.
+
+extern crate std;
+
+use std::string::String;
+
+use tablewright_archdefs::bound::{BindError, Bound, Params};
+use tablewright_archdefs::read_builtin;
+
+/// Why there is no such format for a simulated MMU.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BuiltInError {
+    /// No built-in file has this name.
+    #[error("there is no built-in format `{0}`")]
+    Format(String),
+    /// The file has no such configuration, or it is not legal.
+    #[error("format `{format}`, configuration `{config}`: {error}")]
+    Config {
+        /// The format.
+        format: String,
+        /// The configuration.
+        config: String,
+        /// What is wrong with it.
+        error: BindError,
+    },
+}
+
+/// A built-in format, bound to one of the configurations that its file names (`[[config]]`).
+///
+/// # Errors
+///
+/// [`BuiltInError::Format`] or [`BuiltInError::Config`] if there is no such thing.
+pub fn built_in(format: &str, config: &str) -> Result<Bound, BuiltInError> {
+    let Some((_, Ok(model))) = read_builtin(format) else {
+        return Err(BuiltInError::Format(format.into()));
+    };
+    Params::named(&model, config).and_then(|params| Bound::new(&model, &params)).map_err(|error| BuiltInError::Config {
+        format: format.into(),
+        config: config.into(),
+        error,
+    })
+}
