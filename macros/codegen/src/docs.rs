@@ -2,7 +2,7 @@
 
 use tablewright_archdefs::expr::Expr;
 use tablewright_archdefs::model::{BitMap, Choices, Class, Field, FixClass, Format, Meaning, Rows};
-use tablewright_archdefs::show;
+use tablewright_archdefs::{show, words::Word};
 
 use crate::members::{self, Shape};
 use crate::scope::{Scope, is};
@@ -100,7 +100,7 @@ pub(crate) fn words(field: &Field) -> Vec<(u64, String)> {
     }
     match &field.meaning {
         Meaning::Rights(values) => rows(values, |facts| show::facts(*facts)),
-        Meaning::Memory(values) => rows(values, |memory| show::memory(*memory).into()),
+        Meaning::Memory(values) => rows(values, |memory| memory.word().into()),
         Meaning::Option(values, _) => rows(values, Clone::clone),
         _ => Vec::new(),
     }
