@@ -1,6 +1,7 @@
 //! Meanings as text, in the notation of a format file.
 
 use crate::model::Facts;
+use crate::words::Word;
 
 impl Facts {
     /// The rights, without the accessed and dirty states.
@@ -9,28 +10,15 @@ impl Facts {
 
 /// `"r w x"`, `"pr pw accessed"`, `"none"`.
 pub fn facts(facts: Facts) -> String {
-    let words = [
-        ("r", Facts::PR.union(Facts::UR)),
-        ("w", Facts::PW.union(Facts::UW)),
-        ("x", Facts::PX.union(Facts::UX)),
-        ("pr", Facts::PR),
-        ("pw", Facts::PW),
-        ("px", Facts::PX),
-        ("ur", Facts::UR),
-        ("uw", Facts::UW),
-        ("ux", Facts::UX),
-        ("accessed", Facts::ACCESSED),
-        ("dirty", Facts::DIRTY),
-    ];
     let mut left = facts;
     let mut said = Vec::new();
-    for (word, meaning) in words {
-        if left.contains(meaning) {
-            left -= meaning;
-            said.push(word);
+    for (word, meaning) in Facts::WORDS {
+        if left.intersects(*meaning) && left.contains(*meaning) {
+            left -= *meaning;
+            said.push(*word);
         }
     }
-    if said.is_empty() { "none".into() } else { said.join(" ") }
+    if said.is_empty() { Facts::empty().word().into() } else { said.join(" ") }
 }
 
 /// The bits of a mask as a file writes them: `"63, 51:12"`.

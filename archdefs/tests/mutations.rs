@@ -1,7 +1,7 @@
-//! A file that was damaged at random is never read as if nothing were wrong with it, and never crashes the reader.
+//! A file that was damaged at random crashes neither the reader nor the checker, and is a model or has a mistake.
 
 use proptest::prelude::*;
-use tablewright_archdefs::{BUILTINS, Style, read};
+use tablewright_archdefs::{BUILTINS, Style, check, read};
 
 /// A way to damage a file; positions and lengths are taken modulo what there is.
 #[derive(Clone, Debug)]
@@ -77,6 +77,9 @@ proptest! {
     ) {
         let text = damages.iter().fold(file.1.to_owned(), |text, damage| apply(&text, damage));
         let (sources, result) = read("damaged.toml", &text, &|_| Err("there are no other files".to_owned()));
+        if let Ok(format) = &result {
+            check(format);
+        }
         if let Err(diagnostics) = result {
             prop_assert!(!diagnostics.is_empty());
             prop_assert!(diagnostics.render(&sources, Style::Plain).contains("--> damaged.toml:"));
