@@ -102,7 +102,7 @@ fn run<F: Format>(format: F, steps: &[Step]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn direct_edits(steps in prop::collection::vec(step(), 1..60)) {

@@ -195,7 +195,7 @@ pub(crate) struct Rig<F: Format> {
 
 impl<F: Format> Rig<F> {
     pub(crate) fn new(format: F) -> Self {
-        Self::on(Machine::new(0x4000_0000, 256 << 20), format)
+        Self::on(Machine::new(0x4000_0000, 128 << 20), format)
     }
 
     pub(crate) fn on(machine: Machine, format: F) -> Self {

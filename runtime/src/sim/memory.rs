@@ -81,6 +81,8 @@ struct Shared {
 struct State {
     /// Free blocks, by log2 of their size: a buddy allocator, lowest address first.
     free: BTreeMap<u8, BTreeSet<u64>>,
+    /// Bytes that are allocated.
+    used: usize,
     allocations: u64,
     fail: Option<u64>,
     errors: Vec<MemoryError>,
@@ -151,7 +153,7 @@ impl Machine {
 
     /// The bytes that are allocated.
     pub fn used(&self) -> usize {
-        self.0.owner.iter().filter(|unit| unit.load(Ordering::Relaxed) != 0).count() << UNIT
+self.state().used
     }
 
     /// The mistakes recorded so far, and forgets them.
@@ -259,6 +261,7 @@ unsafe impl Hal for Machine {
             return None;
         }
         let address = state.take(size)?;
+        state.used += 1 << size;
         for unit in self.units(address, size) {
             unit.store(size, Ordering::Release);
         }
@@ -288,6 +291,7 @@ unsafe impl Hal for Machine {
             }
             // SAFETY: the frame is inside the memory and nobody's any more. Junk, so that stale uses show.
             unsafe { self.host(address).write_bytes(0xf5, 1 << size) };
+            state.used -= 1 << size;
             state.release(address, size, self.0.base, end);
         }
     }
