@@ -1,0 +1,145 @@
+//! Hardware that marks leaves while they are being changed: nothing it sets is lost.
+
+use std::{
+    ptr::NonNull,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+use tablewright::{
+    Change, Format, Gather, Hal, HostPhysAddr, Invalidation, MemoryType, PageTable, Rights, Tag, sim::Machine,
+};
+
+use crate::{
+    rig::{attributes, range, walk},
+    witness::{DIRECT, LARGE, WIDE, Witness},
+};
+
+/// A HAL that gives the hardware a turn whenever the engine publishes a store.
+#[derive(Clone)]
+struct Interleaved {
+    machine: Machine,
+    turn: Arc<Mutex<Option<u64>>>,
+}
+
+impl Interleaved {
+    /// Marks the leaf that maps the chosen address, if it still does.
+    fn run_hardware(&self) {
+        if let Some(entry) = *self.turn.lock().unwrap() {
+            mark(&self.machine, entry);
+        }
+    }
+}
+
+/// Marks the entry at `entry` accessed and dirty, if it is a leaf; whether it was.
+fn mark(machine: &Machine, entry: u64) -> bool {
+    let entry = machine.phys_to_virt(HostPhysAddr::from_usize(entry as usize)).cast::<AtomicU64>();
+    // SAFETY: an entry of a table, accessed atomically.
+    let entry = unsafe { entry.as_ref() };
+    entry.fetch_update(Ordering::AcqRel, Ordering::Acquire, |raw| (raw & 3 == 3).then_some(raw | 3 << 7)).is_ok()
+}
+
+// SAFETY: it does what the machine does.
+unsafe impl Hal for Interleaved {
+    fn allocate(&self, size: u8) -> Option<HostPhysAddr> {
+        self.machine.allocate(size)
+    }
+
+    unsafe fn free(&self, frame: HostPhysAddr, size: u8) {
+        // SAFETY: as the caller promises.
+        unsafe { self.machine.free(frame, size) }
+    }
+
+    fn phys_to_virt(&self, address: HostPhysAddr) -> NonNull<u8> {
+        self.machine.phys_to_virt(address)
+    }
+
+    fn virt_to_phys(&self, address: NonNull<u8>) -> HostPhysAddr {
+        self.machine.virt_to_phys(address)
+    }
+
+    fn publish_table(&self, _: HostPhysAddr, _: usize) {
+        self.run_hardware();
+    }
+
+    fn invalidate<F: Format>(&self, format: &F, root: HostPhysAddr, tag: Tag, set: &Invalidation) {
+        self.machine.invalidate(format, root, tag, set);
+    }
+}
+
+/// Maps a leaf of `size` bytes, lets the hardware mark its item at `item` as soon as the engine has begun to change the
+/// leaf, and expects the mark wherever it is still mapped.
+fn keeps_marks<const PAGE: u8>(
+    format: Witness<PAGE>,
+    size: u64,
+    item: u64,
+    operation: impl Fn(&mut PageTable<Witness<PAGE>, Interleaved>, &mut Gather<Witness<PAGE>, Interleaved>),
+) {
+    let hal = Interleaved { machine: Machine::new(0, 16 << 20), turn: Arc::default() };
+    let mut table = PageTable::new(format, hal.clone(), Tag(1)).unwrap();
+    let mut gather = table.gather();
+    // SAFETY: nobody accesses memory through this table.
+    unsafe { table.map(range(0, size), 0, &attributes(Rights::RW), &mut gather) }.unwrap();
+    let root = table.root().as_usize() as u64;
+    let entry = walk(&hal.machine, &format, root, item << PAGE).expect("mapped").entry;
+
+    *hal.turn.lock().unwrap() = Some(entry);
+    operation(&mut table, &mut gather);
+    *hal.turn.lock().unwrap() = None;
+    for mapping in table.mappings(range(0, size)) {
+        assert!(mapping.attributes.accessed && mapping.attributes.dirty, "lost a mark at {:x?}", mapping.range);
+    }
+}
+
+#[test]
+fn while_a_block_is_split() {
+    keeps_marks(DIRECT, 2 << 20, 0, |table, gather| table.unmap(range(4096, 4096), gather).unwrap());
+    let change = Change { rights: Some(Rights::R), ..Change::default() };
+    keeps_marks(DIRECT, 2 << 20, 0, |table, gather| table.protect(range(4096, 4096), &change, gather).unwrap());
+    keeps_marks(LARGE, 32 << 20, 0, |table, gather| table.protect(range(1 << 14, 1 << 14), &change, gather).unwrap());
+}
+
+#[test]
+fn while_a_run_is_split() {
+    // The last item is marked when the first is gone already.
+    keeps_marks(LARGE, 1 << 18, 15, |table, gather| table.unmap(range(1 << 14, 1 << 14), gather).unwrap());
+    keeps_marks(WIDE, 1 << 16, 15, |table, gather| table.unmap(range(4096, 4096), gather).unwrap());
+}
+
+#[test]
+fn while_a_run_is_retyped() {
+    let change = Change { memory: Some(MemoryType::NonCacheable), ..Change::default() };
+    keeps_marks(LARGE, 1 << 18, 15, |table, gather| table.protect(range(0, 1 << 18), &change, gather).unwrap());
+}
+
+#[test]
+fn while_rights_change() {
+    let pages = 512;
+    let machine = Machine::new(0, 16 << 20);
+    let mut table = PageTable::new(DIRECT, machine.clone(), Tag(1)).unwrap();
+    let all = range(1 << 30, pages * 4096);
+    let mut gather = table.gather();
+    // SAFETY: nobody accesses memory through this table.
+    unsafe { table.map(all, 4096, &attributes(Rights::RW), &mut gather) }.unwrap();
+    let root = table.root().as_usize() as u64;
+    let first = walk(&machine, &DIRECT, root, all.start()).expect("mapped").entry;
+
+    let begun = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let hardware = scope.spawn(|| {
+            begun.store(true, Ordering::Release);
+            (0..pages).for_each(|page| assert!(mark(&machine, first + 8 * page)));
+        });
+        while !begun.load(Ordering::Acquire) {}
+        for round in 0.. {
+            let rights = if round % 2 == 0 { Rights::R } else { Rights::RW };
+            table.protect(all, &Change { rights: Some(rights), ..Change::default() }, &mut gather).unwrap();
+            if hardware.is_finished() {
+                break;
+            }
+        }
+    });
+    assert!(table.mappings(all).all(|mapping| mapping.attributes.accessed && mapping.attributes.dirty));
+}
