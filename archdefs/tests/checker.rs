@@ -80,6 +80,7 @@ broken! {
 
     // registers
     register_overlap: "ept", [("\"6 access_dirty = access_dirty\"", "\"5 access_dirty = access_dirty\"")];
+    register_field_wider_than_roots: "sv_x4", [("\"57:44 vmid = tag\",\n    \"43:0 ppn", "\"57:45 vmid = tag\",\n    \"44:0 ppn")];
     register_value_too_wide: "ept", [("\"2:0 memory_type = 6\"", "\"1:0 memory_type = 6\"")];
 
     // several mistakes at once

@@ -68,15 +68,20 @@ fn score(name: &str, floor: usize) {
 
 #[test]
 fn ept() {
-    score("ept", 90);
+    score("ept", 96);
 }
 
 #[test]
 fn sv_x4() {
-    score("sv_x4", 90);
+    score("sv_x4", 96);
 }
 
 #[test]
 fn amd_iommu_v1() {
-    score("amd_iommu_v1", 90);
+    score("amd_iommu_v1", 96);
+}
+
+#[test]
+fn stage2() {
+    score("stage2", 95);
 }

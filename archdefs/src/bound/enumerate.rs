@@ -1,6 +1,6 @@
 //! All legal combinations of parameters.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::legal::{env, roots};
 use super::{Params, geometry};
@@ -51,6 +51,8 @@ struct Enumeration<'a> {
     conditions: Vec<Vec<Condition<'a>>>,
     /// Whether all input sizes matter, or only one for each number of levels.
     input_bits: bool,
+    /// Parameters with the numbers that stand in an expression with them.
+    named: HashSet<(String, i64)>,
 }
 
 enum Condition<'a> {
@@ -72,19 +74,28 @@ impl<'a> Enumeration<'a> {
         let declared = || format.params.iter().enumerate();
         let values = |param: &Param| {
             let name = param.name.value.as_str();
-            match constrained.contains(name) || relevant(name) {
-                true => sample(param, &named),
-                false => vec![param.default],
+            if !constrained.contains(name) && !relevant(name) {
+                return vec![param.default];
             }
+            let mut values = match &param.domain {
+                Domain::Bool => vec![0, 1],
+                Domain::Int(values) => sample(name, values, &named),
+            };
+            if param.when.is_some() && !values.contains(&0) {
+                values.push(0);
+            }
+            values
         };
         let free = declared().filter(|(_, param)| param.bind != Bind::Build);
+        let free = free.map(|(index, param)| (index, values(param))).collect();
         let mut this = Self {
             format,
             page_bits,
             index_bits,
-            free: free.map(|(index, param)| (index, values(param))).collect(),
+            free,
             conditions: Vec::new(),
             input_bits: relevant("input_bits"),
+            named,
         };
         this.conditions.resize_with(this.free.len() + 2, Vec::new);
         for (index, param) in declared() {
@@ -129,17 +140,29 @@ impl<'a> Enumeration<'a> {
             }
             return;
         }
-        let mut seen = HashSet::new();
+        let mut sizes: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
         for (levels, input_bits) in roots(self.format, params).unwrap_or_default() {
-            if !self.input_bits && seen.contains(&levels) {
-                continue;
-            }
-            let sized = params.set("levels", levels).and(params.set("input_bits", input_bits));
-            if sized.is_ok() && self.allowed(depth + 1, params).unwrap_or(false) {
-                seen.insert(levels);
-                found.push(params.clone());
+            if self.size(params, levels, input_bits) && self.allowed(depth + 1, params).unwrap_or(false) {
+                sizes.entry(levels).or_default().push(input_bits);
             }
         }
+        for (levels, mut input_bits) in sizes {
+            input_bits.sort_unstable();
+            let input_bits = match self.input_bits {
+                true => sample("input_bits", &input_bits, &self.named),
+                false => input_bits.into_iter().take(1).collect(),
+            };
+            for input_bits in input_bits {
+                if self.size(params, levels, input_bits) {
+                    found.push(params.clone());
+                }
+            }
+        }
+    }
+
+    /// Sets both; says whether that was possible.
+    fn size(&self, params: &mut Params, levels: i64, input_bits: i64) -> bool {
+        params.set("levels", levels).and(params.set("input_bits", input_bits)).is_ok()
     }
 
     fn allowed(&self, depth: usize, params: &Params) -> Result<bool, EvalError> {
@@ -193,19 +216,13 @@ fn named_values(format: &Format) -> HashSet<(String, i64)> {
     found
 }
 
-fn sample(param: &Param, named: &HashSet<(String, i64)>) -> Vec<i64> {
-    let name = &param.name.value;
-    let mut values: BTreeSet<i64> = match &param.domain {
-        Domain::Bool => [0, 1].into(),
-        Domain::Int(values) if values.len() > WIDE => {
-            let ends = [values[0], values[values.len() / 2], values[values.len() - 1]];
-            let is_near = |value: &&i64| [-1, 0, 1].iter().any(|by| named.contains(&(name.clone(), *value + by)));
-            values.iter().filter(is_near).copied().chain(ends).collect()
-        }
-        Domain::Int(values) => values.iter().copied().collect(),
-    };
-    if param.when.is_some() {
-        values.insert(0);
+/// All of a parameter's values, ascending, unless there are too many.
+fn sample(name: &str, values: &[i64], named: &HashSet<(String, i64)>) -> Vec<i64> {
+    if values.len() <= WIDE {
+        return values.to_vec();
     }
-    values.into_iter().collect()
+    let ends = [values[0], values[values.len() / 2], values[values.len() - 1]];
+    let is_near = |value: &&i64| [-1, 0, 1].iter().any(|by| named.contains(&(name.to_owned(), *value + by)));
+    let near = values.iter().filter(is_near).copied();
+    near.chain(ends).collect::<BTreeSet<i64>>().into_iter().collect()
 }

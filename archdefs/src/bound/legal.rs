@@ -1,7 +1,7 @@
 //! Which combinations of parameters are legal.
 
 use super::{BindError, Geometry, Params};
-use crate::eval::{Env, eval, holds};
+use crate::eval::{Env, eval, holds, names};
 use crate::model::{Domain, Format, Root};
 
 /// Whether `params` are legal.
@@ -73,11 +73,19 @@ pub(super) fn shapes(root: &Root, page_bits: u8, index_bits: u8) -> impl Iterato
 /// `(levels, input_bits)` of every root whose condition holds, in the order of the file.
 pub(super) fn roots(format: &Format, params: &Params) -> Result<Vec<(i64, i64)>, BindError> {
     let (page_bits, index_bits) = super::geometry::below_root(format, params)?;
+    let env = env(params, page_bits, index_bits);
     let mut found = Vec::new();
     for root in &format.roots {
+        let mut depends_on_size = false;
+        root.when.iter().for_each(|when| {
+            names(when, &mut |name, _| depends_on_size |= matches!(name, "levels" | "input_bits"));
+        });
+        if !depends_on_size && !holds(root.when.as_ref(), &env)? {
+            continue;
+        }
         for (levels, input_bits) in shapes(root, page_bits, index_bits) {
-            let env = env(params, page_bits, index_bits).with("levels", levels).with("input_bits", input_bits);
-            if holds(root.when.as_ref(), &env)? && !found.contains(&(levels, input_bits)) {
+            let sized = || env.clone().with("levels", levels).with("input_bits", input_bits);
+            if (!depends_on_size || holds(root.when.as_ref(), &sized())?) && !found.contains(&(levels, input_bits)) {
                 found.push((levels, input_bits));
             }
         }
