@@ -47,6 +47,14 @@ impl From<MappingFlags> for Change {
     }
 }
 
+impl From<&Attributes> for Change {
+    /// To just these attributes, whatever was there before.
+    fn from(attributes: &Attributes) -> Self {
+        let &Attributes { rights, memory, options, .. } = attributes;
+        Self { rights: Some(rights), memory: Some(memory), options: Some(options) }
+    }
+}
+
 impl From<Attributes> for MappingFlags {
     /// The closest flags.
     fn from(attributes: Attributes) -> Self {

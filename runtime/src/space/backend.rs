@@ -3,7 +3,7 @@
 use core::fmt::{self, Display, Formatter};
 
 use super::{Alloc, BackendError, Device, FaultOutcome, Joinable, Linear};
-use crate::{Attributes, ClosedRange, Format, Gather, Hal, PageTable, Refusal, Rights};
+use crate::{Attributes, Change, ClosedRange, Format, Gather, Hal, PageTable, Refusal, Rights};
 
 /// What is behind an area: where its memory comes from, when it is mapped, and what a fault does.
 ///
@@ -41,17 +41,32 @@ pub unsafe trait Backend: Joinable + Display {
         gather: &mut Gather<F, H>,
     ) -> Result<(), BackendError>;
 
-    /// Unmaps all that is mapped in `range`. No leaf reaches beyond it, so that no frame is needed.
+    /// Unmaps all that is mapped in `range`. All or nothing.
     ///
     /// # Errors
     ///
-    /// Only if the table is not as this backend left it.
+    /// Only that there are no frames to split larger leaves that reach beyond the range.
     fn unmap<F: Format, H: Hal>(
         &self,
         range: ClosedRange,
         table: &mut PageTable<F, H>,
         gather: &mut Gather<F, H>,
     ) -> Result<(), BackendError>;
+
+    /// Changes the attributes of all that is mapped in `range`. All or nothing.
+    ///
+    /// # Errors
+    ///
+    /// What the format cannot say, or that there are no frames to split larger leaves.
+    fn protect<F: Format, H: Hal>(
+        &self,
+        range: ClosedRange,
+        change: &Change,
+        table: &mut PageTable<F, H>,
+        gather: &mut Gather<F, H>,
+    ) -> Result<(), BackendError> {
+        Ok(table.protect(range, change, gather)?)
+    }
 
     /// Deals with a fault that its area allows, while other CPUs use the table and may fault, too.
     fn fault<F: Format, H: Hal>(&self, fault: &Fault, table: &PageTable<F, H>) -> FaultOutcome;

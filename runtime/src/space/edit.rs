@@ -1,7 +1,9 @@
 //! Mapping, unmapping and protecting: each plans first, and records areas only after the table took the change.
 
 use super::{AddrSpace, Alloc, Area, Backend, Device, Linear, SpaceError};
-use crate::{Attributes, Change, ClosedRange, Format, GuestPhysAddr, Hal, HostRegion, MemoryType, Rights};
+use crate::{
+    Attributes, Change, ClosedRange, Format, Gather, GuestPhysAddr, Hal, HostRegion, MemoryType, PageTable, Rights,
+};
 
 impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     /// Maps host memory at `start`, all of it at once and with the largest pages that fit. It stays the caller's.
@@ -127,10 +129,25 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         // Both ends may cut an area.
         self.areas.reserve(2).map_err(|_| SpaceError::NoMemory)?;
 
+        let parts = Parts { areas: self.areas.overlapping(range), range };
         let mut gather = self.table.gather();
-        self.table.protect(range, &change, &mut gather)?;
-        self.areas.change(range, &change);
-        Ok(())
+        parts.prepare(&mut self.table, &mut gather)?;
+        let mut done = 0;
+        let result = parts.iter().try_for_each(|(part, area)| {
+            let protected = area.backend().protect(part, &change, &mut self.table, &mut gather);
+            protected.map_err(|error| SpaceError::Area { area: part, error })?;
+            done += 1;
+            Ok(())
+        });
+        if result.is_err() {
+            for (part, area) in parts.iter().take(done) {
+                // It was so before, and no leaf has to be split any more: nothing is in the way.
+                let _ = area.backend().protect(part, &area.attributes().into(), &mut self.table, &mut gather);
+            }
+        } else {
+            self.areas.change(range, &change);
+        }
+        result
     }
 
     fn unmap_range(&mut self, range: ClosedRange) -> Result<(), SpaceError> {
@@ -139,16 +156,11 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
             // It makes two areas of one.
             self.areas.reserve(1).map_err(|_| SpaceError::NoMemory)?;
         }
-        let areas = self.areas.overlapping(range);
+        let parts = Parts { areas: self.areas.overlapping(range), range };
         let mut gather = self.table.gather();
-        if areas.len() > 1 {
-            // What can fail is done for all areas at once; after that, none of them needs a frame.
-            self.table.split(range, &mut gather)?;
-        }
-
+        parts.prepare(&mut self.table, &mut gather)?;
         let mut done = None;
-        let result = areas.iter().try_for_each(|area| {
-            let Some(part) = area.range().intersection(&range) else { return Ok(()) };
+        let result = parts.iter().try_for_each(|(part, area)| {
             let unmapped = area.backend().unmap(part, &mut self.table, &mut gather);
             unmapped.map_err(|error| SpaceError::Area { area: part, error })?;
             done = ClosedRange::new(range.start(), part.last());
@@ -158,6 +170,32 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
             self.areas.remove(done);
         }
         result
+    }
+}
+
+/// The parts of areas that lie in a range.
+struct Parts<'a, B> {
+    areas: &'a [Area<B>],
+    range: ClosedRange,
+}
+
+impl<'a, B> Parts<'a, B> {
+    fn iter(&self) -> impl Iterator<Item = (ClosedRange, &'a Area<B>)> {
+        let range = self.range;
+        self.areas.iter().filter_map(move |area| Some((area.range().intersection(&range)?, area)))
+    }
+
+    /// If several areas are to be changed, does at once for all of them what takes frames: after that, none can fail
+    /// for want of one when others have been changed already.
+    fn prepare<F: Format, H: Hal>(
+        &self,
+        table: &mut PageTable<F, H>,
+        gather: &mut Gather<F, H>,
+    ) -> Result<(), SpaceError> {
+        if self.areas.len() > 1 {
+            table.split(self.range, gather)?;
+        }
+        Ok(())
     }
 }
 

@@ -130,7 +130,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         let page_bits = self.table.geometry().page_bits;
         let within = ClosedRange::new(self.range.start().max(hint.as_usize() as u64), self.range.last())?;
         let size = (size as u64).max(1).checked_next_multiple_of(1 << page_bits)?;
-        let free = self.areas.find_free(size, align.max(page_bits), within)?;
+        let free = self.areas.find_free(size, align.clamp(page_bits, 64), within)?;
         Some(GuestPhysAddr::from_usize(free.start() as usize))
     }
 

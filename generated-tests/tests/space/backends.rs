@@ -1,0 +1,189 @@
+//! A backend of one's own, beside those of the library: memory that is one shared frame of zeros until it is written.
+
+use core::fmt::{self, Display, Formatter};
+
+use tablewright::{
+    AddrSpace, Alloc, Attributes, Backend, BackendError, Builtin, Change, ClosedRange, Fault, FaultIn, FaultOutcome,
+    Format, Gather, GuestMemoryAccessor, Hal, Joinable, PageTable, PhysFrame, Rights, Tag, sim::Machine,
+};
+
+use crate::{
+    rig::{READ, RW, gpa},
+    witness::{BREAKING, DIRECT, LARGE, WIDE},
+};
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Memory {
+    Builtin(Builtin),
+    Zero(ZeroUntilWritten),
+}
+
+/// The frame of zeros that all pages share which were only read.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct ZeroUntilWritten {
+    zeros: u64,
+}
+
+impl ZeroUntilWritten {
+    /// The pages in `range` that map the shared frame.
+    fn shared<F: Format, H: Hal>(&self, range: ClosedRange, table: &PageTable<F, H>) -> Vec<ClosedRange> {
+        table.mappings(range).filter(|leaf| leaf.address == self.zeros).map(|leaf| leaf.range).collect()
+    }
+
+    fn unshare<F: Format, H: Hal>(
+        &self,
+        range: ClosedRange,
+        table: &mut PageTable<F, H>,
+        gather: &mut Gather<F, H>,
+    ) -> Result<(), BackendError> {
+        let shared = self.shared(range, table);
+        Ok(shared.into_iter().try_for_each(|page| table.unmap(page, gather))?)
+    }
+}
+
+impl From<Alloc> for Memory {
+    fn from(alloc: Alloc) -> Self {
+        Self::Builtin(alloc.into())
+    }
+}
+
+impl Joinable for Memory {
+    fn join(&self, next: &Self) -> Option<Self> {
+        match (self, next) {
+            (Self::Builtin(this), Self::Builtin(next)) => this.join(next).map(Self::Builtin),
+            _ => (self == next).then_some(*self),
+        }
+    }
+}
+
+impl Display for Memory {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Builtin(builtin) => builtin.fmt(f),
+            Self::Zero(_) => f.write_str("zero until written"),
+        }
+    }
+}
+
+// SAFETY: hooks stay inside their range; the shared frame outlives the space, and all others are the HAL's.
+unsafe impl Backend for Memory {
+    fn is_ram(&self) -> bool {
+        matches!(self, Self::Zero(_)) || matches!(self, Self::Builtin(builtin) if builtin.is_ram())
+    }
+
+    fn map<F: Format, H: Hal>(
+        &self,
+        range: ClosedRange,
+        attributes: &Attributes,
+        table: &mut PageTable<F, H>,
+        gather: &mut Gather<F, H>,
+    ) -> Result<(), BackendError> {
+        match self {
+            Self::Builtin(builtin) => builtin.map(range, attributes, table, gather),
+            Self::Zero(_) => Ok(()),
+        }
+    }
+
+    fn unmap<F: Format, H: Hal>(
+        &self,
+        range: ClosedRange,
+        table: &mut PageTable<F, H>,
+        gather: &mut Gather<F, H>,
+    ) -> Result<(), BackendError> {
+        match self {
+            Self::Builtin(builtin) => builtin.unmap(range, table, gather),
+            Self::Zero(zero) => {
+                zero.unshare(range, table, gather)?;
+                // SAFETY: what is not shared was populated.
+                Ok(unsafe { table.depopulate(range, gather) }?)
+            }
+        }
+    }
+
+    fn protect<F: Format, H: Hal>(
+        &self,
+        range: ClosedRange,
+        change: &Change,
+        table: &mut PageTable<F, H>,
+        gather: &mut Gather<F, H>,
+    ) -> Result<(), BackendError> {
+        if let Self::Zero(zero) = self {
+            // The shared frame must not become writable.
+            zero.unshare(range, table, gather)?;
+        }
+        Ok(table.protect(range, change, gather)?)
+    }
+
+    fn fault<F: Format, H: Hal>(&self, fault: &Fault, table: &PageTable<F, H>) -> FaultOutcome {
+        match self {
+            Self::Builtin(builtin) => builtin.fault(fault, table),
+            Self::Zero(_) if fault.access.intersects(Rights::W) => FaultOutcome::NeedsExclusive,
+            Self::Zero(zero) => {
+                let attributes = Attributes { rights: Rights::R, ..fault.attributes };
+                // SAFETY: reading zeros harms nobody.
+                match unsafe { table.fault_in(fault.address, F::PAGE_BITS, zero.zeros, &attributes) } {
+                    Ok(FaultIn::Installed) => FaultOutcome::Mapped,
+                    Ok(_) => FaultOutcome::Spurious,
+                    Err(error) => FaultOutcome::Failed(error),
+                }
+            }
+        }
+    }
+
+    fn fault_exclusive<F: Format, H: Hal>(
+        &self,
+        fault: &Fault,
+        table: &mut PageTable<F, H>,
+        gather: &mut Gather<F, H>,
+    ) -> FaultOutcome {
+        let Self::Zero(zero) = self else { return self.fault(fault, table) };
+        let page = ClosedRange::around(fault.address, F::PAGE_BITS);
+        let replaced = zero.unshare(page, table, gather);
+        match replaced.map(|()| table.populate(page, &fault.attributes, F::PAGE_BITS, gather)) {
+            Ok(Ok(())) => FaultOutcome::Mapped,
+            _ => FaultOutcome::OutOfMemory,
+        }
+    }
+}
+
+fn a_page_is_copied_when_it_is_written<F: Format>(format: F) {
+    let machine = Machine::new(0, 64 << 20);
+    let mut zeros = PhysFrame::alloc_sized(&machine, F::PAGE_BITS).unwrap();
+    zeros.fill(0);
+    let shared = zeros.start_paddr().unwrap();
+    let page = 1 << F::PAGE_BITS;
+    let zero = Memory::Zero(ZeroUntilWritten { zeros: shared.as_usize() as u64 });
+
+    let mut space = AddrSpace::<F, Machine, Memory>::new_empty(format, machine.clone(), Tag(1)).unwrap();
+    space.map(gpa(0), 64 * page, RW, zero).unwrap();
+    space.map_alloc(gpa(64 * page), page, RW, false).unwrap();
+    for number in 0..3 {
+        assert_eq!(space.read_obj::<u64>(gpa(number * page + 8)).unwrap(), 0);
+        assert_eq!(space.translate(gpa(number * page)), Some(shared));
+    }
+    assert_eq!(space.handle_fault(gpa(page), Rights::W), FaultOutcome::NeedsExclusive);
+    assert!(space.handle_page_fault(gpa(page), RW));
+    assert_ne!(space.translate(gpa(page)), Some(shared));
+    space.write_obj(gpa(page), u64::MAX).unwrap();
+    assert_eq!(space.read_obj::<u64>(gpa(0)).unwrap(), 0);
+
+    // Taking rights away and giving them back does not make the shared frame writable.
+    space.protect(gpa(0), 64 * page, READ).unwrap();
+    space.protect(gpa(0), 64 * page, RW).unwrap();
+    assert_eq!(space.handle_fault(gpa(0), Rights::W), FaultOutcome::NeedsExclusive);
+    assert_eq!(space.read_obj::<u64>(gpa(page)).unwrap(), u64::MAX);
+
+    drop(space);
+    assert_eq!(machine.used(), page);
+    drop(zeros);
+    assert_eq!(machine.used(), 0);
+    assert_eq!(machine.take_errors(), []);
+}
+
+#[test]
+fn a_custom_backend_copies_on_write() {
+    a_page_is_copied_when_it_is_written(DIRECT);
+    a_page_is_copied_when_it_is_written(WIDE);
+    a_page_is_copied_when_it_is_written(BREAKING);
+    a_page_is_copied_when_it_is_written(LARGE);
+}

@@ -1,0 +1,99 @@
+//! The Nth frame allocation fails, for every N, in every operation: nothing has changed, and nothing leaks.
+
+use tablewright::{Alloc, FaultOutcome, Format, Rights, SpaceError};
+
+use crate::rig::{READ, RW, RX, Rig, distant, gpa, in_every_format};
+
+in_every_format! {
+    operations_change_all_or_nothing
+    faults_change_all_or_nothing
+}
+
+type Operation<F> = (&'static str, fn(&mut Rig<F>) -> Result<(), SpaceError>);
+
+/// A space with blocks, pages and holes, of all kinds of areas.
+fn furnished<F: Format>(rig: &mut Rig<F>) {
+    let (page, block) = (rig.page(), rig.block());
+    rig.space.map_linear(gpa(0), distant(8 * block, 2 * block), RW).unwrap();
+    rig.space.map_linear(gpa(2 * block), distant(20 * block, 2 * block), READ).unwrap();
+    rig.space.map_alloc(gpa(4 * block), 4 * page, RW, true).unwrap();
+    rig.space.map_device(gpa(5 * block), page, 9).unwrap();
+    rig.space.map_linear(gpa(6 * block), distant(30 * block, block), RX).unwrap();
+}
+
+fn operations<F: Format>() -> Vec<Operation<F>> {
+    vec![
+        ("map linear", |rig| {
+            let (page, block) = (rig.page(), rig.block());
+            rig.space.map_linear(gpa(8 * block - page), distant(0, 2 * block), RW)
+        }),
+        ("populate", |rig| {
+            let (page, block) = (rig.page(), rig.block());
+            rig.space.map_alloc(gpa(8 * block - 3 * page), 6 * page, RW, true)
+        }),
+        ("populate beside what is there", |rig| {
+            let (page, block) = (rig.page(), rig.block());
+            rig.space.map(gpa(4 * block + 4 * page), 8 * page, RW, Alloc::POPULATED.up_to(F::PAGE_BITS + 1))
+        }),
+        ("unmap in a block", |rig| {
+            let page = rig.page();
+            rig.space.unmap(gpa(3 * page), page)
+        }),
+        ("unmap all kinds", |rig| {
+            let (page, block) = (rig.page(), rig.block());
+            rig.space.unmap(gpa(page), 6 * block)
+        }),
+        ("protect in a block", |rig| {
+            let page = rig.page();
+            rig.space.protect(gpa(5 * page), page, READ)
+        }),
+        ("protect all kinds", |rig| {
+            let (page, block) = (rig.page(), rig.block());
+            rig.space.protect(gpa(page), 6 * block, RX)
+        }),
+    ]
+}
+
+fn operations_change_all_or_nothing<F: Format>(mut rig: Rig<F>) {
+    let format = *rig.space.page_table().format();
+    for (name, operation) in operations::<F>() {
+        let mut failed = 0;
+        loop {
+            rig.space.clear().unwrap();
+            furnished(&mut rig);
+            let before = rig.state();
+            rig.machine.fail_allocation(failed);
+            let result = operation(&mut rig);
+            if rig.machine.cancel_failure() {
+                // It needs no more frames than could be had.
+                assert_eq!(result, Ok(()), "{name}");
+                break;
+            }
+            // A populated area may do with smaller frames instead of a larger one.
+            if result.is_err() {
+                assert!(rig.state() == before, "{name}: frame {failed} failed, and something changed");
+            }
+            failed += 1;
+        }
+        assert!(failed > 0, "{name} takes no frames in {format:?}: it tests nothing");
+    }
+}
+
+fn faults_change_all_or_nothing<F: Format>(mut rig: Rig<F>) {
+    let block = rig.block();
+    rig.space.map_alloc(gpa(9 * block), block, RW, false).unwrap();
+    let mut failed = 0;
+    loop {
+        let before = rig.state();
+        rig.machine.fail_allocation(failed);
+        let outcome = rig.space.handle_fault(gpa(9 * block), Rights::W);
+        if rig.machine.cancel_failure() {
+            assert_eq!(outcome, FaultOutcome::Mapped);
+            break;
+        }
+        assert_eq!(outcome, FaultOutcome::OutOfMemory);
+        assert!(rig.state() == before, "frame {failed} failed, and something changed");
+        failed += 1;
+    }
+    assert!(failed > 1, "a page and a table");
+}

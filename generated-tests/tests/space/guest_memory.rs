@@ -1,0 +1,162 @@
+//! Reading and writing guest memory from the host.
+
+use tablewright::{Change, FaultOutcome, Format, GuestError, GuestFault, GuestMemoryAccessor, MappingFlags, Rights};
+
+use crate::rig::{READ, RW, Rig, distant, gpa, in_every_format};
+
+in_every_format! {
+    bytes_come_back_across_pages
+    values_may_lie_on_two_pages
+    lazy_memory_is_mapped_when_it_is_read
+    partial_progress_is_reported
+    only_what_the_guest_may_do_is_done
+    devices_are_never_touched
+    one_access_or_none
+    the_limit_is_what_is_mapped_in_one_piece
+    buffers_are_pieces_with_rights
+    addresses_do_not_wrap_around
+}
+
+/// A guest with pages that are consecutive for it, but not for the host.
+fn scattered<F: Format>(rig: &mut Rig<F>) {
+    let page = rig.page();
+    let (first, second) = (rig.ram(F::PAGE_BITS), rig.ram(F::PAGE_BITS + 1));
+    rig.space.map_linear(gpa(page), second.part(page, page).expect("a part"), RW).unwrap();
+    rig.space.map_linear(gpa(2 * page), second.part(0, page).expect("a part"), RW).unwrap();
+    rig.space.map_linear(gpa(3 * page), first, RW).unwrap();
+}
+
+fn bytes_come_back_across_pages<F: Format>(mut rig: Rig<F>) {
+    scattered(&mut rig);
+    let page = rig.page();
+    for (start, length) in [(page, 3 * page), (2 * page - 3, 7), (2 * page - 13, page + 26), (page + 1, 0)] {
+        let written: Vec<u8> = (0..length).map(|number| (number * 7 + start) as u8).collect();
+        rig.space.write_buffer(gpa(start), &written).unwrap();
+        let mut read = vec![0; length];
+        rig.space.read_buffer(gpa(start), &mut read).unwrap();
+        assert_eq!(read, written);
+    }
+}
+
+fn values_may_lie_on_two_pages<F: Format>(mut rig: Rig<F>) {
+    scattered(&mut rig);
+    let page = rig.page();
+    for offset in 0..16 {
+        let at = gpa(2 * page - offset);
+        rig.space.write_obj(at, 0x0123_4567_89ab_cdef_u64).unwrap();
+        assert_eq!(rig.space.read_obj::<u64>(at).unwrap(), 0x0123_4567_89ab_cdef);
+        assert_eq!(rig.space.read_obj::<[u16; 4]>(at).unwrap()[0].to_ne_bytes(), 0xcdef_u16.to_le_bytes());
+    }
+}
+
+fn lazy_memory_is_mapped_when_it_is_read<F: Format>(mut rig: Rig<F>) {
+    let page = rig.page();
+    rig.space.map_alloc(gpa(0), 4 * page, RW, false).unwrap();
+    assert_eq!(rig.space.read_obj::<u64>(gpa(page - 4)).unwrap(), 0);
+    assert!(rig.space.translate(gpa(0)).is_some() && rig.space.translate(gpa(page)).is_some());
+    assert_eq!(rig.space.translate(gpa(2 * page)), None);
+    rig.machine.fail_allocation(0);
+    let refused = rig.space.write_obj(gpa(2 * page), 1_u8).map_err(|error| error.fault);
+    assert_eq!(refused, Err(GuestFault::NotResolved(FaultOutcome::OutOfMemory)));
+}
+
+fn partial_progress_is_reported<F: Format>(mut rig: Rig<F>) {
+    scattered(&mut rig);
+    let page = rig.page();
+    let mut buffer = vec![0xff; 4 * page];
+    let stopped = GuestError { address: gpa(4 * page), done: 2 * page + 8, fault: GuestFault::NotMapped };
+    assert_eq!(rig.space.read_buffer(gpa(2 * page - 8), &mut buffer), Err(stopped));
+    assert_eq!(rig.space.write_buffer(gpa(2 * page - 8), &buffer), Err(stopped));
+    assert_eq!(rig.space.read_obj::<u8>(gpa(4 * page - 1)).unwrap(), buffer[2 * page + 7]);
+    let nothing = GuestError { address: gpa(0), done: 0, fault: GuestFault::NotMapped };
+    assert_eq!(rig.space.write_buffer(gpa(0), &[1]), Err(nothing));
+}
+
+fn only_what_the_guest_may_do_is_done<F: Format>(mut rig: Rig<F>) {
+    scattered(&mut rig);
+    let page = rig.page();
+    rig.space.protect(gpa(2 * page), page, READ).unwrap();
+    rig.space.write_obj(gpa(2 * page - 4), 0_u32).unwrap();
+    let denied = GuestError { address: gpa(2 * page), done: 4, fault: GuestFault::Denied };
+    assert_eq!(rig.space.write_obj(gpa(2 * page - 4), u64::MAX), Err(denied));
+    assert_ne!(rig.space.read_obj::<u8>(gpa(2 * page)).unwrap(), 0xff);
+    rig.space.map_device(gpa(8 * page), page, 1).unwrap();
+    let execute_only = Change { rights: Some(Rights::X), ..Change::default() };
+    if rig.space.protect(gpa(2 * page), page, execute_only).is_ok() {
+        assert_eq!(rig.space.read_obj::<u8>(gpa(2 * page)).unwrap_err().fault, GuestFault::Denied);
+    }
+}
+
+fn devices_are_never_touched<F: Format>(mut rig: Rig<F>) {
+    let page = rig.page();
+    rig.space.map_device(gpa(0), page, 1).unwrap();
+    // The machine would panic if the host touched what is not its memory.
+    rig.space.map_linear(gpa(page), distant(1 << 40, page), RW | MappingFlags::DEVICE).unwrap();
+    rig.space.map_linear(gpa(2 * page), distant(1 << 41, page), RW).unwrap();
+    let ram = rig.ram(F::PAGE_BITS);
+    rig.space.map_linear(gpa(3 * page), ram, RW | MappingFlags::DEVICE).unwrap();
+    for number in 0..4 {
+        let refused = rig.space.read_obj::<u32>(gpa(number * page)).map_err(|error| error.fault);
+        assert_eq!(refused, Err(GuestFault::Device), "page {number}");
+    }
+}
+
+fn one_access_or_none<F: Format>(mut rig: Rig<F>) {
+    scattered(&mut rig);
+    let page = rig.page();
+    rig.space.write_volatile(gpa(page + 8), 0x55_u64).unwrap();
+    assert_eq!(rig.space.read_volatile::<u64>(gpa(page + 8)).unwrap(), 0x55);
+    rig.space.write_volatile(gpa(2 * page - 2), 0x1234_u16).unwrap();
+    assert_eq!(rig.space.read_volatile::<u16>(gpa(2 * page - 2)).unwrap(), 0x1234);
+    let torn = |address| Err(GuestError { address: gpa(address), done: 0, fault: GuestFault::Torn });
+    assert_eq!(rig.space.read_volatile::<u64>(gpa(page + 4)), torn(page + 4).map(|()| 0));
+    assert_eq!(rig.space.write_volatile(gpa(2 * page - 4), 1_u64), torn(2 * page - 4));
+    assert_eq!(rig.space.write_volatile(gpa(page), [1_u8; 3]), torn(page));
+}
+
+fn the_limit_is_what_is_mapped_in_one_piece<F: Format>(mut rig: Rig<F>) {
+    let page = rig.page();
+    scattered(&mut rig);
+    // Not the area's extent: the pages lie apart in the host's memory.
+    for number in 1..4 {
+        let (start, limit) = rig.space.translate_and_get_limit(gpa(number * page + 0x123)).expect("mapped");
+        assert_eq!((Some(start), limit), (rig.space.translate(gpa(number * page + 0x123)), page - 0x123));
+    }
+    // Lazy memory is not there before it is used, and ends where it was not used yet.
+    rig.space.map_alloc(gpa(8 * page), 8 * page, RW, false).unwrap();
+    assert_eq!(rig.space.translate_and_get_limit(gpa(8 * page)), None);
+    rig.space.handle_fault(gpa(8 * page), Rights::R);
+    assert_eq!(rig.space.translate_and_get_limit(gpa(9 * page - 1)).map(|(_, limit)| limit), Some(1));
+    // Many pages in one piece are one.
+    let ram = rig.ram(F::PAGE_BITS + 2);
+    rig.space.map_linear(gpa(33 * page), ram, RW).unwrap();
+    assert_eq!(rig.space.translate_and_get_limit(gpa(34 * page)).map(|(_, limit)| limit), Some(3 * page));
+}
+
+fn buffers_are_pieces_with_rights<F: Format>(mut rig: Rig<F>) {
+    scattered(&mut rig);
+    let page = rig.page();
+    rig.space.protect(gpa(3 * page), page, READ).unwrap();
+    let pieces = rig.space.translated_byte_buffer(gpa(2 * page - 16), page + 32).unwrap();
+    assert_eq!(pieces.iter().map(|piece| piece.len()).collect::<Vec<_>>(), [16, page, 16]);
+    assert_eq!(pieces[0].write(&[1, 2, 3]), Ok(3));
+    assert_eq!(pieces[0].skip(1).take(9).read(&mut [0; 16]), Ok(9));
+    assert_eq!(pieces[2].write(&[1]), Err(GuestFault::Denied));
+    let mut all = [0; 3];
+    assert_eq!(pieces[0].read(&mut all), Ok(3));
+    assert_eq!(all, [1, 2, 3]);
+    let stopped = rig.space.translated_byte_buffer(gpa(3 * page), 2 * page).unwrap_err();
+    assert_eq!((stopped.address, stopped.done), (gpa(4 * page), page));
+}
+
+fn addresses_do_not_wrap_around<F: Format>(mut rig: Rig<F>) {
+    let page = rig.page();
+    let last = rig.space.end().as_usize() - page;
+    rig.space.map_alloc(gpa(last), page, RW, true).unwrap();
+    rig.space.write_obj(gpa(last + page - 1), 1_u8).unwrap();
+    let beyond = GuestError { address: gpa(last + page), done: 1, fault: GuestFault::NotMapped };
+    assert_eq!(rig.space.write_obj(gpa(last + page - 1), 1_u16), Err(beyond));
+    let overflow = rig.space.read_obj::<u64>(gpa(usize::MAX - 3)).unwrap_err();
+    assert_eq!(overflow.fault, GuestFault::Overflow);
+    rig.space.read_buffer(gpa(usize::MAX), &mut []).unwrap();
+}

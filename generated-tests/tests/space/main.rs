@@ -1,0 +1,17 @@
+//! Address spaces on the simulated machine: what is promised of each operation, the traps others fell into, failing
+//! allocations, and random programs against a plain model.
+
+// The engine's tests use all of it; here two of its formats and its walker would be idle.
+#[allow(dead_code)]
+#[path = "../engine/witness.rs"]
+mod witness;
+
+mod areas;
+mod backends;
+mod failures;
+mod faults;
+mod guest_memory;
+mod machine;
+mod random;
+mod rig;
+mod traps;

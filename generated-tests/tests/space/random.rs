@@ -1,0 +1,152 @@
+//! Random programs against a plain model: what each page of a small guest is.
+
+use std::collections::BTreeMap;
+
+use fastrand::Rng;
+use tablewright::{
+    Alloc, FaultOutcome, Format, GuestFault, GuestMemoryAccessor, MappingFlags, Rights, SpaceError, sim::Machine,
+};
+
+use crate::rig::{READ, RW, RX, Rig, distant, gpa, hpa, in_every_format};
+
+in_every_format! { a_random_program_does_what_the_model_says }
+
+/// Pages of the guest.
+const PAGES: usize = 4096;
+
+/// What a page is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Page {
+    rights: MappingFlags,
+    behind: Behind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Behind {
+    /// The host's memory at this page number.
+    Linear(usize),
+    /// A frame that holds this number, if it was used already.
+    Alloc { used: bool, value: u64 },
+    /// A device, and the page of it.
+    Device(usize),
+}
+
+/// Pages by number.
+type Model = BTreeMap<usize, Page>;
+
+fn a_random_program_does_what_the_model_says<F: Format>(rig: Rig<F>) {
+    let mut rig = Rig::on(Machine::new(0, 128 << 20), *rig.space.page_table().format());
+    let mut random = Rng::with_seed(0x7ab1e);
+    let mut model = Model::new();
+    for number in 0..600 {
+        step(&mut rig, &mut model, &mut random, number);
+        if number % 20 == 0 {
+            check(&rig, &model);
+        }
+    }
+    check(&rig, &model);
+}
+
+fn step<F: Format>(rig: &mut Rig<F>, model: &mut Model, random: &mut Rng, number: usize) {
+    let page = rig.page();
+    let first = random.usize(0..PAGES);
+    let longest = if random.bool() { 16 } else { PAGES };
+    let count = random.usize(1..=longest.min(PAGES - first));
+    let (start, size, pages) = (gpa(first * page), count * page, first..first + count);
+    let rights = *random.choice([READ, RW, RX, RW | RX].iter()).expect("a choice");
+    let free = model.range(pages.clone()).next().is_none();
+    let mut insert = |behind: &dyn Fn(usize) -> Behind| {
+        model.extend(pages.clone().map(|at| (at, Page { rights, behind: behind(at) })));
+    };
+    match random.u8(0..10) {
+        0 | 1 => {
+            let host = random.usize(0..1 << 20) / [1, 512][random.usize(0..2)] * [1, 512][random.usize(0..2)];
+            match rig.space.map_linear(start, distant(host * page, size), rights) {
+                Ok(()) if free => insert(&|at| Behind::Linear(host + at - first)),
+                result => assert!(!free && matches!(result, Err(SpaceError::Overlap(_))), "{result:?}"),
+            }
+        }
+        2 => match rig.space.map_device(start, size, number) {
+            Ok(()) if free => {
+                insert(&|at| Behind::Device(at - first));
+                // A device area takes reads and writes, whatever was drawn.
+                model.range_mut(pages).for_each(|(_, page)| page.rights = RW);
+            }
+            result => assert!(!free && matches!(result, Err(SpaceError::Overlap(_))), "{result:?}"),
+        },
+        3 | 4 => {
+            let alloc = Alloc::LAZY.up_to(random.u8(0..24));
+            match rig.space.map(start, size, rights, alloc) {
+                Ok(()) if free => insert(&|_| Behind::Alloc { used: false, value: 0 }),
+                result => assert!(!free && matches!(result, Err(SpaceError::Overlap(_))), "{result:?}"),
+            }
+        }
+        5 => {
+            rig.space.unmap(start, size).unwrap();
+            model.retain(|at, _| !pages.contains(at));
+        }
+        6 => {
+            rig.space.protect(start, size, rights).unwrap();
+            model.range_mut(pages).for_each(|(_, page)| page.rights = rights);
+        }
+        7 => {
+            let access = if random.bool() { Rights::R } else { Rights::W };
+            let outcome = rig.space.handle_fault(start, access);
+            let page = model.get_mut(&first);
+            let allowed = page.as_ref().is_some_and(|page| Rights::from(page.rights).contains(access));
+            match page.map(|page| (&mut page.behind, allowed)) {
+                None => assert_eq!(outcome, FaultOutcome::NotMapped),
+                Some((_, false)) => assert_eq!(outcome, FaultOutcome::Denied),
+                Some((Behind::Linear(_), true)) => assert!(outcome.is_resolved()),
+                Some((Behind::Device(_), true)) => assert!(matches!(outcome, FaultOutcome::Device { .. })),
+                Some((Behind::Alloc { used, .. }, true)) => {
+                    assert!(outcome.is_resolved(), "{outcome:?}");
+                    *used = true;
+                }
+            }
+        }
+        _ => {
+            let result = rig.space.write_obj(start, number as u64).map_err(|error| error.fault);
+            match model.get_mut(&first) {
+                None => assert_eq!(result, Err(GuestFault::NotMapped)),
+                Some(Page { behind: Behind::Linear(_) | Behind::Device(_), .. }) => {
+                    assert_eq!(result, Err(GuestFault::Device));
+                }
+                Some(page) if !page.rights.contains(RW) => assert_eq!(result, Err(GuestFault::Denied)),
+                Some(page) => {
+                    assert_eq!(result, Ok(()));
+                    page.behind = Behind::Alloc { used: true, value: number as u64 };
+                }
+            }
+        }
+    }
+}
+
+fn check<F: Format>(rig: &Rig<F>, model: &Model) {
+    let page = rig.page();
+    let described: usize = rig.space.areas().map(|area| (area.range().span() as usize + 1) / page).sum();
+    assert_eq!(described, model.len());
+    for at in 0..PAGES {
+        let address = gpa(at * page);
+        let (area, found) = (rig.space.find_area(address), rig.space.query(address));
+        let Some(expected) = model.get(&at) else {
+            assert!(area.is_none() && found.is_none(), "page {at} is mapped");
+            continue;
+        };
+        let rights = Rights::from(expected.rights);
+        assert_eq!(area.expect("an area").attributes().rights, rights, "page {at}");
+        assert!(found.is_none_or(|found| found.attributes.rights == rights), "page {at}");
+        match expected.behind {
+            Behind::Linear(host) => assert_eq!(found.expect("mapped").address, hpa(host * page), "page {at}"),
+            Behind::Device(_) => assert!(found.is_none(), "page {at}"),
+            Behind::Alloc { used, value } => {
+                // A larger frame brings its neighbours.
+                assert!(found.is_some() || !used, "page {at}");
+                if used {
+                    assert_eq!(rig.space.read_obj::<u64>(address), Ok(value), "page {at}");
+                }
+            }
+        }
+    }
+    assert_eq!(rig.machine.take_errors(), []);
+}
