@@ -143,7 +143,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// A number from 0 to 2^64 - 1: decimal, `0x` or `0b`, with underscores.
-    fn number(&mut self) -> Parsed<u64> {
+    pub(crate) fn number(&mut self) -> Parsed<u64> {
         if !self.rest().starts_with(|c: char| c.is_ascii_digit()) {
             return Err(self.unexpected("a number"));
         }
@@ -173,11 +173,6 @@ impl<'a> Cursor<'a> {
         let magnitude = i128::from(self.number()?);
         i64::try_from(if negative { -magnitude } else { magnitude })
             .map_err(|_| Diagnostic::new("the number does not fit in 64 bits", self.since(start), "too large"))
-    }
-
-    /// A number from 0 to 2^64 - 1.
-    pub(crate) fn unsigned(&mut self) -> Parsed<u64> {
-        self.number()
     }
 
     /// The number of a level.

@@ -97,7 +97,7 @@ fn excludes<T>(earlier: &Row<T>, row: &Row<T>) -> bool {
 /// `default` of an option: the first row's value if not given.
 fn default_option(section: &Section<'_>, rows: &Rows<String>) -> u64 {
     let first = rows.rows.first().map_or(0, |row| row.value);
-    let default = section.optional("default", &section.scopes().nothing, |cursor| cursor.placed(Cursor::unsigned));
+    let default = section.optional("default", &section.scopes().nothing, |cursor| cursor.placed(Cursor::number));
     let Some(default) = default else { return first };
     if !rows.rows.is_empty() && !rows.rows.iter().any(|row| row.value == default.value) {
         section.context.report(Diagnostic::new("the default has no row", default.span, "this value"));

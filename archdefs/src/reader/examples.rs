@@ -90,7 +90,7 @@ pub(super) fn examples(section: &Section<'_>, configs: &[Config], registers: &[R
     let fault = |row: &Section<'_>| {
         Example::Fault(FaultExample {
             config: config(row),
-            report: row.list("report", nothing, Cursor::unsigned),
+            report: row.list("report", nothing, Cursor::number),
             address: row.optional_number("address"),
             access: row.word("access"),
             cause: row.word("cause"),

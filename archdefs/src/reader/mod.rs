@@ -153,7 +153,7 @@ fn header(section: &Section<'_>) -> Header {
         architecture: section.text("architecture"),
         execute_feature: section.optional_placed_text("execute_feature"),
         stage: section.parse("stage", nothing, |cursor| {
-            let stage = cursor.placed(|cursor| cursor.unsigned())?;
+            let stage = cursor.placed(|cursor| cursor.number())?;
             match stage.value {
                 1 => Ok(1),
                 2 => Ok(2),

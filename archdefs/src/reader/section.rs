@@ -231,12 +231,12 @@ impl<'a> Section<'a> {
 
     /// A number.
     pub(super) fn number(&self, key: &'static str) -> u64 {
-        self.parse(key, &self.scopes().nothing, Cursor::unsigned)
+        self.parse(key, &self.scopes().nothing, Cursor::number)
     }
 
     /// A number, or none.
     pub(super) fn optional_number(&self, key: &'static str) -> Option<u64> {
-        self.optional(key, &self.scopes().nothing, Cursor::unsigned)
+        self.optional(key, &self.scopes().nothing, Cursor::number)
     }
 
     /// A word of a closed set.
