@@ -175,30 +175,31 @@ pub const NON_SHAREABLE: Options = Options::from_bits(0x300);
 pub const OUTER_SHAREABLE: Options = Options::from_bits(0x100);
 
 /// The bits of every leaf that are free for software, whatever the parameters are.
-pub const SOFTWARE: Options = Options::from_bits(0x780_0000_0000_0000);
+pub const SOFTWARE: Options = Options::from_bits(0x700_0000_0000_0000);
 
 /// A leaf at level 0.
 ///
 /// | bits | name | meaning | manual |
 /// |---|---|---|---|
-/// | 63:59 | `leaf-upper` | ignored | Arm ARM, VMSAv8-64 Block descriptor and Page descriptor formats |
-/// | 58:55 | `leaf-software` | free for software | Arm ARM, VMSAv8-64 Block descriptor and Page descriptor formats |
+/// | 63 | `leaf-upper` | written as zero | Arm ARM, Stage 2 VMSAv8-64 Block and Page descriptor fields |
+/// | 62:59, 55 | `leaf-ignored` | ignored | Arm ARM, Stage 2 VMSAv8-64 Block and Page descriptor fields |
+/// | 58:56 | `leaf-software` | free for software | Arm ARM, Stage 2 VMSAv8-64 Block and Page descriptor fields |
 /// | 54:53 | `xn` | execute-never, for EL1 and EL0 apart: 0b0 x, 0b1 ux, 0b10 none, 0b11 px, if `xnx` | Arm ARM, Stage 2 instruction execution using Direct permissions |
 /// | 54 | `xn_all` | execute-never: 0b0 x, 0b1 none, if `!xnx` | Arm ARM, Stage 2 instruction execution using Direct permissions |
 /// | 53 | `no-xnx` | written as zero, if `!xnx` |  |
 /// | 51, 7:6 | `s2ap_dbm` | dirty bit modifier and data access permissions: S2AP[1] is the dirty state where DBM is 1: 0b0 none, 0b1 r, 0b101 r w, 0b111 r w dirty, 0b100 w, 0b110 w dirty, 0b11 r w dirty, 0b10 w dirty, if `hardware_dirty` | Arm ARM, Hardware management of the dirty state |
 /// | 51 | `no-dbm` | written as zero, if `!hardware_dirty` |  |
 /// | 50 if lpa2; 50:48 | `no-52-bit-address` | written as zero |  |
-/// | 49:12, 9:8 <- 51:50 if lpa2 && pa_bits == 52; 47:12, 15:12 <- 51:48 if lpa && pa_bits == 52; pa_bits - 1:12 | `output` | output address | Arm ARM, VMSAv8-64 Block descriptor and Page descriptor formats |
+/// | 49:12, 9:8 <- 51:50 if lpa2 && pa_bits == 52; 47:12, 15:12 <- 51:48 if lpa && pa_bits == 52; pa_bits - 1:12 | `output` | output address | Arm ARM, Stage 2 VMSAv8-64 Block and Page descriptor fields |
 /// | 49:pa_bits, 9:8 if lpa2; 47:pa_bits, 15:12 if lpa; 47:pa_bits | `address-too-wide` | must be zero, if `pa_bits < 52` | Arm ARM, MMU fault types, Address size fault |
-/// | 11:16 if lpa; 11:12 | `leaf-below-address` | written as zero | Arm ARM, VMSAv8-64 Block descriptor and Page descriptor formats |
+/// | 11:16 if lpa; 11:12 | `leaf-below-address` | written as zero | Arm ARM, Stage 2 VMSAv8-64 Block and Page descriptor fields |
 /// | 11 | `fnxs` | written as zero | Arm ARM, FEAT_XS |
 /// | 10 | `access_flag` | 0b1 accessed, 0b0 none | Arm ARM, The Access flag |
 /// | 9:8 | `shareability` | with LPA2, VTCR_EL2.SH0 holds for all descriptors: 0b0 non-shareable, 0b10 outer-shareable, 0b11 inner-shareable, if `!lpa2` | Arm ARM, Stage 2 Shareability attributes |
 /// | 7:6 | `s2ap` | data access permissions: 0b0 none, 0b1 r, 0b10 w, 0b11 r w, if `!hardware_dirty` | Arm ARM, Stage 2 data accesses using Direct permissions |
-/// | 5:2 | `mem_attr` | combined with stage 1: the one that caches less wins: 0b1111 wb, 0b1010 wt, 0b101 nc, 0b0 device-nGnRnE, 0b1 device-nGnRE, 0b10 device-nGRE, 0b11 device-GRE, if `!fwb` | Arm ARM, Stage 2 memory region type and cacheability attributes |
+/// | 5:2 | `mem_attr` | combined with stage 1: the one that caches less wins: 0b1111 wb, 0b1010 wt, 0b101 nc, 0b0 device-nGnRnE, 0b1 device-nGnRE, 0b10 device-nGRE, 0b11 device-GRE, if `!fwb` | Arm ARM, Stage 2 memory type and Cacheability attributes when FWB is disabled |
 /// | 5 | `forced-type-upper` | written as zero, if `fwb` |  |
-/// | 4:2 | `mem_attr_forced` | wb overrides stage 1; nc and device give way to a stricter stage 1; inherit takes stage 1's: 0b110 wb, 0b101 nc, 0b111 inherit, 0b0 device-nGnRnE, 0b1 device-nGnRE, 0b10 device-nGRE, 0b11 device-GRE, if `fwb` | Arm ARM, Stage 2 memory region type and cacheability attributes when FEAT_S2FWB is implemented |
+/// | 4:2 | `mem_attr_forced` | wb overrides stage 1; nc and device give way to a stricter stage 1; inherit takes stage 1's: 0b110 wb, 0b101 nc, 0b111 inherit, 0b0 device-nGnRnE, 0b1 device-nGnRE, 0b10 device-nGRE, 0b11 device-GRE, if `fwb` | Arm ARM, Stage 2 memory type and Cacheability attributes when FWB is enabled |
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct Page(u64);
@@ -417,8 +418,9 @@ impl fmt::Debug for Page {
 ///
 /// | bits | name | meaning | manual |
 /// |---|---|---|---|
-/// | 63:59 | `leaf-upper` | ignored | Arm ARM, VMSAv8-64 Block descriptor and Page descriptor formats |
-/// | 58:55 | `leaf-software` | free for software | Arm ARM, VMSAv8-64 Block descriptor and Page descriptor formats |
+/// | 63 | `leaf-upper` | written as zero | Arm ARM, Stage 2 VMSAv8-64 Block and Page descriptor fields |
+/// | 62:59, 55 | `leaf-ignored` | ignored | Arm ARM, Stage 2 VMSAv8-64 Block and Page descriptor fields |
+/// | 58:56 | `leaf-software` | free for software | Arm ARM, Stage 2 VMSAv8-64 Block and Page descriptor fields |
 /// | 54:53 | `xn` | execute-never, for EL1 and EL0 apart: 0b0 x, 0b1 ux, 0b10 none, 0b11 px, if `xnx` | Arm ARM, Stage 2 instruction execution using Direct permissions |
 /// | 54 | `xn_all` | execute-never: 0b0 x, 0b1 none, if `!xnx` | Arm ARM, Stage 2 instruction execution using Direct permissions |
 /// | 53 | `no-xnx` | written as zero, if `!xnx` |  |
@@ -426,16 +428,16 @@ impl fmt::Debug for Page {
 /// | 51, 7:6 | `s2ap_dbm` | dirty bit modifier and data access permissions: S2AP[1] is the dirty state where DBM is 1: 0b0 none, 0b1 r, 0b101 r w, 0b111 r w dirty, 0b100 w, 0b110 w dirty, 0b11 r w dirty, 0b10 w dirty, if `hardware_dirty` | Arm ARM, Hardware management of the dirty state |
 /// | 51 | `no-dbm` | written as zero, if `!hardware_dirty` |  |
 /// | 50 if lpa2; 50:48 | `no-52-bit-address` | written as zero |  |
-/// | 49:leaf_bits, 9:8 <- 51:50 if lpa2 && pa_bits == 52; 47:leaf_bits, 15:12 <- 51:48 if lpa && pa_bits == 52; pa_bits - 1:leaf_bits | `output` | output address | Arm ARM, VMSAv8-64 Block descriptor and Page descriptor formats |
+/// | 49:leaf_bits, 9:8 <- 51:50 if lpa2 && pa_bits == 52; 47:leaf_bits, 15:12 <- 51:48 if lpa && pa_bits == 52; pa_bits - 1:leaf_bits | `output` | output address | Arm ARM, Stage 2 VMSAv8-64 Block and Page descriptor fields |
 /// | 49:pa_bits, 9:8 if lpa2; 47:pa_bits, 15:12 if lpa; 47:pa_bits | `address-too-wide` | must be zero, if `pa_bits < 52` | Arm ARM, MMU fault types, Address size fault |
-/// | leaf_bits - 1:16 if lpa; leaf_bits - 1:12 | `leaf-below-address` | written as zero | Arm ARM, VMSAv8-64 Block descriptor and Page descriptor formats |
+/// | leaf_bits - 1:16 if lpa; leaf_bits - 1:12 | `leaf-below-address` | written as zero | Arm ARM, Stage 2 VMSAv8-64 Block and Page descriptor fields |
 /// | 11 | `fnxs` | written as zero | Arm ARM, FEAT_XS |
 /// | 10 | `access_flag` | 0b1 accessed, 0b0 none | Arm ARM, The Access flag |
 /// | 9:8 | `shareability` | with LPA2, VTCR_EL2.SH0 holds for all descriptors: 0b0 non-shareable, 0b10 outer-shareable, 0b11 inner-shareable, if `!lpa2` | Arm ARM, Stage 2 Shareability attributes |
 /// | 7:6 | `s2ap` | data access permissions: 0b0 none, 0b1 r, 0b10 w, 0b11 r w, if `!hardware_dirty` | Arm ARM, Stage 2 data accesses using Direct permissions |
-/// | 5:2 | `mem_attr` | combined with stage 1: the one that caches less wins: 0b1111 wb, 0b1010 wt, 0b101 nc, 0b0 device-nGnRnE, 0b1 device-nGnRE, 0b10 device-nGRE, 0b11 device-GRE, if `!fwb` | Arm ARM, Stage 2 memory region type and cacheability attributes |
+/// | 5:2 | `mem_attr` | combined with stage 1: the one that caches less wins: 0b1111 wb, 0b1010 wt, 0b101 nc, 0b0 device-nGnRnE, 0b1 device-nGnRE, 0b10 device-nGRE, 0b11 device-GRE, if `!fwb` | Arm ARM, Stage 2 memory type and Cacheability attributes when FWB is disabled |
 /// | 5 | `forced-type-upper` | written as zero, if `fwb` |  |
-/// | 4:2 | `mem_attr_forced` | wb overrides stage 1; nc and device give way to a stricter stage 1; inherit takes stage 1's: 0b110 wb, 0b101 nc, 0b111 inherit, 0b0 device-nGnRnE, 0b1 device-nGnRE, 0b10 device-nGRE, 0b11 device-GRE, if `fwb` | Arm ARM, Stage 2 memory region type and cacheability attributes when FEAT_S2FWB is implemented |
+/// | 4:2 | `mem_attr_forced` | wb overrides stage 1; nc and device give way to a stricter stage 1; inherit takes stage 1's: 0b110 wb, 0b101 nc, 0b111 inherit, 0b0 device-nGnRnE, 0b1 device-nGnRE, 0b10 device-nGRE, 0b11 device-GRE, if `fwb` | Arm ARM, Stage 2 memory type and Cacheability attributes when FWB is enabled |
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct Block(u64);
@@ -656,12 +658,12 @@ impl fmt::Debug for Block {
 ///
 /// | bits | name | meaning | manual |
 /// |---|---|---|---|
-/// | 63:59 | `table-stage-1-only` | written as zero | Arm ARM, VMSAv8-64 Table descriptor format |
-/// | 58:51, 11:10, 7:2 if lpa2; 58:51, 11:2 | `table-ignored` | ignored | Arm ARM, VMSAv8-64 Table descriptor format |
+/// | 63:59 | `table-stage-1-only` | written as zero | Arm ARM, Stage 2 VMSAv8-64 Table descriptor fields |
+/// | 58:51, 11:10, 7:2 if lpa2; 58:51, 11:2 | `table-ignored` | ignored | Arm ARM, Stage 2 VMSAv8-64 Table descriptor fields |
 /// | 50 if lpa2; 50:48 | `no-52-bit-address` | written as zero |  |
-/// | 49:12, 9:8 <- 51:50 if lpa2 && pa_bits == 52; 47:12, 15:12 <- 51:48 if lpa && pa_bits == 52; pa_bits - 1:12 | `next_table` | address of the next table | Arm ARM, VMSAv8-64 Table descriptor format |
+/// | 49:12, 9:8 <- 51:50 if lpa2 && pa_bits == 52; 47:12, 15:12 <- 51:48 if lpa && pa_bits == 52; pa_bits - 1:12 | `next_table` | address of the next table | Arm ARM, Stage 2 VMSAv8-64 Table descriptor fields |
 /// | 49:pa_bits, 9:8 if lpa2; 47:pa_bits, 15:12 if lpa; 47:pa_bits | `address-too-wide` | must be zero, if `pa_bits < 52` | Arm ARM, MMU fault types, Address size fault |
-/// | 11:16 if lpa; 11:12 | `table-below-address` | written as zero | Arm ARM, VMSAv8-64 Table descriptor format |
+/// | 11:16 if lpa; 11:12 | `table-below-address` | written as zero | Arm ARM, Stage 2 VMSAv8-64 Table descriptor fields |
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct Table(u64);
@@ -1343,10 +1345,14 @@ unsafe impl FormatTrait for Format {
                 old.address != new.address
                     || old.attributes.memory != new.attributes.memory
                     || old.attributes.options != new.attributes.options
+                    || config.hardware_dirty
+                        && old.attributes.rights != new.attributes.rights
                     || config.bbm < 2 && old.size != new.size
             }
             (Entry::Table(old), Entry::Table(new)) => {
-                old.address != new.address || config.bbm < 2 && old.level != new.level
+                old.address != new.address
+                    || config.hardware_dirty && old.limit != new.limit
+                    || config.bbm < 2 && old.level != new.level
             }
             (Entry::Table(_), Entry::Leaf(_)) | (Entry::Leaf(_), Entry::Table(_)) => {
                 config.bbm < 2
@@ -1679,7 +1685,7 @@ impl Layout {
             table_base: 3,
             rights: 0,
             memory: 0,
-            options: 0x780_0000_0000_0000,
+            options: 0x700_0000_0000_0000,
             runs: [Run::NONE; 1usize],
             single: Pattern::ALWAYS,
         };
