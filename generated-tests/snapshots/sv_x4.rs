@@ -497,7 +497,7 @@ impl Format {
     }
 
     /// The bits of a leaf that grant exactly these rights, with these states where it keeps them.
-    fn rights_bits(&self, level: Level, facts: Facts) -> Option<u64> {
+    fn rights_bits(&self, _level: Level, facts: Facts) -> Option<u64> {
         let mut bits = 0;
         let mut spoken = Facts::NONE;
         {
@@ -524,7 +524,7 @@ impl Format {
     }
 
     /// The bits of a leaf for a memory type.
-    fn memory_bits(&self, level: Level, memory: MemoryType) -> Result<u64, Refusal> {
+    fn memory_bits(&self, _level: Level, memory: MemoryType) -> Result<u64, Refusal> {
         let config = &self.config;
         let bits = if config.svpbmt {
             self.memory_type_value(memory).map(|value| codec::insert(value, 62, 61))
@@ -778,11 +778,15 @@ unsafe impl FormatTrait for Format {
         let mut keep = u64::MAX;
         let mut set = 0;
         if let Some(rights) = change.rights {
-            let facts = Facts::new(rights, true, rights.intersects(Rights::W));
-            keep &= !layout.rights;
-            set
-                |= self.rights_bits(level, facts).ok_or(Refusal::Rights(rights))?
-                    & layout.rights;
+            let bits = |marked| {
+                self.rights_bits(level, Facts::new(rights, marked, marked))
+            };
+            let (unmarked, marked) = bits(false)
+                .zip(bits(true))
+                .ok_or(Refusal::Rights(rights))?;
+            let replaced = layout.rights & !(unmarked ^ marked);
+            keep &= !replaced;
+            set |= unmarked & replaced;
         }
         if let Some(memory) = change.memory {
             keep &= !layout.memory;

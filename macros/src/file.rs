@@ -37,7 +37,7 @@ pub(crate) fn generate(path: &str, runtime: &TokenStream) -> Generated {
     let (items, problems) = match format {
         Err(problems) => (None, problems),
         Ok(format) => match tablewright_codegen::modules(&format, runtime) {
-            Ok(items) => (Some(items), Diagnostics::default()),
+            Ok(items) => (Some(items), tablewright_archdefs::check::check(&format)),
             Err(error) => (None, one(error)),
         },
     };

@@ -7,7 +7,7 @@ use tablewright_archdefs::model::{Field, Meaning};
 
 use crate::bits;
 use crate::layout::run_slots;
-use crate::locals::bind;
+use crate::locals::{bind, parameter};
 use crate::members::{self, Shape};
 use crate::rows;
 use crate::scope::{Scope, Type, is};
@@ -78,9 +78,10 @@ fn rights_bits(scope: &Scope<'_>) -> TokenStream {
         },
         &[],
     );
+    let level = parameter(&body, "level");
     quote! {
         /// The bits of a leaf that grant exactly these rights, with these states where it keeps them.
-        fn rights_bits(&self, level: Level, facts: Facts) -> Option<u64> {
+        fn rights_bits(&self, #level: Level, facts: Facts) -> Option<u64> {
             #body
         }
     }
@@ -108,9 +109,10 @@ fn memory_bits(scope: &Scope<'_>) -> TokenStream {
         },
         &[],
     );
+    let level = parameter(&body, "level");
     quote! {
         /// The bits of a leaf for a memory type.
-        fn memory_bits(&self, level: Level, memory: MemoryType) -> Result<u64, Refusal> {
+        fn memory_bits(&self, #level: Level, memory: MemoryType) -> Result<u64, Refusal> {
             #body
         }
     }
@@ -172,10 +174,11 @@ pub(crate) fn trait_methods(scope: &Scope<'_>) -> TokenStream {
             let mut keep = u64::MAX;
             let mut set = 0;
             if let Some(rights) = change.rights {
-                // Where a state shares its bits with rights, claim it: a page copied once too often is only slow.
-                let facts = Facts::new(rights, true, rights.intersects(Rights::W));
-                keep &= !layout.rights;
-                set |= self.rights_bits(level, facts).ok_or(Refusal::Rights(rights))? & layout.rights;
+                let bits = |marked| self.rights_bits(level, Facts::new(rights, marked, marked));
+                let (unmarked, marked) = bits(false).zip(bits(true)).ok_or(Refusal::Rights(rights))?;
+                let replaced = layout.rights & !(unmarked ^ marked);
+                keep &= !replaced;
+                set |= unmarked & replaced;
             }
             if let Some(memory) = change.memory {
                 keep &= !layout.memory;

@@ -200,7 +200,7 @@ pub(crate) fn insert(scope: &Scope<'_>, map: &BitMap, value: &TokenStream) -> To
             Some(0) => quote!(#value),
             _ => {
                 let from = scope.emit(&segment.from, Type::Byte);
-                quote!(#value >> #from)
+                if value.clone().into_iter().count() > 1 { quote!((#value) >> #from) } else { quote!(#value >> #from) }
             }
         };
         let high = scope.emit(&segment.high, Type::Byte);

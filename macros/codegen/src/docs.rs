@@ -2,7 +2,8 @@
 
 use tablewright_archdefs::expr::Expr;
 use tablewright_archdefs::model::{BitMap, Choices, Class, Field, FixClass, Format, Meaning, Rows};
-use tablewright_archdefs::{show, words::Word};
+use tablewright_archdefs::show;
+use tablewright_archdefs::words::Word;
 
 use crate::members::{self, Shape};
 use crate::scope::{Scope, is};

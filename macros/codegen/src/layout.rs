@@ -211,14 +211,13 @@ fn written(scope: &Scope<'_>, shape: Shape, field: &Field) -> TokenStream {
         Meaning::Fixed(value) => match constant_value(scope, value) {
             Some(value) => place_constant(value),
             None => {
-                let value = scope.choose(value, quote!(0), |value| scope.emit_operand(value, Type::Word));
-                place(quote!((#value)))
+                place(scope.choose(value, quote!(0), |value| scope.emit(value, Type::Word)))
             }
         },
         Meaning::Option(_, default) => place_constant(*default),
         Meaning::NextLevel(plus) => {
             let next = join(Op::Add, name("level"), int(i128::from(*plus) - 1));
-            place(scope.emit_operand(&next, Type::Word))
+            place(scope.emit(&next, Type::Word))
         }
         Meaning::Rights(rows) if shape == Shape::Table => rows::everything(scope, field, rows),
         _ => quote!(0),

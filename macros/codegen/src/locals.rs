@@ -1,7 +1,7 @@
 //! The local names that generated code may use, and the `let`s that bring those in that it does use.
 
-use proc_macro2::{TokenStream, TokenTree};
-use quote::quote;
+use proc_macro2::{Ident, TokenStream, TokenTree};
+use quote::{format_ident, quote};
 
 /// `body`, with the locals it uses bound first, but for those in `bound`. For methods of `Format`; `level` must be a
 /// parameter where `layout` or what is read from it is used.
@@ -14,6 +14,11 @@ pub(crate) fn bind(body: TokenStream, bound: &[&str]) -> TokenStream {
     let leaf_bits = binds("leaf_bits").then(|| quote!(let leaf_bits = layout.leaf_bits;));
     let block_level = binds("block_level").then(|| quote!(let block_level = layout.holds_blocks;));
     quote!(#config #layout #leaf_bits #block_level #body)
+}
+
+/// The name of a parameter, with an underscore if `body` does not use it.
+pub(crate) fn parameter(body: &TokenStream, name: &str) -> Ident {
+    if mentions(body, name) { format_ident!("{name}") } else { format_ident!("_{name}") }
 }
 
 /// Whether `name` occurs in `code` other than after a `.` or as a `let`'s name.

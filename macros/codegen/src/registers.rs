@@ -6,7 +6,7 @@ use tablewright_archdefs::expr::{Expr, Node};
 use tablewright_archdefs::model::{Facts, Field, Meaning, Register, RegisterField, Role, Rows};
 
 use crate::error::Error;
-use crate::locals::bind;
+use crate::locals::{bind, parameter};
 use crate::members::{self, Shape};
 use crate::scope::{Scope, Type, ident, int, is};
 use crate::{bits, literal};
@@ -154,7 +154,7 @@ fn step(scope: &Scope<'_>, register: &proc_macro2::Ident, field: &RegisterField)
     }
     let bits = match scope.constant(&field.value).and_then(|value| u64::try_from(value).ok()) {
         Some(value) => bits::insert_constant(scope, &field.bits, value),
-        None => bits::insert(scope, &field.bits, &scope.emit_operand(&field.value, Type::Word)),
+        None => bits::insert(scope, &field.bits, &scope.emit(&field.value, Type::Word)),
     };
     quote!(#register |= #bits;)
 }
@@ -202,7 +202,7 @@ pub(crate) fn accessed_dirty(scope: &Scope<'_>) -> Result<TokenStream, Error> {
         },
         &[],
     );
-    let level = if crate::locals::mentions(&body, "level") { quote!(level) } else { quote!(_level) };
+    let level = parameter(&body, "level");
     Ok(quote! {
         fn accessed_dirty(&self, #level: Level) -> AccessedDirty {
             #body

@@ -5,6 +5,8 @@ use quote::{format_ident, quote};
 use tablewright_archdefs::expr::Expr;
 use tablewright_archdefs::model::{Facts, Field, MemoryType, Other, Row, Rows};
 
+use tablewright_archdefs::words::Word;
+
 use crate::locals::bind;
 use crate::scope::{Scope, Type, int, is};
 use crate::{bits, literal};
@@ -234,20 +236,6 @@ impl FactNames {
 
 // ---- memory types --------------------------------------------------------------------------------------------------
 
-const MEMORY_TYPES: [MemoryType; 11] = [
-    MemoryType::Inherit,
-    MemoryType::WriteBack,
-    MemoryType::WriteThrough,
-    MemoryType::WriteProtected,
-    MemoryType::WriteCombining,
-    MemoryType::NonCacheable,
-    MemoryType::Uncached,
-    MemoryType::DeviceNGnRnE,
-    MemoryType::DeviceNGnRE,
-    MemoryType::DeviceNGRE,
-    MemoryType::DeviceGRE,
-];
-
 /// A memory type of the runtime. Both enumerations have the same names.
 pub(crate) fn memory_type(memory: MemoryType) -> TokenStream {
     let name = format_ident!("{memory:?}");
@@ -295,7 +283,8 @@ pub(crate) fn inherit_arms(scope: &Scope<'_>) -> Vec<TokenStream> {
 /// Arms `type => Some(value)`, with `[memory] fallback` followed to its end.
 fn memory_arms(scope: &Scope<'_>, rows: &[(Expr, MemoryType, TokenStream)]) -> Vec<TokenStream> {
     let mut arms: Vec<(Vec<TokenStream>, TokenStream, TokenStream)> = Vec::new();
-    for memory in MEMORY_TYPES {
+    for (_, memory) in MemoryType::WORDS {
+        let memory = *memory;
         let mut ends = Vec::new();
         follow(scope, rows, memory, int(1), &mut Vec::new(), &mut ends);
         for (when, value) in ends {

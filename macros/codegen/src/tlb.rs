@@ -1,13 +1,13 @@
 //! Invalidation: the machine's own instructions, as words.
 
 use proc_macro2::TokenStream;
-use quote::{format_ident, quote};
+use quote::quote;
 use tablewright_archdefs::expr::Expr;
 use tablewright_archdefs::model::{Code, Operand, Role, Scope as Reach, TlbOp};
 
 use crate::error::Error;
 use crate::literal;
-use crate::locals::{bind, mentions};
+use crate::locals::{bind, mentions, parameter};
 use crate::scope::{Scope, Type, all_of, ident, int, is};
 
 /// `fn invalidate`.
@@ -31,8 +31,7 @@ pub(crate) fn method(scope: &Scope<'_>) -> Result<TokenStream, Error> {
         }
     });
     let body = bind(body, &[]);
-    let parameter = |name: &str| if mentions(&body, name) { format_ident!("{name}") } else { format_ident!("_{name}") };
-    let (root, tag, set) = (parameter("root"), parameter("tag"), parameter("set"));
+    let [root, tag, set] = ["root", "tag", "set"].map(|name| parameter(&body, name));
     Ok(quote! {
         #[cfg(all(target_arch = #architecture, target_os = "none"))]
         unsafe fn invalidate(&self, #root: HostPhysAddr, #tag: Tag, #set: &Invalidation) -> bool {
