@@ -2,140 +2,127 @@
 
 mod common;
 
-use common::{findings, text};
+use common::findings;
 
-/// Takes a built-in format, replaces some text (which must be there) and snapshots what the checker says.
-fn broken(name: &str, format: &str, edits: &[(&str, &str)]) {
-    let mut text = text(format).to_owned();
+/// A format without mistakes.
+const TOY: &str = include_str!("toy.toml");
+
+/// Replaces some text of the format (which must be there once) and snapshots what the checker says.
+fn broken(name: &str, edits: &[(&str, &str)]) {
+    let mut text = TOY.to_owned();
     for (from, to) in edits {
-        assert!(text.contains(from), "{name}: `{from}` is not in {format}");
+        assert_eq!(text.matches(from).count(), 1, "{name}: `{from}`");
         text = text.replacen(from, to, 1);
     }
-    let found = findings(format, &text);
+    let found = findings("toy", &text);
     assert!(!found.is_empty(), "{name}: nothing was found");
     insta::assert_snapshot!(name, found);
 }
 
 macro_rules! broken {
-    ($($name:ident: $format:literal, [$($edit:expr),+ $(,)?];)+) => {$(
+    ($($name:ident: $($from:literal => $to:literal),+;)+) => {$(
         #[test]
         fn $name() {
-            broken(stringify!($name), $format, &[$($edit),+]);
+            broken(stringify!($name), &[$(($from, $to)),+]);
         }
     )+};
 }
 
 #[test]
 fn built_in_formats_are_without_mistakes() {
-    for (name, text) in tablewright_archdefs::BUILTINS {
+    for (name, text) in tablewright_archdefs::BUILTINS.iter().chain([&("toy", TOY)]) {
         let found = findings(name, text);
         assert!(found.is_empty(), "{found}");
     }
 }
 
+// Bits.
 broken! {
-    // bits
-    two_owners: "ept", [("bits = \"6\"\noption = [\"0 combine", "bits = \"5\"\noption = [\"0 combine")];
-    no_owner: "ept", [("bits = \"62, 59, 56:52, 11\"", "bits = \"62, 59, 56:52\"")];
-    no_such_bit: "ept", [("bits = \"58\"", "bits = \"64\"")];
-    segment_upside_down: "ept", [("bits = \"51:pa_bits\"", "bits = \"50:pa_bits\"")];
-
-    // kinds
-    two_kinds: "ept", [("match = [\"10, 2:0 != 0 if mode_based_execute\", \"2:0 != 0\"]", "match = \"0 == 0\"")];
-    no_kind: "sv_x4", [("level = \"0\"\nmatch = \"0 == 1 & 3:1 == 0\"", "level = \"0\"\nmatch = \"0 == 1 & 3:1 == 0 & 4 == 1\"")];
-    blocks_at_other_levels: "ept", [("is = \"leaf\"\nlevel = \"block\"", "is = \"leaf\"\nlevel = \"1\"")];
-    empty_that_is_present: "ept", [("\"0\"]\n\n# ---- what", "\"1\"]\n\n# ---- what")];
-    reads_back_as_a_table: "sv_x4", [("rights = [\"0b001 r\",", "rights = [\"0b000 none\", \"0b001 r\",")];
-
-    // addresses
-    address_hole: "ept", [("bits = \"pa_bits-1:leaf_bits\"", "bits = \"pa_bits-1:leaf_bits+1\"")];
-    address_excess: "sv_x4", [("bits = \"53:10 <- 55:12\"", "bits = \"53:10 <- 54:11\"")];
-    no_address: "ept", [("[fields.next_table]\nin = [\"table\"]\naddress = \"table\"", "[fields.next_table]\nin = [\"table\"]\nsoftware = true")];
-    two_addresses: "ept", [("[fields.ignore_pat]\nin = [\"leaf\"]\nbits = \"6\"\noption = [\"0 combine-with-pat\", \"1 ignore-pat\"]", "[fields.ignore_pat]\nin = [\"leaf\"]\nbits = \"6\"\naddress = \"output\"")];
-
-    // rows
-    two_rows: "ept", [("\"0b100 x if execute_only\"", "\"0b101 x if execute_only\"")];
-    row_too_wide: "ept", [("\"6 wb\"]", "\"6 wb\", \"8 wp\"]")];
-    value_without_a_row: "ept", [("option = [\"0 combine-with-pat\", \"1 ignore-pat\"]", "option = [\"0 combine-with-pat\"]")];
-    other_without_a_value: "ept", [("rights = [\"0 none\", \"1 accessed\"]", "rights = [\"0 none\", \"1 accessed\"]\nother = \"reserved\"")];
-    row_that_no_entry_shows: "ept", [("rights = [\"0b001 r\",", "rights = [\"0b001 r\", \"0b000 none decode-only\",")];
-    default_without_a_row: "ept", [("\"1 suppress-ve\"]\ndefault = \"1\"", "\"1 suppress-ve if access_dirty\"]\nother = \"unnamed\"\ndefault = \"1\"")];
-    tables_without_every_right: "amd_iommu_v1", [("rights = [\"0b11 r w\", \"0b01 r\", \"0b10 w\", \"0b00 none\"]", "rights = [\"0b01 r\", \"0b10 w\", \"0b00 none\"]\nother = \"reserved\"")];
-
-    // runs
-    run_larger_than_its_table: "sv_x4", [("items = \"16\"", "items = \"1024\"")];
-    run_that_looks_single: "sv_x4", [("single = \"63 == 0\"", "single = \"63 == 1\"")];
-    mark_of_many_values: "sv_x4", [("mark = \"63 == 1 & 13:10 == 0b1000\"", "mark = \"63 == 1 & 13:10 != 0b1000\"")];
-
-    // parameters
-    unused_parameter: "ept", [("[levels]", "nobody = { type = \"bool\", bind = \"boot\", doc = \"nothing\" }\n\n[levels]")];
-    never_legal: "ept", [("output_bits = \"pa_bits\"", "output_bits = \"pa_bits\"\nrequires = [\"pa_bits > 52\"]")];
-    two_roots: "ept", [("[[kind]]", "[[root]]\nid = \"again\"\nlevels = \"5\"\nindex_bits = \"9\"\n\n[[kind]]")];
-    item_never_used: "ept", [("is = [\"hardware if access_dirty\", \"ignored\"]", "is = [\"hardware if pa_bits > 52\", \"ignored\"]")];
-
-    // configurations
-    other_page_sizes: "ept", [("page_sizes = \"4K 2M\"", "page_sizes = \"4K 2M 1G\"")];
-    illegal_configuration: "ept", [("input_bits = 57", "input_bits = 56")];
-    unavailable_parameter: "stage2", [("granule = 12, levels = 3, input_bits = 40, pa_bits = 40", "granule = 12, levels = 3, input_bits = 40, pa_bits = 40, lpa")];
-
-    // registers
-    register_overlap: "ept", [("\"6 access_dirty = access_dirty\"", "\"5 access_dirty = access_dirty\"")];
-    register_field_wider_than_roots: "sv_x4", [("\"57:44 vmid = tag\",\n    \"43:0 ppn", "\"57:45 vmid = tag\",\n    \"44:0 ppn")];
-    register_value_too_wide: "ept", [("\"2:0 memory_type = 6\"", "\"1:0 memory_type = 6\"")];
-
-    // several mistakes at once
-    many_mistakes: "ept", [
-        ("\"0b100 x if execute_only\"", "\"0b101 x if execute_only\""),
-        ("bits = \"62, 59, 56:52, 11\"", "bits = \"62, 59, 56:52\""),
-        ("page_sizes = \"4K 2M\"", "page_sizes = \"4K 1G\""),
-    ];
+    two_owners: "bits = 8" => "bits = 6";
+    no_owner: "bits = \"10:9\"" => "bits = \"10\"";
+    no_such_bit: "bits = \"63:pa_bits\"" => "bits = \"pa_bits+16:pa_bits\"";
+    segment_upside_down: "bits = \"63:pa_bits\"" => "bits = \"46:pa_bits\"";
+    test_of_many_values: "match = \"0 == 1 & 4 == 0\"" => "match = \"0 == 1 & 4 == 0 & 3 == 0 | 1\"", "bits = \"11:5, 3\"" => "bits = \"11:5\"";
 }
 
-#[test]
-fn examples_that_do_not_hold() {
-    let examples = r#"
-[[example.entry]]
-config = "server"
-level = 0
-raw = "0x0000_0000_1234_5037"
-kind = "page"
-address = "0x1234_6000"
-rights = "r x"
-memory = "uc"
-cite = "nowhere"
+// Kinds.
+broken! {
+    two_kinds: "match = \"0 == 1\"\n" => "match = \"4 == 1\"\n";
+    no_kind: "level = \"1.. - block\"" => "level = 1";
+    blocks_at_other_levels: "level = \"block\"" => "level = 2";
+    table_at_level_0: "level = \"1..\"\nmatch = \"0 == 1 & 4 == 0\"" => "match = \"0 == 1 & 4 == 0\"";
+    empty_that_is_present: "\"0x8000_0000_0000_0000 if states\"" => "\"0x13 if states\"";
+    reads_back_as_another_kind: "match = \"0 == 0\"" => "match = \"0 == 0 & 3:1 == 0..=7\"",
+        "match = \"0 == 1 & 4 == 0\"" => "match = \"0 == 1 & 4 == 0 & 2:1 != 0\"",
+        "match = \"0 == 1 & 4 == 1\"\n\n[empty]" => "match = \"0 == 1 & 4 == 1\"\n\n[[kind]]\nid = \"no-rights\"\nis = \"reserved\"\nlevel = \"1..\"\nmatch = \"0 == 1 & 4 == 0 & 2:1 == 0\"\n\n[empty]",
+        "\"0b11 r w\", \"0b01 r\", \"0b00 none\"" => "\"0b11 r w\", \"0b01 r\", \"0b00 none\", \"0b10 w\"",
+        "other = \"reserved\"\n\n[fields.accessed]" => "\n[fields.accessed]";
+}
 
-[[example.entry]]
-config = "server"
-level = 0
-raw = "0x0000_0000_1234_5032"
-kind = "page"
-cite = "nowhere"
+// Addresses.
+broken! {
+    address_hole: "bits = \"pa_bits-1:leaf_bits\"" => "bits = \"pa_bits-2:leaf_bits\"";
+    address_excess: "bits = \"pa_bits-1:12\"" => "bits = \"pa_bits-1:11\"";
+    address_twice: "bits = \"pa_bits-1:12\"" => "bits = \"pa_bits-1:12, 11 <- 12\"";
+    no_address: "address = \"table\"" => "software = true";
+    two_addresses: "bits = \"10:9\"\nsoftware = true" => "bits = \"10:9\"\naddress = \"output\"";
+    misplaced_field: "in = \"leaf\"\nbits = \"7:6\"" => "in = [\"leaf\", \"table\"]\nbits = \"7:6\"";
+}
 
-[[example.edit]]
-config = "server"
-level = 0
-old = "0x1037"
-new = "0x2037"
-needs_break = true
-cite = "nowhere"
+// Rows.
+broken! {
+    two_rows: "\"0b100 x if typed\"" => "\"0b101 x if typed\"";
+    row_too_wide: "\"2 uc\"" => "\"2 uc\", \"4 wt\"";
+    value_without_a_row: "\"0 local\", \"1 global\"" => "\"0 local if typed\", \"1 global\"";
+    other_without_a_value: "\"1 accessed\"]" => "\"1 accessed\"]\nother = \"reserved\"";
+    row_that_no_entry_shows: "match = \"0 == 0\"" => "match = \"else\"",
+        "match = \"0 == 1\"\n" => "match = \"0 == 1 & 3:1 != 0\"\n",
+        "match = \"0 == 1 & 4 == 1\"\n\n[[kind]]" => "match = \"0 == 1 & 4 == 1 & 3:1 != 0\"\n\n[[kind]]",
+        "rights = [\"0b001 r\"" => "rights = [\"0b000 none decode-only\", \"0b001 r\"";
+    default_without_a_row: "\"1 global\"]" => "\"1 global if typed\"]\nother = \"unnamed\"";
+    tables_without_every_right: "\"0b11 r w\", " => "\"0b11 r w decode-only\", ";
+}
 
-[[example.register]]
-config = "server"
-register = "eptp"
-root = "0x1000"
-tag = 0
-raw = "0x105f"
-cite = "nowhere"
+// Runs.
+broken! {
+    run_larger_than_its_table: "items = 16" => "items = 1024";
+    run_that_looks_single: "single = \"11 == 0\"" => "single = \"11 == 1\"";
+    mark_of_many_values: "15:12 == 0b0111" => "15:12 != 0b0111";
+    two_runs_of_one_size: "[[run]]" => "[[run]]\nid = \"again\"\nlevel = 0\nitems = 16\nmark = \"11 == 1 & 15:12 == 0b1111\"\nsingle = \"11 == 0\"\naddresses = \"shared\"\n\n[[run]]";
+}
 
-[[example.fault]]
-config = "server"
-report = ["48", "0x1", "0x5000"]
-address = "0x6000"
-access = "write"
-cause = "permission"
-cite = "nowhere"
-"#;
-    let ept = text("ept");
-    let cut = ept.find("[example]").or_else(|| ept.find("[[example")).unwrap();
-    insta::assert_snapshot!(findings("ept", &format!("{}{examples}", &ept[..cut])));
+// Parameters, roots, configurations.
+broken! {
+    unused_parameter: "[levels]" => "nobody = { type = \"bool\", bind = \"boot\", doc = \"nothing\" }\n\n[levels]";
+    never_legal: "levels == 3 || pa_bits >= 44" => "pa_bits > 48";
+    two_roots: "levels = 4\nindex_bits = 11" => "levels = \"3..=4\"\nindex_bits = \"9, 11\"";
+    root_never_used: "levels = 4\nindex_bits = 11" => "levels = 4\nindex_bits = 11\nif = \"pa_bits == 40\"", "id = \"wide\"\nset = \"levels = 4, input_bits = 50" => "id = \"wide\"\nset = \"levels = 3, input_bits = 39";
+    item_never_used: "\"ignored if states\"" => "\"ignored if pa_bits > 48\"";
+    other_page_sizes: "page_sizes = \"4K 64K\"" => "page_sizes = \"4K 64K 2M\"";
+    illegal_size: "input_bits = 50" => "input_bits = 48";
+    broken_rule: "input_bits = 50, pa_bits = 44" => "input_bits = 50, pa_bits = 40";
+    unavailable_parameter: "pa_bits = 44, states, typed" => "pa_bits = 44, typed";
+}
+
+// Registers.
+broken! {
+    register_overlap: "\"3:1 levels = levels\"" => "\"3:0 levels = levels\"";
+    register_value_too_wide: "\"3:1 levels = levels\"" => "\"2:1 levels = levels\"";
+    register_field_never_used: "\"0 enable = 1\"" => "\"0 enable = 1\", \"0 enable = 0 if huge\"";
+}
+
+// Examples.
+broken! {
+    entry_example: "rights = \"r w\"\nmemory = \"wb\"" => "rights = \"r x\"\nmemory = \"uc\"";
+    entry_example_of_another_kind: "raw = \"0x1234_5107\"" => "raw = \"0x1234_5105\"";
+    run_example: "run = 16" => "run = 8";
+    edit_example: "needs_break = true" => "needs_break = false";
+    register_example: "raw = \"0x0700_0001_2345_6007\"" => "raw = \"0x0700_0001_2345_6005\"";
+    fault_example: "access = \"write\"\ncause = \"not-mapped\"" => "access = \"read\"\ncause = \"permission\"";
+}
+
+// Several mistakes at once.
+broken! {
+    many_mistakes: "\"0b100 x if typed\"" => "\"0b101 x if typed\"", "bits = \"10:9\"" => "bits = \"10\"",
+        "page_sizes = \"4K 64K\"" => "page_sizes = \"4K\"", "\"3:1 levels = levels\"" => "\"3:0 levels = levels\"";
 }

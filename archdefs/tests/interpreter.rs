@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use common::{bound_configs, format};
 use tablewright_archdefs::bound::{Bound, Params};
-use tablewright_archdefs::interpret::{Attributes, Decoded, Edit, LeafEntry, Refused, Walk};
+use tablewright_archdefs::interpret::{Attributes, Decoded, Edit, FieldValue, LeafEntry, Refused, Walk};
 use tablewright_archdefs::model::{Facts, FixClass, MemoryType};
 
 const RW: Facts = Facts::PR.union(Facts::UR).union(Facts::PW).union(Facts::UW);
@@ -231,9 +231,15 @@ fn illegal_parameters_are_refused_by_name() {
 
 #[test]
 fn fields_are_listed_with_their_meanings() {
-    let ept = common::bound("ept", "server");
-    let fields = ept.fields(0, 0x0000_0000_1234_5037);
-    let lines: Vec<String> =
-        fields.iter().map(|field| format!("{} {:#x} {}", field.name, field.value, field.meaning)).collect();
-    insta::assert_snapshot!(lines.join("\n"));
+    let toy = common::bound_text(include_str!("toy.toml"), "wide");
+    let fields = toy.fields(0, 0x1234_7b49);
+    let line = |field: &FieldValue| format!("{} {:#x} {}", field.name, field.value, field.meaning);
+    insta::assert_snapshot!(fields.iter().map(line).collect::<Vec<_>>().join("\n"), @r"
+    access 0x4 x
+    accessed 0x0 none
+    memory_type 0x1 nc
+    scope 0x1 global
+    owner 0x1 software
+    output 0x12340000 0x12340000
+    ");
 }

@@ -18,8 +18,7 @@ mod rows;
 mod runs;
 mod used;
 
-use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashSet};
 
 use crate::bound::{BoundRun, Level, Malformed, Params, Shape};
 use crate::diagnostics::{Diagnostic, Diagnostics};
@@ -38,11 +37,12 @@ pub fn check(format: &Format) -> Diagnostics {
         findings: Findings::new(format),
         used: HashSet::new(),
         needs_other: HashSet::new(),
-        gaps: HashMap::new(),
+        gaps: BTreeMap::new(),
     };
     params::check(&mut checker);
     let legal = roots::check(&mut checker);
     levels::check(&mut checker);
+    owners::report_gaps(&mut checker);
     registers::check(&mut checker);
     let configs = configs::check(&mut checker);
     examples::check(&mut checker, &configs);
@@ -61,8 +61,8 @@ struct Checker<'a> {
     used: HashSet<Span>,
     /// The fields of which some value has no row.
     needs_other: HashSet<Span>,
-    /// The bits without an owner that are reported already, per kind of entry and run.
-    gaps: HashMap<(Class, Option<Arc<str>>), u64>,
+    /// The bits without an owner.
+    gaps: BTreeMap<Class, owners::Gap>,
 }
 
 impl Checker<'_> {

@@ -1,8 +1,8 @@
 //! Every bit of an entry has exactly one owner.
 
 use super::{Checker, Site};
-use crate::bound::BoundTest;
 use crate::bound::kind::tested_bits;
+use crate::bound::{BoundTest, Params};
 use crate::diagnostics::Diagnostic;
 use crate::show;
 use crate::source::Span;
@@ -82,15 +82,39 @@ fn written_tests(checker: &mut Checker<'_>, site: &Site<'_>, tests: &[BoundTest]
     }
 }
 
-fn no_owner(checker: &mut Checker<'_>, site: &Site<'_>, gap: u64) {
-    let run = site.run.map(|run| run.id.clone());
-    let reported = checker.gaps.entry((site.shape.class, run)).or_default();
-    if gap & !*reported == 0 {
+/// The bits of one kind of entry that nobody owns.
+pub(super) struct Gap {
+    diagnostic: Diagnostic,
+    params: Params,
+    first: u64,
+    all: u64,
+}
+
+fn no_owner(checker: &mut Checker<'_>, site: &Site<'_>, bits: u64) {
+    if bits == 0 {
         return;
     }
-    *reported |= gap;
-    let message = format!("no owner for {} of {site}", show::named_bits(gap));
-    let diagnostic = Diagnostic::new(message, site.kind(), "entries of this kind")
-        .help("a field, a `[[run]]` or a `[[fix]]` says what they are");
-    checker.findings.first(site.params, diagnostic);
+    let gap = checker.gaps.entry(site.shape.class).or_insert_with(|| Gap {
+        diagnostic: Diagnostic::new(
+            format!("no owner for {} of {site}", show::named_bits(bits)),
+            site.kind(),
+            "entries of this kind",
+        ),
+        params: site.params.clone(),
+        first: bits,
+        all: bits,
+    });
+    gap.all |= bits;
+}
+
+/// Reports each kind of entry with a gap once, whatever bits it lacks elsewhere.
+pub(super) fn report_gaps(checker: &mut Checker<'_>) {
+    for gap in std::mem::take(&mut checker.gaps).into_values() {
+        let advice = "a field, a `[[run]]` or a `[[fix]]` says what they are";
+        let help = match gap.all & !gap.first {
+            0 => advice.into(),
+            others => format!("{advice}; {} at other levels or with other parameters", show::named_bits(others)),
+        };
+        checker.findings.first(&gap.params, gap.diagnostic.help(help));
+    }
 }

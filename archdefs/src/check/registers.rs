@@ -1,7 +1,5 @@
 //! Fields of registers do not meet, and their values fit.
 
-use std::collections::HashMap;
-
 use super::Checker;
 use super::projection::Projection;
 use crate::bound::{Geometry, Params, whole_env};
@@ -9,37 +7,21 @@ use crate::diagnostics::Diagnostic;
 use crate::interpret::{BoundRegisterField, register_fields};
 use crate::model::Register;
 use crate::show;
-use crate::source::Span;
 use crate::visit::Part;
 
 pub(super) fn check(checker: &mut Checker<'_>) {
     let format = checker.format;
-    let mut roots = HashMap::new();
-    for params in &Projection::of_parts(format, |part| part == Part::Register).cases(format) {
+    for params in &Projection::of_parts(format, |part| matches!(part, Part::Register | Part::Geometry)).cases(format) {
         if let Ok(geometry) = Geometry::new(format, params) {
             for register in &format.registers {
-                self::register(checker, params, &geometry, register, &mut roots);
+                self::register(checker, params, &geometry, register);
             }
-        }
-    }
-    for (place, highest) in roots {
-        if !highest {
-            let message = "the highest bit of this field is zero for every root";
-            checker.findings.add(Diagnostic::new(message, place, "wider than any root's address"));
         }
     }
 }
 
 /// The value of a root field grows with the root, so that the highest one shows whether all fit.
-///
-/// `roots` collects the fields of roots, and whether any root sets their highest bit.
-fn register(
-    checker: &mut Checker<'_>,
-    params: &Params,
-    geometry: &Geometry,
-    register: &Register,
-    roots: &mut HashMap<Span, bool>,
-) {
+fn register(checker: &mut Checker<'_>, params: &Params, geometry: &Geometry, register: &Register) {
     let root = geometry.last_output() >> geometry.root_bits() << geometry.root_bits();
     let env = whole_env(params, geometry).with("root", root).with("tag", 0);
     let fields = match register_fields(register, &env) {
@@ -55,10 +37,6 @@ fn register(
                     format!("{:#x} does not fit the {} bits of `{}`", field.value, field.bits.width(), field.name);
                 Diagnostic::new(message, field.span, format!("with the root table at {root:#x}"))
             });
-        }
-        if field.of_root {
-            let width = 64 - field.bits.value_mask().leading_zeros();
-            *roots.entry(field.span).or_default() |= width > 0 && field.value >> (width - 1) & 1 == 1;
         }
         let mask = field.bits.mask();
         let met = fields.iter().find(|other| owned & other.bits.mask() & mask != 0);

@@ -57,23 +57,18 @@ pub(crate) struct BoundRegisterField {
     pub(crate) bits: Bits,
     pub(crate) value: i128,
     pub(crate) of_tag: bool,
-    pub(crate) of_root: bool,
     pub(crate) span: Span,
 }
 
 impl BoundRegisterField {
     fn bind(field: &RegisterField, env: &Env<'_>) -> Result<Self, Malformed> {
-        let (mut of_tag, mut of_root) = (false, false);
-        names(&field.value, &mut |name, _| {
-            of_tag |= name == "tag";
-            of_root |= name == "root";
-        });
+        let mut of_tag = false;
+        names(&field.value, &mut |name, _| of_tag |= name == "tag");
         Ok(Self {
             name: field.name.clone(),
             bits: Bits::number(&field.bits, env)?,
             value: eval(&field.value, env)?,
             of_tag,
-            of_root,
             span: field.span,
         })
     }

@@ -24,7 +24,12 @@ pub(crate) fn findings(name: &str, text: &str) -> String {
 
 /// A built-in format under one of its configurations.
 pub(crate) fn bound(name: &str, config: &str) -> Bound {
-    let format = format(name);
+    bound_text(text(name), config)
+}
+
+/// A format from its text, under one of its configurations.
+pub(crate) fn bound_text(text: &str, config: &str) -> Bound {
+    let format = read("test.toml", text, &|_| Err("not here".into())).1.unwrap();
     Bound::new(&format, &Params::named(&format, config).unwrap()).unwrap()
 }
 
