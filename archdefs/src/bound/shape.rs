@@ -213,6 +213,15 @@ impl Shape {
         options.chain(free).fold(0, |mask, bits| mask | bits)
     }
 
+    /// The rights and states that any of its fields speaks of.
+    pub fn speaks(&self) -> Facts {
+        let spoken = self.fields.iter().filter_map(|field| match field.meaning {
+            BoundMeaning::Rights(_, speaks) => Some(speaks),
+            _ => None,
+        });
+        spoken.fold(Facts::empty(), Facts::union)
+    }
+
     /// The option bits where the caller asks for nothing.
     pub fn default_options(&self) -> u64 {
         let defaults = self.fields.iter().map(|field| match field.meaning {

@@ -3,10 +3,10 @@
 use std::fmt::Display;
 
 use super::Checker;
-use crate::bound::Bound;
+use crate::bound::{Bound, Shape};
 use crate::diagnostics::Diagnostic;
 use crate::interpret::{Decoded, Edit};
-use crate::model::{Class, EditExample, EntryExample, Example, FaultExample, RegisterExample};
+use crate::model::{Class, EditExample, EntryExample, Example, Facts, FaultExample, RegisterExample};
 use crate::show;
 use crate::words::Word;
 
@@ -71,10 +71,13 @@ fn text<T: Display>(value: &T) -> String {
 
 fn entry(report: &mut Report, bound: &Bound, example: &EntryExample) {
     let decoded = bound.decode(example.level, example.raw);
+    // A table leaves all rights that its fields do not speak of: an example names the others.
+    let table = bound.level(example.level).and_then(|level| level.table.as_ref());
+    let spoken = table.map_or(Facts::empty(), Shape::speaks);
     let leaf_class = if example.level == 0 { Class::Page } else { Class::Block };
     let (class, address, facts, memory, items) = match &decoded {
         Decoded::Invalid => (Class::Invalid, None, None, None, None),
-        Decoded::Table(table) => (Class::Table, Some(table.address), Some(table.limit), None, None),
+        Decoded::Table(table) => (Class::Table, Some(table.address), Some(table.limit & spoken), None, None),
         Decoded::Leaf(leaf) => (leaf_class, Some(leaf.address), Some(leaf.facts), leaf.memory, Some(leaf.items)),
         Decoded::Reserved(_) => (Class::Reserved, None, None, None, None),
     };
