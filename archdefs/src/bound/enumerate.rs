@@ -222,7 +222,8 @@ fn sample(name: &str, values: &[i64], named: &HashSet<(String, i64)>) -> Vec<i64
         return values.to_vec();
     }
     let ends = [values[0], values[values.len() / 2], values[values.len() - 1]];
-    let is_near = |value: &&i64| [-1, 0, 1].iter().any(|by| named.contains(&(name.to_owned(), *value + by)));
+    let is_near =
+        |value: &&i64| [-1, 0, 1].iter().any(|by| named.contains(&(name.to_owned(), value.saturating_add(*by))));
     let near = values.iter().filter(is_near).copied();
     near.chain(ends).collect::<BTreeSet<i64>>().into_iter().collect()
 }

@@ -65,8 +65,8 @@ impl Domain {
 /// `(levels, input_bits)` of every shape of `root`.
 pub(super) fn shapes(root: &Root, page_bits: u8, index_bits: u8) -> impl Iterator<Item = (i64, i64)> {
     root.levels.value.iter().flat_map(move |&levels| {
-        let below = i64::from(page_bits) + i64::from(index_bits) * (levels - 1);
-        root.index_bits.value.iter().map(move |&top| (levels, below + top))
+        let below = i64::from(index_bits).saturating_mul(levels.saturating_sub(1)).saturating_add(page_bits.into());
+        root.index_bits.value.iter().map(move |&top| (levels, below.saturating_add(top)))
     })
 }
 

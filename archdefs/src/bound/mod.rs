@@ -118,7 +118,8 @@ impl Bound {
         };
         let single = level.leaf.iter().map(|_| level.entry_bits);
         let runs = level.runs.iter().map(|run| run.run_bits);
-        let mut sizes: Vec<u8> = single.chain(runs).filter(|&size| size <= self.geometry.input_bits).collect();
+        let mut sizes: Vec<u8> =
+            single.chain(runs).filter(|&size| size < 64 && size <= self.geometry.input_bits).collect();
         sizes.sort_unstable();
         sizes.dedup();
         sizes

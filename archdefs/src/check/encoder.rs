@@ -46,7 +46,7 @@ fn written_values(field: &BoundField, level: u8, mask: u64) -> Vec<u64> {
         BoundMeaning::Memory(rows) => rows.writable().map(|row| insert(row.value)).collect(),
         BoundMeaning::Option(rows, _) => rows.writable().map(|row| insert(row.value)).collect(),
         BoundMeaning::NextLevel(plus) => {
-            vec![insert(u64::try_from(i64::from(level) - 1 + plus).unwrap_or(0))]
+            vec![insert(u64::try_from(plus.saturating_add(i64::from(level) - 1)).unwrap_or(0))]
         }
         BoundMeaning::Output | BoundMeaning::Table | BoundMeaning::Software => submasks(mask).collect(),
         BoundMeaning::Fixed(..) => Vec::new(),

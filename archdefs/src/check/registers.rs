@@ -2,7 +2,7 @@
 
 use super::Checker;
 use super::projection::Projection;
-use crate::bound::{Geometry, Params, whole_env};
+use crate::bound::{Geometry, Params, low_bits, whole_env};
 use crate::diagnostics::Diagnostic;
 use crate::interpret::{BoundRegisterField, register_fields};
 use crate::model::Register;
@@ -22,7 +22,7 @@ pub(super) fn check(checker: &mut Checker<'_>) {
 
 /// The value of a root field grows with the root, so that the highest one shows whether all fit.
 fn register(checker: &mut Checker<'_>, params: &Params, geometry: &Geometry, register: &Register) {
-    let root = geometry.last_output() >> geometry.root_bits() << geometry.root_bits();
+    let root = geometry.last_output() & !low_bits(u64::MAX, geometry.root_bits());
     let env = whole_env(params, geometry).with("root", root).with("tag", 0);
     let fields = match register_fields(register, &env) {
         Ok(fields) => fields,

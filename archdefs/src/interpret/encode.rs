@@ -94,7 +94,7 @@ impl Bound {
         for field in &shape.fields {
             match &field.meaning {
                 BoundMeaning::NextLevel(plus) => {
-                    let next = i64::from(level) - 1 + plus;
+                    let next = plus.saturating_add(i64::from(level) - 1);
                     raw |= field.bits.insert(u64::try_from(next).unwrap_or(0));
                 }
                 BoundMeaning::Rights(rows, speaks) => {

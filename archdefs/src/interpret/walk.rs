@@ -106,7 +106,7 @@ impl Bound {
         let Start { mut table, mut level, mut limit } = start;
         loop {
             let index = self.geometry.index(level, ia);
-            let slot = table.wrapping_add(index * 8);
+            let slot = table.wrapping_add(index.wrapping_mul(8));
             let Some(raw) = read(slot) else {
                 return Walk::ReadFailed { level, address: slot };
             };
