@@ -1,5 +1,7 @@
 //! What a mapping allows and how its memory behaves, in words that every format understands.
 
+use core::fmt::{self, Display, Formatter};
+
 use bitflags::bitflags;
 
 bitflags! {
@@ -30,6 +32,21 @@ bitflags! {
         const RX = Self::R.bits() | Self::X.bits();
         /// Everything.
         const RWX = Self::RW.bits() | Self::X.bits();
+    }
+}
+
+/// As `rwx`: a dash where a right is missing, `p` or `u` before one that only privileged or only user mode has.
+impl Display for Rights {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let letters = [(Rights::PR, Rights::UR, 'r'), (Rights::PW, Rights::UW, 'w'), (Rights::PX, Rights::UX, 'x')];
+        letters.into_iter().try_for_each(|(privileged, user, letter)| {
+            match (self.contains(privileged), self.contains(user)) {
+                (true, true) => write!(f, "{letter}"),
+                (true, false) => write!(f, "p{letter}"),
+                (false, true) => write!(f, "u{letter}"),
+                (false, false) => f.write_str("-"),
+            }
+        })
     }
 }
 

@@ -25,18 +25,27 @@ pub use tablewright_macros as __macros;
 pub mod x86_64 {
     tablewright_macros::builtin_format! { [crate] "ept" }
     tablewright_macros::builtin_format! { [crate] "amd_iommu_v1" }
+
+    /// A guest's page table on Intel machines.
+    pub type NestedPageTable<H> = crate::PageTable<ept::Format, H>;
 }
 
 /// Formats of AArch64 machines.
 #[cfg(feature = "aarch64")]
 pub mod aarch64 {
     tablewright_macros::builtin_format! { [crate] "stage2" }
+
+    /// A guest's page table with the 4 KiB granule.
+    pub type NestedPageTable<H> = crate::PageTable<stage2_4k::Format, H>;
 }
 
 /// Formats of 64-bit RISC-V machines.
 #[cfg(feature = "riscv64")]
 pub mod riscv64 {
     tablewright_macros::builtin_format! { [crate] "sv_x4" }
+
+    /// A guest's page table.
+    pub type NestedPageTable<H> = crate::PageTable<sv_x4::Format, H>;
 }
 
 /// The formats of the architecture that this is compiled for, if its feature is on.

@@ -46,7 +46,7 @@ pub(crate) fn access(address: GuestPhysAddr, needs: Rights, what: &str, outcome:
     } else {
         'r'
     };
-    print!("  {address:?} {needs}  {what:38} ");
+    print!("  {:15} {needs}  {what:38} ", format!("{address:?}"));
     match outcome.fault {
         None => print!("no fault"),
         Some(FaultOutcome::Mapped) => print!("fault: page mapped"),
@@ -141,7 +141,7 @@ fn describe(entry: &Entry) -> String {
         Entry::Leaf(leaf) => {
             let run = if leaf.items > 1 { format!(", a run of {} items", leaf.items) } else { String::new() };
             let attributes = &leaf.attributes;
-            format!("{} at {:#x}, {:?}, {:?}{run}", size(leaf.size), leaf.address, attributes.rights, attributes.memory)
+            format!("{} at {:#x}, {}, {:?}{run}", size(leaf.size), leaf.address, attributes.rights, attributes.memory)
         }
     }
 }
@@ -152,7 +152,7 @@ pub(crate) fn mappings<F: Format>(space: &AddrSpace<F, Machine>) {
         let sizes = page_sizes(space, region.range);
         let (range, attributes) = (region.range, region.attributes);
         println!(
-            "  {:#012x}..={:#012x} -> {:#012x}  {:?}, {:?}: {sizes}",
+            "  {:#012x}..={:#012x} -> {:#012x}  {}, {:?}: {sizes}",
             range.start(),
             range.last(),
             region.address,

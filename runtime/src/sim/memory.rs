@@ -153,7 +153,7 @@ impl Machine {
 
     /// The bytes that are allocated.
     pub fn used(&self) -> usize {
-self.state().used
+        self.state().used
     }
 
     /// The mistakes recorded so far, and forgets them.

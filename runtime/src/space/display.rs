@@ -3,7 +3,7 @@
 use core::fmt::{self, Display, Formatter};
 
 use super::{AddrSpace, Area, Backend};
-use crate::{ClosedRange, Format, Hal, Rights};
+use crate::{ClosedRange, Format, Hal};
 
 impl<F: Format, H: Hal, B: Backend> Display for AddrSpace<F, H, B> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -19,7 +19,7 @@ impl<B: Display> Display for Area<B> {
         let (range, attributes) = (self.range(), self.attributes());
         let (size, unit) = size(range);
         write!(f, "{:#014x}..={:#014x}  {size:>5} {unit:3}  ", range.start(), range.last())?;
-        write!(f, "{}  {:?}  {}", Letters(attributes.rights), attributes.memory, self.backend())
+        write!(f, "{}  {:?}  {}", attributes.rights, attributes.memory, self.backend())
     }
 }
 
@@ -33,21 +33,4 @@ fn size(range: ClosedRange) -> (u128, &'static str) {
         unit += 1;
     }
     (bytes, UNITS.get(unit).copied().unwrap_or_default())
-}
-
-/// Rights as `rwx`: a dash where one is missing, `p` or `u` before one that only privileged or only user mode has.
-struct Letters(Rights);
-
-impl Display for Letters {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let letters = [(Rights::PR, Rights::UR, 'r'), (Rights::PW, Rights::UW, 'w'), (Rights::PX, Rights::UX, 'x')];
-        letters.into_iter().try_for_each(|(privileged, user, letter)| {
-            match (self.0.contains(privileged), self.0.contains(user)) {
-                (true, true) => write!(f, "{letter}"),
-                (true, false) => write!(f, "p{letter}"),
-                (false, true) => write!(f, "u{letter}"),
-                (false, false) => f.write_str("-"),
-            }
-        })
-    }
 }
