@@ -225,7 +225,7 @@ impl fmt::Debug for Page {
 /// | 59 | `untranslated_only` | devices with a TLB of their own may not keep the translation: 0b0 all-requests, 0b1 untranslated-only | 48882, Table: I/O Page Translation Entry Fields, PR=1 |
 /// | 58:52 | `leaf-reserved` | must be zero | 48882, Table: I/O Page Translation Entry Fields, PR=1 |
 /// | 51:leaf_bits | `output` | output address | 48882, Table: I/O Page Translation Entry Fields, PR=1 |
-/// | leaf_bits - 1:12 | `below-block` | written as zero, if `leaf_bits == (12 + (9 * level))` | 48882, 2.2.3, Next Level |
+/// | leaf_bits - 1:12 | `below-block` | written as zero, if `leaf_bits == 12 + 9 * level` | 48882, 2.2.3, Next Level |
 /// | 6 | `dirty` | 0b0 none, 0b1 dirty, if `access_dirty` | 48882, Table: I/O Page Translation Entry Fields, PR=1 |
 /// | 6:5 | `no-access-dirty` | ignored, if `!access_dirty` |  |
 /// | 5 | `accessed` | 0b0 none, 0b1 accessed, if `access_dirty` | 48882, Table: I/O Page Translation Entry Fields, PR=1 |
@@ -460,12 +460,10 @@ impl Format {
             && (1..=u64::from(level)).contains(&(raw >> 9 & 7));
         if is_not_present {
             Kind::Invalid
-        } else if is_page {
-            Kind::Leaf
-        } else if is_block {
-            Kind::Leaf
         } else if is_table {
             Kind::Table
+        } else if is_page || is_block {
+            Kind::Leaf
         } else {
             Kind::Reserved("invalid-level")
         }
@@ -500,8 +498,6 @@ impl Format {
                 return Entry::Reserved("accessed");
             };
             grants.field(Facts::ACCESSED, facts);
-        }
-        if config.access_dirty {
             let Some(facts) = self.dirty_facts(raw >> 6 & 1) else {
                 return Entry::Reserved("dirty");
             };
@@ -552,27 +548,19 @@ impl Format {
         let config = &self.config;
         let mut bits = 0;
         let mut spoken = Facts::NONE;
-        {
-            let value = self.permission_value(facts)?;
-            spoken = spoken.union(Facts::RW);
-            bits |= codec::insert(value, 62, 61);
-        }
+        let value = self.permission_value(facts)?;
+        spoken = spoken.union(Facts::RW);
+        bits |= codec::insert(value, 62, 61);
         if config.access_dirty {
             let value = self.accessed_value(facts)?;
             spoken = spoken.union(Facts::ACCESSED);
             bits |= codec::insert(value, 5, 5);
-        }
-        if config.access_dirty {
             let value = self.dirty_value(facts)?;
             spoken = spoken.union(Facts::DIRTY);
             bits |= codec::insert(value, 6, 6);
         }
         let wanted = facts.intersection(Facts::RWX);
-        if spoken.contains(wanted) && wanted.contains(Facts::NONE) {
-            Some(bits)
-        } else {
-            None
-        }
+        if spoken.contains(wanted) { Some(bits) } else { None }
     }
 
     /// The bits of a leaf for a memory type.
@@ -826,8 +814,6 @@ unsafe impl FormatTrait for Format {
         if config.access_dirty {
             states.accessed_mask = 0x20;
             states.accessed_value = 0x20;
-        }
-        if config.access_dirty {
             states.dirty_mask = 0x40;
             states.dirty_value = 0x40;
         }
@@ -880,9 +866,7 @@ unsafe impl FormatTrait for Format {
         }
         let tag = u64::from(tag.0);
         let mut dte0 = 0x6000_0000_0000_0003;
-        if config.access_dirty {
-            dte0 |= 0x180;
-        }
+        dte0 |= if config.access_dirty { 0x180 } else { 0 };
         dte0 |= codec::insert(u64::from(config.levels), 11, 9);
         let value = root >> 12;
         if value & 0xffff_ff00_0000_0000 != 0 {
@@ -890,11 +874,10 @@ unsafe impl FormatTrait for Format {
         }
         dte0 |= codec::insert(value, 51, 12);
         let mut dte1 = 0;
-        let value = tag;
-        if value & 0xffff_ffff_ffff_0000 != 0 {
+        if tag & 0xffff_ffff_ffff_0000 != 0 {
             return Err(Refusal::Tag(Tag(tag as u32)));
         }
-        dte1 |= codec::insert(value, 15, 0);
+        dte1 |= codec::insert(tag, 15, 0);
         Ok(Registers { dte0, dte1 })
     }
 
@@ -925,6 +908,17 @@ unsafe impl FormatTrait for Format {
         })
     }
 
+    #[cfg(all(target_arch = "x86_64", target_os = "none"))]
+    unsafe fn invalidate(
+        &self,
+        root: HostPhysAddr,
+        tag: Tag,
+        _set: &Invalidation,
+    ) -> bool {
+        unsafe { false }
+    }
+
+    #[cfg(not(all(target_arch = "x86_64", target_os = "none")))]
     unsafe fn invalidate(
         &self,
         _root: HostPhysAddr,
@@ -965,7 +959,7 @@ struct Layout {
     /// The bits of a leaf that options and software may choose.
     options: u64,
     /// The runs that exist here.
-    runs: [Run; 11usize],
+    runs: [Run; 11],
     /// What a leaf shows that belongs to no run.
     single: Pattern,
 }
@@ -990,7 +984,7 @@ impl Layout {
             rights: 0x6000_0000_0000_0000,
             memory: 0,
             options: 0x1800_0000_0000_0000,
-            runs: [Run::NONE; 11usize],
+            runs: [Run::NONE; 11],
             single: Pattern::ALWAYS,
         };
         if level == 0 {

@@ -804,12 +804,10 @@ impl Format {
             Kind::Reserved("block-unsupported")
         } else if is_not_present {
             Kind::Invalid
-        } else if is_page {
-            Kind::Leaf
-        } else if is_block {
-            Kind::Leaf
         } else if is_table {
             Kind::Table
+        } else if is_page || is_block {
+            Kind::Leaf
         } else {
             Kind::Reserved("no kind")
         }
@@ -821,16 +819,15 @@ impl Format {
         let layout = self.layout(level);
         let leaf_bits = layout.leaf_bits;
         let mut grants = Grants::new();
-        if !config.mode_based_execute {
-            let Some(facts) = self.access_facts(raw & 7) else {
-                return Entry::Reserved("access");
-            };
-            grants.field(Facts::RWX, facts);
-        }
         if config.mode_based_execute {
             let Some(facts) = self.access_by_mode_facts((raw >> 10 & 1) << 3 | (raw & 7))
             else {
                 return Entry::Reserved("access_by_mode");
+            };
+            grants.field(Facts::RWX, facts);
+        } else {
+            let Some(facts) = self.access_facts(raw & 7) else {
+                return Entry::Reserved("access");
             };
             grants.field(Facts::RWX, facts);
         }
@@ -842,8 +839,6 @@ impl Format {
                 return Entry::Reserved("accessed");
             };
             grants.field(Facts::ACCESSED, facts);
-        }
-        if config.access_dirty {
             let Some(facts) = self.dirty_facts(raw >> 9 & 1) else {
                 return Entry::Reserved("dirty");
             };
@@ -852,8 +847,10 @@ impl Format {
         if raw & (codec::bits(51, config.pa_bits)) != 0 {
             return Entry::Reserved("address-too-wide");
         }
-        if level > 0 && raw & (codec::bits(leaf_bits - 1, 12)) != 0 {
-            return Entry::Reserved("block-misaligned");
+        if level > 0 {
+            if raw & (codec::bits(leaf_bits - 1, 12)) != 0 {
+                return Entry::Reserved("block-misaligned");
+            }
         }
         let facts = grants.of_leaf(Facts::NONE);
         Entry::Leaf(Leaf {
@@ -875,16 +872,15 @@ impl Format {
         let config = &self.config;
         let layout = self.layout(level);
         let mut grants = Grants::new();
-        if !config.mode_based_execute {
-            let Some(facts) = self.access_facts(raw & 7) else {
-                return Entry::Reserved("access");
-            };
-            grants.field(Facts::RWX, facts);
-        }
         if config.mode_based_execute {
             let Some(facts) = self.access_by_mode_facts((raw >> 10 & 1) << 3 | (raw & 7))
             else {
                 return Entry::Reserved("access_by_mode");
+            };
+            grants.field(Facts::RWX, facts);
+        } else {
+            let Some(facts) = self.access_facts(raw & 7) else {
+                return Entry::Reserved("access");
             };
             grants.field(Facts::RWX, facts);
         }
@@ -906,32 +902,25 @@ impl Format {
         let config = &self.config;
         let mut bits = 0;
         let mut spoken = Facts::NONE;
-        if !config.mode_based_execute {
-            let value = self.access_value(facts)?;
-            spoken = spoken.union(Facts::RWX);
-            bits |= codec::insert(value, 2, 0);
-        }
         if config.mode_based_execute {
             let value = self.access_by_mode_value(facts)?;
             spoken = spoken.union(Facts::RWX);
             bits |= codec::insert(value >> 3, 10, 10) | codec::insert(value, 2, 0);
+        } else {
+            let value = self.access_value(facts)?;
+            spoken = spoken.union(Facts::RWX);
+            bits |= codec::insert(value, 2, 0);
         }
         if config.access_dirty {
             let value = self.accessed_value(facts)?;
             spoken = spoken.union(Facts::ACCESSED);
             bits |= codec::insert(value, 8, 8);
-        }
-        if config.access_dirty {
             let value = self.dirty_value(facts)?;
             spoken = spoken.union(Facts::DIRTY);
             bits |= codec::insert(value, 9, 9);
         }
         let wanted = facts.intersection(Facts::RWX);
-        if spoken.contains(wanted) && wanted.contains(Facts::NONE) {
-            Some(bits)
-        } else {
-            None
-        }
+        if spoken.contains(wanted) { Some(bits) } else { None }
     }
 
     /// The bits of a leaf for a memory type.
@@ -1085,6 +1074,28 @@ impl Format {
             Facts::DIRTY => Some(1),
             _ => None,
         }
+    }
+
+    /// INVEPT rax, [rcx]: all translations of one EPTP.
+    ///
+    /// Intel SDM Vol. 3C, INVEPT.
+    ///
+    /// # Safety
+    ///
+    /// As for [`FormatTrait::invalidate`].
+    #[cfg(all(target_arch = "x86_64", target_os = "none"))]
+    unsafe fn invalidate_single_context(&self, root: HostPhysAddr, tag: Tag) -> bool {
+        let Ok(Registers { eptp: root, .. }) = self.registers(root, tag) else {
+            return false;
+        };
+        let descriptor: [u64; 2] = [root, 0];
+        unsafe {
+            ::core::arch::asm!(
+                ".byte 0x66, 0x0f, 0x38, 0x80, 0x01", in ("rax") 1 as u64, in ("rcx") &
+                raw const descriptor, options(nostack)
+            )
+        };
+        true
     }
 }
 
@@ -1243,8 +1254,6 @@ unsafe impl FormatTrait for Format {
         if config.access_dirty {
             states.accessed_mask = 0x100;
             states.accessed_value = 0x100;
-        }
-        if config.access_dirty {
             states.dirty_mask = 0x200;
             states.dirty_value = 0x200;
         }
@@ -1352,22 +1361,7 @@ unsafe impl FormatTrait for Format {
         tag: Tag,
         _set: &Invalidation,
     ) -> bool {
-        {
-            {
-                let Ok(registers) = self.registers(root, tag) else {
-                    return false;
-                };
-                let root = registers.eptp;
-                let descriptor = [root, 0];
-                unsafe {
-                    ::core::arch::asm!(
-                        ".byte 0x66, 0x0f, 0x38, 0x80, 0x01", in ("rax") 1 as u64, in
-                        ("rcx") & raw const descriptor, options(nostack)
-                    )
-                };
-            }
-        }
-        true
+        unsafe { self.invalidate_single_context(root, tag) }
     }
 
     #[cfg(not(all(target_arch = "x86_64", target_os = "none")))]

@@ -25,10 +25,6 @@ pub struct Config {
     ///
     /// Only where `granule != 16`.
     pub lpa2: bool,
-    /// 52-bit addresses in the 64K granule (FEAT_LPA).
-    ///
-    /// Only where `granule == 16`.
-    pub lpa: bool,
     /// Small translation tables (FEAT_TTST).
     pub ttst: bool,
     /// Execute rights for EL1 and EL0 apart (FEAT_XNX).
@@ -59,7 +55,6 @@ impl Config {
         Self {
             pa_bits: 48,
             lpa2: false,
-            lpa: false,
             ttst: false,
             xnx: false,
             fwb: false,
@@ -96,60 +91,32 @@ impl Config {
         let mut config = Self::new(levels, input_bits);
         config.pa_bits = if capabilities.id_aa64mmfr0_el1 & 0xf == 0 {
             32 as u8
+        } else if capabilities.id_aa64mmfr0_el1 & 0xf == 1 {
+            36 as u8
+        } else if capabilities.id_aa64mmfr0_el1 & 0xf == 2 {
+            40 as u8
+        } else if capabilities.id_aa64mmfr0_el1 & 0xf == 3 {
+            42 as u8
+        } else if capabilities.id_aa64mmfr0_el1 & 0xf == 4 {
+            44 as u8
+        } else if capabilities.id_aa64mmfr0_el1 & 0xf == 5 {
+            48 as u8
+        } else if capabilities.id_aa64mmfr0_el1 >> 32 & 0xf == 3
+            || capabilities.id_aa64mmfr0_el1 >> 32 & 0xf == 0
+                && capabilities.id_aa64mmfr0_el1 >> 20 & 0xf == 2
+        {
+            52 as u8
         } else {
-            if capabilities.id_aa64mmfr0_el1 & 0xf == 1 {
-                36 as u8
-            } else {
-                if capabilities.id_aa64mmfr0_el1 & 0xf == 2 {
-                    40 as u8
-                } else {
-                    if capabilities.id_aa64mmfr0_el1 & 0xf == 3 {
-                        42 as u8
-                    } else {
-                        if capabilities.id_aa64mmfr0_el1 & 0xf == 4 {
-                            44 as u8
-                        } else {
-                            if capabilities.id_aa64mmfr0_el1 & 0xf == 5 {
-                                48 as u8
-                            } else {
-                                if false {
-                                    52 as u8
-                                } else {
-                                    if false {
-                                        52 as u8
-                                    } else {
-                                        if capabilities.id_aa64mmfr0_el1 >> 32 & 0xf == 3
-                                            || capabilities.id_aa64mmfr0_el1 >> 32 & 0xf == 0
-                                                && capabilities.id_aa64mmfr0_el1 >> 20 & 0xf == 2
-                                        {
-                                            52 as u8
-                                        } else {
-                                            48 as u8
-                                        }
-                                    }
-                                }
-                            }
-                        }
-                    }
-                }
-            }
+            48 as u8
         };
-        config.lpa2 = if false {
+        config.lpa2 = if capabilities.id_aa64mmfr0_el1 >> 32 & 0xf == 3
+            || capabilities.id_aa64mmfr0_el1 >> 32 & 0xf == 0
+                && capabilities.id_aa64mmfr0_el1 >> 20 & 0xf == 2
+        {
             true
         } else {
-            if capabilities.id_aa64mmfr0_el1 >> 32 & 0xf == 3
-                || capabilities.id_aa64mmfr0_el1 >> 32 & 0xf == 0
-                    && capabilities.id_aa64mmfr0_el1 >> 20 & 0xf == 2
-            {
-                true
-            } else {
-                config.lpa2
-            }
+            config.lpa2
         };
-        config.lpa = if false { true } else { config.lpa };
-        if true {
-            config.lpa = false;
-        }
         config.ttst = capabilities.id_aa64mmfr2_el1 >> 28 & 0xf >= 1;
         config.xnx = capabilities.id_aa64mmfr1_el1 >> 28 & 0xf >= 1;
         config.fwb = capabilities.id_aa64mmfr2_el1 >> 40 & 0xf >= 1;
@@ -198,9 +165,9 @@ pub const SOFTWARE: Options = Options::from_bits(0x700_0000_0000_0000);
 /// | 51, 7:6 | `s2ap_dbm` | dirty bit modifier and data access permissions: S2AP[1] is the dirty state where DBM is 1: 0b0 none, 0b1 r, 0b101 r w, 0b111 r w dirty, 0b100 w, 0b110 w dirty, 0b11 r w dirty, 0b10 w dirty, if `hardware_dirty` | Arm ARM, Hardware management of the dirty state |
 /// | 51 | `no-dbm` | written as zero, if `!hardware_dirty` |  |
 /// | 50 if lpa2; 50:48 | `no-52-bit-address` | written as zero |  |
-/// | 49:14, 9:8 <- 51:50 if lpa2 && pa_bits == 52; 47:14, 15:12 <- 51:48 if lpa && pa_bits == 52; pa_bits - 1:14 | `output` | output address | Arm ARM, Stage 2 VMSAv8-64 Block and Page descriptor fields |
-/// | 49:pa_bits, 9:8 if lpa2; 47:pa_bits, 15:12 if lpa; 47:pa_bits | `address-too-wide` | must be zero, if `pa_bits < 52` | Arm ARM, MMU fault types, Address size fault |
-/// | 13:16 if lpa; 13:12 | `leaf-below-address` | written as zero | Arm ARM, Stage 2 VMSAv8-64 Block and Page descriptor fields |
+/// | 49:14, 9:8 <- 51:50 if lpa2 && pa_bits == 52; pa_bits - 1:14 | `output` | output address | Arm ARM, Stage 2 VMSAv8-64 Block and Page descriptor fields |
+/// | 49:pa_bits, 9:8 if lpa2; 47:pa_bits | `address-too-wide` | must be zero, if `pa_bits < 52` | Arm ARM, MMU fault types, Address size fault |
+/// | 13:12 | `leaf-below-address` | written as zero | Arm ARM, Stage 2 VMSAv8-64 Block and Page descriptor fields |
 /// | 11 | `fnxs` | written as zero | Arm ARM, FEAT_XS |
 /// | 10 | `access_flag` | 0b1 accessed, 0b0 none | Arm ARM, The Access flag |
 /// | 9:8 | `shareability` | with LPA2, VTCR_EL2.SH0 holds for all descriptors: 0b0 non-shareable, 0b10 outer-shareable, 0b11 inner-shareable, if `!lpa2` | Arm ARM, Stage 2 Shareability attributes |
@@ -436,9 +403,9 @@ impl fmt::Debug for Page {
 /// | 51, 7:6 | `s2ap_dbm` | dirty bit modifier and data access permissions: S2AP[1] is the dirty state where DBM is 1: 0b0 none, 0b1 r, 0b101 r w, 0b111 r w dirty, 0b100 w, 0b110 w dirty, 0b11 r w dirty, 0b10 w dirty, if `hardware_dirty` | Arm ARM, Hardware management of the dirty state |
 /// | 51 | `no-dbm` | written as zero, if `!hardware_dirty` |  |
 /// | 50 if lpa2; 50:48 | `no-52-bit-address` | written as zero |  |
-/// | 49:leaf_bits, 9:8 <- 51:50 if lpa2 && pa_bits == 52; 47:leaf_bits, 15:12 <- 51:48 if lpa && pa_bits == 52; pa_bits - 1:leaf_bits | `output` | output address | Arm ARM, Stage 2 VMSAv8-64 Block and Page descriptor fields |
-/// | 49:pa_bits, 9:8 if lpa2; 47:pa_bits, 15:12 if lpa; 47:pa_bits | `address-too-wide` | must be zero, if `pa_bits < 52` | Arm ARM, MMU fault types, Address size fault |
-/// | leaf_bits - 1:16 if lpa; leaf_bits - 1:12 | `leaf-below-address` | written as zero | Arm ARM, Stage 2 VMSAv8-64 Block and Page descriptor fields |
+/// | 49:leaf_bits, 9:8 <- 51:50 if lpa2 && pa_bits == 52; pa_bits - 1:leaf_bits | `output` | output address | Arm ARM, Stage 2 VMSAv8-64 Block and Page descriptor fields |
+/// | 49:pa_bits, 9:8 if lpa2; 47:pa_bits | `address-too-wide` | must be zero, if `pa_bits < 52` | Arm ARM, MMU fault types, Address size fault |
+/// | leaf_bits - 1:12 | `leaf-below-address` | written as zero | Arm ARM, Stage 2 VMSAv8-64 Block and Page descriptor fields |
 /// | 11 | `fnxs` | written as zero | Arm ARM, FEAT_XS |
 /// | 10 | `access_flag` | 0b1 accessed, 0b0 none | Arm ARM, The Access flag |
 /// | 9:8 | `shareability` | with LPA2, VTCR_EL2.SH0 holds for all descriptors: 0b0 non-shareable, 0b10 outer-shareable, 0b11 inner-shareable, if `!lpa2` | Arm ARM, Stage 2 Shareability attributes |
@@ -669,9 +636,9 @@ impl fmt::Debug for Block {
 /// | 63:59 | `table-stage-1-only` | written as zero | Arm ARM, Stage 2 VMSAv8-64 Table descriptor fields |
 /// | 58:51, 11:10, 7:2 if lpa2; 58:51, 11:2 | `table-ignored` | ignored | Arm ARM, Stage 2 VMSAv8-64 Table descriptor fields |
 /// | 50 if lpa2; 50:48 | `no-52-bit-address` | written as zero |  |
-/// | 49:14, 9:8 <- 51:50 if lpa2 && pa_bits == 52; 47:14, 15:12 <- 51:48 if lpa && pa_bits == 52; pa_bits - 1:14 | `next_table` | address of the next table | Arm ARM, Stage 2 VMSAv8-64 Table descriptor fields |
-/// | 49:pa_bits, 9:8 if lpa2; 47:pa_bits, 15:12 if lpa; 47:pa_bits | `address-too-wide` | must be zero, if `pa_bits < 52` | Arm ARM, MMU fault types, Address size fault |
-/// | 13:16 if lpa; 13:12 | `table-below-address` | written as zero | Arm ARM, Stage 2 VMSAv8-64 Table descriptor fields |
+/// | 49:14, 9:8 <- 51:50 if lpa2 && pa_bits == 52; pa_bits - 1:14 | `next_table` | address of the next table | Arm ARM, Stage 2 VMSAv8-64 Table descriptor fields |
+/// | 49:pa_bits, 9:8 if lpa2; 47:pa_bits | `address-too-wide` | must be zero, if `pa_bits < 52` | Arm ARM, MMU fault types, Address size fault |
+/// | 13:12 | `table-below-address` | written as zero | Arm ARM, Stage 2 VMSAv8-64 Table descriptor fields |
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct Table(u64);
@@ -744,12 +711,10 @@ impl Format {
             Kind::Reserved("no-block-here")
         } else if is_invalid {
             Kind::Invalid
-        } else if is_page {
-            Kind::Leaf
-        } else if is_block {
-            Kind::Leaf
         } else if is_table {
             Kind::Table
+        } else if is_page || is_block {
+            Kind::Leaf
         } else {
             Kind::Reserved("no kind")
         }
@@ -773,27 +738,24 @@ impl Format {
             return Entry::Reserved("contiguous-4k");
         };
         let mut grants = Grants::new();
-        let mut memory = MemoryType::Inherit;
-        if !config.hardware_dirty {
-            let Some(facts) = self.s2ap_facts(raw >> 6 & 3) else {
-                return Entry::Reserved("s2ap");
-            };
-            grants.field(Facts::RW, facts);
-        }
         if config.hardware_dirty {
             let Some(facts) = self.s2ap_dbm_facts((raw >> 51 & 1) << 2 | (raw >> 6 & 3))
             else {
                 return Entry::Reserved("s2ap_dbm");
             };
             grants.field(Facts::RW.union(Facts::DIRTY), facts);
+        } else {
+            let Some(facts) = self.s2ap_facts(raw >> 6 & 3) else {
+                return Entry::Reserved("s2ap");
+            };
+            grants.field(Facts::RW, facts);
         }
         if config.xnx {
             let Some(facts) = self.xn_facts(raw >> 53 & 3) else {
                 return Entry::Reserved("xn");
             };
             grants.field(Facts::X, facts);
-        }
-        if !config.xnx {
+        } else {
             let Some(facts) = self.xn_all_facts(raw >> 54 & 1) else {
                 return Entry::Reserved("xn_all");
             };
@@ -803,34 +765,27 @@ impl Format {
             return Entry::Reserved("access_flag");
         };
         grants.field(Facts::ACCESSED, facts);
-        if !config.fwb {
-            memory = match self.mem_attr_type(raw >> 2 & 0xf) {
-                Some(memory) => memory,
-                None => return Entry::Reserved("mem_attr"),
+        let (memory, rule) = if config.fwb {
+            (self.mem_attr_forced_type(raw >> 2 & 7), "mem_attr_forced")
+        } else {
+            (self.mem_attr_type(raw >> 2 & 0xf), "mem_attr")
+        };
+        let Some(memory) = memory else {
+            return Entry::Reserved(rule);
+        };
+        if config.pa_bits < 52 {
+            let checked = if config.lpa2 {
+                0x300 | codec::bits(49, config.pa_bits)
+            } else {
+                codec::bits(47, config.pa_bits)
             };
-        }
-        if config.fwb {
-            memory = match self.mem_attr_forced_type(raw >> 2 & 7) {
-                Some(memory) => memory,
-                None => return Entry::Reserved("mem_attr_forced"),
-            };
-        }
-        if config.pa_bits < 52
-            && raw
-                & (if config.lpa2 {
-                    0x300 | codec::bits(49, config.pa_bits)
-                } else if config.lpa {
-                    0xf000 | codec::bits(47, config.pa_bits)
-                } else {
-                    codec::bits(47, config.pa_bits)
-                }) != 0
-        {
-            return Entry::Reserved("address-too-wide");
+            if raw & checked != 0 {
+                return Entry::Reserved("address-too-wide");
+            }
         }
         let facts = grants.of_leaf(Facts::NONE);
         Entry::Leaf(Leaf {
-            address: raw & layout.output[0] | (raw & layout.output[1]) << 36
-                | (raw & layout.output[2]) << 42,
+            address: raw & layout.output[0] | (raw & layout.output[1]) << 42,
             size: layout.leaf_bits + items,
             items: 1 << items,
             attributes: Attributes {
@@ -848,21 +803,18 @@ impl Format {
         let config = &self.config;
         let layout = self.layout(level);
         let grants = Grants::new();
-        if config.pa_bits < 52
-            && raw
-                & (if config.lpa2 {
-                    0x300 | codec::bits(49, config.pa_bits)
-                } else if config.lpa {
-                    0xf000 | codec::bits(47, config.pa_bits)
-                } else {
-                    codec::bits(47, config.pa_bits)
-                }) != 0
-        {
-            return Entry::Reserved("address-too-wide");
+        if config.pa_bits < 52 {
+            let checked = if config.lpa2 {
+                0x300 | codec::bits(49, config.pa_bits)
+            } else {
+                codec::bits(47, config.pa_bits)
+            };
+            if raw & checked != 0 {
+                return Entry::Reserved("address-too-wide");
+            }
         }
         Entry::Table(DecodedTable {
-            address: raw & layout.next_table[0] | (raw & layout.next_table[1]) << 36
-                | (raw & layout.next_table[2]) << 42,
+            address: raw & layout.next_table[0] | (raw & layout.next_table[1]) << 42,
             level: level.saturating_sub(1),
             limit: grants.of_table(),
         })
@@ -873,54 +825,38 @@ impl Format {
         let config = &self.config;
         let mut bits = 0;
         let mut spoken = Facts::NONE;
-        if !config.hardware_dirty {
-            let value = self.s2ap_value(facts)?;
-            spoken = spoken.union(Facts::RW);
-            bits |= codec::insert(value, 7, 6);
-        }
         if config.hardware_dirty {
             let value = self.s2ap_dbm_value(facts)?;
             spoken = spoken.union(Facts::RW.union(Facts::DIRTY));
             bits |= codec::insert(value >> 2, 51, 51) | codec::insert(value, 7, 6);
+        } else {
+            let value = self.s2ap_value(facts)?;
+            spoken = spoken.union(Facts::RW);
+            bits |= codec::insert(value, 7, 6);
         }
         if config.xnx {
             let value = self.xn_value(facts)?;
             spoken = spoken.union(Facts::X);
             bits |= codec::insert(value, 54, 53);
-        }
-        if !config.xnx {
+        } else {
             let value = self.xn_all_value(facts)?;
             spoken = spoken.union(Facts::X);
             bits |= codec::insert(value, 54, 54);
         }
-        {
-            let value = self.access_flag_value(facts)?;
-            spoken = spoken.union(Facts::ACCESSED);
-            bits |= codec::insert(value, 10, 10);
-        }
+        let value = self.access_flag_value(facts)?;
+        spoken = spoken.union(Facts::ACCESSED);
+        bits |= codec::insert(value, 10, 10);
         let wanted = facts.intersection(Facts::RWX);
-        if spoken.contains(wanted) && wanted.contains(Facts::NONE) {
-            Some(bits)
-        } else {
-            None
-        }
+        if spoken.contains(wanted) { Some(bits) } else { None }
     }
 
     /// The bits of a leaf for a memory type.
     fn memory_bits(&self, _level: Level, memory: MemoryType) -> Result<u64, Refusal> {
         let config = &self.config;
-        let bits = if !config.fwb {
-            self.mem_attr_value(memory).map(|value| codec::insert(value, 5, 2))
+        let bits = if config.fwb {
+            self.mem_attr_forced_value(memory).map(|value| codec::insert(value, 4, 2))
         } else {
-            if config.fwb {
-                self.mem_attr_forced_value(memory)
-                    .map(|value| codec::insert(value, 4, 2))
-            } else {
-                match memory {
-                    MemoryType::Inherit => Some(0),
-                    _ => None,
-                }
-            }
+            self.mem_attr_value(memory).map(|value| codec::insert(value, 5, 2))
         };
         bits.ok_or(Refusal::Memory(memory))
     }
@@ -1111,6 +1047,62 @@ impl Format {
             _ => None,
         }
     }
+
+    /// DSB ISHST; TLBI IPAS2E1IS, x0; DSB ISH; TLBI VMALLE1IS; DSB ISH; ISB.
+    ///
+    /// Arm ARM, TLBI IPAS2E1IS; Ordering and completion of TLB maintenance instructions.
+    ///
+    /// # Safety
+    ///
+    /// As for [`FormatTrait::invalidate`].
+    #[cfg(all(target_arch = "aarch64", target_os = "none"))]
+    unsafe fn invalidate_ipa(
+        &self,
+        _root: HostPhysAddr,
+        _tag: Tag,
+        start: u64,
+        last: u64,
+        granule: u8,
+    ) -> bool {
+        unsafe { ::core::arch::asm!(".4byte 0xd5033a9f", options(nostack)) };
+        let mut ia = start;
+        loop {
+            unsafe {
+                ::core::arch::asm!(
+                    ".4byte 0xd50c8020", in ("x0") ia >> 12, options(nostack)
+                )
+            };
+            match ia.checked_add(1 << granule) {
+                Some(next) if next <= last => ia = next,
+                _ => break,
+            }
+        }
+        unsafe {
+            ::core::arch::asm!(
+                ".4byte 0xd5033b9f", ".4byte 0xd508831f", ".4byte 0xd5033b9f",
+                ".4byte 0xd5033fdf", options(nostack)
+            )
+        };
+        true
+    }
+
+    /// DSB ISHST; TLBI VMALLS12E1IS; DSB ISH; ISB.
+    ///
+    /// Arm ARM, TLBI VMALLS12E1IS.
+    ///
+    /// # Safety
+    ///
+    /// As for [`FormatTrait::invalidate`].
+    #[cfg(all(target_arch = "aarch64", target_os = "none"))]
+    unsafe fn invalidate_vmid(&self, _root: HostPhysAddr, _tag: Tag) -> bool {
+        unsafe {
+            ::core::arch::asm!(
+                ".4byte 0xd5033a9f", ".4byte 0xd50c83df", ".4byte 0xd5033b9f",
+                ".4byte 0xd5033fdf", options(nostack)
+            )
+        };
+        true
+    }
 }
 
 unsafe impl FormatTrait for Format {
@@ -1135,12 +1127,6 @@ unsafe impl FormatTrait for Format {
             return Err(ConfigError::Value {
                 param: "pa_bits",
                 value: i64::from(config.pa_bits),
-            });
-        }
-        if config.lpa && true {
-            return Err(ConfigError::Value {
-                param: "lpa",
-                value: 1,
             });
         }
         if config.hardware_dirty && !config.hardware_access {
@@ -1168,7 +1154,7 @@ unsafe impl FormatTrait for Format {
                 input_bits: config.input_bits,
             });
         }
-        if !(config.pa_bits <= 48 || config.lpa2 || config.lpa) {
+        if !(config.pa_bits <= 48 || config.lpa2) {
             return Err(ConfigError::Rule("pa_bits <= 48 || lpa2 || lpa"));
         }
         if !(config.input_bits <= config.pa_bits) {
@@ -1224,10 +1210,7 @@ unsafe impl FormatTrait for Format {
         if layout.absent.matches(raw) {
             Next::Absent
         } else if layout.table.matches(raw) {
-            Next::Table(
-                raw & layout.next_table[0] | (raw & layout.next_table[1]) << 36
-                    | (raw & layout.next_table[2]) << 42,
-            )
+            Next::Table(raw & layout.next_table[0] | (raw & layout.next_table[1]) << 42)
         } else {
             Next::Leaf
         }
@@ -1235,8 +1218,7 @@ unsafe impl FormatTrait for Format {
 
     fn output(&self, level: Level, raw: u64) -> u64 {
         let layout = self.layout(level);
-        raw & layout.output[0] | (raw & layout.output[1]) << 36
-            | (raw & layout.output[2]) << 42
+        raw & layout.output[0] | (raw & layout.output[1]) << 42
     }
 
     fn leaf_bits(&self, level: Level, raw: u64) -> u8 {
@@ -1251,15 +1233,13 @@ unsafe impl FormatTrait for Format {
 
     fn strip(&self, leaf: Prototype, oa: u64, items: usize) -> Strip {
         let layout = self.layout(leaf.level);
-        let first = leaf.bits | oa & layout.output[0] | oa >> 36 & layout.output[1]
-            | oa >> 42 & layout.output[2];
+        let first = leaf.bits | oa & layout.output[0] | oa >> 42 & layout.output[1];
         let size = 1 << layout.leaf_bits;
         let room = (layout.carry_free - (oa & layout.carry_free)) >> layout.leaf_bits;
         let items = items.min((room as usize).saturating_add(1));
         Strip {
             first,
-            step: size & layout.output[0] | size >> 36 & layout.output[1]
-                | size >> 42 & layout.output[2],
+            step: size & layout.output[0] | size >> 42 & layout.output[1],
             items,
         }
     }
@@ -1340,8 +1320,7 @@ unsafe impl FormatTrait for Format {
         let layout = self.layout(level);
         Ok(
             layout.table_base | address & layout.next_table[0]
-                | address >> 36 & layout.next_table[1]
-                | address >> 42 & layout.next_table[2],
+                | address >> 42 & layout.next_table[1],
         )
     }
 
@@ -1399,63 +1378,50 @@ unsafe impl FormatTrait for Format {
         vtcr_el2 |= codec::insert(u64::from(64 - config.input_bits), 5, 0);
         vtcr_el2 |= codec::insert(u64::from(config.levels - 1), 7, 6);
         vtcr_el2 |= 0x8000;
-        if config.pa_bits == 32 {
-            vtcr_el2 |= 0;
-        } else {
-            if config.pa_bits == 36 {
-                vtcr_el2 |= 0x1_0000;
+        vtcr_el2
+            |= if config.pa_bits == 32 {
+                0
+            } else if config.pa_bits == 36 {
+                0x1_0000
+            } else if config.pa_bits == 40 {
+                0x2_0000
+            } else if config.pa_bits == 42 {
+                0x3_0000
+            } else if config.pa_bits == 44 {
+                0x4_0000
+            } else if config.pa_bits == 48 {
+                0x5_0000
             } else {
-                if config.pa_bits == 40 {
-                    vtcr_el2 |= 0x2_0000;
-                } else {
-                    if config.pa_bits == 42 {
-                        vtcr_el2 |= 0x3_0000;
-                    } else {
-                        if config.pa_bits == 44 {
-                            vtcr_el2 |= 0x4_0000;
-                        } else {
-                            if config.pa_bits == 48 {
-                                vtcr_el2 |= 0x5_0000;
-                            } else {
-                                vtcr_el2 |= 0x6_0000;
-                            }
-                        }
-                    }
-                }
-            }
-        }
+                0x6_0000
+            };
         vtcr_el2 |= codec::insert(u64::from(config.vmid16), 19, 19);
         vtcr_el2 |= codec::insert(u64::from(config.hardware_access), 21, 21);
         vtcr_el2 |= codec::insert(u64::from(config.hardware_dirty), 22, 22);
         vtcr_el2 |= codec::insert(u64::from(config.lpa2), 32, 32);
         vtcr_el2 |= codec::insert(u64::from(config.levels == 5), 33, 33);
         let mut vttbr_el2 = 0;
-        if config.lpa2 || config.lpa && config.pa_bits == 52 {
-            let value = root;
-            if value & 0xfff0_0000_0000_003f != 0 {
+        if config.lpa2 {
+            if root & 0xfff0_0000_0000_003f != 0 {
                 return Err(Refusal::Address(root));
             }
             vttbr_el2
-                |= codec::insert(value >> 6, 47, 6) | codec::insert(value >> 48, 5, 2);
+                |= codec::insert(root >> 6, 47, 6) | codec::insert(root >> 48, 5, 2);
         } else {
-            let value = root;
-            if value & 0xffff_0000_0000_0001 != 0 {
+            if root & 0xffff_0000_0000_0001 != 0 {
                 return Err(Refusal::Address(root));
             }
-            vttbr_el2 |= codec::insert(value >> 1, 47, 1);
+            vttbr_el2 |= codec::insert(root >> 1, 47, 1);
         }
         if config.vmid16 {
-            let value = tag;
-            if value & 0xffff_ffff_ffff_0000 != 0 {
+            if tag & 0xffff_ffff_ffff_0000 != 0 {
                 return Err(Refusal::Tag(Tag(tag as u32)));
             }
-            vttbr_el2 |= codec::insert(value, 63, 48);
+            vttbr_el2 |= codec::insert(tag, 63, 48);
         } else {
-            let value = tag;
-            if value & 0xffff_ffff_ffff_ff00 != 0 {
+            if tag & 0xffff_ffff_ffff_ff00 != 0 {
                 return Err(Refusal::Tag(Tag(tag as u32)));
             }
-            vttbr_el2 |= codec::insert(value, 55, 48);
+            vttbr_el2 |= codec::insert(tag, 55, 48);
         }
         let mut hcr_el2 = 1;
         hcr_el2 |= codec::insert(u64::from(config.fwb), 46, 46);
@@ -1525,68 +1491,31 @@ unsafe impl FormatTrait for Format {
     #[cfg(all(target_arch = "aarch64", target_os = "none"))]
     unsafe fn invalidate(
         &self,
-        _root: HostPhysAddr,
-        _tag: Tag,
+        root: HostPhysAddr,
+        tag: Tag,
         set: &Invalidation,
     ) -> bool {
         if !codec::may_execute("arm-el2") {
             return false;
         }
-        match set {
-            Invalidation::Space => {
-                unsafe { ::core::arch::asm!(".4byte 0xd5033a9f", options(nostack)) };
-                {
-                    unsafe { ::core::arch::asm!(".4byte 0xd50c83df", options(nostack)) };
-                }
-                unsafe {
-                    ::core::arch::asm!(
-                        ".4byte 0xd5033b9f", ".4byte 0xd5033fdf", options(nostack)
-                    )
-                };
-            }
-            Invalidation::Range { range, leaf_only: _, granule } => {
-                if range.span() >> granule >= 512 {
-                    {
-                        unsafe {
-                            ::core::arch::asm!(".4byte 0xd5033a9f", options(nostack))
-                        };
-                        {
-                            unsafe {
-                                ::core::arch::asm!(".4byte 0xd50c83df", options(nostack))
-                            };
-                        }
-                        unsafe {
-                            ::core::arch::asm!(
-                                ".4byte 0xd5033b9f", ".4byte 0xd5033fdf", options(nostack)
-                            )
-                        };
-                    }
-                } else {
-                    unsafe { ::core::arch::asm!(".4byte 0xd5033a9f", options(nostack)) };
-                    let mut ia = range.start();
-                    loop {
-                        {
-                            unsafe {
-                                ::core::arch::asm!(
-                                    ".4byte 0xd50c8020", in ("x0") ia >> 12, options(nostack)
-                                )
-                            };
-                        }
-                        match ia.checked_add(1 << granule) {
-                            Some(next) if next <= range.last() => ia = next,
-                            _ => break,
-                        }
-                    }
-                    unsafe {
-                        ::core::arch::asm!(
-                            ".4byte 0xd5033b9f", ".4byte 0xd508831f",
-                            ".4byte 0xd5033b9f", ".4byte 0xd5033fdf", options(nostack)
+        unsafe {
+            match set {
+                Invalidation::Space => self.invalidate_vmid(root, tag),
+                Invalidation::Range { range, leaf_only: _, granule } => {
+                    if range.span() >> granule >= 512 {
+                        self.invalidate_vmid(root, tag)
+                    } else {
+                        self.invalidate_ipa(
+                            root,
+                            tag,
+                            range.start(),
+                            range.last(),
+                            *granule,
                         )
-                    };
+                    }
                 }
             }
         }
-        true
     }
 
     #[cfg(not(all(target_arch = "aarch64", target_os = "none")))]
@@ -1616,11 +1545,11 @@ struct Layout {
     /// What tells an own table from an own leaf.
     table: Pattern,
     /// The bits of a leaf that hold its address.
-    output: [u64; 3],
+    output: [u64; 2],
     /// The address bits within which items follow each other by addition.
     carry_free: u64,
     /// The bits of a table entry that hold its address.
-    next_table: [u64; 3],
+    next_table: [u64; 2],
     /// The bits that every leaf starts from.
     leaf_base: u64,
     /// The bits that every table entry starts from.
@@ -1632,7 +1561,7 @@ struct Layout {
     /// The bits of a leaf that options and software may choose.
     options: u64,
     /// The runs that exist here.
-    runs: [Run; 2usize],
+    runs: [Run; 2],
     /// What a leaf shows that belongs to no run.
     single: Pattern,
 }
@@ -1653,16 +1582,7 @@ impl Layout {
                 if config.lpa2 && config.pa_bits == 52 {
                     codec::bits(49, leaf_bits)
                 } else {
-                    if config.lpa && config.pa_bits == 52 {
-                        codec::bits(47, leaf_bits)
-                    } else {
-                        codec::bits(config.pa_bits - 1, leaf_bits)
-                    }
-                },
-                if config.lpa2 && config.pa_bits == 52 {
-                    0
-                } else {
-                    if config.lpa && config.pa_bits == 52 { 0xf000 } else { 0 }
+                    codec::bits(config.pa_bits - 1, leaf_bits)
                 },
                 if config.lpa2 && config.pa_bits == 52 { 0x300 } else { 0 },
             ],
@@ -1671,16 +1591,7 @@ impl Layout {
                 if config.lpa2 && config.pa_bits == 52 {
                     0x3_ffff_ffff_c000
                 } else {
-                    if config.lpa && config.pa_bits == 52 {
-                        0xffff_ffff_c000
-                    } else {
-                        codec::bits(config.pa_bits - 1, 14)
-                    }
-                },
-                if config.lpa2 && config.pa_bits == 52 {
-                    0
-                } else {
-                    if config.lpa && config.pa_bits == 52 { 0xf000 } else { 0 }
+                    codec::bits(config.pa_bits - 1, 14)
                 },
                 if config.lpa2 && config.pa_bits == 52 { 0x300 } else { 0 },
             ],
@@ -1689,11 +1600,11 @@ impl Layout {
             rights: 0,
             memory: 0,
             options: 0x700_0000_0000_0000,
-            runs: [Run::NONE; 2usize],
+            runs: [Run::NONE; 2],
             single: Pattern::ALWAYS,
         };
         layout.carry_free = codec::carry_free(
-            &[layout.output[0], layout.output[1] << 36, layout.output[2] << 42],
+            &[layout.output[0], layout.output[1] << 42],
             leaf_bits,
         );
         if level == 0 {
@@ -1785,6 +1696,7 @@ impl Config {
     pub fn set(&mut self, name: &str, value: i64) -> bool {
         match name {
             "granule" => return value == 14,
+            "lpa" => return value == 0,
             "pa_bits" => {
                 match u8::try_from(value) {
                     Ok(value) => self.pa_bits = value,
@@ -1792,7 +1704,6 @@ impl Config {
                 }
             }
             "lpa2" => self.lpa2 = value != 0,
-            "lpa" => self.lpa = value != 0,
             "ttst" => self.ttst = value != 0,
             "xnx" => self.xnx = value != 0,
             "fwb" => self.fwb = value != 0,

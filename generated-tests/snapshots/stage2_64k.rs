@@ -21,10 +21,6 @@ pub struct Config {
     ///
     /// One of 32, 36, 40, 42, 44, 48, 52.
     pub pa_bits: u8,
-    /// 52-bit addresses in the 4K and 16K granules (FEAT_LPA2, VTCR_EL2.DS).
-    ///
-    /// Only where `granule != 16`.
-    pub lpa2: bool,
     /// 52-bit addresses in the 64K granule (FEAT_LPA).
     ///
     /// Only where `granule == 16`.
@@ -58,7 +54,6 @@ impl Config {
     pub fn new(levels: u8, input_bits: u8) -> Self {
         Self {
             pa_bits: 48,
-            lpa2: false,
             lpa: false,
             ttst: false,
             xnx: false,
@@ -96,33 +91,19 @@ impl Config {
         let mut config = Self::new(levels, input_bits);
         config.pa_bits = if capabilities.id_aa64mmfr0_el1 & 0xf == 0 {
             32 as u8
+        } else if capabilities.id_aa64mmfr0_el1 & 0xf == 1 {
+            36 as u8
+        } else if capabilities.id_aa64mmfr0_el1 & 0xf == 2 {
+            40 as u8
+        } else if capabilities.id_aa64mmfr0_el1 & 0xf == 3 {
+            42 as u8
+        } else if capabilities.id_aa64mmfr0_el1 & 0xf == 4 {
+            44 as u8
+        } else if capabilities.id_aa64mmfr0_el1 & 0xf == 5 {
+            48 as u8
         } else {
-            if capabilities.id_aa64mmfr0_el1 & 0xf == 1 {
-                36 as u8
-            } else {
-                if capabilities.id_aa64mmfr0_el1 & 0xf == 2 {
-                    40 as u8
-                } else {
-                    if capabilities.id_aa64mmfr0_el1 & 0xf == 3 {
-                        42 as u8
-                    } else {
-                        if capabilities.id_aa64mmfr0_el1 & 0xf == 4 {
-                            44 as u8
-                        } else {
-                            if capabilities.id_aa64mmfr0_el1 & 0xf == 5 {
-                                48 as u8
-                            } else {
-                                52 as u8
-                            }
-                        }
-                    }
-                }
-            }
+            52 as u8
         };
-        config.lpa2 = if false { true } else { if false { true } else { config.lpa2 } };
-        if true {
-            config.lpa2 = false;
-        }
         config.lpa = if capabilities.id_aa64mmfr0_el1 & 0xf >= 6 {
             true
         } else {
@@ -148,14 +129,10 @@ impl Config {
 
 /// `shareability`: with LPA2, VTCR_EL2.SH0 holds for all descriptors: 0b0 non-shareable, 0b10 outer-shareable, 0b11 inner-shareable.
 ///
-/// Only where `!lpa2`.
-///
 /// Arm ARM, Stage 2 Shareability attributes.
 pub const NON_SHAREABLE: Options = Options::from_bits(0x300);
 
 /// `shareability`: with LPA2, VTCR_EL2.SH0 holds for all descriptors: 0b0 non-shareable, 0b10 outer-shareable, 0b11 inner-shareable.
-///
-/// Only where `!lpa2`.
 ///
 /// Arm ARM, Stage 2 Shareability attributes.
 pub const OUTER_SHAREABLE: Options = Options::from_bits(0x100);
@@ -175,13 +152,13 @@ pub const SOFTWARE: Options = Options::from_bits(0x700_0000_0000_0000);
 /// | 53 | `no-xnx` | written as zero, if `!xnx` |  |
 /// | 51, 7:6 | `s2ap_dbm` | dirty bit modifier and data access permissions: S2AP[1] is the dirty state where DBM is 1: 0b0 none, 0b1 r, 0b101 r w, 0b111 r w dirty, 0b100 w, 0b110 w dirty, 0b11 r w dirty, 0b10 w dirty, if `hardware_dirty` | Arm ARM, Hardware management of the dirty state |
 /// | 51 | `no-dbm` | written as zero, if `!hardware_dirty` |  |
-/// | 50 if lpa2; 50:48 | `no-52-bit-address` | written as zero |  |
-/// | 49:16, 9:8 <- 51:50 if lpa2 && pa_bits == 52; 47:16, 15:12 <- 51:48 if lpa && pa_bits == 52; pa_bits - 1:16 | `output` | output address | Arm ARM, Stage 2 VMSAv8-64 Block and Page descriptor fields |
-/// | 49:pa_bits, 9:8 if lpa2; 47:pa_bits, 15:12 if lpa; 47:pa_bits | `address-too-wide` | must be zero, if `pa_bits < 52` | Arm ARM, MMU fault types, Address size fault |
+/// | 50:48 | `no-52-bit-address` | written as zero |  |
+/// | 47:16, 15:12 <- 51:48 if lpa && pa_bits == 52; pa_bits - 1:16 | `output` | output address | Arm ARM, Stage 2 VMSAv8-64 Block and Page descriptor fields |
+/// | 47:pa_bits, 15:12 if lpa; 47:pa_bits | `address-too-wide` | must be zero, if `pa_bits < 52` | Arm ARM, MMU fault types, Address size fault |
 /// | 15:16 if lpa; 15:12 | `leaf-below-address` | written as zero | Arm ARM, Stage 2 VMSAv8-64 Block and Page descriptor fields |
 /// | 11 | `fnxs` | written as zero | Arm ARM, FEAT_XS |
 /// | 10 | `access_flag` | 0b1 accessed, 0b0 none | Arm ARM, The Access flag |
-/// | 9:8 | `shareability` | with LPA2, VTCR_EL2.SH0 holds for all descriptors: 0b0 non-shareable, 0b10 outer-shareable, 0b11 inner-shareable, if `!lpa2` | Arm ARM, Stage 2 Shareability attributes |
+/// | 9:8 | `shareability` | with LPA2, VTCR_EL2.SH0 holds for all descriptors: 0b0 non-shareable, 0b10 outer-shareable, 0b11 inner-shareable | Arm ARM, Stage 2 Shareability attributes |
 /// | 7:6 | `s2ap` | data access permissions: 0b0 none, 0b1 r, 0b10 w, 0b11 r w, if `!hardware_dirty` | Arm ARM, Stage 2 data accesses using Direct permissions |
 /// | 5:2 | `mem_attr` | combined with stage 1: the one that caches less wins: 0b1111 wb, 0b1010 wt, 0b101 nc, 0b0 device-nGnRnE, 0b1 device-nGnRE, 0b10 device-nGRE, 0b11 device-GRE, if `!fwb` | Arm ARM, Stage 2 memory type and Cacheability attributes when FWB is disabled |
 /// | 5 | `forced-type-upper` | written as zero, if `fwb` |  |
@@ -310,8 +287,6 @@ impl Page {
     }
 
     /// Bits 9:8: with LPA2, VTCR_EL2.SH0 holds for all descriptors: 0b0 non-shareable, 0b10 outer-shareable, 0b11 inner-shareable.
-    ///
-    /// Only where `!lpa2`.
     pub const fn shareability(self) -> u64 {
         self.0 >> 8 & 3
     }
@@ -413,13 +388,13 @@ impl fmt::Debug for Page {
 /// | 52 | `not-contiguous-16k-64k` | written as zero, if `level >= 2` | Arm ARM, The Contiguous bit |
 /// | 51, 7:6 | `s2ap_dbm` | dirty bit modifier and data access permissions: S2AP[1] is the dirty state where DBM is 1: 0b0 none, 0b1 r, 0b101 r w, 0b111 r w dirty, 0b100 w, 0b110 w dirty, 0b11 r w dirty, 0b10 w dirty, if `hardware_dirty` | Arm ARM, Hardware management of the dirty state |
 /// | 51 | `no-dbm` | written as zero, if `!hardware_dirty` |  |
-/// | 50 if lpa2; 50:48 | `no-52-bit-address` | written as zero |  |
-/// | 49:leaf_bits, 9:8 <- 51:50 if lpa2 && pa_bits == 52; 47:leaf_bits, 15:12 <- 51:48 if lpa && pa_bits == 52; pa_bits - 1:leaf_bits | `output` | output address | Arm ARM, Stage 2 VMSAv8-64 Block and Page descriptor fields |
-/// | 49:pa_bits, 9:8 if lpa2; 47:pa_bits, 15:12 if lpa; 47:pa_bits | `address-too-wide` | must be zero, if `pa_bits < 52` | Arm ARM, MMU fault types, Address size fault |
+/// | 50:48 | `no-52-bit-address` | written as zero |  |
+/// | 47:leaf_bits, 15:12 <- 51:48 if lpa && pa_bits == 52; pa_bits - 1:leaf_bits | `output` | output address | Arm ARM, Stage 2 VMSAv8-64 Block and Page descriptor fields |
+/// | 47:pa_bits, 15:12 if lpa; 47:pa_bits | `address-too-wide` | must be zero, if `pa_bits < 52` | Arm ARM, MMU fault types, Address size fault |
 /// | leaf_bits - 1:16 if lpa; leaf_bits - 1:12 | `leaf-below-address` | written as zero | Arm ARM, Stage 2 VMSAv8-64 Block and Page descriptor fields |
 /// | 11 | `fnxs` | written as zero | Arm ARM, FEAT_XS |
 /// | 10 | `access_flag` | 0b1 accessed, 0b0 none | Arm ARM, The Access flag |
-/// | 9:8 | `shareability` | with LPA2, VTCR_EL2.SH0 holds for all descriptors: 0b0 non-shareable, 0b10 outer-shareable, 0b11 inner-shareable, if `!lpa2` | Arm ARM, Stage 2 Shareability attributes |
+/// | 9:8 | `shareability` | with LPA2, VTCR_EL2.SH0 holds for all descriptors: 0b0 non-shareable, 0b10 outer-shareable, 0b11 inner-shareable | Arm ARM, Stage 2 Shareability attributes |
 /// | 7:6 | `s2ap` | data access permissions: 0b0 none, 0b1 r, 0b10 w, 0b11 r w, if `!hardware_dirty` | Arm ARM, Stage 2 data accesses using Direct permissions |
 /// | 5:2 | `mem_attr` | combined with stage 1: the one that caches less wins: 0b1111 wb, 0b1010 wt, 0b101 nc, 0b0 device-nGnRnE, 0b1 device-nGnRE, 0b10 device-nGRE, 0b11 device-GRE, if `!fwb` | Arm ARM, Stage 2 memory type and Cacheability attributes when FWB is disabled |
 /// | 5 | `forced-type-upper` | written as zero, if `fwb` |  |
@@ -550,8 +525,6 @@ impl Block {
     }
 
     /// Bits 9:8: with LPA2, VTCR_EL2.SH0 holds for all descriptors: 0b0 non-shareable, 0b10 outer-shareable, 0b11 inner-shareable.
-    ///
-    /// Only where `!lpa2`.
     pub const fn shareability(self) -> u64 {
         self.0 >> 8 & 3
     }
@@ -645,10 +618,10 @@ impl fmt::Debug for Block {
 /// | bits | name | meaning | manual |
 /// |---|---|---|---|
 /// | 63:59 | `table-stage-1-only` | written as zero | Arm ARM, Stage 2 VMSAv8-64 Table descriptor fields |
-/// | 58:51, 11:10, 7:2 if lpa2; 58:51, 11:2 | `table-ignored` | ignored | Arm ARM, Stage 2 VMSAv8-64 Table descriptor fields |
-/// | 50 if lpa2; 50:48 | `no-52-bit-address` | written as zero |  |
-/// | 49:16, 9:8 <- 51:50 if lpa2 && pa_bits == 52; 47:16, 15:12 <- 51:48 if lpa && pa_bits == 52; pa_bits - 1:16 | `next_table` | address of the next table | Arm ARM, Stage 2 VMSAv8-64 Table descriptor fields |
-/// | 49:pa_bits, 9:8 if lpa2; 47:pa_bits, 15:12 if lpa; 47:pa_bits | `address-too-wide` | must be zero, if `pa_bits < 52` | Arm ARM, MMU fault types, Address size fault |
+/// | 58:51, 11:2 | `table-ignored` | ignored | Arm ARM, Stage 2 VMSAv8-64 Table descriptor fields |
+/// | 50:48 | `no-52-bit-address` | written as zero |  |
+/// | 47:16, 15:12 <- 51:48 if lpa && pa_bits == 52; pa_bits - 1:16 | `next_table` | address of the next table | Arm ARM, Stage 2 VMSAv8-64 Table descriptor fields |
+/// | 47:pa_bits, 15:12 if lpa; 47:pa_bits | `address-too-wide` | must be zero, if `pa_bits < 52` | Arm ARM, MMU fault types, Address size fault |
 /// | 15:16 if lpa; 15:12 | `table-below-address` | written as zero | Arm ARM, Stage 2 VMSAv8-64 Table descriptor fields |
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
@@ -722,12 +695,10 @@ impl Format {
             Kind::Reserved("no-block-here")
         } else if is_invalid {
             Kind::Invalid
-        } else if is_page {
-            Kind::Leaf
-        } else if is_block {
-            Kind::Leaf
         } else if is_table {
             Kind::Table
+        } else if is_page || is_block {
+            Kind::Leaf
         } else {
             Kind::Reserved("no kind")
         }
@@ -751,27 +722,24 @@ impl Format {
             return Entry::Reserved("contiguous-4k");
         };
         let mut grants = Grants::new();
-        let mut memory = MemoryType::Inherit;
-        if !config.hardware_dirty {
-            let Some(facts) = self.s2ap_facts(raw >> 6 & 3) else {
-                return Entry::Reserved("s2ap");
-            };
-            grants.field(Facts::RW, facts);
-        }
         if config.hardware_dirty {
             let Some(facts) = self.s2ap_dbm_facts((raw >> 51 & 1) << 2 | (raw >> 6 & 3))
             else {
                 return Entry::Reserved("s2ap_dbm");
             };
             grants.field(Facts::RW.union(Facts::DIRTY), facts);
+        } else {
+            let Some(facts) = self.s2ap_facts(raw >> 6 & 3) else {
+                return Entry::Reserved("s2ap");
+            };
+            grants.field(Facts::RW, facts);
         }
         if config.xnx {
             let Some(facts) = self.xn_facts(raw >> 53 & 3) else {
                 return Entry::Reserved("xn");
             };
             grants.field(Facts::X, facts);
-        }
-        if !config.xnx {
+        } else {
             let Some(facts) = self.xn_all_facts(raw >> 54 & 1) else {
                 return Entry::Reserved("xn_all");
             };
@@ -781,34 +749,27 @@ impl Format {
             return Entry::Reserved("access_flag");
         };
         grants.field(Facts::ACCESSED, facts);
-        if !config.fwb {
-            memory = match self.mem_attr_type(raw >> 2 & 0xf) {
-                Some(memory) => memory,
-                None => return Entry::Reserved("mem_attr"),
+        let (memory, rule) = if config.fwb {
+            (self.mem_attr_forced_type(raw >> 2 & 7), "mem_attr_forced")
+        } else {
+            (self.mem_attr_type(raw >> 2 & 0xf), "mem_attr")
+        };
+        let Some(memory) = memory else {
+            return Entry::Reserved(rule);
+        };
+        if config.pa_bits < 52 {
+            let checked = if config.lpa {
+                0xf000 | codec::bits(47, config.pa_bits)
+            } else {
+                codec::bits(47, config.pa_bits)
             };
-        }
-        if config.fwb {
-            memory = match self.mem_attr_forced_type(raw >> 2 & 7) {
-                Some(memory) => memory,
-                None => return Entry::Reserved("mem_attr_forced"),
-            };
-        }
-        if config.pa_bits < 52
-            && raw
-                & (if config.lpa2 {
-                    0x300 | codec::bits(49, config.pa_bits)
-                } else if config.lpa {
-                    0xf000 | codec::bits(47, config.pa_bits)
-                } else {
-                    codec::bits(47, config.pa_bits)
-                }) != 0
-        {
-            return Entry::Reserved("address-too-wide");
+            if raw & checked != 0 {
+                return Entry::Reserved("address-too-wide");
+            }
         }
         let facts = grants.of_leaf(Facts::NONE);
         Entry::Leaf(Leaf {
-            address: raw & layout.output[0] | (raw & layout.output[1]) << 36
-                | (raw & layout.output[2]) << 42,
+            address: raw & layout.output[0] | (raw & layout.output[1]) << 36,
             size: layout.leaf_bits + items,
             items: 1 << items,
             attributes: Attributes {
@@ -826,21 +787,18 @@ impl Format {
         let config = &self.config;
         let layout = self.layout(level);
         let grants = Grants::new();
-        if config.pa_bits < 52
-            && raw
-                & (if config.lpa2 {
-                    0x300 | codec::bits(49, config.pa_bits)
-                } else if config.lpa {
-                    0xf000 | codec::bits(47, config.pa_bits)
-                } else {
-                    codec::bits(47, config.pa_bits)
-                }) != 0
-        {
-            return Entry::Reserved("address-too-wide");
+        if config.pa_bits < 52 {
+            let checked = if config.lpa {
+                0xf000 | codec::bits(47, config.pa_bits)
+            } else {
+                codec::bits(47, config.pa_bits)
+            };
+            if raw & checked != 0 {
+                return Entry::Reserved("address-too-wide");
+            }
         }
         Entry::Table(DecodedTable {
-            address: raw & layout.next_table[0] | (raw & layout.next_table[1]) << 36
-                | (raw & layout.next_table[2]) << 42,
+            address: raw & layout.next_table[0] | (raw & layout.next_table[1]) << 36,
             level: level.saturating_sub(1),
             limit: grants.of_table(),
         })
@@ -851,54 +809,38 @@ impl Format {
         let config = &self.config;
         let mut bits = 0;
         let mut spoken = Facts::NONE;
-        if !config.hardware_dirty {
-            let value = self.s2ap_value(facts)?;
-            spoken = spoken.union(Facts::RW);
-            bits |= codec::insert(value, 7, 6);
-        }
         if config.hardware_dirty {
             let value = self.s2ap_dbm_value(facts)?;
             spoken = spoken.union(Facts::RW.union(Facts::DIRTY));
             bits |= codec::insert(value >> 2, 51, 51) | codec::insert(value, 7, 6);
+        } else {
+            let value = self.s2ap_value(facts)?;
+            spoken = spoken.union(Facts::RW);
+            bits |= codec::insert(value, 7, 6);
         }
         if config.xnx {
             let value = self.xn_value(facts)?;
             spoken = spoken.union(Facts::X);
             bits |= codec::insert(value, 54, 53);
-        }
-        if !config.xnx {
+        } else {
             let value = self.xn_all_value(facts)?;
             spoken = spoken.union(Facts::X);
             bits |= codec::insert(value, 54, 54);
         }
-        {
-            let value = self.access_flag_value(facts)?;
-            spoken = spoken.union(Facts::ACCESSED);
-            bits |= codec::insert(value, 10, 10);
-        }
+        let value = self.access_flag_value(facts)?;
+        spoken = spoken.union(Facts::ACCESSED);
+        bits |= codec::insert(value, 10, 10);
         let wanted = facts.intersection(Facts::RWX);
-        if spoken.contains(wanted) && wanted.contains(Facts::NONE) {
-            Some(bits)
-        } else {
-            None
-        }
+        if spoken.contains(wanted) { Some(bits) } else { None }
     }
 
     /// The bits of a leaf for a memory type.
     fn memory_bits(&self, _level: Level, memory: MemoryType) -> Result<u64, Refusal> {
         let config = &self.config;
-        let bits = if !config.fwb {
-            self.mem_attr_value(memory).map(|value| codec::insert(value, 5, 2))
+        let bits = if config.fwb {
+            self.mem_attr_forced_value(memory).map(|value| codec::insert(value, 4, 2))
         } else {
-            if config.fwb {
-                self.mem_attr_forced_value(memory)
-                    .map(|value| codec::insert(value, 4, 2))
-            } else {
-                match memory {
-                    MemoryType::Inherit => Some(0),
-                    _ => None,
-                }
-            }
+            self.mem_attr_value(memory).map(|value| codec::insert(value, 5, 2))
         };
         bits.ok_or(Refusal::Memory(memory))
     }
@@ -1089,6 +1031,62 @@ impl Format {
             _ => None,
         }
     }
+
+    /// DSB ISHST; TLBI IPAS2E1IS, x0; DSB ISH; TLBI VMALLE1IS; DSB ISH; ISB.
+    ///
+    /// Arm ARM, TLBI IPAS2E1IS; Ordering and completion of TLB maintenance instructions.
+    ///
+    /// # Safety
+    ///
+    /// As for [`FormatTrait::invalidate`].
+    #[cfg(all(target_arch = "aarch64", target_os = "none"))]
+    unsafe fn invalidate_ipa(
+        &self,
+        _root: HostPhysAddr,
+        _tag: Tag,
+        start: u64,
+        last: u64,
+        granule: u8,
+    ) -> bool {
+        unsafe { ::core::arch::asm!(".4byte 0xd5033a9f", options(nostack)) };
+        let mut ia = start;
+        loop {
+            unsafe {
+                ::core::arch::asm!(
+                    ".4byte 0xd50c8020", in ("x0") ia >> 12, options(nostack)
+                )
+            };
+            match ia.checked_add(1 << granule) {
+                Some(next) if next <= last => ia = next,
+                _ => break,
+            }
+        }
+        unsafe {
+            ::core::arch::asm!(
+                ".4byte 0xd5033b9f", ".4byte 0xd508831f", ".4byte 0xd5033b9f",
+                ".4byte 0xd5033fdf", options(nostack)
+            )
+        };
+        true
+    }
+
+    /// DSB ISHST; TLBI VMALLS12E1IS; DSB ISH; ISB.
+    ///
+    /// Arm ARM, TLBI VMALLS12E1IS.
+    ///
+    /// # Safety
+    ///
+    /// As for [`FormatTrait::invalidate`].
+    #[cfg(all(target_arch = "aarch64", target_os = "none"))]
+    unsafe fn invalidate_vmid(&self, _root: HostPhysAddr, _tag: Tag) -> bool {
+        unsafe {
+            ::core::arch::asm!(
+                ".4byte 0xd5033a9f", ".4byte 0xd50c83df", ".4byte 0xd5033b9f",
+                ".4byte 0xd5033fdf", options(nostack)
+            )
+        };
+        true
+    }
 }
 
 unsafe impl FormatTrait for Format {
@@ -1115,12 +1113,6 @@ unsafe impl FormatTrait for Format {
                 value: i64::from(config.pa_bits),
             });
         }
-        if config.lpa2 && true {
-            return Err(ConfigError::Value {
-                param: "lpa2",
-                value: 1,
-            });
-        }
         if config.hardware_dirty && !config.hardware_access {
             return Err(ConfigError::Value {
                 param: "hardware_dirty",
@@ -1144,7 +1136,7 @@ unsafe impl FormatTrait for Format {
                 input_bits: config.input_bits,
             });
         }
-        if !(config.pa_bits <= 48 || config.lpa2 || config.lpa) {
+        if !(config.pa_bits <= 48 || config.lpa) {
             return Err(ConfigError::Rule("pa_bits <= 48 || lpa2 || lpa"));
         }
         if !(config.input_bits <= config.pa_bits) {
@@ -1200,10 +1192,7 @@ unsafe impl FormatTrait for Format {
         if layout.absent.matches(raw) {
             Next::Absent
         } else if layout.table.matches(raw) {
-            Next::Table(
-                raw & layout.next_table[0] | (raw & layout.next_table[1]) << 36
-                    | (raw & layout.next_table[2]) << 42,
-            )
+            Next::Table(raw & layout.next_table[0] | (raw & layout.next_table[1]) << 36)
         } else {
             Next::Leaf
         }
@@ -1212,7 +1201,6 @@ unsafe impl FormatTrait for Format {
     fn output(&self, level: Level, raw: u64) -> u64 {
         let layout = self.layout(level);
         raw & layout.output[0] | (raw & layout.output[1]) << 36
-            | (raw & layout.output[2]) << 42
     }
 
     fn leaf_bits(&self, level: Level, raw: u64) -> u8 {
@@ -1227,15 +1215,13 @@ unsafe impl FormatTrait for Format {
 
     fn strip(&self, leaf: Prototype, oa: u64, items: usize) -> Strip {
         let layout = self.layout(leaf.level);
-        let first = leaf.bits | oa & layout.output[0] | oa >> 36 & layout.output[1]
-            | oa >> 42 & layout.output[2];
+        let first = leaf.bits | oa & layout.output[0] | oa >> 36 & layout.output[1];
         let size = 1 << layout.leaf_bits;
         let room = (layout.carry_free - (oa & layout.carry_free)) >> layout.leaf_bits;
         let items = items.min((room as usize).saturating_add(1));
         Strip {
             first,
-            step: size & layout.output[0] | size >> 36 & layout.output[1]
-                | size >> 42 & layout.output[2],
+            step: size & layout.output[0] | size >> 36 & layout.output[1],
             items,
         }
     }
@@ -1316,8 +1302,7 @@ unsafe impl FormatTrait for Format {
         let layout = self.layout(level);
         Ok(
             layout.table_base | address & layout.next_table[0]
-                | address >> 36 & layout.next_table[1]
-                | address >> 42 & layout.next_table[2],
+                | address >> 36 & layout.next_table[1],
         )
     }
 
@@ -1375,63 +1360,49 @@ unsafe impl FormatTrait for Format {
         vtcr_el2 |= codec::insert(u64::from(64 - config.input_bits), 5, 0);
         vtcr_el2 |= codec::insert(u64::from(config.levels - 1), 7, 6);
         vtcr_el2 |= 0x4000;
-        if config.pa_bits == 32 {
-            vtcr_el2 |= 0;
-        } else {
-            if config.pa_bits == 36 {
-                vtcr_el2 |= 0x1_0000;
+        vtcr_el2
+            |= if config.pa_bits == 32 {
+                0
+            } else if config.pa_bits == 36 {
+                0x1_0000
+            } else if config.pa_bits == 40 {
+                0x2_0000
+            } else if config.pa_bits == 42 {
+                0x3_0000
+            } else if config.pa_bits == 44 {
+                0x4_0000
+            } else if config.pa_bits == 48 {
+                0x5_0000
             } else {
-                if config.pa_bits == 40 {
-                    vtcr_el2 |= 0x2_0000;
-                } else {
-                    if config.pa_bits == 42 {
-                        vtcr_el2 |= 0x3_0000;
-                    } else {
-                        if config.pa_bits == 44 {
-                            vtcr_el2 |= 0x4_0000;
-                        } else {
-                            if config.pa_bits == 48 {
-                                vtcr_el2 |= 0x5_0000;
-                            } else {
-                                vtcr_el2 |= 0x6_0000;
-                            }
-                        }
-                    }
-                }
-            }
-        }
+                0x6_0000
+            };
         vtcr_el2 |= codec::insert(u64::from(config.vmid16), 19, 19);
         vtcr_el2 |= codec::insert(u64::from(config.hardware_access), 21, 21);
         vtcr_el2 |= codec::insert(u64::from(config.hardware_dirty), 22, 22);
-        vtcr_el2 |= codec::insert(u64::from(config.lpa2), 32, 32);
         vtcr_el2 |= codec::insert(u64::from(config.levels == 5), 33, 33);
         let mut vttbr_el2 = 0;
-        if config.lpa2 || config.lpa && config.pa_bits == 52 {
-            let value = root;
-            if value & 0xfff0_0000_0000_003f != 0 {
+        if config.lpa && config.pa_bits == 52 {
+            if root & 0xfff0_0000_0000_003f != 0 {
                 return Err(Refusal::Address(root));
             }
             vttbr_el2
-                |= codec::insert(value >> 6, 47, 6) | codec::insert(value >> 48, 5, 2);
+                |= codec::insert(root >> 6, 47, 6) | codec::insert(root >> 48, 5, 2);
         } else {
-            let value = root;
-            if value & 0xffff_0000_0000_0001 != 0 {
+            if root & 0xffff_0000_0000_0001 != 0 {
                 return Err(Refusal::Address(root));
             }
-            vttbr_el2 |= codec::insert(value >> 1, 47, 1);
+            vttbr_el2 |= codec::insert(root >> 1, 47, 1);
         }
         if config.vmid16 {
-            let value = tag;
-            if value & 0xffff_ffff_ffff_0000 != 0 {
+            if tag & 0xffff_ffff_ffff_0000 != 0 {
                 return Err(Refusal::Tag(Tag(tag as u32)));
             }
-            vttbr_el2 |= codec::insert(value, 63, 48);
+            vttbr_el2 |= codec::insert(tag, 63, 48);
         } else {
-            let value = tag;
-            if value & 0xffff_ffff_ffff_ff00 != 0 {
+            if tag & 0xffff_ffff_ffff_ff00 != 0 {
                 return Err(Refusal::Tag(Tag(tag as u32)));
             }
-            vttbr_el2 |= codec::insert(value, 55, 48);
+            vttbr_el2 |= codec::insert(tag, 55, 48);
         }
         let mut hcr_el2 = 1;
         hcr_el2 |= codec::insert(u64::from(config.fwb), 46, 46);
@@ -1501,68 +1472,31 @@ unsafe impl FormatTrait for Format {
     #[cfg(all(target_arch = "aarch64", target_os = "none"))]
     unsafe fn invalidate(
         &self,
-        _root: HostPhysAddr,
-        _tag: Tag,
+        root: HostPhysAddr,
+        tag: Tag,
         set: &Invalidation,
     ) -> bool {
         if !codec::may_execute("arm-el2") {
             return false;
         }
-        match set {
-            Invalidation::Space => {
-                unsafe { ::core::arch::asm!(".4byte 0xd5033a9f", options(nostack)) };
-                {
-                    unsafe { ::core::arch::asm!(".4byte 0xd50c83df", options(nostack)) };
-                }
-                unsafe {
-                    ::core::arch::asm!(
-                        ".4byte 0xd5033b9f", ".4byte 0xd5033fdf", options(nostack)
-                    )
-                };
-            }
-            Invalidation::Range { range, leaf_only: _, granule } => {
-                if range.span() >> granule >= 512 {
-                    {
-                        unsafe {
-                            ::core::arch::asm!(".4byte 0xd5033a9f", options(nostack))
-                        };
-                        {
-                            unsafe {
-                                ::core::arch::asm!(".4byte 0xd50c83df", options(nostack))
-                            };
-                        }
-                        unsafe {
-                            ::core::arch::asm!(
-                                ".4byte 0xd5033b9f", ".4byte 0xd5033fdf", options(nostack)
-                            )
-                        };
-                    }
-                } else {
-                    unsafe { ::core::arch::asm!(".4byte 0xd5033a9f", options(nostack)) };
-                    let mut ia = range.start();
-                    loop {
-                        {
-                            unsafe {
-                                ::core::arch::asm!(
-                                    ".4byte 0xd50c8020", in ("x0") ia >> 12, options(nostack)
-                                )
-                            };
-                        }
-                        match ia.checked_add(1 << granule) {
-                            Some(next) if next <= range.last() => ia = next,
-                            _ => break,
-                        }
-                    }
-                    unsafe {
-                        ::core::arch::asm!(
-                            ".4byte 0xd5033b9f", ".4byte 0xd508831f",
-                            ".4byte 0xd5033b9f", ".4byte 0xd5033fdf", options(nostack)
+        unsafe {
+            match set {
+                Invalidation::Space => self.invalidate_vmid(root, tag),
+                Invalidation::Range { range, leaf_only: _, granule } => {
+                    if range.span() >> granule >= 512 {
+                        self.invalidate_vmid(root, tag)
+                    } else {
+                        self.invalidate_ipa(
+                            root,
+                            tag,
+                            range.start(),
+                            range.last(),
+                            *granule,
                         )
-                    };
+                    }
                 }
             }
         }
-        true
     }
 
     #[cfg(not(all(target_arch = "aarch64", target_os = "none")))]
@@ -1592,11 +1526,11 @@ struct Layout {
     /// What tells an own table from an own leaf.
     table: Pattern,
     /// The bits of a leaf that hold its address.
-    output: [u64; 3],
+    output: [u64; 2],
     /// The address bits within which items follow each other by addition.
     carry_free: u64,
     /// The bits of a table entry that hold its address.
-    next_table: [u64; 3],
+    next_table: [u64; 2],
     /// The bits that every leaf starts from.
     leaf_base: u64,
     /// The bits that every table entry starts from.
@@ -1608,7 +1542,7 @@ struct Layout {
     /// The bits of a leaf that options and software may choose.
     options: u64,
     /// The runs that exist here.
-    runs: [Run; 1usize],
+    runs: [Run; 1],
     /// What a leaf shows that belongs to no run.
     single: Pattern,
 }
@@ -1626,50 +1560,32 @@ impl Layout {
             absent: Pattern::new(1, 0),
             table: if level >= 1 { Pattern::new(3, 3) } else { Pattern::NEVER },
             output: [
-                if config.lpa2 && config.pa_bits == 52 {
-                    codec::bits(49, leaf_bits)
+                if config.lpa && config.pa_bits == 52 {
+                    codec::bits(47, leaf_bits)
                 } else {
-                    if config.lpa && config.pa_bits == 52 {
-                        codec::bits(47, leaf_bits)
-                    } else {
-                        codec::bits(config.pa_bits - 1, leaf_bits)
-                    }
+                    codec::bits(config.pa_bits - 1, leaf_bits)
                 },
-                if config.lpa2 && config.pa_bits == 52 {
-                    0
-                } else {
-                    if config.lpa && config.pa_bits == 52 { 0xf000 } else { 0 }
-                },
-                if config.lpa2 && config.pa_bits == 52 { 0x300 } else { 0 },
+                if config.lpa && config.pa_bits == 52 { 0xf000 } else { 0 },
             ],
             carry_free: u64::MAX,
             next_table: [
-                if config.lpa2 && config.pa_bits == 52 {
-                    0x3_ffff_ffff_0000
+                if config.lpa && config.pa_bits == 52 {
+                    0xffff_ffff_0000
                 } else {
-                    if config.lpa && config.pa_bits == 52 {
-                        0xffff_ffff_0000
-                    } else {
-                        codec::bits(config.pa_bits - 1, 16)
-                    }
+                    codec::bits(config.pa_bits - 1, 16)
                 },
-                if config.lpa2 && config.pa_bits == 52 {
-                    0
-                } else {
-                    if config.lpa && config.pa_bits == 52 { 0xf000 } else { 0 }
-                },
-                if config.lpa2 && config.pa_bits == 52 { 0x300 } else { 0 },
+                if config.lpa && config.pa_bits == 52 { 0xf000 } else { 0 },
             ],
-            leaf_base: 0,
+            leaf_base: 0x300,
             table_base: 3,
             rights: 0,
             memory: 0,
-            options: 0x700_0000_0000_0000,
-            runs: [Run::NONE; 1usize],
+            options: 0x700_0000_0000_0300,
+            runs: [Run::NONE; 1],
             single: Pattern::ALWAYS,
         };
         layout.carry_free = codec::carry_free(
-            &[layout.output[0], layout.output[1] << 36, layout.output[2] << 42],
+            &[layout.output[0], layout.output[1] << 36],
             leaf_bits,
         );
         if level == 0 {
@@ -1677,9 +1593,6 @@ impl Layout {
         }
         if block_level {
             layout.leaf_base |= 1;
-        }
-        if !config.lpa2 {
-            layout.leaf_base |= 0x300;
         }
         if !config.hardware_dirty {
             layout.rights |= 0xc0;
@@ -1698,9 +1611,6 @@ impl Layout {
         }
         if config.fwb {
             layout.memory |= 0x1c;
-        }
-        if !config.lpa2 {
-            layout.options |= 0x300;
         }
         if level <= 1 {
             layout.runs[0] = Run {
@@ -1754,13 +1664,13 @@ impl Config {
     pub fn set(&mut self, name: &str, value: i64) -> bool {
         match name {
             "granule" => return value == 16,
+            "lpa2" => return value == 0,
             "pa_bits" => {
                 match u8::try_from(value) {
                     Ok(value) => self.pa_bits = value,
                     Err(_) => return false,
                 }
             }
-            "lpa2" => self.lpa2 = value != 0,
             "lpa" => self.lpa = value != 0,
             "ttst" => self.ttst = value != 0,
             "xnx" => self.xnx = value != 0,

@@ -381,12 +381,10 @@ impl Format {
             Kind::Reserved("pointer-at-last-level")
         } else if is_invalid {
             Kind::Invalid
-        } else if is_page {
-            Kind::Leaf
-        } else if is_block {
-            Kind::Leaf
         } else if is_table {
             Kind::Table
+        } else if is_page || is_block {
+            Kind::Leaf
         } else {
             Kind::Reserved("no kind")
         }
@@ -411,7 +409,6 @@ impl Format {
         };
         let leaf_bits = layout.leaf_bits + items;
         let mut grants = Grants::new();
-        let mut memory = MemoryType::Inherit;
         let Some(facts) = self.rwx_facts(raw >> 1 & 7) else {
             return Entry::Reserved("rwx");
         };
@@ -424,35 +421,44 @@ impl Format {
             return Entry::Reserved("dirty");
         };
         grants.field(Facts::DIRTY, facts);
-        if config.svpbmt {
-            memory = match self.memory_type_type(raw >> 61 & 3) {
-                Some(memory) => memory,
-                None => return Entry::Reserved("memory_type"),
-            };
-        }
+        let (memory, rule) = if config.svpbmt {
+            (self.memory_type_type(raw >> 61 & 3), "memory_type")
+        } else {
+            (Some(MemoryType::Inherit), "")
+        };
+        let Some(memory) = memory else {
+            return Entry::Reserved(rule);
+        };
         if !raw & (0x10) != 0 {
             return Entry::Reserved("user");
         }
-        if level > 0 && raw & (codec::bits(leaf_bits - 3, 10)) != 0 {
-            return Entry::Reserved("misaligned");
+        if level > 0 {
+            if raw & (codec::bits(leaf_bits - 3, 10)) != 0 {
+                return Entry::Reserved("misaligned");
+            }
         }
-        if raw
-            & (if config.svrsw60t59b {
-                0x7c0_0000_0000_0000
-            } else {
-                0x1fc0_0000_0000_0000
-            }) != 0
-        {
+        let checked = if config.svrsw60t59b {
+            0x7c0_0000_0000_0000
+        } else {
+            0x1fc0_0000_0000_0000
+        };
+        if raw & checked != 0 {
             return Entry::Reserved("reserved");
         }
-        if !config.svpbmt && raw & (0x6000_0000_0000_0000) != 0 {
-            return Entry::Reserved("no-memory-type");
+        if !config.svpbmt {
+            if raw & (0x6000_0000_0000_0000) != 0 {
+                return Entry::Reserved("no-memory-type");
+            }
         }
-        if !config.svnapot && level == 0 && raw & (0x8000_0000_0000_0000) != 0 {
-            return Entry::Reserved("no-napot");
+        if !config.svnapot && level == 0 {
+            if raw & (0x8000_0000_0000_0000) != 0 {
+                return Entry::Reserved("no-napot");
+            }
         }
-        if level > 0 && raw & (0x8000_0000_0000_0000) != 0 {
-            return Entry::Reserved("no-napot-block");
+        if level > 0 {
+            if raw & (0x8000_0000_0000_0000) != 0 {
+                return Entry::Reserved("no-napot-block");
+            }
         }
         let facts = grants.of_leaf(Facts::NONE);
         Entry::Leaf(Leaf {
@@ -477,13 +483,12 @@ impl Format {
         if raw & (0xd0) != 0 {
             return Entry::Reserved("table-dirty-accessed-user");
         }
-        if raw
-            & (if config.svrsw60t59b {
-                0x7c0_0000_0000_0000
-            } else {
-                0x1fc0_0000_0000_0000
-            }) != 0
-        {
+        let checked = if config.svrsw60t59b {
+            0x7c0_0000_0000_0000
+        } else {
+            0x1fc0_0000_0000_0000
+        };
+        if raw & checked != 0 {
             return Entry::Reserved("reserved");
         }
         if raw & (0xe000_0000_0000_0000) != 0 {
@@ -500,27 +505,17 @@ impl Format {
     fn rights_bits(&self, _level: Level, facts: Facts) -> Option<u64> {
         let mut bits = 0;
         let mut spoken = Facts::NONE;
-        {
-            let value = self.rwx_value(facts)?;
-            spoken = spoken.union(Facts::RWX);
-            bits |= codec::insert(value, 3, 1);
-        }
-        {
-            let value = self.accessed_value(facts)?;
-            spoken = spoken.union(Facts::ACCESSED);
-            bits |= codec::insert(value, 6, 6);
-        }
-        {
-            let value = self.dirty_value(facts)?;
-            spoken = spoken.union(Facts::DIRTY);
-            bits |= codec::insert(value, 7, 7);
-        }
+        let value = self.rwx_value(facts)?;
+        spoken = spoken.union(Facts::RWX);
+        bits |= codec::insert(value, 3, 1);
+        let value = self.accessed_value(facts)?;
+        spoken = spoken.union(Facts::ACCESSED);
+        bits |= codec::insert(value, 6, 6);
+        let value = self.dirty_value(facts)?;
+        spoken = spoken.union(Facts::DIRTY);
+        bits |= codec::insert(value, 7, 7);
         let wanted = facts.intersection(Facts::RWX);
-        if spoken.contains(wanted) && wanted.contains(Facts::NONE) {
-            Some(bits)
-        } else {
-            None
-        }
+        if spoken.contains(wanted) { Some(bits) } else { None }
     }
 
     /// The bits of a leaf for a memory type.
@@ -633,6 +628,55 @@ impl Format {
             | MemoryType::DeviceGRE => Some(0b10),
             _ => None,
         }
+    }
+
+    /// HFENCE.GVMA a0, a1.
+    ///
+    /// RISC-V Privileged Architecture, Hypervisor Memory-Management Fence Instructions.
+    ///
+    /// # Safety
+    ///
+    /// As for [`FormatTrait::invalidate`].
+    #[cfg(all(target_arch = "riscv64", target_os = "none"))]
+    unsafe fn invalidate_gpa(
+        &self,
+        _root: HostPhysAddr,
+        tag: Tag,
+        start: u64,
+        last: u64,
+        granule: u8,
+    ) -> bool {
+        let tag = u64::from(tag.0);
+        let mut ia = start;
+        loop {
+            unsafe {
+                ::core::arch::asm!(
+                    ".4byte 0x62b50073", in ("a0") ia >> 2, in ("a1") tag,
+                    options(nostack)
+                )
+            };
+            match ia.checked_add(1 << granule) {
+                Some(next) if next <= last => ia = next,
+                _ => break,
+            }
+        }
+        true
+    }
+
+    /// HFENCE.GVMA x0, a0.
+    ///
+    /// RISC-V Privileged Architecture, Hypervisor Memory-Management Fence Instructions.
+    ///
+    /// # Safety
+    ///
+    /// As for [`FormatTrait::invalidate`].
+    #[cfg(all(target_arch = "riscv64", target_os = "none"))]
+    unsafe fn invalidate_vmid(&self, _root: HostPhysAddr, tag: Tag) -> bool {
+        let tag = u64::from(tag.0);
+        unsafe {
+            ::core::arch::asm!(".4byte 0x62a00073", in ("a0") tag, options(nostack))
+        };
+        true
     }
 }
 
@@ -853,11 +897,10 @@ unsafe impl FormatTrait for Format {
         let tag = u64::from(tag.0);
         let mut hgatp = 0;
         hgatp |= codec::insert(u64::from(config.levels + 5), 63, 60);
-        let value = tag;
-        if value & 0xffff_ffff_ffff_c000 != 0 {
+        if tag & 0xffff_ffff_ffff_c000 != 0 {
             return Err(Refusal::Tag(Tag(tag as u32)));
         }
-        hgatp |= codec::insert(value, 57, 44);
+        hgatp |= codec::insert(tag, 57, 44);
         let value = root >> 12;
         if value & 0xffff_f000_0000_0000 != 0 {
             return Err(Refusal::Address(root));
@@ -905,65 +948,32 @@ unsafe impl FormatTrait for Format {
     #[cfg(all(target_arch = "riscv64", target_os = "none"))]
     unsafe fn invalidate(
         &self,
-        _root: HostPhysAddr,
+        root: HostPhysAddr,
         tag: Tag,
         set: &Invalidation,
     ) -> bool {
-        match set {
-            Invalidation::Space => {
-                let tag = u64::from(tag.0);
-                unsafe {
-                    ::core::arch::asm!(
-                        ".4byte 0x62a00073", in ("a0") tag, options(nostack)
-                    )
-                };
-            }
-            Invalidation::Range { range, leaf_only, granule } => {
-                if *leaf_only {
-                    if range.span() >> granule >= 64 {
-                        {
-                            {
-                                let tag = u64::from(tag.0);
-                                unsafe {
-                                    ::core::arch::asm!(
-                                        ".4byte 0x62a00073", in ("a0") tag, options(nostack)
-                                    )
-                                };
-                            }
+        unsafe {
+            match set {
+                Invalidation::Space => self.invalidate_vmid(root, tag),
+                Invalidation::Range { range, leaf_only, granule } => {
+                    if *leaf_only {
+                        if range.span() >> granule >= 64 {
+                            self.invalidate_vmid(root, tag)
+                        } else {
+                            self.invalidate_gpa(
+                                root,
+                                tag,
+                                range.start(),
+                                range.last(),
+                                *granule,
+                            )
                         }
                     } else {
-                        let mut ia = range.start();
-                        loop {
-                            {
-                                let tag = u64::from(tag.0);
-                                unsafe {
-                                    ::core::arch::asm!(
-                                        ".4byte 0x62b50073", in ("a0") ia >> 2, in ("a1") tag,
-                                        options(nostack)
-                                    )
-                                };
-                            }
-                            match ia.checked_add(1 << granule) {
-                                Some(next) if next <= range.last() => ia = next,
-                                _ => break,
-                            }
-                        }
-                    }
-                } else {
-                    {
-                        {
-                            let tag = u64::from(tag.0);
-                            unsafe {
-                                ::core::arch::asm!(
-                                    ".4byte 0x62a00073", in ("a0") tag, options(nostack)
-                                )
-                            };
-                        }
+                        self.invalidate_vmid(root, tag)
                     }
                 }
             }
         }
-        true
     }
 
     #[cfg(not(all(target_arch = "riscv64", target_os = "none")))]
@@ -1007,7 +1017,7 @@ struct Layout {
     /// The bits of a leaf that options and software may choose.
     options: u64,
     /// The runs that exist here.
-    runs: [Run; 1usize],
+    runs: [Run; 1],
     /// What a leaf shows that belongs to no run.
     single: Pattern,
 }
@@ -1031,7 +1041,7 @@ impl Layout {
             rights: 0xe,
             memory: 0,
             options: 0x300,
-            runs: [Run::NONE; 1usize],
+            runs: [Run::NONE; 1],
             single: Pattern::ALWAYS,
         };
         if level == 0 {

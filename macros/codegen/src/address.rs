@@ -9,7 +9,7 @@ use crate::bits::{Segment, address_segments};
 use crate::error::Error;
 use crate::literal;
 use crate::members::{self, Shape};
-use crate::scope::{Scope, Type, all_of, int, is};
+use crate::scope::{Scope, all_of, int};
 
 /// Where entries of a shape hold their address.
 pub(crate) struct AddressMap {
@@ -86,12 +86,7 @@ impl AddressMap {
         for (when, segments) in self.choices.iter().rev() {
             let parts: Vec<_> = segments.iter().filter(|s| s.shift() == Some(shift)).map(|s| s.mask(scope)).collect();
             let mask = if parts.is_empty() { quote!(0) } else { quote!(#(#parts)|*) };
-            code = if is(when, 1) || mask.to_string() == code.to_string() {
-                mask
-            } else {
-                let when = scope.emit(when, Type::Bool);
-                quote!(if #when { #mask } else { #code })
-            };
+            code = if mask.to_string() == code.to_string() { mask } else { scope.if_else(when, mask, code) };
         }
         code
     }

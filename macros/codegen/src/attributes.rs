@@ -10,7 +10,7 @@ use crate::layout::run_slots;
 use crate::locals::{bind, parameter};
 use crate::members::{self, Shape};
 use crate::rows;
-use crate::scope::{Scope, Type, is};
+use crate::scope::{Scope, not, same};
 
 /// The private methods that turn attributes into bits.
 pub(crate) fn encoders(scope: &Scope<'_>) -> TokenStream {
@@ -60,21 +60,21 @@ fn rights_bits(scope: &Scope<'_>) -> TokenStream {
             spoken = spoken.union(#spoken);
             bits |= #value;
         };
-        steps.push(if is(when, 1) {
-            quote!({ #step })
-        } else {
-            let when = scope.emit(when, Type::Bool);
-            quote!(if #when { #step })
-        });
+        steps.push((when.clone(), step));
     }
+    let steps = scope.guarded_all(steps);
     let implied = rows::fact_value(scope.format.implies);
+    let exact = match scope.format.implies.is_empty() {
+        true => quote!(spoken.contains(wanted)),
+        false => quote!(spoken.contains(wanted) && wanted.contains(#implied)),
+    };
     let body = bind(
         quote! {
             let mut bits = 0;
             let mut spoken = #implied;
-            #(#steps)*
+            #steps
             let wanted = facts.intersection(Facts::RWX);
-            if spoken.contains(wanted) && wanted.contains(#implied) { Some(bits) } else { None }
+            if #exact { Some(bits) } else { None }
         },
         &[],
     );
@@ -126,14 +126,11 @@ pub(crate) fn memory_chain(
     otherwise: TokenStream,
 ) -> TokenStream {
     let mut code = otherwise;
-    for (when, field) in fields.iter().rev() {
-        let value = each(field);
-        code = if is(when, 1) {
-            value
-        } else {
-            let when = scope.emit(when, Type::Bool);
-            quote!(if #when { #value } else { #code })
-        };
+    for (index, (when, field)) in fields.iter().enumerate().rev() {
+        // One of two opposites always holds.
+        let last = index + 1 == fields.len();
+        let exhaustive = last && index > 0 && same(when, &not(fields[index - 1].0.clone()));
+        code = if exhaustive { each(field) } else { scope.if_else(when, each(field), code) };
     }
     code
 }

@@ -5,21 +5,21 @@ use quote::quote;
 use tablewright_archdefs::model::{Domain, Param};
 
 use crate::literal;
-use crate::scope::{Scope, Type, config_params, ident, int, is, param_type};
+use crate::scope::{Scope, Type, ident, int, is, param_type};
 use crate::text;
 
 /// `struct Config` and its constructors.
 pub(crate) fn config(scope: &Scope<'_>) -> TokenStream {
-    let fields = config_params(scope.format).map(|param| {
+    let fields = scope.open_params().map(|param| {
         let (name, ty, docs) = (ident(&param.name.value), param_type(&param.domain).name(), docs(param));
         quote! {
             #(#[doc = #docs])*
             pub #name: #ty,
         }
     });
-    let names = config_params(scope.format).map(|param| ident(&param.name.value));
-    let defaults = config_params(scope.format).map(|param| default(param));
-    let unavailable = config_params(scope.format).filter_map(|param| {
+    let names = scope.open_params().map(|param| ident(&param.name.value));
+    let defaults = scope.open_params().map(default);
+    let unavailable = scope.open_params().filter_map(|param| {
         let when = scope.fold(param.when.as_ref()?);
         (!is(&when, 1) && param.default != 0).then(|| {
             let name = ident(&param.name.value);
@@ -84,7 +84,7 @@ fn docs(param: &Param) -> Vec<String> {
         more.push(format!(" One of {}.", text::numbers(values)));
     }
     if let Some(when) = &param.when {
-        more.push(format!(" Only where `{}`.", text::expr(when)));
+        more.push(format!(" Only where `{}`.", when));
     }
     if let Some(cite) = &param.cite {
         more.push(format!(" {cite}."));
@@ -108,7 +108,7 @@ fn capabilities(scope: &Scope<'_>) -> TokenStream {
     let names: Vec<_> = capabilities.registers.iter().map(|register| ident(&register.value)).collect();
     let docs = capabilities.registers.iter().map(|register| format!(" `{}`.", register.value));
     let register_scope = scope.with_registers("capabilities");
-    let assignments = config_params(scope.format).filter_map(|param| {
+    let assignments = scope.open_params().filter_map(|param| {
         let rows: Vec<_> = capabilities.values.iter().filter(|row| row.param.value == param.name.value).collect();
         if rows.is_empty() {
             return None;
@@ -125,12 +125,7 @@ fn capabilities(scope: &Scope<'_>) -> TokenStream {
                 ty => register_scope.emit(&row.value, ty),
             };
             let when = row.when.as_ref().map_or(int(1), |when| scope.fold(when));
-            code = if is(&when, 1) {
-                value
-            } else {
-                let when = register_scope.emit(&when, Type::Bool);
-                quote!(if #when { #value } else { #code })
-            };
+            code = register_scope.if_else(&when, value, code);
         }
         let available = param.when.as_ref().map(|when| scope.fold(when)).filter(|when| !is(when, 1)).map(|when| {
             let (unavailable, zero) = (scope.emit(&crate::scope::not(when), Type::Bool), zero(param));

@@ -5,13 +5,15 @@ use quote::quote;
 use tablewright_archdefs::model::{Facts, Field, FixClass, Meaning, Other, Rows};
 
 use crate::address::AddressMap;
+use crate::attributes::memory_chain;
 use crate::error::Error;
 use crate::layout::run_slots;
 use crate::locals::bind;
 use crate::members::{self, Shape};
 use crate::rows;
-use crate::scope::{Scope, Type, is, not};
+use crate::scope::{Scope, Type, all_of, int, is, not};
 use crate::{bits, literal};
+use tablewright_archdefs::expr::Expr;
 
 /// The private methods behind `decode`.
 pub(crate) fn decoders(scope: &Scope<'_>) -> Result<TokenStream, Error> {
@@ -131,48 +133,72 @@ fn fields(scope: &Scope<'_>, shape: Shape) -> TokenStream {
     let fields = members::fields(scope, shape);
     let has = |wanted: fn(&Meaning) -> bool| fields.iter().any(|(_, field)| wanted(&field.meaning));
     let mutable = has(|meaning| matches!(meaning, Meaning::Rights(_))).then(|| quote!(mut));
-    let typed = fields.iter().filter(|(_, field)| matches!(field.meaning, Meaning::Memory(_)));
-    let always_typed = typed.clone().any(|(when, _)| is(when, 1));
-    let memory = (shape == Shape::Leaf && !always_typed).then(|| {
-        let mutable = (typed.count() > 0).then(|| quote!(mut));
-        quote!(let #mutable memory = MemoryType::Inherit;)
-    });
-    let steps = fields.iter().map(|(when, field)| {
+    let mut typed: Vec<_> =
+        fields.iter().filter(|(_, field)| matches!(field.meaning, Meaning::Memory(_))).cloned().collect();
+    let untyped = (shape == Shape::Leaf && typed.is_empty()).then(|| quote!(let memory = MemoryType::Inherit;));
+    let mut steps = Vec::new();
+    for (when, field) in &fields {
         let value = scope.choose(&field.bits, quote!(0), |map| bits::extract(scope, map, &quote!(raw)));
         let name = &field.name.value;
         let step = match &field.meaning {
             Meaning::Rights(rows) => grants(scope, field, rows, value),
             Meaning::Memory(_) => {
-                let method = rows::method(field, "type");
-                let step = quote!(let Some(memory) = self.#method(#value) else { return Entry::Reserved(#name); };);
-                match always_typed {
-                    true => return step,
-                    false => quote! {
-                        memory = match self.#method(#value) {
-                            Some(memory) => memory,
-                            None => return Entry::Reserved(#name),
-                        };
-                    },
-                }
+                // All fields of the memory type are read where the first stands: an entry has at most one.
+                let all = std::mem::take(&mut typed);
+                steps.push((int(1), if all.is_empty() { TokenStream::new() } else { memory(scope, &all) }));
+                continue;
             }
             Meaning::Option(rows, _) if rows.other == Other::Reserved => illegal_option(scope, rows, value, name),
             Meaning::NextLevel(plus) => {
                 let plus = literal::number((*plus).into());
-                return quote! {
+                let step = quote! {
                     let next = ((#value) as Level).wrapping_sub(#plus);
                     if next >= level {
                         return Entry::Reserved(#name);
                     }
                 };
+                steps.push((int(1), step));
+                continue;
             }
             _ => TokenStream::new(),
         };
-        if step.is_empty() { step } else { scope.guarded(when, step) }
-    });
+        steps.push((when.clone(), step));
+    }
+    let steps = scope.guarded_all(steps);
     quote! {
         let #mutable grants = Grants::new();
-        #memory
-        #(#steps)*
+        #untyped
+        #steps
+    }
+}
+
+/// Statements that read the memory type from whichever of its fields the entry has.
+fn memory(scope: &Scope<'_>, fields: &[(Expr, &Field)]) -> TokenStream {
+    let read = |field: &Field| {
+        let value = scope.choose(&field.bits, quote!(0), |map| bits::extract(scope, map, &quote!(raw)));
+        let method = rows::method(field, "type");
+        quote!(self.#method(#value))
+    };
+    if let [(when, field)] = fields
+        && is(when, 1)
+    {
+        let (read, name) = (read(field), &field.name.value);
+        return quote! {
+            let Some(memory) = #read else {
+                return Entry::Reserved(#name);
+            };
+        };
+    }
+    let each = |field: &Field| {
+        let (read, name) = (read(field), &field.name.value);
+        quote!((#read, #name))
+    };
+    let read = memory_chain(scope, fields, each, quote!((Some(MemoryType::Inherit), "")));
+    quote! {
+        let (memory, rule) = #read;
+        let Some(memory) = memory else {
+            return Entry::Reserved(rule);
+        };
     }
 }
 
@@ -207,24 +233,26 @@ fn fixes(scope: &Scope<'_>, shape: Shape) -> TokenStream {
         let id = &fix.id.value;
         let mut earlier = Vec::new();
         for (condition, class) in scope.choices(&fix.is) {
-            let test = match class {
-                FixClass::MustBeZero => Some(quote!(raw & (#mask) != 0)),
-                FixClass::MustBeOne => Some(quote!(!raw & (#mask) != 0)),
+            let raw = match class {
+                FixClass::MustBeZero => Some(quote!(raw)),
+                FixClass::MustBeOne => Some(quote!(!raw)),
                 _ => None,
             };
-            if let Some(test) = test {
+            if let Some(raw) = raw {
                 let whole = [when.clone()].into_iter().chain(earlier.iter().cloned().map(not)).chain(condition.clone());
-                let whole = scope.fold(&crate::scope::all_of(whole));
-                let test = if is(&whole, 1) {
-                    test
-                } else {
-                    let whole = scope.emit_conjunct(&whole);
-                    quote!(#whole && #test)
+                let check = match scope.choices(&fix.bits).len() {
+                    1 => quote!(if #raw & (#mask) != 0 { return Entry::Reserved(#id); }),
+                    _ => quote! {
+                        let checked = #mask;
+                        if #raw & checked != 0 {
+                            return Entry::Reserved(#id);
+                        }
+                    },
                 };
-                code.push(quote!(if #test { return Entry::Reserved(#id); }));
+                code.push((scope.fold(&all_of(whole)), check));
             }
             earlier.extend(condition);
         }
     }
-    quote!(#(#code)*)
+    scope.guarded_all(code)
 }

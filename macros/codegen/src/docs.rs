@@ -40,7 +40,7 @@ pub(crate) fn bit_table(scope: &Scope<'_>, class: Class) -> Vec<String> {
             rows.push((highest(scope, &fix.bits), row(&text::bits(scope, &fix.bits), &fix.id.value, &meaning, cite)));
         }
     }
-    rows.sort_by(|a, b| b.0.cmp(&a.0));
+    rows.sort_by_key(|(highest, _)| std::cmp::Reverse(*highest));
     let header = [" | bits | name | meaning | manual |".into(), " |---|---|---|---|".into()];
     header.into_iter().chain(rows.into_iter().map(|(_, row)| row)).collect()
 }
@@ -60,7 +60,7 @@ fn cell(meaning: &str, condition: Option<String>) -> String {
 /// A condition as text, `None` if it always holds.
 pub(crate) fn condition(scope: &Scope<'_>, when: &Expr) -> Option<String> {
     let when = scope.fold(when);
-    (!is(&when, 1)).then(|| text::expr(&when))
+    (!is(&when, 1)).then(|| when.to_string())
 }
 
 /// Where a field starts when every parameter has its default: rows are sorted by it.
@@ -119,7 +119,7 @@ fn fix_meaning(scope: &Scope<'_>, classes: &Choices<FixClass>) -> String {
             FixClass::Hardware => "written by hardware",
         };
         match when {
-            Some(when) => format!("{word} if `{}`", text::expr(&when)),
+            Some(when) => format!("{word} if `{}`", when),
             None => word.into(),
         }
     });

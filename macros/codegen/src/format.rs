@@ -7,7 +7,7 @@ use tablewright_archdefs::model::{Domain, InputExtension, Param};
 use crate::address::AddressMap;
 use crate::error::Error;
 use crate::members::Shape;
-use crate::scope::{Scope, Type, config_params, ident, int, is, param_type};
+use crate::scope::{Scope, Type, ident, int, is, param_type};
 use crate::{attributes, decode, edit, fault, hot, info, kinds, literal, registers, text, tlb};
 
 /// `struct Format`, its private methods, and the trait's.
@@ -17,6 +17,7 @@ pub(crate) fn format(scope: &Scope<'_>) -> Result<TokenStream, Error> {
     let encoders = attributes::encoders(scope);
     let kind = kinds::decision(scope);
     let decoders = decode::decoders(scope)?;
+    let invalidations = tlb::operations(scope);
     let implementation = implementation(scope)?;
     Ok(quote! {
         #[doc = #title]
@@ -44,6 +45,7 @@ pub(crate) fn format(scope: &Scope<'_>) -> Result<TokenStream, Error> {
             #decoders
             #encoders
             #rows
+            #invalidations
         }
 
         #implementation
@@ -61,7 +63,7 @@ fn implementation(scope: &Scope<'_>) -> Result<TokenStream, Error> {
     let link = AddressMap::of(scope, Shape::Table)?.scatter(quote!(address));
     let registers = registers::method(scope);
     let fault = fault::method(scope);
-    let invalidate = tlb::method(scope)?;
+    let invalidate = tlb::method(scope);
     let info = info::info(scope);
     let run_sizes = (crate::layout::run_slots(scope) > 0).then(|| {
         quote! {
@@ -146,13 +148,13 @@ fn implementation(scope: &Scope<'_>) -> Result<TokenStream, Error> {
 
 /// `fn new`: every parameter, every rule, the root, then the layouts.
 fn constructor(scope: &Scope<'_>) -> TokenStream {
-    let params = config_params(scope.format).filter_map(|param| check_param(scope, param));
+    let params = scope.open_params().filter_map(|param| check_param(scope, param));
     let rules = scope.format.levels.requires.iter().filter_map(|rule| {
         let folded = scope.fold(&rule.value);
         if is(&folded, 1) {
             return None;
         }
-        let (broken, message) = (scope.emit(&crate::scope::not(folded), Type::Bool), text::expr(&rule.value));
+        let (broken, message) = (scope.emit(&crate::scope::not(folded), Type::Bool), rule.value.to_string());
         Some(quote!(if #broken { return Err(ConfigError::Rule(#message)); }))
     });
     let root = roots(scope);

@@ -86,21 +86,22 @@ pub(crate) fn decision(scope: &Scope<'_>) -> TokenStream {
         };
         Some(quote!(let #ident = #test;))
     });
-    let reserved = rows.iter().filter(|(_, row)| row.is == Is::Reserved && row.matches.is_some());
-    let other = rows.iter().filter(|(_, row)| row.is != Is::Reserved && row.matches.is_some());
-    let arms = reserved.chain(other).map(|(_, row)| {
+    let mut arms = Vec::new();
+    let tested = |is| rows.iter().map(|(_, row)| *row).filter(move |row| row.is == is && row.matches.is_some());
+    for row in tested(Is::Reserved) {
         let (ident, kind) = (row_ident(row), kind_of(row));
-        quote!(if #ident { #kind })
-    });
+        arms.push(quote!(if #ident { #kind }));
+    }
+    for is in [Is::Invalid, Is::Table, Is::Leaf] {
+        let idents: Vec<_> = tested(is).map(row_ident).collect();
+        if let Some(kind) = tested(is).next().map(kind_of) {
+            arms.push(quote!(if #(#idents)||* { #kind }));
+        }
+    }
     let mut otherwise = quote!(Kind::Reserved("no kind"));
     for (when, row) in rows.iter().filter(|(_, row)| row.matches.is_none()) {
         let kind = kind_of(row);
-        otherwise = if is(when, 1) {
-            kind
-        } else {
-            let when = scope.emit(when, Type::Bool);
-            quote!(if #when { #kind } else { #otherwise })
-        };
+        otherwise = scope.if_else(when, kind, otherwise);
     }
     let body = bind(quote!(#(#lets)* #(#arms else)* { #otherwise }), &[]);
     quote! {
@@ -216,12 +217,7 @@ pub(crate) fn table(scope: &Scope<'_>) -> TokenStream {
                 }
             }),
         };
-        code = if is(&when, 1) {
-            pattern
-        } else {
-            let when = scope.emit(&when, Type::Bool);
-            quote!(if #when { #pattern } else { #code })
-        };
+        code = scope.if_else(&when, pattern, code);
     }
     code
 }

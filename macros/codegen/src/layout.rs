@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::kinds::{self, Pattern};
 use crate::members::{self, Shape};
 use crate::rows;
-use crate::scope::{Scope, Type, all_of, int, is, join, name};
+use crate::scope::{Scope, Type, all_of, int, is, join, name, same};
 use crate::{bits, literal};
 
 /// `struct Layout` and its constructor.
@@ -21,6 +21,7 @@ pub(crate) fn layout(scope: &Scope<'_>) -> Result<TokenStream, Error> {
     let next_table = AddressMap::of(scope, Shape::Table)?;
     let run_statements = runs(scope)?;
     let run_slots = run_slots(scope);
+    let slots = literal::number(run_slots as i128);
     let output_type = output.field_type();
     let next_type = next_table.field_type();
     let carry = (output.len() > 1).then(|| {
@@ -32,7 +33,7 @@ pub(crate) fn layout(scope: &Scope<'_>) -> Result<TokenStream, Error> {
     let run_fields = (run_slots > 0).then(|| {
         quote! {
             /// The runs that exist here.
-            runs: [Run; #run_slots],
+            runs: [Run; #slots],
             /// What a leaf shows that belongs to no run.
             single: Pattern,
         }
@@ -102,7 +103,8 @@ fn constructor(
         quote!(layout.carry_free = codec::carry_free(&[#(#segments),*], leaf_bits);)
     });
     let run_slots = run_slots(scope);
-    let run_fields = (run_slots > 0).then(|| quote!(runs: [Run::NONE; #run_slots], single: Pattern::ALWAYS,));
+    let slots = literal::number(run_slots as i128);
+    let run_fields = (run_slots > 0).then(|| quote!(runs: [Run::NONE; #slots], single: Pattern::ALWAYS,));
     let [rights, memory, options] = masks(scope);
     let sums = [base(scope, Shape::Leaf), base(&scope.above_level_0(), Shape::Table), rights, memory, options];
     let starts = sums.iter().map(|sum| {
@@ -155,7 +157,7 @@ impl Sum {
         match literal::value(&bits) {
             Some(0) => {}
             Some(bits) if is(when, 1) => self.fixed |= bits,
-            known => match self.parts.iter_mut().find(|(other, _)| other == when) {
+            known => match self.parts.iter_mut().find(|(other, _)| same(other, when)) {
                 Some((_, parts)) => match (parts.last().and_then(literal::value), known) {
                     (Some(last), Some(bits)) => {
                         parts.pop();
@@ -210,9 +212,7 @@ fn written(scope: &Scope<'_>, shape: Shape, field: &Field) -> TokenStream {
     match &field.meaning {
         Meaning::Fixed(value) => match constant_value(scope, value) {
             Some(value) => place_constant(value),
-            None => {
-                place(scope.choose(value, quote!(0), |value| scope.emit(value, Type::Word)))
-            }
+            None => place(scope.choose(value, quote!(0), |value| scope.emit(value, Type::Word))),
         },
         Meaning::Option(_, default) => place_constant(*default),
         Meaning::NextLevel(plus) => {

@@ -2,10 +2,9 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use tablewright_archdefs::model::Bind;
 
 use crate::literal;
-use crate::scope::{Scope, Type, config_params, ident, name, param_type};
+use crate::scope::{Scope, Type, ident, param_type};
 
 /// `Config::set`, `Registers::by_name` and `Report::from_values`.
 pub(crate) fn named(scope: &Scope<'_>) -> TokenStream {
@@ -18,12 +17,11 @@ pub(crate) fn named(scope: &Scope<'_>) -> TokenStream {
 }
 
 fn config(scope: &Scope<'_>) -> TokenStream {
-    let bound = scope.format.params.iter().filter(|param| param.bind == Bind::Build).map(|param| {
-        let text = &param.name.value;
-        let value = literal::number(scope.constant(&name(text)).unwrap_or(param.default.into()));
+    let bound = scope.fixed_params().map(|(param, value)| {
+        let (text, value) = (&param.name.value, literal::number(value));
         quote!(#text => return value == #value,)
     });
-    let free = config_params(scope.format).map(|param| (&param.name.value, param_type(&param.domain)));
+    let free = scope.open_params().map(|param| (&param.name.value, param_type(&param.domain)));
     let (levels, input_bits) = ("levels".to_owned(), "input_bits".to_owned());
     let fields = free.chain([(&levels, Type::Byte), (&input_bits, Type::Byte)]).map(|(name, ty)| {
         let field = ident(name);

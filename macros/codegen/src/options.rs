@@ -21,7 +21,7 @@ pub(crate) fn options(scope: &Scope<'_>) -> TokenStream {
             if let Some(bits) = bits::place(scope, map, row.value ^ default) {
                 let mut docs = vec![format!(" `{}`: {}.", field.name.value, docs::meaning(field))];
                 let conditions =
-                    docs::condition(scope, when).into_iter().chain(row.when.as_ref().map(crate::text::expr));
+                    docs::condition(scope, when).into_iter().chain(row.when.as_ref().map(ToString::to_string));
                 let conditions = conditions.collect::<Vec<_>>().join("` and `");
                 if !conditions.is_empty() {
                     docs.extend([String::new(), format!(" Only where `{conditions}`.")]);

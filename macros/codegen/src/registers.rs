@@ -1,6 +1,6 @@
 //! Register values, and where leaves keep their accessed and dirty states.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 use tablewright_archdefs::expr::{Expr, Node};
 use tablewright_archdefs::model::{Facts, Field, Meaning, Register, RegisterField, Role, Rows};
@@ -8,7 +8,7 @@ use tablewright_archdefs::model::{Facts, Field, Meaning, Register, RegisterField
 use crate::error::Error;
 use crate::locals::{bind, parameter};
 use crate::members::{self, Shape};
-use crate::scope::{Scope, Type, ident, int, is};
+use crate::scope::{Scope, Type, ident, int};
 use crate::{bits, literal};
 
 /// `struct Registers`.
@@ -99,20 +99,17 @@ fn value(scope: &Scope<'_>, register: &Register) -> TokenStream {
             constant |= bits;
             continue;
         }
+        if fields.iter().all(|field| refusal(&field.value).is_none()) {
+            let mut code = quote!(0);
+            for field in fields.iter().rev() {
+                code = scope.if_else(&condition(scope, field), placed(scope, field), code);
+            }
+            steps.push(quote!(#name |= #code;));
+            continue;
+        }
         let mut code = TokenStream::new();
         for field in fields.iter().rev() {
-            let when = condition(scope, field);
-            if is(&when, 0) {
-                continue;
-            }
-            let step = step(scope, &name, field);
-            code = if is(&when, 1) {
-                step
-            } else {
-                let when = scope.emit(&when, Type::Bool);
-                let otherwise = (!code.is_empty()).then(|| quote!(else { #code }));
-                quote!(if #when { #step } #otherwise)
-            };
+            code = scope.if_else(&condition(scope, field), checked(scope, &name, field), code);
         }
         steps.push(code);
     }
@@ -128,35 +125,45 @@ fn condition(scope: &Scope<'_>, field: &RegisterField) -> Expr {
     field.when.as_ref().map_or(int(1), |when| scope.fold(when))
 }
 
-/// A field's value, checked where the caller's root or tag may not fit.
-fn step(scope: &Scope<'_>, register: &proc_macro2::Ident, field: &RegisterField) -> TokenStream {
-    let refusal = if speaks(&field.value, "tag") {
-        Some(quote!(Refusal::Tag(Tag(tag as u32))))
-    } else {
-        speaks(&field.value, "root").then(|| quote!(Refusal::Address(root)))
-    };
-    if let Some(refusal) = refusal {
-        let value = scope.emit(&field.value, Type::Word);
-        let bits = bits::insert(scope, &field.bits, &quote!(value));
-        let outside = bits::held(scope, &field.bits).map(|held| literal::hex(!held));
-        let check = outside.map(|outside| {
-            quote! {
-                if value & #outside != 0 {
-                    return Err(#refusal);
-                }
-            }
-        });
-        return quote! {
-            let value = #value;
-            #check
-            #register |= #bits;
-        };
-    }
-    let bits = match scope.constant(&field.value).and_then(|value| u64::try_from(value).ok()) {
+/// A field's value in its bits.
+fn placed(scope: &Scope<'_>, field: &RegisterField) -> TokenStream {
+    match scope.constant(&field.value).and_then(|value| u64::try_from(value).ok()) {
         Some(value) => bits::insert_constant(scope, &field.bits, value),
         None => bits::insert(scope, &field.bits, &scope.emit(&field.value, Type::Word)),
+    }
+}
+
+/// Statements that add a field's value, which the caller's root or tag may make too wide.
+fn checked(scope: &Scope<'_>, register: &Ident, field: &RegisterField) -> TokenStream {
+    let refusal = refusal(&field.value);
+    let value = scope.emit(&field.value, Type::Word);
+    let (binding, value) = match field.value.node {
+        Node::Name(_) => (None, value),
+        _ => (Some(quote!(let value = #value;)), quote!(value)),
     };
-    quote!(#register |= #bits;)
+    let bits = bits::insert(scope, &field.bits, &value);
+    let check = bits::held(scope, &field.bits).map(|held| {
+        let outside = literal::hex(!held);
+        quote! {
+            if #value & #outside != 0 {
+                return Err(#refusal);
+            }
+        }
+    });
+    quote! {
+        #binding
+        #check
+        #register |= #bits;
+    }
+}
+
+/// How a value is refused that does not fit, if it comes from the caller.
+fn refusal(value: &Expr) -> Option<TokenStream> {
+    if speaks(value, "tag") {
+        Some(quote!(Refusal::Tag(Tag(tag as u32))))
+    } else {
+        speaks(value, "root").then(|| quote!(Refusal::Address(root)))
+    }
 }
 
 fn speaks(expr: &Expr, wanted: &str) -> bool {
@@ -190,14 +197,15 @@ pub(crate) fn accessed_dirty(scope: &Scope<'_>) -> Result<TokenStream, Error> {
             }
         }
         if !statements.is_empty() {
-            steps.push(scope.guarded(&when, quote!(#(#statements)*)));
+            steps.push((when, quote!(#(#statements)*)));
         }
     }
     let mutable = (!steps.is_empty()).then(|| quote!(mut));
+    let steps = scope.guarded_all(steps);
     let body = bind(
         quote! {
             let #mutable states = AccessedDirty { hardware: #hardware, ..AccessedDirty::default() };
-            #(#steps)*
+            #steps
             states
         },
         &[],

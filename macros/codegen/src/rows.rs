@@ -161,12 +161,7 @@ pub(crate) fn everything(scope: &Scope<'_>, field: &Field, rows: &Rows<Facts>) -
     let granting = existing(scope, rows).into_iter().filter(|(_, row)| !row.decode_only && row.meaning.contains(all));
     for (when, row) in granting.collect::<Vec<_>>().into_iter().rev() {
         let value = scope.choose(&field.bits, quote!(0), |map| bits::insert_constant(scope, map, row.value));
-        code = if is(&when, 1) {
-            value
-        } else {
-            let when = scope.emit(&when, Type::Bool);
-            quote!(if #when { #value } else { #code })
-        };
+        code = scope.if_else(&when, value, code);
     }
     code
 }

@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Delimiter, Ident, Span, TokenStream, TokenTree};
 use quote::{format_ident, quote};
 use tablewright_archdefs::expr::{Expr, Node, Op};
-use tablewright_archdefs::model::{Bind, Choices, Domain, Format};
+use tablewright_archdefs::model::{Choices, Domain, Format, Param};
 
 /// Names and their meaning. Cheap to clone: a narrower scope is a clone with more constants.
 #[derive(Clone)]
@@ -43,6 +43,10 @@ impl<'a> Scope<'a> {
             }
         }
         for param in &format.params {
+            // Nowhere available under this build.
+            if param.when.as_ref().is_some_and(|when| is(&scope.fold(when), 0)) {
+                scope.constants.insert(param.name.value.clone(), 0);
+            }
             let range = match &param.domain {
                 Domain::Bool => (0, 1),
                 Domain::Int(values) => {
@@ -90,6 +94,17 @@ impl<'a> Scope<'a> {
         let mut scope = self.clone();
         scope.registers = Some(place);
         scope
+    }
+
+    /// The parameters that are fields of `Config`: those that this build leaves open, in the order of the file.
+    pub(crate) fn open_params(&self) -> impl Iterator<Item = &'a Param> + use<'a, '_> {
+        self.format.params.iter().filter(|param| !self.constants.contains_key(&param.name.value))
+    }
+
+    /// The parameters that this build fixes, and their values.
+    pub(crate) fn fixed_params(&self) -> impl Iterator<Item = (&'a Param, i128)> + use<'a, '_> {
+        let value = |param: &'a Param| self.constants.get(&param.name.value).map(|value| (param, *value));
+        self.format.params.iter().filter_map(value)
     }
 
     /// A constant that fits a byte; 0 if it is unknown, which the checker has refused.
@@ -165,11 +180,7 @@ impl<'a> Scope<'a> {
             code = Some(match when {
                 Some(_) if same(code.as_ref().unwrap_or(&otherwise)) => item,
                 None => item,
-                Some(when) => {
-                    let when = self.emit(&when, Type::Bool);
-                    let otherwise = code.unwrap_or_else(|| otherwise.clone());
-                    else_chain(when, item, otherwise)
-                }
+                Some(when) => self.if_else(&when, item, code.unwrap_or_else(|| otherwise.clone())),
             });
         }
         code.unwrap_or(otherwise)
@@ -195,13 +206,46 @@ impl<'a> Scope<'a> {
 
     /// `if when { statements }`, or the statements alone where `when` always holds; nothing where it never does.
     pub(crate) fn guarded(&self, when: &Expr, statements: TokenStream) -> TokenStream {
-        if is(when, 0) {
-            TokenStream::new()
-        } else if is(when, 1) {
-            statements
+        self.if_else(when, statements, TokenStream::new())
+    }
+
+    /// Statements under conditions, in order; neighbours under the same condition, or opposite ones, share an `if`.
+    pub(crate) fn guarded_all(&self, items: Vec<(Expr, TokenStream)>) -> TokenStream {
+        let mut code = TokenStream::new();
+        let mut items = items.into_iter().filter(|(_, statements)| !statements.is_empty()).peekable();
+        while let Some((when, mut then)) = items.next() {
+            while let Some((_, more)) = items.next_if(|(other, _)| same(other, &when)) {
+                then.extend(more);
+            }
+            let otherwise = match items.peek() {
+                Some((other, _)) if same(other, &not(when.clone())) => items.next().map(|(_, code)| code),
+                _ => None,
+            };
+            code.extend(self.if_else(&when, then, otherwise.unwrap_or_default()));
+        }
+        code
+    }
+
+    /// `if when { then } else { otherwise }`, the positive condition first, with the branch alone that is always taken;
+    /// an `if` in `otherwise` becomes an `else if`.
+    pub(crate) fn if_else(&self, when: &Expr, then: TokenStream, otherwise: TokenStream) -> TokenStream {
+        let when = self.fold(when);
+        if is(&when, 1) {
+            return then;
+        }
+        if is(&when, 0) {
+            return otherwise;
+        }
+        if let (Node::Not(positive), false) = (&when.node, otherwise.is_empty() || is_if(&otherwise)) {
+            return self.if_else(positive, otherwise, then);
+        }
+        let when = self.emit(&when, Type::Bool);
+        if otherwise.is_empty() {
+            quote!(if #when { #then })
+        } else if is_if(&otherwise) {
+            quote!(if #when { #then } else #otherwise)
         } else {
-            let when = self.emit(when, Type::Bool);
-            quote!(if #when { #statements })
+            quote!(if #when { #then } else { #otherwise })
         }
     }
 
@@ -252,6 +296,19 @@ impl<'a> Scope<'a> {
                 let shift = matches!(op, Op::Shl | Op::Shr);
                 let left = self.side(left, *op, operand, false);
                 let right = self.side(right, *op, if shift { Type::Byte } else { operand }, true);
+                // A register may hold anything: no arithmetic on it may panic.
+                let wrapping = match op {
+                    Op::Add => "wrapping_add",
+                    Op::Sub => "wrapping_sub",
+                    Op::Mul => "wrapping_mul",
+                    _ => "",
+                };
+                let fits = |(low, high): (i128, i128)| low >= 0 && high <= u64::MAX.into();
+                if have == Type::Word && !wrapping.is_empty() && !self.range(expr).is_some_and(fits) {
+                    let wrapping = ident(wrapping);
+                    let left = parenthesize(left.clone(), left.into_iter().count() > 1);
+                    return quote!(#left.#wrapping(#right));
+                }
                 let op = symbol(*op);
                 quote!(#left #op #right)
             }
@@ -355,6 +412,7 @@ impl<'a> Scope<'a> {
         match &expr.node {
             Node::Int(value) => Some((*value, *value)),
             Node::Name(name) => self.ranges.get(name).copied(),
+            Node::Slice(_, high, low) if high >= low => Some((0, (1 << (high - low + 1)) - 1)),
             Node::Binary(op, left, right) => {
                 let (a, b) = (self.range(left)?, self.range(right)?);
                 match op {
@@ -392,11 +450,6 @@ pub(crate) fn param_type(domain: &Domain) -> Type {
     }
 }
 
-/// The parameters that are fields of `Config`, in the order of the file.
-pub(crate) fn config_params(format: &Format) -> impl Iterator<Item = &tablewright_archdefs::model::Param> {
-    format.params.iter().filter(|param| param.bind != Bind::Build)
-}
-
 /// An identifier; a raw one where the name is a keyword of Rust.
 pub(crate) fn ident(name: &str) -> Ident {
     const KEYWORDS: &[&str] = &[
@@ -411,6 +464,11 @@ pub(crate) fn ident(name: &str) -> Ident {
 /// Whether `expr` is the constant `value`.
 pub(crate) fn is(expr: &Expr, value: i128) -> bool {
     expr.node == Node::Int(value)
+}
+
+/// Whether two expressions are alike, wherever they stand.
+pub(crate) fn same(a: &Expr, b: &Expr) -> bool {
+    a.to_string() == b.to_string()
 }
 
 /// `all` taken together with `&&`, folded.
@@ -537,6 +595,28 @@ fn range_type((low, high): (i128, i128)) -> Type {
     }
 }
 
+/// Whether the code is one `if` with all its branches, and nothing more.
+fn is_if(code: &TokenStream) -> bool {
+    let mut tokens = code.clone().into_iter();
+    matches!(tokens.next(), Some(TokenTree::Ident(word)) if word == "if") && branches_end(tokens)
+}
+
+/// Whether nothing follows the last branch of an `if` whose condition comes next.
+fn branches_end(mut tokens: impl Iterator<Item = TokenTree>) -> bool {
+    let braces = |token: &TokenTree| matches!(token, TokenTree::Group(group) if group.delimiter() == Delimiter::Brace);
+    if !tokens.any(|token| braces(&token)) {
+        return false;
+    }
+    match (tokens.next(), tokens.next()) {
+        (None, _) => true,
+        (Some(TokenTree::Ident(word)), Some(TokenTree::Group(_))) if word == "else" => tokens.next().is_none(),
+        (Some(TokenTree::Ident(word)), Some(TokenTree::Ident(next))) if word == "else" && next == "if" => {
+            branches_end(&mut tokens as &mut dyn Iterator<Item = TokenTree>)
+        }
+        _ => false,
+    }
+}
+
 /// Whether the code of an expression has operators in it.
 const fn compound(expr: &Expr) -> bool {
     matches!(expr.node, Node::Binary(..) | Node::Slice(..))
@@ -544,18 +624,6 @@ const fn compound(expr: &Expr) -> bool {
 
 fn parenthesize(code: TokenStream, needed: bool) -> TokenStream {
     if needed { quote!((#code)) } else { code }
-}
-
-fn else_chain(when: TokenStream, then: TokenStream, otherwise: TokenStream) -> TokenStream {
-    let starts_with_if = matches!(
-        otherwise.clone().into_iter().next(),
-        Some(proc_macro2::TokenTree::Ident(word)) if word == "if"
-    );
-    if starts_with_if {
-        quote!(if #when { #then } else #otherwise)
-    } else {
-        quote!(if #when { #then } else { #otherwise })
-    }
 }
 
 fn precedence(op: Op) -> u8 {

@@ -1,27 +1,33 @@
-//! Invalidation: the machine's own instructions, as words.
+//! Invalidation: the machine's own instructions, as words, so that no assembler needs to know them.
 
-use proc_macro2::TokenStream;
-use quote::quote;
+use proc_macro2::{Ident, TokenStream, TokenTree};
+use quote::{format_ident, quote};
 use tablewright_archdefs::expr::Expr;
-use tablewright_archdefs::model::{Code, Operand, Role, Scope as Reach, TlbOp};
+use tablewright_archdefs::model::{Code, Role, Scope as Reach, TlbOp};
 
-use crate::error::Error;
 use crate::literal;
 use crate::locals::{bind, mentions, parameter};
-use crate::scope::{Scope, Type, all_of, ident, int, is};
+use crate::scope::{Scope, Type, ident, int, is};
 
-/// `fn invalidate`.
-pub(crate) fn method(scope: &Scope<'_>) -> Result<TokenStream, Error> {
-    let unable = quote! {
-        unsafe fn invalidate(&self, _root: HostPhysAddr, _tag: Tag, _set: &Invalidation) -> bool {
-            false
-        }
-    };
-    if scope.format.tlb.is_empty() {
-        return Ok(unable);
-    }
+/// One private function for each operation that [`method`] may choose.
+pub(crate) fn operations(scope: &Scope<'_>) -> TokenStream {
+    let chosen = dispatch(scope);
+    let operations = scope.format.tlb.iter().filter(|op| calls(&chosen, &name(op)));
+    operations.map(|op| operation(scope, op)).collect()
+}
+
+/// Whether `code` calls a method.
+fn calls(code: &TokenStream, method: &Ident) -> bool {
+    code.clone().into_iter().any(|token| match token {
+        TokenTree::Group(group) => calls(&group.stream(), method),
+        TokenTree::Ident(ident) => ident == *method,
+        _ => false,
+    })
+}
+
+/// `fn invalidate` of the trait.
+pub(crate) fn method(scope: &Scope<'_>) -> TokenStream {
     let architecture = &scope.format.architecture;
-    let body = dispatch(scope);
     let feature = scope.format.execute_feature.as_ref().map(|feature| {
         let feature = &feature.value;
         quote! {
@@ -30,203 +36,184 @@ pub(crate) fn method(scope: &Scope<'_>) -> Result<TokenStream, Error> {
             }
         }
     });
-    let body = bind(body, &[]);
-    let [root, tag, set] = ["root", "tag", "set"].map(|name| parameter(&body, name));
-    Ok(quote! {
+    let body = bind(dispatch(scope), &[]);
+    let set = parameter(&body, "set");
+    quote! {
         #[cfg(all(target_arch = #architecture, target_os = "none"))]
-        unsafe fn invalidate(&self, #root: HostPhysAddr, #tag: Tag, #set: &Invalidation) -> bool {
+        unsafe fn invalidate(&self, root: HostPhysAddr, tag: Tag, #set: &Invalidation) -> bool {
             #feature
-            #body
-            true
+            // SAFETY: the caller is at the privilege level that these instructions need.
+            unsafe { #body }
         }
 
         #[cfg(not(all(target_arch = #architecture, target_os = "none")))]
-        #unable
-    })
+        unsafe fn invalidate(&self, _root: HostPhysAddr, _tag: Tag, _set: &Invalidation) -> bool {
+            false
+        }
+    }
 }
 
 /// The choice of an operation for what is to be invalidated.
 fn dispatch(scope: &Scope<'_>) -> TokenStream {
-    let whole = candidates(scope, |op| op.scope == Reach::Space)
-        .into_iter()
-        .chain(candidates(scope, |op| op.scope == Reach::All));
-    let whole = first(
-        scope,
-        whole.collect(),
-        |op| quote!({ #op }),
-        quote!({
-            return false;
-        }),
-    );
+    let broader = chain(scope, candidates(scope, |op| op.scope == Reach::All), quote!(false), call);
+    let space = chain(scope, candidates(scope, |op| op.scope == Reach::Space), broader, call);
     let pages = candidates(scope, |op| op.scope == Reach::Address);
     if pages.is_empty() {
         // No operation reaches less than a whole space.
-        return whole;
+        return space;
     }
     let leaf_only: Vec<_> = pages.iter().filter(|(_, op)| op.leaf_only).cloned().collect();
-    let full: Vec<_> = pages.iter().filter(|(_, op)| !op.leaf_only).cloned().collect();
-    let of_range = |ops: Vec<(Expr, &TlbOp)>| first_op(scope, ops, |op| each_page(scope, op, &whole), whole.clone());
-    let page_wise = if leaf_only.is_empty() {
-        of_range(full)
-    } else {
-        let (leaf, full) = (of_range(leaf_only.into_iter().chain(full.clone()).collect()), of_range(full));
-        quote!(if *leaf_only { #leaf } else { #full })
+    let full: Vec<_> = pages.into_iter().filter(|(_, op)| !op.leaf_only).collect();
+    let paged = |op: &TlbOp| {
+        let name = name(op);
+        let call = quote!(self.#name(root, tag, range.start(), range.last(), *granule));
+        match op.limit {
+            None => call,
+            Some(limit) => {
+                let limit = literal::number(limit.into());
+                quote!(if range.span() >> granule >= #limit { #space } else { #call })
+            }
+        }
     };
-    let leaf_only = if mentions(&page_wise, "leaf_only") { quote!(leaf_only) } else { quote!(leaf_only: _) };
+    let every = chain(scope, full, space.clone(), paged);
+    let (pattern, range) = if leaf_only.is_empty() {
+        (quote!(leaf_only: _), every)
+    } else {
+        let leaves = chain(scope, leaf_only, every.clone(), paged);
+        (quote!(leaf_only), quote!(if *leaf_only { #leaves } else { #every }))
+    };
     quote! {
         match set {
-            Invalidation::Space => { #whole }
-            Invalidation::Range { range, #leaf_only, granule } => { #page_wise }
+            Invalidation::Space => #space,
+            Invalidation::Range { range, #pattern, granule } => { #range }
         }
     }
+}
+
+fn name(op: &TlbOp) -> Ident {
+    format_ident!("invalidate_{}", op.id.value.replace('-', "_"))
+}
+
+fn call(op: &TlbOp) -> TokenStream {
+    let name = name(op);
+    quote!(self.#name(root, tag))
+}
+
+fn condition(scope: &Scope<'_>, op: &TlbOp) -> Expr {
+    op.when.as_ref().map_or(int(1), |when| scope.fold(when))
 }
 
 /// The operations that `wanted` picks, those that reach every CPU first, with their conditions.
 fn candidates<'a>(scope: &Scope<'a>, wanted: impl Fn(&TlbOp) -> bool) -> Vec<(Expr, &'a TlbOp)> {
-    let condition = |op: &TlbOp| op.when.as_ref().map_or(int(1), |when| scope.fold(when));
-    let mut ops: Vec<_> = scope.format.tlb.iter().filter(|op| wanted(op)).map(|op| (condition(op), op)).collect();
-    ops.retain(|(when, _)| !is(when, 0));
+    let wanted = scope.format.tlb.iter().filter(|op| wanted(op));
+    let mut ops: Vec<_> = wanted.map(|op| (condition(scope, op), op)).filter(|(when, _)| !is(when, 0)).collect();
     ops.sort_by_key(|(_, op)| !op.broadcast);
     ops
 }
 
-fn first(
+/// The first operation whose condition holds.
+fn chain(
     scope: &Scope<'_>,
     ops: Vec<(Expr, &TlbOp)>,
-    wrap: impl Fn(TokenStream) -> TokenStream,
     otherwise: TokenStream,
-) -> TokenStream {
-    first_op(scope, ops, |op| wrap(whole(scope, op)), otherwise)
-}
-
-/// `if a { .. } else if b { .. } else { otherwise }` over operations.
-fn first_op(
-    scope: &Scope<'_>,
-    ops: Vec<(Expr, &TlbOp)>,
     code: impl Fn(&TlbOp) -> TokenStream,
-    otherwise: TokenStream,
 ) -> TokenStream {
-    let mut chain = otherwise;
-    for (when, op) in ops.into_iter().rev() {
-        let code = code(op);
-        chain = if is(&when, 1) {
-            code
-        } else {
-            let when = scope.emit(&all_of([when]), Type::Bool);
-            quote!(if #when { #code } else { #chain })
+    ops.into_iter().rev().fold(otherwise, |otherwise, (when, op)| scope.if_else(&when, code(op), otherwise))
+}
+
+/// The function of an operation: all its instructions, those with operands once for each page of a range.
+fn operation(scope: &Scope<'_>, op: &TlbOp) -> TokenStream {
+    let name = name(op);
+    let setup = setup(scope, op);
+    let operands: Vec<_> = op
+        .operands
+        .iter()
+        .map(|operand| {
+            let (register, value) = (&operand.register, operand_value(scope, operand.value.as_ref()));
+            quote!(in(#register) #value)
+        })
+        .collect();
+    let (before, code, after) = (directives(&op.before), directives(&op.code), directives(&op.after));
+    let (range, instructions) = if op.scope == Reach::Address {
+        let fixed = |lines: Vec<String>| {
+            (!lines.is_empty()).then(|| quote!(unsafe { ::core::arch::asm!(#(#lines,)* options(nostack)) };))
         };
-    }
-    chain
-}
-
-/// An operation without a page: everything in order.
-fn whole(scope: &Scope<'_>, op: &TlbOp) -> TokenStream {
-    let (before, code, after) = (fixed(&op.before), operate(scope, op), fixed(&op.after));
-    quote!(#before #code #after)
-}
-
-/// An operation on each page of a range, or on everything if there are too many.
-fn each_page(scope: &Scope<'_>, op: &TlbOp, everything: &TokenStream) -> TokenStream {
-    let (before, code, after) = (fixed(&op.before), operate(scope, op), fixed(&op.after));
-    let pages = quote! {
-        #before
-        let mut ia = range.start();
-        loop {
-            #code
-            match ia.checked_add(1 << granule) {
-                Some(next) if next <= range.last() => ia = next,
-                _ => break,
-            }
-        }
-        #after
-    };
-    match op.limit {
-        None => pages,
-        Some(limit) => {
-            let limit = literal::number(limit.into());
-            quote! {
-                if range.span() >> granule >= #limit {
-                    #everything
-                } else {
-                    #pages
+        let (before, after) = (fixed(before), fixed(after));
+        let body = quote! {
+            #before
+            let mut ia = start;
+            loop {
+                unsafe { ::core::arch::asm!(#(#code,)* #(#operands,)* options(nostack)) };
+                match ia.checked_add(1 << granule) {
+                    Some(next) if next <= last => ia = next,
+                    _ => break,
                 }
             }
+            #after
+        };
+        (Some(quote!(start: u64, last: u64, granule: u8)), body)
+    } else {
+        let lines = before.into_iter().chain(code).chain(after);
+        (None, quote!(unsafe { ::core::arch::asm!(#(#lines,)* #(#operands,)* options(nostack)) };))
+    };
+    let body = bind(quote!(#setup #instructions true), &[]);
+    let [root, tag] = ["root", "tag"].map(|name| parameter(&body, name));
+    let architecture = &scope.format.architecture;
+    let doc = format!(" {}.", op.doc.as_deref().unwrap_or(&op.id.value));
+    let cite = op.cite.iter().flat_map(|cite| [String::new(), format!(" {cite}.")]);
+    quote! {
+        #[doc = #doc]
+        #(#[doc = #cite])*
+        ///
+        /// # Safety
+        ///
+        /// As for [`FormatTrait::invalidate`].
+        #[cfg(all(target_arch = #architecture, target_os = "none"))]
+        unsafe fn #name(&self, #root: HostPhysAddr, #tag: Tag, #range) -> bool {
+            #body
         }
     }
 }
 
-/// Instructions without operands.
-fn fixed(code: &[Code]) -> Option<TokenStream> {
-    if code.is_empty() {
-        return None;
-    }
-    let lines = directives(code);
-    Some(quote! {
-        // SAFETY: barriers and invalidations change no memory; the caller answers for the privilege level.
-        unsafe { ::core::arch::asm!(#(#lines,)* options(nostack)) };
-    })
-}
-
-/// The operation itself, with its operands.
-fn operate(scope: &Scope<'_>, op: &TlbOp) -> TokenStream {
-    let lines = directives(&op.code);
-    let root_register = scope.format.registers.iter().find(|register| register.role == Role::Root);
-    let descriptor = (!op.descriptor.is_empty()).then(|| {
-        let words: Vec<_> = op.descriptor.iter().map(|word| scope.emit(&word.value, Type::Word)).collect();
-        let uses_root = words.iter().any(|word| mentions(word, "root"));
-        let uses_tag = words.iter().any(|word| mentions(word, "tag"));
-        let root = root_register.filter(|_| uses_root).map(|register| {
+/// Statements that bind what operands speak of: the descriptor, or the root and tag as numbers.
+fn setup(scope: &Scope<'_>, op: &TlbOp) -> TokenStream {
+    let words: Vec<_> = op.descriptor.iter().map(|word| scope.emit(&word.value, Type::Word)).collect();
+    let values = op.operands.iter().filter_map(|operand| operand.value.as_ref());
+    let values: Vec<_> = values.map(|value| scope.emit(value, Type::Word)).chain(words.iter().cloned()).collect();
+    let uses = |name| values.iter().any(|value| mentions(value, name));
+    let register = scope.format.registers.iter().find(|register| register.role == Role::Root);
+    let root = match register {
+        _ if !uses("root") => None,
+        // A descriptor names the root as its register does.
+        Some(register) if !words.is_empty() => {
             let register = ident(&register.name.value);
-            quote! {
-                let Ok(registers) = self.registers(root, tag) else {
+            Some(quote! {
+                let Ok(Registers { #register: root, .. }) = self.registers(root, tag) else {
                     return false;
                 };
-                let root = registers.#register;
-            }
-        });
-        let tag = uses_tag.then(|| quote!(let tag = u64::from(tag.0);));
-        quote! {
-            #root
-            #tag
-            let descriptor = [#(#words),*];
+            })
         }
-    });
-    let values: Vec<_> = op.operands.iter().map(|operand| value(scope, operand)).collect();
-    let locals = op.descriptor.is_empty().then(|| {
-        let uses = |name| values.iter().any(|value| mentions(value, name));
-        let root = uses("root").then(|| quote!(let root = root.as_usize() as u64;));
-        let tag = uses("tag").then(|| quote!(let tag = u64::from(tag.0);));
-        quote!(#root #tag)
-    });
-    let operands = op.operands.iter().zip(&values).map(|(operand, value)| {
-        let register = &operand.register;
-        quote!(in(#register) #value)
-    });
-    quote! {
-        {
-            #descriptor
-            #locals
-            // SAFETY: an invalidation changes no memory; the caller answers for the privilege level.
-            unsafe { ::core::arch::asm!(#(#lines,)* #(#operands,)* options(nostack)) };
-        }
-    }
+        _ => Some(quote!(let root = root.as_usize() as u64;)),
+    };
+    let tag = uses("tag").then(|| quote!(let tag = u64::from(tag.0);));
+    let count = literal::number(words.len() as i128);
+    let descriptor = (!words.is_empty()).then(|| quote!(let descriptor: [u64; #count] = [#(#words),*];));
+    quote!(#root #tag #descriptor)
 }
 
-fn value(scope: &Scope<'_>, operand: &Operand) -> TokenStream {
-    match &operand.value {
-        Some(value) => {
-            let code = scope.emit(value, Type::Word);
-            // A register takes its type from the operand, which a bare number does not tell.
-            match scope.constant(value) {
-                Some(_) => quote!(#code as u64),
-                None => code,
-            }
-        }
+fn operand_value(scope: &Scope<'_>, value: Option<&Expr>) -> TokenStream {
+    match value {
         None => quote!(&raw const descriptor),
+        // A register takes its width from the operand's type, which a bare number does not tell.
+        Some(value) if scope.constant(value).is_some() => {
+            let value = scope.emit(value, Type::Word);
+            quote!(#value as u64)
+        }
+        Some(value) => scope.emit(value, Type::Word),
     }
 }
 
-/// One assembler line for each instruction's bytes or word.
+/// Assembler lines: one for each word, and one for neighbouring bytes.
 fn directives(code: &[Code]) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for unit in code {
