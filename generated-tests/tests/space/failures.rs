@@ -2,7 +2,8 @@
 
 use tablewright::{Alloc, FaultOutcome, Format, Rights, SpaceError};
 
-use crate::rig::{READ, RW, RX, Rig, distant, gpa, in_every_format};
+use crate::formats::in_every_format;
+use crate::rig::{READ, RW, RX, Rig, distant, gpa};
 
 in_every_format! {
     operations_change_all_or_nothing

@@ -2,7 +2,8 @@
 
 use tablewright::{Change, FaultOutcome, Format, GuestError, GuestFault, GuestMemoryAccessor, MappingFlags, Rights};
 
-use crate::rig::{READ, RW, Rig, distant, gpa, in_every_format};
+use crate::formats::in_every_format;
+use crate::rig::{READ, RW, Rig, distant, gpa};
 
 in_every_format! {
     bytes_come_back_across_pages
@@ -91,8 +92,8 @@ fn devices_are_never_touched<F: Format>(mut rig: Rig<F>) {
     let page = rig.page();
     rig.space.map_device(gpa(0), page, 1).unwrap();
     // The machine would panic if the host touched what is not its memory.
-    rig.space.map_linear(gpa(page), distant(1 << 40, page), RW | MappingFlags::DEVICE).unwrap();
-    rig.space.map_linear(gpa(2 * page), distant(1 << 41, page), RW).unwrap();
+    rig.space.map_linear(gpa(page), distant(1 << 34, page), RW | MappingFlags::DEVICE).unwrap();
+    rig.space.map_linear(gpa(2 * page), distant(1 << 35, page), RW).unwrap();
     let ram = rig.ram(F::PAGE_BITS);
     rig.space.map_linear(gpa(3 * page), ram, RW | MappingFlags::DEVICE).unwrap();
     for number in 0..4 {

@@ -10,6 +10,7 @@ mod areas;
 mod backends;
 mod failures;
 mod faults;
+mod formats;
 mod guest_memory;
 mod machine;
 mod random;

@@ -1,9 +1,14 @@
 //! A guest on a simulated machine whose memory begins at physical address 0, in any of several formats.
 
+use std::sync::Arc;
+
 use tablewright::{
-    AddrSpace, Attributes, ClosedRange, Format, GuestPhysAddr, Hal, HostPhysAddr, HostRegion, MappingFlags, MemoryType,
-    Rights, SpaceError, Tag, sim::Machine,
+    AddrSpace, ClosedRange, Format, GuestPhysAddr, Hal, HostPhysAddr, HostRegion, MappingFlags, Rights, SpaceError,
+    Tag,
+    sim::{Access, Bound, Machine, Mmu},
 };
+
+const TAG: Tag = Tag(7);
 
 pub(crate) const RW: MappingFlags = MappingFlags::READ.union(MappingFlags::WRITE);
 pub(crate) const RX: MappingFlags = MappingFlags::READ.union(MappingFlags::EXECUTE);
@@ -33,6 +38,8 @@ pub(crate) struct Rig<F: Format> {
     pub(crate) space: AddrSpace<F, Machine>,
     /// Frames that were taken as the host's RAM.
     lent: Vec<(HostPhysAddr, u8)>,
+    /// The MMU that uses the tables, if their format has a file for it to read.
+    mmu: Option<Arc<Mmu>>,
 }
 
 impl<F: Format> Rig<F> {
@@ -41,8 +48,43 @@ impl<F: Format> Rig<F> {
     }
 
     pub(crate) fn on(machine: Machine, format: F) -> Self {
-        let space = AddrSpace::new_empty(format, machine.clone(), Tag(7)).expect("a space");
-        Self { machine, space, lent: Vec::new() }
+        let space = AddrSpace::new_empty(format, machine.clone(), TAG).expect("a space");
+        Self { machine, space, lent: Vec::new(), mmu: None }
+    }
+
+    /// The same with an MMU.
+    pub(crate) fn with_mmu(mut self, bound: Bound) -> Self {
+        let mmu = Mmu::new(&self.machine, 0x5eed);
+        mmu.load(TAG, self.space.page_table_root(), bound);
+        self.mmu = Some(mmu);
+        self
+    }
+
+    /// Lets the guest's processor access `address`, and keep in its caches what it finds on the way. What it comes to
+    /// must be what the space says.
+    pub(crate) fn access(&self, address: usize, needs: Rights) {
+        let Some(mmu) = &self.mmu else { return };
+        let expected = self.space.query(gpa(address));
+        let found = mmu.access(&self.machine, TAG, address as u64, needs).expect("its tables are loaded");
+        match (found, expected) {
+            (Access::Translated(output), Some(translation)) => {
+                assert_eq!(output, translation.address.as_usize() as u64, "at {address:#x}");
+                assert!(translation.attributes.rights.contains(needs), "at {address:#x}");
+            }
+            (Access::Denied, Some(translation)) => {
+                assert!(!translation.attributes.rights.contains(needs), "at {address:#x}");
+            }
+            (Access::Fault(_), None) => {}
+            (found, expected) => panic!("at {address:#x}: the MMU says {found:x?}, the space {expected:x?}"),
+        }
+    }
+
+    /// That no processor can have seen anything stale or half-done.
+    pub(crate) fn check_mmu(&self) {
+        if let Some(mmu) = &self.mmu {
+            mmu.check(&self.machine);
+            assert_eq!(mmu.take_violations(), []);
+        }
     }
 
     pub(crate) fn page(&self) -> usize {
@@ -94,11 +136,6 @@ impl<F: Format> Rig<F> {
         assert_eq!(operation(&mut self.space), Err(error));
         assert!(self.state() == before, "something changed");
     }
-
-    /// Rights that this format can express only partly.
-    pub(crate) fn inexpressible() -> Attributes {
-        Attributes::new(Rights::W, MemoryType::WriteBack)
-    }
 }
 
 impl<F: Format> Drop for Rig<F> {
@@ -107,30 +144,16 @@ impl<F: Format> Drop for Rig<F> {
         if std::thread::panicking() {
             return;
         }
+        self.check_mmu();
         self.space.clear().expect("clearing needs nothing");
+        self.check_mmu();
         assert_eq!(self.space.areas().len(), 0);
         assert_eq!(self.tables(), 1, "tables are left");
         let root = 1 << self.space.page_table().tables().next().expect("the root").size;
         assert_eq!(self.used(), root, "frames are left");
         assert_eq!(self.machine.take_errors(), []);
+        if let Some(mmu) = &self.mmu {
+            mmu.unload(TAG);
+        }
     }
 }
-
-/// Makes a test of each function `fn(Rig<F>)`, which runs it in every format.
-macro_rules! in_every_format {
-    ($($test:ident)*) => {
-        mod in_every_format {
-            $(
-                #[test]
-                fn $test() {
-                    use crate::{rig::Rig, witness::{BREAKING, DIRECT, LARGE, WIDE}};
-                    super::$test(Rig::new(DIRECT));
-                    super::$test(Rig::new(WIDE));
-                    super::$test(Rig::new(BREAKING));
-                    super::$test(Rig::new(LARGE));
-                }
-            )*
-        }
-    };
-}
-pub(crate) use in_every_format;

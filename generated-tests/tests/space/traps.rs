@@ -3,12 +3,13 @@
 use std::sync::{Arc, Mutex};
 
 use tablewright::{
-    Alloc, Attributes, Format, GuestMemoryAccessor, HostPhysAddr, Invalidation, MappingFlags, MemoryType, Rights,
+    Alloc, Attributes, Edit, Format, GuestMemoryAccessor, HostPhysAddr, Invalidation, MappingFlags, MemoryType, Rights,
     SpaceError, Tag,
     sim::{Machine, Observer},
 };
 
-use crate::rig::{READ, RW, RX, Rig, distant, gpa, hpa, in_every_format, range};
+use crate::formats::in_every_format;
+use crate::rig::{READ, RW, RX, Rig, distant, gpa, hpa, range};
 
 in_every_format! {
     no_frame_is_freed_before_the_invalidation
@@ -65,6 +66,13 @@ fn a_range_is_not_invalidated_page_by_page<F: Format>(mut rig: Rig<F>) {
     rig.machine.take_log();
     rig.space.protect(gpa(page), 50 * page, READ).unwrap();
     let log = rig.machine.take_log();
+    // Some machines want each entry broken before it is made.
+    let format = rig.space.page_table().format();
+    let prototype = |rights| format.prototype(0, F::PAGE_BITS, &Attributes::new(rights, MemoryType::WriteBack));
+    let [before, after] = [Rights::RW, Rights::R].map(|rights| prototype(rights).expect("such a page").bits);
+    if format.edit(0, before, after) == Edit::BreakBeforeMake {
+        return;
+    }
     let named = |set: &Invalidation| {
         matches!(set, Invalidation::Range { range: named, leaf_only: true, .. }
         if named.covers(&range(page, 50 * page)) && named.span() < 100 * page as u64)

@@ -164,15 +164,15 @@ impl Observer for Mmu {
         state.compare_entries(machine);
         let frame = frame.as_usize() as u64;
         let inside = |address: u64| address >> size == frame >> size;
-        let leads_there = |cached: &&Cached| {
-            cached.path.iter().any(|&table| inside(table))
-                || match cached.what {
-                    What::Leaf(first) => {
-                        first.address <= (frame | ((1 << size) - 1)) && frame <= first.address + cached.range.span()
-                    }
-                    What::Table(start) => inside(start.table),
-                    What::Hole => false,
-                }
+        let through = |cached: &Cached| cached.path.iter().any(|&table| inside(table));
+        let leads_there = |cached: &&Cached| match cached.what {
+            What::Leaf(first) => {
+                through(cached)
+                    || first.address <= (frame | ((1 << size) - 1)) && frame <= first.address + cached.range.span()
+            }
+            What::Table(start) => through(cached) || inside(start.table),
+            // A hole leads nowhere, wherever it was found.
+            What::Hole => false,
         };
         let found: Vec<Violation> = state
             .tlb
