@@ -17,9 +17,9 @@ pub fn page_table_format(input: TokenStream) -> TokenStream {
     let error = file.error.map(|message| quote_spanned!(path.span()=> ::core::compile_error!(#message);));
     let (items, tracked) = (file.items, file.read);
     quote! {
-        // What a user's format does not need of its module is no fault of the user.
+        // That a user's crate needs only part of this is no fault of it, nor is an architecture that Rust does not know.
         #(#attributes)*
-        #[allow(dead_code, unreachable_pub)]
+        #[allow(dead_code, unexpected_cfgs, unreachable_pub)]
         #visibility mod #name {
             #items
             // Makes a change of a file rebuild the crate.
