@@ -11,13 +11,12 @@ impl From<MappingFlags> for Rights {
 }
 
 impl From<Rights> for MappingFlags {
-    /// What some privilege level may do; `USER` if user mode is among them.
+    /// What some privilege level may do; `USER` if only user mode may do any of it.
     fn from(rights: Rights) -> Self {
         let flag = |right, flag| if rights.intersects(right) { flag } else { Self::empty() };
-        flag(Rights::R, Self::READ)
-            | flag(Rights::W, Self::WRITE)
-            | flag(Rights::X, Self::EXECUTE)
-            | flag(Rights::UR | Rights::UW | Rights::UX, Self::USER)
+        let privileged = rights.intersects(Rights::PR | Rights::PW | Rights::PX);
+        let user = if privileged || rights.is_empty() { Self::empty() } else { Self::USER };
+        flag(Rights::R, Self::READ) | flag(Rights::W, Self::WRITE) | flag(Rights::X, Self::EXECUTE) | user
     }
 }
 
@@ -82,7 +81,7 @@ mod tests {
     fn flags_come_back_as_they_went() {
         for bits in 0..MappingFlags::all().bits() + 1 {
             let flags = MappingFlags::from_bits_truncate(bits) - MappingFlags::USER;
-            let back = MappingFlags::from(Attributes::from(flags)) - MappingFlags::USER;
+            let back = MappingFlags::from(Attributes::from(flags));
             // A device is not cached anyway: the two flags together say no more than the first alone.
             let uncached =
                 if flags.contains(MappingFlags::DEVICE) { MappingFlags::UNCACHED } else { MappingFlags::empty() };

@@ -14,6 +14,16 @@ pub enum RegionKind {
 /// A range of host physical memory that guests may be given.
 ///
 /// To make one is `unsafe`, once, where the host's memory map is known; to map it is safe, any number of times.
+///
+/// ```
+/// use tablewright::HostRegion;
+///
+/// // SAFETY: the loader reserved this memory for guests, and the host maps all of its memory.
+/// let guests = unsafe { HostRegion::ram(0x1_0000_0000.into(), 8 << 30) }.expect("more than nothing");
+/// let first = guests.part(0, 1 << 30).expect("it is large enough");
+/// let second = guests.part(1 << 30, 1 << 30).expect("it is large enough");
+/// assert_eq!(first.join(&second), guests.part(0, 2 << 30));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HostRegion {
     range: ClosedRange,

@@ -1,8 +1,8 @@
 //! Spaces and their areas: what is in, what is refused, and what the refusal says.
 
 use tablewright::{
-    AddrSpace, Attributes, BackendError, Change, Error, Format, HostRegion, MappingFlags, MemoryType, Rights,
-    SpaceError, Tag, sim::Machine,
+    AddrSpace, Alloc, Attributes, BackendError, Change, ConfigError, Device, Error, Format, HostRegion, MappingFlags,
+    MemoryType, Rights, SpaceError, Tag, riscv64, sim::Machine,
 };
 
 use crate::formats::in_every_format;
@@ -53,6 +53,37 @@ fn no_frame_for_the_root_is_an_error() {
 }
 
 #[test]
+fn levels_and_input_size_are_chosen_at_run_time() {
+    let reach = |levels, input_bits| {
+        let format = riscv64::sv_x4::Format::new(&riscv64::sv_x4::Config::new(levels, input_bits))?;
+        let space = AddrSpace::<_, _>::new_empty(format, Machine::new(0, 1 << 20), Tag(1)).expect("a space");
+        let root = space.page_table().tables().next().expect("the root").size;
+        Ok::<_, ConfigError>((space.size(), root))
+    };
+    // Two bits more than the satp modes of the same names, in a root of 16 KiB.
+    assert_eq!(reach(3, 41), Ok((1 << 41, 14)));
+    assert_eq!(reach(4, 50), Ok((1 << 50, 14)));
+    assert_eq!(reach(5, 59), Ok((1 << 59, 14)));
+    assert_eq!(reach(3, 39), Err(ConfigError::Root { levels: 3, input_bits: 39 }));
+}
+
+#[test]
+fn a_space_is_shown_as_a_map() {
+    let machine = Machine::new(0, 1 << 20);
+    let mut space = AddrSpace::<_, _>::new_empty(DIRECT, machine, Tag(1)).unwrap();
+    space.map_linear(gpa(0x4000_0000), distant(1 << 30, 3 << 20), RX).unwrap();
+    space.map(gpa(0), 1 << 40, RW, Alloc::LAZY.up_to(21)).unwrap_err();
+    space.map_alloc(gpa(1 << 40), 1 << 40, RW, false).unwrap();
+    space.map_device(gpa(0x1000), 0x3000, 5).unwrap();
+    let expected = "\
+a format written by hand: 4 levels, 48-bit guest addresses, root at HPA:0x0, Tag(1)
+  0x000000001000..=0x000000003fff     12 KiB  rw-  DeviceNGnRE  emulated device 5
+  0x000040000000..=0x0000402fffff      3 MiB  r-x  WriteBack  linear, device at HPA:0x40000000
+  0x010000000000..=0x01ffffffffff      1 TiB  rw-  WriteBack  allocated on first use";
+    assert_eq!(space.to_string(), expected);
+}
+
+#[test]
 fn a_space_may_begin_anywhere() {
     let machine = Machine::new(0, 16 << 20);
     let mut space = AddrSpace::<_, _>::new(DIRECT, machine, Tag(1), gpa(0x8000_0000), 0x10_0000).unwrap();
@@ -86,6 +117,8 @@ fn overlaps_name_the_area_in_the_way<F: Format>(mut rig: Rig<F>) {
         rig.refuses(SpaceError::Overlap(area), |space| space.map_alloc(gpa(start * page), pages * page, RW, true));
     }
     rig.space.map_alloc(gpa(8 * page), page, RX, false).unwrap();
+    // A device's first register cannot be above the area where it answers.
+    assert!(rig.space.map(gpa(0), page, RW, Device::new(gpa(page), 1)).is_err());
 }
 
 fn odd_ranges_are_refused<F: Format>(mut rig: Rig<F>) {

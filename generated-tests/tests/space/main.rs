@@ -14,5 +14,6 @@ mod formats;
 mod guest_memory;
 mod machine;
 mod random;
+mod reports;
 mod rig;
 mod traps;

@@ -9,6 +9,35 @@ use crate::{GuestPhysAddr, Rights};
 ///
 /// Everything follows from [`GuestMemoryAccessor::guest_slice`]. Values are plain old data ([`zerocopy`]): every bit
 /// pattern is one, and they have no padding. They may lie at any address, and on several pages.
+///
+/// ```
+/// use tablewright::{AddrSpace, Format, GuestMemoryAccessor, MappingFlags, Tag};
+/// use tablewright::{riscv64::sv_x4, sim::Machine};
+/// use zerocopy::{FromBytes, Immutable, IntoBytes};
+///
+/// #[derive(FromBytes, IntoBytes, Immutable, Debug, PartialEq)]
+/// #[repr(C)]
+/// struct Descriptor {
+///     address: u64,
+///     length: u32,
+///     flags: u16,
+///     next: u16,
+/// }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// let mut space = AddrSpace::<_, _>::new_empty(format, Machine::new(0, 1 << 20), Tag(1))?;
+/// space.map_alloc(0x8000_0000.into(), 0x2000, MappingFlags::READ | MappingFlags::WRITE, false)?;
+/// // Half of it on one page, half on the next.
+/// let at = 0x8000_0ff8.into();
+/// space.write_obj(at, Descriptor { address: 0x8000_0000, length: 512, flags: 1, next: 2 })?;
+/// assert_eq!(space.read_obj::<Descriptor>(at)?.length, 512);
+/// // What lies beyond the area is out of reach, and it is said how far the writing came.
+/// let error = space.write_buffer(0x8000_1ffe.into(), b"four").unwrap_err();
+/// assert_eq!((error.address, error.done), (0x8000_2000.into(), 2));
+/// # Ok(())
+/// # }
+/// ```
 pub trait GuestMemoryAccessor {
     /// The guest memory from `address` on that is consecutive for the host, at most `length` bytes and at least one.
     /// It has all rights in `access`.

@@ -33,6 +33,17 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     /// The pieces of the `length` bytes from `address` on, each consecutive for the host. All of them can be read; what
     /// can be written is in each piece's rights.
     ///
+    /// They last as long as nobody can unmap them:
+    ///
+    /// ```compile_fail,E0502
+    /// # use tablewright::{AddrSpace, Format, GuestPhysAddr, Hal};
+    /// fn stale<F: Format, H: Hal>(space: &mut AddrSpace<F, H>, address: GuestPhysAddr) {
+    ///     let slices = space.translated_byte_buffer(address, 64).unwrap();
+    ///     space.unmap(address, 0x1000).unwrap();
+    ///     slices[0].write(b"too late").unwrap();
+    /// }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`GuestError`] where the first byte is that the guest cannot read.

@@ -43,11 +43,14 @@ unsafe impl Backend for Device {
 
     fn map<F: Format, H: Hal>(
         &self,
-        _range: ClosedRange,
+        range: ClosedRange,
         _attributes: &Attributes,
         _table: &mut PageTable<F, H>,
         _gather: &mut Gather<F, H>,
     ) -> Result<(), BackendError> {
+        if range.start() < self.start {
+            return Err(BackendError::Custom("the area begins below the device's first register"));
+        }
         Ok(())
     }
 

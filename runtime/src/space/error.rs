@@ -57,7 +57,7 @@ pub enum BackendError {
     /// The area is larger than the host memory behind it.
     #[error("the host has only {:#x} bytes from {:?} on for it", .0.size(), .0.start())]
     TooShort(HostRegion),
-    /// A custom backend's own reason.
+    /// A reason of the backend's own.
     #[error("{0}")]
     Custom(&'static str),
 }

@@ -66,15 +66,28 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     ///
     /// [`ReportError`] if it is not a fault that mapping something could resolve, with what the report says.
     pub fn fault_info(&self, report: &F::Report) -> Result<NestedPageFaultInfo, ReportError> {
+        let (fault_guest_paddr, access) = self.read_report(report)?;
+        Ok(NestedPageFaultInfo { access_flags: access.into(), fault_guest_paddr })
+    }
+
+    /// Reads the hardware's fault report and deals with the fault.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`AddrSpace::fault_info`]. After [`ReportError::NoAddress`], find out the guest physical address and
+    /// call [`AddrSpace::handle_fault`].
+    pub fn handle_report(&self, report: &F::Report) -> Result<FaultOutcome, ReportError> {
+        let (address, access) = self.read_report(report)?;
+        Ok(self.handle_fault(address, access))
+    }
+
+    fn read_report(&self, report: &F::Report) -> Result<(GuestPhysAddr, Rights), ReportError> {
         let info = self.table.format().fault(report).ok_or(ReportError::NotAFault)?;
-        match (info.cause, info.address) {
-            (Cause::AddressSize | Cause::Misconfigured | Cause::External, _) => Err(ReportError::Cause(info)),
-            (_, None) => Err(ReportError::NoAddress(info)),
-            (_, Some(address)) => Ok(NestedPageFaultInfo {
-                access_flags: info.access.into(),
-                fault_guest_paddr: GuestPhysAddr::from_usize(address as usize),
-            }),
+        if matches!(info.cause, Cause::AddressSize | Cause::Misconfigured | Cause::External) {
+            return Err(ReportError::Cause(info));
         }
+        let address = info.address.ok_or(ReportError::NoAddress(info))?;
+        Ok((GuestPhysAddr::from_usize(address as usize), info.access))
     }
 
     /// Deals with a fault at `address`, of an access that needs the rights `access`.

@@ -29,6 +29,32 @@ use crate::{ClosedRange, Error, Format, GuestPhysAddr, Hal, HostPhysAddr, PageTa
 /// and either does all that it was asked to or nothing.
 ///
 /// When it is dropped, everything is unmapped, and frames and tables go back to the HAL: no CPU may use the table then.
+///
+/// ```
+/// use tablewright::{AddrSpace, FaultOutcome, Format, GuestMemoryAccessor, MappingFlags, Rights, Tag};
+/// use tablewright::{sim::Machine, x86_64::ept};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let machine = Machine::new(0, 64 << 20);
+/// let format = ept::Format::new(&ept::Config { pa_bits: 40, ..ept::Config::new(4, 48) })?;
+/// let mut space = AddrSpace::<_, _>::new_empty(format, machine, Tag(1))?;
+/// let (ram, console) = (0x4000_0000.into(), 0x0900_0000.into());
+/// space.map_alloc(ram, 1 << 30, MappingFlags::READ | MappingFlags::WRITE, false)?;
+/// space.map_device(console, 0x1000, 7)?;
+///
+/// // The guest's first store to its memory faults, and is then possible.
+/// assert_eq!(space.handle_fault(ram, Rights::W), FaultOutcome::Mapped);
+/// // Its store to the console is for whoever emulates that.
+/// assert_eq!(space.handle_fault(console + 8, Rights::W), FaultOutcome::Device { handle: 7, offset: 8 });
+///
+/// space.write_obj(ram + 0xffc, 0x1234_5678_9abc_def0_u64)?;
+/// assert_eq!(space.read_obj::<u32>(ram + 0x1000)?, 0x1234_5678);
+///
+/// space.unmap(ram + 0x1000, 0x1000)?;
+/// assert_eq!(space.areas().len(), 3);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct AddrSpace<F: Format, H: Hal, B: Backend = Builtin> {
     range: ClosedRange,
