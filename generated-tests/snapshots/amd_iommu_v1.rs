@@ -967,8 +967,8 @@ struct Layout {
 impl Layout {
     fn new(config: &Config, level: Level) -> Self {
         let leaf_bits = 12 + 9 * level;
-        let block_level = level >= 1 && level <= 2
-            || config.huge_512g && level >= 3 && level <= 4;
+        let block_level = (1..=2).contains(&level)
+            || config.huge_512g && (3..=4).contains(&level);
         let empty = 0;
         let mut layout = Self {
             leaf_bits,

@@ -202,10 +202,7 @@ impl Default for Grants {
 
 /// Whether the runtime was built to execute instructions that need `feature`.
 pub const fn may_execute(feature: &str) -> bool {
-    match feature.as_bytes() {
-        b"arm-el2" => cfg!(feature = "arm-el2"),
-        _ => false,
-    }
+    cfg!(feature = "arm-el2") && matches!(feature.as_bytes(), b"arm-el2")
 }
 
 /// Levels that a format's table of layouts has room for; a power of two, so that an index is cut, not checked.

@@ -20,6 +20,7 @@ mod range;
 pub mod sim;
 mod space;
 mod table;
+mod walk;
 
 pub use addr::{
     GuestPhysAddr, GuestPhysAddrRange, GuestVirtAddr, GuestVirtAddrRange, HostPhysAddr, HostPhysAddrRange,
@@ -42,3 +43,4 @@ pub use space::{
     NestedPageFaultInfo, ReportError, SpaceError, Translation,
 };
 pub use table::{Error, FaultIn, Gather, Lookup, Mapping, Mappings, PageTable, Region, Regions, TableInfo, Tables};
+pub use walk::{WalkError, WalkStep, Walked, walk};

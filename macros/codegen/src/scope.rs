@@ -286,6 +286,9 @@ impl<'a> Scope<'a> {
                 quote!(!#inner)
             }
             Node::Binary(op, left, right) => {
+                if let Some(contained) = self.contained(*op, left, right) {
+                    return contained;
+                }
                 let operand = match op {
                     Op::AndAlso | Op::OrElse => Type::Bool,
                     Op::Eq | Op::Ne | Op::Lt | Op::Le | Op::Gt | Op::Ge => {
@@ -312,6 +315,18 @@ impl<'a> Scope<'a> {
                 let op = symbol(*op);
                 quote!(#left #op #right)
             }
+        }
+    }
+
+    /// `low <= a && a <= high` as a range that contains `a`.
+    fn contained(&self, op: Op, left: &Expr, right: &Expr) -> Option<TokenStream> {
+        match (op, &left.node, &right.node) {
+            (Op::AndAlso, Node::Binary(Op::Ge, a, low), Node::Binary(Op::Le, b, high)) if same(a, b) => {
+                let want = self.type_of(a);
+                let [a, low, high] = [a, low, high].map(|expr| self.convert(expr, want, true));
+                Some(quote!((#low..=#high).contains(&#a)))
+            }
+            _ => None,
         }
     }
 

@@ -1,0 +1,108 @@
+//! A walk through tables that anybody may have written, as an MMU does it: for guests' tables, dumps and tests.
+
+use crate::{Attributes, ClosedRange, Entry, Format, Level, Prototype, Rights};
+
+/// An entry met on a walk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WalkStep {
+    /// The level it stands at.
+    pub level: Level,
+    /// Where it is.
+    pub address: u64,
+    /// Its value.
+    pub raw: u64,
+    /// What it means.
+    pub entry: Entry,
+}
+
+/// Where a walk ended that found a translation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Walked {
+    /// The output address.
+    pub address: u64,
+    /// The level of the leaf.
+    pub level: Level,
+    /// log2 of the leaf's size, run included.
+    pub size: u8,
+    /// What the leaf says, with the rights that the tables on the way leave of it.
+    pub attributes: Attributes,
+}
+
+/// Why a walk found no translation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WalkError {
+    /// The input address is wider than the format's.
+    #[error("the input address is too wide")]
+    Input,
+    /// Nothing is mapped there.
+    #[error("nothing is mapped, says the entry at level {level}")]
+    NotMapped {
+        /// The level of the entry that says so.
+        level: Level,
+    },
+    /// An entry is illegal.
+    #[error("the entry at level {level} breaks the rule `{rule}`")]
+    Reserved {
+        /// The level of the entry.
+        level: Level,
+        /// The rule of the format's file.
+        rule: &'static str,
+    },
+    /// An entry cannot be read.
+    #[error("the entry at {address:#x} cannot be read")]
+    Unreadable {
+        /// Where it is.
+        address: u64,
+    },
+}
+
+/// Translates `ia` with the tables under `root`. `read` gives the entry at an address, `see` gets each that was read.
+///
+/// Nothing is assumed of the tables: every entry is decoded in full, and a walk always ends.
+///
+/// # Errors
+///
+/// [`WalkError`], whose variants each say how the walk ended.
+pub fn walk<F: Format>(
+    format: &F,
+    root: u64,
+    ia: u64,
+    mut read: impl FnMut(u64) -> Option<u64>,
+    mut see: impl FnMut(&WalkStep),
+) -> Result<Walked, WalkError> {
+    let geometry = format.geometry();
+    let ia = geometry.reduce(ClosedRange::around(ia, 0)).ok_or(WalkError::Input)?.start();
+    let (mut table, mut level, mut limit) = (root, geometry.top(), Rights::RWX);
+    loop {
+        let address = table.wrapping_add(geometry.index(level, ia) as u64 * 8);
+        let raw = read(address).ok_or(WalkError::Unreadable { address })?;
+        let entry = format.decode(level, raw);
+        see(&WalkStep { level, address, raw, entry });
+        match entry {
+            Entry::Invalid => return Err(WalkError::NotMapped { level }),
+            Entry::Reserved(rule) => return Err(WalkError::Reserved { level, rule }),
+            Entry::Leaf(leaf) => {
+                // The items of a run may all hold the run's address, or each its own.
+                let strip = format.strip(Prototype { bits: 0, level, size: leaf.size }, 0, 2);
+                let held = if strip.step == 0 { leaf.size } else { geometry.entry_bits(level) };
+                let attributes = Attributes { rights: leaf.attributes.rights & limit, ..leaf.attributes };
+                let address = leaf.address | ia & low_bits(held);
+                return Ok(Walked { address, level, size: leaf.size, attributes });
+            }
+            Entry::Table(next) => {
+                // A table that skips levels translates only addresses whose index bits there are zero.
+                let skipped = low_bits(geometry.entry_bits(level)) & !low_bits(geometry.entry_bits(next.level + 1));
+                if ia & skipped != 0 {
+                    return Err(WalkError::NotMapped { level });
+                }
+                limit &= next.limit;
+                (table, level) = (next.address, next.level);
+            }
+        }
+    }
+}
+
+/// Ones in the low `bits` bits.
+const fn low_bits(bits: u8) -> u64 {
+    if bits >= 64 { u64::MAX } else { (1 << bits) - 1 }
+}
