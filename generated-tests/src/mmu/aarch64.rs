@@ -208,8 +208,9 @@ impl Machine {
     /// If the address has more than 52 bits, as no stage 1 gives more.
     pub fn fetch(&mut self, address: u64, user: bool) -> Verdict {
         let address = check(address) & !3;
-        // QEMU fetches the vector of an exception to EL1 before it takes the step: let that be on the page it came from.
-        let report = self.step(address, user, 0, address & !0xfff);
+        // QEMU fetches the vector of an exception to EL1 before it takes the step: let that be on the page it came from,
+        // and in the other half of it, so that the abort of one is not taken for that of the other.
+        let report = self.step(address, user, 0, address & !0x7ff ^ 0x800);
         let fault = match (report.class("esr_el1"), report.class("esr_el2")) {
             // The abort of the instruction itself, not of the vector's.
             (_, FETCH_ABORT) if report.get("elr_el2") == address => Some(report.fault("esr_el2")),
