@@ -2,5 +2,6 @@
 
 pub mod conformance;
 pub mod emulators;
+pub mod formats;
 pub mod laws;
 pub mod mmu;

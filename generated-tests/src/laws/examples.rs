@@ -1,9 +1,10 @@
 //! The values that a format's file cites from the manual, with their meaning.
 
 use tablewright::{Entry, Rights};
-use tablewright_archdefs::model::{Class, EntryExample, Example, Facts, RegisterExample};
+use tablewright_archdefs::bound::BoundMeaning;
+use tablewright_archdefs::model::{Class, EntryExample, Example, Facts, FaultExample, RegisterExample};
 
-use super::interpreted::memory_in;
+use super::interpreted::{access, cause, memory_in};
 use super::{Case, Verdict, ensure};
 
 pub(super) fn check(case: &Case<'_>) -> Verdict {
@@ -12,6 +13,8 @@ pub(super) fn check(case: &Case<'_>) -> Verdict {
         match example {
             Example::Entry(example) if example.config.value == *id => entry(case, example)?,
             Example::Register(example) if example.config.value == *id => register(case, example)?,
+            Example::Fault(example) if example.config.value == *id => fault(case, example)?,
+            // Those of edits belong to the law of edits.
             _ => {}
         }
     }
@@ -30,7 +33,7 @@ fn entry(case: &Case<'_>, example: &EntryExample) -> Verdict {
     };
     ensure!(class == example.class, "level {level}: {raw:#x} is {entry:x?}, and not of class {:?}", example.class);
     let (address, facts, memory, items) = match entry {
-        Entry::Table(table) => (Some(table.address), Some(rights(table.limit)), None, None),
+        Entry::Table(table) => (Some(table.address), Some(rights(table.limit) & spoken(case, level)), None, None),
         Entry::Leaf(leaf) => {
             let mut facts = rights(leaf.attributes.rights);
             facts.set(Facts::ACCESSED, leaf.attributes.accessed);
@@ -47,6 +50,16 @@ fn entry(case: &Case<'_>, example: &EntryExample) -> Verdict {
     Ok(())
 }
 
+/// What a table's fields speak of, by the file: an example does not name what they do not.
+fn spoken(case: &Case<'_>, level: u8) -> Facts {
+    let table = case.reference.0.level(level).and_then(|level| level.table.as_ref());
+    let speaks = table.iter().flat_map(|shape| &shape.fields).map(|field| match &field.meaning {
+        BoundMeaning::Rights(_, speaks) => *speaks,
+        _ => Facts::empty(),
+    });
+    speaks.fold(Facts::empty(), |all, speaks| all | speaks)
+}
+
 fn rights(rights: Rights) -> Facts {
     Facts::from_bits_truncate(rights.bits())
 }
@@ -56,5 +69,17 @@ fn register(case: &Case<'_>, example: &RegisterExample) -> Verdict {
     let registers = case.subject.registers(example.root, example.tag as u32).unwrap_or_default();
     let found = registers.iter().find(|(register, _)| register == name).map(|(_, value)| *value);
     ensure!(found == Some(example.raw), "`{name}` is {found:#x?}, and should be {:#x}", example.raw);
+    Ok(())
+}
+
+fn fault(case: &Case<'_>, example: &FaultExample) -> Verdict {
+    let Some(found) = case.subject.fault(&example.report) else {
+        return Err(format!("{:#x?} is taken for no fault report", example.report));
+    };
+    let same = found.address == example.address
+        && found.access == access(example.access)
+        && found.cause == cause(example.cause)
+        && found.level == example.level;
+    ensure!(same, "{:#x?} is {found:x?}, not as the example says: {example:x?}", example.report);
     Ok(())
 }

@@ -1,79 +1,91 @@
 //! Generated code as the subject of the laws.
 
 use tablewright::{
-    Attributes, Change, Edit, Entry, Format, Geometry, HostPhysAddr, Level, Next, PageSizes, Refusal, Tag,
+    Attributes, Change, Edit, Entry, FaultInfo, Format, Geometry, HostPhysAddr, Level, Next, PageSizes, Refusal, Tag,
 };
 
 use super::{Glance, Subject};
 
-/// A generated format, configured.
+/// A generated format, configured, with the names of its registers.
 #[derive(Clone, Copy, Debug)]
-pub struct Generated<F>(pub F);
+pub struct Generated<F: Format> {
+    /// The format.
+    pub format: F,
+    /// The registers' names and values.
+    pub registers: fn(&F::Registers) -> Vec<(&'static str, u64)>,
+    /// A fault report from its registers' values, in the order of the file.
+    pub report: fn(&[u64]) -> Option<F::Report>,
+}
 
 impl<F: Format> Subject for Generated<F> {
     fn geometry(&self) -> Geometry {
-        self.0.geometry()
+        self.format.geometry()
     }
 
     fn index(&self, level: Level, ia: u64) -> u64 {
-        self.0.geometry().index(level, ia) as u64
+        self.format.geometry().index(level, ia) as u64
     }
 
     fn page_sizes(&self, level: Level) -> PageSizes {
-        self.0.page_sizes(level)
+        self.format.page_sizes(level)
     }
 
     fn invalid_cached(&self) -> bool {
-        self.0.invalid_cached()
+        self.format.invalid_cached()
     }
 
     fn leaf(&self, level: Level, size: u8, oa: u64, attributes: &Attributes) -> Result<Vec<u64>, Refusal> {
-        let prototype = self.0.prototype(level, size, attributes)?;
-        let entry_bits = self.0.geometry().entry_bits(level);
+        let prototype = self.format.prototype(level, size, attributes)?;
+        let entry_bits = self.format.geometry().entry_bits(level);
         let count = 1 << (size - entry_bits);
         let mut items = Vec::with_capacity(count);
         while items.len() < count {
             let next = oa + ((items.len() as u64) << entry_bits);
-            let strip = self.0.strip(prototype, next, count - items.len());
+            let strip = self.format.strip(prototype, next, count - items.len());
             items.extend((0..strip.items as u64).map(|item| strip.first + item * strip.step));
         }
         Ok(items)
     }
 
     fn rewrite(&self, level: Level, raw: u64, change: &Change) -> Result<u64, Refusal> {
-        let rewrite = self.0.rewrite(level, change)?;
-        Ok(raw & rewrite.keep | rewrite.set)
+        Ok(self.format.rewrite(level, change)?.apply(raw))
     }
 
     fn table(&self, level: Level, address: u64) -> Result<u64, Refusal> {
-        self.0.table(level, address)
+        self.format.table(level, address)
     }
 
     fn empty(&self, level: Level) -> u64 {
-        self.0.empty(level)
+        self.format.empty(level)
     }
 
     fn edit(&self, level: Level, old: u64, new: u64) -> Edit {
-        self.0.edit(level, old, new)
+        self.format.edit(level, old, new)
     }
 
     fn decode(&self, level: Level, raw: u64) -> Entry {
-        match self.0.decode(level, raw) {
+        match self.format.decode(level, raw) {
             Entry::Reserved(_) => Entry::Reserved(""),
             entry => entry,
         }
     }
 
     fn glance(&self, level: Level, raw: u64) -> Glance {
-        match self.0.next(level, raw) {
+        match self.format.next(level, raw) {
             Next::Absent => Glance::Absent,
             Next::Table(address) => Glance::Table(address),
-            Next::Leaf => Glance::Leaf { address: self.0.output(level, raw), size: self.0.leaf_bits(level, raw) },
+            Next::Leaf => {
+                Glance::Leaf { address: self.format.output(level, raw), size: self.format.leaf_bits(level, raw) }
+            }
         }
     }
 
     fn registers(&self, root: u64, tag: u32) -> Option<Vec<(String, u64)>> {
-        let _ = self.0.registers(HostPhysAddr::from_usize(root as usize), Tag(tag)).ok()?;
-        None
+        let registers = self.format.registers(HostPhysAddr::from_usize(root as usize), Tag(tag)).ok()?;
+        Some((self.registers)(&registers).into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+    }
+
+    fn fault(&self, report: &[u64]) -> Option<FaultInfo> {
+        self.format.fault(&(self.report)(report)?)
     }
 }

@@ -1,12 +1,12 @@
 //! The interpreter as the subject of the laws: its answers in the words of the runtime.
 
 use tablewright::{
-    Attributes, Change, Edit, Entry, Extension, Geometry, Leaf, Level, MemoryType, Options, PageSizes, Refusal, Rights,
-    Table, Tag,
+    Attributes, Cause, Change, Edit, Entry, Extension, FaultInfo, Geometry, Leaf, Level, MemoryType, Options,
+    PageSizes, Refusal, Rights, Table, Tag,
 };
 use tablewright_archdefs::bound::Bound;
 use tablewright_archdefs::interpret::{self, Decoded, LeafEntry, Refused};
-use tablewright_archdefs::model::{self, Facts, InputExtension};
+use tablewright_archdefs::model::{self, Facts, FaultAccess, FaultCause, InputExtension};
 
 use super::{Glance, Subject};
 
@@ -111,6 +111,17 @@ impl Subject for Interpreted {
         let registers = self.0.registers(root, tag.into()).ok()?;
         Some(registers.into_iter().map(|register| (register.name, register.value)).collect())
     }
+
+    fn fault(&self, report: &[u64]) -> Option<FaultInfo> {
+        let fault = self.0.fault(report)?;
+        Some(FaultInfo {
+            address: fault.address,
+            access: access(fault.access),
+            cause: cause(fault.cause),
+            level: fault.level,
+            guest_walk: fault.guest_walk,
+        })
+    }
 }
 
 fn attributes(leaf: &LeafEntry) -> Attributes {
@@ -138,6 +149,27 @@ fn refusal(refused: Refused) -> Refusal {
         Refused::Memory(memory) => Refusal::Memory(memory_in(memory)),
         Refused::Options(options) => Refusal::Options(Options::from_bits(options)),
         Refused::Tag(tag) => Refusal::Tag(Tag(tag as u32)),
+    }
+}
+
+pub(super) fn access(access: FaultAccess) -> Rights {
+    match access {
+        FaultAccess::Read => Rights::R,
+        FaultAccess::Write => Rights::W,
+        FaultAccess::Execute => Rights::X,
+        FaultAccess::None => Rights::empty(),
+    }
+}
+
+pub(super) fn cause(cause: FaultCause) -> Cause {
+    match cause {
+        FaultCause::NotMapped => Cause::NotMapped,
+        FaultCause::Permission => Cause::Permission,
+        FaultCause::AccessFlag => Cause::AccessFlag,
+        FaultCause::AddressSize => Cause::AddressSize,
+        FaultCause::Misconfigured => Cause::Misconfigured,
+        FaultCause::External => Cause::External,
+        FaultCause::Unspecified => Cause::Unspecified,
     }
 }
 

@@ -11,6 +11,7 @@ mod generated;
 mod interpreted;
 mod leaves;
 mod live_edits;
+pub mod mutation;
 mod page_sizes;
 mod radix;
 mod samples;
@@ -48,7 +49,7 @@ pub struct Law {
     pub check: fn(&Case<'_>) -> Verdict,
 }
 
-/// All laws.
+/// The laws that a file can be held to by itself.
 pub const LAWS: &[Law] = &[
     Law { name: "radix", check: radix::check },
     Law { name: "table_round_trip", check: tables::check },
@@ -59,8 +60,10 @@ pub const LAWS: &[Law] = &[
     Law { name: "empty", check: empty::check },
     Law { name: "live_edits", check: live_edits::check },
     Law { name: "examples", check: examples::check },
-    Law { name: "agreement", check: agreement::check },
 ];
+
+/// The law that binds generated code to the interpreter.
+pub const AGREEMENT: Law = Law { name: "agreement", check: agreement::check };
 
 /// Ends a law that does not hold, with a sentence that says why.
 macro_rules! ensure {

@@ -1,7 +1,7 @@
 //! Addresses, attributes and entries to try. Random ones are the same in every run.
 
 use fastrand::Rng;
-use tablewright::{Attributes, Level, Options, Rights};
+use tablewright::{Attributes, Level, MemoryType, Options, Rights};
 
 use super::interpreted::memory_types;
 use super::{Case, Subject};
@@ -36,27 +36,42 @@ pub(super) fn below(bits: u8) -> u64 {
     1_u64.checked_shl(bits.into()).unwrap_or(0).wrapping_sub(1)
 }
 
-/// Every combination of rights, memory type, accessed and dirty, without options.
-pub(super) fn all_attributes() -> impl Iterator<Item = Attributes> {
-    let rights = (0..64).map(Rights::from_bits_truncate);
-    let with_memory = rights.flat_map(|rights| memory_types().map(move |memory| (rights, memory)));
-    with_memory.flat_map(|(rights, memory)| {
-        [(false, false), (true, false), (false, true), (true, true)].map(|(accessed, dirty)| Attributes {
-            rights,
-            memory,
-            accessed,
-            dirty,
-            options: Options::DEFAULT,
-        })
-    })
+/// Every combination of rights and memory type, the states taking turns; for leaves of many items, each rights with one
+/// memory type and the reverse.
+pub(super) fn combinations(subject: &dyn Subject, level: Level, size: u8) -> Vec<Attributes> {
+    let few = size - subject.geometry().entry_bits(level) <= 4;
+    let all = rights().flat_map(|rights| memory_types().map(move |memory| (rights, memory)));
+    let Some((some_rights, some_memory)) = all.clone().find(|&pair| can_be(subject, level, size, pair)) else {
+        return Vec::new();
+    };
+    let wanted = all.filter(|&(rights, memory)| few || rights == some_rights || memory == some_memory);
+    wanted.enumerate().map(|(turn, pair)| with_states(pair, turn)).collect()
 }
 
-/// Some attributes that a leaf can have, far apart in the order of [`all_attributes`].
+/// Some attributes that a leaf can have: all rights and all memory types, but not each with each.
 pub(super) fn some_attributes(subject: &dyn Subject, level: Level, size: u8) -> Vec<Attributes> {
-    let possible: Vec<_> =
-        all_attributes().filter(|attributes| subject.leaf(level, size, 0, attributes).is_ok()).collect();
-    let step = (possible.len() / 12).max(1) | 1;
-    possible.into_iter().step_by(step).collect()
+    let all = rights().flat_map(|rights| memory_types().map(move |memory| (rights, memory)));
+    let Some((first_rights, first_memory)) = all.clone().find(|&pair| can_be(subject, level, size, pair)) else {
+        return Vec::new();
+    };
+    let can = |pair: &(Rights, MemoryType)| can_be(subject, level, size, *pair);
+    let rights: Vec<_> = rights().filter(|&rights| can(&(rights, first_memory))).collect();
+    let memory: Vec<_> = memory_types().filter(|&memory| can(&(first_rights, memory))).collect();
+    let pairs = (0..rights.len().max(memory.len())).map(|i| (rights[i % rights.len()], memory[i % memory.len()]));
+    pairs.enumerate().map(|(turn, pair)| with_states(pair, turn)).collect()
+}
+
+fn can_be(subject: &dyn Subject, level: Level, size: u8, pair: (Rights, MemoryType)) -> bool {
+    subject.leaf(level, size, 0, &with_states(pair, 0)).is_ok()
+}
+
+fn rights() -> impl Iterator<Item = Rights> + Clone {
+    (0..64).map(Rights::from_bits_truncate)
+}
+
+fn with_states((rights, memory): (Rights, MemoryType), turn: usize) -> Attributes {
+    let (accessed, dirty) = (turn & 1 == 0, turn & 2 == 0);
+    Attributes { rights, memory, accessed, dirty, options: Options::DEFAULT }
 }
 
 /// Entries at `level` that the subject makes: nothing, tables, first and last items of leaves of every size.
@@ -70,7 +85,7 @@ pub(super) fn own_entries(case: &Case<'_>, level: Level) -> Vec<u64> {
     }
     for size in subject.page_sizes(level).iter() {
         let outputs = few_addresses(size, geometry.output_bits);
-        for (attributes, oa) in some_attributes(subject, level, size).iter().zip(outputs.into_iter().cycle()) {
+        for (attributes, oa) in some_attributes(subject, level, size).iter().zip(outputs.into_iter().cycle()).take(8) {
             if let Ok(items) = subject.leaf(level, size, oa, attributes) {
                 entries.extend([items[0], items[items.len() - 1]]);
             }

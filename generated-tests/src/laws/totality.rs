@@ -1,6 +1,6 @@
 //! Law 6: every value means something, and what is made is made as hardware wants it.
 
-use tablewright::{Entry, Level};
+use tablewright::{Entry, Level, Options};
 use tablewright_archdefs::bound::Shape;
 use tablewright_archdefs::model::FixClass;
 
@@ -56,15 +56,21 @@ fn fixed_bits(case: &Case<'_>, level: Level, raw: u64) -> Verdict {
         for bit in (0..64).filter(|bit| fix.mask >> bit & 1 == 1) {
             let is_one = raw >> bit & 1 == 1;
             let flipped = subject.decode(level, raw ^ 1 << bit);
+            let mut same = entry;
+            if let (Entry::Leaf(leaf), true) = (&mut same, fix.is == FixClass::Software) {
+                leaf.attributes.options = Options::from_bits(leaf.attributes.options.bits() ^ 1 << bit);
+            }
             let (right, wanted) = match fix.is {
                 FixClass::MustBeZero => (!is_one, Entry::Reserved("")),
                 FixClass::MustBeOne => (is_one, Entry::Reserved("")),
-                FixClass::WriteZero | FixClass::Ignored | FixClass::Software | FixClass::Hardware => (!is_one, entry),
-                FixClass::WriteOne => (is_one, entry),
+                FixClass::WriteZero | FixClass::Ignored | FixClass::Software | FixClass::Hardware => (!is_one, same),
+                FixClass::WriteOne => (is_one, same),
             };
             ensure!(right, "level {level}: bit {bit} of {raw:#x} is wrong for `{}`", fix.id);
-            let same = flipped == wanted;
-            ensure!(same, "level {level}: {raw:#x} with bit {bit} flipped is {flipped:x?}, not {wanted:x?}");
+            ensure!(
+                flipped == wanted,
+                "level {level}: {raw:#x} with bit {bit} flipped is {flipped:x?}, not {wanted:x?}"
+            );
         }
     }
     Ok(())
