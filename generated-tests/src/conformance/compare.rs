@@ -15,8 +15,8 @@ pub(super) struct Case<'a> {
     pub(super) walk: Walk,
     /// If a model was asked.
     pub(super) verdict: Option<&'a Verdict>,
-    /// How the model calls faults because nothing is mapped, and because a right is missing.
-    pub(super) faults: (FaultKind, FaultKind),
+    /// What the model calls it if this faults.
+    pub(super) fault: FaultKind,
 }
 
 impl Case<'_> {
@@ -58,16 +58,13 @@ impl Case<'_> {
         let Some(verdict) = self.verdict else {
             return true;
         };
-        let (not_mapped, denied) = self.faults;
         let needed = needs(self.probe);
+        let granted = self.expected.is_some_and(|(_, rights)| rights.contains(needed));
         match (self.expected, verdict) {
-            (None, Verdict::Fault(fault)) => fault.kind == not_mapped && self.level_agrees(fault),
-            (Some((_, rights)), Verdict::Fault(fault)) => {
-                !rights.contains(needed) && fault.kind == denied && self.level_agrees(fault)
-            }
+            (_, Verdict::Fault(fault)) => !granted && fault.kind == self.fault && self.level_agrees(fault),
             (Some((oa, rights)), Verdict::Translated(seen)) => {
                 let readable = rights.contains(if self.probe.user { Rights::UR } else { Rights::PR });
-                rights.contains(needed) && seen.map_or(!readable, |seen| seen == oa)
+                granted && seen.map_or(!readable, |seen| seen == oa)
             }
             (None, Verdict::Translated(_)) => false,
         }

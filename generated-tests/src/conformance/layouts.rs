@@ -195,8 +195,11 @@ fn mapped_again(ground: &Ground) -> Program {
         for pages in [pages_first, !pages_first] {
             writer.unmap(ia, 1 << block);
             if pages {
-                writer.map(ia, page * 5, oa + page, Rights::RWX);
-                writer.map(ia + page * 6, page, oa + page * 4, ground.rights[0]);
+                let half = (1_u64 << block).div_ceil(2 * page).min(5) * page;
+                writer.map(ia, half, oa + page, Rights::RWX);
+                if half + page < 1 << block {
+                    writer.map(ia + half + page, page, oa, ground.rights[0]);
+                }
             } else {
                 writer.map(ia, 1 << block, oa, Rights::RWX);
             }

@@ -15,10 +15,10 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use libtest_mimic::{Failed, Trial};
 use tablewright::sim::Machine;
-use tablewright::{Format, PageTable, Tag};
+use tablewright::{Format, PageTable, Rights, Tag};
 use tablewright_archdefs::bound::Bound;
 
-use crate::mmu::{Chunk, FaultKind, Probe, Verdict};
+use crate::mmu::{Access, Chunk, FaultKind, Probe, Verdict};
 pub use ground::Ground;
 pub use layouts::{LAYOUTS, Layout};
 pub use program::{Program, Step};
@@ -31,8 +31,8 @@ pub trait Judge<F: Format> {
     /// Input addresses of at most so many bits can be probed.
     fn reach(&self) -> u8;
 
-    /// What the model calls a fault because nothing is mapped, and one because a right is missing.
-    fn faults(&self) -> (FaultKind, FaultKind);
+    /// What the model calls it when the probe faults, where a leaf with these rights or nothing is mapped.
+    fn fault(&self, probe: &Probe, mapped: Option<Rights>) -> FaultKind;
 
     /// Loads the tables and the registers, and asks all probes.
     fn judge(&mut self, tables: &[Chunk], registers: &F::Registers, probes: &[Probe]) -> Vec<Verdict>;
@@ -42,7 +42,7 @@ pub trait Judge<F: Format> {
 #[derive(Clone, Debug)]
 pub struct Setup<F> {
     /// For the names of tests.
-    pub name: &'static str,
+    pub name: String,
     /// Generated.
     pub format: F,
     /// Interpreted.
@@ -50,7 +50,12 @@ pub struct Setup<F> {
 }
 
 /// A judge that all its tests share, and that the first of them starts.
-pub struct Shared<J>(Arc<(OnceLock<Mutex<J>>, fn() -> J)>);
+pub struct Shared<J>(Arc<Lazy<J>>);
+
+struct Lazy<J> {
+    judge: OnceLock<Mutex<J>>,
+    start: Box<dyn Fn() -> J + Send + Sync>,
+}
 
 impl<J> Clone for Shared<J> {
     fn clone(&self) -> Self {
@@ -60,8 +65,8 @@ impl<J> Clone for Shared<J> {
 
 impl<J> Shared<J> {
     /// A judge to be started by `start`.
-    pub fn new(start: fn() -> J) -> Self {
-        Self(Arc::new((OnceLock::new(), start)))
+    pub fn new(start: impl Fn() -> J + Send + Sync + 'static) -> Self {
+        Self(Arc::new(Lazy { judge: OnceLock::new(), start: Box::new(start) }))
     }
 }
 
@@ -71,8 +76,7 @@ pub fn trials<F: Format, J: Judge<F> + Send + 'static>(setup: &Setup<F>, judge: 
         let (setup, judge) = (setup.clone(), judge.clone());
         let name = format!("{}/{}", setup.name, layout.name);
         Trial::test(name, move || {
-            let (judge, start) = &*judge.0;
-            let judge = judge.get_or_init(|| Mutex::new(start()));
+            let judge = judge.0.judge.get_or_init(|| Mutex::new((judge.0.start)()));
             // A failed test leaves the model usable.
             conforms(&setup, layout, &mut *judge.lock().unwrap_or_else(PoisonError::into_inner))
         })
@@ -93,6 +97,10 @@ fn conforms<F: Format>(setup: &Setup<F>, layout: Layout, judge: &mut impl Judge<
     program.run(&mut table)?;
 
     let probes = probes::of(&program, &ground);
+    // What a hypervisor does at the fault of hardware that does not set the states by itself.
+    for probe in &probes {
+        table.mark(probe.address, probe.access == Access::Write);
+    }
     let asked: Vec<Probe> = probes.iter().copied().filter(|probe| ground.may_access(&program, probe)).collect();
     let dump = |info: tablewright::TableInfo| (info.address.as_usize() as u64, machine.dump(info.address, info.size));
     let image: Vec<Chunk> = table.tables().map(dump).collect();
@@ -108,11 +116,11 @@ fn conforms<F: Format>(setup: &Setup<F>, layout: Layout, judge: &mut impl Judge<
             library: table.query(probe.address),
             walk: setup.bound.walk(root, probe.address, |address| machine.read_word(address)),
             verdict: verdict.as_ref(),
-            faults: judge.faults(),
+            fault: judge.fault(probe, program.expect(probe.address).map(|(_, rights)| rights)),
         };
         complaints.extend(case.complaints());
     }
-    if verdicts.next().is_some() || asked.len() < 100 {
+    if verdicts.next().is_some() || asked.len() < 50 {
         return Err(format!("{} addresses were judged", asked.len()).into());
     }
     match complaints.as_slice() {

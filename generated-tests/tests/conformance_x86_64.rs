@@ -1,0 +1,84 @@
+//! EPT tables that the library built, walked by Bochs.
+
+use std::ops::Range;
+
+use libtest_mimic::{Arguments, Trial};
+use tablewright::Rights;
+use tablewright::x86_64::ept;
+use tablewright_tests::conformance::{Judge, Setup, Shared, trials};
+use tablewright_tests::emulators::{Emulator, require};
+use tablewright_tests::formats::configured;
+use tablewright_tests::generated;
+use tablewright_tests::mmu::bochs::Deviation;
+use tablewright_tests::mmu::x86_64::{Batch, Machine};
+use tablewright_tests::mmu::{Access, Chunk, FaultKind, Probe, Verdict};
+
+/// A processor model, and the configurations that it can have.
+const MODELS: &[(&str, &[&str])] =
+    &[("corei7_haswell_4770", &["baseline", "pages-only", "server"]), ("corei7_skylake_x", &["by-mode"])];
+
+/// The judge, and whether the tables under test have execute rights by mode.
+struct Bochs {
+    machine: Machine,
+    mode_based_execute: bool,
+}
+
+impl Judge<ept::Format> for Bochs {
+    fn ram(&self) -> Range<u64> {
+        self.machine.ram()
+    }
+
+    fn reach(&self) -> u8 {
+        40
+    }
+
+    fn fault(&self, probe: &Probe, mapped: Option<Rights>) -> FaultKind {
+        // What a violation tells of the entry's rights tells whether there is an entry.
+        let hidden = self.machine.deviates(Deviation::UserExecuteInBit13) && probe.access != Access::Execute;
+        match mapped {
+            None => FaultKind::NotMapped,
+            Some(Rights::UX) if hidden => FaultKind::NotMapped,
+            Some(_) => FaultKind::Permission,
+        }
+    }
+
+    fn judge(&mut self, tables: &[Chunk], registers: &ept::Registers, probes: &[Probe]) -> Vec<Verdict> {
+        let Self { machine, mode_based_execute } = self;
+        // As many as fit into one start of Bochs.
+        let batch = |probes| Batch {
+            image: tables,
+            eptp: registers.eptp,
+            mode_based_execute: *mode_based_execute,
+            probes,
+            peek: &[],
+        };
+        let batches: Vec<_> = probes.chunks(4000).map(batch).collect();
+        let outcomes = machine.run(&batches).unwrap_or_else(|error| panic!("{error}"));
+        outcomes.into_iter().flat_map(|outcome| outcome.verdicts).collect()
+    }
+}
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let mut tests: Vec<Trial> = Vec::new();
+    if require(Emulator::Bochs).is_some() {
+        for &(model, configs) in MODELS {
+            let machine = Machine::start(model).unwrap_or_else(|error| panic!("{error}"));
+            for case in configured("ept").into_iter().filter(|case| configs.contains(&case.config.id.value.as_str())) {
+                let mode_based_execute = case.params.get("mode_based_execute") == Some(1);
+                if mode_based_execute && !machine.has_mode_based_execute() {
+                    eprintln!("SKIPPED {}: this Bochs has no execute rights by mode", case.config.id.value);
+                    continue;
+                }
+                let generated = generated!(tablewright::x86_64::ept, case.params).expect("one module for all");
+                let format = generated.expect("a legal configuration").format;
+                let judge = Shared::new({
+                    let machine = machine.clone();
+                    move || Bochs { machine: machine.clone(), mode_based_execute }
+                });
+                tests.extend(trials(&Setup { name: case.config.id.value, format, bound: case.bound }, &judge));
+            }
+        }
+    }
+    libtest_mimic::run(&arguments, tests).exit();
+}
