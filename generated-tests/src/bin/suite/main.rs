@@ -16,7 +16,7 @@ use tablewright_tests::emulators;
 type Step = (&'static str, &'static str, fn() -> Outcome);
 
 /// In this order: what fails soonest comes first, and the emulators are there before the tests that need them.
-const STEPS: [Step; 7] = [
+const STEPS: [Step; 8] = [
     ("format", "the sources are formatted", format),
     ("emulators", "the MMU models are there, fetched if need be", fetch_emulators),
     ("lints", "clippy and rustdoc have nothing to say", lints),
@@ -24,6 +24,7 @@ const STEPS: [Step; 7] = [
     ("bare-metal", "the library builds and links for the machines it is for", bare_metal::build),
     ("tests", "unit tests, laws, snapshots, and the verdicts of real MMUs", tests),
     ("tour", "the tour runs", tour),
+    ("new-arch", "a crate with an architecture of its own builds and runs", new_arch),
 ];
 
 fn main() -> ExitCode {
@@ -95,4 +96,9 @@ fn tests() -> Outcome {
 
 fn tour() -> Outcome {
     cargo(&["run", "--package", "tour"])
+}
+
+/// Not a member of the workspace, so that it stands where a user's crate does.
+fn new_arch() -> Outcome {
+    cargo(&["run", "--manifest-path", "examples/new-arch/Cargo.toml", "--target-dir", "target"])
 }
