@@ -503,7 +503,7 @@ impl Format {
             };
             grants.field(Facts::DIRTY, facts);
         }
-        if raw & (0x7f0_0000_0000_0000) != 0 {
+        if raw & 0x7f0_0000_0000_0000 != 0 {
             return Entry::Reserved("leaf-reserved");
         }
         let facts = grants.of_leaf(Facts::NONE);
@@ -533,7 +533,7 @@ impl Format {
         if next >= level {
             return Entry::Reserved("next_level");
         }
-        if raw & (0x1ff0_0000_0000_0000) != 0 {
+        if raw & 0x1ff0_0000_0000_0000 != 0 {
             return Entry::Reserved("table-reserved");
         }
         Entry::Table(DecodedTable {
@@ -640,6 +640,8 @@ impl Format {
     }
 }
 
+/// `output` and `next` read addresses through the very masks that `strip` and `table` write them through, and
+/// the checker has proved that these hold every bit of an address once.
 unsafe impl FormatTrait for Format {
     type Config = Config;
     type Registers = Registers;

@@ -844,13 +844,11 @@ impl Format {
             };
             grants.field(Facts::DIRTY, facts);
         }
-        if raw & (codec::bits(51, config.pa_bits)) != 0 {
+        if raw & codec::bits(51, config.pa_bits) != 0 {
             return Entry::Reserved("address-too-wide");
         }
-        if level > 0 {
-            if raw & (codec::bits(leaf_bits - 1, 12)) != 0 {
-                return Entry::Reserved("block-misaligned");
-            }
+        if level > 0 && raw & codec::bits(leaf_bits - 1, 12) != 0 {
+            return Entry::Reserved("block-misaligned");
         }
         let facts = grants.of_leaf(Facts::NONE);
         Entry::Leaf(Leaf {
@@ -884,10 +882,10 @@ impl Format {
             };
             grants.field(Facts::RWX, facts);
         }
-        if raw & (codec::bits(51, config.pa_bits)) != 0 {
+        if raw & codec::bits(51, config.pa_bits) != 0 {
             return Entry::Reserved("address-too-wide");
         }
-        if raw & (0x78) != 0 {
+        if raw & 0x78 != 0 {
             return Entry::Reserved("table-reserved");
         }
         Entry::Table(DecodedTable {
@@ -1099,6 +1097,8 @@ impl Format {
     }
 }
 
+/// `output` and `next` read addresses through the very masks that `strip` and `table` write them through, and
+/// the checker has proved that these hold every bit of an address once.
 unsafe impl FormatTrait for Format {
     type Config = Config;
     type Registers = Registers;

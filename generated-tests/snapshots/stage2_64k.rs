@@ -661,7 +661,7 @@ impl fmt::Debug for Table {
     }
 }
 
-/// AArch64 stage 2 translation tables (VMSAv8-64) under one choice of parameters.
+/// AArch64 stage 2, 64 KiB granule under one choice of parameters.
 ///
 /// A value holds what its [`Config`] resolves to, so that no parameter is looked at where entries are handled.
 #[derive(Clone, Copy, Debug)]
@@ -1089,14 +1089,16 @@ impl Format {
     }
 }
 
+/// `output` and `next` read addresses through the very masks that `strip` and `table` write them through, and
+/// the checker has proved that these hold every bit of an address once.
 unsafe impl FormatTrait for Format {
     type Config = Config;
     type Registers = Registers;
     type Report = Report;
 
     const INFO: &'static FormatInfo = &FormatInfo {
-        name: "stage2",
-        title: "AArch64 stage 2 translation tables (VMSAv8-64)",
+        name: "stage2_64k",
+        title: "AArch64 stage 2, 64 KiB granule",
         architecture: "aarch64",
         stage: 2,
         cite: "Arm ARM (DDI 0487), The AArch64 Virtual Memory System Architecture",

@@ -429,13 +429,11 @@ impl Format {
         let Some(memory) = memory else {
             return Entry::Reserved(rule);
         };
-        if !raw & (0x10) != 0 {
+        if !raw & 0x10 != 0 {
             return Entry::Reserved("user");
         }
-        if level > 0 {
-            if raw & (codec::bits(leaf_bits - 3, 10)) != 0 {
-                return Entry::Reserved("misaligned");
-            }
+        if level > 0 && raw & codec::bits(leaf_bits - 3, 10) != 0 {
+            return Entry::Reserved("misaligned");
         }
         let checked = if config.svrsw60t59b {
             0x7c0_0000_0000_0000
@@ -445,20 +443,14 @@ impl Format {
         if raw & checked != 0 {
             return Entry::Reserved("reserved");
         }
-        if !config.svpbmt {
-            if raw & (0x6000_0000_0000_0000) != 0 {
-                return Entry::Reserved("no-memory-type");
-            }
+        if !config.svpbmt && raw & 0x6000_0000_0000_0000 != 0 {
+            return Entry::Reserved("no-memory-type");
         }
-        if !config.svnapot && level == 0 {
-            if raw & (0x8000_0000_0000_0000) != 0 {
-                return Entry::Reserved("no-napot");
-            }
+        if !config.svnapot && level == 0 && raw & 0x8000_0000_0000_0000 != 0 {
+            return Entry::Reserved("no-napot");
         }
-        if level > 0 {
-            if raw & (0x8000_0000_0000_0000) != 0 {
-                return Entry::Reserved("no-napot-block");
-            }
+        if level > 0 && raw & 0x8000_0000_0000_0000 != 0 {
+            return Entry::Reserved("no-napot-block");
         }
         let facts = grants.of_leaf(Facts::NONE);
         Entry::Leaf(Leaf {
@@ -480,7 +472,7 @@ impl Format {
         let config = &self.config;
         let layout = self.layout(level);
         let grants = Grants::new();
-        if raw & (0xd0) != 0 {
+        if raw & 0xd0 != 0 {
             return Entry::Reserved("table-dirty-accessed-user");
         }
         let checked = if config.svrsw60t59b {
@@ -491,7 +483,7 @@ impl Format {
         if raw & checked != 0 {
             return Entry::Reserved("reserved");
         }
-        if raw & (0xe000_0000_0000_0000) != 0 {
+        if raw & 0xe000_0000_0000_0000 != 0 {
             return Entry::Reserved("table-upper");
         }
         Entry::Table(DecodedTable {
@@ -525,12 +517,13 @@ impl Format {
             self.memory_type_value(memory).map(|value| codec::insert(value, 62, 61))
         } else {
             match memory {
-                MemoryType::Inherit | MemoryType::WriteBack => Some(0),
-                MemoryType::Uncached if !config.svpbmt => Some(0),
-                MemoryType::DeviceNGnRnE if !config.svpbmt => Some(0),
-                MemoryType::DeviceNGnRE if !config.svpbmt => Some(0),
-                MemoryType::DeviceNGRE if !config.svpbmt => Some(0),
-                MemoryType::DeviceGRE if !config.svpbmt => Some(0),
+                MemoryType::Inherit
+                | MemoryType::WriteBack
+                | MemoryType::Uncached
+                | MemoryType::DeviceNGnRnE
+                | MemoryType::DeviceNGnRE
+                | MemoryType::DeviceNGRE
+                | MemoryType::DeviceGRE => Some(0),
                 _ => None,
             }
         };
@@ -680,6 +673,8 @@ impl Format {
     }
 }
 
+/// `output` and `next` read addresses through the very masks that `strip` and `table` write them through, and
+/// the checker has proved that these hold every bit of an address once.
 unsafe impl FormatTrait for Format {
     type Config = Config;
     type Registers = Registers;

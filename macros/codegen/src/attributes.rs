@@ -2,7 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use tablewright_archdefs::expr::Expr;
+use tablewright_archdefs::expr::{Expr, Node};
 use tablewright_archdefs::model::{Field, Meaning};
 
 use crate::bits;
@@ -98,7 +98,7 @@ fn memory_bits(scope: &Scope<'_>) -> TokenStream {
             quote!(self.#method(memory).map(|value| #value))
         },
         {
-            let arms = rows::inherit_arms(scope);
+            let arms = rows::inherit_arms(&without(scope, &fields));
             quote!(match memory { #(#arms)* _ => None })
         },
     );
@@ -116,6 +116,18 @@ fn memory_bits(scope: &Scope<'_>) -> TokenStream {
             #body
         }
     }
+}
+
+/// The scope where none of the conditions holds, as far as these are parameters alone.
+fn without<'a>(scope: &Scope<'a>, fields: &[(Expr, &Field)]) -> Scope<'a> {
+    fields.iter().fold(scope.clone(), |scope, (when, _)| match &when.node {
+        Node::Name(name) => scope.with(name, 0),
+        Node::Not(inner) => match &inner.node {
+            Node::Name(name) => scope.with(name, 1),
+            _ => scope,
+        },
+        _ => scope,
+    })
 }
 
 /// `if a { .. } else if b { .. } else { otherwise }` over the fields of which an entry has at most one.

@@ -1,6 +1,6 @@
 //! What any value means: total, and independent of who wrote it.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{TokenStream, TokenTree};
 use quote::quote;
 use tablewright_archdefs::model::{Facts, Field, FixClass, Meaning, Other, Rows};
 
@@ -240,16 +240,24 @@ fn fixes(scope: &Scope<'_>, shape: Shape) -> TokenStream {
             };
             if let Some(raw) = raw {
                 let whole = [when.clone()].into_iter().chain(earlier.iter().cloned().map(not)).chain(condition.clone());
-                let check = match scope.choices(&fix.bits).len() {
-                    1 => quote!(if #raw & (#mask) != 0 { return Entry::Reserved(#id); }),
-                    _ => quote! {
+                let whole = scope.fold(&all_of(whole));
+                if scope.choices(&fix.bits).len() > 1 {
+                    let check = quote! {
                         let checked = #mask;
                         if #raw & checked != 0 {
                             return Entry::Reserved(#id);
                         }
-                    },
-                };
-                code.push((scope.fold(&all_of(whole)), check));
+                    };
+                    code.push((whole, check));
+                } else {
+                    let alternatives = mask
+                        .clone()
+                        .into_iter()
+                        .any(|token| matches!(token, TokenTree::Punct(punct) if punct.as_char() == '|'));
+                    let mask = if alternatives { quote!((#mask)) } else { mask.clone() };
+                    let when = (!is(&whole, 1)).then(|| scope.emit_conjunct(&whole)).map(|when| quote!(#when &&));
+                    code.push((int(1), quote!(if #when #raw & #mask != 0 { return Entry::Reserved(#id); })));
+                }
             }
             earlier.extend(condition);
         }

@@ -11,16 +11,16 @@ use crate::scope::{Scope, Type, ident, int, is, param_type};
 use crate::{attributes, decode, edit, fault, hot, info, kinds, literal, registers, text, tlb};
 
 /// `struct Format`, its private methods, and the trait's.
-pub(crate) fn format(scope: &Scope<'_>) -> Result<TokenStream, Error> {
-    let title = format!(" {} under one choice of parameters.", scope.format.title);
+pub(crate) fn format(scope: &Scope<'_>, name: &str, title: &str) -> Result<TokenStream, Error> {
+    let doc = format!(" {title} under one choice of parameters.");
     let rows = attributes::row_methods(scope);
     let encoders = attributes::encoders(scope);
     let kind = kinds::decision(scope);
     let decoders = decode::decoders(scope)?;
     let invalidations = tlb::operations(scope);
-    let implementation = implementation(scope)?;
+    let implementation = implementation(scope, name, title)?;
     Ok(quote! {
-        #[doc = #title]
+        #[doc = #doc]
         ///
         /// A value holds what its [`Config`] resolves to, so that no parameter is looked at where entries are handled.
         #[derive(Clone, Copy, Debug)]
@@ -52,7 +52,7 @@ pub(crate) fn format(scope: &Scope<'_>) -> Result<TokenStream, Error> {
     })
 }
 
-fn implementation(scope: &Scope<'_>) -> Result<TokenStream, Error> {
+fn implementation(scope: &Scope<'_>, name: &str, title: &str) -> Result<TokenStream, Error> {
     let page_bits = literal::number(scope.number("page_bits").into());
     let index_bits = literal::number(scope.number("index_bits").into());
     let new = constructor(scope);
@@ -64,7 +64,7 @@ fn implementation(scope: &Scope<'_>) -> Result<TokenStream, Error> {
     let registers = registers::method(scope);
     let fault = fault::method(scope);
     let invalidate = tlb::method(scope);
-    let info = info::info(scope);
+    let info = info::info(scope, name, title);
     let run_sizes = (crate::layout::run_slots(scope) > 0).then(|| {
         quote! {
             for run in &layout.runs {
@@ -77,8 +77,8 @@ fn implementation(scope: &Scope<'_>) -> Result<TokenStream, Error> {
     });
     let mutable = run_sizes.is_some().then(|| quote!(mut));
     Ok(quote! {
-        // SAFETY: `output` and `next` read addresses through the very masks that `strip` and `table` write them
-        // through, and the checker has proved that a file's masks hold every bit of an address once.
+        /// `output` and `next` read addresses through the very masks that `strip` and `table` write them through, and
+        /// the checker has proved that these hold every bit of an address once.
         unsafe impl FormatTrait for Format {
             type Config = Config;
             type Registers = Registers;

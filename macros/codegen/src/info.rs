@@ -7,10 +7,10 @@ use tablewright_archdefs::model::{Scope as Reach, TlbOp};
 use crate::literal;
 use crate::scope::Scope;
 
-/// The value of `Format::INFO`.
-pub(crate) fn info(scope: &Scope<'_>) -> TokenStream {
+/// The value of `Format::INFO` for the module `name`.
+pub(crate) fn info(scope: &Scope<'_>, name: &str, title: &str) -> TokenStream {
     let format = scope.format;
-    let (name, title, architecture, cite) = (&format.name.value, &format.title, &format.architecture, &format.cite);
+    let (architecture, cite) = (&format.architecture, &format.cite);
     let stage = literal::number(format.stage.into());
     let tlb = format.tlb.iter().map(operation).collect::<Vec<_>>().join("; ");
     quote! {

@@ -78,9 +78,11 @@ pub fn builtin(format: &Format, runtime: &TokenStream) -> Result<TokenStream, Er
 /// [`Error`] if the file says what no code can be generated for.
 pub fn module(format: &Format, build: Option<&Build>, runtime: &TokenStream) -> Result<TokenStream, Error> {
     let scope = &scope::Scope::new(format, &build_params(format, build));
+    let name = build.map_or(&format.name.value, |build| &build.name.value);
+    let title = build.and_then(|build| build.title.as_deref()).unwrap_or(&format.title);
     let config = config::config(scope);
     let layout = layout::layout(scope)?;
-    let format_items = format::format(scope)?;
+    let format_items = format::format(scope, name, title)?;
     let entries = entries::entries(scope);
     let options = options::options(scope);
     let registers = registers::registers(scope);
@@ -97,7 +99,6 @@ pub fn module(format: &Format, build: Option<&Build>, runtime: &TokenStream) -> 
         #named
     };
     let imports = imports(&items, runtime);
-    let title = build.and_then(|build| build.title.as_deref()).unwrap_or(&format.title);
     let docs = docs::module(format, title);
     Ok(quote! {
         #(#![doc = #docs])*
