@@ -33,7 +33,7 @@ in_every_format! {
 #[test]
 fn a_space_that_cannot_be_is_refused() {
     let machine = Machine::new(0, 16 << 20);
-    let new = |base, size| AddrSpace::<_, _>::new(DIRECT, machine.clone(), Tag(1), gpa(base), size).map(|_| ());
+    let new = |base, size| AddrSpace::new(DIRECT, machine.clone(), Tag(1), gpa(base), size).map(|_| ());
     assert_eq!(new(0x1000, 0), Err(SpaceError::Empty(gpa(0x1000))));
     assert_eq!(new(0x800, 0x1000), Err(SpaceError::Misaligned { value: 0x800, page_bits: 12 }));
     assert_eq!(new(0, 0x1001), Err(SpaceError::Misaligned { value: 0x1001, page_bits: 12 }));
@@ -48,7 +48,7 @@ fn a_space_that_cannot_be_is_refused() {
 fn no_frame_for_the_root_is_an_error() {
     let machine = Machine::new(0, 16 << 20);
     machine.fail_allocation(0);
-    let space = AddrSpace::<_, _>::new_empty(DIRECT, machine, Tag(1));
+    let space = AddrSpace::new_empty(DIRECT, machine, Tag(1));
     assert_eq!(space.map(|_| ()), Err(SpaceError::Table(Error::NoMemory { size: 12 })));
 }
 
@@ -56,7 +56,7 @@ fn no_frame_for_the_root_is_an_error() {
 fn levels_and_input_size_are_chosen_at_run_time() {
     let reach = |levels, input_bits| {
         let format = riscv64::sv_x4::Format::new(&riscv64::sv_x4::Config::new(levels, input_bits))?;
-        let space = AddrSpace::<_, _>::new_empty(format, Machine::new(0, 1 << 20), Tag(1)).expect("a space");
+        let space = AddrSpace::new_empty(format, Machine::new(0, 1 << 20), Tag(1)).expect("a space");
         let root = space.page_table().tables().next().expect("the root").size;
         Ok::<_, ConfigError>((space.size(), root))
     };
@@ -70,7 +70,7 @@ fn levels_and_input_size_are_chosen_at_run_time() {
 #[test]
 fn a_space_is_shown_as_a_map() {
     let machine = Machine::new(0, 1 << 20);
-    let mut space = AddrSpace::<_, _>::new_empty(DIRECT, machine, Tag(1)).unwrap();
+    let mut space = AddrSpace::new_empty(DIRECT, machine, Tag(1)).unwrap();
     space.map_linear(gpa(0x4000_0000), distant(1 << 30, 3 << 20), RX).unwrap();
     space.map(gpa(0), 1 << 40, RW, Alloc::LAZY.up_to(21)).unwrap_err();
     space.map_alloc(gpa(1 << 40), 1 << 40, RW, false).unwrap();
@@ -86,7 +86,7 @@ a format written by hand: 4 levels, 48-bit guest addresses, root at HPA:0x0, Tag
 #[test]
 fn a_space_may_begin_anywhere() {
     let machine = Machine::new(0, 16 << 20);
-    let mut space = AddrSpace::<_, _>::new(DIRECT, machine, Tag(1), gpa(0x8000_0000), 0x10_0000).unwrap();
+    let mut space = AddrSpace::new(DIRECT, machine, Tag(1), gpa(0x8000_0000), 0x10_0000).unwrap();
     assert_eq!((space.base(), space.end(), space.size()), (gpa(0x8000_0000), gpa(0x8010_0000), 0x10_0000));
     space.map_alloc(gpa(0x800f_f000), 0x1000, RW, true).unwrap();
     let refused = space.map_alloc(gpa(0x8010_0000), 0x1000, RW, true);

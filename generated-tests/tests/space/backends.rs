@@ -154,7 +154,7 @@ fn a_page_is_copied_when_it_is_written<F: Format>(format: F) {
     let page = 1 << F::PAGE_BITS;
     let zero = Memory::Zero(ZeroUntilWritten { zeros: shared.as_usize() as u64 });
 
-    let mut space = AddrSpace::<F, Machine, Memory>::new_empty(format, machine.clone(), Tag(1)).unwrap();
+    let mut space = AddrSpace::<_, _, Memory>::with_backend(format, machine.clone(), Tag(1), gpa(0), 1 << 30).unwrap();
     space.map(gpa(0), 64 * page, RW, zero).unwrap();
     space.map_alloc(gpa(64 * page), page, RW, false).unwrap();
     for number in 0..3 {

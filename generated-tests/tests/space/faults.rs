@@ -14,6 +14,7 @@ in_every_format! {
     a_second_fault_keeps_the_page
     many_processors_fault_at_once
     states_that_no_hardware_sets_are_set_by_the_fault
+    a_written_page_faults_once
     the_bool_form_says_whether_to_go_on
 }
 
@@ -109,6 +110,15 @@ fn states_that_no_hardware_sets_are_set_by_the_fault<F: Format>(mut rig: Rig<F>)
     rig.space.protect(gpa(0), page, RW).unwrap();
     assert!(rig.space.handle_fault(gpa(0), Rights::W).is_resolved());
     assert!(states.dirty_mask == 0 || rig.space.query(gpa(0)).expect("mapped").attributes.dirty);
+    assert_eq!(rig.space.handle_fault(gpa(0), Rights::W), FaultOutcome::Spurious);
+}
+
+fn a_written_page_faults_once<F: Format>(mut rig: Rig<F>) {
+    let page = rig.page();
+    // The area was read-only, so that nothing in it was to be dirty.
+    rig.space.map_alloc(gpa(0), page, READ, false).unwrap();
+    rig.space.protect(gpa(0), page, RW).unwrap();
+    assert_eq!(rig.space.handle_fault(gpa(0), Rights::W), FaultOutcome::Mapped);
     assert_eq!(rig.space.handle_fault(gpa(0), Rights::W), FaultOutcome::Spurious);
 }
 

@@ -1,6 +1,8 @@
 //! Reading and writing guest memory from the host.
 
-use tablewright::{Change, FaultOutcome, Format, GuestError, GuestFault, GuestMemoryAccessor, MappingFlags, Rights};
+use tablewright::{
+    AddrSpace, Change, FaultOutcome, Format, GuestError, GuestFault, GuestMemoryAccessor, MappingFlags, Rights, Tag,
+};
 
 use crate::formats::in_every_format;
 use crate::rig::{READ, RW, Rig, distant, gpa};
@@ -16,6 +18,7 @@ in_every_format! {
     the_limit_is_what_is_mapped_in_one_piece
     buffers_are_pieces_with_rights
     addresses_do_not_wrap_around
+    guests_share_memory_with_rights_of_their_own
 }
 
 /// A guest with pages that are consecutive for it, but not for the host.
@@ -160,4 +163,21 @@ fn addresses_do_not_wrap_around<F: Format>(mut rig: Rig<F>) {
     let overflow = rig.space.read_obj::<u64>(gpa(usize::MAX - 3)).unwrap_err();
     assert_eq!(overflow.fault, GuestFault::Overflow);
     rig.space.read_buffer(gpa(usize::MAX), &mut []).unwrap();
+}
+
+fn guests_share_memory_with_rights_of_their_own<F: Format>(mut rig: Rig<F>) {
+    let page = rig.page();
+    let shared = rig.ram(F::PAGE_BITS + 2);
+    let format = *rig.space.page_table().format();
+    let mut peer = AddrSpace::new_empty(format, rig.machine.clone(), Tag(8)).expect("a space");
+    rig.space.map_linear(gpa(0), shared, RW).unwrap();
+    // The peer sees only some of it, elsewhere, and cannot change it.
+    peer.map_linear(gpa(8 * page), shared.part(page, 2 * page).expect("a part"), READ).unwrap();
+    rig.space.write_obj(gpa(2 * page - 4), 0x0bad_cafe_dead_beef_u64).unwrap();
+    assert_eq!(peer.read_obj::<u64>(gpa(9 * page - 4)), Ok(0x0bad_cafe_dead_beef));
+    assert_eq!(peer.write_obj(gpa(9 * page), 1_u8).unwrap_err().fault, GuestFault::Denied);
+    assert_eq!(peer.read_obj::<u8>(gpa(10 * page)).unwrap_err().fault, GuestFault::NotMapped);
+    // The memory outlives the peer.
+    drop(peer);
+    assert_eq!(rig.space.read_obj::<u32>(gpa(2 * page)), Ok(0x0bad_cafe));
 }

@@ -26,7 +26,7 @@ use crate::{GuestPhysAddr, Rights};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
-/// let mut space = AddrSpace::<_, _>::new_empty(format, Machine::new(0, 1 << 20), Tag(1))?;
+/// let mut space = AddrSpace::new_empty(format, Machine::new(0, 1 << 20), Tag(1))?;
 /// space.map_alloc(0x8000_0000.into(), 0x2000, MappingFlags::READ | MappingFlags::WRITE, false)?;
 /// // Half of it on one page, half on the next.
 /// let at = 0x8000_0ff8.into();

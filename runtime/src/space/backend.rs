@@ -2,7 +2,7 @@
 
 use core::fmt::{self, Display, Formatter};
 
-use super::{Alloc, BackendError, Device, FaultOutcome, Joinable, Linear};
+use super::{Alloc, Area, BackendError, Device, FaultOutcome, Joinable, Linear};
 use crate::{Attributes, Change, ClosedRange, Format, Gather, Hal, PageTable, Refusal, Rights};
 
 /// What is behind an area: where its memory comes from, when it is mapped, and what a fault does.
@@ -91,8 +91,17 @@ pub struct Fault {
     pub access: Rights,
     /// The area.
     pub area: ClosedRange,
-    /// The area's attributes.
+    /// The area's attributes, marked accessed and dirty as the access will mark the page, so that it does not have to
+    /// fault again.
     pub attributes: Attributes,
+}
+
+impl Fault {
+    pub(super) fn new<B>(address: u64, access: Rights, area: &Area<B>) -> Self {
+        let attributes = *area.attributes();
+        let dirty = attributes.dirty || access.intersects(Rights::W);
+        Self { address, access, area: area.range(), attributes: Attributes { accessed: true, dirty, ..attributes } }
+    }
 }
 
 /// The backends that come with the library.

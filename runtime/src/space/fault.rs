@@ -105,8 +105,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
                 false => FaultOutcome::Spurious,
             };
         }
-        let fault = Fault { address, access, area: area.range(), attributes: *area.attributes() };
-        area.backend().fault(&fault, &self.table)
+        area.backend().fault(&Fault::new(address, access, area), &self.table)
     }
 
     /// As [`AddrSpace::handle_fault`], and goes on where that answers [`FaultOutcome::NeedsExclusive`].
@@ -115,9 +114,8 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         let address = address.as_usize() as u64;
         match self.areas.find(address) {
             Some(area) if outcome == FaultOutcome::NeedsExclusive => {
-                let fault = Fault { address, access, area: area.range(), attributes: *area.attributes() };
                 let mut gather = self.table.gather();
-                area.backend().fault_exclusive(&fault, &mut self.table, &mut gather)
+                area.backend().fault_exclusive(&Fault::new(address, access, area), &mut self.table, &mut gather)
             }
             _ => outcome,
         }

@@ -20,7 +20,7 @@ pub use fault::{FaultOutcome, NestedPageFaultInfo, ReportError};
 pub use linear::Linear;
 pub use translate::Translation;
 
-use crate::{ClosedRange, Error, Format, GuestPhysAddr, Hal, HostPhysAddr, PageTable, Refusal, Tag};
+use crate::{ClosedRange, Error, Extension, Format, GuestPhysAddr, Hal, HostPhysAddr, PageTable, Refusal, Tag};
 
 /// The physical address space of a guest: its areas, and the nested page table that maps them.
 ///
@@ -37,7 +37,7 @@ use crate::{ClosedRange, Error, Format, GuestPhysAddr, Hal, HostPhysAddr, PageTa
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let machine = Machine::new(0, 64 << 20);
 /// let format = ept::Format::new(&ept::Config { pa_bits: 40, ..ept::Config::new(4, 48) })?;
-/// let mut space = AddrSpace::<_, _>::new_empty(format, machine, Tag(1))?;
+/// let mut space = AddrSpace::new_empty(format, machine, Tag(1))?;
 /// let (ram, console) = (0x4000_0000.into(), 0x0900_0000.into());
 /// space.map_alloc(ram, 1 << 30, MappingFlags::READ | MappingFlags::WRITE, false)?;
 /// space.map_device(console, 0x1000, 7)?;
@@ -62,19 +62,14 @@ pub struct AddrSpace<F: Format, H: Hal, B: Backend = Builtin> {
     table: PageTable<F, H>,
 }
 
-impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
+impl<F: Format, H: Hal> AddrSpace<F, H> {
     /// An empty space of `size` bytes from `base` on, whose translations bear `tag`.
     ///
     /// # Errors
     ///
-    /// [`SpaceError::Empty`], [`SpaceError::Misaligned`]; [`SpaceError::OutOfRange`] if the addresses wrap around;
-    /// [`SpaceError::Table`] if the format's input addresses do not reach so far, the root or the tag does not fit the
-    /// registers, or the HAL has no frame.
+    /// Those of [`AddrSpace::with_backend`].
     pub fn new(format: F, hal: H, tag: Tag, base: GuestPhysAddr, size: usize) -> Result<Self, SpaceError> {
-        let geometry = format.geometry();
-        let range = whole_pages(ClosedRange::FULL, geometry.page_bits, base, size)?.ok_or(SpaceError::Empty(base))?;
-        geometry.reduce(range).ok_or(Error::OutOfRange(range))?;
-        Ok(Self { range, areas: MemorySet::default(), table: PageTable::new(format, hal, tag)? })
+        Self::with_backend(format, hal, tag, base, size)
     }
 
     /// An empty space of all the addresses that the format can translate from 0 on.
@@ -84,11 +79,31 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     /// [`SpaceError::Table`] if the root or the tag does not fit the registers, or the HAL has no frame.
     pub fn new_empty(format: F, hal: H, tag: Tag) -> Result<Self, SpaceError> {
         let geometry = format.geometry();
-        let low = match geometry.extension {
-            crate::Extension::Zero => geometry.input_bits,
-            crate::Extension::Sign => geometry.input_bits.saturating_sub(1),
+        let bits = match geometry.extension {
+            Extension::Zero => geometry.input_bits,
+            Extension::Sign => geometry.input_bits.saturating_sub(1),
         };
-        let range = ClosedRange::around(0, low);
+        Self::of(format, hal, tag, ClosedRange::around(0, bits))
+    }
+}
+
+impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
+    /// An empty space of `size` bytes from `base` on, whose translations bear `tag`, for areas with backends of the
+    /// caller's.
+    ///
+    /// # Errors
+    ///
+    /// [`SpaceError::Empty`], [`SpaceError::Misaligned`]; [`SpaceError::OutOfRange`] if the addresses wrap around;
+    /// [`SpaceError::Table`] if the format's input addresses do not reach so far, the root or the tag does not fit the
+    /// registers, or the HAL has no frame.
+    pub fn with_backend(format: F, hal: H, tag: Tag, base: GuestPhysAddr, size: usize) -> Result<Self, SpaceError> {
+        let geometry = format.geometry();
+        let range = whole_pages(ClosedRange::FULL, geometry.page_bits, base, size)?.ok_or(SpaceError::Empty(base))?;
+        geometry.reduce(range).ok_or(Error::OutOfRange(range))?;
+        Self::of(format, hal, tag, range)
+    }
+
+    fn of(format: F, hal: H, tag: Tag, range: ClosedRange) -> Result<Self, SpaceError> {
         Ok(Self { range, areas: MemorySet::default(), table: PageTable::new(format, hal, tag)? })
     }
 
