@@ -1,0 +1,131 @@
+//! Generated code against the interpreter, over parameters that no `[[config]]` names: under legal ones they must agree
+//! in everything, and illegal ones must be refused by both.
+
+use fastrand::Rng;
+use tablewright::{ConfigError, Format, Rights, WalkError, walk};
+use tablewright_archdefs::bound::{Bound, Params, legal_params};
+use tablewright_archdefs::interpret::Walk;
+use tablewright_archdefs::model::{self, At, Build};
+use tablewright_archdefs::{Span, read_builtin};
+use tablewright_tests::laws::{Case, Generated, Interpreted, LAWS};
+
+/// How many legal combinations of parameters are tried for each build.
+const LEGAL: usize = 24;
+/// How many combinations with one parameter changed at random.
+const CHANGED: usize = 2_000;
+/// How many walks through tables of random words.
+const WALKS: usize = 2_000;
+
+fn agrees<F: Format>(name: &str, build: Option<&str>, make: impl Fn(&Params) -> Result<Generated<F>, ConfigError>) {
+    let format = read_builtin(name).expect("it is built in").1.expect("it has no mistakes");
+    let build = build.map(|name| format.builds.iter().find(|build| build.name.value == name).expect("it is a build"));
+    let legal: Vec<_> = legal_params(&format).filter(|params| is_of(build, params)).collect();
+    let mut random = Rng::with_seed(1);
+    for _ in 0..LEGAL {
+        let params = &legal[random.usize(..legal.len())];
+        let generated = make(params).unwrap_or_else(|error| panic!("{params}: {error}"));
+        let bound = Bound::new(&format, params).expect("it is legal");
+        walks(params, &bound, &generated.format, &mut random);
+        compare(&format, params, &Interpreted(bound), &generated);
+    }
+    let free: Vec<_> = legal[0].iter().map(|(name, _)| name.to_owned()).filter(|name| !sets(build, name)).collect();
+    for _ in 0..CHANGED {
+        let mut params = legal[random.usize(..legal.len())].clone();
+        let name = &free[random.usize(..free.len())];
+        let flag = format.params.iter().any(|param| param.name.value == *name && param.domain == model::Domain::Bool);
+        params.set(name, random.i64(0..if flag { 2 } else { 70 })).expect("it is a parameter");
+        let (generated, interpreted) = (make(&params).is_ok(), Bound::new(&format, &params).is_ok());
+        assert_eq!(generated, interpreted, "whether {params} is legal");
+    }
+}
+
+fn is_of(build: Option<&Build>, params: &Params) -> bool {
+    build.is_none_or(|build| build.set.iter().all(|(name, value)| params.get(&name.value) == Some(value.value)))
+}
+
+fn sets(build: Option<&Build>, name: &str) -> bool {
+    build.is_some_and(|build| build.set.iter().any(|(set, _)| set.value == name))
+}
+
+/// The laws that compare one with the other.
+fn compare<F: Format>(format: &model::Format, params: &Params, reference: &Interpreted, subject: &Generated<F>) {
+    let id = At { value: "at random".to_owned(), span: Span::default() };
+    let page_sizes = At { value: Vec::new(), span: Span::default() };
+    let config = model::Config { id, set: Vec::new(), page_sizes };
+    let case = Case { subject, reference, format, config: &config };
+    for law in LAWS.iter().filter(|law| ["agreement", "live_edits"].contains(&law.name)) {
+        if let Err(why) = (law.check)(&case) {
+            panic!("{}: {params}: {why}", law.name);
+        }
+    }
+}
+
+/// Walks through tables that nobody wrote end alike.
+fn walks<F: Format>(params: &Params, bound: &Bound, format: &F, random: &mut Rng) {
+    let geometry = format.geometry();
+    for _ in 0..WALKS {
+        let ia = random.u64(..) & random.u64(..) & geometry.last_input();
+        let root = random.u64(..) & geometry.last_output();
+        let seed = random.u64(..);
+        // Random words seldom lead anywhere: start from entries that do.
+        let read = |address: u64| {
+            let mut word = Rng::with_seed(seed ^ address);
+            let level = word.u8(..geometry.levels);
+            let table = format.table(level, word.u64(..) & geometry.last_output() >> 16 << 16).unwrap_or_default();
+            match word.u8(..8) {
+                0 => Some(word.u64(..)),
+                1 => None,
+                2 => Some(table | 1 << word.u8(..64)),
+                _ => Some(table),
+            }
+        };
+        let found = walk(format, root, ia, read, |_| {});
+        let wanted = bound.walk(root, ia, read);
+        let same = match (&found, &wanted) {
+            (Ok(found), Walk::Translated(wanted)) => {
+                let rights = Rights::from_bits_truncate(wanted.facts.bits());
+                (found.address, found.level, found.size, found.attributes.rights)
+                    == (wanted.address, wanted.level, wanted.size, rights)
+            }
+            (Err(WalkError::NotMapped { level: found }), Walk::NotMapped { level: wanted }) => found == wanted,
+            (Err(WalkError::Reserved { level: found, .. }), Walk::Reserved { level: wanted, .. }) => found == wanted,
+            (Err(WalkError::Unreadable { address: found }), Walk::ReadFailed { address: wanted, .. }) => {
+                found == wanted
+            }
+            (Err(WalkError::Input), Walk::InputTooWide) => true,
+            _ => false,
+        };
+        assert!(same, "{params}: {ia:#x}: {found:x?}, not {wanted:x?}");
+    }
+}
+
+macro_rules! differential {
+    ($($test:ident: $module:path, $format:literal, $build:expr;)*) => {$(
+        #[test]
+        fn $test() {
+            use $module as module;
+            agrees($format, $build, |params| {
+                let mut config = module::Config::new(params.levels() as u8, params.input_bits() as u8);
+                for (name, value) in params.iter() {
+                    if !config.set(name, value) {
+                        return Err(ConfigError::Rule("the generated code has no such parameter"));
+                    }
+                }
+                Ok(Generated {
+                    format: module::Format::new(&config)?,
+                    registers: |registers| registers.by_name().to_vec(),
+                    report: |values| Some(module::Report::from_values(values.try_into().ok()?)),
+                })
+            });
+        }
+    )*};
+}
+
+differential! {
+    ept: tablewright::x86_64::ept, "ept", None;
+    amd_iommu_v1: tablewright::x86_64::amd_iommu_v1, "amd_iommu_v1", None;
+    stage2_4k: tablewright::aarch64::stage2_4k, "stage2", Some("stage2_4k");
+    stage2_16k: tablewright::aarch64::stage2_16k, "stage2", Some("stage2_16k");
+    stage2_64k: tablewright::aarch64::stage2_64k, "stage2", Some("stage2_64k");
+    sv_x4: tablewright::riscv64::sv_x4, "sv_x4", None;
+}
