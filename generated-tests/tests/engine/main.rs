@@ -1,6 +1,7 @@
 //! The engine against a plain model of what is mapped, on formats written by hand.
 
 mod failures;
+mod formats;
 mod hardware;
 mod random;
 mod ranges;

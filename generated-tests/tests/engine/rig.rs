@@ -1,13 +1,18 @@
 //! One table on a simulated machine, with what checks it: a plain model of what is mapped, a walker that uses nothing
 //! of the engine, and a cache that remembers translations until they are invalidated.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicU64, Ordering},
+};
 
 use tablewright::{
     Attributes, Change, ClosedRange, Entry, Error, Extension, Format, Gather, Hal, HostPhysAddr, Invalidation,
     PageTable, Region, Rights, Tag,
-    sim::{Machine, Observer},
+    sim::{Machine, Mmu, Observer},
 };
+
+use tablewright_archdefs::bound::Bound;
 
 pub(crate) fn range(start: u64, size: u64) -> ClosedRange {
     ClosedRange::from_start_size(start, size).expect("a range")
@@ -22,6 +27,7 @@ pub(crate) fn attributes(rights: Rights) -> Attributes {
 #[derive(Clone, Debug)]
 pub(crate) struct Walked {
     pub(crate) output: u64,
+    pub(crate) level: u8,
     pub(crate) attributes: Attributes,
     /// Where the leaf is.
     pub(crate) entry: u64,
@@ -56,9 +62,42 @@ pub(crate) fn walk<F: Format>(machine: &Machine, format: &F, root: u64, ia: u64)
                 // Items that hold addresses of their own differ in the bits above their own size.
                 let mask = (1 << leaf.size) - 1;
                 let output = leaf.address & !mask | ia & mask;
-                return Some(Walked { output, attributes: leaf.attributes, entry, path });
+                return Some(Walked { output, level, attributes: leaf.attributes, entry, path });
             }
         }
+    }
+}
+
+/// Marks a leaf as the hardware does; `false` if it does not.
+fn mark<F: Format>(machine: &Machine, format: &F, found: &Walked, dirty: bool) -> bool {
+    let states = format.accessed_dirty(found.level);
+    if !states.hardware {
+        return false;
+    }
+    let entry = machine.phys_to_virt(HostPhysAddr::from_usize(found.entry as usize)).cast::<AtomicU64>();
+    // SAFETY: an entry of a table, accessed atomically.
+    let entry = unsafe { entry.as_ref() };
+    let mut raw = entry.load(Ordering::Acquire) & !states.accessed_mask | states.accessed_value;
+    if dirty {
+        raw = raw & !states.dirty_mask | states.dirty_value;
+    }
+    entry.store(raw, Ordering::Release);
+    true
+}
+
+/// Whether a page that loses its right to be written can still say that it is dirty.
+fn keeps_dirty<F: Format>(format: &F, change: &Change) -> bool {
+    let Some(rights) = change.rights.filter(|rights| !rights.contains(Rights::W)) else { return true };
+    let dirty = Attributes { rights, dirty: true, ..attributes(rights) };
+    canonical(format, &dirty).is_some_and(|attributes| attributes.dirty)
+}
+
+/// What a page reads back that was written with these attributes, if the format can say them.
+pub(crate) fn canonical<F: Format>(format: &F, attributes: &Attributes) -> Option<Attributes> {
+    let prototype = format.prototype(0, F::PAGE_BITS, attributes).ok()?;
+    match format.decode(0, format.strip(prototype, 0, 1).first) {
+        Entry::Leaf(leaf) => Some(leaf.attributes),
+        _ => None,
     }
 }
 
@@ -187,6 +226,8 @@ pub(crate) struct Rig<F: Format> {
     /// No hardware uses the table.
     pub(crate) idle: bool,
     cache: Arc<Cache<F>>,
+    /// The simulated CPU, where the format can be interpreted.
+    mmu: Option<Arc<Mmu>>,
     /// Pages that the hardware marked, and whether it wrote to them.
     touched: Vec<(u64, bool)>,
     /// Bytes of frames that are mapped and belong to the table's user.
@@ -202,7 +243,16 @@ impl<F: Format> Rig<F> {
         let table = PageTable::new(format, machine.clone(), Tag(7)).expect("a table");
         let cache = Arc::new(Cache { format, cached: Mutex::default(), complaints: Mutex::default() });
         machine.observe(cache.clone());
-        Self { machine, table, model: Model::default(), idle: false, cache, touched: Vec::new(), owned: 0 }
+        Self { machine, table, model: Model::default(), idle: false, cache, mmu: None, touched: Vec::new(), owned: 0 }
+    }
+
+    /// The same, with the interpreter as the MMU of a CPU that uses the table.
+    pub(crate) fn judged(format: F, bound: Bound) -> Self {
+        let mut rig = Self::new(format);
+        let mmu = Mmu::new(&rig.machine, 1);
+        mmu.load(rig.table.tag(), rig.table.root(), bound);
+        rig.mmu = Some(mmu);
+        rig
     }
 
     pub(crate) fn root(&self) -> u64 {
@@ -265,6 +315,9 @@ impl<F: Format> Rig<F> {
         let result = self.table.protect(range, &change, &mut gather);
         if result.is_ok() {
             self.model.protect(range, &change);
+            if !keeps_dirty(self.table.format(), &change) {
+                self.touched.iter_mut().filter(|(ia, _)| range.contains(*ia)).for_each(|(_, dirty)| *dirty = false);
+            }
         }
         self.finish(gather);
         result
@@ -324,15 +377,12 @@ impl<F: Format> Rig<F> {
                 continue;
             }
             let Some(found) = walk(&self.machine, self.table.format(), self.root(), ia) else { continue };
-            let states = self.table.format().accessed_dirty(0);
-            if states.hardware && number % 2 == 0 {
-                let dirty = number == 2;
-                let bits = states.accessed_value | if dirty { states.dirty_value } else { 0 };
-                let entry = self.machine.phys_to_virt(HostPhysAddr::from_usize(found.entry as usize));
-                // SAFETY: an entry of a table, accessed atomically.
-                let entry = unsafe { entry.cast::<std::sync::atomic::AtomicU64>().as_ref() };
-                entry.fetch_or(bits, std::sync::atomic::Ordering::AcqRel);
+            let dirty = number == 2 && found.attributes.rights.contains(Rights::W);
+            if number % 2 == 0 && mark(&self.machine, self.table.format(), &found, dirty) {
                 self.touched.push((ia, dirty));
+            }
+            if let Some(mmu) = &self.mmu {
+                mmu.access(&self.machine, self.table.tag(), ia, found.attributes.rights);
             }
             self.cache.fill(&self.machine, self.root(), ia);
         }
@@ -340,6 +390,10 @@ impl<F: Format> Rig<F> {
 
     fn finish(&mut self, gather: Gather<F, Machine>) {
         drop(gather);
+        if let Some(mmu) = &self.mmu {
+            mmu.check(&self.machine);
+            assert_eq!(mmu.take_violations(), []);
+        }
         self.cache.check(&self.machine, self.root());
     }
 

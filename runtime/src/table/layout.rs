@@ -74,8 +74,8 @@ impl Prototypes {
         let aligned = (range.start() | delta).trailing_zeros() as u8;
         let size = sizes.largest_within(aligned.min(size_within(range.span())))?;
         let end = match sizes.iter().find(|&larger| larger > size && u32::from(larger) <= delta.trailing_zeros()) {
-            Some(larger) if aligned < larger => range.last().min(ClosedRange::around(range.start(), larger).last()),
-            _ => range.last(),
+            Some(larger) => range.last().min(ClosedRange::around(range.start(), larger).last()),
+            None => range.last(),
         };
         // The last address of the last whole leaf.
         let mask = size_mask(size);

@@ -1,0 +1,64 @@
+//! Law 9 for every built-in format in every configuration that its file names, with the interpreter as the MMU.
+
+use proptest::{
+    prelude::*,
+    test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
+};
+use tablewright::{Format, aarch64, riscv64, x86_64};
+use tablewright_archdefs::{
+    bound::{Bound, Params},
+    read_builtin,
+};
+
+use crate::{
+    random::{run_on, step},
+    rig::Rig,
+};
+
+/// Runs random programs on all configurations of a format's file that `configure` accepts; how many these are.
+fn programs<F: Format>(file: &str, configure: impl Fn(&[(&str, i64)]) -> Option<F>) -> usize {
+    let (_, file) = read_builtin(file).expect("a built-in format");
+    let file = file.expect("the built-in formats are correct");
+    let mut configured = 0;
+    for config in &file.configs {
+        let set: Vec<_> = config.set.iter().map(|(name, value)| (name.value.as_str(), value.value)).collect();
+        let Some(format) = configure(&set) else { continue };
+        let params = Params::of_config(&file, config).expect("parameters");
+        let bound = Bound::new(&file, &params).expect("a configuration");
+        configured += 1;
+        let random = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+        let settings = Config { cases: 6, failure_persistence: None, ..Config::default() };
+        let result = TestRunner::new_with_rng(settings, random).run(&prop::collection::vec(step(), 20..50), |steps| {
+            run_on(Rig::judged(format, bound.clone()), &steps);
+            Ok(())
+        });
+        result.unwrap_or_else(|error| panic!("{}: {error}", config.id.value));
+    }
+    configured
+}
+
+/// Tests the format of a generated module.
+macro_rules! law_9 {
+    ($($test:ident: $($module:ident)::+ of $file:literal;)+) => {
+        $(#[test]
+        fn $test() {
+            use $($module)::+ as module;
+            let configured = programs($file, |set| {
+                let mut config = module::Config::new(0, 0);
+                // What the module was built for cannot be set to anything else.
+                let fits = set.iter().all(|&(name, value)| config.set(name, value));
+                fits.then(|| module::Format::new(&config).expect("a legal configuration"))
+            });
+            assert!(configured > 0, "no configuration of this build");
+        })+
+    };
+}
+
+law_9! {
+    ept: x86_64::ept of "ept";
+    amd_iommu_v1: x86_64::amd_iommu_v1 of "amd_iommu_v1";
+    stage2_4k: aarch64::stage2_4k of "stage2";
+    stage2_16k: aarch64::stage2_16k of "stage2";
+    stage2_64k: aarch64::stage2_64k of "stage2";
+    sv_x4: riscv64::sv_x4 of "sv_x4";
+}
