@@ -978,7 +978,7 @@ impl Layout {
             holds_blocks: block_level,
             empty,
             absent: Pattern::new(1, 0),
-            table: if level >= 1 { Pattern::new(1, 1) } else { Pattern::NEVER },
+            table: if level >= 1 { Pattern::NEVER } else { Pattern::NEVER },
             output: codec::bits(51, leaf_bits),
             next_table: 0xf_ffff_ffff_f000,
             leaf_base: 0,
@@ -996,6 +996,10 @@ impl Layout {
             layout.leaf_base |= 1;
         }
         layout.table_base |= codec::insert(u64::from(level), 11, 9);
+        if level >= 1 {
+            let tested = 0xe01;
+            layout.table = Pattern::new(tested, layout.table_base & tested);
+        }
         if level <= 3 {
             {
                 let run_bits = leaf_bits + 1;

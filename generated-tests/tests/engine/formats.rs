@@ -27,8 +27,8 @@ fn programs<F: Format>(file: &str, configure: impl Fn(&[(&str, i64)]) -> Option<
         let bound = Bound::new(&file, &params).expect("a configuration");
         configured += 1;
         let random = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
-        let settings = Config { cases: 6, failure_persistence: None, ..Config::default() };
-        let result = TestRunner::new_with_rng(settings, random).run(&prop::collection::vec(step(), 20..50), |steps| {
+        let settings = Config { cases: 2, failure_persistence: None, ..Config::default() };
+        let result = TestRunner::new_with_rng(settings, random).run(&prop::collection::vec(step(), 15..40), |steps| {
             run_on(Rig::judged(format, bound.clone()), &steps);
             Ok(())
         });

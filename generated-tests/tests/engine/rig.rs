@@ -82,7 +82,8 @@ fn mark<F: Format>(machine: &Machine, format: &F, found: &Walked, dirty: bool) -
         raw = raw & !states.dirty_mask | states.dirty_value;
     }
     entry.store(raw, Ordering::Release);
-    true
+    // Some set the accessed state only, and leave the dirty state to software.
+    !dirty || states.dirty_mask != 0
 }
 
 /// Whether a page that loses its right to be written can still say that it is dirty.

@@ -209,17 +209,46 @@ pub(crate) fn table(scope: &Scope<'_>) -> TokenStream {
         let pattern = match &row.matches {
             None => quote!(Pattern::ALWAYS),
             Some(matches) => scope.choose(matches, quote!(Pattern::NEVER), |matches| {
-                let tests = matches.0.iter().filter(|test| excludes_leaves(scope, test));
-                let pattern = tests.filter_map(|test| Pattern::of_test(scope, test)).next();
-                match pattern.or_else(|| Pattern::of_match(scope, matches)) {
-                    Some(pattern) => pattern.construct(),
-                    None => quote!(Pattern::NEVER),
-                }
+                table_test(scope, matches).map_or(quote!(Pattern::NEVER), |pattern| pattern.construct())
             }),
         };
         code = scope.if_else(&when, pattern, code);
     }
     code
+}
+
+/// Statements for the tables that no single test tells from leaves: all tested bits are as this format writes them.
+pub(crate) fn table_as_written(scope: &Scope<'_>) -> TokenStream {
+    rows(scope)
+        .filter(|(_, row)| row.is == Is::Table)
+        .filter_map(|(when, row)| {
+            let mask = scope.choose(row.matches.as_ref()?, quote!(0), |matches| match table_test(scope, matches) {
+                Some(_) => quote!(0),
+                None => tested_bits(scope, matches),
+            });
+            let code = quote! {
+                let tested = #mask;
+                layout.table = Pattern::new(tested, layout.table_base & tested);
+            };
+            (mask.to_string() != "0").then(|| scope.guarded(&when, code))
+        })
+        .collect()
+}
+
+fn tested_bits(scope: &Scope<'_>, matches: &Match) -> TokenStream {
+    let fixed = matches.0.iter().map(|test| bits::fixed_mask(scope, &test.bits));
+    match fixed.reduce(|a, b| Some(a? | b?)).flatten() {
+        Some(mask) => literal::hex(mask),
+        None => {
+            let masks = matches.0.iter().map(|test| bits::mask(scope, &test.bits));
+            quote!(#(#masks)|*)
+        }
+    }
+}
+
+fn table_test(scope: &Scope<'_>, matches: &Match) -> Option<Pattern> {
+    let mut tests = matches.0.iter().filter(|test| excludes_leaves(scope, test));
+    tests.find_map(|test| Pattern::of_test(scope, test))
 }
 
 /// The bits that a kind's rows demand of every entry of that kind.

@@ -112,6 +112,7 @@ fn constructor(
         quote!(#name: #start,)
     });
     let additions: TokenStream = sums.iter().map(|sum| sum.statements(scope)).collect();
+    let tables = kinds::table_as_written(scope);
     let mutable = (!additions.is_empty() || carry.is_some() || !runs.is_empty()).then(|| quote!(mut));
     Ok(quote! {
         fn new(config: &Config, level: Level) -> Self {
@@ -133,6 +134,7 @@ fn constructor(
             };
             #carry
             #additions
+            #tables
             #runs
             layout
         }
