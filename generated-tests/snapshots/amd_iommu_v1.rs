@@ -978,7 +978,7 @@ impl Layout {
             holds_blocks: block_level,
             empty,
             absent: Pattern::new(1, 0),
-            table: if level >= 1 { Pattern::NEVER } else { Pattern::NEVER },
+            table: Pattern::NEVER,
             output: codec::bits(51, leaf_bits),
             next_table: 0xf_ffff_ffff_f000,
             leaf_base: 0,

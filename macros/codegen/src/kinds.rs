@@ -212,7 +212,10 @@ pub(crate) fn table(scope: &Scope<'_>) -> TokenStream {
                 table_test(scope, matches).map_or(quote!(Pattern::NEVER), |pattern| pattern.construct())
             }),
         };
-        code = scope.if_else(&when, pattern, code);
+        // What holds anyway needs no condition.
+        if pattern.to_string() != code.to_string() {
+            code = scope.if_else(&when, pattern, code);
+        }
     }
     code
 }
