@@ -2,10 +2,10 @@
 //! in everything, and illegal ones must be refused by both.
 
 use fastrand::Rng;
-use tablewright::{ConfigError, Format, Rights, WalkError, walk};
+use tablewright::{Attributes, ConfigError, Format, MemoryType, Rights, WalkError, walk};
 use tablewright_archdefs::bound::{Bound, Params, legal_params};
-use tablewright_archdefs::interpret::Walk;
-use tablewright_archdefs::model::{self, At, Build};
+use tablewright_archdefs::interpret::{self, Walk};
+use tablewright_archdefs::model::{self, At, Build, Facts};
 use tablewright_archdefs::{Span, read_builtin};
 use tablewright_tests::laws::{Case, Generated, Interpreted, LAWS};
 
@@ -25,6 +25,7 @@ fn agrees<F: Format>(name: &str, build: Option<&str>, make: impl Fn(&Params) -> 
         let params = &legal[random.usize(..legal.len())];
         let generated = make(params).unwrap_or_else(|error| panic!("{params}: {error}"));
         let bound = Bound::new(&format, params).expect("it is legal");
+        strips(params, &bound, &generated.format);
         walks(params, &bound, &generated.format, &mut random);
         compare(&format, params, &Interpreted(bound), &generated);
     }
@@ -56,6 +57,35 @@ fn compare<F: Format>(format: &model::Format, params: &Params, reference: &Inter
     for law in LAWS.iter().filter(|law| ["agreement", "live_edits"].contains(&law.name)) {
         if let Err(why) = (law.check)(&case) {
             panic!("{}: {params}: {why}", law.name);
+        }
+    }
+}
+
+/// Strips of many items, around every address bit: wherever adding would carry into bits that stand elsewhere in the
+/// entry, they must end.
+fn strips<F: Format>(params: &Params, bound: &Bound, format: &F) {
+    let geometry = format.geometry();
+    let attributes = Attributes::new(Rights::RW, MemoryType::WriteBack);
+    let wanted = interpret::Attributes {
+        facts: Facts::all() - Facts::PX - Facts::UX,
+        memory: model::MemoryType::WriteBack,
+        options: 0,
+    };
+    for level in 0..geometry.levels {
+        let size = geometry.entry_bits(level);
+        let Ok(leaf) = format.prototype(level, size, &attributes) else { continue };
+        for bit in size + 1..=geometry.output_bits {
+            let last = if bit == 64 { u64::MAX } else { (1 << bit) - 1 };
+            let oa = (last >> size).saturating_sub(1) << size;
+            let left = ((geometry.last_output() - oa) >> size) + 1;
+            let strip = format.strip(leaf, oa, left.min(8) as usize);
+            assert!(strip.items > 0, "{params}: no item at {oa:#x}");
+            for item in 0..strip.items as u64 {
+                let found = strip.first + item * strip.step;
+                let address = oa + (item << size);
+                let wanted = bound.encode_leaf(level, size, address, &wanted).expect("the prototype exists")[0];
+                assert_eq!(found, wanted, "{params}: item {item} of the strip at {oa:#x}, level {level}");
+            }
         }
     }
 }

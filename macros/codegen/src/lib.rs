@@ -1,19 +1,23 @@
 //! From the model of a format to Rust: one module of items for each build.
 //!
-//! New here? Read [`module`] first: it lists what is generated, one file for each item. `scope` turns names and
-//! expressions of a file into code, `bits` and `address` turn bit maps into masks, `layout` is where all conditions end.
+//! New here? Read [`module`] first: it lists what is generated, one file for each item. `scope` says what
+//! names stand for, `fold` simplifies expressions, `emit` and `branches` turn them into code, `bits` and `address` turn bit
+//! maps into masks, `layout` is where all conditions end.
 //! Nothing here knows an architecture.
 
 mod address;
 mod attributes;
 mod bits;
+mod branches;
 mod config;
 mod decode;
 mod docs;
 mod edit;
+mod emit;
 mod entries;
 mod error;
 mod fault;
+mod fold;
 mod format;
 mod hot;
 mod info;

@@ -1,0 +1,118 @@
+//! Code under conditions, branched as a person would: no condition that is decided, no branch twice.
+
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
+use quote::quote;
+use tablewright_archdefs::expr::{Expr, Node};
+use tablewright_archdefs::model::Choices;
+
+use crate::scope::{Scope, Type, is, not, same};
+
+impl Scope<'_> {
+    /// The items whose conditions may hold, in order, with their conditions; the last one's is `None` if it always
+    /// holds.
+    pub(crate) fn choices<'c, T>(&self, choices: &'c Choices<T>) -> Vec<(Option<Expr>, &'c T)> {
+        let mut items = Vec::new();
+        for choice in &choices.0 {
+            match choice.when.as_ref().map(|when| self.fold(when)) {
+                None => {
+                    items.push((None, &choice.value));
+                    break;
+                }
+                Some(when) if is(&when, 0) => {}
+                Some(when) if is(&when, 1) => {
+                    items.push((None, &choice.value));
+                    break;
+                }
+                Some(when) => items.push((Some(when), &choice.value)),
+            }
+        }
+        items
+    }
+
+    /// `if a { x } else if b { y } else { z }` over a choice list; `otherwise` where no item holds.
+    pub(crate) fn choose<T>(
+        &self,
+        choices: &Choices<T>,
+        otherwise: TokenStream,
+        mut value: impl FnMut(&T) -> TokenStream,
+    ) -> TokenStream {
+        let mut code = None;
+        for (when, item) in self.choices(choices).into_iter().rev() {
+            let item = value(item);
+            let same = |code: &TokenStream| code.to_string() == item.to_string();
+            code = Some(match when {
+                Some(_) if same(code.as_ref().unwrap_or(&otherwise)) => item,
+                None => item,
+                Some(when) => self.if_else(&when, item, code.unwrap_or_else(|| otherwise.clone())),
+            });
+        }
+        code.unwrap_or(otherwise)
+    }
+
+    /// `if when { statements }`, or the statements alone where `when` always holds; nothing where it never does.
+    pub(crate) fn guarded(&self, when: &Expr, statements: TokenStream) -> TokenStream {
+        self.if_else(when, statements, TokenStream::new())
+    }
+
+    /// Statements under conditions, in order; neighbours under the same condition, or opposite ones, share an `if`.
+    pub(crate) fn guarded_all(&self, items: Vec<(Expr, TokenStream)>) -> TokenStream {
+        let mut code = TokenStream::new();
+        let mut items = items.into_iter().filter(|(_, statements)| !statements.is_empty()).peekable();
+        while let Some((when, mut then)) = items.next() {
+            while let Some((_, more)) = items.next_if(|(other, _)| same(other, &when)) {
+                then.extend(more);
+            }
+            let otherwise = match items.peek() {
+                Some((other, _)) if same(other, &not(when.clone())) => items.next().map(|(_, code)| code),
+                _ => None,
+            };
+            code.extend(self.if_else(&when, then, otherwise.unwrap_or_default()));
+        }
+        code
+    }
+
+    /// `if when { then } else { otherwise }`, the positive condition first, with the branch alone that is always taken;
+    /// an `if` in `otherwise` becomes an `else if`.
+    pub(crate) fn if_else(&self, when: &Expr, then: TokenStream, otherwise: TokenStream) -> TokenStream {
+        let when = self.fold(when);
+        if is(&when, 1) {
+            return then;
+        }
+        if is(&when, 0) {
+            return otherwise;
+        }
+        if let (Node::Not(positive), false) = (&when.node, otherwise.is_empty() || is_if(&otherwise)) {
+            return self.if_else(positive, otherwise, then);
+        }
+        let when = self.emit(&when, Type::Bool);
+        if otherwise.is_empty() {
+            quote!(if #when { #then })
+        } else if is_if(&otherwise) {
+            quote!(if #when { #then } else #otherwise)
+        } else {
+            quote!(if #when { #then } else { #otherwise })
+        }
+    }
+}
+
+/// Whether the code is one `if` with all its branches, and nothing more.
+fn is_if(code: &TokenStream) -> bool {
+    let mut tokens = code.clone().into_iter();
+    matches!(tokens.next(), Some(TokenTree::Ident(word)) if word == "if") && branches_end(tokens)
+}
+
+/// Whether nothing follows the last branch of an `if` whose condition comes next.
+fn branches_end(mut tokens: impl Iterator<Item = TokenTree>) -> bool {
+    let braces = |token: &TokenTree| matches!(token, TokenTree::Group(group) if group.delimiter() == Delimiter::Brace);
+    if !tokens.any(|token| braces(&token)) {
+        return false;
+    }
+    match (tokens.next(), tokens.next()) {
+        (None, _) => true,
+        (Some(TokenTree::Ident(word)), Some(TokenTree::Group(_))) if word == "else" => tokens.next().is_none(),
+        (Some(TokenTree::Ident(word)), Some(TokenTree::Ident(next))) if word == "else" && next == "if" => {
+            branches_end(&mut tokens as &mut dyn Iterator<Item = TokenTree>)
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,197 @@
+//! Expressions simplified: constants put in and computed, conditions decided where bounds decide them.
+
+use std::collections::BTreeMap;
+
+use tablewright_archdefs::expr::{Expr, Node, Op};
+
+use crate::scope::Scope;
+
+impl Scope<'_> {
+    /// `expr` with constants put in and computed.
+    pub(crate) fn fold(&self, expr: &Expr) -> Expr {
+        let node = match &expr.node {
+            Node::Name(name) => match self.constants.get(name) {
+                Some(value) => Node::Int(*value),
+                None => expr.node.clone(),
+            },
+            Node::Not(inner) => negate(self.fold(inner)),
+            Node::Binary(op, left, right) => {
+                let (left, right) = (self.fold(left), self.fold(right));
+                match self.decided(*op, &left, &right) {
+                    Some(truth) => Node::Int(truth.into()),
+                    None => binary(*op, left, right),
+                }
+            }
+            node => node.clone(),
+        };
+        Expr { node, span: expr.span }
+    }
+
+    /// The value of `expr`, if it is the same whatever the remaining names are.
+    pub(crate) fn constant(&self, expr: &Expr) -> Option<i128> {
+        match self.fold(expr).node {
+            Node::Int(value) => Some(value),
+            _ => Linear::of(&self.fold(expr)).and_then(|linear| linear.constant()),
+        }
+    }
+
+    /// Whether a comparison comes out the same for all legal values.
+    fn decided(&self, op: Op, left: &Expr, right: &Expr) -> Option<bool> {
+        let (a, b) = (self.range(left)?, self.range(right)?);
+        let (below, above) = (a.1 < b.0, a.0 > b.1);
+        let (at_most, at_least) = (a.1 <= b.0, a.0 >= b.1);
+        let (yes, no) = match op {
+            Op::Lt => (below, at_least),
+            Op::Le => (at_most, above),
+            Op::Gt => (above, at_most),
+            Op::Ge => (at_least, below),
+            Op::Eq => (false, below || above),
+            Op::Ne => (below || above, false),
+            _ => return None,
+        };
+        (yes || no).then_some(yes)
+    }
+
+    /// Bounds of an expression's value, if they are known.
+    pub(crate) fn range(&self, expr: &Expr) -> Option<(i128, i128)> {
+        match &expr.node {
+            Node::Int(value) => Some((*value, *value)),
+            Node::Name(name) => self.ranges.get(name).copied(),
+            Node::Slice(_, high, low) if high >= low => Some((0, (1 << (high - low + 1)) - 1)),
+            Node::Binary(op, left, right) => {
+                let (a, b) = (self.range(left)?, self.range(right)?);
+                match op {
+                    Op::Add => Some((a.0 + b.0, a.1 + b.1)),
+                    Op::Sub => Some((a.0 - b.1, a.1 - b.0)),
+                    Op::Mul if a.0 >= 0 && b.0 >= 0 => Some((a.0 * b.0, a.1 * b.1)),
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Whether `expr` is the constant `value`.
+pub(crate) fn is(expr: &Expr, value: i128) -> bool {
+    expr.node == Node::Int(value)
+}
+
+/// Whether two expressions are alike, wherever they stand.
+pub(crate) fn same(a: &Expr, b: &Expr) -> bool {
+    a.to_string() == b.to_string()
+}
+
+/// `all` taken together with `&&`, folded.
+pub(crate) fn all_of(conditions: impl IntoIterator<Item = Expr>) -> Expr {
+    conditions.into_iter().reduce(|a, b| Expr { span: a.span, node: binary(Op::AndAlso, a, b) }).unwrap_or(int(1))
+}
+
+/// An integer as an expression.
+pub(crate) fn int(value: i128) -> Expr {
+    Expr { node: Node::Int(value), span: Default::default() }
+}
+
+/// A name as an expression.
+pub(crate) fn name(name: &str) -> Expr {
+    Expr { node: Node::Name(name.into()), span: Default::default() }
+}
+
+/// `left op right`, folded.
+pub(crate) fn join(op: Op, left: Expr, right: Expr) -> Expr {
+    Expr { span: left.span, node: binary(op, left, right) }
+}
+
+/// `!expr`, folded.
+pub(crate) fn not(expr: Expr) -> Expr {
+    Expr { span: expr.span, node: negate(expr) }
+}
+
+fn negate(expr: Expr) -> Node {
+    match expr.node {
+        Node::Int(value) => Node::Int((value == 0).into()),
+        Node::Not(inner) => inner.node,
+        _ => Node::Not(Box::new(expr)),
+    }
+}
+
+fn binary(op: Op, left: Expr, right: Expr) -> Node {
+    match (&left.node, &right.node, op) {
+        (Node::Int(a), Node::Int(b), _) => {
+            if let Some(value) = compute(op, *a, *b) {
+                return Node::Int(value);
+            }
+        }
+        (Node::Int(0), _, Op::AndAlso) | (_, Node::Int(0), Op::AndAlso) => return Node::Int(0),
+        (Node::Int(0), _, Op::OrElse) => return right.node,
+        (_, Node::Int(0), Op::OrElse) => return left.node,
+        (Node::Int(_), _, Op::AndAlso) => return right.node,
+        (_, Node::Int(_), Op::AndAlso) => return left.node,
+        (Node::Int(_), _, Op::OrElse) | (_, Node::Int(_), Op::OrElse) => return Node::Int(1),
+        (_, Node::Int(0), Op::Add | Op::Sub | Op::Shl | Op::Shr | Op::Or) => return left.node,
+        _ => {}
+    }
+    Node::Binary(op, Box::new(left), Box::new(right))
+}
+
+fn compute(op: Op, a: i128, b: i128) -> Option<i128> {
+    let shift = u32::try_from(b).ok().filter(|shift| *shift < 127);
+    Some(match op {
+        Op::Mul => a.checked_mul(b)?,
+        Op::Add => a.checked_add(b)?,
+        Op::Sub => a.checked_sub(b)?,
+        Op::Shl => a << shift?,
+        Op::Shr => a >> shift?,
+        Op::And => a & b,
+        Op::Or => a | b,
+        Op::Eq => (a == b).into(),
+        Op::Ne => (a != b).into(),
+        Op::Lt => (a < b).into(),
+        Op::Le => (a <= b).into(),
+        Op::Gt => (a > b).into(),
+        Op::Ge => (a >= b).into(),
+        Op::AndAlso => (a != 0 && b != 0).into(),
+        Op::OrElse => (a != 0 || b != 0).into(),
+    })
+}
+
+/// `constant + sum of factor * name`: the form in which two positions can be subtracted.
+pub(crate) struct Linear {
+    constant: i128,
+    terms: BTreeMap<String, i128>,
+}
+
+impl Linear {
+    /// The linear form of `expr`, if it has one.
+    pub(crate) fn of(expr: &Expr) -> Option<Self> {
+        match &expr.node {
+            Node::Int(value) => Some(Self { constant: *value, terms: BTreeMap::new() }),
+            Node::Name(name) => Some(Self { constant: 0, terms: BTreeMap::from([(name.clone(), 1)]) }),
+            Node::Binary(Op::Add, a, b) => Some(Self::of(a)?.plus(Self::of(b)?, 1)),
+            Node::Binary(Op::Sub, a, b) => Some(Self::of(a)?.plus(Self::of(b)?, -1)),
+            Node::Binary(Op::Mul, a, b) => {
+                let (a, b) = (Self::of(a)?, Self::of(b)?);
+                match (a.constant(), b.constant()) {
+                    (Some(factor), _) => Some(Self { constant: 0, terms: BTreeMap::new() }.plus(b, factor)),
+                    (_, Some(factor)) => Some(Self { constant: 0, terms: BTreeMap::new() }.plus(a, factor)),
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+
+    fn plus(mut self, other: Self, factor: i128) -> Self {
+        self.constant += factor * other.constant;
+        for (name, count) in other.terms {
+            *self.terms.entry(name).or_default() += factor * count;
+        }
+        self.terms.retain(|_, count| *count != 0);
+        self
+    }
+
+    /// Its value, if no name is left.
+    pub(crate) fn constant(&self) -> Option<i128> {
+        self.terms.is_empty().then_some(self.constant)
+    }
+}
