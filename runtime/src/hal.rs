@@ -11,8 +11,8 @@ use crate::{ClosedRange, Format, HostPhysAddr, Tag};
 /// # Safety
 ///
 /// `allocate` must return memory that nobody else uses until it is freed, naturally aligned, that `phys_to_virt` maps
-/// for reading and writing for as long as it is allocated. `invalidate` must not return before no CPU or device of
-/// this machine can use a translation that `set` names.
+/// for reading and writing for as long as it is allocated. What one clone allocated, any other may free. `invalidate`
+/// must not return before no CPU or device of this machine can use a translation that `set` names.
 pub unsafe trait Hal: Clone {
     /// Takes a frame of `1 << size` bytes; its content is arbitrary. `None` if there is none.
     fn allocate(&self, size: u8) -> Option<HostPhysAddr>;

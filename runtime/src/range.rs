@@ -27,9 +27,9 @@ impl ClosedRange {
         }
     }
 
-    /// The naturally aligned block of `1 << size` bytes around `address`; `size` is at most 64.
+    /// The naturally aligned block of `1 << size` bytes around `address`; all addresses, if `size` is 64 or more.
     pub const fn around(address: u64, size: u8) -> Self {
-        let mask = if size == 0 { 0 } else { u64::MAX >> (64 - size as u32) };
+        let mask = if size < 64 { (1 << size) - 1 } else { u64::MAX };
         Self { start: address & !mask, last: address | mask }
     }
 

@@ -2,6 +2,7 @@
 
 mod failures;
 mod formats;
+mod gathers;
 mod hardware;
 mod random;
 mod ranges;

@@ -35,7 +35,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     ///
     /// # Safety
     ///
-    /// As for [`PageTable::map`], if the answer is [`FaultIn::Installed`].
+    /// As for [`PageTable::map`], if the answer is [`FaultIn::Installed`]; and no gather has yet to invalidate what was
+    /// unmapped there.
     pub unsafe fn fault_in(&self, ia: u64, size: u8, oa: u64, attributes: &Attributes) -> Result<FaultIn, Error> {
         let outside = Error::OutOfRange(ClosedRange::around(ia, 0));
         let ia = self.geometry.reduce(ClosedRange::around(ia, 0)).ok_or(outside)?.start();
@@ -59,7 +60,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         // Tables that another CPU's make superfluous go back when this is dropped.
         let mut reserve = self.reserve(0)?;
         let (mut level, mut entries) = (self.geometry.top(), self.root_entries());
-        loop {
+        let leaf_only = loop {
             let index = self.geometry.index(level, ia);
             let (raw, found) = self.visit(level, &entries, index);
             match found {
@@ -68,7 +69,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                 Found::Table { entries: below, level: lower, .. } => (level, entries) = (lower, below),
                 Found::Absent if level == target => {
                     if entries.exchange(&self.hal, index, raw, entry).is_ok() {
-                        break;
+                        break true;
                     }
                 }
                 Found::Absent => {
@@ -79,14 +80,14 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                     let size = self.geometry.table_bits(0);
                     let subtree = self.build(level - 1, slot, &pieces, &mut reserve).ok_or(Error::NoMemory { size })?;
                     if entries.exchange(&self.hal, index, raw, subtree).is_ok() {
-                        break;
+                        break false;
                     }
                     self.unbuild(level, subtree, &mut reserve);
                 }
             }
-        }
+        };
         if self.format.invalid_cached() {
-            self.invalidate(range, 0, false);
+            self.invalidate(range, 0, leaf_only);
         }
         Ok(FaultIn::Installed)
     }

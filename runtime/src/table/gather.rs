@@ -1,5 +1,7 @@
 //! The collected duty to invalidate, with everything that may be freed only afterwards.
 
+use core::sync::atomic::{AtomicU64, Ordering};
+
 use super::release::free_tree;
 use crate::{ClosedRange, Format, Hal, HostPhysAddr, Invalidation, Level, Tag};
 
@@ -13,12 +15,25 @@ const HELD: usize = 32;
 #[must_use = "dropping it invalidates; keep it to collect the changes of several operations"]
 #[derive(Debug)]
 pub struct Gather<F: Format, H: Hal> {
+    identity: Identity,
     format: F,
     hal: H,
     root: HostPhysAddr,
     tag: Tag,
     due: Option<Due>,
     held: [Option<Held>; HELD],
+}
+
+/// Tells tables apart that have the same root and tag: those of other machines, and those that are gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Identity(u64);
+
+impl Identity {
+    /// One that nobody has yet.
+    pub(super) fn new() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
 }
 
 /// What must be invalidated, in full 64-bit addresses.
@@ -40,8 +55,8 @@ pub(super) enum Held {
 }
 
 impl<F: Format, H: Hal> Gather<F, H> {
-    pub(super) fn new(format: F, hal: H, root: HostPhysAddr, tag: Tag) -> Self {
-        Self { format, hal, root, tag, due: None, held: [None; HELD] }
+    pub(super) fn new(identity: Identity, format: F, hal: H, root: HostPhysAddr, tag: Tag) -> Self {
+        Self { identity, format, hal, root, tag, due: None, held: [None; HELD] }
     }
 
     /// Whether nothing is due.
@@ -51,9 +66,11 @@ impl<F: Format, H: Hal> Gather<F, H> {
 
     /// Invalidates what is due, then releases what rides here.
     pub fn flush(&mut self) {
-        if let Some(Due { range, leaf_only, granule }) = self.due.take() {
+        if let Some(Due { range, leaf_only, granule }) = self.due {
             let set = Invalidation::Range { range, leaf_only, granule };
             self.hal.invalidate(&self.format, self.root, self.tag, &set);
+            // Not before: if the HAL panics, the duty stays, and nothing is released.
+            self.due = None;
         }
         for held in self.held.iter_mut().filter_map(Option::take) {
             // SAFETY: `hold` takes only what was taken out of the table and recorded, and the invalidation is complete.
@@ -61,15 +78,22 @@ impl<F: Format, H: Hal> Gather<F, H> {
         }
     }
 
-    pub(super) fn belongs_to(&self, root: HostPhysAddr, tag: Tag) -> bool {
-        self.root == root && self.tag == tag
+    /// Flushes if something in `range` is due: nothing new may stand there before what was is invalidated.
+    pub(super) fn settle(&mut self, range: ClosedRange) {
+        let range = self.extend(range);
+        if self.due.is_some_and(|due| due.range.intersection(&range).is_some()) {
+            self.flush();
+        }
+    }
+
+    pub(super) fn belongs_to(&self, identity: Identity) -> bool {
+        self.identity == identity
     }
 
     /// Entries that translate `range` changed, and the change is published. `granule`: log2 of what the smallest of
     /// them spans.
     pub(super) fn record(&mut self, range: ClosedRange, leaf_only: bool, granule: u8) {
-        let geometry = self.format.geometry();
-        let range = ClosedRange::clamp(geometry.extend(range.start()), geometry.extend(range.last()));
+        let range = self.extend(range);
         let new = Due { range, leaf_only, granule };
         self.due = Some(match self.due {
             None => new,
@@ -79,6 +103,11 @@ impl<F: Format, H: Hal> Gather<F, H> {
                 granule: old.granule.min(granule),
             },
         });
+    }
+
+    fn extend(&self, range: ClosedRange) -> ClosedRange {
+        let geometry = self.format.geometry();
+        ClosedRange::clamp(geometry.extend(range.start()), geometry.extend(range.last()))
     }
 
     /// Takes over what is out of the table, after that was recorded.

@@ -46,17 +46,19 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let pieces = [Some(Piece { range, delta, leaf: &leaf }), None, None];
         let (top, root) = (self.geometry.top(), self.root_entries());
 
-        let mut reserve = self.reserve(self.plan_map(top, &root, range, &pieces)?)?;
+        let missing = self.plan_map(top, &root, range, &pieces)?;
+        let mut reserve = self.reserve(missing)?;
+        gather.settle(range);
         let done = self.commit_map(top, &root, range, &pieces, &mut reserve);
         debug_assert!(done.is_some(), "the plan counted too few tables");
-        self.made(range, gather);
+        self.made(range, missing == 0, gather);
         Ok(())
     }
 
-    /// New leaves stand in `range` where there was nothing.
-    pub(super) fn made(&self, range: ClosedRange, gather: &mut Gather<F, H>) {
+    /// New leaves stand in `range` where there was nothing; `leaf_only`: and no new tables.
+    pub(super) fn made(&self, range: ClosedRange, leaf_only: bool, gather: &mut Gather<F, H>) {
         if self.format.invalid_cached() {
-            gather.record(range, false, self.geometry.page_bits);
+            gather.record(range, leaf_only, self.geometry.page_bits);
         }
     }
 

@@ -30,6 +30,7 @@ pub use gather::Gather;
 pub use query::{Lookup, Mapping, Mappings, Region, Regions, TableInfo, Tables};
 
 use entries::Fresh;
+use gather::Identity;
 
 use crate::{ClosedRange, ConfigError, Format, Geometry, Hal, HostPhysAddr, Invalidation, Refusal, Tag};
 
@@ -38,6 +39,7 @@ use crate::{ClosedRange, ConfigError, Format, Geometry, Hal, HostPhysAddr, Inval
 /// It owns its tables and frees them when it is dropped; the memory that it maps belongs to whoever mapped it.
 #[derive(Debug)]
 pub struct PageTable<F: Format, H: Hal> {
+    identity: Identity,
     format: F,
     hal: H,
     tag: Tag,
@@ -70,7 +72,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let mut table = unsafe { Fresh::new(&hal, root, size) };
         table.clear(format.empty(level));
         table.publish(&hal);
-        Ok(Self { format, hal, tag, root, geometry })
+        Ok(Self { identity: Identity::new(), format, hal, tag, root, geometry })
     }
 
     /// The format.
@@ -109,7 +111,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// An empty gather for operations on this table.
     pub fn gather(&self) -> Gather<F, H> {
-        Gather::new(self.format, self.hal.clone(), self.root, self.tag)
+        Gather::new(self.identity, self.format, self.hal.clone(), self.root, self.tag)
     }
 
     /// `range` reduced to input bits, if it is one of whole pages that this table can translate.
@@ -125,7 +127,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// As [`Self::input`], for operations that feed a gather.
     fn exclusive(&self, range: ClosedRange, gather: &Gather<F, H>) -> Result<ClosedRange, Error> {
-        if gather.belongs_to(self.root, self.tag) { self.input(range) } else { Err(Error::ForeignGather) }
+        if gather.belongs_to(self.identity) { self.input(range) } else { Err(Error::ForeignGather) }
     }
 
     /// Invalidates final translations in `range`, in entries at `level`, at once.

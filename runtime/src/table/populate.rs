@@ -40,9 +40,11 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
         let mut reserve = Reserve { tables: Frames::new(&self.hal), data: Frames::new(&self.hal) };
         self.plan_populate(top, Some(&root), range, &leaf, &mut reserve)?;
+        let leaf_only = reserve.tables.next_size().is_none();
+        gather.settle(range);
         let done = self.commit_populate(top, &root, range, &leaf, &mut reserve);
         debug_assert!(done.is_some(), "the plan took too few frames");
-        self.made(range, gather);
+        self.made(range, leaf_only, gather);
         Ok(())
     }
 

@@ -113,6 +113,6 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let bare = Prototype { bits: 0, level, size: leaf.size };
         let strip = self.format.strip(bare, leaf.address, leaf.items);
         entries.store_strip(&self.hal, leaf.index, crate::Strip { first: rewrite.apply(first), ..strip });
-        self.made(leaf.range, gather);
+        self.made(leaf.range, true, gather);
     }
 }

@@ -168,6 +168,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let level = split.leaf.level;
         let mut new = self.replacement(split, range, reserve)?;
         let hardware = self.format.accessed_dirty(level).hardware;
+        let links_tables = new.tables[0].is_some();
         // The items of a run that the MMU marks can only be exchanged together while it cannot see them.
         let broken = new.edit == Edit::BreakBeforeMake || hardware && split.leaf.items > 1;
         if broken {
@@ -189,7 +190,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             }
         }
         if !broken || self.format.invalid_cached() {
-            gather.record(split.leaf.range, true, self.geometry.entry_bits(level));
+            gather.record(split.leaf.range, !(broken && links_tables), self.geometry.entry_bits(level));
         }
         Some(())
     }

@@ -1,0 +1,145 @@
+//! Gathers in the wrong hands: of another table, kept for too long, and under a HAL that panics.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    ptr::NonNull,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use tablewright::{Error, FaultIn, Format, Hal, HostPhysAddr, Invalidation, PageTable, Rights, Tag, sim::Machine};
+
+use crate::{
+    rig::{Rig, attributes, range},
+    witness::{BREAKING, DIRECT, WIDE, Witness},
+};
+
+const GIB: u64 = 1 << 30;
+
+fn log(machine: &Machine) -> Vec<Invalidation> {
+    machine.take_log().into_iter().map(|(_, set)| set).collect()
+}
+
+#[test]
+fn a_gather_of_another_machines_table_is_foreign() {
+    // Both roots are the first frame of their machine, and both have the same tag.
+    let machines = [Machine::new(0, 1 << 20), Machine::new(0, 1 << 20)];
+    let [mut ours, theirs] = machines.clone().map(|machine| PageTable::new(DIRECT, machine, Tag(7)).unwrap());
+    assert_eq!((ours.root(), ours.tag()), (theirs.root(), theirs.tag()));
+    let mut gather = ours.gather();
+    ours.populate(range(0, 4096), &attributes(Rights::RW), 12, &mut gather).unwrap();
+    let mut foreign = theirs.gather();
+    assert_eq!(ours.unmap(range(0, 4096), &mut foreign), Err(Error::ForeignGather));
+}
+
+#[test]
+fn a_gather_of_the_table_that_was_there_before_is_foreign() {
+    let machine = Machine::new(0, 1 << 20);
+    let before = PageTable::new(DIRECT, machine.clone(), Tag(7)).unwrap();
+    let (root, mut stale) = (before.root(), before.gather());
+    drop(before);
+    // Another number of levels: what the old gather believes of tables is wrong here.
+    let format = Witness { levels: 3, input_bits: 39, ..DIRECT };
+    let mut table = PageTable::new(format, machine, Tag(7)).unwrap();
+    assert_eq!(table.root(), root);
+    assert_eq!(table.unmap(range(0, 4096), &mut stale), Err(Error::ForeignGather));
+}
+
+#[test]
+fn an_unmapping_is_invalidated_before_something_else_is_mapped_there() {
+    let mut rig = Rig::new(BREAKING);
+    rig.map(range(0, 8 * 4096), GIB, attributes(Rights::RW)).unwrap();
+    let mut gather = rig.table.gather();
+    for page in 0..2 {
+        let place = range(page * 4096, 4096);
+        rig.table.unmap(place, &mut gather).unwrap();
+        rig.machine.take_log();
+        if page == 0 {
+            // SAFETY: nobody accesses memory through this table.
+            unsafe { rig.table.map(place, 2 * GIB, &attributes(Rights::RW), &mut gather) }.unwrap();
+        } else {
+            rig.table.populate(place, &attributes(Rights::RW), 12, &mut gather).unwrap();
+        }
+        let log = log(&rig.machine);
+        let covers = |set: &Invalidation| matches!(set, Invalidation::Range { range, .. } if range.covers(&place));
+        assert!(log.iter().any(covers), "made before the break was complete: {log:x?}");
+    }
+}
+
+#[test]
+fn a_first_leaf_in_an_existing_table_invalidates_no_tables() {
+    let mut rig = Rig::new(WIDE);
+    let rw = attributes(Rights::RW);
+    let leaf_only = |machine: &Machine| match log(machine)[..] {
+        [Invalidation::Range { leaf_only, .. }] => leaf_only,
+        ref log => panic!("{log:x?}"),
+    };
+    rig.map(range(0, 4096), 0, rw).unwrap();
+    assert!(!leaf_only(&rig.machine), "tables were added");
+    rig.map(range(4096, 4096), 0, rw).unwrap();
+    assert!(leaf_only(&rig.machine));
+    rig.populate(range(2 * 4096, 4096), rw, 12).unwrap();
+    assert!(leaf_only(&rig.machine));
+    rig.populate(range(GIB, 4096), rw, 12).unwrap();
+    assert!(!leaf_only(&rig.machine), "tables were added");
+    // SAFETY: nobody accesses memory through this table.
+    let fault = |rig: &Rig<_>, ia| unsafe { rig.table.fault_in(ia, 12, 0, &rw) };
+    assert_eq!(fault(&rig, 3 * 4096), Ok(FaultIn::Installed));
+    assert!(leaf_only(&rig.machine));
+    assert_eq!(fault(&rig, 2 * GIB), Ok(FaultIn::Installed));
+    assert!(!leaf_only(&rig.machine), "tables were added");
+}
+
+/// A HAL whose invalidation panics while it is told to.
+#[derive(Clone)]
+struct Panicking {
+    machine: Machine,
+    panics: Arc<AtomicBool>,
+}
+
+// SAFETY: it does what the machine does, or does not come back.
+unsafe impl Hal for Panicking {
+    fn allocate(&self, size: u8) -> Option<HostPhysAddr> {
+        self.machine.allocate(size)
+    }
+
+    unsafe fn free(&self, frame: HostPhysAddr, size: u8) {
+        // SAFETY: as the caller promises.
+        unsafe { self.machine.free(frame, size) }
+    }
+
+    fn phys_to_virt(&self, address: HostPhysAddr) -> NonNull<u8> {
+        self.machine.phys_to_virt(address)
+    }
+
+    fn virt_to_phys(&self, address: NonNull<u8>) -> HostPhysAddr {
+        self.machine.virt_to_phys(address)
+    }
+
+    fn invalidate<F: Format>(&self, format: &F, root: HostPhysAddr, tag: Tag, set: &Invalidation) {
+        assert!(!self.panics.swap(false, Ordering::Relaxed), "no answer from a CPU");
+        self.machine.invalidate(format, root, tag, set);
+    }
+}
+
+#[test]
+fn nothing_is_freed_by_a_gather_whose_invalidation_panicked() {
+    let hal = Panicking { machine: Machine::new(0, 1 << 20), panics: Arc::default() };
+    let mut table = PageTable::new(DIRECT, hal.clone(), Tag(7)).unwrap();
+    let mut gather = table.gather();
+    table.populate(range(0, 4096), &attributes(Rights::RW), 12, &mut gather).unwrap();
+    // SAFETY: the frames come from `populate`.
+    unsafe { table.depopulate(range(0, 4096), &mut gather) }.unwrap();
+    let used = hal.machine.used();
+
+    hal.panics.store(true, Ordering::Relaxed);
+    assert!(catch_unwind(AssertUnwindSafe(|| gather.flush())).is_err());
+    assert_eq!(hal.machine.used(), used);
+    hal.machine.take_log();
+    // The duty is still there.
+    drop(gather);
+    assert_eq!(log(&hal.machine).len(), 1);
+    assert_eq!(hal.machine.used(), 4096);
+}
