@@ -84,14 +84,15 @@ unsafe impl Backend for Memory {
         }
     }
 
-    fn unmap<F: Format, H: Hal>(
+    unsafe fn unmap<F: Format, H: Hal>(
         &self,
         range: ClosedRange,
         table: &mut PageTable<F, H>,
         gather: &mut Gather<F, H>,
     ) -> Result<(), BackendError> {
         match self {
-            Self::Builtin(builtin) => builtin.unmap(range, table, gather),
+            // SAFETY: as the caller promises.
+            Self::Builtin(builtin) => unsafe { builtin.unmap(range, table, gather) },
             Self::Zero(zero) => {
                 zero.unshare(range, table, gather)?;
                 // SAFETY: what is not shared was populated.

@@ -64,14 +64,14 @@ unsafe impl Backend for Alloc {
         Ok(())
     }
 
-    fn unmap<F: Format, H: Hal>(
+    unsafe fn unmap<F: Format, H: Hal>(
         &self,
         range: ClosedRange,
         table: &mut PageTable<F, H>,
         gather: &mut Gather<F, H>,
     ) -> Result<(), BackendError> {
         // SAFETY: `map` and `fault` install only frames of this table's HAL, larger ones only if it frees parts, and
-        // other backends' hooks stay out of this one's areas.
+        // the caller promises that nobody else mapped something here.
         Ok(unsafe { table.depopulate(range, gather) }?)
     }
 

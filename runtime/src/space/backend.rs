@@ -46,7 +46,12 @@ pub unsafe trait Backend: Joinable + Display {
     /// # Errors
     ///
     /// Only that there are no frames to split larger leaves that reach beyond the range.
-    fn unmap<F: Format, H: Hal>(
+    ///
+    /// # Safety
+    ///
+    /// What is mapped in `range` was mapped by this backend, or by one that it was joined or cut from: frames of the
+    /// table's HAL may go back to it.
+    unsafe fn unmap<F: Format, H: Hal>(
         &self,
         range: ClosedRange,
         table: &mut PageTable<F, H>,
@@ -157,13 +162,14 @@ unsafe impl Backend for Builtin {
         forward!(self, backend => backend.map(range, attributes, table, gather))
     }
 
-    fn unmap<F: Format, H: Hal>(
+    unsafe fn unmap<F: Format, H: Hal>(
         &self,
         range: ClosedRange,
         table: &mut PageTable<F, H>,
         gather: &mut Gather<F, H>,
     ) -> Result<(), BackendError> {
-        forward!(self, backend => backend.unmap(range, table, gather))
+        // SAFETY: as the caller promises.
+        forward!(self, backend => unsafe { backend.unmap(range, table, gather) })
     }
 
     fn fault<F: Format, H: Hal>(&self, fault: &Fault, table: &PageTable<F, H>) -> FaultOutcome {

@@ -54,7 +54,7 @@ unsafe impl Backend for Device {
         Ok(())
     }
 
-    fn unmap<F: Format, H: Hal>(
+    unsafe fn unmap<F: Format, H: Hal>(
         &self,
         _range: ClosedRange,
         _table: &mut PageTable<F, H>,

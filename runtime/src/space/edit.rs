@@ -161,7 +161,8 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         parts.prepare(&mut self.table, &mut gather)?;
         let mut done = None;
         let result = parts.iter().try_for_each(|(part, area)| {
-            let unmapped = area.backend().unmap(part, &mut self.table, &mut gather);
+            // SAFETY: the area's backend maps in its areas, and others' hooks stay out of them.
+            let unmapped = unsafe { area.backend().unmap(part, &mut self.table, &mut gather) };
             unmapped.map_err(|error| SpaceError::Area { area: part, error })?;
             done = ClosedRange::new(range.start(), part.last());
             Ok(())

@@ -63,7 +63,7 @@ unsafe impl Backend for Linear {
         Ok(unsafe { table.map(range, output, attributes, gather) }?)
     }
 
-    fn unmap<F: Format, H: Hal>(
+    unsafe fn unmap<F: Format, H: Hal>(
         &self,
         range: ClosedRange,
         table: &mut PageTable<F, H>,
