@@ -1,10 +1,11 @@
 //! Law 10: library, interpreter and a real MMU say the same of the same tables.
 //!
-//! A [`Program`] of map, unmap and protect steps is run on a page table in simulated memory, which lies where the MMU
+//! A [`Program`] of map, unmap and protect steps is run on an address space in simulated memory, which lies where the MMU
 //! model has memory too. The tables are dumped and handed to the model, together with the generated register values. Then
 //! all are asked about the same addresses. What they should say is computed from the program's steps alone.
 
 mod compare;
+mod demand;
 mod ground;
 mod layouts;
 mod probes;
@@ -15,10 +16,10 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use libtest_mimic::{Failed, Trial};
 use tablewright::sim::Machine;
-use tablewright::{Format, PageTable, Rights, Tag};
+use tablewright::{AddrSpace, Format, GuestPhysAddr, Rights, TableInfo, Tag};
 use tablewright_archdefs::bound::Bound;
 
-use crate::mmu::{Access, Chunk, FaultKind, Probe, Verdict};
+use crate::mmu::{Chunk, FaultKind, Probe, Verdict};
 pub use ground::Ground;
 pub use layouts::{LAYOUTS, Layout};
 pub use program::{Program, Step};
@@ -68,6 +69,12 @@ impl<J> Shared<J> {
     pub fn new(start: impl Fn() -> J + Send + Sync + 'static) -> Self {
         Self(Arc::new(Lazy { judge: OnceLock::new(), start: Box::new(start) }))
     }
+
+    fn with<T>(&self, ask: impl FnOnce(&mut J) -> T) -> T {
+        let judge = self.0.judge.get_or_init(|| Mutex::new((self.0.start)()));
+        // A failed test leaves the model usable.
+        ask(&mut judge.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 /// A test for every layout under this setup.
@@ -75,13 +82,13 @@ pub fn trials<F: Format, J: Judge<F> + Send + 'static>(setup: &Setup<F>, judge: 
     let trial = |&layout: &Layout| {
         let (setup, judge) = (setup.clone(), judge.clone());
         let name = format!("{}/{}", setup.name, layout.name);
-        Trial::test(name, move || {
-            let judge = judge.0.judge.get_or_init(|| Mutex::new((judge.0.start)()));
-            // A failed test leaves the model usable.
-            conforms(&setup, layout, &mut *judge.lock().unwrap_or_else(PoisonError::into_inner))
-        })
+        Trial::test(name, move || judge.with(|judge| conforms(&setup, layout, judge)))
     };
-    LAYOUTS.iter().map(trial).collect()
+    let demand = {
+        let (setup, judge) = (setup.clone(), judge.clone());
+        Trial::test(format!("{}/on_demand", setup.name), move || judge.with(|judge| demand::conforms(&setup, judge)))
+    };
+    LAYOUTS.iter().map(trial).chain([demand]).collect()
 }
 
 /// How much memory the tables can take; the rest is mapped.
@@ -93,27 +100,25 @@ fn conforms<F: Format>(setup: &Setup<F>, layout: Layout, judge: &mut impl Judge<
     let machine = Machine::new(ram.start, TABLES as usize);
     let ground = Ground::new(&setup.format, ram.start + TABLES..ram.end, judge.reach());
     let program = (layout.make)(&ground);
-    let mut table = PageTable::new(setup.format, machine.clone(), Tag(1))?;
-    program.run(&mut table)?;
+    let mut space = AddrSpace::<F, Machine>::new_empty(setup.format, machine.clone(), Tag(1))?;
+    program.run(&mut space)?;
 
     let probes = probes::of(&program, &ground);
-    // What a hypervisor does at the fault of hardware that does not set the states by itself.
+    // Hardware that does not set accessed and dirty states by itself faults for lack of them.
     for probe in &probes {
-        table.mark(probe.address, probe.access == Access::Write);
+        space.handle_fault(GuestPhysAddr::from_usize(probe.address as usize), probes::needs(probe));
     }
     let asked: Vec<Probe> = probes.iter().copied().filter(|probe| ground.may_access(&program, probe)).collect();
-    let dump = |info: tablewright::TableInfo| (info.address.as_usize() as u64, machine.dump(info.address, info.size));
-    let image: Vec<Chunk> = table.tables().map(dump).collect();
-    let mut verdicts = judge.judge(&image, &table.registers()?, &asked).into_iter();
+    let mut verdicts = judge.judge(&dump(&space, &machine), &space.registers()?, &asked).into_iter();
 
-    let root = table.root().as_usize() as u64;
+    let root = space.page_table_root().as_usize() as u64;
     let mut complaints = Vec::new();
     for probe in &probes {
         let verdict = ground.may_access(&program, probe).then(|| verdicts.next()).flatten();
         let case = compare::Case {
             probe,
             expected: program.expect(probe.address),
-            library: table.query(probe.address),
+            library: space.page_table().query(probe.address),
             walk: setup.bound.walk(root, probe.address, |address| machine.read_word(address)),
             verdict: verdict.as_ref(),
             fault: judge.fault(probe, program.expect(probe.address).map(|(_, rights)| rights)),
@@ -127,4 +132,10 @@ fn conforms<F: Format>(setup: &Setup<F>, layout: Layout, judge: &mut impl Judge<
         [] => Ok(()),
         [first, ..] => Err(format!("{} complaints, the first: {first}", complaints.len()).into()),
     }
+}
+
+/// All tables of a space, as an MMU finds them in memory.
+fn dump<F: Format>(space: &AddrSpace<F, Machine>, machine: &Machine) -> Vec<Chunk> {
+    let chunk = |info: TableInfo| (info.address.as_usize() as u64, machine.dump(info.address, info.size));
+    space.page_table().tables().map(chunk).collect()
 }

@@ -1,6 +1,9 @@
-//! A program of steps on a page table, and its own plain idea of what they come to.
+//! A program of steps on an address space, and its own plain idea of what they come to.
 
-use tablewright::{Attributes, Change, ClosedRange, Error, Format, Hal, MemoryType, PageTable, Rights};
+use tablewright::{
+    AddrSpace, Attributes, Change, ClosedRange, Format, GuestPhysAddr, Hal, HostPhysAddr, HostRegion, MemoryType,
+    Rights, SpaceError,
+};
 
 /// One call of the library.
 #[derive(Clone, Copy, Debug)]
@@ -58,17 +61,20 @@ impl Program {
     }
 
     /// Does the steps.
-    pub(super) fn run<F: Format, H: Hal>(&self, table: &mut PageTable<F, H>) -> Result<(), Error> {
-        let mut gather = table.gather();
+    pub(super) fn run<F: Format, H: Hal>(&self, space: &mut AddrSpace<F, H>) -> Result<(), SpaceError> {
         for step in &self.steps {
+            let (start, size) = (step.range().start(), step.range().span() + 1);
+            let (start, size) = (GuestPhysAddr::from_usize(start as usize), size as usize);
             match *step {
-                Step::Map { range, oa, rights, memory } => {
-                    // SAFETY: nobody translates through the table but MMU models, in memory of their own.
-                    unsafe { table.map(range, oa, &Attributes::new(rights, memory), &mut gather) }?;
+                Step::Map { oa, rights, memory, .. } => {
+                    // SAFETY: nobody translates through the space but MMU models, in memory of their own.
+                    let region = unsafe { HostRegion::ram(HostPhysAddr::from_usize(oa as usize), size) };
+                    let region = region.expect("a step is about some memory");
+                    space.map_linear(start, region, Attributes::new(rights, memory))?;
                 }
-                Step::Unmap { range } => table.unmap(range, &mut gather)?,
-                Step::Protect { range, rights } => {
-                    table.protect(range, &Change { rights: Some(rights), ..Change::default() }, &mut gather)?;
+                Step::Unmap { .. } => space.unmap(start, size)?,
+                Step::Protect { rights, .. } => {
+                    space.protect(start, size, Change { rights: Some(rights), ..Change::default() })?;
                 }
             }
         }
