@@ -23,7 +23,7 @@ fn main() -> ExitCode {
         if problems.is_empty() {
             println!("{path}: nothing to say");
         } else {
-            eprint!("{}", problems.render(&sources, style));
+            eprintln!("{}", problems.render(&sources, style));
             code = ExitCode::FAILURE;
         }
     }

@@ -11,7 +11,7 @@ pub(crate) fn advice<'a>(word: &str, what: &str, legal: impl Iterator<Item = &'a
 }
 
 /// The candidate with the fewest slips, if they are few for the word's length.
-fn closest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn closest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let length = word.chars().count();
     // Any two short words are close.
     let limit = if length < 3 { 0 } else { (length + 1) / 3 };

@@ -66,6 +66,7 @@ broken! {
     address_twice: "bits = \"pa_bits-1:12\"" => "bits = \"pa_bits-1:12, 11 <- 12\"";
     no_address: "address = \"table\"" => "software = true";
     two_addresses: "bits = \"10:9\"\nsoftware = true" => "bits = \"10:9\"\naddress = \"output\"";
+    next_level_too_wide: "[fields.next_table]" => "[fields.next_level]\nin = \"table\"\nbits = 3\nnext = 1\n\n[fields.next_table]", "bits = \"11:5, 3\"" => "bits = \"11:5\"";
     misplaced_field: "in = \"leaf\"\nbits = \"7:6\"" => "in = [\"leaf\", \"table\"]\nbits = \"7:6\"";
 }
 

@@ -67,7 +67,7 @@ impl Bits {
                 Some((high, low)) => {
                     let (value, from_width) = range(high, low)?;
                     if from_width != width {
-                        return Err(fail(format!("{width} bits hold {from_width} bits")));
+                        return Err(fail(format!("{width} bits of an entry cannot hold {from_width} bits of a value")));
                     }
                     value
                 }

@@ -25,6 +25,9 @@ pub(super) fn check(checker: &mut Checker<'_>, site: &Site<'_>, patterns: &Patte
         let mask = fix.mask & patterns.mask;
         written = written.iter().flat_map(|so_far| submasks(mask).map(move |value| so_far | value)).collect();
     }
+    for field in &site.shape.fields {
+        next_level(checker, site, field);
+    }
     let misread = written.into_iter().find_map(|raw| {
         let kind = classify(&site.level.kinds, raw)?;
         (!site.shape.class.is_made_by(kind.is)).then_some((raw, kind))
@@ -34,6 +37,20 @@ pub(super) fn check(checker: &mut Checker<'_>, site: &Site<'_>, patterns: &Patte
             let message = format!("{site} can be written so that it reads as `{}`", kind.id);
             let label = format!("this matches `{}`", crate::show::pattern(raw, patterns.mask));
             Diagnostic::new(message, kind.choice.unwrap_or(kind.span), label).and(site.kind(), "meant to be this")
+        });
+    }
+}
+
+/// A table is always linked below the next higher level, whose number must fit the field.
+fn next_level(checker: &mut Checker<'_>, site: &Site<'_>, field: &BoundField) {
+    let BoundMeaning::NextLevel(plus) = field.meaning else { return };
+    let below = i128::from(site.level.level) - 1;
+    let value = i128::from(plus) + below;
+    if !u64::try_from(value).is_ok_and(|value| field.bits.holds(value)) {
+        checker.findings.under(site.params, "next level", &[field.span], || {
+            let bits = crate::show::named_bits(field.bits.mask());
+            let message = format!("{value} of `{}` does not fit {bits}", field.name);
+            Diagnostic::new(message, field.choice, format!("for a table at level {below} below {site}"))
         });
     }
 }

@@ -11,7 +11,10 @@ use crate::show;
 use crate::words::Word;
 
 pub(super) fn check(checker: &mut Checker<'_>, configs: &[(&str, Bound)]) {
-    let mut mismatches = Vec::new();
+    // One mistake in the rows breaks many examples: they are compared once the rows are consistent.
+    if !checker.findings.is_empty() {
+        return;
+    }
     for example in &checker.format.examples {
         let (config, span) = match example {
             Example::Entry(example) => (&example.config, example.span),
@@ -19,7 +22,6 @@ pub(super) fn check(checker: &mut Checker<'_>, configs: &[(&str, Bound)]) {
             Example::Register(example) => (&example.config, example.span),
             Example::Fault(example) => (&example.config, example.span),
         };
-        // A configuration that is not legal is reported as such.
         let Some((_, bound)) = configs.iter().find(|(id, _)| *id == config.value) else { continue };
         let mut report = Report(Vec::new());
         match example {
@@ -28,17 +30,9 @@ pub(super) fn check(checker: &mut Checker<'_>, configs: &[(&str, Bound)]) {
             Example::Register(example) => register(&mut report, bound, example),
             Example::Fault(example) => fault(&mut report, bound, example),
         }
-        mismatches.extend(report.0.into_iter().map(|line| Diagnostic::new(line, span, "this example")));
-    }
-    // One mistake in the rows breaks many examples: they are listed once the rows are consistent.
-    if checker.findings.is_empty() {
-        mismatches.into_iter().for_each(|mismatch| checker.findings.add(mismatch));
-    } else if let Some(first) = mismatches.first().cloned() {
-        let others = match mismatches.len() - 1 {
-            0 => "this may follow from the other mistakes".into(),
-            others => format!("this and {others} more of the examples may follow from the other mistakes"),
-        };
-        checker.findings.add(first.help(others));
+        for line in report.0 {
+            checker.findings.add(Diagnostic::new(line, span, "this example"));
+        }
     }
 }
 

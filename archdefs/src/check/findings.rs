@@ -53,6 +53,11 @@ impl<'a> Findings<'a> {
         self.seen.insert((rule, vec![place]));
     }
 
+    /// Whether there is a mistake against `rule`.
+    pub(super) fn knows(&self, rule: &'static str) -> bool {
+        self.seen.iter().any(|(known, _)| *known == rule)
+    }
+
     pub(super) fn into_diagnostics(self) -> Diagnostics {
         self.found.into()
     }

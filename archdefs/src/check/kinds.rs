@@ -16,11 +16,13 @@ pub(super) struct Patterns {
     pub(super) mask: u64,
     /// Their values, and what an entry with them is.
     pub(super) kinds: Vec<(u64, Is)>,
+    /// Whether some entry is of two kinds, so that nobody knows what belongs to either.
+    pub(super) ambiguous: bool,
 }
 
 pub(super) fn check(checker: &mut Checker<'_>, params: &Params, level: &Level) -> Patterns {
     let mask = level.kinds.iter().fold(0, |mask, kind| mask | kind.tests.as_deref().map_or(0, tested_bits));
-    let mut patterns = Patterns { mask, kinds: Vec::new() };
+    let mut patterns = Patterns { mask, kinds: Vec::new(), ambiguous: false };
     if mask.count_ones() > MOST_TESTED {
         let place = level.kinds.first().map_or(checker.format.name.span, |kind| kind.span);
         checker.findings.under(params, "too many tested bits", &[place], || {
@@ -38,7 +40,7 @@ pub(super) fn check(checker: &mut Checker<'_>, params: &Params, level: &Level) -
         for (kind, matched) in level.kinds.iter().zip(&mut matched) {
             *matched |= std::ptr::eq(kind, winner);
         }
-        two_kinds(checker, params, level, raw);
+        patterns.ambiguous |= two_kinds(checker, params, level, raw);
         patterns.kinds.push((raw, winner.is));
     }
     for (kind, _) in level.kinds.iter().zip(matched).filter(|(_, matched)| *matched) {
@@ -57,12 +59,13 @@ fn no_kind(checker: &mut Checker<'_>, params: &Params, level: &Level, raw: u64, 
     });
 }
 
-/// Rows that are not `reserved` are disjoint, and at most one is `else`.
-fn two_kinds(checker: &mut Checker<'_>, params: &Params, level: &Level, raw: u64) {
+/// Rows that are not `reserved` are disjoint, and at most one is `else`. Returns whether they are not.
+fn two_kinds(checker: &mut Checker<'_>, params: &Params, level: &Level, raw: u64) -> bool {
     let mask = level.kinds.iter().fold(0, |mask, kind| mask | kind.tests.as_deref().map_or(0, tested_bits));
     let of_tests = |kind: &&BoundKind| kind.is != Is::Reserved && kind.tests.is_some() && kind.matches(raw);
     let by_tests: Vec<&BoundKind> = level.kinds.iter().filter(of_tests).collect();
     let by_else: Vec<&BoundKind> = level.kinds.iter().filter(|kind| kind.tests.is_none()).collect();
+    let mut ambiguous = false;
     for rows in [by_tests, by_else] {
         if let [first, second, ..] = rows.as_slice() {
             checker.findings.under(params, "two kinds", &[place(first), place(second)], || {
@@ -70,8 +73,10 @@ fn two_kinds(checker: &mut Checker<'_>, params: &Params, level: &Level, raw: u64
                 let label = |kind: &BoundKind| format!("`{}` matches `{}`", kind.id, show::pattern(raw, mask));
                 Diagnostic::new(message, place(second), label(second)).and(place(first), label(first))
             });
+            ambiguous = true;
         }
     }
+    ambiguous
 }
 
 /// What is written for nothing means nothing.
@@ -81,7 +86,7 @@ pub(super) fn check_empty(checker: &mut Checker<'_>, params: &Params, level: &Le
     };
     checker.used.insert(choice);
     if kind.is != Is::Invalid {
-        checker.findings.under(params, "empty", &[choice, place(kind)], || {
+        checker.findings.under(params, "empty", &[choice], || {
             let message = format!("the empty value {:#x} is not `invalid` at level {}", level.empty, level.level);
             Diagnostic::new(message, choice, "").and(place(kind), format!("it is `{}`", kind.id))
         });

@@ -61,10 +61,12 @@ fn level(checker: &mut Checker<'_>, params: &Params, geometry: &Geometry, level:
     for (shape, run) in level.shapes() {
         let site =
             Site { params, output_bits: geometry.output_bits, table_bits: geometry.table_bits(), level, shape, run };
-        owners::check(checker, &site);
+        owners::check_used(checker, &site);
+        if !patterns.ambiguous && owners::check(checker, &site) {
+            encoder::check(checker, &site, &patterns);
+        }
         address::check(checker, &site);
         rows::check(checker, &site, &patterns);
-        encoder::check(checker, &site, &patterns);
     }
 }
 

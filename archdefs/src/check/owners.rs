@@ -14,14 +14,15 @@ struct Owner<'a> {
     place: Span,
 }
 
-pub(super) fn check(checker: &mut Checker<'_>, site: &Site<'_>) {
+/// Returns whether it is clear what to write into every bit.
+pub(super) fn check(checker: &mut Checker<'_>, site: &Site<'_>) -> bool {
     let shape = site.shape;
     let fields =
         shape.fields.iter().map(|field| Owner { mask: field.bits.mask(), name: &field.name, place: field.choice });
     let fixes = shape.fixes.iter().map(|fix| Owner { mask: fix.mask, name: &fix.id, place: fix.choice });
     let marks = Owner {
         mask: tested_bits(&shape.marks),
-        name: site.run.map_or("what is no run", |run| &run.id),
+        name: site.run.map_or("single", |run| &run.id),
         place: shape.marks.first().map_or_else(Span::default, |test| test.span),
     };
     let owners: Vec<Owner<'_>> = fields.chain(fixes).chain([marks]).collect();
@@ -31,9 +32,15 @@ pub(super) fn check(checker: &mut Checker<'_>, site: &Site<'_>) {
         }
     }
     let owned = owners.iter().fold(0, |mask, owner| mask | owner.mask);
-    written_tests(checker, site, &shape.marks, u64::MAX);
-    written_tests(checker, site, &shape.tested, !owned);
+    let marks_clear = written_tests(checker, site, &shape.marks, u64::MAX);
+    let tests_clear = written_tests(checker, site, &shape.tested, !owned);
     no_owner(checker, site, !owned & !tested_bits(&shape.tested));
+    marks_clear && tests_clear
+}
+
+/// What owns bits is of use.
+pub(super) fn check_used(checker: &mut Checker<'_>, site: &Site<'_>) {
+    let shape = site.shape;
     for field in &shape.fields {
         checker.used.insert(field.choice);
         if field.bits.mask() != 0 {
@@ -56,30 +63,34 @@ fn two_owners(checker: &mut Checker<'_>, site: &Site<'_>, first: &Owner<'_>, sec
     });
 }
 
-/// The encoder must know what to write into the bits in `mask` that tests own.
-fn written_tests(checker: &mut Checker<'_>, site: &Site<'_>, tests: &[BoundTest], mask: u64) {
+/// The encoder must know what to write into the bits in `mask` that tests own. Returns whether it does.
+fn written_tests(checker: &mut Checker<'_>, site: &Site<'_>, tests: &[BoundTest], mask: u64) -> bool {
     let owners = || tests.iter().filter(|test| test.bits.mask() & mask != 0);
+    let vague: Vec<&BoundTest> = owners().filter(|test| test.written().is_none()).collect();
+    if let [first, others @ ..] = vague.as_slice() {
+        checker.findings.under(site.params, "unwritable test", &[first.span], || {
+            let bits = vague.iter().fold(0, |bits, test| bits | test.bits.mask()) & mask;
+            let message = format!("nobody says what to write into {} of {site}", show::named_bits(bits));
+            let label = "several values pass this test";
+            let diagnostic = others
+                .iter()
+                .fold(Diagnostic::new(message, first.span, label), |diagnostic, test| diagnostic.and(test.span, label));
+            diagnostic.help("test for one value with `==`, or give the bits to a field or a `[[fix]]`")
+        });
+    }
     for test in owners() {
+        let Some(written) = test.written() else { continue };
         let bits = test.bits.mask() & mask;
-        match test.written() {
-            None => checker.findings.under(site.params, "unwritable test", &[test.span], || {
-                let message = format!("nobody says what to write into {} of {site}", show::named_bits(bits));
-                Diagnostic::new(message, test.span, "several values pass this test")
-                    .help("test for one value with `==`, or give the bits to a field or a `[[fix]]`")
-            }),
-            Some(written) => {
-                let differs = |other: &&BoundTest| {
-                    other.written().is_some_and(|value| (value ^ written) & bits & other.bits.mask() != 0)
-                };
-                if let Some(other) = owners().find(differs) {
-                    checker.findings.under(site.params, "contradiction", &[other.span, test.span], || {
-                        let message = format!("{} of {site} are to be written in two ways", show::named_bits(bits));
-                        Diagnostic::new(message, test.span, "so").and(other.span, "and so")
-                    });
-                }
-            }
+        let differs =
+            |other: &&BoundTest| other.written().is_some_and(|value| (value ^ written) & bits & other.bits.mask() != 0);
+        if let Some(other) = owners().find(differs) {
+            checker.findings.under(site.params, "contradiction", &[other.span, test.span], || {
+                let message = format!("{} of {site} are to be written in two ways", show::named_bits(bits));
+                Diagnostic::new(message, test.span, "so").and(other.span, "and so")
+            });
         }
     }
+    vague.is_empty()
 }
 
 /// The bits of one kind of entry that nobody owns.
@@ -107,9 +118,19 @@ fn no_owner(checker: &mut Checker<'_>, site: &Site<'_>, bits: u64) {
     gap.all |= bits;
 }
 
-/// Reports each kind of entry with a gap once, whatever bits it lacks elsewhere.
+/// Reports each kind of entry with a gap once, whatever bits it lacks elsewhere, and kinds with the same gap together.
 pub(super) fn report_gaps(checker: &mut Checker<'_>) {
+    let mut gaps: Vec<Gap> = Vec::new();
     for gap in std::mem::take(&mut checker.gaps).into_values() {
+        match gaps.iter_mut().find(|known| known.first == gap.first) {
+            Some(known) => {
+                known.diagnostic.labels.extend(gap.diagnostic.labels);
+                known.all |= gap.all;
+            }
+            None => gaps.push(gap),
+        }
+    }
+    for gap in gaps {
         let advice = "a field, a `[[run]]` or a `[[fix]]` says what they are";
         let help = match gap.all & !gap.first {
             0 => advice.into(),

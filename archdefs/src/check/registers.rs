@@ -28,14 +28,21 @@ fn register(checker: &mut Checker<'_>, params: &Params, geometry: &Geometry, reg
         Ok(fields) => fields,
         Err(problem) => return checker.malformed(params, &problem),
     };
+    // Only some values depend on where the root is.
+    let elsewhere = register_fields(register, &env.clone().with("root", 0)).unwrap_or_default();
+    let of_root = |field: &BoundRegisterField| {
+        elsewhere.iter().any(|other| other.span == field.span && other.value != field.value)
+    };
     let mut owned = 0;
     for field in &fields {
         checker.used.insert(field.span);
         if field.placed().is_none() {
             checker.findings.under(params, "register value", &[field.span], || {
+                let value = if field.value < 0 { field.value.to_string() } else { format!("{:#x}", field.value) };
                 let message =
-                    format!("{:#x} does not fit the {} bits of `{}`", field.value, field.bits.width(), field.name);
-                Diagnostic::new(message, field.span, format!("with the root table at {root:#x}"))
+                    format!("{value} of `{}` does not fit {}", field.name, show::named_bits(field.bits.mask()));
+                let label = if of_root(field) { format!("with the root table at {root:#x}") } else { String::new() };
+                Diagnostic::new(message, field.span, label)
             });
         }
         let mask = field.bits.mask();

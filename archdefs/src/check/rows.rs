@@ -67,12 +67,14 @@ fn table<T>(
     possible: &Possible<'_>,
 ) {
     let mut first_of: HashMap<u64, Span> = HashMap::new();
+    let mut too_wide = false;
     for row in &rows.rows {
         if !field.bits.holds(row.value) {
+            too_wide = true;
             checker.used.insert(row.span);
             checker.findings.under(site.params, "row width", &[row.span], || {
-                let message =
-                    format!("{:#b} does not fit the {} bits of `{}`", row.value, field.bits.width(), field.name);
+                let bits = crate::show::named_bits(field.bits.mask());
+                let message = format!("value {:#b} of `{}` does not fit {bits}", row.value, field.name);
                 Diagnostic::new(message, row.span, "").and(field.choice, "its bits")
             });
             continue;
@@ -95,7 +97,8 @@ fn table<T>(
         return;
     }
     checker.needs_other.insert(field.span);
-    if rows.other == Other::None {
+    // A row that does not fit was probably meant to be the missing one.
+    if rows.other == Other::None && !too_wide {
         checker.findings.under(site.params, "missing row", &[field.span], || {
             let value = missing.map_or_else(|| "some values".into(), |value| format!("value {value:#b}"));
             Diagnostic::new(format!("{value} of `{}` in {site} has no row", field.name), field.span, "")

@@ -35,8 +35,19 @@ impl Cursor<'_> {
     pub(crate) fn level_set(&mut self) -> Parsed<LevelSet> {
         let start = self.here();
         let plus = self.commas(Self::level_term)?;
-        let minus = if self.eat("-") { self.commas(Self::level_term)? } else { Vec::new() };
+        let minus = if self.eat("-") { self.commas(|cursor| cursor.taken_out(&plus))? } else { Vec::new() };
         Ok(LevelSet { plus, minus, span: self.since(start) })
+    }
+
+    /// A term after `-`, which has something to take out of `plus`.
+    fn taken_out(&mut self, plus: &[LevelTerm]) -> Parsed<LevelTerm> {
+        let start = self.here();
+        let term = self.level_term()?;
+        if plus.iter().any(|other| other.may_meet(&term)) {
+            return Ok(term);
+        }
+        Err(Diagnostic::new("there is nothing to take out", self.since(start), "not among the levels before the `-`")
+            .help("a range of levels is written `1..=4`"))
     }
 
     fn level_term(&mut self) -> Parsed<LevelTerm> {
@@ -84,6 +95,27 @@ impl Cursor<'_> {
     }
 }
 
+impl LevelTerm {
+    /// Whether some format's levels may be in both terms.
+    fn may_meet(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Range(first, last), Self::Range(other_first, other_last)) => {
+                last.is_none_or(|last| *other_first <= last) && other_last.is_none_or(|last| *first <= last)
+            }
+            _ => true,
+        }
+    }
+}
+
+impl LevelSet {
+    /// Whether `level` is in the set, whichever levels hold blocks.
+    pub(crate) fn surely_has(&self, level: u8) -> bool {
+        let this = LevelTerm::Range(level, Some(level));
+        let ranges = |terms: &[LevelTerm]| terms.iter().any(|term| *term != LevelTerm::Block && term.may_meet(&this));
+        ranges(&self.plus) && !ranges(&self.minus)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::scope::Scope;
@@ -110,7 +142,7 @@ mod tests {
         let set = parse!("0, 2.. - block, 5", level_set).unwrap();
         assert_eq!(set.plus, [LevelTerm::Range(0, Some(0)), LevelTerm::Range(2, None)]);
         assert_eq!(set.minus, [LevelTerm::Block, LevelTerm::Range(5, Some(5))]);
-        for bad in ["", "blocks", "1..=0", "16", "1 2", "..1"] {
+        for bad in ["", "1-4", "0..=2 - 3..", "blocks", "1..=0", "16", "1 2", "..1"] {
             assert!(parse!(bad, level_set).is_err(), "{bad}");
         }
     }

@@ -1,9 +1,11 @@
 //! Reads `[live]`, `[memory]`, `[[tlb]]`, `[registers.*]`, `[capabilities]`, `[fault]`: what surrounds the entries.
 
 use super::section::Section;
+use crate::diagnostics::Diagnostic;
 use crate::grammar::Cursor;
 use crate::grammar::scope::Scope;
 use crate::model::{At, Capabilities, Fallback, Fault, Live, Register, TlbOp};
+use crate::words::Word;
 
 pub(super) fn live(section: &Section<'_>) -> Live {
     let scopes = section.scopes();
@@ -16,7 +18,16 @@ pub(super) fn live(section: &Section<'_>) -> Live {
 }
 
 pub(super) fn fallbacks(section: &Section<'_>) -> Vec<Fallback> {
-    section.list("fallback", &section.scopes().space, Cursor::fallback)
+    let rows = section.list("fallback", &section.scopes().space, Cursor::fallback);
+    for (index, row) in rows.iter().enumerate() {
+        let always = |earlier: &&Fallback| earlier.from == row.from && earlier.when.is_none();
+        if let Some(earlier) = rows[..index].iter().find(always) {
+            let message = format!("`{}` has another fallback, which is always taken", row.from.word());
+            let problem = Diagnostic::new(message, row.span, "never taken").and(earlier.span, "taken");
+            section.context.report(problem);
+        }
+    }
+    rows
 }
 
 pub(super) fn tlb_op(section: &Section<'_>) -> TlbOp {

@@ -35,9 +35,10 @@ pub(super) struct Scopes {
 }
 
 impl Context<'_> {
-    /// Reports a problem, unless it stands in a line that could not even be parsed.
+    /// Reports a problem, unless it has to do with a line that could not even be parsed.
     pub(super) fn report(&self, problem: Diagnostic) {
-        if !self.syntax_errors.iter().any(|error| error.covers(problem.place())) {
+        let follows = |error: &SyntaxError| problem.labels.iter().any(|(span, _)| error.covers(*span));
+        if !self.syntax_errors.iter().any(follows) {
             self.problems.borrow_mut().push(problem);
         }
     }
@@ -88,7 +89,7 @@ impl Context<'_> {
             Kind::Text(text) => {
                 if raw.get(1..raw.len().saturating_sub(1)) != Some(text) {
                     self.report(
-                        Diagnostic::new("no escapes and no line breaks here", value.span, "this string")
+                        Diagnostic::new("no escapes, line breaks or triple quotes here", value.span, "this string")
                             .help("write it between single quotation marks or plain double ones"),
                     );
                     return None;

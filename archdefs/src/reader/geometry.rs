@@ -2,8 +2,8 @@
 
 use super::section::Section;
 use crate::diagnostics::Diagnostic;
-use crate::grammar::Cursor;
-use crate::model::{At, Domain, Levels, Param, Root};
+use crate::grammar::{Cursor, Parsed};
+use crate::model::{At, Domain, LevelSet, Levels, Param, Root};
 use crate::words::Word;
 
 /// `type = ".."` of a parameter.
@@ -73,7 +73,7 @@ pub(super) fn levels(section: &Section<'_>) -> Levels {
     Levels {
         page_bits: section.expression("page_bits", &scopes.build),
         index_bits: section.expression("index_bits", &scopes.build.with(["page_bits"])),
-        blocks: section.list("blocks", &scopes.space, |cursor| cursor.choice(Cursor::level_set)),
+        blocks: section.list("blocks", &scopes.space, |cursor| cursor.choice(blocks)),
         label: section.expression("label", &scopes.entry),
         input: section.word("input"),
         output_bits: section.expression("output_bits", &scopes.space),
@@ -81,6 +81,15 @@ pub(super) fn levels(section: &Section<'_>) -> Levels {
             .optional_list("requires", &scopes.space, |cursor| cursor.placed(Cursor::condition))
             .unwrap_or_default(),
     }
+}
+
+/// Levels that may hold blocks.
+fn blocks(cursor: &mut Cursor<'_>) -> Parsed<LevelSet> {
+    let set = cursor.level_set()?;
+    if set.surely_has(0) {
+        return Err(Diagnostic::new("a leaf at level 0 is a page, not a block", set.span, "level 0 is one of these"));
+    }
+    Ok(set)
 }
 
 pub(super) fn root(section: &Section<'_>) -> Root {

@@ -67,7 +67,8 @@ fn scopes(tree: &Table, open: bool) -> Scopes {
     let named = |build_only: bool| {
         let names = params.iter().filter_map(|param| {
             let table = param.value.table()?;
-            let kind = if table.text("type") == Some("bool") { Type::Truth } else { Type::Number };
+            // A type that is wrong is reported as such: as a truth value, the parameter may stand anywhere.
+            let kind = if table.text("type") == Some("int") { Type::Number } else { Type::Truth };
             (!build_only || table.text("bind") == Some("build")).then(|| (param.key.clone(), kind))
         });
         Scope::new(names, open)

@@ -11,7 +11,7 @@ use crate::grammar::scope::Scope;
 use crate::grammar::{Cursor, Parsed};
 use crate::model::{At, Choice, Choices, Class, LevelSet, LevelTerm};
 use crate::source::Span;
-use crate::suggest::advice;
+use crate::suggest::{advice, closest};
 use crate::words::Word;
 use std::cell::RefCell;
 
@@ -24,6 +24,7 @@ pub(super) struct Section<'a> {
     pub(super) span: Span,
     table: &'a Table,
     legal: RefCell<Vec<&'static str>>,
+    missing: RefCell<Vec<(&'static str, Diagnostic)>>,
 }
 
 impl<'a> Section<'a> {
@@ -35,9 +36,9 @@ impl<'a> Section<'a> {
         table: &'a Table,
         read: impl FnOnce(&Self) -> T,
     ) -> T {
-        let section = Self { context, what, span, table, legal: RefCell::default() };
+        let section = Self { context, what, span, table, legal: RefCell::default(), missing: RefCell::default() };
         let value = read(&section);
-        section.report_unknown_keys();
+        section.report_keys();
         value
     }
 
@@ -62,9 +63,12 @@ impl<'a> Section<'a> {
         &self.context.scopes
     }
 
-    fn report_unknown_keys(&self) {
+    /// Reports the keys that are unknown and those that are missing; one that is misspelt is not missing, too.
+    fn report_keys(&self) {
         let legal = self.legal.borrow();
+        let mut meant = Vec::new();
         for entry in self.table.0.iter().filter(|entry| !legal.contains(&entry.key.as_str())) {
+            meant.extend(closest(&entry.key, legal.iter().copied()));
             let message = format!("unknown key `{}` in {}", entry.key, self.what);
             self.context.report(Diagnostic::new(message, entry.key_span, "unknown key").help(advice(
                 &entry.key,
@@ -72,6 +76,13 @@ impl<'a> Section<'a> {
                 legal.iter().copied(),
             )));
         }
+        for (_, problem) in self.missing.take().into_iter().filter(|(key, _)| !meant.contains(key)) {
+            self.context.report_missing(problem);
+        }
+    }
+
+    fn miss(&self, key: &'static str, message: String, label: String) {
+        self.missing.borrow_mut().push((key, Diagnostic::new(message, self.span, label)));
     }
 
     /// The value of a key, if it is there.
@@ -87,7 +98,7 @@ impl<'a> Section<'a> {
         let value = self.get(key);
         if value.is_none() {
             let message = format!("{} has no key `{key}`", self.what);
-            self.context.report_missing(Diagnostic::new(message, self.span, format!("`{key}` is missing")));
+            self.miss(key, message, format!("`{key}` is missing"));
         }
         value
     }
@@ -102,7 +113,7 @@ impl<'a> Section<'a> {
     pub(super) fn must_have(&self, key: &'static str, header: &str) {
         if self.get(key).is_none() {
             let message = format!("{} has no section `{header}`", self.what);
-            self.context.report_missing(Diagnostic::new(message, self.span, format!("`{header}` is missing")));
+            self.miss(key, message, format!("`{header}` is missing"));
         }
     }
 

@@ -78,7 +78,7 @@ impl Table {
 }
 
 /// Parses the file numbered `file` as far as it can be parsed. Returns the errors of syntax, too: the first of each
-/// line, because others tend to follow from it.
+/// line or broken table, because others tend to follow from it.
 pub(super) fn parse(text: &str, file: u16) -> (Table, Vec<SyntaxError>) {
     let (table, errors) = DeTable::parse_recoverable(text);
     let mut found: Vec<SyntaxError> = Vec::new();
@@ -86,30 +86,31 @@ pub(super) fn parse(text: &str, file: u16) -> (Table, Vec<SyntaxError>) {
         let span = span(error.span().unwrap_or_default(), file);
         if !found.iter().any(|earlier| earlier.covers(span)) {
             let problem = Diagnostic::new(format!("TOML: {}", error.message()), span, "");
-            found.push(SyntaxError { problem, line: line(text, span) });
+            found.push(SyntaxError { problem, lines: lines(text, span) });
         }
     }
     (convert_table(table.into_inner(), file), found)
 }
 
-/// An error of syntax, and the line that cannot be relied upon because of it.
+/// An error of syntax, and the lines that cannot be relied upon because of it.
 pub(super) struct SyntaxError {
     pub(super) problem: Diagnostic,
-    line: Span,
+    lines: Span,
 }
 
 impl SyntaxError {
-    /// Whether a place begins in the same line.
+    /// Whether a place begins in these lines.
     pub(super) fn covers(&self, span: Span) -> bool {
-        self.line.file == span.file && (self.line.start..=self.line.end).contains(&span.start)
+        self.lines.file == span.file && (self.lines.start..=self.lines.end).contains(&span.start)
     }
 }
 
-/// The line in which a span begins, without its end.
-fn line(text: &str, span: Span) -> Span {
+/// The line in which a span begins; if that is a header, what stands under it, too.
+fn lines(text: &str, span: Span) -> Span {
     let at = text.floor_char_boundary(span.start as usize);
     let start = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
-    let end = text[at..].find('\n').map_or(text.len(), |newline| at + newline);
+    let end = if text[start..].starts_with('[') { "\n[" } else { "\n" };
+    let end = text[at..].find(end).map_or(text.len(), |newline| at + newline);
     Span { file: span.file, ..Span::default() }.part(start, end)
 }
 
