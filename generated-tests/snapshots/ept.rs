@@ -1087,6 +1087,7 @@ impl Format {
             return false;
         };
         let descriptor: [u64; 2] = [root, 0];
+        // SAFETY: as the caller promises.
         unsafe {
             ::core::arch::asm!(
                 ".byte 0x66, 0x0f, 0x38, 0x80, 0x01", in ("rax") 1 as u64, in ("rcx") &
@@ -1099,6 +1100,7 @@ impl Format {
 
 /// `output` and `next` read addresses through the very masks that `strip` and `table` write them through, and
 /// the checker has proved that these hold every bit of an address once.
+// SAFETY: the format's file says so, and the laws test that entries lead where they were made to.
 unsafe impl FormatTrait for Format {
     type Config = Config;
     type Registers = Registers;
@@ -1361,6 +1363,7 @@ unsafe impl FormatTrait for Format {
         tag: Tag,
         _set: &Invalidation,
     ) -> bool {
+        // SAFETY: as the caller promises.
         unsafe { self.invalidate_single_context(root, tag) }
     }
 

@@ -1064,9 +1064,11 @@ impl Format {
         last: u64,
         granule: u8,
     ) -> bool {
+        // SAFETY: as the caller promises.
         unsafe { ::core::arch::asm!(".4byte 0xd5033a9f", options(nostack)) };
         let mut ia = start;
         loop {
+            // SAFETY: as the caller promises.
             unsafe {
                 ::core::arch::asm!(
                     ".4byte 0xd50c8020", in ("x0") ia >> 12, options(nostack)
@@ -1077,6 +1079,7 @@ impl Format {
                 _ => break,
             }
         }
+        // SAFETY: as the caller promises.
         unsafe {
             ::core::arch::asm!(
                 ".4byte 0xd5033b9f", ".4byte 0xd508831f", ".4byte 0xd5033b9f",
@@ -1095,6 +1098,7 @@ impl Format {
     /// As for [`FormatTrait::invalidate`].
     #[cfg(all(target_arch = "aarch64", target_os = "none"))]
     unsafe fn invalidate_vmid(&self, _root: HostPhysAddr, _tag: Tag) -> bool {
+        // SAFETY: as the caller promises.
         unsafe {
             ::core::arch::asm!(
                 ".4byte 0xd5033a9f", ".4byte 0xd50c83df", ".4byte 0xd5033b9f",
@@ -1107,6 +1111,7 @@ impl Format {
 
 /// `output` and `next` read addresses through the very masks that `strip` and `table` write them through, and
 /// the checker has proved that these hold every bit of an address once.
+// SAFETY: the format's file says so, and the laws test that entries lead where they were made to.
 unsafe impl FormatTrait for Format {
     type Config = Config;
     type Registers = Registers;
@@ -1508,6 +1513,7 @@ unsafe impl FormatTrait for Format {
         if !codec::may_execute("arm-el2") {
             return false;
         }
+        // SAFETY: as the caller promises.
         unsafe {
             match set {
                 Invalidation::Space => self.invalidate_vmid(root, tag),

@@ -1048,9 +1048,11 @@ impl Format {
         last: u64,
         granule: u8,
     ) -> bool {
+        // SAFETY: as the caller promises.
         unsafe { ::core::arch::asm!(".4byte 0xd5033a9f", options(nostack)) };
         let mut ia = start;
         loop {
+            // SAFETY: as the caller promises.
             unsafe {
                 ::core::arch::asm!(
                     ".4byte 0xd50c8020", in ("x0") ia >> 12, options(nostack)
@@ -1061,6 +1063,7 @@ impl Format {
                 _ => break,
             }
         }
+        // SAFETY: as the caller promises.
         unsafe {
             ::core::arch::asm!(
                 ".4byte 0xd5033b9f", ".4byte 0xd508831f", ".4byte 0xd5033b9f",
@@ -1079,6 +1082,7 @@ impl Format {
     /// As for [`FormatTrait::invalidate`].
     #[cfg(all(target_arch = "aarch64", target_os = "none"))]
     unsafe fn invalidate_vmid(&self, _root: HostPhysAddr, _tag: Tag) -> bool {
+        // SAFETY: as the caller promises.
         unsafe {
             ::core::arch::asm!(
                 ".4byte 0xd5033a9f", ".4byte 0xd50c83df", ".4byte 0xd5033b9f",
@@ -1091,6 +1095,7 @@ impl Format {
 
 /// `output` and `next` read addresses through the very masks that `strip` and `table` write them through, and
 /// the checker has proved that these hold every bit of an address once.
+// SAFETY: the format's file says so, and the laws test that entries lead where they were made to.
 unsafe impl FormatTrait for Format {
     type Config = Config;
     type Registers = Registers;
@@ -1481,6 +1486,7 @@ unsafe impl FormatTrait for Format {
         if !codec::may_execute("arm-el2") {
             return false;
         }
+        // SAFETY: as the caller promises.
         unsafe {
             match set {
                 Invalidation::Space => self.invalidate_vmid(root, tag),

@@ -642,6 +642,7 @@ impl Format {
         let tag = u64::from(tag.0);
         let mut ia = start;
         loop {
+            // SAFETY: as the caller promises.
             unsafe {
                 ::core::arch::asm!(
                     ".4byte 0x62b50073", in ("a0") ia >> 2, in ("a1") tag,
@@ -666,6 +667,7 @@ impl Format {
     #[cfg(all(target_arch = "riscv64", target_os = "none"))]
     unsafe fn invalidate_vmid(&self, _root: HostPhysAddr, tag: Tag) -> bool {
         let tag = u64::from(tag.0);
+        // SAFETY: as the caller promises.
         unsafe {
             ::core::arch::asm!(".4byte 0x62a00073", in ("a0") tag, options(nostack))
         };
@@ -675,6 +677,7 @@ impl Format {
 
 /// `output` and `next` read addresses through the very masks that `strip` and `table` write them through, and
 /// the checker has proved that these hold every bit of an address once.
+// SAFETY: the format's file says so, and the laws test that entries lead where they were made to.
 unsafe impl FormatTrait for Format {
     type Config = Config;
     type Registers = Registers;
@@ -947,6 +950,7 @@ unsafe impl FormatTrait for Format {
         tag: Tag,
         set: &Invalidation,
     ) -> bool {
+        // SAFETY: as the caller promises.
         unsafe {
             match set {
                 Invalidation::Space => self.invalidate_vmid(root, tag),

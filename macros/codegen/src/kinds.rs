@@ -43,8 +43,16 @@ impl Pattern {
         patterns.reduce(|a, b| match (a.fixed, b.fixed) {
             (Some((m, v)), Some((n, w))) => Self::fixed(m | n, v | w),
             _ => {
-                let (masks, values) = ([a.mask, b.mask], [a.value, b.value]);
-                Self { mask: quote!(#(#masks)|*), value: quote!(#(#values)|*), fixed: None }
+                let (a_mask, b_mask) = (a.mask, b.mask);
+                let value = match [&a.value, &b.value].map(|value| value.to_string() == "0") {
+                    [_, true] => a.value,
+                    [true, _] => b.value,
+                    _ => {
+                        let (a, b) = (a.value, b.value);
+                        quote!(#a | #b)
+                    }
+                };
+                Self { mask: quote!(#a_mask | #b_mask), value, fixed: None }
             }
         })
     }

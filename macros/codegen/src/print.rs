@@ -2,7 +2,8 @@
 
 use proc_macro2::TokenStream;
 
-/// Formats items, with a blank line between any two, as `rustfmt` would leave it to the author.
+/// Formats items, with a blank line between any two, as `rustfmt` would leave it to the author, and with the comments that
+/// tokens cannot hold: why what is `unsafe` is sound.
 ///
 /// # Errors
 ///
@@ -15,6 +16,9 @@ pub fn print(items: TokenStream) -> Result<String, syn::Error> {
         if separates(previous, line) {
             printed.push('\n');
         }
+        if let Some(reason) = reason(line) {
+            printed.extend([&line[..depth(line)], "// SAFETY: ", reason, "\n"]);
+        }
         printed.push_str(line);
         printed.push('\n');
         previous = line;
@@ -24,7 +28,6 @@ pub fn print(items: TokenStream) -> Result<String, syn::Error> {
 
 /// Whether a new item, or a new member of one, begins at `line`.
 fn separates(previous: &str, line: &str) -> bool {
-    let depth = |line: &str| line.len() - line.trim_start().len();
     let (depth, last) = (depth(line), depth(previous));
     let text = line.trim_start();
     let begins = |word: &&str| text.starts_with(*word);
@@ -36,8 +39,24 @@ fn separates(previous: &str, line: &str) -> bool {
     inner
         || same_depth
             && ended
-            && item.iter().any(|word| begins(&word))
+            && item.iter().any(begins)
             && !together("use ")
             && !together("type ")
             && !together("const ")
+}
+
+/// Why a line that begins with `unsafe` is sound.
+fn reason(line: &str) -> Option<&'static str> {
+    let text = line.trim_start();
+    if text.starts_with("unsafe impl") {
+        Some("the format's file says so, and the laws test that entries lead where they were made to.")
+    } else if text.starts_with("unsafe {") {
+        Some("as the caller promises.")
+    } else {
+        None
+    }
+}
+
+fn depth(line: &str) -> usize {
+    line.len() - line.trim_start().len()
 }
