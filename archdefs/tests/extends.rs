@@ -1,7 +1,7 @@
 //! A format that extends another.
 
 use tablewright_archdefs::model::{Format, LevelTerm, Meaning};
-use tablewright_archdefs::{Sources, Style, read};
+use tablewright_archdefs::{Diagnostics, Sources, Style, check, read};
 
 const TINY: &str = include_str!("tiny.toml");
 
@@ -74,4 +74,14 @@ fn a_built_in_format_can_be_a_parent() {
     assert!(format.fallbacks.is_empty());
     assert_eq!(sources.files()[1].path, "<built-in>/ept.toml");
     assert!(sources.files()[1].built_in);
+}
+
+#[test]
+fn a_child_may_allow_less() {
+    let (_, format) = child(
+        "[format]\nextends = \"ept\"\nname = \"narrow\"\nremove = [\"config.five-level\"]\n\
+         [params]\npa_bits = { type = \"int\", bind = \"boot\", values = \"36..=46\", doc = \"width\" }\n",
+    );
+    assert!(format.examples.len() > 10, "only the examples of the removed configuration are gone");
+    assert_eq!(check(&format), Diagnostics::default());
 }

@@ -40,7 +40,7 @@ fn assignments(section: &Section<'_>, scope: &Scope, params: &[Param]) -> Assign
             );
         }
         if let Some(param) = params.iter().find(|param| param.name.value == name.value) {
-            check_value(section, &name.value, &param.domain, value);
+            check_value(section, &param.name, &param.domain, value);
         }
     }
     set

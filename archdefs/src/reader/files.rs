@@ -122,6 +122,9 @@ fn take(table: &mut Table, key: &str) -> Option<Entry> {
 /// Removes a section, or one of its entries or rows; says whether there was one.
 fn remove_path(tree: &mut Table, path: &str) -> bool {
     let Some((section, name)) = path.split_once('.') else { return take(tree, path).is_some() };
+    if section == "config" {
+        remove_examples(tree, name);
+    }
     match tree.get_mut(section).map(|value| &mut value.kind) {
         Some(Kind::Table(table)) => take(table, name).is_some(),
         Some(Kind::Array(rows)) => {
@@ -130,6 +133,16 @@ fn remove_path(tree: &mut Table, path: &str) -> bool {
             rows.len() < before
         }
         _ => false,
+    }
+}
+
+/// Removes the examples of a configuration.
+fn remove_examples(tree: &mut Table, config: &str) {
+    let Some(Kind::Table(kinds)) = tree.get_mut("example").map(|value| &mut value.kind) else { return };
+    for kind in &mut kinds.0 {
+        if let Kind::Array(rows) = &mut kind.value.kind {
+            rows.retain(|row| row.table().is_none_or(|row| row.text("config") != Some(config)));
+        }
     }
 }
 
@@ -156,21 +169,21 @@ fn row_id(row: &Value) -> Option<&str> {
 /// Puts a child over its parent: sections merge entry by entry, lists of rows by id, everything else is replaced.
 fn merge(parent: &mut Table, child: Table, sections: bool) {
     for entry in child.0 {
-        let Some(old) = parent.get_mut(&entry.key) else {
+        let Some(old) = parent.0.iter_mut().find(|old| old.key == entry.key) else {
             parent.0.push(entry);
             continue;
         };
-        match (&mut old.kind, entry.value) {
+        match (&mut old.value.kind, entry.value) {
             (Kind::Table(old_table), Value { kind: Kind::Table(table), span }) if sections => {
                 merge(old_table, table, false);
-                old.span = span;
+                old.value.span = span;
             }
             (Kind::Array(old_rows), Value { kind: Kind::Array(rows), .. })
                 if rows.iter().all(|row| row.table().is_some()) && !rows.is_empty() =>
             {
                 merge_rows(old_rows, rows);
             }
-            (_, value) => *old = value,
+            (_, value) => *old = Entry { value, ..entry },
         }
     }
 }

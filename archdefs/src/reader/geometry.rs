@@ -38,7 +38,7 @@ pub(super) fn param(section: &Section<'_>, name: At<String>) -> Param {
         Domain::Int(values) => values.first().copied().unwrap_or(0),
     };
     if let Some(default) = &default {
-        check_value(section, &name.value, &domain, default);
+        check_value(section, &name, &domain, default);
     }
     Param {
         name,
@@ -52,7 +52,7 @@ pub(super) fn param(section: &Section<'_>, name: At<String>) -> Param {
 }
 
 /// Refuses a value that a parameter cannot have.
-pub(super) fn check_value(section: &Section<'_>, name: &str, domain: &Domain, value: &At<i64>) {
+pub(super) fn check_value(section: &Section<'_>, name: &At<String>, domain: &Domain, value: &At<i64>) {
     let (legal, values) = match domain {
         Domain::Bool => (matches!(value.value, 0 | 1), "`true` and `false`".to_owned()),
         // Empty only if the values could not be read.
@@ -63,8 +63,9 @@ pub(super) fn check_value(section: &Section<'_>, name: &str, domain: &Domain, va
         }
     };
     if !legal {
-        let message = format!("`{name}` cannot be {}", value.value);
-        section.context.report(Diagnostic::new(message, value.span, "no such value").help(format!("values: {values}")));
+        let message = format!("`{}` cannot be {}", name.value, value.value);
+        let problem = Diagnostic::new(message, value.span, "no such value").and(name.span, "its values are given here");
+        section.context.report(problem.help(format!("values: {values}")));
     }
 }
 
