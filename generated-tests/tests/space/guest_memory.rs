@@ -1,7 +1,8 @@
 //! Reading and writing guest memory from the host.
 
 use tablewright::{
-    AddrSpace, Change, FaultOutcome, Format, GuestError, GuestFault, GuestMemoryAccessor, MappingFlags, Rights, Tag,
+    AddrSpace, Alloc, Attributes, Change, FaultOutcome, Format, GuestError, GuestFault, GuestMemoryAccessor,
+    MappingFlags, Rights, Tag,
 };
 
 use crate::formats::in_every_format;
@@ -9,6 +10,7 @@ use crate::rig::{READ, RW, Rig, distant, gpa};
 
 in_every_format! {
     bytes_come_back_across_pages
+    what_the_host_wrote_is_dirty
     values_may_lie_on_two_pages
     lazy_memory_is_mapped_when_it_is_read
     partial_progress_is_reported
@@ -180,4 +182,23 @@ fn guests_share_memory_with_rights_of_their_own<F: Format>(mut rig: Rig<F>) {
     // The memory outlives the peer.
     drop(peer);
     assert_eq!(rig.space.read_obj::<u32>(gpa(2 * page)), Ok(0x0bad_cafe));
+}
+
+fn what_the_host_wrote_is_dirty<F: Format>(mut rig: Rig<F>) {
+    let page = rig.page();
+    let clean = Attributes { accessed: false, dirty: false, ..Attributes::from(RW) };
+    rig.space.map(gpa(0), 3 * page, clean, Alloc::POPULATED).unwrap();
+    rig.space.map(gpa(4 * page), page, clean, Alloc::LAZY).unwrap();
+    let states = rig.space.page_table().format().accessed_dirty(0);
+    let marks = |rig: &Rig<F>, address| {
+        let attributes = rig.space.query(gpa(address)).expect("mapped").attributes;
+        (attributes.accessed || states.accessed_mask == 0, attributes.dirty || states.dirty_mask == 0)
+    };
+    rig.space.read_obj::<u64>(gpa(0)).unwrap();
+    rig.space.write_obj(gpa(page), 1_u64).unwrap();
+    rig.space.write_volatile(gpa(4 * page), 1_u64).unwrap();
+    assert_eq!(marks(&rig, 0), (true, states.dirty_mask == 0));
+    assert_eq!((marks(&rig, page), marks(&rig, 4 * page)), ((true, true), (true, true)));
+    rig.space.translated_byte_buffer(gpa(2 * page), 8).unwrap()[0].write(&[1]).unwrap();
+    assert_eq!(marks(&rig, 2 * page), (true, true));
 }

@@ -1,7 +1,7 @@
 //! Reading and writing guest memory from the host.
 //!
 //! Guest memory changes under the host's hands, so it is never a Rust slice or reference: bytes are copied in or out,
-//! by volatile accesses. Each access is translated page by page, keeps to the guest's own rights, and never reaches
+//! by atomic accesses. Each access is translated page by page, keeps to the guest's own rights, and never reaches
 //! device memory.
 
 mod accessor;

@@ -1,6 +1,10 @@
 //! Consecutive bytes of guest memory.
 
-use core::{marker::PhantomData, ptr::NonNull};
+use core::{
+    marker::PhantomData,
+    ptr::NonNull,
+    sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed},
+};
 
 use super::GuestFault;
 use crate::Rights;
@@ -21,8 +25,8 @@ impl<'a> GuestSlice<'a> {
     ///
     /// # Safety
     ///
-    /// For `'a` they are memory, not a device's, that is mapped in the host for reads and, if `rights` include one to
-    /// write, for writes; and no Rust reference to them exists.
+    /// For `'a` they are memory, not a device's, that is mapped in the host for reads and writes; no Rust reference to
+    /// them exists, and whoever else in the host accesses them while they change does it by atomic accesses.
     pub const unsafe fn new(start: NonNull<u8>, length: usize, rights: Rights) -> Self {
         Self { start, length, rights, space: PhantomData }
     }
@@ -65,10 +69,10 @@ impl<'a> GuestSlice<'a> {
             // SAFETY: the bytes are in the slice, and `width` is a size to which the address is aligned.
             unsafe {
                 match width {
-                    8 => piece.copy_from_slice(&from.cast::<u64>().read_volatile().to_ne_bytes()),
-                    4 => piece.copy_from_slice(&from.cast::<u32>().read_volatile().to_ne_bytes()),
-                    2 => piece.copy_from_slice(&from.cast::<u16>().read_volatile().to_ne_bytes()),
-                    _ => piece.fill(from.read_volatile()),
+                    8 => piece.copy_from_slice(&from.cast::<AtomicU64>().as_ref().load(Relaxed).to_ne_bytes()),
+                    4 => piece.copy_from_slice(&from.cast::<AtomicU32>().as_ref().load(Relaxed).to_ne_bytes()),
+                    2 => piece.copy_from_slice(&from.cast::<AtomicU16>().as_ref().load(Relaxed).to_ne_bytes()),
+                    _ => piece.fill(from.cast::<AtomicU8>().as_ref().load(Relaxed)),
                 }
                 from = from.add(width);
             }
@@ -96,11 +100,14 @@ impl<'a> GuestSlice<'a> {
             unsafe {
                 match *piece {
                     [a, b, c, d, e, f, g, h] => {
-                        to.cast().write_volatile(u64::from_ne_bytes([a, b, c, d, e, f, g, h]));
+                        let word = u64::from_ne_bytes([a, b, c, d, e, f, g, h]);
+                        to.cast::<AtomicU64>().as_ref().store(word, Relaxed);
                     }
-                    [a, b, c, d] => to.cast().write_volatile(u32::from_ne_bytes([a, b, c, d])),
-                    [a, b] => to.cast().write_volatile(u16::from_ne_bytes([a, b])),
-                    _ => to.write_volatile(byte),
+                    [a, b, c, d] => {
+                        to.cast::<AtomicU32>().as_ref().store(u32::from_ne_bytes([a, b, c, d]), Relaxed);
+                    }
+                    [a, b] => to.cast::<AtomicU16>().as_ref().store(u16::from_ne_bytes([a, b]), Relaxed),
+                    _ => to.cast::<AtomicU8>().as_ref().store(byte, Relaxed),
                 }
                 to = to.add(width);
             }

@@ -13,11 +13,11 @@ impl<F: Format, H: Hal, B: Backend> GuestMemoryAccessor for AddrSpace<F, H, B> {
             return Err(GuestFault::Device);
         }
         if let Some(leaf) = self.leaf(address, access) {
-            return Ok(self.slice(&leaf, address, length));
+            return Ok(self.slice(&leaf, address, length, access));
         }
         let unresolved = match self.handle_fault(address, access) {
             FaultOutcome::Mapped | FaultOutcome::Spurious => match self.leaf(address, access) {
-                Some(leaf) => return Ok(self.slice(&leaf, address, length)),
+                Some(leaf) => return Ok(self.slice(&leaf, address, length, access)),
                 None => GuestFault::Denied,
             },
             FaultOutcome::Denied => GuestFault::Denied,
@@ -53,7 +53,10 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         length: usize,
     ) -> Result<Vec<GuestSlice<'_>>, GuestError> {
         let mut slices = Vec::new();
-        self.for_each_slice(address, length, Rights::R, |_, slice| {
+        self.for_each_slice(address, length, Rights::R, |done, slice| {
+            // Who can write it may do so.
+            let writes = slice.rights().intersects(Rights::W);
+            self.page_table().mark((address.as_usize() + done) as u64, writes);
             slices.try_reserve(1).map_err(|_| GuestFault::NoMemory)?;
             slices.push(slice);
             Ok(())
@@ -69,9 +72,14 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         }
     }
 
-    /// The bytes from `address` to the end of a leaf of an area of RAM, at most `length`.
-    fn slice(&self, leaf: &Mapping, address: GuestPhysAddr, length: usize) -> GuestSlice<'_> {
+    /// The bytes from `address` to the end of a leaf of an area of RAM, at most `length`. As after the guest's own
+    /// access, the leaf is marked accessed, or dirty.
+    fn slice(&self, leaf: &Mapping, address: GuestPhysAddr, length: usize, access: Rights) -> GuestSlice<'_> {
         let address = address.as_usize() as u64;
+        let writes = access.intersects(Rights::W);
+        if !leaf.attributes.accessed || writes && !leaf.attributes.dirty {
+            self.page_table().mark(address, writes);
+        }
         let length = length.min((leaf.range.last() - address).saturating_add(1) as usize);
         let start = self.page_table().hal().phys_to_virt(HostPhysAddr::from_usize(leaf.output(address) as usize));
         // SAFETY: backends of RAM map only memory that the HAL maps, leaf by leaf, for as long as it is mapped; nothing
