@@ -287,7 +287,7 @@ impl Space {
         };
         let mut limit = start.limit;
         let mut remember = |bits: u8, what: What, path: &[u64]| {
-            seen(Cached { tag: self.tag, range: around(ia, bits), what, path: path.to_vec() });
+            seen(Cached { tag: self.tag, range: ClosedRange::around(ia, bits), what, path: path.to_vec() });
         };
         let walk = self.bound.walk_from(
             start,
@@ -309,21 +309,34 @@ impl Space {
             },
         );
         if let Walk::Translated(found) = walk {
-            // Hardware may hold a whole run as one translation.
-            let range = around(ia, found.size);
-            let first = Translation { address: found.address.wrapping_sub(ia - range.start()), ..found };
-            remember(found.size, What::Leaf(first), &path);
+            // Hardware may hold a whole run as one translation, or its items one by one.
+            for size in [found.size, geometry.entry_bits(found.level)] {
+                let offset = ia - ClosedRange::around(ia, size).start();
+                let first = Translation { address: found.address.wrapping_sub(offset), ..found };
+                remember(size, What::Leaf(first), &path);
+            }
         }
         walk
     }
 
-    /// Whether a fresh walk finds what is cached, or something that allows more of the same.
+    /// Whether fresh walks find what is cached, or something that allows more of the same, all over its range.
     fn still_holds(&self, machine: &Machine, cached: &Cached) -> Result<(), String> {
+        let mut next = Some(cached.range.start());
+        while let Some(ia) = next.filter(|&ia| cached.range.contains(ia)) {
+            let spoken_for = self.holds_at(machine, cached, ia)?;
+            next = spoken_for.last().checked_add(1);
+        }
+        Ok(())
+    }
+
+    /// The same at `ia`, and the addresses that this says it of.
+    fn holds_at(&self, machine: &Machine, cached: &Cached, ia: u64) -> Result<ClosedRange, String> {
         let mut tables = Vec::new();
-        let now = self.walk(machine, cached.range.start(), None, |seen| tables.push(seen.what));
+        let now = self.walk(machine, ia, None, |seen| tables.push(seen.what));
         // Fewer rights in a cache than in the tables only cost a walk.
         let holds = match &cached.what {
-            What::Leaf(then) => matches!(&now, Walk::Translated(now) if now.address == then.address
+            What::Leaf(then) => matches!(&now, Walk::Translated(now)
+                if now.address == then.address.wrapping_add(ia - cached.range.start())
                 && now.memory == then.memory
                 && rights(now.facts).contains(rights(then.facts))),
             What::Table(then) => tables.iter().any(|seen| {
@@ -332,7 +345,16 @@ impl Space {
             }),
             What::Hole => !matches!(now, Walk::Translated(_)),
         };
-        if holds { Ok(()) } else { Err(format!("{now:x?}")) }
+        if !holds {
+            return Err(format!("{now:x?} at {ia:#x}"));
+        }
+        Ok(match (&cached.what, now) {
+            // What leads to a table is the same for all that it translates.
+            (What::Table(_), _) => cached.range,
+            (_, Walk::Translated(now)) => ClosedRange::around(ia, now.size),
+            (_, Walk::NotMapped { level }) => ClosedRange::around(ia, self.bound.geometry.entry_bits(level)),
+            _ => cached.range,
+        })
     }
 
     /// The live tables below `table`, with their entries.
@@ -346,12 +368,6 @@ impl Space {
         }
         into.insert((self.tag, table), (level, entries));
     }
-}
-
-/// The naturally aligned range of `1 << bits` addresses around `ia`.
-fn around(ia: u64, bits: u8) -> ClosedRange {
-    let low = u64::MAX.checked_shr(64 - u32::from(bits)).unwrap_or(0);
-    ClosedRange::new(ia & !low, ia | low).unwrap_or(ClosedRange::FULL)
 }
 
 /// The rights among some facts, as the rest of this crate names them.
