@@ -8,6 +8,8 @@ mod witness;
 
 mod areas;
 mod backends;
+mod caches;
+mod cuts;
 mod failures;
 mod faults;
 mod formats;

@@ -123,10 +123,29 @@ impl<B: Joinable> MemorySet<B> {
         Ok(())
     }
 
-    /// Takes `range` out of all areas. Those that it covers in part are cut.
+    /// Takes `range` out of all areas. Those that it covers in part are cut short; one all around it becomes two.
     pub fn remove(&mut self, range: ClosedRange) {
-        let at = self.cut_out(range);
-        self.areas.drain(at);
+        let left =
+            |area: &Area<B>| range.start().checked_sub(1).and_then(|last| ClosedRange::new(area.range.start(), last));
+        let right =
+            |area: &Area<B>| range.last().checked_add(1).and_then(|start| ClosedRange::new(start, area.range.last()));
+        if let Some(rest) = self.find(range.start()).filter(|area| left(area).is_some()).and_then(right) {
+            self.cut_before(rest.start());
+        }
+        let Range { mut start, mut end } = self.indices(range);
+        if let Some(first) = self.areas.get_mut(start..end).unwrap_or_default().first_mut()
+            && let Some(rest) = left(first)
+        {
+            first.range = rest;
+            start += 1;
+        }
+        if let Some(last) = self.areas.get_mut(start..end).unwrap_or_default().last_mut()
+            && let Some(rest) = right(last)
+        {
+            last.range = rest;
+            end -= 1;
+        }
+        self.areas.drain(start..end);
     }
 
     /// Applies `change` to all areas in `range`. Those that it covers in part are cut.
@@ -190,6 +209,8 @@ impl<B: Joinable> MemorySet<B> {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec;
+
     use super::*;
     use crate::{MemoryType, Rights};
 
@@ -236,6 +257,18 @@ mod tests {
         set.remove(range(13, 15));
         assert_eq!(shape(&set), [(10, 12, 'a'), (16, 19, 'a')]);
         assert!(set.find(14).is_none());
+    }
+
+    #[test]
+    fn only_a_hole_takes_room() {
+        let mut set = set(&[(10, 19, 'a'), (20, 29, 'b'), (30, 39, 'a')]);
+        set.areas.shrink_to_fit();
+        set.remove(range(15, 32));
+        assert_eq!((shape(&set), set.areas.capacity()), (vec![(10, 14, 'a'), (33, 39, 'a')], 3));
+        set.remove(range(12, 12));
+        assert_eq!((shape(&set), set.areas.capacity()), (vec![(10, 11, 'a'), (13, 14, 'a'), (33, 39, 'a')], 3));
+        set.remove(range(14, 40));
+        assert_eq!(shape(&set), [(10, 11, 'a'), (13, 13, 'a')]);
     }
 
     #[test]

@@ -133,12 +133,18 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         let mut gather = self.table.gather();
         parts.prepare(&mut self.table, &mut gather)?;
         let mut done = 0;
-        let result = parts.iter().try_for_each(|(part, area)| {
+        let mut result = parts.iter().try_for_each(|(part, area)| {
             let protected = area.backend().protect(part, &change, &mut self.table, &mut gather);
             protected.map_err(|error| SpaceError::Area { area: part, error })?;
             done += 1;
             Ok(())
         });
+        let differs = |(_, area): (_, &Area<B>)| area.attributes().with(&change) != *area.attributes();
+        if result.is_ok() && parts.iter().any(differs) {
+            // Where areas are cut, so are leaves, also those that say already what they should: to unmap whole areas
+            // never takes a frame.
+            result = self.table.split(range, &mut gather).map_err(SpaceError::Table);
+        }
         if result.is_err() {
             for (part, area) in parts.iter().take(done) {
                 // It was so before, and no leaf has to be split any more: nothing is in the way.
