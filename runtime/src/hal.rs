@@ -45,6 +45,8 @@ pub unsafe trait Hal: Clone {
     fn publish_table(&self, _start: HostPhysAddr, _length: usize) {}
 
     /// Invalidates what `set` names for `tag` on every CPU and device that may hold it, and waits for completion.
+    /// `root` only names the translations where the machine asks for it: if a gather outlived its table, there is none
+    /// any more, and no MMU may walk from it.
     ///
     /// On bare metal, where one CPU runs the guest or the instructions broadcast, this is
     /// `unsafe { format.invalidate(root, tag, set); }`.

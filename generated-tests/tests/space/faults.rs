@@ -2,9 +2,9 @@
 
 use std::sync::Barrier;
 
-use tablewright::{Alloc, FaultOutcome, Format, GuestMemoryAccessor, Rights};
+use tablewright::{Alloc, Attributes, FaultOutcome, Format, GuestMemoryAccessor, Rights, x86_64};
 
-use crate::formats::in_every_format;
+use crate::formats::{self, in_every_format};
 use crate::rig::{READ, RW, RX, Rig, distant, gpa};
 
 in_every_format! {
@@ -129,4 +129,16 @@ fn the_bool_form_says_whether_to_go_on<F: Format>(mut rig: Rig<F>) {
     assert!(rig.space.handle_page_fault(gpa(0), READ));
     assert!(!rig.space.handle_page_fault(gpa(0), RW));
     assert!(!rig.space.handle_page_fault(gpa(page), READ));
+}
+
+#[test]
+fn what_only_pages_can_say_is_faulted_in_by_pages() {
+    let mut rig = formats::ept("baseline");
+    let (page, block) = (rig.page(), rig.block());
+    let attributes = Attributes { options: x86_64::ept::SUB_PAGE_WRITE, ..Attributes::from(READ) };
+    rig.space.map(gpa(0), block, attributes, Alloc::LAZY.up_to(21)).unwrap();
+    let allocations = rig.machine.allocations();
+    assert_eq!(rig.space.handle_fault(gpa(page), Rights::R), FaultOutcome::Mapped);
+    assert_eq!(rig.space.query(gpa(page)).map(|found| found.page_bits), Some(12));
+    assert_eq!(rig.machine.allocations() - allocations, 4, "a page and its tables");
 }

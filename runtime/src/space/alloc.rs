@@ -33,7 +33,10 @@ impl Alloc {
         (0..geometry.levels).rev().find_map(|level| {
             let size = geometry.entry_bits(level);
             let fits = size <= largest && size < limit && table.format().page_sizes(level).contains(size);
-            (fits && fault.area.covers(&ClosedRange::around(fault.address, size))).then_some(size)
+            let inside = || fault.area.covers(&ClosedRange::around(fault.address, size));
+            // What a larger leaf cannot say, pages do; what not even these can say, the table refuses.
+            let says = || level == 0 || table.format().prototype(level, size, &fault.attributes).is_ok();
+            (fits && inside() && says()).then_some(size)
         })
     }
 }

@@ -14,7 +14,8 @@ type Rewrites = [Option<Rewrite>; Geometry::MAX_LEVELS];
 
 impl<F: Format, H: Hal> PageTable<F, H> {
     /// Changes the attributes of everything mapped in `range`; holes are skipped. Larger leaves that it covers in
-    /// part are split, unless they say so already. Accessed and dirty states are kept. All or nothing.
+    /// part are split, unless they say so already. Accessed and dirty states are kept, unless the format has no leaf with the new rights that could say them:
+    /// look first at what is dirty where only what is writable can be. All or nothing.
     ///
     /// # Errors
     ///
