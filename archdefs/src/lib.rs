@@ -17,7 +17,7 @@ pub mod words;
 
 pub use check::check;
 pub use diagnostics::{Diagnostic, Diagnostics, Style};
-pub use reader::{read, read_builtin};
+pub use reader::{Outline, outline, read, read_builtin};
 pub use source::{Sources, Span};
 
 /// The formats of this package: name and text of each file.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use proc_macro2::TokenStream;
-use tablewright_archdefs::{Diagnostic, Diagnostics, Sources, Style};
+use tablewright_archdefs::{Diagnostic, Diagnostics, Outline, Sources, Style};
 
 /// What a file gives.
 pub(crate) struct Generated {
@@ -28,7 +28,11 @@ pub(crate) fn generate(path: &str, runtime: &TokenStream) -> Generated {
         Ok(text) => text,
         Err(error) => {
             let error = Some(format!("cannot read `{shown}`: {error}"));
-            return Generated { items: tablewright_codegen::stub(runtime), error, read: Vec::new() };
+            return Generated {
+                items: tablewright_codegen::stub(&Outline::default(), runtime),
+                error,
+                read: Vec::new(),
+            };
         }
     };
     let (sources, format) = tablewright_archdefs::read(&shown, &text, &load);
@@ -41,7 +45,8 @@ pub(crate) fn generate(path: &str, runtime: &TokenStream) -> Generated {
             Err(error) => (None, one(error)),
         },
     };
-    let items = items.unwrap_or_else(|| tablewright_codegen::stub(runtime));
+    let stub = || tablewright_codegen::stub(&tablewright_archdefs::outline(&shown, &text, &load), runtime);
+    let items = items.unwrap_or_else(stub);
     let error = (!problems.is_empty()).then(|| render(&problems, &sources));
     Generated { items, error, read }
 }

@@ -4,7 +4,7 @@ use super::tree::{Kind, SyntaxError, Value};
 use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::grammar::scope::Scope;
 use crate::grammar::{Cursor, Parsed};
-use crate::model::{At, Format};
+use crate::model::At;
 use crate::source::Sources;
 use std::cell::RefCell;
 
@@ -50,14 +50,11 @@ impl Context<'_> {
         }
     }
 
-    /// Hands the format out, if there was no problem.
-    pub(super) fn finish(self, format: Option<Format>) -> Result<Format, Diagnostics> {
+    /// Everything that was wrong.
+    pub(super) fn finish(self) -> Diagnostics {
         let mut problems = self.problems.into_inner();
         problems.extend(self.syntax_errors.into_iter().map(|error| error.problem));
-        match format {
-            Some(format) if problems.is_empty() => Ok(format),
-            _ => Err(Diagnostics::from(problems)),
-        }
+        problems.into()
     }
 
     pub(super) fn expected(&self, wanted: &str, value: &Value) {
@@ -109,9 +106,7 @@ impl Context<'_> {
 /// in Rust, where they cannot start with a digit and some words are taken.
 pub(super) fn check_name(context: &Context<'_>, name: &At<String>, separator: char) {
     let rust = separator == '_';
-    let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == separator;
-    let starts = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() && !rust;
-    let help = if !name.value.starts_with(starts) || !name.value.chars().all(legal) {
+    let help = if !has_form(&name.value, separator) {
         let first = if rust { ", and starts with a letter" } else { "" };
         format!("a name here is made of lower-case letters, digits and `{separator}`{first}")
     } else if rust && RUST_KEYWORDS.contains(&name.value.as_str()) {
@@ -121,6 +116,17 @@ pub(super) fn check_name(context: &Context<'_>, name: &At<String>, separator: ch
     };
     let message = format!("`{}` cannot be a name here", name.value);
     context.report(Diagnostic::new(message, name.span, "this name").help(help));
+}
+
+/// Whether a name can be one in Rust.
+pub(super) fn is_rust_name(name: &str) -> bool {
+    has_form(name, '_') && !RUST_KEYWORDS.contains(&name)
+}
+
+fn has_form(name: &str, separator: char) -> bool {
+    let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == separator;
+    name.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit() && separator != '_')
+        && name.chars().all(legal)
 }
 
 /// Those that look like a name.

@@ -6,6 +6,7 @@ mod entries;
 mod examples;
 mod files;
 mod geometry;
+mod outline;
 mod section;
 mod tree;
 
@@ -15,6 +16,7 @@ use crate::model::{At, Facts, Format};
 use crate::source::{File, Sources, Span};
 use context::{Context, Scopes};
 use files::Files;
+pub use outline::{Outline, outline};
 use section::Section;
 use std::cell::RefCell;
 use tree::Table;
@@ -43,6 +45,15 @@ pub fn read_builtin(name: &str) -> Option<(Sources, Result<Format, Diagnostics>)
 }
 
 fn read_file(file: File, load: &dyn Fn(&str) -> Result<String, String>) -> (Sources, Result<Format, Diagnostics>) {
+    let (sources, format, problems) = read_anyway(file, load);
+    match format {
+        Some(format) if problems.is_empty() => (sources, Ok(format)),
+        _ => (sources, Err(problems)),
+    }
+}
+
+/// As [`read_file`], with placeholders for what is wrong.
+fn read_anyway(file: File, load: &dyn Fn(&str) -> Result<String, String>) -> (Sources, Option<Format>, Diagnostics) {
     let mut files = Files::new(load);
     let tree = files.tree(file);
     let incomplete = !files.problems.is_empty() || !files.syntax_errors.is_empty();
@@ -55,8 +66,8 @@ fn read_file(file: File, load: &dyn Fn(&str) -> Result<String, String>) -> (Sour
     };
     let header = tree.get("format").map_or(Span::default(), |header| header.span);
     let format = Section::read(&context, "this file".to_owned(), header, &tree, format);
-    let result = context.finish(format);
-    (files.sources, result)
+    let problems = context.finish();
+    (files.sources, format, problems)
 }
 
 /// The names that expressions may use. Parameters are looked up in the tree, so that a mistake in one does not make

@@ -3,30 +3,58 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
+use tablewright_archdefs::Outline;
 
-/// The items of a module without a format. They only ever stand beside a `compile_error!`.
-pub fn stub(runtime: &TokenStream) -> TokenStream {
+use crate::scope::{ident, param_type};
+
+/// The items of a module without a format, with the names that its file gives as far as they are known. They only ever
+/// stand beside a `compile_error!`.
+pub fn stub(outline: &Outline, runtime: &TokenStream) -> TokenStream {
+    let items = items(outline, runtime);
+    if outline.builds.is_empty() {
+        return items;
+    }
+    let builds = outline.builds.iter().map(|name| ident(name));
+    quote!(#(pub mod #builds { #items })*)
+}
+
+fn items(outline: &Outline, runtime: &TokenStream) -> TokenStream {
+    let params = outline.params.iter().map(|(name, _)| ident(name));
+    let types = outline.params.iter().map(|(_, domain)| param_type(domain).name());
+    let capabilities = outline.capabilities.iter().map(|name| ident(name));
+    let registers = outline.registers.iter().map(|name| ident(name));
+    let report = outline.report.iter().map(|name| ident(name));
     quote! {
         use ::core::prelude::rust_2024::*;
         use #runtime::*;
 
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub struct Config {
+            #(pub #params: #types,)*
             pub levels: u8,
             pub input_bits: u8,
         }
 
         impl Config {
-            pub fn new(levels: u8, input_bits: u8) -> Self {
-                Self { levels, input_bits }
-            }
+            pub fn new(_: u8, _: u8) -> Self { loop {} }
+            pub fn from_capabilities(_: &Capabilities, _: u8, _: u8) -> Self { loop {} }
+            pub fn set(&mut self, _: &str, _: i64) -> bool { loop {} }
+        }
+
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+        pub struct Capabilities {
+            #(pub #capabilities: u64,)*
         }
 
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub struct Registers {}
+        pub struct Registers {
+            #(pub #registers: u64,)*
+        }
 
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-        pub struct Report {}
+        pub struct Report {
+            #(pub #report: u64,)*
+        }
 
         #[derive(Clone, Copy, Debug)]
         pub struct Format {}

@@ -1,0 +1,50 @@
+//! The names that a file gives to the world, even where it is wrong: whoever uses them is right to.
+
+use super::context::is_rust_name;
+use super::read_anyway;
+use crate::model::{At, Bind, Domain, Format};
+use crate::source::File;
+
+/// The names of a format that its users speak of. All of them can be names in Rust, and none is there twice.
+#[derive(Clone, Debug, Default)]
+pub struct Outline {
+    /// The modules; none if the file makes one module.
+    pub builds: Vec<String>,
+    /// The parameters that configurations set.
+    pub params: Vec<(String, Domain)>,
+    /// The identification registers.
+    pub capabilities: Vec<String>,
+    /// The registers that activate a root table.
+    pub registers: Vec<String>,
+    /// The registers of a fault report.
+    pub report: Vec<String>,
+}
+
+/// The outline of a file with mistakes, as far as it can be made out. The arguments are those of [`read`](super::read).
+pub fn outline(path: &str, text: &str, load: &dyn Fn(&str) -> Result<String, String>) -> Outline {
+    let file = File { path: path.to_owned(), text: text.to_owned(), built_in: false };
+    read_anyway(file, load).1.map_or_else(Outline::default, |format| Outline::of(&format))
+}
+
+impl Outline {
+    fn of(format: &Format) -> Self {
+        let params = format.params.iter().filter(|param| param.bind != Bind::Build && is_rust_name(&param.name.value));
+        Self {
+            builds: names(format.builds.iter().map(|build| &build.name)),
+            params: params.map(|param| (param.name.value.clone(), param.domain.clone())).collect(),
+            capabilities: names(format.capabilities.iter().flat_map(|capabilities| &capabilities.registers)),
+            registers: names(format.registers.iter().map(|register| &register.name)),
+            report: names(format.fault.iter().flat_map(|fault| &fault.registers)),
+        }
+    }
+}
+
+fn names<'a>(names: impl Iterator<Item = &'a At<String>>) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for name in names.filter(|name| is_rust_name(&name.value)) {
+        if !found.contains(&name.value) {
+            found.push(name.value.clone());
+        }
+    }
+    found
+}
