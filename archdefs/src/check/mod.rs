@@ -46,7 +46,8 @@ pub fn check(format: &Format) -> Diagnostics {
     registers::check(&mut checker);
     let configs = configs::check(&mut checker);
     examples::check(&mut checker, &configs);
-    // Without legal parameters everything would seem unused, and so would what is next to something that makes no sense.
+    // Without legal parameters everything would seem unused, and so would what stands beside something that makes no
+    // sense.
     if legal && !checker.findings.knows(MALFORMED) {
         used::check(&mut checker);
     }
