@@ -90,24 +90,24 @@ impl Config {
     ) -> Self {
         let mut config = Self::new(levels, input_bits);
         config.pa_bits = if capabilities.id_aa64mmfr0_el1 & 0xf == 0 {
-            32 as u8
+            32
         } else if capabilities.id_aa64mmfr0_el1 & 0xf == 1 {
-            36 as u8
+            36
         } else if capabilities.id_aa64mmfr0_el1 & 0xf == 2 {
-            40 as u8
+            40
         } else if capabilities.id_aa64mmfr0_el1 & 0xf == 3 {
-            42 as u8
+            42
         } else if capabilities.id_aa64mmfr0_el1 & 0xf == 4 {
-            44 as u8
+            44
         } else if capabilities.id_aa64mmfr0_el1 & 0xf == 5 {
-            48 as u8
+            48
         } else if capabilities.id_aa64mmfr0_el1 >> 32 & 0xf == 3
             || capabilities.id_aa64mmfr0_el1 >> 32 & 0xf == 0
                 && capabilities.id_aa64mmfr0_el1 >> 20 & 0xf == 2
         {
-            52 as u8
+            52
         } else {
-            48 as u8
+            48
         };
         config.lpa2 = if capabilities.id_aa64mmfr0_el1 >> 32 & 0xf == 3
             || capabilities.id_aa64mmfr0_el1 >> 32 & 0xf == 0
@@ -127,7 +127,7 @@ impl Config {
         }
         config.vmid16 = capabilities.id_aa64mmfr1_el1 >> 4 & 0xf == 2;
         config.bbm = if capabilities.id_aa64mmfr2_el1 >> 52 & 0xf >= 2 {
-            2 as u8
+            2
         } else {
             (capabilities.id_aa64mmfr2_el1 >> 52 & 0xf) as u8
         };

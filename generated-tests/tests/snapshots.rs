@@ -51,7 +51,8 @@ macro_rules! snapshots {
     ($($name:ident: $file:literal, $format:literal, $build:expr;)*) => {
         // What is reviewed is what compiles. A module and a function may share a name.
         $(
-            #[allow(dead_code, unreachable_pub)]
+            // A rule that must hold is written as the file has it: `!(input_bits <= pa_bits)`.
+            #[allow(dead_code, unreachable_pub, clippy::nonminimal_bool)]
             #[path = $file]
             mod $name;
 

@@ -118,10 +118,13 @@ fn capabilities(scope: &Scope<'_>) -> TokenStream {
         let mut code = quote!(config.#name);
         for row in rows.iter().rev() {
             let value = match ty {
-                Type::Byte => {
-                    let value = register_scope.emit_operand(&row.value, Type::Word);
-                    quote!(#value as u8)
-                }
+                Type::Byte => match scope.constant(&row.value) {
+                    Some(value) => literal::number(value),
+                    None => {
+                        let value = register_scope.emit_operand(&row.value, Type::Word);
+                        quote!(#value as u8)
+                    }
+                },
                 ty => register_scope.emit(&row.value, ty),
             };
             let when = row.when.as_ref().map_or(int(1), |when| scope.fold(when));
