@@ -1,4 +1,33 @@
 //! Nested page tables for hypervisors. A page-table format is data; one engine runs every format.
+//!
+//! A hypervisor implements [`Hal`], makes a format's `Config` for its machine, and has an [`AddrSpace`] for each guest:
+//!
+//! ```
+//! # fn main() -> Result<(), Box<dyn core::error::Error>> {
+//! use tablewright::{AddrSpace, FaultOutcome, Format as _, GuestMemoryAccessor, GuestPhysAddr};
+//! use tablewright::{MappingFlags, Rights, Tag};
+//! use tablewright::x86_64::ept::{Config, Format};
+//!
+//! let hal = tablewright::sim::Machine::new(0x4000_0000, 16 << 20);
+//! let format = Format::new(&Config { pa_bits: 46, ..Config::new(4, 48) })?;
+//! let mut space = AddrSpace::new_empty(format, hal, Tag(1))?;
+//!
+//! let heap = GuestPhysAddr::from_usize(0x8000_0000);
+//! space.map_alloc(heap, 1 << 20, MappingFlags::READ | MappingFlags::WRITE, false)?;
+//! assert_eq!(space.handle_fault(heap, Rights::W), FaultOutcome::Mapped);
+//! space.write_obj(heap, 42_u32)?;
+//! let eptp = space.registers()?.eptp;
+//! # let _ = eptp;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! To read the code: `format.rs` (what is asked of a format), `hal.rs` (what is asked of the machine), `table/` (the
+//! engine; `entries.rs` has all atomics), `space/` (areas and what is behind them), `guest/` (guest memory), `sim/` (the
+//! simulated machine that all tests run on). What the generator writes stands in `generated-tests/snapshots`.
+//!
+//! Features: `x86_64`, `aarch64`, `riscv64` are the built-in formats; `arm-el2` (default): this code runs at EL2 and may
+//! execute EL2's invalidations; `sim`: the simulated machine, which needs `std`.
 #![no_std]
 
 extern crate alloc;

@@ -1,0 +1,121 @@
+//! The machine around the tables: its registers, what they tell of it, and its fault reports.
+
+use super::{At, BitMap, Choices};
+use crate::expr::Expr;
+use crate::source::Span;
+
+/// `[registers.name]`.
+#[derive(Clone, Debug)]
+pub struct Register {
+    /// Its name.
+    pub name: At<String>,
+    /// What it is for.
+    pub role: Role,
+    /// Its fields.
+    pub fields: Vec<RegisterField>,
+    /// For documentation.
+    pub doc: Option<String>,
+    /// The manual's section, if given.
+    pub cite: Option<String>,
+}
+
+/// What a register is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// `root`: holds the root table's address; loaded to activate an address space.
+    Root,
+    /// `control`: configures walks; loaded with the root.
+    Control,
+    /// `bits`: these bits must be set in a register whose other bits are not ours.
+    Bits,
+}
+
+/// A field of a register: `"7:6 sl0 = 1 if levels == 3"`. Of several with one name, the first whose condition holds.
+#[derive(Clone, Debug)]
+pub struct RegisterField {
+    /// Its bits.
+    pub bits: BitMap,
+    /// Its name.
+    pub name: String,
+    /// Its value; `root` and `tag` stand for the root table's address and the tag.
+    pub value: Expr,
+    /// Where.
+    pub when: Option<Expr>,
+    /// The whole text.
+    pub span: Span,
+}
+
+/// `[capabilities]`: parameters from identification registers.
+#[derive(Clone, Debug)]
+pub struct Capabilities {
+    /// The registers, as names for expressions (`name[high:low]`).
+    pub registers: Vec<At<String>>,
+    /// `"param = value if condition"`; the first that holds of each parameter.
+    pub values: Vec<CapabilityValue>,
+    /// The manual's section, if given.
+    pub cite: Option<String>,
+}
+
+/// A row of `[capabilities] values`.
+#[derive(Clone, Debug)]
+pub struct CapabilityValue {
+    /// The parameter.
+    pub param: At<String>,
+    /// Its value.
+    pub value: Expr,
+    /// Where.
+    pub when: Option<Expr>,
+}
+
+/// `[fault]`: how the hardware's report is read.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    /// The registers of the report.
+    pub registers: Vec<At<String>>,
+    /// Whether a report is of a fault of this translation at all.
+    pub when: At<Expr>,
+    /// The input address; where no item holds, it must be resolved from the guest's virtual address.
+    pub address: Choices<Expr>,
+    /// What the access was.
+    pub access: Choices<FaultAccess>,
+    /// What was wrong.
+    pub cause: Choices<FaultCause>,
+    /// The level, in this project's numbering; no item: not reported.
+    pub level: Choices<Expr>,
+    /// Whether the fault was met while the guest's own tables were walked.
+    pub guest_walk: Option<At<Expr>>,
+    /// The manual's section, if given.
+    pub cite: Option<String>,
+}
+
+/// The access of a fault report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaultAccess {
+    /// `read`.
+    Read,
+    /// `write`.
+    Write,
+    /// `execute`.
+    Execute,
+    /// `none`: not reported.
+    None,
+}
+
+/// The cause of a fault report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaultCause {
+    /// `not-mapped`.
+    NotMapped,
+    /// `permission`.
+    Permission,
+    /// `access-flag`.
+    AccessFlag,
+    /// `address-size`.
+    AddressSize,
+    /// `misconfigured`.
+    Misconfigured,
+    /// `external`: the walk met a bus error or the like.
+    External,
+    /// `unspecified`: not reported.
+    Unspecified,
+}
