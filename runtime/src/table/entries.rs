@@ -3,11 +3,16 @@
 //! An entry that an MMU or another CPU may see is touched only through a transient `&AtomicU64` ([`Entries`]). Plain
 //! writes are for a table that is not linked yet ([`Fresh`]); to link it takes a Release store, to descend an Acquire
 //! load.
+//!
+//! In the `loom` form (`--cfg loom`, for `generated-tests/loom` only) an entry is loom's atomic, which is larger than a
+//! word: then `Hal::phys_to_virt` gives a frame of [`PREFIX`] bytes and one atomic for each word.
 
-use core::{
-    ptr::NonNull,
-    sync::atomic::{AtomicU64, Ordering},
-};
+use core::{ptr::NonNull, sync::atomic::Ordering};
+
+#[cfg(not(loom))]
+use core::sync::atomic::AtomicU64;
+#[cfg(loom)]
+use loom::sync::atomic::AtomicU64;
 
 use crate::{Geometry, Hal, HostPhysAddr, Level, Strip};
 
@@ -20,6 +25,16 @@ pub(super) struct Entries {
     mask: usize,
 }
 
+/// Where the entries are in a frame. In the `loom` form a link of a list of frames has its place before them: it is not
+/// a number that an atomic could hold.
+const PREFIX: usize = if cfg!(loom) { 64 } else { 0 };
+
+/// The words of the frame at `address`.
+fn words(hal: &impl Hal, address: HostPhysAddr) -> NonNull<AtomicU64> {
+    // SAFETY: the prefix is part of the frame.
+    unsafe { hal.phys_to_virt(address).add(PREFIX) }.cast()
+}
+
 // Addresses are held as `u64` in entries and as `usize` in `HostPhysAddr`.
 const _: () = assert!(size_of::<usize>() == 8, "page tables need 64-bit addresses");
 
@@ -30,7 +45,7 @@ impl Entries {
     ///
     /// It is a table of this geometry and level, allocated from `hal`, and stays allocated while the value is used.
     pub(super) unsafe fn new(hal: &impl Hal, geometry: &Geometry, level: Level, address: HostPhysAddr) -> Self {
-        Self { base: hal.phys_to_virt(address).cast(), address, mask: geometry.entries(level) - 1 }
+        Self { base: words(hal, address), address, mask: geometry.entries(level) - 1 }
     }
 
     fn entry(&self, index: usize) -> &AtomicU64 {
@@ -93,7 +108,7 @@ impl Entries {
 
 /// A table that nobody else can see yet.
 pub(super) struct Fresh {
-    base: NonNull<u64>,
+    base: NonNull<AtomicU64>,
     address: HostPhysAddr,
     words: usize,
 }
@@ -105,7 +120,7 @@ impl Fresh {
     ///
     /// The frame is allocated from `hal`, and nobody else uses it while the value lives.
     pub(super) unsafe fn new(hal: &impl Hal, address: HostPhysAddr, size: u8) -> Self {
-        Self { base: hal.phys_to_virt(address).cast(), address, words: 1 << (size - 3) }
+        Self { base: words(hal, address), address, words: 1 << (size - 3) }
     }
 
     /// Writes a strip; what would be outside the table is left out.
@@ -113,7 +128,7 @@ impl Fresh {
         let mut raw = strip.first;
         for index in index..self.words.min(index + strip.items) {
             // SAFETY: inside the frame, which is ours alone.
-            unsafe { self.base.add(index).write(raw) };
+            unsafe { write(self.base.add(index), raw) };
             raw = raw.wrapping_add(strip.step);
         }
     }
@@ -128,4 +143,26 @@ impl Fresh {
         hal.publish_table(self.address, 8 * self.words);
         self.address
     }
+}
+
+/// Writes a word that nobody else uses.
+///
+/// # Safety
+///
+/// So it is, and it is inside an allocated frame.
+#[cfg(not(loom))]
+unsafe fn write(word: NonNull<AtomicU64>, raw: u64) {
+    // SAFETY: as the caller promises; an atomic is a word in memory. It may hold anything before.
+    unsafe { word.cast().write(raw) };
+}
+
+/// The same, while loom watches that nobody else does.
+///
+/// # Safety
+///
+/// As above.
+#[cfg(loom)]
+unsafe fn write(mut word: NonNull<AtomicU64>, raw: u64) {
+    // SAFETY: as the caller promises; the model's frames hold atomics.
+    unsafe { word.as_mut() }.with_mut(|word| *word = raw);
 }

@@ -16,13 +16,14 @@ use tablewright_tests::emulators;
 type Step = (&'static str, &'static str, fn() -> Outcome);
 
 /// In this order: what fails soonest comes first, and the emulators are there before the tests that need them.
-const STEPS: [Step; 8] = [
+const STEPS: [Step; 9] = [
     ("format", "the sources are formatted", format),
     ("emulators", "the MMU models are there, fetched if need be", fetch_emulators),
     ("lints", "clippy and rustdoc have nothing to say", lints),
     ("features", "every feature of the runtime builds alone", features),
     ("bare-metal", "the library builds and links for the machines it is for", bare_metal::build),
     ("tests", "unit tests, laws, snapshots, and the verdicts of real MMUs", tests),
+    ("loom", "operations that race give the same in every order", loom),
     ("tour", "the tour runs", tour),
     ("new-arch", "a crate with an architecture of its own builds and runs", new_arch),
 ];
@@ -92,6 +93,14 @@ fn features() -> Outcome {
 
 fn tests() -> Outcome {
     cargo(&["test", "--workspace", "--no-fail-fast"])
+}
+
+/// All of it is compiled anew, with loom's atomics, so it keeps what it builds to itself.
+fn loom() -> Outcome {
+    step::cargo_with(
+        &["test", "--manifest-path", "generated-tests/loom/Cargo.toml", "--target-dir", "target/loom"],
+        &[("RUSTFLAGS", "--cfg loom")],
+    )
 }
 
 fn tour() -> Outcome {

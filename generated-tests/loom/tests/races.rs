@@ -1,0 +1,104 @@
+//! Each test is one race: what two CPUs do to the same table at the same time.
+#![cfg(loom)]
+
+use loom::sync::Arc;
+use loom::thread;
+use tablewright::{Attributes, FaultIn, Format as _, MemoryType, PageTable, Rights, Tag};
+use tablewright_loom::memory::Memory;
+use tablewright_loom::tiny;
+
+type Table = PageTable<tiny::Format, Memory>;
+
+const PAGE: u64 = 0x1000;
+const OUTPUT: u64 = 0x10_0000;
+
+/// Runs `race` on an empty table of two levels, in every order; it returns the tables that are there at the end.
+fn every_order(states: bool, race: impl Fn(&Arc<Table>) -> usize + Send + Sync + 'static) {
+    loom::model(move || {
+        let memory = Memory::default();
+        let config = tiny::Config { states, ..tiny::Config::new(2, 14) };
+        let format = tiny::Format::new(&config).unwrap();
+        let table = Arc::new(PageTable::new(format, memory.clone(), Tag(1)).unwrap());
+        let tables = race(&table);
+        assert_eq!(memory.used(), tables, "a frame was lost");
+        drop(table);
+        assert_eq!(memory.used(), 0, "a frame leaked");
+    });
+}
+
+fn fault(table: &Table, ia: u64, oa: u64) -> FaultIn {
+    let attributes = Attributes { dirty: false, ..Attributes::new(Rights::RW, MemoryType::Inherit) };
+    // SAFETY: nobody accesses memory through this table.
+    unsafe { table.fault_in(ia, 12, oa, &attributes) }.unwrap()
+}
+
+/// Runs both at the same time.
+fn race<A: 'static, B: 'static>(
+    table: &Arc<Table>,
+    one: impl FnOnce(&Table) -> A + 'static,
+    other: impl FnOnce(&Table) -> B + 'static,
+) -> (A, B) {
+    let shared = Arc::clone(table);
+    let other = thread::spawn(move || other(&shared));
+    let one = one(table);
+    (one, other.join().unwrap())
+}
+
+#[test]
+fn two_pages_that_need_the_same_table() {
+    every_order(false, |table| {
+        let found = race(table, |table| fault(table, 0, OUTPUT), |table| fault(table, PAGE, OUTPUT + PAGE));
+        assert_eq!(found, (FaultIn::Installed, FaultIn::Installed));
+        assert_eq!([0, PAGE].map(|ia| table.translate(ia)), [Some(OUTPUT), Some(OUTPUT + PAGE)]);
+        2
+    });
+}
+
+#[test]
+fn two_faults_on_the_same_page_whose_table_is_missing() {
+    every_order(false, |table| {
+        let (one, other) = race(table, |table| fault(table, 0, OUTPUT), |table| fault(table, 0, OUTPUT + PAGE));
+        let won = [one, other].map(|found| found == FaultIn::Installed);
+        assert!(won[0] != won[1], "{one:?}, {other:?}");
+        assert_eq!(table.translate(0), Some(if won[0] { OUTPUT } else { OUTPUT + PAGE }));
+        2
+    });
+}
+
+#[test]
+fn two_faults_on_the_same_page_whose_table_is_there() {
+    every_order(false, |table| {
+        fault(table, PAGE, OUTPUT);
+        let (one, other) = race(table, |table| fault(table, 0, OUTPUT), |table| fault(table, 0, OUTPUT + PAGE));
+        assert!((one == FaultIn::Installed) != (other == FaultIn::Installed), "{one:?}, {other:?}");
+        2
+    });
+}
+
+#[test]
+fn a_fault_against_a_walk() {
+    every_order(false, |table| {
+        let ((), seen) =
+            race(table, |table| assert_eq!(fault(table, 0, OUTPUT), FaultIn::Installed), |table| table.translate(0));
+        assert!(seen.is_none() || seen == Some(OUTPUT));
+        2
+    });
+}
+
+#[test]
+fn a_page_against_the_block_around_it() {
+    every_order(false, |table| {
+        let attributes = Attributes::new(Rights::RW, MemoryType::Inherit);
+        let (page, block) = race(
+            table,
+            |table| fault(table, PAGE, OUTPUT),
+            // SAFETY: nobody accesses memory through this table.
+            move |table| unsafe { table.fault_in(0, 13, 2 * OUTPUT, &attributes) }.unwrap(),
+        );
+        match (page, block) {
+            (FaultIn::Installed, FaultIn::Present(_) | FaultIn::Smaller { size: 12 }) => 2,
+            (FaultIn::Present(_), FaultIn::Installed) => 1,
+            other => panic!("{other:?}"),
+        }
+    });
+}
