@@ -3,18 +3,17 @@
 use std::ops::Range;
 
 use libtest_mimic::{Arguments, Trial};
-use tablewright::Rights;
-use tablewright::riscv64::sv_x4;
-use tablewright_tests::conformance::{Judge, Setup, Shared, trials};
+use tablewright::{Cause, FaultInfo, Rights};
+use tablewright_tests::conformance::{Judge, Setup, Shared, access, trials};
 use tablewright_tests::emulators::{Emulator, require};
 use tablewright_tests::formats::configured;
 use tablewright_tests::generated;
 use tablewright_tests::mmu::riscv64::Machine;
-use tablewright_tests::mmu::{Chunk, FaultKind, Probe, Verdict};
+use tablewright_tests::mmu::{Chunk, Fault, FaultKind, Probe, Verdict};
 
 struct Qemu(Machine);
 
-impl Judge<sv_x4::Format> for Qemu {
+impl Judge for Qemu {
     fn ram(&self) -> Range<u64> {
         self.0.ram()
     }
@@ -28,10 +27,22 @@ impl Judge<sv_x4::Format> for Qemu {
         FaultKind::Unspecified
     }
 
-    fn judge(&mut self, tables: &[Chunk], registers: &sv_x4::Registers, probes: &[Probe]) -> Vec<Verdict> {
+    fn told(&self, probe: &Probe, fault: &Fault) -> Option<FaultInfo> {
+        assert_eq!(fault.level, None, "no report has a level");
+        Some(FaultInfo {
+            // htval is the address without its two lowest bits, and 0 if it is not reported.
+            address: (probe.address >> 2 != 0).then_some(probe.address),
+            access: access(probe),
+            cause: Cause::Unspecified,
+            level: None,
+            guest_walk: false,
+        })
+    }
+
+    fn judge(&mut self, tables: &[Chunk], registers: &[(&'static str, u64)], probes: &[Probe]) -> Vec<Verdict> {
         self.0.clear();
         self.0.load(tables);
-        self.0.set_gstage(&registers.by_name());
+        self.0.set_gstage(registers);
         self.0.probe(probes)
     }
 }
@@ -43,8 +54,8 @@ fn main() {
         let judge = Shared::new(|| Qemu(Machine::start().unwrap_or_else(|error| panic!("{error}"))));
         for case in configured("sv_x4") {
             let generated = generated!(tablewright::riscv64::sv_x4, case.params).expect("one module for all");
-            let format = generated.expect("a legal configuration").format;
-            tests.extend(trials(&Setup { name: case.config.id.value, format, bound: case.bound }, &judge));
+            let generated = generated.expect("a legal configuration");
+            tests.extend(trials(&Setup::new(&case, generated), &judge));
         }
     }
     libtest_mimic::run(&arguments, tests).exit();

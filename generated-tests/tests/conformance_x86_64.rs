@@ -3,15 +3,14 @@
 use std::ops::Range;
 
 use libtest_mimic::{Arguments, Trial};
-use tablewright::Rights;
-use tablewright::x86_64::ept;
-use tablewright_tests::conformance::{Judge, Setup, Shared, trials};
+use tablewright::{FaultInfo, Rights};
+use tablewright_tests::conformance::{Judge, Setup, Shared, access, cause, trials};
 use tablewright_tests::emulators::{Emulator, require};
 use tablewright_tests::formats::configured;
 use tablewright_tests::generated;
 use tablewright_tests::mmu::bochs::Deviation;
 use tablewright_tests::mmu::x86_64::{Batch, Machine};
-use tablewright_tests::mmu::{Access, Chunk, FaultKind, Probe, Verdict};
+use tablewright_tests::mmu::{Access, Chunk, Fault, FaultKind, Probe, Verdict};
 
 /// A processor model, and the configurations that it can have.
 const MODELS: &[(&str, &[&str])] =
@@ -23,7 +22,7 @@ struct Bochs {
     mode_based_execute: bool,
 }
 
-impl Judge<ept::Format> for Bochs {
+impl Judge for Bochs {
     fn ram(&self) -> Range<u64> {
         self.machine.ram()
     }
@@ -42,16 +41,22 @@ impl Judge<ept::Format> for Bochs {
         }
     }
 
-    fn judge(&mut self, tables: &[Chunk], registers: &ept::Registers, probes: &[Probe]) -> Vec<Verdict> {
+    fn told(&self, probe: &Probe, fault: &Fault) -> Option<FaultInfo> {
+        // An address of too many bits never reaches EPT: the guest's own walk faults.
+        (fault.kind != FaultKind::AddressSize).then(|| FaultInfo {
+            address: Some(probe.address),
+            access: if fault.kind == FaultKind::Misconfigured { Rights::empty() } else { access(probe) },
+            cause: cause(fault.kind),
+            level: None,
+            guest_walk: false,
+        })
+    }
+
+    fn judge(&mut self, tables: &[Chunk], registers: &[(&'static str, u64)], probes: &[Probe]) -> Vec<Verdict> {
         let Self { machine, mode_based_execute } = self;
+        let &[("eptp", eptp)] = registers else { panic!("EPT has one register, not {registers:x?}") };
         // As many as fit into one start of Bochs.
-        let batch = |probes| Batch {
-            image: tables,
-            eptp: registers.eptp,
-            mode_based_execute: *mode_based_execute,
-            probes,
-            peek: &[],
-        };
+        let batch = |probes| Batch { image: tables, eptp, mode_based_execute: *mode_based_execute, probes, peek: &[] };
         let batches: Vec<_> = probes.chunks(4000).map(batch).collect();
         let outcomes = machine.run(&batches).unwrap_or_else(|error| panic!("{error}"));
         outcomes.into_iter().flat_map(|outcome| outcome.verdicts).collect()
@@ -71,12 +76,12 @@ fn main() {
                     continue;
                 }
                 let generated = generated!(tablewright::x86_64::ept, case.params).expect("one module for all");
-                let format = generated.expect("a legal configuration").format;
+                let generated = generated.expect("a legal configuration");
                 let judge = Shared::new({
                     let machine = machine.clone();
                     move || Bochs { machine: machine.clone(), mode_based_execute }
                 });
-                tests.extend(trials(&Setup { name: case.config.id.value, format, bound: case.bound }, &judge));
+                tests.extend(trials(&Setup::new(&case, generated), &judge));
             }
         }
     }

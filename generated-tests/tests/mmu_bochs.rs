@@ -149,7 +149,7 @@ fn a_fault_has_the_raw_report() {
     let verdicts = machine.probe_ept(&tables(&[(0, 0, PAGE | READ)]), EPTP, &[probe(0x18, Write)]).unwrap();
     let Verdict::Fault(fault) = &verdicts[0] else { panic!("{verdicts:?}") };
     // A write (bit 1), readable (bit 3), of a known linear address (7), by the access itself (8).
-    assert_eq!(fault.report, [("exit_reason", 48), ("exit_qualification", 0x18a), ("guest_physical_address", 0x18)]);
+    assert_eq!(fault.report, [("exit_reason", 48), ("qualification", 0x18a), ("guest_physical_address", 0x18)]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What each of them says of one probe, held against what is expected.
 
-use tablewright::{Lookup, Rights};
+use tablewright::{FaultInfo, Lookup, Rights};
 use tablewright_archdefs::interpret::Walk;
 
 use super::probes::needs;
@@ -17,19 +17,28 @@ pub(super) struct Case<'a> {
     pub(super) verdict: Option<&'a Verdict>,
     /// What the model calls it if this faults.
     pub(super) fault: FaultKind,
+    /// If it faulted: what its report tells by the manual, and what somebody read in it.
+    pub(super) told: Vec<(Option<FaultInfo>, Option<FaultInfo>)>,
 }
 
 impl Case<'_> {
     /// Who is wrong, and how.
     pub(super) fn complaints(&self) -> Vec<String> {
-        let checks = [("library", self.library()), ("interpreter", self.interpreter()), ("MMU", self.mmu())];
+        let read = self.told.iter().all(|(told, read)| told == read);
+        let checks = [
+            ("library", self.library()),
+            ("interpreter", self.interpreter()),
+            ("MMU", self.mmu()),
+            ("reading of the fault report", read),
+        ];
         let wrong = checks.into_iter().filter(|(_, right)| !right);
         wrong
             .map(|(who, _)| {
-                let Self { probe, expected, library, walk, verdict, .. } = self;
+                let Self { probe, expected, library, walk, verdict, told, .. } = self;
                 format!(
                     "the {who} is wrong about {probe:x?}, which is expected to map to {expected:x?}\n\
-                     library: {library:x?}\ninterpreter: {walk:x?}\nMMU: {verdict:x?}"
+                     library: {library:x?}\ninterpreter: {walk:x?}\nMMU: {verdict:x?}\n\
+                     its report, and how it was read: {told:x?}"
                 )
             })
             .collect()

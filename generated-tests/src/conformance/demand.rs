@@ -11,11 +11,11 @@ use super::{Ground, Judge, Setup, TABLES, dump};
 use crate::mmu::{Access, Probe, Verdict};
 
 /// Accesses an area page by page, in random order, in rounds.
-pub(super) fn conforms<F: Format>(setup: &Setup<F>, judge: &mut impl Judge<F>) -> Result<(), Failed> {
+pub(super) fn conforms<F: Format>(setup: &Setup<F>, judge: &mut impl Judge) -> Result<usize, Failed> {
     let ram = judge.ram();
     let machine = Machine::new(ram.start, TABLES as usize);
-    let ground = Ground::new(&setup.format, ram.start + TABLES..ram.end, judge.reach());
-    let mut space = AddrSpace::<F, Machine>::new_empty(setup.format, machine.clone(), Tag(1))?;
+    let ground = Ground::new(&setup.generated.format, ram.start + TABLES..ram.end, judge.reach());
+    let mut space = AddrSpace::<F, Machine>::new_empty(setup.generated.format, machine.clone(), Tag(1))?;
     let page = 1_u64 << ground.geometry.page_bits;
     let pages = ((1_u64 << ground.reach.min(63)) / page).min(40) - 1;
     // The area ends where a table does, if there is more than one.
@@ -25,12 +25,14 @@ pub(super) fn conforms<F: Format>(setup: &Setup<F>, judge: &mut impl Judge<F>) -
 
     let mut random = Rng::with_seed(5);
     let mut present = BTreeSet::new();
+    let mut asked = 0;
     for _ in 0..4 {
         let probes: Vec<Probe> = (0..pages)
             .flat_map(|index| [Access::Read, Access::Write].map(|access| (index, access)))
             .map(|(index, access)| Probe { address: start + index * page + 8, access, user: false })
             .collect();
-        let verdicts = judge.judge(&dump(&space, &machine), &space.registers()?, &probes);
+        let verdicts = judge.judge(&dump(&space, &machine), &setup.registers(&space)?, &probes);
+        asked += probes.len();
         for (probe, verdict) in probes.iter().zip(verdicts) {
             let address = GuestPhysAddr::from_usize(probe.address as usize);
             let output = space.translate(address).map(|output| output.as_usize() as u64);
@@ -51,5 +53,5 @@ pub(super) fn conforms<F: Format>(setup: &Setup<F>, judge: &mut impl Judge<F>) -
             }
         }
     }
-    Ok(())
+    Ok(asked)
 }

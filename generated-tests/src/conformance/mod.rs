@@ -11,21 +11,24 @@ mod layouts;
 mod probes;
 mod program;
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use libtest_mimic::{Failed, Trial};
 use tablewright::sim::Machine;
-use tablewright::{AddrSpace, Format, GuestPhysAddr, Rights, TableInfo, Tag};
-use tablewright_archdefs::bound::Bound;
+use tablewright::{AddrSpace, Cause, FaultInfo, Format, GuestPhysAddr, Rights, TableInfo, Tag};
 
-use crate::mmu::{Chunk, FaultKind, Probe, Verdict};
+use crate::formats::Configured;
+use crate::laws::{Generated, Interpreted, Subject};
+use crate::mmu::{Access, Chunk, Fault, FaultKind, Probe, Verdict};
 pub use ground::Ground;
 pub use layouts::{LAYOUTS, Layout};
 pub use program::{Program, Step};
 
-/// An MMU model that can walk tables of the format `F`.
-pub trait Judge<F: Format> {
+/// An MMU model that can walk tables of some formats, and what its architecture's manual says of faults. Nothing in it
+/// may come from the formats' files.
+pub trait Judge {
     /// The physical memory that is free for tables and what they map.
     fn ram(&self) -> Range<u64>;
 
@@ -35,26 +38,77 @@ pub trait Judge<F: Format> {
     /// What the model calls it when the probe faults, where a leaf with these rights or nothing is mapped.
     fn fault(&self, probe: &Probe, mapped: Option<Rights>) -> FaultKind;
 
+    /// What can be known from the report of a fault that a probe met; what the architecture does not report is `None`.
+    /// `None` altogether: the fault is not one of this translation.
+    fn told(&self, probe: &Probe, fault: &Fault) -> Option<FaultInfo>;
+
     /// Loads the tables and the registers, and asks all probes.
-    fn judge(&mut self, tables: &[Chunk], registers: &F::Registers, probes: &[Probe]) -> Vec<Verdict>;
+    fn judge(&mut self, tables: &[Chunk], registers: &[(&'static str, u64)], probes: &[Probe]) -> Vec<Verdict>;
 }
 
 /// One configuration of a format, generated and interpreted.
 #[derive(Clone, Debug)]
-pub struct Setup<F> {
+pub struct Setup<F: Format> {
     /// For the names of tests.
     pub name: String,
+    /// From its file.
+    pub case: Configured,
     /// Generated.
-    pub format: F,
-    /// Interpreted.
-    pub bound: Bound,
+    pub generated: Generated<F>,
 }
+
+impl<F: Format> Setup<F> {
+    /// The configuration under its own name.
+    pub fn new(case: &Configured, generated: Generated<F>) -> Self {
+        Self { name: case.config.id.value.clone(), case: case.clone(), generated }
+    }
+
+    fn registers(&self, space: &AddrSpace<F, Machine>) -> Result<Vec<(&'static str, u64)>, Failed> {
+        Ok((self.generated.registers)(&space.registers()?))
+    }
+
+    /// What generated code and the interpreter read in the report of a fault.
+    fn read(&self, fault: &Fault) -> [Option<FaultInfo>; 2] {
+        let names = self.case.format.fault.iter().flat_map(|fault| &fault.registers);
+        // What a model does not give plays no part in such a report.
+        let value =
+            |name: &str| fault.report.iter().find(|(register, _)| *register == name).map_or(0, |(_, value)| *value);
+        let report: Vec<u64> = names.map(|name| value(&name.value)).collect();
+        [self.generated.fault(&report), Interpreted(self.case.bound.clone()).fault(&report)]
+    }
+}
+
+/// The access of a probe, in the words of fault reports, which do not say by whom it was made.
+pub fn access(probe: &Probe) -> Rights {
+    match probe.access {
+        Access::Read => Rights::R,
+        Access::Write => Rights::W,
+        Access::Execute => Rights::X,
+    }
+}
+
+/// A kind of fault, in the words of fault reports.
+pub fn cause(kind: FaultKind) -> Cause {
+    match kind {
+        FaultKind::NotMapped => Cause::NotMapped,
+        FaultKind::Permission => Cause::Permission,
+        FaultKind::AccessFlag => Cause::AccessFlag,
+        FaultKind::AddressSize => Cause::AddressSize,
+        FaultKind::Misconfigured => Cause::Misconfigured,
+        FaultKind::Unspecified => Cause::Unspecified,
+        FaultKind::Bus => Cause::External,
+    }
+}
+
+/// How many probes were judged, by configuration and property.
+pub type Counts = BTreeMap<(String, &'static str), u64>;
 
 /// A judge that all its tests share, and that the first of them starts.
 pub struct Shared<J>(Arc<Lazy<J>>);
 
 struct Lazy<J> {
     judge: OnceLock<Mutex<J>>,
+    counts: Mutex<Counts>,
     start: Box<dyn Fn() -> J + Send + Sync>,
 }
 
@@ -67,7 +121,31 @@ impl<J> Clone for Shared<J> {
 impl<J> Shared<J> {
     /// A judge to be started by `start`.
     pub fn new(start: impl Fn() -> J + Send + Sync + 'static) -> Self {
-        Self(Arc::new(Lazy { judge: OnceLock::new(), start: Box::new(start) }))
+        Self(Arc::new(Lazy { judge: OnceLock::new(), counts: Mutex::default(), start: Box::new(start) }))
+    }
+
+    /// What was judged so far.
+    pub fn counts(&self) -> Counts {
+        self.0.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A test that asks the judge, and says how many probes showed that some property holds.
+    fn trial(
+        &self,
+        (setup, test): (&str, &str),
+        property: &'static str,
+        ask: impl FnOnce(&mut J) -> Result<usize, Failed> + Send + 'static,
+    ) -> Trial
+    where
+        J: Send + 'static,
+    {
+        let (shared, setup) = (self.clone(), setup.to_owned());
+        Trial::test(format!("{setup}/{test}"), move || {
+            let probes = shared.with(ask)?;
+            let mut counts = shared.0.counts.lock().unwrap_or_else(PoisonError::into_inner);
+            *counts.entry((setup, property)).or_default() += probes as u64;
+            Ok(())
+        })
     }
 
     fn with<T>(&self, ask: impl FnOnce(&mut J) -> T) -> T {
@@ -78,16 +156,13 @@ impl<J> Shared<J> {
 }
 
 /// A test for every layout under this setup.
-pub fn trials<F: Format, J: Judge<F> + Send + 'static>(setup: &Setup<F>, judge: &Shared<J>) -> Vec<Trial> {
+pub fn trials<F: Format, J: Judge + Send + 'static>(setup: &Setup<F>, judge: &Shared<J>) -> Vec<Trial> {
     let trial = |&layout: &Layout| {
-        let (setup, judge) = (setup.clone(), judge.clone());
-        let name = format!("{}/{}", setup.name, layout.name);
-        Trial::test(name, move || judge.with(|judge| conforms(&setup, layout, judge)))
+        let of_layout = setup.clone();
+        judge.trial((&setup.name, layout.name), "mappings", move |judge| conforms(&of_layout, layout, judge))
     };
-    let demand = {
-        let (setup, judge) = (setup.clone(), judge.clone());
-        Trial::test(format!("{}/on_demand", setup.name), move || judge.with(|judge| demand::conforms(&setup, judge)))
-    };
+    let on_demand = setup.clone();
+    let demand = judge.trial((&setup.name, "on_demand"), "on demand", move |judge| demand::conforms(&on_demand, judge));
     LAYOUTS.iter().map(trial).chain([demand]).collect()
 }
 
@@ -95,12 +170,12 @@ pub fn trials<F: Format, J: Judge<F> + Send + 'static>(setup: &Setup<F>, judge: 
 const TABLES: u64 = 16 << 20;
 
 /// Runs a layout's program, and compares what all say of it.
-fn conforms<F: Format>(setup: &Setup<F>, layout: Layout, judge: &mut impl Judge<F>) -> Result<(), Failed> {
+fn conforms<F: Format>(setup: &Setup<F>, layout: Layout, judge: &mut impl Judge) -> Result<usize, Failed> {
     let ram = judge.ram();
     let machine = Machine::new(ram.start, TABLES as usize);
-    let ground = Ground::new(&setup.format, ram.start + TABLES..ram.end, judge.reach());
+    let ground = Ground::new(&setup.generated.format, ram.start + TABLES..ram.end, judge.reach());
     let program = (layout.make)(&ground);
-    let mut space = AddrSpace::<F, Machine>::new_empty(setup.format, machine.clone(), Tag(1))?;
+    let mut space = AddrSpace::<F, Machine>::new_empty(setup.generated.format, machine.clone(), Tag(1))?;
     program.run(&mut space)?;
 
     let probes = probes::of(&program, &ground);
@@ -109,7 +184,7 @@ fn conforms<F: Format>(setup: &Setup<F>, layout: Layout, judge: &mut impl Judge<
         space.handle_fault(GuestPhysAddr::from_usize(probe.address as usize), probes::needs(probe));
     }
     let asked: Vec<Probe> = probes.iter().copied().filter(|probe| ground.may_access(&program, probe)).collect();
-    let mut verdicts = judge.judge(&dump(&space, &machine), &space.registers()?, &asked).into_iter();
+    let mut verdicts = judge.judge(&dump(&space, &machine), &setup.registers(&space)?, &asked).into_iter();
 
     let root = space.page_table_root().as_usize() as u64;
     let mut complaints = Vec::new();
@@ -119,9 +194,13 @@ fn conforms<F: Format>(setup: &Setup<F>, layout: Layout, judge: &mut impl Judge<
             probe,
             expected: program.expect(probe.address),
             library: space.page_table().query(probe.address),
-            walk: setup.bound.walk(root, probe.address, |address| machine.read_word(address)),
+            walk: setup.case.bound.walk(root, probe.address, |address| machine.read_word(address)),
             verdict: verdict.as_ref(),
             fault: judge.fault(probe, program.expect(probe.address).map(|(_, rights)| rights)),
+            told: match &verdict {
+                Some(Verdict::Fault(fault)) => setup.read(fault).map(|read| (judge.told(probe, fault), read)).into(),
+                _ => Vec::new(),
+            },
         };
         complaints.extend(case.complaints());
     }
@@ -129,7 +208,7 @@ fn conforms<F: Format>(setup: &Setup<F>, layout: Layout, judge: &mut impl Judge<
         return Err(format!("{} addresses were judged", asked.len()).into());
     }
     match complaints.as_slice() {
-        [] => Ok(()),
+        [] => Ok(asked.len()),
         [first, ..] => Err(format!("{} complaints, the first: {first}", complaints.len()).into()),
     }
 }

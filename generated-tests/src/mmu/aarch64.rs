@@ -16,7 +16,7 @@ mod stub;
 
 use std::ops::Range;
 
-use super::qemu::{Image, RunError, Session, StartError, lost};
+use super::qemu::{Call, Image, RunError, Session, StartError, lost};
 use super::{Access, Chunk, Fault, FaultKind, Probe, Verdict};
 use crate::emulators::Emulator;
 use stub::{REPORT_WORDS, REPORTED, system_register};
@@ -51,8 +51,8 @@ const OSLAR_EL1: u32 = system_register(2, 0, 1, 0, 4);
 const SCR_SECURE: u64 = 1 << 18 | 1 << 10 | 1 << 8 | 0b11 << 4;
 /// The same, with NS.
 const SCR_NON_SECURE: u64 = SCR_SECURE | 1;
-/// RW, VM.
-const HCR: u64 = 1 << 31 | 1;
+/// RW. Everything else, VM too, is for who sets stage 2.
+const HCR: u64 = 1 << 31;
 /// The bits that are one.
 const SCTLR_STAGE1_OFF: u64 = 0x30d0_0800;
 /// The same, with M, C and I.
@@ -134,7 +134,7 @@ impl Machine {
         }
     }
 
-    /// Sets `vttbr_el2`, `vtcr_el2` and bits of `hcr_el2` to add to those that turn stage 2 on, and empties the TLB.
+    /// Sets `vttbr_el2`, `vtcr_el2` and bits of `hcr_el2` beside RW, and empties the TLB.
     ///
     /// # Panics
     ///
@@ -172,29 +172,20 @@ impl Machine {
     ///
     /// If an address has more than 52 bits, as no stage 1 gives more.
     pub fn probe(&mut self, probes: &[Probe]) -> Vec<Verdict> {
+        let fetched = probes.iter().filter(|probe| probe.access == Access::Execute);
+        let fetched: Vec<_> = fetched.map(|probe| (probe.address, probe.user)).collect();
+        let mut fetched = self.fetch_all(&fetched).into_iter();
         let mut verdicts: Vec<Verdict> = probes
             .iter()
             .map(|probe| match probe.access {
-                Access::Execute => self.fetch(probe.address, probe.user),
+                Access::Execute => fetched.next().expect("one for each"),
                 Access::Read | Access::Write => Verdict::Translated(None),
             })
             .collect();
         self.set(SCTLR_EL1, SCTLR_STAGE1_ON);
         self.set(SCR_EL3, SCR_SECURE);
         self.shown = None;
-        for (probe, verdict) in probes.iter().zip(&mut verdicts) {
-            match (probe.access, &verdict) {
-                (Access::Read | Access::Write, _) => *verdict = self.access(*probe),
-                // The page tells its address if it can be read too.
-                (Access::Execute, Verdict::Translated(_)) => {
-                    let read = self.access(Probe { access: Access::Read, ..*probe });
-                    if matches!(read, Verdict::Translated(_)) {
-                        *verdict = read;
-                    }
-                }
-                (Access::Execute, Verdict::Fault(_)) => {}
-            }
-        }
+        self.access_all(probes, &mut verdicts);
         self.set(SCR_EL3, SCR_NON_SECURE);
         self.set(SCTLR_EL1, SCTLR_STAGE1_OFF);
         verdicts
@@ -207,72 +198,124 @@ impl Machine {
     ///
     /// If the address has more than 52 bits, as no stage 1 gives more.
     pub fn fetch(&mut self, address: u64, user: bool) -> Verdict {
-        let address = check(address) & !3;
-        // QEMU fetches the vector of an exception to EL1 before it takes the step: let that be on the page it came from,
-        // and in the other half of it, so that the abort of one is not taken for that of the other.
-        let report = self.step(address, user, 0, address & !0x7ff ^ 0x800);
-        let fault = match (report.class("esr_el1"), report.class("esr_el2")) {
-            // The abort of the instruction itself, not of the vector's.
-            (_, FETCH_ABORT) if report.get("elr_el2") == address => Some(report.fault("esr_el2")),
-            (FETCH_ABORT | FETCH_ABORT_SAME_LEVEL, _) => Some(report.fault("esr_el1")),
-            _ => None,
-        };
-        fault.filter(|fault| !reached_memory(fault)).map_or(Verdict::Translated(None), Verdict::Fault)
+        self.fetch_all(&[(address, user)]).remove(0)
     }
 
-    /// Loads or stores through the window, and asks AT for the address if that is let through.
-    fn access(&mut self, Probe { address, access, user }: Probe) -> Verdict {
-        let shown = check(address) & !(WINDOW - 1);
-        if self.shown != Some(shown) {
-            // A level 2 block of the 64 KiB granule has bits 51:48 of its address in bits 15:12.
-            let descriptor = WINDOW_BLOCK | shown & 0xffff_ffff_ffff | shown >> 48 << 12;
-            self.call(&stub::STORE_DESCRIPTOR, [STAGE1, descriptor, 0, 0]);
-            self.shown = Some(shown);
-        }
-        let window = address - shown;
-        let fault = match access {
-            Access::Write => match self.data_step(&stub::ADD_ZERO, window, user) {
-                // It may be that only the reading failed.
-                Some(Fault { kind: FaultKind::Permission | FaultKind::Bus, .. }) => {
-                    self.data_step(&stub::STORE_ZERO, window, user)
-                }
-                fault => fault,
-            },
-            _ => self.data_step(&stub::LOAD_BYTE, window, user),
+    fn fetch_all(&mut self, fetches: &[(u64, bool)]) -> Vec<Verdict> {
+        let word = |address| check(address) & !3;
+        let calls: Vec<_> = fetches
+            .iter()
+            .map(|&(address, user)| {
+                let address = word(address);
+                // QEMU fetches the vector of an exception to EL1 before it takes the step: let that be on the page it
+                // came from, and in the other half of it, so that the abort of one is not taken for that of the other.
+                step(address, user, 0, address & !0x7ff ^ 0x800)
+            })
+            .collect();
+        let verdict = |(&(address, _), report): (&(u64, bool), Report)| {
+            let fault = match (report.class("esr_el1"), report.class("esr_el2")) {
+                // The abort of the instruction itself, not of the vector's.
+                (_, FETCH_ABORT) if report.get("elr_el2") == word(address) => Some(report.fault("esr_el2")),
+                (FETCH_ABORT | FETCH_ABORT_SAME_LEVEL, _) => Some(report.fault("esr_el1")),
+                _ => None,
+            };
+            fault.filter(|fault| !reached_memory(fault)).map_or(Verdict::Translated(None), Verdict::Fault)
         };
-        if let Some(fault) = fault.filter(|fault| !reached_memory(fault)) {
-            return Verdict::Fault(fault);
-        }
-        let report = match access {
-            Access::Write => self.call(&stub::TRANSLATE_STORE, [window, 0, 0, 0]),
-            _ => self.call(&stub::TRANSLATE_LOAD, [window, 0, 0, 0]),
-        };
-        let par = report.get("par_el1");
-        assert!(par & 1 == 0, "AT refuses what an access has just done: {report:#x?}");
-        Verdict::Translated(Some(par & 0xf_ffff_ffff_f000 | address & 0xfff))
+        fetches.iter().zip(self.call_all(&calls)).map(verdict).collect()
     }
 
-    /// Runs one load or store at an address of the window.
-    fn data_step(&mut self, code: &[u32], window: u64, user: bool) -> Option<Fault> {
-        let code = self.session.place(code).unwrap_or_else(lost);
-        let report = self.step(code, user, window, BASE + stub::EL1_VECTORS as u64);
-        match (report.class("esr_el1"), report.class("esr_el2")) {
+    /// Loads and stores through the window, and asks AT for the addresses of those that are let through. Of fetches that
+    /// were let through, it finds out the address if the page can be read too.
+    fn access_all(&mut self, probes: &[Probe], verdicts: &mut [Verdict]) {
+        let through = |&&index: &&usize| verdicts[index] == Verdict::Translated(None);
+        let asked: Vec<usize> = (0..probes.len()).collect();
+        let asked: Vec<usize> = asked.iter().filter(through).copied().collect();
+        let code = |index: &usize| match probes[*index].access {
+            Access::Write => stub::ADD_ZERO.as_slice(),
+            Access::Read | Access::Execute => stub::LOAD_BYTE.as_slice(),
+        };
+        let mut faults = self.data_steps(probes, &asked, code);
+        // It may be that only the reading failed, and a failed read says nothing of the write.
+        let failed = |(index, fault): (&usize, &Option<Fault>)| {
+            (fault.is_some() && probes[*index].access == Access::Write).then_some(*index)
+        };
+        let again: Vec<usize> = asked.iter().zip(&faults).filter_map(failed).collect();
+        let mut stores = self.data_steps(probes, &again, |_| stub::STORE_ZERO.as_slice()).into_iter();
+        for (index, fault) in asked.iter().zip(&mut faults) {
+            if fault.is_some() && probes[*index].access == Access::Write {
+                *fault = stores.next().flatten();
+            }
+        }
+        let mut passed = Vec::new();
+        for (index, fault) in asked.into_iter().zip(faults) {
+            match (fault.filter(|fault| !reached_memory(fault)), probes[index].access) {
+                (None, _) => passed.push(index),
+                // It was fetched, and its address remains unseen.
+                (Some(_), Access::Execute) => {}
+                (Some(fault), _) => verdicts[index] = Verdict::Fault(fault),
+            }
+        }
+        let translate = |index: &usize| match probes[*index].access {
+            Access::Write => stub::TRANSLATE_STORE.as_slice(),
+            Access::Read | Access::Execute => stub::TRANSLATE_LOAD.as_slice(),
+        };
+        let reports = self.at_window(probes, &passed, |index, window| (translate(index), [window, 0, 0, 0]));
+        for (index, report) in passed.into_iter().zip(reports) {
+            let par = report.get("par_el1");
+            assert!(par & 1 == 0, "AT refuses what an access has just done: {report:#x?}");
+            verdicts[index] = Verdict::Translated(Some(par & 0xf_ffff_ffff_f000 | probes[index].address & 0xfff));
+        }
+    }
+
+    /// Runs one load or store at the address of each of these probes.
+    fn data_steps(
+        &mut self,
+        probes: &[Probe],
+        asked: &[usize],
+        code: impl Fn(&usize) -> &'static [u32],
+    ) -> Vec<Option<Fault>> {
+        let places: Vec<u64> = asked.iter().map(|index| self.session.place(code(index)).unwrap_or_else(lost)).collect();
+        let mut places = places.into_iter();
+        let vectors = BASE + stub::EL1_VECTORS as u64;
+        let reports = self.at_window(probes, asked, |index, window| {
+            step(places.next().expect("one for each"), probes[*index].user, window, vectors)
+        });
+        let fault = |report: Report| match (report.class("esr_el1"), report.class("esr_el2")) {
             (_, DATA_ABORT) => Some(report.fault("esr_el2")),
             (DATA_ABORT | DATA_ABORT_SAME_LEVEL, _) => Some(report.fault("esr_el1")),
             (0, STEPPED) => None,
             _ => panic!("the probe went astray: {report:#x?}"),
+        };
+        reports.into_iter().map(fault).collect()
+    }
+
+    /// Makes a call for each of these probes, with the window where it has to be; `call` gets the place in the window.
+    fn at_window(
+        &mut self,
+        probes: &[Probe],
+        asked: &[usize],
+        mut call: impl FnMut(&usize, u64) -> Call<'static>,
+    ) -> Vec<Report> {
+        let mut calls = Vec::with_capacity(asked.len());
+        let mut ours = Vec::with_capacity(asked.len());
+        for index in asked {
+            let address = check(probes[*index].address);
+            let shown = address & !(WINDOW - 1);
+            if self.shown != Some(shown) {
+                // A level 2 block of the 64 KiB granule has bits 51:48 of its address in bits 15:12.
+                let descriptor = WINDOW_BLOCK | shown & 0xffff_ffff_ffff | shown >> 48 << 12;
+                calls.push((stub::STORE_DESCRIPTOR.as_slice(), [STAGE1, descriptor, 0, 0]));
+                self.shown = Some(shown);
+            }
+            ours.push(calls.len());
+            calls.push(call(index, address - shown));
         }
+        let mut reports: Vec<Option<Report>> = self.call_all(&calls).into_iter().map(Some).collect();
+        ours.into_iter().filter_map(|place| reports[place].take()).collect()
     }
 
-    /// Runs one instruction at EL1 or EL0, with x0 set.
-    fn step(&mut self, address: u64, user: bool, x0: u64, vectors: u64) -> Report {
-        // SPSR_EL3: SS, asynchronous exceptions masked, EL0t or EL1h.
-        let pstate = 1 << 21 | 0b111 << 6 | if user { 0 } else { 0b0101 };
-        self.call(&stub::ENTER, [address, pstate, x0, vectors])
-    }
-
-    fn call(&mut self, code: &[u32], arguments: [u64; 4]) -> Report {
-        Report(self.session.call(code, arguments))
+    fn call_all(&mut self, calls: &[Call<'_>]) -> Vec<Report> {
+        self.session.call_all(calls).into_iter().map(Report).collect()
     }
 
     fn set(&mut self, register: u32, value: u64) {
@@ -304,6 +347,13 @@ impl Machine {
             self.set(register, value);
         }
     }
+}
+
+/// Runs one instruction at EL1 or EL0, with x0 set.
+fn step(address: u64, user: bool, x0: u64, vectors: u64) -> Call<'static> {
+    // SPSR_EL3: SS, asynchronous exceptions masked, EL0t or EL1h.
+    let pstate = 1 << 21 | 0b111 << 6 | if user { 0 } else { 0b0101 };
+    (&stub::ENTER, [address, pstate, x0, vectors])
 }
 
 /// What the stub says after a call: x0, x1, and [`REPORTED`].

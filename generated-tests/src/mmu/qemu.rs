@@ -10,11 +10,10 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::ops::Range;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Stdio};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -31,8 +30,12 @@ pub(super) const DUMP: u32 = 1;
 /// The size of a command in bytes.
 pub(super) const COMMAND_BYTES: u32 = 48;
 
-/// How long QEMU may take for one command before it counts as hung.
+/// How long QEMU may take for one batch of commands before it counts as hung.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How many calls are under way at once. Commands and reports of so many fit into the pipes both ways: with more, both
+/// sides could wait for the other to read.
+const BATCH: usize = 256;
 
 /// What a machine needs in order to start.
 pub(super) struct Image<'a> {
@@ -48,16 +51,24 @@ pub(super) struct Image<'a> {
 
 /// A running QEMU, whose stub reports `WORDS` words per call.
 pub(super) struct Session<const WORDS: usize> {
-    qemu: Arc<Mutex<Child>>,
+    watched: Arc<Mutex<Watched>>,
     to: BufWriter<ChildStdin>,
-    from: ChildStdout,
+    from: BufReader<ChildStdout>,
     errors: ChildStderr,
-    watchdog: Sender<()>,
     snippets: HashMap<Vec<u32>, u64>,
     pool: Range<u64>,
     free: u64,
     loaded: Vec<Range<u64>>,
 }
+
+/// A running QEMU, and since when it has been busy with something.
+struct Watched {
+    qemu: Child,
+    busy: Option<Instant>,
+}
+
+/// A snippet and its arguments.
+pub(super) type Call<'a> = (&'a [u32], [u64; 4]);
 
 /// Why a machine did not start.
 #[derive(Debug, Error)]
@@ -124,18 +135,16 @@ impl<const WORDS: usize> Session<WORDS> {
         else {
             unreachable!("all three were asked for as pipes");
         };
-        let qemu = Arc::new(Mutex::new(child));
-        let (watchdog, signs) = mpsc::channel();
+        let watched = Arc::new(Mutex::new(Watched { qemu: child, busy: None }));
         thread::spawn({
-            let qemu = Arc::clone(&qemu);
-            move || watch(&qemu, &signs)
+            let watched = Arc::downgrade(&watched);
+            move || watch(&watched)
         });
         let mut session = Self {
-            qemu,
+            watched,
             to: BufWriter::new(to),
-            from,
+            from: BufReader::new(from),
             errors,
-            watchdog,
             snippets: HashMap::new(),
             free: image.pool.start,
             pool: image.pool.clone(),
@@ -149,7 +158,7 @@ impl<const WORDS: usize> Session<WORDS> {
     pub(super) fn load(&mut self, chunks: &[Chunk]) {
         for (address, bytes) in chunks {
             self.loaded.push(*address..*address + bytes.len() as u64);
-            self.exchange(Command::Load { address: *address, bytes }).unwrap_or_else(lost);
+            self.exchange(&mut [Command::Load { address: *address, bytes }]).unwrap_or_else(lost);
         }
     }
 
@@ -161,7 +170,7 @@ impl<const WORDS: usize> Session<WORDS> {
     /// Shows bytes of memory.
     pub(super) fn dump(&mut self, address: u64, length: usize) -> Vec<u8> {
         let mut bytes = vec![0; length];
-        self.exchange(Command::Dump { address, into: &mut bytes }).unwrap_or_else(lost);
+        self.exchange(&mut [Command::Dump { address, into: &mut bytes }]).unwrap_or_else(lost);
         bytes
     }
 
@@ -170,11 +179,28 @@ impl<const WORDS: usize> Session<WORDS> {
         self.try_call(snippet, arguments).unwrap_or_else(lost)
     }
 
+    /// Calls snippets one after the other, and waits for their reports only now and then: a round trip to QEMU takes far
+    /// longer than a snippet.
+    pub(super) fn call_all(&mut self, calls: &[Call<'_>]) -> Vec<[u64; WORDS]> {
+        let mut reports = Vec::with_capacity(calls.len());
+        for batch in calls.chunks(BATCH) {
+            let mut bytes = vec![[[0; 8]; WORDS]; batch.len()];
+            let mut commands = Vec::with_capacity(batch.len());
+            for (&(snippet, arguments), report) in batch.iter().zip(&mut bytes) {
+                let at = self.place(snippet).unwrap_or_else(lost);
+                commands.push(Command::Call { snippet, at, arguments, report: report.as_flattened_mut() });
+            }
+            self.exchange(&mut commands).unwrap_or_else(lost);
+            reports.extend(bytes.into_iter().map(|words| words.map(u64::from_le_bytes)));
+        }
+        reports
+    }
+
     /// Calls a snippet that may end the emulator.
     pub(super) fn try_call(&mut self, snippet: &[u32], arguments: [u64; 4]) -> Result<[u64; WORDS], Lost> {
         let at = self.place(snippet)?;
         let mut bytes = [[0; 8]; WORDS];
-        self.exchange(Command::Call { snippet, at, arguments, report: bytes.as_flattened_mut() })?;
+        self.exchange(&mut [Command::Call { snippet, at, arguments, report: bytes.as_flattened_mut() }])?;
         Ok(bytes.map(u64::from_le_bytes))
     }
 
@@ -189,45 +215,56 @@ impl<const WORDS: usize> Session<WORDS> {
             self.free = self.pool.start;
         }
         let address = self.free;
-        self.exchange(Command::Load { address, bytes: &bytes })?;
+        self.exchange(&mut [Command::Load { address, bytes: &bytes }])?;
         self.free += bytes.len() as u64;
         self.snippets.insert(snippet.to_vec(), address);
         Ok(address)
     }
 
-    fn exchange(&mut self, mut command: Command<'_>) -> Result<(), Lost> {
-        // Both signs are lost on a watchdog that has bitten; then the exchange fails too.
-        let _ = self.watchdog.send(());
+    /// Sends commands, then reads their answers.
+    fn exchange(&mut self, commands: &mut [Command<'_>]) -> Result<(), Lost> {
         let start = Instant::now();
-        let result = self.send(&mut command);
-        let _ = self.watchdog.send(());
-        result.map_err(|_| Lost { command: command.to_string(), after: start.elapsed(), said: self.last_words() })
+        self.watched().busy = Some(start);
+        let mut result = commands.iter().try_for_each(|command| self.send(command)).and_then(|()| self.to.flush());
+        let mut answered = 0;
+        while let (Ok(()), Some(command)) = (&result, commands.get_mut(answered)) {
+            result = match command {
+                Command::Load { .. } => Ok(()),
+                Command::Dump { into: answer, .. } | Command::Call { report: answer, .. } => {
+                    self.from.read_exact(answer)
+                }
+            };
+            answered += usize::from(result.is_ok());
+        }
+        self.watched().busy = None;
+        let command = commands.get(answered).or(commands.last()).map(Command::to_string).unwrap_or_default();
+        result.map_err(|_| Lost { command, after: start.elapsed(), said: self.last_words() })
     }
 
-    fn send(&mut self, command: &mut Command<'_>) -> io::Result<()> {
+    fn send(&mut self, command: &Command<'_>) -> io::Result<()> {
         let words = match command {
             Command::Load { address, bytes } => [LOAD.into(), *address, bytes.len() as u64, 0, 0, 0],
             Command::Dump { address, into } => [DUMP.into(), *address, into.len() as u64, 0, 0, 0],
             Command::Call { at, arguments: [a, b, c, d], .. } => [u64::MAX, *at, *a, *b, *c, *d],
         };
         self.to.write_all(words.map(u64::to_le_bytes).as_flattened())?;
-        if let Command::Load { bytes, .. } = command {
-            self.to.write_all(bytes)?;
-        }
-        self.to.flush()?;
         match command {
-            Command::Load { .. } => Ok(()),
-            Command::Dump { into: answer, .. } | Command::Call { report: answer, .. } => self.from.read_exact(answer),
+            Command::Load { bytes, .. } => self.to.write_all(bytes),
+            Command::Dump { .. } | Command::Call { .. } => Ok(()),
         }
     }
 
+    fn watched(&self) -> MutexGuard<'_, Watched> {
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn last_words(&mut self) -> String {
-        let mut qemu = self.qemu.lock().unwrap_or_else(PoisonError::into_inner);
         // It closed its pipes, so it is as good as dead; but waiting for it must not hang.
-        let _ = qemu.kill();
+        let _ = self.watched().qemu.kill();
         let mut said = String::new();
         let _ = self.errors.read_to_string(&mut said);
-        match qemu.wait() {
+        let status = self.watched().qemu.wait();
+        match status {
             Ok(status) => said + &status.to_string(),
             Err(error) => said + &error.to_string(),
         }
@@ -236,10 +273,10 @@ impl<const WORDS: usize> Session<WORDS> {
 
 impl<const WORDS: usize> Drop for Session<WORDS> {
     fn drop(&mut self) {
-        let mut qemu = self.qemu.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut watched = self.watched();
         // It may have ended by itself; there is nobody to tell of errors.
-        let _ = qemu.kill();
-        let _ = qemu.wait();
+        let _ = watched.qemu.kill();
+        let _ = watched.qemu.wait();
     }
 }
 
@@ -255,13 +292,16 @@ impl fmt::Display for Command<'_> {
     }
 }
 
-/// Kills QEMU when a command takes too long. Signs come in pairs: a command began, a command ended.
-fn watch(qemu: &Mutex<Child>, signs: &Receiver<()>) {
-    while signs.recv().is_ok() {
-        if signs.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
-            let _ = qemu.lock().unwrap_or_else(PoisonError::into_inner).kill();
-            return;
+/// Kills QEMU when commands take too long. Looks now and then, for as long as the session lives: waking another thread
+/// for each command would cost more than the command.
+fn watch(watched: &Weak<Mutex<Watched>>) {
+    while let Some(watched) = watched.upgrade() {
+        let mut watched = watched.lock().unwrap_or_else(PoisonError::into_inner);
+        if watched.busy.is_some_and(|since| since.elapsed() > PATIENCE) {
+            let _ = watched.qemu.kill();
         }
+        drop(watched);
+        thread::sleep(Duration::from_secs(1));
     }
 }
 

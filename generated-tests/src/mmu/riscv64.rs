@@ -11,7 +11,7 @@ mod stub;
 
 use std::ops::Range;
 
-use super::qemu::{Image, RunError, Session, StartError};
+use super::qemu::{Call, Image, RunError, Session, StartError};
 use super::{Access, Chunk, Fault, FaultKind, Probe, Verdict};
 use crate::emulators::Emulator;
 use stub::{NO_TRAP, REPORT_WORDS, REPORTED};
@@ -29,8 +29,6 @@ const HENVCFG: u32 = 0x60a;
 const MEDELEG: u32 = 0x302;
 const MIE: u32 = 0x304;
 
-/// menvcfg.PBMTE and henvcfg.PBMTE.
-const PBMTE: u64 = 1 << 62;
 /// hstatus.SPVP: HLV and HSV act as VS, not VU.
 const SPVP: u64 = 1 << 8;
 /// mstatus.MPV and mstatus.MPP: where MRET goes.
@@ -97,15 +95,15 @@ impl Machine {
         }
     }
 
-    /// Sets `hgatp`, and `menvcfg` (which governs the G-stage) and `henvcfg` (which governs the VS-stage) to values other
-    /// than PBMTE=1 and ADUE=0; and empties the TLB.
+    /// Sets `hgatp`, `menvcfg` (which governs the G-stage) and `henvcfg` (which governs the VS-stage), and empties the
+    /// TLB. The latter two are zero unless they are given, whatever they were before.
     ///
     /// # Panics
     ///
     /// For any other register, and if the mode of `hgatp` is not taken.
     pub fn set_gstage(&mut self, registers: &[(&str, u64)]) {
-        self.set(MENVCFG, PBMTE);
-        self.set(HENVCFG, PBMTE);
+        self.set(MENVCFG, 0);
+        self.set(HENVCFG, 0);
         for &(name, value) in registers {
             match name {
                 "menvcfg" => self.set(MENVCFG, value),
@@ -136,59 +134,67 @@ impl Machine {
     ///
     /// A probed page is really accessed: hardware may set flags in descriptors. What a write finds it writes again.
     pub fn probe(&mut self, probes: &[Probe]) -> Vec<Verdict> {
-        probes.iter().map(|probe| self.ask(*probe)).collect()
-    }
-
-    fn ask(&mut self, Probe { address, access, user }: Probe) -> Verdict {
-        self.call(&stub::SET_PRIVILEGE, [if user { 0 } else { SPVP }, SPVP, 0, 0]);
-        match access {
-            Access::Read => self.read(address),
-            Access::Write => self.write(address),
-            Access::Execute => self.fetch(address, user),
+        let all: Vec<usize> = (0..probes.len()).collect();
+        let mut reports = self.ask(probes, &all, |probe| match probe.access {
+            Access::Read => stub::LOAD_BYTE_AND_TAG.as_slice(),
+            Access::Write => stub::REWRITE_BYTE.as_slice(),
+            // HLVX needs the right to execute, but QEMU reports its lack by a cause of its own: MRET asks for the fault.
+            Access::Execute => stub::LOAD_CODE_AND_TAG.as_slice(),
+        });
+        // Where the reading was refused, that says nothing of the writing.
+        let refused = |report: &Report| matches!(report.cause(), LOAD_ACCESS | LOAD_GUEST_PAGE);
+        let stores: Vec<usize> =
+            all.iter().copied().filter(|&i| probes[i].access == Access::Write && refused(&reports[i])).collect();
+        for (i, report) in stores.iter().zip(self.ask(probes, &stores, |_| &stub::STORE_BYTE)) {
+            reports[*i] = report;
         }
-    }
-
-    fn read(&mut self, address: u64) -> Verdict {
-        let report = self.call(&stub::LOAD_BYTE_AND_TAG, [address, 0, tag_of(address), 0]);
-        report.verdict(address)
-    }
-
-    fn write(&mut self, address: u64) -> Verdict {
-        let mut report = self.call(&stub::REWRITE_BYTE, [address, 0, 0, 0]);
-        if let LOAD_ACCESS | LOAD_GUEST_PAGE = report.cause() {
-            // The reading was refused, which says nothing of the writing.
-            report = self.call(&stub::STORE_BYTE, [address, 0, 0, 0]);
+        // What was loaded to be run may be no instruction: then it is not run.
+        let runs: Vec<usize> = all
+            .iter()
+            .copied()
+            .filter(|&i| probes[i].access == Access::Execute && (reports[i].cause() != NO_TRAP || reports[i].0[1] == 0))
+            .collect();
+        for (i, report) in runs.iter().zip(self.enter(probes, &runs)) {
+            // Zeros that were fetched are illegal instructions.
+            if reports[*i].cause() != NO_TRAP || report.cause() != ILLEGAL_INSTRUCTION {
+                reports[*i] = report;
+            }
         }
-        match report.verdict(address) {
-            // The page tells its address if it can be read too.
-            Verdict::Translated(_) => match self.read(address) {
+        let mut verdicts: Vec<Verdict> =
+            probes.iter().zip(&reports).map(|(probe, report)| report.verdict(probe.address)).collect();
+        // A page that was written tells its address if it can be read too.
+        let written: Vec<usize> = all
+            .into_iter()
+            .filter(|&i| probes[i].access == Access::Write && matches!(verdicts[i], Verdict::Translated(_)))
+            .collect();
+        for (i, report) in written.iter().zip(self.ask(probes, &written, |_| &stub::LOAD_BYTE_AND_TAG)) {
+            verdicts[*i] = match report.verdict(probes[*i].address) {
                 Verdict::Fault(_) => Verdict::Translated(None),
                 read => read,
-            },
-            fault => fault,
+            };
         }
+        verdicts
     }
 
-    fn fetch(&mut self, address: u64, user: bool) -> Verdict {
-        let word = address & !7;
-        // HLVX needs the right to execute, but QEMU reports its lack by a cause of its own: MRET asks for the fault.
-        let seen = self.call(&stub::LOAD_CODE_AND_TAG, [word, 0, tag_of(address), 0]);
-        let allowed = seen.cause() == NO_TRAP;
-        if allowed && seen.0[1] != 0 {
-            // What was loaded there is nothing to run.
-            return seen.verdict(address);
-        }
-        let mode = MPV | if user { 0 } else { MPP_S };
-        let report = self.call(&stub::ENTER, [word, mode, MPV | MPP, 0]);
-        match report.cause() {
-            // The zeros there were fetched.
-            ILLEGAL_INSTRUCTION if allowed => seen.verdict(address),
-            _ => report.verdict(address),
-        }
+    /// Loads or stores at the addresses of these probes. Those of code are cut to whole words.
+    fn ask(&mut self, probes: &[Probe], asked: &[usize], code: impl Fn(&Probe) -> &'static [u32]) -> Vec<Report> {
+        let call = |&i: &usize| {
+            let probe = &probes[i];
+            let address = if probe.access == Access::Execute { probe.address & !7 } else { probe.address };
+            (code(probe), [address, 0, tag_of(address), if probe.user { 0 } else { SPVP }])
+        };
+        let calls: Vec<Call<'_>> = asked.iter().map(call).collect();
+        self.session.call_all(&calls).into_iter().map(Report).collect()
     }
 
-    fn call(&mut self, code: &[u32], arguments: [u64; 4]) -> Report {
-        Report(self.session.call(code, arguments))
+    /// Runs what is at the addresses of these probes.
+    fn enter(&mut self, probes: &[Probe], asked: &[usize]) -> Vec<Report> {
+        let call = |&i: &usize| {
+            let mode = MPV | if probes[i].user { 0 } else { MPP_S };
+            (stub::ENTER.as_slice(), [probes[i].address & !7, mode, MPV | MPP, 0])
+        };
+        let calls: Vec<Call<'_>> = asked.iter().map(call).collect();
+        self.session.call_all(&calls).into_iter().map(Report).collect()
     }
 
     /// Sets a register, and returns what it then reads.
@@ -219,6 +225,12 @@ impl Report {
         REPORTED.iter().map(|(name, _)| *name).zip(self.0.iter().skip(2).copied())
     }
 
+    /// The registers by the names under which HS-mode has them, to which hypervisors have these faults delegated.
+    fn delegated(&self) -> Vec<(&'static str, u64)> {
+        let names = ["scause", "sepc", "stval", "htval", "htinst"];
+        names.into_iter().zip(self.registers().map(|(_, value)| value)).collect()
+    }
+
     fn cause(&self) -> u64 {
         self.0[2]
     }
@@ -232,10 +244,12 @@ impl Report {
                 let told = RAM.contains(&output) && output & 0xfff == address & 0xfff;
                 Verdict::Translated(told.then_some(output))
             }
+            // Zeros were fetched, from memory that tells nothing of itself.
+            ILLEGAL_INSTRUCTION => Verdict::Translated(None),
             // The memory does not exist.
             FETCH_ACCESS | LOAD_ACCESS | STORE_ACCESS => Verdict::Translated(None),
             FETCH_GUEST_PAGE | LOAD_GUEST_PAGE | STORE_GUEST_PAGE => {
-                Verdict::Fault(Fault { kind: FaultKind::Unspecified, level: None, report: self.registers().collect() })
+                Verdict::Fault(Fault { kind: FaultKind::Unspecified, level: None, report: self.delegated() })
             }
             _ => panic!("the probe of {address:#x} went astray: {self:#x?}"),
         }

@@ -26,6 +26,9 @@ const VTCR: u64 = 1 << 31 | 5 << 16 | 0b11_0101 << 8;
 const GRANULE_16K: u64 = 0b10 << 14;
 const GRANULE_64K: u64 = 0b01 << 14;
 
+/// HCR_EL2.VM.
+const VM: u64 = 1;
+
 /// VTCR_EL2.T0SZ.
 const fn input_bits(bits: u64) -> u64 {
     64 - bits
@@ -74,7 +77,7 @@ fn begin(machine: &mut Machine, tables: &[Chunk], vtcr: u64) -> u64 {
     machine.clear();
     machine.load(tables);
     let root = tables[0].0;
-    machine.set_stage2(&[("vttbr_el2", root), ("vtcr_el2", VTCR | vtcr)]);
+    machine.set_stage2(&[("vttbr_el2", root), ("vtcr_el2", VTCR | vtcr), ("hcr_el2", VM)]);
     root
 }
 

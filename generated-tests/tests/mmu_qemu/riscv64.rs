@@ -30,6 +30,10 @@ const SV39X4: u64 = 8;
 const SV48X4: u64 = 9;
 const SV57X4: u64 = 10;
 
+/// menvcfg fields.
+const PBMTE: u64 = 1 << 62;
+const ADUE: u64 = 1 << 61;
+
 /// PTE fields.
 const V: u64 = 1;
 const R: u64 = 1 << 1;
@@ -71,7 +75,7 @@ fn sized_table(address: u64, size: usize, entries: &[(usize, u64)]) -> Chunk {
 fn begin(machine: &mut Machine, tables: &[Chunk], mode: u64) {
     machine.clear();
     machine.load(tables);
-    machine.set_gstage(&[("hgatp", mode << 60 | tables[0].0 >> 12)]);
+    machine.set_gstage(&[("hgatp", mode << 60 | tables[0].0 >> 12), ("menvcfg", PBMTE)]);
 }
 
 /// Sv39x4 tables that have these entries for the first pages of the input.
@@ -283,7 +287,6 @@ fn memory_that_is_missing(machine: &mut Machine) {
 }
 
 fn hardware_sets_flags(machine: &mut Machine) {
-    const ADUE: u64 = 1 << 61;
     let root = machine.ram().start;
     let output = root + 0x10_0000;
     begin_pages(machine, &[entry(output, LEAF & !A & !D)]);

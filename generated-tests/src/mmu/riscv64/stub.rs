@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use dynasmrt::riscv::RiscvRelocation;
 use dynasmrt::{DynasmApi, DynasmLabelApi, VecAssembler, dynasm};
 
-use super::BASE;
+use super::{BASE, SPVP};
 use crate::mmu::qemu::{COMMAND_BYTES, DUMP, LOAD};
 
 /// The words of a report: a0, a1, and these registers. mcause is [`NO_TRAP`] after a call that returned.
@@ -233,9 +233,6 @@ pub(super) fn set(register: u32) -> Vec<u32> {
     words(|ops| dynasm!(ops ; .arch riscv64 ; .feature zicsr ; csrw register, a0 ; csrr a0, register ; ret))
 }
 
-/// Sets hstatus.SPVP, which has HLV and HSV act as VS or VU, to the bits a0 of the bits a1.
-pub(super) static SET_PRIVILEGE: Snippet = snippet!(; csrc HSTATUS, a1 ; csrs HSTATUS, a0 ; ret);
-
 /// Drops every translation of guests.
 pub(super) static INVALIDATE: Snippet = snippet!(; .u32 HFENCE_GVMA_ALL ; .u32 HFENCE_VVMA_ALL ; ret);
 
@@ -257,17 +254,24 @@ pub(super) static ENTER: Snippet = snippet!(
     ; .u32 MRET
 );
 
+/// A snippet that acts as VS or VU: hstatus.SPVP is the bit a3.
+macro_rules! privileged {
+    ($($code:tt)*) => {
+        snippet!(; li.12 t0, SPVP as i32 ; csrc HSTATUS, t0 ; csrs HSTATUS, a3 $($code)*)
+    };
+}
+
 /// Loads the byte at a0, then the 32-bit word at a2 into a0.
-pub(super) static LOAD_BYTE_AND_TAG: Snippet = snippet!(; .u32 hlv_bu(A1, A0) ; .u32 hlv_wu(A0, A2) ; ret);
+pub(super) static LOAD_BYTE_AND_TAG: Snippet = privileged!(; .u32 hlv_bu(A1, A0) ; .u32 hlv_wu(A0, A2) ; ret);
 
 /// Loads the byte at a0 and stores it there again.
-pub(super) static REWRITE_BYTE: Snippet = snippet!(; .u32 hlv_bu(A1, A0) ; .u32 hsv_b(A1, A0) ; ret);
+pub(super) static REWRITE_BYTE: Snippet = privileged!(; .u32 hlv_bu(A1, A0) ; .u32 hsv_b(A1, A0) ; ret);
 
 /// Stores the byte a1 at a0.
-pub(super) static STORE_BYTE: Snippet = snippet!(; .u32 hsv_b(A1, A0) ; ret);
+pub(super) static STORE_BYTE: Snippet = privileged!(; .u32 hsv_b(A1, A0) ; ret);
 
 /// Loads the 32-bit words at a0 into a1, and at a2 into a0, where they can be executed.
-pub(super) static LOAD_CODE_AND_TAG: Snippet = snippet!(; .u32 hlvx_wu(A1, A0) ; .u32 hlvx_wu(A0, A2) ; ret);
+pub(super) static LOAD_CODE_AND_TAG: Snippet = privileged!(; .u32 hlvx_wu(A1, A0) ; .u32 hlvx_wu(A0, A2) ; ret);
 
 /// Words assembled from `code`.
 fn words(code: impl FnOnce(&mut Assembler)) -> Vec<u32> {

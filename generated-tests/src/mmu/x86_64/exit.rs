@@ -89,7 +89,7 @@ impl Exit {
             // A misconfiguration leaves the qualification undefined.
             reason::EPT_MISCONFIGURATION => report.push(("guest_physical_address", self.guest_physical_address)),
             _ => report.extend([
-                ("exit_qualification", self.qualification),
+                ("qualification", self.qualification),
                 ("guest_physical_address", self.guest_physical_address),
             ]),
         }
