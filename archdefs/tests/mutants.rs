@@ -72,6 +72,11 @@ fn ept() {
 }
 
 #[test]
+fn sv() {
+    score("sv", 96);
+}
+
+#[test]
 fn sv_x4() {
     score("sv_x4", 96);
 }

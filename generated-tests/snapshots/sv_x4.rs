@@ -429,9 +429,6 @@ impl Format {
         let Some(memory) = memory else {
             return Entry::Reserved(rule);
         };
-        if !raw & 0x10 != 0 {
-            return Entry::Reserved("user");
-        }
         if level > 0 && raw & codec::bits(leaf_bits - 3, 10) != 0 {
             return Entry::Reserved("misaligned");
         }
@@ -451,6 +448,9 @@ impl Format {
         }
         if level > 0 && raw & 0x8000_0000_0000_0000 != 0 {
             return Entry::Reserved("no-napot-block");
+        }
+        if !raw & 0x10 != 0 {
+            return Entry::Reserved("user");
         }
         let facts = grants.of_leaf(Facts::NONE);
         Entry::Leaf(Leaf {
@@ -893,6 +893,9 @@ unsafe impl FormatTrait for Format {
             return Err(Refusal::Address(root));
         }
         let tag = u64::from(tag.0);
+        let mut menvcfg = 0;
+        menvcfg |= codec::insert(u64::from(config.svpbmt), 62, 62);
+        menvcfg |= codec::insert(u64::from(config.svadu), 61, 61);
         let mut hgatp = 0;
         hgatp |= codec::insert(u64::from(config.levels + 5), 63, 60);
         if tag & 0xffff_ffff_ffff_c000 != 0 {
@@ -904,10 +907,7 @@ unsafe impl FormatTrait for Format {
             return Err(Refusal::Address(root));
         }
         hgatp |= codec::insert(value, 43, 0);
-        let mut menvcfg = 0;
-        menvcfg |= codec::insert(u64::from(config.svpbmt), 62, 62);
-        menvcfg |= codec::insert(u64::from(config.svadu), 61, 61);
-        Ok(Registers { hgatp, menvcfg })
+        Ok(Registers { menvcfg, hgatp })
     }
 
     fn fault(&self, report: &Report) -> Option<FaultInfo> {
@@ -1069,16 +1069,16 @@ impl Layout {
 /// The values to load into the machine's registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Registers {
-    /// Hypervisor guest address translation and protection register.
-    ///
-    /// Holds the root; loading it activates an address space.
-    /// RISC-V Privileged Architecture, Hypervisor Guest Address Translation and Protection (hgatp) Register.
-    pub hgatp: u64,
     /// Machine environment configuration register: M-mode software sets these bits.
     ///
     /// These bits must be set; the others are not ours.
     /// RISC-V Privileged Architecture, Machine Environment Configuration (menvcfg) Register.
     pub menvcfg: u64,
+    /// Hypervisor guest address translation and protection register.
+    ///
+    /// Holds the root; loading it activates an address space.
+    /// RISC-V Privileged Architecture, Hypervisor Guest Address Translation and Protection (hgatp) Register.
+    pub hgatp: u64,
 }
 
 /// The hardware's report of a fault, one field for each register.
@@ -1129,7 +1129,7 @@ impl Config {
 impl Registers {
     /// Each register's name and value.
     pub const fn by_name(&self) -> [(&'static str, u64); 2] {
-        [("hgatp", self.hgatp), ("menvcfg", self.menvcfg)]
+        [("menvcfg", self.menvcfg), ("hgatp", self.hgatp)]
     }
 }
 

@@ -157,5 +157,6 @@ differential! {
     stage2_4k: tablewright::aarch64::stage2_4k, "stage2", Some("stage2_4k");
     stage2_16k: tablewright::aarch64::stage2_16k, "stage2", Some("stage2_16k");
     stage2_64k: tablewright::aarch64::stage2_64k, "stage2", Some("stage2_64k");
+    sv: tablewright::riscv64::sv, "sv", None;
     sv_x4: tablewright::riscv64::sv_x4, "sv_x4", None;
 }

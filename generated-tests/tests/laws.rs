@@ -31,6 +31,7 @@ fn main() {
     generated_trials!("stage2", tablewright::aarch64::stage2_4k);
     generated_trials!("stage2", tablewright::aarch64::stage2_16k);
     generated_trials!("stage2", tablewright::aarch64::stage2_64k);
+    generated_trials!("sv", tablewright::riscv64::sv);
     generated_trials!("sv_x4", tablewright::riscv64::sv_x4);
     libtest_mimic::run(&arguments, trials).exit();
 }

@@ -70,5 +70,6 @@ snapshots! {
     stage2_4k: "../snapshots/stage2_4k.rs", "stage2", Some("stage2_4k");
     stage2_16k: "../snapshots/stage2_16k.rs", "stage2", Some("stage2_16k");
     stage2_64k: "../snapshots/stage2_64k.rs", "stage2", Some("stage2_64k");
+    sv: "../snapshots/sv.rs", "sv", None;
     sv_x4: "../snapshots/sv_x4.rs", "sv_x4", None;
 }

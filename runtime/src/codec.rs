@@ -200,6 +200,56 @@ impl Default for Grants {
     }
 }
 
+/// A value of a field of rights, in its bits, and what it states.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Choice {
+    bits: u64,
+    facts: Facts,
+    exists: bool,
+}
+
+impl Choice {
+    /// `bits` state `facts`.
+    pub const fn new(bits: u64, facts: Facts) -> Self {
+        Self { bits, facts, exists: true }
+    }
+
+    /// The same, only where `exists`.
+    pub const fn when(self, exists: bool) -> Self {
+        Self { exists, ..self }
+    }
+}
+
+/// What fields speak of that speak of the same rights, and their bits: of all combinations of their values that grant
+/// exactly the rights among `wanted`, the one that shows the most of its states, and of these the first. Each field
+/// comes with all that it speaks of; one without values is not there.
+pub fn combine(wanted: Facts, fields: &[(Facts, &[Choice])]) -> Option<(Facts, u64)> {
+    let spoken = fields.iter().fold(Facts::NONE, |all, (spoken, _)| all.union(*spoken));
+    let mut best = None;
+    try_all(wanted.intersection(spoken), fields, Grants::new(), 0, &mut best);
+    best.map(|(_, bits)| (spoken, bits))
+}
+
+/// Tries all values of `fields` beside those chosen so far; `best` is the number of states missed, and the bits.
+fn try_all(wanted: Facts, fields: &[(Facts, &[Choice])], so_far: Grants, bits: u64, best: &mut Option<(u32, u64)>) {
+    let Some(((spoken, choices), rest)) = fields.split_first() else {
+        let missed = so_far.of_leaf(Facts::NONE).symmetric_difference(wanted);
+        let missed_states = missed.bits().count_ones();
+        if missed.rights().is_empty() && best.is_none_or(|(fewest, _)| missed_states < fewest) {
+            *best = Some((missed_states, bits));
+        }
+        return;
+    };
+    if choices.is_empty() {
+        try_all(wanted, rest, so_far, bits, best);
+    }
+    for choice in choices.iter().filter(|choice| choice.exists) {
+        let mut grants = so_far;
+        grants.field(*spoken, choice.facts);
+        try_all(wanted, rest, grants, bits | choice.bits, best);
+    }
+}
+
 /// Whether the runtime was built to execute instructions that need `feature`.
 pub const fn may_execute(feature: &str) -> bool {
     cfg!(feature = "arm-el2") && matches!(feature.as_bytes(), b"arm-el2")

@@ -43,6 +43,7 @@ pub mod aarch64 {
 #[cfg(feature = "riscv64")]
 pub mod riscv64 {
     tablewright_macros::builtin_format! { [crate] "sv_x4" }
+    tablewright_macros::builtin_format! { [crate] "sv" }
 
     /// A guest's page table.
     pub type NestedPageTable<H> = crate::PageTable<sv_x4::Format, H>;

@@ -60,5 +60,6 @@ law_9! {
     stage2_4k: aarch64::stage2_4k of "stage2";
     stage2_16k: aarch64::stage2_16k of "stage2";
     stage2_64k: aarch64::stage2_64k of "stage2";
+    sv: riscv64::sv of "sv";
     sv_x4: riscv64::sv_x4 of "sv_x4";
 }

@@ -68,7 +68,9 @@ impl Place {
 
 /// The attributes that a format can say, as it reads them back.
 fn flavours<F: Format>(format: &F) -> Vec<Attributes> {
-    let rights = [Rights::RW, Rights::R, Rights::RX, Rights::RWX];
+    // Stage 1 may tell user from privileged mode, and what user mode executes from what privileged mode does.
+    let privileged = Rights::PR | Rights::PW | Rights::PX;
+    let rights = [Rights::RW, Rights::R, Rights::RX, Rights::RWX, Rights::RW | Rights::UX, privileged, Rights::PR];
     let memory = [
         MemoryType::WriteBack,
         MemoryType::NonCacheable,

@@ -3,14 +3,14 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 use tablewright_archdefs::expr::{Expr, Node};
-use tablewright_archdefs::model::{Field, Meaning};
+use tablewright_archdefs::model::{Facts, Field, Meaning, Rows};
 
 use crate::bits;
 use crate::layout::run_slots;
 use crate::locals::{bind, parameter};
 use crate::members::{self, Shape};
 use crate::rows;
-use crate::scope::{Scope, not, same};
+use crate::scope::{Scope, exclude, int, not, same};
 
 /// The private methods that turn attributes into bits.
 pub(crate) fn encoders(scope: &Scope<'_>) -> TokenStream {
@@ -39,7 +39,7 @@ pub(crate) fn row_methods(scope: &Scope<'_>) -> TokenStream {
     let on_table = |field: &Field| table.iter().any(|(_, other)| std::ptr::eq(*other, field));
     let methods = scope.format.fields.iter().map(|field| match &field.meaning {
         Meaning::Rights(rows) if on_leaf(field) || on_table(field) => {
-            rows::rights_methods(scope, field, rows, on_leaf(field))
+            rows::rights_methods(scope, field, rows, on_leaf(field) && !shares_rights(scope, field))
         }
         Meaning::Memory(rows) if on_leaf(field) => rows::memory_methods(scope, field, rows),
         _ => TokenStream::new(),
@@ -48,19 +48,21 @@ pub(crate) fn row_methods(scope: &Scope<'_>) -> TokenStream {
 }
 
 fn rights_bits(scope: &Scope<'_>) -> TokenStream {
-    let fields = members::fields_that(scope, Shape::Leaf, |meaning| matches!(meaning, Meaning::Rights(_)));
     let mut steps = Vec::new();
-    for (when, field) in &fields {
-        let Meaning::Rights(rows) = &field.meaning else { continue };
-        let method = rows::method(field, "value");
-        let value = scope.choose(&field.bits, quote!(0), |map| bits::insert(scope, map, &quote!(value)));
-        let spoken = rows::spoken_code(scope, rows);
-        let step = quote! {
-            let value = self.#method(facts)?;
-            spoken = spoken.union(#spoken);
-            bits |= #value;
-        };
-        steps.push((when.clone(), step));
+    for group in rights_groups(scope) {
+        if let [(when, field, rows)] = group.as_slice() {
+            let method = rows::method(field, "value");
+            let value = scope.choose(&field.bits, quote!(0), |map| bits::insert(scope, map, &quote!(value)));
+            let spoken = rows::spoken_code(scope, rows);
+            let step = quote! {
+                let value = self.#method(facts)?;
+                spoken = spoken.union(#spoken);
+                bits |= #value;
+            };
+            steps.push((when.clone(), step));
+        } else {
+            steps.push((int(1), combined(scope, &group)));
+        }
     }
     let steps = scope.guarded_all(steps);
     let implied = rows::fact_value(scope.format.implies);
@@ -84,6 +86,50 @@ fn rights_bits(scope: &Scope<'_>) -> TokenStream {
         fn rights_bits(&self, #level: Level, facts: Facts) -> Option<u64> {
             #body
         }
+    }
+}
+
+/// A field of rights that a leaf may have, its condition and its rows.
+type RightsField<'a> = (Expr, &'a Field, &'a Rows<Facts>);
+
+/// The fields of rights that a leaf may have; those that speak of the same rights, and may meet in one leaf, together.
+fn rights_groups<'a>(scope: &Scope<'a>) -> Vec<Vec<RightsField<'a>>> {
+    let mut groups: Vec<Vec<RightsField<'_>>> = Vec::new();
+    for (when, field) in members::fields(scope, Shape::Leaf) {
+        let Meaning::Rights(rows) = &field.meaning else { continue };
+        let rights = |rows: &Rows<Facts>| rows::spoken(rows).intersection(Facts::RIGHTS);
+        let meets = |(other_when, _, other): &RightsField<'_>| {
+            rights(rows).intersects(rights(other)) && !exclude(&when, other_when)
+        };
+        let (mut joined, apart): (Vec<_>, Vec<_>) = groups.into_iter().partition(|group| group.iter().any(meets));
+        let group = joined.iter_mut().flat_map(std::mem::take).chain([(when.clone(), field, rows)]).collect();
+        groups = apart.into_iter().chain([group]).collect();
+    }
+    groups
+}
+
+/// Whether another field speaks of rights that this one speaks of, so that its values are chosen together with those.
+fn shares_rights(scope: &Scope<'_>, field: &Field) -> bool {
+    let with = |group: &Vec<RightsField<'_>>| group.iter().any(|(_, member, _)| std::ptr::eq(*member, field));
+    rights_groups(scope).iter().find(|group| with(group)).is_some_and(|group| group.len() > 1)
+}
+
+/// Statements that add the values of fields that speak of the same rights.
+fn combined(scope: &Scope<'_>, group: &[RightsField<'_>]) -> TokenStream {
+    let (mut tables, mut fields) = (TokenStream::new(), Vec::new());
+    for (when, field, rows) in group {
+        let name = rows::method(field, "choices");
+        let values = rows::choices(scope, field, rows);
+        tables.extend(quote!(let #name = [#(#values),*];));
+        let spoken = scope.if_else(when, rows::spoken_code(scope, rows), quote!(Facts::NONE));
+        let values = scope.if_else(when, quote!(&#name[..]), quote!(&[]));
+        fields.push(quote!((#spoken, #values)));
+    }
+    quote! {
+        #tables
+        let (all, value) = codec::combine(facts, &[#(#fields),*])?;
+        spoken = spoken.union(all);
+        bits |= value;
     }
 }
 

@@ -87,6 +87,20 @@ pub(crate) fn all_of(conditions: impl IntoIterator<Item = Expr>) -> Expr {
     conditions.into_iter().reduce(|a, b| Expr { span: a.span, node: binary(Op::AndAlso, a, b) }).unwrap_or(int(1))
 }
 
+/// Whether two conditions never hold together, as far as a part of the one is the opposite of a part of the other.
+pub(crate) fn exclude(a: &Expr, b: &Expr) -> bool {
+    let opposite = |part: &&Expr| parts(b).iter().any(|other| same(other, &not((*part).clone())));
+    parts(a).iter().any(|part| opposite(part) || is(part, 0))
+}
+
+/// What `expr` takes together with `&&`.
+fn parts(expr: &Expr) -> Vec<&Expr> {
+    match &expr.node {
+        Node::Binary(Op::AndAlso, left, right) => [parts(left), parts(right)].concat(),
+        _ => vec![expr],
+    }
+}
+
 /// An integer as an expression.
 pub(crate) fn int(value: i128) -> Expr {
     Expr { node: Node::Int(value), span: Default::default() }

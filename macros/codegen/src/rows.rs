@@ -149,6 +149,18 @@ fn write_arms(scope: &Scope<'_>, rows: &[(Expr, &Row<Facts>)], width: u32, names
     })
 }
 
+/// The written rows of a field, for `codec::combine`.
+pub(crate) fn choices(scope: &Scope<'_>, field: &Field, rows: &Rows<Facts>) -> Vec<TokenStream> {
+    let written = existing(scope, rows).into_iter().filter(|(_, row)| !row.decode_only);
+    let choice = |(when, row): (Expr, &Row<Facts>)| {
+        let bits = scope.choose(&field.bits, quote!(0), |map| bits::insert_constant(scope, map, row.value));
+        let facts = fact_value(row.meaning);
+        let when = (!is(&when, 1)).then(|| scope.emit(&when, Type::Bool)).map(|when| quote!(.when(#when)));
+        quote!(codec::Choice::new(#bits, #facts)#when)
+    };
+    written.map(choice).collect()
+}
+
 fn subsets(states: Facts) -> Vec<Facts> {
     let all = [Facts::empty(), Facts::ACCESSED, Facts::DIRTY, Facts::ACCESSED | Facts::DIRTY];
     all.into_iter().filter(|subset| states.contains(*subset)).collect()
