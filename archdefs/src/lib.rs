@@ -9,6 +9,7 @@ mod grammar;
 pub mod interpret;
 pub mod model;
 mod reader;
+pub mod schema;
 pub mod show;
 pub mod source;
 mod suggest;
@@ -33,4 +34,10 @@ pub const BUILTINS: &[(&str, &str)] = &[
 #[must_use]
 pub fn builtin(name: &str) -> Option<&'static str> {
     BUILTINS.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
+}
+
+/// The JSON Schema of format files, for editors: `#:schema PATH` in a file's first line makes them use it.
+#[must_use]
+pub fn schema() -> &'static str {
+    include_str!("../schema/tablewright.schema.json")
 }

@@ -11,7 +11,7 @@ pub(super) fn live(section: &Section<'_>) -> Live {
     let scopes = section.scopes();
     Live {
         invalid_cached: section.choices("invalid_cached", &scopes.space, Cursor::condition),
-        hardware: section.optional_choices("hardware", &scopes.space, Cursor::condition),
+        hardware: section.choices("hardware", &scopes.space, Cursor::condition),
         breaks: section.list("break", &scopes.space, |cursor| cursor.choice(Cursor::word)),
         cite: section.cite(),
     }
@@ -33,20 +33,20 @@ pub(super) fn fallbacks(section: &Section<'_>) -> Vec<Fallback> {
 pub(super) fn tlb_op(section: &Section<'_>) -> TlbOp {
     let scopes = section.scopes();
     let operands = scopes.space.with(["ia", "tag", "root"]);
-    let code = |key| section.optional_list(key, &scopes.nothing, Cursor::code).unwrap_or_default();
+    let code = |key| section.list(key, &scopes.nothing, Cursor::code);
     TlbOp {
         id: section.id("id", '-'),
         scope: section.word("scope"),
-        broadcast: section.second_of("reach", "local", "broadcast"),
-        leaf_only: section.second_of("covers", "all", "leaf"),
-        loaded_context: section.second_of("context", "operand", "loaded"),
+        broadcast: section.second_of_two("reach"),
+        leaf_only: section.second_of_two("covers"),
+        loaded_context: section.second_of_two("context"),
         limit: section.optional_number("limit"),
         when: section.when(&scopes.space),
         before: code("before"),
         code: section.list("code", &scopes.nothing, Cursor::code),
         after: code("after"),
-        operands: section.optional_list("operands", &operands, Cursor::operand).unwrap_or_default(),
-        descriptor: section.optional_list("descriptor", &operands, Cursor::placed_expression).unwrap_or_default(),
+        operands: section.list("operands", &operands, Cursor::operand),
+        descriptor: section.list("descriptor", &operands, Cursor::placed_expression),
         doc: section.doc(),
         cite: section.cite(),
     }
@@ -88,7 +88,7 @@ pub(super) fn fault(section: &Section<'_>) -> Fault {
         address: section.choices("address", &scope, Cursor::expression),
         access: section.choices("access", &scope, Cursor::word),
         cause: section.choices("cause", &scope, Cursor::word),
-        level: section.optional_choices("level", &scope, Cursor::expression),
+        level: section.choices("level", &scope, Cursor::expression),
         guest_walk: section.optional("guest_walk", &scope, |cursor| cursor.placed(Cursor::condition)),
         cite: section.cite(),
     }

@@ -34,8 +34,7 @@ pub(super) fn field(section: &Section<'_>, name: At<String>) -> Field {
 
 /// What a field means: exactly one of these keys says it.
 fn meaning(section: &Section<'_>) -> Meaning {
-    const KEYS: [&str; 7] = ["address", "next", "rights", "memory", "option", "software", "value"];
-    let present: Vec<_> = KEYS.into_iter().filter_map(|key| Some((key, section.get(key)?))).collect();
+    let (present, all) = section.one_of();
     if let [(first, value), (second, other), ..] = present[..] {
         section.context.report(
             Diagnostic::new("a field means one thing", other.span, format!("`{second}` says what it means"))
@@ -45,7 +44,7 @@ fn meaning(section: &Section<'_>) -> Meaning {
     let scopes = section.scopes();
     match present.first().map(|(key, _)| *key) {
         Some("address") => {
-            if section.second_of("address", "output", "table") {
+            if section.second_of_two("address") {
                 Meaning::Table
             } else {
                 Meaning::Output
@@ -67,7 +66,7 @@ fn meaning(section: &Section<'_>) -> Meaning {
         None => {
             section.context.report_missing(
                 Diagnostic::new("the field has no meaning", section.span, "this field")
-                    .help(format!("one key says what a field means: `{}`", KEYS.join("`, `"))),
+                    .help(format!("one key says what a field means: `{}`", all.join("`, `"))),
             );
             Meaning::Software
         }
@@ -124,7 +123,7 @@ pub(super) fn run(section: &Section<'_>) -> Run {
         when: section.when(&scopes.entry),
         mark: section.parse("mark", &test, Cursor::matching),
         single: section.parse("single", &test, Cursor::matching),
-        shared: section.second_of("addresses", "each", "shared"),
+        shared: section.second_of_two("addresses"),
         cite: section.cite(),
     }
 }

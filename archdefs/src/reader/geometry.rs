@@ -78,9 +78,7 @@ pub(super) fn levels(section: &Section<'_>) -> Levels {
         label: section.expression("label", &scopes.entry),
         input: section.word("input"),
         output_bits: section.expression("output_bits", &scopes.space),
-        requires: section
-            .optional_list("requires", &scopes.space, |cursor| cursor.placed(Cursor::condition))
-            .unwrap_or_default(),
+        requires: section.list("requires", &scopes.space, |cursor| cursor.placed(Cursor::condition)),
     }
 }
 

@@ -13,6 +13,7 @@ mod tree;
 use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::grammar::scope::{Scope, Type};
 use crate::model::{At, Facts, Format};
+use crate::schema::FILE;
 use crate::source::{File, Sources, Span};
 use context::{Context, Scopes};
 use files::Files;
@@ -65,7 +66,7 @@ fn read_anyway(file: File, load: &dyn Fn(&str) -> Result<String, String>) -> (So
         incomplete,
     };
     let header = tree.get("format").map_or(Span::default(), |header| header.span);
-    let format = Section::read(&context, "this file".to_owned(), header, &tree, format);
+    let format = Section::read(&context, "this file".to_owned(), header, &tree, FILE, format);
     let problems = context.finish();
     (files.sources, format, problems)
 }
@@ -96,24 +97,21 @@ fn format(file: &Section<'_>) -> Option<Format> {
     let header = file.section("format", header);
     let params = file.named("params", geometry::param);
     let levels = file.section("levels", geometry::levels);
-    file.must_have("root", "[[root]]");
     let roots = file.rows("root", geometry::root, |root| &root.id);
-    file.must_have("kind", "[[kind]]");
     let kinds = file.rows("kind", entries::kind, |kind| &kind.id);
     let empty = file.section("empty", |empty| empty.choices("value", &empty.scopes().entry, |c| c.expression()));
     let fields = file.named("fields", entries::field);
     let runs = file.rows("run", entries::run, |run| &run.id);
     let fixes = file.rows("fix", entries::fix, |fix| &fix.id);
     let live = file.section("live", behaviour::live);
-    let fallbacks = file.optional_section("memory", behaviour::fallbacks).unwrap_or_default();
+    let fallbacks = file.section("memory", behaviour::fallbacks).unwrap_or_default();
     let tlb = file.rows("tlb", behaviour::tlb_op, |op| &op.id);
     let registers = file.named("registers", behaviour::register);
-    let capabilities = file.optional_section("capabilities", behaviour::capabilities);
-    let fault = file.optional_section("fault", behaviour::fault);
+    let capabilities = file.section("capabilities", behaviour::capabilities);
+    let fault = file.section("fault", behaviour::fault);
     let builds = file.rows("build", |build| examples::build(build, &params), |build| &build.name);
     let configs = file.rows("config", |config| examples::config(config, &params), |config| &config.id);
-    let examples =
-        file.optional_section("example", |s| examples::examples(s, &configs, &registers)).unwrap_or_default();
+    let examples = file.section("example", |s| examples::examples(s, &configs, &registers)).unwrap_or_default();
     let header = header?;
     Some(Format {
         name: header.name,
@@ -156,9 +154,6 @@ struct Header {
 
 fn header(section: &Section<'_>) -> Header {
     let nothing = &section.scopes().nothing;
-    // Both were taken out when the files were merged; they are legal nevertheless.
-    section.get("extends");
-    section.get("remove");
     Header {
         name: section.id("name", '_'),
         title: section.text("title"),

@@ -1,4 +1,4 @@
-//! Reads the keys of one table. A section remembers which keys it was asked for; those are the legal ones.
+//! Reads the keys of one table, as the schema has them.
 //!
 //! A key that is missing or wrong is reported, and read as a placeholder, so that reading goes on and finds the next
 //! mistake. The model is only handed out if nothing was reported, so that nobody ever sees a placeholder.
@@ -10,10 +10,10 @@ use crate::expr::{Expr, Node};
 use crate::grammar::scope::Scope;
 use crate::grammar::{Cursor, Parsed};
 use crate::model::{At, Choice, Choices, Class, LevelSet, LevelTerm};
+use crate::schema::{Form, Key, Presence};
 use crate::source::Span;
 use crate::suggest::{advice, closest};
 use crate::words::Word;
-use std::cell::RefCell;
 
 /// A table whose keys are being read.
 pub(super) struct Section<'a> {
@@ -23,36 +23,39 @@ pub(super) struct Section<'a> {
     /// The header, or the inline table.
     pub(super) span: Span,
     table: &'a Table,
-    legal: RefCell<Vec<&'static str>>,
-    missing: RefCell<Vec<(&'static str, Diagnostic)>>,
+    keys: &'static [Key],
 }
 
 impl<'a> Section<'a> {
-    /// Reads a table by `read`, then reports the keys that `read` did not ask for.
+    /// Reads a table that may have these keys by `read`; reports those that are unknown and those that are missing.
     pub(super) fn read<T>(
         context: &'a Context<'a>,
         what: String,
         span: Span,
         table: &'a Table,
+        keys: &'static [Key],
         read: impl FnOnce(&Self) -> T,
     ) -> T {
-        let section = Self { context, what, span, table, legal: RefCell::default(), missing: RefCell::default() };
-        let value = read(&section);
+        let section = Self { context, what, span, table, keys };
         section.report_keys();
-        value
+        read(&section)
     }
 
-    /// As [`Section::read`], of a value that should be a table.
-    pub(super) fn read_value<T>(
-        context: &'a Context<'a>,
+    /// As [`Section::read`], of what stands under `key` of this table and should be a table, too.
+    fn read_value<T>(
+        &self,
+        key: &str,
         what: String,
         value: &'a Value,
-        read: impl FnOnce(&Self) -> T,
+        read: impl FnOnce(&Section<'a>) -> T,
     ) -> Option<T> {
         match value.table() {
-            Some(table) => Some(Self::read(context, what, value.span, table, read)),
+            Some(table) => {
+                let keys = self.key(key).map_or(&[][..], |key| key.form.keys());
+                Some(Section::read(self.context, what, value.span, table, keys, read))
+            }
             None => {
-                context.expected("a table", value);
+                self.context.expected("a table", value);
                 None
             }
         }
@@ -65,61 +68,65 @@ impl<'a> Section<'a> {
 
     /// Reports the keys that are unknown and those that are missing; one that is misspelt is not missing, too.
     fn report_keys(&self) {
-        let legal = self.legal.borrow();
+        let legal = || self.keys.iter().filter(|key| self.is_legal(key)).map(|key| key.name);
         let mut meant = Vec::new();
-        for entry in self.table.0.iter().filter(|entry| !legal.contains(&entry.key.as_str())) {
-            meant.extend(closest(&entry.key, legal.iter().copied()));
+        for entry in self.table.0.iter().filter(|entry| legal().all(|key| key != entry.key)) {
+            meant.extend(closest(&entry.key, legal()));
             let message = format!("unknown key `{}` in {}", entry.key, self.what);
-            self.context.report(Diagnostic::new(message, entry.key_span, "unknown key").help(advice(
-                &entry.key,
-                "keys here",
-                legal.iter().copied(),
-            )));
+            let help = advice(&entry.key, "keys here", legal().collect::<Vec<_>>().into_iter());
+            self.context.report(Diagnostic::new(message, entry.key_span, "unknown key").help(help));
         }
-        for (_, problem) in self.missing.take().into_iter().filter(|(key, _)| !meant.contains(key)) {
-            self.context.report_missing(problem);
+        for key in self.keys.iter().filter(|key| self.is_required(key) && self.get(key.name).is_none()) {
+            if !meant.contains(&key.name) {
+                let (what, name) = match key.form {
+                    Form::Table(_) => ("section", format!("[{}]", key.name)),
+                    Form::Rows(_) => ("section", format!("[[{}]]", key.name)),
+                    _ => ("key", key.name.to_owned()),
+                };
+                let message = format!("{} has no {what} `{name}`", self.what);
+                self.context.report_missing(Diagnostic::new(message, self.span, format!("`{name}` is missing")));
+            }
         }
     }
 
-    fn miss(&self, key: &'static str, message: String, label: String) {
-        self.missing.borrow_mut().push((key, Diagnostic::new(message, self.span, label)));
+    /// Whether the key may be in this table, beside the others that are.
+    fn is_legal(&self, key: &Key) -> bool {
+        match key.presence {
+            Presence::With { keys, .. } => keys.iter().any(|(other, word)| {
+                let text = || self.table.text(other);
+                self.get(other).is_some() && word.is_none_or(|word| text() == Some(word))
+            }),
+            _ => true,
+        }
+    }
+
+    fn is_required(&self, key: &Key) -> bool {
+        match key.presence {
+            Presence::Required => true,
+            Presence::With { absent: None, .. } => self.is_legal(key),
+            _ => false,
+        }
+    }
+
+    /// What the schema says of a key.
+    fn key(&self, name: &str) -> Option<&'static Key> {
+        self.keys.iter().find(|key| key.name == name)
     }
 
     /// The value of a key, if it is there.
-    pub(super) fn get(&self, key: &'static str) -> Option<&'a Value> {
-        let mut legal = self.legal.borrow_mut();
-        if !legal.contains(&key) {
-            legal.push(key);
-        }
+    pub(super) fn get(&self, key: &str) -> Option<&'a Value> {
         self.table.get(key)
     }
 
-    fn required(&self, key: &'static str) -> Option<&'a Value> {
-        let value = self.get(key);
-        if value.is_none() {
-            let message = format!("{} has no key `{key}`", self.what);
-            self.miss(key, message, format!("`{key}` is missing"));
-        }
-        value
-    }
-
-    /// A section that must be there.
-    pub(super) fn section<T>(&self, key: &'static str, read: impl FnOnce(&Section<'a>) -> T) -> Option<T> {
-        self.must_have(key, &format!("[{key}]"));
-        self.optional_section(key, read)
-    }
-
-    /// Reports a section that is missing.
-    pub(super) fn must_have(&self, key: &'static str, header: &str) {
-        if self.get(key).is_none() {
-            let message = format!("{} has no section `{header}`", self.what);
-            self.miss(key, message, format!("`{header}` is missing"));
-        }
+    /// The keys that are there of those of which exactly one must be, and the names of all of them.
+    pub(super) fn one_of(&self) -> (Vec<(&'static str, &'a Value)>, Vec<&'static str>) {
+        let keys = self.keys.iter().filter(|key| matches!(key.presence, Presence::OneOf)).map(|key| key.name);
+        (keys.clone().filter_map(|key| Some((key, self.get(key)?))).collect(), keys.collect())
     }
 
     /// A section that may be there.
-    pub(super) fn optional_section<T>(&self, key: &'static str, read: impl FnOnce(&Section<'a>) -> T) -> Option<T> {
-        Section::read_value(self.context, format!("`[{key}]`"), self.get(key)?, read)
+    pub(super) fn section<T>(&self, key: &'static str, read: impl FnOnce(&Section<'a>) -> T) -> Option<T> {
+        self.read_value(key, format!("`[{key}]`"), self.get(key)?, read)
     }
 
     /// The entries of a section of named tables, in the order of the file.
@@ -132,7 +139,7 @@ impl<'a> Section<'a> {
         let entries = table.0.iter().filter_map(|entry| {
             let name = At { value: entry.key.clone(), span: entry.key_span };
             check_name(self.context, &name, '_');
-            Section::read_value(self.context, format!("`{key}.{}`", entry.key), &entry.value, |entry| read(entry, name))
+            self.read_value(key, format!("`{key}.{}`", entry.key), &entry.value, |entry| read(entry, name))
         });
         entries.collect()
     }
@@ -163,12 +170,12 @@ impl<'a> Section<'a> {
             return Vec::new();
         };
         let what = format!("this row of `[[{key}]]`");
-        rows.iter().filter_map(|row| Section::read_value(self.context, what.clone(), row, &read)).collect()
+        rows.iter().filter_map(|row| self.read_value(key, what.clone(), row, &read)).collect()
     }
 
     /// Free text.
     pub(super) fn text(&self, key: &'static str) -> String {
-        self.required(key).and_then(|value| self.context.text(value)).unwrap_or_default()
+        self.get(key).and_then(|value| self.context.text(value)).unwrap_or_default()
     }
 
     /// Free text, or none.
@@ -209,7 +216,7 @@ impl<'a> Section<'a> {
         scope: &'c Scope,
         parser: impl FnOnce(&mut Cursor<'c>) -> Parsed<T>,
     ) -> T {
-        self.required(key).and_then(|value| self.context.parse(value, scope, parser)).unwrap_or_default()
+        self.get(key).and_then(|value| self.context.parse(value, scope, parser)).unwrap_or_default()
     }
 
     /// As [`Section::parse`], with the place.
@@ -219,7 +226,7 @@ impl<'a> Section<'a> {
         scope: &'c Scope,
         parser: impl FnOnce(&mut Cursor<'c>) -> Parsed<T>,
     ) -> At<T> {
-        let value = self.required(key).and_then(|value| self.context.parse(value, scope, |c| c.placed(parser)));
+        let value = self.get(key).and_then(|value| self.context.parse(value, scope, |c| c.placed(parser)));
         value.unwrap_or(At { value: T::default(), span: self.span })
     }
 
@@ -252,7 +259,7 @@ impl<'a> Section<'a> {
 
     /// A word of a closed set.
     pub(super) fn word<W: Word>(&self, key: &'static str) -> W {
-        let value = self.required(key);
+        let value = self.get(key);
         value.and_then(|value| self.context.parse(value, &self.scopes().nothing, Cursor::word)).unwrap_or(W::WORDS[0].1)
     }
 
@@ -261,61 +268,40 @@ impl<'a> Section<'a> {
         self.optional(key, &self.scopes().nothing, Cursor::word)
     }
 
-    /// Whether an optional key says the second of two words; the first is what its absence means.
-    pub(super) fn second_of(&self, key: &'static str, first: &str, second: &str) -> bool {
+    /// Whether a key says the second of its two words; the first is what its absence means.
+    pub(super) fn second_of_two(&self, key: &'static str) -> bool {
+        let Some(Form::Word(words)) = self.key(key).map(|key| key.form) else { return false };
         self.optional(key, &self.scopes().nothing, |cursor| {
-            let word = cursor.kebab(&format!("`{first}` or `{second}`"))?;
-            if word.value == first || word.value == second {
-                return Ok(word.value == second);
-            }
-            let help = advice(word.value, "words here", [first, second].into_iter());
-            Err(Diagnostic::new(format!("`{}` is not known here", word.value), word.span, "unknown word").help(help))
+            let word = cursor.kebab("one of two words")?;
+            let known = words().iter().position(|known| *known == word.value);
+            known.map(|index| index > 0).ok_or_else(|| {
+                let help = advice(word.value, "words here", words().into_iter());
+                Diagnostic::new(format!("`{}` is not known here", word.value), word.span, "unknown word").help(help)
+            })
         })
         .unwrap_or(false)
     }
 
-    /// Items of a small language: one string, or a list of them.
-    pub(super) fn optional_list<'c, T>(
-        &'c self,
-        key: &'static str,
-        scope: &'c Scope,
-        parser: impl Fn(&mut Cursor<'c>) -> Parsed<T>,
-    ) -> Option<Vec<T>> {
-        let value = self.get(key)?;
-        let items = value.array().unwrap_or(std::slice::from_ref(value));
-        Some(items.iter().filter_map(|item| self.context.parse(item, scope, &parser)).collect())
-    }
-
-    /// As [`Section::optional_list`], of a key that must be there.
+    /// Items of a small language: one string, or a list of them. None if the key is missing.
     pub(super) fn list<'c, T>(
         &'c self,
         key: &'static str,
         scope: &'c Scope,
         parser: impl Fn(&mut Cursor<'c>) -> Parsed<T>,
     ) -> Vec<T> {
-        self.required(key);
-        self.optional_list(key, scope, parser).unwrap_or_default()
+        let Some(value) = self.get(key) else { return Vec::new() };
+        let items = value.array().unwrap_or(std::slice::from_ref(value));
+        items.iter().filter_map(|item| self.context.parse(item, scope, &parser)).collect()
     }
 
-    /// A choice list.
+    /// A choice list, empty if the key is missing.
     pub(super) fn choices<'c, T>(
         &'c self,
         key: &'static str,
         scope: &'c Scope,
         payload: impl Fn(&mut Cursor<'c>) -> Parsed<T>,
     ) -> Choices<T> {
-        self.required(key);
-        self.optional_choices(key, scope, payload)
-    }
-
-    /// A choice list, empty if the key is missing.
-    pub(super) fn optional_choices<'c, T>(
-        &'c self,
-        key: &'static str,
-        scope: &'c Scope,
-        payload: impl Fn(&mut Cursor<'c>) -> Parsed<T>,
-    ) -> Choices<T> {
-        let choices = self.optional_list(key, scope, |cursor| cursor.choice(&payload)).unwrap_or_default();
+        let choices = self.list(key, scope, |cursor| cursor.choice(&payload));
         self.report_unreachable(&choices);
         Choices(choices)
     }
@@ -332,7 +318,7 @@ impl<'a> Section<'a> {
 
     /// `id`, or another key that names a row. With underscores it is a name in Rust.
     pub(super) fn id(&self, key: &'static str, separator: char) -> At<String> {
-        let value = self.required(key);
+        let value = self.get(key);
         let Some((value, text)) = value.and_then(|value| Some((value, self.context.text(value)?))) else {
             return At { value: String::new(), span: self.span };
         };

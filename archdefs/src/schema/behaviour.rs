@@ -1,0 +1,115 @@
+//! `[live]`, `[memory]`, `[[tlb]]`, `[registers.*]`, `[capabilities]`, `[fault]`.
+
+use super::form::Form::{Choices, Code, Condition, Expression, Guarded, Id, Many, Name, Number, Syntax, Word};
+use super::form::words;
+use super::{CITE, DOC, Key, optional, required};
+use crate::model::{EditClass, FaultAccess, FaultCause, Role, Scope};
+
+pub(super) const LIVE: &[Key] = &[
+    required(
+        "invalid_cached",
+        Choices(&Condition),
+        "whether an MMU may cache an entry that is not present, so that mapping needs an invalidation, too",
+    ),
+    optional(
+        "hardware",
+        Choices(&Condition),
+        "no",
+        "whether the MMU sets the accessed and dirty states by itself, so that an entry may change at any moment; \
+         elsewhere an access that would have to set them faults",
+    ),
+    required("break", Many(&Guarded(&Word(words::<EditClass>))), "the edits that need break-before-make; `[]` is none"),
+    CITE,
+];
+
+pub(super) const MEMORY: &[Key] = &[required(
+    "fallback",
+    Many(&Guarded(&Syntax("asked -> taken"))),
+    "the memory type taken in place of one that has no row; followed repeatedly",
+)];
+
+pub(super) const TLB: &[Key] = &[
+    required("id", Id, "its id"),
+    required("scope", Word(words::<Scope>), "what it reaches: one page, everything of one tag, everything"),
+    optional("reach", Word(|| vec!["local", "broadcast"]), "`local`", "this CPU, or every CPU"),
+    optional(
+        "covers",
+        Word(|| vec!["all", "leaf"]),
+        "`all`",
+        "whether it drops what is cached of tables, too, or of leaves only",
+    ),
+    optional(
+        "context",
+        Word(|| vec!["operand", "loaded"]),
+        "`operand`",
+        "whether operands name the tag, or it acts on the one that is loaded",
+    ),
+    optional("limit", Number, "none", "above this many pages the scope `space` is used instead"),
+    optional("if", Condition, "always", "where it exists"),
+    optional("before", Many(&Code), "none", "executed once, before"),
+    required("code", Many(&Code), "executed with the operands, for scope `address` once per page"),
+    optional("after", Many(&Code), "none", "executed once, after"),
+    optional(
+        "operands",
+        Many(&Syntax("register = number")),
+        "none",
+        "machine registers and their values; `&descriptor` is the address of the descriptor",
+    ),
+    optional(
+        "descriptor",
+        Many(&Expression),
+        "none",
+        "words in memory, for `&descriptor`; in them `root` is the value of the register with role `root`",
+    ),
+    DOC,
+    CITE,
+];
+
+pub(super) const REGISTER: &[Key] = &[
+    required(
+        "role",
+        Word(words::<Role>),
+        "holds the root table's address; configures walks; only these bits of it are ours, and must be set",
+    ),
+    required(
+        "fields",
+        Many(&Guarded(&Syntax("bits name = number"))),
+        "its fields; of several with one name the first whose condition holds. Bits without a field are 0",
+    ),
+    DOC,
+    CITE,
+];
+
+pub(super) const CAPABILITIES: &[Key] = &[
+    required("registers", Many(&Name), "the registers, as expressions name them"),
+    required(
+        "values",
+        Many(&Guarded(&Syntax("param = number"))),
+        "of each parameter the first that holds; where none does, the parameter keeps its default",
+    ),
+    CITE,
+];
+
+pub(super) const FAULT: &[Key] = &[
+    required("registers", Many(&Name), "the registers of the report, in the order in which callers pass them"),
+    required("when", Condition, "whether a report is of a fault of this translation at all"),
+    required(
+        "address",
+        Choices(&Expression),
+        "the input address; where none holds, it must be resolved from the guest's virtual address",
+    ),
+    required("access", Choices(&Word(words::<FaultAccess>)), "what the access was; `none`: not reported"),
+    required(
+        "cause",
+        Choices(&Word(words::<FaultCause>)),
+        "what was wrong; `external`: a bus error on the walk; `unspecified`: not reported",
+    ),
+    optional(
+        "level",
+        Choices(&Expression),
+        "not reported",
+        "the level (0 is the leaf-most); where none holds, it is not reported",
+    ),
+    optional("guest_walk", Condition, "never", "whether the fault was met while the guest's own tables were walked"),
+    CITE,
+];

@@ -1,0 +1,111 @@
+//! The schema of a format file: every section and key, what its value looks like, and what it means.
+//!
+//! This is the one place that says so. The reader knows the keys from here; the JSON Schema in `schema/` and the tables
+//! of `README.md` are made from it, and tests keep both current. To add a key, add a row to one of the tables in the
+//! modules below, read it in the module of `reader` with the same name, and write both files anew:
+//! `BLESS=1 cargo test -p tablewright-archdefs --test schema`.
+
+mod behaviour;
+mod entries;
+mod examples;
+mod form;
+mod geometry;
+
+pub use form::Form;
+use form::Form::{Named, Rows, Table, Text};
+
+/// A key of a table, or a section of the file.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// Its name.
+    pub name: &'static str,
+    /// What its value looks like.
+    pub form: Form,
+    /// Whether it must be there.
+    pub presence: Presence,
+    /// What it means, as Markdown.
+    pub meaning: &'static str,
+}
+
+/// Whether a key must be there.
+#[derive(Clone, Copy, Debug)]
+pub enum Presence {
+    /// It must.
+    Required,
+    /// It may be missing, which means this.
+    Optional(&'static str),
+    /// Exactly one of the keys of its table that say so must be there.
+    OneOf,
+    /// It goes with another key: with one of these.
+    With {
+        /// Keys, and the word that the key must have as its value, if it matters.
+        keys: &'static [(&'static str, Option<&'static str>)],
+        /// What its absence means; `None` if it must be there with these keys.
+        absent: Option<&'static str>,
+    },
+}
+
+const fn required(name: &'static str, form: Form, meaning: &'static str) -> Key {
+    Key { name, form, presence: Presence::Required, meaning }
+}
+
+const fn optional(name: &'static str, form: Form, absent: &'static str, meaning: &'static str) -> Key {
+    Key { name, form, presence: Presence::Optional(absent), meaning }
+}
+
+const fn one_of(name: &'static str, form: Form, meaning: &'static str) -> Key {
+    Key { name, form, presence: Presence::OneOf, meaning }
+}
+
+/// `cite`, which many tables have.
+const CITE: Key = optional("cite", Text, "none", "the manual's section");
+/// `doc`, where it may be missing.
+const DOC: Key = optional("doc", Text, "none", "for documentation");
+
+/// The sections of a file.
+pub const FILE: &[Key] = &[
+    required("format", Table(geometry::FORMAT), "what the file describes"),
+    optional("params", Named(geometry::PARAM), "none", "what varies between machines or address spaces"),
+    required("levels", Table(geometry::LEVELS), "the geometry"),
+    required("root", Rows(geometry::ROOT), "the legal shapes of the root table"),
+    required("kind", Rows(entries::KIND), "what an entry is, by level"),
+    required("empty", Table(entries::EMPTY), "what is written for \"nothing\""),
+    optional("fields", Named(entries::FIELD), "none", "bits with a meaning"),
+    optional("run", Rows(entries::RUN), "none", "adjacent items that form one larger entry, aligned to its size"),
+    optional("fix", Rows(entries::FIX), "none", "bits that no field or run has"),
+    required("live", Table(behaviour::LIVE), "how entries that an MMU may be using are changed"),
+    optional("memory", Table(behaviour::MEMORY), "no fallbacks", "what to do about memory types without a row"),
+    optional("tlb", Rows(behaviour::TLB), "none", "invalidations"),
+    optional("registers", Named(behaviour::REGISTER), "none", "the registers that activate a root table"),
+    optional(
+        "capabilities",
+        Table(behaviour::CAPABILITIES),
+        "none",
+        "how the CPU's identification registers give the parameters",
+    ),
+    optional("fault", Table(behaviour::FAULT), "none", "how the hardware's report of a fault is read"),
+    optional("build", Rows(examples::BUILD), "one module", "one generated module for each choice of build parameters"),
+    optional("config", Rows(examples::CONFIG), "none", "the parameters that tests and documentation run through"),
+    optional("example", Table(examples::EXAMPLE), "none", "raw values and their meaning"),
+];
+
+/// The tables of the schema, each with the path at which a file has it: `format`, `params.*`, `root[]`, `example.entry[]`.
+#[must_use]
+pub fn tables() -> Vec<(String, &'static [Key])> {
+    let mut found = Vec::new();
+    collect("", FILE, &mut found);
+    found
+}
+
+fn collect(prefix: &str, keys: &'static [Key], found: &mut Vec<(String, &'static [Key])>) {
+    for key in keys {
+        let (path, keys) = match key.form {
+            Table(keys) => (format!("{prefix}{}", key.name), keys),
+            Named(keys) => (format!("{prefix}{}.*", key.name), keys),
+            Rows(keys) => (format!("{prefix}{}[]", key.name), keys),
+            _ => continue,
+        };
+        collect(&format!("{path}."), keys, found);
+        found.push((path, keys));
+    }
+}
