@@ -35,7 +35,7 @@ impl<'a> Env<'a> {
         let local = self.locals.iter().rev().find(|local| local.0 == name);
         match local {
             Some(&(_, value)) => Some(value),
-            None => self.params?.get(name).map(i128::from),
+            None => self.params?.number(name),
         }
     }
 }

@@ -84,6 +84,8 @@ pub struct Format {
     pub capabilities: Option<Capabilities>,
     /// `[fault]`.
     pub fault: Option<Fault>,
+    /// `[access]`.
+    pub access: Option<Access>,
     /// `[[build]]`.
     pub builds: Vec<Build>,
     /// `[[config]]`.
@@ -118,6 +120,8 @@ pub enum Domain {
     Bool,
     /// One of these integers, ascending.
     Int(Vec<i64>),
+    /// The content of a register: any 64 bits, kept as the `i64` that has them.
+    Word,
 }
 
 /// When a parameter is bound.
@@ -144,7 +148,7 @@ pub struct Levels {
     /// The manual's number of `level`.
     pub label: At<Expr>,
     /// How input addresses are extended to 64 bits.
-    pub input: InputExtension,
+    pub input: Choices<InputExtension>,
     /// Width of an output address, in bits.
     pub output_bits: At<Expr>,
     /// What must hold of `levels`, `input_bits` and the parameters, each with the text an error shows.
@@ -156,6 +160,8 @@ pub struct Levels {
 pub enum InputExtension {
     /// The upper bits are zero.
     Zero,
+    /// The upper bits are one.
+    One,
     /// The upper bits repeat the highest bit.
     Sign,
 }
@@ -340,6 +346,9 @@ pub struct Rows<T> {
     pub rows: Vec<Row<T>>,
     /// What a value without a row is.
     pub other: Other,
+    /// The register that the field's value picks a byte of (byte 0 is the lowest): the rows are those of the byte, and
+    /// a byte without a row has no name here.
+    pub through: Option<At<Expr>>,
 }
 
 /// A value row: `"0b101 r x if execute_only"`.

@@ -44,6 +44,7 @@ impl<'a> Visit<'a, '_> {
         (self.see)(Part::Entry, &levels.label.value);
         (self.see)(Part::Geometry, &levels.output_bits.value);
         self.all(Part::Rule, levels.requires.iter().map(|rule| &rule.value));
+        self.choices(Part::Geometry, &levels.input, |_, _| {});
         self.all(Part::Geometry, levels.blocks.iter().filter_map(|choice| choice.when.as_ref()));
         self.all(Part::Root, format.roots.iter().filter_map(|root| root.when.as_ref()));
         for param in &format.params {
@@ -64,7 +65,10 @@ impl<'a> Visit<'a, '_> {
             self.choices(Part::Entry, &field.bits, |this, bits| this.bits(Part::Entry, bits));
             match &field.meaning {
                 Meaning::Rights(rows) => self.rows(&rows.rows),
-                Meaning::Memory(rows) => self.rows(&rows.rows),
+                Meaning::Memory(rows) => {
+                    self.all(Part::Entry, rows.through.iter().map(|register| &register.value));
+                    self.rows(&rows.rows);
+                }
                 Meaning::Option(rows, _) => self.rows(&rows.rows),
                 Meaning::Fixed(values) => self.values(Part::Entry, values),
                 Meaning::Output | Meaning::Table | Meaning::NextLevel(_) | Meaning::Software => {}
@@ -90,6 +94,7 @@ impl<'a> Visit<'a, '_> {
         for operation in &format.tlb {
             self.all(Part::Other, &operation.when);
             self.all(Part::Other, operation.operands.iter().filter_map(|operand| operand.value.as_ref()));
+            self.all(Part::Other, operation.at_entry.iter().filter_map(|control| control.value.as_ref()));
             self.all(Part::Other, operation.descriptor.iter().map(|word| &word.value));
         }
         for field in format.registers.iter().flat_map(|register| &register.fields) {
@@ -100,6 +105,9 @@ impl<'a> Visit<'a, '_> {
         for row in format.capabilities.iter().flat_map(|capabilities| &capabilities.values) {
             self.all(Part::Capability, &row.when);
             (self.see)(Part::Capability, &row.value);
+        }
+        if let Some(access) = &format.access {
+            self.values(Part::Other, &access.allowed);
         }
         if let Some(fault) = &format.fault {
             (self.see)(Part::Other, &fault.when.value);

@@ -29,7 +29,8 @@ macro_rules! words {
 
 words! {
     Bind, "times of binding": "build" => Build, "boot" => Boot, "vm" => Vm;
-    InputExtension, "input extensions": "zero-extended" => Zero, "sign-extended" => Sign;
+    InputExtension, "input extensions": "zero-extended" => Zero, "one-extended" => One,
+        "sign-extended" => Sign;
     Is, "kinds": "invalid" => Invalid, "table" => Table, "leaf" => Leaf, "reserved" => Reserved;
     Class, "kinds": "invalid" => Invalid, "table" => Table, "page" => Page, "block" => Block, "reserved" => Reserved;
     Other, "treatments of other values": "reserved" => Reserved, "unnamed" => Unnamed;

@@ -1105,6 +1105,7 @@ unsafe impl FormatTrait for Format {
     type Config = Config;
     type Registers = Registers;
     type Report = Report;
+    type Controls = Controls;
 
     const INFO: &'static FormatInfo = &FormatInfo {
         name: "ept",
@@ -1487,6 +1488,10 @@ pub struct Report {
     pub guest_physical_address: u64,
 }
 
+/// What modifies rights at the time of an access, one field for each register.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Controls {}
+
 impl Config {
     /// Sets a parameter by its name; 0 and 1 stand for false and true. Whether the value is legal, the format's
     /// constructor says.
@@ -1547,5 +1552,12 @@ impl Report {
             qualification,
             guest_physical_address,
         }
+    }
+}
+
+impl Controls {
+    /// These from its registers' values, in the order of the fields.
+    pub const fn from_values([]: [u64; 0]) -> Self {
+        Self {}
     }
 }

@@ -1116,6 +1116,7 @@ unsafe impl FormatTrait for Format {
     type Config = Config;
     type Registers = Registers;
     type Report = Report;
+    type Controls = Controls;
 
     const INFO: &'static FormatInfo = &FormatInfo {
         name: "stage2_4k",
@@ -1697,6 +1698,10 @@ pub struct Report {
     pub hpfar_el2: u64,
 }
 
+/// What modifies rights at the time of an access, one field for each register.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Controls {}
+
 impl Config {
     /// Sets a parameter by its name; 0 and 1 stand for false and true. Whether the value is legal, the format's
     /// constructor says.
@@ -1762,5 +1767,12 @@ impl Report {
             far_el2,
             hpfar_el2,
         }
+    }
+}
+
+impl Controls {
+    /// These from its registers' values, in the order of the fields.
+    pub const fn from_values([]: [u64; 0]) -> Self {
+        Self {}
     }
 }

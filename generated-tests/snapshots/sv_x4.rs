@@ -682,6 +682,7 @@ unsafe impl FormatTrait for Format {
     type Config = Config;
     type Registers = Registers;
     type Report = Report;
+    type Controls = Controls;
 
     const INFO: &'static FormatInfo = &FormatInfo {
         name: "sv_x4",
@@ -1096,6 +1097,10 @@ pub struct Report {
     pub htinst: u64,
 }
 
+/// What modifies rights at the time of an access, one field for each register.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Controls {}
+
 impl Config {
     /// Sets a parameter by its name; 0 and 1 stand for false and true. Whether the value is legal, the format's
     /// constructor says.
@@ -1142,5 +1147,12 @@ impl Report {
             htval,
             htinst,
         }
+    }
+}
+
+impl Controls {
+    /// These from its registers' values, in the order of the fields.
+    pub const fn from_values([]: [u64; 0]) -> Self {
+        Self {}
     }
 }

@@ -48,6 +48,7 @@ macro_rules! generated {
                 format,
                 registers: |registers: &module::Registers| registers.by_name().to_vec(),
                 report: |values| values.try_into().ok().map(module::Report::from_values),
+                controls: |values| values.try_into().ok().map(module::Controls::from_values),
             })
         })
     }};

@@ -145,6 +145,7 @@ macro_rules! differential {
                     format: module::Format::new(&config)?,
                     registers: |registers| registers.by_name().to_vec(),
                     report: |values| Some(module::Report::from_values(values.try_into().ok()?)),
+                    controls: |values| Some(module::Controls::from_values(values.try_into().ok()?)),
                 })
             });
         }

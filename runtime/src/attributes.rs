@@ -30,6 +30,8 @@ bitflags! {
         const RW = Self::R.bits() | Self::W.bits();
         /// Read and execute.
         const RX = Self::R.bits() | Self::X.bits();
+        /// Whatever user mode may do.
+        const U = Self::UR.bits() | Self::UW.bits() | Self::UX.bits();
         /// Everything.
         const RWX = Self::RW.bits() | Self::X.bits();
     }

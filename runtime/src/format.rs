@@ -22,6 +22,8 @@ pub unsafe trait Format: Copy + Debug + Send + Sync + 'static {
     type Registers: Copy + Debug;
     /// The hardware's fault report, one field for each register.
     type Report: Copy + Debug;
+    /// The registers that modify rights at the time of an access, one field for each.
+    type Controls: Copy + Debug + Default;
 
     /// For people and tools.
     const INFO: &'static FormatInfo;
@@ -112,6 +114,20 @@ pub unsafe trait Format: Copy + Debug + Send + Sync + 'static {
     /// Reads a fault report; `None` if it is not of a fault of this translation.
     fn fault(&self, report: &Self::Report) -> Option<FaultInfo>;
 
+    /// Whether accesses that need the rights `access` are allowed through the leaf `raw` at `level`, of which leaf and
+    /// tables together grant `granted` (a [`Walked`](crate::Walked) has all three), with the machine's registers as
+    /// `controls` has them.
+    fn permits(&self, _level: Level, _raw: u64, granted: Rights, access: Rights, _controls: &Self::Controls) -> bool {
+        granted.contains(access)
+    }
+
+    /// What to tell each CPU that runs the guest with its next entry, so that it invalidates `set`; `None` if the format
+    /// has instructions for that, which [`Format::invalidate`] executes. Until then, CPUs that are in the guest must
+    /// leave it.
+    fn at_entry(&self, _tag: Tag, _set: &Invalidation) -> Option<AtEntry> {
+        None
+    }
+
     /// Executes the machine's own invalidation instructions for `set` on this CPU (or, where they broadcast, on all),
     /// and waits for their completion. `false` where this code does not run on that architecture's bare metal: then
     /// nothing was done.
@@ -126,6 +142,15 @@ pub unsafe trait Format: Copy + Debug + Send + Sync + 'static {
 /// A tag of translations: VMID, VPID, ASID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Tag(pub u32);
+
+/// An invalidation that is a value which the next entry to the guest takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AtEntry {
+    /// The control that gets the value.
+    pub control: &'static str,
+    /// The value.
+    pub value: u64,
+}
 
 /// What an own entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,6 +185,8 @@ pub struct Geometry {
 pub enum Extension {
     /// By zeros.
     Zero,
+    /// By ones: the upper half of what two roots share.
+    One,
     /// By its highest bit.
     Sign,
 }
@@ -215,6 +242,7 @@ impl Geometry {
         let rest = 64 - self.input_bits as u32;
         match self.extension {
             Extension::Zero => ia << rest >> rest,
+            Extension::One => ia | !self.last_input(),
             Extension::Sign => ((ia << rest) as i64 >> rest) as u64,
         }
     }

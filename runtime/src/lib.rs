@@ -57,8 +57,8 @@ pub use addr::{
 };
 pub use attributes::{Attributes, Change, MappingFlags, MemoryType, Options, Rights};
 pub use format::{
-    AccessedDirty, Cause, ConfigError, Edit, Entry, Extension, FaultInfo, Format, FormatInfo, Geometry, Leaf, Level,
-    Next, PageSizes, Prototype, Refusal, Rewrite, Strip, Table, Tag,
+    AccessedDirty, AtEntry, Cause, ConfigError, Edit, Entry, Extension, FaultInfo, Format, FormatInfo, Geometry, Leaf,
+    Level, Next, PageSizes, Prototype, Refusal, Rewrite, Strip, Table, Tag,
 };
 #[doc(inline)]
 pub use formats::*;

@@ -24,6 +24,8 @@ pub struct Walked {
     pub level: Level,
     /// log2 of the leaf's size, run included.
     pub size: u8,
+    /// The leaf.
+    pub raw: u64,
     /// What the leaf says, with the rights that the tables on the way leave of it.
     pub attributes: Attributes,
 }
@@ -87,7 +89,7 @@ pub fn walk<F: Format>(
                 let held = if strip.step == 0 { leaf.size } else { geometry.entry_bits(level) };
                 let attributes = Attributes { rights: leaf.attributes.rights & limit, ..leaf.attributes };
                 let address = leaf.address | ia & low_bits(held);
-                return Ok(Walked { address, level, size: leaf.size, attributes });
+                return Ok(Walked { address, level, size: leaf.size, raw, attributes });
             }
             Entry::Table(next) => {
                 // A table that skips levels translates only addresses whose index bits there are zero.

@@ -80,6 +80,7 @@ impl<'a> Enumeration<'a> {
             let mut values = match &param.domain {
                 Domain::Bool => vec![0, 1],
                 Domain::Int(values) => sample(name, values, &named),
+                Domain::Word => contents(format, param),
             };
             if param.when.is_some() && !values.contains(&0) {
                 values.push(0);
@@ -214,6 +215,13 @@ fn named_values(format: &Format) -> HashSet<(String, i64)> {
         });
     });
     found
+}
+
+/// The contents of a register that the file names: its default, and those of configurations.
+fn contents(format: &Format, param: &Param) -> Vec<i64> {
+    let set = format.configs.iter().flat_map(|config| &config.set);
+    let named = set.filter(|(name, _)| name.value == param.name.value).map(|(_, value)| value.value);
+    named.chain([param.default]).collect::<BTreeSet<i64>>().into_iter().collect()
 }
 
 /// All of a parameter's values, ascending, unless there are too many.

@@ -1,5 +1,6 @@
 //! The geometry of a bound format.
 
+use super::kind::chosen;
 use super::{BindError, Malformed, Params};
 use crate::eval::{Env, eval};
 use crate::expr::Expr;
@@ -37,7 +38,7 @@ impl Geometry {
             levels: u8::try_from(params.levels()).map_err(|_| wrong_root())?,
             input_bits: u8::try_from(params.input_bits()).map_err(|_| wrong_root())?,
             output_bits: width(&format.levels.output_bits, &env)?,
-            extension: format.levels.input,
+            extension: chosen(&format.levels.input, &env, format.levels.page_bits.span)?.value,
         };
         let below = i64::from(page_bits) + i64::from(index_bits) * (params.levels() - 1);
         if geometry.levels == 0 || geometry.input_bits > 64 || below > params.input_bits() {
@@ -81,6 +82,7 @@ impl Geometry {
     pub const fn accepts(&self, ia: u64) -> bool {
         match self.extension {
             InputExtension::Zero => shift_right(ia, self.input_bits) == 0,
+            InputExtension::One => shift_right(!ia, self.input_bits) == 0,
             InputExtension::Sign => {
                 let upper = shift_right(ia, self.input_bits - 1);
                 upper == 0 || upper == shift_right(u64::MAX, self.input_bits - 1)

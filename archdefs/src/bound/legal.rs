@@ -58,6 +58,7 @@ impl Domain {
         match self {
             Self::Bool => value == 0 || value == 1,
             Self::Int(values) => values.contains(&value),
+            Self::Word => true,
         }
     }
 }

@@ -26,7 +26,7 @@ pub use params::Params;
 pub use shape::{BoundField, BoundFix, BoundMeaning, BoundRow, BoundRows, Shape};
 
 use crate::eval::{Env, eval, holds};
-use crate::model::{EditClass, Facts, Fault, Format, MemoryType, Register};
+use crate::model::{Access, EditClass, Facts, Fault, Format, MemoryType, Register};
 
 /// A format under one combination of parameters.
 #[derive(Clone, Debug)]
@@ -50,6 +50,7 @@ pub struct Bound {
     pub breaks: Vec<EditClass>,
     pub(crate) registers: Vec<Register>,
     pub(crate) fault: Option<Fault>,
+    pub(crate) access: Option<Access>,
 }
 
 impl Bound {
@@ -97,6 +98,7 @@ impl Bound {
             breaks,
             registers: format.registers.clone(),
             fault: format.fault.clone(),
+            access: format.access.clone(),
         })
     }
 

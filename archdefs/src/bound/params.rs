@@ -19,7 +19,25 @@ pub struct Params {
 #[derive(PartialEq, Eq, Hash)]
 struct Name {
     text: String,
-    flag: bool,
+    kind: Kind,
+}
+
+/// What kind of value a parameter has.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Kind {
+    Flag,
+    Number,
+    Word,
+}
+
+impl Kind {
+    const fn of(domain: &Domain) -> Self {
+        match domain {
+            Domain::Bool => Self::Flag,
+            Domain::Int(_) => Self::Number,
+            Domain::Word => Self::Word,
+        }
+    }
 }
 
 impl Params {
@@ -65,11 +83,9 @@ impl Params {
 
     /// Every parameter at its default, `levels` and `input_bits` 0.
     pub(super) fn unset(format: &Format) -> Self {
-        let declared = format
-            .params
-            .iter()
-            .map(|param| Name { text: param.name.value.clone(), flag: param.domain == Domain::Bool });
-        let built_in = ["levels", "input_bits"].map(|text| Name { text: text.into(), flag: false });
+        let declared =
+            format.params.iter().map(|param| Name { text: param.name.value.clone(), kind: Kind::of(&param.domain) });
+        let built_in = ["levels", "input_bits"].map(|text| Name { text: text.into(), kind: Kind::Number });
         let defaults = format.params.iter().map(|param| param.default);
         Self { names: declared.chain(built_in).collect(), values: defaults.chain([0, 0]).collect() }
     }
@@ -100,9 +116,19 @@ impl Params {
         Ok(())
     }
 
-    /// The value of a parameter.
+    /// The value of a parameter; of the content of a register, the `i64` that has its bits.
     pub fn get(&self, name: &str) -> Option<i64> {
         self.index(name).map(|index| self.values[index])
+    }
+
+    /// The value of a parameter, as expressions see it.
+    pub(crate) fn number(&self, name: &str) -> Option<i128> {
+        let index = self.index(name)?;
+        let value = self.values[index];
+        Some(match self.names[index].kind {
+            Kind::Word => value.cast_unsigned().into(),
+            Kind::Flag | Kind::Number => value.into(),
+        })
     }
 
     /// Number of levels.
@@ -131,10 +157,11 @@ impl Params {
     }
 
     fn texts(&self) -> Vec<String> {
-        let text = |(name, value): (&Name, &i64)| match (name.flag, value) {
-            (true, 0) => format!("!{}", name.text),
-            (true, _) => name.text.clone(),
-            (false, _) => format!("{} = {value}", name.text),
+        let text = |(name, value): (&Name, &i64)| match (name.kind, value) {
+            (Kind::Flag, 0) => format!("!{}", name.text),
+            (Kind::Flag, _) => name.text.clone(),
+            (Kind::Number, _) => format!("{} = {value}", name.text),
+            (Kind::Word, _) => format!("{} = {value:#x}", name.text),
         };
         self.names.iter().zip(&self.values).map(text).collect()
     }

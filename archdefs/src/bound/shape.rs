@@ -88,14 +88,31 @@ pub struct BoundRow<T> {
 }
 
 impl<T> BoundRows<T> {
-    fn bind<S>(rows: &Rows<S>, env: &Env<'_>, meaning: impl Fn(&S) -> T) -> Result<Self, Malformed> {
+    /// Of a field of `width` bits.
+    fn bind<S>(rows: &Rows<S>, width: u8, env: &Env<'_>, meaning: impl Fn(&S) -> T) -> Result<Self, Malformed> {
+        let register = match &rows.through {
+            Some(register) if width > 3 => {
+                return Err(Malformed::new(
+                    format!("{width} bits pick more than the eight bytes of this"),
+                    register.span,
+                ));
+            }
+            Some(register) => Some(eval(&register.value, env)?),
+            None => None,
+        };
         let mut bound = Vec::new();
         for Row { value, meaning: word, decode_only, when, span } in &rows.rows {
             if holds(when.as_ref(), env)? {
-                bound.push(BoundRow { value: *value, meaning: meaning(word), decode_only: *decode_only, span: *span });
+                let row = |value| BoundRow { value, meaning: meaning(word), decode_only: *decode_only, span: *span };
+                match register {
+                    None => bound.push(row(*value)),
+                    Some(register) => bound.extend(bytes(register, width, *value).map(row)),
+                }
             }
         }
-        Ok(Self { rows: bound, other: rows.other })
+        let named = || (0..1 << width.min(3)).all(|value| bound.iter().any(|row| row.value == value));
+        let other = if register.is_some() && !named() { Other::Unnamed } else { rows.other };
+        Ok(Self { rows: bound, other })
     }
 
     /// The row of a value.
@@ -112,6 +129,11 @@ impl<T> BoundRows<T> {
     pub fn forbids(&self, value: u64) -> bool {
         self.other == Other::Reserved && self.get(value).is_none()
     }
+}
+
+/// The values of a field of `width` bits that pick a byte of `register` that is `wanted`.
+fn bytes(register: i128, width: u8, wanted: u64) -> impl Iterator<Item = u64> {
+    (0..1 << width).filter(move |index| register >> (8 * index) & 0xff == i128::from(wanted))
 }
 
 /// Bits that no field or run owns.
@@ -260,13 +282,13 @@ impl BoundField {
             Meaning::Table => BoundMeaning::Table,
             Meaning::NextLevel(plus) => BoundMeaning::NextLevel(*plus),
             Meaning::Rights(rows) => {
-                let rows = BoundRows::bind(rows, env, |facts| *facts)?;
+                let rows = BoundRows::bind(rows, bits.width(), env, |facts| *facts)?;
                 let speaks = rows.rows.iter().fold(Facts::empty(), |all, row| all | row.meaning);
                 BoundMeaning::Rights(rows, speaks)
             }
-            Meaning::Memory(rows) => BoundMeaning::Memory(BoundRows::bind(rows, env, |memory| *memory)?),
+            Meaning::Memory(rows) => BoundMeaning::Memory(BoundRows::bind(rows, bits.width(), env, |memory| *memory)?),
             Meaning::Option(rows, default) => {
-                BoundMeaning::Option(BoundRows::bind(rows, env, |name| name.as_str().into())?, *default)
+                BoundMeaning::Option(BoundRows::bind(rows, bits.width(), env, |name| name.as_str().into())?, *default)
             }
             Meaning::Software => BoundMeaning::Software,
             Meaning::Fixed(choices) => {

@@ -6,7 +6,7 @@ use super::Checker;
 use crate::bound::{Bound, Shape};
 use crate::diagnostics::Diagnostic;
 use crate::interpret::{Decoded, Edit};
-use crate::model::{Class, EditExample, EntryExample, Example, Facts, FaultExample, RegisterExample};
+use crate::model::{AccessExample, Class, EditExample, EntryExample, Example, Facts, FaultExample, RegisterExample};
 use crate::show;
 use crate::words::Word;
 
@@ -21,6 +21,7 @@ pub(super) fn check(checker: &mut Checker<'_>, configs: &[(&str, Bound)]) {
             Example::Edit(example) => (&example.config, example.span),
             Example::Register(example) => (&example.config, example.span),
             Example::Fault(example) => (&example.config, example.span),
+            Example::Access(example) => (&example.config, example.span),
         };
         let Some((_, bound)) = configs.iter().find(|(id, _)| *id == config.value) else { continue };
         let mut report = Report(Vec::new());
@@ -29,6 +30,7 @@ pub(super) fn check(checker: &mut Checker<'_>, configs: &[(&str, Bound)]) {
             Example::Edit(example) => edit(&mut report, bound, example),
             Example::Register(example) => register(&mut report, bound, example),
             Example::Fault(example) => fault(&mut report, bound, example),
+            Example::Access(example) => access(&mut report, bound, example),
         }
         for line in report.0 {
             checker.findings.add(Diagnostic::new(line, span, "this example"));
@@ -125,4 +127,17 @@ fn fault(report: &mut Report, bound: &Bound, example: &FaultExample) {
     report.compare("access", example.access, fault.access, word);
     report.compare("cause", example.cause, fault.cause, word);
     report.compare("level", example.level, fault.level, or_none(text));
+}
+
+fn access(report: &mut Report, bound: &Bound, example: &AccessExample) {
+    let registers = bound.access.as_ref().map_or(0, |access| access.registers.len());
+    report.compare("registers", example.registers.len(), registers, text);
+    let Decoded::Leaf(leaf) = bound.decode(example.level, example.raw) else {
+        report.0.push("access: the rows say that this is no leaf".into());
+        return;
+    };
+    let granted = leaf.facts & example.limit;
+    let allowed = bound.permits(example.level, example.raw, granted, example.access, &example.registers);
+    let show = |allowed: &bool| (if *allowed { "that it is allowed" } else { "that it is denied" }).into();
+    report.compare("access", example.allowed, allowed, show);
 }

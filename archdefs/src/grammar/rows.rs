@@ -1,6 +1,6 @@
 //! Rows: values of fields, register fields, operands, assignments, fallbacks, machine code.
 
-use super::scope::Scope;
+use super::scope::{Scope, Type};
 use super::{Cursor, Parsed};
 use crate::diagnostics::Diagnostic;
 use crate::model::{Assignments, At, CapabilityValue, Code, Facts, Fallback, MemoryType, Operand, RegisterField, Row};
@@ -98,7 +98,11 @@ impl Cursor<'_> {
             }
             let param = cursor.param(scope)?;
             let span = param.span;
-            let value = if cursor.eat("=") { cursor.placed(Self::number_or_truth)? } else { At { value: 1, span } };
+            let value = match (cursor.eat("="), scope.get(&param.value)) {
+                (true, Some(Type::Word)) => cursor.placed(Self::content)?,
+                (true, _) => cursor.placed(Self::number_or_truth)?,
+                (false, _) => At { value: 1, span },
+            };
             Ok((param, value))
         })
     }
@@ -110,6 +114,11 @@ impl Cursor<'_> {
             (_, true) => Ok(0),
             _ => self.signed(),
         }
+    }
+
+    /// The content of a register, as the `i64` that has its bits.
+    pub(crate) fn content(&mut self) -> Parsed<i64> {
+        Ok(self.number()?.cast_signed())
     }
 
     /// `0x66` is a byte, `0xd50c83df` a word.

@@ -11,6 +11,8 @@ use crate::suggest::advice;
 pub(crate) enum Type {
     Number,
     Truth,
+    /// The content of a register: a number of up to 64 bits.
+    Word,
 }
 
 /// A set of names. What a name outside of it is, only its file knows, so that a scope of a file that could not be read
@@ -33,11 +35,19 @@ impl Scope {
         scope
     }
 
+    /// This scope and more names, all of them truth values.
+    pub(crate) fn with_truths<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut scope = self.clone();
+        scope.names.extend(names.into_iter().map(|name| (name.to_owned(), Type::Truth)));
+        scope
+    }
+
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> + Clone {
         self.names.iter().map(|(name, _)| name.as_str())
     }
 
-    fn get(&self, name: &str) -> Option<Type> {
+    /// The type of a name.
+    pub(crate) fn get(&self, name: &str) -> Option<Type> {
         self.names.iter().find(|(known, _)| known == name).map(|(_, kind)| *kind)
     }
 

@@ -6,6 +6,7 @@
 //! [`Bound::walk`]: crate::bound::Bound::walk
 //! [`Bound::decode`]: crate::bound::Bound::decode
 
+mod access;
 mod decode;
 mod edit;
 mod encode;

@@ -14,6 +14,8 @@ pub enum Example {
     Register(RegisterExample),
     /// `[[example.fault]]`.
     Fault(FaultExample),
+    /// `[[example.access]]`.
+    Access(AccessExample),
 }
 
 /// An entry and what it means.
@@ -73,6 +75,29 @@ pub struct RegisterExample {
     pub tag: u64,
     /// The value.
     pub raw: u64,
+    /// Where it stands.
+    pub span: Span,
+    /// The manual's section.
+    pub cite: Option<String>,
+}
+
+/// An access through a leaf, and whether it is allowed.
+#[derive(Clone, Debug)]
+pub struct AccessExample {
+    /// The `[[config]]`.
+    pub config: At<String>,
+    /// The level of the leaf.
+    pub level: u8,
+    /// The leaf.
+    pub raw: u64,
+    /// The rights that the tables above leave.
+    pub limit: Facts,
+    /// The right that the access needs.
+    pub access: Facts,
+    /// The registers, in the order of `[access] registers`.
+    pub registers: Vec<u64>,
+    /// Whether it is allowed.
+    pub allowed: bool,
     /// Where it stands.
     pub span: Span,
     /// The manual's section.

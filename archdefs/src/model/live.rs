@@ -65,10 +65,12 @@ pub struct TlbOp {
     pub when: Option<Expr>,
     /// Executed once, before.
     pub before: Vec<Code>,
-    /// Executed with the operands, for scope `address` once per page.
+    /// Executed with the operands, for scope `address` once per page. Empty if nothing is executed.
     pub code: Vec<Code>,
     /// Executed once, after.
     pub after: Vec<Code>,
+    /// Nothing is executed: the control of this name gets this value at the next entry of each CPU that runs the guest.
+    pub at_entry: Option<Operand>,
     /// Registers and their values; `ia`, `tag` and `root` stand for the page, the tag and the root table.
     pub operands: Vec<Operand>,
     /// Words in memory, for operands of value `&descriptor`; `root` stands for the root register's value here.

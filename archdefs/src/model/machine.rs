@@ -88,6 +88,20 @@ pub struct Fault {
     pub cite: Option<String>,
 }
 
+/// `[access]`: what modifies rights at the time of an access.
+#[derive(Clone, Debug)]
+pub struct Access {
+    /// The registers that do, as names for expressions (`name[high:low]`).
+    pub registers: Vec<At<String>>,
+    /// The fields whose values in the leaf are known by their names (0 if it has no such field).
+    pub fields: Vec<String>,
+    /// Whether an access is allowed. Known are what it is (`read`, `write`, `execute`, `user`), what leaf and tables
+    /// together grant (`granted`: the right it needs; `pr` .. `ux`: each right), and the values of the leaf's fields.
+    pub allowed: Choices<Expr>,
+    /// The manual's section, if given.
+    pub cite: Option<String>,
+}
+
 /// The access of a fault report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FaultAccess {

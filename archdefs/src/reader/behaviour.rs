@@ -3,8 +3,8 @@
 use super::section::Section;
 use crate::diagnostics::Diagnostic;
 use crate::grammar::Cursor;
-use crate::grammar::scope::Scope;
-use crate::model::{At, Capabilities, Fallback, Fault, Live, Register, TlbOp};
+use crate::grammar::scope::Scope as Names;
+use crate::model::{Access, At, Capabilities, Fallback, Fault, Field, Live, Operand, Register, Scope, TlbOp};
 use crate::words::Word;
 
 pub(super) fn live(section: &Section<'_>) -> Live {
@@ -34,21 +34,44 @@ pub(super) fn tlb_op(section: &Section<'_>) -> TlbOp {
     let scopes = section.scopes();
     let operands = scopes.space.with(["ia", "tag", "root"]);
     let code = |key| section.list(key, &scopes.nothing, Cursor::code);
+    let scope = section.word("scope");
+    let at_entry = section.optional("at_entry", &operands, Cursor::operand);
+    means(section, &at_entry, scope);
     TlbOp {
         id: section.id("id", '-'),
-        scope: section.word("scope"),
+        scope,
         broadcast: section.second_of_two("reach"),
         leaf_only: section.second_of_two("covers"),
         loaded_context: section.second_of_two("context"),
         limit: section.optional_number("limit"),
         when: section.when(&scopes.space),
         before: code("before"),
-        code: section.list("code", &scopes.nothing, Cursor::code),
+        code: code("code"),
         after: code("after"),
+        at_entry,
         operands: section.list("operands", &operands, Cursor::operand),
         descriptor: section.list("descriptor", &operands, Cursor::placed_expression),
         doc: section.doc(),
         cite: section.cite(),
+    }
+}
+
+/// What invalidates: code, or the next entry.
+fn means(section: &Section<'_>, at_entry: &Option<Operand>, scope: Scope) {
+    let (present, all) = section.one_of();
+    match present[..] {
+        [] => section.context.report_missing(
+            Diagnostic::new("the invalidation does nothing", section.span, "this row")
+                .help(format!("one key says what it does: `{}`", all.join("`, `"))),
+        ),
+        [_] => {}
+        [(first, value), (second, other), ..] => section.context.report(
+            Diagnostic::new("an invalidation is done in one way", other.span, format!("`{second}` says how"))
+                .and(value.span, format!("`{first}` does so, too")),
+        ),
+    }
+    if let (Some(control), Scope::Address) = (at_entry, scope) {
+        section.context.report(Diagnostic::new("an entry takes one value, not one for each page", control.span, ""));
     }
 }
 
@@ -64,7 +87,7 @@ pub(super) fn register(section: &Section<'_>, name: At<String>) -> Register {
 }
 
 /// `registers` of a report or an identification, and the scope in which they are known.
-fn registers(section: &Section<'_>, scope: &Scope) -> (Vec<At<String>>, Scope) {
+fn registers(section: &Section<'_>, scope: &Names) -> (Vec<At<String>>, Names) {
     let names = section.list("registers", &section.scopes().nothing, Cursor::register_name);
     let scope = scope.with(names.iter().map(|name| name.value.as_str()));
     (names, scope)
@@ -78,6 +101,20 @@ pub(super) fn capabilities(section: &Section<'_>) -> Capabilities {
         values: section.list("values", &scope, |cursor| cursor.capability(params)),
         cite: section.cite(),
     }
+}
+
+/// What an access is, and what leaf and tables grant.
+pub(crate) const ACCESS_TRUTHS: [&str; 11] =
+    ["read", "write", "execute", "user", "granted", "pr", "pw", "px", "ur", "uw", "ux"];
+
+/// A parameter hides a field of the same name.
+pub(super) fn access(section: &Section<'_>, fields: &[Field]) -> Access {
+    let space = &section.scopes().space;
+    let named = fields.iter().map(|field| &field.name.value).filter(|name| space.get(name).is_none());
+    let fields: Vec<String> = named.cloned().collect();
+    let scope = space.with(fields.iter().map(String::as_str)).with_truths(ACCESS_TRUTHS);
+    let (registers, scope) = registers(section, &scope);
+    Access { registers, fields, allowed: section.choices("allowed", &scope, Cursor::condition), cite: section.cite() }
 }
 
 pub(super) fn fault(section: &Section<'_>) -> Fault {

@@ -4,7 +4,7 @@ use super::section::Section;
 use super::tree::Kind as TreeKind;
 use crate::diagnostics::Diagnostic;
 use crate::grammar::{Cursor, Parsed};
-use crate::model::{At, Field, Fix, Kind, Meaning, Other, Row, Rows, Run};
+use crate::model::{At, Field, Fix, Kind, Meaning, MemoryType, Other, Row, Rows, Run};
 
 pub(super) fn kind(section: &Section<'_>) -> Kind {
     let is_else =
@@ -52,7 +52,7 @@ fn meaning(section: &Section<'_>) -> Meaning {
         }
         Some("next") => Meaning::NextLevel(section.parse("next", &scopes.nothing, Cursor::signed)),
         Some("rights") => Meaning::Rights(rows(section, "rights", Cursor::facts)),
-        Some("memory") => Meaning::Memory(rows(section, "memory", Cursor::word)),
+        Some("memory") => Meaning::Memory(memory(section)),
         Some("option") => {
             let rows = rows(section, "option", |cursor| Ok(cursor.kebab("the option's name")?.value.to_owned()));
             let default = default_option(section, &rows);
@@ -84,7 +84,24 @@ fn rows<'c, T>(section: &'c Section<'_>, key: &'static str, meaning: impl Fn(&mu
             );
         }
     }
-    Rows { rows, other: section.optional_word("other").unwrap_or(Other::None) }
+    Rows { rows, other: section.optional_word("other").unwrap_or(Other::None), through: None }
+}
+
+/// The rows of a memory type, of the field's own value or of the byte that it picks of a register.
+fn memory(section: &Section<'_>) -> Rows<MemoryType> {
+    let mut rows = rows(section, "memory", Cursor::word);
+    let scope = &section.scopes().space;
+    rows.through = section.optional("through", scope, |cursor| cursor.placed(Cursor::expression));
+    let Some(register) = &rows.through else { return rows };
+    if rows.other != Other::None {
+        let problem = Diagnostic::new("a byte without a row is never illegal", register.span, "picks bytes");
+        section.context.report(problem.help("leave `other` out: such a byte has no name here"));
+    }
+    for row in rows.rows.iter().filter(|row| row.value > 0xff) {
+        let problem = Diagnostic::new(format!("{:#x} is no byte", row.value), row.span, "a row");
+        section.context.report(problem.and(register.span, "the rows are of bytes of this"));
+    }
+    rows
 }
 
 /// Whether both rows are for one value wherever `row` exists. Other overlaps of conditions are the checker's matter.

@@ -6,7 +6,8 @@ use crate::diagnostics::Diagnostic;
 use crate::grammar::Cursor;
 use crate::grammar::scope::Scope;
 use crate::model::{
-    Assignments, At, Build, Config, EditExample, EntryExample, Example, FaultExample, Param, Register, RegisterExample,
+    AccessExample, Assignments, At, Build, Config, EditExample, EntryExample, Example, Facts, FaultExample, Param,
+    Register, RegisterExample,
 };
 
 pub(super) fn build(section: &Section<'_>, params: &[Param]) -> Build {
@@ -99,10 +100,24 @@ pub(super) fn examples(section: &Section<'_>, configs: &[Config], registers: &[R
             cite: row.cite(),
         })
     };
+    let access = |row: &Section<'_>| {
+        Example::Access(AccessExample {
+            config: config(row),
+            level: row.parse("level", nothing, Cursor::level),
+            raw: row.number("raw"),
+            limit: row.optional("tables", nothing, Cursor::facts).unwrap_or(Facts::RIGHTS),
+            access: row.parse("access", nothing, Cursor::facts),
+            registers: row.list("registers", nothing, Cursor::number),
+            allowed: row.flag("allowed"),
+            span: row.span,
+            cite: row.cite(),
+        })
+    };
     let mut examples = section.all("entry", entry);
     examples.extend(section.all("edit", edit));
     examples.extend(section.all("register", register));
     examples.extend(section.all("fault", fault));
+    examples.extend(section.all("access", access));
     examples
 }
 

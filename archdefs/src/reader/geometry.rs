@@ -11,11 +11,12 @@ use crate::words::Word;
 enum ParamType {
     Bool,
     Int,
+    Word,
 }
 
 impl Word for ParamType {
     const WHAT: &'static str = "types";
-    const WORDS: &'static [(&'static str, Self)] = &[("bool", Self::Bool), ("int", Self::Int)];
+    const WORDS: &'static [(&'static str, Self)] = &[("bool", Self::Bool), ("int", Self::Int), ("word", Self::Word)];
 }
 
 /// The names that expressions know without a parameter.
@@ -31,10 +32,14 @@ pub(super) fn param(section: &Section<'_>, name: At<String>) -> Param {
     let domain = match section.word("type") {
         ParamType::Bool => Domain::Bool,
         ParamType::Int => Domain::Int(section.parse("values", nothing, Cursor::set)),
+        ParamType::Word => Domain::Word,
     };
-    let default = section.optional("default", nothing, |cursor| cursor.placed(Cursor::number_or_truth));
+    let default = section.optional("default", nothing, |cursor| match domain {
+        Domain::Word => cursor.placed(Cursor::content),
+        _ => cursor.placed(Cursor::number_or_truth),
+    });
     let first = match &domain {
-        Domain::Bool => 0,
+        Domain::Bool | Domain::Word => 0,
         Domain::Int(values) => values.first().copied().unwrap_or(0),
     };
     if let Some(default) = &default {
@@ -57,6 +62,7 @@ pub(super) fn check_value(section: &Section<'_>, name: &At<String>, domain: &Dom
         Domain::Bool => (matches!(value.value, 0 | 1), "`true` and `false`".to_owned()),
         // Empty only if the values could not be read.
         Domain::Int(values) if values.is_empty() => return,
+        Domain::Word => return,
         Domain::Int(values) => {
             let list = values.iter().map(i64::to_string).collect::<Vec<_>>().join(", ");
             (values.contains(&value.value), list)
@@ -76,7 +82,7 @@ pub(super) fn levels(section: &Section<'_>) -> Levels {
         index_bits: section.expression("index_bits", &scopes.build.with(["page_bits"])),
         blocks: section.list("blocks", &scopes.space, |cursor| cursor.choice(blocks)),
         label: section.expression("label", &scopes.entry),
-        input: section.word("input"),
+        input: section.choices("input", &scopes.space, Cursor::word),
         output_bits: section.expression("output_bits", &scopes.space),
         requires: section.list("requires", &scopes.space, |cursor| cursor.placed(Cursor::condition)),
     }

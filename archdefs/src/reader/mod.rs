@@ -80,7 +80,11 @@ fn scopes(tree: &Table, open: bool) -> Scopes {
         let names = params.iter().filter_map(|param| {
             let table = param.value.table()?;
             // A type that is wrong is reported as such: as a truth value, the parameter may stand anywhere.
-            let kind = if table.text("type") == Some("int") { Type::Number } else { Type::Truth };
+            let kind = match table.text("type") {
+                Some("int") => Type::Number,
+                Some("word") => Type::Word,
+                _ => Type::Truth,
+            };
             (!build_only || table.text("bind") == Some("build")).then(|| (param.key.clone(), kind))
         });
         Scope::new(names, open)
@@ -109,6 +113,7 @@ fn format(file: &Section<'_>) -> Option<Format> {
     let registers = file.named("registers", behaviour::register);
     let capabilities = file.section("capabilities", behaviour::capabilities);
     let fault = file.section("fault", behaviour::fault);
+    let access = file.section("access", |access| behaviour::access(access, &fields));
     let builds = file.rows("build", |build| examples::build(build, &params), |build| &build.name);
     let configs = file.rows("config", |config| examples::config(config, &params), |config| &config.id);
     let examples = file.section("example", |s| examples::examples(s, &configs, &registers)).unwrap_or_default();
@@ -135,6 +140,7 @@ fn format(file: &Section<'_>) -> Option<Format> {
         registers,
         capabilities,
         fault,
+        access,
         builds,
         configs,
         examples,

@@ -18,6 +18,8 @@ pub struct Outline {
     pub registers: Vec<String>,
     /// The registers of a fault report.
     pub report: Vec<String>,
+    /// The registers that modify rights at the time of an access.
+    pub controls: Vec<String>,
 }
 
 /// The outline of a file with mistakes, as far as it can be made out. The arguments are those of [`read`](super::read).
@@ -35,6 +37,7 @@ impl Outline {
             capabilities: names(format.capabilities.iter().flat_map(|capabilities| &capabilities.registers)),
             registers: names(format.registers.iter().map(|register| &register.name)),
             report: names(format.fault.iter().flat_map(|fault| &fault.registers)),
+            controls: names(format.access.iter().flat_map(|access| &access.registers)),
         }
     }
 }

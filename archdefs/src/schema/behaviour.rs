@@ -1,8 +1,8 @@
-//! `[live]`, `[memory]`, `[[tlb]]`, `[registers.*]`, `[capabilities]`, `[fault]`.
+//! `[live]`, `[memory]`, `[[tlb]]`, `[registers.*]`, `[capabilities]`, `[fault]`, `[access]`.
 
 use super::form::Form::{Choices, Code, Condition, Expression, Guarded, Id, Many, Name, Number, Syntax, Word};
 use super::form::words;
-use super::{CITE, DOC, Key, optional, required};
+use super::{CITE, DOC, Key, one_of, optional, required};
 use crate::model::{EditClass, FaultAccess, FaultCause, Role, Scope};
 
 pub(super) const LIVE: &[Key] = &[
@@ -47,8 +47,14 @@ pub(super) const TLB: &[Key] = &[
     optional("limit", Number, "none", "above this many pages the scope `space` is used instead"),
     optional("if", Condition, "always", "where it exists"),
     optional("before", Many(&Code), "none", "executed once, before"),
-    required("code", Many(&Code), "executed with the operands, for scope `address` once per page"),
+    one_of("code", Many(&Code), "executed with the operands, for scope `address` once per page"),
     optional("after", Many(&Code), "none", "executed once, after"),
+    one_of(
+        "at_entry",
+        Syntax("control = number"),
+        "nothing is executed: each CPU that runs the guest must leave it, and invalidates when it enters it again with \
+         this value in the control of this name, of which the HAL is told. Not with scope `address`",
+    ),
     optional(
         "operands",
         Many(&Syntax("register = number")),
@@ -111,5 +117,15 @@ pub(super) const FAULT: &[Key] = &[
         "the level (0 is the leaf-most); where none holds, it is not reported",
     ),
     optional("guest_walk", Condition, "never", "whether the fault was met while the guest's own tables were walked"),
+    CITE,
+];
+
+pub(super) const ACCESS: &[Key] = &[
+    required("registers", Many(&Name), "the registers that do, in the order in which callers pass them"),
+    required(
+        "allowed",
+        Choices(&Condition),
+        "whether the access is allowed; where no condition of a choice holds, it is not",
+    ),
     CITE,
 ];

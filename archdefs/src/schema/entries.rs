@@ -52,6 +52,13 @@ pub(super) const FIELD: &[Key] = &[
     ),
     one_of("rights", ValueRows(&Facts), "on a leaf what it grants, on a table what it leaves of the rights below"),
     one_of("memory", ValueRows(&MEMORY), "the memory type of a leaf"),
+    Key {
+        name: "through",
+        form: Expression,
+        presence: Presence::With { keys: &[("memory", None)], absent: Some("the field itself says the type") },
+        meaning: "a 64-bit value, as a rule a parameter of type `word`: the field's value picks a byte of it (byte 0 is \
+                  the lowest), and the rows are of that byte. A byte without a row has no name; there is no `other`",
+    },
     one_of("option", ValueRows(&Syntax("word")), "something that a caller may choose"),
     one_of("software", Flag, "free for software"),
     one_of("value", Choices(&Expression), "always written so; any value is accepted"),

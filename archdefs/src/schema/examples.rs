@@ -26,6 +26,7 @@ pub(super) const EXAMPLE: &[Key] = &[
     optional("edit", Rows(EDIT), "none", "live edits"),
     optional("register", Rows(REGISTER), "none", "values of registers"),
     optional("fault", Rows(FAULT), "none", "fault reports"),
+    optional("access", Rows(ACCESS), "none", "accesses"),
 ];
 
 const ENTRY: &[Key] = &[
@@ -70,5 +71,16 @@ const FAULT: &[Key] = &[
     required("access", Word(words::<FaultAccess>), "what the access was"),
     required("cause", Word(words::<FaultCause>), "what was wrong"),
     optional("level", Level, "not reported", "the level"),
+    CITE,
+];
+
+const ACCESS: &[Key] = &[
+    IN_CONFIG,
+    LEVEL,
+    required("raw", Number, "the leaf"),
+    optional("tables", Facts, "every right", "the rights that the tables on the way leave"),
+    required("access", Facts, "the right that the access needs: `pr` .. `ux`; of several, each must be allowed"),
+    required("registers", Many(&Number), "in the order of `[access] registers`"),
+    optional("allowed", Flag, "`false`", "whether it is allowed"),
     CITE,
 ];

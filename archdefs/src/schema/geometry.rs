@@ -1,7 +1,7 @@
 //! `[format]`, `[params]`, `[levels]`, `[[root]]`.
 
 use super::form::Form::{
-    Condition, Expression, Facts, Guarded, Id, LevelSet, Many, Name, NumberOrTruth, Set, Syntax, Text, Word,
+    Choices, Condition, Expression, Facts, Guarded, Id, LevelSet, Many, Name, NumberOrTruth, Set, Syntax, Text, Word,
 };
 use super::form::words;
 use super::{CITE, Key, Presence, optional, required};
@@ -35,7 +35,11 @@ pub(super) const FORMAT: &[Key] = &[
 ];
 
 pub(super) const PARAM: &[Key] = &[
-    required("type", Word(|| vec!["bool", "int"]), "a truth value or a number"),
+    required(
+        "type",
+        Word(|| vec!["bool", "int", "word"]),
+        "a truth value, a number, or the 64-bit content of a register that entries or expressions refer to",
+    ),
     Key {
         name: "values",
         form: Set,
@@ -48,7 +52,7 @@ pub(super) const PARAM: &[Key] = &[
         "when it gets its value: one generated module for each value (a granule); once the machine has started \
          (features of the CPU); for each address space",
     ),
-    optional("default", NumberOrTruth, "`false`; the lowest value", "its value where nobody says otherwise"),
+    optional("default", NumberOrTruth, "`false`; the lowest value; 0", "its value where nobody says otherwise"),
     optional("if", Condition, "always", "where it can be anything but 0; elsewhere it is 0 (false)"),
     required("doc", Text, "what it is"),
     CITE,
@@ -63,7 +67,12 @@ pub(super) const LEVELS: &[Key] = &[
         "the levels above 0 that may hold blocks: the union of all whose conditions hold; `[]` is none",
     ),
     required("label", Expression, "the manual's number of `level`"),
-    required("input", Word(words::<InputExtension>), "what the bits above `input_bits` must be"),
+    required(
+        "input",
+        Choices(&Word(words::<InputExtension>)),
+        "what the bits above `input_bits` must be; `one-extended` is the upper half where two roots share the input \
+         addresses",
+    ),
     required("output_bits", Expression, "width of an output address"),
     optional(
         "requires",

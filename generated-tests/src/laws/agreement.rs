@@ -1,6 +1,6 @@
 //! Law 10, as far as entries go: generated code says what the interpreter says.
 
-use tablewright::{Change, Entry};
+use tablewright::{Change, Entry, Rights};
 
 use super::samples::{combinations, few_addresses, foreign_entries, levels, own_entries, random, some_attributes};
 use super::{Case, Interpreted, Subject, Verdict, ensure};
@@ -34,6 +34,26 @@ pub(super) fn check(case: &Case<'_>) -> Verdict {
             ensure!(found == wanted, "level {level}: {raw:#x} is {found:x?}, not {wanted:x?}");
         }
         made(case, level)?;
+        permitted(case, level)?;
+    }
+    Ok(())
+}
+
+/// Both allow the same accesses through the same leaves, whatever the registers hold.
+fn permitted(case: &Case<'_>, level: u8) -> Verdict {
+    let (subject, reference) = (case.subject, case.reference);
+    let registers = case.format.access.as_ref().map_or(0, |access| access.registers.len());
+    let mut random = random();
+    for raw in own_entries(case, level).into_iter().chain(foreign_entries(case, level)) {
+        let Entry::Leaf(leaf) = reference.decode(level, raw) else { continue };
+        let granted = leaf.attributes.rights & Rights::from_bits_truncate(random.u8(..) | random.u8(..));
+        let controls: Vec<u64> = (0..registers).map(|_| random.u64(..)).collect();
+        for access in Rights::RWX.iter().chain([Rights::RW]) {
+            let found = subject.permits(level, raw, granted, access, &controls);
+            let wanted = reference.permits(level, raw, granted, access, &controls);
+            let place = || format!("level {level}: {raw:#x}, of which {granted} is left, under {controls:#x?}");
+            ensure!(found == wanted, "{}: {access} is allowed: {found}, not {wanted}", place());
+        }
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use tablewright::{Entry, Rights};
 use tablewright_archdefs::bound::BoundMeaning;
-use tablewright_archdefs::model::{Class, EntryExample, Example, Facts, FaultExample, RegisterExample};
+use tablewright_archdefs::model::{AccessExample, Class, EntryExample, Example, Facts, FaultExample, RegisterExample};
 
 use super::interpreted::{access, cause, memory_in};
 use super::{Case, Verdict, ensure};
@@ -14,6 +14,7 @@ pub(super) fn check(case: &Case<'_>) -> Verdict {
             Example::Entry(example) if example.config.value == *id => entry(case, example)?,
             Example::Register(example) if example.config.value == *id => register(case, example)?,
             Example::Fault(example) if example.config.value == *id => fault(case, example)?,
+            Example::Access(example) if example.config.value == *id => access_through(case, example)?,
             // Those of edits belong to the law of edits.
             _ => {}
         }
@@ -81,5 +82,16 @@ fn fault(case: &Case<'_>, example: &FaultExample) -> Verdict {
         && found.cause == cause(example.cause)
         && found.level == example.level;
     ensure!(same, "{:#x?} is {found:x?}, not as the example says: {example:x?}", example.report);
+    Ok(())
+}
+
+fn access_through(case: &Case<'_>, example: &AccessExample) -> Verdict {
+    let AccessExample { level, raw, .. } = *example;
+    let Entry::Leaf(leaf) = case.subject.decode(level, raw) else {
+        return Err(format!("level {level}: {raw:#x} is no leaf"));
+    };
+    let [limit, access] = [example.limit, example.access].map(|facts| Rights::from_bits_truncate(facts.bits()));
+    let found = case.subject.permits(level, raw, leaf.attributes.rights & limit, access, &example.registers);
+    ensure!(found == example.allowed, "level {level}: {raw:#x}: {access} is allowed: {found}: {example:x?}");
     Ok(())
 }

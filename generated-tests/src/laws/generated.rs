@@ -1,7 +1,8 @@
 //! Generated code as the subject of the laws.
 
 use tablewright::{
-    Attributes, Change, Edit, Entry, FaultInfo, Format, Geometry, HostPhysAddr, Level, Next, PageSizes, Refusal, Tag,
+    Attributes, Change, Edit, Entry, FaultInfo, Format, Geometry, HostPhysAddr, Level, Next, PageSizes, Refusal,
+    Rights, Tag,
 };
 
 use super::{Glance, Subject};
@@ -15,6 +16,8 @@ pub struct Generated<F: Format> {
     pub registers: fn(&F::Registers) -> Vec<(&'static str, u64)>,
     /// A fault report from its registers' values, in the order of the file.
     pub report: fn(&[u64]) -> Option<F::Report>,
+    /// What modifies rights at the time of an access, from its registers' values, in the order of the file.
+    pub controls: fn(&[u64]) -> Option<F::Controls>,
 }
 
 impl<F: Format> Subject for Generated<F> {
@@ -83,6 +86,11 @@ impl<F: Format> Subject for Generated<F> {
     fn registers(&self, root: u64, tag: u32) -> Option<Vec<(String, u64)>> {
         let registers = self.format.registers(HostPhysAddr::from_usize(root as usize), Tag(tag)).ok()?;
         Some((self.registers)(&registers).into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+    }
+
+    fn permits(&self, level: Level, raw: u64, granted: Rights, access: Rights, controls: &[u64]) -> bool {
+        let controls = (self.controls)(controls);
+        controls.is_some_and(|controls| self.format.permits(level, raw, granted, access, &controls))
     }
 
     fn fault(&self, report: &[u64]) -> Option<FaultInfo> {

@@ -25,6 +25,7 @@ impl Subject for Interpreted {
             output_bits: geometry.output_bits,
             extension: match geometry.extension {
                 InputExtension::Zero => Extension::Zero,
+                InputExtension::One => Extension::One,
                 InputExtension::Sign => Extension::Sign,
             },
         }
@@ -110,6 +111,11 @@ impl Subject for Interpreted {
     fn registers(&self, root: u64, tag: u32) -> Option<Vec<(String, u64)>> {
         let registers = self.0.registers(root, tag.into()).ok()?;
         Some(registers.into_iter().map(|register| (register.name, register.value)).collect())
+    }
+
+    fn permits(&self, level: Level, raw: u64, granted: Rights, access: Rights, controls: &[u64]) -> bool {
+        let [granted, access] = [granted, access].map(|rights| Facts::from_bits_truncate(rights.bits()));
+        self.0.permits(level, raw, granted, access, controls)
     }
 
     fn fault(&self, report: &[u64]) -> Option<FaultInfo> {

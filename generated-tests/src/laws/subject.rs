@@ -1,6 +1,6 @@
 //! What a law can ask, whether generated code answers or the interpreter.
 
-use tablewright::{Attributes, Change, Edit, Entry, FaultInfo, Geometry, Level, PageSizes, Refusal};
+use tablewright::{Attributes, Change, Edit, Entry, FaultInfo, Geometry, Level, PageSizes, Refusal, Rights};
 
 /// A format in one configuration.
 ///
@@ -53,6 +53,10 @@ pub trait Subject {
 
     /// The named registers for a root and a tag; `None` if they do not fit.
     fn registers(&self, root: u64, tag: u32) -> Option<Vec<(String, u64)>>;
+
+    /// Whether accesses that need the rights `access` are allowed through a leaf: its registers' values, in the order of
+    /// the file.
+    fn permits(&self, level: Level, raw: u64, granted: Rights, access: Rights, controls: &[u64]) -> bool;
 
     /// What a fault report says: its registers' values, in the order of the file.
     fn fault(&self, report: &[u64]) -> Option<FaultInfo>;

@@ -274,6 +274,7 @@ impl<F: Format> Rig<F> {
         let geometry = self.table.geometry();
         match geometry.extension {
             Extension::Zero => vec![ClosedRange::new(0, geometry.last_input()).unwrap()],
+            Extension::One => vec![ClosedRange::new(geometry.extend(0), u64::MAX).unwrap()],
             Extension::Sign => {
                 let half = 1 << (geometry.input_bits - 1);
                 vec![range(0, half), ClosedRange::new(half.wrapping_neg(), u64::MAX).unwrap()]

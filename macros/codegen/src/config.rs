@@ -67,13 +67,14 @@ fn default(param: &Param) -> TokenStream {
         (Domain::Bool, 0) => quote!(false),
         (Domain::Bool, _) => quote!(true),
         (Domain::Int(_), value) => literal::number(value.into()),
+        (Domain::Word, value) => literal::hex(value.cast_unsigned()),
     }
 }
 
 fn zero(param: &Param) -> TokenStream {
     match param.domain {
         Domain::Bool => quote!(false),
-        Domain::Int(_) => quote!(0),
+        Domain::Int(_) | Domain::Word => quote!(0),
     }
 }
 

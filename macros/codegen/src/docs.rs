@@ -83,6 +83,9 @@ pub(crate) fn meaning(field: &Field) -> String {
         Meaning::NextLevel(_) => "level of the next table".into(),
         Meaning::Software => "free for software".into(),
         Meaning::Fixed(_) => "always written alike".into(),
+        Meaning::Memory(Rows { through: Some(register), .. }) => {
+            format!("which byte of `{}` says the memory type", register.value)
+        }
         Meaning::Rights(_) | Meaning::Memory(_) | Meaning::Option(..) => {
             let words = words(field).into_iter().map(|(value, word)| format!("{value:#b} {word}"));
             words.collect::<Vec<_>>().join(", ")
@@ -101,6 +104,8 @@ pub(crate) fn words(field: &Field) -> Vec<(u64, String)> {
     }
     match &field.meaning {
         Meaning::Rights(values) => rows(values, |facts| show::facts(*facts)),
+        // What a value means is up to the register.
+        Meaning::Memory(Rows { through: Some(_), .. }) => Vec::new(),
         Meaning::Memory(values) => rows(values, |memory| memory.word().into()),
         Meaning::Option(values, _) => rows(values, Clone::clone),
         _ => Vec::new(),

@@ -165,6 +165,9 @@ impl Scope<'_> {
             return quote!(block_level);
         }
         let ident = ident(name);
+        if self.locals.contains_key(name) {
+            return quote!(#ident);
+        }
         let param = self.format.params.iter().any(|param| param.name.value == name);
         if param || name == "levels" || name == "input_bits" {
             return quote!(config.#ident);
@@ -184,6 +187,7 @@ impl Scope<'_> {
             Node::Int(value) if *value < 0 => Type::Signed,
             Node::Int(_) | Node::Slice(..) => Type::Word,
             Node::Name(name) if name == "block" => Type::Bool,
+            Node::Name(name) if self.locals.contains_key(name) => self.locals[name],
             Node::Name(name) => match self.format.params.iter().find(|p| p.name.value == *name) {
                 Some(param) if param.domain == Domain::Bool => Type::Bool,
                 _ => match self.ranges.get(name) {
@@ -216,6 +220,7 @@ pub(crate) fn param_type(domain: &Domain) -> Type {
             let bound = |value: Option<&i64>| i128::from(value.copied().unwrap_or(0));
             range_type((bound(values.first()), bound(values.last())))
         }
+        Domain::Word => Type::Word,
     }
 }
 

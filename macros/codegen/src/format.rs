@@ -8,7 +8,7 @@ use crate::address::AddressMap;
 use crate::error::Error;
 use crate::members::Shape;
 use crate::scope::{Scope, Type, ident, int, is, param_type};
-use crate::{attributes, decode, edit, fault, hot, info, kinds, literal, registers, text, tlb};
+use crate::{access, attributes, decode, edit, fault, hot, info, kinds, literal, registers, text, tlb};
 
 /// `struct Format`, its private methods, and the trait's.
 pub(crate) fn format(scope: &Scope<'_>, name: &str, title: &str) -> Result<TokenStream, Error> {
@@ -63,7 +63,9 @@ fn implementation(scope: &Scope<'_>, name: &str, title: &str) -> Result<TokenStr
     let link = AddressMap::of(scope, Shape::Table)?.scatter(quote!(address));
     let registers = registers::method(scope);
     let fault = fault::method(scope);
+    let permits = access::method(scope);
     let invalidate = tlb::method(scope);
+    let at_entry = tlb::at_entry(scope);
     let info = info::info(scope, name, title);
     let run_sizes = (crate::layout::run_slots(scope) > 0).then(|| {
         quote! {
@@ -83,6 +85,7 @@ fn implementation(scope: &Scope<'_>, name: &str, title: &str) -> Result<TokenStr
             type Config = Config;
             type Registers = Registers;
             type Report = Report;
+            type Controls = Controls;
 
             const INFO: &'static FormatInfo = &#info;
             const PAGE_BITS: u8 = #page_bits;
@@ -141,7 +144,9 @@ fn implementation(scope: &Scope<'_>, name: &str, title: &str) -> Result<TokenStr
 
             #registers
             #fault
+            #permits
             #invalidate
+            #at_entry
         }
     })
 }
@@ -161,10 +166,11 @@ fn constructor(scope: &Scope<'_>) -> TokenStream {
     let page_bits = literal::number(scope.number("page_bits").into());
     let index_bits = literal::number(scope.number("index_bits").into());
     let output_bits = scope.emit(&scope.format.levels.output_bits.value, Type::Byte);
-    let extension = match scope.format.levels.input {
+    let extension = scope.choose(&scope.format.levels.input, quote!(Extension::Zero), |input| match input {
         InputExtension::Zero => quote!(Extension::Zero),
+        InputExtension::One => quote!(Extension::One),
         InputExtension::Sign => quote!(Extension::Sign),
-    };
+    });
     let cached = scope.choose(&scope.format.live.invalid_cached, quote!(false), |value| scope.emit(value, Type::Bool));
     quote! {
         fn new(config: &Config) -> Result<Self, ConfigError> {
@@ -193,10 +199,14 @@ fn check_param(scope: &Scope<'_>, param: &Param) -> Option<TokenStream> {
     let (name, text) = (ident(&param.name.value), &param.name.value);
     let available = param.when.as_ref().map_or(int(1), |when| scope.fold(when));
     let (value, wrong) = match &param.domain {
-        Domain::Bool if is(&available, 1) => return None,
+        Domain::Bool | Domain::Word if is(&available, 1) => return None,
         Domain::Bool => {
             let unavailable = scope.emit_conjunct(&crate::scope::not(available));
             (quote!(1), quote!(config.#name && #unavailable))
+        }
+        Domain::Word => {
+            let unavailable = scope.emit_conjunct(&crate::scope::not(available));
+            (quote!(config.#name as i64), quote!(config.#name != 0 && #unavailable))
         }
         Domain::Int(values) => {
             let pattern = ranges(values);

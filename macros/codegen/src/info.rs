@@ -36,7 +36,11 @@ fn operation(op: &TlbOp) -> String {
     if op.leaf_only {
         words.push("final translations only");
     }
-    words.push(if op.broadcast { "on all CPUs" } else { "on this CPU" });
+    words.push(match (&op.at_entry, op.broadcast) {
+        (Some(_), _) => "at the next entry",
+        (None, true) => "on all CPUs",
+        (None, false) => "on this CPU",
+    });
     if op.loaded_context {
         words.push("with the tag loaded");
     }

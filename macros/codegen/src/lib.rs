@@ -5,6 +5,7 @@
 //! maps into masks, `layout` is where all conditions end.
 //! Nothing here knows an architecture.
 
+mod access;
 mod address;
 mod attributes;
 mod bits;
@@ -91,6 +92,7 @@ pub fn module(format: &Format, build: Option<&Build>, runtime: &TokenStream) -> 
     let options = options::options(scope);
     let registers = registers::registers(scope);
     let report = fault::report(scope);
+    let controls = access::controls(scope);
     let named = named::named(scope);
     let items = quote! {
         #config
@@ -100,6 +102,7 @@ pub fn module(format: &Format, build: Option<&Build>, runtime: &TokenStream) -> 
         #layout
         #registers
         #report
+        #controls
         #named
     };
     let imports = imports(&items, runtime);
@@ -127,6 +130,7 @@ fn imports(items: &TokenStream, runtime: &TokenStream) -> TokenStream {
     const CODEC: &[&str] = &["Facts", "Grants", "Kind", "Named", "Pattern", "Run"];
     const RUNTIME: &[&str] = &[
         "AccessedDirty",
+        "AtEntry",
         "Attributes",
         "Cause",
         "Change",

@@ -2,17 +2,22 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
+use tablewright_archdefs::model::{At, Domain};
 
 use crate::literal;
 use crate::scope::{Scope, Type, ident, param_type};
 
-/// `Config::set`, `Registers::by_name` and `Report::from_values`.
+/// `Config::set`, `Registers::by_name`, `Report::from_values` and `Controls::from_values`.
 pub(crate) fn named(scope: &Scope<'_>) -> TokenStream {
-    let (config, registers, report) = (config(scope), registers(scope), report(scope));
+    let (config, registers) = (config(scope), registers(scope));
+    let report = from_values("Report", "A report from", scope.format.fault.iter().flat_map(|fault| &fault.registers));
+    let controls =
+        from_values("Controls", "These from", scope.format.access.iter().flat_map(|access| &access.registers));
     quote! {
         #config
         #registers
         #report
+        #controls
     }
 }
 
@@ -22,11 +27,14 @@ fn config(scope: &Scope<'_>) -> TokenStream {
         quote!(#text => return value == #value,)
     });
     let free = scope.open_params().map(|param| (&param.name.value, param_type(&param.domain)));
+    let words: Vec<_> = scope.open_params().filter(|param| param.domain == Domain::Word).collect();
+    let words: Vec<_> = words.iter().map(|param| param.name.value.as_str()).collect();
     let (levels, input_bits) = ("levels".to_owned(), "input_bits".to_owned());
     let fields = free.chain([(&levels, Type::Byte), (&input_bits, Type::Byte)]).map(|(name, ty)| {
         let field = ident(name);
         match ty {
             Type::Bool => quote!(#name => self.#field = value != 0,),
+            _ if words.contains(&name.as_str()) => quote!(#name => self.#field = value.cast_unsigned(),),
             ty => {
                 let ty = ty.name();
                 quote! {
@@ -72,13 +80,15 @@ fn registers(scope: &Scope<'_>) -> TokenStream {
     }
 }
 
-fn report(scope: &Scope<'_>) -> TokenStream {
-    let registers = scope.format.fault.iter().flat_map(|fault| &fault.registers);
+/// `from_values` of a type that has a field for each of `registers`.
+fn from_values<'a>(name: &str, what: &str, registers: impl Iterator<Item = &'a At<String>>) -> TokenStream {
+    let doc = format!(" {what} its registers' values, in the order of the fields.");
+    let name = ident(name);
     let names: Vec<_> = registers.map(|register| ident(&register.value)).collect();
     let count = literal::number(names.len() as i128);
     quote! {
-        impl Report {
-            /// A report from its registers' values, in the order of the fields.
+        impl #name {
+            #[doc = #doc]
             pub const fn from_values([#(#names),*]: [u64; #count]) -> Self {
                 Self { #(#names),* }
             }

@@ -251,24 +251,38 @@ pub(crate) fn memory_type(memory: MemoryType) -> TokenStream {
 
 /// The two methods of a field of memory types: value to type, and type (or its fallback) to value.
 pub(crate) fn memory_methods(scope: &Scope<'_>, field: &Field, rows: &Rows<MemoryType>) -> TokenStream {
-    let width = value_width(scope, field);
+    let width = if rows.through.is_some() { 8 } else { value_width(scope, field) };
     let existing = existing(scope, rows);
     let reads = existing.iter().map(|(when, row)| {
         let (value, guard, memory) = (literal::field(row.value, width), guard(scope, when), memory_type(row.meaning));
         quote!(#value #guard => Some(#memory),)
     });
-    let other = other(rows.other, quote!(MemoryType::Unnamed));
-    let written: Vec<_> = existing
-        .iter()
-        .filter(|(_, row)| !row.decode_only)
-        .map(|(when, row)| (when.clone(), row.meaning, literal::field(row.value, width)))
-        .collect();
-    let writes = memory_arms(scope, &written);
+    let written = existing.iter().filter(|(_, row)| !row.decode_only);
+    let written: Vec<_> =
+        written.map(|(when, row)| (when.clone(), row.meaning, literal::field(row.value, width))).collect();
     let (read, write) = (method(field, "type"), method(field, "value"));
     let read_doc = format!(" What a value of `{}` means; `None` if it is illegal.", field.name.value);
     let write_doc = format!(" The value of `{}` for a memory type, or for what stands in for it.", field.name.value);
-    let read_body = bind(quote!(match value { #(#reads)* _ => #other, }), &[]);
-    let write_body = bind(quote!(match memory { #(#writes)* _ => None, }), &[]);
+    let (read_body, write_body) = match &rows.through {
+        None => {
+            let (other, writes) = (other(rows.other, quote!(MemoryType::Unnamed)), memory_arms(scope, &written));
+            (quote!(match value { #(#reads)* _ => #other, }), quote!(match memory { #(#writes)* _ => None, }))
+        }
+        Some(register) => {
+            let register = scope.emit_operand(&register.value, Type::Word);
+            let writes = picking_arms(scope, &written);
+            let picks = literal::number(1 << value_width(scope, field));
+            let read = quote! {
+                match #register >> (8 * value) & 0xff { #(#reads)* _ => Some(MemoryType::Unnamed), }
+            };
+            let write = quote! {
+                let pick = |byte| (0..#picks).find(|index| #register >> (8 * index) & 0xff == byte);
+                match memory { #(#writes)* _ => None, }
+            };
+            (read, write)
+        }
+    };
+    let (read_body, write_body) = (bind(read_body, &[]), bind(write_body, &[]));
     quote! {
         #[doc = #read_doc]
         fn #read(&self, value: u64) -> Option<MemoryType> {
@@ -309,6 +323,19 @@ fn memory_arms(scope: &Scope<'_>, rows: &[(Expr, MemoryType, TokenStream)]) -> V
         }
     }
     arms.into_iter().map(|(patterns, guard, value)| quote!(#(#patterns)|* #guard => Some(#value),)).collect()
+}
+
+/// Arms `type => pick(byte)`: the first of the bytes that `[memory] fallback` leads to which the register has.
+fn picking_arms(scope: &Scope<'_>, rows: &[(Expr, MemoryType, TokenStream)]) -> Vec<TokenStream> {
+    let arms = MemoryType::WORDS.iter().filter_map(|(_, memory)| {
+        let mut ends = Vec::new();
+        follow(scope, rows, *memory, int(1), &mut Vec::new(), &mut ends);
+        let picks = ends.into_iter().map(|(when, byte)| scope.if_else(&when, quote!(pick(#byte)), quote!(None)));
+        let code = picks.reduce(|first, next| quote!(#first.or_else(|| #next)))?;
+        let pattern = memory_type(*memory);
+        Some(quote!(#pattern => #code,))
+    });
+    arms.collect()
 }
 
 /// Where asking for `memory` may end: the rows that have it, then what its fallbacks come to.

@@ -15,6 +15,8 @@ pub(crate) struct Scope<'a> {
     pub(crate) format: &'a Format,
     /// Where the registers of expressions live: a struct of the generated code.
     pub(crate) registers: Option<&'static str>,
+    /// Local variables of the generated code.
+    pub(crate) locals: BTreeMap<String, Type>,
     /// What the build, or a narrower scope, fixes.
     pub(crate) constants: BTreeMap<String, i128>,
     /// Bounds of what is not constant.
@@ -24,7 +26,13 @@ pub(crate) struct Scope<'a> {
 impl<'a> Scope<'a> {
     /// The scope of a module: its build parameters are constants.
     pub(crate) fn new(format: &'a Format, build: &BTreeMap<String, i128>) -> Self {
-        let mut scope = Self { format, registers: None, constants: build.clone(), ranges: BTreeMap::new() };
+        let mut scope = Self {
+            format,
+            registers: None,
+            locals: BTreeMap::new(),
+            constants: build.clone(),
+            ranges: BTreeMap::new(),
+        };
         for (name, expr) in [("page_bits", &format.levels.page_bits), ("index_bits", &format.levels.index_bits)] {
             // The checker has made sure that these depend on build parameters only.
             if let Some(value) = scope.constant(&expr.value) {
@@ -41,6 +49,7 @@ impl<'a> Scope<'a> {
                 Domain::Int(values) => {
                     (values.first().copied().unwrap_or(0).into(), values.last().copied().unwrap_or(0).into())
                 }
+                Domain::Word => (0, u64::MAX.into()),
             };
             scope.ranges.insert(param.name.value.clone(), range);
         }
@@ -82,6 +91,13 @@ impl<'a> Scope<'a> {
     pub(crate) fn with_registers(&self, place: &'static str) -> Self {
         let mut scope = self.clone();
         scope.registers = Some(place);
+        scope
+    }
+
+    /// This scope, with more local variables of the generated code.
+    pub(crate) fn with_locals<'n>(&self, locals: impl IntoIterator<Item = (&'n str, Type)>) -> Self {
+        let mut scope = self.clone();
+        scope.locals.extend(locals.into_iter().map(|(name, ty)| (name.to_owned(), ty)));
         scope
     }
 

@@ -24,6 +24,7 @@ fn items(outline: &Outline, runtime: &TokenStream) -> TokenStream {
     let capabilities = outline.capabilities.iter().map(|name| ident(name));
     let registers = outline.registers.iter().map(|name| ident(name));
     let report = outline.report.iter().map(|name| ident(name));
+    let controls = outline.controls.iter().map(|name| ident(name));
     quote! {
         use ::core::prelude::rust_2024::*;
         use #runtime::*;
@@ -56,6 +57,11 @@ fn items(outline: &Outline, runtime: &TokenStream) -> TokenStream {
             #(pub #report: u64,)*
         }
 
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+        pub struct Controls {
+            #(pub #controls: u64,)*
+        }
+
         #[derive(Clone, Copy, Debug)]
         pub struct Format {}
 
@@ -63,6 +69,7 @@ fn items(outline: &Outline, runtime: &TokenStream) -> TokenStream {
             type Config = Config;
             type Registers = Registers;
             type Report = Report;
+            type Controls = Controls;
 
             const INFO: &'static FormatInfo =
                 &FormatInfo { name: "", title: "", architecture: "", stage: 0, cite: "", tlb: "" };

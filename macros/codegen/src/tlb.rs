@@ -11,7 +11,7 @@ use crate::scope::{Scope, Type, ident, int, is};
 
 /// One private function for each operation that [`method`] may choose.
 pub(crate) fn operations(scope: &Scope<'_>) -> TokenStream {
-    let chosen = dispatch(scope);
+    let chosen = dispatch(scope, &executed());
     let operations = scope.format.tlb.iter().filter(|op| calls(&chosen, &name(op)));
     operations.map(|op| operation(scope, op)).collect()
 }
@@ -36,7 +36,7 @@ pub(crate) fn method(scope: &Scope<'_>) -> TokenStream {
             }
         }
     });
-    let body = bind(dispatch(scope), &[]);
+    let body = bind(dispatch(scope, &executed()), &[]);
     let set = parameter(&body, "set");
     quote! {
         #[cfg(all(target_arch = #architecture, target_os = "none"))]
@@ -53,11 +53,51 @@ pub(crate) fn method(scope: &Scope<'_>) -> TokenStream {
     }
 }
 
+/// `fn at_entry` of the trait, where something is told at the next entry.
+pub(crate) fn at_entry(scope: &Scope<'_>) -> TokenStream {
+    if scope.format.tlb.iter().all(|op| op.at_entry.is_none()) {
+        return TokenStream::new();
+    }
+    let told = Means {
+        among: |op| op.at_entry.is_some(),
+        one: |scope, op| {
+            let control = op.at_entry.as_ref().map(|control| control.register.as_str());
+            let value = op.at_entry.as_ref().and_then(|control| control.value.as_ref());
+            let value = value.map_or(quote!(0), |value| scope.emit(value, Type::Word));
+            quote!(Some(AtEntry { control: #control, value: #value }))
+        },
+        none: quote!(None),
+    };
+    let body = dispatch(scope, &told);
+    let setup = mentions(&body, "tag").then(|| quote!(let tag = u64::from(tag.0);));
+    let body = bind(quote!(#setup #body), &[]);
+    let [tag, set] = ["tag", "set"].map(|name| parameter(&body, name));
+    quote! {
+        fn at_entry(&self, #tag: Tag, #set: &Invalidation) -> Option<AtEntry> {
+            #body
+        }
+    }
+}
+
+/// A way to invalidate: which operations go this way, how one of them is chosen, and that there is none.
+struct Means {
+    among: fn(&TlbOp) -> bool,
+    one: fn(&Scope<'_>, &TlbOp) -> TokenStream,
+    none: TokenStream,
+}
+
+/// Instructions, executed at once.
+fn executed() -> Means {
+    Means { among: |op| op.at_entry.is_none(), one: |_, op| call(op), none: quote!(false) }
+}
+
 /// The choice of an operation for what is to be invalidated.
-fn dispatch(scope: &Scope<'_>) -> TokenStream {
-    let broader = chain(scope, candidates(scope, |op| op.scope == Reach::All), quote!(false), call);
-    let space = chain(scope, candidates(scope, |op| op.scope == Reach::Space), broader, call);
-    let pages = candidates(scope, |op| op.scope == Reach::Address);
+fn dispatch(scope: &Scope<'_>, means: &Means) -> TokenStream {
+    let of_scope = |reach| candidates(scope, |op| op.scope == reach && (means.among)(op));
+    let one = |op: &TlbOp| (means.one)(scope, op);
+    let broader = chain(scope, of_scope(Reach::All), means.none.clone(), one);
+    let space = chain(scope, of_scope(Reach::Space), broader, one);
+    let pages = of_scope(Reach::Address);
     if pages.is_empty() {
         // No operation reaches less than a whole space.
         return space;

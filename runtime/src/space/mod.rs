@@ -72,7 +72,8 @@ impl<F: Format, H: Hal> AddrSpace<F, H> {
         Self::with_backend(format, hal, tag, base, size)
     }
 
-    /// An empty space of all the addresses that the format can translate from 0 on.
+    /// An empty space of all the addresses that the format can translate from its first on: from 0, but for the upper of
+    /// two roots.
     ///
     /// # Errors
     ///
@@ -80,10 +81,10 @@ impl<F: Format, H: Hal> AddrSpace<F, H> {
     pub fn new_empty(format: F, hal: H, tag: Tag) -> Result<Self, SpaceError> {
         let geometry = format.geometry();
         let bits = match geometry.extension {
-            Extension::Zero => geometry.input_bits,
+            Extension::Zero | Extension::One => geometry.input_bits,
             Extension::Sign => geometry.input_bits.saturating_sub(1),
         };
-        Self::of(format, hal, tag, ClosedRange::around(0, bits))
+        Self::of(format, hal, tag, ClosedRange::around(geometry.extend(0), bits))
     }
 }
 

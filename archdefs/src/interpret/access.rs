@@ -1,0 +1,43 @@
+//! Whether an access is allowed.
+
+use crate::bound::{Bound, kind};
+use crate::eval::eval;
+use crate::model::Facts;
+use crate::words::Word;
+
+impl Bound {
+    /// Whether accesses that need the rights `access` are allowed through the leaf `raw` at `level`, of which leaf and
+    /// tables together grant `granted`. `registers` are the values of `[access] registers`, in their order (what is
+    /// missing is 0).
+    pub fn permits(&self, level: u8, raw: u64, granted: Facts, access: Facts, registers: &[u64]) -> bool {
+        let needed = (access & Facts::RIGHTS).iter();
+        needed.into_iter().all(|right| self.permits_one(level, raw, granted, right, registers))
+    }
+
+    fn permits_one(&self, level: u8, raw: u64, granted: Facts, right: Facts, registers: &[u64]) -> bool {
+        let Some(access) = &self.access else { return granted.contains(right) };
+        let one_of = |rights: Facts| i128::from(rights.contains(right));
+        let mut env = self.env();
+        for (word, one) in
+            Facts::WORDS.iter().filter(|(_, fact)| fact.bits().count_ones() == 1 && Facts::RIGHTS.contains(*fact))
+        {
+            env = env.with(word, granted.contains(*one));
+        }
+        env = env
+            .with("granted", granted.contains(right))
+            .with("user", one_of(Facts::UR | Facts::UW | Facts::UX))
+            .with("read", one_of(Facts::PR | Facts::UR))
+            .with("write", one_of(Facts::PW | Facts::UW))
+            .with("execute", one_of(Facts::PX | Facts::UX));
+        let leaf = self.level(level).and_then(|level| level.leaf_shape(raw));
+        for name in &access.fields {
+            let mut fields = leaf.iter().flat_map(|(_, shape)| &shape.fields);
+            let field = fields.find(|field| *field.name == **name);
+            env = env.with(name, field.map_or(0, |field| field.bits.extract(raw)));
+        }
+        let values = registers.iter().copied().chain(std::iter::repeat(0));
+        let env = access.registers.iter().zip(values).fold(env, |env, (name, value)| env.with(&name.value, value));
+        let choice = kind::first(&access.allowed, &env).ok().flatten();
+        choice.is_some_and(|choice| eval(&choice.value, &env).is_ok_and(|allowed| allowed != 0))
+    }
+}

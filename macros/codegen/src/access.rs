@@ -1,0 +1,101 @@
+//! `Controls`, and what they make of rights at the time of an access.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use tablewright_archdefs::model::Access;
+
+use crate::bits;
+use crate::locals::{bind, mentions, parameter};
+use crate::members::{self, Shape};
+use crate::scope::{Scope, Type, ident};
+
+/// `struct Controls`.
+pub(crate) fn controls(scope: &Scope<'_>) -> TokenStream {
+    let registers = scope.format.access.iter().flat_map(|access| &access.registers);
+    let fields = registers.map(|register| {
+        let (name, doc) = (ident(&register.value), format!(" `{}`.", register.value));
+        quote!(#[doc = #doc] pub #name: u64,)
+    });
+    let cite = scope.format.access.iter().flat_map(|access| &access.cite);
+    let cite = cite.flat_map(|cite| [String::new(), format!(" {cite}.")]);
+    quote! {
+        /// What modifies rights at the time of an access, one field for each register.
+        #(#[doc = #cite])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+        pub struct Controls {
+            #(#fields)*
+        }
+    }
+}
+
+/// `fn permits`, where it is more than a look at the rights.
+pub(crate) fn method(scope: &Scope<'_>) -> TokenStream {
+    let Some(access) = &scope.format.access else { return TokenStream::new() };
+    let truths: Vec<_> = truths();
+    let truth_types = truths.iter().map(|(name, _)| (*name, Type::Bool));
+    let field_types = access.fields.iter().map(|name| (name.as_str(), Type::Word));
+    let inner = scope.with_registers("controls").with_locals(truth_types.chain(field_types));
+    let allowed = inner.choose(&access.allowed, quote!(false), |allowed| inner.emit(allowed, Type::Bool));
+    let truths = truths.iter().filter(|(name, _)| mentions(&allowed, name)).map(|(name, value)| {
+        let name = ident(name);
+        quote!(let #name = #value;)
+    });
+    let fields = fields(scope, access, &allowed);
+    let body = bind(
+        quote! {
+            #fields
+            access.iter().all(|right| {
+                #(#truths)*
+                #allowed
+            })
+        },
+        &[],
+    );
+    let [level, raw, granted, controls] = ["level", "raw", "granted", "controls"].map(|name| parameter(&body, name));
+    quote! {
+        fn permits(
+            &self,
+            #level: Level,
+            #raw: u64,
+            #granted: Rights,
+            access: Rights,
+            #controls: &Controls,
+        ) -> bool {
+            #body
+        }
+    }
+}
+
+/// What is known of an access that needs `right`: the words for it and how they are found.
+fn truths() -> Vec<(&'static str, TokenStream)> {
+    vec![
+        ("read", quote!(Rights::R.contains(right))),
+        ("write", quote!(Rights::W.contains(right))),
+        ("execute", quote!(Rights::X.contains(right))),
+        ("user", quote!(Rights::U.contains(right))),
+        ("pr", quote!(granted.contains(Rights::PR))),
+        ("pw", quote!(granted.contains(Rights::PW))),
+        ("px", quote!(granted.contains(Rights::PX))),
+        ("ur", quote!(granted.contains(Rights::UR))),
+        ("uw", quote!(granted.contains(Rights::UW))),
+        ("ux", quote!(granted.contains(Rights::UX))),
+        // It hides the rights as a whole, so it comes last.
+        ("granted", quote!(granted.contains(right))),
+    ]
+}
+
+/// Statements that bind the values of the leaf's fields that are spoken of.
+fn fields(scope: &Scope<'_>, access: &Access, allowed: &TokenStream) -> TokenStream {
+    let leaf = members::fields(scope, Shape::Leaf);
+    let spoken = access.fields.iter().filter(|name| mentions(allowed, &ident(name).to_string()));
+    let statements = spoken.map(|name| {
+        let mut code = quote!(0);
+        for (when, field) in leaf.iter().filter(|(_, field)| field.name.value == *name) {
+            let value = scope.choose(&field.bits, quote!(0), |map| bits::extract(scope, map, &quote!(raw)));
+            code = scope.if_else(when, value, code);
+        }
+        let name = ident(name);
+        quote!(let #name: u64 = #code;)
+    });
+    statements.collect()
+}
