@@ -799,6 +799,7 @@ unsafe impl FormatTrait for Format {
     type Config = Config;
     type Registers = Registers;
     type Report = Report;
+    type Controls = Controls;
 
     const INFO: &'static FormatInfo = &FormatInfo {
         name: "sv",
@@ -1247,6 +1248,10 @@ pub struct Report {
     pub stval: u64,
 }
 
+/// What modifies rights at the time of an access, one field for each register.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Controls {}
+
 impl Config {
     /// Sets a parameter by its name; 0 and 1 stand for false and true. Whether the value is legal, the format's
     /// constructor says.
@@ -1289,5 +1294,12 @@ impl Report {
     /// A report from its registers' values, in the order of the fields.
     pub const fn from_values([scause, stval]: [u64; 2]) -> Self {
         Self { scause, stval }
+    }
+}
+
+impl Controls {
+    /// These from its registers' values, in the order of the fields.
+    pub const fn from_values([]: [u64; 0]) -> Self {
+        Self {}
     }
 }
