@@ -93,6 +93,7 @@ unsafe impl<const PAGE: u8> Format for Witness<PAGE> {
     type Config = Self;
     type Registers = (u64, u32);
     type Report = ();
+    type Controls = ();
 
     const INFO: &'static FormatInfo = &FormatInfo {
         name: "witness",
