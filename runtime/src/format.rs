@@ -467,6 +467,9 @@ pub enum Refusal {
     /// A tag that is too wide.
     #[error("{0:?} does not fit the root register")]
     Tag(Tag),
+    /// A state that leaves do not have.
+    #[error("this format does not record the state")]
+    Untracked,
 }
 
 /// Why a combination of parameters is illegal.

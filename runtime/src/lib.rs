@@ -34,6 +34,7 @@ extern crate alloc;
 
 mod addr;
 mod attributes;
+mod bitmap;
 #[doc(hidden)]
 pub mod codec;
 pub mod device;
@@ -56,6 +57,7 @@ pub use addr::{
     HostVirtAddr, HostVirtAddrRange,
 };
 pub use attributes::{Attributes, Change, MappingFlags, MemoryType, Options, Rights};
+pub use bitmap::PageBitmap;
 pub use format::{
     AccessedDirty, AtEntry, Cause, ConfigError, Edit, Entry, Extension, FaultInfo, Format, FormatInfo, Geometry, Leaf,
     Level, Next, PageSizes, Prototype, Refusal, Rewrite, Strip, Table, Tag,
@@ -71,5 +73,8 @@ pub use space::{
     AddrSpace, Alloc, Area, Backend, BackendError, Builtin, Device, Fault, FaultOutcome, Joinable, Linear, MemorySet,
     NestedPageFaultInfo, ReportError, SpaceError, Translation,
 };
-pub use table::{Error, FaultIn, Gather, Lookup, Mapping, Mappings, PageTable, Region, Regions, TableInfo, Tables};
+pub use table::{
+    Error, FaultIn, FrameCache, Gather, Lookup, Mapping, Mappings, Operation, PageTable, Region, Regions, Relax, State,
+    TableInfo, Tables,
+};
 pub use walk::{WalkError, WalkStep, Walked, walk};

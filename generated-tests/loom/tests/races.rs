@@ -3,7 +3,9 @@
 
 use loom::sync::Arc;
 use loom::thread;
-use tablewright::{Attributes, FaultIn, Format as _, MemoryType, PageTable, Rights, Tag};
+use tablewright::{
+    Attributes, ClosedRange, FaultIn, Format as _, MemoryType, PageBitmap, PageTable, Relax, Rights, State, Tag,
+};
 use tablewright_loom::memory::Memory;
 use tablewright_loom::tiny;
 
@@ -101,4 +103,69 @@ fn a_page_against_the_block_around_it() {
             other => panic!("{other:?}"),
         }
     });
+}
+
+/// Whether a harvest finds the first page dirty.
+fn dirty(table: &Table) -> bool {
+    let all = ClosedRange::around(0, 14);
+    let mut words = [0];
+    let mut pages = PageBitmap::new(all, 12, &mut words).unwrap();
+    table.harvest(State::Dirty, &mut pages, &mut table.gather()).unwrap();
+    pages.contains(0)
+}
+
+#[test]
+fn a_harvest_against_a_fault() {
+    for states in [true, false] {
+        every_order(states, move |table| {
+            let (early, found) = race(table, dirty, |table| {
+                let found = fault(table, 0, OUTPUT);
+                table.mark(0, true);
+                found
+            });
+            assert_eq!(found, FaultIn::Installed);
+            let late = dirty(table);
+            // Without states, what may be written is dirty until it has been harvested.
+            assert!(early || late, "a write was lost");
+            assert!(!dirty(table) && table.translate(0) == Some(OUTPUT));
+            2
+        });
+    }
+}
+
+#[test]
+fn a_harvest_against_the_mmu() {
+    every_order(true, |table| {
+        fault(table, 0, OUTPUT);
+        let (early, marked) = race(table, dirty, |table| table.mark(0, true));
+        assert!(marked && (early != dirty(table)), "the write shows not once");
+        2
+    });
+}
+
+#[test]
+fn relaxing_against_a_harvest() {
+    for states in [true, false] {
+        every_order(states, |table| {
+            fault(table, 0, OUTPUT);
+            // A store that faults until it is allowed.
+            let (early, relaxed) = race(table, dirty, |table| table.relax(0, Rights::RW).unwrap());
+            assert!(matches!(relaxed, Relax::Relaxed | Relax::Granted), "{relaxed:?}");
+            assert!(early | dirty(table), "the write was lost");
+            2
+        });
+    }
+}
+
+#[test]
+fn two_harvests() {
+    for states in [true, false] {
+        every_order(states, |table| {
+            fault(table, 0, OUTPUT);
+            table.mark(0, true);
+            let (one, other) = race(table, dirty, dirty);
+            assert!(one | other && !dirty(table), "the write was lost");
+            2
+        });
+    }
 }

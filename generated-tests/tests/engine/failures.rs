@@ -1,10 +1,10 @@
 //! The Nth frame allocation fails, for every N, in every operation: nothing has changed, and nothing leaks.
 
-use tablewright::{Change, Error, Format, MemoryType, PageTable, Rights, Tag, sim::Machine};
+use tablewright::{Change, Error, FaultIn, Format, MemoryType, PageTable, Region, Rights, State, Tag, sim::Machine};
 
 use crate::{
     rig::{Rig, attributes, range},
-    witness::{BREAKING, DIRECT, LARGE, WIDE},
+    witness::{BREAKING, DIRECT, LARGE, STATELESS, WIDE},
 };
 
 /// An operation on a rig.
@@ -58,6 +58,25 @@ fn operations<F: Format>() -> Vec<Operation<F>> {
         ("retype across blocks and holes", |rig| {
             let page = rig.page();
             rig.protect(range(65 * MIB + page, 1024 * MIB), change(None, Some(MemoryType::NonCacheable)))
+        }),
+        ("harvest a part", |rig| {
+            let page = rig.page();
+            rig.harvest(State::Dirty, range(65 * MIB + page, 100 * MIB))
+        }),
+        ("fault in a run", |rig| {
+            let size = rig.table.format().page_sizes(0).iter().last().unwrap();
+            let at = range(896 * MIB, 1 << size);
+            let mut gather = rig.table.gather();
+            // SAFETY: nobody accesses memory through this table.
+            let done = unsafe { rig.table.fault_in_exclusive(at.start(), size, 1 << 42, &attributes(RW), &mut gather) };
+            rig.model.insert(Region { range: at, address: 1 << 42, attributes: attributes(RW) });
+            match done {
+                Ok(done) => Ok(assert_eq!(done, FaultIn::Installed)),
+                Err(error) => {
+                    rig.model.remove(at);
+                    Err(error)
+                }
+            }
         }),
         ("depopulate a part", |rig| {
             let page = rig.page();
@@ -119,6 +138,33 @@ fn with_a_larger_granule() {
 #[test]
 fn with_frames_that_are_freed_whole() {
     every_allocation_fails(BREAKING, Machine::with_whole_frames);
+}
+
+#[test]
+fn without_states() {
+    every_allocation_fails(STATELESS, Machine::new);
+}
+
+/// What was reserved before is enough: nothing is asked of the HAL.
+#[test]
+fn not_with_a_reserve() {
+    fn all<F: Format>(format: F) {
+        for (name, operation) in operations().into_iter().filter(|(name, _)| !name.contains("populate")) {
+            let mut rig = furnished(format, Machine::new(0x4000_0000, 64 << 20));
+            let used = rig.machine.used();
+            let needed = rig.table.tables_needed(rig.everything()[0]).unwrap().min(2000);
+            rig.table.reserve(needed).unwrap();
+            assert_eq!(rig.machine.used() - used, needed << F::PAGE_BITS);
+            rig.machine.fail_allocation(0);
+            assert_eq!(operation(&mut rig), Ok(()), "{name}");
+            assert!(rig.machine.cancel_failure(), "{name} asked for a frame");
+            rig.table.release_reserve();
+            rig.check();
+        }
+    }
+    all(DIRECT);
+    all(BREAKING);
+    all(LARGE);
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! Law 9: random programs, step by step against the model.
 
 use proptest::prelude::*;
-use tablewright::{Attributes, Change, ClosedRange, Error, Format, MemoryType, Rights};
+use tablewright::{Attributes, Change, ClosedRange, Error, Format, MemoryType, Rights, State};
 
 use crate::{
     rig::{Rig, attributes, canonical, range},
-    witness::{BREAKING, DIRECT, FLAT, FULL, LARGE, SIGNED, WIDE},
+    witness::{BREAKING, DIRECT, FLAT, FULL, LARGE, SIGNED, STATELESS, WIDE},
 };
 
 /// A step; places and lengths are scaled to the format when it is run, and flavours are numbers among those it has.
@@ -16,6 +16,7 @@ pub(crate) enum Step {
     Protect { at: Place, rights: Option<usize>, memory: Option<usize> },
     Populate { at: Place, flavour: usize, largest: u8 },
     Depopulate(Place),
+    Harvest { at: Place, dirty: bool },
 }
 
 #[derive(Clone, Debug)]
@@ -44,6 +45,7 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         2 => (place(), any::<usize>(), 12_u8..24)
             .prop_map(|(at, flavour, largest)| Step::Populate { at, flavour, largest }),
         2 => place().prop_map(Step::Depopulate),
+        2 => (place(), any::<bool>()).prop_map(|(at, dirty)| Step::Harvest { at, dirty }),
     ]
 }
 
@@ -112,6 +114,11 @@ pub(crate) fn run_on<F: Format>(mut rig: Rig<F>, steps: &[Step]) {
                 assert!(matches!(result, Ok(()) | Err(Error::NoMemory { .. })), "{result:?}");
             }
             Step::Depopulate(at) => rig.depopulate(at.range(&rig, true)).unwrap(),
+            Step::Harvest { at, dirty } => {
+                let state = if *dirty { State::Dirty } else { State::Accessed };
+                let result = rig.harvest(state, at.range(&rig, at.window == 2));
+                assert!(matches!(result, Ok(()) | Err(Error::Refused { .. })), "{result:?}");
+            }
         }
         rig.check();
     }
@@ -137,6 +144,11 @@ proptest! {
     #[test]
     fn break_before_make(steps in prop::collection::vec(step(), 1..60)) {
         run(BREAKING, &steps);
+    }
+
+    #[test]
+    fn no_states(steps in prop::collection::vec(step(), 1..60)) {
+        run(STATELESS, &steps);
     }
 
     #[test]

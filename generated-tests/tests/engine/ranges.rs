@@ -155,7 +155,7 @@ fn the_tables_needed_are_known_before() {
         rig.map(range(0, 4096), 0, attributes(RW)).unwrap();
         let (at, rw) = (range(1 << 30, size), attributes(RW));
         let before = rig.table.tables().count();
-        let needed = rig.table.tables_needed(at, oa, &rw).unwrap();
+        let needed = rig.table.tables_for(at, oa, &rw).unwrap();
         rig.map(at, oa, rw).unwrap();
         assert_eq!(rig.table.tables().count() - before, needed);
     }

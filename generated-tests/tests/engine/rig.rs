@@ -8,7 +8,7 @@ use std::sync::{
 
 use tablewright::{
     Attributes, Change, ClosedRange, Entry, Error, Extension, Format, Gather, Hal, HostPhysAddr, Invalidation,
-    PageTable, Region, Rights, Tag,
+    PageBitmap, PageTable, Region, Rights, State, Tag,
     sim::{Machine, Mmu, Observer},
 };
 
@@ -320,6 +320,40 @@ impl<F: Format> Rig<F> {
             if !keeps_dirty(self.table.format(), &change) {
                 self.touched.iter_mut().filter(|(ia, _)| range.contains(*ia)).for_each(|(_, dirty)| *dirty = false);
             }
+        }
+        self.finish(gather);
+        result
+    }
+
+    /// Harvests twice: the second time there is nothing left.
+    pub(crate) fn harvest(&mut self, state: State, range: ClosedRange) -> Result<(), Error> {
+        self.touch(range);
+        let words = PageBitmap::words(range, F::PAGE_BITS);
+        let (mut first, mut second) = (vec![0; words], vec![0; words]);
+        let mut pages = PageBitmap::new(range, F::PAGE_BITS, &mut first).unwrap();
+        let mut gather = self.table.gather();
+        let result = self.table.harvest_exclusive(state, &mut pages, &mut gather);
+        if result.is_ok() {
+            for &(ia, dirty) in self.touched.iter().filter(|(ia, _)| range.contains(*ia)) {
+                assert!(pages.contains(ia) || state == State::Dirty && !dirty, "a state was lost at {ia:#x}");
+            }
+            match state {
+                State::Accessed => self.touched.retain(|(ia, _)| !range.contains(*ia)),
+                State::Dirty => {
+                    self.touched.iter_mut().filter(|(ia, _)| range.contains(*ia)).for_each(|(_, dirty)| *dirty = false);
+                }
+            }
+            if state == State::Dirty && self.table.format().accessed_dirty(0).dirty_mask == 0 {
+                for region in self.model.intersecting(range).collect::<Vec<_>>() {
+                    let written = region.attributes.rights.intersects(Rights::W);
+                    assert!(pages.contains(region.range.start()) == written, "{region:x?}");
+                    let rights = Some(region.attributes.rights - Rights::W);
+                    self.model.protect(region.range, &Change { rights, ..Change::default() });
+                }
+            }
+            let mut again = PageBitmap::new(range, F::PAGE_BITS, &mut second).unwrap();
+            self.table.harvest(state, &mut again, &mut gather).expect("no leaf reaches beyond the range any more");
+            assert!(again.is_empty(), "not cleared: {again:x?}");
         }
         self.finish(gather);
         result

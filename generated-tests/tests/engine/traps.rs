@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tablewright::{
-    Change, ClosedRange, Error, FaultIn, Hal, HostPhysAddr, Invalidation, Lookup, MemoryType, Rights, Tag, sim::Machine,
+    Change, ClosedRange, Error, FaultIn, Hal, HostPhysAddr, Invalidation, Lookup, MemoryType, Operation, Rights, Tag,
+    sim::Machine,
 };
 
 use crate::{
@@ -200,7 +201,7 @@ fn a_second_fault_on_a_page_keeps_the_first_frame() {
     assert_eq!(fault(&Rig::new(DIRECT), 0, 30, 2 * GIB), FaultIn::Installed);
     // SAFETY: as above.
     let run = unsafe { Rig::new(WIDE).table.fault_in(0, 16, GIB, &attributes(RW)) };
-    assert_eq!(run, Ok(FaultIn::NeedsExclusive));
+    assert_eq!(run, Ok(FaultIn::NeedsExclusive(Operation::Run)));
 }
 
 #[test]

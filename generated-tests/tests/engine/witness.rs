@@ -34,6 +34,8 @@ pub(crate) struct Witness<const PAGE: u8> {
     pub(crate) runs: Runs,
     /// Changes of size, memory type and run need break-before-make.
     pub(crate) breaks: bool,
+    /// Leaves have accessed and dirty states.
+    pub(crate) states: bool,
     /// Hardware sets accessed and dirty.
     pub(crate) hardware: bool,
     pub invalid_cached: bool,
@@ -60,8 +62,8 @@ impl<const PAGE: u8> Witness<PAGE> {
         self.runs != Runs::None && level <= self.blocks
     }
 
-    fn state(accessed: bool, dirty: bool) -> u64 {
-        ACCESSED * u64::from(accessed) + DIRTY * u64::from(dirty)
+    fn state(&self, accessed: bool, dirty: bool) -> u64 {
+        if self.states { ACCESSED * u64::from(accessed) + DIRTY * u64::from(dirty) } else { 0 }
     }
 }
 
@@ -172,7 +174,7 @@ unsafe impl<const PAGE: u8> Format for Witness<PAGE> {
         }
         let run = if size > self.entry_bits(level) { RUN } else { 0 };
         let bits = PRESENT | LEAF | run | rights_bits(attributes.rights)? | memory_bits(attributes.memory)?;
-        Ok(Prototype { bits: bits | Self::state(attributes.accessed, attributes.dirty), level, size })
+        Ok(Prototype { bits: bits | self.state(attributes.accessed, attributes.dirty), level, size })
     }
 
     fn rewrite(&self, _level: Level, change: &Change) -> Result<Rewrite, Refusal> {
@@ -192,6 +194,9 @@ unsafe impl<const PAGE: u8> Format for Witness<PAGE> {
     }
 
     fn accessed_dirty(&self, _level: Level) -> AccessedDirty {
+        if !self.states {
+            return AccessedDirty::default();
+        }
         AccessedDirty {
             accessed_mask: ACCESSED,
             accessed_value: ACCESSED,
@@ -274,6 +279,7 @@ const PLAIN: Witness<12> = Witness {
     blocks: 2,
     runs: Runs::None,
     breaks: false,
+    states: true,
     hardware: false,
     invalid_cached: false,
     empty: 0,
@@ -287,7 +293,9 @@ pub(crate) const WIDE: Witness<12> =
 /// Runs whose items have their own addresses, break-before-make, a concatenated root: as a third's.
 pub(crate) const BREAKING: Witness<12> =
     Witness { levels: 3, input_bits: 40, blocks: 1, runs: Runs::Own, breaks: true, ..PLAIN };
-/// The same in larger pages, with accessed and dirty set by hardware.
+/// Leaves without accessed and dirty states.
+pub(crate) const STATELESS: Witness<12> = Witness { runs: Runs::Own, states: false, ..PLAIN };
+/// The same as [`BREAKING`] in larger pages, with accessed and dirty set by hardware.
 pub(crate) const LARGE: Witness<14> = Witness {
     levels: 3,
     input_bits: 40,
@@ -295,6 +303,7 @@ pub(crate) const LARGE: Witness<14> = Witness {
     blocks: 1,
     runs: Runs::Own,
     breaks: true,
+    states: true,
     hardware: true,
     invalid_cached: false,
     empty: 0,

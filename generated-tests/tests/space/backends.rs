@@ -4,7 +4,8 @@ use core::fmt::{self, Display, Formatter};
 
 use tablewright::{
     AddrSpace, Alloc, Attributes, Backend, BackendError, Builtin, Change, ClosedRange, Fault, FaultIn, FaultOutcome,
-    Format, Gather, GuestMemoryAccessor, Hal, Joinable, PageTable, PhysFrame, Rights, Tag, sim::Machine,
+    Format, FrameCache, Gather, GuestMemoryAccessor, Hal, Joinable, Operation, PageTable, PhysFrame, Rights, Tag,
+    sim::Machine,
 };
 
 use crate::{
@@ -115,10 +116,15 @@ unsafe impl Backend for Memory {
         Ok(table.protect(range, change, gather)?)
     }
 
-    fn fault<F: Format, H: Hal>(&self, fault: &Fault, table: &PageTable<F, H>) -> FaultOutcome {
+    fn fault<F: Format, H: Hal>(
+        &self,
+        fault: &Fault,
+        table: &PageTable<F, H>,
+        frames: &mut FrameCache<H>,
+    ) -> FaultOutcome {
         match self {
-            Self::Builtin(builtin) => builtin.fault(fault, table),
-            Self::Zero(_) if fault.access.intersects(Rights::W) => FaultOutcome::NeedsExclusive,
+            Self::Builtin(builtin) => builtin.fault(fault, table, frames),
+            Self::Zero(_) if fault.access.intersects(Rights::W) => FaultOutcome::NeedsExclusive(Operation::CopyOnWrite),
             Self::Zero(zero) => {
                 let attributes = Attributes { rights: Rights::R, ..fault.attributes };
                 // SAFETY: reading zeros harms nobody.
@@ -137,7 +143,7 @@ unsafe impl Backend for Memory {
         table: &mut PageTable<F, H>,
         gather: &mut Gather<F, H>,
     ) -> FaultOutcome {
-        let Self::Zero(zero) = self else { return self.fault(fault, table) };
+        let Self::Zero(zero) = self else { return FaultOutcome::NotMapped };
         let page = ClosedRange::around(fault.address, F::PAGE_BITS);
         let replaced = zero.unshare(page, table, gather);
         match replaced.map(|()| table.populate(page, &fault.attributes, F::PAGE_BITS, gather)) {
@@ -162,7 +168,7 @@ fn a_page_is_copied_when_it_is_written<F: Format>(format: F) {
         assert_eq!(space.read_obj::<u64>(gpa(number * page + 8)).unwrap(), 0);
         assert_eq!(space.translate(gpa(number * page)), Some(shared));
     }
-    assert_eq!(space.handle_fault(gpa(page), Rights::W), FaultOutcome::NeedsExclusive);
+    assert_eq!(space.handle_fault(gpa(page), Rights::W), FaultOutcome::NeedsExclusive(Operation::CopyOnWrite));
     assert!(space.handle_page_fault(gpa(page), RW));
     assert_ne!(space.translate(gpa(page)), Some(shared));
     space.write_obj(gpa(page), u64::MAX).unwrap();
@@ -171,7 +177,7 @@ fn a_page_is_copied_when_it_is_written<F: Format>(format: F) {
     // Taking rights away and giving them back does not make the shared frame writable.
     space.protect(gpa(0), 64 * page, READ).unwrap();
     space.protect(gpa(0), 64 * page, RW).unwrap();
-    assert_eq!(space.handle_fault(gpa(0), Rights::W), FaultOutcome::NeedsExclusive);
+    assert_eq!(space.handle_fault(gpa(0), Rights::W), FaultOutcome::NeedsExclusive(Operation::CopyOnWrite));
     assert_eq!(space.read_obj::<u64>(gpa(page)).unwrap(), u64::MAX);
 
     drop(space);

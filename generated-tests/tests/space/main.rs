@@ -14,6 +14,7 @@ mod failures;
 mod faults;
 mod formats;
 mod guest_memory;
+mod live;
 mod machine;
 mod random;
 mod reports;

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::{GuestError, GuestFault, GuestMemoryAccessor, GuestSlice};
-use crate::{AddrSpace, Backend, FaultOutcome, Format, GuestPhysAddr, Hal, HostPhysAddr, Lookup, Mapping, Rights};
+use crate::{AddrSpace, Backend, FaultOutcome, Format, GuestPhysAddr, Hal, HostPhysAddr, Mapping, Rights};
 
 impl<F: Format, H: Hal, B: Backend> GuestMemoryAccessor for AddrSpace<F, H, B> {
     /// One page at a time. What is mapped when it is first used, is mapped now.
@@ -66,10 +66,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
 
     /// The leaf that allows `access` at `address`.
     fn leaf(&self, address: GuestPhysAddr, access: Rights) -> Option<Mapping> {
-        match self.page_table().query(address.as_usize() as u64)? {
-            Lookup::Mapped(leaf) => leaf.attributes.rights.contains(access).then_some(leaf),
-            Lookup::Hole(_) => None,
-        }
+        self.leaf_at(address.as_usize() as u64).filter(|leaf| leaf.attributes.rights.contains(access))
     }
 
     /// The bytes from `address` to the end of a leaf of an area of RAM, at most `length`. As after the guest's own

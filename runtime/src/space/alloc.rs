@@ -3,7 +3,7 @@
 use core::fmt::{self, Display, Formatter};
 
 use super::{Backend, BackendError, Fault, FaultOutcome, Joinable};
-use crate::{Attributes, ClosedRange, Error, FaultIn, Format, Gather, Hal, PageTable, PhysFrame};
+use crate::{Attributes, ClosedRange, Error, FaultIn, Format, FrameCache, Gather, Hal, PageTable};
 
 /// Zeroed frames from the HAL, which go back when they are unmapped.
 ///
@@ -78,24 +78,36 @@ unsafe impl Backend for Alloc {
         Ok(unsafe { table.depopulate(range, gather) }?)
     }
 
-    fn fault<F: Format, H: Hal>(&self, fault: &Fault, table: &PageTable<F, H>) -> FaultOutcome {
+    fn fault<F: Format, H: Hal>(
+        &self,
+        fault: &Fault,
+        table: &PageTable<F, H>,
+        frames: &mut FrameCache<H>,
+    ) -> FaultOutcome {
+        if fault.mapped {
+            // It was write-protected to see what is written.
+            return fault.relax(table);
+        }
         let mut limit = u8::MAX;
         while let Some(size) = self.size_below(limit, fault, table) {
             limit = size;
-            let Ok(mut frame) = PhysFrame::alloc_sized(table.hal(), size) else { continue };
-            let Some(start) = frame.start_paddr() else { continue };
-            frame.fill(0);
-            table.hal().prepare_frame(start, size);
-            // SAFETY: the frame is the guest's from here on; if it is not installed, it goes back unused.
-            match unsafe { table.fault_in(fault.address, size, start.as_usize() as u64, &fault.attributes) } {
-                Ok(FaultIn::Installed) => {
-                    frame.into_raw();
-                    return FaultOutcome::Mapped;
-                }
+            let Some(frame) = frames.take(size) else { continue };
+            // SAFETY: the frame has this size and is ours alone.
+            unsafe { table.hal().phys_to_virt(frame).write_bytes(0, 1 << size) };
+            table.hal().prepare_frame(frame, size);
+            let output = frame.as_usize() as u64;
+            // SAFETY: the frame is the guest's from here on, unless it is not installed.
+            let done = unsafe { table.fault_in_cached(fault.address, size, output, &fault.attributes, frames) };
+            if done == Ok(FaultIn::Installed) {
+                return FaultOutcome::Mapped;
+            }
+            // SAFETY: it was just taken with this size, and is not installed.
+            unsafe { frames.give_back(frame, size) };
+            match done {
                 // Another CPU was faster.
-                Ok(FaultIn::Present(_)) => return FaultOutcome::Spurious,
+                Ok(FaultIn::Installed | FaultIn::Present(_)) => return FaultOutcome::Spurious,
                 // Other pages around it have their frames already.
-                Ok(FaultIn::Smaller { .. } | FaultIn::NeedsExclusive) => {}
+                Ok(FaultIn::Smaller { .. } | FaultIn::NeedsExclusive(_)) => {}
                 Err(Error::NoMemory { .. }) => return FaultOutcome::OutOfMemory,
                 Err(error) => return FaultOutcome::Failed(error),
             }

@@ -3,7 +3,7 @@
 use core::fmt::{self, Display, Formatter};
 
 use super::{Alloc, Area, BackendError, Device, FaultOutcome, Joinable, Linear};
-use crate::{Attributes, Change, ClosedRange, Format, Gather, Hal, PageTable, Refusal, Rights};
+use crate::{Attributes, Change, ClosedRange, Format, FrameCache, Gather, Hal, PageTable, Refusal, Rights};
 
 /// What is behind an area: where its memory comes from, when it is mapped, and what a fault does.
 ///
@@ -74,16 +74,23 @@ pub unsafe trait Backend: Joinable + Display {
     }
 
     /// Deals with a fault that its area allows, while other CPUs use the table and may fault, too.
-    fn fault<F: Format, H: Hal>(&self, fault: &Fault, table: &PageTable<F, H>) -> FaultOutcome;
+    /// Frames come from `frames` first, so that a fault for which these suffice does not allocate.
+    fn fault<F: Format, H: Hal>(
+        &self,
+        fault: &Fault,
+        table: &PageTable<F, H>,
+        frames: &mut FrameCache<H>,
+    ) -> FaultOutcome;
 
-    /// Deals with a fault for which [`Backend::fault`] answered [`FaultOutcome::NeedsExclusive`].
+    /// Deals with a fault for which [`Backend::fault`] answered [`FaultOutcome::NeedsExclusive`]: without other word,
+    /// gives the leaf there the rights of the area.
     fn fault_exclusive<F: Format, H: Hal>(
         &self,
         fault: &Fault,
         table: &mut PageTable<F, H>,
-        _gather: &mut Gather<F, H>,
+        gather: &mut Gather<F, H>,
     ) -> FaultOutcome {
-        self.fault(fault, table)
+        table.relax_exclusive(fault.address, fault.wanted(), gather).into()
     }
 }
 
@@ -99,13 +106,33 @@ pub struct Fault {
     /// The area's attributes, marked accessed and dirty as the access will mark the page, so that it does not have to
     /// fault again.
     pub attributes: Attributes,
+    /// Whether a leaf is there already, that lacks rights.
+    pub mapped: bool,
 }
 
 impl Fault {
-    pub(super) fn new<B>(address: u64, access: Rights, area: &Area<B>) -> Self {
+    /// The rights that a leaf gets on account of it: those of the area, but to write only if that is what was tried, for
+    /// pages are write-protected to see that.
+    pub fn wanted(&self) -> Rights {
+        let rights = self.attributes.rights;
+        if self.access.intersects(Rights::W) { rights } else { rights - Rights::W }
+    }
+
+    /// Gives the leaf that is there the rights of the area, if it lacks those of the access.
+    pub fn relax<F: Format, H: Hal>(&self, table: &PageTable<F, H>) -> FaultOutcome {
+        table.relax(self.address, self.wanted()).into()
+    }
+
+    pub(super) fn new<B>(address: u64, access: Rights, area: &Area<B>, mapped: bool) -> Self {
         let attributes = *area.attributes();
         let dirty = attributes.dirty || access.intersects(Rights::W);
-        Self { address, access, area: area.range(), attributes: Attributes { accessed: true, dirty, ..attributes } }
+        Self {
+            address,
+            access,
+            area: area.range(),
+            attributes: Attributes { accessed: true, dirty, ..attributes },
+            mapped,
+        }
     }
 }
 
@@ -172,8 +199,13 @@ unsafe impl Backend for Builtin {
         forward!(self, backend => unsafe { backend.unmap(range, table, gather) })
     }
 
-    fn fault<F: Format, H: Hal>(&self, fault: &Fault, table: &PageTable<F, H>) -> FaultOutcome {
-        forward!(self, backend => backend.fault(fault, table))
+    fn fault<F: Format, H: Hal>(
+        &self,
+        fault: &Fault,
+        table: &PageTable<F, H>,
+        frames: &mut FrameCache<H>,
+    ) -> FaultOutcome {
+        forward!(self, backend => backend.fault(fault, table, frames))
     }
 }
 

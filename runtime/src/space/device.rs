@@ -3,7 +3,7 @@
 use core::fmt::{self, Display, Formatter};
 
 use super::{Backend, BackendError, Fault, FaultOutcome, Joinable};
-use crate::{Attributes, ClosedRange, Format, Gather, GuestPhysAddr, Hal, PageTable, Refusal};
+use crate::{Attributes, ClosedRange, Format, FrameCache, Gather, GuestPhysAddr, Hal, PageTable, Refusal};
 
 /// An emulated device: nothing is ever mapped, so that each access faults and is answered by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +63,12 @@ unsafe impl Backend for Device {
         Ok(())
     }
 
-    fn fault<F: Format, H: Hal>(&self, fault: &Fault, _table: &PageTable<F, H>) -> FaultOutcome {
+    fn fault<F: Format, H: Hal>(
+        &self,
+        fault: &Fault,
+        _table: &PageTable<F, H>,
+        _frames: &mut FrameCache<H>,
+    ) -> FaultOutcome {
         FaultOutcome::Device { handle: self.handle, offset: fault.address.wrapping_sub(self.start) as usize }
     }
 }

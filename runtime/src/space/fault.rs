@@ -1,7 +1,10 @@
 //! What to do when a guest's access was not translated.
 
 use super::{AddrSpace, Backend, Fault};
-use crate::{Cause, Error, FaultInfo, Format, GuestPhysAddr, Hal, Lookup, MappingFlags, Rights};
+use crate::{
+    Cause, Error, FaultInfo, Format, FrameCache, GuestPhysAddr, Hal, Lookup, Mapping, MappingFlags, Operation, Relax,
+    Rights,
+};
 
 /// What became of a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +27,7 @@ pub enum FaultOutcome {
     /// The HAL has no frame left.
     OutOfMemory,
     /// It takes exclusive access: see [`AddrSpace::handle_fault_exclusive`].
-    NeedsExclusive,
+    NeedsExclusive(Operation),
     /// The page table refused.
     Failed(Error),
 }
@@ -33,6 +36,20 @@ impl FaultOutcome {
     /// Whether the guest may run again.
     pub const fn is_resolved(self) -> bool {
         matches!(self, Self::Mapped | Self::Spurious)
+    }
+}
+
+/// What relaxing a leaf means for the fault that asked for it.
+impl From<Result<Relax, Error>> for FaultOutcome {
+    fn from(result: Result<Relax, Error>) -> Self {
+        match result {
+            Ok(Relax::Relaxed) => Self::Mapped,
+            Ok(Relax::Granted) => Self::Spurious,
+            Ok(Relax::NotMapped) => Self::NotMapped,
+            Ok(Relax::NeedsExclusive(operation)) => Self::NeedsExclusive(operation),
+            Err(Error::NoMemory { .. }) => Self::OutOfMemory,
+            Err(error) => Self::Failed(error),
+        }
     }
 }
 
@@ -92,20 +109,30 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
 
     /// Deals with a fault at `address`, of an access that needs the rights `access`.
     pub fn handle_fault(&self, address: GuestPhysAddr, access: Rights) -> FaultOutcome {
+        self.handle_fault_cached(address, access, &mut self.table.frame_cache())
+    }
+
+    /// As [`AddrSpace::handle_fault`], with frames from a cache of the virtual CPU's (see
+    /// [`AddrSpace::frame_cache`]): the HAL is asked for frames only if the cache has too few, or for larger ones.
+    pub fn handle_fault_cached(
+        &self,
+        address: GuestPhysAddr,
+        access: Rights,
+        frames: &mut FrameCache<H>,
+    ) -> FaultOutcome {
         let address = address.as_usize() as u64;
         let Some(area) = self.areas.find(address) else { return FaultOutcome::NotMapped };
         if !area.attributes().rights.contains(access) {
             return FaultOutcome::Denied;
         }
-        if let Some(Lookup::Mapped(leaf)) = self.table.query(address)
-            && leaf.attributes.rights.contains(access)
-        {
+        let leaf = self.leaf_at(address);
+        if leaf.is_some_and(|leaf| leaf.attributes.rights.contains(access)) {
             return match self.table.mark(address, access.intersects(Rights::W)) {
                 true => FaultOutcome::Mapped,
                 false => FaultOutcome::Spurious,
             };
         }
-        area.backend().fault(&Fault::new(address, access, area), &self.table)
+        area.backend().fault(&Fault::new(address, access, area, leaf.is_some()), &self.table, frames)
     }
 
     /// As [`AddrSpace::handle_fault`], and goes on where that answers [`FaultOutcome::NeedsExclusive`].
@@ -113,11 +140,20 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         let outcome = self.handle_fault(address, access);
         let address = address.as_usize() as u64;
         match self.areas.find(address) {
-            Some(area) if outcome == FaultOutcome::NeedsExclusive => {
+            Some(area) if matches!(outcome, FaultOutcome::NeedsExclusive(_)) => {
+                let fault = Fault::new(address, access, area, self.leaf_at(address).is_some());
                 let mut gather = self.table.gather();
-                area.backend().fault_exclusive(&Fault::new(address, access, area), &mut self.table, &mut gather)
+                area.backend().fault_exclusive(&fault, &mut self.table, &mut gather)
             }
             _ => outcome,
+        }
+    }
+
+    /// The leaf at `address`.
+    pub(crate) fn leaf_at(&self, address: u64) -> Option<Mapping> {
+        match self.table.query(address)? {
+            Lookup::Mapped(leaf) => Some(leaf),
+            Lookup::Hole(_) => None,
         }
     }
 

@@ -3,7 +3,9 @@
 use core::fmt::{self, Display, Formatter};
 
 use super::{Backend, BackendError, Fault, FaultOutcome, Joinable};
-use crate::{Attributes, ClosedRange, Format, Gather, GuestPhysAddr, Hal, HostRegion, PageTable, RegionKind};
+use crate::{
+    Attributes, ClosedRange, Format, FrameCache, Gather, GuestPhysAddr, Hal, HostRegion, PageTable, RegionKind,
+};
 
 /// Host memory that belongs to the caller, mapped as a whole from the start, with the largest pages that fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,9 +74,14 @@ unsafe impl Backend for Linear {
         Ok(table.unmap(range, gather)?)
     }
 
-    /// All of it is mapped from the start, with the area's rights: nothing is left to be done.
-    fn fault<F: Format, H: Hal>(&self, _fault: &Fault, _table: &PageTable<F, H>) -> FaultOutcome {
-        FaultOutcome::NotMapped
+    /// All of it is mapped from the start: at most it was write-protected to see what is written.
+    fn fault<F: Format, H: Hal>(
+        &self,
+        fault: &Fault,
+        table: &PageTable<F, H>,
+        _frames: &mut FrameCache<H>,
+    ) -> FaultOutcome {
+        fault.relax(table)
     }
 }
 

@@ -9,6 +9,7 @@ mod edit;
 mod error;
 mod fault;
 mod linear;
+mod live;
 mod translate;
 
 pub use self::alloc::Alloc;

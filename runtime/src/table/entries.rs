@@ -83,11 +83,14 @@ impl Entries {
         Ok(())
     }
 
-    /// Replaces an entry by what `change` makes of it, while the MMU may set bits in it.
-    pub(super) fn update(&self, hal: &impl Hal, index: usize, change: impl Fn(u64) -> u64) {
-        // The closure never gives up, so there is always a new value.
-        let _ = self.entry(index).fetch_update(Ordering::AcqRel, Ordering::Acquire, |raw| Some(change(raw)));
-        self.publish(hal, index, 1);
+    /// Replaces an entry by what `change` makes of it, while the MMU or other CPUs may change it, too; `None` leaves it
+    /// alone. Whether it was replaced.
+    pub(super) fn update(&self, hal: &impl Hal, index: usize, change: impl Fn(u64) -> Option<u64>) -> bool {
+        let updated = self.entry(index).fetch_update(Ordering::AcqRel, Ordering::Acquire, change).is_ok();
+        if updated {
+            self.publish(hal, index, 1);
+        }
+        updated
     }
 
     /// Writes a strip over entries that are not present.

@@ -1,5 +1,6 @@
 //! Why an operation on a page table was refused; it then changed nothing.
 
+use super::Operation;
 use crate::{ClosedRange, ConfigError, Level, Refusal};
 
 /// Why an operation on a page table was refused. The table is as it was before.
@@ -72,4 +73,10 @@ pub enum Error {
     /// The gather belongs to another table.
     #[error("the gather belongs to another page table")]
     ForeignGather,
+    /// The frame cache belongs to another table.
+    #[error("the frame cache belongs to another page table")]
+    ForeignCache,
+    /// It cannot be done while others use the table: there is a form that takes `&mut self`.
+    #[error("it takes exclusive access: {0:?}")]
+    NeedsExclusive(Operation),
 }

@@ -1,10 +1,11 @@
 //! Installing one leaf while other CPUs use the table and may install leaves, too.
 
 use super::{
-    Error, Mapping, PageTable,
+    Error, FrameCache, Mapping, Operation, PageTable,
     build::Found,
     entries::Entries,
     layout::{Piece, Prototypes, sizes_of},
+    reserve::Frames,
 };
 use crate::{Attributes, ClosedRange, Format, Hal, Level, Refusal};
 
@@ -20,8 +21,8 @@ pub enum FaultIn {
         /// log2 of the size of the largest leaf that fits.
         size: u8,
     },
-    /// A leaf of this size takes more than one entry and has to be installed through `&mut self`.
-    NeedsExclusive,
+    /// It takes [`PageTable::fault_in_exclusive`]: a leaf of this size is a run of several entries.
+    NeedsExclusive(Operation),
 }
 
 impl<F: Format, H: Hal> PageTable<F, H> {
@@ -38,6 +39,41 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// As for [`PageTable::map`], if the answer is [`FaultIn::Installed`]; and no gather has yet to invalidate what was
     /// unmapped there.
     pub unsafe fn fault_in(&self, ia: u64, size: u8, oa: u64, attributes: &Attributes) -> Result<FaultIn, Error> {
+        // Tables that another CPU's make superfluous go back when this is dropped.
+        self.install(ia, size, oa, attributes, &mut Frames::new(&self.hal))
+    }
+
+    /// As [`PageTable::fault_in`], with tables from `cache`; only if it has too few, from the HAL.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`PageTable::fault_in`]; [`Error::ForeignCache`].
+    ///
+    /// # Safety
+    ///
+    /// As for [`PageTable::fault_in`].
+    pub unsafe fn fault_in_cached(
+        &self,
+        ia: u64,
+        size: u8,
+        oa: u64,
+        attributes: &Attributes,
+        cache: &mut FrameCache<H>,
+    ) -> Result<FaultIn, Error> {
+        let mut frames = self.frames_of(cache)?;
+        let result = self.install(ia, size, oa, attributes, &mut frames);
+        Self::put_back(cache, frames);
+        result
+    }
+
+    pub(super) fn install(
+        &self,
+        ia: u64,
+        size: u8,
+        oa: u64,
+        attributes: &Attributes,
+        reserve: &mut Frames<'_, H>,
+    ) -> Result<FaultIn, Error> {
         let outside = Error::OutOfRange(ClosedRange::around(ia, 0));
         let ia = self.geometry.reduce(ClosedRange::around(ia, 0)).ok_or(outside)?.start();
         let Some(target) = self.level_of(size) else {
@@ -49,7 +85,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         }
         self.output_fits(oa, range.span())?;
         if size != self.geometry.entry_bits(target) {
-            return Ok(FaultIn::NeedsExclusive);
+            return Ok(FaultIn::NeedsExclusive(Operation::Run));
         }
         let prototype = self.format.prototype(target, size, attributes);
         let prototype = prototype.map_err(|refusal| Error::Refused { level: target, refusal })?;
@@ -57,8 +93,6 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let pieces = [Some(Piece { range, delta: oa.wrapping_sub(range.start()), leaf: &leaf }), None, None];
         let entry = self.format.strip(prototype, oa, 1).first;
 
-        // Tables that another CPU's make superfluous go back when this is dropped.
-        let mut reserve = self.reserve(0)?;
         let (mut level, mut entries) = (self.geometry.top(), self.root_entries());
         let leaf_only = loop {
             let index = self.geometry.index(level, ia);
@@ -73,16 +107,16 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                     }
                 }
                 Found::Absent => {
-                    if reserve.next_size().is_none() {
-                        (target..level).try_for_each(|_| self.reserve_table(&mut reserve))?;
+                    while reserve.len() < usize::from(level - target) {
+                        self.reserve_table(reserve)?;
                     }
                     let slot = self.geometry.slot(level, ia);
                     let size = self.geometry.table_bits(0);
-                    let subtree = self.build(level - 1, slot, &pieces, &mut reserve).ok_or(Error::NoMemory { size })?;
+                    let subtree = self.build(level - 1, slot, &pieces, reserve).ok_or(Error::NoMemory { size })?;
                     if entries.exchange(&self.hal, index, raw, subtree).is_ok() {
                         break false;
                     }
-                    self.unbuild(level, subtree, &mut reserve);
+                    self.unbuild(level, subtree, reserve);
                 }
             }
         };
@@ -93,13 +127,13 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// The level at which leaves of `1 << size` bytes stand.
-    fn level_of(&self, size: u8) -> Option<Level> {
+    pub(super) fn level_of(&self, size: u8) -> Option<Level> {
         let sizes = |level| sizes_of(&self.geometry, level, self.format.page_sizes(level));
         (0..self.geometry.levels).find(|&level| sizes(level).contains(size))
     }
 
     /// What stands at `ia` below a table entry, where a leaf was to go.
-    fn below(&self, ia: u64, mut level: Level, mut entries: Entries) -> FaultIn {
+    pub(super) fn below(&self, ia: u64, mut level: Level, mut entries: Entries) -> FaultIn {
         loop {
             match self.visit(level, &entries, self.geometry.index(level, ia)) {
                 (_, Found::Table { entries: below, level: lower, .. }) => (level, entries) = (lower, below),

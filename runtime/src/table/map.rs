@@ -15,7 +15,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// # Errors
     ///
     /// Those of [`PageTable::map`], save [`Error::NoMemory`] and [`Error::ForeignGather`].
-    pub fn tables_needed(&self, range: ClosedRange, oa: u64, attributes: &Attributes) -> Result<usize, Error> {
+    pub fn tables_for(&self, range: ClosedRange, oa: u64, attributes: &Attributes) -> Result<usize, Error> {
         let range = self.input(range)?;
         let (leaf, delta) = self.output(range, oa, attributes)?;
         let pieces = [Some(Piece { range, delta, leaf: &leaf }), None, None];
@@ -44,12 +44,22 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let range = self.exclusive(range, gather)?;
         let (leaf, delta) = self.output(range, oa, attributes)?;
         let pieces = [Some(Piece { range, delta, leaf: &leaf }), None, None];
-        let (top, root) = (self.geometry.top(), self.root_entries());
+        self.map_pieces(range, &pieces, gather)
+    }
 
-        let missing = self.plan_map(top, &root, range, &pieces)?;
-        let mut reserve = self.reserve(missing)?;
+    /// Maps the pieces, which are in `range`.
+    pub(super) fn map_pieces(
+        &mut self,
+        range: ClosedRange,
+        pieces: &Pieces<'_>,
+        gather: &mut Gather<F, H>,
+    ) -> Result<(), Error> {
+        let (top, root) = (self.geometry.top(), self.root_entries());
+        let missing = self.plan_map(top, &root, range, pieces)?;
+        let tables = self.reserve_tables(missing)?;
+        let mut reserve = Frames::of(&self.hal, tables);
         gather.settle(range);
-        let done = self.commit_map(top, &root, range, &pieces, &mut reserve);
+        let done = self.commit_map(top, &root, range, pieces, &mut reserve);
         debug_assert!(done.is_some(), "the plan counted too few tables");
         self.made(range, missing == 0, gather);
         Ok(())

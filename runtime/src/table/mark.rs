@@ -31,7 +31,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         }
     }
 
-    fn marked(&self, level: u8, raw: u64, write: bool) -> u64 {
+    /// The leaf `raw`, accessed and, with `write` and if it may be written, dirty.
+    pub(super) fn marked(&self, level: u8, raw: u64, write: bool) -> u64 {
         let states = self.format.accessed_dirty(level);
         let accessed = raw & !states.accessed_mask | states.accessed_value;
         match self.format.decode(level, accessed) {

@@ -10,14 +10,17 @@
 mod build;
 mod entries;
 mod error;
+mod exclusive;
 mod fault;
 mod gather;
+mod harvest;
 mod layout;
 mod map;
 mod mark;
 mod populate;
 mod protect;
 mod query;
+mod relax;
 mod release;
 mod reserve;
 mod split;
@@ -25,12 +28,17 @@ mod unmap;
 mod walk;
 
 pub use error::Error;
+pub use exclusive::Operation;
 pub use fault::FaultIn;
 pub use gather::Gather;
+pub use harvest::State;
 pub use query::{Lookup, Mapping, Mappings, Region, Regions, TableInfo, Tables};
+pub use relax::Relax;
+pub use reserve::FrameCache;
 
 use entries::Fresh;
 use gather::Identity;
+use reserve::List;
 
 use crate::{ClosedRange, ConfigError, Format, Geometry, Hal, HostPhysAddr, Invalidation, Refusal, Tag};
 
@@ -45,6 +53,8 @@ pub struct PageTable<F: Format, H: Hal> {
     tag: Tag,
     root: HostPhysAddr,
     geometry: Geometry,
+    /// Frames for tables that operations through `&mut self` add.
+    reserved: List,
 }
 
 impl<F: Format, H: Hal> PageTable<F, H> {
@@ -72,7 +82,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let mut table = unsafe { Fresh::new(&hal, root, size) };
         table.clear(format.empty(level));
         table.publish(&hal);
-        Ok(Self { identity: Identity::new(), format, hal, tag, root, geometry })
+        Ok(Self { identity: Identity::new(), format, hal, tag, root, geometry, reserved: List::default() })
     }
 
     /// The format.
@@ -140,6 +150,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
 impl<F: Format, H: Hal> Drop for PageTable<F, H> {
     fn drop(&mut self) {
+        self.release_reserve();
         self.hal.invalidate(&self.format, self.root, self.tag, &Invalidation::Space);
         // SAFETY: the tables are this tree's, no MMU holds any of them after the invalidation, and nobody can load the
         // root any more: whoever lets an MMU walk a table keeps it alive.

@@ -12,6 +12,8 @@ use crate::{Attributes, ClosedRange, Format, Hal, HostPhysAddr, Level, Refusal};
 /// What an operation took from the HAL, in the order in which the commit meets the places for it.
 struct Reserve<'a, H: Hal> {
     tables: Frames<'a, H>,
+    /// How many of the tables the commit will take.
+    planned: usize,
     data: Frames<'a, H>,
 }
 
@@ -38,14 +40,22 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let leaf = Prototypes::new(&self.format, attributes, largest.min(size_within(range.span())))?;
         let (top, root) = (self.geometry.top(), self.root_entries());
 
-        let mut reserve = Reserve { tables: Frames::new(&self.hal), data: Frames::new(&self.hal) };
-        self.plan_populate(top, Some(&root), range, &leaf, &mut reserve)?;
-        let leaf_only = reserve.tables.next_size().is_none();
-        gather.settle(range);
-        let done = self.commit_populate(top, &root, range, &leaf, &mut reserve);
-        debug_assert!(done.is_some(), "the plan took too few frames");
-        self.made(range, leaf_only, gather);
-        Ok(())
+        let reserved = core::mem::take(&mut self.reserved);
+        let before = reserved.len();
+        let tables = Frames::of(&self.hal, reserved);
+        let mut reserve = Reserve { tables, planned: 0, data: Frames::new(&self.hal) };
+        let plan = self.plan_populate(top, Some(&root), range, &leaf, &mut reserve);
+        if plan.is_ok() {
+            let leaf_only = reserve.planned == 0;
+            gather.settle(range);
+            let done = self.commit_populate(top, &root, range, &leaf, &mut reserve);
+            debug_assert!(done.is_some(), "the plan took too few frames");
+            self.made(range, leaf_only, gather);
+        }
+        let mut rest = reserve.tables.into_list();
+        rest.shrink(&self.hal, before);
+        self.reserved = rest;
+        plan
     }
 
     /// Takes the frames for the part of `range` that this table translates; `None` is a table that is still to be
@@ -72,7 +82,10 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                     Some(size) => done = ClosedRange::around(rest.start(), size),
                     None => match level.checked_sub(1) {
                         Some(below) => {
-                            self.reserve_table(&mut reserve.tables)?;
+                            reserve.planned += 1;
+                            if reserve.tables.len() < reserve.planned {
+                                self.reserve_table(&mut reserve.tables)?;
+                            }
                             self.plan_populate(below, None, part, leaf, reserve)?;
                         }
                         None => return Err(Error::NoMemory { size: self.geometry.page_bits }),

@@ -5,6 +5,7 @@ use super::{
     build::Found,
     entries::Entries,
     layout::{parts, sizes_of},
+    reserve::Frames,
     split::{Fate, Located},
 };
 use crate::{Change, ClosedRange, Edit, Format, Geometry, Hal, Level, Prototype, Rewrite};
@@ -26,7 +27,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let rewrites = self.rewrites(range, change)?;
         let mut edges = self.edges(range, Fate::Changed(change))?;
 
-        let mut reserve = self.reserve(self.tables_for(&edges, range))?;
+        let tables = self.reserve_tables(self.tables_for_splits(&edges, range))?;
+        let mut reserve = Frames::of(&self.hal, tables);
         for split in edges.iter_mut().flatten() {
             let done = self.commit_split(split, range, &mut reserve, gather);
             debug_assert!(done.is_some(), "the plan counted too few tables");
@@ -86,7 +88,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                         continue;
                     }
                     if hardware {
-                        entries.update(&self.hal, index, |raw| rewrite.apply(raw));
+                        entries.update(&self.hal, index, |raw| Some(rewrite.apply(raw)));
                     } else {
                         entries.store(&self.hal, index, new);
                     }
@@ -101,7 +103,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// Rewrites a whole leaf that must not change while it is in use: all items are broken before one is made.
-    fn remake(&self, leaf: &Located, rewrite: &Rewrite, gather: &mut Gather<F, H>) {
+    pub(super) fn remake(&self, leaf: &Located, rewrite: &Rewrite, gather: &mut Gather<F, H>) {
         let (level, entries) = (leaf.level, leaf.entries);
         let states = self.format.accessed_dirty(level);
         let empty = self.format.empty(level);

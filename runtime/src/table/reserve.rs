@@ -2,8 +2,8 @@
 
 use core::ptr::NonNull;
 
-use super::{Error, PageTable};
-use crate::{Format, Hal, HostPhysAddr, Level, Refusal};
+use super::{Error, PageTable, build::Found, entries::Entries, gather::Identity, layout::parts};
+use crate::{ClosedRange, Format, Hal, HostPhysAddr, Level, Refusal};
 
 /// What stands in the first bytes of a frame that waits in a list.
 #[derive(Clone, Copy)]
@@ -16,16 +16,77 @@ fn link(hal: &impl Hal, frame: HostPhysAddr) -> NonNull<Link> {
     hal.phys_to_virt(frame).cast()
 }
 
-/// Frames in the order in which they were taken. What is left when it is dropped goes back to the HAL.
-pub(super) struct Frames<'a, H: Hal> {
-    hal: &'a H,
+/// Frames in the order in which they were put in. Whoever has a list gives its frames back.
+#[derive(Debug, Default)]
+pub(super) struct List {
     first: Option<HostPhysAddr>,
     last: Option<HostPhysAddr>,
+    count: usize,
+}
+
+impl List {
+    /// Appends a frame that was allocated from `hal` with this size and that nobody uses.
+    fn put(&mut self, hal: &impl Hal, frame: HostPhysAddr, size: u8) {
+        // SAFETY: the frames in the list are ours alone, and large and aligned enough for a link.
+        unsafe {
+            link(hal, frame).write(Link { next: None, size });
+            if let Some(last) = self.last {
+                (*link(hal, last).as_ptr()).next = Some(frame);
+            }
+        }
+        self.first = self.first.or(Some(frame));
+        self.last = Some(frame);
+        self.count += 1;
+    }
+
+    /// Takes the first frame and its size out.
+    fn take(&mut self, hal: &impl Hal) -> Option<(HostPhysAddr, u8)> {
+        let frame = self.first?;
+        // SAFETY: as in `put`, which wrote the link.
+        let Link { next, size } = unsafe { link(hal, frame).read() };
+        self.first = next;
+        if next.is_none() {
+            self.last = None;
+        }
+        self.count -= 1;
+        Some((frame, size))
+    }
+
+    /// Number of frames.
+    pub(super) fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Gives all frames but `count` back.
+    pub(super) fn shrink(&mut self, hal: &impl Hal, count: usize) {
+        while self.count > count
+            && let Some((frame, size)) = self.take(hal)
+        {
+            // SAFETY: it was allocated with this size, and nobody used it.
+            unsafe { hal.free(frame, size) };
+        }
+    }
+}
+
+/// A list of one operation. What is left when it is dropped goes back to the HAL.
+pub(super) struct Frames<'a, H: Hal> {
+    hal: &'a H,
+    list: List,
 }
 
 impl<'a, H: Hal> Frames<'a, H> {
     pub(super) fn new(hal: &'a H) -> Self {
-        Self { hal, first: None, last: None }
+        Self { hal, list: List::default() }
+    }
+
+    /// With frames that were allocated from `hal`.
+    pub(super) fn of(hal: &'a H, list: List) -> Self {
+        Self { hal, list }
+    }
+
+    /// What is left, for whoever it belongs to.
+    pub(super) fn into_list(mut self) -> List {
+        core::mem::take(&mut self.list)
     }
 
     /// Takes a frame of `1 << size` bytes from the HAL; `None` if there is none.
@@ -37,60 +98,205 @@ impl<'a, H: Hal> Frames<'a, H> {
 
     /// Appends a frame that was allocated with this size and that nobody uses.
     pub(super) fn put(&mut self, frame: HostPhysAddr, size: u8) {
-        // SAFETY: the frames in the list are ours alone, and large and aligned enough for a link.
-        unsafe {
-            link(self.hal, frame).write(Link { next: None, size });
-            if let Some(last) = self.last {
-                (*link(self.hal, last).as_ptr()).next = Some(frame);
-            }
-        }
-        self.first = self.first.or(Some(frame));
-        self.last = Some(frame);
+        self.list.put(self.hal, frame, size);
+    }
+
+    /// Number of frames.
+    pub(super) fn len(&self) -> usize {
+        self.list.count
     }
 
     /// log2 of the size of the first frame.
     pub(super) fn next_size(&self) -> Option<u8> {
-        // SAFETY: as in `put`; `put` wrote the link.
-        self.first.map(|frame| unsafe { link(self.hal, frame).read() }.size)
+        // SAFETY: as in `List::put`, which wrote the link.
+        self.list.first.map(|frame| unsafe { link(self.hal, frame).read() }.size)
     }
 
     /// Takes the first frame and its size out.
     pub(super) fn take(&mut self) -> Option<(HostPhysAddr, u8)> {
-        let frame = self.first?;
-        // SAFETY: as in `put`; `put` wrote the link.
-        let Link { next, size } = unsafe { link(self.hal, frame).read() };
-        self.first = next;
-        if next.is_none() {
-            self.last = None;
-        }
-        Some((frame, size))
+        self.list.take(self.hal)
     }
 }
 
 impl<H: Hal> Drop for Frames<'_, H> {
     fn drop(&mut self) {
-        while let Some((frame, size)) = self.take() {
-            // SAFETY: it was allocated with this size, and nobody used it.
+        self.list.shrink(self.hal, 0);
+    }
+}
+
+/// Frames that a virtual CPU has at hand for its faults, so that these need not allocate: filled by
+/// [`PageTable::top_up`] where allocation is allowed. All are of the size of a table below the root. What is left when
+/// it is dropped goes back to the HAL.
+#[derive(Debug)]
+pub struct FrameCache<H: Hal> {
+    hal: H,
+    identity: Identity,
+    size: u8,
+    list: List,
+}
+
+impl<H: Hal> FrameCache<H> {
+    /// Number of frames at hand.
+    pub fn len(&self) -> usize {
+        self.list.count
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Takes a frame of `1 << size` bytes with arbitrary content: one at hand if these are as large, else one from the
+    /// HAL. It is the caller's, and may be given to [`FrameCache::give_back`] or freed.
+    pub fn take(&mut self, size: u8) -> Option<HostPhysAddr> {
+        let at_hand = if size == self.size { self.list.take(&self.hal) } else { None };
+        at_hand.map(|(frame, _)| frame).or_else(|| self.hal.allocate(size))
+    }
+
+    /// Takes back a frame that was not used after all.
+    ///
+    /// # Safety
+    ///
+    /// It came from [`FrameCache::take`] with this size, and nobody uses it.
+    pub unsafe fn give_back(&mut self, frame: HostPhysAddr, size: u8) {
+        if size == self.size {
+            self.list.put(&self.hal, frame, size);
+        } else {
+            // SAFETY: as the caller promises.
             unsafe { self.hal.free(frame, size) };
         }
     }
 }
 
+impl<H: Hal> Drop for FrameCache<H> {
+    fn drop(&mut self) {
+        self.list.shrink(&self.hal, 0);
+    }
+}
+
 impl<F: Format, H: Hal> PageTable<F, H> {
-    /// Takes frames for `count` tables below the root.
-    pub(super) fn reserve(&self, count: usize) -> Result<Frames<'_, H>, Error> {
+    /// An empty cache for faults on this table.
+    pub fn frame_cache(&self) -> FrameCache<H> {
+        let (hal, size) = (self.hal.clone(), self.geometry.table_bits(0));
+        FrameCache { hal, identity: self.identity, size, list: List::default() }
+    }
+
+    /// Takes frames from the HAL until `cache` has `frames` of them. A fault takes at most one for each level below
+    /// the root, and one for the page itself where it is the HAL's.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoMemory`] or, if the HAL's frames are beyond what a table entry can hold, [`Error::Refused`]: the cache
+    /// keeps what it has. [`Error::ForeignCache`].
+    pub fn top_up(&self, cache: &mut FrameCache<H>, frames: usize) -> Result<(), Error> {
+        let mut list = self.frames_of(cache)?;
+        let mut result = Ok(());
+        while list.len() < frames && result.is_ok() {
+            result = self.reserve_table(&mut list);
+        }
+        cache.list = list.into_list();
+        result
+    }
+
+    /// The most tables that an operation through `&mut self` on `range`, or faults in it, can add: those for
+    /// pages wherever nothing is mapped, and those for splitting what is mapped across its ends.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfRange`], [`Error::Misaligned`].
+    pub fn tables_needed(&self, range: ClosedRange) -> Result<usize, Error> {
+        let range = self.input(range)?;
+        let leaves = [range.start(), range.last()].map(|end| self.find(end));
+        let split = leaves.iter().flatten().filter(|leaf| !range.covers(&leaf.range));
+        let split: usize = split.map(|leaf| usize::from(leaf.level)).sum();
+        Ok(split + self.tables_missing(self.geometry.top(), &self.root_entries(), range))
+    }
+
+    /// Takes frames for tables from the HAL until `tables` of them wait for operations through `&mut self`: one that
+    /// adds no more (see [`PageTable::tables_needed`], or [`PageTable::tables_for`]) cannot fail for want of memory.
+    /// Only frames to be mapped, as [`PageTable::populate`] takes them, are not among these.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoMemory`], [`Error::Refused`]; then none were taken.
+    pub fn reserve(&mut self, tables: usize) -> Result<(), Error> {
+        let mut more = self.allocate_tables(tables.saturating_sub(self.reserved.count))?;
+        while let Some((frame, size)) = more.take(&self.hal) {
+            self.reserved.put(&self.hal, frame, size);
+        }
+        Ok(())
+    }
+
+    /// How many tables are reserved.
+    pub fn reserved(&self) -> usize {
+        self.reserved.count
+    }
+
+    /// Gives what is reserved back to the HAL.
+    pub fn release_reserve(&mut self) {
+        self.reserved.shrink(&self.hal, 0);
+    }
+
+    /// Takes frames for `count` tables below the root, those that are reserved first.
+    pub(super) fn reserve_tables(&mut self, count: usize) -> Result<List, Error> {
+        let mut list = self.allocate_tables(count.saturating_sub(self.reserved.count))?;
+        while list.count < count
+            && let Some((frame, size)) = self.reserved.take(&self.hal)
+        {
+            list.put(&self.hal, frame, size);
+        }
+        Ok(list)
+    }
+
+    fn allocate_tables(&self, count: usize) -> Result<List, Error> {
         let mut frames = Frames::new(&self.hal);
         for _ in 0..count {
             self.reserve_table(&mut frames)?;
         }
-        Ok(frames)
+        Ok(frames.into_list())
     }
 
     /// Takes one more frame for a table below the root.
     pub(super) fn reserve_table(&self, frames: &mut Frames<'_, H>) -> Result<(), Error> {
         let size = self.geometry.table_bits(0);
-        let frame = frames.allocate(size).ok_or(Error::NoMemory { size })?;
-        (1..self.geometry.levels).try_for_each(|level| self.link_entry(level, frame).map(|_| ()))
+        let frame = self.hal.allocate(size).ok_or(Error::NoMemory { size })?;
+        let linked = (1..self.geometry.levels).try_for_each(|level| self.link_entry(level, frame).map(|_| ()));
+        match linked {
+            Ok(()) => frames.put(frame, size),
+            // SAFETY: it was just allocated with this size.
+            Err(_) => unsafe { self.hal.free(frame, size) },
+        }
+        linked
+    }
+
+    /// What `cache` has, to be put back.
+    pub(super) fn frames_of(&self, cache: &mut FrameCache<H>) -> Result<Frames<'_, H>, Error> {
+        if cache.identity != self.identity {
+            return Err(Error::ForeignCache);
+        }
+        Ok(Frames::of(&self.hal, core::mem::take(&mut cache.list)))
+    }
+
+    /// Puts back what is left.
+    pub(super) fn put_back(cache: &mut FrameCache<H>, frames: Frames<'_, H>) {
+        cache.list = frames.into_list();
+    }
+
+    /// How many tables pages wherever nothing is mapped in `range`, which is in this table, take.
+    fn tables_missing(&self, level: Level, entries: &Entries, range: ClosedRange) -> usize {
+        parts(&self.geometry, level, range)
+            .map(|(index, part)| match self.visit(level, entries, index).1 {
+                Found::Leaf => 0,
+                Found::Table { entries, level, .. } => self.tables_missing(level, &entries, part),
+                // A table for each slot of each level above 0 that the part touches.
+                Found::Absent => (1..=level)
+                    .map(|level| {
+                        let bits = self.geometry.entry_bits(level);
+                        ((part.last() >> bits) - (part.start() >> bits)) as usize + 1
+                    })
+                    .sum(),
+            })
+            .sum()
     }
 
     /// The entry at `level` that leads to the table at `frame`.

@@ -67,7 +67,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     pub fn split(&mut self, range: ClosedRange, gather: &mut Gather<F, H>) -> Result<(), Error> {
         let range = self.exclusive(range, gather)?;
         let mut edges = self.edges(range, Fate::Kept)?;
-        let mut reserve = self.reserve(self.tables_for(&edges, range))?;
+        let tables = self.reserve_tables(self.tables_for_splits(&edges, range))?;
+        let mut reserve = Frames::of(&self.hal, tables);
         for split in edges.iter_mut().flatten() {
             let done = self.commit_split(split, range, &mut reserve, gather);
             debug_assert!(done.is_some(), "the plan counted too few tables");
@@ -92,7 +93,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// The leaf that maps `ia`.
-    fn find(&self, ia: u64) -> Option<Located> {
+    pub(super) fn find(&self, ia: u64) -> Option<Located> {
         let (mut level, mut entries) = (self.geometry.top(), self.root_entries());
         loop {
             match self.visit(level, &entries, self.geometry.index(level, ia)) {
@@ -151,7 +152,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// How many tables the splits take.
-    pub(super) fn tables_for(&self, edges: &[Option<Split>; 2], range: ClosedRange) -> usize {
+    pub(super) fn tables_for_splits(&self, edges: &[Option<Split>; 2], range: ClosedRange) -> usize {
         let count =
             |split: &Split| tables_below(&self.geometry, split.leaf.level, split.leaf.range, &split.pieces(range));
         edges.iter().flatten().map(count).sum()

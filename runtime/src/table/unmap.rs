@@ -6,6 +6,7 @@ use super::{
     entries::Entries,
     gather::Held,
     layout::parts,
+    reserve::Frames,
     split::{Fate, Located},
 };
 use crate::{ClosedRange, Format, Hal, Level, Next};
@@ -47,7 +48,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             return Err(Error::PartialFrame { address, size });
         }
 
-        let mut reserve = self.reserve(self.tables_for(&edges, range))?;
+        let tables = self.reserve_tables(self.tables_for_splits(&edges, range))?;
+        let mut reserve = Frames::of(&self.hal, tables);
         for split in edges.iter_mut().flatten() {
             let done = self.commit_split(split, range, &mut reserve, gather);
             debug_assert!(done.is_some(), "the plan counted too few tables");

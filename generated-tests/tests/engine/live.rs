@@ -1,0 +1,180 @@
+//! Changes while others use the table, and what takes exclusive access instead.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tablewright::{
+    ClosedRange, Error, FaultIn, Format, Lookup, Operation, PageBitmap, PageTable, Relax, Rights, State, sim::Machine,
+};
+
+use crate::{
+    rig::{Rig, attributes, range},
+    witness::{BREAKING, DIRECT, STATELESS, WIDE, Witness},
+};
+
+const GIB: u64 = 1 << 30;
+const MIB: u64 = 1 << 20;
+const RW: Rights = Rights::RW;
+
+fn rights<F: Format>(rig: &Rig<F>, ia: u64) -> Option<Rights> {
+    match rig.table.query(ia)? {
+        Lookup::Mapped(mapping) => Some(mapping.attributes.rights),
+        Lookup::Hole(_) => None,
+    }
+}
+
+/// The pages of `range` that a harvest finds.
+fn harvest(table: &PageTable<Witness<12>, Machine>, state: State, range: ClosedRange) -> Result<Vec<u64>, Error> {
+    let mut words = vec![0; PageBitmap::words(range, 12)];
+    let mut pages = PageBitmap::new(range, 12, &mut words).unwrap();
+    table.harvest(state, &mut pages, &mut table.gather())?;
+    Ok((range.start()..=range.last()).step_by(4096).filter(|&page| pages.contains(page)).collect())
+}
+
+#[test]
+fn one_page_is_relaxed_and_its_neighbours_are_not() {
+    for format in [DIRECT, STATELESS, BREAKING] {
+        let mut rig = Rig::new(format);
+        rig.map(range(4096, 4 * 4096), GIB + 4096, attributes(Rights::R)).unwrap();
+        rig.machine.take_log();
+        assert_eq!(rig.table.relax(2 * 4096 + 8, RW), Ok(Relax::Relaxed));
+        assert_eq!(rig.machine.take_log().len(), 1, "stale translations would fault again");
+        assert_eq!(rig.table.relax(2 * 4096, RW), Ok(Relax::Granted));
+        assert_eq!([1, 2, 3].map(|page| rights(&rig, page * 4096)), [Some(Rights::R), Some(RW), Some(Rights::R)]);
+        assert_eq!(rig.table.relax(9 * 4096, RW), Ok(Relax::NotMapped));
+        assert!(matches!(rig.table.relax(1 << 50, RW), Err(Error::OutOfRange(_))));
+        assert!(matches!(rig.table.relax(4096, Rights::PW), Err(Error::Refused { level: 0, .. })));
+        assert_eq!(rig.table.translate(2 * 4096), Some(GIB + 2 * 4096));
+    }
+}
+
+#[test]
+fn a_run_is_relaxed_as_a_whole_by_exclusive_access() {
+    for format in [WIDE, BREAKING] {
+        let mut rig = Rig::new(format);
+        rig.map(range(0, 16 * 4096), GIB, attributes(Rights::R)).unwrap();
+        assert_eq!(rig.table.relax(5 * 4096, RW), Ok(Relax::NeedsExclusive(Operation::Run)));
+        let mut gather = rig.table.gather();
+        assert_eq!(rig.table.relax_exclusive(5 * 4096, RW, &mut gather), Ok(Relax::Relaxed));
+        drop(gather);
+        assert_eq!([0, 15].map(|page| rights(&rig, page * 4096)), [Some(RW); 2]);
+    }
+}
+
+#[test]
+fn a_run_is_faulted_in_by_exclusive_access() {
+    let mut rig = Rig::new(WIDE);
+    rig.map(range(64 * 4096, 4096), 0, attributes(RW)).unwrap();
+    let mut fault = |ia| {
+        let mut gather = rig.table.gather();
+        // SAFETY: nobody accesses memory through this table.
+        unsafe { rig.table.fault_in_exclusive(ia, 16, GIB, &attributes(RW), &mut gather) }.unwrap()
+    };
+    assert_eq!(fault(0), FaultIn::Installed);
+    assert!(matches!(fault(15 * 4096), FaultIn::Present(mapping) if mapping.size == 16));
+    // In the way of the second is a page.
+    assert!(matches!(fault(64 * 4096), FaultIn::Present(mapping) if mapping.size == 12));
+    assert_eq!(fault(70 * 4096), FaultIn::Smaller { size: 12 });
+}
+
+#[test]
+fn a_leaf_across_the_end_is_harvested_by_exclusive_access() {
+    for format in [DIRECT, STATELESS] {
+        let mut rig = Rig::new(format);
+        rig.idle = true;
+        rig.map(range(0, 4 * MIB), GIB, attributes(RW)).unwrap();
+        rig.table.mark(0, true);
+        let before = rig.snapshot();
+        let split = Err(Error::NeedsExclusive(Operation::Split));
+        assert_eq!(harvest(&rig.table, State::Dirty, range(MIB, 3 * MIB)), split);
+        assert_eq!(harvest(&rig.table, State::Dirty, range(0, 3 * MIB)), split);
+        assert!(rig.snapshot() == before);
+        assert_eq!(rig.harvest(State::Dirty, range(0, MIB)), Ok(()));
+        let rest = rig.table.regions(range(MIB, 3 * MIB)).next().unwrap();
+        assert_eq!((rest.range, rest.attributes.rights), (range(MIB, 3 * MIB), RW));
+    }
+}
+
+#[test]
+fn without_a_dirty_state_what_may_be_written_is_dirty() {
+    let mut rig = Rig::new(STATELESS);
+    rig.map(range(4096, 4 * 4096), GIB + 4096, attributes(RW)).unwrap();
+    rig.map(range(6 * 4096, 4096), GIB, attributes(Rights::RX)).unwrap();
+    let all = range(0, 8 * 4096);
+    assert!(matches!(harvest(&rig.table, State::Accessed, all), Err(Error::Refused { .. })));
+    assert_eq!(harvest(&rig.table, State::Dirty, all).unwrap(), [1, 2, 3, 4].map(|page| page * 4096));
+    assert_eq!(harvest(&rig.table, State::Dirty, all).unwrap(), []);
+    rig.table.relax(3 * 4096, RW).unwrap();
+    assert_eq!(harvest(&rig.table, State::Dirty, all).unwrap(), [3 * 4096]);
+    // A run of items loses its right by exclusive access only.
+    rig.map(range(16 * 4096, 16 * 4096), GIB, attributes(RW)).unwrap();
+    let run = range(16 * 4096, 16 * 4096);
+    assert_eq!(harvest(&rig.table, State::Dirty, run), Err(Error::NeedsExclusive(Operation::Run)));
+    rig.harvest(State::Dirty, run).unwrap();
+}
+
+#[test]
+fn a_harvest_is_due_to_be_invalidated() {
+    for format in [DIRECT, STATELESS] {
+        let mut rig = Rig::new(format);
+        rig.map(range(4096, 4 * 4096), GIB + 4096, attributes(RW)).unwrap();
+        rig.table.mark(4096, true);
+        rig.machine.take_log();
+        harvest(&rig.table, State::Dirty, range(0, 2 * MIB)).unwrap();
+        assert_eq!(rig.machine.take_log().len(), 1);
+        harvest(&rig.table, State::Dirty, range(0, 2 * MIB)).unwrap();
+        assert_eq!(rig.machine.take_log().len(), 0, "nothing changed");
+    }
+}
+
+#[test]
+fn harvests_lose_nothing_to_writers() {
+    for format in [DIRECT, STATELESS] {
+        let mut rig = Rig::new(format);
+        let pages = 64;
+        // Pages, not runs: input and output are not aligned to each other.
+        rig.map(range(4096, pages * 4096), GIB + 8192, attributes(RW)).unwrap();
+        let all = range(0, 128 * 4096);
+        harvest(&rig.table, State::Dirty, all).unwrap();
+        let table = &rig.table;
+        let done = AtomicBool::new(false);
+        // Each page is written once: by whoever finds its number, in the order of a permutation.
+        let mut found = std::thread::scope(|scope| {
+            let writer = |part: u64| {
+                move || {
+                    for number in 0..pages / 2 {
+                        let page = 1 + (number * 13 % (pages / 2)) * 2 + part;
+                        // A store that is not allowed faults, and is then recorded.
+                        assert!(matches!(table.relax(page * 4096, RW), Ok(Relax::Relaxed | Relax::Granted)));
+                        std::thread::yield_now();
+                    }
+                }
+            };
+            let writers = [scope.spawn(writer(0)), scope.spawn(writer(1))];
+            let reader = scope.spawn(|| {
+                let mut found = Vec::new();
+                while !done.load(Ordering::Acquire) {
+                    found.extend(harvest(table, State::Dirty, all).unwrap());
+                }
+                found
+            });
+            for writer in writers {
+                writer.join().unwrap();
+            }
+            done.store(true, Ordering::Release);
+            reader.join().unwrap()
+        });
+        found.extend(harvest(table, State::Dirty, all).unwrap());
+        found.sort_unstable();
+        assert_eq!(found, (1..=pages).map(|page| page * 4096).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_cache_of_another_table_is_foreign() {
+    let (ours, theirs) = (Rig::new(DIRECT), Rig::new(DIRECT));
+    let mut cache = theirs.table.frame_cache();
+    assert_eq!(ours.table.top_up(&mut cache, 1), Err(Error::ForeignCache));
+    // SAFETY: nobody accesses memory through this table.
+    let result = unsafe { ours.table.fault_in_cached(0, 12, 0, &attributes(RW), &mut cache) };
+    assert_eq!(result, Err(Error::ForeignCache));
+}

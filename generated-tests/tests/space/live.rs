@@ -1,0 +1,99 @@
+//! Harvesting, and faults that do not allocate.
+
+use tablewright::{
+    ClosedRange, Error, FaultOutcome, Format, GuestMemoryAccessor, Operation, PageBitmap, Rights, SpaceError, State,
+};
+
+use crate::formats::in_every_format;
+use crate::rig::{RW, Rig, gpa, range};
+
+in_every_format! {
+    what_is_written_shows_in_the_next_harvest
+    a_part_of_a_block_is_harvested_by_exclusive_access
+    a_fault_with_frames_at_hand_allocates_nothing
+    operations_with_a_reserve_allocate_nothing
+}
+
+/// The numbers of the pages that a harvest finds dirty.
+fn dirty<F: Format>(rig: &Rig<F>, range: ClosedRange) -> Vec<usize> {
+    let mut words = vec![0; PageBitmap::words(range, F::PAGE_BITS)];
+    let mut pages = PageBitmap::new(range, F::PAGE_BITS, &mut words).unwrap();
+    rig.space.harvest(State::Dirty, &mut pages).unwrap();
+    rig.check_mmu();
+    let addresses = (range.start() as usize..=range.last() as usize).step_by(rig.page());
+    addresses.filter(|&page| pages.contains(page as u64)).map(|page| page / rig.page()).collect()
+}
+
+fn what_is_written_shows_in_the_next_harvest<F: Format>(mut rig: Rig<F>) {
+    let page = rig.page();
+    // Pages, not a run: its start is not aligned to more.
+    let ram = rig.ram(F::PAGE_BITS + 3);
+    rig.space.map_linear(gpa(page), ram, RW).unwrap();
+    rig.space.map_alloc(gpa(16 * page), 16 * page, RW, false).unwrap();
+    let all = range(0, 64 * page);
+    rig.access(3 * page, Rights::R);
+    dirty(&rig, all);
+    assert_eq!(dirty(&rig, all), []);
+
+    for number in [3, 7, 20] {
+        // A guest's store: the MMU sets the state, or the fault does; here the host stands in for both.
+        rig.space.write_obj(gpa(number * page + 8), 1_u64).unwrap();
+        rig.access(number * page, Rights::W);
+    }
+    rig.space.read_obj::<u64>(gpa(4 * page)).unwrap();
+    assert_eq!(dirty(&rig, all), [3, 7, 20]);
+    assert_eq!(dirty(&rig, all), []);
+    assert!(rig.space.handle_fault(gpa(7 * page), Rights::W).is_resolved());
+    assert_eq!(dirty(&rig, all), [7]);
+}
+
+fn a_part_of_a_block_is_harvested_by_exclusive_access<F: Format>(mut rig: Rig<F>) {
+    let (page, block) = (rig.page(), rig.block());
+    rig.space.map_linear(gpa(block), crate::rig::distant(4 * block, block), RW).unwrap();
+    rig.space.handle_fault(gpa(block), Rights::W);
+    let part = range(block, page);
+    let mut words = [0; 1];
+    let mut pages = PageBitmap::new(part, F::PAGE_BITS, &mut words).unwrap();
+    let split = SpaceError::Table(Error::NeedsExclusive(Operation::Split));
+    assert_eq!(rig.space.harvest(State::Dirty, &mut pages), Err(split));
+    rig.access(block, Rights::R);
+    rig.space.harvest_exclusive(State::Dirty, &mut pages).unwrap();
+    rig.check_mmu();
+    assert_eq!(pages.len(), 1);
+    assert!(rig.space.handle_fault_exclusive(gpa(block), Rights::W).is_resolved());
+    assert_eq!(dirty(&rig, part), [block / page]);
+}
+
+fn a_fault_with_frames_at_hand_allocates_nothing<F: Format>(mut rig: Rig<F>) {
+    let (page, block) = (rig.page(), rig.block());
+    rig.space.map_alloc(gpa(0), 4 * block, RW, false).unwrap();
+    let mut frames = rig.space.frame_cache();
+    rig.space.top_up(&mut frames).unwrap();
+    let at_hand = frames.len();
+    rig.machine.fail_allocation(0);
+    assert_eq!(rig.space.handle_fault_cached(gpa(page), Rights::W, &mut frames), FaultOutcome::Mapped);
+    assert_eq!(rig.space.handle_fault_cached(gpa(page), Rights::W, &mut frames), FaultOutcome::Spurious);
+    assert!(rig.machine.cancel_failure(), "a frame was asked for");
+    assert!(at_hand - frames.len() <= usize::from(rig.space.page_table().geometry().levels));
+    // With too few at hand, the HAL is asked.
+    while let Some(frame) = (!frames.is_empty()).then(|| frames.take(F::PAGE_BITS)).flatten() {
+        // SAFETY: it came from the cache with this size.
+        unsafe { tablewright::Hal::free(&rig.machine, frame, F::PAGE_BITS) };
+    }
+    assert_eq!(rig.space.handle_fault_cached(gpa(2 * page), Rights::W, &mut frames), FaultOutcome::Mapped);
+}
+
+fn operations_with_a_reserve_allocate_nothing<F: Format>(mut rig: Rig<F>) {
+    let (page, block) = (rig.page(), rig.block());
+    rig.space.reserve(gpa(block - page), 2 * block).unwrap();
+    rig.machine.fail_allocation(0);
+    rig.space.map_linear(gpa(block - page), crate::rig::distant(0, 2 * block), RW).unwrap();
+    assert!(rig.machine.cancel_failure());
+    rig.space.reserve(gpa(block + 3 * page), page).unwrap();
+    rig.machine.fail_allocation(0);
+    rig.space.unmap(gpa(block + 3 * page), page).unwrap();
+    assert!(rig.machine.cancel_failure());
+    rig.check_mmu();
+    drop(rig.space.frame_cache());
+    rig.space.release_reserve();
+}

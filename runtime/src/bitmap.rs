@@ -1,0 +1,87 @@
+//! One bit for each page of a range: what harvesting fills.
+
+use crate::{ClosedRange, Geometry};
+
+/// A bit for each page of a range of input addresses, in words of the caller's: page `n` is bit `n % 64` of word
+/// `n / 64`.
+///
+/// ```
+/// use tablewright::{ClosedRange, PageBitmap};
+///
+/// let guest = ClosedRange::from_start_size(0x4000_0000, 70 << 12).unwrap();
+/// let mut words = [0; PageBitmap::words(guest, 12)];
+/// let mut pages = PageBitmap::new(guest, 12, &mut words).unwrap();
+/// pages.insert(ClosedRange::around(0x4000_3000, 13));
+/// assert!(pages.contains(0x4000_2fff) && !pages.contains(0x4000_4000));
+/// assert_eq!(pages.len(), 2);
+/// assert_eq!(words, [0b1100, 0]);
+/// ```
+#[derive(Debug)]
+pub struct PageBitmap<'a> {
+    range: ClosedRange,
+    page_bits: u8,
+    words: &'a mut [u64],
+}
+
+impl<'a> PageBitmap<'a> {
+    /// How many words a bitmap takes for `range` in pages of `1 << page_bits` bytes; `page_bits` is below 64.
+    pub const fn words(range: ClosedRange, page_bits: u8) -> usize {
+        (range.span() >> page_bits >> 6) as usize + 1
+    }
+
+    /// A bitmap for the pages of `1 << page_bits` bytes in `range`. What the words say already, stays.
+    ///
+    /// `None` if there are fewer than [`PageBitmap::words`], or `range` is not one of whole pages.
+    pub const fn new(range: ClosedRange, page_bits: u8, words: &'a mut [u64]) -> Option<Self> {
+        let whole = page_bits < 64
+            && ClosedRange::around(range.start(), page_bits).start() == range.start()
+            && ClosedRange::around(range.last(), page_bits).last() == range.last();
+        if whole && words.len() >= Self::words(range, page_bits) {
+            Some(Self { range, page_bits, words })
+        } else {
+            None
+        }
+    }
+
+    /// The addresses that it is for.
+    pub const fn range(&self) -> ClosedRange {
+        self.range
+    }
+
+    /// Inserts the pages that have addresses in `pages`; those outside are left out.
+    pub fn insert(&mut self, pages: ClosedRange) {
+        let Some(pages) = pages.intersection(&self.range) else { return };
+        let (first, last) = (self.number(pages.start()), self.number(pages.last()));
+        let words = self.words.iter_mut().zip(0_u64..).take(last as usize / 64 + 1).skip(first as usize / 64);
+        for (word, number) in words {
+            let (from, to) = (first.saturating_sub(number * 64), (last - number * 64).min(63));
+            *word |= u64::MAX << from & u64::MAX >> (63 - to);
+        }
+    }
+
+    /// Whether the page around `address` is in it.
+    pub fn contains(&self, address: u64) -> bool {
+        let number = self.number(address.max(self.range.start()));
+        self.range.contains(address)
+            && self.words.get(number as usize / 64).is_some_and(|word| word >> (number % 64) & 1 == 1)
+    }
+
+    /// How many pages are in it.
+    pub fn len(&self) -> usize {
+        self.words.iter().map(|word| word.count_ones() as usize).sum()
+    }
+
+    /// Whether no page is in it.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether it counts in pages of this geometry.
+    pub(crate) const fn fits(&self, geometry: &Geometry) -> bool {
+        self.page_bits == geometry.page_bits
+    }
+
+    fn number(&self, address: u64) -> u64 {
+        (address - self.range.start()) >> self.page_bits
+    }
+}

@@ -1,0 +1,61 @@
+//! A space whose guest runs: what was accessed and written, and frames for its faults.
+
+use super::{AddrSpace, Backend, SpaceError};
+use crate::{Format, FrameCache, GuestPhysAddr, Hal, PageBitmap, State};
+
+impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
+    /// Inserts the pages that were accessed, or written to, since the last harvest into `pages`, over all of its range,
+    /// while the guest runs. What is dirty may be read when this returns: later writes show in the next harvest.
+    ///
+    /// Bytes written through a [`GuestSlice`](crate::GuestSlice) count from when the slice was made.
+    ///
+    /// # Errors
+    ///
+    /// [`SpaceError::Table`] with those of [`PageTable::harvest`](crate::PageTable::harvest); then nothing has changed.
+    pub fn harvest(&self, state: State, pages: &mut PageBitmap<'_>) -> Result<(), SpaceError> {
+        Ok(self.table.harvest(state, pages, &mut self.table.gather())?)
+    }
+
+    /// As [`AddrSpace::harvest`], and does what takes exclusive access: leaves that reach beyond the range are split.
+    ///
+    /// # Errors
+    ///
+    /// [`SpaceError::Table`] with those of [`PageTable::harvest_exclusive`](crate::PageTable::harvest_exclusive).
+    pub fn harvest_exclusive(&mut self, state: State, pages: &mut PageBitmap<'_>) -> Result<(), SpaceError> {
+        let mut gather = self.table.gather();
+        Ok(self.table.harvest_exclusive(state, pages, &mut gather)?)
+    }
+
+    /// An empty cache of frames for the faults of one virtual CPU: see [`AddrSpace::handle_fault_cached`].
+    pub fn frame_cache(&self) -> FrameCache<H> {
+        self.table.frame_cache()
+    }
+
+    /// Fills `cache` where allocation is allowed, so that the next fault on a page finds all frames there that it takes:
+    /// one for each level.
+    ///
+    /// # Errors
+    ///
+    /// [`SpaceError::Table`] with those of [`PageTable::top_up`](crate::PageTable::top_up).
+    pub fn top_up(&self, cache: &mut FrameCache<H>) -> Result<(), SpaceError> {
+        Ok(self.table.top_up(cache, usize::from(self.table.geometry().levels))?)
+    }
+
+    /// Reserves what any operation on `size` bytes from `start` on can take for tables and areas, so that it cannot fail
+    /// for want of memory; only the frames of areas that are populated at once are not among these.
+    ///
+    /// # Errors
+    ///
+    /// [`SpaceError::OutOfRange`], [`SpaceError::Misaligned`]; [`SpaceError::Table`] or [`SpaceError::NoMemory`] if there
+    /// is no memory.
+    pub fn reserve(&mut self, start: GuestPhysAddr, size: usize) -> Result<(), SpaceError> {
+        let Some(range) = self.whole_pages(start, size)? else { return Ok(()) };
+        self.areas.reserve(2).map_err(|_| SpaceError::NoMemory)?;
+        Ok(self.table.reserve(self.table.tables_needed(range)?)?)
+    }
+
+    /// Gives the frames that are reserved for tables back to the HAL.
+    pub fn release_reserve(&mut self) {
+        self.table.release_reserve();
+    }
+}

@@ -1,0 +1,84 @@
+//! What cannot be done while others use the table, and the forms that do it.
+
+use super::{
+    Error, FaultIn, Gather, PageTable, Relax,
+    layout::{Piece, Prototypes},
+    reserve::Frames,
+};
+use crate::{Attributes, Change, ClosedRange, Format, Hal, Refusal, Rights};
+
+/// What an operation through `&self` would have had to do, and only one through `&mut self` can.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// To split a leaf.
+    Split,
+    /// To change a run of several entries as a whole.
+    Run,
+    /// To take an entry away from the MMU before it is changed: break-before-make.
+    Break,
+    /// To give a page a frame of its own in place of the one that it shares.
+    CopyOnWrite,
+}
+
+impl<F: Format, H: Hal> PageTable<F, H> {
+    /// As [`PageTable::fault_in`], and installs runs, too.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`PageTable::fault_in`]; [`Error::ForeignGather`].
+    ///
+    /// # Safety
+    ///
+    /// As for [`PageTable::map`], if the answer is [`FaultIn::Installed`].
+    pub unsafe fn fault_in_exclusive(
+        &mut self,
+        ia: u64,
+        size: u8,
+        oa: u64,
+        attributes: &Attributes,
+        gather: &mut Gather<F, H>,
+    ) -> Result<FaultIn, Error> {
+        let page = ClosedRange::around(ia, self.geometry.page_bits);
+        let ia = self.exclusive(page, gather)?.start();
+        // What was unmapped there must be invalidated before.
+        gather.settle(ClosedRange::around(ia, size));
+        let before = self.reserved.len();
+        let mut frames = Frames::of(&self.hal, core::mem::take(&mut self.reserved));
+        let installed = self.install(page.start(), size, oa, attributes, &mut frames);
+        self.reserved = frames.into_list();
+        self.reserved.shrink(&self.hal, before);
+        match installed? {
+            FaultIn::NeedsExclusive(_) => {}
+            done => return Ok(done),
+        }
+        let refused = Error::Refused { level: 0, refusal: Refusal::Size { level: 0, size } };
+        let level = self.level_of(size).ok_or(refused)?;
+        let prototype = self.format.prototype(level, size, attributes);
+        let leaf = Prototypes::single(prototype.map_err(|refusal| Error::Refused { level, refusal })?);
+        let range = ClosedRange::around(ia, size);
+        let pieces = [Some(Piece { range, delta: oa.wrapping_sub(range.start()), leaf: &leaf }), None, None];
+        match self.map_pieces(range, &pieces, gather) {
+            Err(Error::AlreadyMapped { .. }) => Ok(self.below(ia, self.geometry.top(), self.root_entries())),
+            result => result.map(|()| FaultIn::Installed),
+        }
+    }
+
+    /// As [`PageTable::relax`], and changes runs, and entries that take a break, too.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`PageTable::relax`]; [`Error::ForeignGather`].
+    pub fn relax_exclusive(&mut self, ia: u64, rights: Rights, gather: &mut Gather<F, H>) -> Result<Relax, Error> {
+        let page = self.exclusive(ClosedRange::around(ia, self.geometry.page_bits), gather)?;
+        match self.relax(ia, rights)? {
+            Relax::NeedsExclusive(_) => {}
+            done => return Ok(done),
+        }
+        let Some(leaf) = self.find(page.start()) else { return Ok(Relax::NotMapped) };
+        let Some((_, attributes)) = self.attributes(&leaf) else { return Ok(Relax::NotMapped) };
+        let change = Change { rights: Some(attributes.rights | rights), ..Change::default() };
+        self.protect(self.extend(leaf.range), &change, gather)?;
+        self.mark(ia, rights.intersects(Rights::W));
+        Ok(Relax::Relaxed)
+    }
+}

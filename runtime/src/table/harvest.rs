@@ -1,0 +1,196 @@
+//! Reading and clearing what leaves say of accesses, over a range, while others use the table.
+//!
+//! The entry's own bits say it where the format has them, whether hardware sets them or a fault does. A format without a
+//! dirty state has the right to write in its place: what may be written counts as dirty and is write-protected, and the
+//! next store faults and gets the right back (see [`PageTable::relax`]).
+
+use super::{
+    Error, Gather, Operation, PageTable,
+    build::Found,
+    entries::Entries,
+    layout::parts,
+    walk::{Met, Walk},
+};
+use crate::{AccessedDirty, Change, ClosedRange, Edit, Entry, Format, Hal, Level, PageBitmap, Refusal, Rights};
+
+/// What is harvested.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// What was accessed.
+    Accessed,
+    /// What was written to.
+    Dirty,
+}
+
+impl<F: Format, H: Hal> PageTable<F, H> {
+    /// Inserts the pages that are in `state` into `pages`, over all of its range, and clears their state: what is
+    /// accessed or written from then on shows in the next harvest. All pages of a larger leaf are in the state of the
+    /// leaf.
+    ///
+    /// Nothing is lost to an MMU, a fault or another harvest at the same time. An MMU that still holds translations
+    /// from before need not set a state again, so read a page that was dirty only after `gather` has been flushed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NeedsExclusive`], and nothing has changed, if a leaf reaches beyond the range ([`Operation::Split`]), or
+    /// where there is no dirty state to clear and a writable leaf takes [`Operation::Run`] or [`Operation::Break`]:
+    /// [`PageTable::harvest_exclusive`] does it. [`Error::OutOfRange`]; [`Error::Misaligned`] if `pages` has
+    /// pages of another size; [`Error::Refused`] if the format does not record the state, or has no leaf with the rights
+    /// that remain; [`Error::Corrupt`]; [`Error::ForeignGather`].
+    pub fn harvest(&self, state: State, pages: &mut PageBitmap<'_>, gather: &mut Gather<F, H>) -> Result<(), Error> {
+        let range = self.harvested(pages, gather)?;
+        for end in [range.start(), range.last()] {
+            if self.find(end).is_some_and(|leaf| !range.covers(&leaf.range)) {
+                return Err(Error::NeedsExclusive(Operation::Split));
+            }
+        }
+        if self.bits(0, state).is_some() {
+            self.clear_states(self.geometry.top(), &self.root_entries(), range, state, pages, gather);
+            return Ok(());
+        }
+        self.plan_write_protection(range, state, true)?;
+        self.write_protect(range, pages, gather)
+    }
+
+    /// As [`PageTable::harvest`], and splits leaves that reach beyond the range, and changes what takes exclusive
+    /// access.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`PageTable::harvest`], save [`Error::NeedsExclusive`]; [`Error::NoMemory`] if a
+    /// leaf cannot be split.
+    pub fn harvest_exclusive(
+        &mut self,
+        state: State,
+        pages: &mut PageBitmap<'_>,
+        gather: &mut Gather<F, H>,
+    ) -> Result<(), Error> {
+        let range = self.harvested(pages, gather)?;
+        if self.bits(0, state).is_none() {
+            self.plan_write_protection(range, state, false)?;
+        }
+        self.split(pages.range(), gather)?;
+        if self.bits(0, state).is_some() {
+            return self.harvest(state, pages, gather);
+        }
+        self.write_protect(range, pages, gather)
+    }
+
+    /// The range to harvest, in input bits.
+    fn harvested(&self, pages: &PageBitmap<'_>, gather: &Gather<F, H>) -> Result<ClosedRange, Error> {
+        let range = self.exclusive(pages.range(), gather)?;
+        let size = self.geometry.page_bits;
+        if pages.fits(&self.geometry) {
+            Ok(range)
+        } else {
+            Err(Error::Misaligned { address: pages.range().start(), size })
+        }
+    }
+
+    /// The bits of a leaf at `level` that hold the state, and their value in a leaf that is in it.
+    fn bits(&self, level: Level, state: State) -> Option<(u64, u64)> {
+        let AccessedDirty { accessed_mask, accessed_value, dirty_mask, dirty_value, .. } =
+            self.format.accessed_dirty(level);
+        let bits = match state {
+            State::Accessed => (accessed_mask, accessed_value),
+            State::Dirty => (dirty_mask, dirty_value),
+        };
+        Some(bits).filter(|&(mask, _)| mask != 0)
+    }
+
+    /// Clears the state of all leaves in the part of `range` that this table translates.
+    fn clear_states(
+        &self,
+        level: Level,
+        entries: &Entries,
+        range: ClosedRange,
+        state: State,
+        pages: &mut PageBitmap<'_>,
+        gather: &mut Gather<F, H>,
+    ) {
+        let Some((mask, value)) = self.bits(level, state) else { return };
+        let mut cleared: Option<ClosedRange> = None;
+        for (index, part) in parts(&self.geometry, level, range) {
+            match self.visit(level, entries, index) {
+                (_, Found::Absent) => {}
+                (_, Found::Table { entries, level, .. }) => {
+                    self.clear_states(level, &entries, part, state, pages, gather);
+                }
+                (raw, Found::Leaf) => {
+                    // A state is one bit, or bits of which each tells.
+                    let clear = |raw: u64| (raw & mask == value).then_some(raw ^ mask);
+                    if raw & mask == value && entries.update(&self.hal, index, clear) {
+                        let leaf = ClosedRange::around(part.start(), self.format.leaf_bits(level, raw)).hull(&part);
+                        pages.insert(self.extend(leaf));
+                        cleared = Some(cleared.map_or(leaf, |cleared| cleared.hull(&leaf)));
+                    }
+                }
+            }
+        }
+        if let Some(cleared) = cleared {
+            gather.record(cleared, true, self.geometry.entry_bits(level));
+        }
+    }
+
+    /// Finds every reason not to write-protect a range. `shared`: others use the table.
+    fn plan_write_protection(&self, range: ClosedRange, state: State, shared: bool) -> Result<(), Error> {
+        if state == State::Accessed {
+            return Err(Error::Refused { level: 0, refusal: Refusal::Untracked });
+        }
+        for met in Walk::new(self, Some(range)) {
+            let Met::Leaf(leaf) = met else { continue };
+            let raw = leaf.entries.load(leaf.index);
+            let Some(new) = self.protected(leaf.level, leaf.range, raw)? else { continue };
+            if shared && leaf.items > 1 {
+                return Err(Error::NeedsExclusive(Operation::Run));
+            }
+            if shared && self.format.edit(leaf.level, raw, new) == Edit::BreakBeforeMake {
+                return Err(Error::NeedsExclusive(Operation::Break));
+            }
+        }
+        Ok(())
+    }
+
+    /// The leaf `raw` without the right to write, if it has it.
+    fn protected(&self, level: Level, range: ClosedRange, raw: u64) -> Result<Option<u64>, Error> {
+        let Entry::Leaf(leaf) = self.format.decode(level, raw) else {
+            return Err(Error::Corrupt { address: self.geometry.extend(range.start()), level, entry: raw });
+        };
+        let rights = leaf.attributes.rights;
+        if !rights.intersects(Rights::W) {
+            return Ok(None);
+        }
+        let change = Change { rights: Some(rights - Rights::W), ..Change::default() };
+        let rewrite = self.format.rewrite(level, &change).map_err(|refusal| Error::Refused { level, refusal })?;
+        Ok(Some(rewrite.apply(raw)))
+    }
+
+    /// Takes the right to write from all leaves in `range`, after the plan.
+    fn write_protect(
+        &self,
+        range: ClosedRange,
+        pages: &mut PageBitmap<'_>,
+        gather: &mut Gather<F, H>,
+    ) -> Result<(), Error> {
+        for met in Walk::new(self, Some(range)) {
+            let Met::Leaf(leaf) = met else { continue };
+            let (level, raw) = (leaf.level, leaf.entries.load(leaf.index));
+            let Some(new) = self.protected(level, leaf.range, raw)? else { continue };
+            if self.format.edit(level, raw, new) == Edit::BreakBeforeMake {
+                let Entry::Leaf(decoded) = self.format.decode(level, raw) else { continue };
+                let change = Change { rights: Some(decoded.attributes.rights - Rights::W), ..Change::default() };
+                let rewrite = self.format.rewrite(level, &change);
+                self.remake(&leaf, &rewrite.map_err(|refusal| Error::Refused { level, refusal })?, gather);
+            } else {
+                for item in leaf.index..leaf.index + leaf.items {
+                    // A fault may have given the right meanwhile, or the MMU set a state: the entry as it is now.
+                    let protect = |raw| self.protected(level, leaf.range, raw).ok().flatten();
+                    leaf.entries.update(&self.hal, item, protect);
+                }
+                gather.record(leaf.range, true, self.geometry.entry_bits(level));
+            }
+            pages.insert(self.extend(leaf.range));
+        }
+        Ok(())
+    }
+}

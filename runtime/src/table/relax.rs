@@ -1,0 +1,65 @@
+//! Giving one leaf more rights while others use the table.
+
+use super::{Error, Operation, PageTable, build::Found};
+use crate::{Change, ClosedRange, Edit, Entry, Format, Hal, Rights};
+
+/// What [`PageTable::relax`] found or did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Relax {
+    /// The leaf grants the rights now.
+    Relaxed,
+    /// It did so already, perhaps since another CPU was faster, and was marked accessed or dirty if need be.
+    Granted,
+    /// Nothing is mapped there.
+    NotMapped,
+    /// It takes [`PageTable::relax_exclusive`].
+    NeedsExclusive(Operation),
+}
+
+impl<F: Format, H: Hal> PageTable<F, H> {
+    /// Gives the leaf that maps `ia` the rights `rights` besides those that it has, while other CPUs use the table: for
+    /// a page that was write-protected to see who writes to it. It is marked accessed and, if `rights` lets anyone
+    /// write, dirty, as by the access that faulted; stale translations have been invalidated when this returns.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfRange`]; [`Error::Refused`] if the format has no leaf with these rights; [`Error::Corrupt`].
+    pub fn relax(&self, ia: u64, rights: Rights) -> Result<Relax, Error> {
+        let outside = Error::OutOfRange(ClosedRange::around(ia, 0));
+        let ia = self.geometry.reduce(ClosedRange::around(ia, 0)).ok_or(outside)?.start();
+        let write = rights.intersects(Rights::W);
+        let (mut level, mut entries) = (self.geometry.top(), self.root_entries());
+        loop {
+            let index = self.geometry.index(level, ia);
+            let raw = match self.visit(level, &entries, index) {
+                (_, Found::Absent) => return Ok(Relax::NotMapped),
+                (_, Found::Table { entries: below, level: lower, .. }) => {
+                    (level, entries) = (lower, below);
+                    continue;
+                }
+                (raw, Found::Leaf) => raw,
+            };
+            let Entry::Leaf(leaf) = self.format.decode(level, raw) else {
+                return Err(Error::Corrupt { address: self.geometry.extend(ia), level, entry: raw });
+            };
+            if leaf.attributes.rights.contains(rights) {
+                let marked = self.mark(self.geometry.extend(ia), write);
+                return Ok(if marked { Relax::Relaxed } else { Relax::Granted });
+            }
+            if leaf.items > 1 {
+                return Ok(Relax::NeedsExclusive(Operation::Run));
+            }
+            let change = Change { rights: Some(leaf.attributes.rights | rights), ..Change::default() };
+            let rewrite = self.format.rewrite(level, &change).map_err(|refusal| Error::Refused { level, refusal })?;
+            let new = self.marked(level, rewrite.apply(raw), write);
+            if self.format.edit(level, raw, new) == Edit::BreakBeforeMake {
+                return Ok(Relax::NeedsExclusive(Operation::Break));
+            }
+            // If the MMU or another CPU was faster, the entry is looked at again.
+            if entries.exchange(&self.hal, index, raw, new).is_ok() {
+                self.invalidate(self.geometry.slot(level, ia), level, true);
+                return Ok(Relax::Relaxed);
+            }
+        }
+    }
+}
