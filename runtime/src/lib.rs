@@ -74,7 +74,7 @@ pub use space::{
     NestedPageFaultInfo, ReportError, SpaceError, Translation,
 };
 pub use table::{
-    Error, FaultIn, FrameCache, Gather, Lookup, Mapping, Mappings, Operation, PageTable, Region, Regions, Relax, State,
-    TableInfo, Tables,
+    Error, FaultIn, FrameCache, Gather, Lookup, Mapping, Mappings, Operation, PageTable, PartialChange, Region,
+    Regions, Relax, State, TableInfo, Tables,
 };
 pub use walk::{WalkError, WalkStep, Walked, walk};

@@ -59,6 +59,10 @@ fn operations<F: Format>() -> Vec<Operation<F>> {
             let page = rig.page();
             rig.protect(range(65 * MIB + page, 1024 * MIB), change(None, Some(MemoryType::NonCacheable)))
         }),
+        ("split to pages", |rig| {
+            let page = rig.page();
+            rig.split_to(range(65 * MIB + page, 100 * MIB), 0)
+        }),
         ("harvest a part", |rig| {
             let page = rig.page();
             rig.harvest(State::Dirty, range(65 * MIB + page, 100 * MIB))

@@ -3,12 +3,15 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tablewright::{
-    ClosedRange, Error, FaultIn, Format, Lookup, Operation, PageBitmap, PageTable, Relax, Rights, State, sim::Machine,
+    Change, ClosedRange, Error, FaultIn, Format, Lookup, Operation, PageBitmap, PageTable, PartialChange, Relax,
+    Rights, State,
+    aarch64::stage2_4k,
+    sim::{Machine, built_in},
 };
 
 use crate::{
     rig::{Rig, attributes, range},
-    witness::{BREAKING, DIRECT, STATELESS, WIDE, Witness},
+    witness::{BREAKING, DIRECT, LARGE, STATELESS, WIDE, Witness},
 };
 
 const GIB: u64 = 1 << 30;
@@ -177,4 +180,116 @@ fn a_cache_of_another_table_is_foreign() {
     // SAFETY: nobody accesses memory through this table.
     let result = unsafe { ours.table.fault_in_cached(0, 12, 0, &attributes(RW), &mut cache) };
     assert_eq!(result, Err(Error::ForeignCache));
+}
+
+#[test]
+fn what_was_split_to_be_watched_collapses_again() {
+    fn round<F: Format>(format: F, span: u64) {
+        let mut rig = Rig::new(format);
+        rig.map(range(GIB, span), 2 * GIB, attributes(RW)).unwrap();
+        // Beside it, leaves that no larger one can stand for: the output does not go on, or is not aligned.
+        rig.map(range(GIB + span, rig.page()), 9 * GIB, attributes(RW)).unwrap();
+        rig.map(range(8 * GIB, 4 * MIB), 16 * GIB + rig.page(), attributes(RW)).unwrap();
+        let shape = |rig: &Rig<F>| {
+            let sizes = rig.table.mappings(rig.everything()[0]).map(|leaf| (leaf.range, leaf.size)).collect::<Vec<_>>();
+            (sizes, rig.table.tables().count())
+        };
+        let before = shape(&rig);
+        rig.split_to(range(GIB, span), 0).unwrap();
+        rig.check();
+        assert!(shape(&rig).1 > before.1);
+        rig.collapse(rig.everything()[0]).unwrap();
+        rig.check();
+        assert_eq!(shape(&rig), before);
+    }
+    round(DIRECT, 2 * MIB);
+    round(WIDE, 32 * MIB);
+    round(BREAKING, 32 * MIB);
+    round(STATELESS, 64 * MIB);
+    round(LARGE, 64 * MIB);
+}
+
+#[test]
+fn a_collapsed_leaf_is_dirty_if_a_page_was() {
+    for written in [None, Some(7 * 4096)] {
+        let mut rig = Rig::new(DIRECT);
+        rig.idle = true;
+        rig.map(range(0, 2 * MIB), GIB, attributes(RW)).unwrap();
+        rig.split_to(range(0, 2 * MIB), 12).unwrap();
+        if let Some(page) = written {
+            rig.table.mark(page, true);
+        }
+        rig.collapse(range(0, 2 * MIB)).unwrap();
+        let leaf = rig.table.mappings(range(0, 2 * MIB)).next().unwrap();
+        assert_eq!((leaf.size, leaf.attributes.dirty), (21, written.is_some()));
+    }
+}
+
+#[test]
+fn a_leaf_is_not_split_where_that_is_refused() {
+    let mut rig = Rig::new(DIRECT);
+    rig.map(range(0, 4 * MIB), GIB, attributes(RW)).unwrap();
+    rig.idle = true;
+    rig.table.set_partial_change(PartialChange::Refuse);
+    let before = rig.snapshot();
+    let partial = |address| Err(Error::Partial { address, size: 21 });
+    let read_only = Change { rights: Some(Rights::R), ..Change::default() };
+    assert_eq!(rig.unmap(range(4096, 4096)), partial(0));
+    assert_eq!(rig.unmap(range(0, 3 * MIB)), partial(2 * MIB));
+    assert_eq!(rig.protect(range(MIB, MIB), read_only), partial(0));
+    assert!(rig.snapshot() == before);
+    // It says so already.
+    rig.protect(range(MIB, MIB), Change { rights: Some(RW), ..Change::default() }).unwrap();
+    rig.protect(range(0, 2 * MIB), read_only).unwrap();
+    rig.unmap(range(2 * MIB, 2 * MIB)).unwrap();
+    rig.table.set_partial_change(PartialChange::Split);
+    rig.unmap(range(4096, 4096)).unwrap();
+    rig.check();
+}
+
+/// Hardware that marks dirty what is writable only: read-only, a page cannot say that it was dirty, and the change takes
+/// a break.
+fn marking() -> Rig<stage2_4k::Format> {
+    let bound = built_in("stage2", "4k-48").unwrap();
+    let mut config = stage2_4k::Config::new(4, 48);
+    assert!(bound.params.iter().all(|(name, value)| config.set(name, value)));
+    Rig::judged(Format::new(&config).unwrap(), bound)
+}
+
+#[test]
+fn one_invalidation_breaks_a_whole_range_and_its_dirty_pages_are_told() {
+    let mut rig = marking();
+    // 8 MiB of pages, from the middle of a table on.
+    let all = range(GIB + 3 * 4096, 8 * MIB);
+    rig.map(all, 2 * GIB, attributes(RW)).unwrap();
+    let written = [GIB + 3 * 4096, GIB + 4 * MIB, all.last() - 4095];
+    for page in written {
+        assert!(rig.table.mark(page, true));
+    }
+    rig.machine.take_log();
+    let read_only = Change { rights: Some(Rights::R), ..Change::default() };
+    let mut words = vec![0; PageBitmap::words(all, 12)];
+    let mut pages = PageBitmap::new(all, 12, &mut words).unwrap();
+    let mut gather = rig.table.gather();
+    rig.table.protect_and_harvest(all, &read_only, &mut pages, &mut gather).unwrap();
+    assert_eq!(gather.forgotten(), None);
+    drop(gather);
+    assert_eq!(written.map(|page| pages.contains(page)), [true; 3]);
+    assert_eq!(pages.len(), 3);
+    // The three tables in the middle at once; at the ends, up to 32 pages at once.
+    let asked = rig.machine.take_log().len();
+    assert!(asked <= 1 + 512 / 32 + 1, "{asked} invalidations for 2048 pages");
+    rig.model.protect(all, &read_only);
+    rig.check();
+}
+
+#[test]
+fn a_forgotten_dirty_state_is_not_silent() {
+    let mut rig = marking();
+    let all = range(0, 64 * 4096);
+    rig.map(all, 2 * GIB + 4096, attributes(RW)).unwrap();
+    rig.table.mark(5 * 4096, true);
+    let mut gather = rig.table.gather();
+    rig.table.protect(all, &Change { rights: Some(Rights::R), ..Change::default() }, &mut gather).unwrap();
+    assert_eq!(gather.forgotten(), Some(range(5 * 4096, 4096)));
 }

@@ -17,6 +17,8 @@ pub(crate) enum Step {
     Populate { at: Place, flavour: usize, largest: u8 },
     Depopulate(Place),
     Harvest { at: Place, dirty: bool },
+    SplitTo { at: Place, size: u8 },
+    Collapse(Place),
 }
 
 #[derive(Clone, Debug)]
@@ -45,6 +47,8 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         2 => (place(), any::<usize>(), 12_u8..24)
             .prop_map(|(at, flavour, largest)| Step::Populate { at, flavour, largest }),
         2 => place().prop_map(Step::Depopulate),
+        1 => (place(), 12_u8..24).prop_map(|(at, size)| Step::SplitTo { at, size }),
+        2 => place().prop_map(Step::Collapse),
         2 => (place(), any::<bool>()).prop_map(|(at, dirty)| Step::Harvest { at, dirty }),
     ]
 }
@@ -114,6 +118,11 @@ pub(crate) fn run_on<F: Format>(mut rig: Rig<F>, steps: &[Step]) {
                 assert!(matches!(result, Ok(()) | Err(Error::NoMemory { .. })), "{result:?}");
             }
             Step::Depopulate(at) => rig.depopulate(at.range(&rig, true)).unwrap(),
+            Step::SplitTo { at, size } => {
+                let result = rig.split_to(at.range(&rig, at.window == 2), *size);
+                assert!(matches!(result, Ok(()) | Err(Error::NoMemory { .. })), "{result:?}");
+            }
+            Step::Collapse(at) => rig.collapse(at.range(&rig, false)).unwrap(),
             Step::Harvest { at, dirty } => {
                 let state = if *dirty { State::Dirty } else { State::Accessed };
                 let result = rig.harvest(state, at.range(&rig, at.window == 2));

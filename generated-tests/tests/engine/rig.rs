@@ -359,6 +359,31 @@ impl<F: Format> Rig<F> {
         result
     }
 
+    /// Splits; nothing that is larger is left, and nothing else changed.
+    pub(crate) fn split_to(&mut self, range: ClosedRange, size: u8) -> Result<(), Error> {
+        self.touch(range);
+        let mut gather = self.table.gather();
+        let result = self.table.split_to(range, size, &mut gather);
+        if result.is_ok() {
+            let limit = size.max(F::PAGE_BITS);
+            assert!(self.table.mappings(range).all(|leaf| range.covers(&leaf.range) && leaf.size <= limit));
+        }
+        self.finish(gather);
+        result
+    }
+
+    /// Collapses; nothing that is mapped changes.
+    pub(crate) fn collapse(&mut self, range: ClosedRange) -> Result<(), Error> {
+        self.touch(range);
+        let before = self.table.tables().count();
+        let mut gather = self.table.gather();
+        // SAFETY: callers use this where only `map` mapped.
+        let result = unsafe { self.table.collapse(range, &mut gather) };
+        self.finish(gather);
+        assert!(self.table.tables().count() <= before);
+        result
+    }
+
     /// Populates; the model believes the frames that the table shows, after checks of its own.
     pub(crate) fn populate(&mut self, range: ClosedRange, attributes: Attributes, largest: u8) -> Result<(), Error> {
         self.touch(range);

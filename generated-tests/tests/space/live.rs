@@ -10,6 +10,7 @@ use crate::rig::{RW, Rig, gpa, range};
 in_every_format! {
     what_is_written_shows_in_the_next_harvest
     a_part_of_a_block_is_harvested_by_exclusive_access
+    a_block_is_watched_page_by_page_and_whole_again
     a_fault_with_frames_at_hand_allocates_nothing
     operations_with_a_reserve_allocate_nothing
 }
@@ -62,6 +63,26 @@ fn a_part_of_a_block_is_harvested_by_exclusive_access<F: Format>(mut rig: Rig<F>
     assert_eq!(pages.len(), 1);
     assert!(rig.space.handle_fault_exclusive(gpa(block), Rights::W).is_resolved());
     assert_eq!(dirty(&rig, part), [block / page]);
+}
+
+fn a_block_is_watched_page_by_page_and_whole_again<F: Format>(mut rig: Rig<F>) {
+    let (page, block) = (rig.page(), rig.block());
+    rig.space.map_linear(gpa(block), crate::rig::distant(4 * block, block), RW).unwrap();
+    rig.space.map_alloc(gpa(2 * block), 2 * page, RW, true).unwrap();
+    let size = |rig: &Rig<F>| rig.space.query(gpa(block)).map(|found| found.page_bits);
+    let (whole, tables) = (size(&rig), rig.tables());
+    rig.access(block + 5 * page, Rights::R);
+    rig.space.split(gpa(block), 2 * block, 0).unwrap();
+    rig.check_mmu();
+    assert_eq!(size(&rig), Some(F::PAGE_BITS));
+    dirty(&rig, range(block, block));
+    rig.access(block + 9 * page, Rights::R);
+    assert!(rig.space.handle_fault_exclusive(gpa(block + 9 * page), Rights::W).is_resolved());
+    assert_eq!(dirty(&rig, range(block, block)), [block / page + 9]);
+    rig.space.protect(gpa(block), block, RW).unwrap();
+    rig.space.collapse(gpa(0), 4 * block).unwrap();
+    rig.check_mmu();
+    assert_eq!((size(&rig), rig.tables()), (whole, tables));
 }
 
 fn a_fault_with_frames_at_hand_allocates_nothing<F: Format>(mut rig: Rig<F>) {

@@ -28,6 +28,12 @@ pub unsafe trait Backend: Joinable + Display {
         format.prototype(0, format.geometry().page_bits, attributes).map(|_| ())
     }
 
+    /// Whether leaves that were mapped one by one may become one: not if they are frames of the HAL, which go back as they
+    /// were allocated.
+    fn may_collapse(&self) -> bool {
+        false
+    }
+
     /// Maps what a new area has from the start. All or nothing.
     ///
     /// # Errors
@@ -173,6 +179,10 @@ impl Joinable for Builtin {
 unsafe impl Backend for Builtin {
     fn is_ram(&self) -> bool {
         forward!(self, backend => backend.is_ram())
+    }
+
+    fn may_collapse(&self) -> bool {
+        forward!(self, backend => backend.may_collapse())
     }
 
     fn accepts(&self, format: &impl Format, attributes: &Attributes) -> Result<(), Refusal> {

@@ -126,6 +126,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
                 .accepts(self.table.format(), &area.attributes().with(&change))
                 .map_err(|refusal| SpaceError::Area { area: area.range(), error: refusal.into() })?;
         }
+        self.table.check_partial(range)?;
         // Both ends may cut an area.
         self.areas.reserve(2).map_err(|_| SpaceError::NoMemory)?;
 
@@ -157,6 +158,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     }
 
     fn unmap_range(&mut self, range: ClosedRange) -> Result<(), SpaceError> {
+        self.table.check_partial(range)?;
         let is_hole = |area: &Area<B>| area.range().start() < range.start() && range.last() < area.range().last();
         if self.areas.overlapping(range).iter().any(is_hole) {
             // It makes two areas of one.

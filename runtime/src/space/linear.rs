@@ -53,6 +53,10 @@ unsafe impl Backend for Linear {
         self.region.kind() == RegionKind::Ram
     }
 
+    fn may_collapse(&self) -> bool {
+        true
+    }
+
     fn map<F: Format, H: Hal>(
         &self,
         range: ClosedRange,

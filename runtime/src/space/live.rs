@@ -1,7 +1,7 @@
 //! A space whose guest runs: what was accessed and written, and frames for its faults.
 
 use super::{AddrSpace, Backend, SpaceError};
-use crate::{Format, FrameCache, GuestPhysAddr, Hal, PageBitmap, State};
+use crate::{Format, FrameCache, GuestPhysAddr, Hal, PageBitmap, PartialChange, State};
 
 impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     /// Inserts the pages that were accessed, or written to, since the last harvest into `pages`, over all of its range,
@@ -24,6 +24,42 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     pub fn harvest_exclusive(&mut self, state: State, pages: &mut PageBitmap<'_>) -> Result<(), SpaceError> {
         let mut gather = self.table.gather();
         Ok(self.table.harvest_exclusive(state, pages, &mut gather)?)
+    }
+
+    /// Splits leaves in `size` bytes from `start` on into leaves of at most `1 << largest` bytes, so that a harvest tells
+    /// these apart.
+    ///
+    /// # Errors
+    ///
+    /// [`SpaceError::OutOfRange`], [`SpaceError::Misaligned`]; [`SpaceError::Table`] with those of
+    /// [`PageTable::split_to`](crate::PageTable::split_to).
+    pub fn split(&mut self, start: GuestPhysAddr, size: usize, largest: u8) -> Result<(), SpaceError> {
+        let Some(range) = self.whole_pages(start, size)? else { return Ok(()) };
+        let mut gather = self.table.gather();
+        Ok(self.table.split_to(range, largest, &mut gather)?)
+    }
+
+    /// Joins leaves in `size` bytes from `start` on to the largest that say the same, in areas whose
+    /// [backends](Backend::may_collapse) allow that.
+    ///
+    /// # Errors
+    ///
+    /// [`SpaceError::OutOfRange`], [`SpaceError::Misaligned`].
+    pub fn collapse(&mut self, start: GuestPhysAddr, size: usize) -> Result<(), SpaceError> {
+        let Some(range) = self.whole_pages(start, size)? else { return Ok(()) };
+        let mut gather = self.table.gather();
+        for area in self.areas.overlapping(range).iter().filter(|area| area.backend().may_collapse()) {
+            if let Some(part) = area.range().intersection(&range) {
+                // SAFETY: the backend says that this may be.
+                unsafe { self.table.collapse(part, &mut gather) }?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What operations do that change a larger leaf only in part.
+    pub fn set_partial_change(&mut self, policy: PartialChange) {
+        self.table.set_partial_change(policy);
     }
 
     /// An empty cache of frames for the faults of one virtual CPU: see [`AddrSpace::handle_fault_cached`].

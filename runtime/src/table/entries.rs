@@ -84,13 +84,11 @@ impl Entries {
     }
 
     /// Replaces an entry by what `change` makes of it, while the MMU or other CPUs may change it, too; `None` leaves it
-    /// alone. Whether it was replaced.
-    pub(super) fn update(&self, hal: &impl Hal, index: usize, change: impl Fn(u64) -> Option<u64>) -> bool {
-        let updated = self.entry(index).fetch_update(Ordering::AcqRel, Ordering::Acquire, change).is_ok();
-        if updated {
-            self.publish(hal, index, 1);
-        }
-        updated
+    /// alone. What was replaced.
+    pub(super) fn update(&self, hal: &impl Hal, index: usize, change: impl Fn(u64) -> Option<u64>) -> Option<u64> {
+        let old = self.entry(index).fetch_update(Ordering::AcqRel, Ordering::Acquire, change).ok()?;
+        self.publish(hal, index, 1);
+        Some(old)
     }
 
     /// Writes a strip over entries that are not present.

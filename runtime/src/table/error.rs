@@ -60,6 +60,14 @@ pub enum Error {
         /// log2 of its size.
         size: u8,
     },
+    /// A leaf would have to be split, which the table is told not to do: see [`PartialChange`](super::PartialChange).
+    #[error("the leaf of 2^{size} bytes at {address:#x} would be changed in part")]
+    Partial {
+        /// The input address of the leaf.
+        address: u64,
+        /// log2 of its size.
+        size: u8,
+    },
     /// An entry that this format does not write: somebody else changed the table.
     #[error("entry {entry:#x} of level {level} at {address:#x} is not one of this format's")]
     Corrupt {

@@ -21,6 +21,7 @@ pub struct Gather<F: Format, H: Hal> {
     root: HostPhysAddr,
     tag: Tag,
     due: Option<Due>,
+    forgotten: Option<ClosedRange>,
     held: [Option<Held>; HELD],
 }
 
@@ -56,12 +57,24 @@ pub(super) enum Held {
 
 impl<F: Format, H: Hal> Gather<F, H> {
     pub(super) fn new(identity: Identity, format: F, hal: H, root: HostPhysAddr, tag: Tag) -> Self {
-        Self { identity, format, hal, root, tag, due: None, held: [None; HELD] }
+        Self { identity, format, hal, root, tag, due: None, forgotten: None, held: [None; HELD] }
     }
 
     /// Whether nothing is due.
     pub fn is_empty(&self) -> bool {
         self.due.is_none() && self.held.iter().all(Option::is_none)
+    }
+
+    /// The addresses around all pages whose dirty state operations with this gather forgot, since no leaf with the new
+    /// rights can say it: see [`PageTable::protect`](super::PageTable::protect).
+    pub fn forgotten(&self) -> Option<ClosedRange> {
+        self.forgotten
+    }
+
+    /// Notes that pages in `range` are not known to be dirty any more.
+    pub(super) fn forget(&mut self, range: ClosedRange) {
+        let range = self.extend(range);
+        self.forgotten = Some(self.forgotten.map_or(range, |forgotten| forgotten.hull(&range)));
     }
 
     /// Invalidates what is due, then releases what rides here.

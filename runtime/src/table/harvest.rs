@@ -119,7 +119,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                 (raw, Found::Leaf) => {
                     // A state is one bit, or bits of which each tells.
                     let clear = |raw: u64| (raw & mask == value).then_some(raw ^ mask);
-                    if raw & mask == value && entries.update(&self.hal, index, clear) {
+                    if raw & mask == value && entries.update(&self.hal, index, clear).is_some() {
                         let leaf = ClosedRange::around(part.start(), self.format.leaf_bits(level, raw)).hull(&part);
                         pages.insert(self.extend(leaf));
                         cleared = Some(cleared.map_or(leaf, |cleared| cleared.hull(&leaf)));
@@ -180,7 +180,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                 let Entry::Leaf(decoded) = self.format.decode(level, raw) else { continue };
                 let change = Change { rights: Some(decoded.attributes.rights - Rights::W), ..Change::default() };
                 let rewrite = self.format.rewrite(level, &change);
-                self.remake(&leaf, &rewrite.map_err(|refusal| Error::Refused { level, refusal })?, gather);
+                let rewrite = rewrite.map_err(|refusal| Error::Refused { level, refusal })?;
+                self.remake(&leaf, &rewrite, &mut Some(&mut *pages), gather);
             } else {
                 for item in leaf.index..leaf.index + leaf.items {
                     // A fault may have given the right meanwhile, or the MMU set a state: the entry as it is now.

@@ -8,6 +8,7 @@
 //! again in everything that is reported.
 
 mod build;
+mod collapse;
 mod entries;
 mod error;
 mod exclusive;
@@ -35,6 +36,7 @@ pub use harvest::State;
 pub use query::{Lookup, Mapping, Mappings, Region, Regions, TableInfo, Tables};
 pub use relax::Relax;
 pub use reserve::FrameCache;
+pub use split::PartialChange;
 
 use entries::Fresh;
 use gather::Identity;
@@ -55,6 +57,7 @@ pub struct PageTable<F: Format, H: Hal> {
     geometry: Geometry,
     /// Frames for tables that operations through `&mut self` add.
     reserved: List,
+    partial: PartialChange,
 }
 
 impl<F: Format, H: Hal> PageTable<F, H> {
@@ -82,7 +85,16 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let mut table = unsafe { Fresh::new(&hal, root, size) };
         table.clear(format.empty(level));
         table.publish(&hal);
-        Ok(Self { identity: Identity::new(), format, hal, tag, root, geometry, reserved: List::default() })
+        Ok(Self {
+            identity: Identity::new(),
+            format,
+            hal,
+            tag,
+            root,
+            geometry,
+            reserved: List::default(),
+            partial: PartialChange::Split,
+        })
     }
 
     /// The format.

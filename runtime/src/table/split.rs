@@ -27,6 +27,16 @@ pub(super) struct Located {
     pub(super) size: u8,
 }
 
+/// What an operation does that changes a leaf only in part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum PartialChange {
+    /// It splits the leaf: the rest stays as it is.
+    #[default]
+    Split,
+    /// It answers [`Error::Partial`].
+    Refuse,
+}
+
 /// What becomes of the part of a leaf that a range covers.
 #[derive(Clone, Copy)]
 pub(super) enum Fate<'a> {
@@ -34,6 +44,8 @@ pub(super) enum Fate<'a> {
     Gone,
     /// It stays as it is, in leaves of its own.
     Kept,
+    /// It stays as it is, in leaves of at most this size.
+    Cut(u8),
     /// It is changed.
     Changed(&'a Change),
 }
@@ -57,6 +69,26 @@ struct Replacement {
 }
 
 impl<F: Format, H: Hal> PageTable<F, H> {
+    /// What operations do from now on that change a leaf only in part. [`PageTable::split`] and
+    /// [`PageTable::split_to`] split in any case.
+    pub fn set_partial_change(&mut self, policy: PartialChange) {
+        self.partial = policy;
+    }
+
+    /// Checks that an operation on `range` changes no leaf in part, if that is to be refused.
+    pub(crate) fn check_partial(&self, range: ClosedRange) -> Result<(), Error> {
+        if self.partial == PartialChange::Refuse
+            && let Some(range) = self.geometry.reduce(range)
+        {
+            for end in [range.start(), range.last()] {
+                if let Some(leaf) = self.find(end).filter(|leaf| !range.covers(&leaf.range)) {
+                    return Err(Error::Partial { address: self.geometry.extend(leaf.range.start()), size: leaf.size });
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Splits the larger leaves that `range` covers in part, so that no leaf reaches across its ends. What is mapped
     /// stays as it is. All or nothing.
     ///
@@ -125,10 +157,17 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let last = self.find(range.last()).filter(|leaf| !range.covers(&leaf.range));
         let last = last.filter(|last| first.as_ref().is_none_or(|first| first.range != last.range));
         let split = |leaf: Option<Located>| leaf.map_or(Ok(None), |leaf| self.plan_split(leaf, fate));
-        Ok([split(first)?, split(last)?])
+        let edges = [split(first)?, split(last)?];
+        let refused = self.partial == PartialChange::Refuse && !matches!(fate, Fate::Kept);
+        match edges.iter().flatten().next().filter(|_| refused) {
+            Some(Split { leaf, .. }) => {
+                Err(Error::Partial { address: self.geometry.extend(leaf.range.start()), size: leaf.size })
+            }
+            None => Ok(edges),
+        }
     }
 
-    fn plan_split(&self, leaf: Located, fate: Fate<'_>) -> Result<Option<Split>, Error> {
+    pub(super) fn plan_split(&self, leaf: Located, fate: Fate<'_>) -> Result<Option<Split>, Error> {
         let level = leaf.level;
         let Some((raw, attributes)) = self.attributes(&leaf) else {
             let address = self.geometry.extend(leaf.range.start());
@@ -136,6 +175,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         };
         let new = match fate {
             Fate::Gone => None,
+            Fate::Cut(limit) => Some((Change::default(), Prototypes::new(&self.format, &attributes, limit)?)),
             Fate::Kept => Some((Change::default(), Prototypes::new(&self.format, &attributes, leaf.size)?)),
             Fate::Changed(change) => {
                 let rewrite =

@@ -17,8 +17,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     ///
     /// # Errors
     ///
-    /// [`Error::OutOfRange`], [`Error::Misaligned`]; [`Error::NoMemory`] or [`Error::Refused`] if a leaf cannot be
-    /// split; [`Error::Corrupt`]; [`Error::ForeignGather`].
+    /// [`Error::OutOfRange`], [`Error::Misaligned`]; [`Error::NoMemory`], [`Error::Refused`] or [`Error::Partial`] if a
+    /// leaf is not split; [`Error::Corrupt`]; [`Error::ForeignGather`].
     pub fn unmap(&mut self, range: ClosedRange, gather: &mut Gather<F, H>) -> Result<(), Error> {
         self.remove(range, false, gather)
     }

@@ -1,0 +1,208 @@
+//! Larger pages into smaller ones and back, on a table in use: to see what is written page by page, and to be done with it.
+
+use super::{
+    Error, Gather, PageTable,
+    build::Found,
+    entries::Entries,
+    gather::Held,
+    layout::{parts, size_mask, sizes_of},
+    reserve::Frames,
+    split::{Fate, Located},
+    walk::{Met, Walk},
+};
+use crate::{Attributes, ClosedRange, Edit, Format, Hal, Level, Prototype, Strip};
+
+/// Leaves that continue each other, as the one that could stand in their place.
+struct Whole {
+    address: u64,
+    attributes: Attributes,
+}
+
+impl<F: Format, H: Hal> PageTable<F, H> {
+    /// Splits every leaf that is larger than `1 << size` bytes, as far as `range` covers it, into leaves of at most that
+    /// size. What is mapped stays as it is; [`PageTable::collapse`] is the way back. All or nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfRange`], [`Error::Misaligned`]; [`Error::NoMemory`] or [`Error::Refused`] if a leaf cannot be
+    /// split; [`Error::Corrupt`]; [`Error::ForeignGather`].
+    pub fn split_to(&mut self, range: ClosedRange, size: u8, gather: &mut Gather<F, H>) -> Result<(), Error> {
+        let range = self.exclusive(range, gather)?;
+        let size = size.max(self.geometry.page_bits);
+        let mut edges = self.edges(range, Fate::Kept)?;
+        let mut tables = self.tables_for_splits(&edges, range);
+        for leaf in self.larger(range, size) {
+            let part = leaf.range.intersection(&range).unwrap_or(leaf.range);
+            let levels = (1..=leaf.level).map(|level| self.geometry.entry_bits(level)).filter(|&bits| bits > size);
+            tables += levels.map(|bits| ((part.last() >> bits) - (part.start() >> bits)) as usize + 1).sum::<usize>();
+            self.plan_split(leaf, Fate::Cut(size))?;
+        }
+
+        let tables = self.reserve_tables(tables)?;
+        let mut reserve = Frames::of(&self.hal, tables);
+        for split in edges.iter_mut().flatten() {
+            let done = self.commit_split(split, range, &mut reserve, gather);
+            debug_assert!(done.is_some(), "the plan counted too few tables");
+        }
+        for leaf in self.larger(range, size) {
+            let done = self.cut(leaf, size, &mut reserve, gather);
+            debug_assert!(done.is_some(), "the plan counted too few tables");
+        }
+        Ok(())
+    }
+
+    /// The leaves in `range` that are larger than `1 << size` bytes.
+    fn larger(&self, range: ClosedRange, size: u8) -> impl Iterator<Item = Located> {
+        Walk::new(self, Some(range)).filter_map(move |met| match met {
+            Met::Leaf(leaf) if leaf.size > size => Some(leaf),
+            _ => None,
+        })
+    }
+
+    /// Cuts a leaf: a run into its items first, for these have to be replaced one by one.
+    fn cut(&self, leaf: Located, size: u8, reserve: &mut Frames<'_, H>, gather: &mut Gather<F, H>) -> Option<()> {
+        let entry = self.geometry.entry_bits(leaf.level);
+        let (range, items) = (leaf.range, leaf.items as u64);
+        if items > 1 {
+            self.cut_once(leaf, size.max(entry), reserve, gather)?;
+        }
+        if size < entry {
+            for item in 0..items {
+                let leaf = self.find(range.start() + (item << entry))?;
+                self.cut_once(leaf, size, reserve, gather)?;
+            }
+        }
+        Some(())
+    }
+
+    fn cut_once(&self, leaf: Located, size: u8, reserve: &mut Frames<'_, H>, gather: &mut Gather<F, H>) -> Option<()> {
+        let mut split = self.plan_split(leaf, Fate::Cut(size)).ok()??;
+        let range = split.leaf.range;
+        self.commit_split(&mut split, range, reserve, gather)
+    }
+
+    /// Replaces leaves in `range` that continue each other in input, output and attributes by the largest that say the
+    /// same, and frees the tables that this makes superfluous. What is mapped stays as it is; a larger leaf is accessed
+    /// or dirty if one of those was that it replaces. Takes no memory.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfRange`], [`Error::Misaligned`]; [`Error::ForeignGather`].
+    ///
+    /// # Safety
+    ///
+    /// If what is mapped in `range` is to be freed leaf by leaf (see [`PageTable::depopulate`]), the HAL takes memory
+    /// back that was allocated as several frames as one.
+    pub unsafe fn collapse(&mut self, range: ClosedRange, gather: &mut Gather<F, H>) -> Result<(), Error> {
+        let range = self.exclusive(range, gather)?;
+        self.collapse_in(self.geometry.top(), &self.root_entries(), range, gather);
+        Ok(())
+    }
+
+    /// Collapses what is in the part of `range` that this table translates: what is below it first.
+    fn collapse_in(&self, level: Level, entries: &Entries, range: ClosedRange, gather: &mut Gather<F, H>) {
+        let sizes = sizes_of(&self.geometry, level, self.format.page_sizes(level));
+        let entry = self.geometry.entry_bits(level);
+        for (index, part) in parts(&self.geometry, level, range) {
+            let (raw, Found::Table { entries: below, level: lower, address }) = self.visit(level, entries, index)
+            else {
+                continue;
+            };
+            self.collapse_in(lower, &below, part, gather);
+            if sizes.contains(entry)
+                && ClosedRange::around(part.start(), entry) == part
+                && let Some((whole, prototype)) = self.whole(lower, &below, part, level, entry)
+            {
+                let new = self.format.strip(prototype, whole.address, 1).first;
+                let table = Held::Tree { table: address, level: lower, frames: false };
+                if self.takes_break_for(level, raw, new) {
+                    entries.store(&self.hal, index, self.format.empty(level));
+                    self.invalidate(part, 0, false);
+                    // Now no MMU marks the leaves any more.
+                    if let Some((whole, prototype)) = self.whole(lower, &below, part, level, entry) {
+                        entries.store(&self.hal, index, self.format.strip(prototype, whole.address, 1).first);
+                    }
+                    self.made(part, true, gather);
+                } else {
+                    entries.store(&self.hal, index, new);
+                    gather.record(part, false, self.geometry.page_bits);
+                }
+                gather.hold(table);
+            }
+        }
+        for size in (entry + 1..64).rev().filter(|&size| sizes.contains(size)) {
+            self.collapse_runs(level, entries, range, size, gather);
+        }
+    }
+
+    /// Makes runs of `1 << size` bytes of the leaves of this table.
+    fn collapse_runs(&self, level: Level, entries: &Entries, range: ClosedRange, size: u8, gather: &mut Gather<F, H>) {
+        let mut next = Some(range.start());
+        while let Some(rest) = next.and_then(|start| ClosedRange::new(start, range.last())) {
+            let run = ClosedRange::around(rest.start(), size);
+            next = run.last().checked_add(1);
+            if !range.covers(&run) {
+                continue;
+            }
+            let Some((whole, prototype)) = self.whole(level, entries, run, level, size) else { continue };
+            let items = 1 << (size - self.geometry.entry_bits(level));
+            let index = self.geometry.index(level, run.start());
+            let strip = self.format.strip(prototype, whole.address, items);
+            if (0..items).any(|item| self.takes_break_for(level, entries.load(index + item), strip.first)) {
+                let states = self.format.accessed_dirty(level);
+                let mut first = strip.first;
+                for item in 0..items {
+                    first = states.join(first, entries.swap(&self.hal, index + item, self.format.empty(level)));
+                }
+                self.invalidate(run, level, true);
+                entries.store_strip(&self.hal, index, Strip { first, ..strip });
+                self.made(run, true, gather);
+            } else {
+                entries.store_strip(&self.hal, index, strip);
+                gather.record(run, true, self.geometry.entry_bits(level));
+            }
+        }
+    }
+
+    /// Whether entries must be taken away before `new` stands in their place: also where an MMU could mark them up to the
+    /// last moment.
+    fn takes_break_for(&self, level: Level, old: u64, new: u64) -> bool {
+        let hardware = self.format.accessed_dirty(level).hardware;
+        hardware || self.format.edit(level, old, new) == Edit::BreakBeforeMake
+    }
+
+    /// The leaf of `1 << size` bytes at level `target` that says what the leaves in this table say of `range`, which are
+    /// smaller; `None` if there is none.
+    fn whole(
+        &self,
+        level: Level,
+        entries: &Entries,
+        range: ClosedRange,
+        target: Level,
+        size: u8,
+    ) -> Option<(Whole, Prototype)> {
+        let mut whole: Option<Whole> = None;
+        let mut next = range.start();
+        loop {
+            let (raw, Found::Leaf) = self.visit(level, entries, self.geometry.index(level, next)) else { return None };
+            let leaf = self.locate(level, entries, next, raw);
+            let (_, attributes) = self.attributes(&leaf).filter(|_| leaf.size < size && range.covers(&leaf.range))?;
+            let first = whole.get_or_insert(Whole { address: leaf.address, attributes });
+            let unmarked = |attributes| Attributes { accessed: false, dirty: false, ..attributes };
+            if first.address.wrapping_add(next - range.start()) != leaf.address
+                || unmarked(first.attributes) != unmarked(attributes)
+            {
+                return None;
+            }
+            first.attributes.accessed |= attributes.accessed;
+            first.attributes.dirty |= attributes.dirty;
+            match leaf.range.last().checked_add(1).filter(|&next| next <= range.last()) {
+                Some(after) => next = after,
+                None => break,
+            }
+        }
+        let whole = whole.filter(|whole| whole.address & size_mask(size) == 0)?;
+        let prototype = self.format.prototype(target, size, &whole.attributes).ok()?;
+        Some((whole, prototype))
+    }
+}
