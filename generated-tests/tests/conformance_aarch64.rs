@@ -3,19 +3,24 @@
 use std::ops::Range;
 
 use libtest_mimic::{Arguments, Trial};
-use tablewright::{FaultInfo, Rights};
+use tablewright::{FaultInfo, Level, Rights};
+use tablewright_archdefs::bound::Params;
 use tablewright_tests::conformance::{Judge, Setup, Shared, access, cause, trials};
-use tablewright_tests::emulators::{Emulator, require};
+use tablewright_tests::emulators::{Emulator, Found, require};
 use tablewright_tests::formats::configured;
 use tablewright_tests::generated;
 use tablewright_tests::mmu::aarch64::Machine;
+use tablewright_tests::mmu::deviations::{Deviation, UPPER_ADDRESS_BITS};
 use tablewright_tests::mmu::{Chunk, Fault, FaultKind, Probe, Verdict};
 
-struct Qemu(Machine);
+struct Qemu {
+    machine: Machine,
+    found: Found,
+}
 
 impl Judge for Qemu {
     fn ram(&self) -> Range<u64> {
-        self.0.ram()
+        self.machine.ram()
     }
 
     fn reach(&self) -> u8 {
@@ -25,6 +30,35 @@ impl Judge for Qemu {
 
     fn fault(&self, _probe: &Probe, mapped: Option<Rights>) -> FaultKind {
         if mapped.is_some() { FaultKind::Permission } else { FaultKind::NotMapped }
+    }
+
+    fn reserved(&self, params: &Params, level: Level, raw: u64) -> FaultKind {
+        let has = |param| params.get(param) == Some(1);
+        let blocks = match params.get("granule") {
+            Some(12) => level <= 2 || level == 3 && has("lpa2"),
+            Some(14) => level <= 1 || level == 2 && has("lpa2"),
+            _ => level <= 1 || level == 2 && has("lpa"),
+        };
+        // A descriptor is of a type that its level does not have, or its address is too wide.
+        let block = raw & 0b11 == 0b01;
+        if block && (level == 0 || !blocks) { FaultKind::NotMapped } else { FaultKind::AddressSize }
+    }
+
+    fn can_judge(&self, params: &Params, level: Level, raw: u64) -> bool {
+        let has = |param| params.get(param) == Some(1);
+        // This CPU has FEAT_XNX, and in the 64K granule FEAT_LPA, which nothing turns off.
+        let leaf = level == 0 || raw & 0b10 == 0;
+        let xnx = has("xnx") || !leaf || raw >> 53 & 1 == 0;
+        let granule_64k = params.get("granule") == Some(16);
+        let lpa = has("lpa") || !granule_64k || raw >> 12 & 0b1111 == 0 && (level < 2 || !leaf);
+        xnx && lpa
+    }
+
+    fn deviates(&self, params: &Params, _level: Level, raw: u64) -> Option<&'static Deviation> {
+        let has = |param| params.get(param) == Some(1);
+        let upper = if has("lpa2") { raw >> 8 & 0b11 } else { raw >> 12 & 0b1111 };
+        let narrow = (has("lpa2") || has("lpa")) && params.get("pa_bits") != Some(52);
+        (narrow && upper != 0 && UPPER_ADDRESS_BITS.applies_to(&self.found)).then_some(&UPPER_ADDRESS_BITS)
     }
 
     fn told(&self, probe: &Probe, fault: &Fault) -> Option<FaultInfo> {
@@ -40,18 +74,21 @@ impl Judge for Qemu {
     }
 
     fn judge(&mut self, tables: &[Chunk], registers: &[(&'static str, u64)], probes: &[Probe]) -> Vec<Verdict> {
-        self.0.clear();
-        self.0.load(tables);
-        self.0.set_stage2(registers);
-        self.0.probe(probes)
+        self.machine.clear();
+        self.machine.load(tables);
+        self.machine.set_stage2(registers);
+        self.machine.probe(probes)
     }
 }
 
 fn main() {
     let arguments = Arguments::from_args();
     let mut tests: Vec<Trial> = Vec::new();
-    if require(Emulator::QemuAarch64).is_some() {
-        let judge = Shared::new(|| Qemu(Machine::start().unwrap_or_else(|error| panic!("{error}"))));
+    if let Some(found) = require(Emulator::QemuAarch64) {
+        let judge = Shared::new(move || {
+            let machine = Machine::start().unwrap_or_else(|error| panic!("{error}"));
+            Qemu { machine, found: found.clone() }
+        });
         for case in configured("stage2") {
             macro_rules! of_module {
                 ($($module:ident)::+) => {

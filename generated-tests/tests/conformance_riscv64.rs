@@ -3,19 +3,24 @@
 use std::ops::Range;
 
 use libtest_mimic::{Arguments, Trial};
-use tablewright::{Cause, FaultInfo, Rights};
+use tablewright::{Cause, FaultInfo, Level, Rights};
+use tablewright_archdefs::bound::Params;
 use tablewright_tests::conformance::{Judge, Setup, Shared, access, trials};
-use tablewright_tests::emulators::{Emulator, require};
+use tablewright_tests::emulators::{Emulator, Found, require};
 use tablewright_tests::formats::configured;
 use tablewright_tests::generated;
+use tablewright_tests::mmu::deviations::{Deviation, RESERVED_PBMT};
 use tablewright_tests::mmu::riscv64::Machine;
 use tablewright_tests::mmu::{Chunk, Fault, FaultKind, Probe, Verdict};
 
-struct Qemu(Machine);
+struct Qemu {
+    machine: Machine,
+    found: Found,
+}
 
 impl Judge for Qemu {
     fn ram(&self) -> Range<u64> {
-        self.0.ram()
+        self.machine.ram()
     }
 
     fn reach(&self) -> u8 {
@@ -25,6 +30,25 @@ impl Judge for Qemu {
     fn fault(&self, _probe: &Probe, _mapped: Option<Rights>) -> FaultKind {
         // The architecture has one fault for everything.
         FaultKind::Unspecified
+    }
+
+    fn reserved(&self, _params: &Params, _level: Level, _raw: u64) -> FaultKind {
+        FaultKind::Unspecified
+    }
+
+    fn unmarked(&self) -> FaultKind {
+        FaultKind::Unspecified
+    }
+
+    fn can_judge(&self, params: &Params, _level: Level, raw: u64) -> bool {
+        let has = |param| params.get(param) == Some(1);
+        // This CPU has Svnapot, which nothing turns off, and no Svrsw60t59b.
+        (has("svnapot") || raw >> 63 == 0) && (!has("svrsw60t59b") || raw >> 59 & 0b11 == 0)
+    }
+
+    fn deviates(&self, _params: &Params, _level: Level, raw: u64) -> Option<&'static Deviation> {
+        let leaf = raw & 0b1110 != 0;
+        (leaf && raw >> 61 & 0b11 == 3 && RESERVED_PBMT.applies_to(&self.found)).then_some(&RESERVED_PBMT)
     }
 
     fn told(&self, probe: &Probe, fault: &Fault) -> Option<FaultInfo> {
@@ -40,18 +64,21 @@ impl Judge for Qemu {
     }
 
     fn judge(&mut self, tables: &[Chunk], registers: &[(&'static str, u64)], probes: &[Probe]) -> Vec<Verdict> {
-        self.0.clear();
-        self.0.load(tables);
-        self.0.set_gstage(registers);
-        self.0.probe(probes)
+        self.machine.clear();
+        self.machine.load(tables);
+        self.machine.set_gstage(registers);
+        self.machine.probe(probes)
     }
 }
 
 fn main() {
     let arguments = Arguments::from_args();
     let mut tests: Vec<Trial> = Vec::new();
-    if require(Emulator::QemuRiscv64).is_some() {
-        let judge = Shared::new(|| Qemu(Machine::start().unwrap_or_else(|error| panic!("{error}"))));
+    if let Some(found) = require(Emulator::QemuRiscv64) {
+        let judge = Shared::new(move || {
+            let machine = Machine::start().unwrap_or_else(|error| panic!("{error}"));
+            Qemu { machine, found: found.clone() }
+        });
         for case in configured("sv_x4") {
             let generated = generated!(tablewright::riscv64::sv_x4, case.params).expect("one module for all");
             let generated = generated.expect("a legal configuration");

@@ -7,9 +7,11 @@
 mod compare;
 mod demand;
 mod ground;
+mod image;
 mod layouts;
 mod probes;
 mod program;
+mod raw;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -17,10 +19,12 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use libtest_mimic::{Failed, Trial};
 use tablewright::sim::Machine;
-use tablewright::{AddrSpace, Cause, FaultInfo, Format, GuestPhysAddr, Rights, TableInfo, Tag};
+use tablewright::{AddrSpace, Cause, FaultInfo, Format, GuestPhysAddr, Level, Rights, TableInfo, Tag};
+use tablewright_archdefs::bound::Params;
 
 use crate::formats::Configured;
 use crate::laws::{Generated, Interpreted, Subject};
+use crate::mmu::deviations::Deviation;
 use crate::mmu::{Access, Chunk, Fault, FaultKind, Probe, Verdict};
 pub use ground::Ground;
 pub use layouts::{LAYOUTS, Layout};
@@ -37,6 +41,28 @@ pub trait Judge {
 
     /// What the model calls it when the probe faults, where a leaf with these rights or nothing is mapped.
     fn fault(&self, probe: &Probe, mapped: Option<Rights>) -> FaultKind;
+
+    /// What the model calls it when a walk meets this illegal entry under some parameters. Where nothing else is said,
+    /// entries are illegal in one way only.
+    fn reserved(&self, _params: &Params, _level: Level, _raw: u64) -> FaultKind {
+        FaultKind::Misconfigured
+    }
+
+    /// What the model calls it when software has to set the accessed or dirty state first.
+    fn unmarked(&self) -> FaultKind {
+        FaultKind::AccessFlag
+    }
+
+    /// Whether the model's CPU can read this entry as the parameters say: it may have a feature that they lack and that
+    /// nothing turns off, or lack one.
+    fn can_judge(&self, _params: &Params, _level: Level, _raw: u64) -> bool {
+        true
+    }
+
+    /// The departure of the model from its manual that shows in this entry.
+    fn deviates(&self, _params: &Params, _level: Level, _raw: u64) -> Option<&'static Deviation> {
+        None
+    }
 
     /// What can be known from the report of a fault that a probe met; what the architecture does not report is `None`.
     /// `None` altogether: the fault is not one of this translation.
@@ -163,7 +189,9 @@ pub fn trials<F: Format, J: Judge + Send + 'static>(setup: &Setup<F>, judge: &Sh
     };
     let on_demand = setup.clone();
     let demand = judge.trial((&setup.name, "on_demand"), "on demand", move |judge| demand::conforms(&on_demand, judge));
-    LAYOUTS.iter().map(trial).chain([demand]).collect()
+    let entries = setup.clone();
+    let raw = judge.trial((&setup.name, "raw_entries"), "raw entries", move |judge| raw::conforms(&entries, judge));
+    LAYOUTS.iter().map(trial).chain([demand, raw]).collect()
 }
 
 /// How much memory the tables can take; the rest is mapped.

@@ -48,3 +48,15 @@ pub const UNALIGNED_ROOT: Deviation = Deviation {
     what: "the two low bits of hgatp.PPN are kept and used, and should read as zero",
     manual: "RISC-V Privileged Architecture, hgatp: the root is 16 KiB, and aligned to that",
 };
+
+/// Upper address bits count only where the addresses are configured to have them.
+pub const UPPER_ADDRESS_BITS: Deviation = Deviation {
+    emulator: Emulator::QemuAarch64,
+    until: None,
+    what: "with VTCR_EL2.PS below 52 bits, address bits 51:48 (64K granule) or 51:50 (VTCR_EL2.DS) of a descriptor are \
+           ignored, and should raise an Address size fault",
+    manual: "Arm ARM (DDI 0487), AArch64.S2NextWalkStateTable, AArch64.OAOutOfRange",
+};
+
+/// All that are known.
+pub const ALL: [&Deviation; 4] = [&RESERVED_PBMT, &TABLE_OUTSIDE_MEMORY, &UNALIGNED_ROOT, &UPPER_ADDRESS_BITS];

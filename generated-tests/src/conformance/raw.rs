@@ -1,0 +1,310 @@
+//! Entries that nobody would write: random bits, and legal entries some of whose bits are wrong.
+//!
+//! One table at a time is filled with them. Whatever the library says that they mean, the MMU must do: what is a leaf
+//! translates to its address with its rights, whatever the bits say that hardware ignores; what is illegal or nothing
+//! faults, with the right cause at the right level.
+
+use fastrand::Rng;
+use libtest_mimic::Failed;
+use tablewright::{
+    Attributes, Entry, Format, HostPhysAddr, Level, Options, Rights, Tag, WalkError, WalkStep, Walked, walk,
+};
+use tablewright_archdefs::interpret::Walk;
+
+use super::image::Image;
+use super::probes::needs;
+use super::{Ground, Judge, Setup, TABLES};
+use crate::laws::Subject;
+use crate::mmu::deviations::Deviation;
+use crate::mmu::{Access, Fault, FaultKind, Probe, Verdict};
+
+/// How many entries are judged at each level.
+const ENTRIES: u64 = 500;
+
+/// How many tables they may be spread over at most.
+const TABLES_EACH: u64 = 16;
+
+/// Where the random numbers start.
+const SEED: u64 = 0x5eed;
+
+/// What an access should come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Expected {
+    /// It goes to this address.
+    Reaches(u64),
+    /// It faults like this, at this level.
+    Faults(FaultKind, Level),
+}
+
+/// A question about an entry, and the answer that follows from what the library says that it means.
+struct Question {
+    probe: Probe,
+    raw: u64,
+    expected: Expected,
+    readable: bool,
+    /// If the model is known to depart from its manual about an entry on the way.
+    deviation: Option<&'static Deviation>,
+}
+
+/// Fills a table at each level, and asks about its entries.
+pub(super) fn conforms<F: Format>(setup: &Setup<F>, judge: &mut impl Judge) -> Result<usize, Failed> {
+    let ram = judge.ram();
+    let ground = Ground::new(&setup.generated.format, ram.start + TABLES..ram.end, judge.reach());
+    let mut random = Rng::with_seed(SEED);
+    let mut judged = 0;
+    for level in 0..ground.geometry.levels {
+        // What the addresses that can be asked about reach of a table.
+        let room = u32::from(ground.reach.saturating_sub(ground.geometry.entry_bits(level)));
+        let slots = (ground.geometry.entries(level) as u64).min(1 << room);
+        for _ in 0..(ENTRIES / slots).clamp(1, TABLES_EACH) {
+            judged += one_table(setup, judge, &ground, (level, slots), &mut random)?;
+        }
+    }
+    Ok(judged)
+}
+
+fn one_table<F: Format>(
+    setup: &Setup<F>,
+    judge: &mut impl Judge,
+    ground: &Ground,
+    (level, slots): (Level, u64),
+    random: &mut Rng,
+) -> Result<usize, Failed> {
+    let ram = judge.ram();
+    let format = &setup.generated.format;
+    let mut image = Image::new(&setup.generated, ram.start);
+    let (root, table) = image.path_to(level);
+    let below = (level > 0).then(|| image.tree(level - 1, ground, random));
+    let writer = Writer { setup, ground, level, below };
+    let mut entries = Vec::new();
+    for index in spread(slots) {
+        let mut drawn = (0..100).map(|_| writer.entry(random));
+        if let Some(raw) = drawn.find(|&raw| judge.can_judge(&setup.case.params, level, raw)) {
+            image.set(table + 8 * index, raw);
+            entries.push((index, raw));
+        }
+    }
+    let mut questions = Vec::new();
+    for (index, raw) in entries.into_iter().flat_map(|entry| [entry; 2]) {
+        let address = index << ground.geometry.entry_bits(level) | offset(setup, ground, level, raw, random);
+        let access = [Access::Read, Access::Write, Access::Execute][random.usize(..3)];
+        let probe = Probe { address, access, user: random.bool() };
+        questions.extend(question(setup, judge, &image, ground, root, probe, raw)?);
+    }
+
+    let registers = format.registers(HostPhysAddr::from_usize(root as usize), Tag(1))?;
+    let probes: Vec<Probe> = questions.iter().map(|question| question.probe).collect();
+    let verdicts = judge.judge(&image.chunks(), &(setup.generated.registers)(&registers), &probes);
+    let mut complaints = Vec::new();
+    for (question, verdict) in questions.iter().zip(&verdicts) {
+        let wrong = question.complaint(setup, judge, verdict);
+        if let Some(wrong) = wrong.filter(|_| question.deviation.is_none()) {
+            let Question { probe, raw, expected, .. } = question;
+            complaints.push(format!(
+                "{wrong}: entry {raw:#018x} at level {level}, which is {:x?}\n{probe:x?}: expected {expected:x?}, \
+                 the MMU says {verdict:x?}",
+                format.decode(level, *raw)
+            ));
+        }
+    }
+    if verdicts.len() != probes.len() || probes.len() < slots.min(ENTRIES) as usize / 2 {
+        return Err(format!("{} of {} probes were judged at level {level}", verdicts.len(), probes.len()).into());
+    }
+    match complaints.as_slice() {
+        [] => Ok(probes.len()),
+        [first, ..] => {
+            Err(format!("{} complaints with the seed {SEED:#x}, the first: {first}", complaints.len()).into())
+        }
+    }
+}
+
+/// At most [`ENTRIES`] of the slots of a table, from its first to its last.
+fn spread(slots: u64) -> impl Iterator<Item = u64> {
+    let count = slots.min(ENTRIES);
+    (0..count).map(move |i| if count == 1 { 0 } else { i * (slots - 1) / (count - 1) })
+}
+
+/// What makes the entries of one table.
+struct Writer<'a, F: Format> {
+    setup: &'a Setup<F>,
+    ground: &'a Ground,
+    level: Level,
+    /// A table that entries may point to.
+    below: Option<u64>,
+}
+
+impl<F: Format> Writer<'_, F> {
+    fn entry(&self, random: &mut Rng) -> u64 {
+        let legal = self.legal(random);
+        match random.u8(..8) {
+            0 => random.u64(..),
+            // Everything but the address is left to chance.
+            1 | 2 => legal & self.address_bits() | random.u64(..) & !self.address_bits(),
+            3 => legal,
+            // A few bits are wrong.
+            _ => (0..random.u8(1..4)).fold(legal, |entry, _| entry ^ 1 << random.u8(..64)),
+        }
+    }
+
+    /// A table, or any item of a leaf of any size.
+    fn legal(&self, random: &mut Rng) -> u64 {
+        let sizes: Vec<u8> = self.setup.generated.page_sizes(self.level).iter().collect();
+        match self.below {
+            Some(below) if sizes.is_empty() || random.u8(..3) == 0 => self.table(below),
+            _ => {
+                let size = sizes[random.usize(..sizes.len())];
+                let attributes = Attributes {
+                    rights: self.ground.rights[random.usize(..self.ground.rights.len())],
+                    memory: self.ground.memory[random.usize(..self.ground.memory.len())],
+                    accessed: random.u8(..4) != 0,
+                    dirty: random.u8(..4) != 0,
+                    options: Options::DEFAULT,
+                };
+                let items = self.leaf(size, self.ground.target(size), &attributes);
+                items[random.usize(..items.len())]
+            }
+        }
+    }
+
+    fn table(&self, below: u64) -> u64 {
+        self.setup.generated.table(self.level, below).expect("a table in memory")
+    }
+
+    fn leaf(&self, size: u8, oa: u64, attributes: &Attributes) -> Vec<u64> {
+        // Not every memory type has all rights.
+        let leaf = self.setup.generated.leaf(self.level, size, oa, attributes);
+        let plain = Attributes::new(Rights::RWX, self.ground.memory[0]);
+        leaf.or_else(|_| self.setup.generated.leaf(self.level, size, oa, &plain)).expect("a plain leaf")
+    }
+
+    /// The bits in which entries differ that differ in their addresses only.
+    fn address_bits(&self) -> u64 {
+        match self.below {
+            Some(_) => {
+                let last = self.ground.geometry.last_output();
+                let address = last >> self.ground.geometry.table_bits(self.level - 1);
+                self.table(address << self.ground.geometry.table_bits(self.level - 1)) ^ self.table(0)
+            }
+            None => {
+                let size = self.ground.geometry.entry_bits(self.level);
+                let plain = Attributes::new(Rights::RWX, self.ground.memory[0]);
+                let last = self.ground.geometry.last_output() >> size << size;
+                self.leaf(size, last, &plain)[0] ^ self.leaf(size, 0, &plain)[0]
+            }
+        }
+    }
+}
+
+/// Where to ask within what an entry spans: where a leaf leads to memory that may be accessed, if it does.
+fn offset<F: Format>(setup: &Setup<F>, ground: &Ground, level: Level, raw: u64, random: &mut Rng) -> u64 {
+    let within = (1 << ground.geometry.entry_bits(level)) - 1;
+    let anywhere = random.u64(..);
+    let target = match setup.generated.format.decode(level, raw) {
+        Entry::Leaf(leaf) => {
+            let first = leaf.address.max(ground.targets.start);
+            let last = (leaf.address | within).min(ground.targets.end - 1);
+            if first < last { random.u64(first..=last) } else { anywhere }
+        }
+        _ => anywhere,
+    };
+    target & within & !7
+}
+
+/// The probe with what the library makes of it; `None` if the access would get through to where it must not go, or if
+/// the walk leaves the tables.
+fn question<F: Format>(
+    setup: &Setup<F>,
+    judge: &impl Judge,
+    image: &Image<'_, F>,
+    ground: &Ground,
+    root: u64,
+    probe: Probe,
+    raw: u64,
+) -> Result<Option<Question>, Failed> {
+    let mut met = Vec::new();
+    let see = |step: &WalkStep| met.push((step.level, step.raw));
+    let walked = walk(&setup.generated.format, root, probe.address, |at| image.read(at), see);
+    let interpreted = setup.case.bound.walk(root, probe.address, |at| image.read(at));
+    if !agree(&walked, &interpreted) {
+        return Err(format!("{probe:x?} of {raw:#x}: generated {walked:x?}, interpreted {interpreted:x?}").into());
+    }
+    let params = &setup.case.params;
+    let (expected, readable) = match walked {
+        _ if !met.iter().all(|&(level, raw)| judge.can_judge(params, level, raw)) => return Ok(None),
+        Err(WalkError::NotMapped { level }) => (Expected::Faults(judge.fault(&probe, None), level), false),
+        Err(WalkError::Reserved { level, .. }) => {
+            let raw = met.last().map_or(0, |&(_, raw)| raw);
+            (Expected::Faults(judge.reserved(params, level, raw), level), false)
+        }
+        Err(WalkError::Input | WalkError::Unreadable { .. }) => return Ok(None),
+        Ok(leaf) => {
+            let readable = leaf.attributes.rights.contains(if probe.user { Rights::UR } else { Rights::PR });
+            (access(&setup.generated.format, judge, &probe, &leaf), readable)
+        }
+    };
+    let harmless = match expected {
+        Expected::Reaches(address) => ground.targets.contains(&address),
+        Expected::Faults(..) => true,
+    };
+    let deviation = met.iter().find_map(|&(level, raw)| judge.deviates(params, level, raw));
+    Ok(harmless.then_some(Question { probe, raw, expected, readable, deviation }))
+}
+
+/// What becomes of an access to a leaf. An accessed flag that is clear comes before rights that are missing.
+fn access<F: Format>(format: &F, judge: &impl Judge, probe: &Probe, leaf: &Walked) -> Expected {
+    let Walked { address, level, attributes, .. } = *leaf;
+    let states = format.accessed_dirty(level);
+    let by_software = |mask: u64| mask != 0 && !states.hardware;
+    if by_software(states.accessed_mask) && !attributes.accessed {
+        Expected::Faults(judge.unmarked(), level)
+    } else if !attributes.rights.contains(needs(probe)) {
+        Expected::Faults(judge.fault(probe, Some(attributes.rights)), level)
+    } else if by_software(states.dirty_mask) && probe.access == Access::Write && !attributes.dirty {
+        Expected::Faults(judge.unmarked(), level)
+    } else {
+        Expected::Reaches(address)
+    }
+}
+
+/// Whether generated code and the interpreter tell the same story.
+fn agree(generated: &Result<Walked, WalkError>, interpreted: &Walk) -> bool {
+    match (generated, interpreted) {
+        (Ok(leaf), Walk::Translated(translation)) => {
+            leaf.address == translation.address
+                && leaf.level == translation.level
+                && leaf.size == translation.size
+                && leaf.attributes.rights == Rights::from_bits_truncate(translation.facts.bits())
+        }
+        (Err(WalkError::NotMapped { level }), Walk::NotMapped { level: other })
+        | (Err(WalkError::Reserved { level, .. }), Walk::Reserved { level: other, .. }) => level == other,
+        (Err(WalkError::Unreadable { address }), Walk::ReadFailed { address: other, .. }) => address == other,
+        (Err(WalkError::Input), Walk::InputTooWide) => true,
+        _ => false,
+    }
+}
+
+impl Question {
+    /// What is wrong with the verdict, or with how its report is read.
+    fn complaint<F: Format>(&self, setup: &Setup<F>, judge: &impl Judge, verdict: &Verdict) -> Option<String> {
+        let right = match (self.expected, verdict) {
+            (Expected::Reaches(address), Verdict::Translated(seen)) => {
+                seen.map_or(!self.readable, |seen| seen == address)
+            }
+            (Expected::Faults(kind, level), Verdict::Fault(fault)) => {
+                fault.kind == kind && fault.level.is_none_or(|seen| seen == level)
+            }
+            _ => false,
+        };
+        match verdict {
+            _ if !right => Some("the MMU disagrees".into()),
+            Verdict::Fault(fault) => self.misread(setup, judge, fault),
+            Verdict::Translated(_) => None,
+        }
+    }
+
+    fn misread<F: Format>(&self, setup: &Setup<F>, judge: &impl Judge, fault: &Fault) -> Option<String> {
+        let told = judge.told(&self.probe, fault);
+        let read = setup.read(fault);
+        read.iter().any(|read| *read != told).then(|| format!("a report that tells {told:x?} was read as {read:x?}"))
+    }
+}
