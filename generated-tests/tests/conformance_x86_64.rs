@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use libtest_mimic::{Arguments, Trial};
-use tablewright::{FaultInfo, Rights};
+use tablewright::{FaultInfo, Level, Rights};
+use tablewright_archdefs::bound::Params;
 use tablewright_tests::conformance::{Judge, Setup, Shared, access, cause, trials};
 use tablewright_tests::emulators::{Emulator, require};
 use tablewright_tests::formats::configured;
@@ -36,9 +37,22 @@ impl Judge for Bochs {
         let hidden = self.machine.deviates(Deviation::UserExecuteInBit13) && probe.access != Access::Execute;
         match mapped {
             None => FaultKind::NotMapped,
+            Some(rights) if rights.is_empty() => FaultKind::NotMapped,
             Some(Rights::UX) if hidden => FaultKind::NotMapped,
             Some(_) => FaultKind::Permission,
         }
+    }
+
+    fn can_judge(&self, params: &Params, level: Level, raw: u64) -> bool {
+        let has = |param| params.get(param) == Some(1);
+        // Physical addresses of these models have 40 bits, and nothing turns off execute-only entries and blocks.
+        let pa_bits = params.get("pa_bits").unwrap_or(40);
+        let addresses = (pa_bits.min(40)..pa_bits.max(40)).all(|bit| raw >> bit & 1 == 0);
+        let execute_only = has("execute_only") || raw & 0b111 != 0b100;
+        let block = matches!(level, 1 | 2) && raw >> 7 & 1 == 1;
+        let blocks = !block || has(if level == 1 { "huge_2m" } else { "huge_1g" });
+        let bit_12 = block && raw >> 12 & 1 == 1 && self.machine.deviates(Deviation::BlockBit12);
+        addresses && execute_only && blocks && !bit_12
     }
 
     fn told(&self, probe: &Probe, fault: &Fault) -> Option<FaultInfo> {

@@ -74,7 +74,7 @@ impl<'a, F: Format> Image<'a, F> {
     /// Reads an entry; `None` outside the tables.
     pub(super) fn read(&self, address: u64) -> Option<u64> {
         let (start, words) = self.tables.range(..=address).next_back()?;
-        words.get(((address - start) / 8) as usize).copied().filter(|_| address % 8 == 0)
+        words.get(((address - start) / 8) as usize).copied().filter(|_| address.is_multiple_of(8))
     }
 
     /// The tables, as an MMU finds them in memory.

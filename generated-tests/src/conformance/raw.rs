@@ -56,9 +56,15 @@ pub(super) fn conforms<F: Format>(setup: &Setup<F>, judge: &mut impl Judge) -> R
         // What the addresses that can be asked about reach of a table.
         let room = u32::from(ground.reach.saturating_sub(ground.geometry.entry_bits(level)));
         let slots = (ground.geometry.entries(level) as u64).min(1 << room);
-        for _ in 0..(ENTRIES / slots).clamp(1, TABLES_EACH) {
-            judged += one_table(setup, judge, &ground, (level, slots), &mut random)?;
+        let tables = (ENTRIES / slots).clamp(1, TABLES_EACH);
+        let mut here = 0;
+        for _ in 0..tables {
+            here += one_table(setup, judge, &ground, (level, slots), &mut random)?;
         }
+        if (here as u64) < slots.min(ENTRIES) * tables / 2 {
+            return Err(format!("only {here} probes were judged at level {level}").into());
+        }
+        judged += here;
     }
     Ok(judged)
 }
@@ -107,7 +113,7 @@ fn one_table<F: Format>(
             ));
         }
     }
-    if verdicts.len() != probes.len() || probes.len() < slots.min(ENTRIES) as usize / 2 {
+    if verdicts.len() != probes.len() {
         return Err(format!("{} of {} probes were judged at level {level}", verdicts.len(), probes.len()).into());
     }
     match complaints.as_slice() {
