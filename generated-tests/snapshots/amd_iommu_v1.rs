@@ -932,6 +932,10 @@ unsafe impl FormatTrait for Format {
     ) -> bool {
         false
     }
+
+    fn invalidation_limit(&self, _leaf_only: bool) -> u64 {
+        0
+    }
 }
 
 /// What the entries of one level look like, with every condition resolved.

@@ -1096,6 +1096,26 @@ impl Format {
         };
         true
     }
+
+    /// INVEPT rax, [rcx]: all translations of all EPTPs.
+    ///
+    /// Intel SDM Vol. 3C, INVEPT.
+    ///
+    /// # Safety
+    ///
+    /// As for [`FormatTrait::invalidate`].
+    #[cfg(all(target_arch = "x86_64", target_os = "none"))]
+    unsafe fn invalidate_global(&self, _root: HostPhysAddr, _tag: Tag) -> bool {
+        let descriptor: [u64; 2] = [0, 0];
+        // SAFETY: as the caller promises.
+        unsafe {
+            ::core::arch::asm!(
+                ".byte 0x66, 0x0f, 0x38, 0x80, 0x01", in ("rax") 2 as u64, in ("rcx") &
+                raw const descriptor, options(nostack)
+            )
+        };
+        true
+    }
 }
 
 /// `output` and `next` read addresses through the very masks that `strip` and `table` write them through, and
@@ -1362,10 +1382,15 @@ unsafe impl FormatTrait for Format {
         &self,
         root: HostPhysAddr,
         tag: Tag,
-        _set: &Invalidation,
+        set: &Invalidation,
     ) -> bool {
         // SAFETY: as the caller promises.
-        unsafe { self.invalidate_single_context(root, tag) }
+        unsafe {
+            match set {
+                Invalidation::All => self.invalidate_global(root, tag),
+                _ => self.invalidate_single_context(root, tag),
+            }
+        }
     }
 
     #[cfg(not(all(target_arch = "x86_64", target_os = "none")))]
@@ -1376,6 +1401,10 @@ unsafe impl FormatTrait for Format {
         _set: &Invalidation,
     ) -> bool {
         false
+    }
+
+    fn invalidation_limit(&self, _leaf_only: bool) -> u64 {
+        0
     }
 }
 

@@ -1107,6 +1107,25 @@ impl Format {
         };
         true
     }
+
+    /// DSB ISHST; TLBI ALLE1IS; DSB ISH; ISB.
+    ///
+    /// Arm ARM, TLBI ALLE1IS.
+    ///
+    /// # Safety
+    ///
+    /// As for [`FormatTrait::invalidate`].
+    #[cfg(all(target_arch = "aarch64", target_os = "none"))]
+    unsafe fn invalidate_all(&self, _root: HostPhysAddr, _tag: Tag) -> bool {
+        // SAFETY: as the caller promises.
+        unsafe {
+            ::core::arch::asm!(
+                ".4byte 0xd5033a9f", ".4byte 0xd50c839f", ".4byte 0xd5033b9f",
+                ".4byte 0xd5033fdf", options(nostack)
+            )
+        };
+        true
+    }
 }
 
 /// `output` and `next` read addresses through the very masks that `strip` and `table` write them through, and
@@ -1517,6 +1536,7 @@ unsafe impl FormatTrait for Format {
         // SAFETY: as the caller promises.
         unsafe {
             match set {
+                Invalidation::All => self.invalidate_all(root, tag),
                 Invalidation::Space => self.invalidate_vmid(root, tag),
                 Invalidation::Range { range, leaf_only: _, granule } => {
                     if range.span() >> granule >= 512 {
@@ -1543,6 +1563,10 @@ unsafe impl FormatTrait for Format {
         _set: &Invalidation,
     ) -> bool {
         false
+    }
+
+    fn invalidation_limit(&self, _leaf_only: bool) -> u64 {
+        512
     }
 }
 

@@ -1065,6 +1065,7 @@ unsafe impl FormatTrait for Format {
         unsafe {
             let config = &self.config;
             match set {
+                Invalidation::All => self.invalidate_all(root, tag),
                 Invalidation::Space => {
                     if config.globals {
                         self.invalidate_all(root, tag)
@@ -1131,6 +1132,10 @@ unsafe impl FormatTrait for Format {
         _set: &Invalidation,
     ) -> bool {
         false
+    }
+
+    fn invalidation_limit(&self, leaf_only: bool) -> u64 {
+        if leaf_only { 64 } else { 0 }
     }
 }
 

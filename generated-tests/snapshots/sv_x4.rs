@@ -673,6 +673,20 @@ impl Format {
         };
         true
     }
+
+    /// HFENCE.GVMA x0, x0.
+    ///
+    /// RISC-V Privileged Architecture, Hypervisor Memory-Management Fence Instructions.
+    ///
+    /// # Safety
+    ///
+    /// As for [`FormatTrait::invalidate`].
+    #[cfg(all(target_arch = "riscv64", target_os = "none"))]
+    unsafe fn invalidate_all(&self, _root: HostPhysAddr, _tag: Tag) -> bool {
+        // SAFETY: as the caller promises.
+        unsafe { ::core::arch::asm!(".4byte 0x62000073", options(nostack)) };
+        true
+    }
 }
 
 /// `output` and `next` read addresses through the very masks that `strip` and `table` write them through, and
@@ -954,6 +968,7 @@ unsafe impl FormatTrait for Format {
         // SAFETY: as the caller promises.
         unsafe {
             match set {
+                Invalidation::All => self.invalidate_all(root, tag),
                 Invalidation::Space => self.invalidate_vmid(root, tag),
                 Invalidation::Range { range, leaf_only, granule } => {
                     if *leaf_only {
@@ -984,6 +999,10 @@ unsafe impl FormatTrait for Format {
         _set: &Invalidation,
     ) -> bool {
         false
+    }
+
+    fn invalidation_limit(&self, leaf_only: bool) -> u64 {
+        if leaf_only { 64 } else { 0 }
     }
 }
 

@@ -121,6 +121,12 @@ pub unsafe trait Format: Copy + Debug + Send + Sync + 'static {
         granted.contains(access)
     }
 
+    /// From how many by-address operations on one for the whole space takes their place, where only final translations
+    /// are dropped, or those of tables, too; 0 if there are none by address.
+    fn invalidation_limit(&self, _leaf_only: bool) -> u64 {
+        u64::MAX
+    }
+
     /// What to tell each CPU that runs the guest with its next entry, so that it invalidates `set`; `None` if the format
     /// has instructions for that, which [`Format::invalidate`] executes. Until then, CPUs that are in the guest must
     /// leave it.

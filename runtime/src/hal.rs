@@ -51,7 +51,63 @@ pub unsafe trait Hal: Clone {
     /// On bare metal, where one CPU runs the guest or the instructions broadcast, this is
     /// `unsafe { format.invalidate(root, tag, set); }`.
     fn invalidate<F: Format>(&self, format: &F, root: HostPhysAddr, tag: Tag, set: &Invalidation);
+
+    /// Begins at `sink` what [`Hal::invalidate`] does, and returns without waiting: for CPUs that are told by interrupts,
+    /// or a device with a command queue. Until [`Hal::wait`] has returned, nothing that `set` names is freed or mapped
+    /// anew. What begins later at a sink completes later.
+    ///
+    /// Without other word, it is done at once, for CPUs and devices alike.
+    fn begin_invalidation<F: Format>(
+        &self,
+        _sink: Sink,
+        format: &F,
+        root: HostPhysAddr,
+        tag: Tag,
+        set: &Invalidation,
+    ) -> Completion {
+        self.invalidate(format, root, tag, set);
+        Completion::default()
+    }
+
+    /// Whether an invalidation is complete, so that [`Hal::wait`] would not wait.
+    fn is_complete(&self, _sink: Sink, _completion: Completion) -> bool {
+        true
+    }
+
+    /// Waits until an invalidation is complete, and with it all that began earlier at the same sink.
+    fn wait(&self, _sink: Sink, _completion: Completion) {}
+
+    /// Whether an access through `sink` that meets an entry which is not present faults, and is tried again later. If
+    /// not, an entry in use must not be taken away for a moment: see [`Error::NeedsBreak`](crate::Error::NeedsBreak).
+    fn retries(&self, _sink: Sink) -> bool {
+        true
+    }
 }
+
+/// One of those who hold translations of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Sink(u8);
+
+impl Sink {
+    /// A table has at most so many.
+    pub const MOST: u8 = 4;
+    /// The CPUs, which every table has.
+    pub const CPUS: Self = Self(0);
+
+    /// Another, by the HAL's number for it: an IOMMU; from 1 on and below [`Sink::MOST`].
+    pub const fn device(number: u8) -> Option<Self> {
+        if number >= 1 && number < Self::MOST { Some(Self(number)) } else { None }
+    }
+
+    /// Its number; 0: the CPUs.
+    pub const fn number(self) -> u8 {
+        self.0
+    }
+}
+
+/// Names an invalidation that has begun: a number of the HAL's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Completion(pub u64);
 
 /// What must be invalidated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,4 +123,6 @@ pub enum Invalidation {
     },
     /// Everything of the tag.
     Space,
+    /// Everything of every tag.
+    All,
 }

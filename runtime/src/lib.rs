@@ -50,6 +50,7 @@ mod range;
 pub mod sim;
 mod space;
 mod table;
+mod tags;
 mod walk;
 
 pub use addr::{
@@ -66,7 +67,7 @@ pub use format::{
 pub use formats::*;
 pub use frame::PhysFrame;
 pub use guest::{GuestError, GuestFault, GuestMemoryAccessor, GuestSlice};
-pub use hal::{Hal, Invalidation};
+pub use hal::{Completion, Hal, Invalidation, Sink};
 pub use host::{HostRegion, RegionKind};
 pub use range::ClosedRange;
 pub use space::{
@@ -77,4 +78,5 @@ pub use table::{
     Error, FaultIn, FrameCache, Gather, Lookup, Mapping, Mappings, Operation, PageTable, PartialChange, Region,
     Regions, Relax, State, TableInfo, Tables,
 };
+pub use tags::Tags;
 pub use walk::{WalkError, WalkStep, Walked, walk};

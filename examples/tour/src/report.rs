@@ -111,6 +111,7 @@ pub(crate) fn change<F: Format>(before: Tables, space: &AddrSpace<F, Machine>, l
                 size(*granule),
                 if *leaf_only { ", final translations only" } else { "" },
             ),
+            Invalidation::All => println!("  invalidate everything"),
             Invalidation::Space => println!("  invalidate all of {tag:?}"),
         }
     }

@@ -75,7 +75,10 @@ fn operations<F: Format>() -> Vec<Operation<F>> {
             let done = unsafe { rig.table.fault_in_exclusive(at.start(), size, 1 << 42, &attributes(RW), &mut gather) };
             rig.model.insert(Region { range: at, address: 1 << 42, attributes: attributes(RW) });
             match done {
-                Ok(done) => Ok(assert_eq!(done, FaultIn::Installed)),
+                Ok(done) => {
+                    assert_eq!(done, FaultIn::Installed);
+                    Ok(())
+                }
                 Err(error) => {
                     rig.model.remove(at);
                     Err(error)

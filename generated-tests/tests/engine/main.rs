@@ -8,5 +8,6 @@ mod live;
 mod random;
 mod ranges;
 mod rig;
+mod sinks;
 mod traps;
 mod witness;

@@ -147,7 +147,7 @@ impl<F: Format> Observer for Cache<F> {
     fn invalidated(&self, _: &Machine, _: HostPhysAddr, _: Tag, set: &Invalidation) {
         let mut cached = self.cached.lock().unwrap();
         match *set {
-            Invalidation::Space => cached.clear(),
+            Invalidation::Space | Invalidation::All => cached.clear(),
             Invalidation::Range { range, leaf_only: false, .. } => cached.retain(|cached| !range.contains(cached.ia)),
             Invalidation::Range { range, leaf_only: true, .. } => {
                 cached.iter_mut().filter(|cached| range.contains(cached.ia)).for_each(|cached| cached.leaf = None);

@@ -66,6 +66,7 @@ fn implementation(scope: &Scope<'_>, name: &str, title: &str) -> Result<TokenStr
     let permits = access::method(scope);
     let invalidate = tlb::method(scope);
     let at_entry = tlb::at_entry(scope);
+    let limit = tlb::limit(scope);
     let info = info::info(scope, name, title);
     let run_sizes = (crate::layout::run_slots(scope) > 0).then(|| {
         quote! {
@@ -147,6 +148,8 @@ fn implementation(scope: &Scope<'_>, name: &str, title: &str) -> Result<TokenStr
             #permits
             #invalidate
             #at_entry
+
+            #limit
         }
     })
 }

@@ -96,11 +96,14 @@ fn dispatch(scope: &Scope<'_>, means: &Means) -> TokenStream {
     let of_scope = |reach| candidates(scope, |op| op.scope == reach && (means.among)(op));
     let one = |op: &TlbOp| (means.one)(scope, op);
     let broader = chain(scope, of_scope(Reach::All), means.none.clone(), one);
-    let space = chain(scope, of_scope(Reach::Space), broader, one);
+    let space = chain(scope, of_scope(Reach::Space), broader.clone(), one);
     let pages = of_scope(Reach::Address);
     if pages.is_empty() {
         // No operation reaches less than a whole space.
-        return space;
+        return match broader.to_string() == space.to_string() {
+            true => space,
+            false => quote!(match set { Invalidation::All => #broader, _ => #space }),
+        };
     }
     let leaf_only: Vec<_> = pages.iter().filter(|(_, op)| op.leaf_only).cloned().collect();
     let full: Vec<_> = pages.into_iter().filter(|(_, op)| !op.leaf_only).collect();
@@ -124,8 +127,35 @@ fn dispatch(scope: &Scope<'_>, means: &Means) -> TokenStream {
     };
     quote! {
         match set {
+            Invalidation::All => #broader,
             Invalidation::Space => #space,
             Invalidation::Range { range, #pattern, granule } => { #range }
+        }
+    }
+}
+
+/// `fn invalidation_limit` of the trait.
+pub(crate) fn limit(scope: &Scope<'_>) -> TokenStream {
+    let limit = |leaf_only, otherwise: TokenStream| {
+        let ops = candidates(scope, |op| op.scope == Reach::Address && op.leaf_only == leaf_only);
+        let number = |op: &TlbOp| op.limit.map_or(quote!(u64::MAX), |limit| literal::number(limit.into()));
+        match ops.split_first() {
+            // Whichever of them it is.
+            Some(((_, first), rest)) if rest.iter().all(|(_, op)| op.limit == first.limit) => number(first),
+            _ => chain(scope, ops, otherwise, number),
+        }
+    };
+    let every = limit(false, quote!(0));
+    let leaves = limit(true, every.clone());
+    let body = match every.to_string() == leaves.to_string() {
+        true => every,
+        false => quote!(if leaf_only { #leaves } else { #every }),
+    };
+    let body = bind(body, &[]);
+    let leaf_only = parameter(&body, "leaf_only");
+    quote! {
+        fn invalidation_limit(&self, #leaf_only: bool) -> u64 {
+            #body
         }
     }
 }

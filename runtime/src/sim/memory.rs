@@ -6,7 +6,7 @@ use core::ptr::NonNull;
 use std::{
     alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error},
     boxed::Box,
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU8, Ordering},
@@ -14,7 +14,7 @@ use std::{
     vec::Vec,
 };
 
-use crate::{Format, Hal, HostPhysAddr, Invalidation, Tag};
+use crate::{Completion, Format, Hal, HostPhysAddr, Invalidation, Sink, Tag};
 
 /// log2 of the granule of the accounting.
 const UNIT: u8 = 12;
@@ -54,6 +54,13 @@ pub trait Observer: Send + Sync {
         let _ = (machine, root, tag, set);
     }
 
+    /// The same at one sink; without other word only what happens at the CPUs is told.
+    fn invalidated_at(&self, machine: &Machine, sink: Sink, root: HostPhysAddr, tag: Tag, set: &Invalidation) {
+        if sink == Sink::CPUS {
+            self.invalidated(machine, root, tag, set);
+        }
+    }
+
     /// A frame is about to be given back: no translation may lead to it or through it any more.
     fn freed(&self, machine: &Machine, frame: HostPhysAddr, size: u8) {
         let _ = (machine, frame, size);
@@ -87,6 +94,21 @@ struct State {
     fail: Option<u64>,
     errors: Vec<MemoryError>,
     log: Vec<(Tag, Invalidation)>,
+    device_log: Vec<(Sink, Tag, Invalidation)>,
+    /// How many invalidations were deferred; `None`: each is done when it begins.
+    deferred: Option<u64>,
+    waiting: VecDeque<(Completion, Asked)>,
+    /// A bit for each sink that cannot retry.
+    strict: u8,
+}
+
+/// An invalidation that was asked for.
+#[derive(Clone, Copy)]
+struct Asked {
+    sink: Sink,
+    root: HostPhysAddr,
+    tag: Tag,
+    set: Invalidation,
 }
 
 // SAFETY: the memory behind `host` is only accessed through what `phys_to_virt` gives out, whose users synchronise, and
@@ -164,6 +186,32 @@ impl Machine {
     /// The invalidations since the last call, in order.
     pub fn take_log(&self) -> Vec<(Tag, Invalidation)> {
         core::mem::take(&mut self.state().log)
+    }
+
+    /// The invalidations at other sinks than the CPUs since the last call, in order.
+    pub fn take_device_log(&self) -> Vec<(Sink, Tag, Invalidation)> {
+        core::mem::take(&mut self.state().device_log)
+    }
+
+    /// Lets invalidations take effect from now on only when they are waited for.
+    pub fn defer_invalidations(&self) {
+        self.state().deferred.get_or_insert(0);
+    }
+
+    /// `sink` cannot retry an access that met an entry which is not present.
+    pub fn forbid_retries(&self, sink: Sink) {
+        self.state().strict |= 1 << sink.number();
+    }
+
+    /// Lets an invalidation take effect.
+    fn perform(&self, Asked { sink, root, tag, set }: Asked) {
+        match sink {
+            Sink::CPUS => self.state().log.push((tag, set)),
+            _ => self.state().device_log.push((sink, tag, set)),
+        }
+        for observer in self.observers() {
+            observer.invalidated_at(self, sink, root, tag, &set);
+        }
     }
 
     /// Tells `observer` from now on.
@@ -314,10 +362,51 @@ unsafe impl Hal for Machine {
     }
 
     fn invalidate<F: Format>(&self, _format: &F, root: HostPhysAddr, tag: Tag, set: &Invalidation) {
-        self.state().log.push((tag, *set));
-        for observer in self.observers() {
-            observer.invalidated(self, root, tag, set);
+        for sink in core::iter::once(Sink::CPUS).chain((1..Sink::MOST).filter_map(Sink::device)) {
+            self.perform(Asked { sink, root, tag, set: *set });
         }
+    }
+
+    fn begin_invalidation<F: Format>(
+        &self,
+        sink: Sink,
+        _format: &F,
+        root: HostPhysAddr,
+        tag: Tag,
+        set: &Invalidation,
+    ) -> Completion {
+        let asked = Asked { sink, root, tag, set: *set };
+        let mut state = self.state();
+        let Some(number) = &mut state.deferred else {
+            drop(state);
+            self.perform(asked);
+            return Completion::default();
+        };
+        *number += 1;
+        let completion = Completion(*number);
+        state.waiting.push_back((completion, asked));
+        completion
+    }
+
+    fn is_complete(&self, sink: Sink, completion: Completion) -> bool {
+        !self.state().waiting.iter().any(|(begun, asked)| asked.sink == sink && begun.0 <= completion.0)
+    }
+
+    fn wait(&self, sink: Sink, completion: Completion) {
+        loop {
+            let mut state = self.state();
+            let due = |(begun, asked): &(Completion, Asked)| asked.sink == sink && begun.0 <= completion.0;
+            let Some(next) = state.waiting.iter().position(due) else { return };
+            let asked = state.waiting.remove(next);
+            drop(state);
+            if let Some((_, asked)) = asked {
+                self.perform(asked);
+            }
+        }
+    }
+
+    fn retries(&self, sink: Sink) -> bool {
+        self.state().strict >> sink.number() & 1 == 0
     }
 }
 

@@ -18,7 +18,7 @@ use tablewright_archdefs::model::Facts;
 
 use super::tlb::{Cached, Tlb, What};
 use super::{Machine, Observer};
-use crate::{ClosedRange, HostPhysAddr, Invalidation, Level, Rights, Tag};
+use crate::{ClosedRange, HostPhysAddr, Invalidation, Level, Rights, Sink, Tag};
 
 /// What an access came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,9 +70,10 @@ pub enum Violation {
     },
 }
 
-/// The MMU of a simulated machine's CPU, which runs any number of guests.
+/// The MMU of a simulated machine's CPU, which runs any number of guests; or a device's.
 #[derive(Debug)]
 pub struct Mmu {
+    sink: Sink,
     state: Mutex<State>,
 }
 
@@ -101,8 +102,13 @@ struct Space {
 impl Mmu {
     /// The MMU of `machine`; `seed` decides what it happens to cache and forget.
     pub fn new(machine: &Machine, seed: u64) -> Arc<Self> {
+        Self::of_sink(machine, seed, Sink::CPUS)
+    }
+
+    /// The same, of a device that has to be told of changes by itself.
+    pub fn of_sink(machine: &Machine, seed: u64, sink: Sink) -> Arc<Self> {
         let state = State { random: seed | 1, ..State::default() };
-        let mmu = Arc::new(Self { state: Mutex::new(state) });
+        let mmu = Arc::new(Self { sink, state: Mutex::new(state) });
         machine.observe(mmu.clone());
         mmu
     }
@@ -150,7 +156,10 @@ impl Mmu {
 }
 
 impl Observer for Mmu {
-    fn invalidated(&self, machine: &Machine, _root: HostPhysAddr, tag: Tag, set: &Invalidation) {
+    fn invalidated_at(&self, machine: &Machine, sink: Sink, _root: HostPhysAddr, tag: Tag, set: &Invalidation) {
+        if sink != self.sink {
+            return;
+        }
         let mut state = self.state();
         // The guest runs right up to the completion.
         state.run_guests(machine);

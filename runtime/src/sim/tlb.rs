@@ -80,13 +80,13 @@ impl Tlb {
     pub(super) fn invalidate(&mut self, tag: Tag, set: &Invalidation) {
         self.entries.retain(|entry| {
             let named = match set {
-                Invalidation::Space => true,
+                Invalidation::Space | Invalidation::All => true,
                 Invalidation::Range { range, leaf_only, granule } => {
                     let spared = *leaf_only && matches!(entry.what, What::Table(_));
                     !spared && is_hit(entry.range, *range, *granule)
                 }
             };
-            !(entry.tag == tag && named)
+            !((entry.tag == tag || *set == Invalidation::All) && named)
         });
     }
 

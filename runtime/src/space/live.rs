@@ -1,7 +1,7 @@
 //! A space whose guest runs: what was accessed and written, and frames for its faults.
 
 use super::{AddrSpace, Backend, SpaceError};
-use crate::{Format, FrameCache, GuestPhysAddr, Hal, PageBitmap, PartialChange, State};
+use crate::{Format, FrameCache, GuestPhysAddr, Hal, PageBitmap, PartialChange, Sink, State, Tags};
 
 impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     /// Inserts the pages that were accessed, or written to, since the last harvest into `pages`, over all of its range,
@@ -55,6 +55,26 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
             }
         }
         Ok(())
+    }
+
+    /// From now on `sink` may translate through this space: see [`PageTable::attach`](crate::PageTable::attach).
+    pub fn attach(&mut self, sink: Sink) {
+        self.table.attach(sink);
+    }
+
+    /// `sink` translates through this space no longer: see [`PageTable::detach`](crate::PageTable::detach).
+    pub fn detach(&mut self, sink: Sink) {
+        self.table.detach(sink);
+    }
+
+    /// Gives the space a tag of the current generation, before its guest is entered; whether it got a new one: see
+    /// [`PageTable::renew_tag`](crate::PageTable::renew_tag).
+    ///
+    /// # Errors
+    ///
+    /// [`SpaceError::Table`] if the root register cannot hold the tag.
+    pub fn renew_tag(&mut self, tags: &Tags) -> Result<bool, SpaceError> {
+        Ok(self.table.renew_tag(tags)?)
     }
 
     /// What operations do that change a larger leaf only in part.

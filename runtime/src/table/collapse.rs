@@ -25,7 +25,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// # Errors
     ///
     /// [`Error::OutOfRange`], [`Error::Misaligned`]; [`Error::NoMemory`] or [`Error::Refused`] if a leaf cannot be
-    /// split; [`Error::Corrupt`]; [`Error::ForeignGather`].
+    /// split; [`Error::NeedsBreak`]; [`Error::Corrupt`]; [`Error::ForeignGather`].
     pub fn split_to(&mut self, range: ClosedRange, size: u8, gather: &mut Gather<F, H>) -> Result<(), Error> {
         let range = self.exclusive(range, gather)?;
         let size = size.max(self.geometry.page_bits);
@@ -35,7 +35,9 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             let part = leaf.range.intersection(&range).unwrap_or(leaf.range);
             let levels = (1..=leaf.level).map(|level| self.geometry.entry_bits(level)).filter(|&bits| bits > size);
             tables += levels.map(|bits| ((part.last() >> bits) - (part.start() >> bits)) as usize + 1).sum::<usize>();
-            self.plan_split(leaf, Fate::Cut(size))?;
+            if let Some(split) = self.plan_split(leaf, Fate::Cut(size))? {
+                self.check_break(&split, split.leaf.range)?;
+            }
         }
 
         let tables = self.reserve_tables(tables)?;
@@ -83,7 +85,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// Replaces leaves in `range` that continue each other in input, output and attributes by the largest that say the
     /// same, and frees the tables that this makes superfluous. What is mapped stays as it is; a larger leaf is accessed
-    /// or dirty if one of those was that it replaces. Takes no memory.
+    /// or dirty if one of those was that it replaces. Takes no memory. What would take a break is left as it is where a
+    /// device [cannot retry](Hal::retries).
     ///
     /// # Errors
     ///
@@ -116,6 +119,9 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                 let new = self.format.strip(prototype, whole.address, 1).first;
                 let table = Held::Tree { table: address, level: lower, frames: false };
                 if self.takes_break_for(level, raw, new) {
+                    if self.is_strict() {
+                        continue;
+                    }
                     entries.store(&self.hal, index, self.format.empty(level));
                     self.invalidate(part, 0, false);
                     // Now no MMU marks the leaves any more.
@@ -149,6 +155,9 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             let index = self.geometry.index(level, run.start());
             let strip = self.format.strip(prototype, whole.address, items);
             if (0..items).any(|item| self.takes_break_for(level, entries.load(index + item), strip.first)) {
+                if self.is_strict() {
+                    continue;
+                }
                 let states = self.format.accessed_dirty(level);
                 let mut first = strip.first;
                 for item in 0..items {

@@ -78,6 +78,17 @@ pub enum Error {
         /// The entry.
         entry: u64,
     },
+    /// The entry would have to be taken away for a moment before it is changed, and a device that translates through the
+    /// table cannot retry: see [`Hal::retries`](crate::Hal::retries).
+    #[error("entry {entry:#x} at level {level} for {address:#x} must not be broken: a device in use cannot retry")]
+    NeedsBreak {
+        /// The first input address that the entry translates.
+        address: u64,
+        /// Its level.
+        level: Level,
+        /// The entry.
+        entry: u64,
+    },
     /// The gather belongs to another table.
     #[error("the gather belongs to another page table")]
     ForeignGather,

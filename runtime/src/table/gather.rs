@@ -3,7 +3,14 @@
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::release::free_tree;
+use super::sinks::{Pending, Sinks};
 use crate::{ClosedRange, Format, Hal, HostPhysAddr, Invalidation, Level, Tag};
+
+/// How many ranges a gather tells apart before it puts some together.
+const RANGES: usize = 8;
+
+/// How many by-address operations a range of its own is worth: it has barriers of its own, and often an interrupt.
+const APART: u64 = 16;
 
 /// How many stretches of frames or detached subtrees a gather holds before it invalidates early.
 const HELD: usize = 32;
@@ -20,7 +27,11 @@ pub struct Gather<F: Format, H: Hal> {
     hal: H,
     root: HostPhysAddr,
     tag: Tag,
-    due: Option<Due>,
+    sinks: Sinks,
+    /// The first `ranges` are due.
+    due: [Due; RANGES],
+    ranges: usize,
+    pending: Pending,
     forgotten: Option<ClosedRange>,
     held: [Option<Held>; HELD],
 }
@@ -45,6 +56,31 @@ struct Due {
     granule: u8,
 }
 
+impl Due {
+    /// A place for one.
+    const NONE: Self = Self { range: ClosedRange::around(0, 0), leaf_only: true, granule: 0 };
+
+    /// How many by-address operations it takes.
+    fn operations(&self) -> u64 {
+        (self.range.span() >> self.granule).saturating_add(1)
+    }
+
+    /// Both as one.
+    fn join(&self, other: &Self) -> Self {
+        Self {
+            range: self.range.hull(&other.range),
+            leaf_only: self.leaf_only && other.leaf_only,
+            granule: self.granule.min(other.granule),
+        }
+    }
+
+    /// Whether both as one cost no more than apart.
+    fn continues(&self, other: &Self) -> bool {
+        let apart = self.operations().saturating_add(other.operations()).saturating_add(APART);
+        self.join(other).operations() <= apart
+    }
+}
+
 /// What may be freed after the invalidation.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Held {
@@ -56,13 +92,15 @@ pub(super) enum Held {
 }
 
 impl<F: Format, H: Hal> Gather<F, H> {
-    pub(super) fn new(identity: Identity, format: F, hal: H, root: HostPhysAddr, tag: Tag) -> Self {
-        Self { identity, format, hal, root, tag, due: None, forgotten: None, held: [None; HELD] }
+    pub(super) fn new(identity: Identity, format: F, hal: H, root: HostPhysAddr, tag: Tag, sinks: Sinks) -> Self {
+        let (due, held) = ([Due::NONE; RANGES], [None; HELD]);
+        let pending = Pending::default();
+        Self { identity, format, hal, root, tag, sinks, due, ranges: 0, pending, forgotten: None, held }
     }
 
-    /// Whether nothing is due.
+    /// Whether nothing is due, and nothing rides here.
     pub fn is_empty(&self) -> bool {
-        self.due.is_none() && self.held.iter().all(Option::is_none)
+        self.ranges == 0 && self.pending.is_empty() && self.held.iter().all(Option::is_none)
     }
 
     /// The addresses around all pages whose dirty state operations with this gather forgot, since no leaf with the new
@@ -77,24 +115,45 @@ impl<F: Format, H: Hal> Gather<F, H> {
         self.forgotten = Some(self.forgotten.map_or(range, |forgotten| forgotten.hull(&range)));
     }
 
-    /// Invalidates what is due, then releases what rides here.
-    pub fn flush(&mut self) {
-        if let Some(Due { range, leaf_only, granule }) = self.due {
-            let set = Invalidation::Range { range, leaf_only, granule };
-            self.hal.invalidate(&self.format, self.root, self.tag, &set);
-            // Not before: if the HAL panics, the duty stays, and nothing is released.
-            self.due = None;
+    /// Begins to invalidate what is due, and does not wait: other work may be done before [`Gather::flush`] or the drop
+    /// of the gather, which wait and release.
+    pub fn begin(&mut self) {
+        let due = self.due.get(..self.ranges).unwrap_or_default();
+        let operations = due.iter().fold(0_u64, |sum, due| sum.saturating_add(due.operations()));
+        let limit = due.iter().map(|due| self.format.invalidation_limit(due.leaf_only)).min();
+        let mut begin = |set| self.sinks.begin(&self.hal, &self.format, self.root, self.tag, &set, &mut self.pending);
+        // One range alone is for the machine to judge.
+        if due.len() > 1 && limit.is_some_and(|limit| operations >= limit) {
+            begin(Invalidation::Space);
+        } else {
+            for &Due { range, leaf_only, granule } in due {
+                begin(Invalidation::Range { range, leaf_only, granule });
+            }
         }
+        // Not before: if the HAL panics, the duty stays, and nothing is released.
+        self.ranges = 0;
+    }
+
+    /// Whether what has [begun](Gather::begin) is complete, so that [`Gather::flush`] would not wait for it.
+    pub fn is_complete(&self) -> bool {
+        self.pending.is_complete(&self.hal)
+    }
+
+    /// Invalidates what is due, waits for completion, then releases what rides here.
+    pub fn flush(&mut self) {
+        self.begin();
+        self.pending.wait(&self.hal);
         for held in self.held.iter_mut().filter_map(Option::take) {
             // SAFETY: `hold` takes only what was taken out of the table and recorded, and the invalidation is complete.
             unsafe { release(&self.format, &self.hal, held) };
         }
     }
 
-    /// Flushes if something in `range` is due: nothing new may stand there before what was is invalidated.
+    /// Flushes if something in `range` is due or under way: nothing new may stand there before what was is invalidated.
     pub(super) fn settle(&mut self, range: ClosedRange) {
         let range = self.extend(range);
-        if self.due.is_some_and(|due| due.range.intersection(&range).is_some()) {
+        let mut due = self.due.iter().take(self.ranges);
+        if !self.pending.is_empty() || due.any(|due| due.range.intersection(&range).is_some()) {
             self.flush();
         }
     }
@@ -108,14 +167,18 @@ impl<F: Format, H: Hal> Gather<F, H> {
     pub(super) fn record(&mut self, range: ClosedRange, leaf_only: bool, granule: u8) {
         let range = self.extend(range);
         let new = Due { range, leaf_only, granule };
-        self.due = Some(match self.due {
-            None => new,
-            Some(old) => Due {
-                range: old.range.hull(&range),
-                leaf_only: old.leaf_only && leaf_only,
-                granule: old.granule.min(granule),
-            },
-        });
+        let due = self.due.get_mut(..self.ranges).unwrap_or_default();
+        // The newest first: operations go through addresses in ascending order.
+        if let Some(due) = due.iter_mut().rev().find(|due| due.continues(&new)) {
+            *due = due.join(&new);
+        } else if let Some(free) = self.due.get_mut(self.ranges) {
+            *free = new;
+            self.ranges += 1;
+        } else if let Some(due) =
+            self.due.iter_mut().min_by_key(|due| due.join(&new).operations().saturating_sub(due.operations()))
+        {
+            *due = due.join(&new);
+        }
     }
 
     fn extend(&self, range: ClosedRange) -> ClosedRange {

@@ -144,8 +144,13 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             if shared && leaf.items > 1 {
                 return Err(Error::NeedsExclusive(Operation::Run));
             }
-            if shared && self.format.edit(leaf.level, raw, new) == Edit::BreakBeforeMake {
-                return Err(Error::NeedsExclusive(Operation::Break));
+            if self.format.edit(leaf.level, raw, new) == Edit::BreakBeforeMake {
+                if self.is_strict() {
+                    return Err(self.needs_break(leaf.range.start(), leaf.level, raw));
+                }
+                if shared {
+                    return Err(Error::NeedsExclusive(Operation::Break));
+                }
             }
         }
         Ok(())

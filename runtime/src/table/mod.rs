@@ -23,7 +23,9 @@ mod protect;
 mod query;
 mod relax;
 mod release;
+mod remake;
 mod reserve;
+mod sinks;
 mod split;
 mod unmap;
 mod walk;
@@ -41,6 +43,7 @@ pub use split::PartialChange;
 use entries::Fresh;
 use gather::Identity;
 use reserve::List;
+use sinks::Sinks;
 
 use crate::{ClosedRange, ConfigError, Format, Geometry, Hal, HostPhysAddr, Invalidation, Refusal, Tag};
 
@@ -53,6 +56,9 @@ pub struct PageTable<F: Format, H: Hal> {
     format: F,
     hal: H,
     tag: Tag,
+    /// That of the tag; 0: the tag is for good.
+    generation: u64,
+    sinks: Sinks,
     root: HostPhysAddr,
     geometry: Geometry,
     /// Frames for tables that operations through `&mut self` add.
@@ -90,6 +96,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             format,
             hal,
             tag,
+            generation: 0,
+            sinks: Sinks::CPUS,
             root,
             geometry,
             reserved: List::default(),
@@ -131,11 +139,6 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         self.format.registers(self.root, self.tag)
     }
 
-    /// An empty gather for operations on this table.
-    pub fn gather(&self) -> Gather<F, H> {
-        Gather::new(self.identity, self.format, self.hal.clone(), self.root, self.tag)
-    }
-
     /// `range` reduced to input bits, if it is one of whole pages that this table can translate.
     fn input(&self, range: ClosedRange) -> Result<ClosedRange, Error> {
         let size = self.geometry.page_bits;
@@ -151,19 +154,12 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     fn exclusive(&self, range: ClosedRange, gather: &Gather<F, H>) -> Result<ClosedRange, Error> {
         if gather.belongs_to(self.identity) { self.input(range) } else { Err(Error::ForeignGather) }
     }
-
-    /// Invalidates final translations in `range`, in entries at `level`, at once.
-    fn invalidate(&self, range: ClosedRange, level: u8, leaf_only: bool) {
-        let set =
-            Invalidation::Range { range: self.extend(range), leaf_only, granule: self.geometry.entry_bits(level) };
-        self.hal.invalidate(&self.format, self.root, self.tag, &set);
-    }
 }
 
 impl<F: Format, H: Hal> Drop for PageTable<F, H> {
     fn drop(&mut self) {
         self.release_reserve();
-        self.hal.invalidate(&self.format, self.root, self.tag, &Invalidation::Space);
+        self.invalidate_at_once(&Invalidation::Space);
         // SAFETY: the tables are this tree's, no MMU holds any of them after the invalidation, and nobody can load the
         // root any more: whoever lets an MMU walk a table keeps it alive.
         unsafe { release::free_tree(&self.format, &self.hal, self.geometry.top(), self.root, false) };

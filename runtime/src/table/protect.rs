@@ -5,18 +5,14 @@ use super::{
     build::Found,
     entries::Entries,
     layout::{parts, sizes_of},
+    remake::{Broken, Forgotten, Pass},
     reserve::Frames,
-    split::{Fate, Located},
+    split::Fate,
 };
-use crate::{
-    Change, ClosedRange, Edit, Format, Geometry, Hal, HostPhysAddr, Level, Next, PageBitmap, Prototype, Rewrite, Strip,
-};
+use crate::{Change, ClosedRange, Edit, Format, Geometry, Hal, Level, PageBitmap, Rewrite};
 
 /// How to rewrite the leaves of each level; `None` where the format refuses, and the plan found no leaf.
-type Rewrites = [Option<Rewrite>; Geometry::MAX_LEVELS];
-
-/// Who wants to know which pages were dirty and cannot say so any more.
-pub(super) type Forgotten<'a, 'b> = Option<&'a mut PageBitmap<'b>>;
+pub(super) type Rewrites = [Option<Rewrite>; Geometry::MAX_LEVELS];
 
 impl<F: Format, H: Hal> PageTable<F, H> {
     /// Changes the attributes of everything mapped in `range`; holes are skipped. Larger leaves that it covers in
@@ -63,6 +59,12 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let range = self.exclusive(range, gather)?;
         let rewrites = self.rewrites(range, change)?;
         let mut edges = self.edges(range, Fate::Changed(change))?;
+        if self.is_strict() {
+            let first = self.first_break(self.geometry.top(), &self.root_entries(), range, &rewrites);
+            if let Some((address, level, entry)) = first {
+                return Err(self.needs_break(address, level, entry));
+            }
+        }
 
         let tables = self.reserve_tables(self.tables_for_splits(&edges, range))?;
         let mut reserve = Frames::of(&self.hal, tables);
@@ -70,8 +72,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             let done = self.commit_split(split, range, &mut reserve, gather);
             debug_assert!(done.is_some(), "the plan counted too few tables");
         }
-        let mut broken = Broken::default();
-        self.rewrite(self.geometry.top(), &self.root_entries(), range, &rewrites, &mut broken, pages, gather);
+        let mut pass = Pass { rewrites, broken: Broken::default(), pages, gather };
+        self.rewrite(self.geometry.top(), &self.root_entries(), range, &mut pass);
         Ok(())
     }
 
@@ -105,29 +107,20 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// Rewrites every leaf in the part of `range` that this table translates. A leaf that is not covered whole says
     /// already what it should.
-    fn rewrite(
-        &self,
-        level: Level,
-        entries: &Entries,
-        range: ClosedRange,
-        rewrites: &Rewrites,
-        broken: &mut Broken,
-        pages: &mut Forgotten<'_, '_>,
-        gather: &mut Gather<F, H>,
-    ) {
-        let rewrite = rewrites.get(usize::from(level)).copied().flatten();
+    fn rewrite(&self, level: Level, entries: &Entries, range: ClosedRange, pass: &mut Pass<'_, '_, '_, F, H>) {
+        let rewrite = pass.of_level(level);
         let states = self.format.accessed_dirty(level);
         let mut changed: Option<ClosedRange> = None;
         for (index, part) in parts(&self.geometry, level, range) {
             match (self.visit(level, entries, index), rewrite) {
                 ((raw, Found::Table { entries: below, level: lower, .. }), _) => {
                     let whole = self.geometry.slot(level, part.start()) == part;
-                    if whole && self.takes_break(lower, &below, part, rewrites) {
+                    if whole && self.first_break(lower, &below, part, &pass.rewrites).is_some() {
                         entries.store(&self.hal, index, self.format.empty(level));
-                        broken.push(raw, part);
+                        pass.broken.push(raw, part);
                     } else {
-                        self.make(level, entries, broken, rewrites, pages, gather);
-                        self.rewrite(lower, &below, part, rewrites, broken, pages, gather);
+                        self.make(level, entries, pass);
+                        self.rewrite(lower, &below, part, pass);
                     }
                 }
                 ((raw, Found::Leaf), Some(rewrite)) if rewrite.apply(raw) != raw => {
@@ -135,9 +128,9 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                     if self.format.edit(level, raw, new) == Edit::BreakBeforeMake {
                         let leaf = self.locate(level, entries, part.start(), raw);
                         if leaf.items > 1 {
-                            self.remake(&leaf, &rewrite, pages, gather);
+                            self.remake(&leaf, &rewrite, pass.pages, pass.gather);
                         } else {
-                            broken.push(entries.swap(&self.hal, index, self.format.empty(level)), part);
+                            pass.broken.push(entries.swap(&self.hal, index, self.format.empty(level)), part);
                         }
                     } else {
                         let mut old = raw;
@@ -146,168 +139,41 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                         } else {
                             entries.store(&self.hal, index, new);
                         }
-                        self.account(level, part, old, rewrite.apply(old), pages, gather);
+                        self.account(level, part, [old, rewrite.apply(old)], pass.pages, pass.gather);
                         changed = Some(changed.map_or(part, |changed| changed.hull(&part)));
                     }
                 }
                 ((_, Found::Leaf), _) | ((_, Found::Absent), _) => {}
             }
-            if broken.is_full() {
-                self.make(level, entries, broken, rewrites, pages, gather);
+            if pass.broken.is_full() {
+                self.make(level, entries, pass);
             }
         }
-        self.make(level, entries, broken, rewrites, pages, gather);
+        self.make(level, entries, pass);
         if let Some(changed) = changed {
-            gather.record(changed, true, self.geometry.entry_bits(level));
+            pass.gather.record(changed, true, self.geometry.entry_bits(level));
         }
     }
 
-    /// Whether a leaf below must not change while it is in use: then it is cheaper to take the whole table away once.
-    fn takes_break(&self, level: Level, entries: &Entries, range: ClosedRange, rewrites: &Rewrites) -> bool {
-        let rewrite = rewrites.get(usize::from(level)).copied().flatten();
-        parts(&self.geometry, level, range).any(|(index, part)| match (self.visit(level, entries, index), rewrite) {
-            ((_, Found::Table { entries, level, .. }), _) => self.takes_break(level, &entries, part, rewrites),
-            ((raw, Found::Leaf), Some(rewrite)) => {
-                self.format.edit(level, raw, rewrite.apply(raw)) == Edit::BreakBeforeMake
-            }
-            _ => false,
-        })
-    }
-
-    /// Makes what was broken, after one invalidation for all of it. Tables come back as they were, with new leaves.
-    fn make(
-        &self,
-        level: Level,
-        entries: &Entries,
-        broken: &mut Broken,
-        rewrites: &Rewrites,
-        pages: &mut Forgotten<'_, '_>,
-        gather: &mut Gather<F, H>,
-    ) {
-        let Some(range) = broken.range.take() else { return };
-        // The smallest translation that may be cached of what was broken.
-        let tables = broken.items().any(|&(raw, _)| matches!(self.format.next(level, raw), Next::Table(_)));
-        self.invalidate(range, if tables { 0 } else { level }, !tables);
-        for &(raw, start) in broken.items() {
-            let slot = self.geometry.slot(level, start);
-            let mut made = raw;
-            if let (Next::Table(address), Some(below)) = (self.format.next(level, raw), level.checked_sub(1)) {
-                let table = self.entries(below, HostPhysAddr::from_usize(address as usize));
-                self.rewrite_unseen(below, &table, slot, rewrites, pages, gather);
-            } else if let Some(rewrite) = rewrites.get(usize::from(level)).copied().flatten() {
-                made = rewrite.apply(raw);
-                self.account(level, slot, raw, made, pages, gather);
-            }
-            entries.store(&self.hal, self.geometry.index(level, start), made);
-        }
-        self.made(range, !tables, gather);
-        broken.count = 0;
-    }
-
-    /// Rewrites all leaves of a table that no MMU can see.
-    fn rewrite_unseen(
+    /// The first leaf that must not change while it is in use: its address, level and value. For one below a table it is
+    /// cheaper to take the whole table away once.
+    fn first_break(
         &self,
         level: Level,
         entries: &Entries,
         range: ClosedRange,
         rewrites: &Rewrites,
-        pages: &mut Forgotten<'_, '_>,
-        gather: &mut Gather<F, H>,
-    ) {
+    ) -> Option<(u64, Level, u64)> {
         let rewrite = rewrites.get(usize::from(level)).copied().flatten();
-        for (index, part) in parts(&self.geometry, level, range) {
+        parts(&self.geometry, level, range).find_map(|(index, part)| {
             match (self.visit(level, entries, index), rewrite) {
-                ((_, Found::Table { entries, level, .. }), _) => {
-                    self.rewrite_unseen(level, &entries, part, rewrites, pages, gather);
-                }
+                ((_, Found::Table { entries, level, .. }), _) => self.first_break(level, &entries, part, rewrites),
                 ((raw, Found::Leaf), Some(rewrite)) => {
-                    let new = rewrite.apply(raw);
-                    entries.store(&self.hal, index, new);
-                    self.account(level, part, raw, new, pages, gather);
+                    let breaks = self.format.edit(level, raw, rewrite.apply(raw)) == Edit::BreakBeforeMake;
+                    breaks.then_some((part.start(), level, raw))
                 }
-                _ => {}
+                _ => None,
             }
-        }
-    }
-
-    /// Tells of a leaf that was dirty and cannot say so any more.
-    fn account(
-        &self,
-        level: Level,
-        slot: ClosedRange,
-        old: u64,
-        new: u64,
-        pages: &mut Forgotten<'_, '_>,
-        gather: &mut Gather<F, H>,
-    ) {
-        let states = self.format.accessed_dirty(level);
-        if !states.is_dirty(old) || states.is_dirty(new) {
-            return;
-        }
-        // Of a run, all pages are as dirty as one of its items.
-        let leaf = ClosedRange::around(slot.start(), self.format.leaf_bits(level, old)).hull(&slot);
-        match pages {
-            Some(pages) => pages.insert(self.extend(leaf)),
-            None => gather.forget(leaf),
-        }
-    }
-
-    /// Rewrites a whole run that must not change while it is in use: all items are broken before one is made.
-    pub(super) fn remake(
-        &self,
-        leaf: &Located,
-        rewrite: &Rewrite,
-        pages: &mut Forgotten<'_, '_>,
-        gather: &mut Gather<F, H>,
-    ) {
-        let (level, entries) = (leaf.level, leaf.entries);
-        let states = self.format.accessed_dirty(level);
-        let empty = self.format.empty(level);
-        let mut first = entries.swap(&self.hal, leaf.index, empty);
-        for item in 1..leaf.items {
-            first = states.join(first, entries.swap(&self.hal, leaf.index + item, empty));
-        }
-        self.invalidate(leaf.range, level, true);
-        // How the address goes on from item to item, which is the same for all leaves of this size.
-        let bare = Prototype { bits: 0, level, size: leaf.size };
-        let strip = self.format.strip(bare, leaf.address, leaf.items);
-        let made = rewrite.apply(first);
-        entries.store_strip(&self.hal, leaf.index, Strip { first: made, ..strip });
-        self.account(level, leaf.range, first, made, pages, gather);
-        self.made(leaf.range, true, gather);
-    }
-}
-
-/// Entries of one table that are taken away at the same time, so that one invalidation is enough for all of them.
-struct Broken {
-    /// What they were, and the first address that each translates.
-    entries: [(u64, u64); Self::MOST],
-    count: usize,
-    range: Option<ClosedRange>,
-}
-
-impl Broken {
-    const MOST: usize = 32;
-
-    fn push(&mut self, raw: u64, part: ClosedRange) {
-        if let Some(entry) = self.entries.get_mut(self.count) {
-            *entry = (raw, part.start());
-            self.count += 1;
-            self.range = Some(self.range.map_or(part, |range| range.hull(&part)));
-        }
-    }
-
-    fn is_full(&self) -> bool {
-        self.count == Self::MOST
-    }
-
-    fn items(&self) -> impl Iterator<Item = &(u64, u64)> {
-        self.entries.iter().take(self.count)
-    }
-}
-
-impl Default for Broken {
-    fn default() -> Self {
-        Self { entries: [(0, 0); Self::MOST], count: 0, range: None }
+        })
     }
 }

@@ -158,6 +158,9 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let last = last.filter(|last| first.as_ref().is_none_or(|first| first.range != last.range));
         let split = |leaf: Option<Located>| leaf.map_or(Ok(None), |leaf| self.plan_split(leaf, fate));
         let edges = [split(first)?, split(last)?];
+        for split in edges.iter().flatten() {
+            self.check_break(split, range)?;
+        }
         let refused = self.partial == PartialChange::Refuse && !matches!(fate, Fate::Kept);
         match edges.iter().flatten().next().filter(|_| refused) {
             Some(Split { leaf, .. }) => {
@@ -189,6 +192,34 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         };
         let old = Prototypes::new(&self.format, &attributes, leaf.size)?;
         Ok(Some(Split { leaf, raw, attributes, old, new }))
+    }
+
+    /// Checks that a split takes no break where there must be none.
+    pub(super) fn check_break(&self, split: &Split, range: ClosedRange) -> Result<(), Error> {
+        if !self.is_strict() {
+            return Ok(());
+        }
+        let Located { level, ref entries, items, range: all, index, .. } = split.leaf;
+        let breaks = |placed| {
+            let new = match placed {
+                Placed::Nothing(_) => None,
+                Placed::Leaves(leaves) => {
+                    let strip = leaves.strips(&self.format, &self.geometry).next();
+                    strip.map(|(_, strip)| (leaves.range.start(), strip.first))
+                }
+                // Any table will do: what matters is that it is one.
+                Placed::Table(slot) => self.format.table(level, 0).ok().map(|table| (slot.start(), table)),
+            };
+            new.is_some_and(|(start, new)| {
+                let old = entries.load(self.geometry.index(level, start));
+                self.format.edit(level, old, new) == Edit::BreakBeforeMake
+            })
+        };
+        let hardware = self.format.accessed_dirty(level).hardware;
+        if hardware && items > 1 || Layout::new(&self.geometry, level, all, &split.pieces(range)).any(breaks) {
+            return Err(self.needs_break(all.start(), level, entries.load(index)));
+        }
+        Ok(())
     }
 
     /// How many tables the splits take.

@@ -1,0 +1,148 @@
+//! Leaves that must not change while they are in use: taken away, invalidated, and put back as they are to be.
+
+use super::{Gather, PageTable, build::Found, entries::Entries, layout::parts, protect::Rewrites, split::Located};
+use crate::{ClosedRange, Format, Hal, HostPhysAddr, Level, Next, PageBitmap, Prototype, Rewrite, Strip};
+
+/// Who wants to know which pages were dirty and cannot say so any more.
+pub(super) type Forgotten<'a, 'b> = Option<&'a mut PageBitmap<'b>>;
+
+/// One change of all leaves in a range.
+pub(super) struct Pass<'p, 'a, 'b, F: Format, H: Hal> {
+    pub(super) rewrites: Rewrites,
+    pub(super) broken: Broken,
+    pub(super) pages: &'p mut Forgotten<'a, 'b>,
+    pub(super) gather: &'p mut Gather<F, H>,
+}
+
+impl<F: Format, H: Hal> Pass<'_, '_, '_, F, H> {
+    /// How to rewrite the leaves at `level`.
+    pub(super) fn of_level(&self, level: Level) -> Option<Rewrite> {
+        self.rewrites.get(usize::from(level)).copied().flatten()
+    }
+}
+
+impl<F: Format, H: Hal> PageTable<F, H> {
+    /// Makes what was broken, after one invalidation for all of it. Tables come back as they were, with new leaves.
+    pub(super) fn make(&self, level: Level, entries: &Entries, pass: &mut Pass<'_, '_, '_, F, H>) {
+        let Some(range) = pass.broken.range.take() else { return };
+        // The smallest translation that may be cached of what was broken.
+        let tables = pass.broken.items().any(|&(raw, _)| matches!(self.format.next(level, raw), Next::Table(_)));
+        self.invalidate(range, if tables { 0 } else { level }, !tables);
+        for (raw, start) in pass.broken.take() {
+            let slot = self.geometry.slot(level, start);
+            let mut made = raw;
+            if let (Next::Table(address), Some(below)) = (self.format.next(level, raw), level.checked_sub(1)) {
+                let table = self.entries(below, HostPhysAddr::from_usize(address as usize));
+                self.rewrite_unseen(below, &table, slot, pass);
+            } else if let Some(rewrite) = pass.of_level(level) {
+                made = rewrite.apply(raw);
+                self.account(level, slot, [raw, made], pass.pages, pass.gather);
+            }
+            entries.store(&self.hal, self.geometry.index(level, start), made);
+        }
+        self.made(range, !tables, pass.gather);
+    }
+
+    /// Rewrites all leaves of a table that no MMU can see.
+    fn rewrite_unseen(&self, level: Level, entries: &Entries, range: ClosedRange, pass: &mut Pass<'_, '_, '_, F, H>) {
+        let rewrite = pass.of_level(level);
+        for (index, part) in parts(&self.geometry, level, range) {
+            match (self.visit(level, entries, index), rewrite) {
+                ((_, Found::Table { entries, level, .. }), _) => {
+                    self.rewrite_unseen(level, &entries, part, pass);
+                }
+                ((raw, Found::Leaf), Some(rewrite)) => {
+                    let new = rewrite.apply(raw);
+                    entries.store(&self.hal, index, new);
+                    self.account(level, part, [raw, new], pass.pages, pass.gather);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Tells of a leaf that was dirty and cannot say so any more.
+    pub(super) fn account(
+        &self,
+        level: Level,
+        slot: ClosedRange,
+        [old, new]: [u64; 2],
+        pages: &mut Forgotten<'_, '_>,
+        gather: &mut Gather<F, H>,
+    ) {
+        let states = self.format.accessed_dirty(level);
+        if !states.is_dirty(old) || states.is_dirty(new) {
+            return;
+        }
+        // Of a run, all pages are as dirty as one of its items.
+        let leaf = ClosedRange::around(slot.start(), self.format.leaf_bits(level, old)).hull(&slot);
+        match pages {
+            Some(pages) => pages.insert(self.extend(leaf)),
+            None => gather.forget(leaf),
+        }
+    }
+
+    /// Rewrites a whole run that must not change while it is in use: all items are broken before one is made.
+    pub(super) fn remake(
+        &self,
+        leaf: &Located,
+        rewrite: &Rewrite,
+        pages: &mut Forgotten<'_, '_>,
+        gather: &mut Gather<F, H>,
+    ) {
+        let (level, entries) = (leaf.level, leaf.entries);
+        let states = self.format.accessed_dirty(level);
+        let empty = self.format.empty(level);
+        let mut first = entries.swap(&self.hal, leaf.index, empty);
+        for item in 1..leaf.items {
+            first = states.join(first, entries.swap(&self.hal, leaf.index + item, empty));
+        }
+        self.invalidate(leaf.range, level, true);
+        // How the address goes on from item to item, which is the same for all leaves of this size.
+        let bare = Prototype { bits: 0, level, size: leaf.size };
+        let strip = self.format.strip(bare, leaf.address, leaf.items);
+        let made = rewrite.apply(first);
+        entries.store_strip(&self.hal, leaf.index, Strip { first: made, ..strip });
+        self.account(level, leaf.range, [first, made], pages, gather);
+        self.made(leaf.range, true, gather);
+    }
+}
+
+/// Entries of one table that are taken away at the same time, so that one invalidation is enough for all of them.
+pub(super) struct Broken {
+    /// What they were, and the first address that each translates.
+    entries: [(u64, u64); Self::MOST],
+    count: usize,
+    range: Option<ClosedRange>,
+}
+
+impl Broken {
+    const MOST: usize = 32;
+
+    pub(super) fn push(&mut self, raw: u64, part: ClosedRange) {
+        if let Some(entry) = self.entries.get_mut(self.count) {
+            *entry = (raw, part.start());
+            self.count += 1;
+            self.range = Some(self.range.map_or(part, |range| range.hull(&part)));
+        }
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.count == Self::MOST
+    }
+
+    /// Takes all of them out.
+    fn take(&mut self) -> impl Iterator<Item = (u64, u64)> + use<> {
+        self.entries.into_iter().take(core::mem::take(&mut self.count))
+    }
+
+    fn items(&self) -> impl Iterator<Item = &(u64, u64)> {
+        self.entries.iter().take(self.count)
+    }
+}
+
+impl Default for Broken {
+    fn default() -> Self {
+        Self { entries: [(0, 0); Self::MOST], count: 0, range: None }
+    }
+}

@@ -1,0 +1,130 @@
+//! Who holds translations of a table: the CPUs, and devices that were attached.
+
+use super::{Error, Gather, PageTable};
+use crate::{ClosedRange, Completion, Format, Hal, HostPhysAddr, Invalidation, Level, Sink, Tag, Tags};
+
+/// A set of sinks, the CPUs always among them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sinks(u8);
+
+impl Sinks {
+    pub(super) const CPUS: Self = Self(1);
+
+    fn iter(self) -> impl Iterator<Item = Sink> {
+        let devices = (1..Sink::MOST).filter_map(Sink::device);
+        core::iter::once(Sink::CPUS).chain(devices).filter(move |sink| self.0 >> sink.number() & 1 == 1)
+    }
+
+    /// Begins an invalidation at all of them.
+    pub(super) fn begin<F: Format, H: Hal>(
+        self,
+        hal: &H,
+        format: &F,
+        root: HostPhysAddr,
+        tag: Tag,
+        set: &Invalidation,
+        pending: &mut Pending,
+    ) {
+        for sink in self.iter() {
+            let completion = hal.begin_invalidation(sink, format, root, tag, set);
+            if let Some(latest) = pending.0.get_mut(usize::from(sink.number())) {
+                *latest = Some(completion);
+            }
+        }
+    }
+}
+
+/// The latest invalidation that is under way at each sink; those before it complete earlier.
+#[derive(Debug, Default)]
+pub(super) struct Pending([Option<Completion>; Sink::MOST as usize]);
+
+impl Pending {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.iter().all(Option::is_none)
+    }
+
+    pub(super) fn is_complete(&self, hal: &impl Hal) -> bool {
+        self.iter().all(|(sink, completion)| hal.is_complete(sink, completion))
+    }
+
+    pub(super) fn wait(&mut self, hal: &impl Hal) {
+        self.iter().for_each(|(sink, completion)| hal.wait(sink, completion));
+        *self = Self::default();
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (Sink, Completion)> {
+        let sinks = core::iter::once(Some(Sink::CPUS)).chain((1..Sink::MOST).map(Sink::device));
+        sinks.zip(self.0).filter_map(|(sink, completion)| Some((sink?, completion?)))
+    }
+}
+
+impl<F: Format, H: Hal> PageTable<F, H> {
+    /// From now on `sink` may translate through this table, and what changes is invalidated there, too.
+    ///
+    /// If it [cannot retry](Hal::retries), operations that would have to take an entry away for a moment answer
+    /// [`Error::NeedsBreak`].
+    pub fn attach(&mut self, sink: Sink) {
+        self.sinks.0 |= 1 << sink.number();
+    }
+
+    /// `sink` translates through this table no longer; whatever it holds of it is invalidated. The CPUs stay.
+    pub fn detach(&mut self, sink: Sink) {
+        let mut pending = Pending::default();
+        let set = Invalidation::Space;
+        Sinks(1 << sink.number()).begin(&self.hal, &self.format, self.root, self.tag, &set, &mut pending);
+        pending.wait(&self.hal);
+        self.sinks.0 &= !(1 << sink.number()) | Sinks::CPUS.0;
+    }
+
+    /// Gives the table a tag of the current generation of `tags`, if it has none; whether it got a new one, and the root
+    /// register a new value. To be called before its guest is entered.
+    ///
+    /// When all tags are used up, a new generation begins: everything of every tag is invalidated, and each table needs a
+    /// new tag before its guest is entered again. Guests that run at that moment must have left before another is
+    /// entered with a tag of the new generation.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] if the register cannot hold the tag; then the table keeps its own.
+    pub fn renew_tag(&mut self, tags: &Tags) -> Result<bool, Error> {
+        if tags.is_current(self.generation) {
+            return Ok(false);
+        }
+        let (tag, generation, rolled_over) = tags.take();
+        let level = self.geometry.top();
+        self.format.registers(self.root, tag).map_err(|refusal| Error::Refused { level, refusal })?;
+        if rolled_over {
+            self.invalidate_at_once(&Invalidation::All);
+        }
+        (self.tag, self.generation) = (tag, generation);
+        Ok(true)
+    }
+
+    /// Whether an entry in use must not be taken away, not even for a moment.
+    pub(super) fn is_strict(&self) -> bool {
+        !self.sinks.iter().all(|sink| self.hal.retries(sink))
+    }
+
+    /// The error of an operation that would have to.
+    pub(super) fn needs_break(&self, address: u64, level: Level, entry: u64) -> Error {
+        Error::NeedsBreak { address: self.geometry.extend(address), level, entry }
+    }
+
+    /// An empty gather for operations on this table.
+    pub fn gather(&self) -> Gather<F, H> {
+        Gather::new(self.identity, self.format, self.hal.clone(), self.root, self.tag, self.sinks)
+    }
+
+    /// Invalidates translations in `range`, in entries at `level`, at once.
+    pub(super) fn invalidate(&self, range: ClosedRange, level: Level, leaf_only: bool) {
+        let (range, granule) = (self.extend(range), self.geometry.entry_bits(level));
+        self.invalidate_at_once(&Invalidation::Range { range, leaf_only, granule });
+    }
+
+    /// Invalidates at all sinks, and waits.
+    pub(super) fn invalidate_at_once(&self, set: &Invalidation) {
+        let mut pending = Pending::default();
+        self.sinks.begin(&self.hal, &self.format, self.root, self.tag, set, &mut pending);
+        pending.wait(&self.hal);
+    }
+}
