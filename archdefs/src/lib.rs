@@ -25,6 +25,8 @@ pub use source::{Sources, Span};
 pub const BUILTINS: &[(&str, &str)] = &[
     ("amd_iommu_v1", include_str!("../formats/amd_iommu_v1.toml")),
     ("ept", include_str!("../formats/ept.toml")),
+    ("long_mode", include_str!("../formats/long_mode.toml")),
+    ("npt", include_str!("../formats/npt.toml")),
     ("stage2", include_str!("../formats/stage2.toml")),
     ("sv", include_str!("../formats/sv.toml")),
     ("sv_x4", include_str!("../formats/sv_x4.toml")),

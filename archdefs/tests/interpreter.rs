@@ -7,13 +7,17 @@ use std::collections::HashMap;
 use common::{bound_configs, format};
 use tablewright_archdefs::bound::{Bound, Params};
 use tablewright_archdefs::interpret::{Attributes, Decoded, Edit, FieldValue, LeafEntry, Refused, Walk};
-use tablewright_archdefs::model::{Facts, FixClass, MemoryType};
+use tablewright_archdefs::model::{Facts, FixClass, InputExtension, MemoryType};
 
 const RW: Facts = Facts::PR.union(Facts::UR).union(Facts::PW).union(Facts::UW);
 const R: Facts = Facts::PR.union(Facts::UR);
 
-/// Read-only, of a memory type that every format has or replaces.
-const READ_ONLY: Attributes = Attributes { facts: R, memory: MemoryType::WriteBack, options: 0 };
+/// Read-only, or executable where reading cannot be had without, of a memory type that every format has or replaces.
+fn read_only(bound: &Bound) -> Attributes {
+    let only = |facts| Attributes { facts, memory: MemoryType::WriteBack, options: 0 };
+    let fits = bound.encode_leaf(0, bound.geometry.page_bits, 0, &only(R)).is_ok();
+    only(if fits { R } else { R | Facts::PX | Facts::UX })
+}
 
 fn leaf(bound: &Bound, level: u8, raw: u64) -> LeafEntry {
     match bound.decode(level, raw) {
@@ -34,13 +38,13 @@ fn leaves_of_every_size_read_back() {
         for level in 0..bound.geometry.levels {
             for size in bound.page_sizes(level) {
                 for address in addresses(&bound, size) {
-                    let items = bound.encode_leaf(level, size, address, &READ_ONLY).unwrap();
+                    let items = bound.encode_leaf(level, size, address, &read_only(&bound)).unwrap();
                     for (index, &raw) in items.iter().enumerate() {
                         let leaf = leaf(&bound, level, raw);
                         let offset = index as u64 * (1 << size) / items.len() as u64;
                         assert_eq!(leaf.address | offset, address | offset, "{raw:#x} under {}", bound.params);
                         assert_eq!((leaf.size, leaf.items), (size, items.len() as u64));
-                        assert_eq!(leaf.facts & Facts::RIGHTS, R);
+                        assert_eq!(leaf.facts & Facts::RIGHTS, read_only(&bound).facts);
                     }
                 }
             }
@@ -77,7 +81,7 @@ fn bits_that_must_be_zero_make_an_entry_reserved() {
     for bound in bound_configs() {
         for level in &bound.levels {
             let Some(shape) = &level.leaf else { continue };
-            let raw = bound.encode_leaf(level.level, level.entry_bits, 0, &READ_ONLY).unwrap()[0];
+            let raw = bound.encode_leaf(level.level, level.entry_bits, 0, &read_only(&bound)).unwrap()[0];
             let plain = leaf(&bound, level.level, raw);
             for fix in &shape.fixes {
                 for bit in (0..64).filter(|bit| fix.mask >> bit & 1 == 1) {
@@ -144,15 +148,20 @@ fn walks_find_what_was_mapped_and_nothing_else() {
         for level in 0..bound.geometry.levels {
             for size in bound.page_sizes(level) {
                 let mut tables = Tables::new(&bound);
-                let last = u64::MAX >> (64 - bound.geometry.input_bits);
+                // The last address of the lower half, if there are two.
+                let half = u8::from(bound.geometry.extension == InputExtension::Sign);
+                let last = u64::MAX >> (64 - bound.geometry.input_bits + half);
                 let ia = last >> size << size;
                 let address = addresses(&bound, size)[1];
-                tables.map(ia, level, &bound.encode_leaf(level, size, address, &READ_ONLY).unwrap());
+                tables.map(ia, level, &bound.encode_leaf(level, size, address, &read_only(&bound)).unwrap());
                 for offset in [0, 8, (1 << size) / 2 + 8, (1 << size) - 1] {
                     match tables.walk(ia + offset) {
                         Walk::Translated(to) => {
                             assert_eq!(to.address, address + offset, "2^{size} under {}", bound.params);
-                            assert_eq!((to.level, to.size, to.facts & Facts::RIGHTS), (level, size, R));
+                            assert_eq!(
+                                (to.level, to.size, to.facts & Facts::RIGHTS),
+                                (level, size, read_only(&bound).facts)
+                            );
                         }
                         other => panic!("{other:?} at {ia:#x} + {offset:#x} under {}", bound.params),
                     }

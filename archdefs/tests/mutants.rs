@@ -72,6 +72,16 @@ fn ept() {
 }
 
 #[test]
+fn long_mode() {
+    score("long_mode", 96);
+}
+
+#[test]
+fn npt() {
+    score("npt", 96);
+}
+
+#[test]
 fn sv() {
     score("sv", 96);
 }

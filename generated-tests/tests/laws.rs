@@ -28,6 +28,8 @@ fn main() {
         };
     }
     generated_trials!("ept", tablewright::x86_64::ept);
+    generated_trials!("npt", tablewright::x86_64::npt);
+    generated_trials!("long_mode", tablewright::x86_64::long_mode);
     generated_trials!("stage2", tablewright::aarch64::stage2_4k);
     generated_trials!("stage2", tablewright::aarch64::stage2_16k);
     generated_trials!("stage2", tablewright::aarch64::stage2_64k);

@@ -10,7 +10,15 @@ use tablewright_archdefs::builtin;
 use tablewright_tests::laws::mutation::{Noticed, mutants, noticed};
 
 /// Formats, and how many changes of a thousand must be noticed.
-const FLOORS: &[(&str, usize)] = &[("ept", 800), ("stage2", 650), ("sv", 850), ("sv_x4", 850), ("amd_iommu_v1", 900)];
+const FLOORS: &[(&str, usize)] = &[
+    ("ept", 800),
+    ("npt", 850),
+    ("long_mode", 850),
+    ("stage2", 650),
+    ("sv", 850),
+    ("sv_x4", 850),
+    ("amd_iommu_v1", 900),
+];
 
 /// How many changes a sample has.
 const SAMPLE: usize = 60;

@@ -66,6 +66,8 @@ macro_rules! snapshots {
 
 snapshots! {
     ept: "../snapshots/ept.rs", "ept", None;
+    npt: "../snapshots/npt.rs", "npt", None;
+    long_mode: "../snapshots/long_mode.rs", "long_mode", None;
     amd_iommu_v1: "../snapshots/amd_iommu_v1.rs", "amd_iommu_v1", None;
     stage2_4k: "../snapshots/stage2_4k.rs", "stage2", Some("stage2_4k");
     stage2_16k: "../snapshots/stage2_16k.rs", "stage2", Some("stage2_16k");

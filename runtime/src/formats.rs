@@ -24,6 +24,8 @@ pub use tablewright_macros as __macros;
 #[cfg(feature = "x86_64")]
 pub mod x86_64 {
     tablewright_macros::builtin_format! { [crate] "ept" }
+    tablewright_macros::builtin_format! { [crate] "npt" }
+    tablewright_macros::builtin_format! { [crate] "long_mode" }
     tablewright_macros::builtin_format! { [crate] "amd_iommu_v1" }
 
     /// A guest's page table on Intel machines.

@@ -49,7 +49,8 @@ pub unsafe trait Hal: Clone {
     /// any more, and no MMU may walk from it.
     ///
     /// On bare metal, where one CPU runs the guest or the instructions broadcast, this is
-    /// `unsafe { format.invalidate(root, tag, set); }`.
+    /// `unsafe { format.invalidate(root, tag, set); }`. Where [`Format::at_entry`] has something to say, nothing is
+    /// executed: make every CPU that runs the guest leave it, and note for each what its next entry has to take.
     fn invalidate<F: Format>(&self, format: &F, root: HostPhysAddr, tag: Tag, set: &Invalidation);
 
     /// Begins at `sink` what [`Hal::invalidate`] does, and returns without waiting: for CPUs that are told by interrupts,

@@ -56,6 +56,8 @@ macro_rules! law_9 {
 
 law_9! {
     ept: x86_64::ept of "ept";
+    npt: x86_64::npt of "npt";
+    long_mode: x86_64::long_mode of "long_mode";
     amd_iommu_v1: x86_64::amd_iommu_v1 of "amd_iommu_v1";
     stage2_4k: aarch64::stage2_4k of "stage2";
     stage2_16k: aarch64::stage2_16k of "stage2";

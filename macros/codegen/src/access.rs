@@ -34,8 +34,12 @@ pub(crate) fn method(scope: &Scope<'_>) -> TokenStream {
     let truths: Vec<_> = truths();
     let truth_types = truths.iter().map(|(name, _)| (*name, Type::Bool));
     let field_types = access.fields.iter().map(|name| (name.as_str(), Type::Word));
-    let inner = scope.with_registers("controls").with_locals(truth_types.chain(field_types));
-    let allowed = inner.choose(&access.allowed, quote!(false), |allowed| inner.emit(allowed, Type::Bool));
+    let mut inner = scope.with_registers("controls").with_locals(truth_types.chain(field_types));
+    for field in &scope.format.fields {
+        let width = scope.choices(&field.bits).first().and_then(|(_, map)| bits::width(scope, map)).unwrap_or(64);
+        inner.ranges.insert(field.name.value.clone(), (0, (1 << width) - 1));
+    }
+    let allowed = rules(&inner, access);
     let truths = truths.iter().filter(|(name, _)| mentions(&allowed, name)).map(|(name, value)| {
         let name = ident(name);
         quote!(let #name = #value;)
@@ -64,6 +68,19 @@ pub(crate) fn method(scope: &Scope<'_>) -> TokenStream {
             #body
         }
     }
+}
+
+/// The choices as a person would write them: each but the last returns.
+fn rules(scope: &Scope<'_>, access: &Access) -> TokenStream {
+    let mut code = TokenStream::new();
+    for (when, allowed) in scope.choices(&access.allowed) {
+        let allowed = scope.emit(allowed, Type::Bool);
+        match when {
+            None => return quote!(#code #allowed),
+            Some(when) => code.extend(scope.guarded(&when, quote!(return #allowed;))),
+        }
+    }
+    quote!(#code false)
 }
 
 /// What is known of an access that needs `right`: the words for it and how they are found.

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
-use tablewright_archdefs::model::{FixClass, Meaning};
+use tablewright_archdefs::expr::Expr;
+use tablewright_archdefs::model::{Field, FixClass, Meaning, Row};
 
 use crate::members::{self, Shape};
 use crate::scope::{Scope, is};
-use crate::{bits, docs, literal};
+use crate::{bits, docs, literal, locals, scope};
 
 /// A constant for each value of an option that is not its default, and the mask of the bits free for software.
 pub(crate) fn options(scope: &Scope<'_>) -> TokenStream {
@@ -19,18 +20,24 @@ pub(crate) fn options(scope: &Scope<'_>) -> TokenStream {
         let [(_, map)] = scope.choices(&field.bits)[..] else { continue };
         for row in rows.rows.iter().filter(|row| row.value != *default && !row.decode_only) {
             if let Some(bits) = bits::place(scope, map, row.value ^ default) {
-                let mut docs = vec![format!(" `{}`: {}.", field.name.value, docs::meaning(field))];
-                let conditions =
-                    docs::condition(scope, when).into_iter().chain(row.when.as_ref().map(ToString::to_string));
-                let conditions = conditions.collect::<Vec<_>>().join("` and `");
-                if !conditions.is_empty() {
-                    docs.extend([String::new(), format!(" Only where `{conditions}`.")]);
-                }
-                docs.extend(field.cite.iter().flat_map(|cite| [String::new(), format!(" {cite}.")]));
-                named.push((&field.name.value, constant_name(&row.meaning), bits, docs));
+                named.push((
+                    &field.name.value,
+                    constant_name(&row.meaning),
+                    bits,
+                    documentation(scope, when, field, row),
+                ));
             }
         }
     }
+    let movable = fields.iter().filter_map(|(when, field)| chosen_by_method(scope, when, field));
+    let movable: Vec<_> = movable.flatten().collect();
+    let methods = (!movable.is_empty()).then(|| {
+        quote! {
+            impl Format {
+                #(#movable)*
+            }
+        }
+    });
     let mut uses = BTreeMap::new();
     for (_, name, ..) in &named {
         *uses.entry(name.clone()).or_insert(0) += 1;
@@ -48,9 +55,47 @@ pub(crate) fn options(scope: &Scope<'_>) -> TokenStream {
     quote! {
         #(#constants)*
 
+        #methods
+
         /// The bits of every leaf that are free for software, whatever the parameters are.
         pub const SOFTWARE: Options = Options::from_bits(#software);
     }
+}
+
+fn documentation(scope: &Scope<'_>, when: &Expr, field: &Field, row: &Row<String>) -> Vec<String> {
+    let mut docs = vec![format!(" `{}`: {}.", field.name.value, docs::meaning(field))];
+    let conditions = docs::condition(scope, when).into_iter().chain(row.when.as_ref().map(ToString::to_string));
+    let conditions = conditions.collect::<Vec<_>>().join("` and `");
+    if !conditions.is_empty() {
+        docs.extend([String::new(), format!(" Only where `{conditions}`.")]);
+    }
+    docs.extend(field.cite.iter().flat_map(|cite| [String::new(), format!(" {cite}.")]));
+    docs
+}
+
+/// Methods in place of constants for an option that stands where the parameters say, alike at every level.
+fn chosen_by_method(scope: &Scope<'_>, when: &Expr, field: &Field) -> Option<Vec<TokenStream>> {
+    let Meaning::Option(rows, default) = &field.meaning else { return None };
+    let [(None, map)] = scope.choices(&field.bits)[..] else { return None };
+    let inserted = bits::insert(scope, map, &quote!(0));
+    if bits::fixed_mask(scope, map).is_some() || locals::mentions(&inserted, "leaf_bits") {
+        return None;
+    }
+    let rows = rows.rows.iter().filter(|row| row.value != *default && !row.decode_only);
+    let methods = rows.map(|row| {
+        let docs = documentation(scope, when, field, row);
+        let name = scope::ident(&row.meaning.replace('-', "_"));
+        let bits = bits::insert_constant(scope, map, row.value ^ default);
+        let bits = scope.if_else(when, bits, quote!(0));
+        let body = locals::bind(quote!(Options::from_bits(#bits)), &[]);
+        quote! {
+            #(#[doc = #docs])*
+            pub const fn #name(&self) -> Options {
+                #body
+            }
+        }
+    });
+    Some(methods.collect())
 }
 
 fn constant_name(words: &str) -> String {

@@ -251,7 +251,8 @@ pub(crate) fn memory_type(memory: MemoryType) -> TokenStream {
 
 /// The two methods of a field of memory types: value to type, and type (or its fallback) to value.
 pub(crate) fn memory_methods(scope: &Scope<'_>, field: &Field, rows: &Rows<MemoryType>) -> TokenStream {
-    let width = if rows.through.is_some() { 8 } else { value_width(scope, field) };
+    // Bytes are written as numbers.
+    let width = if rows.through.is_some() { 64 } else { value_width(scope, field) };
     let existing = existing(scope, rows);
     let reads = existing.iter().map(|(when, row)| {
         let (value, guard, memory) = (literal::field(row.value, width), guard(scope, when), memory_type(row.meaning));
@@ -327,15 +328,18 @@ fn memory_arms(scope: &Scope<'_>, rows: &[(Expr, MemoryType, TokenStream)]) -> V
 
 /// Arms `type => pick(byte)`: the first of the bytes that `[memory] fallback` leads to which the register has.
 fn picking_arms(scope: &Scope<'_>, rows: &[(Expr, MemoryType, TokenStream)]) -> Vec<TokenStream> {
-    let arms = MemoryType::WORDS.iter().filter_map(|(_, memory)| {
+    let mut arms: Vec<(Vec<TokenStream>, TokenStream)> = Vec::new();
+    for (_, memory) in MemoryType::WORDS {
         let mut ends = Vec::new();
         follow(scope, rows, *memory, int(1), &mut Vec::new(), &mut ends);
         let picks = ends.into_iter().map(|(when, byte)| scope.if_else(&when, quote!(pick(#byte)), quote!(None)));
-        let code = picks.reduce(|first, next| quote!(#first.or_else(|| #next)))?;
-        let pattern = memory_type(*memory);
-        Some(quote!(#pattern => #code,))
-    });
-    arms.collect()
+        let Some(code) = picks.reduce(|first, next| quote!(#first.or_else(|| #next))) else { continue };
+        match arms.iter_mut().find(|arm| arm.1.to_string() == code.to_string()) {
+            Some(arm) => arm.0.push(memory_type(*memory)),
+            None => arms.push((vec![memory_type(*memory)], code)),
+        }
+    }
+    arms.into_iter().map(|(patterns, code)| quote!(#(#patterns)|* => #code,)).collect()
 }
 
 /// Where asking for `memory` may end: the rows that have it, then what its fallbacks come to.
