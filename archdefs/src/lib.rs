@@ -4,15 +4,18 @@ pub mod bound;
 pub mod check;
 pub mod diagnostics;
 pub mod eval;
+pub mod explain;
 pub mod expr;
 mod grammar;
 pub mod interpret;
+pub mod mappings;
 pub mod model;
 mod reader;
 pub mod schema;
 pub mod show;
 pub mod source;
-mod suggest;
+pub mod suggest;
+mod summary;
 mod visit;
 pub mod words;
 
@@ -20,6 +23,7 @@ pub use check::check;
 pub use diagnostics::{Diagnostic, Diagnostics, Style};
 pub use reader::{Outline, outline, read, read_builtin};
 pub use source::{Sources, Span};
+pub use summary::Summary;
 
 /// The formats of this package: name and text of each file.
 pub const BUILTINS: &[(&str, &str)] = &[

@@ -1,6 +1,6 @@
 //! Meanings as text, in the notation of a format file.
 
-use crate::model::Facts;
+use crate::model::{Facts, FixClass};
 use crate::words::Word;
 
 impl Facts {
@@ -48,6 +48,41 @@ pub fn pattern(raw: u64, mask: u64) -> String {
     format!("{} == 0b{digits}", bits(mask))
 }
 
+/// What bits of this class are, as a sentence says it.
+pub const fn fix(class: FixClass) -> &'static str {
+    match class {
+        FixClass::MustBeZero => "must be zero",
+        FixClass::MustBeOne => "must be one",
+        FixClass::WriteZero => "written as zero",
+        FixClass::WriteOne => "written as one",
+        FixClass::Ignored => "ignored",
+        FixClass::Software => "free for software",
+        FixClass::Hardware => "written by hardware",
+    }
+}
+
+/// A number with its digits in groups of four, as a file writes it: `"0x1234_5037"`.
+pub fn hex(value: u64) -> String {
+    let digits = format!("{value:x}");
+    let mut text = String::from("0x");
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 4 == 0 {
+            text.push('_');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A set of numbers, ascending, as a file writes it: `"36..=52"`, `"12, 14, 16"`.
+pub fn set(values: &[i64]) -> String {
+    let ranges = values.chunk_by(|a, b| a.checked_add(1) == Some(*b)).map(|range| match range {
+        [first, _, .., last] => format!("{first}..={last}"),
+        few => few.iter().map(i64::to_string).collect::<Vec<_>>().join(", "),
+    });
+    ranges.collect::<Vec<_>>().join(", ")
+}
+
 /// A power of two of bytes as a file writes it: `"4K"`, `"2M"`.
 pub fn size(bits: u8) -> String {
     let (unit, name) = match bits {
@@ -72,6 +107,20 @@ mod tests {
         assert_eq!(bits(1 << 63 | 0x000f_ffff_ffff_f000 | 1), "63, 51:12, 0");
         assert_eq!(bits(u64::MAX), "63:0");
         assert_eq!(pattern(0b10_0000_0001, 0b11_0000_0111), "9:8, 2:0 == 0b10001");
+    }
+
+    #[test]
+    fn long_numbers_have_groups_of_digits() {
+        assert_eq!(hex(0), "0x0");
+        assert_eq!(hex(0xfff), "0xfff");
+        assert_eq!(hex(0x1234_5037), "0x1234_5037");
+        assert_eq!(hex(u64::MAX), "0xffff_ffff_ffff_ffff");
+    }
+
+    #[test]
+    fn sets_are_written_as_ranges() {
+        assert_eq!(set(&[]), "");
+        assert_eq!(set(&[1, 2, 4, 5, 6, 9]), "1, 2, 4..=6, 9");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! "Did you mean ..?"
 
 /// Advice for a word that is not one of `legal`: the closest of them, if one is close, and the list.
-pub(crate) fn advice<'a>(word: &str, what: &str, legal: impl Iterator<Item = &'a str> + Clone) -> String {
+pub fn advice<'a>(word: &str, what: &str, legal: impl Iterator<Item = &'a str> + Clone) -> String {
     let list = legal.clone().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
     let list = if list.is_empty() { format!("there are no {what}") } else { format!("{what}: {list}") };
     match closest(word, legal) {
@@ -11,7 +11,7 @@ pub(crate) fn advice<'a>(word: &str, what: &str, legal: impl Iterator<Item = &'a
 }
 
 /// The candidate with the fewest slips, if they are few for the word's length.
-pub(crate) fn closest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub fn closest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let length = word.chars().count();
     // Any two short words are close.
     let limit = if length < 3 { 0 } else { (length + 1) / 3 };

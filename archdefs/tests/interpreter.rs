@@ -248,7 +248,7 @@ fn fields_are_listed_with_their_meanings() {
     accessed 0x0 none
     memory_type 0x1 nc
     scope 0x1 global
-    owner 0x1 software
-    output 0x12340000 0x12340000
+    owner 0x1 free for software
+    output 0x12340000 0x1234_0000
     ");
 }

@@ -90,6 +90,17 @@ impl Geometry {
         }
     }
 
+    /// The input address whose low [`Geometry::input_bits`] bits are those of `ia`.
+    pub const fn extend(&self, ia: u64) -> u64 {
+        let low = low_bits(ia, self.input_bits);
+        let ones = match self.extension {
+            InputExtension::Zero => false,
+            InputExtension::One => true,
+            InputExtension::Sign => shift_right(low, self.input_bits - 1) == 1,
+        };
+        if ones { low | !low_bits(u64::MAX, self.input_bits) } else { low }
+    }
+
     /// The highest output address.
     pub const fn last_output(&self) -> u64 {
         low_bits(u64::MAX, self.output_bits)

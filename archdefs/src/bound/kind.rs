@@ -1,11 +1,13 @@
 //! What an entry is: the rows of `[[kind]]` and the tests of a match, bound.
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::geometry::low_bits;
 use super::{Bits, Malformed};
 use crate::eval::{Env, eval, holds};
 use crate::model::{Choice, Choices, Is, Kind, Match, Test, TestValue};
+use crate::show;
 use crate::source::Span;
 
 /// A row of `[[kind]]` that exists at a level.
@@ -75,6 +77,18 @@ impl BoundTest {
             &[(value, last)] if value == last && !self.negated => Some(self.bits.insert(value)),
             _ => None,
         }
+    }
+}
+
+/// `"7 == 0b1"`, `"10, 2:0 != 0b0"`.
+impl fmt::Display for BoundTest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let values = self.values.iter().map(|&(first, last)| match first == last {
+            true => format!("{first:#b}"),
+            false => format!("{first:#b}..={last:#b}"),
+        });
+        let values = values.collect::<Vec<_>>().join(" | ");
+        write!(f, "{} {} {values}", show::bits(self.bits.mask()), if self.negated { "!=" } else { "==" })
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::BindError;
+use super::{BindError, Geometry};
 use crate::eval::{Env, holds};
 use crate::model::{At, Build, Config, Domain, Format};
 
@@ -55,7 +55,7 @@ impl Params {
             params.set("levels", *levels)?;
             params.set("input_bits", *input_bits)?;
         }
-        params.clear_unavailable(format, set)?;
+        params.clear_unavailable(format, |name| set.iter().any(|(set, _)| set.value == name))?;
         Ok(params)
     }
 
@@ -67,7 +67,7 @@ impl Params {
     pub fn of_config(format: &Format, config: &Config) -> Result<Self, BindError> {
         let mut params = Self::unset(format);
         params.assign(&config.set)?;
-        params.clear_unavailable(format, &config.set)?;
+        params.clear_unavailable(format, |name| config.set.iter().any(|(set, _)| set.value == name))?;
         Ok(params)
     }
 
@@ -94,15 +94,58 @@ impl Params {
         set.iter().try_for_each(|(name, value)| self.set(&name.value, value.value))
     }
 
-    /// A default of a parameter that is not available here gives way to 0.
-    fn clear_unavailable(&mut self, format: &Format, set: &[Assignment]) -> Result<(), BindError> {
+    /// A parameter that is not available here, and was not `named`, gives way to 0.
+    fn clear_unavailable(&mut self, format: &Format, named: impl Fn(&str) -> bool) -> Result<(), BindError> {
         for (index, param) in format.params.iter().enumerate() {
-            let named = set.iter().any(|(name, _)| name.value == param.name.value);
-            if !named && !holds(param.when.as_ref(), &Env::new(self))? {
+            if !named(&param.name.value) && !holds(param.when.as_ref(), &Env::new(self))? {
                 self.values[index] = 0;
             }
         }
         Ok(())
+    }
+
+    /// The same with other values for some parameters. Parameters that are not available then, and are not among them,
+    /// are 0. With only one of `levels` and `input_bits` the other becomes that of the format's first root that fits.
+    ///
+    /// # Errors
+    ///
+    /// [`BindError::Value`] if a parameter never has its value; else as for [`Params::of_build`].
+    pub fn with(&self, format: &Format, set: &[(&str, i64)]) -> Result<Self, BindError> {
+        let mut params = self.clone();
+        for (name, value) in set {
+            let domain = format.params.iter().find(|param| param.name.value == *name).map(|param| &param.domain);
+            if *value != 0 && domain.is_some_and(|domain| !domain.contains(*value)) {
+                return Err(BindError::Value { param: (*name).into(), value: *value });
+            }
+            params.set(name, *value)?;
+        }
+        let named = |name: &str| set.iter().any(|(set, _)| *set == name);
+        params.clear_unavailable(format, named)?;
+        let fits = |size: &(i64, i64)| match named("levels") {
+            true => size.0 == params.levels(),
+            false => size.1 == params.input_bits(),
+        };
+        if named("levels") != named("input_bits")
+            && let Some((levels, input_bits)) = params.sizes(format)?.into_iter().find(fits)
+        {
+            params.set("levels", levels)?;
+            params.set("input_bits", input_bits)?;
+        }
+        Ok(params)
+    }
+
+    /// Whether an address space may have them.
+    pub fn is_legal(&self, format: &Format) -> bool {
+        Geometry::new(format, self).and_then(|geometry| super::legal::check(format, self, &geometry)).is_ok()
+    }
+
+    /// `levels` and `input_bits` of every root that exists under the other parameters, in the order of the file.
+    ///
+    /// # Errors
+    ///
+    /// [`BindError::Malformed`] if a condition or the geometry cannot be evaluated.
+    pub fn sizes(&self, format: &Format) -> Result<Vec<(i64, i64)>, BindError> {
+        super::legal::roots(format, self)
     }
 
     /// Gives a parameter another value. Whether it is legal, [`super::Bound::new`] says.

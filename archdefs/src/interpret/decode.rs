@@ -117,7 +117,7 @@ impl Bound {
             Is::Leaf => Some(level.leaf_shape(raw)?.1),
             Is::Invalid | Is::Reserved => None,
         });
-        shape.map_or_else(Vec::new, |shape| shape.fields.iter().map(|field| describe(field, raw)).collect())
+        shape.map_or_else(Vec::new, |shape| shape.fields.iter().map(|field| field.describe(raw)).collect())
     }
 }
 
@@ -165,20 +165,33 @@ fn decode_table(level: &Level, shape: &Shape, raw: u64) -> Result<TableEntry, Ar
     Ok(table)
 }
 
-fn describe(field: &BoundField, raw: u64) -> FieldValue {
-    fn row<T>(rows: &BoundRows<T>, value: u64, text: impl Fn(&T) -> String) -> String {
-        let none = if rows.forbids(value) { "reserved" } else { "unnamed" };
-        rows.get(value).map_or_else(|| none.into(), |row| text(&row.meaning))
+impl BoundField {
+    /// What this field of `raw` says.
+    pub(crate) fn describe(&self, raw: u64) -> FieldValue {
+        let value = self.bits.extract(raw);
+        let row = |none| self.values().into_iter().find(|row| row.0 == value).map_or(none, |row| row.1);
+        let meaning = match &self.meaning {
+            BoundMeaning::Output | BoundMeaning::Table => show::hex(value),
+            BoundMeaning::NextLevel(plus) => format!("next level {}", i128::from(value) - i128::from(*plus)),
+            BoundMeaning::Rights(..) | BoundMeaning::Memory(_) | BoundMeaning::Option(..) => {
+                row(if self.forbids(raw) { "reserved" } else { "unnamed" }.into())
+            }
+            BoundMeaning::Software => "free for software".into(),
+            BoundMeaning::Fixed(..) => "always written so".into(),
+        };
+        FieldValue { name: self.name.clone(), bits: self.bits.mask(), value, meaning }
     }
-    let value = field.bits.extract(raw);
-    let meaning = match &field.meaning {
-        BoundMeaning::Output | BoundMeaning::Table => format!("{value:#x}"),
-        BoundMeaning::NextLevel(plus) => format!("next level {}", i128::from(value) - i128::from(*plus)),
-        BoundMeaning::Rights(rows, _) => row(rows, value, |facts| show::facts(*facts)),
-        BoundMeaning::Memory(rows) => row(rows, value, |memory| memory.word().into()),
-        BoundMeaning::Option(rows, _) => row(rows, value, |name| name.to_string()),
-        BoundMeaning::Software => "software".into(),
-        BoundMeaning::Fixed(..) => "fixed".into(),
-    };
-    FieldValue { name: field.name.clone(), bits: field.bits.mask(), value, meaning }
+
+    /// The values that have a row, and what they mean, in the words of a format file.
+    pub fn values(&self) -> Vec<(u64, String)> {
+        fn of<T>(rows: &BoundRows<T>, word: impl Fn(&T) -> String) -> Vec<(u64, String)> {
+            rows.rows.iter().map(|row| (row.value, word(&row.meaning))).collect()
+        }
+        match &self.meaning {
+            BoundMeaning::Rights(rows, _) => of(rows, |facts| show::facts(*facts)),
+            BoundMeaning::Memory(rows) => of(rows, |memory| memory.word().into()),
+            BoundMeaning::Option(rows, _) => of(rows, |name| name.to_string()),
+            _ => Vec::new(),
+        }
+    }
 }

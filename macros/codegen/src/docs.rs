@@ -114,15 +114,7 @@ pub(crate) fn words(field: &Field) -> Vec<(u64, String)> {
 
 fn fix_meaning(scope: &Scope<'_>, classes: &Choices<FixClass>) -> String {
     let items = scope.choices(classes).into_iter().map(|(when, class)| {
-        let word = match class {
-            FixClass::MustBeZero => "must be zero",
-            FixClass::MustBeOne => "must be one",
-            FixClass::WriteZero => "written as zero",
-            FixClass::WriteOne => "written as one",
-            FixClass::Ignored => "ignored",
-            FixClass::Software => "free for software",
-            FixClass::Hardware => "written by hardware",
-        };
+        let word = show::fix(*class);
         match when {
             Some(when) => format!("{word} if `{}`", when),
             None => word.into(),

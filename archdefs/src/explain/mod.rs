@@ -1,0 +1,8 @@
+//! What there is to say of raw values, for people: whose each bit is, what it means, why hardware refuses an entry, and
+//! which section of the manual says so.
+
+mod entry;
+mod register;
+
+pub use entry::{EntryReport, Owner, Part, Refusal};
+pub use register::{RegisterPart, RegisterReport};

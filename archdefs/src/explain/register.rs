@@ -1,0 +1,122 @@
+//! What a register's value says, and whose tables it points to.
+
+use crate::bound::{Bits, Bound, Malformed};
+use crate::eval::{Env, eval, names};
+use crate::expr::Expr;
+use crate::interpret::register_fields;
+use crate::model::{Register, Role};
+use crate::source::Span;
+
+/// What a register's value says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegisterReport {
+    /// What it is for.
+    pub role: Role,
+    /// Its fields, from the highest bit down.
+    pub parts: Vec<RegisterPart>,
+    /// The bits that are set and belong to no field.
+    pub others: u64,
+    /// The root table's address, if a field holds it.
+    pub root: Option<u64>,
+    /// The tag, if a field holds it.
+    pub tag: Option<u64>,
+}
+
+/// A field of a register.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegisterPart {
+    /// Its name.
+    pub name: String,
+    /// Its bits.
+    pub bits: u64,
+    /// Its value.
+    pub value: u64,
+    /// What it is for the parameters, root and tag at hand; `None` if it cannot be.
+    pub expected: Option<u64>,
+    /// The expression that gives it, as the file has it.
+    pub formula: String,
+}
+
+impl RegisterReport {
+    /// Whether the value is one that the parameters give, with some root and some tag.
+    pub fn agrees(&self) -> bool {
+        (self.role == Role::Bits || self.others == 0) && self.parts.iter().all(RegisterPart::agrees)
+    }
+}
+
+impl RegisterPart {
+    /// Whether the value is what it is for the parameters.
+    pub fn agrees(&self) -> bool {
+        self.expected == Some(self.value)
+    }
+}
+
+impl Bound {
+    /// What `raw` in the register `name` says; `None` if the format has no such register.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`] if the register makes no sense under these parameters.
+    pub fn explain_register(&self, name: &str, raw: u64) -> Option<Result<RegisterReport, Malformed>> {
+        let register = self.registers.iter().find(|register| register.name.value == name)?;
+        Some(self.register_report(register, raw))
+    }
+
+    fn register_report(&self, register: &Register, raw: u64) -> Result<RegisterReport, Malformed> {
+        let nowhere = self.env().with("root", 0).with("tag", 0);
+        let fields: Vec<_> = register_fields(register, &nowhere)?;
+        let expressions: Vec<(&Expr, &Bits)> =
+            fields.iter().filter_map(|field| Some((formula(register, field.span)?, &field.bits))).collect();
+        let root = solve(&expressions, raw, "root", &nowhere);
+        let tag = solve(&expressions, raw, "tag", &nowhere);
+        let here = self.env().with("root", root.unwrap_or(0)).with("tag", tag.unwrap_or(0));
+        let mut parts = Vec::new();
+        for field in &fields {
+            let Some(formula) = formula(register, field.span) else { continue };
+            let expected = eval(formula, &here).ok().and_then(|value| u64::try_from(value).ok());
+            parts.push(RegisterPart {
+                name: field.name.clone(),
+                bits: field.bits.mask(),
+                value: field.bits.extract(raw),
+                expected: expected.filter(|value| field.bits.holds(*value)),
+                formula: formula.to_string(),
+            });
+        }
+        parts.sort_by_key(|part| part.bits.leading_zeros());
+        let owned = parts.iter().fold(0, |mask, part| mask | part.bits);
+        Ok(RegisterReport { role: register.role, parts, others: raw & !owned, root, tag })
+    }
+
+    /// The registers of the format, by name.
+    pub fn register_names(&self) -> impl Iterator<Item = &str> {
+        self.registers.iter().map(|register| register.name.value.as_str())
+    }
+}
+
+fn formula(register: &Register, span: Span) -> Option<&Expr> {
+    register.fields.iter().find(|field| field.span == span).map(|field| &field.value)
+}
+
+/// The number that `name` must stand for, so that the fields have their values in `raw`: found bit by bit, as addresses
+/// and tags are moved but not calculated with. `None` if no field depends on it.
+fn solve(fields: &[(&Expr, &Bits)], raw: u64, name: &'static str, nowhere: &Env<'_>) -> Option<u64> {
+    let mut solution = None;
+    for (formula, bits) in fields {
+        let mut of_name = false;
+        names(formula, &mut |known, _| of_name |= known == name);
+        if !of_name {
+            continue;
+        }
+        let value = i128::from(bits.extract(raw));
+        let found = solution.get_or_insert(0);
+        let base = eval(formula, nowhere).unwrap_or(0);
+        for bit in 0..64 {
+            let there = nowhere.clone().with(name, 1_u64 << bit);
+            let moved = eval(formula, &there).unwrap_or(0) ^ base;
+            if moved != 0 && value & moved == moved {
+                *found |= 1 << bit;
+            }
+        }
+    }
+    solution
+}

@@ -1,0 +1,56 @@
+//! `tablewright explain`.
+
+mod entry;
+mod fault;
+mod register;
+
+use crate::Console;
+use crate::failure::{Failure, Result};
+use crate::format::{FormatArgs, Found};
+use crate::number;
+
+pub(crate) use entry::{limit, summary};
+
+/// Explain an entry, a register, or a fault report: every bit of it, with the manual's section
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  tablewright explain ept 0x1234_5037 --level 0
+  tablewright explain stage2_4k 0x0000_0000_8000_07ff        at every level, where that differs
+  tablewright explain ept 0xb4 --set execute_only --level 1
+  tablewright explain sv_x4 --config sv48x4 0x2000_0000_2008_00df
+  tablewright explain ept --register eptp 0x1234_505e
+  tablewright explain ept --fault 0x30 0x181 0x1000          exit reason, qualification, address
+
+An entry that hardware refuses is explained, too: by every rule that it breaks.")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    format: FormatArgs,
+    /// The entry, in hexadecimal; with --register, its value; with --fault, the registers of the report in their order
+    #[arg(required = true, value_name = "RAW", value_parser = number::raw)]
+    raw: Vec<u64>,
+    /// The level of the entry: 0 is the leaf-most
+    #[arg(long, value_name = "N", conflicts_with_all = ["register", "fault"])]
+    level: Option<u8>,
+    /// Explain the value of this register
+    #[arg(long, value_name = "NAME", conflicts_with = "fault")]
+    register: Option<String>,
+    /// Explain a fault report
+    #[arg(long)]
+    fault: bool,
+}
+
+pub(crate) fn run(args: &Args, console: &mut Console<'_>) -> Result {
+    let found = Found::new(&args.format.format)?;
+    let bound = found.bind(&args.format.params)?;
+    if args.fault {
+        return fault::explain(&found, &bound, &args.raw, console);
+    }
+    let &[raw] = args.raw.as_slice() else {
+        let message = format!("one value at a time: there are {}", args.raw.len());
+        return Err(Failure::new(message).help("a fault report has several, and needs `--fault`"));
+    };
+    match &args.register {
+        Some(name) => register::explain(&found, &bound, name, raw, console),
+        None => entry::explain(&found, &bound, args.level, raw, console),
+    }
+}

@@ -1,0 +1,254 @@
+//! Physical memory in files: raw ones, and ELF core files.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+
+use clap::Args;
+use object::elf::{ET_CORE, FileHeader32, FileHeader64, PT_LOAD};
+use object::read::elf::{FileHeader, ProgramHeader};
+use object::{Endianness, FileKind};
+
+use crate::failure::{Failure, Result};
+use crate::number;
+
+/// The headers of a core file stand in its first so many bytes.
+const HEADERS: u64 = 16 << 20;
+
+/// Files are read in blocks of so many bytes.
+const BLOCK: u64 = 4096;
+
+/// So many blocks are kept.
+const CACHE: usize = 256;
+
+/// Which memory, and where the tables begin.
+#[derive(Args, Debug)]
+pub(crate) struct ImageArgs {
+    /// Physical memory: a raw file and the address it was read from, or an ELF core file; may be repeated
+    #[arg(long = "image", value_name = "FILE[@PA]", required = true)]
+    pub(crate) images: Vec<String>,
+    /// The address of the root table, in hexadecimal
+    #[arg(long, value_name = "PA", value_parser = number::raw)]
+    pub(crate) root: u64,
+}
+
+/// Physical memory that was read into files. Where several have an address, the first counts.
+pub(crate) struct Memory {
+    files: Vec<File>,
+    /// By first address; they do not overlap.
+    segments: BTreeMap<u64, Segment>,
+    cache: Vec<Option<Block>>,
+    /// What is odd about the files.
+    pub(crate) remarks: Vec<String>,
+}
+
+/// Addresses whose content stands in a file.
+#[derive(Clone, Copy)]
+struct Segment {
+    /// The last address.
+    last: u64,
+    file: usize,
+    /// Where in the file the first address is.
+    offset: u64,
+}
+
+struct Block {
+    file: usize,
+    number: u64,
+    bytes: Vec<u8>,
+}
+
+impl Memory {
+    /// Opens `FILE@PA` (raw) and `FILE` (an ELF core file).
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`] if one cannot be read, or is no memory.
+    pub(crate) fn open(images: &[String]) -> Result<Self> {
+        let cache = (0..CACHE).map(|_| None).collect();
+        let mut memory = Self { files: Vec::new(), segments: BTreeMap::new(), cache, remarks: Vec::new() };
+        for image in images {
+            memory.add(image)?;
+        }
+        Ok(memory)
+    }
+
+    fn add(&mut self, image: &str) -> Result<()> {
+        let raw = image.rsplit_once('@').and_then(|(path, at)| Some((path, number::raw(at).ok()?)));
+        let path = raw.map_or(image, |(path, _)| path);
+        let unreadable = |error: io::Error| Failure::new(format!("cannot read `{path}`: {error}"));
+        let mut file = File::open(path).map_err(unreadable)?;
+        let length = file.seek(SeekFrom::End(0)).map_err(unreadable)?;
+        file.rewind().map_err(unreadable)?;
+        let mut head = Vec::new();
+        let wanted = if raw.is_some() { 1 } else { HEADERS };
+        file.by_ref().take(wanted).read_to_end(&mut head).map_err(unreadable)?;
+        let number = self.files.len();
+        self.files.push(file);
+        match raw {
+            Some((_, address)) => self.map(address, length, number, 0),
+            None => {
+                for load in loads(path, &head)? {
+                    let there = length.saturating_sub(load.offset).min(load.size);
+                    if there < load.size {
+                        let missing = load.size - there;
+                        self.remarks.push(format!(
+                            "`{path}` is cut short: {missing:#x} bytes of the segment at {:#x} are missing",
+                            load.address
+                        ));
+                    }
+                    self.map(load.address, there, number, load.offset);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts a part of a file where no other is yet.
+    fn map(&mut self, address: u64, size: u64, file: usize, offset: u64) {
+        let Some(beyond) = size.checked_sub(1) else { return };
+        let last = address.saturating_add(beyond);
+        let before = self.segments.range(..address).next_back().filter(|(_, segment)| segment.last >= address);
+        let start = before.map_or(address, |(first, _)| *first);
+        let others = self.segments.range(start..=last).map(|(first, segment)| (*first, segment.last));
+        let mut gaps = Vec::new();
+        let mut from = Some(address);
+        for (first, other_last) in others {
+            gaps.extend(from.filter(|from| *from < first).map(|from| (from, first - 1)));
+            from = other_last.checked_add(1);
+        }
+        gaps.extend(from.filter(|from| *from <= last).map(|from| (from, last)));
+        for (from, until) in gaps {
+            self.segments.insert(from, Segment { last: until, file, offset: offset.saturating_add(from - address) });
+        }
+    }
+
+    /// The little-endian 64 bits at an address; `None` if no file has all of them.
+    pub(crate) fn read(&mut self, address: u64) -> Option<u64> {
+        let mut bytes = [0; 8];
+        let mut done = 0;
+        while done < bytes.len() {
+            let part = self.part(address.checked_add(done as u64)?)?;
+            let count = part.len().min(bytes.len() - done);
+            bytes[done..done + count].copy_from_slice(part.get(..count)?);
+            done += count;
+        }
+        Some(u64::from_le_bytes(bytes))
+    }
+
+    /// The bytes from an address on, up to the end of their block or segment; at least one.
+    fn part(&mut self, address: u64) -> Option<&[u8]> {
+        let (first, segment) = self.segments.range(..=address).next_back().filter(|(_, s)| s.last >= address)?;
+        let offset = segment.offset.checked_add(address - first)?;
+        let left = usize::try_from(segment.last - address).unwrap_or(usize::MAX).saturating_add(1);
+        let file = segment.file;
+        let rest = self.block(file, offset / BLOCK)?.get((offset % BLOCK) as usize..)?;
+        Some(&rest[..rest.len().min(left)]).filter(|rest| !rest.is_empty())
+    }
+
+    fn block(&mut self, file: usize, number: u64) -> Option<&[u8]> {
+        let place = (number as usize).wrapping_add(file.wrapping_mul(31)) % CACHE;
+        let slot = self.cache.get_mut(place)?;
+        if slot.as_ref().is_none_or(|block| (block.file, block.number) != (file, number)) {
+            let mut bytes = Vec::with_capacity(BLOCK as usize);
+            let source = self.files.get_mut(file)?;
+            let read =
+                source.seek(SeekFrom::Start(number * BLOCK)).and_then(|_| source.take(BLOCK).read_to_end(&mut bytes));
+            if let Err(error) = read {
+                self.remarks.push(format!("cannot read block {number} of an image: {error}"));
+                return None;
+            }
+            *slot = Some(Block { file, number, bytes });
+        }
+        slot.as_ref().map(|block| block.bytes.as_slice())
+    }
+}
+
+/// A part of a core file that is memory.
+struct Load {
+    address: u64,
+    offset: u64,
+    size: u64,
+}
+
+/// The memory that a core file holds, by its headers.
+fn loads(path: &str, head: &[u8]) -> Result<Vec<Load>> {
+    if head.starts_with(b"KDUMP   ") || head.starts_with(b"makedumpfile") {
+        let help = "write it as an ELF file: QEMU's `dump-guest-memory FILE` without `-z`, `-l`, `-s`";
+        return Err(Failure::new(format!("`{path}` is a compressed dump")).help(help));
+    }
+    let loads = match FileKind::parse(head) {
+        Ok(FileKind::Elf64) => loads_of::<FileHeader64<Endianness>>(head),
+        Ok(FileKind::Elf32) => loads_of::<FileHeader32<Endianness>>(head),
+        _ => {
+            let help = format!("if it is raw memory, say where it begins: `{path}@0x8000_0000`");
+            return Err(Failure::new(format!("`{path}` is no ELF core file")).help(help));
+        }
+    };
+    let loads = loads.map_err(|why| {
+        let help = format!(
+            "a core file has it all in its headers; to read it as raw memory, say where it begins: `{path}@0x0`"
+        );
+        Failure::new(format!("`{path}`: {why}")).help(help)
+    })?;
+    let has_no_addresses = loads.len() > 1 && loads.iter().all(|load| load.address == 0);
+    if loads.is_empty() || has_no_addresses {
+        let help = "the core file of a machine is needed, not that of a process: QEMU's `dump-guest-memory FILE`";
+        return Err(Failure::new(format!("`{path}` holds no physical memory")).help(help));
+    }
+    Ok(loads)
+}
+
+fn loads_of<Header: FileHeader<Endian = Endianness>>(head: &[u8]) -> std::result::Result<Vec<Load>, String> {
+    let told = |error: object::read::Error| format!("damaged ELF headers: {error}");
+    let header = Header::parse(head).map_err(told)?;
+    let endian = header.endian().map_err(told)?;
+    if endian != Endianness::Little {
+        return Err("entries are little-endian, and this is the memory of a big-endian machine".into());
+    }
+    if header.e_type(endian) != ET_CORE {
+        return Err("an ELF file, but no core file".into());
+    }
+    let program_headers = header.program_headers(endian, head).map_err(told)?;
+    let loads = program_headers.iter().filter(|header| header.p_type(endian) == PT_LOAD).map(|header| Load {
+        address: header.p_paddr(endian).into(),
+        offset: header.p_offset(endian).into(),
+        size: header.p_filesz(endian).into(),
+    });
+    Ok(loads.filter(|load| load.size > 0).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Memory with segments, whose files are never read.
+    fn segments(parts: &[(u64, u64)]) -> Vec<(u64, u64, usize, u64)> {
+        let mut memory =
+            Memory { files: Vec::new(), segments: BTreeMap::new(), cache: Vec::new(), remarks: Vec::new() };
+        for (file, &(address, size)) in parts.iter().enumerate() {
+            memory.map(address, size, file, 0);
+        }
+        memory.segments.iter().map(|(first, s)| (*first, s.last, s.file, s.offset)).collect()
+    }
+
+    #[test]
+    fn the_first_image_of_an_address_counts() {
+        assert_eq!(segments(&[(10, 10), (5, 20)]), [(5, 9, 1, 0), (10, 19, 0, 0), (20, 24, 1, 15)]);
+        assert_eq!(segments(&[(10, 10), (10, 5)]), [(10, 19, 0, 0)]);
+        assert_eq!(segments(&[(10, 10), (15, 10)]), [(10, 19, 0, 0), (20, 24, 1, 5)]);
+        assert_eq!(segments(&[(0, 2), (4, 2), (0, 8)]), [(0, 1, 0, 0), (2, 3, 2, 2), (4, 5, 1, 0), (6, 7, 2, 6)]);
+    }
+
+    #[test]
+    fn the_end_of_the_addresses_is_no_end_of_the_tool() {
+        let top = u64::MAX - 1;
+        assert_eq!(segments(&[(top, 100), (top - 4, 100)]), [(top - 4, top - 1, 1, 0), (top, u64::MAX, 0, 0)]);
+        assert_eq!(segments(&[(u64::MAX, 1), (u64::MAX, 1)]), [(u64::MAX, u64::MAX, 0, 0)]);
+        assert_eq!(
+            segments(&[(0, u64::MAX), (1, u64::MAX)]),
+            [(0, u64::MAX - 1, 0, 0), (u64::MAX, u64::MAX, 1, u64::MAX - 1)]
+        );
+        assert_eq!(segments(&[(5, 0)]), []);
+    }
+}

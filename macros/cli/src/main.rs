@@ -1,0 +1,7 @@
+//! The command-line tool `tablewright`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tablewright_cli::main()
+}

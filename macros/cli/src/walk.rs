@@ -1,0 +1,122 @@
+//! `tablewright walk`.
+
+use tablewright_archdefs::bound::Bound;
+use tablewright_archdefs::interpret::{Step, Walk};
+use tablewright_archdefs::show;
+
+use crate::Console;
+use crate::explain::summary;
+use crate::failure::{Outcome, Result};
+use crate::format::{FormatArgs, Found};
+use crate::image::{ImageArgs, Memory};
+use crate::number;
+use crate::paint::{BAD, FAINT, GOOD, TITLE, WARN, columns, paint};
+
+/// Translate an address step by step, with tables from an image of memory
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  tablewright walk ept --image guest.raw@0x1000_0000 --root 0x1000_0000 0x7fff_1234
+  tablewright walk stage2_4k --config 4k-39 --image core.elf --root 0x4008_0000 0x8000_1000
+
+Raw files are written by QEMU's `pmemsave PA SIZE FILE`, core files by `dump-guest-memory FILE`.
+`tablewright explain FORMAT --register NAME RAW` finds the root in a register's value.
+
+Exit code: 0 if the address is mapped, 1 if it is not, 2 if an image cannot be read.")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    format: FormatArgs,
+    #[command(flatten)]
+    image: ImageArgs,
+    /// The input address, in hexadecimal
+    #[arg(value_name = "ADDRESS", value_parser = number::raw)]
+    address: u64,
+}
+
+pub(crate) fn run(args: &Args, console: &mut Console<'_>) -> Result {
+    let found = Found::new(&args.format.format)?;
+    let bound = found.bind(&args.format.params)?;
+    let mut memory = Memory::open(&args.image.images)?;
+    let (root, address) = (args.image.root, args.address);
+    remark_root(&bound, root, console)?;
+    let mut steps = Vec::new();
+    let walk = bound.walk_from(bound.start(root), address, |at| memory.read(at), |step| steps.push(step.clone()));
+    remarks(&memory, console)?;
+    writeln!(console.out, "{}", paint(TITLE, found.title()))?;
+    writeln!(console.out, "{}\n", paint(FAINT, bound.params.changes(&found.format)))?;
+    let rows: Vec<_> = steps.iter().map(|step| row(&bound, step)).collect();
+    write!(console.out, "{}", columns(&rows))?;
+    if let Some(last) = steps.last() {
+        for refusal in bound.explain(&found.format, last.level, last.raw).refusals {
+            let cite = refusal.cite.map_or_else(String::new, |cite| paint(FAINT, format!(" ({cite})")));
+            writeln!(console.out, "  {} {}: {}{cite}", paint(BAD, "because of"), refusal.rule, refusal.reason)?;
+        }
+    }
+    let ia = paint(TITLE, show::hex(address));
+    let outcome = if matches!(walk, Walk::Translated(_)) { Outcome::Yes } else { Outcome::No };
+    let end = match walk {
+        Walk::Translated(to) => {
+            let memory = to.memory.map_or("memory type without a name", tablewright_archdefs::words::Word::word);
+            let (output, size, facts) = (show::hex(to.address), show::size(to.size), show::facts(to.facts));
+            format!("{} to {output}, in {size}, {facts}, {memory}", paint(GOOD, "translates"))
+        }
+        Walk::NotMapped { level } => format!("{}, says level {level}", paint(WARN, "is not mapped")),
+        Walk::Reserved { level, rule } => {
+            format!("{}: the entry at level {level} is reserved, says `{rule}`", paint(BAD, "faults"))
+        }
+        Walk::InputTooWide => {
+            let bits = bound.geometry.input_bits;
+            format!(
+                "{}: these are {bits} bits, from {} to {}",
+                paint(BAD, "is no input address"),
+                show::hex(bound.geometry.extend(0)),
+                show::hex(bound.geometry.extend(u64::MAX))
+            )
+        }
+        Walk::ReadFailed { level, address } => {
+            format!(
+                "{}: no image has the entry of level {level} at {}",
+                paint(BAD, "cannot be told"),
+                show::hex(address)
+            )
+        }
+    };
+    writeln!(console.out, "\n{ia} {end}")?;
+    Ok(outcome)
+}
+
+fn row(bound: &Bound, step: &Step) -> [String; 4] {
+    let label = bound.level(step.level).map_or(0, |level| level.label);
+    [
+        format!("level {} ({label} in the manual)", step.level),
+        format!("entry {} at {}", step.index, show::hex(step.slot)),
+        show::hex(step.raw),
+        summary(bound, step.level, step.raw, &step.decoded),
+    ]
+}
+
+/// A root that is not aligned is more often a mistake than a damaged table.
+pub(crate) fn remark_root(bound: &Bound, root: u64, console: &mut Console<'_>) -> Result<()> {
+    let size = 1_u64 << bound.geometry.root_bits();
+    if !root.is_multiple_of(size) {
+        let size = show::size(bound.geometry.root_bits());
+        writeln!(
+            console.err,
+            "{}: a root has {size} and is aligned to that; {} is not",
+            paint(WARN, "warning"),
+            show::hex(root)
+        )?;
+        writeln!(
+            console.err,
+            "if this is a register's value, `tablewright explain FORMAT --register NAME RAW` finds the root in it"
+        )?;
+    }
+    Ok(())
+}
+
+/// What is odd about the images.
+pub(crate) fn remarks(memory: &Memory, console: &mut Console<'_>) -> Result<()> {
+    for remark in memory.remarks.iter().take(10) {
+        writeln!(console.err, "{}: {remark}", paint(WARN, "warning"))?;
+    }
+    Ok(())
+}
