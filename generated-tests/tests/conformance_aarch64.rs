@@ -5,17 +5,21 @@ use std::ops::Range;
 use libtest_mimic::{Arguments, Trial};
 use tablewright::{FaultInfo, Level, Rights};
 use tablewright_archdefs::bound::Params;
-use tablewright_tests::conformance::{Judge, Setup, Shared, access, cause, trials};
+use tablewright_tests::conformance::{
+    Hearing, Instructions, Judge, Live, Setup, Shared, access, cause, control_trial, live_trial, trials,
+};
 use tablewright_tests::emulators::{Emulator, Found, require};
 use tablewright_tests::formats::configured;
 use tablewright_tests::generated;
 use tablewright_tests::mmu::aarch64::Machine;
 use tablewright_tests::mmu::deviations::{Deviation, UPPER_ADDRESS_BITS};
-use tablewright_tests::mmu::{Chunk, Fault, FaultKind, Probe, Verdict};
+use tablewright_tests::mmu::{Access, Chunk, Fault, FaultKind, Probe, Verdict};
 
 struct Qemu {
     machine: Machine,
     found: Found,
+    /// The address of the page of number 0.
+    numbered: u64,
 }
 
 impl Judge for Qemu {
@@ -81,20 +85,71 @@ impl Judge for Qemu {
     }
 }
 
+/// A page's number, told by what is fetched there, shows where it is.
+impl Live for Qemu {
+    const REMEMBERED: Access = Access::Execute;
+
+    fn begin(&mut self, registers: &[(&'static str, u64)], targets: &Range<u64>) {
+        self.machine.clear();
+        self.machine.number(targets);
+        self.machine.set_stage2(registers);
+        self.numbered = targets.start;
+    }
+
+    fn write(&mut self, chunks: &[Chunk]) {
+        self.machine.load(chunks);
+    }
+
+    fn read(&mut self, address: u64, length: usize) -> Vec<u8> {
+        self.machine.dump(address, length)
+    }
+
+    fn execute(&mut self, instructions: &Instructions) {
+        let mut arguments = [0; 4];
+        for (register, value) in &instructions.operands {
+            let number: usize = register.trim_start_matches('x').parse().expect("a register of arguments");
+            arguments[number] = *value;
+        }
+        self.machine.run_with(&instructions.words, arguments).unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    fn remembered(&mut self, addresses: &[u64]) -> Vec<Verdict> {
+        let shown = |seen: Result<u64, Fault>| match seen {
+            Ok(number) => Verdict::Translated(Some(self.numbered + (number << 12))),
+            Err(fault) => Verdict::Fault(fault),
+        };
+        self.machine.fetch_numbers(addresses).into_iter().map(shown).collect()
+    }
+
+    fn ask(&mut self, probes: &[Probe]) -> Vec<Verdict> {
+        self.machine.probe(probes)
+    }
+}
+
+/// Combined entries of both stages are not found by IPA, so that TLBI IPAS2E1IS alone, without the VMALLE1IS after it, is
+/// not enough.
+const CONTROLS: [(&str, Hearing); 2] =
+    [("not_invalidated", Hearing::Deaf), ("without_vmalle1is", Hearing::Without(0xd508_831f))];
+
 fn main() {
     let arguments = Arguments::from_args();
     let mut tests: Vec<Trial> = Vec::new();
     if let Some(found) = require(Emulator::QemuAarch64) {
         let judge = Shared::new(move || {
             let machine = Machine::start().unwrap_or_else(|error| panic!("{error}"));
-            Qemu { machine, found: found.clone() }
+            Qemu { machine, found: found.clone(), numbered: 0 }
         });
         for case in configured("stage2") {
             macro_rules! of_module {
                 ($($module:ident)::+) => {
                     if let Some(generated) = generated!($($module)::+, case.params) {
                         let generated = generated.expect("a legal configuration");
-                        tests.extend(trials(&Setup::new(&case, generated), &judge));
+                        let setup = Setup::new(&case, generated);
+                        tests.extend(trials(&setup, &judge));
+                        tests.push(live_trial(&setup, &judge));
+                        if setup.name == "4k-40" {
+                            tests.extend(CONTROLS.map(|control| control_trial(&setup, &judge, control)));
+                        }
                     }
                 };
             }

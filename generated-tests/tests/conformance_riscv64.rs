@@ -5,13 +5,15 @@ use std::ops::Range;
 use libtest_mimic::{Arguments, Trial};
 use tablewright::{Cause, FaultInfo, Level, Rights};
 use tablewright_archdefs::bound::Params;
-use tablewright_tests::conformance::{Judge, Setup, Shared, access, trials};
+use tablewright_tests::conformance::{
+    Hearing, Instructions, Judge, Live, Setup, Shared, access, control_trial, live_trial, trials,
+};
 use tablewright_tests::emulators::{Emulator, Found, require};
 use tablewright_tests::formats::configured;
 use tablewright_tests::generated;
 use tablewright_tests::mmu::deviations::{Deviation, RESERVED_PBMT};
 use tablewright_tests::mmu::riscv64::Machine;
-use tablewright_tests::mmu::{Chunk, Fault, FaultKind, Probe, Verdict};
+use tablewright_tests::mmu::{Access, Chunk, Fault, FaultKind, Probe, Verdict};
 
 struct Qemu {
     machine: Machine,
@@ -71,6 +73,43 @@ impl Judge for Qemu {
     }
 }
 
+/// Loads go by way of the TLB, which entering the guest would empty.
+impl Live for Qemu {
+    const REMEMBERED: Access = Access::Read;
+
+    fn begin(&mut self, registers: &[(&'static str, u64)], _targets: &Range<u64>) {
+        self.machine.clear();
+        self.machine.set_gstage(registers);
+    }
+
+    fn write(&mut self, chunks: &[Chunk]) {
+        self.machine.load(chunks);
+    }
+
+    fn read(&mut self, address: u64, length: usize) -> Vec<u8> {
+        self.machine.dump(address, length)
+    }
+
+    fn execute(&mut self, instructions: &Instructions) {
+        let mut arguments = [0; 4];
+        for (register, value) in &instructions.operands {
+            let number: usize = register.trim_start_matches('a').parse().expect("a register of arguments");
+            arguments[number] = *value;
+        }
+        self.machine.run_with(&instructions.words, arguments).unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    fn remembered(&mut self, addresses: &[u64]) -> Vec<Verdict> {
+        let probe = |&address: &u64| Probe { address, access: Access::Read, user: false };
+        let probes: Vec<Probe> = addresses.iter().map(probe).collect();
+        self.machine.probe(&probes)
+    }
+
+    fn ask(&mut self, probes: &[Probe]) -> Vec<Verdict> {
+        self.machine.probe(probes)
+    }
+}
+
 fn main() {
     let arguments = Arguments::from_args();
     let mut tests: Vec<Trial> = Vec::new();
@@ -82,7 +121,12 @@ fn main() {
         for case in configured("sv_x4") {
             let generated = generated!(tablewright::riscv64::sv_x4, case.params).expect("one module for all");
             let generated = generated.expect("a legal configuration");
-            tests.extend(trials(&Setup::new(&case, generated), &judge));
+            let setup = Setup::new(&case, generated);
+            tests.extend(trials(&setup, &judge));
+            tests.push(live_trial(&setup, &judge));
+            if setup.name == "sv39x4" {
+                tests.push(control_trial(&setup, &judge, ("not_invalidated", Hearing::Deaf)));
+            }
         }
     }
     libtest_mimic::run(&arguments, tests).exit();

@@ -8,10 +8,13 @@ mod compare;
 mod demand;
 mod ground;
 mod image;
+mod invalidation;
 mod layouts;
+mod live;
 mod probes;
 mod program;
 mod raw;
+mod sequence;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -27,8 +30,11 @@ use crate::laws::{Generated, Interpreted, Subject};
 use crate::mmu::deviations::Deviation;
 use crate::mmu::{Access, Chunk, Fault, FaultKind, Probe, Verdict};
 pub use ground::Ground;
+pub use invalidation::Instructions;
 pub use layouts::{LAYOUTS, Layout};
+pub use live::{Hearing, Live};
 pub use program::{Program, Step};
+pub use sequence::Edit;
 
 /// An MMU model that can walk tables of some formats, and what its architecture's manual says of faults. Nothing in it
 /// may come from the formats' files.
@@ -192,6 +198,23 @@ pub fn trials<F: Format, J: Judge + Send + 'static>(setup: &Setup<F>, judge: &Sh
     let entries = setup.clone();
     let raw = judge.trial((&setup.name, "raw_entries"), "raw entries", move |judge| raw::conforms(&entries, judge));
     LAYOUTS.iter().map(trial).chain([demand, raw]).collect()
+}
+
+/// A test of random edits of a table in use.
+pub fn live_trial<F: Format, J: Live + Send + 'static>(setup: &Setup<F>, judge: &Shared<J>) -> Trial {
+    let of = setup.clone();
+    judge.trial((&setup.name, "edits"), "edits in use", move |judge| sequence::conforms(&of, judge))
+}
+
+/// The negative control: edits whose invalidations are not all executed are caught.
+pub fn control_trial<F: Format, J: Live + Send + 'static>(
+    setup: &Setup<F>,
+    judge: &Shared<J>,
+    (name, hearing): (&str, Hearing),
+) -> Trial {
+    let of = setup.clone();
+    judge
+        .trial((&setup.name, name), "stale when not invalidated", move |judge| sequence::is_caught(&of, judge, hearing))
 }
 
 /// How much memory the tables can take; the rest is mapped.

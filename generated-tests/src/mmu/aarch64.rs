@@ -130,7 +130,7 @@ impl Machine {
     /// Makes memory zero again where it was loaded.
     pub fn clear(&mut self) {
         for range in self.session.take_loaded() {
-            self.session.call(&stub::CLEAR, [range.start & !15, range.end, 0, 0]);
+            self.session.call(&stub::CLEAR, [range.start, range.end, 0, 0]);
         }
     }
 
@@ -159,7 +159,16 @@ impl Machine {
     ///
     /// [`RunError::Trap`] if they trap, [`RunError::Lost`] if they end the emulator or do not end.
     pub fn run(&mut self, words: &[u32]) -> Result<(), RunError> {
-        let report = Report(self.session.try_call(&[words, &stub::RETURN].concat(), [0; 4])?);
+        self.run_with(words, [0; 4])
+    }
+
+    /// As [`Machine::run`], with values in x0 to x3.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Machine::run`].
+    pub fn run_with(&mut self, words: &[u32], arguments: [u64; 4]) -> Result<(), RunError> {
+        let report = Report(self.session.try_call(&[words, &stub::RETURN].concat(), arguments)?);
         if report.get("esr_el3") == 0 { Ok(()) } else { Err(RunError::Trap(report.registers().collect())) }
     }
 
@@ -201,7 +210,28 @@ impl Machine {
         self.fetch_all(&[(address, user)]).remove(0)
     }
 
+    /// Makes each 4 KiB page of these, at most 64 Ki of them, begin with an instruction that tells its number.
+    pub fn number(&mut self, pages: &Range<u64>) {
+        self.session.call(&stub::NUMBER, [pages.start, pages.end, 0, 0]);
+    }
+
+    /// As [`Machine::fetch`] at the start of each of these pages, privileged, with the number that the instruction there
+    /// told of the page.
+    pub fn fetch_numbers(&mut self, addresses: &[u64]) -> Vec<Result<u64, Fault>> {
+        let fetches: Vec<_> = addresses.iter().map(|&address| (address, false)).collect();
+        let reports = self.fetch_reports(&fetches);
+        let number = |(verdict, report): (Verdict, Report)| match verdict {
+            Verdict::Translated(_) => Ok(report.0[0]),
+            Verdict::Fault(fault) => Err(fault),
+        };
+        reports.into_iter().map(number).collect()
+    }
+
     fn fetch_all(&mut self, fetches: &[(u64, bool)]) -> Vec<Verdict> {
+        self.fetch_reports(fetches).into_iter().map(|(verdict, _)| verdict).collect()
+    }
+
+    fn fetch_reports(&mut self, fetches: &[(u64, bool)]) -> Vec<(Verdict, Report)> {
         let word = |address| check(address) & !3;
         let calls: Vec<_> = fetches
             .iter()
@@ -219,7 +249,8 @@ impl Machine {
                 (FETCH_ABORT | FETCH_ABORT_SAME_LEVEL, _) => Some(report.fault("esr_el1")),
                 _ => None,
             };
-            fault.filter(|fault| !reached_memory(fault)).map_or(Verdict::Translated(None), Verdict::Fault)
+            let fault = fault.filter(|fault| !reached_memory(fault));
+            (fault.map_or(Verdict::Translated(None), Verdict::Fault), report)
         };
         fetches.iter().zip(self.call_all(&calls)).map(verdict).collect()
     }

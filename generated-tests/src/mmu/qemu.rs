@@ -162,9 +162,19 @@ impl<const WORDS: usize> Session<WORDS> {
         }
     }
 
-    /// What was loaded since the last time this was asked.
+    /// The pages that were loaded since the last time this was asked, as few ranges.
     pub(super) fn take_loaded(&mut self) -> Vec<Range<u64>> {
-        std::mem::take(&mut self.loaded)
+        let mut loaded = std::mem::take(&mut self.loaded);
+        loaded.sort_by_key(|range| range.start);
+        let mut pages: Vec<Range<u64>> = Vec::new();
+        for range in loaded {
+            let (start, end) = (range.start & !0xfff, range.end.next_multiple_of(0x1000));
+            match pages.last_mut().filter(|last| start <= last.end) {
+                Some(last) => last.end = last.end.max(end),
+                None => pages.push(start..end),
+            }
+        }
+        pages
     }
 
     /// Shows bytes of memory.

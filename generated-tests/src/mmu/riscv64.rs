@@ -125,7 +125,16 @@ impl Machine {
     ///
     /// [`RunError::Trap`] if they trap, [`RunError::Lost`] if they end the emulator or do not end.
     pub fn run(&mut self, words: &[u32]) -> Result<(), RunError> {
-        let report = Report(self.session.try_call(&[words, &stub::RETURN].concat(), [0; 4])?);
+        self.run_with(words, [0; 4])
+    }
+
+    /// As [`Machine::run`], with values in a0 to a3.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Machine::run`].
+    pub fn run_with(&mut self, words: &[u32], arguments: [u64; 4]) -> Result<(), RunError> {
+        let report = Report(self.session.try_call(&[words, &stub::RETURN].concat(), arguments)?);
         if report.cause() == NO_TRAP { Ok(()) } else { Err(RunError::Trap(report.registers().collect())) }
     }
 

@@ -232,6 +232,18 @@ pub(super) static CLEAR: Snippet = snippet!(
     ; ret
 );
 
+/// Stores MOVZ x0, #0 at x0, MOVZ x0, #1 a page on, and so on up to x1.
+pub(super) static NUMBER: Snippet = snippet!(
+    ; mov w2, #0xd280 << 16
+    ; again:
+    ; str w2, [x0]
+    ; add x0, x0, #1, lsl #12
+    ; add w2, w2, #1 << 5
+    ; cmp x0, x1
+    ; b.lo <again
+    ; ret
+);
+
 /// Goes to x0 with PSTATE x1, taking x2 along in x0, with the EL1 vectors at x3. Comes back by the next exception.
 pub(super) static ENTER: Snippet = snippet!(
     ; msr #ELR_EL3, x0

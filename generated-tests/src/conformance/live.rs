@@ -1,0 +1,293 @@
+//! A table that changes while an MMU has it in use: whatever the MMU remembers of it has to be invalidated, exactly as
+//! the gather asks, by the machine's own instructions.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use tablewright::sim::Machine;
+use tablewright::{Format, HostPhysAddr, PageBitmap, PageTable, Rights, Tag};
+
+use super::compare::Case;
+use super::invalidation::{Instructions, instructions};
+use super::probes::needs;
+use super::sequence::{Edit, expect};
+use super::{Ground, Judge, Setup, TABLES};
+use crate::mmu::{Access, Chunk, Probe, Verdict};
+
+/// A judge whose MMU runs on while its tables change, and uses what it remembers of them.
+pub trait Live: Judge {
+    /// The access that shows what the TLB remembers.
+    const REMEMBERED: Access;
+
+    /// Forgets everything before, sets the registers, and makes memory tell where it is.
+    fn begin(&mut self, registers: &[(&'static str, u64)], targets: &Range<u64>);
+
+    /// Writes memory, and nothing else.
+    fn write(&mut self, chunks: &[Chunk]);
+
+    /// Reads memory.
+    fn read(&mut self, address: u64, length: usize) -> Vec<u8>;
+
+    /// Executes instructions.
+    fn execute(&mut self, instructions: &Instructions);
+
+    /// Privileged accesses of the kind that shows what the TLB remembers, by way of the TLB.
+    fn remembered(&mut self, addresses: &[u64]) -> Vec<Verdict>;
+
+    /// All kinds of accesses.
+    fn ask(&mut self, probes: &[Probe]) -> Vec<Verdict>;
+}
+
+/// What is done of the invalidations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hearing {
+    /// All is executed.
+    Good,
+    /// Nothing is.
+    Deaf,
+    /// All but this instruction.
+    Without(u32),
+}
+
+/// A table in use.
+pub(super) struct Rig<'a, F: Format, J> {
+    setup: &'a Setup<F>,
+    judge: &'a mut J,
+    hearing: Hearing,
+    machine: Machine,
+    pub(super) table: PageTable<F, Machine>,
+    ground: Ground,
+    /// What the model's memory holds of each table.
+    shown: BTreeMap<u64, Vec<u8>>,
+    done: Vec<Edit>,
+    /// Pages that were written to since they were last found dirty.
+    written: BTreeSet<u64>,
+    asked: usize,
+}
+
+/// The memory that a program may map.
+pub(super) const TARGETS: u64 = 64 << 20;
+
+pub(super) fn ground<F: Format>(setup: &Setup<F>, judge: &impl Judge) -> Ground {
+    let start = judge.ram().start + TABLES;
+    Ground::new(&setup.generated.format, start..start + TARGETS, judge.reach())
+}
+
+impl<'a, F: Format, J: Live> Rig<'a, F, J> {
+    pub(super) fn new(setup: &'a Setup<F>, judge: &'a mut J, hearing: Hearing) -> Result<Self, String> {
+        let machine = Machine::new(judge.ram().start, TABLES as usize);
+        let ground = ground(setup, judge);
+        let table =
+            PageTable::new(setup.generated.format, machine.clone(), Tag(1)).map_err(|error| error.to_string())?;
+        let registers = table.registers().map_err(|error| error.to_string())?;
+        judge.begin(&(setup.generated.registers)(&registers), &ground.targets);
+        let (shown, done, written) = Default::default();
+        let mut rig = Self { setup, judge, hearing, machine, table, ground, shown, done, written, asked: 0 };
+        rig.show();
+        Ok(rig)
+    }
+
+    /// How many probes were judged.
+    pub(super) fn asked(&self) -> usize {
+        self.asked
+    }
+
+    /// One edit of the live table, with probes before and after it.
+    pub(super) fn step(&mut self, edit: &Edit) -> Result<(), String> {
+        let edges = self.edges(edit);
+        self.mark(&edges);
+        self.show();
+        self.invalidate();
+        // What is asked before an edit is what the TLB may remember after it.
+        self.remember(&edges).map_err(|wrong| format!("before the edit: {wrong}"))?;
+        self.observe();
+        self.apply(edit)?;
+        self.done.push(*edit);
+        self.mark(&edges);
+        self.show();
+        self.invalidate();
+        self.remember(&edges).map_err(|wrong| format!("a stale translation: {wrong}"))?;
+        self.compare(&edges)
+    }
+
+    /// The first and last pages of what the edit is about and of the edits before it, and those around it.
+    fn edges(&self, edit: &Edit) -> BTreeSet<u64> {
+        let page = 1 << self.ground.geometry.page_bits;
+        let last = self.ground.geometry.last_input().min(u64::MAX >> (64 - self.ground.judged)) & !(page - 1);
+        let recent = self.done.iter().rev().take(3).chain([edit]);
+        let ranges = recent.map(Edit::range);
+        let at = ranges.flat_map(|range| {
+            let (start, end) = (range.start(), range.last() & !(page - 1));
+            let middle = (start + range.span() / 2) & !(page - 1);
+            [start.wrapping_sub(page), start, middle, end, end.wrapping_add(page)]
+        });
+        at.filter(|&address| address <= last).collect()
+    }
+
+    fn remember(&mut self, edges: &BTreeSet<u64>) -> Result<(), String> {
+        let addresses: Vec<u64> = edges.iter().copied().collect();
+        self.asked += addresses.len();
+        for (&address, verdict) in addresses.iter().zip(self.judge.remembered(&addresses)) {
+            let probe = Probe { address, access: J::REMEMBERED, user: false };
+            let expected = expect(&self.done, address).filter(|(_, rights)| rights.contains(needs(&probe)));
+            let right = match (&verdict, expected) {
+                (Verdict::Translated(seen), Some((oa, _))) => *seen == Some(oa),
+                (Verdict::Fault(_), None) => true,
+                _ => false,
+            };
+            if !right {
+                return Err(format!("{probe:x?}: {verdict:x?}, expected {expected:x?}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes over what the MMU wrote into the tables.
+    fn observe(&mut self) {
+        for (&table, shown) in &mut self.shown {
+            let now = self.judge.read(table, shown.len());
+            for (offset, (new, old)) in
+                now.chunks(8).zip(shown.chunks(8)).enumerate().filter(|(_, (new, old))| new != old)
+            {
+                let word = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().unwrap_or_default());
+                let (new, old, address) = (word(new), word(old), table + 8 * offset as u64);
+                self.machine.hardware_writes(address, old, new);
+            }
+            *shown = now;
+        }
+    }
+
+    /// Shows the MMU what has changed.
+    fn show(&mut self) {
+        let mut changes = Vec::new();
+        for info in self.table.tables() {
+            let address = info.address.as_usize() as u64;
+            let now = self.machine.dump(info.address, info.size);
+            match self.shown.get(&address).filter(|shown| shown.len() == now.len()) {
+                None => changes.push((address, now.clone())),
+                Some(shown) => {
+                    let words = now.chunks(8).zip(shown.chunks(8)).enumerate().filter(|(_, (new, old))| new != old);
+                    changes.extend(words.map(|(word, (new, _))| (address + 8 * word as u64, new.to_vec())));
+                }
+            }
+            self.shown.insert(address, now);
+        }
+        let live: BTreeSet<u64> = self.table.tables().map(|info| info.address.as_usize() as u64).collect();
+        self.shown.retain(|address, _| live.contains(address));
+        self.judge.write(&changes);
+    }
+
+    fn invalidate(&mut self) {
+        let root = self.table.root().as_usize() as u64;
+        for (tag, set) in self.machine.take_log() {
+            for mut instructions in instructions(&self.setup.case, root, tag, &set) {
+                match self.hearing {
+                    Hearing::Good => {}
+                    Hearing::Deaf => continue,
+                    Hearing::Without(missing) => instructions.words.retain(|word| *word != missing),
+                }
+                self.judge.execute(&instructions);
+            }
+        }
+    }
+
+    /// Sets the states that hardware does not set by itself, as the handlers of its faults would.
+    fn mark(&mut self, edges: &BTreeSet<u64>) {
+        if !self.setup.generated.format.accessed_dirty(0).hardware {
+            for &address in edges {
+                if let Some((_, rights)) = expect(&self.done, address) {
+                    self.table.mark(address, rights.intersects(Rights::W));
+                }
+            }
+        }
+    }
+
+    fn apply(&mut self, edit: &Edit) -> Result<(), String> {
+        let range = edit.range();
+        match edit {
+            Edit::Harvest { .. } => self.harvest(edit),
+            Edit::Map { .. } | Edit::Unmap { .. } | Edit::Protect { .. } => {
+                self.written.retain(|page| !range.contains(*page));
+                edit.run(&mut self.table)
+            }
+            _ => edit.run(&mut self.table),
+        }
+    }
+
+    /// What was written must be found dirty.
+    fn harvest(&mut self, edit: &Edit) -> Result<(), String> {
+        let states = self.setup.generated.format.accessed_dirty(0);
+        if states.dirty_mask == 0 {
+            return Ok(());
+        }
+        let range = edit.range();
+        let bits = self.ground.geometry.page_bits;
+        let mut words = vec![0; PageBitmap::words(range, bits)];
+        let mut pages = PageBitmap::new(range, bits, &mut words).ok_or("no bitmap for whole pages")?;
+        let mut gather = self.table.gather();
+        let harvested = self.table.harvest_exclusive(tablewright::State::Dirty, &mut pages, &mut gather);
+        harvested.map_err(|error| error.to_string())?;
+        let lost = self.written.iter().find(|page| range.contains(**page) && !pages.contains(**page));
+        if let (Some(lost), true) = (lost, states.hardware) {
+            return Err(format!("what was written at {lost:#x} was not found dirty"));
+        }
+        self.written.retain(|page| !range.contains(*page));
+        Ok(())
+    }
+
+    fn compare(&mut self, edges: &BTreeSet<u64>) -> Result<(), String> {
+        let accesses = [Access::Read, Access::Write, Access::Execute];
+        let probes = edges.iter().flat_map(|&edge| accesses.map(|access| (edge + 8, access)));
+        let probes: Vec<Probe> =
+            probes.flat_map(|(address, access)| [false, true].map(|user| Probe { address, access, user })).collect();
+        let verdicts = self.judge.ask(&probes);
+        self.asked += probes.len();
+        let root = self.table.root().as_usize() as u64;
+        for (probe, verdict) in probes.iter().zip(&verdicts) {
+            let expected = expect(&self.done, probe.address);
+            if probe.access == Access::Write && matches!(verdict, Verdict::Translated(_)) {
+                self.written.insert(probe.address >> self.ground.geometry.page_bits << self.ground.geometry.page_bits);
+            }
+            let told = match verdict {
+                Verdict::Fault(fault) => {
+                    self.setup.read(fault).map(|read| (self.judge.told(probe, fault), read)).into()
+                }
+                Verdict::Translated(_) => Vec::new(),
+            };
+            let case = Case {
+                probe,
+                expected,
+                library: self.table.query(probe.address),
+                walk: self.setup.case.bound.walk(root, probe.address, |at| self.machine.read_word(at)),
+                verdict: Some(verdict),
+                fault: self.judge.fault(probe, expected.map(|(_, rights)| rights)),
+                told,
+            };
+            if let Some(complaint) = case.complaints().into_iter().next() {
+                return Err(complaint);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What an MMU does to tables in the simulated machine's memory.
+trait HardwareWrites {
+    /// Replaces the word at an address, if it is still `old`.
+    fn hardware_writes(&self, address: u64, old: u64, new: u64);
+}
+
+impl HardwareWrites for Machine {
+    fn hardware_writes(&self, address: u64, old: u64, new: u64) {
+        use std::sync::atomic::{AtomicU64, Ordering};
+        use tablewright::Hal;
+
+        if self.read_word(address).is_none() {
+            return;
+        }
+        let word = self.phys_to_virt(HostPhysAddr::from_usize(address as usize)).cast::<AtomicU64>();
+        // SAFETY: an aligned word in an allocated frame, as it could be read; all accesses to tables are atomic.
+        let word = unsafe { word.as_ref() };
+        let _ = word.compare_exchange(old, new, Ordering::AcqRel, Ordering::Relaxed);
+    }
+}

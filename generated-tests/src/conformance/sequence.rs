@@ -1,0 +1,225 @@
+//! Random programs of edits on a table in use, each edit followed by probes at edges. One that fails is shrunk, and told
+//! as Rust code to paste into [`FOUND`].
+
+use std::fmt::Write as _;
+
+use fastrand::Rng;
+use libtest_mimic::Failed;
+use tablewright::sim::Machine;
+use tablewright::{Attributes, Change, ClosedRange, FaultIn, Format, MemoryType, PageTable, Rights};
+
+use super::live::{self, Hearing, Live, Rig};
+use super::{Ground, Setup};
+
+/// How many edits a program has, and how many programs each configuration runs.
+const EDITS: usize = 25;
+const PROGRAMS: u64 = 6;
+
+/// Where the random numbers start.
+const SEED: u64 = 0xed17;
+
+/// An edit of a table in use. Ranges are first and last address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Edit {
+    /// Unmaps what is there, and maps the range.
+    Map(u64, u64, u64, Rights, MemoryType),
+    /// Unmaps the range.
+    Unmap(u64, u64),
+    /// Changes the rights.
+    Protect(u64, u64, Rights),
+    /// Splits leaves to pages of at most so many bits.
+    Split(u64, u64, u8),
+    /// Makes leaves as large as they can be.
+    Collapse(u64, u64),
+    /// Takes the dirty states away, and looks at them.
+    Harvest(u64, u64),
+    /// Maps one page where nothing is mapped, as a fault does.
+    FaultIn(u64, u64, u64, Rights, MemoryType),
+}
+
+/// Programs that once failed somewhere, or might.
+const FOUND: &[fn() -> Vec<Edit>] = &[];
+
+impl Edit {
+    /// The addresses that it is about.
+    pub(super) fn range(&self) -> ClosedRange {
+        let (Self::Map(start, last, ..)
+        | Self::Unmap(start, last)
+        | Self::Protect(start, last, _)
+        | Self::Split(start, last, _)
+        | Self::Collapse(start, last)
+        | Self::Harvest(start, last)
+        | Self::FaultIn(start, last, ..)) = *self;
+        ClosedRange::new(start, last).expect("a range")
+    }
+
+    /// Does it, but for a harvest, which takes somebody who looks.
+    pub(super) fn run<F: Format>(&self, table: &mut PageTable<F, Machine>) -> Result<(), String> {
+        let mut gather = table.gather();
+        let range = self.range();
+        let unseen = |rights, memory| Attributes { accessed: false, dirty: false, ..Attributes::new(rights, memory) };
+        let result = match *self {
+            // SAFETY: nobody translates through the table but MMU models, in memory of their own.
+            Self::Map(_, _, oa, rights, memory) => table
+                .unmap(range, &mut gather)
+                .and_then(|()| unsafe { table.map(range, oa, &unseen(rights, memory), &mut gather) }),
+            Self::Unmap(..) => table.unmap(range, &mut gather),
+            Self::Protect(_, _, rights) => {
+                table.protect(range, &Change { rights: Some(rights), ..Change::default() }, &mut gather)
+            }
+            Self::Split(_, _, size) => table.split_to(range, size, &mut gather),
+            // SAFETY: nothing that is mapped is ever freed.
+            Self::Collapse(..) => unsafe { table.collapse(range, &mut gather) },
+            Self::Harvest(..) => Ok(()),
+            Self::FaultIn(start, _, oa, rights, memory) => {
+                let size = table.geometry().page_bits;
+                // SAFETY: as for `map`; and every gather has been flushed.
+                match unsafe { table.fault_in(start, size, oa, &unseen(rights, memory)) } {
+                    Ok(FaultIn::NeedsExclusive(operation)) => return Err(format!("a single page takes {operation:?}")),
+                    answer => answer.map(drop),
+                }
+            }
+        };
+        gather.flush();
+        result.map_err(|error| format!("{self:x?}: {error}"))
+    }
+}
+
+/// Where `ia` maps to after these edits, and with what rights.
+pub(super) fn expect(edits: &[Edit], ia: u64) -> Option<(u64, Rights)> {
+    let edits = edits.iter().filter(|edit| edit.range().contains(ia));
+    edits.fold(None, |mapped, edit| match *edit {
+        Edit::Map(start, _, oa, rights, _) => Some((oa + (ia - start), rights)),
+        Edit::Unmap(..) => None,
+        Edit::Protect(_, _, rights) => mapped.map(|(oa, _)| (oa, rights)),
+        Edit::Split(..) | Edit::Collapse(..) | Edit::Harvest(..) => mapped,
+        Edit::FaultIn(start, _, oa, rights, _) => mapped.or(Some((oa + (ia - start), rights))),
+    })
+}
+
+/// A random program.
+fn program(ground: &Ground, random: &mut Rng) -> Vec<Edit> {
+    let page = 1_u64 << ground.geometry.page_bits;
+    let block = ground.block(4);
+    let window = (2_u64 << block).min(1 << ground.reach.min(63));
+    let last_window = (1_u64 << ground.reach.min(63)) / window - 1;
+    let windows = [0, random.u64(0..=last_window), last_window].map(|index| index * window);
+    let edit = |random: &mut Rng| {
+        let in_window = random.u64(0..window / page) * page;
+        let rounded = in_window & !0 << ground.sizes[random.usize(..ground.sizes.len())];
+        let offset = if random.bool() { in_window } else { rounded };
+        let wanted = (1 + random.u64(..3)) << random.u8(ground.geometry.page_bits..=block);
+        let start = windows[random.usize(..windows.len())] + offset;
+        let last = start + (wanted.min(window - offset) - 1);
+        let rights = ground.rights[random.usize(..ground.rights.len())];
+        let memory = ground.memory[random.usize(..ground.memory.len())];
+        let oa = ground.target(block) + offset + if random.bool() { 0 } else { page << random.u8(..4) };
+        match random.u8(..12) {
+            0 | 1 => Edit::Unmap(start, last),
+            2 | 3 => Edit::Protect(start, last, rights),
+            4 | 5 => Edit::Split(start, last, ground.sizes[random.usize(..ground.sizes.len())]),
+            6 => Edit::Collapse(windows[0].max(start & !(window - 1)), (start & !(window - 1)) + (window - 1)),
+            7 => Edit::Harvest(start, last),
+            8 => Edit::FaultIn(start, start + (page - 1), oa, rights, memory),
+            _ => Edit::Map(start, last, oa, rights, memory),
+        }
+    };
+    (0..EDITS).map(|_| edit(random)).collect()
+}
+
+/// Runs random programs, and those that were found before.
+pub(super) fn conforms<F: Format, J: Live>(setup: &Setup<F>, judge: &mut J) -> Result<usize, Failed> {
+    let ground = live::ground(setup, judge);
+    let mut random = Rng::with_seed(SEED);
+    let programs = (0..PROGRAMS).map(|_| program(&ground, &mut random)).chain(FOUND.iter().map(|found| found()));
+    let mut asked = 0;
+    for edits in programs {
+        match run(setup, judge, &edits, Hearing::Good) {
+            Ok(probes) => asked += probes,
+            Err(_) => return Err(told(setup, judge, edits).into()),
+        }
+    }
+    Ok(asked)
+}
+
+/// Runs a program; how many probes were judged, or what is wrong after which edit.
+pub(super) fn run<F: Format, J: Live>(
+    setup: &Setup<F>,
+    judge: &mut J,
+    edits: &[Edit],
+    hearing: Hearing,
+) -> Result<usize, (usize, String)> {
+    let mut rig = Rig::new(setup, judge, hearing).map_err(|error| (0, error))?;
+    for (number, edit) in edits.iter().enumerate() {
+        rig.step(edit).map_err(|wrong| (number, wrong))?;
+    }
+    Ok(rig.asked())
+}
+
+/// The negative control: with invalidations missing, some program must be caught.
+pub(super) fn is_caught<F: Format, J: Live>(
+    setup: &Setup<F>,
+    judge: &mut J,
+    hearing: Hearing,
+) -> Result<usize, Failed> {
+    let ground = live::ground(setup, judge);
+    let mut random = Rng::with_seed(SEED);
+    let mut asked = 0;
+    for _ in 0..PROGRAMS {
+        match run(setup, judge, &program(&ground, &mut random), hearing) {
+            Ok(probes) => asked += probes,
+            Err((_, wrong)) if wrong.starts_with("a stale translation") => return Ok(asked + 1),
+            Err((_, wrong)) => return Err(wrong.into()),
+        }
+    }
+    Err(format!("nobody noticed: {hearing:x?}").into())
+}
+
+/// The smallest program found that fails, as a test to paste.
+fn told<F: Format, J: Live>(setup: &Setup<F>, judge: &mut J, mut edits: Vec<Edit>) -> String {
+    let mut wrong = String::new();
+    loop {
+        // What comes after the failure is of no account.
+        match run(setup, judge, &edits, Hearing::Good) {
+            Ok(_) => break,
+            Err((number, why)) => {
+                edits.truncate(number + 1);
+                wrong = why;
+            }
+        }
+        let without = |index| [&edits[..index], &edits[index + 1..]].concat();
+        let shorter =
+            (0..edits.len()).rev().map(without).find(|fewer| run(setup, judge, fewer, Hearing::Good).is_err());
+        match shorter {
+            Some(fewer) => edits = fewer,
+            None => break,
+        }
+    }
+    let mut code = String::new();
+    for edit in &edits {
+        let _ = writeln!(code, "            {},", rust(edit));
+    }
+    format!(
+        "{wrong}\nseed {SEED:#x}, configuration {}; shrunk, to be pasted into `FOUND` of conformance/sequence.rs:\n    \
+         || {{\n        vec![\n{code}        ]\n    }},",
+        setup.name
+    )
+}
+
+/// An edit as Rust code.
+fn rust(edit: &Edit) -> String {
+    let rights = |rights: Rights| format!("Rights::from_bits_truncate({:#x})", rights.bits());
+    match *edit {
+        Edit::Map(start, last, oa, access, memory) => {
+            format!("Edit::Map({start:#x}, {last:#x}, {oa:#x}, {}, MemoryType::{memory:?})", rights(access))
+        }
+        Edit::Unmap(start, last) => format!("Edit::Unmap({start:#x}, {last:#x})"),
+        Edit::Protect(start, last, access) => format!("Edit::Protect({start:#x}, {last:#x}, {})", rights(access)),
+        Edit::Split(start, last, size) => format!("Edit::Split({start:#x}, {last:#x}, {size})"),
+        Edit::Collapse(start, last) => format!("Edit::Collapse({start:#x}, {last:#x})"),
+        Edit::Harvest(start, last) => format!("Edit::Harvest({start:#x}, {last:#x})"),
+        Edit::FaultIn(start, last, oa, access, memory) => {
+            format!("Edit::FaultIn({start:#x}, {last:#x}, {oa:#x}, {}, MemoryType::{memory:?})", rights(access))
+        }
+    }
+}
