@@ -9,7 +9,8 @@ use std::{
 };
 
 use tablewright::{
-    Change, Format, Gather, Hal, HostPhysAddr, Invalidation, MemoryType, PageTable, Rights, Tag, sim::Machine,
+    Change, Format, Gather, Hal, HostPhysAddr, Invalidation, MemoryType, PageBitmap, PageTable, Rights, State, Tag,
+    sim::Machine,
 };
 
 use crate::{
@@ -150,4 +151,52 @@ fn while_rights_change() {
             }
         }
     });
+}
+
+/// Each page is written once, in any order, while the states are harvested: each is found once.
+fn finds_each_write_once<const PAGE: u8>(format: Witness<PAGE>, delta: u64) {
+    let pages = 512;
+    let machine = Machine::new(0, 16 << 20);
+    let mut table = PageTable::new(format, machine.clone(), Tag(1)).unwrap();
+    let all = range(0, pages << PAGE);
+    let mut gather = table.gather();
+    // SAFETY: nobody accesses memory through this table.
+    unsafe { table.map(all, delta << PAGE, &attributes(Rights::RW), &mut gather) }.unwrap();
+    drop(gather);
+    let root = table.root().as_usize() as u64;
+    let entry = |page: u64| walk(&machine, &format, root, page << PAGE).expect("mapped").entry;
+    // Of leaves with several pages, one is written.
+    let written: Vec<u64> = table.mappings(all).map(|leaf| leaf.range.last() >> PAGE).collect();
+    assert!(written.len() > 1);
+    let harvest = || {
+        let mut words = [0; 8];
+        let mut found = PageBitmap::new(all, PAGE, &mut words).unwrap();
+        table.harvest(State::Dirty, &mut found, &mut table.gather()).unwrap();
+        written.iter().copied().filter(|page| found.contains(page << PAGE)).collect::<Vec<_>>()
+    };
+    let mut found = std::thread::scope(|scope| {
+        let hardware = scope.spawn(|| {
+            for number in 0..written.len() {
+                mark(&machine, entry(written[number * 7 % written.len()]));
+                std::thread::yield_now();
+            }
+        });
+        let mut found = Vec::new();
+        while !hardware.is_finished() {
+            found.extend(harvest());
+        }
+        found
+    });
+    found.extend(harvest());
+    found.sort_unstable();
+    assert_eq!(found, written);
+}
+
+#[test]
+fn while_states_are_harvested() {
+    finds_each_write_once(DIRECT, 1);
+    finds_each_write_once(LARGE, 1);
+    // Runs: the states of their items are one.
+    finds_each_write_once(LARGE, 16);
+    finds_each_write_once(WIDE, 16);
 }

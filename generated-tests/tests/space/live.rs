@@ -13,6 +13,7 @@ in_every_format! {
     a_block_is_watched_page_by_page_and_whole_again
     a_fault_with_frames_at_hand_allocates_nothing
     operations_with_a_reserve_allocate_nothing
+    faults_and_harvests_race_with_walks
 }
 
 /// The numbers of the pages that a harvest finds dirty.
@@ -102,6 +103,58 @@ fn a_fault_with_frames_at_hand_allocates_nothing<F: Format>(mut rig: Rig<F>) {
         unsafe { tablewright::Hal::free(&rig.machine, frame, F::PAGE_BITS) };
     }
     assert_eq!(rig.space.handle_fault_cached(gpa(2 * page), Rights::W, &mut frames), FaultOutcome::Mapped);
+}
+
+/// Two processors fault in areas of their own and in a common one, a third one's MMU walks, and the host harvests.
+fn faults_and_harvests_race_with_walks<F: Format>(mut rig: Rig<F>) {
+    let (page, block) = (rig.page(), rig.block());
+    let pages = 24;
+    for area in 0..3 {
+        rig.space.map_alloc(gpa(area * block), pages * page, RW, false).unwrap();
+    }
+    let rig = &rig;
+    let mapped = std::thread::scope(|scope| {
+        let processor = |own: usize| {
+            move || {
+                let mut frames = rig.space.frame_cache();
+                let mut mapped = 0;
+                for number in 0..pages {
+                    rig.space.top_up(&mut frames).unwrap();
+                    for area in [own, 2] {
+                        let address = gpa(area * block + number * page);
+                        let outcome = rig.space.handle_fault_cached(address, Rights::W, &mut frames);
+                        assert!(outcome.is_resolved(), "{outcome:?}");
+                        let now = rig.space.translate(address);
+                        mapped += usize::from(outcome == FaultOutcome::Mapped);
+                        assert!(now.is_some() && now == rig.space.translate(address));
+                    }
+                }
+                mapped
+            }
+        };
+        let processors = [scope.spawn(processor(0)), scope.spawn(processor(1))];
+        let walks = scope.spawn(move || {
+            for number in 0..4 * pages {
+                rig.walk_by(number % 3 * block + number % pages * page);
+            }
+        });
+        let all = range(0, 4 * block);
+        let mut words = vec![0; PageBitmap::words(all, F::PAGE_BITS)];
+        let mut harvested = PageBitmap::new(all, F::PAGE_BITS, &mut words).unwrap();
+        while processors.iter().any(|processor| !processor.is_finished()) {
+            rig.space.harvest(State::Dirty, &mut harvested).unwrap();
+        }
+        rig.space.harvest(State::Dirty, &mut harvested).unwrap();
+        // Every page was written by its fault.
+        assert_eq!(harvested.len(), 3 * pages);
+        walks.join().unwrap();
+        processors.into_iter().map(|processor| processor.join().unwrap()).sum::<usize>()
+    });
+    rig.check_mmu();
+    // A page that a harvest had write-protected before its second fault is mapped by both; none has two frames.
+    assert!(mapped >= 3 * pages);
+    let tables: usize = rig.space.page_table().tables().map(|table| 1 << table.size).sum();
+    assert_eq!(rig.used(), tables + 3 * pages * page);
 }
 
 fn operations_with_a_reserve_allocate_nothing<F: Format>(mut rig: Rig<F>) {

@@ -79,6 +79,13 @@ impl<F: Format> Rig<F> {
         }
     }
 
+    /// The same while others change the tables, so that it may come to anything.
+    pub(crate) fn walk_by(&self, address: usize) {
+        if let Some(mmu) = &self.mmu {
+            mmu.access(&self.machine, TAG, address as u64, Rights::empty());
+        }
+    }
+
     /// That no processor can have seen anything stale or half-done.
     pub(crate) fn check_mmu(&self) {
         if let Some(mmu) = &self.mmu {

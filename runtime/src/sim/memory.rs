@@ -9,7 +9,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU8, Ordering},
+        atomic::{AtomicBool, AtomicU8, Ordering},
     },
     vec::Vec,
 };
@@ -61,6 +61,11 @@ pub trait Observer: Send + Sync {
         }
     }
 
+    /// Entries in `length` bytes from `start` on were written.
+    fn published(&self, machine: &Machine, start: HostPhysAddr, length: usize) {
+        let _ = (machine, start, length);
+    }
+
     /// A frame is about to be given back: no translation may lead to it or through it any more.
     fn freed(&self, machine: &Machine, frame: HostPhysAddr, size: u8) {
         let _ = (machine, frame, size);
@@ -82,6 +87,8 @@ struct Shared {
     owner: Box<[AtomicU8]>,
     state: Mutex<State>,
     observers: Mutex<Vec<Arc<dyn Observer>>>,
+    /// Whether there are any.
+    observed: AtomicBool,
 }
 
 #[derive(Default)]
@@ -154,6 +161,7 @@ impl Machine {
             owner: (0..units).map(|_| AtomicU8::new(0)).collect(),
             state: Mutex::new(state),
             observers: Mutex::default(),
+            observed: AtomicBool::new(false),
         }))
     }
 
@@ -217,6 +225,7 @@ impl Machine {
     /// Tells `observer` from now on.
     pub fn observe(&self, observer: Arc<dyn Observer>) {
         self.0.observers.lock().unwrap_or_else(PoisonError::into_inner).push(observer);
+        self.0.observed.store(true, Ordering::Release);
     }
 
     /// The base and size of the memory.
@@ -359,6 +368,14 @@ unsafe impl Hal for Machine {
 
     fn virt_to_phys(&self, address: NonNull<u8>) -> HostPhysAddr {
         HostPhysAddr::from_usize(address.addr().get() - self.0.host.addr().get() + self.0.base as usize)
+    }
+
+    fn publish_table(&self, start: HostPhysAddr, length: usize) {
+        if self.0.observed.load(Ordering::Acquire) {
+            for observer in self.observers() {
+                observer.published(self, start, length);
+            }
+        }
     }
 
     fn invalidate<F: Format>(&self, _format: &F, root: HostPhysAddr, tag: Tag, set: &Invalidation) {

@@ -6,7 +6,7 @@
 
 extern crate std;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::format;
 use std::string::String;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -70,6 +70,9 @@ pub enum Violation {
     },
 }
 
+/// log2 of the smallest table.
+const FRAME: usize = 12;
+
 /// The MMU of a simulated machine's CPU, which runs any number of guests; or a device's.
 #[derive(Debug)]
 pub struct Mmu {
@@ -86,6 +89,8 @@ struct State {
     tlb: Tlb,
     /// The live tables as last seen.
     shadow: Shadow,
+    /// Frames in which entries were written since.
+    written: BTreeSet<u64>,
     /// Addresses accessed lately: those a running guest is likely to access again.
     recent: VecDeque<(Tag, u64)>,
     violations: Vec<Violation>,
@@ -141,7 +146,7 @@ impl Mmu {
     /// To be called when an operation is complete, its gather flushed: everything cached must be what the tables say.
     pub fn check(&self, machine: &Machine) {
         let mut state = self.state();
-        state.compare_entries(machine);
+        state.compare_all(machine);
         state.compare_caches(machine);
     }
 
@@ -156,6 +161,11 @@ impl Mmu {
 }
 
 impl Observer for Mmu {
+    fn published(&self, _machine: &Machine, start: HostPhysAddr, length: usize) {
+        let (first, last) = (start.as_usize() >> FRAME, (start.as_usize() + length.max(1) - 1) >> FRAME);
+        self.state().written.extend((first..=last).map(|frame| (frame << FRAME) as u64));
+    }
+
     fn invalidated_at(&self, machine: &Machine, sink: Sink, _root: HostPhysAddr, tag: Tag, set: &Invalidation) {
         if sink != self.sink {
             return;
@@ -163,14 +173,14 @@ impl Observer for Mmu {
         let mut state = self.state();
         // The guest runs right up to the completion.
         state.run_guests(machine);
-        state.compare_entries(machine);
+        state.compare_written(machine);
         state.tlb.invalidate(tag, set);
         state.run_guests(machine);
     }
 
     fn freed(&self, machine: &Machine, frame: HostPhysAddr, size: u8) {
         let mut state = self.state();
-        state.compare_entries(machine);
+        state.compare_written(machine);
         let frame = frame.as_usize() as u64;
         let inside = |address: u64| address >> size == frame >> size;
         let through = |cached: &Cached| cached.path.iter().any(|&table| inside(table));
@@ -251,24 +261,49 @@ impl State {
     }
 
     /// Compares all live tables with how they were seen last, and judges each edit.
-    fn compare_entries(&mut self, machine: &Machine) {
+    fn compare_all(&mut self, machine: &Machine) {
+        self.written.clear();
         let mut shadow = Shadow::new();
         for space in &self.spaces {
             space.collect_tables(machine, space.root, space.bound.geometry.top(), &mut shadow);
         }
-        for ((tag, address), (level, now)) in &shadow {
-            let before = match self.shadow.get(&(*tag, *address)) {
-                Some((then, before)) if then == level => before,
-                _ => continue,
-            };
-            let Some(space) = self.spaces.iter().find(|space| space.tag == *tag) else { continue };
-            for (&old, &new) in before.iter().zip(now) {
-                if old != new && space.bound.edit(*level, old, new) == Edit::BreakBeforeMake {
-                    self.violations.push(Violation::NoBreak { level: *level, old, new });
-                }
+        let before = core::mem::replace(&mut self.shadow, shadow);
+        for (key, (level, before)) in &before {
+            if let Some((same, now)) = self.shadow.get(key).filter(|(now, _)| now == level)
+                && let Some(space) = self.spaces.iter().find(|space| space.tag == key.0)
+            {
+                self.violations.extend(space.judge(*same, before, now));
             }
         }
-        self.shadow = shadow;
+    }
+
+    /// The same for the tables that were written to since, and what hangs on them: with all tables each time, large spaces
+    /// would take forever.
+    fn compare_written(&mut self, machine: &Machine) {
+        if self.spaces.iter().any(|space| !self.shadow.contains_key(&(space.tag, space.root))) {
+            // One was loaded since.
+            return self.compare_all(machine);
+        }
+        for frame in core::mem::take(&mut self.written) {
+            for space in &self.spaces {
+                let (level, table) = space.table_of(frame, &self.shadow);
+                let Some((_, before)) = level.and_then(|_| self.shadow.get(&(space.tag, table)).cloned()) else {
+                    continue;
+                };
+                let level = level.unwrap_or_default();
+                let now = space.entries(machine, table, level);
+                self.violations.extend(space.judge(level, &before, &now));
+                for (&old, &new) in before.iter().zip(&now).filter(|(old, new)| old != new) {
+                    if let Decoded::Table(next) = space.bound.decode(level, old) {
+                        space.forget_tables(next.address, &mut self.shadow);
+                    }
+                    if let Decoded::Table(next) = space.bound.decode(level, new) {
+                        space.collect_tables(machine, next.address, next.level, &mut self.shadow);
+                    }
+                }
+                self.shadow.insert((space.tag, table), (level, now));
+            }
+        }
     }
 
     fn compare_caches(&mut self, machine: &Machine) {
@@ -366,16 +401,54 @@ impl Space {
         })
     }
 
+    /// The edits of live entries that needed a break.
+    fn judge(&self, level: Level, before: &[u64], now: &[u64]) -> Vec<Violation> {
+        let changed = before.iter().zip(now).filter(|(old, new)| old != new);
+        let broken = changed.filter(|&(&old, &new)| self.bound.edit(level, old, new) == Edit::BreakBeforeMake);
+        broken.map(|(&old, &new)| Violation::NoBreak { level, old, new }).collect()
+    }
+
+    /// The live table that `frame` is part of, if it is: its level, and where it begins.
+    fn table_of(&self, frame: u64, shadow: &Shadow) -> (Option<Level>, u64) {
+        let geometry = &self.bound.geometry;
+        let top = geometry.top();
+        for (size, level) in [(geometry.level_index_bits(top) + 3, Some(top)), (geometry.level_index_bits(0) + 3, None)]
+        {
+            let table = frame >> size.max(FRAME as u8) << size.max(FRAME as u8);
+            if let Some((found, _)) = shadow.get(&(self.tag, table))
+                && level.is_none_or(|level| level == *found)
+            {
+                return (Some(*found), table);
+            }
+        }
+        (None, frame)
+    }
+
+    /// What a table holds.
+    fn entries(&self, machine: &Machine, table: u64, level: Level) -> Vec<u64> {
+        let count = 1_u64 << self.bound.geometry.level_index_bits(level);
+        (0..count).map_while(|index| machine.read_word(table + index * 8)).collect()
+    }
+
     /// The live tables below `table`, with their entries.
     fn collect_tables(&self, machine: &Machine, table: u64, level: Level, into: &mut Shadow) {
-        let count = 1_u64 << self.bound.geometry.level_index_bits(level);
-        let entries: Vec<u64> = (0..count).map_while(|index| machine.read_word(table + index * 8)).collect();
+        let entries = self.entries(machine, table, level);
         for &raw in &entries {
             if let Decoded::Table(next) = self.bound.decode(level, raw) {
                 self.collect_tables(machine, next.address, next.level, into);
             }
         }
         into.insert((self.tag, table), (level, entries));
+    }
+
+    /// Takes a table that was unlinked, and all below it, out again.
+    fn forget_tables(&self, table: u64, from: &mut Shadow) {
+        let Some((level, entries)) = from.remove(&(self.tag, table)) else { return };
+        for raw in entries {
+            if let Decoded::Table(next) = self.bound.decode(level, raw) {
+                self.forget_tables(next.address, from);
+            }
+        }
     }
 }
 
