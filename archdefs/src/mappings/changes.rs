@@ -15,7 +15,8 @@ pub struct Change {
     pub new: Option<Content>,
 }
 
-/// What differs between `old` and `new`, which come in the order of input addresses. Sizes of pages make no difference.
+/// What differs between `old` and `new`, which come in the order of input addresses. Sizes of pages make no
+/// difference, and are left out.
 pub fn changes(old: impl Iterator<Item = Extent>, new: impl Iterator<Item = Extent>) -> impl Iterator<Item = Change> {
     let mut sides = Sides { old: Side::new(old), new: Side::new(new) };
     std::iter::from_fn(move || {
@@ -64,6 +65,10 @@ impl<I: Iterator<Item = Extent>> Side<I> {
     fn peek(&mut self) -> Option<&Extent> {
         if self.rest.is_none() {
             self.rest = self.extents.next();
+            // Of a part of it nobody knows the pages.
+            if let Some(Extent { content: Content::Mapped(mapped), .. }) = &mut self.rest {
+                mapped.sizes.clear();
+            }
         }
         self.rest.as_ref()
     }

@@ -51,7 +51,11 @@ fn content(bound: &Bound, content: &Content) -> String {
 fn mapped(bound: &Bound, to: &Mapped) -> String {
     let digits = usize::from(bound.geometry.output_bits).div_ceil(4) + 2;
     let memory = to.memory.map_or("unnamed", Word::word);
-    let mut text = format!("-> {:#0digits$x}  {:5}  {memory}  {}", to.output, show::facts(to.facts), pages(to));
+    let mut text = format!("-> {:#0digits$x}  {:5}  {memory}", to.output, show::facts(to.facts));
+    for (size, bytes) in &to.sizes {
+        // A page of which only a part is there counts as one.
+        let _ = write!(text, "  {}x{}", bytes.div_ceil(1 << size), show::size(*size));
+    }
     for option in &to.options {
         let _ = write!(text, "  {option}");
     }
@@ -59,12 +63,6 @@ fn mapped(bound: &Bound, to: &Mapped) -> String {
         let _ = write!(text, "  {}", paint(BAD, "of a run whose items do not say the same"));
     }
     text
-}
-
-/// `"512x4K 3x2M"`; a page of which only a part is in the extent counts as one.
-pub(super) fn pages(to: &Mapped) -> String {
-    let count = |(size, bytes): (&u8, &u64)| format!("{}x{}", bytes.div_ceil(1 << size), show::size(*size));
-    to.sizes.iter().map(count).collect::<Vec<_>>().join(" ")
 }
 
 /// What was listed, in a line.

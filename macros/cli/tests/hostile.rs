@@ -1,0 +1,121 @@
+//! Nothing that is read from files crashes the tool, or keeps it busy for ever.
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::{Files, Image, core_file};
+use proptest::prelude::*;
+use tablewright_archdefs::{BUILTINS, builtin};
+
+/// Far more than anything here takes.
+const LONG: Duration = Duration::from_secs(60);
+
+/// Formats with their first configurations.
+fn format() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(BUILTINS.iter().map(|(name, _)| *name).collect::<Vec<_>>())
+}
+
+/// Memory of a few pages whose words are random, or likely to point into it.
+fn memory() -> impl Strategy<Value = Image> {
+    let word = prop_oneof![
+        4 => Just(0_u64),
+        2 => any::<u64>(),
+        4 => (0..16_u64, 0..256_u64).prop_map(|(page, low)| page << 12 | low),
+        2 => (0..16_u64, 0..256_u64).prop_map(|(page, low)| page << 10 | low),
+    ];
+    let page = prop_oneof![prop::collection::vec(word.clone(), 512), word.prop_map(|word| vec![word; 512]),];
+    prop::collection::vec(page, 1..12)
+        .prop_map(|pages| Image { base: 0, bytes: pages.into_iter().flatten().flat_map(u64::to_le_bytes).collect() })
+}
+
+fn ends(files: &Files, line: &str) -> Result<(), TestCaseError> {
+    let start = Instant::now();
+    let ran = files.run(line);
+    prop_assert!(start.elapsed() < LONG, "{line}");
+    prop_assert!(ran.code <= 2);
+    prop_assert!(ran.code != 2 || ran.err.starts_with("error"), "{line}: {}", ran.err);
+    prop_assert!(ran.out.len() < 32 << 20, "{line}: {} bytes", ran.out.len());
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn any_memory_is_listed_and_walked(
+        format in format(),
+        image in memory(),
+        cut in 0..9_usize,
+        root in 0..8_u64,
+        address in any::<u64>(),
+    ) {
+        let files = Files::new();
+        let length = image.bytes.len() - cut;
+        files.write("raw", &image.bytes[..length]);
+        for command in ["dump", "dump --tree", "dump --json"] {
+            ends(&files, &format!("{command} {format} --image DIR/raw@0 --root {:x}", root << 12))?;
+        }
+        ends(&files, &format!("dump {format} --image DIR/raw@0 --root 0 --diff DIR/raw@0 --diff-root 1000"))?;
+        ends(&files, &format!("walk {format} --image DIR/raw@0 --root 0 {address:x}"))?;
+        ends(&files, &format!("walk {format} --image DIR/raw@0 --root 0 {:x}", address & 0x7f_ffff_ffff))?;
+    }
+
+    #[test]
+    fn any_file_may_be_given_for_a_core_file(
+        damage in prop::collection::vec((0..180_usize, any::<u8>()), 0..6),
+        length in 0..5000_usize,
+    ) {
+        let files = Files::new();
+        let mut core = core_file(&[&Image::new(0x1000, 0x800), &Image::new(0x2000, 0x800)]);
+        core.truncate(core.len().saturating_sub(length));
+        for (at, byte) in damage {
+            if let Some(there) = core.get_mut(at) {
+                *there = byte;
+            }
+        }
+        files.write("core", core);
+        ends(&files, "dump ept --image DIR/core --root 0x1000")?;
+    }
+
+    #[test]
+    fn any_entry_is_explained(format in format(), raw in any::<u64>()) {
+        let files = Files::new();
+        let ran = files.run(&format!("explain {format} {raw:x}"));
+        prop_assert_eq!(ran.code, 0);
+    }
+
+    #[test]
+    fn a_damaged_format_is_a_format_or_has_findings(
+        format in format(),
+        cuts in prop::collection::vec((any::<prop::sample::Index>(), 0..12_usize, ".{0,3}"), 1..4),
+        raw in any::<u64>(),
+    ) {
+        let mut text: Vec<char> = builtin(format).unwrap().chars().collect();
+        for (at, length, with) in cuts {
+            let at = at.index(text.len());
+            let end = (at + length).min(text.len());
+            text.splice(at..end, with.chars());
+        }
+        let files = Files::new();
+        files.write("damaged.toml", text.iter().collect::<String>());
+        let checked = files.run("check DIR/damaged.toml");
+        prop_assert!(checked.code < 2, "{}", checked.err);
+        prop_assert!(checked.code == 0 || checked.out.contains("error"), "{}", checked.out);
+        for command in [format!("explain DIR/damaged.toml {raw:x}"), "list DIR/damaged.toml".into()] {
+            ends(&files, &command)?;
+        }
+    }
+}
+
+#[test]
+fn a_table_of_pointers_to_itself_ends() {
+    let files = Files::new();
+    let mut image = Image::new(0x1000, 0x1000);
+    (0..512).for_each(|index| image.entry(0x1000 + index * 8, 0x1007));
+    files.write("raw", image.bytes);
+    let ran = files.run("dump ept --image DIR/raw@1000 --root 1000");
+    assert_eq!(ran.code, 1);
+    assert_eq!(ran.out.lines().count(), 1);
+    assert!(ran.out.contains("loop"), "{}", ran.out);
+}

@@ -1,0 +1,136 @@
+//! `walk` and `dump` on images of memory, sound and damaged.
+
+mod common;
+
+use common::{Files, Image, core_file, damaged_ept};
+
+const EPT: &str = "ept --config server --root 0x1000_0000";
+
+fn files() -> Files {
+    let files = Files::new();
+    files.write("ept.raw", damaged_ept().bytes);
+    files
+}
+
+#[test]
+fn mappings_and_defects_are_listed() {
+    insta::assert_snapshot!(files().show(&format!("dump {EPT} --image DIR/ept.raw@10000000")));
+}
+
+#[test]
+fn tables_are_shown_as_a_tree() {
+    insta::assert_snapshot!(files().show(&format!("dump {EPT} --image DIR/ept.raw@10000000 --tree")));
+}
+
+#[test]
+fn programs_read_json() {
+    let ran = files().run(&format!("dump {EPT} --image DIR/ept.raw@10000000 --json"));
+    assert_eq!(ran.code, 1);
+    let parsed: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(parsed.as_array().unwrap().len(), 8);
+    insta::assert_snapshot!(ran.out);
+}
+
+#[test]
+fn differences_are_shown() {
+    let files = files();
+    let mut other = damaged_ept();
+    other.entry(0x1000_3008, 0);
+    other.entry(0x1000_2008, 0x8000_00b3);
+    other.entry(0x1000_2018, 0xa000_00b7);
+    files.write("other.raw", other.bytes);
+    insta::assert_snapshot!(
+        files.show(&format!("dump {EPT} --image DIR/ept.raw@10000000 --diff DIR/other.raw@10000000"))
+    );
+    let same = files.run(&format!("dump {EPT} --image DIR/ept.raw@10000000 --diff DIR/ept.raw@10000000"));
+    assert_eq!((same.code, same.out.as_str()), (0, ""));
+    let json = files.run(&format!("dump {EPT} --image DIR/ept.raw@10000000 --diff DIR/other.raw@10000000 --json"));
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&json.out).unwrap().as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn accessed_and_dirty_count_if_they_are_asked_for() {
+    let files = Files::new();
+    let mut image = Image::new(0x1000, 0x4000);
+    let tables = [(0x1000, 0x2007), (0x2000, 0x3007), (0x3000, 0x4007)];
+    let pages = [(0x4000, 0x37), (0x4008, 0x1137), (0x4010, 0x2337)];
+    tables.iter().chain(&pages).for_each(|(at, raw)| image.entry(*at, *raw));
+    files.write("raw", image.bytes);
+    let lines = |more: &str| {
+        let ran = files.run(&format!("dump ept --config server --root 1000 --image DIR/raw@1000 {more}"));
+        assert_eq!(ran.code, 0);
+        ran.out.lines().count()
+    };
+    assert_eq!((lines(""), lines("--states")), (1, 3));
+}
+
+#[test]
+fn a_walk_is_shown_step_by_step() {
+    let files = files();
+    let walk = |address: &str| files.show(&format!("walk {EPT} --image DIR/ept.raw@10000000 {address}"));
+    let mapped_reserved_and_not = ["0x1234", "0x40_0008", "0x100_0000"].map(walk);
+    // A table that is not there, one that is reached twice, and no input address.
+    let odd = ["0x180_0000_0000", "0x100_0000_1234", "0x1_0000_0000_0000"].map(walk);
+    insta::assert_snapshot!([mapped_reserved_and_not, odd].concat().join("\n----\n"));
+}
+
+#[test]
+fn a_register_in_place_of_a_root_is_noticed() {
+    let files = files();
+    insta::assert_snapshot!(files.run("walk ept --image DIR/ept.raw@10000000 --root 1000001e 0").err);
+}
+
+#[test]
+fn several_images_are_one_memory() {
+    let files = files();
+    let image = damaged_ept();
+    for (index, part) in image.bytes.chunks(0x1000).enumerate() {
+        files.write(&format!("part{index}"), part);
+    }
+    let whole = files.run(&format!("dump {EPT} --image DIR/ept.raw@10000000"));
+    let parts = (0..4).map(|index| format!("--image DIR/part{index}@1000{index}000 ")).collect::<String>();
+    assert_eq!(files.run(&format!("dump {EPT} {parts}")), whole);
+    let halves = image.bytes.chunks(0x2000).zip([0x1000_0000, 0x1000_2000]);
+    let halves: Vec<_> = halves.map(|(bytes, base)| Image { base, bytes: bytes.into() }).collect();
+    files.write("core", core_file(&halves.iter().collect::<Vec<_>>()));
+    assert_eq!(files.run(&format!("dump {EPT} --image DIR/core")), whole);
+}
+
+#[test]
+fn a_core_file_that_was_cut_short_is_noticed() {
+    let files = files();
+    let mut core = core_file(&[&damaged_ept()]);
+    core.truncate(core.len() - 0x1004);
+    files.write("core", core);
+    let ran = files.run(&format!("dump {EPT} --image DIR/core"));
+    assert_eq!(ran.code, 1);
+    assert!(ran.err.contains("cut short: 0x1004 bytes of the segment at 0x10000000 are missing"), "{}", ran.err);
+    assert!(ran.out.contains("no image has the table: level 0, entry at 0x10003000"), "{}", ran.out);
+}
+
+#[test]
+fn what_is_no_memory_is_told_from_what_is() {
+    let files = files();
+    files.write("kdump", b"KDUMP   \x06");
+    let mut program = core_file(&[&damaged_ept()]);
+    program[16] = 2;
+    files.write("program", &program);
+    files.write("empty-core", core_file(&[]));
+    files.write("process", core_file(&[&Image::new(0, 64), &Image::new(0, 64)]));
+    let mut headers = core_file(&[&damaged_ept()]);
+    headers.truncate(80);
+    files.write("headers", headers);
+    let mut big_endian = core_file(&[&damaged_ept()]);
+    big_endian[5] = 2;
+    files.write("big-endian", big_endian);
+    let images = ["none.raw@0", "ept.raw", "kdump", "program", "empty-core", "process", "headers", "big-endian", ""];
+    let told = images.map(|image| files.show(&format!("dump {EPT} --image DIR/{image}")));
+    insta::assert_snapshot!(told.join("\n----\n"));
+}
+
+#[test]
+fn questions_that_make_no_sense_are_told() {
+    let lines = ["dump ept --root 0", "dump ept --image DIR/x@0", "dump ept --image x@0 --root 0 --tree --json"];
+    let files = files();
+    insta::assert_snapshot!(lines.map(|line| files.show(line)).join("\n----\n"));
+}
