@@ -1625,6 +1625,15 @@ unsafe impl FormatTrait for Format {
         unsafe {
             let config = &self.config;
             match set {
+                Invalidation::All => {
+                    if config.invpcid {
+                        self.invalidate_everything_of_pcids(root, tag)
+                    } else if config.invpcid {
+                        false
+                    } else {
+                        self.invalidate_everything(root, tag)
+                    }
+                }
                 Invalidation::Space => {
                     if config.pcid && config.invpcid && !config.globals {
                         self.invalidate_pcid(root, tag)
@@ -1709,6 +1718,10 @@ unsafe impl FormatTrait for Format {
         _set: &Invalidation,
     ) -> bool {
         false
+    }
+
+    fn invalidation_limit(&self, _leaf_only: bool) -> u64 {
+        32
     }
 }
 

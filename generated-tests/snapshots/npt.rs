@@ -1161,19 +1161,33 @@ unsafe impl FormatTrait for Format {
         false
     }
 
-    fn at_entry(&self, _tag: Tag, _set: &Invalidation) -> Option<AtEntry> {
+    fn at_entry(&self, _tag: Tag, set: &Invalidation) -> Option<AtEntry> {
         let config = &self.config;
-        if config.flush_by_asid {
-            Some(AtEntry {
-                control: "tlb_control",
-                value: 3,
-            })
-        } else {
-            Some(AtEntry {
-                control: "tlb_control",
-                value: 1,
-            })
+        match set {
+            Invalidation::All => {
+                Some(AtEntry {
+                    control: "tlb_control",
+                    value: 1,
+                })
+            }
+            _ => {
+                if config.flush_by_asid {
+                    Some(AtEntry {
+                        control: "tlb_control",
+                        value: 3,
+                    })
+                } else {
+                    Some(AtEntry {
+                        control: "tlb_control",
+                        value: 1,
+                    })
+                }
+            }
         }
+    }
+
+    fn invalidation_limit(&self, _leaf_only: bool) -> u64 {
+        0
     }
 }
 
