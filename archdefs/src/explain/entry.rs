@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::bound::{Bound, BoundMeaning, BoundRun, BoundTest, Level, Shape, kind};
+use crate::bound::{Bound, BoundKind, BoundMeaning, BoundRun, BoundTest, Level, Shape, kind};
 use crate::interpret::Decoded;
 use crate::model::{FixClass, Format, Is};
 use crate::show;
@@ -55,6 +55,11 @@ pub enum Owner {
 }
 
 impl Part {
+    /// Bits that only the row of `[[kind]]` owns, because it tests them.
+    pub(super) fn of_kind(kind: &BoundKind, bits: u64, value: u64, cites: &Cites<'_>) -> Self {
+        part(Owner::Kind, &kind.id, bits, value, format!("makes it `{}`", kind.id), cites.kind(&kind.id))
+    }
+
     /// Whether some of these bits are set although hardware does not look at them.
     pub fn is_set_in_vain(&self) -> bool {
         let ignored = [FixClass::Ignored, FixClass::WriteZero, FixClass::Software];
@@ -118,8 +123,7 @@ impl Bound {
         for test in tests {
             let bits = test.bits.mask() & !owned;
             if bits != 0 {
-                let meaning = format!("makes it `{}`", row.id);
-                report.parts.push(part(Owner::Kind, &row.id, bits, gather(raw, bits), meaning, cites.kind(&row.id)));
+                report.parts.push(Part::of_kind(row, bits, gather(raw, bits), &cites));
             }
         }
         report.parts.sort_by_key(|part| part.bits.leading_zeros());
@@ -147,8 +151,8 @@ impl Bound {
 }
 
 /// Where the manual says what.
-struct Cites<'a> {
-    format: &'a Format,
+pub(super) struct Cites<'a> {
+    pub(super) format: &'a Format,
 }
 
 impl Cites<'_> {
@@ -173,7 +177,8 @@ impl Cites<'_> {
     }
 }
 
-fn parts(shape: &Shape, raw: u64, run: Option<&Arc<str>>, cites: &Cites<'_>) -> Vec<Part> {
+/// The parts that fields, fixes and runs own.
+pub(super) fn parts(shape: &Shape, raw: u64, run: Option<&Arc<str>>, cites: &Cites<'_>) -> Vec<Part> {
     let mut parts = Vec::new();
     for field in shape.fields.iter().filter(|field| field.bits.mask() != 0) {
         let described = field.describe(raw);

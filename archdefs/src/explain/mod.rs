@@ -2,7 +2,9 @@
 //! which section of the manual says so.
 
 mod entry;
+mod layout;
 mod register;
 
 pub use entry::{EntryReport, Owner, Part, Refusal};
+pub use layout::{Cell, Layout};
 pub use register::{RegisterPart, RegisterReport};

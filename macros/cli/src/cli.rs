@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::Console;
 use crate::failure::Result;
-use crate::{check, dump, encode, explain, list, walk};
+use crate::{check, diagram, dump, encode, expand, explain, list, new, schema, walk};
 
 /// Page-table formats as data: check their files, read their entries, walk and dump tables in memory images
 ///
@@ -41,6 +41,10 @@ pub(crate) enum Command {
     Encode(encode::Args),
     Walk(walk::Args),
     Dump(dump::Args),
+    Diagram(diagram::Args),
+    Expand(expand::Args),
+    New(new::Args),
+    Schema(schema::Args),
 }
 
 impl Command {
@@ -52,6 +56,10 @@ impl Command {
             Self::Encode(args) => encode::run(args, console),
             Self::Walk(args) => walk::run(args, console),
             Self::Dump(args) => dump::run(args, console),
+            Self::Diagram(args) => diagram::run(args, console),
+            Self::Expand(args) => expand::run(args, console),
+            Self::New(args) => new::run(args, console),
+            Self::Schema(args) => schema::run(args, console),
         }
     }
 }

@@ -22,7 +22,7 @@ use crate::paint::{FAINT, paint};
 #[derive(clap::Args, Debug)]
 #[command(group = ArgGroup::new("kind").required(true).args(["leaf", "table"]), after_help = "Examples:
   tablewright encode ept --leaf --address 0x1234_5000
-  tablewright encode ept --leaf --address 0x4000_0000 --size 1G --rights 'r w' --memory uc --config server
+  tablewright encode ept --leaf --address 0x4000_0000 --size 1G --rights rw --config server
   tablewright encode ept --leaf --address 0x1000 --option ignore-pat --explain
   tablewright encode stage2_4k --leaf --address 0x8000_0000 --size 64K     a run: 16 items
   tablewright encode sv_x4 --table --address 0x8000_4000 --level 2")]

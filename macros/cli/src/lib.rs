@@ -5,15 +5,19 @@
 
 mod check;
 mod cli;
+mod diagram;
 mod dump;
 mod encode;
+mod expand;
 mod explain;
 mod failure;
 mod format;
 mod image;
 mod list;
+mod new;
 mod number;
 mod paint;
+mod schema;
 mod walk;
 
 use std::ffi::OsString;

@@ -79,7 +79,7 @@ pub(crate) fn damaged_ept() -> Image {
     }
     for index in 0..20 {
         let attributes = if index < 16 { 0x37 } else { 0x71 };
-        image.entry(root + 0x3000 + index * 8, 0x9000_0000 + index * 0x1000 | attributes);
+        image.entry(root + 0x3000 + index * 8, (0x9000_0000 + index * 0x1000) | attributes);
     }
     image
 }

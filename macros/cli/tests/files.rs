@@ -1,0 +1,151 @@
+//! `new`, `expand`, `diagram` and `schema`: what is written is what was promised.
+
+mod common;
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use common::Files;
+use tablewright_archdefs::{BUILTINS, read_builtin};
+use tablewright_cli::run;
+
+#[test]
+fn a_new_file_passes_the_check_and_everything_else() {
+    let files = Files::new();
+    let new = files.run("new riscy --output DIR/riscy.toml");
+    assert_eq!(new.code, 0, "{}", new.err);
+    assert_eq!(files.show("check DIR/riscy.toml"), "DIR/riscy.toml: nothing to say\nexit code 0");
+    for command in ["list", "diagram", "expand"] {
+        assert_eq!(files.run(&format!("{command} DIR/riscy.toml")).code, 0);
+    }
+    let explained = files.run("explain DIR/riscy.toml 0x1234_5007 --level 0");
+    assert!(explained.out.contains("page of 4K at 0x1234_5000, r w"), "{}", explained.out);
+    let text = std::fs::read_to_string(files.path("riscy.toml")).unwrap();
+    assert!(!text.contains("my_format"));
+    assert_eq!(files.run("new riscy --output -").out, text);
+}
+
+#[test]
+fn a_new_file_takes_no_others_place() {
+    let files = Files::new();
+    files.write("old.toml", "precious");
+    insta::assert_snapshot!(
+        [
+            files.show("new riscy --output DIR/old.toml"),
+            files.show("new riscy --output DIR/no/such/folder.toml"),
+            files.show("new Riscy --output -"),
+            files.show("new fn --output -"),
+            files.show("new a\"b --output -"),
+            files.show("new ../x --output -"),
+        ]
+        .join("\n----\n")
+    );
+    assert_eq!(std::fs::read_to_string(files.path("old.toml")).unwrap(), "precious");
+}
+
+#[test]
+fn generated_code_is_that_of_the_macro() {
+    let snapshots = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../generated-tests/snapshots");
+    for name in ["ept", "stage2_4k", "sv_x4"] {
+        let path = snapshots.join(name).with_extension("rs");
+        let ran = run(&["expand", name, "--check", path.to_str().unwrap()]);
+        assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+    }
+}
+
+#[test]
+fn a_stale_copy_of_generated_code_is_noticed() {
+    let files = Files::new();
+    let code = run(&["expand", "ept"]).out;
+    files.write("current.rs", &code);
+    assert_eq!(files.run("expand ept --check DIR/current.rs").code, 0);
+    files.write("stale.rs", code.replacen("use ::core::fmt;", "use ::std::fmt;", 1));
+    files.write("short.rs", &code[..code.len() / 2]);
+    files.write("format.toml", "[format]\nname = 1");
+    let lines = [
+        "expand ept --check DIR/stale.rs",
+        "expand ept --check DIR/none.rs",
+        "expand ept --runtime a-b",
+        "expand DIR/format.toml",
+    ];
+    insta::assert_snapshot!(lines.map(|line| files.show(line)).join("\n----\n"));
+    assert_eq!(files.run("expand ept --check DIR/short.rs").code, 1);
+    assert!(run(&["expand", "ept", "--runtime", "crate::vm"]).out.contains("use crate::vm::codec"));
+}
+
+/// Every bit has one box in every row.
+#[test]
+fn pictures_show_every_bit_once() {
+    for (name, _) in BUILTINS {
+        let (_, format) = read_builtin(name).unwrap();
+        for config in format.unwrap().configs {
+            let svg = run(&["diagram", name, "--config", &config.id.value, "--format", "svg"]).out;
+            assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"));
+            let (opened, closed) = (svg.matches("<text").count(), svg.matches("</text>").count());
+            assert_eq!(opened, closed);
+            let widths = svg.lines().filter_map(|line| {
+                let rect = line.split("<rect class=\"").nth(1).filter(|_| line.starts_with("<g>"))?;
+                rect.split(" width=\"").nth(1)?.split('"').next()?.parse::<usize>().ok()
+            });
+            let titles = svg.matches("class=\"title\"").count() - 1;
+            assert_eq!(widths.sum::<usize>(), titles * 64 * 22, "{name} {}", config.id.value);
+        }
+    }
+}
+
+#[test]
+fn the_schema_is_that_of_the_reader() {
+    let schema = run(&["schema"]);
+    let parsed: serde_json::Value = serde_json::from_str(&schema.out).unwrap();
+    assert!(parsed["properties"]["format"].is_object(), "{parsed:#}");
+}
+
+/// Like `tablewright list | head -1`.
+#[test]
+fn a_reader_who_leaves_is_no_mistake() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_tablewright"))
+        .args(["expand", "stage2"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    assert!(output.status.success());
+}
+
+#[test]
+fn colours_are_for_terminals_and_for_who_asks() {
+    let list = |arguments: &[&str], variable: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tablewright"));
+        command.env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE").env(variable, "1");
+        let output = command.args(["list", "ept"]).args(arguments).output().unwrap();
+        assert!(output.status.success());
+        output.stdout.contains(&0x1b)
+    };
+    assert!(!list(&[], "UNUSED"));
+    assert!(list(&["--color", "always"], "UNUSED"));
+    assert!(list(&[], "CLICOLOR_FORCE"));
+    assert!(!list(&["--color", "never"], "CLICOLOR_FORCE"));
+    assert!(!list(&[], "NO_COLOR"));
+}
+
+/// Each help has examples, and each example is a command line that is understood.
+#[test]
+fn examples_in_the_help_can_be_run() {
+    for command in ["list", "check", "explain", "encode", "walk", "dump", "diagram", "expand", "new", "schema"] {
+        let help = run(&[command, "--help"]);
+        assert_eq!(help.code, 0);
+        let examples: Vec<&str> =
+            help.out.lines().filter_map(|line| line.trim().strip_prefix("tablewright ")).collect();
+        assert!(!examples.is_empty(), "{}", help.out);
+        for example in
+            examples.iter().filter(|example| example.starts_with("explain ept") || example.starts_with("enc"))
+        {
+            let line = example.split("  ").next().unwrap_or_default();
+            let ran = run(&line.split_whitespace().collect::<Vec<_>>());
+            assert_eq!(ran.code, 0, "{line}: {}", ran.err);
+        }
+    }
+}
