@@ -28,8 +28,19 @@ pub mod x86_64 {
     tablewright_macros::builtin_format! { [crate] "long_mode" }
     tablewright_macros::builtin_format! { [crate] "amd_iommu_v1" }
 
-    /// A guest's page table on Intel machines.
-    pub type NestedPageTable<H> = crate::PageTable<ept::Format, H>;
+    pub use nested::*;
+
+    mod nested {
+        use super::{ept, npt};
+        use crate::nested::prelude::*;
+
+        crate::nested::nested_formats! {
+            /// Intel machines: extended page tables.
+            Ept: ept,
+            /// AMD machines: nested page tables.
+            Npt: npt,
+        }
+    }
 }
 
 /// Formats of AArch64 machines.
@@ -37,8 +48,21 @@ pub mod x86_64 {
 pub mod aarch64 {
     tablewright_macros::builtin_format! { [crate] "stage2" }
 
-    /// A guest's page table with the 4 KiB granule.
-    pub type NestedPageTable<H> = crate::PageTable<stage2_4k::Format, H>;
+    pub use nested::*;
+
+    mod nested {
+        use super::{stage2_4k, stage2_16k, stage2_64k};
+        use crate::nested::prelude::*;
+
+        crate::nested::nested_formats! {
+            /// The 4 KiB granule.
+            Stage2With4k: stage2_4k,
+            /// The 16 KiB granule.
+            Stage2With16k: stage2_16k,
+            /// The 64 KiB granule.
+            Stage2With64k: stage2_64k,
+        }
+    }
 }
 
 /// Formats of 64-bit RISC-V machines.
@@ -47,8 +71,18 @@ pub mod riscv64 {
     tablewright_macros::builtin_format! { [crate] "sv_x4" }
     tablewright_macros::builtin_format! { [crate] "sv" }
 
+    /// The one nested format.
+    pub type NestedFormat = sv_x4::Format;
+    /// The values to load into the machine's registers.
+    pub type NestedRegisters = sv_x4::Registers;
+    /// The hardware's fault report.
+    pub type NestedReport = sv_x4::Report;
+    /// A gather of a guest's page table.
+    pub type NestedGather<H> = crate::Gather<sv_x4::Format, H>;
     /// A guest's page table.
     pub type NestedPageTable<H> = crate::PageTable<sv_x4::Format, H>;
+    /// A guest's address space.
+    pub type NestedAddrSpace<H, B = crate::Builtin> = crate::AddrSpace<sv_x4::Format, H, B>;
 }
 
 /// The formats of the architecture that this is compiled for, if its feature is on.

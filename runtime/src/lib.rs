@@ -45,6 +45,8 @@ mod frame;
 mod guest;
 mod hal;
 mod host;
+#[cfg(any(feature = "x86_64", feature = "aarch64"))]
+mod nested;
 mod range;
 #[cfg(feature = "sim")]
 pub mod sim;

@@ -16,6 +16,7 @@ mod formats;
 mod guest_memory;
 mod live;
 mod machine;
+mod nested;
 mod random;
 mod reports;
 mod rig;

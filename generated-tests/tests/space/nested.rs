@@ -1,0 +1,63 @@
+//! One type for whatever format the machine turns out to have.
+
+use tablewright::{
+    ClosedRange, Error, FaultOutcome, Format as _, GuestMemoryAccessor, PageBitmap, ReportError, Rights, State, Tag,
+    aarch64::{self, stage2_4k, stage2_64k},
+    riscv64,
+    sim::Machine,
+    x86_64::{self, ept, npt},
+};
+
+use crate::rig::{RW, gpa};
+
+/// What any hypervisor does, in each architecture's type.
+macro_rules! runs_a_guest {
+    ($module:ident, $format:expr) => {{
+        let machine = Machine::new(0, 16 << 20);
+        let mut space = $module::NestedAddrSpace::<Machine>::new_empty($format, machine.clone(), Tag(1)).unwrap();
+        space.map_alloc(gpa(0), 1 << 20, RW, false).unwrap();
+        space.map_device(gpa(1 << 20), 1 << 16, 3).unwrap();
+        assert_eq!(space.handle_fault(gpa(0x1_0000), Rights::W), FaultOutcome::Mapped);
+        space.write_obj(gpa(0x1_0008), 7_u64).unwrap();
+        assert_eq!(space.read_obj::<u64>(gpa(0x1_0008)).unwrap(), 7);
+        assert_eq!(space.handle_fault(gpa(1 << 20), Rights::R), FaultOutcome::Device { handle: 3, offset: 0 });
+        let page_bits = space.query(gpa(0x1_0000)).unwrap().page_bits;
+        let all = ClosedRange::from_start_size(0, 1 << 20).unwrap();
+        let mut words = [0; 4];
+        let mut pages = PageBitmap::new(all, page_bits, &mut words).unwrap();
+        space.harvest(State::Dirty, &mut pages).unwrap();
+        assert_eq!(pages.len(), 1);
+        space.registers().unwrap();
+        space.unmap(gpa(0), 1 << 20).unwrap();
+        assert!(space.translate(gpa(0x1_0000)).is_none());
+        drop(space);
+        assert_eq!(machine.used(), 0);
+    }};
+}
+
+#[test]
+fn each_architecture_has_one_type_for_its_formats() {
+    runs_a_guest!(x86_64, ept::Format::new(&ept::Config { pa_bits: 46, ..ept::Config::new(4, 48) }).unwrap());
+    runs_a_guest!(x86_64, npt::Format::new(&npt::Config { pa_bits: 46, ..npt::Config::new(4, 48) }).unwrap());
+    let granule_4k = stage2_4k::Format::new(&stage2_4k::Config { pa_bits: 40, ..stage2_4k::Config::new(3, 40) });
+    runs_a_guest!(aarch64, granule_4k.unwrap());
+    let granule_64k = stage2_64k::Format::new(&stage2_64k::Config { pa_bits: 40, ..stage2_64k::Config::new(2, 40) });
+    runs_a_guest!(aarch64, granule_64k.unwrap());
+    runs_a_guest!(riscv64, riscv64::sv_x4::Format::new(&riscv64::sv_x4::Config::new(3, 41)).unwrap());
+}
+
+#[test]
+fn formats_are_not_mixed_up() {
+    let machine = Machine::new(0, 16 << 20);
+    let ept = ept::Format::new(&ept::Config { pa_bits: 46, ..ept::Config::new(4, 48) }).unwrap();
+    let npt = npt::Format::new(&npt::Config { pa_bits: 46, ..npt::Config::new(4, 48) }).unwrap();
+    let mut table = x86_64::NestedPageTable::new(ept, machine.clone(), Tag(1)).unwrap();
+    let other = x86_64::NestedPageTable::new(npt, machine.clone(), Tag(1)).unwrap();
+    let all = ClosedRange::from_start_size(0, 1 << 20).unwrap();
+    assert_eq!(table.unmap(all, &mut other.gather()), Err(Error::ForeignGather));
+    let mut gather = table.gather();
+    assert_eq!(table.unmap(all, &mut gather), Ok(()));
+    let space = x86_64::NestedAddrSpace::<Machine>::new_empty(ept, machine, Tag(1)).unwrap();
+    let report = x86_64::NestedReport::Npt(npt::Report { exit_code: 0x400, exit_info_1: 6, exit_info_2: 0x1000 });
+    assert_eq!(space.handle_report(&report), Err(ReportError::NotAFault));
+}
