@@ -22,6 +22,8 @@ pub enum Emulator {
     QemuAarch64,
     /// QEMU's 64-bit RISC-V system emulator.
     QemuRiscv64,
+    /// QEMU's x86-64 system emulator.
+    QemuX86,
     /// Bochs, for x86.
     Bochs,
 }
@@ -31,13 +33,14 @@ pub type Version = (u32, u32);
 
 impl Emulator {
     /// Every emulator.
-    pub const ALL: [Self; 3] = [Self::QemuAarch64, Self::QemuRiscv64, Self::Bochs];
+    pub const ALL: [Self; 4] = [Self::QemuAarch64, Self::QemuRiscv64, Self::QemuX86, Self::Bochs];
 
     /// The file name of the program.
     pub const fn program(self) -> &'static str {
         match self {
             Self::QemuAarch64 => "qemu-system-aarch64",
             Self::QemuRiscv64 => "qemu-system-riscv64",
+            Self::QemuX86 => "qemu-system-x86_64",
             Self::Bochs => "bochs-bin",
         }
     }
@@ -47,6 +50,7 @@ impl Emulator {
         match self {
             Self::QemuAarch64 => "TABLEWRIGHT_QEMU_AARCH64",
             Self::QemuRiscv64 => "TABLEWRIGHT_QEMU_RISCV64",
+            Self::QemuX86 => "TABLEWRIGHT_QEMU_X86",
             Self::Bochs => "TABLEWRIGHT_BOCHS",
         }
     }
@@ -56,16 +60,28 @@ impl Emulator {
         match self {
             // Older ones ignore reserved bits, PBMTE and the rights of HLVX.
             Self::QemuAarch64 | Self::QemuRiscv64 => (10, 0),
+            // The first whose nested paging has five levels.
+            Self::QemuX86 => (7, 2),
             Self::Bochs => (2, 7),
         }
     }
 
-    /// The Debian package that has the program.
-    const fn package(self) -> &'static str {
+    /// The Debian packages that have the program.
+    const fn packages(self) -> &'static [&'static str] {
         match self {
-            Self::QemuAarch64 => "qemu-system-arm",
-            Self::QemuRiscv64 => "qemu-system-riscv",
-            Self::Bochs => "bochs",
+            Self::QemuAarch64 => &["qemu-system-arm"],
+            Self::QemuRiscv64 => &["qemu-system-riscv"],
+            Self::QemuX86 => &["qemu-system-x86"],
+            Self::Bochs => &["bochs", "bochs-term"],
+        }
+    }
+
+    /// A plugin without which the program is of no use, in one of [`library_folders`].
+    const fn plugin(self) -> Option<&'static str> {
+        match self {
+            Self::QemuAarch64 | Self::QemuRiscv64 | Self::QemuX86 => None,
+            // The only display that needs neither a screen nor a network port.
+            Self::Bochs => Some("bochs/plugins/libbx_term_gui.so"),
         }
     }
 
@@ -74,7 +90,8 @@ impl Emulator {
     /// # Errors
     ///
     /// [`FindError::Missing`] if it is nowhere, [`FindError::Broken`] if the one found does not tell its version (a
-    /// library it needs may be missing), [`FindError::TooOld`] if only older ones exist.
+    /// library it needs may be missing), [`FindError::TooOld`] if only older ones exist, [`FindError::Incomplete`] if it
+    /// lacks a plugin.
     pub fn find(self) -> Result<Found, FindError> {
         if let Some(path) = env::var_os(self.variable()) {
             return Found::check(self, path.into(), None);
@@ -82,12 +99,24 @@ impl Emulator {
         let private = unpacked();
         let program = private.join("usr/bin").join(self.program());
         if program.exists() {
+            self.check_plugin(&program, &private)?;
             return Found::check(self, program, Some(private));
         }
-        env::split_paths(&env::var_os("PATH").unwrap_or_default())
+        let program = env::split_paths(&env::var_os("PATH").unwrap_or_default())
             .map(|folder| folder.join(self.program()))
             .find(|program| program.exists())
-            .map_or(Err(FindError::Missing(self)), |program| Found::check(self, program, None))
+            .ok_or(FindError::Missing(self))?;
+        self.check_plugin(&program, Path::new("/"))?;
+        Found::check(self, program, None)
+    }
+
+    fn check_plugin(self, program: &Path, root: &Path) -> Result<(), FindError> {
+        match self.plugin() {
+            Some(plugin) if !library_folders(root).iter().any(|folder| folder.join(plugin).exists()) => {
+                Err(FindError::Incomplete { program: program.to_owned(), plugin })
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -163,6 +192,14 @@ pub enum FindError {
         program: PathBuf,
         /// What it said in place of its version.
         said: String,
+    },
+    /// A package beside its own is missing.
+    #[error("{} lacks its plugin {plugin}", program.display())]
+    Incomplete {
+        /// The program found.
+        program: PathBuf,
+        /// What is in none of the library folders.
+        plugin: &'static str,
     },
     /// Its MMU is not good enough to judge ours.
     #[error("{} is version {}.{}, and {}.{} is needed", program.display(), version.0, version.1, minimum.0, minimum.1)]

@@ -55,7 +55,7 @@ pub fn install() -> Result<(), InstallError> {
             Ok(found) => println!("{found}"),
             Err(error) => {
                 println!("{error}");
-                packages.push(emulator.package());
+                packages.extend(emulator.packages());
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Runs Bochs on a firmware image: the image in, what it writes to the debug port out.
 //!
-//! Bochs is started for each run; there is no session. It has to be built with its debugger or without, with a
-//! display library that needs no display (`rfb`), and with VMX: Debian's and Ubuntu's packages are.
+//! Bochs is started for each run; there is no session. It has to be built with VMX, and for a terminal that is not its
+//! standard output: Debian's and Ubuntu's packages are.
 
 use std::path::Path;
 use std::process::{Child, ExitStatus, Stdio};
@@ -107,6 +107,7 @@ pub fn run(bochs: &Found, run: &Run<'_>) -> Result<Vec<u64>, Error> {
         .command()
         .args(["-q", "-f", "bochsrc", "-rc", "commands"])
         .current_dir(&folder)
+        .env("TERM", "vt100")
         .stdin(Stdio::null())
         .stdout(output)
         .stderr(Stdio::null())
@@ -148,8 +149,9 @@ fn configuration(run: &Run<'_>) -> String {
     format!(
         "\
 config_interface: textconfig
-# Nobody connects, and nobody is waited for.
-display_library: rfb, options=\"timeout=0\"
+# The screen is a pseudo-terminal that nobody looks at. The server of `rfb` dies where two of them start at once: both
+# bind port 5900, and the one that cannot listen there can bind no other.
+display_library: term
 cpu: model={model}, count=1, ips=200000000, reset_on_triple_fault=0
 memory: guest={memory}, host={memory}
 romimage: file=rom.bin
