@@ -34,6 +34,8 @@ pub const BUILTINS: &[(&str, &str)] = &[
     ("stage2", include_str!("../formats/stage2.toml")),
     ("sv", include_str!("../formats/sv.toml")),
     ("sv_x4", include_str!("../formats/sv_x4.toml")),
+    ("vtd_first_stage", include_str!("../formats/vtd_first_stage.toml")),
+    ("vtd_second_stage", include_str!("../formats/vtd_second_stage.toml")),
 ];
 
 /// The text of a built-in format.

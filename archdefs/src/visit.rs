@@ -95,6 +95,7 @@ impl<'a> Visit<'a, '_> {
             self.all(Part::Other, &operation.when);
             self.all(Part::Other, operation.operands.iter().filter_map(|operand| operand.value.as_ref()));
             self.all(Part::Other, operation.at_entry.iter().filter_map(|control| control.value.as_ref()));
+            self.all(Part::Other, operation.command.iter().map(|word| &word.value));
             self.all(Part::Other, operation.descriptor.iter().map(|word| &word.value));
         }
         for field in format.registers.iter().flat_map(|register| &register.fields) {

@@ -82,6 +82,16 @@ fn npt() {
 }
 
 #[test]
+fn vtd_first_stage() {
+    score("vtd_first_stage", 96);
+}
+
+#[test]
+fn vtd_second_stage() {
+    score("vtd_second_stage", 96);
+}
+
+#[test]
 fn sv() {
     score("sv", 96);
 }

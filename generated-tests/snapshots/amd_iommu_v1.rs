@@ -21,6 +21,14 @@ pub struct Config {
     pub huge_512g: bool,
     /// Hardware sets the A and D bits (DTE.HAD).
     pub access_dirty: bool,
+    /// Walks of 5 levels.
+    pub five_level: bool,
+    /// Walks of 6 levels.
+    pub six_level: bool,
+    /// Everything can be invalidated at once.
+    pub invalidate_all: bool,
+    /// The device may have a TLB of its own, which then is to be invalidated, too (DTE.I).
+    pub device_tlb: bool,
     /// Entries that are not present are cached.
     pub np_cache: bool,
     /// Number of levels.
@@ -35,6 +43,10 @@ impl Config {
         Self {
             huge_512g: false,
             access_dirty: false,
+            five_level: true,
+            six_level: true,
+            invalidate_all: false,
+            device_tlb: false,
             np_cache: false,
             levels,
             input_bits,
@@ -44,7 +56,7 @@ impl Config {
 
 /// The identification registers that tell what the machine can do.
 ///
-/// 48882, IOMMU Extended Feature Register (HASup, HDSup); IOMMU Capability Header (NpCache).
+/// 48882, IOMMU Extended Feature Register (HASup, HDSup, HATS); IOMMU Capability Header (NpCache).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Capabilities {
     /// `extended_feature`.
@@ -63,6 +75,9 @@ impl Config {
         let mut config = Self::new(levels, input_bits);
         config.access_dirty = (capabilities.extended_feature >> 49 & 1)
             & (capabilities.extended_feature >> 52 & 1) != 0;
+        config.five_level = capabilities.extended_feature >> 10 & 3 >= 1;
+        config.six_level = capabilities.extended_feature >> 10 & 3 >= 2;
+        config.invalidate_all = capabilities.extended_feature >> 6 & 1 != 0;
         config.np_cache = capabilities.capability_header >> 26 & 1 != 0;
         config
     }
@@ -655,7 +670,7 @@ unsafe impl FormatTrait for Format {
         architecture: "x86_64",
         stage: 2,
         cite: "AMD I/O Virtualization Technology (IOMMU) Specification (48882), 2.2.3 I/O Page Tables for Host Translations",
-        tlb: "",
+        tlb: "INVALIDATE_IOMMU_PAGES: pages of a domain: one page, final translations only, by a queue; INVALIDATE_IOMMU_PAGES: pages of a domain, and what is cached of tables: one page, by a queue; INVALIDATE_IOMMU_PAGES: everything of a domain: one tag, by a queue; INVALIDATE_IOMMU_ALL: everything, by a queue",
     };
 
     const PAGE_BITS: u8 = 12;
@@ -664,8 +679,11 @@ unsafe impl FormatTrait for Format {
     fn new(config: &Config) -> Result<Self, ConfigError> {
         let root_bits = i32::from(config.input_bits) - 12
             - 9 * (i32::from(config.levels) - 1);
-        if !(::core::matches!((config.levels, root_bits), (1..= 5, 9))
-            || ::core::matches!((config.levels, root_bits), (6, 7)))
+        if !(::core::matches!((config.levels, root_bits), (1..= 4, 9))
+            || (config.five_level
+                && ::core::matches!((config.levels, root_bits), (5, 9)))
+            || (config.six_level
+                && ::core::matches!((config.levels, root_bits), (6, 7))))
         {
             return Err(ConfigError::Root {
                 levels: config.levels,
@@ -882,6 +900,7 @@ unsafe impl FormatTrait for Format {
             return Err(Refusal::Tag(Tag(tag as u32)));
         }
         dte1 |= codec::insert(tag, 15, 0);
+        dte1 |= codec::insert(u64::from(config.device_tlb), 32, 32);
         Ok(Registers { dte0, dte1 })
     }
 
@@ -933,8 +952,84 @@ unsafe impl FormatTrait for Format {
         false
     }
 
+    fn commands(
+        &self,
+        tag: Tag,
+        set: &Invalidation,
+        mut submit: impl FnMut(&[u64]),
+    ) -> bool {
+        let config = &self.config;
+        let tag = u64::from(tag.0);
+        match set {
+            Invalidation::All => {
+                if config.invalidate_all {
+                    submit(&[0x8000_0000_0000_0000, 0]);
+                    true
+                } else {
+                    false
+                }
+            }
+            Invalidation::Space => {
+                submit(&[0x3000_0000_0000_0000 | tag << 32, 0x7fff_ffff_ffff_f003]);
+                true
+            }
+            Invalidation::Range { range, leaf_only, granule } => {
+                let granule = (*granule).clamp(12, 63);
+                if *leaf_only {
+                    if range.span() >> granule >= 64 {
+                        submit(
+                            &[0x3000_0000_0000_0000 | tag << 32, 0x7fff_ffff_ffff_f003],
+                        );
+                        true
+                    } else {
+                        let leaf_bits = granule;
+                        let mut ia = range.start();
+                        loop {
+                            submit(
+                                &[
+                                    0x3000_0000_0000_0000 | tag << 32,
+                                    ia | u64::wrapping_sub(1 << (leaf_bits - 1), 1) >> 12 << 12
+                                        | u64::from(leaf_bits > 12),
+                                ],
+                            );
+                            match ia.checked_add(1 << granule) {
+                                Some(next) if next <= range.last() => ia = next,
+                                _ => break,
+                            }
+                        }
+                        true
+                    }
+                } else {
+                    if range.span() >> granule >= 64 {
+                        submit(
+                            &[0x3000_0000_0000_0000 | tag << 32, 0x7fff_ffff_ffff_f003],
+                        );
+                        true
+                    } else {
+                        let leaf_bits = granule;
+                        let mut ia = range.start();
+                        loop {
+                            submit(
+                                &[
+                                    0x3000_0000_0000_0000 | tag << 32,
+                                    ia | u64::wrapping_sub(1 << (leaf_bits - 1), 1) >> 12 << 12
+                                        | 2 | u64::from(leaf_bits > 12),
+                                ],
+                            );
+                            match ia.checked_add(1 << granule) {
+                                Some(next) if next <= range.last() => ia = next,
+                                _ => break,
+                            }
+                        }
+                        true
+                    }
+                }
+            }
+        }
+    }
+
     fn invalidation_limit(&self, _leaf_only: bool) -> u64 {
-        0
+        64
     }
 }
 
@@ -1146,7 +1241,7 @@ pub struct Registers {
     /// Holds the root; loading it activates an address space.
     /// 48882, 2.2.2.1 Device Table Entry Format.
     pub dte0: u64,
-    /// Device table entry, bits 127:64: the domain; the device has no TLB of its own.
+    /// Device table entry, bits 127:64.
     ///
     /// Configures walks; loaded with the root.
     /// 48882, 2.2.2.1 Device Table Entry Format.
@@ -1177,6 +1272,10 @@ impl Config {
         match name {
             "huge_512g" => self.huge_512g = value != 0,
             "access_dirty" => self.access_dirty = value != 0,
+            "five_level" => self.five_level = value != 0,
+            "six_level" => self.six_level = value != 0,
+            "invalidate_all" => self.invalidate_all = value != 0,
+            "device_tlb" => self.device_tlb = value != 0,
             "np_cache" => self.np_cache = value != 0,
             "levels" => {
                 match u8::try_from(value) {

@@ -94,6 +94,7 @@ impl Config {
         config.five_level = capabilities.ia32_vmx_ept_vpid_cap >> 7 & 1 != 0;
         config.execute_only = capabilities.ia32_vmx_ept_vpid_cap & 1 != 0;
         config.access_dirty = capabilities.ia32_vmx_ept_vpid_cap >> 21 & 1 != 0;
+        config.shadow_stack = capabilities.ia32_vmx_ept_vpid_cap >> 23 & 1 != 0;
         config.size_change_safe = capabilities.ia32_arch_capabilities >> 6 & 1 != 0;
         config
     }

@@ -119,8 +119,10 @@ impl Config {
     ) -> Self {
         let mut config = Self::new(levels, input_bits);
         config.pa_bits = if capabilities.syscfg >> 23 & 1 != 0 {
-            ((capabilities.cpuid_80000008_eax & 0xff)
-                .wrapping_sub((capabilities.cpuid_8000001f_ebx >> 6 & 0x3f))) as u8
+            u64::wrapping_sub(
+                capabilities.cpuid_80000008_eax & 0xff,
+                capabilities.cpuid_8000001f_ebx >> 6 & 0x3f,
+            ) as u8
         } else {
             (capabilities.cpuid_80000008_eax & 0xff) as u8
         };
@@ -1628,8 +1630,6 @@ unsafe impl FormatTrait for Format {
                 Invalidation::All => {
                     if config.invpcid {
                         self.invalidate_everything_of_pcids(root, tag)
-                    } else if config.invpcid {
-                        false
                     } else {
                         self.invalidate_everything(root, tag)
                     }
@@ -1637,28 +1637,24 @@ unsafe impl FormatTrait for Format {
                 Invalidation::Space => {
                     if config.pcid && config.invpcid && !config.globals {
                         self.invalidate_pcid(root, tag)
-                    } else if !(config.pcid && config.invpcid) && !config.globals {
+                    } else if !config.globals {
                         self.invalidate_loaded(root, tag)
                     } else if config.invpcid {
                         self.invalidate_everything_of_pcids(root, tag)
-                    } else if config.invpcid {
-                        false
                     } else {
                         self.invalidate_everything(root, tag)
                     }
                 }
                 Invalidation::Range { range, leaf_only: _, granule } => {
+                    let granule = (*granule).clamp(12, 63);
                     if config.pcid && config.invpcid && !config.globals {
                         if range.span() >> granule >= 32 {
                             if config.pcid && config.invpcid && !config.globals {
                                 self.invalidate_pcid(root, tag)
-                            } else if !(config.pcid && config.invpcid) && !config.globals
-                            {
+                            } else if !config.globals {
                                 self.invalidate_loaded(root, tag)
                             } else if config.invpcid {
                                 self.invalidate_everything_of_pcids(root, tag)
-                            } else if config.invpcid {
-                                false
                             } else {
                                 self.invalidate_everything(root, tag)
                             }
@@ -1668,42 +1664,27 @@ unsafe impl FormatTrait for Format {
                                 tag,
                                 range.start(),
                                 range.last(),
-                                *granule,
+                                granule,
                             )
                         }
-                    } else if !(config.pcid && config.invpcid && !config.globals) {
-                        if range.span() >> granule >= 32 {
-                            if config.pcid && config.invpcid && !config.globals {
-                                self.invalidate_pcid(root, tag)
-                            } else if !(config.pcid && config.invpcid) && !config.globals
-                            {
-                                self.invalidate_loaded(root, tag)
-                            } else if config.invpcid {
-                                self.invalidate_everything_of_pcids(root, tag)
-                            } else if config.invpcid {
-                                false
-                            } else {
-                                self.invalidate_everything(root, tag)
-                            }
+                    } else if range.span() >> granule >= 32 {
+                        if config.pcid && config.invpcid && !config.globals {
+                            self.invalidate_pcid(root, tag)
+                        } else if !config.globals {
+                            self.invalidate_loaded(root, tag)
+                        } else if config.invpcid {
+                            self.invalidate_everything_of_pcids(root, tag)
                         } else {
-                            self.invalidate_address(
-                                root,
-                                tag,
-                                range.start(),
-                                range.last(),
-                                *granule,
-                            )
+                            self.invalidate_everything(root, tag)
                         }
-                    } else if config.pcid && config.invpcid && !config.globals {
-                        self.invalidate_pcid(root, tag)
-                    } else if !(config.pcid && config.invpcid) && !config.globals {
-                        self.invalidate_loaded(root, tag)
-                    } else if config.invpcid {
-                        self.invalidate_everything_of_pcids(root, tag)
-                    } else if config.invpcid {
-                        false
                     } else {
-                        self.invalidate_everything(root, tag)
+                        self.invalidate_address(
+                            root,
+                            tag,
+                            range.start(),
+                            range.last(),
+                            granule,
+                        )
                     }
                 }
             }

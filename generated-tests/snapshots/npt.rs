@@ -97,8 +97,10 @@ impl Config {
     ) -> Self {
         let mut config = Self::new(levels, input_bits);
         config.pa_bits = if capabilities.syscfg >> 23 & 1 != 0 {
-            ((capabilities.cpuid_80000008_eax & 0xff)
-                .wrapping_sub((capabilities.cpuid_8000001f_ebx >> 6 & 0x3f))) as u8
+            u64::wrapping_sub(
+                capabilities.cpuid_80000008_eax & 0xff,
+                capabilities.cpuid_8000001f_ebx >> 6 & 0x3f,
+            ) as u8
         } else {
             (capabilities.cpuid_80000008_eax & 0xff) as u8
         };

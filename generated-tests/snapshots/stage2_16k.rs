@@ -1531,6 +1531,7 @@ unsafe impl FormatTrait for Format {
                 Invalidation::All => self.invalidate_all(root, tag),
                 Invalidation::Space => self.invalidate_vmid(root, tag),
                 Invalidation::Range { range, leaf_only: _, granule } => {
+                    let granule = (*granule).clamp(14, 63);
                     if range.span() >> granule >= 512 {
                         self.invalidate_vmid(root, tag)
                     } else {
@@ -1539,7 +1540,7 @@ unsafe impl FormatTrait for Format {
                             tag,
                             range.start(),
                             range.last(),
-                            *granule,
+                            granule,
                         )
                     }
                 }

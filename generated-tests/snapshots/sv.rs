@@ -1074,6 +1074,7 @@ unsafe impl FormatTrait for Format {
                     }
                 }
                 Invalidation::Range { range, leaf_only, granule } => {
+                    let granule = (*granule).clamp(12, 63);
                     if *leaf_only {
                         if !config.globals {
                             if range.span() >> granule >= 64 {
@@ -1088,7 +1089,7 @@ unsafe impl FormatTrait for Format {
                                     tag,
                                     range.start(),
                                     range.last(),
-                                    *granule,
+                                    granule,
                                 )
                             }
                         } else if config.globals {
@@ -1104,7 +1105,7 @@ unsafe impl FormatTrait for Format {
                                     tag,
                                     range.start(),
                                     range.last(),
-                                    *granule,
+                                    granule,
                                 )
                             }
                         } else if config.globals {

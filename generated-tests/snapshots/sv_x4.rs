@@ -971,6 +971,7 @@ unsafe impl FormatTrait for Format {
                 Invalidation::All => self.invalidate_all(root, tag),
                 Invalidation::Space => self.invalidate_vmid(root, tag),
                 Invalidation::Range { range, leaf_only, granule } => {
+                    let granule = (*granule).clamp(12, 63);
                     if *leaf_only {
                         if range.span() >> granule >= 64 {
                             self.invalidate_vmid(root, tag)
@@ -980,7 +981,7 @@ unsafe impl FormatTrait for Format {
                                 tag,
                                 range.start(),
                                 range.last(),
-                                *granule,
+                                granule,
                             )
                         }
                     } else {

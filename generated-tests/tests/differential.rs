@@ -156,6 +156,8 @@ differential! {
     ept: tablewright::x86_64::ept, "ept", None;
     npt: tablewright::x86_64::npt, "npt", None;
     long_mode: tablewright::x86_64::long_mode, "long_mode", None;
+    vtd_first_stage: tablewright::x86_64::vtd_first_stage, "vtd_first_stage", None;
+    vtd_second_stage: tablewright::x86_64::vtd_second_stage, "vtd_second_stage", None;
     amd_iommu_v1: tablewright::x86_64::amd_iommu_v1, "amd_iommu_v1", None;
     stage2_4k: tablewright::aarch64::stage2_4k, "stage2", Some("stage2_4k");
     stage2_16k: tablewright::aarch64::stage2_16k, "stage2", Some("stage2_16k");

@@ -18,6 +18,8 @@ const FLOORS: &[(&str, usize)] = &[
     ("sv", 850),
     ("sv_x4", 850),
     ("amd_iommu_v1", 900),
+    ("vtd_first_stage", 800),
+    ("vtd_second_stage", 800),
 ];
 
 /// How many changes a sample has.

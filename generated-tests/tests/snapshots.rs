@@ -68,6 +68,8 @@ snapshots! {
     ept: "../snapshots/ept.rs", "ept", None;
     npt: "../snapshots/npt.rs", "npt", None;
     long_mode: "../snapshots/long_mode.rs", "long_mode", None;
+    vtd_first_stage: "../snapshots/vtd_first_stage.rs", "vtd_first_stage", None;
+    vtd_second_stage: "../snapshots/vtd_second_stage.rs", "vtd_second_stage", None;
     amd_iommu_v1: "../snapshots/amd_iommu_v1.rs", "amd_iommu_v1", None;
     stage2_4k: "../snapshots/stage2_4k.rs", "stage2", Some("stage2_4k");
     stage2_16k: "../snapshots/stage2_16k.rs", "stage2", Some("stage2_16k");

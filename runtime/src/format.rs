@@ -134,6 +134,13 @@ pub unsafe trait Format: Copy + Debug + Send + Sync + 'static {
         None
     }
 
+    /// Gives `submit` the commands for the queue of a device, each as its words, that invalidate `set`; `false` if the
+    /// format has none for that. Where the queue takes longer commands, the rest is zero. What tells of completion comes
+    /// after them, and is the HAL's to add.
+    fn commands(&self, _tag: Tag, _set: &Invalidation, _submit: impl FnMut(&[u64])) -> bool {
+        false
+    }
+
     /// Executes the machine's own invalidation instructions for `set` on this CPU (or, where they broadcast, on all),
     /// and waits for their completion. `false` where this code does not run on that architecture's bare metal: then
     /// nothing was done.

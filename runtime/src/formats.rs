@@ -26,6 +26,8 @@ pub mod x86_64 {
     tablewright_macros::builtin_format! { [crate] "ept" }
     tablewright_macros::builtin_format! { [crate] "npt" }
     tablewright_macros::builtin_format! { [crate] "long_mode" }
+    tablewright_macros::builtin_format! { [crate] "vtd_first_stage" }
+    tablewright_macros::builtin_format! { [crate] "vtd_second_stage" }
     tablewright_macros::builtin_format! { [crate] "amd_iommu_v1" }
 
     pub use nested::*;

@@ -71,6 +71,9 @@ pub struct TlbOp {
     pub after: Vec<Code>,
     /// Nothing is executed: the control of this name gets this value at the next entry of each CPU that runs the guest.
     pub at_entry: Option<Operand>,
+    /// Nothing is executed: the words of a command for a queue, for scope `address` one command for each page, whose size
+    /// is then known as `leaf_bits` (its log2).
+    pub command: Vec<At<Expr>>,
     /// Registers and their values; `ia`, `tag` and `root` stand for the page, the tag and the root table.
     pub operands: Vec<Operand>,
     /// Words in memory, for operands of value `&descriptor`; `root` stands for the root register's value here.

@@ -33,6 +33,7 @@ pub(super) fn fallbacks(section: &Section<'_>) -> Vec<Fallback> {
 pub(super) fn tlb_op(section: &Section<'_>) -> TlbOp {
     let scopes = section.scopes();
     let operands = scopes.space.with(["ia", "tag", "root"]);
+    let command = scopes.space.with(["ia", "tag", "leaf_bits"]);
     let code = |key| section.list(key, &scopes.nothing, Cursor::code);
     let scope = section.word("scope");
     let at_entry = section.optional("at_entry", &operands, Cursor::operand);
@@ -49,6 +50,7 @@ pub(super) fn tlb_op(section: &Section<'_>) -> TlbOp {
         code: code("code"),
         after: code("after"),
         at_entry,
+        command: section.list("command", &command, Cursor::placed_expression),
         operands: section.list("operands", &operands, Cursor::operand),
         descriptor: section.list("descriptor", &operands, Cursor::placed_expression),
         doc: section.doc(),
@@ -56,7 +58,7 @@ pub(super) fn tlb_op(section: &Section<'_>) -> TlbOp {
     }
 }
 
-/// What invalidates: code, or the next entry.
+/// What invalidates: code, the next entry, or a command.
 fn means(section: &Section<'_>, at_entry: &Option<Operand>, scope: Scope) {
     let (present, all) = section.one_of();
     match present[..] {

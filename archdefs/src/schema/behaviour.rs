@@ -55,6 +55,12 @@ pub(super) const TLB: &[Key] = &[
         "nothing is executed: each CPU that runs the guest must leave it, and invalidates when it enters it again with \
          this value in the control of this name, of which the HAL is told. Not with scope `address`",
     ),
+    one_of(
+        "command",
+        Many(&Expression),
+        "nothing is executed: the words of a command for the queue of a device, of which the HAL is told, for scope \
+         `address` once per page",
+    ),
     optional(
         "operands",
         Many(&Syntax("register = number")),

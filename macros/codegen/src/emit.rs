@@ -99,8 +99,6 @@ impl Scope<'_> {
                     _ => have,
                 };
                 let shift = matches!(op, Op::Shl | Op::Shr);
-                let left = self.side(left, *op, operand, false);
-                let right = self.side(right, *op, if shift { Type::Byte } else { operand }, true);
                 // A register may hold anything: no arithmetic on it may panic.
                 let wrapping = match op {
                     Op::Add => "wrapping_add",
@@ -110,10 +108,12 @@ impl Scope<'_> {
                 };
                 let fits = |(low, high): (i128, i128)| low >= 0 && high <= u64::MAX.into();
                 if have == Type::Word && !wrapping.is_empty() && !self.range(expr).is_some_and(fits) {
-                    let wrapping = ident(wrapping);
-                    let left = parenthesize(left.clone(), left.into_iter().count() > 1);
-                    return quote!(#left.#wrapping(#right));
+                    let (wrapping, argument) = (ident(wrapping), |expr| self.convert(expr, operand, false));
+                    let (left, right) = (argument(left), argument(right));
+                    return quote!(u64::#wrapping(#left, #right));
                 }
+                let left = self.side(left, *op, operand, false);
+                let right = self.side(right, *op, if shift { Type::Byte } else { operand }, true);
                 let op = symbol(*op);
                 quote!(#left #op #right)
             }
@@ -251,7 +251,9 @@ const fn compound(expr: &Expr) -> bool {
 }
 
 fn parenthesize(code: TokenStream, needed: bool) -> TokenStream {
-    if needed { quote!((#code)) } else { code }
+    // A call with a path of two names needs none.
+    let call = code.to_string().starts_with("u64 ::") && code.clone().into_iter().count() == 5;
+    if needed && !call { quote!((#code)) } else { code }
 }
 
 fn precedence(op: Op) -> u8 {

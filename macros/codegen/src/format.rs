@@ -66,6 +66,7 @@ fn implementation(scope: &Scope<'_>, name: &str, title: &str) -> Result<TokenStr
     let permits = access::method(scope);
     let invalidate = tlb::method(scope);
     let at_entry = tlb::at_entry(scope);
+    let commands = tlb::commands(scope);
     let limit = tlb::limit(scope);
     let info = info::info(scope, name, title);
     let run_sizes = (crate::layout::run_slots(scope) > 0).then(|| {
@@ -148,6 +149,7 @@ fn implementation(scope: &Scope<'_>, name: &str, title: &str) -> Result<TokenStr
             #permits
             #invalidate
             #at_entry
+            #commands
 
             #limit
         }

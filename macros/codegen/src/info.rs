@@ -36,10 +36,11 @@ fn operation(op: &TlbOp) -> String {
     if op.leaf_only {
         words.push("final translations only");
     }
-    words.push(match (&op.at_entry, op.broadcast) {
-        (Some(_), _) => "at the next entry",
-        (None, true) => "on all CPUs",
-        (None, false) => "on this CPU",
+    words.push(match op.at_entry {
+        Some(_) => "at the next entry",
+        None if !op.command.is_empty() => "by a queue",
+        None if op.broadcast => "on all CPUs",
+        None => "on this CPU",
     });
     if op.loaded_context {
         words.push("with the tag loaded");

@@ -66,11 +66,10 @@ pub(crate) fn at_entry(scope: &Scope<'_>) -> TokenStream {
             let value = value.map_or(quote!(0), |value| scope.emit(value, Type::Word));
             quote!(Some(AtEntry { control: #control, value: #value }))
         },
+        pages: |_, _| TokenStream::new(),
         none: quote!(None),
     };
-    let body = dispatch(scope, &told);
-    let setup = mentions(&body, "tag").then(|| quote!(let tag = u64::from(tag.0);));
-    let body = bind(quote!(#setup #body), &[]);
+    let body = with_tag(dispatch(scope, &told));
     let [tag, set] = ["tag", "set"].map(|name| parameter(&body, name));
     quote! {
         fn at_entry(&self, #tag: Tag, #set: &Invalidation) -> Option<AtEntry> {
@@ -79,16 +78,78 @@ pub(crate) fn at_entry(scope: &Scope<'_>) -> TokenStream {
     }
 }
 
-/// A way to invalidate: which operations go this way, how one of them is chosen, and that there is none.
+/// `fn commands` of the trait, where there is a queue.
+pub(crate) fn commands(scope: &Scope<'_>) -> TokenStream {
+    if scope.format.tlb.iter().all(|op| op.command.is_empty()) {
+        return TokenStream::new();
+    }
+    let queued = Means {
+        among: |op| !op.command.is_empty(),
+        one: |scope, op| {
+            let submit = submit(scope, op);
+            quote!(#submit true)
+        },
+        pages: |scope, op| {
+            let submit = submit(scope, op);
+            let leaf_bits = mentions(&submit, "leaf_bits").then(|| quote!(let leaf_bits = granule;));
+            quote! {
+                #leaf_bits
+                let mut ia = range.start();
+                loop {
+                    #submit
+                    match ia.checked_add(1 << granule) {
+                        Some(next) if next <= range.last() => ia = next,
+                        _ => break,
+                    }
+                }
+                true
+            }
+        },
+        none: quote!(false),
+    };
+    let body = with_tag(dispatch(scope, &queued));
+    let [tag, set] = ["tag", "set"].map(|name| parameter(&body, name));
+    quote! {
+        fn commands(&self, #tag: Tag, #set: &Invalidation, mut submit: impl FnMut(&[u64])) -> bool {
+            #body
+        }
+    }
+}
+
+fn submit(scope: &Scope<'_>, op: &TlbOp) -> TokenStream {
+    let words = op.command.iter().map(|word| scope.emit(&word.value, Type::Word));
+    quote!(submit(&[#(#words),*]);)
+}
+
+/// `body`, with the tag as a number where it speaks of it.
+fn with_tag(body: TokenStream) -> TokenStream {
+    let tag = mentions(&body, "tag").then(|| quote!(let tag = u64::from(tag.0);));
+    bind(quote!(#tag #body), &["leaf_bits"])
+}
+
+/// A way to invalidate: which operations go this way, how one of them is chosen and done for each page of a range, and
+/// that there is none.
 struct Means {
     among: fn(&TlbOp) -> bool,
     one: fn(&Scope<'_>, &TlbOp) -> TokenStream,
+    pages: fn(&Scope<'_>, &TlbOp) -> TokenStream,
     none: TokenStream,
 }
 
 /// Instructions, executed at once.
 fn executed() -> Means {
-    Means { among: |op| op.at_entry.is_none(), one: |_, op| call(op), none: quote!(false) }
+    Means {
+        among: |op| op.at_entry.is_none() && op.command.is_empty(),
+        one: |_, op| {
+            let name = name(op);
+            quote!(self.#name(root, tag))
+        },
+        pages: |_, op| {
+            let name = name(op);
+            quote!(self.#name(root, tag, range.start(), range.last(), granule))
+        },
+        none: quote!(false),
+    }
 }
 
 /// The choice of an operation for what is to be invalidated.
@@ -102,14 +163,16 @@ fn dispatch(scope: &Scope<'_>, means: &Means) -> TokenStream {
         // No operation reaches less than a whole space.
         return match broader.to_string() == space.to_string() {
             true => space,
-            false => quote!(match set { Invalidation::All => #broader, _ => #space }),
+            false => {
+                let (broader, space) = (arm(broader), arm(space));
+                quote!(match set { Invalidation::All => #broader, _ => #space })
+            }
         };
     }
     let leaf_only: Vec<_> = pages.iter().filter(|(_, op)| op.leaf_only).cloned().collect();
     let full: Vec<_> = pages.into_iter().filter(|(_, op)| !op.leaf_only).collect();
     let paged = |op: &TlbOp| {
-        let name = name(op);
-        let call = quote!(self.#name(root, tag, range.start(), range.last(), *granule));
+        let call = (means.pages)(scope, op);
         match op.limit {
             None => call,
             Some(limit) => {
@@ -125,13 +188,25 @@ fn dispatch(scope: &Scope<'_>, means: &Means) -> TokenStream {
         let leaves = chain(scope, leaf_only, every.clone(), paged);
         (quote!(leaf_only), quote!(if *leaf_only { #leaves } else { #every }))
     };
+    let page_bits = literal::number(scope.number("page_bits").into());
+    let (broader, space) = (arm(broader), arm(space));
     quote! {
         match set {
             Invalidation::All => #broader,
             Invalidation::Space => #space,
-            Invalidation::Range { range, #pattern, granule } => { #range }
+            Invalidation::Range { range, #pattern, granule } => {
+                let granule = (*granule).clamp(#page_bits, 63);
+                #range
+            }
         }
     }
+}
+
+/// The code of an arm of a match: in braces, if it is more than one expression.
+fn arm(code: TokenStream) -> TokenStream {
+    let statements =
+        code.clone().into_iter().any(|token| matches!(token, TokenTree::Punct(mark) if mark.as_char() == ';'));
+    if statements { quote!({ #code }) } else { code }
 }
 
 /// `fn invalidation_limit` of the trait.
@@ -162,11 +237,6 @@ pub(crate) fn limit(scope: &Scope<'_>) -> TokenStream {
 
 fn name(op: &TlbOp) -> Ident {
     format_ident!("invalidate_{}", op.id.value.replace('-', "_"))
-}
-
-fn call(op: &TlbOp) -> TokenStream {
-    let name = name(op);
-    quote!(self.#name(root, tag))
 }
 
 fn condition(scope: &Scope<'_>, op: &TlbOp) -> Expr {

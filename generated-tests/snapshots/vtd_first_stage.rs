@@ -1,0 +1,1014 @@
+//! Intel VT-d first-stage tables.
+//!
+//! Intel VT-d Architecture Specification, First-Stage Translation.
+//!
+//! Start at [`Config`], make a [`Format`] of it, and give that to the page table.
+
+use ::core::fmt;
+use ::core::prelude::rust_2024::*;
+use ::tablewright::codec::{self, Facts, Grants, Kind, Named, Pattern};
+use ::tablewright::{
+    Format as FormatTrait, Table as DecodedTable, AccessedDirty, Attributes, Cause,
+    Change, ConfigError, Edit, Entry, Extension, FaultInfo, FormatInfo, Geometry,
+    HostPhysAddr, Invalidation, Leaf, Level, MemoryType, Next, Options, PageSizes,
+    Prototype, Refusal, Rewrite, Rights, Strip, Tag,
+};
+
+/// What varies between machines and between address spaces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Config {
+    /// Width of a physical address, without the bit of memory encryption and what that takes.
+    ///
+    /// One of 32..=52.
+    pub pa_bits: u8,
+    /// 1 GiB blocks.
+    pub huge_1g: bool,
+    /// Walks of 5 levels (LA57).
+    pub five_level: bool,
+    /// Hardware sets the extended-accessed flag (EAFE).
+    pub extended_accessed: bool,
+    /// Devices may ask for supervisor privilege (SRE).
+    pub supervisor_requests: bool,
+    /// Walks snoop the caches (PWSNP).
+    pub page_walk_snoop: bool,
+    /// Number of levels.
+    pub levels: u8,
+    /// Width of an input address.
+    pub input_bits: u8,
+}
+
+impl Config {
+    /// The defaults of every parameter.
+    pub fn new(levels: u8, input_bits: u8) -> Self {
+        Self {
+            pa_bits: 52,
+            huge_1g: false,
+            five_level: false,
+            extended_accessed: false,
+            supervisor_requests: false,
+            page_walk_snoop: false,
+            levels,
+            input_bits,
+        }
+    }
+}
+
+/// The identification registers that tell what the machine can do.
+///
+/// Intel VT-d Architecture Specification, Capability Register; Extended Capability Register.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Capabilities {
+    /// `cap`.
+    pub cap: u64,
+    /// `ecap`.
+    pub ecap: u64,
+}
+
+impl Config {
+    /// What the machine can do, and the defaults of everything else.
+    pub fn from_capabilities(
+        capabilities: &Capabilities,
+        levels: u8,
+        input_bits: u8,
+    ) -> Self {
+        let mut config = Self::new(levels, input_bits);
+        config.huge_1g = capabilities.cap >> 56 & 1 != 0;
+        config.five_level = capabilities.cap >> 60 & 1 != 0;
+        config.extended_accessed = capabilities.ecap >> 34 & 1 != 0;
+        config.supervisor_requests = capabilities.ecap >> 31 & 1 != 0;
+        config.page_walk_snoop = capabilities.ecap >> 48 & 1 != 0;
+        config
+    }
+}
+
+/// The bits of every leaf that are free for software, whatever the parameters are.
+pub const SOFTWARE: Options = Options::from_bits(0x7ff0_0000_0000_0a00);
+
+/// A leaf at level 0.
+///
+/// | bits | name | meaning | manual |
+/// |---|---|---|---|
+/// | 63 | `execute-disable` | ignored | Intel VT-d Architecture Specification, First-Stage Paging Entries |
+/// | 62:52, 11, 9 | `leaf-software` | free for software |  |
+/// | pa_bits - 1:12 | `output` | output address | Intel SDM Vol. 3A, Format of a Page-Table Entry that Maps a 4-KByte Page |
+/// | 51:pa_bits | `address-too-wide` | must be zero | Intel VT-d Architecture Specification, First-Stage Paging Entries |
+/// | 7, 4:3 | `memory-type` | ignored | Intel VT-d Architecture Specification, Memory Type, First-Stage Translation |
+/// | 10 | `extended-accessed` | written by hardware if `extended_accessed`, else ignored | Intel VT-d Architecture Specification, Accessed, Extended Accessed, and Dirty Flags |
+/// | 8 | `no-global` | ignored | Intel VT-d Architecture Specification, First-Stage Paging Entries |
+/// | 6 | `dirty` | 0b0 none, 0b1 dirty | Intel SDM Vol. 3A, Accessed and Dirty Flags |
+/// | 5 | `accessed` | 0b0 none, 0b1 accessed | Intel SDM Vol. 3A, Accessed and Dirty Flags |
+/// | 2:1 | `access` | user/supervisor, read/write; a request without privilege is a user's: 0b11 r w, 0b10 r, 0b1 pr pw, 0b0 pr | Intel VT-d Architecture Specification, First-Stage Paging Entries; Access Rights |
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(transparent)]
+pub struct Page(u64);
+
+impl Page {
+    /// An entry from its bits.
+    pub const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    /// Its bits.
+    pub const fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// The page that maps to `address`.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`] if the format cannot say these attributes, or if the address is too wide or not aligned.
+    pub fn new(
+        format: &Format,
+        address: u64,
+        attributes: &Attributes,
+    ) -> Result<Self, Refusal> {
+        codec::leaf(format, 0, address, attributes).map(Self)
+    }
+
+    /// What it means.
+    pub fn decode(self, format: &Format) -> Entry {
+        format.decode(0, self.0)
+    }
+
+    /// Where it maps to, if the format wrote it.
+    pub fn address(self, format: &Format) -> u64 {
+        format.output(0, self.0)
+    }
+
+    /// Bits 2:1: user/supervisor, read/write; a request without privilege is a user's: 0b11 r w, 0b10 r, 0b1 pr pw, 0b0 pr.
+    pub const fn access(self) -> u64 {
+        self.0 >> 1 & 3
+    }
+
+    /// This entry with another `access`; what does not fit is cut.
+    pub const fn with_access(self, value: u64) -> Self {
+        Self(self.0 & !6 | codec::insert(value, 2, 1))
+    }
+
+    /// Bit 5: 0b0 none, 0b1 accessed.
+    pub const fn accessed(self) -> u64 {
+        self.0 >> 5 & 1
+    }
+
+    /// This entry with another `accessed`; what does not fit is cut.
+    pub const fn with_accessed(self, value: u64) -> Self {
+        Self(self.0 & !0x20 | codec::insert(value, 5, 5))
+    }
+
+    /// Bit 6: 0b0 none, 0b1 dirty.
+    pub const fn dirty(self) -> u64 {
+        self.0 >> 6 & 1
+    }
+
+    /// This entry with another `dirty`; what does not fit is cut.
+    pub const fn with_dirty(self, value: u64) -> Self {
+        Self(self.0 & !0x40 | codec::insert(value, 6, 6))
+    }
+}
+
+impl fmt::Debug for Page {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Page")
+            .field("bits", &::core::format_args!("{:#x}", self.0))
+            .field(
+                "access",
+                &Named(self.access(), &[(3, "r w"), (2, "r"), (1, "pr pw"), (0, "pr")]),
+            )
+            .field("accessed", &Named(self.accessed(), &[(0, "none"), (1, "accessed")]))
+            .field("dirty", &Named(self.dirty(), &[(0, "none"), (1, "dirty")]))
+            .finish()
+    }
+}
+
+/// A leaf above level 0.
+///
+/// | bits | name | meaning | manual |
+/// |---|---|---|---|
+/// | 63 | `execute-disable` | ignored | Intel VT-d Architecture Specification, First-Stage Paging Entries |
+/// | 62:52, 11, 9 | `leaf-software` | free for software |  |
+/// | pa_bits - 1:leaf_bits | `output` | output address | Intel SDM Vol. 3A, Format of a Page-Table Entry that Maps a 4-KByte Page |
+/// | 51:pa_bits | `address-too-wide` | must be zero | Intel VT-d Architecture Specification, First-Stage Paging Entries |
+/// | leaf_bits - 1:13 | `block-misaligned` | must be zero | Intel SDM Vol. 3A, Page-Fault Exceptions, reserved bits |
+/// | 12, 4:3 | `memory-type` | ignored | Intel VT-d Architecture Specification, Memory Type, First-Stage Translation |
+/// | 10 | `extended-accessed` | written by hardware if `extended_accessed`, else ignored | Intel VT-d Architecture Specification, Accessed, Extended Accessed, and Dirty Flags |
+/// | 8 | `no-global` | ignored | Intel VT-d Architecture Specification, First-Stage Paging Entries |
+/// | 6 | `dirty` | 0b0 none, 0b1 dirty | Intel SDM Vol. 3A, Accessed and Dirty Flags |
+/// | 5 | `accessed` | 0b0 none, 0b1 accessed | Intel SDM Vol. 3A, Accessed and Dirty Flags |
+/// | 2:1 | `access` | user/supervisor, read/write; a request without privilege is a user's: 0b11 r w, 0b10 r, 0b1 pr pw, 0b0 pr | Intel VT-d Architecture Specification, First-Stage Paging Entries; Access Rights |
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(transparent)]
+pub struct Block(u64);
+
+impl Block {
+    /// An entry from its bits.
+    pub const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    /// Its bits.
+    pub const fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// The block at `level` that maps to `address`.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`] if there are no blocks at this level, if the format cannot say these attributes, or if the
+    /// address is too wide or not aligned.
+    pub fn new(
+        format: &Format,
+        level: Level,
+        address: u64,
+        attributes: &Attributes,
+    ) -> Result<Self, Refusal> {
+        codec::leaf(format, level, address, attributes).map(Self)
+    }
+
+    /// What it means at `level`.
+    pub fn decode(self, format: &Format, level: Level) -> Entry {
+        format.decode(level, self.0)
+    }
+
+    /// Where it maps to, if the format wrote it.
+    pub fn address(self, format: &Format, level: Level) -> u64 {
+        format.output(level, self.0)
+    }
+
+    /// Bits 2:1: user/supervisor, read/write; a request without privilege is a user's: 0b11 r w, 0b10 r, 0b1 pr pw, 0b0 pr.
+    pub const fn access(self) -> u64 {
+        self.0 >> 1 & 3
+    }
+
+    /// This entry with another `access`; what does not fit is cut.
+    pub const fn with_access(self, value: u64) -> Self {
+        Self(self.0 & !6 | codec::insert(value, 2, 1))
+    }
+
+    /// Bit 5: 0b0 none, 0b1 accessed.
+    pub const fn accessed(self) -> u64 {
+        self.0 >> 5 & 1
+    }
+
+    /// This entry with another `accessed`; what does not fit is cut.
+    pub const fn with_accessed(self, value: u64) -> Self {
+        Self(self.0 & !0x20 | codec::insert(value, 5, 5))
+    }
+
+    /// Bit 6: 0b0 none, 0b1 dirty.
+    pub const fn dirty(self) -> u64 {
+        self.0 >> 6 & 1
+    }
+
+    /// This entry with another `dirty`; what does not fit is cut.
+    pub const fn with_dirty(self, value: u64) -> Self {
+        Self(self.0 & !0x40 | codec::insert(value, 6, 6))
+    }
+}
+
+impl fmt::Debug for Block {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Block")
+            .field("bits", &::core::format_args!("{:#x}", self.0))
+            .field(
+                "access",
+                &Named(self.access(), &[(3, "r w"), (2, "r"), (1, "pr pw"), (0, "pr")]),
+            )
+            .field("accessed", &Named(self.accessed(), &[(0, "none"), (1, "accessed")]))
+            .field("dirty", &Named(self.dirty(), &[(0, "none"), (1, "dirty")]))
+            .finish()
+    }
+}
+
+/// A pointer to a table of the level below.
+///
+/// | bits | name | meaning | manual |
+/// |---|---|---|---|
+/// | 63:52, 11, 9:8, 6, 4:3 | `table-ignored` | ignored |  |
+/// | pa_bits - 1:12 | `next_table` | address of the next table | Intel SDM Vol. 3A, Format of a PML4 Entry (PML4E) that References a Page-Directory-Pointer Table |
+/// | 51:pa_bits | `address-too-wide` | must be zero | Intel VT-d Architecture Specification, First-Stage Paging Entries |
+/// | 10 | `extended-accessed` | written by hardware if `extended_accessed`, else ignored | Intel VT-d Architecture Specification, Accessed, Extended Accessed, and Dirty Flags |
+/// | 5 | `table-accessed` | written by hardware | Intel SDM Vol. 3A, Accessed and Dirty Flags |
+/// | 2:1 | `access` | user/supervisor, read/write; a request without privilege is a user's: 0b11 r w, 0b10 r, 0b1 pr pw, 0b0 pr | Intel VT-d Architecture Specification, First-Stage Paging Entries; Access Rights |
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(transparent)]
+pub struct Table(u64);
+
+impl Table {
+    /// An entry from its bits.
+    pub const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    /// Its bits.
+    pub const fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// The entry at `level` that points to the table at `address`.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Address`] if the address is too wide or not aligned.
+    pub fn new(format: &Format, level: Level, address: u64) -> Result<Self, Refusal> {
+        format.table(level, address).map(Self)
+    }
+
+    /// What it means at `level`.
+    pub fn decode(self, format: &Format, level: Level) -> Entry {
+        format.decode(level, self.0)
+    }
+
+    /// Bits 2:1: user/supervisor, read/write; a request without privilege is a user's: 0b11 r w, 0b10 r, 0b1 pr pw, 0b0 pr.
+    pub const fn access(self) -> u64 {
+        self.0 >> 1 & 3
+    }
+
+    /// This entry with another `access`; what does not fit is cut.
+    pub const fn with_access(self, value: u64) -> Self {
+        Self(self.0 & !6 | codec::insert(value, 2, 1))
+    }
+}
+
+impl fmt::Debug for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Table")
+            .field("bits", &::core::format_args!("{:#x}", self.0))
+            .field(
+                "access",
+                &Named(self.access(), &[(3, "r w"), (2, "r"), (1, "pr pw"), (0, "pr")]),
+            )
+            .finish()
+    }
+}
+
+/// Intel VT-d first-stage tables under one choice of parameters.
+///
+/// A value holds what its [`Config`] resolves to, so that no parameter is looked at where entries are handled.
+#[derive(Clone, Copy, Debug)]
+pub struct Format {
+    config: Config,
+    geometry: Geometry,
+    invalid_cached: bool,
+    layouts: [Layout; codec::LEVELS],
+}
+
+impl Format {
+    /// The parameters that it was made from.
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    const fn layout(&self, level: Level) -> &Layout {
+        &self.layouts[codec::index(level)]
+    }
+
+    /// What kind of entry `raw` is at `level`, one of this address space's levels.
+    fn kind(&self, level: Level, raw: u64) -> Kind {
+        let layout = self.layout(level);
+        let block_level = layout.holds_blocks;
+        let is_not_present = raw & 1 == 0;
+        let is_page = level == 0 && raw & 1 == 1;
+        let is_block = block_level && raw & 0x81 == 0x81;
+        let is_table = level >= 1 && raw & 0x81 == 1;
+        let is_block_unsupported = level >= 1 && !block_level && raw & 0x81 == 0x81;
+        if is_block_unsupported {
+            Kind::Reserved("block-unsupported")
+        } else if is_not_present {
+            Kind::Invalid
+        } else if is_table {
+            Kind::Table
+        } else if is_page || is_block {
+            Kind::Leaf
+        } else {
+            Kind::Reserved("no kind")
+        }
+    }
+
+    /// A leaf's content.
+    fn decode_leaf(&self, level: Level, raw: u64) -> Entry {
+        let config = &self.config;
+        let layout = self.layout(level);
+        let leaf_bits = layout.leaf_bits;
+        let mut grants = Grants::new();
+        let memory = MemoryType::Inherit;
+        let Some(facts) = self.access_facts(raw >> 1 & 3) else {
+            return Entry::Reserved("access");
+        };
+        grants.field(Facts::RW, facts);
+        let Some(facts) = self.accessed_facts(raw >> 5 & 1) else {
+            return Entry::Reserved("accessed");
+        };
+        grants.field(Facts::ACCESSED, facts);
+        let Some(facts) = self.dirty_facts(raw >> 6 & 1) else {
+            return Entry::Reserved("dirty");
+        };
+        grants.field(Facts::DIRTY, facts);
+        if raw & codec::bits(51, config.pa_bits) != 0 {
+            return Entry::Reserved("address-too-wide");
+        }
+        if level > 0 && raw & codec::bits(leaf_bits - 1, 13) != 0 {
+            return Entry::Reserved("block-misaligned");
+        }
+        let facts = grants.of_leaf(Facts::NONE);
+        Entry::Leaf(Leaf {
+            address: raw & layout.output,
+            size: layout.leaf_bits,
+            items: 1,
+            attributes: Attributes {
+                rights: facts.rights(),
+                memory,
+                accessed: facts.contains(Facts::ACCESSED),
+                dirty: facts.contains(Facts::DIRTY),
+                options: Options::from_bits((raw ^ layout.leaf_base) & layout.options),
+            },
+        })
+    }
+
+    /// A table entry's content.
+    fn decode_table(&self, level: Level, raw: u64) -> Entry {
+        let config = &self.config;
+        let layout = self.layout(level);
+        let mut grants = Grants::new();
+        let Some(facts) = self.access_facts(raw >> 1 & 3) else {
+            return Entry::Reserved("access");
+        };
+        grants.field(Facts::RW, facts);
+        if raw & codec::bits(51, config.pa_bits) != 0 {
+            return Entry::Reserved("address-too-wide");
+        }
+        Entry::Table(DecodedTable {
+            address: raw & layout.next_table,
+            level: level.saturating_sub(1),
+            limit: grants.of_table(),
+        })
+    }
+
+    /// The bits of a leaf that grant exactly these rights, with these states where it keeps them.
+    fn rights_bits(&self, _level: Level, facts: Facts) -> Option<u64> {
+        let mut bits = 0;
+        let mut spoken = Facts::NONE;
+        let value = self.access_value(facts)?;
+        spoken = spoken.union(Facts::RW);
+        bits |= codec::insert(value, 2, 1);
+        let value = self.accessed_value(facts)?;
+        spoken = spoken.union(Facts::ACCESSED);
+        bits |= codec::insert(value, 5, 5);
+        let value = self.dirty_value(facts)?;
+        spoken = spoken.union(Facts::DIRTY);
+        bits |= codec::insert(value, 6, 6);
+        let wanted = facts.intersection(Facts::RWX);
+        if spoken.contains(wanted) { Some(bits) } else { None }
+    }
+
+    /// The bits of a leaf for a memory type.
+    fn memory_bits(&self, _level: Level, memory: MemoryType) -> Result<u64, Refusal> {
+        let bits = match memory {
+            MemoryType::Inherit | MemoryType::WriteBack => Some(0),
+            _ => None,
+        };
+        bits.ok_or(Refusal::Memory(memory))
+    }
+
+    /// The bits of a leaf's options and software bits.
+    fn option_bits(&self, level: Level, options: Options) -> Result<u64, Refusal> {
+        let layout = self.layout(level);
+        if options.bits() & !layout.options != 0 {
+            return Err(Refusal::Options(options));
+        }
+        Ok((layout.leaf_base & layout.options) ^ options.bits())
+    }
+
+    /// What a value of `access` states; `None` if it is illegal.
+    fn access_facts(&self, value: u64) -> Option<Facts> {
+        const PR_PW: Facts = Facts::PR.union(Facts::PW);
+        match value {
+            0b11 => Some(Facts::RW),
+            0b10 => Some(Facts::R),
+            0b01 => Some(PR_PW),
+            0b00 => Some(Facts::PR),
+            _ => None,
+        }
+    }
+
+    /// The value of `access` with exactly these rights, and with these states if it can.
+    fn access_value(&self, facts: Facts) -> Option<u64> {
+        const PR_PW: Facts = Facts::PR.union(Facts::PW);
+        match facts.intersection(Facts::RW) {
+            Facts::RW => Some(0b11),
+            Facts::R => Some(0b10),
+            PR_PW => Some(0b01),
+            Facts::PR => Some(0b00),
+            _ => None,
+        }
+    }
+
+    /// What a value of `accessed` states; `None` if it is illegal.
+    fn accessed_facts(&self, value: u64) -> Option<Facts> {
+        match value {
+            0 => Some(Facts::NONE),
+            1 => Some(Facts::ACCESSED),
+            _ => None,
+        }
+    }
+
+    /// The value of `accessed` with exactly these rights, and with these states if it can.
+    fn accessed_value(&self, facts: Facts) -> Option<u64> {
+        match facts.intersection(Facts::ACCESSED) {
+            Facts::NONE => Some(0),
+            Facts::ACCESSED => Some(1),
+            _ => None,
+        }
+    }
+
+    /// What a value of `dirty` states; `None` if it is illegal.
+    fn dirty_facts(&self, value: u64) -> Option<Facts> {
+        match value {
+            0 => Some(Facts::NONE),
+            1 => Some(Facts::DIRTY),
+            _ => None,
+        }
+    }
+
+    /// The value of `dirty` with exactly these rights, and with these states if it can.
+    fn dirty_value(&self, facts: Facts) -> Option<u64> {
+        match facts.intersection(Facts::DIRTY) {
+            Facts::NONE => Some(0),
+            Facts::DIRTY => Some(1),
+            _ => None,
+        }
+    }
+}
+
+/// `output` and `next` read addresses through the very masks that `strip` and `table` write them through, and
+/// the checker has proved that these hold every bit of an address once.
+// SAFETY: the format's file says so, and the laws test that entries lead where they were made to.
+unsafe impl FormatTrait for Format {
+    type Config = Config;
+    type Registers = Registers;
+    type Report = Report;
+    type Controls = Controls;
+
+    const INFO: &'static FormatInfo = &FormatInfo {
+        name: "vtd_first_stage",
+        title: "Intel VT-d first-stage tables",
+        architecture: "x86_64",
+        stage: 1,
+        cite: "Intel VT-d Architecture Specification, First-Stage Translation",
+        tlb: "",
+    };
+
+    const PAGE_BITS: u8 = 12;
+    const INDEX_BITS: u8 = 9;
+
+    fn new(config: &Config) -> Result<Self, ConfigError> {
+        if !::core::matches!(config.pa_bits, 32..= 52) {
+            return Err(ConfigError::Value {
+                param: "pa_bits",
+                value: i64::from(config.pa_bits),
+            });
+        }
+        let root_bits = i32::from(config.input_bits) - 12
+            - 9 * (i32::from(config.levels) - 1);
+        if !(::core::matches!((config.levels, root_bits), (4, 9))
+            || (config.five_level
+                && ::core::matches!((config.levels, root_bits), (5, 9))))
+        {
+            return Err(ConfigError::Root {
+                levels: config.levels,
+                input_bits: config.input_bits,
+            });
+        }
+        let geometry = Geometry {
+            page_bits: 12,
+            index_bits: 9,
+            levels: config.levels,
+            input_bits: config.input_bits,
+            output_bits: config.pa_bits,
+            extension: Extension::Sign,
+        };
+        Ok(Self {
+            config: *config,
+            geometry,
+            invalid_cached: false,
+            layouts: codec::layouts(config.levels, |level| Layout::new(config, level)),
+        })
+    }
+
+    fn geometry(&self) -> Geometry {
+        self.geometry
+    }
+
+    fn page_sizes(&self, level: Level) -> PageSizes {
+        let layout = self.layout(level);
+        if level >= self.geometry.levels || !layout.holds_leaves {
+            return PageSizes::default();
+        }
+        let sizes = 1 << layout.leaf_bits;
+        PageSizes(sizes)
+    }
+
+    fn invalid_cached(&self) -> bool {
+        self.invalid_cached
+    }
+
+    fn next(&self, level: Level, raw: u64) -> Next {
+        let layout = self.layout(level);
+        if layout.absent.matches(raw) {
+            Next::Absent
+        } else if layout.table.matches(raw) {
+            Next::Table(raw & layout.next_table)
+        } else {
+            Next::Leaf
+        }
+    }
+
+    fn output(&self, level: Level, raw: u64) -> u64 {
+        let layout = self.layout(level);
+        raw & layout.output
+    }
+
+    fn leaf_bits(&self, level: Level, _raw: u64) -> u8 {
+        let layout = self.layout(level);
+        layout.leaf_bits
+    }
+
+    fn strip(&self, leaf: Prototype, oa: u64, items: usize) -> Strip {
+        let layout = self.layout(leaf.level);
+        let first = leaf.bits | oa & layout.output;
+        let size = 1 << layout.leaf_bits;
+        Strip {
+            first,
+            step: size & layout.output,
+            items,
+        }
+    }
+
+    fn prototype(
+        &self,
+        level: Level,
+        size: u8,
+        attributes: &Attributes,
+    ) -> Result<Prototype, Refusal> {
+        if !self.page_sizes(level).contains(size) {
+            return Err(Refusal::Size { level, size });
+        }
+        let layout = self.layout(level);
+        let facts = Facts::new(attributes.rights, attributes.accessed, attributes.dirty);
+        let rights = self
+            .rights_bits(level, facts)
+            .ok_or(Refusal::Rights(attributes.rights))?;
+        let memory = self.memory_bits(level, attributes.memory)?;
+        let options = self.option_bits(level, attributes.options)?;
+        let bits = layout.leaf_base & !layout.options | options | rights | memory;
+        Ok(Prototype { bits, level, size })
+    }
+
+    fn rewrite(&self, level: Level, change: &Change) -> Result<Rewrite, Refusal> {
+        let layout = self.layout(level);
+        let mut keep = u64::MAX;
+        let mut set = 0;
+        if let Some(rights) = change.rights {
+            let bits = |marked| {
+                self.rights_bits(level, Facts::new(rights, marked, marked))
+            };
+            let (unmarked, marked) = bits(false)
+                .zip(bits(true))
+                .ok_or(Refusal::Rights(rights))?;
+            let replaced = layout.rights & !(unmarked ^ marked);
+            keep &= !replaced;
+            set |= unmarked & replaced;
+        }
+        if let Some(memory) = change.memory {
+            keep &= !layout.memory;
+            set |= self.memory_bits(level, memory)?;
+        }
+        if let Some(options) = change.options {
+            keep &= !layout.options;
+            set |= self.option_bits(level, options)?;
+        }
+        Ok(Rewrite { keep, set })
+    }
+
+    fn accessed_dirty(&self, _level: Level) -> AccessedDirty {
+        let mut states = AccessedDirty {
+            hardware: true,
+            ..AccessedDirty::default()
+        };
+        states.accessed_mask = 0x20;
+        states.accessed_value = 0x20;
+        states.dirty_mask = 0x40;
+        states.dirty_value = 0x40;
+        states
+    }
+
+    fn table(&self, level: Level, address: u64) -> Result<u64, Refusal> {
+        let aligned = address & codec::bits(self.geometry.index_bits + 2, 0) == 0;
+        if !aligned || address > self.geometry.last_output() {
+            return Err(Refusal::Address(address));
+        }
+        let layout = self.layout(level);
+        Ok(layout.table_base | address & layout.next_table)
+    }
+
+    fn empty(&self, level: Level) -> u64 {
+        self.layout(level).empty
+    }
+
+    fn edit(&self, level: Level, old: u64, new: u64) -> Edit {
+        let needs_break = match (self.decode(level, old), self.decode(level, new)) {
+            (Entry::Leaf(old), Entry::Leaf(new)) => old.size != new.size,
+            (Entry::Table(old), Entry::Table(new)) => old.level != new.level,
+            (Entry::Table(_), Entry::Leaf(_)) | (Entry::Leaf(_), Entry::Table(_)) => true,
+            _ => false,
+        };
+        if needs_break { Edit::BreakBeforeMake } else { Edit::Direct }
+    }
+
+    fn decode(&self, level: Level, raw: u64) -> Entry {
+        if level >= self.geometry.levels {
+            return Entry::Reserved("no such level");
+        }
+        match self.kind(level, raw) {
+            Kind::Invalid => Entry::Invalid,
+            Kind::Table => self.decode_table(level, raw),
+            Kind::Leaf => self.decode_leaf(level, raw),
+            Kind::Reserved(rule) => Entry::Reserved(rule),
+        }
+    }
+
+    fn registers(&self, root: HostPhysAddr, tag: Tag) -> Result<Registers, Refusal> {
+        let config = &self.config;
+        let root = root.as_usize() as u64;
+        let alignment = self.geometry.table_bits(self.geometry.top());
+        if root & codec::bits(alignment - 1, 0) != 0
+            || root > self.geometry.last_output()
+        {
+            return Err(Refusal::Address(root));
+        }
+        let tag = u64::from(tag.0);
+        let pasid0 = 0x41;
+        let mut pasid1 = 0;
+        if tag & 0xffff_ffff_ffff_0000 != 0 {
+            return Err(Refusal::Tag(Tag(tag as u32)));
+        }
+        pasid1 |= codec::insert(tag, 15, 0);
+        pasid1 |= codec::insert(u64::from(config.page_walk_snoop), 23, 23);
+        let mut pasid2 = 0x10;
+        pasid2 |= codec::insert(u64::from(config.supervisor_requests), 0, 0);
+        pasid2 |= codec::insert(u64::from(config.levels - 4), 3, 2);
+        pasid2 |= codec::insert(u64::from(config.extended_accessed), 7, 7);
+        let value = root >> 12;
+        pasid2 |= codec::insert(value, config.pa_bits - 1, 12);
+        Ok(Registers {
+            pasid0,
+            pasid1,
+            pasid2,
+        })
+    }
+
+    fn fault(&self, report: &Report) -> Option<FaultInfo> {
+        if !((report.fault1 >> 63 != 0)
+            && ((112..=115).contains(&(report.fault1 >> 32 & 0xff))
+                || (128..=130).contains(&(report.fault1 >> 32 & 0xff))
+                || report.fault1 >> 32 & 0xff == 133
+                || report.fault1 >> 32 & 0xff == 134))
+        {
+            return None;
+        }
+        Some(FaultInfo {
+            address: Some((report.fault0 >> 12) << 12),
+            access: if report.fault1 >> 30 & 1 != 0 {
+                Rights::X
+            } else if report.fault1 >> 62 & 1 != 0 {
+                Rights::R
+            } else {
+                Rights::W
+            },
+            cause: if report.fault1 >> 32 & 0xff == 112
+                || report.fault1 >> 32 & 0xff == 115
+            {
+                Cause::External
+            } else if report.fault1 >> 32 & 0xff == 113 {
+                Cause::NotMapped
+            } else if report.fault1 >> 32 & 0xff == 114 {
+                Cause::Misconfigured
+            } else if report.fault1 >> 32 & 0xff == 128 {
+                Cause::AddressSize
+            } else {
+                Cause::Permission
+            },
+            level: None,
+            guest_walk: false,
+        })
+    }
+
+    fn permits(
+        &self,
+        _level: Level,
+        _raw: u64,
+        granted: Rights,
+        access: Rights,
+        controls: &Controls,
+    ) -> bool {
+        access
+            .iter()
+            .all(|right| {
+                let write = Rights::W.contains(right);
+                let user = Rights::U.contains(right);
+                let pr = granted.contains(Rights::PR);
+                let granted = granted.contains(right);
+                if !user && !(controls.pasid2 & 1 != 0) {
+                    return false;
+                }
+                if write && !user && !(controls.pasid2 >> 4 & 1 != 0) {
+                    return pr;
+                }
+                granted
+            })
+    }
+
+    #[cfg(all(target_arch = "x86_64", target_os = "none"))]
+    unsafe fn invalidate(
+        &self,
+        root: HostPhysAddr,
+        tag: Tag,
+        _set: &Invalidation,
+    ) -> bool {
+        // SAFETY: as the caller promises.
+        unsafe { false }
+    }
+
+    #[cfg(not(all(target_arch = "x86_64", target_os = "none")))]
+    unsafe fn invalidate(
+        &self,
+        _root: HostPhysAddr,
+        _tag: Tag,
+        _set: &Invalidation,
+    ) -> bool {
+        false
+    }
+
+    fn invalidation_limit(&self, _leaf_only: bool) -> u64 {
+        0
+    }
+}
+
+/// What the entries of one level look like, with every condition resolved.
+#[derive(Clone, Copy, Debug)]
+struct Layout {
+    /// log2 of what one entry spans.
+    leaf_bits: u8,
+    /// Whether there are leaves.
+    holds_leaves: bool,
+    /// Whether the format allows blocks here.
+    holds_blocks: bool,
+    /// The value that stands for nothing.
+    empty: u64,
+    /// What tells an own entry that is not present from all others.
+    absent: Pattern,
+    /// What tells an own table from an own leaf.
+    table: Pattern,
+    /// The bits of a leaf that hold its address.
+    output: u64,
+    /// The bits of a table entry that hold its address.
+    next_table: u64,
+    /// The bits that every leaf starts from.
+    leaf_base: u64,
+    /// The bits that every table entry starts from.
+    table_base: u64,
+    /// The bits of a leaf that say its rights.
+    rights: u64,
+    /// The bits of a leaf that say its memory type.
+    memory: u64,
+    /// The bits of a leaf that options and software may choose.
+    options: u64,
+}
+
+impl Layout {
+    fn new(config: &Config, level: Level) -> Self {
+        let leaf_bits = 12 + 9 * level;
+        let block_level = level == 1 || config.huge_1g && level == 2;
+        let empty = 0;
+        let mut layout = Self {
+            leaf_bits,
+            holds_leaves: level == 0 || block_level,
+            holds_blocks: block_level,
+            empty,
+            absent: Pattern::new(1, 0),
+            table: if level >= 1 { Pattern::new(0x80, 0) } else { Pattern::NEVER },
+            output: codec::bits(config.pa_bits - 1, leaf_bits),
+            next_table: codec::bits(config.pa_bits - 1, 12),
+            leaf_base: 0,
+            table_base: 7,
+            rights: 6,
+            memory: 0,
+            options: 0x7ff0_0000_0000_0a00,
+        };
+        if level == 0 {
+            layout.leaf_base |= 1;
+        }
+        if block_level {
+            layout.leaf_base |= 0x81;
+        }
+        layout
+    }
+}
+
+/// The values to load into the machine's registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Registers {
+    /// PASID-table entry, bits 63:0: first stage only.
+    ///
+    /// Configures walks; loaded with the root.
+    /// Intel VT-d Architecture Specification, Scalable-Mode PASID Table Entry.
+    pub pasid0: u64,
+    /// PASID-table entry, bits 127:64.
+    ///
+    /// Configures walks; loaded with the root.
+    /// Intel VT-d Architecture Specification, Scalable-Mode PASID Table Entry.
+    pub pasid1: u64,
+    /// PASID-table entry, bits 191:128.
+    ///
+    /// Holds the root; loading it activates an address space.
+    /// Intel VT-d Architecture Specification, Scalable-Mode PASID Table Entry.
+    pub pasid2: u64,
+}
+
+/// The hardware's report of a fault, one field for each register.
+///
+/// Intel VT-d Architecture Specification, Fault Recording Registers; Fault Reason Encodings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Report {
+    /// `fault0`.
+    pub fault0: u64,
+    /// `fault1`.
+    pub fault1: u64,
+}
+
+/// What modifies rights at the time of an access, one field for each register.
+///
+/// Intel VT-d Architecture Specification, Access Rights.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Controls {
+    /// `pasid2`.
+    pub pasid2: u64,
+}
+
+impl Config {
+    /// Sets a parameter by its name; 0 and 1 stand for false and true. Whether the value is legal, the format's
+    /// constructor says.
+    ///
+    /// `false` if there is no such parameter, it cannot hold the value, or it is fixed to another one.
+    pub fn set(&mut self, name: &str, value: i64) -> bool {
+        match name {
+            "pa_bits" => {
+                match u8::try_from(value) {
+                    Ok(value) => self.pa_bits = value,
+                    Err(_) => return false,
+                }
+            }
+            "huge_1g" => self.huge_1g = value != 0,
+            "five_level" => self.five_level = value != 0,
+            "extended_accessed" => self.extended_accessed = value != 0,
+            "supervisor_requests" => self.supervisor_requests = value != 0,
+            "page_walk_snoop" => self.page_walk_snoop = value != 0,
+            "levels" => {
+                match u8::try_from(value) {
+                    Ok(value) => self.levels = value,
+                    Err(_) => return false,
+                }
+            }
+            "input_bits" => {
+                match u8::try_from(value) {
+                    Ok(value) => self.input_bits = value,
+                    Err(_) => return false,
+                }
+            }
+            _ => return false,
+        }
+        true
+    }
+}
+
+impl Registers {
+    /// Each register's name and value.
+    pub const fn by_name(&self) -> [(&'static str, u64); 3] {
+        [("pasid0", self.pasid0), ("pasid1", self.pasid1), ("pasid2", self.pasid2)]
+    }
+}
+
+impl Report {
+    /// A report from its registers' values, in the order of the fields.
+    pub const fn from_values([fault0, fault1]: [u64; 2]) -> Self {
+        Self { fault0, fault1 }
+    }
+}
+
+impl Controls {
+    /// These from its registers' values, in the order of the fields.
+    pub const fn from_values([pasid2]: [u64; 1]) -> Self {
+        Self { pasid2 }
+    }
+}

@@ -1,0 +1,1334 @@
+//! Intel VT-d second-stage tables.
+//!
+//! Intel VT-d Architecture Specification, Second-Stage Translation.
+//!
+//! Start at [`Config`], make a [`Format`] of it, and give that to the page table.
+
+use ::core::fmt;
+use ::core::prelude::rust_2024::*;
+use ::tablewright::codec::{self, Facts, Grants, Kind, Named, Pattern};
+use ::tablewright::{
+    Format as FormatTrait, Table as DecodedTable, AccessedDirty, Attributes, Cause,
+    Change, ConfigError, Edit, Entry, Extension, FaultInfo, FormatInfo, Geometry,
+    HostPhysAddr, Invalidation, Leaf, Level, MemoryType, Next, Options, PageSizes,
+    Prototype, Refusal, Rewrite, Rights, Strip, Tag,
+};
+
+/// What varies between machines and between address spaces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Config {
+    /// Width of a physical address (MAXPHYADDR).
+    ///
+    /// One of 36..=52.
+    pub pa_bits: u8,
+    /// 2 MiB blocks.
+    pub huge_2m: bool,
+    /// 1 GiB blocks.
+    pub huge_1g: bool,
+    /// Walks of 5 levels.
+    pub five_level: bool,
+    /// Hardware sets accessed and dirty flags (SSADE).
+    ///
+    /// Only where `scalable`.
+    pub access_dirty: bool,
+    /// Walks of 3 levels.
+    pub three_level: bool,
+    /// Walks of 4 levels.
+    pub four_level: bool,
+    /// Scalable mode: PASID-table entries hold the root, not context entries.
+    pub scalable: bool,
+    /// Entries have a memory type (EMTE).
+    ///
+    /// Only where `scalable`.
+    pub memory_types: bool,
+    /// Leaves can make accesses snoop.
+    pub snoop_control: bool,
+    /// Walks snoop the caches (PWSNP).
+    ///
+    /// Only where `scalable`.
+    pub page_walk_snoop: bool,
+    /// Single pages can be invalidated (PSI).
+    pub page_selective: bool,
+    /// Entries that are not present are cached, as by IOMMUs that software emulates.
+    pub caching_mode: bool,
+    /// Number of levels.
+    pub levels: u8,
+    /// Width of an input address.
+    pub input_bits: u8,
+}
+
+impl Config {
+    /// The defaults of every parameter.
+    pub fn new(levels: u8, input_bits: u8) -> Self {
+        Self {
+            pa_bits: 52,
+            huge_2m: true,
+            huge_1g: false,
+            five_level: false,
+            access_dirty: false,
+            three_level: false,
+            four_level: true,
+            scalable: false,
+            memory_types: false,
+            snoop_control: false,
+            page_walk_snoop: false,
+            page_selective: false,
+            caching_mode: false,
+            levels,
+            input_bits,
+        }
+    }
+}
+
+/// The identification registers that tell what the machine can do.
+///
+/// Intel VT-d Architecture Specification, Capability Register; Extended Capability Register.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Capabilities {
+    /// `cap`.
+    pub cap: u64,
+    /// `ecap`.
+    pub ecap: u64,
+}
+
+impl Config {
+    /// What the machine can do, and the defaults of everything else.
+    pub fn from_capabilities(
+        capabilities: &Capabilities,
+        levels: u8,
+        input_bits: u8,
+    ) -> Self {
+        let mut config = Self::new(levels, input_bits);
+        config.huge_2m = capabilities.cap >> 34 & 1 != 0;
+        config.huge_1g = capabilities.cap >> 35 & 1 != 0;
+        config.five_level = capabilities.cap >> 11 & 1 != 0;
+        config.access_dirty = capabilities.ecap >> 45 & 1 != 0;
+        if !config.scalable {
+            config.access_dirty = false;
+        }
+        config.three_level = capabilities.cap >> 9 & 1 != 0;
+        config.four_level = capabilities.cap >> 10 & 1 != 0;
+        config.scalable = capabilities.ecap >> 43 & 1 != 0;
+        config.memory_types = capabilities.ecap >> 25 & 1 != 0;
+        if !config.scalable {
+            config.memory_types = false;
+        }
+        config.snoop_control = capabilities.ecap >> 7 & 1 != 0;
+        config.page_walk_snoop = capabilities.ecap >> 48 & 1 != 0;
+        if !config.scalable {
+            config.page_walk_snoop = false;
+        }
+        config.page_selective = capabilities.cap >> 39 & 1 != 0;
+        config.caching_mode = capabilities.cap >> 7 & 1 != 0;
+        config
+    }
+}
+
+/// `ignore_pat`: first-stage tables cannot change the memory type: 0b0 combine-with-pat, 0b1 ignore-pat.
+///
+/// Only where `memory_types`.
+///
+/// Intel VT-d Architecture Specification, Memory Type, Second-Stage Translation.
+pub const IGNORE_PAT: Options = Options::from_bits(0x40);
+
+/// `snoop`: the access snoops, whatever the device asks for: 0b0 device-snoop, 0b1 force-snoop.
+///
+/// Only where `snoop_control`.
+///
+/// Intel VT-d Architecture Specification, Second-Stage Paging Entries.
+pub const FORCE_SNOOP: Options = Options::from_bits(0x800);
+
+/// The bits of every leaf that are free for software, whatever the parameters are.
+pub const SOFTWARE: Options = Options::from_bits(0xbff0_0000_0000_0000);
+
+/// A leaf at level 0.
+///
+/// | bits | name | meaning | manual |
+/// |---|---|---|---|
+/// | 63, 61:52 | `leaf-software` | free for software |  |
+/// | 62 | `transient-mapping` | must be zero | Intel VT-d Architecture Specification, Second-Stage Paging Entries |
+/// | pa_bits - 1:12 | `output` | output address | Intel SDM Vol. 3C, Format of an EPT Page-Table Entry that Maps a 4-KByte Page |
+/// | 51:pa_bits | `address-too-wide` | must be zero | Intel SDM Vol. 3C, EPT Misconfigurations |
+/// | 11 | `snoop` | the access snoops, whatever the device asks for: 0b0 device-snoop, 0b1 force-snoop, if `snoop_control` | Intel VT-d Architecture Specification, Second-Stage Paging Entries |
+/// | 11 | `no-snoop` | ignored if `scalable`, else must be zero, if `!snoop_control` | Intel VT-d Architecture Specification, Second-Stage Paging Entries |
+/// | 10, 2 | `leaf-ignored` | ignored | Intel VT-d Architecture Specification, Second-Stage Paging Entries |
+/// | 9 | `dirty` | 0b0 none, 0b1 dirty, if `access_dirty` | Intel SDM Vol. 3C, Accessed and Dirty Flags for EPT |
+/// | 9:8 | `no-access-dirty` | ignored, if `!access_dirty` |  |
+/// | 8 | `accessed` | 0b0 none, 0b1 accessed, if `access_dirty` | Intel SDM Vol. 3C, Accessed and Dirty Flags for EPT |
+/// | 7 | `page-not-block` | ignored |  |
+/// | 6 | `ignore_pat` | first-stage tables cannot change the memory type: 0b0 combine-with-pat, 0b1 ignore-pat, if `memory_types` | Intel VT-d Architecture Specification, Memory Type, Second-Stage Translation |
+/// | 6:3 | `no-memory-type` | ignored, if `!memory_types` | Intel VT-d Architecture Specification, Second-Stage Paging Entries |
+/// | 5:3 | `memory_type` | 0b0 uc, 0b1 wc, 0b100 wt, 0b101 wp, 0b110 wb, if `memory_types` | Intel VT-d Architecture Specification, Memory Type, Second-Stage Translation |
+/// | 1:0 | `access` | write, read; unlike in EPT, one may be had without the other: 0b11 r w, 0b1 r, 0b10 w | Intel VT-d Architecture Specification, Second-Stage Paging Entries |
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(transparent)]
+pub struct Page(u64);
+
+impl Page {
+    /// An entry from its bits.
+    pub const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    /// Its bits.
+    pub const fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// The page that maps to `address`.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`] if the format cannot say these attributes, or if the address is too wide or not aligned.
+    pub fn new(
+        format: &Format,
+        address: u64,
+        attributes: &Attributes,
+    ) -> Result<Self, Refusal> {
+        codec::leaf(format, 0, address, attributes).map(Self)
+    }
+
+    /// What it means.
+    pub fn decode(self, format: &Format) -> Entry {
+        format.decode(0, self.0)
+    }
+
+    /// Where it maps to, if the format wrote it.
+    pub fn address(self, format: &Format) -> u64 {
+        format.output(0, self.0)
+    }
+
+    /// Bits 1:0: write, read; unlike in EPT, one may be had without the other: 0b11 r w, 0b1 r, 0b10 w.
+    pub const fn access(self) -> u64 {
+        self.0 & 3
+    }
+
+    /// This entry with another `access`; what does not fit is cut.
+    pub const fn with_access(self, value: u64) -> Self {
+        Self(self.0 & !3 | codec::insert(value, 1, 0))
+    }
+
+    /// Bits 5:3: 0b0 uc, 0b1 wc, 0b100 wt, 0b101 wp, 0b110 wb.
+    ///
+    /// Only where `memory_types`.
+    pub const fn memory_type(self) -> u64 {
+        self.0 >> 3 & 7
+    }
+
+    /// This entry with another `memory_type`; what does not fit is cut.
+    pub const fn with_memory_type(self, value: u64) -> Self {
+        Self(self.0 & !0x38 | codec::insert(value, 5, 3))
+    }
+
+    /// Bit 6: first-stage tables cannot change the memory type: 0b0 combine-with-pat, 0b1 ignore-pat.
+    ///
+    /// Only where `memory_types`.
+    pub const fn ignore_pat(self) -> u64 {
+        self.0 >> 6 & 1
+    }
+
+    /// This entry with another `ignore_pat`; what does not fit is cut.
+    pub const fn with_ignore_pat(self, value: u64) -> Self {
+        Self(self.0 & !0x40 | codec::insert(value, 6, 6))
+    }
+
+    /// Bit 8: 0b0 none, 0b1 accessed.
+    ///
+    /// Only where `access_dirty`.
+    pub const fn accessed(self) -> u64 {
+        self.0 >> 8 & 1
+    }
+
+    /// This entry with another `accessed`; what does not fit is cut.
+    pub const fn with_accessed(self, value: u64) -> Self {
+        Self(self.0 & !0x100 | codec::insert(value, 8, 8))
+    }
+
+    /// Bit 9: 0b0 none, 0b1 dirty.
+    ///
+    /// Only where `access_dirty`.
+    pub const fn dirty(self) -> u64 {
+        self.0 >> 9 & 1
+    }
+
+    /// This entry with another `dirty`; what does not fit is cut.
+    pub const fn with_dirty(self, value: u64) -> Self {
+        Self(self.0 & !0x200 | codec::insert(value, 9, 9))
+    }
+
+    /// Bit 11: the access snoops, whatever the device asks for: 0b0 device-snoop, 0b1 force-snoop.
+    ///
+    /// Only where `snoop_control`.
+    pub const fn snoop(self) -> u64 {
+        self.0 >> 11 & 1
+    }
+
+    /// This entry with another `snoop`; what does not fit is cut.
+    pub const fn with_snoop(self, value: u64) -> Self {
+        Self(self.0 & !0x800 | codec::insert(value, 11, 11))
+    }
+}
+
+impl fmt::Debug for Page {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Page")
+            .field("bits", &::core::format_args!("{:#x}", self.0))
+            .field("access", &Named(self.access(), &[(3, "r w"), (1, "r"), (2, "w")]))
+            .field(
+                "memory_type",
+                &Named(
+                    self.memory_type(),
+                    &[(0, "uc"), (1, "wc"), (4, "wt"), (5, "wp"), (6, "wb")],
+                ),
+            )
+            .field(
+                "ignore_pat",
+                &Named(self.ignore_pat(), &[(0, "combine-with-pat"), (1, "ignore-pat")]),
+            )
+            .field("accessed", &Named(self.accessed(), &[(0, "none"), (1, "accessed")]))
+            .field("dirty", &Named(self.dirty(), &[(0, "none"), (1, "dirty")]))
+            .field(
+                "snoop",
+                &Named(self.snoop(), &[(0, "device-snoop"), (1, "force-snoop")]),
+            )
+            .finish()
+    }
+}
+
+/// A leaf above level 0.
+///
+/// | bits | name | meaning | manual |
+/// |---|---|---|---|
+/// | 63, 61:52 | `leaf-software` | free for software |  |
+/// | 62 | `transient-mapping` | must be zero | Intel VT-d Architecture Specification, Second-Stage Paging Entries |
+/// | pa_bits - 1:leaf_bits | `output` | output address | Intel SDM Vol. 3C, Format of an EPT Page-Table Entry that Maps a 4-KByte Page |
+/// | 51:pa_bits | `address-too-wide` | must be zero | Intel SDM Vol. 3C, EPT Misconfigurations |
+/// | leaf_bits - 1:12 | `block-misaligned` | must be zero | Intel SDM Vol. 3C, Format of an EPT Page-Directory Entry (PDE) that Maps a 2-MByte Page |
+/// | 11 | `snoop` | the access snoops, whatever the device asks for: 0b0 device-snoop, 0b1 force-snoop, if `snoop_control` | Intel VT-d Architecture Specification, Second-Stage Paging Entries |
+/// | 11 | `no-snoop` | ignored if `scalable`, else must be zero, if `!snoop_control` | Intel VT-d Architecture Specification, Second-Stage Paging Entries |
+/// | 10, 2 | `leaf-ignored` | ignored | Intel VT-d Architecture Specification, Second-Stage Paging Entries |
+/// | 9 | `dirty` | 0b0 none, 0b1 dirty, if `access_dirty` | Intel SDM Vol. 3C, Accessed and Dirty Flags for EPT |
+/// | 9:8 | `no-access-dirty` | ignored, if `!access_dirty` |  |
+/// | 8 | `accessed` | 0b0 none, 0b1 accessed, if `access_dirty` | Intel SDM Vol. 3C, Accessed and Dirty Flags for EPT |
+/// | 6 | `ignore_pat` | first-stage tables cannot change the memory type: 0b0 combine-with-pat, 0b1 ignore-pat, if `memory_types` | Intel VT-d Architecture Specification, Memory Type, Second-Stage Translation |
+/// | 6:3 | `no-memory-type` | ignored, if `!memory_types` | Intel VT-d Architecture Specification, Second-Stage Paging Entries |
+/// | 5:3 | `memory_type` | 0b0 uc, 0b1 wc, 0b100 wt, 0b101 wp, 0b110 wb, if `memory_types` | Intel VT-d Architecture Specification, Memory Type, Second-Stage Translation |
+/// | 1:0 | `access` | write, read; unlike in EPT, one may be had without the other: 0b11 r w, 0b1 r, 0b10 w | Intel VT-d Architecture Specification, Second-Stage Paging Entries |
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(transparent)]
+pub struct Block(u64);
+
+impl Block {
+    /// An entry from its bits.
+    pub const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    /// Its bits.
+    pub const fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// The block at `level` that maps to `address`.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`] if there are no blocks at this level, if the format cannot say these attributes, or if the
+    /// address is too wide or not aligned.
+    pub fn new(
+        format: &Format,
+        level: Level,
+        address: u64,
+        attributes: &Attributes,
+    ) -> Result<Self, Refusal> {
+        codec::leaf(format, level, address, attributes).map(Self)
+    }
+
+    /// What it means at `level`.
+    pub fn decode(self, format: &Format, level: Level) -> Entry {
+        format.decode(level, self.0)
+    }
+
+    /// Where it maps to, if the format wrote it.
+    pub fn address(self, format: &Format, level: Level) -> u64 {
+        format.output(level, self.0)
+    }
+
+    /// Bits 1:0: write, read; unlike in EPT, one may be had without the other: 0b11 r w, 0b1 r, 0b10 w.
+    pub const fn access(self) -> u64 {
+        self.0 & 3
+    }
+
+    /// This entry with another `access`; what does not fit is cut.
+    pub const fn with_access(self, value: u64) -> Self {
+        Self(self.0 & !3 | codec::insert(value, 1, 0))
+    }
+
+    /// Bits 5:3: 0b0 uc, 0b1 wc, 0b100 wt, 0b101 wp, 0b110 wb.
+    ///
+    /// Only where `memory_types`.
+    pub const fn memory_type(self) -> u64 {
+        self.0 >> 3 & 7
+    }
+
+    /// This entry with another `memory_type`; what does not fit is cut.
+    pub const fn with_memory_type(self, value: u64) -> Self {
+        Self(self.0 & !0x38 | codec::insert(value, 5, 3))
+    }
+
+    /// Bit 6: first-stage tables cannot change the memory type: 0b0 combine-with-pat, 0b1 ignore-pat.
+    ///
+    /// Only where `memory_types`.
+    pub const fn ignore_pat(self) -> u64 {
+        self.0 >> 6 & 1
+    }
+
+    /// This entry with another `ignore_pat`; what does not fit is cut.
+    pub const fn with_ignore_pat(self, value: u64) -> Self {
+        Self(self.0 & !0x40 | codec::insert(value, 6, 6))
+    }
+
+    /// Bit 8: 0b0 none, 0b1 accessed.
+    ///
+    /// Only where `access_dirty`.
+    pub const fn accessed(self) -> u64 {
+        self.0 >> 8 & 1
+    }
+
+    /// This entry with another `accessed`; what does not fit is cut.
+    pub const fn with_accessed(self, value: u64) -> Self {
+        Self(self.0 & !0x100 | codec::insert(value, 8, 8))
+    }
+
+    /// Bit 9: 0b0 none, 0b1 dirty.
+    ///
+    /// Only where `access_dirty`.
+    pub const fn dirty(self) -> u64 {
+        self.0 >> 9 & 1
+    }
+
+    /// This entry with another `dirty`; what does not fit is cut.
+    pub const fn with_dirty(self, value: u64) -> Self {
+        Self(self.0 & !0x200 | codec::insert(value, 9, 9))
+    }
+
+    /// Bit 11: the access snoops, whatever the device asks for: 0b0 device-snoop, 0b1 force-snoop.
+    ///
+    /// Only where `snoop_control`.
+    pub const fn snoop(self) -> u64 {
+        self.0 >> 11 & 1
+    }
+
+    /// This entry with another `snoop`; what does not fit is cut.
+    pub const fn with_snoop(self, value: u64) -> Self {
+        Self(self.0 & !0x800 | codec::insert(value, 11, 11))
+    }
+}
+
+impl fmt::Debug for Block {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Block")
+            .field("bits", &::core::format_args!("{:#x}", self.0))
+            .field("access", &Named(self.access(), &[(3, "r w"), (1, "r"), (2, "w")]))
+            .field(
+                "memory_type",
+                &Named(
+                    self.memory_type(),
+                    &[(0, "uc"), (1, "wc"), (4, "wt"), (5, "wp"), (6, "wb")],
+                ),
+            )
+            .field(
+                "ignore_pat",
+                &Named(self.ignore_pat(), &[(0, "combine-with-pat"), (1, "ignore-pat")]),
+            )
+            .field("accessed", &Named(self.accessed(), &[(0, "none"), (1, "accessed")]))
+            .field("dirty", &Named(self.dirty(), &[(0, "none"), (1, "dirty")]))
+            .field(
+                "snoop",
+                &Named(self.snoop(), &[(0, "device-snoop"), (1, "force-snoop")]),
+            )
+            .finish()
+    }
+}
+
+/// A pointer to a table of the level below.
+///
+/// | bits | name | meaning | manual |
+/// |---|---|---|---|
+/// | 63, 61:52, 10:9, 6:2 | `table-ignored` | ignored |  |
+/// | 62 | `transient-mapping` | must be zero | Intel VT-d Architecture Specification, Second-Stage Paging Entries |
+/// | pa_bits - 1:12 | `next_table` | address of the next table | Intel SDM Vol. 3C, Format of an EPT PML4 Entry (PML4E) |
+/// | 51:pa_bits | `address-too-wide` | must be zero | Intel SDM Vol. 3C, EPT Misconfigurations |
+/// | 11 | `table-reserved` | must be zero | Intel VT-d Architecture Specification, Second-Stage Paging Entries |
+/// | 8 | `table-accessed` | written by hardware if `access_dirty`, else ignored | Intel SDM Vol. 3C, Accessed and Dirty Flags for EPT |
+/// | 1:0 | `access` | write, read; unlike in EPT, one may be had without the other: 0b11 r w, 0b1 r, 0b10 w | Intel VT-d Architecture Specification, Second-Stage Paging Entries |
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(transparent)]
+pub struct Table(u64);
+
+impl Table {
+    /// An entry from its bits.
+    pub const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    /// Its bits.
+    pub const fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// The entry at `level` that points to the table at `address`.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Address`] if the address is too wide or not aligned.
+    pub fn new(format: &Format, level: Level, address: u64) -> Result<Self, Refusal> {
+        format.table(level, address).map(Self)
+    }
+
+    /// What it means at `level`.
+    pub fn decode(self, format: &Format, level: Level) -> Entry {
+        format.decode(level, self.0)
+    }
+
+    /// Bits 1:0: write, read; unlike in EPT, one may be had without the other: 0b11 r w, 0b1 r, 0b10 w.
+    pub const fn access(self) -> u64 {
+        self.0 & 3
+    }
+
+    /// This entry with another `access`; what does not fit is cut.
+    pub const fn with_access(self, value: u64) -> Self {
+        Self(self.0 & !3 | codec::insert(value, 1, 0))
+    }
+}
+
+impl fmt::Debug for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Table")
+            .field("bits", &::core::format_args!("{:#x}", self.0))
+            .field("access", &Named(self.access(), &[(3, "r w"), (1, "r"), (2, "w")]))
+            .finish()
+    }
+}
+
+/// Intel VT-d second-stage tables under one choice of parameters.
+///
+/// A value holds what its [`Config`] resolves to, so that no parameter is looked at where entries are handled.
+#[derive(Clone, Copy, Debug)]
+pub struct Format {
+    config: Config,
+    geometry: Geometry,
+    invalid_cached: bool,
+    layouts: [Layout; codec::LEVELS],
+}
+
+impl Format {
+    /// The parameters that it was made from.
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    const fn layout(&self, level: Level) -> &Layout {
+        &self.layouts[codec::index(level)]
+    }
+
+    /// What kind of entry `raw` is at `level`, one of this address space's levels.
+    fn kind(&self, level: Level, raw: u64) -> Kind {
+        let layout = self.layout(level);
+        let block_level = layout.holds_blocks;
+        let is_not_present = raw & 3 == 0;
+        let is_page = level == 0 && raw & 3 != 0;
+        let is_block = block_level && raw & 0x80 == 0x80 && raw & 3 != 0;
+        let is_table = level >= 1 && raw & 0x80 == 0 && raw & 3 != 0;
+        let is_block_unsupported = level >= 1 && !block_level && raw & 0x80 == 0x80
+            && raw & 3 != 0;
+        if is_block_unsupported {
+            Kind::Reserved("block-unsupported")
+        } else if is_not_present {
+            Kind::Invalid
+        } else if is_table {
+            Kind::Table
+        } else if is_page || is_block {
+            Kind::Leaf
+        } else {
+            Kind::Reserved("no kind")
+        }
+    }
+
+    /// A leaf's content.
+    fn decode_leaf(&self, level: Level, raw: u64) -> Entry {
+        let config = &self.config;
+        let layout = self.layout(level);
+        let leaf_bits = layout.leaf_bits;
+        let mut grants = Grants::new();
+        let Some(facts) = self.access_facts(raw & 3) else {
+            return Entry::Reserved("access");
+        };
+        grants.field(Facts::RW, facts);
+        let (memory, rule) = if config.memory_types {
+            (self.memory_type_type(raw >> 3 & 7), "memory_type")
+        } else {
+            (Some(MemoryType::Inherit), "")
+        };
+        let Some(memory) = memory else {
+            return Entry::Reserved(rule);
+        };
+        if config.access_dirty {
+            let Some(facts) = self.accessed_facts(raw >> 8 & 1) else {
+                return Entry::Reserved("accessed");
+            };
+            grants.field(Facts::ACCESSED, facts);
+            let Some(facts) = self.dirty_facts(raw >> 9 & 1) else {
+                return Entry::Reserved("dirty");
+            };
+            grants.field(Facts::DIRTY, facts);
+        }
+        if raw & codec::bits(51, config.pa_bits) != 0 {
+            return Entry::Reserved("address-too-wide");
+        }
+        if level > 0 && raw & codec::bits(leaf_bits - 1, 12) != 0 {
+            return Entry::Reserved("block-misaligned");
+        }
+        if !config.snoop_control && !config.scalable && raw & 0x800 != 0 {
+            return Entry::Reserved("no-snoop");
+        }
+        if raw & 0x4000_0000_0000_0000 != 0 {
+            return Entry::Reserved("transient-mapping");
+        }
+        let facts = grants.of_leaf(Facts::NONE);
+        Entry::Leaf(Leaf {
+            address: raw & layout.output,
+            size: layout.leaf_bits,
+            items: 1,
+            attributes: Attributes {
+                rights: facts.rights(),
+                memory,
+                accessed: facts.contains(Facts::ACCESSED),
+                dirty: facts.contains(Facts::DIRTY),
+                options: Options::from_bits((raw ^ layout.leaf_base) & layout.options),
+            },
+        })
+    }
+
+    /// A table entry's content.
+    fn decode_table(&self, level: Level, raw: u64) -> Entry {
+        let config = &self.config;
+        let layout = self.layout(level);
+        let mut grants = Grants::new();
+        let Some(facts) = self.access_facts(raw & 3) else {
+            return Entry::Reserved("access");
+        };
+        grants.field(Facts::RW, facts);
+        if raw & codec::bits(51, config.pa_bits) != 0 {
+            return Entry::Reserved("address-too-wide");
+        }
+        if raw & 0x800 != 0 {
+            return Entry::Reserved("table-reserved");
+        }
+        if raw & 0x4000_0000_0000_0000 != 0 {
+            return Entry::Reserved("transient-mapping");
+        }
+        Entry::Table(DecodedTable {
+            address: raw & layout.next_table,
+            level: level.saturating_sub(1),
+            limit: grants.of_table(),
+        })
+    }
+
+    /// The bits of a leaf that grant exactly these rights, with these states where it keeps them.
+    fn rights_bits(&self, _level: Level, facts: Facts) -> Option<u64> {
+        let config = &self.config;
+        let mut bits = 0;
+        let mut spoken = Facts::NONE;
+        let value = self.access_value(facts)?;
+        spoken = spoken.union(Facts::RW);
+        bits |= codec::insert(value, 1, 0);
+        if config.access_dirty {
+            let value = self.accessed_value(facts)?;
+            spoken = spoken.union(Facts::ACCESSED);
+            bits |= codec::insert(value, 8, 8);
+            let value = self.dirty_value(facts)?;
+            spoken = spoken.union(Facts::DIRTY);
+            bits |= codec::insert(value, 9, 9);
+        }
+        let wanted = facts.intersection(Facts::RWX);
+        if spoken.contains(wanted) { Some(bits) } else { None }
+    }
+
+    /// The bits of a leaf for a memory type.
+    fn memory_bits(&self, _level: Level, memory: MemoryType) -> Result<u64, Refusal> {
+        let config = &self.config;
+        let bits = if config.memory_types {
+            self.memory_type_value(memory).map(|value| codec::insert(value, 5, 3))
+        } else {
+            match memory {
+                MemoryType::Inherit | MemoryType::WriteBack => Some(0),
+                _ => None,
+            }
+        };
+        bits.ok_or(Refusal::Memory(memory))
+    }
+
+    /// The bits of a leaf's options and software bits.
+    fn option_bits(&self, level: Level, options: Options) -> Result<u64, Refusal> {
+        let layout = self.layout(level);
+        if options.bits() & !layout.options != 0 {
+            return Err(Refusal::Options(options));
+        }
+        Ok((layout.leaf_base & layout.options) ^ options.bits())
+    }
+
+    /// What a value of `access` states; `None` if it is illegal.
+    fn access_facts(&self, value: u64) -> Option<Facts> {
+        match value {
+            0b11 => Some(Facts::RW),
+            0b01 => Some(Facts::R),
+            0b10 => Some(Facts::W),
+            _ => None,
+        }
+    }
+
+    /// The value of `access` with exactly these rights, and with these states if it can.
+    fn access_value(&self, facts: Facts) -> Option<u64> {
+        match facts.intersection(Facts::RW) {
+            Facts::RW => Some(0b11),
+            Facts::R => Some(0b01),
+            Facts::W => Some(0b10),
+            _ => None,
+        }
+    }
+
+    /// What a value of `memory_type` means; `None` if it is illegal.
+    fn memory_type_type(&self, value: u64) -> Option<MemoryType> {
+        match value {
+            0b000 => Some(MemoryType::Uncached),
+            0b001 => Some(MemoryType::WriteCombining),
+            0b100 => Some(MemoryType::WriteThrough),
+            0b101 => Some(MemoryType::WriteProtected),
+            0b110 => Some(MemoryType::WriteBack),
+            _ => None,
+        }
+    }
+
+    /// The value of `memory_type` for a memory type, or for what stands in for it.
+    fn memory_type_value(&self, memory: MemoryType) -> Option<u64> {
+        match memory {
+            MemoryType::WriteBack => Some(0b110),
+            MemoryType::WriteThrough => Some(0b100),
+            MemoryType::WriteProtected => Some(0b101),
+            MemoryType::WriteCombining | MemoryType::NonCacheable => Some(0b001),
+            MemoryType::Uncached
+            | MemoryType::DeviceNGnRnE
+            | MemoryType::DeviceNGnRE
+            | MemoryType::DeviceNGRE
+            | MemoryType::DeviceGRE => Some(0b000),
+            _ => None,
+        }
+    }
+
+    /// What a value of `accessed` states; `None` if it is illegal.
+    fn accessed_facts(&self, value: u64) -> Option<Facts> {
+        match value {
+            0 => Some(Facts::NONE),
+            1 => Some(Facts::ACCESSED),
+            _ => None,
+        }
+    }
+
+    /// The value of `accessed` with exactly these rights, and with these states if it can.
+    fn accessed_value(&self, facts: Facts) -> Option<u64> {
+        match facts.intersection(Facts::ACCESSED) {
+            Facts::NONE => Some(0),
+            Facts::ACCESSED => Some(1),
+            _ => None,
+        }
+    }
+
+    /// What a value of `dirty` states; `None` if it is illegal.
+    fn dirty_facts(&self, value: u64) -> Option<Facts> {
+        match value {
+            0 => Some(Facts::NONE),
+            1 => Some(Facts::DIRTY),
+            _ => None,
+        }
+    }
+
+    /// The value of `dirty` with exactly these rights, and with these states if it can.
+    fn dirty_value(&self, facts: Facts) -> Option<u64> {
+        match facts.intersection(Facts::DIRTY) {
+            Facts::NONE => Some(0),
+            Facts::DIRTY => Some(1),
+            _ => None,
+        }
+    }
+}
+
+/// `output` and `next` read addresses through the very masks that `strip` and `table` write them through, and
+/// the checker has proved that these hold every bit of an address once.
+// SAFETY: the format's file says so, and the laws test that entries lead where they were made to.
+unsafe impl FormatTrait for Format {
+    type Config = Config;
+    type Registers = Registers;
+    type Report = Report;
+    type Controls = Controls;
+
+    const INFO: &'static FormatInfo = &FormatInfo {
+        name: "vtd_second_stage",
+        title: "Intel VT-d second-stage tables",
+        architecture: "x86_64",
+        stage: 2,
+        cite: "Intel VT-d Architecture Specification, Second-Stage Translation",
+        tlb: "IOTLB invalidation of pages of a domain: one page, final translations only, by a queue; IOTLB invalidation of pages of a domain, and of what is cached of tables: one page, by a queue; IOTLB invalidation of a domain: one tag, by a queue; global IOTLB invalidation: everything, by a queue",
+    };
+
+    const PAGE_BITS: u8 = 12;
+    const INDEX_BITS: u8 = 9;
+
+    fn new(config: &Config) -> Result<Self, ConfigError> {
+        if !::core::matches!(config.pa_bits, 36..= 52) {
+            return Err(ConfigError::Value {
+                param: "pa_bits",
+                value: i64::from(config.pa_bits),
+            });
+        }
+        if config.access_dirty && !config.scalable {
+            return Err(ConfigError::Value {
+                param: "access_dirty",
+                value: 1,
+            });
+        }
+        if config.memory_types && !config.scalable {
+            return Err(ConfigError::Value {
+                param: "memory_types",
+                value: 1,
+            });
+        }
+        if config.page_walk_snoop && !config.scalable {
+            return Err(ConfigError::Value {
+                param: "page_walk_snoop",
+                value: 1,
+            });
+        }
+        let root_bits = i32::from(config.input_bits) - 12
+            - 9 * (i32::from(config.levels) - 1);
+        if !((config.four_level && ::core::matches!((config.levels, root_bits), (4, 9)))
+            || (config.five_level
+                && ::core::matches!((config.levels, root_bits), (5, 9)))
+            || (config.three_level
+                && ::core::matches!((config.levels, root_bits), (3, 9))))
+        {
+            return Err(ConfigError::Root {
+                levels: config.levels,
+                input_bits: config.input_bits,
+            });
+        }
+        let geometry = Geometry {
+            page_bits: 12,
+            index_bits: 9,
+            levels: config.levels,
+            input_bits: config.input_bits,
+            output_bits: config.pa_bits,
+            extension: Extension::Zero,
+        };
+        Ok(Self {
+            config: *config,
+            geometry,
+            invalid_cached: config.caching_mode,
+            layouts: codec::layouts(config.levels, |level| Layout::new(config, level)),
+        })
+    }
+
+    fn geometry(&self) -> Geometry {
+        self.geometry
+    }
+
+    fn page_sizes(&self, level: Level) -> PageSizes {
+        let layout = self.layout(level);
+        if level >= self.geometry.levels || !layout.holds_leaves {
+            return PageSizes::default();
+        }
+        let sizes = 1 << layout.leaf_bits;
+        PageSizes(sizes)
+    }
+
+    fn invalid_cached(&self) -> bool {
+        self.invalid_cached
+    }
+
+    fn next(&self, level: Level, raw: u64) -> Next {
+        let layout = self.layout(level);
+        if layout.absent.matches(raw) {
+            Next::Absent
+        } else if layout.table.matches(raw) {
+            Next::Table(raw & layout.next_table)
+        } else {
+            Next::Leaf
+        }
+    }
+
+    fn output(&self, level: Level, raw: u64) -> u64 {
+        let layout = self.layout(level);
+        raw & layout.output
+    }
+
+    fn leaf_bits(&self, level: Level, _raw: u64) -> u8 {
+        let layout = self.layout(level);
+        layout.leaf_bits
+    }
+
+    fn strip(&self, leaf: Prototype, oa: u64, items: usize) -> Strip {
+        let layout = self.layout(leaf.level);
+        let first = leaf.bits | oa & layout.output;
+        let size = 1 << layout.leaf_bits;
+        Strip {
+            first,
+            step: size & layout.output,
+            items,
+        }
+    }
+
+    fn prototype(
+        &self,
+        level: Level,
+        size: u8,
+        attributes: &Attributes,
+    ) -> Result<Prototype, Refusal> {
+        if !self.page_sizes(level).contains(size) {
+            return Err(Refusal::Size { level, size });
+        }
+        let layout = self.layout(level);
+        let facts = Facts::new(attributes.rights, attributes.accessed, attributes.dirty);
+        let rights = self
+            .rights_bits(level, facts)
+            .ok_or(Refusal::Rights(attributes.rights))?;
+        let memory = self.memory_bits(level, attributes.memory)?;
+        let options = self.option_bits(level, attributes.options)?;
+        let bits = layout.leaf_base & !layout.options | options | rights | memory;
+        Ok(Prototype { bits, level, size })
+    }
+
+    fn rewrite(&self, level: Level, change: &Change) -> Result<Rewrite, Refusal> {
+        let layout = self.layout(level);
+        let mut keep = u64::MAX;
+        let mut set = 0;
+        if let Some(rights) = change.rights {
+            let bits = |marked| {
+                self.rights_bits(level, Facts::new(rights, marked, marked))
+            };
+            let (unmarked, marked) = bits(false)
+                .zip(bits(true))
+                .ok_or(Refusal::Rights(rights))?;
+            let replaced = layout.rights & !(unmarked ^ marked);
+            keep &= !replaced;
+            set |= unmarked & replaced;
+        }
+        if let Some(memory) = change.memory {
+            keep &= !layout.memory;
+            set |= self.memory_bits(level, memory)?;
+        }
+        if let Some(options) = change.options {
+            keep &= !layout.options;
+            set |= self.option_bits(level, options)?;
+        }
+        Ok(Rewrite { keep, set })
+    }
+
+    fn accessed_dirty(&self, _level: Level) -> AccessedDirty {
+        let config = &self.config;
+        let mut states = AccessedDirty {
+            hardware: config.access_dirty,
+            ..AccessedDirty::default()
+        };
+        if config.access_dirty {
+            states.accessed_mask = 0x100;
+            states.accessed_value = 0x100;
+            states.dirty_mask = 0x200;
+            states.dirty_value = 0x200;
+        }
+        states
+    }
+
+    fn table(&self, level: Level, address: u64) -> Result<u64, Refusal> {
+        let aligned = address & codec::bits(self.geometry.index_bits + 2, 0) == 0;
+        if !aligned || address > self.geometry.last_output() {
+            return Err(Refusal::Address(address));
+        }
+        let layout = self.layout(level);
+        Ok(layout.table_base | address & layout.next_table)
+    }
+
+    fn empty(&self, level: Level) -> u64 {
+        self.layout(level).empty
+    }
+
+    fn edit(&self, level: Level, old: u64, new: u64) -> Edit {
+        let needs_break = match (self.decode(level, old), self.decode(level, new)) {
+            (Entry::Leaf(old), Entry::Leaf(new)) => old.size != new.size,
+            (Entry::Table(old), Entry::Table(new)) => old.level != new.level,
+            (Entry::Table(_), Entry::Leaf(_)) | (Entry::Leaf(_), Entry::Table(_)) => true,
+            _ => false,
+        };
+        if needs_break { Edit::BreakBeforeMake } else { Edit::Direct }
+    }
+
+    fn decode(&self, level: Level, raw: u64) -> Entry {
+        if level >= self.geometry.levels {
+            return Entry::Reserved("no such level");
+        }
+        match self.kind(level, raw) {
+            Kind::Invalid => Entry::Invalid,
+            Kind::Table => self.decode_table(level, raw),
+            Kind::Leaf => self.decode_leaf(level, raw),
+            Kind::Reserved(rule) => Entry::Reserved(rule),
+        }
+    }
+
+    fn registers(&self, root: HostPhysAddr, tag: Tag) -> Result<Registers, Refusal> {
+        let config = &self.config;
+        let root = root.as_usize() as u64;
+        let alignment = self.geometry.table_bits(self.geometry.top());
+        if root & codec::bits(alignment - 1, 0) != 0
+            || root > self.geometry.last_output()
+        {
+            return Err(Refusal::Address(root));
+        }
+        let tag = u64::from(tag.0);
+        let mut entry0 = 1;
+        entry0
+            |= if config.scalable {
+                codec::insert(u64::from(config.levels - 2), 4, 2)
+            } else {
+                0
+            };
+        entry0 |= if config.scalable { 0x80 } else { 0 };
+        entry0 |= codec::insert(u64::from(config.access_dirty), 9, 9);
+        let value = root >> 12;
+        entry0 |= codec::insert(value, config.pa_bits - 1, 12);
+        let mut entry1 = 0;
+        entry1
+            |= if config.scalable {
+                0
+            } else {
+                codec::insert(u64::from(config.levels - 2), 2, 0)
+            };
+        if config.scalable {
+            if tag & 0xffff_ffff_ffff_0000 != 0 {
+                return Err(Refusal::Tag(Tag(tag as u32)));
+            }
+            entry1 |= codec::insert(tag, 15, 0);
+        } else if !config.scalable {
+            if tag & 0xffff_ffff_ffff_0000 != 0 {
+                return Err(Refusal::Tag(Tag(tag as u32)));
+            }
+            entry1 |= codec::insert(tag, 23, 8);
+        }
+        entry1 |= if config.page_walk_snoop { 0x80_0000 } else { 0 };
+        entry1 |= if config.memory_types { 0x400_0000 } else { 0 };
+        Ok(Registers { entry0, entry1 })
+    }
+
+    fn fault(&self, report: &Report) -> Option<FaultInfo> {
+        let config = &self.config;
+        if !((report.fault1 >> 63 != 0)
+            && (config.scalable
+                && ((120..=123).contains(&(report.fault1 >> 32 & 0xff))
+                    || (132..=134).contains(&(report.fault1 >> 32 & 0xff)))
+                || !config.scalable
+                    && ((4..=7).contains(&(report.fault1 >> 32 & 0xff))
+                        || report.fault1 >> 32 & 0xff == 12)))
+        {
+            return None;
+        }
+        Some(FaultInfo {
+            address: Some((report.fault0 >> 12) << 12),
+            access: if report.fault1 >> 62 & 1 != 0 { Rights::R } else { Rights::W },
+            cause: if report.fault1 >> 32 & 0xff == 120
+                || report.fault1 >> 32 & 0xff == 123 || report.fault1 >> 32 & 0xff == 7
+            {
+                Cause::External
+            } else if report.fault1 >> 32 & 0xff == 122
+                || report.fault1 >> 32 & 0xff == 12
+            {
+                Cause::Misconfigured
+            } else if report.fault1 >> 32 & 0xff == 132
+                || report.fault1 >> 32 & 0xff == 4
+            {
+                Cause::AddressSize
+            } else {
+                Cause::Unspecified
+            },
+            level: None,
+            guest_walk: false,
+        })
+    }
+
+    #[cfg(all(target_arch = "x86_64", target_os = "none"))]
+    unsafe fn invalidate(
+        &self,
+        root: HostPhysAddr,
+        tag: Tag,
+        _set: &Invalidation,
+    ) -> bool {
+        // SAFETY: as the caller promises.
+        unsafe { false }
+    }
+
+    #[cfg(not(all(target_arch = "x86_64", target_os = "none")))]
+    unsafe fn invalidate(
+        &self,
+        _root: HostPhysAddr,
+        _tag: Tag,
+        _set: &Invalidation,
+    ) -> bool {
+        false
+    }
+
+    fn commands(
+        &self,
+        tag: Tag,
+        set: &Invalidation,
+        mut submit: impl FnMut(&[u64]),
+    ) -> bool {
+        let config = &self.config;
+        let tag = u64::from(tag.0);
+        match set {
+            Invalidation::All => {
+                submit(&[210, 0]);
+                true
+            }
+            Invalidation::Space => {
+                submit(&[226 | tag << 16, 0]);
+                true
+            }
+            Invalidation::Range { range, leaf_only, granule } => {
+                let granule = (*granule).clamp(12, 63);
+                if *leaf_only {
+                    if config.page_selective {
+                        if range.span() >> granule >= 64 {
+                            submit(&[226 | tag << 16, 0]);
+                            true
+                        } else {
+                            let leaf_bits = granule;
+                            let mut ia = range.start();
+                            loop {
+                                submit(
+                                    &[242 | tag << 16, ia | 64 | u64::from(leaf_bits - 12)],
+                                );
+                                match ia.checked_add(1 << granule) {
+                                    Some(next) if next <= range.last() => ia = next,
+                                    _ => break,
+                                }
+                            }
+                            true
+                        }
+                    } else if config.page_selective {
+                        if range.span() >> granule >= 64 {
+                            submit(&[226 | tag << 16, 0]);
+                            true
+                        } else {
+                            let leaf_bits = granule;
+                            let mut ia = range.start();
+                            loop {
+                                submit(&[242 | tag << 16, ia | u64::from(leaf_bits - 12)]);
+                                match ia.checked_add(1 << granule) {
+                                    Some(next) if next <= range.last() => ia = next,
+                                    _ => break,
+                                }
+                            }
+                            true
+                        }
+                    } else {
+                        submit(&[226 | tag << 16, 0]);
+                        true
+                    }
+                } else {
+                    if config.page_selective {
+                        if range.span() >> granule >= 64 {
+                            submit(&[226 | tag << 16, 0]);
+                            true
+                        } else {
+                            let leaf_bits = granule;
+                            let mut ia = range.start();
+                            loop {
+                                submit(&[242 | tag << 16, ia | u64::from(leaf_bits - 12)]);
+                                match ia.checked_add(1 << granule) {
+                                    Some(next) if next <= range.last() => ia = next,
+                                    _ => break,
+                                }
+                            }
+                            true
+                        }
+                    } else {
+                        submit(&[226 | tag << 16, 0]);
+                        true
+                    }
+                }
+            }
+        }
+    }
+
+    fn invalidation_limit(&self, _leaf_only: bool) -> u64 {
+        64
+    }
+}
+
+/// What the entries of one level look like, with every condition resolved.
+#[derive(Clone, Copy, Debug)]
+struct Layout {
+    /// log2 of what one entry spans.
+    leaf_bits: u8,
+    /// Whether there are leaves.
+    holds_leaves: bool,
+    /// Whether the format allows blocks here.
+    holds_blocks: bool,
+    /// The value that stands for nothing.
+    empty: u64,
+    /// What tells an own entry that is not present from all others.
+    absent: Pattern,
+    /// What tells an own table from an own leaf.
+    table: Pattern,
+    /// The bits of a leaf that hold its address.
+    output: u64,
+    /// The bits of a table entry that hold its address.
+    next_table: u64,
+    /// The bits that every leaf starts from.
+    leaf_base: u64,
+    /// The bits that every table entry starts from.
+    table_base: u64,
+    /// The bits of a leaf that say its rights.
+    rights: u64,
+    /// The bits of a leaf that say its memory type.
+    memory: u64,
+    /// The bits of a leaf that options and software may choose.
+    options: u64,
+}
+
+impl Layout {
+    fn new(config: &Config, level: Level) -> Self {
+        let leaf_bits = 12 + 9 * level;
+        let block_level = config.huge_2m && level == 1 || config.huge_1g && level == 2;
+        let empty = 0;
+        let mut layout = Self {
+            leaf_bits,
+            holds_leaves: level == 0 || block_level,
+            holds_blocks: block_level,
+            empty,
+            absent: Pattern::new(3, 0),
+            table: if level >= 1 { Pattern::new(0x80, 0) } else { Pattern::NEVER },
+            output: codec::bits(config.pa_bits - 1, leaf_bits),
+            next_table: codec::bits(config.pa_bits - 1, 12),
+            leaf_base: 0,
+            table_base: 3,
+            rights: 3,
+            memory: 0,
+            options: 0xbff0_0000_0000_0000,
+        };
+        if block_level {
+            layout.leaf_base |= 0x80;
+        }
+        if config.memory_types {
+            layout.memory |= 0x38;
+        }
+        if config.memory_types {
+            layout.options |= 0x40;
+        }
+        if config.snoop_control {
+            layout.options |= 0x800;
+        }
+        layout
+    }
+}
+
+/// The values to load into the machine's registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Registers {
+    /// Bits 63:0 of the context entry, in scalable mode of the PASID-table entry: second stage only.
+    ///
+    /// Holds the root; loading it activates an address space.
+    /// Intel VT-d Architecture Specification, Context Entry; Scalable-Mode PASID Table Entry.
+    pub entry0: u64,
+    /// Bits 127:64 of the context entry, in scalable mode of the PASID-table entry.
+    ///
+    /// Configures walks; loaded with the root.
+    /// Intel VT-d Architecture Specification, Context Entry; Scalable-Mode PASID Table Entry.
+    pub entry1: u64,
+}
+
+/// The hardware's report of a fault, one field for each register.
+///
+/// Intel VT-d Architecture Specification, Fault Recording Registers; Fault Reason Encodings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Report {
+    /// `fault0`.
+    pub fault0: u64,
+    /// `fault1`.
+    pub fault1: u64,
+}
+
+/// What modifies rights at the time of an access, one field for each register.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Controls {}
+
+impl Config {
+    /// Sets a parameter by its name; 0 and 1 stand for false and true. Whether the value is legal, the format's
+    /// constructor says.
+    ///
+    /// `false` if there is no such parameter, it cannot hold the value, or it is fixed to another one.
+    pub fn set(&mut self, name: &str, value: i64) -> bool {
+        match name {
+            "pa_bits" => {
+                match u8::try_from(value) {
+                    Ok(value) => self.pa_bits = value,
+                    Err(_) => return false,
+                }
+            }
+            "huge_2m" => self.huge_2m = value != 0,
+            "huge_1g" => self.huge_1g = value != 0,
+            "five_level" => self.five_level = value != 0,
+            "access_dirty" => self.access_dirty = value != 0,
+            "three_level" => self.three_level = value != 0,
+            "four_level" => self.four_level = value != 0,
+            "scalable" => self.scalable = value != 0,
+            "memory_types" => self.memory_types = value != 0,
+            "snoop_control" => self.snoop_control = value != 0,
+            "page_walk_snoop" => self.page_walk_snoop = value != 0,
+            "page_selective" => self.page_selective = value != 0,
+            "caching_mode" => self.caching_mode = value != 0,
+            "levels" => {
+                match u8::try_from(value) {
+                    Ok(value) => self.levels = value,
+                    Err(_) => return false,
+                }
+            }
+            "input_bits" => {
+                match u8::try_from(value) {
+                    Ok(value) => self.input_bits = value,
+                    Err(_) => return false,
+                }
+            }
+            _ => return false,
+        }
+        true
+    }
+}
+
+impl Registers {
+    /// Each register's name and value.
+    pub const fn by_name(&self) -> [(&'static str, u64); 2] {
+        [("entry0", self.entry0), ("entry1", self.entry1)]
+    }
+}
+
+impl Report {
+    /// A report from its registers' values, in the order of the fields.
+    pub const fn from_values([fault0, fault1]: [u64; 2]) -> Self {
+        Self { fault0, fault1 }
+    }
+}
+
+impl Controls {
+    /// These from its registers' values, in the order of the fields.
+    pub const fn from_values([]: [u64; 0]) -> Self {
+        Self {}
+    }
+}
