@@ -1000,17 +1000,12 @@ unsafe impl FormatTrait for Format {
             } else {
                 0
             };
+        entry0 |= if config.scalable { 0 } else { 0 };
         entry0 |= if config.scalable { 0x80 } else { 0 };
         entry0 |= codec::insert(u64::from(config.access_dirty), 9, 9);
         let value = root >> 12;
         entry0 |= codec::insert(value, config.pa_bits - 1, 12);
         let mut entry1 = 0;
-        entry1
-            |= if config.scalable {
-                0
-            } else {
-                codec::insert(u64::from(config.levels - 2), 2, 0)
-            };
         if config.scalable {
             if tag & 0xffff_ffff_ffff_0000 != 0 {
                 return Err(Refusal::Tag(Tag(tag as u32)));
@@ -1022,6 +1017,14 @@ unsafe impl FormatTrait for Format {
             }
             entry1 |= codec::insert(tag, 23, 8);
         }
+        entry1 |= if config.scalable { 0 } else if config.scalable { 0 } else { 0 };
+        entry1
+            |= if config.scalable {
+                0
+            } else {
+                codec::insert(u64::from(config.levels - 2), 2, 0)
+            };
+        entry1 |= if config.scalable { 0 } else { 0 };
         entry1 |= if config.page_walk_snoop { 0x80_0000 } else { 0 };
         entry1 |= if config.memory_types { 0x400_0000 } else { 0 };
         Ok(Registers { entry0, entry1 })
