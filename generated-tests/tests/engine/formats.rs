@@ -13,11 +13,12 @@ use tablewright_archdefs::{
 use crate::{
     random::{run_on, step},
     rig::Rig,
+    rules,
 };
 
 /// Runs random programs on all configurations of a format's file that `configure` accepts; how many these are.
-fn programs<F: Format>(file: &str, configure: impl Fn(&[(&str, i64)]) -> Option<F>) -> usize {
-    let (_, file) = read_builtin(file).expect("a built-in format");
+fn programs<F: Format>(file_name: &str, configure: impl Fn(&[(&str, i64)]) -> Option<F>) -> usize {
+    let (_, file) = read_builtin(file_name).expect("a built-in format");
     let file = file.expect("the built-in formats are correct");
     let mut configured = 0;
     for config in &file.configs {
@@ -25,11 +26,12 @@ fn programs<F: Format>(file: &str, configure: impl Fn(&[(&str, i64)]) -> Option<
         let Some(format) = configure(&set) else { continue };
         let params = Params::of_config(&file, config).expect("parameters");
         let bound = Bound::new(&file, &params).expect("a configuration");
+        let rules = rules::of(file_name, &bound);
         configured += 1;
         let random = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
         let settings = Config { cases: 2, failure_persistence: None, ..Config::default() };
         let result = TestRunner::new_with_rng(settings, random).run(&prop::collection::vec(step(), 15..40), |steps| {
-            run_on(Rig::judged(format, bound.clone()), &steps);
+            run_on(Rig::judged(format, bound.clone(), rules), &steps);
             Ok(())
         });
         result.unwrap_or_else(|error| panic!("{}: {error}", config.id.value));

@@ -11,6 +11,7 @@ use tablewright::{
 
 use crate::{
     rig::{Rig, attributes, range},
+    rules,
     witness::{BREAKING, DIRECT, LARGE, STATELESS, WIDE, Witness},
 };
 
@@ -253,7 +254,7 @@ fn marking() -> Rig<stage2_4k::Format> {
     let bound = built_in("stage2", "4k-48").unwrap();
     let mut config = stage2_4k::Config::new(4, 48);
     assert!(bound.params.iter().all(|(name, value)| config.set(name, value)));
-    Rig::judged(Format::new(&config).unwrap(), bound)
+    Rig::judged(Format::new(&config).unwrap(), bound.clone(), rules::of("stage2", &bound))
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod live;
 mod random;
 mod ranges;
 mod rig;
+mod rules;
 mod sinks;
 mod traps;
 mod witness;

@@ -9,7 +9,7 @@ use std::sync::{
 use tablewright::{
     Attributes, Change, ClosedRange, Entry, Error, Extension, Format, Gather, Hal, HostPhysAddr, Invalidation,
     PageBitmap, PageTable, Region, Rights, State, Tag,
-    sim::{Machine, Mmu, Observer},
+    sim::{Machine, Mmu, Observer, Rules},
 };
 
 use tablewright_archdefs::bound::Bound;
@@ -227,8 +227,8 @@ pub(crate) struct Rig<F: Format> {
     /// No hardware uses the table.
     pub(crate) idle: bool,
     cache: Arc<Cache<F>>,
-    /// The simulated CPU, where the format can be interpreted.
-    mmu: Option<Arc<Mmu>>,
+    /// The simulated CPUs, where the format can be interpreted.
+    mmus: Vec<Arc<Mmu>>,
     /// Pages that the hardware marked, and whether it wrote to them.
     touched: Vec<(u64, bool)>,
     /// Bytes of frames that are mapped and belong to the table's user.
@@ -244,15 +244,25 @@ impl<F: Format> Rig<F> {
         let table = PageTable::new(format, machine.clone(), Tag(7)).expect("a table");
         let cache = Arc::new(Cache { format, cached: Mutex::default(), complaints: Mutex::default() });
         machine.observe(cache.clone());
-        Self { machine, table, model: Model::default(), idle: false, cache, mmu: None, touched: Vec::new(), owned: 0 }
+        Self {
+            machine,
+            table,
+            model: Model::default(),
+            idle: false,
+            cache,
+            mmus: Vec::new(),
+            touched: Vec::new(),
+            owned: 0,
+        }
     }
 
-    /// The same, with the interpreter as the MMU of a CPU that uses the table.
-    pub(crate) fn judged(format: F, bound: Bound) -> Self {
+    /// The same, with the interpreter as the MMU of two CPUs that use the table.
+    pub(crate) fn judged(format: F, bound: Bound, rules: Rules) -> Self {
         let mut rig = Self::new(format);
-        let mmu = Mmu::new(&rig.machine, 1);
-        mmu.load(rig.table.tag(), rig.table.root(), bound);
-        rig.mmu = Some(mmu);
+        rig.mmus = [1, 2].map(|seed| Mmu::new(&rig.machine, seed)).into();
+        for mmu in &rig.mmus {
+            mmu.load_by(rig.table.tag(), rig.table.root(), bound.clone(), rules);
+        }
         rig
     }
 
@@ -442,16 +452,23 @@ impl<F: Format> Rig<F> {
             if number % 2 == 0 && mark(&self.machine, self.table.format(), &found, dirty) {
                 self.touched.push((ia, dirty));
             }
-            if let Some(mmu) = &self.mmu {
+            if let Some(mmu) = self.mmus.get(number % 2) {
                 mmu.access(&self.machine, self.table.tag(), ia, found.attributes.rights);
             }
             self.cache.fill(&self.machine, self.root(), ia);
         }
     }
 
+    /// Lets the CPUs look for what is not there.
+    pub(crate) fn miss(&mut self, ia: u64) {
+        for mmu in &self.mmus {
+            mmu.access(&self.machine, self.table.tag(), ia, Rights::R);
+        }
+    }
+
     fn finish(&mut self, gather: Gather<F, Machine>) {
         drop(gather);
-        if let Some(mmu) = &self.mmu {
+        for mmu in &self.mmus {
             mmu.check(&self.machine);
             assert_eq!(mmu.take_violations(), []);
         }

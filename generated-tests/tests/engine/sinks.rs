@@ -10,6 +10,7 @@ use tablewright::{
 
 use crate::{
     rig::{Rig, attributes, range},
+    rules,
     witness::{BREAKING, DIRECT, LARGE},
 };
 
@@ -103,7 +104,7 @@ fn shared(attached: bool) -> (Rig<ept::Format>, std::sync::Arc<Mmu>) {
     let bound = built_in("ept", "server").unwrap();
     let mut config = ept::Config::new(4, 48);
     assert!(bound.params.iter().all(|(name, value)| config.set(name, value)));
-    let mut rig = Rig::judged(ept::Format::new(&config).unwrap(), bound.clone());
+    let mut rig = Rig::judged(ept::Format::new(&config).unwrap(), bound.clone(), rules::of("ept", &bound));
     let device = Mmu::of_sink(&rig.machine, 2, sink());
     device.load(rig.table.tag(), rig.table.root(), bound);
     if attached {

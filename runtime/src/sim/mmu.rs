@@ -17,7 +17,7 @@ use tablewright_archdefs::interpret::{Decoded, Edit, Start, Translation, Walk};
 use tablewright_archdefs::model::Facts;
 
 use super::tlb::{Cached, Tlb, What};
-use super::{Machine, Observer};
+use super::{Machine, Observer, Rules};
 use crate::{ClosedRange, HostPhysAddr, Invalidation, Level, Rights, Sink, Tag};
 
 /// What an access came to.
@@ -102,6 +102,7 @@ struct Space {
     tag: Tag,
     root: u64,
     bound: Bound,
+    rules: Rules,
 }
 
 impl Mmu {
@@ -118,10 +119,17 @@ impl Mmu {
         mmu
     }
 
-    /// Loads a guest's tables; `bound` is their format.
+    /// Loads a guest's tables; `bound` is their format. Of its file this takes whether entries that are not present are
+    /// cached, too; else it is as strict as any architecture.
     pub fn load(&self, tag: Tag, root: HostPhysAddr, bound: Bound) {
+        let rules = Rules { invalid_cached: bound.invalid_cached, ..Rules::STRICTEST };
+        self.load_by(tag, root, bound, rules);
+    }
+
+    /// The same on a machine with these rules.
+    pub fn load_by(&self, tag: Tag, root: HostPhysAddr, bound: Bound, rules: Rules) {
         let root = root.as_usize() as u64;
-        self.state().spaces.push(Space { tag, root, bound });
+        self.state().spaces.push(Space { tag, root, bound, rules });
     }
 
     /// Takes a guest's tables out again; to be called before they are dropped. Whatever is cached of it must have been
@@ -174,7 +182,9 @@ impl Observer for Mmu {
         // The guest runs right up to the completion.
         state.run_guests(machine);
         state.compare_written(machine);
-        state.tlb.invalidate(tag, set);
+        let space = state.spaces.iter().find(|space| space.tag == tag);
+        let rules = space.map_or(Rules::STRICTEST, |space| space.rules);
+        state.tlb.invalidate(&rules, tag, set);
         state.run_guests(machine);
     }
 
@@ -345,7 +355,7 @@ impl Space {
                         let table = Start { table: next.address, level: next.level, limit };
                         remember(geometry.entry_bits(step.level), What::Table(table), &path);
                     }
-                    Decoded::Invalid if self.bound.invalid_cached => {
+                    Decoded::Invalid if self.rules.invalid_cached => {
                         remember(geometry.entry_bits(step.level), What::Hole, &path);
                     }
                     _ => {}

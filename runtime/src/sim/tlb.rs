@@ -6,6 +6,7 @@ use std::vec::Vec;
 
 use tablewright_archdefs::interpret::{Start, Translation};
 
+use super::Rules;
 use crate::{ClosedRange, Invalidation, Tag};
 
 /// What a cache holds: the input addresses it is for, what it says, and the tables it was read from.
@@ -76,11 +77,12 @@ impl Tlb {
         self.entries.retain(|entry| entry.tag != tag);
     }
 
-    /// Performs an invalidation, no more of it than was asked for.
-    pub(super) fn invalidate(&mut self, tag: Tag, set: &Invalidation) {
+    /// Performs an invalidation, no more of it than was asked for and `rules` have an operation for.
+    pub(super) fn invalidate(&mut self, rules: &Rules, tag: Tag, set: &Invalidation) {
         self.entries.retain(|entry| {
             let named = match set {
                 Invalidation::Space | Invalidation::All => true,
+                Invalidation::Range { leaf_only, .. } if rules.drops_all(*leaf_only) => true,
                 Invalidation::Range { range, leaf_only, granule } => {
                     let spared = *leaf_only && matches!(entry.what, What::Table(_));
                     !spared && is_hit(entry.range, *range, *granule)
@@ -109,10 +111,39 @@ fn is_hit(entry: ClosedRange, range: ClosedRange, granule: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use tablewright_archdefs::model::Facts;
+
     use super::*;
+    use crate::sim::ByAddress;
 
     fn range(start: u64, last: u64) -> ClosedRange {
         ClosedRange::new(start, last).unwrap()
+    }
+
+    #[test]
+    fn the_rules_say_what_an_operation_with_an_address_reaches() {
+        let left = |by_address, leaf_only| {
+            let mut tlb = Tlb::default();
+            let table = What::Table(Start { table: 0x7000, level: 0, limit: Facts::empty() });
+            let cached = [
+                (range(0x1000, 0x1fff), What::Hole),
+                (range(0, 0x1f_ffff), table),
+                (range(0x5000, 0x5fff), What::Hole),
+            ];
+            for (range, what) in cached {
+                tlb.insert(Cached { tag: Tag(1), range, what, path: Vec::new() }, 0);
+            }
+            let rules = Rules { by_address, ..Rules::STRICTEST };
+            tlb.invalidate(
+                &rules,
+                Tag(1),
+                &Invalidation::Range { range: range(0x1000, 0x1fff), leaf_only, granule: 12 },
+            );
+            tlb.entries().len()
+        };
+        assert_eq!([true, false].map(|leaf_only| left(ByAddress::Nothing, leaf_only)), [0, 0]);
+        assert_eq!([true, false].map(|leaf_only| left(ByAddress::Leaves, leaf_only)), [2, 0]);
+        assert_eq!([true, false].map(|leaf_only| left(ByAddress::LeavesOrAll, leaf_only)), [2, 1]);
     }
 
     #[test]
