@@ -18,7 +18,7 @@ use crate::paint::{BAD, FAINT, GOOD, TITLE, WARN, columns, paint};
   tablewright walk ept --image guest.raw@0x1000_0000 --root 0x1000_0000 0x7fff_1234
   tablewright walk stage2_4k --config 4k-39 --image core.elf --root 0x4008_0000 0x8000_1000
 
-Raw files are written by QEMU's `pmemsave PA SIZE FILE`, core files by `dump-guest-memory FILE`.
+Raw files are written by QEMU's `pmemsave PA SIZE \"FILE\"`, core files by `dump-guest-memory FILE`.
 `tablewright explain FORMAT --register NAME RAW` finds the root in a register's value.
 
 Exit code: 0 if the address is mapped, 1 if it is not, 2 if an image cannot be read.")]

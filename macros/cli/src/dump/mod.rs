@@ -30,7 +30,7 @@ use progress::Progress;
   tablewright dump stage2_4k --image low.raw@0 --image high.raw@0x4000_0000 --root 0x8_0000 --json
   tablewright dump ept --image before.elf --root 0x1000 --diff after.elf
 
-Raw files are written by QEMU's `pmemsave PA SIZE FILE`, core files by `dump-guest-memory FILE`.
+Raw files are written by QEMU's `pmemsave PA SIZE \"FILE\"`, core files by `dump-guest-memory FILE`.
 `tablewright explain FORMAT --register NAME RAW` finds the root in a register's value.
 
 In JSON there is an object for each line; addresses are strings in hexadecimal, `last` is inclusive.
