@@ -29,7 +29,9 @@ pub(crate) struct Cli {
 pub(crate) enum Color {
     /// On a terminal
     Auto,
+    /// In pipes and files, too
     Always,
+    /// Nowhere
     Never,
 }
 

@@ -18,6 +18,15 @@ fn mappings_and_defects_are_listed() {
 }
 
 #[test]
+fn the_front_page_shows_what_is_listed() {
+    let files = files();
+    files.write("core.elf", core_file(&[&damaged_ept()]));
+    let ran = files.run(&format!("dump {EPT} --image DIR/core.elf"));
+    let front_page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md")).unwrap();
+    assert!(front_page.contains(&format!("{}{}", ran.out, ran.err)), "{}{}", ran.out, ran.err);
+}
+
+#[test]
 fn tables_are_shown_as_a_tree() {
     insta::assert_snapshot!(files().show(&format!("dump {EPT} --image DIR/ept.raw@10000000 --tree")));
 }
