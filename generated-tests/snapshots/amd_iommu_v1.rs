@@ -39,7 +39,7 @@ pub struct Config {
 
 impl Config {
     /// The defaults of every parameter.
-    pub fn new(levels: u8, input_bits: u8) -> Self {
+    pub const fn new(levels: u8, input_bits: u8) -> Self {
         Self {
             huge_512g: false,
             access_dirty: false,
@@ -67,7 +67,7 @@ pub struct Capabilities {
 
 impl Config {
     /// What the machine can do, and the defaults of everything else.
-    pub fn from_capabilities(
+    pub const fn from_capabilities(
         capabilities: &Capabilities,
         levels: u8,
         input_bits: u8,
@@ -129,12 +129,15 @@ impl Page {
     /// # Errors
     ///
     /// [`Refusal`] if the format cannot say these attributes, or if the address is too wide or not aligned.
-    pub fn new(
+    pub const fn new(
         format: &Format,
         address: u64,
         attributes: &Attributes,
     ) -> Result<Self, Refusal> {
-        codec::leaf(format, 0, address, attributes).map(Self)
+        match format.leaf(0, address, attributes) {
+            Ok(bits) => Ok(Self(bits)),
+            Err(refusal) => Err(refusal),
+        }
     }
 
     /// What it means.
@@ -265,13 +268,16 @@ impl Block {
     ///
     /// [`Refusal`] if there are no blocks at this level, if the format cannot say these attributes, or if the
     /// address is too wide or not aligned.
-    pub fn new(
+    pub const fn new(
         format: &Format,
         level: Level,
         address: u64,
         attributes: &Attributes,
     ) -> Result<Self, Refusal> {
-        codec::leaf(format, level, address, attributes).map(Self)
+        match format.leaf(level, address, attributes) {
+            Ok(bits) => Ok(Self(bits)),
+            Err(refusal) => Err(refusal),
+        }
     }
 
     /// What it means at `level`.
@@ -398,8 +404,15 @@ impl Table {
     /// # Errors
     ///
     /// [`Refusal::Address`] if the address is too wide or not aligned.
-    pub fn new(format: &Format, level: Level, address: u64) -> Result<Self, Refusal> {
-        format.table(level, address).map(Self)
+    pub const fn new(
+        format: &Format,
+        level: Level,
+        address: u64,
+    ) -> Result<Self, Refusal> {
+        match format.table(level, address) {
+            Ok(bits) => Ok(Self(bits)),
+            Err(refusal) => Err(refusal),
+        }
     }
 
     /// What it means at `level`.
@@ -452,10 +465,165 @@ pub struct Format {
     layouts: [Layout; codec::LEVELS],
 }
 
+/// What can be had at compile time; everything else is in the implementation of the runtime's trait.
 impl Format {
+    /// Checks the parameters and resolves them.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] names the parameter or the rule that it breaks.
+    pub const fn new(config: &Config) -> Result<Self, ConfigError> {
+        let root_bits = config.input_bits as i32 - 12 - 9 * (config.levels as i32 - 1);
+        if !(::core::matches!((config.levels, root_bits), (1..= 4, 9))
+            || (config.five_level
+                && ::core::matches!((config.levels, root_bits), (5, 9)))
+            || (config.six_level
+                && ::core::matches!((config.levels, root_bits), (6, 7))))
+        {
+            return Err(ConfigError::Root {
+                levels: config.levels,
+                input_bits: config.input_bits,
+            });
+        }
+        let geometry = Geometry {
+            page_bits: 12,
+            index_bits: 9,
+            levels: config.levels,
+            input_bits: config.input_bits,
+            output_bits: 52,
+            extension: Extension::Zero,
+        };
+        let mut layouts = [Layout::new(config, 0); codec::LEVELS];
+        let mut level = 1;
+        while level < codec::LEVELS as Level {
+            let top = config.levels - 1;
+            layouts[codec::index(level)] = Layout::new(
+                config,
+                if level < top { level } else { top },
+            );
+            level += 1;
+        }
+        Ok(Self {
+            config: *config,
+            geometry,
+            invalid_cached: config.np_cache,
+            layouts,
+        })
+    }
+
     /// The parameters that it was made from.
     pub const fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// The sizes of leaves at `level`, runs included.
+    pub const fn page_sizes(&self, level: Level) -> PageSizes {
+        let layout = self.layout(level);
+        if level >= self.geometry.levels || !layout.holds_leaves {
+            return PageSizes(0);
+        }
+        PageSizes(
+            1 << layout.leaf_bits
+                | codec::run_sizes(
+                    &layout.runs,
+                    layout.leaf_bits,
+                    self.geometry.input_bits,
+                ),
+        )
+    }
+
+    /// Everything but the address of a leaf at `level` of size `1 << size`.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Size`], [`Refusal::Rights`], [`Refusal::Memory`] or [`Refusal::Options`] if the format cannot
+    /// say it.
+    pub const fn prototype(
+        &self,
+        level: Level,
+        size: u8,
+        attributes: &Attributes,
+    ) -> Result<Prototype, Refusal> {
+        if !self.page_sizes(level).contains(size) {
+            return Err(Refusal::Size { level, size });
+        }
+        let layout = self.layout(level);
+        let mark = if size == layout.leaf_bits {
+            layout.single.value
+        } else {
+            match codec::run_of(&layout.runs, size - layout.leaf_bits) {
+                Some(run) => run.mark.value,
+                None => return Err(Refusal::Size { level, size }),
+            }
+        };
+        let facts = Facts::new(attributes.rights, attributes.accessed, attributes.dirty);
+        let Some(rights) = self.rights_bits(level, facts) else {
+            return Err(Refusal::Rights(attributes.rights));
+        };
+        let memory = match self.memory_bits(level, attributes.memory) {
+            Ok(memory) => memory,
+            Err(refusal) => return Err(refusal),
+        };
+        let options = match self.option_bits(level, attributes.options) {
+            Ok(options) => options,
+            Err(refusal) => return Err(refusal),
+        };
+        let bits = layout.leaf_base & !layout.options | options | rights | memory | mark;
+        Ok(Prototype { bits, level, size })
+    }
+
+    /// The raw entries for a leaf prototype from output address `oa` on, for at most `items` items.
+    pub const fn strip(&self, leaf: Prototype, oa: u64, items: usize) -> Strip {
+        let layout = self.layout(leaf.level);
+        let first = leaf.bits | oa & layout.output;
+        if leaf.size > layout.leaf_bits {
+            let run = 1 << (leaf.size - layout.leaf_bits);
+            return Strip {
+                first,
+                step: 0,
+                items: if items < run { items } else { run },
+            };
+        }
+        let size = 1 << layout.leaf_bits;
+        Strip {
+            first,
+            step: size & layout.output,
+            items,
+        }
+    }
+
+    /// The entry at `level` that points to a table of the level below, with every right granted.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Address`] if the address is too wide or not aligned.
+    pub const fn table(&self, level: Level, address: u64) -> Result<u64, Refusal> {
+        let aligned = address & codec::bits(self.geometry.index_bits + 2, 0) == 0;
+        if !aligned || address > self.geometry.last_output() {
+            return Err(Refusal::Address(address));
+        }
+        let layout = self.layout(level);
+        Ok(layout.table_base | address & layout.next_table)
+    }
+
+    /// The leaf at `level` that maps to `address` and belongs to no run.
+    const fn leaf(
+        &self,
+        level: Level,
+        address: u64,
+        attributes: &Attributes,
+    ) -> Result<u64, Refusal> {
+        let size = self.layout(level).leaf_bits;
+        let prototype = match self.prototype(level, size, attributes) {
+            Ok(prototype) => prototype,
+            Err(refusal) => return Err(refusal),
+        };
+        if address & codec::bits(size - 1, 0) != 0
+            || address > self.geometry.last_output()
+        {
+            return Err(Refusal::Address(address));
+        }
+        Ok(self.strip(prototype, address, 1).first)
     }
 
     const fn layout(&self, level: Level) -> &Layout {
@@ -472,7 +640,7 @@ impl Format {
         let is_block = block_level && raw & 1 == 1
             && (raw >> 9 & 7 == 0 || raw >> 9 & 7 == 7);
         let is_table = level >= 1 && raw & 1 == 1
-            && (1..=u64::from(level)).contains(&(raw >> 9 & 7));
+            && codec::within(raw >> 9 & 7, 1, level as u64);
         if is_not_present {
             Kind::Invalid
         } else if is_table {
@@ -559,18 +727,18 @@ impl Format {
     }
 
     /// The bits of a leaf that grant exactly these rights, with these states where it keeps them.
-    fn rights_bits(&self, _level: Level, facts: Facts) -> Option<u64> {
+    const fn rights_bits(&self, _level: Level, facts: Facts) -> Option<u64> {
         let config = &self.config;
         let mut bits = 0;
         let mut spoken = Facts::NONE;
-        let value = self.permission_value(facts)?;
+        let Some(value) = self.permission_value(facts) else { return None };
         spoken = spoken.union(Facts::RW);
         bits |= codec::insert(value, 62, 61);
         if config.access_dirty {
-            let value = self.accessed_value(facts)?;
+            let Some(value) = self.accessed_value(facts) else { return None };
             spoken = spoken.union(Facts::ACCESSED);
             bits |= codec::insert(value, 5, 5);
-            let value = self.dirty_value(facts)?;
+            let Some(value) = self.dirty_value(facts) else { return None };
             spoken = spoken.union(Facts::DIRTY);
             bits |= codec::insert(value, 6, 6);
         }
@@ -579,16 +747,19 @@ impl Format {
     }
 
     /// The bits of a leaf for a memory type.
-    fn memory_bits(&self, _level: Level, memory: MemoryType) -> Result<u64, Refusal> {
-        let bits = match memory {
-            MemoryType::Inherit | MemoryType::WriteBack => Some(0),
-            _ => None,
-        };
-        bits.ok_or(Refusal::Memory(memory))
+    const fn memory_bits(
+        &self,
+        _level: Level,
+        memory: MemoryType,
+    ) -> Result<u64, Refusal> {
+        match memory {
+            MemoryType::Inherit | MemoryType::WriteBack => Ok(0),
+            _ => Err(Refusal::Memory(memory)),
+        }
     }
 
     /// The bits of a leaf's options and software bits.
-    fn option_bits(&self, level: Level, options: Options) -> Result<u64, Refusal> {
+    const fn option_bits(&self, level: Level, options: Options) -> Result<u64, Refusal> {
         let layout = self.layout(level);
         if options.bits() & !layout.options != 0 {
             return Err(Refusal::Options(options));
@@ -597,7 +768,7 @@ impl Format {
     }
 
     /// What a value of `permission` states; `None` if it is illegal.
-    fn permission_facts(&self, value: u64) -> Option<Facts> {
+    const fn permission_facts(&self, value: u64) -> Option<Facts> {
         match value {
             0b11 => Some(Facts::RW),
             0b01 => Some(Facts::R),
@@ -608,7 +779,7 @@ impl Format {
     }
 
     /// The value of `permission` with exactly these rights, and with these states if it can.
-    fn permission_value(&self, facts: Facts) -> Option<u64> {
+    const fn permission_value(&self, facts: Facts) -> Option<u64> {
         match facts.intersection(Facts::RW) {
             Facts::RW => Some(0b11),
             Facts::R => Some(0b01),
@@ -619,7 +790,7 @@ impl Format {
     }
 
     /// What a value of `accessed` states; `None` if it is illegal.
-    fn accessed_facts(&self, value: u64) -> Option<Facts> {
+    const fn accessed_facts(&self, value: u64) -> Option<Facts> {
         match value {
             0 => Some(Facts::NONE),
             1 => Some(Facts::ACCESSED),
@@ -628,7 +799,7 @@ impl Format {
     }
 
     /// The value of `accessed` with exactly these rights, and with these states if it can.
-    fn accessed_value(&self, facts: Facts) -> Option<u64> {
+    const fn accessed_value(&self, facts: Facts) -> Option<u64> {
         match facts.intersection(Facts::ACCESSED) {
             Facts::NONE => Some(0),
             Facts::ACCESSED => Some(1),
@@ -637,7 +808,7 @@ impl Format {
     }
 
     /// What a value of `dirty` states; `None` if it is illegal.
-    fn dirty_facts(&self, value: u64) -> Option<Facts> {
+    const fn dirty_facts(&self, value: u64) -> Option<Facts> {
         match value {
             0 => Some(Facts::NONE),
             1 => Some(Facts::DIRTY),
@@ -646,7 +817,7 @@ impl Format {
     }
 
     /// The value of `dirty` with exactly these rights, and with these states if it can.
-    fn dirty_value(&self, facts: Facts) -> Option<u64> {
+    const fn dirty_value(&self, facts: Facts) -> Option<u64> {
         match facts.intersection(Facts::DIRTY) {
             Facts::NONE => Some(0),
             Facts::DIRTY => Some(1),
@@ -677,33 +848,7 @@ unsafe impl FormatTrait for Format {
     const INDEX_BITS: u8 = 9;
 
     fn new(config: &Config) -> Result<Self, ConfigError> {
-        let root_bits = i32::from(config.input_bits) - 12
-            - 9 * (i32::from(config.levels) - 1);
-        if !(::core::matches!((config.levels, root_bits), (1..= 4, 9))
-            || (config.five_level
-                && ::core::matches!((config.levels, root_bits), (5, 9)))
-            || (config.six_level
-                && ::core::matches!((config.levels, root_bits), (6, 7))))
-        {
-            return Err(ConfigError::Root {
-                levels: config.levels,
-                input_bits: config.input_bits,
-            });
-        }
-        let geometry = Geometry {
-            page_bits: 12,
-            index_bits: 9,
-            levels: config.levels,
-            input_bits: config.input_bits,
-            output_bits: 52,
-            extension: Extension::Zero,
-        };
-        Ok(Self {
-            config: *config,
-            geometry,
-            invalid_cached: config.np_cache,
-            layouts: codec::layouts(config.levels, |level| Layout::new(config, level)),
-        })
+        Format::new(config)
     }
 
     fn geometry(&self) -> Geometry {
@@ -711,18 +856,7 @@ unsafe impl FormatTrait for Format {
     }
 
     fn page_sizes(&self, level: Level) -> PageSizes {
-        let layout = self.layout(level);
-        if level >= self.geometry.levels || !layout.holds_leaves {
-            return PageSizes::default();
-        }
-        let mut sizes = 1 << layout.leaf_bits;
-        for run in &layout.runs {
-            let size = layout.leaf_bits + run.items;
-            if run.exists() && size <= self.geometry.input_bits {
-                sizes |= 1 << size;
-            }
-        }
-        PageSizes(sizes)
+        Format::page_sizes(self, level)
     }
 
     fn invalid_cached(&self) -> bool {
@@ -756,22 +890,7 @@ unsafe impl FormatTrait for Format {
     }
 
     fn strip(&self, leaf: Prototype, oa: u64, items: usize) -> Strip {
-        let layout = self.layout(leaf.level);
-        let first = leaf.bits | oa & layout.output;
-        if leaf.size > layout.leaf_bits {
-            let run = 1 << (leaf.size - layout.leaf_bits);
-            return Strip {
-                first,
-                step: 0,
-                items: items.min(run),
-            };
-        }
-        let size = 1 << layout.leaf_bits;
-        Strip {
-            first,
-            step: size & layout.output,
-            items,
-        }
+        Format::strip(self, leaf, oa, items)
     }
 
     fn prototype(
@@ -780,25 +899,7 @@ unsafe impl FormatTrait for Format {
         size: u8,
         attributes: &Attributes,
     ) -> Result<Prototype, Refusal> {
-        if !self.page_sizes(level).contains(size) {
-            return Err(Refusal::Size { level, size });
-        }
-        let layout = self.layout(level);
-        let mark = if size == layout.leaf_bits {
-            layout.single.value
-        } else {
-            let items = size.wrapping_sub(layout.leaf_bits);
-            let run = layout.runs.iter().find(|run| run.exists() && run.items == items);
-            run.ok_or(Refusal::Size { level, size })?.mark.value
-        };
-        let facts = Facts::new(attributes.rights, attributes.accessed, attributes.dirty);
-        let rights = self
-            .rights_bits(level, facts)
-            .ok_or(Refusal::Rights(attributes.rights))?;
-        let memory = self.memory_bits(level, attributes.memory)?;
-        let options = self.option_bits(level, attributes.options)?;
-        let bits = layout.leaf_base & !layout.options | options | rights | memory | mark;
-        Ok(Prototype { bits, level, size })
+        Format::prototype(self, level, size, attributes)
     }
 
     fn rewrite(&self, level: Level, change: &Change) -> Result<Rewrite, Refusal> {
@@ -843,12 +944,7 @@ unsafe impl FormatTrait for Format {
     }
 
     fn table(&self, level: Level, address: u64) -> Result<u64, Refusal> {
-        let aligned = address & codec::bits(self.geometry.index_bits + 2, 0) == 0;
-        if !aligned || address > self.geometry.last_output() {
-            return Err(Refusal::Address(address));
-        }
-        let layout = self.layout(level);
-        Ok(layout.table_base | address & layout.next_table)
+        Format::table(self, level, address)
     }
 
     fn empty(&self, level: Level) -> u64 {
@@ -889,7 +985,7 @@ unsafe impl FormatTrait for Format {
         let tag = u64::from(tag.0);
         let mut dte0 = 0x6000_0000_0000_0003;
         dte0 |= if config.access_dirty { 0x180 } else { 0 };
-        dte0 |= codec::insert(u64::from(config.levels), 11, 9);
+        dte0 |= codec::insert(config.levels as u64, 11, 9);
         let value = root >> 12;
         if value & 0xffff_ff00_0000_0000 != 0 {
             return Err(Refusal::Address(root));
@@ -900,7 +996,7 @@ unsafe impl FormatTrait for Format {
             return Err(Refusal::Tag(Tag(tag as u32)));
         }
         dte1 |= codec::insert(tag, 15, 0);
-        dte1 |= codec::insert(u64::from(config.device_tlb), 32, 32);
+        dte1 |= codec::insert(config.device_tlb as u64, 32, 32);
         Ok(Registers { dte0, dte1 })
     }
 
@@ -989,7 +1085,7 @@ unsafe impl FormatTrait for Format {
                                 &[
                                     0x3000_0000_0000_0000 | tag << 32,
                                     ia | u64::wrapping_sub(1 << (leaf_bits - 1), 1) >> 12 << 12
-                                        | u64::from(leaf_bits > 12),
+                                        | ((leaf_bits > 12) as u64),
                                 ],
                             );
                             match ia.checked_add(1 << granule) {
@@ -1013,7 +1109,7 @@ unsafe impl FormatTrait for Format {
                                 &[
                                     0x3000_0000_0000_0000 | tag << 32,
                                     ia | u64::wrapping_sub(1 << (leaf_bits - 1), 1) >> 12 << 12
-                                        | 2 | u64::from(leaf_bits > 12),
+                                        | 2 | ((leaf_bits > 12) as u64),
                                 ],
                             );
                             match ia.checked_add(1 << granule) {
@@ -1069,10 +1165,10 @@ struct Layout {
 }
 
 impl Layout {
-    fn new(config: &Config, level: Level) -> Self {
+    const fn new(config: &Config, level: Level) -> Self {
         let leaf_bits = 12 + 9 * level;
-        let block_level = (1..=2).contains(&level)
-            || config.huge_512g && (3..=4).contains(&level);
+        let block_level = ::core::matches!(level, 1..= 2)
+            || config.huge_512g && ::core::matches!(level, 3..= 4);
         let empty = 0;
         let mut layout = Self {
             leaf_bits,
@@ -1097,7 +1193,7 @@ impl Layout {
         if block_level {
             layout.leaf_base |= 1;
         }
-        layout.table_base |= codec::insert(u64::from(level), 11, 9);
+        layout.table_base |= codec::insert(level as u64, 11, 9);
         if level >= 1 {
             let tested = 0xe01;
             layout.table = Pattern::new(tested, layout.table_base & tested);

@@ -49,7 +49,7 @@ pub struct Config {
 
 impl Config {
     /// The defaults of every parameter.
-    pub fn new(levels: u8, input_bits: u8) -> Self {
+    pub const fn new(levels: u8, input_bits: u8) -> Self {
         Self {
             pa_bits: 52,
             huge_2m: true,
@@ -82,7 +82,7 @@ pub struct Capabilities {
 
 impl Config {
     /// What the machine can do, and the defaults of everything else.
-    pub fn from_capabilities(
+    pub const fn from_capabilities(
         capabilities: &Capabilities,
         levels: u8,
         input_bits: u8,
@@ -182,12 +182,15 @@ impl Page {
     /// # Errors
     ///
     /// [`Refusal`] if the format cannot say these attributes, or if the address is too wide or not aligned.
-    pub fn new(
+    pub const fn new(
         format: &Format,
         address: u64,
         attributes: &Attributes,
     ) -> Result<Self, Refusal> {
-        codec::leaf(format, 0, address, attributes).map(Self)
+        match format.leaf(0, address, attributes) {
+            Ok(bits) => Ok(Self(bits)),
+            Err(refusal) => Err(refusal),
+        }
     }
 
     /// What it means.
@@ -443,13 +446,16 @@ impl Block {
     ///
     /// [`Refusal`] if there are no blocks at this level, if the format cannot say these attributes, or if the
     /// address is too wide or not aligned.
-    pub fn new(
+    pub const fn new(
         format: &Format,
         level: Level,
         address: u64,
         attributes: &Attributes,
     ) -> Result<Self, Refusal> {
-        codec::leaf(format, level, address, attributes).map(Self)
+        match format.leaf(level, address, attributes) {
+            Ok(bits) => Ok(Self(bits)),
+            Err(refusal) => Err(refusal),
+        }
     }
 
     /// What it means at `level`.
@@ -679,8 +685,15 @@ impl Table {
     /// # Errors
     ///
     /// [`Refusal::Address`] if the address is too wide or not aligned.
-    pub fn new(format: &Format, level: Level, address: u64) -> Result<Self, Refusal> {
-        format.table(level, address).map(Self)
+    pub const fn new(
+        format: &Format,
+        level: Level,
+        address: u64,
+    ) -> Result<Self, Refusal> {
+        match format.table(level, address) {
+            Ok(bits) => Ok(Self(bits)),
+            Err(refusal) => Err(refusal),
+        }
     }
 
     /// What it means at `level`.
@@ -761,10 +774,146 @@ pub struct Format {
     layouts: [Layout; codec::LEVELS],
 }
 
+/// What can be had at compile time; everything else is in the implementation of the runtime's trait.
 impl Format {
+    /// Checks the parameters and resolves them.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] names the parameter or the rule that it breaks.
+    pub const fn new(config: &Config) -> Result<Self, ConfigError> {
+        if !::core::matches!(config.pa_bits, 36..= 52) {
+            return Err(ConfigError::Value {
+                param: "pa_bits",
+                value: config.pa_bits as i64,
+            });
+        }
+        let root_bits = config.input_bits as i32 - 12 - 9 * (config.levels as i32 - 1);
+        if !(::core::matches!((config.levels, root_bits), (4, 9))
+            || (config.five_level
+                && ::core::matches!((config.levels, root_bits), (5, 9))))
+        {
+            return Err(ConfigError::Root {
+                levels: config.levels,
+                input_bits: config.input_bits,
+            });
+        }
+        let geometry = Geometry {
+            page_bits: 12,
+            index_bits: 9,
+            levels: config.levels,
+            input_bits: config.input_bits,
+            output_bits: config.pa_bits,
+            extension: Extension::Zero,
+        };
+        let mut layouts = [Layout::new(config, 0); codec::LEVELS];
+        let mut level = 1;
+        while level < codec::LEVELS as Level {
+            let top = config.levels - 1;
+            layouts[codec::index(level)] = Layout::new(
+                config,
+                if level < top { level } else { top },
+            );
+            level += 1;
+        }
+        Ok(Self {
+            config: *config,
+            geometry,
+            invalid_cached: false,
+            layouts,
+        })
+    }
+
     /// The parameters that it was made from.
     pub const fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// The sizes of leaves at `level`, runs included.
+    pub const fn page_sizes(&self, level: Level) -> PageSizes {
+        let layout = self.layout(level);
+        if level >= self.geometry.levels || !layout.holds_leaves {
+            return PageSizes(0);
+        }
+        PageSizes(1 << layout.leaf_bits)
+    }
+
+    /// Everything but the address of a leaf at `level` of size `1 << size`.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Size`], [`Refusal::Rights`], [`Refusal::Memory`] or [`Refusal::Options`] if the format cannot
+    /// say it.
+    pub const fn prototype(
+        &self,
+        level: Level,
+        size: u8,
+        attributes: &Attributes,
+    ) -> Result<Prototype, Refusal> {
+        if !self.page_sizes(level).contains(size) {
+            return Err(Refusal::Size { level, size });
+        }
+        let layout = self.layout(level);
+        let facts = Facts::new(attributes.rights, attributes.accessed, attributes.dirty);
+        let Some(rights) = self.rights_bits(level, facts) else {
+            return Err(Refusal::Rights(attributes.rights));
+        };
+        let memory = match self.memory_bits(level, attributes.memory) {
+            Ok(memory) => memory,
+            Err(refusal) => return Err(refusal),
+        };
+        let options = match self.option_bits(level, attributes.options) {
+            Ok(options) => options,
+            Err(refusal) => return Err(refusal),
+        };
+        let bits = layout.leaf_base & !layout.options | options | rights | memory;
+        Ok(Prototype { bits, level, size })
+    }
+
+    /// The raw entries for a leaf prototype from output address `oa` on, for at most `items` items.
+    pub const fn strip(&self, leaf: Prototype, oa: u64, items: usize) -> Strip {
+        let layout = self.layout(leaf.level);
+        let first = leaf.bits | oa & layout.output;
+        let size = 1 << layout.leaf_bits;
+        Strip {
+            first,
+            step: size & layout.output,
+            items,
+        }
+    }
+
+    /// The entry at `level` that points to a table of the level below, with every right granted.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Address`] if the address is too wide or not aligned.
+    pub const fn table(&self, level: Level, address: u64) -> Result<u64, Refusal> {
+        let aligned = address & codec::bits(self.geometry.index_bits + 2, 0) == 0;
+        if !aligned || address > self.geometry.last_output() {
+            return Err(Refusal::Address(address));
+        }
+        let layout = self.layout(level);
+        Ok(layout.table_base | address & layout.next_table)
+    }
+
+    /// The leaf at `level` that maps to `address` and belongs to no run.
+    const fn leaf(
+        &self,
+        level: Level,
+        address: u64,
+        attributes: &Attributes,
+    ) -> Result<u64, Refusal> {
+        let size = self.layout(level).leaf_bits;
+        let prototype = match self.prototype(level, size, attributes) {
+            Ok(prototype) => prototype,
+            Err(refusal) => return Err(refusal),
+        };
+        if address & codec::bits(size - 1, 0) != 0
+            || address > self.geometry.last_output()
+        {
+            return Err(Refusal::Address(address));
+        }
+        Ok(self.strip(prototype, address, 1).first)
     }
 
     const fn layout(&self, level: Level) -> &Layout {
@@ -897,24 +1046,24 @@ impl Format {
     }
 
     /// The bits of a leaf that grant exactly these rights, with these states where it keeps them.
-    fn rights_bits(&self, _level: Level, facts: Facts) -> Option<u64> {
+    const fn rights_bits(&self, _level: Level, facts: Facts) -> Option<u64> {
         let config = &self.config;
         let mut bits = 0;
         let mut spoken = Facts::NONE;
         if config.mode_based_execute {
-            let value = self.access_by_mode_value(facts)?;
+            let Some(value) = self.access_by_mode_value(facts) else { return None };
             spoken = spoken.union(Facts::RWX);
             bits |= codec::insert(value >> 3, 10, 10) | codec::insert(value, 2, 0);
         } else {
-            let value = self.access_value(facts)?;
+            let Some(value) = self.access_value(facts) else { return None };
             spoken = spoken.union(Facts::RWX);
             bits |= codec::insert(value, 2, 0);
         }
         if config.access_dirty {
-            let value = self.accessed_value(facts)?;
+            let Some(value) = self.accessed_value(facts) else { return None };
             spoken = spoken.union(Facts::ACCESSED);
             bits |= codec::insert(value, 8, 8);
-            let value = self.dirty_value(facts)?;
+            let Some(value) = self.dirty_value(facts) else { return None };
             spoken = spoken.union(Facts::DIRTY);
             bits |= codec::insert(value, 9, 9);
         }
@@ -923,15 +1072,19 @@ impl Format {
     }
 
     /// The bits of a leaf for a memory type.
-    fn memory_bits(&self, _level: Level, memory: MemoryType) -> Result<u64, Refusal> {
-        let bits = self
-            .memory_type_value(memory)
-            .map(|value| codec::insert(value, 5, 3));
-        bits.ok_or(Refusal::Memory(memory))
+    const fn memory_bits(
+        &self,
+        _level: Level,
+        memory: MemoryType,
+    ) -> Result<u64, Refusal> {
+        match self.memory_type_value(memory) {
+            Some(value) => Ok(codec::insert(value, 5, 3)),
+            None => Err(Refusal::Memory(memory)),
+        }
     }
 
     /// The bits of a leaf's options and software bits.
-    fn option_bits(&self, level: Level, options: Options) -> Result<u64, Refusal> {
+    const fn option_bits(&self, level: Level, options: Options) -> Result<u64, Refusal> {
         let layout = self.layout(level);
         if options.bits() & !layout.options != 0 {
             return Err(Refusal::Options(options));
@@ -940,7 +1093,7 @@ impl Format {
     }
 
     /// What a value of `access` states; `None` if it is illegal.
-    fn access_facts(&self, value: u64) -> Option<Facts> {
+    const fn access_facts(&self, value: u64) -> Option<Facts> {
         let config = &self.config;
         match value {
             0b001 => Some(Facts::R),
@@ -953,7 +1106,7 @@ impl Format {
     }
 
     /// The value of `access` with exactly these rights, and with these states if it can.
-    fn access_value(&self, facts: Facts) -> Option<u64> {
+    const fn access_value(&self, facts: Facts) -> Option<u64> {
         let config = &self.config;
         match facts.intersection(Facts::RWX) {
             Facts::R => Some(0b001),
@@ -966,7 +1119,7 @@ impl Format {
     }
 
     /// What a value of `access_by_mode` states; `None` if it is illegal.
-    fn access_by_mode_facts(&self, value: u64) -> Option<Facts> {
+    const fn access_by_mode_facts(&self, value: u64) -> Option<Facts> {
         let config = &self.config;
         const R_PX: Facts = Facts::R.union(Facts::PX);
         const RW_PX: Facts = Facts::RW.union(Facts::PX);
@@ -989,7 +1142,7 @@ impl Format {
     }
 
     /// The value of `access_by_mode` with exactly these rights, and with these states if it can.
-    fn access_by_mode_value(&self, facts: Facts) -> Option<u64> {
+    const fn access_by_mode_value(&self, facts: Facts) -> Option<u64> {
         let config = &self.config;
         const R_PX: Facts = Facts::R.union(Facts::PX);
         const RW_PX: Facts = Facts::RW.union(Facts::PX);
@@ -1012,7 +1165,7 @@ impl Format {
     }
 
     /// What a value of `memory_type` means; `None` if it is illegal.
-    fn memory_type_type(&self, value: u64) -> Option<MemoryType> {
+    const fn memory_type_type(&self, value: u64) -> Option<MemoryType> {
         match value {
             0b000 => Some(MemoryType::Uncached),
             0b001 => Some(MemoryType::WriteCombining),
@@ -1024,7 +1177,7 @@ impl Format {
     }
 
     /// The value of `memory_type` for a memory type, or for what stands in for it.
-    fn memory_type_value(&self, memory: MemoryType) -> Option<u64> {
+    const fn memory_type_value(&self, memory: MemoryType) -> Option<u64> {
         match memory {
             MemoryType::WriteBack => Some(0b110),
             MemoryType::WriteThrough => Some(0b100),
@@ -1040,7 +1193,7 @@ impl Format {
     }
 
     /// What a value of `accessed` states; `None` if it is illegal.
-    fn accessed_facts(&self, value: u64) -> Option<Facts> {
+    const fn accessed_facts(&self, value: u64) -> Option<Facts> {
         match value {
             0 => Some(Facts::NONE),
             1 => Some(Facts::ACCESSED),
@@ -1049,7 +1202,7 @@ impl Format {
     }
 
     /// The value of `accessed` with exactly these rights, and with these states if it can.
-    fn accessed_value(&self, facts: Facts) -> Option<u64> {
+    const fn accessed_value(&self, facts: Facts) -> Option<u64> {
         match facts.intersection(Facts::ACCESSED) {
             Facts::NONE => Some(0),
             Facts::ACCESSED => Some(1),
@@ -1058,7 +1211,7 @@ impl Format {
     }
 
     /// What a value of `dirty` states; `None` if it is illegal.
-    fn dirty_facts(&self, value: u64) -> Option<Facts> {
+    const fn dirty_facts(&self, value: u64) -> Option<Facts> {
         match value {
             0 => Some(Facts::NONE),
             1 => Some(Facts::DIRTY),
@@ -1067,7 +1220,7 @@ impl Format {
     }
 
     /// The value of `dirty` with exactly these rights, and with these states if it can.
-    fn dirty_value(&self, facts: Facts) -> Option<u64> {
+    const fn dirty_value(&self, facts: Facts) -> Option<u64> {
         match facts.intersection(Facts::DIRTY) {
             Facts::NONE => Some(0),
             Facts::DIRTY => Some(1),
@@ -1141,37 +1294,7 @@ unsafe impl FormatTrait for Format {
     const INDEX_BITS: u8 = 9;
 
     fn new(config: &Config) -> Result<Self, ConfigError> {
-        if !::core::matches!(config.pa_bits, 36..= 52) {
-            return Err(ConfigError::Value {
-                param: "pa_bits",
-                value: i64::from(config.pa_bits),
-            });
-        }
-        let root_bits = i32::from(config.input_bits) - 12
-            - 9 * (i32::from(config.levels) - 1);
-        if !(::core::matches!((config.levels, root_bits), (4, 9))
-            || (config.five_level
-                && ::core::matches!((config.levels, root_bits), (5, 9))))
-        {
-            return Err(ConfigError::Root {
-                levels: config.levels,
-                input_bits: config.input_bits,
-            });
-        }
-        let geometry = Geometry {
-            page_bits: 12,
-            index_bits: 9,
-            levels: config.levels,
-            input_bits: config.input_bits,
-            output_bits: config.pa_bits,
-            extension: Extension::Zero,
-        };
-        Ok(Self {
-            config: *config,
-            geometry,
-            invalid_cached: false,
-            layouts: codec::layouts(config.levels, |level| Layout::new(config, level)),
-        })
+        Format::new(config)
     }
 
     fn geometry(&self) -> Geometry {
@@ -1179,12 +1302,7 @@ unsafe impl FormatTrait for Format {
     }
 
     fn page_sizes(&self, level: Level) -> PageSizes {
-        let layout = self.layout(level);
-        if level >= self.geometry.levels || !layout.holds_leaves {
-            return PageSizes::default();
-        }
-        let sizes = 1 << layout.leaf_bits;
-        PageSizes(sizes)
+        Format::page_sizes(self, level)
     }
 
     fn invalid_cached(&self) -> bool {
@@ -1213,14 +1331,7 @@ unsafe impl FormatTrait for Format {
     }
 
     fn strip(&self, leaf: Prototype, oa: u64, items: usize) -> Strip {
-        let layout = self.layout(leaf.level);
-        let first = leaf.bits | oa & layout.output;
-        let size = 1 << layout.leaf_bits;
-        Strip {
-            first,
-            step: size & layout.output,
-            items,
-        }
+        Format::strip(self, leaf, oa, items)
     }
 
     fn prototype(
@@ -1229,18 +1340,7 @@ unsafe impl FormatTrait for Format {
         size: u8,
         attributes: &Attributes,
     ) -> Result<Prototype, Refusal> {
-        if !self.page_sizes(level).contains(size) {
-            return Err(Refusal::Size { level, size });
-        }
-        let layout = self.layout(level);
-        let facts = Facts::new(attributes.rights, attributes.accessed, attributes.dirty);
-        let rights = self
-            .rights_bits(level, facts)
-            .ok_or(Refusal::Rights(attributes.rights))?;
-        let memory = self.memory_bits(level, attributes.memory)?;
-        let options = self.option_bits(level, attributes.options)?;
-        let bits = layout.leaf_base & !layout.options | options | rights | memory;
-        Ok(Prototype { bits, level, size })
+        Format::prototype(self, level, size, attributes)
     }
 
     fn rewrite(&self, level: Level, change: &Change) -> Result<Rewrite, Refusal> {
@@ -1285,12 +1385,7 @@ unsafe impl FormatTrait for Format {
     }
 
     fn table(&self, level: Level, address: u64) -> Result<u64, Refusal> {
-        let aligned = address & codec::bits(self.geometry.index_bits + 2, 0) == 0;
-        if !aligned || address > self.geometry.last_output() {
-            return Err(Refusal::Address(address));
-        }
-        let layout = self.layout(level);
-        Ok(layout.table_base | address & layout.next_table)
+        Format::table(self, level, address)
     }
 
     fn empty(&self, level: Level) -> u64 {
@@ -1336,9 +1431,9 @@ unsafe impl FormatTrait for Format {
             return Err(Refusal::Address(root));
         }
         let mut eptp = 6;
-        eptp |= codec::insert(u64::from(config.levels - 1), 5, 3);
-        eptp |= codec::insert(u64::from(config.access_dirty), 6, 6);
-        eptp |= codec::insert(u64::from(config.shadow_stack), 7, 7);
+        eptp |= codec::insert((config.levels - 1) as u64, 5, 3);
+        eptp |= codec::insert(config.access_dirty as u64, 6, 6);
+        eptp |= codec::insert(config.shadow_stack as u64, 7, 7);
         let value = root >> 12;
         if value & 0xffff_ff00_0000_0000 != 0 {
             return Err(Refusal::Address(root));
@@ -1441,7 +1536,7 @@ struct Layout {
 }
 
 impl Layout {
-    fn new(config: &Config, level: Level) -> Self {
+    const fn new(config: &Config, level: Level) -> Self {
         let leaf_bits = 12 + 9 * level;
         let block_level = config.huge_2m && level == 1 || config.huge_1g && level == 2;
         let empty = if config.suppress_ve { 0x8000_0000_0000_0000 } else { 0 };

@@ -60,7 +60,7 @@ pub struct Config {
 
 impl Config {
     /// The defaults of every parameter.
-    pub fn new(levels: u8, input_bits: u8) -> Self {
+    pub const fn new(levels: u8, input_bits: u8) -> Self {
         Self {
             pa_bits: 52,
             huge_1g: false,
@@ -112,7 +112,7 @@ pub struct Capabilities {
 
 impl Config {
     /// What the machine can do, and the defaults of everything else.
-    pub fn from_capabilities(
+    pub const fn from_capabilities(
         capabilities: &Capabilities,
         levels: u8,
         input_bits: u8,
@@ -319,12 +319,15 @@ impl Page {
     /// # Errors
     ///
     /// [`Refusal`] if the format cannot say these attributes, or if the address is too wide or not aligned.
-    pub fn new(
+    pub const fn new(
         format: &Format,
         address: u64,
         attributes: &Attributes,
     ) -> Result<Self, Refusal> {
-        codec::leaf(format, 0, address, attributes).map(Self)
+        match format.leaf(0, address, attributes) {
+            Ok(bits) => Ok(Self(bits)),
+            Err(refusal) => Err(refusal),
+        }
     }
 
     /// What it means.
@@ -520,13 +523,16 @@ impl Block {
     ///
     /// [`Refusal`] if there are no blocks at this level, if the format cannot say these attributes, or if the
     /// address is too wide or not aligned.
-    pub fn new(
+    pub const fn new(
         format: &Format,
         level: Level,
         address: u64,
         attributes: &Attributes,
     ) -> Result<Self, Refusal> {
-        codec::leaf(format, level, address, attributes).map(Self)
+        match format.leaf(level, address, attributes) {
+            Ok(bits) => Ok(Self(bits)),
+            Err(refusal) => Err(refusal),
+        }
     }
 
     /// What it means at `level`.
@@ -718,8 +724,15 @@ impl Table {
     /// # Errors
     ///
     /// [`Refusal::Address`] if the address is too wide or not aligned.
-    pub fn new(format: &Format, level: Level, address: u64) -> Result<Self, Refusal> {
-        format.table(level, address).map(Self)
+    pub const fn new(
+        format: &Format,
+        level: Level,
+        address: u64,
+    ) -> Result<Self, Refusal> {
+        match format.table(level, address) {
+            Ok(bits) => Ok(Self(bits)),
+            Err(refusal) => Err(refusal),
+        }
     }
 
     /// What it means at `level`.
@@ -808,10 +821,155 @@ pub struct Format {
     layouts: [Layout; codec::LEVELS],
 }
 
+/// What can be had at compile time; everything else is in the implementation of the runtime's trait.
 impl Format {
+    /// Checks the parameters and resolves them.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] names the parameter or the rule that it breaks.
+    pub const fn new(config: &Config) -> Result<Self, ConfigError> {
+        if !::core::matches!(config.pa_bits, 32..= 52) {
+            return Err(ConfigError::Value {
+                param: "pa_bits",
+                value: config.pa_bits as i64,
+            });
+        }
+        if !::core::matches!(config.c_bit, 0 | 32..= 51) {
+            return Err(ConfigError::Value {
+                param: "c_bit",
+                value: config.c_bit as i64,
+            });
+        }
+        let root_bits = config.input_bits as i32 - 12 - 9 * (config.levels as i32 - 1);
+        if !(::core::matches!((config.levels, root_bits), (4, 9))
+            || (config.five_level
+                && ::core::matches!((config.levels, root_bits), (5, 9))))
+        {
+            return Err(ConfigError::Root {
+                levels: config.levels,
+                input_bits: config.input_bits,
+            });
+        }
+        if !(config.c_bit == 0 || config.c_bit >= config.pa_bits) {
+            return Err(ConfigError::Rule("c_bit == 0 || c_bit >= pa_bits"));
+        }
+        let geometry = Geometry {
+            page_bits: 12,
+            index_bits: 9,
+            levels: config.levels,
+            input_bits: config.input_bits,
+            output_bits: config.pa_bits,
+            extension: Extension::Sign,
+        };
+        let mut layouts = [Layout::new(config, 0); codec::LEVELS];
+        let mut level = 1;
+        while level < codec::LEVELS as Level {
+            let top = config.levels - 1;
+            layouts[codec::index(level)] = Layout::new(
+                config,
+                if level < top { level } else { top },
+            );
+            level += 1;
+        }
+        Ok(Self {
+            config: *config,
+            geometry,
+            invalid_cached: false,
+            layouts,
+        })
+    }
+
     /// The parameters that it was made from.
     pub const fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// The sizes of leaves at `level`, runs included.
+    pub const fn page_sizes(&self, level: Level) -> PageSizes {
+        let layout = self.layout(level);
+        if level >= self.geometry.levels || !layout.holds_leaves {
+            return PageSizes(0);
+        }
+        PageSizes(1 << layout.leaf_bits)
+    }
+
+    /// Everything but the address of a leaf at `level` of size `1 << size`.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Size`], [`Refusal::Rights`], [`Refusal::Memory`] or [`Refusal::Options`] if the format cannot
+    /// say it.
+    pub const fn prototype(
+        &self,
+        level: Level,
+        size: u8,
+        attributes: &Attributes,
+    ) -> Result<Prototype, Refusal> {
+        if !self.page_sizes(level).contains(size) {
+            return Err(Refusal::Size { level, size });
+        }
+        let layout = self.layout(level);
+        let facts = Facts::new(attributes.rights, attributes.accessed, attributes.dirty);
+        let Some(rights) = self.rights_bits(level, facts) else {
+            return Err(Refusal::Rights(attributes.rights));
+        };
+        let memory = match self.memory_bits(level, attributes.memory) {
+            Ok(memory) => memory,
+            Err(refusal) => return Err(refusal),
+        };
+        let options = match self.option_bits(level, attributes.options) {
+            Ok(options) => options,
+            Err(refusal) => return Err(refusal),
+        };
+        let bits = layout.leaf_base & !layout.options | options | rights | memory;
+        Ok(Prototype { bits, level, size })
+    }
+
+    /// The raw entries for a leaf prototype from output address `oa` on, for at most `items` items.
+    pub const fn strip(&self, leaf: Prototype, oa: u64, items: usize) -> Strip {
+        let layout = self.layout(leaf.level);
+        let first = leaf.bits | oa & layout.output;
+        let size = 1 << layout.leaf_bits;
+        Strip {
+            first,
+            step: size & layout.output,
+            items,
+        }
+    }
+
+    /// The entry at `level` that points to a table of the level below, with every right granted.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Address`] if the address is too wide or not aligned.
+    pub const fn table(&self, level: Level, address: u64) -> Result<u64, Refusal> {
+        let aligned = address & codec::bits(self.geometry.index_bits + 2, 0) == 0;
+        if !aligned || address > self.geometry.last_output() {
+            return Err(Refusal::Address(address));
+        }
+        let layout = self.layout(level);
+        Ok(layout.table_base | address & layout.next_table)
+    }
+
+    /// The leaf at `level` that maps to `address` and belongs to no run.
+    const fn leaf(
+        &self,
+        level: Level,
+        address: u64,
+        attributes: &Attributes,
+    ) -> Result<u64, Refusal> {
+        let size = self.layout(level).leaf_bits;
+        let prototype = match self.prototype(level, size, attributes) {
+            Ok(prototype) => prototype,
+            Err(refusal) => return Err(refusal),
+        };
+        if address & codec::bits(size - 1, 0) != 0
+            || address > self.geometry.last_output()
+        {
+            return Err(Refusal::Address(address));
+        }
+        Ok(self.strip(prototype, address, 1).first)
     }
 
     const fn layout(&self, level: Level) -> &Layout {
@@ -877,7 +1035,7 @@ impl Format {
         grants.field(Facts::DIRTY, facts);
         let checked = if config.c_bit != 0 {
             codec::bits(51, config.c_bit + 1)
-                | codec::bits((i64::from(config.c_bit) - 1) as u8, config.pa_bits)
+                | codec::bits(((config.c_bit as i64) - 1) as u8, config.pa_bits)
         } else {
             codec::bits(51, config.pa_bits)
         };
@@ -923,7 +1081,7 @@ impl Format {
         }
         let checked = if config.c_bit != 0 {
             codec::bits(51, config.c_bit + 1)
-                | codec::bits((i64::from(config.c_bit) - 1) as u8, config.pa_bits)
+                | codec::bits(((config.c_bit as i64) - 1) as u8, config.pa_bits)
         } else {
             codec::bits(51, config.pa_bits)
         };
@@ -944,23 +1102,23 @@ impl Format {
     }
 
     /// The bits of a leaf that grant exactly these rights, with these states where it keeps them.
-    fn rights_bits(&self, _level: Level, facts: Facts) -> Option<u64> {
+    const fn rights_bits(&self, _level: Level, facts: Facts) -> Option<u64> {
         let config = &self.config;
         let mut bits = 0;
         let mut spoken = Facts::NONE;
         if config.no_execute {
-            let value = self.access_value(facts)?;
+            let Some(value) = self.access_value(facts) else { return None };
             spoken = spoken.union(Facts::RWX);
             bits |= codec::insert(value >> 2, 63, 63) | codec::insert(value, 2, 1);
         } else {
-            let value = self.access_without_nx_value(facts)?;
+            let Some(value) = self.access_without_nx_value(facts) else { return None };
             spoken = spoken.union(Facts::RWX);
             bits |= codec::insert(value, 2, 1);
         }
-        let value = self.accessed_value(facts)?;
+        let Some(value) = self.accessed_value(facts) else { return None };
         spoken = spoken.union(Facts::ACCESSED);
         bits |= codec::insert(value, 5, 5);
-        let value = self.dirty_value(facts)?;
+        let Some(value) = self.dirty_value(facts) else { return None };
         spoken = spoken.union(Facts::DIRTY);
         bits |= codec::insert(value, 6, 6);
         let wanted = facts.intersection(Facts::RWX);
@@ -968,21 +1126,27 @@ impl Format {
     }
 
     /// The bits of a leaf for a memory type.
-    fn memory_bits(&self, level: Level, memory: MemoryType) -> Result<u64, Refusal> {
-        let bits = self
-            .memory_type_value(memory)
-            .map(|value| {
-                if level == 0 {
-                    codec::insert(value >> 2, 7, 7) | codec::insert(value, 4, 3)
-                } else {
-                    codec::insert(value >> 2, 12, 12) | codec::insert(value, 4, 3)
-                }
-            });
-        bits.ok_or(Refusal::Memory(memory))
+    const fn memory_bits(
+        &self,
+        level: Level,
+        memory: MemoryType,
+    ) -> Result<u64, Refusal> {
+        match self.memory_type_value(memory) {
+            Some(value) => {
+                Ok(
+                    if level == 0 {
+                        codec::insert(value >> 2, 7, 7) | codec::insert(value, 4, 3)
+                    } else {
+                        codec::insert(value >> 2, 12, 12) | codec::insert(value, 4, 3)
+                    },
+                )
+            }
+            None => Err(Refusal::Memory(memory)),
+        }
     }
 
     /// The bits of a leaf's options and software bits.
-    fn option_bits(&self, level: Level, options: Options) -> Result<u64, Refusal> {
+    const fn option_bits(&self, level: Level, options: Options) -> Result<u64, Refusal> {
         let layout = self.layout(level);
         if options.bits() & !layout.options != 0 {
             return Err(Refusal::Options(options));
@@ -991,7 +1155,7 @@ impl Format {
     }
 
     /// What a value of `access` states; `None` if it is illegal.
-    fn access_facts(&self, value: u64) -> Option<Facts> {
+    const fn access_facts(&self, value: u64) -> Option<Facts> {
         const PR_PX: Facts = Facts::PR.union(Facts::PX);
         const PR_PW_PX: Facts = Facts::PR.union(Facts::PW).union(Facts::PX);
         const PR_PW: Facts = Facts::PR.union(Facts::PW);
@@ -1009,7 +1173,7 @@ impl Format {
     }
 
     /// The value of `access` with exactly these rights, and with these states if it can.
-    fn access_value(&self, facts: Facts) -> Option<u64> {
+    const fn access_value(&self, facts: Facts) -> Option<u64> {
         const PR_PX: Facts = Facts::PR.union(Facts::PX);
         const PR_PW_PX: Facts = Facts::PR.union(Facts::PW).union(Facts::PX);
         const PR_PW: Facts = Facts::PR.union(Facts::PW);
@@ -1027,7 +1191,7 @@ impl Format {
     }
 
     /// What a value of `access_without_nx` states; `None` if it is illegal.
-    fn access_without_nx_facts(&self, value: u64) -> Option<Facts> {
+    const fn access_without_nx_facts(&self, value: u64) -> Option<Facts> {
         const PR_PX: Facts = Facts::PR.union(Facts::PX);
         const PR_PW_PX: Facts = Facts::PR.union(Facts::PW).union(Facts::PX);
         match value {
@@ -1040,7 +1204,7 @@ impl Format {
     }
 
     /// The value of `access_without_nx` with exactly these rights, and with these states if it can.
-    fn access_without_nx_value(&self, facts: Facts) -> Option<u64> {
+    const fn access_without_nx_value(&self, facts: Facts) -> Option<u64> {
         const PR_PX: Facts = Facts::PR.union(Facts::PX);
         const PR_PW_PX: Facts = Facts::PR.union(Facts::PW).union(Facts::PX);
         match facts.intersection(Facts::RWX) {
@@ -1053,7 +1217,7 @@ impl Format {
     }
 
     /// What a value of `memory_type` means; `None` if it is illegal.
-    fn memory_type_type(&self, value: u64) -> Option<MemoryType> {
+    const fn memory_type_type(&self, value: u64) -> Option<MemoryType> {
         let config = &self.config;
         match config.pat >> (8 * value) & 0xff {
             0 => Some(MemoryType::Uncached),
@@ -1067,27 +1231,26 @@ impl Format {
     }
 
     /// The value of `memory_type` for a memory type, or for what stands in for it.
-    fn memory_type_value(&self, memory: MemoryType) -> Option<u64> {
+    const fn memory_type_value(&self, memory: MemoryType) -> Option<u64> {
         let config = &self.config;
-        let pick = |byte| (0..8).find(|index| config.pat >> (8 * index) & 0xff == byte);
         match memory {
-            MemoryType::WriteBack => pick(6),
-            MemoryType::WriteThrough => pick(4).or_else(|| pick(0)),
-            MemoryType::WriteProtected => pick(5),
+            MemoryType::WriteBack => codec::pick(config.pat, 8, &[6]),
+            MemoryType::WriteThrough => codec::pick(config.pat, 8, &[4, 0]),
+            MemoryType::WriteProtected => codec::pick(config.pat, 8, &[5]),
             MemoryType::WriteCombining | MemoryType::NonCacheable => {
-                pick(1).or_else(|| pick(0))
+                codec::pick(config.pat, 8, &[1, 0])
             }
             MemoryType::Uncached
             | MemoryType::DeviceNGnRnE
             | MemoryType::DeviceNGnRE
             | MemoryType::DeviceNGRE
-            | MemoryType::DeviceGRE => pick(0),
+            | MemoryType::DeviceGRE => codec::pick(config.pat, 8, &[0]),
             _ => None,
         }
     }
 
     /// What a value of `accessed` states; `None` if it is illegal.
-    fn accessed_facts(&self, value: u64) -> Option<Facts> {
+    const fn accessed_facts(&self, value: u64) -> Option<Facts> {
         match value {
             0 => Some(Facts::NONE),
             1 => Some(Facts::ACCESSED),
@@ -1096,7 +1259,7 @@ impl Format {
     }
 
     /// The value of `accessed` with exactly these rights, and with these states if it can.
-    fn accessed_value(&self, facts: Facts) -> Option<u64> {
+    const fn accessed_value(&self, facts: Facts) -> Option<u64> {
         match facts.intersection(Facts::ACCESSED) {
             Facts::NONE => Some(0),
             Facts::ACCESSED => Some(1),
@@ -1105,7 +1268,7 @@ impl Format {
     }
 
     /// What a value of `dirty` states; `None` if it is illegal.
-    fn dirty_facts(&self, value: u64) -> Option<Facts> {
+    const fn dirty_facts(&self, value: u64) -> Option<Facts> {
         match value {
             0 => Some(Facts::NONE),
             1 => Some(Facts::DIRTY),
@@ -1114,7 +1277,7 @@ impl Format {
     }
 
     /// The value of `dirty` with exactly these rights, and with these states if it can.
-    fn dirty_value(&self, facts: Facts) -> Option<u64> {
+    const fn dirty_value(&self, facts: Facts) -> Option<u64> {
         match facts.intersection(Facts::DIRTY) {
             Facts::NONE => Some(0),
             Facts::DIRTY => Some(1),
@@ -1295,46 +1458,7 @@ unsafe impl FormatTrait for Format {
     const INDEX_BITS: u8 = 9;
 
     fn new(config: &Config) -> Result<Self, ConfigError> {
-        if !::core::matches!(config.pa_bits, 32..= 52) {
-            return Err(ConfigError::Value {
-                param: "pa_bits",
-                value: i64::from(config.pa_bits),
-            });
-        }
-        if !::core::matches!(config.c_bit, 0 | 32..= 51) {
-            return Err(ConfigError::Value {
-                param: "c_bit",
-                value: i64::from(config.c_bit),
-            });
-        }
-        let root_bits = i32::from(config.input_bits) - 12
-            - 9 * (i32::from(config.levels) - 1);
-        if !(::core::matches!((config.levels, root_bits), (4, 9))
-            || (config.five_level
-                && ::core::matches!((config.levels, root_bits), (5, 9))))
-        {
-            return Err(ConfigError::Root {
-                levels: config.levels,
-                input_bits: config.input_bits,
-            });
-        }
-        if !(config.c_bit == 0 || config.c_bit >= config.pa_bits) {
-            return Err(ConfigError::Rule("c_bit == 0 || c_bit >= pa_bits"));
-        }
-        let geometry = Geometry {
-            page_bits: 12,
-            index_bits: 9,
-            levels: config.levels,
-            input_bits: config.input_bits,
-            output_bits: config.pa_bits,
-            extension: Extension::Sign,
-        };
-        Ok(Self {
-            config: *config,
-            geometry,
-            invalid_cached: false,
-            layouts: codec::layouts(config.levels, |level| Layout::new(config, level)),
-        })
+        Format::new(config)
     }
 
     fn geometry(&self) -> Geometry {
@@ -1342,12 +1466,7 @@ unsafe impl FormatTrait for Format {
     }
 
     fn page_sizes(&self, level: Level) -> PageSizes {
-        let layout = self.layout(level);
-        if level >= self.geometry.levels || !layout.holds_leaves {
-            return PageSizes::default();
-        }
-        let sizes = 1 << layout.leaf_bits;
-        PageSizes(sizes)
+        Format::page_sizes(self, level)
     }
 
     fn invalid_cached(&self) -> bool {
@@ -1376,14 +1495,7 @@ unsafe impl FormatTrait for Format {
     }
 
     fn strip(&self, leaf: Prototype, oa: u64, items: usize) -> Strip {
-        let layout = self.layout(leaf.level);
-        let first = leaf.bits | oa & layout.output;
-        let size = 1 << layout.leaf_bits;
-        Strip {
-            first,
-            step: size & layout.output,
-            items,
-        }
+        Format::strip(self, leaf, oa, items)
     }
 
     fn prototype(
@@ -1392,18 +1504,7 @@ unsafe impl FormatTrait for Format {
         size: u8,
         attributes: &Attributes,
     ) -> Result<Prototype, Refusal> {
-        if !self.page_sizes(level).contains(size) {
-            return Err(Refusal::Size { level, size });
-        }
-        let layout = self.layout(level);
-        let facts = Facts::new(attributes.rights, attributes.accessed, attributes.dirty);
-        let rights = self
-            .rights_bits(level, facts)
-            .ok_or(Refusal::Rights(attributes.rights))?;
-        let memory = self.memory_bits(level, attributes.memory)?;
-        let options = self.option_bits(level, attributes.options)?;
-        let bits = layout.leaf_base & !layout.options | options | rights | memory;
-        Ok(Prototype { bits, level, size })
+        Format::prototype(self, level, size, attributes)
     }
 
     fn rewrite(&self, level: Level, change: &Change) -> Result<Rewrite, Refusal> {
@@ -1445,12 +1546,7 @@ unsafe impl FormatTrait for Format {
     }
 
     fn table(&self, level: Level, address: u64) -> Result<u64, Refusal> {
-        let aligned = address & codec::bits(self.geometry.index_bits + 2, 0) == 0;
-        if !aligned || address > self.geometry.last_output() {
-            return Err(Refusal::Address(address));
-        }
-        let layout = self.layout(level);
-        Ok(layout.table_base | address & layout.next_table)
+        Format::table(self, level, address)
     }
 
     fn empty(&self, level: Level) -> u64 {
@@ -1515,13 +1611,13 @@ unsafe impl FormatTrait for Format {
         ia32_pat |= codec::insert(config.pat, 63, 0);
         let cr0 = 0x8000_0001;
         let mut cr4 = 0x20;
-        cr4 |= codec::insert(u64::from(config.globals), 7, 7);
+        cr4 |= codec::insert(config.globals as u64, 7, 7);
         cr4 |= if config.levels == 5 { 0x1000 } else { 0 };
-        cr4 |= codec::insert(u64::from(config.pcid), 17, 17);
-        cr4 |= codec::insert(u64::from(config.user_keys), 22, 22);
-        cr4 |= codec::insert(u64::from(config.supervisor_keys), 24, 24);
+        cr4 |= codec::insert(config.pcid as u64, 17, 17);
+        cr4 |= codec::insert(config.user_keys as u64, 22, 22);
+        cr4 |= codec::insert(config.supervisor_keys as u64, 24, 24);
         let mut efer = 0x100;
-        efer |= codec::insert(u64::from(config.no_execute), 11, 11);
+        efer |= codec::insert(config.no_execute as u64, 11, 11);
         Ok(Registers {
             cr3,
             ia32_pat,
@@ -1738,7 +1834,7 @@ struct Layout {
 }
 
 impl Layout {
-    fn new(config: &Config, level: Level) -> Self {
+    const fn new(config: &Config, level: Level) -> Self {
         let leaf_bits = 12 + 9 * level;
         let block_level = level == 1 || config.huge_1g && level == 2;
         let empty = 0;

@@ -51,7 +51,7 @@ pub struct Config {
 
 impl Config {
     /// The defaults of every parameter.
-    pub fn new(levels: u8, input_bits: u8) -> Self {
+    pub const fn new(levels: u8, input_bits: u8) -> Self {
         Self {
             pa_bits: 48,
             lpa: false,
@@ -83,7 +83,7 @@ pub struct Capabilities {
 
 impl Config {
     /// What the machine can do, and the defaults of everything else.
-    pub fn from_capabilities(
+    pub const fn from_capabilities(
         capabilities: &Capabilities,
         levels: u8,
         input_bits: u8,
@@ -183,12 +183,15 @@ impl Page {
     /// # Errors
     ///
     /// [`Refusal`] if the format cannot say these attributes, or if the address is too wide or not aligned.
-    pub fn new(
+    pub const fn new(
         format: &Format,
         address: u64,
         attributes: &Attributes,
     ) -> Result<Self, Refusal> {
-        codec::leaf(format, 0, address, attributes).map(Self)
+        match format.leaf(0, address, attributes) {
+            Ok(bits) => Ok(Self(bits)),
+            Err(refusal) => Err(refusal),
+        }
     }
 
     /// What it means.
@@ -420,13 +423,16 @@ impl Block {
     ///
     /// [`Refusal`] if there are no blocks at this level, if the format cannot say these attributes, or if the
     /// address is too wide or not aligned.
-    pub fn new(
+    pub const fn new(
         format: &Format,
         level: Level,
         address: u64,
         attributes: &Attributes,
     ) -> Result<Self, Refusal> {
-        codec::leaf(format, level, address, attributes).map(Self)
+        match format.leaf(level, address, attributes) {
+            Ok(bits) => Ok(Self(bits)),
+            Err(refusal) => Err(refusal),
+        }
     }
 
     /// What it means at `level`.
@@ -643,8 +649,15 @@ impl Table {
     /// # Errors
     ///
     /// [`Refusal::Address`] if the address is too wide or not aligned.
-    pub fn new(format: &Format, level: Level, address: u64) -> Result<Self, Refusal> {
-        format.table(level, address).map(Self)
+    pub const fn new(
+        format: &Format,
+        level: Level,
+        address: u64,
+    ) -> Result<Self, Refusal> {
+        match format.table(level, address) {
+            Ok(bits) => Ok(Self(bits)),
+            Err(refusal) => Err(refusal),
+        }
     }
 
     /// What it means at `level`.
@@ -672,10 +685,190 @@ pub struct Format {
     layouts: [Layout; codec::LEVELS],
 }
 
+/// What can be had at compile time; everything else is in the implementation of the runtime's trait.
 impl Format {
+    /// Checks the parameters and resolves them.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] names the parameter or the rule that it breaks.
+    pub const fn new(config: &Config) -> Result<Self, ConfigError> {
+        if !::core::matches!(config.pa_bits, 32 | 36 | 40 | 42 | 44 | 48 | 52) {
+            return Err(ConfigError::Value {
+                param: "pa_bits",
+                value: config.pa_bits as i64,
+            });
+        }
+        if config.hardware_dirty && !config.hardware_access {
+            return Err(ConfigError::Value {
+                param: "hardware_dirty",
+                value: 1,
+            });
+        }
+        if !::core::matches!(config.bbm, 0..= 2) {
+            return Err(ConfigError::Value {
+                param: "bbm",
+                value: config.bbm as i64,
+            });
+        }
+        let root_bits = config.input_bits as i32 - 16 - 13 * (config.levels as i32 - 1);
+        if !(::core::matches!((config.levels, root_bits), (1 | 2, 1..= 17))
+            || (config.pa_bits >= 44
+                && ::core::matches!((config.levels, root_bits), (3, 1..= 17))))
+        {
+            return Err(ConfigError::Root {
+                levels: config.levels,
+                input_bits: config.input_bits,
+            });
+        }
+        if !(config.pa_bits <= 48 || config.lpa) {
+            return Err(ConfigError::Rule("pa_bits <= 48 || lpa2 || lpa"));
+        }
+        if !(config.input_bits <= config.pa_bits) {
+            return Err(ConfigError::Rule("input_bits <= pa_bits"));
+        }
+        if !(config.input_bits >= 25 || config.ttst) {
+            return Err(ConfigError::Rule("input_bits >= 25 || ttst"));
+        }
+        if !(config.input_bits >= 16) {
+            return Err(ConfigError::Rule("input_bits >= 16"));
+        }
+        let geometry = Geometry {
+            page_bits: 16,
+            index_bits: 13,
+            levels: config.levels,
+            input_bits: config.input_bits,
+            output_bits: config.pa_bits,
+            extension: Extension::Zero,
+        };
+        let mut layouts = [Layout::new(config, 0); codec::LEVELS];
+        let mut level = 1;
+        while level < codec::LEVELS as Level {
+            let top = config.levels - 1;
+            layouts[codec::index(level)] = Layout::new(
+                config,
+                if level < top { level } else { top },
+            );
+            level += 1;
+        }
+        Ok(Self {
+            config: *config,
+            geometry,
+            invalid_cached: false,
+            layouts,
+        })
+    }
+
     /// The parameters that it was made from.
     pub const fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// The sizes of leaves at `level`, runs included.
+    pub const fn page_sizes(&self, level: Level) -> PageSizes {
+        let layout = self.layout(level);
+        if level >= self.geometry.levels || !layout.holds_leaves {
+            return PageSizes(0);
+        }
+        PageSizes(
+            1 << layout.leaf_bits
+                | codec::run_sizes(
+                    &layout.runs,
+                    layout.leaf_bits,
+                    self.geometry.input_bits,
+                ),
+        )
+    }
+
+    /// Everything but the address of a leaf at `level` of size `1 << size`.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Size`], [`Refusal::Rights`], [`Refusal::Memory`] or [`Refusal::Options`] if the format cannot
+    /// say it.
+    pub const fn prototype(
+        &self,
+        level: Level,
+        size: u8,
+        attributes: &Attributes,
+    ) -> Result<Prototype, Refusal> {
+        if !self.page_sizes(level).contains(size) {
+            return Err(Refusal::Size { level, size });
+        }
+        let layout = self.layout(level);
+        let mark = if size == layout.leaf_bits {
+            layout.single.value
+        } else {
+            match codec::run_of(&layout.runs, size - layout.leaf_bits) {
+                Some(run) => run.mark.value,
+                None => return Err(Refusal::Size { level, size }),
+            }
+        };
+        let facts = Facts::new(attributes.rights, attributes.accessed, attributes.dirty);
+        let Some(rights) = self.rights_bits(level, facts) else {
+            return Err(Refusal::Rights(attributes.rights));
+        };
+        let memory = match self.memory_bits(level, attributes.memory) {
+            Ok(memory) => memory,
+            Err(refusal) => return Err(refusal),
+        };
+        let options = match self.option_bits(level, attributes.options) {
+            Ok(options) => options,
+            Err(refusal) => return Err(refusal),
+        };
+        let bits = layout.leaf_base & !layout.options | options | rights | memory | mark;
+        Ok(Prototype { bits, level, size })
+    }
+
+    /// The raw entries for a leaf prototype from output address `oa` on, for at most `items` items.
+    pub const fn strip(&self, leaf: Prototype, oa: u64, items: usize) -> Strip {
+        let layout = self.layout(leaf.level);
+        let first = leaf.bits | oa & layout.output[0] | oa >> 36 & layout.output[1];
+        let size = 1 << layout.leaf_bits;
+        let room = (layout.carry_free - (oa & layout.carry_free)) >> layout.leaf_bits;
+        let items = if items as u64 > room { room as usize + 1 } else { items };
+        Strip {
+            first,
+            step: size & layout.output[0] | size >> 36 & layout.output[1],
+            items,
+        }
+    }
+
+    /// The entry at `level` that points to a table of the level below, with every right granted.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Address`] if the address is too wide or not aligned.
+    pub const fn table(&self, level: Level, address: u64) -> Result<u64, Refusal> {
+        let aligned = address & codec::bits(self.geometry.index_bits + 2, 0) == 0;
+        if !aligned || address > self.geometry.last_output() {
+            return Err(Refusal::Address(address));
+        }
+        let layout = self.layout(level);
+        Ok(
+            layout.table_base | address & layout.next_table[0]
+                | address >> 36 & layout.next_table[1],
+        )
+    }
+
+    /// The leaf at `level` that maps to `address` and belongs to no run.
+    const fn leaf(
+        &self,
+        level: Level,
+        address: u64,
+        attributes: &Attributes,
+    ) -> Result<u64, Refusal> {
+        let size = self.layout(level).leaf_bits;
+        let prototype = match self.prototype(level, size, attributes) {
+            Ok(prototype) => prototype,
+            Err(refusal) => return Err(refusal),
+        };
+        if address & codec::bits(size - 1, 0) != 0
+            || address > self.geometry.last_output()
+        {
+            return Err(Refusal::Address(address));
+        }
+        Ok(self.strip(prototype, address, 1).first)
     }
 
     const fn layout(&self, level: Level) -> &Layout {
@@ -805,29 +998,29 @@ impl Format {
     }
 
     /// The bits of a leaf that grant exactly these rights, with these states where it keeps them.
-    fn rights_bits(&self, _level: Level, facts: Facts) -> Option<u64> {
+    const fn rights_bits(&self, _level: Level, facts: Facts) -> Option<u64> {
         let config = &self.config;
         let mut bits = 0;
         let mut spoken = Facts::NONE;
         if config.hardware_dirty {
-            let value = self.s2ap_dbm_value(facts)?;
+            let Some(value) = self.s2ap_dbm_value(facts) else { return None };
             spoken = spoken.union(Facts::RW.union(Facts::DIRTY));
             bits |= codec::insert(value >> 2, 51, 51) | codec::insert(value, 7, 6);
         } else {
-            let value = self.s2ap_value(facts)?;
+            let Some(value) = self.s2ap_value(facts) else { return None };
             spoken = spoken.union(Facts::RW);
             bits |= codec::insert(value, 7, 6);
         }
         if config.xnx {
-            let value = self.xn_value(facts)?;
+            let Some(value) = self.xn_value(facts) else { return None };
             spoken = spoken.union(Facts::X);
             bits |= codec::insert(value, 54, 53);
         } else {
-            let value = self.xn_all_value(facts)?;
+            let Some(value) = self.xn_all_value(facts) else { return None };
             spoken = spoken.union(Facts::X);
             bits |= codec::insert(value, 54, 54);
         }
-        let value = self.access_flag_value(facts)?;
+        let Some(value) = self.access_flag_value(facts) else { return None };
         spoken = spoken.union(Facts::ACCESSED);
         bits |= codec::insert(value, 10, 10);
         let wanted = facts.intersection(Facts::RWX);
@@ -835,18 +1028,27 @@ impl Format {
     }
 
     /// The bits of a leaf for a memory type.
-    fn memory_bits(&self, _level: Level, memory: MemoryType) -> Result<u64, Refusal> {
+    const fn memory_bits(
+        &self,
+        _level: Level,
+        memory: MemoryType,
+    ) -> Result<u64, Refusal> {
         let config = &self.config;
-        let bits = if config.fwb {
-            self.mem_attr_forced_value(memory).map(|value| codec::insert(value, 4, 2))
+        if config.fwb {
+            match self.mem_attr_forced_value(memory) {
+                Some(value) => Ok(codec::insert(value, 4, 2)),
+                None => Err(Refusal::Memory(memory)),
+            }
         } else {
-            self.mem_attr_value(memory).map(|value| codec::insert(value, 5, 2))
-        };
-        bits.ok_or(Refusal::Memory(memory))
+            match self.mem_attr_value(memory) {
+                Some(value) => Ok(codec::insert(value, 5, 2)),
+                None => Err(Refusal::Memory(memory)),
+            }
+        }
     }
 
     /// The bits of a leaf's options and software bits.
-    fn option_bits(&self, level: Level, options: Options) -> Result<u64, Refusal> {
+    const fn option_bits(&self, level: Level, options: Options) -> Result<u64, Refusal> {
         let layout = self.layout(level);
         if options.bits() & !layout.options != 0 {
             return Err(Refusal::Options(options));
@@ -855,7 +1057,7 @@ impl Format {
     }
 
     /// What a value of `s2ap` states; `None` if it is illegal.
-    fn s2ap_facts(&self, value: u64) -> Option<Facts> {
+    const fn s2ap_facts(&self, value: u64) -> Option<Facts> {
         match value {
             0b00 => Some(Facts::NONE),
             0b01 => Some(Facts::R),
@@ -866,7 +1068,7 @@ impl Format {
     }
 
     /// The value of `s2ap` with exactly these rights, and with these states if it can.
-    fn s2ap_value(&self, facts: Facts) -> Option<u64> {
+    const fn s2ap_value(&self, facts: Facts) -> Option<u64> {
         match facts.intersection(Facts::RW) {
             Facts::NONE => Some(0b00),
             Facts::R => Some(0b01),
@@ -877,7 +1079,7 @@ impl Format {
     }
 
     /// What a value of `s2ap_dbm` states; `None` if it is illegal.
-    fn s2ap_dbm_facts(&self, value: u64) -> Option<Facts> {
+    const fn s2ap_dbm_facts(&self, value: u64) -> Option<Facts> {
         const RW_DIRTY: Facts = Facts::RW.union(Facts::DIRTY);
         const W_DIRTY: Facts = Facts::W.union(Facts::DIRTY);
         match value {
@@ -894,7 +1096,7 @@ impl Format {
     }
 
     /// The value of `s2ap_dbm` with exactly these rights, and with these states if it can.
-    fn s2ap_dbm_value(&self, facts: Facts) -> Option<u64> {
+    const fn s2ap_dbm_value(&self, facts: Facts) -> Option<u64> {
         const RW_DIRTY: Facts = Facts::RW.union(Facts::DIRTY);
         const W_DIRTY: Facts = Facts::W.union(Facts::DIRTY);
         match facts.intersection(Facts::RW.union(Facts::DIRTY)) {
@@ -917,7 +1119,7 @@ impl Format {
     }
 
     /// What a value of `xn` states; `None` if it is illegal.
-    fn xn_facts(&self, value: u64) -> Option<Facts> {
+    const fn xn_facts(&self, value: u64) -> Option<Facts> {
         match value {
             0b00 => Some(Facts::X),
             0b01 => Some(Facts::UX),
@@ -928,7 +1130,7 @@ impl Format {
     }
 
     /// The value of `xn` with exactly these rights, and with these states if it can.
-    fn xn_value(&self, facts: Facts) -> Option<u64> {
+    const fn xn_value(&self, facts: Facts) -> Option<u64> {
         match facts.intersection(Facts::X) {
             Facts::X => Some(0b00),
             Facts::UX => Some(0b01),
@@ -939,7 +1141,7 @@ impl Format {
     }
 
     /// What a value of `xn_all` states; `None` if it is illegal.
-    fn xn_all_facts(&self, value: u64) -> Option<Facts> {
+    const fn xn_all_facts(&self, value: u64) -> Option<Facts> {
         match value {
             0 => Some(Facts::X),
             1 => Some(Facts::NONE),
@@ -948,7 +1150,7 @@ impl Format {
     }
 
     /// The value of `xn_all` with exactly these rights, and with these states if it can.
-    fn xn_all_value(&self, facts: Facts) -> Option<u64> {
+    const fn xn_all_value(&self, facts: Facts) -> Option<u64> {
         match facts.intersection(Facts::X) {
             Facts::X => Some(0),
             Facts::NONE => Some(1),
@@ -957,7 +1159,7 @@ impl Format {
     }
 
     /// What a value of `access_flag` states; `None` if it is illegal.
-    fn access_flag_facts(&self, value: u64) -> Option<Facts> {
+    const fn access_flag_facts(&self, value: u64) -> Option<Facts> {
         match value {
             1 => Some(Facts::ACCESSED),
             0 => Some(Facts::NONE),
@@ -966,7 +1168,7 @@ impl Format {
     }
 
     /// The value of `access_flag` with exactly these rights, and with these states if it can.
-    fn access_flag_value(&self, facts: Facts) -> Option<u64> {
+    const fn access_flag_value(&self, facts: Facts) -> Option<u64> {
         match facts.intersection(Facts::ACCESSED) {
             Facts::ACCESSED => Some(1),
             Facts::NONE => Some(0),
@@ -975,7 +1177,7 @@ impl Format {
     }
 
     /// What a value of `mem_attr` means; `None` if it is illegal.
-    fn mem_attr_type(&self, value: u64) -> Option<MemoryType> {
+    const fn mem_attr_type(&self, value: u64) -> Option<MemoryType> {
         match value {
             0b1111 => Some(MemoryType::WriteBack),
             0b1010 => Some(MemoryType::WriteThrough),
@@ -989,7 +1191,7 @@ impl Format {
     }
 
     /// The value of `mem_attr` for a memory type, or for what stands in for it.
-    fn mem_attr_value(&self, memory: MemoryType) -> Option<u64> {
+    const fn mem_attr_value(&self, memory: MemoryType) -> Option<u64> {
         let config = &self.config;
         match memory {
             MemoryType::Inherit if !config.fwb => Some(0b1111),
@@ -1005,7 +1207,7 @@ impl Format {
     }
 
     /// What a value of `mem_attr_forced` means; `None` if it is illegal.
-    fn mem_attr_forced_type(&self, value: u64) -> Option<MemoryType> {
+    const fn mem_attr_forced_type(&self, value: u64) -> Option<MemoryType> {
         match value {
             0b110 => Some(MemoryType::WriteBack),
             0b101 => Some(MemoryType::NonCacheable),
@@ -1019,7 +1221,7 @@ impl Format {
     }
 
     /// The value of `mem_attr_forced` for a memory type, or for what stands in for it.
-    fn mem_attr_forced_value(&self, memory: MemoryType) -> Option<u64> {
+    const fn mem_attr_forced_value(&self, memory: MemoryType) -> Option<u64> {
         match memory {
             MemoryType::Inherit => Some(0b111),
             MemoryType::WriteBack => Some(0b110),
@@ -1134,61 +1336,7 @@ unsafe impl FormatTrait for Format {
     const INDEX_BITS: u8 = 13;
 
     fn new(config: &Config) -> Result<Self, ConfigError> {
-        if !::core::matches!(config.pa_bits, 32 | 36 | 40 | 42 | 44 | 48 | 52) {
-            return Err(ConfigError::Value {
-                param: "pa_bits",
-                value: i64::from(config.pa_bits),
-            });
-        }
-        if config.hardware_dirty && !config.hardware_access {
-            return Err(ConfigError::Value {
-                param: "hardware_dirty",
-                value: 1,
-            });
-        }
-        if !::core::matches!(config.bbm, 0..= 2) {
-            return Err(ConfigError::Value {
-                param: "bbm",
-                value: i64::from(config.bbm),
-            });
-        }
-        let root_bits = i32::from(config.input_bits) - 16
-            - 13 * (i32::from(config.levels) - 1);
-        if !(::core::matches!((config.levels, root_bits), (1 | 2, 1..= 17))
-            || (config.pa_bits >= 44
-                && ::core::matches!((config.levels, root_bits), (3, 1..= 17))))
-        {
-            return Err(ConfigError::Root {
-                levels: config.levels,
-                input_bits: config.input_bits,
-            });
-        }
-        if !(config.pa_bits <= 48 || config.lpa) {
-            return Err(ConfigError::Rule("pa_bits <= 48 || lpa2 || lpa"));
-        }
-        if !(config.input_bits <= config.pa_bits) {
-            return Err(ConfigError::Rule("input_bits <= pa_bits"));
-        }
-        if !(config.input_bits >= 25 || config.ttst) {
-            return Err(ConfigError::Rule("input_bits >= 25 || ttst"));
-        }
-        if !(config.input_bits >= 16) {
-            return Err(ConfigError::Rule("input_bits >= 16"));
-        }
-        let geometry = Geometry {
-            page_bits: 16,
-            index_bits: 13,
-            levels: config.levels,
-            input_bits: config.input_bits,
-            output_bits: config.pa_bits,
-            extension: Extension::Zero,
-        };
-        Ok(Self {
-            config: *config,
-            geometry,
-            invalid_cached: false,
-            layouts: codec::layouts(config.levels, |level| Layout::new(config, level)),
-        })
+        Format::new(config)
     }
 
     fn geometry(&self) -> Geometry {
@@ -1196,18 +1344,7 @@ unsafe impl FormatTrait for Format {
     }
 
     fn page_sizes(&self, level: Level) -> PageSizes {
-        let layout = self.layout(level);
-        if level >= self.geometry.levels || !layout.holds_leaves {
-            return PageSizes::default();
-        }
-        let mut sizes = 1 << layout.leaf_bits;
-        for run in &layout.runs {
-            let size = layout.leaf_bits + run.items;
-            if run.exists() && size <= self.geometry.input_bits {
-                sizes |= 1 << size;
-            }
-        }
-        PageSizes(sizes)
+        Format::page_sizes(self, level)
     }
 
     fn invalid_cached(&self) -> bool {
@@ -1241,16 +1378,7 @@ unsafe impl FormatTrait for Format {
     }
 
     fn strip(&self, leaf: Prototype, oa: u64, items: usize) -> Strip {
-        let layout = self.layout(leaf.level);
-        let first = leaf.bits | oa & layout.output[0] | oa >> 36 & layout.output[1];
-        let size = 1 << layout.leaf_bits;
-        let room = (layout.carry_free - (oa & layout.carry_free)) >> layout.leaf_bits;
-        let items = items.min((room as usize).saturating_add(1));
-        Strip {
-            first,
-            step: size & layout.output[0] | size >> 36 & layout.output[1],
-            items,
-        }
+        Format::strip(self, leaf, oa, items)
     }
 
     fn prototype(
@@ -1259,25 +1387,7 @@ unsafe impl FormatTrait for Format {
         size: u8,
         attributes: &Attributes,
     ) -> Result<Prototype, Refusal> {
-        if !self.page_sizes(level).contains(size) {
-            return Err(Refusal::Size { level, size });
-        }
-        let layout = self.layout(level);
-        let mark = if size == layout.leaf_bits {
-            layout.single.value
-        } else {
-            let items = size.wrapping_sub(layout.leaf_bits);
-            let run = layout.runs.iter().find(|run| run.exists() && run.items == items);
-            run.ok_or(Refusal::Size { level, size })?.mark.value
-        };
-        let facts = Facts::new(attributes.rights, attributes.accessed, attributes.dirty);
-        let rights = self
-            .rights_bits(level, facts)
-            .ok_or(Refusal::Rights(attributes.rights))?;
-        let memory = self.memory_bits(level, attributes.memory)?;
-        let options = self.option_bits(level, attributes.options)?;
-        let bits = layout.leaf_base & !layout.options | options | rights | memory | mark;
-        Ok(Prototype { bits, level, size })
+        Format::prototype(self, level, size, attributes)
     }
 
     fn rewrite(&self, level: Level, change: &Change) -> Result<Rewrite, Refusal> {
@@ -1322,15 +1432,7 @@ unsafe impl FormatTrait for Format {
     }
 
     fn table(&self, level: Level, address: u64) -> Result<u64, Refusal> {
-        let aligned = address & codec::bits(self.geometry.index_bits + 2, 0) == 0;
-        if !aligned || address > self.geometry.last_output() {
-            return Err(Refusal::Address(address));
-        }
-        let layout = self.layout(level);
-        Ok(
-            layout.table_base | address & layout.next_table[0]
-                | address >> 36 & layout.next_table[1],
-        )
+        Format::table(self, level, address)
     }
 
     fn empty(&self, level: Level) -> u64 {
@@ -1384,8 +1486,8 @@ unsafe impl FormatTrait for Format {
         }
         let tag = u64::from(tag.0);
         let mut vtcr_el2 = 0x8000_3500;
-        vtcr_el2 |= codec::insert(u64::from(64 - config.input_bits), 5, 0);
-        vtcr_el2 |= codec::insert(u64::from(config.levels - 1), 7, 6);
+        vtcr_el2 |= codec::insert((64 - config.input_bits) as u64, 5, 0);
+        vtcr_el2 |= codec::insert((config.levels - 1) as u64, 7, 6);
         vtcr_el2 |= 0x4000;
         vtcr_el2
             |= if config.pa_bits == 32 {
@@ -1403,10 +1505,10 @@ unsafe impl FormatTrait for Format {
             } else {
                 0x6_0000
             };
-        vtcr_el2 |= codec::insert(u64::from(config.vmid16), 19, 19);
-        vtcr_el2 |= codec::insert(u64::from(config.hardware_access), 21, 21);
-        vtcr_el2 |= codec::insert(u64::from(config.hardware_dirty), 22, 22);
-        vtcr_el2 |= codec::insert(u64::from(config.levels == 5), 33, 33);
+        vtcr_el2 |= codec::insert(config.vmid16 as u64, 19, 19);
+        vtcr_el2 |= codec::insert(config.hardware_access as u64, 21, 21);
+        vtcr_el2 |= codec::insert(config.hardware_dirty as u64, 22, 22);
+        vtcr_el2 |= codec::insert((config.levels == 5) as u64, 33, 33);
         let mut vttbr_el2 = 0;
         if config.lpa && config.pa_bits == 52 {
             if root & 0xfff0_0000_0000_003f != 0 {
@@ -1432,7 +1534,7 @@ unsafe impl FormatTrait for Format {
             vttbr_el2 |= codec::insert(tag, 55, 48);
         }
         let mut hcr_el2 = 1;
-        hcr_el2 |= codec::insert(u64::from(config.fwb), 46, 46);
+        hcr_el2 |= codec::insert(config.fwb as u64, 46, 46);
         Ok(Registers {
             vtcr_el2,
             vttbr_el2,
@@ -1582,7 +1684,7 @@ struct Layout {
 }
 
 impl Layout {
-    fn new(config: &Config, level: Level) -> Self {
+    const fn new(config: &Config, level: Level) -> Self {
         let leaf_bits = 16 + 13 * level;
         let block_level = level == 1 || config.lpa && level == 2;
         let empty = 0;

@@ -47,7 +47,7 @@ pub struct Config {
 
 impl Config {
     /// The defaults of every parameter.
-    pub fn new(levels: u8, input_bits: u8) -> Self {
+    pub const fn new(levels: u8, input_bits: u8) -> Self {
         Self {
             svnapot: false,
             svpbmt: false,
@@ -108,12 +108,15 @@ impl Page {
     /// # Errors
     ///
     /// [`Refusal`] if the format cannot say these attributes, or if the address is too wide or not aligned.
-    pub fn new(
+    pub const fn new(
         format: &Format,
         address: u64,
         attributes: &Attributes,
     ) -> Result<Self, Refusal> {
-        codec::leaf(format, 0, address, attributes).map(Self)
+        match format.leaf(0, address, attributes) {
+            Ok(bits) => Ok(Self(bits)),
+            Err(refusal) => Err(refusal),
+        }
     }
 
     /// What it means.
@@ -253,13 +256,16 @@ impl Block {
     ///
     /// [`Refusal`] if there are no blocks at this level, if the format cannot say these attributes, or if the
     /// address is too wide or not aligned.
-    pub fn new(
+    pub const fn new(
         format: &Format,
         level: Level,
         address: u64,
         attributes: &Attributes,
     ) -> Result<Self, Refusal> {
-        codec::leaf(format, level, address, attributes).map(Self)
+        match format.leaf(level, address, attributes) {
+            Ok(bits) => Ok(Self(bits)),
+            Err(refusal) => Err(refusal),
+        }
     }
 
     /// What it means at `level`.
@@ -391,8 +397,15 @@ impl Table {
     /// # Errors
     ///
     /// [`Refusal::Address`] if the address is too wide or not aligned.
-    pub fn new(format: &Format, level: Level, address: u64) -> Result<Self, Refusal> {
-        format.table(level, address).map(Self)
+    pub const fn new(
+        format: &Format,
+        level: Level,
+        address: u64,
+    ) -> Result<Self, Refusal> {
+        match format.table(level, address) {
+            Ok(bits) => Ok(Self(bits)),
+            Err(refusal) => Err(refusal),
+        }
     }
 
     /// What it means at `level`.
@@ -420,10 +433,160 @@ pub struct Format {
     layouts: [Layout; codec::LEVELS],
 }
 
+/// What can be had at compile time; everything else is in the implementation of the runtime's trait.
 impl Format {
+    /// Checks the parameters and resolves them.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] names the parameter or the rule that it breaks.
+    pub const fn new(config: &Config) -> Result<Self, ConfigError> {
+        let root_bits = config.input_bits as i32 - 12 - 9 * (config.levels as i32 - 1);
+        if !(::core::matches!((config.levels, root_bits), (3..= 5, 9))) {
+            return Err(ConfigError::Root {
+                levels: config.levels,
+                input_bits: config.input_bits,
+            });
+        }
+        let geometry = Geometry {
+            page_bits: 12,
+            index_bits: 9,
+            levels: config.levels,
+            input_bits: config.input_bits,
+            output_bits: 56,
+            extension: Extension::Sign,
+        };
+        let mut layouts = [Layout::new(config, 0); codec::LEVELS];
+        let mut level = 1;
+        while level < codec::LEVELS as Level {
+            let top = config.levels - 1;
+            layouts[codec::index(level)] = Layout::new(
+                config,
+                if level < top { level } else { top },
+            );
+            level += 1;
+        }
+        Ok(Self {
+            config: *config,
+            geometry,
+            invalid_cached: !config.svvptc,
+            layouts,
+        })
+    }
+
     /// The parameters that it was made from.
     pub const fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// The sizes of leaves at `level`, runs included.
+    pub const fn page_sizes(&self, level: Level) -> PageSizes {
+        let layout = self.layout(level);
+        if level >= self.geometry.levels || !layout.holds_leaves {
+            return PageSizes(0);
+        }
+        PageSizes(
+            1 << layout.leaf_bits
+                | codec::run_sizes(
+                    &layout.runs,
+                    layout.leaf_bits,
+                    self.geometry.input_bits,
+                ),
+        )
+    }
+
+    /// Everything but the address of a leaf at `level` of size `1 << size`.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Size`], [`Refusal::Rights`], [`Refusal::Memory`] or [`Refusal::Options`] if the format cannot
+    /// say it.
+    pub const fn prototype(
+        &self,
+        level: Level,
+        size: u8,
+        attributes: &Attributes,
+    ) -> Result<Prototype, Refusal> {
+        if !self.page_sizes(level).contains(size) {
+            return Err(Refusal::Size { level, size });
+        }
+        let layout = self.layout(level);
+        let mark = if size == layout.leaf_bits {
+            layout.single.value
+        } else {
+            match codec::run_of(&layout.runs, size - layout.leaf_bits) {
+                Some(run) => run.mark.value,
+                None => return Err(Refusal::Size { level, size }),
+            }
+        };
+        let facts = Facts::new(attributes.rights, attributes.accessed, attributes.dirty);
+        let Some(rights) = self.rights_bits(level, facts) else {
+            return Err(Refusal::Rights(attributes.rights));
+        };
+        let memory = match self.memory_bits(level, attributes.memory) {
+            Ok(memory) => memory,
+            Err(refusal) => return Err(refusal),
+        };
+        let options = match self.option_bits(level, attributes.options) {
+            Ok(options) => options,
+            Err(refusal) => return Err(refusal),
+        };
+        let bits = layout.leaf_base & !layout.options | options | rights | memory | mark;
+        Ok(Prototype { bits, level, size })
+    }
+
+    /// The raw entries for a leaf prototype from output address `oa` on, for at most `items` items.
+    pub const fn strip(&self, leaf: Prototype, oa: u64, items: usize) -> Strip {
+        let layout = self.layout(leaf.level);
+        let first = leaf.bits | oa >> 2 & layout.output;
+        if leaf.size > layout.leaf_bits {
+            let run = 1 << (leaf.size - layout.leaf_bits);
+            return Strip {
+                first,
+                step: 0,
+                items: if items < run { items } else { run },
+            };
+        }
+        let size = 1 << layout.leaf_bits;
+        Strip {
+            first,
+            step: size >> 2 & layout.output,
+            items,
+        }
+    }
+
+    /// The entry at `level` that points to a table of the level below, with every right granted.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Address`] if the address is too wide or not aligned.
+    pub const fn table(&self, level: Level, address: u64) -> Result<u64, Refusal> {
+        let aligned = address & codec::bits(self.geometry.index_bits + 2, 0) == 0;
+        if !aligned || address > self.geometry.last_output() {
+            return Err(Refusal::Address(address));
+        }
+        let layout = self.layout(level);
+        Ok(layout.table_base | address >> 2 & layout.next_table)
+    }
+
+    /// The leaf at `level` that maps to `address` and belongs to no run.
+    const fn leaf(
+        &self,
+        level: Level,
+        address: u64,
+        attributes: &Attributes,
+    ) -> Result<u64, Refusal> {
+        let size = self.layout(level).leaf_bits;
+        let prototype = match self.prototype(level, size, attributes) {
+            Ok(prototype) => prototype,
+            Err(refusal) => return Err(refusal),
+        };
+        if address & codec::bits(size - 1, 0) != 0
+            || address > self.geometry.last_output()
+        {
+            return Err(Refusal::Address(address));
+        }
+        Ok(self.strip(prototype, address, 1).first)
     }
 
     const fn layout(&self, level: Level) -> &Layout {
@@ -555,7 +718,7 @@ impl Format {
     }
 
     /// The bits of a leaf that grant exactly these rights, with these states where it keeps them.
-    fn rights_bits(&self, _level: Level, facts: Facts) -> Option<u64> {
+    const fn rights_bits(&self, _level: Level, facts: Facts) -> Option<u64> {
         let mut bits = 0;
         let mut spoken = Facts::NONE;
         let rwx_choices = [
@@ -569,16 +732,19 @@ impl Format {
             codec::Choice::new(0, Facts::PR.union(Facts::PW).union(Facts::PX)),
             codec::Choice::new(0x10, Facts::RW.union(Facts::UX)),
         ];
-        let (all, value) = codec::combine(
+        let Some((all, value)) = codec::combine(
             facts,
-            &[(Facts::RWX, &rwx_choices[..]), (Facts::RWX, &user_choices[..])],
-        )?;
+            &[
+                (Facts::RWX, rwx_choices.as_slice()),
+                (Facts::RWX, user_choices.as_slice()),
+            ],
+        ) else { return None };
         spoken = spoken.union(all);
         bits |= value;
-        let value = self.accessed_value(facts)?;
+        let Some(value) = self.accessed_value(facts) else { return None };
         spoken = spoken.union(Facts::ACCESSED);
         bits |= codec::insert(value, 6, 6);
-        let value = self.dirty_value(facts)?;
+        let Some(value) = self.dirty_value(facts) else { return None };
         spoken = spoken.union(Facts::DIRTY);
         bits |= codec::insert(value, 7, 7);
         let wanted = facts.intersection(Facts::RWX);
@@ -586,10 +752,17 @@ impl Format {
     }
 
     /// The bits of a leaf for a memory type.
-    fn memory_bits(&self, _level: Level, memory: MemoryType) -> Result<u64, Refusal> {
+    const fn memory_bits(
+        &self,
+        _level: Level,
+        memory: MemoryType,
+    ) -> Result<u64, Refusal> {
         let config = &self.config;
-        let bits = if config.svpbmt {
-            self.memory_type_value(memory).map(|value| codec::insert(value, 62, 61))
+        if config.svpbmt {
+            match self.memory_type_value(memory) {
+                Some(value) => Ok(codec::insert(value, 62, 61)),
+                None => Err(Refusal::Memory(memory)),
+            }
         } else {
             match memory {
                 MemoryType::Inherit
@@ -598,15 +771,14 @@ impl Format {
                 | MemoryType::DeviceNGnRnE
                 | MemoryType::DeviceNGnRE
                 | MemoryType::DeviceNGRE
-                | MemoryType::DeviceGRE => Some(0),
-                _ => None,
+                | MemoryType::DeviceGRE => Ok(0),
+                _ => Err(Refusal::Memory(memory)),
             }
-        };
-        bits.ok_or(Refusal::Memory(memory))
+        }
     }
 
     /// The bits of a leaf's options and software bits.
-    fn option_bits(&self, level: Level, options: Options) -> Result<u64, Refusal> {
+    const fn option_bits(&self, level: Level, options: Options) -> Result<u64, Refusal> {
         let layout = self.layout(level);
         if options.bits() & !layout.options != 0 {
             return Err(Refusal::Options(options));
@@ -615,7 +787,7 @@ impl Format {
     }
 
     /// What a value of `rwx` states; `None` if it is illegal.
-    fn rwx_facts(&self, value: u64) -> Option<Facts> {
+    const fn rwx_facts(&self, value: u64) -> Option<Facts> {
         match value {
             0b001 => Some(Facts::R),
             0b011 => Some(Facts::RW),
@@ -627,7 +799,7 @@ impl Format {
     }
 
     /// What a value of `user` states; `None` if it is illegal.
-    fn user_facts(&self, value: u64) -> Option<Facts> {
+    const fn user_facts(&self, value: u64) -> Option<Facts> {
         const PR_PW_PX: Facts = Facts::PR.union(Facts::PW).union(Facts::PX);
         const RW_UX: Facts = Facts::RW.union(Facts::UX);
         match value {
@@ -638,7 +810,7 @@ impl Format {
     }
 
     /// What a value of `accessed` states; `None` if it is illegal.
-    fn accessed_facts(&self, value: u64) -> Option<Facts> {
+    const fn accessed_facts(&self, value: u64) -> Option<Facts> {
         match value {
             1 => Some(Facts::ACCESSED),
             0 => Some(Facts::NONE),
@@ -647,7 +819,7 @@ impl Format {
     }
 
     /// The value of `accessed` with exactly these rights, and with these states if it can.
-    fn accessed_value(&self, facts: Facts) -> Option<u64> {
+    const fn accessed_value(&self, facts: Facts) -> Option<u64> {
         match facts.intersection(Facts::ACCESSED) {
             Facts::ACCESSED => Some(1),
             Facts::NONE => Some(0),
@@ -656,7 +828,7 @@ impl Format {
     }
 
     /// What a value of `dirty` states; `None` if it is illegal.
-    fn dirty_facts(&self, value: u64) -> Option<Facts> {
+    const fn dirty_facts(&self, value: u64) -> Option<Facts> {
         match value {
             1 => Some(Facts::DIRTY),
             0 => Some(Facts::NONE),
@@ -665,7 +837,7 @@ impl Format {
     }
 
     /// The value of `dirty` with exactly these rights, and with these states if it can.
-    fn dirty_value(&self, facts: Facts) -> Option<u64> {
+    const fn dirty_value(&self, facts: Facts) -> Option<u64> {
         match facts.intersection(Facts::DIRTY) {
             Facts::DIRTY => Some(1),
             Facts::NONE => Some(0),
@@ -674,7 +846,7 @@ impl Format {
     }
 
     /// What a value of `memory_type` means; `None` if it is illegal.
-    fn memory_type_type(&self, value: u64) -> Option<MemoryType> {
+    const fn memory_type_type(&self, value: u64) -> Option<MemoryType> {
         match value {
             0b00 => Some(MemoryType::Inherit),
             0b01 => Some(MemoryType::NonCacheable),
@@ -684,7 +856,7 @@ impl Format {
     }
 
     /// The value of `memory_type` for a memory type, or for what stands in for it.
-    fn memory_type_value(&self, memory: MemoryType) -> Option<u64> {
+    const fn memory_type_value(&self, memory: MemoryType) -> Option<u64> {
         match memory {
             MemoryType::Inherit | MemoryType::WriteBack => Some(0b00),
             MemoryType::WriteCombining | MemoryType::NonCacheable => Some(0b01),
@@ -814,28 +986,7 @@ unsafe impl FormatTrait for Format {
     const INDEX_BITS: u8 = 9;
 
     fn new(config: &Config) -> Result<Self, ConfigError> {
-        let root_bits = i32::from(config.input_bits) - 12
-            - 9 * (i32::from(config.levels) - 1);
-        if !(::core::matches!((config.levels, root_bits), (3..= 5, 9))) {
-            return Err(ConfigError::Root {
-                levels: config.levels,
-                input_bits: config.input_bits,
-            });
-        }
-        let geometry = Geometry {
-            page_bits: 12,
-            index_bits: 9,
-            levels: config.levels,
-            input_bits: config.input_bits,
-            output_bits: 56,
-            extension: Extension::Sign,
-        };
-        Ok(Self {
-            config: *config,
-            geometry,
-            invalid_cached: !config.svvptc,
-            layouts: codec::layouts(config.levels, |level| Layout::new(config, level)),
-        })
+        Format::new(config)
     }
 
     fn geometry(&self) -> Geometry {
@@ -843,18 +994,7 @@ unsafe impl FormatTrait for Format {
     }
 
     fn page_sizes(&self, level: Level) -> PageSizes {
-        let layout = self.layout(level);
-        if level >= self.geometry.levels || !layout.holds_leaves {
-            return PageSizes::default();
-        }
-        let mut sizes = 1 << layout.leaf_bits;
-        for run in &layout.runs {
-            let size = layout.leaf_bits + run.items;
-            if run.exists() && size <= self.geometry.input_bits {
-                sizes |= 1 << size;
-            }
-        }
-        PageSizes(sizes)
+        Format::page_sizes(self, level)
     }
 
     fn invalid_cached(&self) -> bool {
@@ -888,22 +1028,7 @@ unsafe impl FormatTrait for Format {
     }
 
     fn strip(&self, leaf: Prototype, oa: u64, items: usize) -> Strip {
-        let layout = self.layout(leaf.level);
-        let first = leaf.bits | oa >> 2 & layout.output;
-        if leaf.size > layout.leaf_bits {
-            let run = 1 << (leaf.size - layout.leaf_bits);
-            return Strip {
-                first,
-                step: 0,
-                items: items.min(run),
-            };
-        }
-        let size = 1 << layout.leaf_bits;
-        Strip {
-            first,
-            step: size >> 2 & layout.output,
-            items,
-        }
+        Format::strip(self, leaf, oa, items)
     }
 
     fn prototype(
@@ -912,25 +1037,7 @@ unsafe impl FormatTrait for Format {
         size: u8,
         attributes: &Attributes,
     ) -> Result<Prototype, Refusal> {
-        if !self.page_sizes(level).contains(size) {
-            return Err(Refusal::Size { level, size });
-        }
-        let layout = self.layout(level);
-        let mark = if size == layout.leaf_bits {
-            layout.single.value
-        } else {
-            let items = size.wrapping_sub(layout.leaf_bits);
-            let run = layout.runs.iter().find(|run| run.exists() && run.items == items);
-            run.ok_or(Refusal::Size { level, size })?.mark.value
-        };
-        let facts = Facts::new(attributes.rights, attributes.accessed, attributes.dirty);
-        let rights = self
-            .rights_bits(level, facts)
-            .ok_or(Refusal::Rights(attributes.rights))?;
-        let memory = self.memory_bits(level, attributes.memory)?;
-        let options = self.option_bits(level, attributes.options)?;
-        let bits = layout.leaf_base & !layout.options | options | rights | memory | mark;
-        Ok(Prototype { bits, level, size })
+        Format::prototype(self, level, size, attributes)
     }
 
     fn rewrite(&self, level: Level, change: &Change) -> Result<Rewrite, Refusal> {
@@ -973,12 +1080,7 @@ unsafe impl FormatTrait for Format {
     }
 
     fn table(&self, level: Level, address: u64) -> Result<u64, Refusal> {
-        let aligned = address & codec::bits(self.geometry.index_bits + 2, 0) == 0;
-        if !aligned || address > self.geometry.last_output() {
-            return Err(Refusal::Address(address));
-        }
-        let layout = self.layout(level);
-        Ok(layout.table_base | address >> 2 & layout.next_table)
+        Format::table(self, level, address)
     }
 
     fn empty(&self, level: Level) -> u64 {
@@ -1012,7 +1114,7 @@ unsafe impl FormatTrait for Format {
         }
         let tag = u64::from(tag.0);
         let mut satp = 0;
-        satp |= codec::insert(u64::from(config.levels + 5), 63, 60);
+        satp |= codec::insert((config.levels + 5) as u64, 63, 60);
         if tag & 0xffff_ffff_ffff_0000 != 0 {
             return Err(Refusal::Tag(Tag(tag as u32)));
         }
@@ -1023,11 +1125,11 @@ unsafe impl FormatTrait for Format {
         }
         satp |= codec::insert(value, 43, 0);
         let mut menvcfg = 0;
-        menvcfg |= codec::insert(u64::from(config.svpbmt), 62, 62);
-        menvcfg |= codec::insert(u64::from(config.svadu), 61, 61);
+        menvcfg |= codec::insert(config.svpbmt as u64, 62, 62);
+        menvcfg |= codec::insert(config.svadu as u64, 61, 61);
         let mut henvcfg = 0;
-        henvcfg |= codec::insert(u64::from(config.svpbmt), 62, 62);
-        henvcfg |= codec::insert(u64::from(config.svadu), 61, 61);
+        henvcfg |= codec::insert(config.svpbmt as u64, 62, 62);
+        henvcfg |= codec::insert(config.svadu as u64, 61, 61);
         Ok(Registers {
             satp,
             menvcfg,
@@ -1176,7 +1278,7 @@ struct Layout {
 }
 
 impl Layout {
-    fn new(config: &Config, level: Level) -> Self {
+    const fn new(config: &Config, level: Level) -> Self {
         let leaf_bits = 12 + 9 * level;
         let block_level = level >= 1;
         let empty = 0;

@@ -59,7 +59,7 @@ pub struct Config {
 
 impl Config {
     /// The defaults of every parameter.
-    pub fn new(levels: u8, input_bits: u8) -> Self {
+    pub const fn new(levels: u8, input_bits: u8) -> Self {
         Self {
             pa_bits: 52,
             huge_2m: true,
@@ -93,7 +93,7 @@ pub struct Capabilities {
 
 impl Config {
     /// What the machine can do, and the defaults of everything else.
-    pub fn from_capabilities(
+    pub const fn from_capabilities(
         capabilities: &Capabilities,
         levels: u8,
         input_bits: u8,
@@ -180,12 +180,15 @@ impl Page {
     /// # Errors
     ///
     /// [`Refusal`] if the format cannot say these attributes, or if the address is too wide or not aligned.
-    pub fn new(
+    pub const fn new(
         format: &Format,
         address: u64,
         attributes: &Attributes,
     ) -> Result<Self, Refusal> {
-        codec::leaf(format, 0, address, attributes).map(Self)
+        match format.leaf(0, address, attributes) {
+            Ok(bits) => Ok(Self(bits)),
+            Err(refusal) => Err(refusal),
+        }
     }
 
     /// What it means.
@@ -335,13 +338,16 @@ impl Block {
     ///
     /// [`Refusal`] if there are no blocks at this level, if the format cannot say these attributes, or if the
     /// address is too wide or not aligned.
-    pub fn new(
+    pub const fn new(
         format: &Format,
         level: Level,
         address: u64,
         attributes: &Attributes,
     ) -> Result<Self, Refusal> {
-        codec::leaf(format, level, address, attributes).map(Self)
+        match format.leaf(level, address, attributes) {
+            Ok(bits) => Ok(Self(bits)),
+            Err(refusal) => Err(refusal),
+        }
     }
 
     /// What it means at `level`.
@@ -482,8 +488,15 @@ impl Table {
     /// # Errors
     ///
     /// [`Refusal::Address`] if the address is too wide or not aligned.
-    pub fn new(format: &Format, level: Level, address: u64) -> Result<Self, Refusal> {
-        format.table(level, address).map(Self)
+    pub const fn new(
+        format: &Format,
+        level: Level,
+        address: u64,
+    ) -> Result<Self, Refusal> {
+        match format.table(level, address) {
+            Ok(bits) => Ok(Self(bits)),
+            Err(refusal) => Err(refusal),
+        }
     }
 
     /// What it means at `level`.
@@ -522,10 +535,166 @@ pub struct Format {
     layouts: [Layout; codec::LEVELS],
 }
 
+/// What can be had at compile time; everything else is in the implementation of the runtime's trait.
 impl Format {
+    /// Checks the parameters and resolves them.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] names the parameter or the rule that it breaks.
+    pub const fn new(config: &Config) -> Result<Self, ConfigError> {
+        if !::core::matches!(config.pa_bits, 36..= 52) {
+            return Err(ConfigError::Value {
+                param: "pa_bits",
+                value: config.pa_bits as i64,
+            });
+        }
+        if config.access_dirty && !config.scalable {
+            return Err(ConfigError::Value {
+                param: "access_dirty",
+                value: 1,
+            });
+        }
+        if config.memory_types && !config.scalable {
+            return Err(ConfigError::Value {
+                param: "memory_types",
+                value: 1,
+            });
+        }
+        if config.page_walk_snoop && !config.scalable {
+            return Err(ConfigError::Value {
+                param: "page_walk_snoop",
+                value: 1,
+            });
+        }
+        let root_bits = config.input_bits as i32 - 12 - 9 * (config.levels as i32 - 1);
+        if !((config.four_level && ::core::matches!((config.levels, root_bits), (4, 9)))
+            || (config.five_level
+                && ::core::matches!((config.levels, root_bits), (5, 9)))
+            || (config.three_level
+                && ::core::matches!((config.levels, root_bits), (3, 9))))
+        {
+            return Err(ConfigError::Root {
+                levels: config.levels,
+                input_bits: config.input_bits,
+            });
+        }
+        let geometry = Geometry {
+            page_bits: 12,
+            index_bits: 9,
+            levels: config.levels,
+            input_bits: config.input_bits,
+            output_bits: config.pa_bits,
+            extension: Extension::Zero,
+        };
+        let mut layouts = [Layout::new(config, 0); codec::LEVELS];
+        let mut level = 1;
+        while level < codec::LEVELS as Level {
+            let top = config.levels - 1;
+            layouts[codec::index(level)] = Layout::new(
+                config,
+                if level < top { level } else { top },
+            );
+            level += 1;
+        }
+        Ok(Self {
+            config: *config,
+            geometry,
+            invalid_cached: config.caching_mode,
+            layouts,
+        })
+    }
+
     /// The parameters that it was made from.
     pub const fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// The sizes of leaves at `level`, runs included.
+    pub const fn page_sizes(&self, level: Level) -> PageSizes {
+        let layout = self.layout(level);
+        if level >= self.geometry.levels || !layout.holds_leaves {
+            return PageSizes(0);
+        }
+        PageSizes(1 << layout.leaf_bits)
+    }
+
+    /// Everything but the address of a leaf at `level` of size `1 << size`.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Size`], [`Refusal::Rights`], [`Refusal::Memory`] or [`Refusal::Options`] if the format cannot
+    /// say it.
+    pub const fn prototype(
+        &self,
+        level: Level,
+        size: u8,
+        attributes: &Attributes,
+    ) -> Result<Prototype, Refusal> {
+        if !self.page_sizes(level).contains(size) {
+            return Err(Refusal::Size { level, size });
+        }
+        let layout = self.layout(level);
+        let facts = Facts::new(attributes.rights, attributes.accessed, attributes.dirty);
+        let Some(rights) = self.rights_bits(level, facts) else {
+            return Err(Refusal::Rights(attributes.rights));
+        };
+        let memory = match self.memory_bits(level, attributes.memory) {
+            Ok(memory) => memory,
+            Err(refusal) => return Err(refusal),
+        };
+        let options = match self.option_bits(level, attributes.options) {
+            Ok(options) => options,
+            Err(refusal) => return Err(refusal),
+        };
+        let bits = layout.leaf_base & !layout.options | options | rights | memory;
+        Ok(Prototype { bits, level, size })
+    }
+
+    /// The raw entries for a leaf prototype from output address `oa` on, for at most `items` items.
+    pub const fn strip(&self, leaf: Prototype, oa: u64, items: usize) -> Strip {
+        let layout = self.layout(leaf.level);
+        let first = leaf.bits | oa & layout.output;
+        let size = 1 << layout.leaf_bits;
+        Strip {
+            first,
+            step: size & layout.output,
+            items,
+        }
+    }
+
+    /// The entry at `level` that points to a table of the level below, with every right granted.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Address`] if the address is too wide or not aligned.
+    pub const fn table(&self, level: Level, address: u64) -> Result<u64, Refusal> {
+        let aligned = address & codec::bits(self.geometry.index_bits + 2, 0) == 0;
+        if !aligned || address > self.geometry.last_output() {
+            return Err(Refusal::Address(address));
+        }
+        let layout = self.layout(level);
+        Ok(layout.table_base | address & layout.next_table)
+    }
+
+    /// The leaf at `level` that maps to `address` and belongs to no run.
+    const fn leaf(
+        &self,
+        level: Level,
+        address: u64,
+        attributes: &Attributes,
+    ) -> Result<u64, Refusal> {
+        let size = self.layout(level).leaf_bits;
+        let prototype = match self.prototype(level, size, attributes) {
+            Ok(prototype) => prototype,
+            Err(refusal) => return Err(refusal),
+        };
+        if address & codec::bits(size - 1, 0) != 0
+            || address > self.geometry.last_output()
+        {
+            return Err(Refusal::Address(address));
+        }
+        Ok(self.strip(prototype, address, 1).first)
     }
 
     const fn layout(&self, level: Level) -> &Layout {
@@ -636,18 +805,18 @@ impl Format {
     }
 
     /// The bits of a leaf that grant exactly these rights, with these states where it keeps them.
-    fn rights_bits(&self, _level: Level, facts: Facts) -> Option<u64> {
+    const fn rights_bits(&self, _level: Level, facts: Facts) -> Option<u64> {
         let config = &self.config;
         let mut bits = 0;
         let mut spoken = Facts::NONE;
-        let value = self.access_value(facts)?;
+        let Some(value) = self.access_value(facts) else { return None };
         spoken = spoken.union(Facts::RW);
         bits |= codec::insert(value, 1, 0);
         if config.access_dirty {
-            let value = self.accessed_value(facts)?;
+            let Some(value) = self.accessed_value(facts) else { return None };
             spoken = spoken.union(Facts::ACCESSED);
             bits |= codec::insert(value, 8, 8);
-            let value = self.dirty_value(facts)?;
+            let Some(value) = self.dirty_value(facts) else { return None };
             spoken = spoken.union(Facts::DIRTY);
             bits |= codec::insert(value, 9, 9);
         }
@@ -656,21 +825,27 @@ impl Format {
     }
 
     /// The bits of a leaf for a memory type.
-    fn memory_bits(&self, _level: Level, memory: MemoryType) -> Result<u64, Refusal> {
+    const fn memory_bits(
+        &self,
+        _level: Level,
+        memory: MemoryType,
+    ) -> Result<u64, Refusal> {
         let config = &self.config;
-        let bits = if config.memory_types {
-            self.memory_type_value(memory).map(|value| codec::insert(value, 5, 3))
+        if config.memory_types {
+            match self.memory_type_value(memory) {
+                Some(value) => Ok(codec::insert(value, 5, 3)),
+                None => Err(Refusal::Memory(memory)),
+            }
         } else {
             match memory {
-                MemoryType::Inherit | MemoryType::WriteBack => Some(0),
-                _ => None,
+                MemoryType::Inherit | MemoryType::WriteBack => Ok(0),
+                _ => Err(Refusal::Memory(memory)),
             }
-        };
-        bits.ok_or(Refusal::Memory(memory))
+        }
     }
 
     /// The bits of a leaf's options and software bits.
-    fn option_bits(&self, level: Level, options: Options) -> Result<u64, Refusal> {
+    const fn option_bits(&self, level: Level, options: Options) -> Result<u64, Refusal> {
         let layout = self.layout(level);
         if options.bits() & !layout.options != 0 {
             return Err(Refusal::Options(options));
@@ -679,7 +854,7 @@ impl Format {
     }
 
     /// What a value of `access` states; `None` if it is illegal.
-    fn access_facts(&self, value: u64) -> Option<Facts> {
+    const fn access_facts(&self, value: u64) -> Option<Facts> {
         match value {
             0b11 => Some(Facts::RW),
             0b01 => Some(Facts::R),
@@ -689,7 +864,7 @@ impl Format {
     }
 
     /// The value of `access` with exactly these rights, and with these states if it can.
-    fn access_value(&self, facts: Facts) -> Option<u64> {
+    const fn access_value(&self, facts: Facts) -> Option<u64> {
         match facts.intersection(Facts::RW) {
             Facts::RW => Some(0b11),
             Facts::R => Some(0b01),
@@ -699,7 +874,7 @@ impl Format {
     }
 
     /// What a value of `memory_type` means; `None` if it is illegal.
-    fn memory_type_type(&self, value: u64) -> Option<MemoryType> {
+    const fn memory_type_type(&self, value: u64) -> Option<MemoryType> {
         match value {
             0b000 => Some(MemoryType::Uncached),
             0b001 => Some(MemoryType::WriteCombining),
@@ -711,7 +886,7 @@ impl Format {
     }
 
     /// The value of `memory_type` for a memory type, or for what stands in for it.
-    fn memory_type_value(&self, memory: MemoryType) -> Option<u64> {
+    const fn memory_type_value(&self, memory: MemoryType) -> Option<u64> {
         match memory {
             MemoryType::WriteBack => Some(0b110),
             MemoryType::WriteThrough => Some(0b100),
@@ -727,7 +902,7 @@ impl Format {
     }
 
     /// What a value of `accessed` states; `None` if it is illegal.
-    fn accessed_facts(&self, value: u64) -> Option<Facts> {
+    const fn accessed_facts(&self, value: u64) -> Option<Facts> {
         match value {
             0 => Some(Facts::NONE),
             1 => Some(Facts::ACCESSED),
@@ -736,7 +911,7 @@ impl Format {
     }
 
     /// The value of `accessed` with exactly these rights, and with these states if it can.
-    fn accessed_value(&self, facts: Facts) -> Option<u64> {
+    const fn accessed_value(&self, facts: Facts) -> Option<u64> {
         match facts.intersection(Facts::ACCESSED) {
             Facts::NONE => Some(0),
             Facts::ACCESSED => Some(1),
@@ -745,7 +920,7 @@ impl Format {
     }
 
     /// What a value of `dirty` states; `None` if it is illegal.
-    fn dirty_facts(&self, value: u64) -> Option<Facts> {
+    const fn dirty_facts(&self, value: u64) -> Option<Facts> {
         match value {
             0 => Some(Facts::NONE),
             1 => Some(Facts::DIRTY),
@@ -754,7 +929,7 @@ impl Format {
     }
 
     /// The value of `dirty` with exactly these rights, and with these states if it can.
-    fn dirty_value(&self, facts: Facts) -> Option<u64> {
+    const fn dirty_value(&self, facts: Facts) -> Option<u64> {
         match facts.intersection(Facts::DIRTY) {
             Facts::NONE => Some(0),
             Facts::DIRTY => Some(1),
@@ -785,57 +960,7 @@ unsafe impl FormatTrait for Format {
     const INDEX_BITS: u8 = 9;
 
     fn new(config: &Config) -> Result<Self, ConfigError> {
-        if !::core::matches!(config.pa_bits, 36..= 52) {
-            return Err(ConfigError::Value {
-                param: "pa_bits",
-                value: i64::from(config.pa_bits),
-            });
-        }
-        if config.access_dirty && !config.scalable {
-            return Err(ConfigError::Value {
-                param: "access_dirty",
-                value: 1,
-            });
-        }
-        if config.memory_types && !config.scalable {
-            return Err(ConfigError::Value {
-                param: "memory_types",
-                value: 1,
-            });
-        }
-        if config.page_walk_snoop && !config.scalable {
-            return Err(ConfigError::Value {
-                param: "page_walk_snoop",
-                value: 1,
-            });
-        }
-        let root_bits = i32::from(config.input_bits) - 12
-            - 9 * (i32::from(config.levels) - 1);
-        if !((config.four_level && ::core::matches!((config.levels, root_bits), (4, 9)))
-            || (config.five_level
-                && ::core::matches!((config.levels, root_bits), (5, 9)))
-            || (config.three_level
-                && ::core::matches!((config.levels, root_bits), (3, 9))))
-        {
-            return Err(ConfigError::Root {
-                levels: config.levels,
-                input_bits: config.input_bits,
-            });
-        }
-        let geometry = Geometry {
-            page_bits: 12,
-            index_bits: 9,
-            levels: config.levels,
-            input_bits: config.input_bits,
-            output_bits: config.pa_bits,
-            extension: Extension::Zero,
-        };
-        Ok(Self {
-            config: *config,
-            geometry,
-            invalid_cached: config.caching_mode,
-            layouts: codec::layouts(config.levels, |level| Layout::new(config, level)),
-        })
+        Format::new(config)
     }
 
     fn geometry(&self) -> Geometry {
@@ -843,12 +968,7 @@ unsafe impl FormatTrait for Format {
     }
 
     fn page_sizes(&self, level: Level) -> PageSizes {
-        let layout = self.layout(level);
-        if level >= self.geometry.levels || !layout.holds_leaves {
-            return PageSizes::default();
-        }
-        let sizes = 1 << layout.leaf_bits;
-        PageSizes(sizes)
+        Format::page_sizes(self, level)
     }
 
     fn invalid_cached(&self) -> bool {
@@ -877,14 +997,7 @@ unsafe impl FormatTrait for Format {
     }
 
     fn strip(&self, leaf: Prototype, oa: u64, items: usize) -> Strip {
-        let layout = self.layout(leaf.level);
-        let first = leaf.bits | oa & layout.output;
-        let size = 1 << layout.leaf_bits;
-        Strip {
-            first,
-            step: size & layout.output,
-            items,
-        }
+        Format::strip(self, leaf, oa, items)
     }
 
     fn prototype(
@@ -893,18 +1006,7 @@ unsafe impl FormatTrait for Format {
         size: u8,
         attributes: &Attributes,
     ) -> Result<Prototype, Refusal> {
-        if !self.page_sizes(level).contains(size) {
-            return Err(Refusal::Size { level, size });
-        }
-        let layout = self.layout(level);
-        let facts = Facts::new(attributes.rights, attributes.accessed, attributes.dirty);
-        let rights = self
-            .rights_bits(level, facts)
-            .ok_or(Refusal::Rights(attributes.rights))?;
-        let memory = self.memory_bits(level, attributes.memory)?;
-        let options = self.option_bits(level, attributes.options)?;
-        let bits = layout.leaf_base & !layout.options | options | rights | memory;
-        Ok(Prototype { bits, level, size })
+        Format::prototype(self, level, size, attributes)
     }
 
     fn rewrite(&self, level: Level, change: &Change) -> Result<Rewrite, Refusal> {
@@ -949,12 +1051,7 @@ unsafe impl FormatTrait for Format {
     }
 
     fn table(&self, level: Level, address: u64) -> Result<u64, Refusal> {
-        let aligned = address & codec::bits(self.geometry.index_bits + 2, 0) == 0;
-        if !aligned || address > self.geometry.last_output() {
-            return Err(Refusal::Address(address));
-        }
-        let layout = self.layout(level);
-        Ok(layout.table_base | address & layout.next_table)
+        Format::table(self, level, address)
     }
 
     fn empty(&self, level: Level) -> u64 {
@@ -996,13 +1093,13 @@ unsafe impl FormatTrait for Format {
         let mut entry0 = 1;
         entry0
             |= if config.scalable {
-                codec::insert(u64::from(config.levels - 2), 4, 2)
+                codec::insert((config.levels - 2) as u64, 4, 2)
             } else {
                 0
             };
         entry0 |= if config.scalable { 0 } else { 0 };
         entry0 |= if config.scalable { 0x80 } else { 0 };
-        entry0 |= codec::insert(u64::from(config.access_dirty), 9, 9);
+        entry0 |= codec::insert(config.access_dirty as u64, 9, 9);
         let value = root >> 12;
         entry0 |= codec::insert(value, config.pa_bits - 1, 12);
         let mut entry1 = 0;
@@ -1022,7 +1119,7 @@ unsafe impl FormatTrait for Format {
             |= if config.scalable {
                 0
             } else {
-                codec::insert(u64::from(config.levels - 2), 2, 0)
+                codec::insert((config.levels - 2) as u64, 2, 0)
             };
         entry1 |= if config.scalable { 0 } else { 0 };
         entry1 |= if config.page_walk_snoop { 0x80_0000 } else { 0 };
@@ -1034,10 +1131,10 @@ unsafe impl FormatTrait for Format {
         let config = &self.config;
         if !((report.fault1 >> 63 != 0)
             && (config.scalable
-                && ((120..=123).contains(&(report.fault1 >> 32 & 0xff))
-                    || (132..=134).contains(&(report.fault1 >> 32 & 0xff)))
+                && (::core::matches!(report.fault1 >> 32 & 0xff, 120..= 123)
+                    || ::core::matches!(report.fault1 >> 32 & 0xff, 132..= 134))
                 || !config.scalable
-                    && ((4..=7).contains(&(report.fault1 >> 32 & 0xff))
+                    && (::core::matches!(report.fault1 >> 32 & 0xff, 4..= 7)
                         || report.fault1 >> 32 & 0xff == 12)))
         {
             return None;
@@ -1115,7 +1212,7 @@ unsafe impl FormatTrait for Format {
                             let mut ia = range.start();
                             loop {
                                 submit(
-                                    &[242 | tag << 16, ia | 64 | u64::from(leaf_bits - 12)],
+                                    &[242 | tag << 16, ia | 64 | ((leaf_bits - 12) as u64)],
                                 );
                                 match ia.checked_add(1 << granule) {
                                     Some(next) if next <= range.last() => ia = next,
@@ -1132,7 +1229,7 @@ unsafe impl FormatTrait for Format {
                             let leaf_bits = granule;
                             let mut ia = range.start();
                             loop {
-                                submit(&[242 | tag << 16, ia | u64::from(leaf_bits - 12)]);
+                                submit(&[242 | tag << 16, ia | ((leaf_bits - 12) as u64)]);
                                 match ia.checked_add(1 << granule) {
                                     Some(next) if next <= range.last() => ia = next,
                                     _ => break,
@@ -1153,7 +1250,7 @@ unsafe impl FormatTrait for Format {
                             let leaf_bits = granule;
                             let mut ia = range.start();
                             loop {
-                                submit(&[242 | tag << 16, ia | u64::from(leaf_bits - 12)]);
+                                submit(&[242 | tag << 16, ia | ((leaf_bits - 12) as u64)]);
                                 match ia.checked_add(1 << granule) {
                                     Some(next) if next <= range.last() => ia = next,
                                     _ => break,
@@ -1207,7 +1304,7 @@ struct Layout {
 }
 
 impl Layout {
-    fn new(config: &Config, level: Level) -> Self {
+    const fn new(config: &Config, level: Level) -> Self {
         let leaf_bits = 12 + 9 * level;
         let block_level = config.huge_2m && level == 1 || config.huge_1g && level == 2;
         let empty = 0;

@@ -6,7 +6,7 @@ use core::fmt;
 
 use bitflags::bitflags;
 
-use crate::{Attributes, Format, Level, Refusal, Rights};
+use crate::{Level, Rights};
 
 /// Ones in bits `high:low`; none if `high < low`.
 pub const fn bits(high: u8, low: u8) -> u64 {
@@ -23,6 +23,11 @@ pub const fn extract(raw: u64, high: u8, low: u8) -> u64 {
 pub const fn insert(value: u64, high: u8, low: u8) -> u64 {
     let mask = bits(high, low);
     if mask == 0 { 0 } else { value << low & mask }
+}
+
+/// Whether `value` is in `low..=high`.
+pub const fn within(value: u64, low: u64, high: u64) -> bool {
+    low <= value && value <= high
 }
 
 /// The address bits from `leaf_bits` up that stand side by side in an entry, and all below them: adding items' sizes
@@ -88,6 +93,32 @@ impl Run {
     pub const fn exists(&self) -> bool {
         self.items > 0
     }
+}
+
+/// The run of `1 << items` items.
+pub const fn run_of(runs: &[Run], items: u8) -> Option<Run> {
+    let mut index = 0;
+    while index < runs.len() {
+        if runs[index].exists() && runs[index].items == items {
+            return Some(runs[index]);
+        }
+        index += 1;
+    }
+    None
+}
+
+/// The sizes of runs of leaves of `1 << leaf_bits` bytes that are not larger than all of memory, as bits.
+pub const fn run_sizes(runs: &[Run], leaf_bits: u8, input_bits: u8) -> u64 {
+    let mut sizes = 0;
+    let mut index = 0;
+    while index < runs.len() {
+        let size = leaf_bits + runs[index].items;
+        if runs[index].exists() && size <= input_bits {
+            sizes |= 1 << size;
+        }
+        index += 1;
+    }
+    sizes
 }
 
 /// The kind of an entry, before its content is looked at.
@@ -223,19 +254,37 @@ impl Choice {
 /// What fields speak of that speak of the same rights, and their bits: of all combinations of their values that grant
 /// exactly the rights among `wanted`, the one that shows the most of its states, and of these the first. Each field
 /// comes with all that it speaks of; one without values is not there.
-pub fn combine(wanted: Facts, fields: &[(Facts, &[Choice])]) -> Option<(Facts, u64)> {
-    let spoken = fields.iter().fold(Facts::NONE, |all, (spoken, _)| all.union(*spoken));
+pub const fn combine(wanted: Facts, fields: &[(Facts, &[Choice])]) -> Option<(Facts, u64)> {
+    let mut spoken = Facts::NONE;
+    let mut index = 0;
+    while index < fields.len() {
+        spoken = spoken.union(fields[index].0);
+        index += 1;
+    }
     let mut best = None;
     try_all(wanted.intersection(spoken), fields, Grants::new(), 0, &mut best);
-    best.map(|(_, bits)| (spoken, bits))
+    match best {
+        Some((_, bits)) => Some((spoken, bits)),
+        None => None,
+    }
 }
 
 /// Tries all values of `fields` beside those chosen so far; `best` is the number of states missed, and the bits.
-fn try_all(wanted: Facts, fields: &[(Facts, &[Choice])], so_far: Grants, bits: u64, best: &mut Option<(u32, u64)>) {
+const fn try_all(
+    wanted: Facts,
+    fields: &[(Facts, &[Choice])],
+    so_far: Grants,
+    bits: u64,
+    best: &mut Option<(u32, u64)>,
+) {
     let Some(((spoken, choices), rest)) = fields.split_first() else {
         let missed = so_far.of_leaf(Facts::NONE).symmetric_difference(wanted);
         let missed_states = missed.bits().count_ones();
-        if missed.rights().is_empty() && best.is_none_or(|(fewest, _)| missed_states < fewest) {
+        let fewest = match best {
+            Some((fewest, _)) => *fewest,
+            None => u32::MAX,
+        };
+        if missed.rights().is_empty() && missed_states < fewest {
             *best = Some((missed_states, bits));
         }
         return;
@@ -243,11 +292,35 @@ fn try_all(wanted: Facts, fields: &[(Facts, &[Choice])], so_far: Grants, bits: u
     if choices.is_empty() {
         try_all(wanted, rest, so_far, bits, best);
     }
-    for choice in choices.iter().filter(|choice| choice.exists) {
-        let mut grants = so_far;
-        grants.field(*spoken, choice.facts);
-        try_all(wanted, rest, grants, bits | choice.bits, best);
+    let mut index = 0;
+    while index < choices.len() {
+        let choice = choices[index];
+        if choice.exists {
+            let mut grants = so_far;
+            grants.field(*spoken, choice.facts);
+            try_all(wanted, rest, grants, bits | choice.bits, best);
+        }
+        index += 1;
     }
+}
+
+/// What no byte of a register is.
+pub const NO_BYTE: u64 = 0x100;
+
+/// The place of the first of `bytes` that is among the lowest `picks` bytes of `register`.
+pub const fn pick(register: u64, picks: u64, bytes: &[u64]) -> Option<u64> {
+    let mut wanted = 0;
+    while wanted < bytes.len() {
+        let mut place = 0;
+        while place < picks {
+            if register >> (8 * place) & 0xff == bytes[wanted] {
+                return Some(place);
+            }
+            place += 1;
+        }
+        wanted += 1;
+    }
+    None
 }
 
 /// Whether the runtime was built to execute instructions that need `feature`.
@@ -258,29 +331,9 @@ pub const fn may_execute(feature: &str) -> bool {
 /// Levels that a format's table of layouts has room for; a power of two, so that an index is cut, not checked.
 pub const LEVELS: usize = 8;
 
-/// The layouts of all levels; those above the root repeat the root's, and nothing reads them.
-pub fn layouts<L: Copy>(levels: u8, layout: impl Fn(Level) -> L) -> [L; LEVELS] {
-    core::array::from_fn(|level| layout((level as Level).min(levels.saturating_sub(1))))
-}
-
 /// The place of `level` in a table of layouts.
 pub const fn index(level: Level) -> usize {
     level as usize % LEVELS
-}
-
-/// The leaf at `level` that maps to `address` and belongs to no run.
-///
-/// # Errors
-///
-/// As for [`Format::prototype`], and [`Refusal::Address`] if the address is too wide or not aligned.
-pub fn leaf<F: Format>(format: &F, level: Level, address: u64, attributes: &Attributes) -> Result<u64, Refusal> {
-    let geometry = format.geometry();
-    let size = geometry.entry_bits(level.min(geometry.top()));
-    let prototype = format.prototype(level, size, attributes)?;
-    if address & bits(size - 1, 0) != 0 || address > geometry.last_output() {
-        return Err(Refusal::Address(address));
-    }
-    Ok(format.strip(prototype, address, 1).first)
 }
 
 /// A field's value, shown with the word for it.

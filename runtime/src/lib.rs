@@ -22,6 +22,25 @@
 //! # }
 //! ```
 //!
+//! Entries can be made at compile time, for tables that are part of a boot image:
+//!
+//! ```
+//! # #[cfg(feature = "x86_64")] {
+//! use tablewright::{Attributes, MemoryType, Rights};
+//! use tablewright::x86_64::ept::{Block, Config, Format};
+//!
+//! const FORMAT: Format = match Format::new(&Config { pa_bits: 46, ..Config::new(4, 48) }) {
+//!     Ok(format) => format,
+//!     Err(_) => panic!("illegal parameters"),
+//! };
+//! const FIRST_2M: Block = match Block::new(&FORMAT, 1, 0, &Attributes::new(Rights::RWX, MemoryType::WriteBack)) {
+//!     Ok(block) => block,
+//!     Err(_) => panic!("EPT cannot say this"),
+//! };
+//! assert_eq!(FIRST_2M.bits(), 0xb7);
+//! # }
+//! ```
+//!
 //! To read the code: `format.rs` (what is asked of a format), `hal.rs` (what is asked of the machine), `table/` (the
 //! engine; `entries.rs` has all atomics), `space/` (areas and what is behind them), `guest/` (guest memory), `sim/` (the
 //! simulated machine that all tests run on). What the generator writes stands in `generated-tests/snapshots`.

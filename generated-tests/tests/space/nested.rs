@@ -1,7 +1,7 @@
 //! One type for whatever format the machine turns out to have.
 
 use tablewright::{
-    ClosedRange, Error, FaultOutcome, Format as _, GuestMemoryAccessor, PageBitmap, ReportError, Rights, State, Tag,
+    ClosedRange, Error, FaultOutcome, GuestMemoryAccessor, PageBitmap, ReportError, Rights, State, Tag,
     aarch64::{self, stage2_4k, stage2_64k},
     riscv64,
     sim::Machine,

@@ -21,7 +21,7 @@ pub(crate) fn encoders(scope: &Scope<'_>) -> TokenStream {
         #memory
 
         /// The bits of a leaf's options and software bits.
-        fn option_bits(&self, level: Level, options: Options) -> Result<u64, Refusal> {
+        const fn option_bits(&self, level: Level, options: Options) -> Result<u64, Refusal> {
             let layout = self.layout(level);
             if options.bits() & !layout.options != 0 {
                 return Err(Refusal::Options(options));
@@ -55,7 +55,7 @@ fn rights_bits(scope: &Scope<'_>) -> TokenStream {
             let value = scope.choose(&field.bits, quote!(0), |map| bits::insert(scope, map, &quote!(value)));
             let spoken = rows::spoken_code(scope, rows);
             let step = quote! {
-                let value = self.#method(facts)?;
+                let Some(value) = self.#method(facts) else { return None };
                 spoken = spoken.union(#spoken);
                 bits |= #value;
             };
@@ -83,7 +83,7 @@ fn rights_bits(scope: &Scope<'_>) -> TokenStream {
     let level = parameter(&body, "level");
     quote! {
         /// The bits of a leaf that grant exactly these rights, with these states where it keeps them.
-        fn rights_bits(&self, #level: Level, facts: Facts) -> Option<u64> {
+        const fn rights_bits(&self, #level: Level, facts: Facts) -> Option<u64> {
             #body
         }
     }
@@ -122,12 +122,12 @@ fn combined(scope: &Scope<'_>, group: &[RightsField<'_>]) -> TokenStream {
         let values = rows::choices(scope, field, rows);
         tables.extend(quote!(let #name = [#(#values),*];));
         let spoken = scope.if_else(when, rows::spoken_code(scope, rows), quote!(Facts::NONE));
-        let values = scope.if_else(when, quote!(&#name[..]), quote!(&[]));
+        let values = scope.if_else(when, quote!(#name.as_slice()), quote!(&[]));
         fields.push(quote!((#spoken, #values)));
     }
     quote! {
         #tables
-        let (all, value) = codec::combine(facts, &[#(#fields),*])?;
+        let Some((all, value)) = codec::combine(facts, &[#(#fields),*]) else { return None };
         spoken = spoken.union(all);
         bits |= value;
     }
@@ -141,24 +141,23 @@ fn memory_bits(scope: &Scope<'_>) -> TokenStream {
         |field| {
             let method = rows::method(field, "value");
             let value = scope.choose(&field.bits, quote!(0), |map| bits::insert(scope, map, &quote!(value)));
-            quote!(self.#method(memory).map(|value| #value))
+            quote! {
+                match self.#method(memory) {
+                    Some(value) => Ok(#value),
+                    None => Err(Refusal::Memory(memory)),
+                }
+            }
         },
         {
             let arms = rows::inherit_arms(&without(scope, &fields));
-            quote!(match memory { #(#arms)* _ => None })
+            quote!(match memory { #(#arms)* _ => Err(Refusal::Memory(memory)) })
         },
     );
-    let body = bind(
-        quote! {
-            let bits = #value;
-            bits.ok_or(Refusal::Memory(memory))
-        },
-        &[],
-    );
+    let body = bind(value, &[]);
     let level = parameter(&body, "level");
     quote! {
         /// The bits of a leaf for a memory type.
-        fn memory_bits(&self, #level: Level, memory: MemoryType) -> Result<u64, Refusal> {
+        const fn memory_bits(&self, #level: Level, memory: MemoryType) -> Result<u64, Refusal> {
             #body
         }
     }
@@ -193,37 +192,55 @@ pub(crate) fn memory_chain(
     code
 }
 
-/// The trait's methods that work on attributes.
-pub(crate) fn trait_methods(scope: &Scope<'_>) -> TokenStream {
-    let mark = if run_slots(scope) > 0 {
+/// `fn prototype`.
+pub(crate) fn prototype(scope: &Scope<'_>) -> TokenStream {
+    let mark = (run_slots(scope) > 0).then(|| {
         quote! {
             let mark = if size == layout.leaf_bits {
                 layout.single.value
             } else {
-                let items = size.wrapping_sub(layout.leaf_bits);
-                let run = layout.runs.iter().find(|run| run.exists() && run.items == items);
-                run.ok_or(Refusal::Size { level, size })?.mark.value
+                match codec::run_of(&layout.runs, size - layout.leaf_bits) {
+                    Some(run) => run.mark.value,
+                    None => return Err(Refusal::Size { level, size }),
+                }
             };
         }
-    } else {
-        TokenStream::new()
-    };
-    let marked = (run_slots(scope) > 0).then(|| quote!(| mark));
+    });
+    let marked = mark.is_some().then(|| quote!(| mark));
     quote! {
-        fn prototype(&self, level: Level, size: u8, attributes: &Attributes) -> Result<Prototype, Refusal> {
+        /// Everything but the address of a leaf at `level` of size `1 << size`.
+        ///
+        /// # Errors
+        ///
+        /// [`Refusal::Size`], [`Refusal::Rights`], [`Refusal::Memory`] or [`Refusal::Options`] if the format cannot
+        /// say it.
+        pub const fn prototype(&self, level: Level, size: u8, attributes: &Attributes) -> Result<Prototype, Refusal> {
             if !self.page_sizes(level).contains(size) {
                 return Err(Refusal::Size { level, size });
             }
             let layout = self.layout(level);
             #mark
             let facts = Facts::new(attributes.rights, attributes.accessed, attributes.dirty);
-            let rights = self.rights_bits(level, facts).ok_or(Refusal::Rights(attributes.rights))?;
-            let memory = self.memory_bits(level, attributes.memory)?;
-            let options = self.option_bits(level, attributes.options)?;
+            let Some(rights) = self.rights_bits(level, facts) else {
+                return Err(Refusal::Rights(attributes.rights));
+            };
+            let memory = match self.memory_bits(level, attributes.memory) {
+                Ok(memory) => memory,
+                Err(refusal) => return Err(refusal),
+            };
+            let options = match self.option_bits(level, attributes.options) {
+                Ok(options) => options,
+                Err(refusal) => return Err(refusal),
+            };
             let bits = layout.leaf_base & !layout.options | options | rights | memory #marked;
             Ok(Prototype { bits, level, size })
         }
+    }
+}
 
+/// `fn rewrite`.
+pub(crate) fn rewrite() -> TokenStream {
+    quote! {
         fn rewrite(&self, level: Level, change: &Change) -> Result<Rewrite, Refusal> {
             let layout = self.layout(level);
             let mut keep = u64::MAX;

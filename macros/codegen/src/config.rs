@@ -53,7 +53,7 @@ pub(crate) fn config(scope: &Scope<'_>) -> TokenStream {
 
         impl Config {
             /// The defaults of every parameter.
-            pub fn new(levels: u8, input_bits: u8) -> Self {
+            pub const fn new(levels: u8, input_bits: u8) -> Self {
                 #body
             }
         }
@@ -152,7 +152,7 @@ fn capabilities(scope: &Scope<'_>) -> TokenStream {
 
         impl Config {
             /// What the machine can do, and the defaults of everything else.
-            pub fn from_capabilities(capabilities: &Capabilities, levels: u8, input_bits: u8) -> Self {
+            pub const fn from_capabilities(capabilities: &Capabilities, levels: u8, input_bits: u8) -> Self {
                 let mut config = Self::new(levels, input_bits);
                 #(#assignments)*
                 config

@@ -63,9 +63,6 @@ impl Scope<'_> {
         let code = self.raw(expr, have);
         match (have, want) {
             _ if have == want => parenthesize(code, operand && compound(expr)),
-            (Type::Bool, Type::Byte) => quote!(u8::from(#code)),
-            (Type::Bool | Type::Byte, Type::Word) => quote!(u64::from(#code)),
-            (Type::Bool | Type::Byte, Type::Signed) => quote!(i64::from(#code)),
             (_, Type::Bool) => parenthesize(quote!(#code != 0), operand),
             (_, want) => {
                 let code = parenthesize(code, compound(expr));
@@ -120,13 +117,18 @@ impl Scope<'_> {
         }
     }
 
-    /// `low <= a && a <= high` as a range that contains `a`.
+    /// `low <= a && a <= high` as a range that `a` matches. (A constant function cannot ask a range.)
     fn contained(&self, op: Op, left: &Expr, right: &Expr) -> Option<TokenStream> {
         match (op, &left.node, &right.node) {
             (Op::AndAlso, Node::Binary(Op::Ge, a, low), Node::Binary(Op::Le, b, high)) if same(a, b) => {
-                let want = self.type_of(a);
-                let [a, low, high] = [a, low, high].map(|expr| self.convert(expr, want, true));
-                Some(quote!((#low..=#high).contains(&#a)))
+                let literals = matches!((&low.node, &high.node), (Node::Int(_), Node::Int(_)));
+                let want = if literals { self.type_of(a) } else { Type::Word };
+                let [a, low, high] = [a, low, high].map(|expr| self.convert(expr, want, false));
+                Some(if literals {
+                    quote!(::core::matches!(#a, #low..=#high))
+                } else {
+                    quote!(codec::within(#a, #low, #high))
+                })
             }
             _ => None,
         }
@@ -139,7 +141,9 @@ impl Scope<'_> {
             return if (op == Op::Eq) == (*value != 0) { left } else { quote!(!#left) };
         }
         let operand = a.max(b).max(Type::Byte);
-        let left = self.convert(left, operand, false);
+        // After a cast, `<` would begin generic arguments.
+        let cast = op == Op::Lt && a != operand;
+        let left = self.convert(left, operand, cast);
         let right = self.convert(right, operand, false);
         let op = symbol(op);
         quote!(#left #op #right)

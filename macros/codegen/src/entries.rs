@@ -84,8 +84,11 @@ fn constructor(class: Class) -> TokenStream {
             /// # Errors
             ///
             /// [`Refusal`] if the format cannot say these attributes, or if the address is too wide or not aligned.
-            pub fn new(format: &Format, address: u64, attributes: &Attributes) -> Result<Self, Refusal> {
-                codec::leaf(format, 0, address, attributes).map(Self)
+            pub const fn new(format: &Format, address: u64, attributes: &Attributes) -> Result<Self, Refusal> {
+                match format.leaf(0, address, attributes) {
+                    Ok(bits) => Ok(Self(bits)),
+                    Err(refusal) => Err(refusal),
+                }
             }
 
             /// What it means.
@@ -105,8 +108,16 @@ fn constructor(class: Class) -> TokenStream {
             ///
             /// [`Refusal`] if there are no blocks at this level, if the format cannot say these attributes, or if the
             /// address is too wide or not aligned.
-            pub fn new(format: &Format, level: Level, address: u64, attributes: &Attributes) -> Result<Self, Refusal> {
-                codec::leaf(format, level, address, attributes).map(Self)
+            pub const fn new(
+                format: &Format,
+                level: Level,
+                address: u64,
+                attributes: &Attributes,
+            ) -> Result<Self, Refusal> {
+                match format.leaf(level, address, attributes) {
+                    Ok(bits) => Ok(Self(bits)),
+                    Err(refusal) => Err(refusal),
+                }
             }
 
             /// What it means at `level`.
@@ -125,8 +136,11 @@ fn constructor(class: Class) -> TokenStream {
             /// # Errors
             ///
             /// [`Refusal::Address`] if the address is too wide or not aligned.
-            pub fn new(format: &Format, level: Level, address: u64) -> Result<Self, Refusal> {
-                format.table(level, address).map(Self)
+            pub const fn new(format: &Format, level: Level, address: u64) -> Result<Self, Refusal> {
+                match format.table(level, address) {
+                    Ok(bits) => Ok(Self(bits)),
+                    Err(refusal) => Err(refusal),
+                }
             }
 
             /// What it means at `level`.

@@ -7,7 +7,7 @@ use tablewright_archdefs::model::{Domain, InputExtension, Param};
 use crate::address::AddressMap;
 use crate::error::Error;
 use crate::members::Shape;
-use crate::scope::{Scope, Type, ident, int, is, param_type};
+use crate::scope::{Scope, Type, ident, int, is};
 use crate::{access, attributes, decode, edit, fault, hot, info, kinds, literal, registers, text, tlb};
 
 /// `struct Format`, its private methods, and the trait's.
@@ -18,6 +18,11 @@ pub(crate) fn format(scope: &Scope<'_>, name: &str, title: &str) -> Result<Token
     let kind = kinds::decision(scope);
     let decoders = decode::decoders(scope)?;
     let invalidations = tlb::operations(scope);
+    let new = constructor(scope);
+    let page_sizes = page_sizes(scope);
+    let prototype = attributes::prototype(scope);
+    let strip = hot::strip(scope)?;
+    let link = AddressMap::of(scope, Shape::Table)?.scatter(quote!(address));
     let implementation = implementation(scope, name, title)?;
     Ok(quote! {
         #[doc = #doc]
@@ -31,10 +36,44 @@ pub(crate) fn format(scope: &Scope<'_>, name: &str, title: &str) -> Result<Token
             layouts: [Layout; codec::LEVELS],
         }
 
+        /// What can be had at compile time; everything else is in the implementation of the runtime's trait.
         impl Format {
+            #new
+
             /// The parameters that it was made from.
             pub const fn config(&self) -> &Config {
                 &self.config
+            }
+
+            #page_sizes
+            #prototype
+            #strip
+
+            /// The entry at `level` that points to a table of the level below, with every right granted.
+            ///
+            /// # Errors
+            ///
+            /// [`Refusal::Address`] if the address is too wide or not aligned.
+            pub const fn table(&self, level: Level, address: u64) -> Result<u64, Refusal> {
+                let aligned = address & codec::bits(self.geometry.index_bits + 2, 0) == 0;
+                if !aligned || address > self.geometry.last_output() {
+                    return Err(Refusal::Address(address));
+                }
+                let layout = self.layout(level);
+                Ok(layout.table_base | #link)
+            }
+
+            /// The leaf at `level` that maps to `address` and belongs to no run.
+            const fn leaf(&self, level: Level, address: u64, attributes: &Attributes) -> Result<u64, Refusal> {
+                let size = self.layout(level).leaf_bits;
+                let prototype = match self.prototype(level, size, attributes) {
+                    Ok(prototype) => prototype,
+                    Err(refusal) => return Err(refusal),
+                };
+                if address & codec::bits(size - 1, 0) != 0 || address > self.geometry.last_output() {
+                    return Err(Refusal::Address(address));
+                }
+                Ok(self.strip(prototype, address, 1).first)
             }
 
             const fn layout(&self, level: Level) -> &Layout {
@@ -55,12 +94,10 @@ pub(crate) fn format(scope: &Scope<'_>, name: &str, title: &str) -> Result<Token
 fn implementation(scope: &Scope<'_>, name: &str, title: &str) -> Result<TokenStream, Error> {
     let page_bits = literal::number(scope.number("page_bits").into());
     let index_bits = literal::number(scope.number("index_bits").into());
-    let new = constructor(scope);
     let hot = hot::methods(scope)?;
-    let attributes = attributes::trait_methods(scope);
+    let rewrite = attributes::rewrite();
     let states = registers::accessed_dirty(scope)?;
     let edit = edit::edit(scope);
-    let link = AddressMap::of(scope, Shape::Table)?.scatter(quote!(address));
     let registers = registers::method(scope);
     let fault = fault::method(scope);
     let permits = access::method(scope);
@@ -69,17 +106,6 @@ fn implementation(scope: &Scope<'_>, name: &str, title: &str) -> Result<TokenStr
     let commands = tlb::commands(scope);
     let limit = tlb::limit(scope);
     let info = info::info(scope, name, title);
-    let run_sizes = (crate::layout::run_slots(scope) > 0).then(|| {
-        quote! {
-            for run in &layout.runs {
-                let size = layout.leaf_bits + run.items;
-                if run.exists() && size <= self.geometry.input_bits {
-                    sizes |= 1 << size;
-                }
-            }
-        }
-    });
-    let mutable = run_sizes.is_some().then(|| quote!(mut));
     Ok(quote! {
         /// `output` and `next` read addresses through the very masks that `strip` and `table` write them through, and
         /// the checker has proved that these hold every bit of an address once.
@@ -93,20 +119,16 @@ fn implementation(scope: &Scope<'_>, name: &str, title: &str) -> Result<TokenStr
             const PAGE_BITS: u8 = #page_bits;
             const INDEX_BITS: u8 = #index_bits;
 
-            #new
+            fn new(config: &Config) -> Result<Self, ConfigError> {
+                Format::new(config)
+            }
 
             fn geometry(&self) -> Geometry {
                 self.geometry
             }
 
             fn page_sizes(&self, level: Level) -> PageSizes {
-                let layout = self.layout(level);
-                if level >= self.geometry.levels || !layout.holds_leaves {
-                    return PageSizes::default();
-                }
-                let #mutable sizes = 1 << layout.leaf_bits;
-                #run_sizes
-                PageSizes(sizes)
+                Format::page_sizes(self, level)
             }
 
             fn invalid_cached(&self) -> bool {
@@ -114,16 +136,20 @@ fn implementation(scope: &Scope<'_>, name: &str, title: &str) -> Result<TokenStr
             }
 
             #hot
-            #attributes
+
+            fn strip(&self, leaf: Prototype, oa: u64, items: usize) -> Strip {
+                Format::strip(self, leaf, oa, items)
+            }
+
+            fn prototype(&self, level: Level, size: u8, attributes: &Attributes) -> Result<Prototype, Refusal> {
+                Format::prototype(self, level, size, attributes)
+            }
+
+            #rewrite
             #states
 
             fn table(&self, level: Level, address: u64) -> Result<u64, Refusal> {
-                let aligned = address & codec::bits(self.geometry.index_bits + 2, 0) == 0;
-                if !aligned || address > self.geometry.last_output() {
-                    return Err(Refusal::Address(address));
-                }
-                let layout = self.layout(level);
-                Ok(layout.table_base | #link)
+                Format::table(self, level, address)
             }
 
             fn empty(&self, level: Level) -> u64 {
@@ -156,6 +182,24 @@ fn implementation(scope: &Scope<'_>, name: &str, title: &str) -> Result<TokenStr
     })
 }
 
+/// `fn page_sizes`.
+fn page_sizes(scope: &Scope<'_>) -> TokenStream {
+    let sizes = match crate::layout::run_slots(scope) {
+        0 => quote!(1 << layout.leaf_bits),
+        _ => quote!(1 << layout.leaf_bits | codec::run_sizes(&layout.runs, layout.leaf_bits, self.geometry.input_bits)),
+    };
+    quote! {
+        /// The sizes of leaves at `level`, runs included.
+        pub const fn page_sizes(&self, level: Level) -> PageSizes {
+            let layout = self.layout(level);
+            if level >= self.geometry.levels || !layout.holds_leaves {
+                return PageSizes(0);
+            }
+            PageSizes(#sizes)
+        }
+    }
+}
+
 /// `fn new`: every parameter, every rule, the root, then the layouts.
 fn constructor(scope: &Scope<'_>) -> TokenStream {
     let params = scope.open_params().filter_map(|param| check_param(scope, param));
@@ -178,7 +222,12 @@ fn constructor(scope: &Scope<'_>) -> TokenStream {
     });
     let cached = scope.choose(&scope.format.live.invalid_cached, quote!(false), |value| scope.emit(value, Type::Bool));
     quote! {
-        fn new(config: &Config) -> Result<Self, ConfigError> {
+        /// Checks the parameters and resolves them.
+        ///
+        /// # Errors
+        ///
+        /// [`ConfigError`] names the parameter or the rule that it breaks.
+        pub const fn new(config: &Config) -> Result<Self, ConfigError> {
             #(#params)*
             #root
             #(#rules)*
@@ -190,12 +239,15 @@ fn constructor(scope: &Scope<'_>) -> TokenStream {
                 output_bits: #output_bits,
                 extension: #extension,
             };
-            Ok(Self {
-                config: *config,
-                geometry,
-                invalid_cached: #cached,
-                layouts: codec::layouts(config.levels, |level| Layout::new(config, level)),
-            })
+            // Those above the root repeat the root's, and nothing reads them.
+            let mut layouts = [Layout::new(config, 0); codec::LEVELS];
+            let mut level = 1;
+            while level < codec::LEVELS as Level {
+                let top = config.levels - 1;
+                layouts[codec::index(level)] = Layout::new(config, if level < top { level } else { top });
+                level += 1;
+            }
+            Ok(Self { config: *config, geometry, invalid_cached: #cached, layouts })
         }
     }
 }
@@ -222,11 +274,7 @@ fn check_param(scope: &Scope<'_>, param: &Param) -> Option<TokenStream> {
                 let available = scope.emit(&available, Type::Bool);
                 quote!(!(if #available { #legal } else { config.#name == 0 }))
             };
-            let value = match param_type(&param.domain) {
-                Type::Word => quote!(config.#name as i64),
-                _ => quote!(i64::from(config.#name)),
-            };
-            (value, wrong)
+            (quote!(config.#name as i64), wrong)
         }
     };
     Some(quote! {
@@ -261,7 +309,7 @@ fn roots(scope: &Scope<'_>) -> TokenStream {
         })
     });
     quote! {
-        let root_bits = i32::from(config.input_bits) - #page_bits - #index_bits * (i32::from(config.levels) - 1);
+        let root_bits = config.input_bits as i32 - #page_bits - #index_bits * (config.levels as i32 - 1);
         if !(#(#shapes)||*) {
             return Err(ConfigError::Root { levels: config.levels, input_bits: config.input_bits });
         }

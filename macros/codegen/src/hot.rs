@@ -27,7 +27,6 @@ pub(crate) fn methods(scope: &Scope<'_>) -> Result<TokenStream, Error> {
         }
     });
     let raw = if runs { quote!(raw) } else { quote!(_raw) };
-    let strip = strip(scope, &output);
     Ok(quote! {
         fn next(&self, level: Level, raw: u64) -> Next {
             let layout = self.layout(level);
@@ -50,12 +49,12 @@ pub(crate) fn methods(scope: &Scope<'_>) -> Result<TokenStream, Error> {
             #run_bits
             layout.leaf_bits
         }
-
-        #strip
     })
 }
 
-fn strip(scope: &Scope<'_>, output: &AddressMap) -> TokenStream {
+/// `fn strip`.
+pub(crate) fn strip(scope: &Scope<'_>) -> Result<TokenStream, Error> {
+    let output = AddressMap::of(scope, Shape::Leaf)?;
     let first = output.scatter(quote!(oa));
     let step = output.scatter(quote!(size));
     let shared = scope.format.runs.iter().any(|run| run.shared);
@@ -70,7 +69,7 @@ fn strip(scope: &Scope<'_>, output: &AddressMap) -> TokenStream {
         quote! {
             if #is_shared {
                 let run = 1 << (leaf.size - layout.leaf_bits);
-                return Strip { first, step: 0, items: items.min(run) };
+                return Strip { first, step: 0, items: if items < run { items } else { run } };
             }
         }
     });
@@ -78,13 +77,14 @@ fn strip(scope: &Scope<'_>, output: &AddressMap) -> TokenStream {
         quote! {
             // What is left until adding would carry out of the segment of the entry that holds these address bits.
             let room = (layout.carry_free - (oa & layout.carry_free)) >> layout.leaf_bits;
-            let items = items.min((room as usize).saturating_add(1));
+            let items = if items as u64 > room { room as usize + 1 } else { items };
         }
     } else {
         TokenStream::new()
     };
-    quote! {
-        fn strip(&self, leaf: Prototype, oa: u64, items: usize) -> Strip {
+    Ok(quote! {
+        /// The raw entries for a leaf prototype from output address `oa` on, for at most `items` items.
+        pub const fn strip(&self, leaf: Prototype, oa: u64, items: usize) -> Strip {
             let layout = self.layout(leaf.level);
             let first = leaf.bits | #first;
             #run
@@ -92,5 +92,5 @@ fn strip(scope: &Scope<'_>, output: &AddressMap) -> TokenStream {
             #items
             Strip { first, step: #step, items }
         }
-    }
+    })
 }

@@ -175,8 +175,8 @@ fn compared(scope: &Scope<'_>, test: &Test) -> TokenStream {
             quote!(#bits == #value)
         }
         TestValue::Range(from, to) => {
-            let (from, to) = (scope.emit_operand(from, Type::Word), scope.emit_operand(to, Type::Word));
-            quote!((#from..=#to).contains(&(#bits)))
+            let (from, to) = (scope.emit(from, Type::Word), scope.emit(to, Type::Word));
+            quote!(codec::within(#bits, #from, #to))
         }
         TestValue::Ones => {
             let mask = bits::mask(scope, &test.bits);

@@ -115,7 +115,7 @@ fn constructor(
     let tables = kinds::table_as_written(scope);
     let mutable = (!additions.is_empty() || carry.is_some() || !runs.is_empty()).then(|| quote!(mut));
     Ok(quote! {
-        fn new(config: &Config, level: Level) -> Self {
+        const fn new(config: &Config, level: Level) -> Self {
             let leaf_bits = #leaf_bits;
             let block_level = #block_level;
             let empty = #empty;

@@ -85,7 +85,7 @@ pub(crate) fn rights_methods(scope: &Scope<'_>, field: &Field, rows: &Rows<Facts
         let body = bind(quote!(#consts match facts.intersection(#spoken) #arms), &[]);
         quote! {
             #[doc = #doc]
-            fn #write(&self, facts: Facts) -> Option<u64> {
+            const fn #write(&self, facts: Facts) -> Option<u64> {
                 #body
             }
         }
@@ -95,7 +95,7 @@ pub(crate) fn rights_methods(scope: &Scope<'_>, field: &Field, rows: &Rows<Facts
     let body = bind(quote!(#read_consts match value { #(#reads)* _ => #other, }), &[]);
     quote! {
         #[doc = #doc]
-        fn #read(&self, value: u64) -> Option<Facts> {
+        const fn #read(&self, value: u64) -> Option<Facts> {
             #body
         }
 
@@ -266,43 +266,41 @@ pub(crate) fn memory_methods(scope: &Scope<'_>, field: &Field, rows: &Rows<Memor
     let write_doc = format!(" The value of `{}` for a memory type, or for what stands in for it.", field.name.value);
     let (read_body, write_body) = match &rows.through {
         None => {
+            let some = |(when, memory, value)| (when, memory, quote!(Some(#value)));
+            let written: Vec<_> = written.into_iter().map(some).collect();
             let (other, writes) = (other(rows.other, quote!(MemoryType::Unnamed)), memory_arms(scope, &written));
             (quote!(match value { #(#reads)* _ => #other, }), quote!(match memory { #(#writes)* _ => None, }))
         }
         Some(register) => {
             let register = scope.emit_operand(&register.value, Type::Word);
-            let writes = picking_arms(scope, &written);
             let picks = literal::number(1 << value_width(scope, field));
+            let writes = picking_arms(scope, &written, &register, &picks);
             let read = quote! {
                 match #register >> (8 * value) & 0xff { #(#reads)* _ => Some(MemoryType::Unnamed), }
             };
-            let write = quote! {
-                let pick = |byte| (0..#picks).find(|index| #register >> (8 * index) & 0xff == byte);
-                match memory { #(#writes)* _ => None, }
-            };
-            (read, write)
+            (read, quote!(match memory { #(#writes)* _ => None, }))
         }
     };
     let (read_body, write_body) = (bind(read_body, &[]), bind(write_body, &[]));
     quote! {
         #[doc = #read_doc]
-        fn #read(&self, value: u64) -> Option<MemoryType> {
+        const fn #read(&self, value: u64) -> Option<MemoryType> {
             #read_body
         }
 
         #[doc = #write_doc]
-        fn #write(&self, memory: MemoryType) -> Option<u64> {
+        const fn #write(&self, memory: MemoryType) -> Option<u64> {
             #write_body
         }
     }
 }
 
-/// The arms from memory types to values, where no field says the type: everything that comes down to `inherit`.
+/// The arms from memory types to bits, where no field says the type: everything that comes down to `inherit`.
 pub(crate) fn inherit_arms(scope: &Scope<'_>) -> Vec<TokenStream> {
-    memory_arms(scope, &[(int(1), MemoryType::Inherit, quote!(0))])
+    memory_arms(scope, &[(int(1), MemoryType::Inherit, quote!(Ok(0)))])
 }
 
-/// Arms `type => Some(value)`, with `[memory] fallback` followed to its end.
+/// Arms `type => value`, with `[memory] fallback` followed to its end.
 fn memory_arms(scope: &Scope<'_>, rows: &[(Expr, MemoryType, TokenStream)]) -> Vec<TokenStream> {
     let mut arms: Vec<(Vec<TokenStream>, TokenStream, TokenStream)> = Vec::new();
     for (_, memory) in MemoryType::WORDS {
@@ -323,17 +321,25 @@ fn memory_arms(scope: &Scope<'_>, rows: &[(Expr, MemoryType, TokenStream)]) -> V
             }
         }
     }
-    arms.into_iter().map(|(patterns, guard, value)| quote!(#(#patterns)|* #guard => Some(#value),)).collect()
+    arms.into_iter().map(|(patterns, guard, value)| quote!(#(#patterns)|* #guard => #value,)).collect()
 }
 
-/// Arms `type => pick(byte)`: the first of the bytes that `[memory] fallback` leads to which the register has.
-fn picking_arms(scope: &Scope<'_>, rows: &[(Expr, MemoryType, TokenStream)]) -> Vec<TokenStream> {
+/// Arms `type => pick(bytes)`: the first of the bytes that `[memory] fallback` leads to which the register has.
+fn picking_arms(
+    scope: &Scope<'_>,
+    rows: &[(Expr, MemoryType, TokenStream)],
+    register: &TokenStream,
+    picks: &TokenStream,
+) -> Vec<TokenStream> {
     let mut arms: Vec<(Vec<TokenStream>, TokenStream)> = Vec::new();
     for (_, memory) in MemoryType::WORDS {
         let mut ends = Vec::new();
         follow(scope, rows, *memory, int(1), &mut Vec::new(), &mut ends);
-        let picks = ends.into_iter().map(|(when, byte)| scope.if_else(&when, quote!(pick(#byte)), quote!(None)));
-        let Some(code) = picks.reduce(|first, next| quote!(#first.or_else(|| #next))) else { continue };
+        if ends.is_empty() {
+            continue;
+        }
+        let bytes = ends.into_iter().map(|(when, byte)| scope.if_else(&when, byte, quote!(codec::NO_BYTE)));
+        let code = quote!(codec::pick(#register, #picks, &[#(#bytes),*]));
         match arms.iter_mut().find(|arm| arm.1.to_string() == code.to_string()) {
             Some(arm) => arm.0.push(memory_type(*memory)),
             None => arms.push((vec![memory_type(*memory)], code)),

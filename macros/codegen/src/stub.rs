@@ -37,8 +37,8 @@ fn items(outline: &Outline, runtime: &TokenStream) -> TokenStream {
         }
 
         impl Config {
-            pub fn new(_: u8, _: u8) -> Self { loop {} }
-            pub fn from_capabilities(_: &Capabilities, _: u8, _: u8) -> Self { loop {} }
+            pub const fn new(_: u8, _: u8) -> Self { loop {} }
+            pub const fn from_capabilities(_: &Capabilities, _: u8, _: u8) -> Self { loop {} }
             pub fn set(&mut self, _: &str, _: i64) -> bool { loop {} }
         }
 
@@ -64,6 +64,11 @@ fn items(outline: &Outline, runtime: &TokenStream) -> TokenStream {
 
         #[derive(Clone, Copy, Debug)]
         pub struct Format {}
+
+        impl Format {
+            pub const fn new(_: &Config) -> Result<Self, ConfigError> { loop {} }
+            pub const fn config(&self) -> &Config { loop {} }
+        }
 
         unsafe impl #runtime::Format for Format {
             type Config = Config;
