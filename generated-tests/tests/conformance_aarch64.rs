@@ -6,7 +6,7 @@ use libtest_mimic::{Arguments, Trial};
 use tablewright::{FaultInfo, Level, Rights};
 use tablewright_archdefs::bound::Params;
 use tablewright_tests::conformance::{
-    Hearing, Instructions, Judge, Live, Setup, Shared, access, cause, control_trial, live_trial, trials,
+    Hearing, Instructions, Judge, Live, Setup, Shared, access, cause, control_trial, live_trials, trials,
 };
 use tablewright_tests::emulators::{Emulator, Found, require};
 use tablewright_tests::formats::configured;
@@ -146,7 +146,7 @@ fn main() {
                         let generated = generated.expect("a legal configuration");
                         let setup = Setup::new(&case, generated);
                         tests.extend(trials(&setup, &judge));
-                        tests.push(live_trial(&setup, &judge));
+                        tests.extend(live_trials(&setup, &judge));
                         if setup.name == "4k-40" {
                             tests.extend(CONTROLS.map(|control| control_trial(&setup, &judge, control)));
                         }

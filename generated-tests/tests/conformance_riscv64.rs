@@ -6,7 +6,7 @@ use libtest_mimic::{Arguments, Trial};
 use tablewright::{Cause, FaultInfo, Level, Rights};
 use tablewright_archdefs::bound::Params;
 use tablewright_tests::conformance::{
-    Hearing, Instructions, Judge, Live, Setup, Shared, access, control_trial, live_trial, trials,
+    Hearing, Instructions, Judge, Live, Setup, Shared, access, control_trial, live_trials, trials,
 };
 use tablewright_tests::emulators::{Emulator, Found, require};
 use tablewright_tests::formats::configured;
@@ -123,7 +123,7 @@ fn main() {
             let generated = generated.expect("a legal configuration");
             let setup = Setup::new(&case, generated);
             tests.extend(trials(&setup, &judge));
-            tests.push(live_trial(&setup, &judge));
+            tests.extend(live_trials(&setup, &judge));
             if setup.name == "sv39x4" {
                 tests.push(control_trial(&setup, &judge, ("not_invalidated", Hearing::Deaf)));
             }

@@ -96,18 +96,29 @@ impl<'a, F: Format, J: Live> Rig<'a, F, J> {
     pub(super) fn step(&mut self, edit: &Edit) -> Result<(), String> {
         let edges = self.edges(edit);
         self.mark(&edges);
-        self.show();
-        self.invalidate();
+        self.apply_all();
         // What is asked before an edit is what the TLB may remember after it.
         self.remember(&edges).map_err(|wrong| format!("before the edit: {wrong}"))?;
         self.observe();
         self.apply(edit)?;
         self.done.push(*edit);
         self.mark(&edges);
-        self.show();
-        self.invalidate();
+        self.apply_all();
         self.remember(&edges).map_err(|wrong| format!("a stale translation: {wrong}"))?;
         self.compare(&edges)
+    }
+
+    /// Lets the MMU see what was written, then hear what is to be invalidated.
+    pub(super) fn apply_all(&mut self) {
+        self.show();
+        self.invalidate();
+    }
+
+    /// Makes accesses, and takes over what the MMU noted of them.
+    pub(super) fn ask_and_observe(&mut self, probes: &[Probe]) -> Vec<Verdict> {
+        let verdicts = self.judge.ask(probes);
+        self.observe();
+        verdicts
     }
 
     /// The first and last pages of what the edit is about and of the edits before it, and those around it.

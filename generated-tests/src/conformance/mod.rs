@@ -7,6 +7,7 @@
 mod compare;
 mod demand;
 mod ground;
+mod hardware;
 mod image;
 mod invalidation;
 mod layouts;
@@ -200,10 +201,16 @@ pub fn trials<F: Format, J: Judge + Send + 'static>(setup: &Setup<F>, judge: &Sh
     LAYOUTS.iter().map(trial).chain([demand, raw]).collect()
 }
 
-/// A test of random edits of a table in use.
-pub fn live_trial<F: Format, J: Live + Send + 'static>(setup: &Setup<F>, judge: &Shared<J>) -> Trial {
-    let of = setup.clone();
-    judge.trial((&setup.name, "edits"), "edits in use", move |judge| sequence::conforms(&of, judge))
+/// Tests of tables in use: random edits, and, where hardware sets them, accessed and dirty states.
+pub fn live_trials<F: Format, J: Live + Send + 'static>(setup: &Setup<F>, judge: &Shared<J>) -> Vec<Trial> {
+    let edited = setup.clone();
+    let edits = judge.trial((&setup.name, "edits"), "edits in use", move |judge| sequence::conforms(&edited, judge));
+    let marked = setup.clone();
+    let marks = setup.generated.format.accessed_dirty(0).hardware.then(|| {
+        judge
+            .trial((&setup.name, "hardware_states"), "hardware states", move |judge| hardware::conforms(&marked, judge))
+    });
+    [edits].into_iter().chain(marks).collect()
 }
 
 /// The negative control: edits whose invalidations are not all executed are caught.

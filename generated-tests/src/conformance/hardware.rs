@@ -1,0 +1,93 @@
+//! Accessed and dirty states that the MMU sets: read back, harvested to the page, set again.
+
+use std::collections::BTreeSet;
+
+use libtest_mimic::Failed;
+use tablewright::{ClosedRange, Format, PageBitmap, Rights, State};
+
+use super::Setup;
+use super::live::{Hearing, Live, Rig, ground};
+use super::sequence::Edit;
+use crate::mmu::{Access, Probe, Verdict};
+
+/// A leaf that stands alone, and where in it memory is accessed.
+struct Leaf {
+    range: ClosedRange,
+    at: u64,
+}
+
+/// Touches some leaves, and harvests, again and again.
+pub(super) fn conforms<F: Format, J: Live>(setup: &Setup<F>, judge: &mut J) -> Result<usize, Failed> {
+    let ground = ground(setup, judge);
+    let bits = ground.geometry.page_bits;
+    let keeps_dirty = setup.generated.format.accessed_dirty(0).dirty_mask != 0;
+    let all = 1_u64 << ground.reach.min(63);
+    let block = ground.block(4);
+    let pages = 16.min((all >> bits) / 2).max(1);
+
+    let mut rig = Rig::new(setup, judge, Hearing::Good)?;
+    let mut leaves = Vec::new();
+    let mut map = |rig: &mut Rig<'_, F, J>, start: u64, size: u8, oa: u64| {
+        let last = start + ((1 << size) - 1);
+        leaves.push(Leaf { range: ClosedRange::new(start, last).ok_or("a range")?, at: start + 8 });
+        Edit::Map(start, last, oa, Rights::RWX, ground.memory[0]).run(&mut rig.table)
+    };
+    for page in 0..pages {
+        // Backwards, so that no run comes of them.
+        map(&mut rig, page << bits, bits, ground.target(bits) + ((pages - page) << bits))?;
+    }
+    if block > bits && pages << bits <= 1 << block && 2 << block <= all {
+        map(&mut rig, 1 << block, block, ground.target(block))?;
+    }
+    rig.apply_all();
+
+    let whole = ClosedRange::new(0, leaves[leaves.len() - 1].range.last()).ok_or("a range")?;
+    let mut asked = 0;
+    for round in 0..6 {
+        // In the last round nothing is touched.
+        let turn = |index: usize| if round == 5 { 3 } else { (index + round) % 4 };
+        let touch = |(index, leaf): (usize, &Leaf)| match turn(index) {
+            0 => Some(Probe { address: leaf.at, access: Access::Read, user: false }),
+            1 => Some(Probe { address: leaf.at, access: Access::Write, user: false }),
+            _ => None,
+        };
+        let probes: Vec<Probe> = leaves.iter().enumerate().filter_map(touch).collect();
+        let verdicts = rig.ask_and_observe(&probes);
+        if let Some(fault) = verdicts.iter().find(|verdict| matches!(verdict, Verdict::Fault(_))) {
+            return Err(format!("everything is mapped: {fault:x?}").into());
+        }
+        asked += probes.len();
+        let covered = |probe: &Probe| leaves.iter().find(|leaf| leaf.at == probe.address).map(|leaf| leaf.range);
+        for state in [State::Dirty, State::Accessed] {
+            if state == State::Dirty && !keeps_dirty {
+                continue;
+            }
+            let shows = |probe: &&Probe| state == State::Accessed || probe.access == Access::Write;
+            let expected: Vec<ClosedRange> = probes.iter().filter(shows).filter_map(covered).collect();
+            let found = rig.harvest_pages(whole, state)?;
+            let expected: BTreeSet<u64> = expected
+                .iter()
+                .flat_map(|range| (range.start() >> bits..=range.last() >> bits).map(|page| page << bits))
+                .collect();
+            if found != expected {
+                return Err(format!("round {round}, {state:?}: found {found:x?}, expected {expected:x?}").into());
+            }
+        }
+        rig.apply_all();
+    }
+    Ok(asked)
+}
+
+impl<F: Format, J: Live> Rig<'_, F, J> {
+    /// The pages in a state, which they are then no more.
+    fn harvest_pages(&mut self, range: ClosedRange, state: State) -> Result<BTreeSet<u64>, String> {
+        let bits = self.table.geometry().page_bits;
+        let mut words = vec![0; PageBitmap::words(range, bits)];
+        let mut pages = PageBitmap::new(range, bits, &mut words).ok_or("no bitmap for whole pages")?;
+        let mut gather = self.table.gather();
+        self.table.harvest(state, &mut pages, &mut gather).map_err(|error| error.to_string())?;
+        gather.flush();
+        let all = (range.start() >> bits..=range.last() >> bits).map(|page| page << bits);
+        Ok(all.filter(|&page| pages.contains(page)).collect())
+    }
+}
