@@ -14,9 +14,11 @@
 
 mod stub;
 
+use std::io;
 use std::ops::Range;
 
 use super::qemu::{Call, Image, RunError, Session, StartError, lost};
+use super::shared::SharedRam;
 use super::{Access, Chunk, Fault, FaultKind, Probe, Verdict};
 use crate::emulators::Emulator;
 use stub::{REPORT_WORDS, REPORTED, system_register};
@@ -90,26 +92,53 @@ impl Machine {
     /// [`StartError::Find`] if there is no QEMU that can be used, [`StartError::Io`] if it cannot be run,
     /// [`StartError::Lost`] if the program in it does not answer.
     pub fn start() -> Result<Self, StartError> {
+        Self::start_with("", &[])
+    }
+
+    /// As [`Machine::start`], with memory that the caller sees, too.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Machine::start`].
+    pub fn start_in(ram: &SharedRam) -> Result<Self, StartError> {
+        Self::start_with(",memory-backend=ram", &ram.arguments())
+    }
+
+    /// RAM for [`Machine::start_in`], whose frames come from some part of [`Machine::ram`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`SharedRam::new`].
+    pub fn shared_ram(frames: Range<u64>) -> io::Result<SharedRam> {
+        SharedRam::new(0x4000_0000, 2 << 30, frames)
+    }
+
+    fn start_with(options: &str, arguments: &[String]) -> Result<Self, StartError> {
+        let machine = format!("virt,secure=on,virtualization=on,gic-version=3{options}");
         let loader = format!("loader,addr={BASE:#x},cpu-num=0");
-        let image = Image {
-            machine: &[
-                "-M",
-                "virt,secure=on,virtualization=on,gic-version=3",
-                "-cpu",
-                "max",
-                "-m",
-                "2G",
-                "-device",
-                &loader,
-            ],
-            stub: &stub::image(),
-            base: BASE,
-            pool: POOL,
-        };
+        let own = ["-M", &machine, "-cpu", "max", "-m", "2G", "-device", &loader].map(String::from);
+        let image = Image { machine: &[&own, arguments].concat(), stub: &stub::image(), base: BASE, pool: POOL };
         let session = Session::start(Emulator::QemuAarch64, &image, &stub::RETURN)?;
         let mut machine = Self { session, shown: None };
         machine.set_up();
         Ok(machine)
+    }
+
+    /// Writes to 64 pages of the guest from `ipa` on, in an order that depends on `seed`, as a guest does: by AT with the
+    /// right to write, which has the MMU mark the page dirty, then to where that leads. What is written is a count of
+    /// the writes, which the word at `counter` has too; it ends where the
+    /// word after that says. Meanwhile the caller does something else.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Machine::run`].
+    pub fn write_meanwhile(
+        &mut self,
+        [ipa, counter, seed]: [u64; 3],
+        meanwhile: impl FnOnce(),
+    ) -> Result<(), RunError> {
+        let report = Report(self.session.call_meanwhile(&stub::WRITE_PAGES, [ipa, 0, counter, seed], meanwhile)?);
+        if report.get("esr_el3") == 0 { Ok(()) } else { Err(RunError::Trap(report.registers().collect())) }
     }
 
     /// The physical memory that is free for tables and targets; it is zero unless loaded.

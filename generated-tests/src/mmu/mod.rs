@@ -6,6 +6,7 @@ pub mod bochs;
 pub mod deviations;
 pub mod qemu;
 pub mod riscv64;
+pub mod shared;
 pub mod x86_64;
 
 /// A piece of physical memory: its address and its bytes.

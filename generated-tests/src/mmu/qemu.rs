@@ -40,7 +40,7 @@ const BATCH: usize = 256;
 /// What a machine needs in order to start.
 pub(super) struct Image<'a> {
     /// The arguments that choose machine and processor.
-    pub(super) machine: &'a [&'a str],
+    pub(super) machine: &'a [String],
     /// The stub.
     pub(super) stub: &'a [u8],
     /// Where it goes.
@@ -214,6 +214,20 @@ impl<const WORDS: usize> Session<WORDS> {
         Ok(bytes.map(u64::from_le_bytes))
     }
 
+    /// As [`Session::try_call`], and does something else while the snippet runs.
+    pub(super) fn call_meanwhile(
+        &mut self,
+        snippet: &[u32],
+        arguments: [u64; 4],
+        meanwhile: impl FnOnce(),
+    ) -> Result<[u64; WORDS], Lost> {
+        let at = self.place(snippet)?;
+        let mut bytes = [[0; 8]; WORDS];
+        let mut call = [Command::Call { snippet, at, arguments, report: bytes.as_flattened_mut() }];
+        self.exchange_meanwhile(&mut call, meanwhile)?;
+        Ok(bytes.map(u64::from_le_bytes))
+    }
+
     /// The address of a snippet, which is loaded if it is not in the pool.
     pub(super) fn place(&mut self, snippet: &[u32]) -> Result<u64, Lost> {
         if let Some(&address) = self.snippets.get(snippet) {
@@ -233,9 +247,16 @@ impl<const WORDS: usize> Session<WORDS> {
 
     /// Sends commands, then reads their answers.
     fn exchange(&mut self, commands: &mut [Command<'_>]) -> Result<(), Lost> {
+        self.exchange_meanwhile(commands, || {})
+    }
+
+    fn exchange_meanwhile(&mut self, commands: &mut [Command<'_>], meanwhile: impl FnOnce()) -> Result<(), Lost> {
         let start = Instant::now();
         self.watched().busy = Some(start);
         let mut result = commands.iter().try_for_each(|command| self.send(command)).and_then(|()| self.to.flush());
+        if result.is_ok() {
+            meanwhile();
+        }
         let mut answered = 0;
         while let (Ok(()), Some(command)) = (&result, commands.get_mut(answered)) {
             result = match command {

@@ -9,9 +9,11 @@
 
 mod stub;
 
+use std::io;
 use std::ops::Range;
 
 use super::qemu::{Call, Image, RunError, Session, StartError};
+use super::shared::SharedRam;
 use super::{Access, Chunk, Fault, FaultKind, Probe, Verdict};
 use crate::emulators::Emulator;
 use stub::{NO_TRAP, REPORT_WORDS, REPORTED};
@@ -58,19 +60,56 @@ impl Machine {
     /// [`StartError::Find`] if there is no QEMU that can be used, [`StartError::Io`] if it cannot be run,
     /// [`StartError::Lost`] if the program in it does not answer.
     pub fn start() -> Result<Self, StartError> {
-        let image = Image {
-            machine: &["-M", "virt", "-bios", "none", "-cpu", "max", "-m", "256M"],
-            stub: &stub::image(),
-            base: BASE,
-            pool: POOL,
-        };
+        let mut machine = Self::start_with("", &[])?;
+        machine.tag(RAM);
+        Ok(machine)
+    }
+
+    /// As [`Machine::start`], with memory that the caller sees, too, and that does not tell where it is.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Machine::start`].
+    pub fn start_in(ram: &SharedRam) -> Result<Self, StartError> {
+        Self::start_with(",memory-backend=ram", &ram.arguments())
+    }
+
+    /// RAM for [`Machine::start_in`], whose frames come from some part of [`Machine::ram`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`SharedRam::new`].
+    pub fn shared_ram(frames: Range<u64>) -> io::Result<SharedRam> {
+        SharedRam::new(BASE, 256 << 20, frames)
+    }
+
+    fn start_with(options: &str, arguments: &[String]) -> Result<Self, StartError> {
+        let machine = format!("virt{options}");
+        let own = ["-M", &machine, "-bios", "none", "-cpu", "max", "-m", "256M"].map(String::from);
+        let image = Image { machine: &[&own, arguments].concat(), stub: &stub::image(), base: BASE, pool: POOL };
         let session = Session::start(Emulator::QemuRiscv64, &image, &stub::RETURN)?;
         let mut machine = Self { session };
         for (register, value) in [(VSATP, 0), (MEDELEG, 0), (MIE, 0)] {
             machine.set(register, value);
         }
-        machine.tag(RAM);
         Ok(machine)
+    }
+
+    /// Writes to 64 pages of the guest from `gpa` on, in an order that depends on `seed`, by HSV, where
+    /// that is translated; after each it drops all translations. What is written is a count of the writes, which the word at `counter` has too; it ends where the
+    /// word after that says.
+    /// Meanwhile the caller does something else.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Machine::run`].
+    pub fn write_meanwhile(
+        &mut self,
+        [gpa, counter, seed]: [u64; 3],
+        meanwhile: impl FnOnce(),
+    ) -> Result<(), RunError> {
+        let report = Report(self.session.call_meanwhile(&stub::WRITE_PAGES, [gpa, 0, counter, seed], meanwhile)?);
+        if report.cause() == NO_TRAP { Ok(()) } else { Err(RunError::Trap(report.registers().collect())) }
     }
 
     /// The physical memory that is free for tables and targets.

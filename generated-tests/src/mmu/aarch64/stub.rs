@@ -269,6 +269,32 @@ pub(super) static TRANSLATE_LOAD: Snippet = snippet!(; at s12e1r, x0 ; isb ; ret
 /// Translates x0 as a store by EL1 would; the result is PAR_EL1.
 pub(super) static TRANSLATE_STORE: Snippet = snippet!(; at s12e1w, x0 ; isb ; ret);
 
+/// Counts in the word at x2 up to what the word after it says, and writes each count to one of the 64 pages from x0
+/// on, which xorshift draws from x3, if it can be translated.
+pub(super) static WRITE_PAGES: Snippet = snippet!(
+    ; ldr x4, [x2]
+    ; again:
+    ; add x4, x4, #1
+    ; eor x3, x3, x3, lsl #13
+    ; eor x3, x3, x3, lsr #7
+    ; eor x3, x3, x3, lsl #17
+    ; and x5, x3, #63
+    ; add x5, x0, x5, lsl #12
+    ; at s12e1w, x5
+    ; isb
+    ; mrs x6, #PAR_EL1
+    ; tbnz x6, #0, >refused
+    ; and x6, x6, #0x000f_ffff_ffff_f000
+    ; str x4, [x6]
+    ; refused:
+    ; dsb sy
+    ; str x4, [x2]
+    ; ldr x1, [x2, #8]
+    ; cmp x4, x1
+    ; b.lo <again
+    ; ret
+);
+
 fn pad(ops: &mut Assembler, to: usize) {
     assert!(ops.offset().0 <= to, "the stub has outgrown its layout");
     while ops.offset().0 < to {

@@ -39,6 +39,8 @@ const HFENCE_VVMA_ALL: u32 = 0x2200_0073;
 const A0: u32 = 10;
 const A1: u32 = 11;
 const A2: u32 = 12;
+const A4: u32 = 14;
+const A5: u32 = 15;
 
 /// Loads the byte at `address` as the guest would.
 const fn hlv_bu(to: u32, address: u32) -> u32 {
@@ -58,6 +60,11 @@ const fn hlvx_wu(to: u32, address: u32) -> u32 {
 /// Stores a byte at `address` as the guest would.
 const fn hsv_b(from: u32, address: u32) -> u32 {
     hypervisor(0b011_0001, from, address, 0)
+}
+
+/// Stores a 64-bit word at `address` as the guest would.
+const fn hsv_d(from: u32, address: u32) -> u32 {
+    hypervisor(0b011_0111, from, address, 0)
 }
 
 /// The R-type word of a load or store for the guest.
@@ -272,6 +279,35 @@ pub(super) static STORE_BYTE: Snippet = privileged!(; .u32 hsv_b(A1, A0) ; ret);
 
 /// Loads the 32-bit words at a0 into a1, and at a2 into a0, where they can be executed.
 pub(super) static LOAD_CODE_AND_TAG: Snippet = privileged!(; .u32 hlvx_wu(A1, A0) ; .u32 hlvx_wu(A0, A2) ; ret);
+
+/// Counts in the word at a2 up to what the word after it says, and writes each count to one of the 64 pages from a0
+/// on, which xorshift draws from a3, if it can be translated.
+pub(super) static WRITE_PAGES: Snippet = snippet!(
+    ; csrr a6, MTVEC
+    ; la t0, >refused
+    ; csrw MTVEC, t0
+    ; ld a4, [a2]
+    ; again:
+    ; addi a4, a4, 1
+    ; slli t0, a3, 13
+    ; xor a3, a3, t0
+    ; srli t0, a3, 7
+    ; xor a3, a3, t0
+    ; slli t0, a3, 17
+    ; xor a3, a3, t0
+    ; andi a5, a3, 63
+    ; slli a5, a5, 12
+    ; add a5, a5, a0
+    ; .u32 hsv_d(A4, A5)
+    ; .align 4
+    ; refused:
+    ; .u32 HFENCE_GVMA_ALL
+    ; sd a4, [a2]
+    ; ld a1, [a2, 8]
+    ; bltu a4, a1, <again
+    ; csrw MTVEC, a6
+    ; ret
+);
 
 /// Words assembled from `code`.
 fn words(code: impl FnOnce(&mut Assembler)) -> Vec<u32> {
