@@ -294,3 +294,17 @@ fn a_forgotten_dirty_state_is_not_silent() {
     rig.table.protect(all, &Change { rights: Some(Rights::R), ..Change::default() }, &mut gather).unwrap();
     assert_eq!(gather.forgotten(), Some(range(5 * 4096, 4096)));
 }
+
+#[test]
+fn a_dirty_block_that_is_split_is_told_of_where_it_forgets() {
+    let mut rig = marking();
+    rig.map(range(0, 2 * MIB), 2 * GIB, attributes(RW)).unwrap();
+    rig.table.mark(0, true);
+    let part = range(MIB, 64 * 4096);
+    let mut gather = rig.table.gather();
+    rig.table.protect(part, &Change { rights: Some(Rights::R), ..Change::default() }, &mut gather).unwrap();
+    assert_eq!(gather.forgotten(), Some(part));
+    drop(gather);
+    // The rest still says it.
+    assert!(rig.table.mappings(range(0, MIB)).all(|leaf| leaf.attributes.dirty));
+}

@@ -58,7 +58,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// # Errors
     ///
     /// Those of [`PageTable::harvest`], save [`Error::NeedsExclusive`]; [`Error::NoMemory`] if a
-    /// leaf cannot be split.
+    /// leaf cannot be split; [`Error::NeedsBreak`].
     pub fn harvest_exclusive(
         &mut self,
         state: State,

@@ -25,7 +25,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// # Errors
     ///
     /// [`Error::OutOfRange`], [`Error::Misaligned`]; [`Error::Refused`] if the format cannot express the change;
-    /// [`Error::NoMemory`] or [`Error::Partial`] if a leaf is not split; [`Error::Corrupt`]; [`Error::ForeignGather`].
+    /// [`Error::NoMemory`] or [`Error::Partial`] if a leaf is not split; [`Error::NeedsBreak`]; [`Error::Corrupt`];
+    /// [`Error::ForeignGather`].
     pub fn protect(&mut self, range: ClosedRange, change: &Change, gather: &mut Gather<F, H>) -> Result<(), Error> {
         self.change(range, change, &mut None, gather)
     }
@@ -71,6 +72,11 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         for split in edges.iter_mut().flatten() {
             let done = self.commit_split(split, range, &mut reserve, gather);
             debug_assert!(done.is_some(), "the plan counted too few tables");
+            if self.forgets_dirty(split)
+                && let Some(part) = split.leaf.range.intersection(&range)
+            {
+                self.tell(part, pages, gather);
+            }
         }
         let mut pass = Pass { rewrites, broken: Broken::default(), pages, gather };
         self.rewrite(self.geometry.top(), &self.root_entries(), range, &mut pass);
@@ -115,7 +121,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             match (self.visit(level, entries, index), rewrite) {
                 ((raw, Found::Table { entries: below, level: lower, .. }), _) => {
                     let whole = self.geometry.slot(level, part.start()) == part;
-                    if whole && self.first_break(lower, &below, part, &pass.rewrites).is_some() {
+                    if whole && self.begins_with_break(lower, &below, part, &pass.rewrites) == Some(true) {
                         entries.store(&self.hal, index, self.format.empty(level));
                         pass.broken.push(raw, part);
                     } else {
@@ -139,7 +145,9 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                         } else {
                             entries.store(&self.hal, index, new);
                         }
-                        self.account(level, part, [old, rewrite.apply(old)], pass.pages, pass.gather);
+                        if states.is_dirty(old) && !states.is_dirty(rewrite.apply(old)) {
+                            self.tell(self.locate(level, entries, part.start(), old).range, pass.pages, pass.gather);
+                        }
                         changed = Some(changed.map_or(part, |changed| changed.hull(&part)));
                     }
                 }
@@ -155,8 +163,30 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         }
     }
 
-    /// The first leaf that must not change while it is in use: its address, level and value. For one below a table it is
-    /// cheaper to take the whole table away once.
+    /// Whether the first leaf that changes must not do so while it is in use; `None` if none does. Then it is cheaper to
+    /// take the whole table away once, for most of those that follow are like it.
+    fn begins_with_break(
+        &self,
+        level: Level,
+        entries: &Entries,
+        range: ClosedRange,
+        rewrites: &Rewrites,
+    ) -> Option<bool> {
+        let rewrite = rewrites.get(usize::from(level)).copied().flatten();
+        parts(&self.geometry, level, range).find_map(|(index, part)| {
+            match (self.visit(level, entries, index), rewrite) {
+                ((_, Found::Table { entries, level, .. }), _) => {
+                    self.begins_with_break(level, &entries, part, rewrites)
+                }
+                ((raw, Found::Leaf), Some(rewrite)) if rewrite.apply(raw) != raw => {
+                    Some(self.format.edit(level, raw, rewrite.apply(raw)) == Edit::BreakBeforeMake)
+                }
+                _ => None,
+            }
+        })
+    }
+
+    /// The first leaf that must not change while it is in use: its address, level and value.
     fn first_break(
         &self,
         level: Level,

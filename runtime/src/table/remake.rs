@@ -61,8 +61,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         }
     }
 
-    /// Tells of a leaf that was dirty and cannot say so any more.
-    pub(super) fn account(
+    /// Tells of the leaf around `slot`, if it was dirty and cannot say so any more.
+    fn account(
         &self,
         level: Level,
         slot: ClosedRange,
@@ -71,14 +71,18 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         gather: &mut Gather<F, H>,
     ) {
         let states = self.format.accessed_dirty(level);
-        if !states.is_dirty(old) || states.is_dirty(new) {
-            return;
+        if states.is_dirty(old) && !states.is_dirty(new) {
+            // Of a run, all pages are as dirty as one of its items.
+            let leaf = ClosedRange::around(slot.start(), self.format.leaf_bits(level, old)).hull(&slot);
+            self.tell(leaf, pages, gather);
         }
-        // Of a run, all pages are as dirty as one of its items.
-        let leaf = ClosedRange::around(slot.start(), self.format.leaf_bits(level, old)).hull(&slot);
+    }
+
+    /// Tells of pages that were dirty and cannot say so any more.
+    pub(super) fn tell(&self, range: ClosedRange, pages: &mut Forgotten<'_, '_>, gather: &mut Gather<F, H>) {
         match pages {
-            Some(pages) => pages.insert(self.extend(leaf)),
-            None => gather.forget(leaf),
+            Some(pages) => pages.insert(self.extend(range)),
+            None => gather.forget(range),
         }
     }
 

@@ -95,7 +95,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// # Errors
     ///
     /// [`Error::OutOfRange`], [`Error::Misaligned`]; [`Error::NoMemory`] or [`Error::Refused`] if a leaf cannot be
-    /// split; [`Error::Corrupt`]; [`Error::ForeignGather`].
+    /// split; [`Error::NeedsBreak`]; [`Error::Corrupt`]; [`Error::ForeignGather`].
     pub fn split(&mut self, range: ClosedRange, gather: &mut Gather<F, H>) -> Result<(), Error> {
         let range = self.exclusive(range, gather)?;
         let mut edges = self.edges(range, Fate::Kept)?;
@@ -192,6 +192,15 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         };
         let old = Prototypes::new(&self.format, &attributes, leaf.size)?;
         Ok(Some(Split { leaf, raw, attributes, old, new }))
+    }
+
+    /// Whether the leaf was dirty, and the part of it that was changed cannot say so.
+    pub(super) fn forgets_dirty(&self, split: &Split) -> bool {
+        let says = |leaf: &Prototypes| {
+            let page = leaf.get(0, self.geometry.page_bits);
+            self.format.accessed_dirty(0).is_dirty(page.bits)
+        };
+        split.attributes.dirty && split.new.as_ref().is_some_and(|(_, leaf)| !says(leaf))
     }
 
     /// Checks that a split takes no break where there must be none.

@@ -18,7 +18,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// # Errors
     ///
     /// [`Error::OutOfRange`], [`Error::Misaligned`]; [`Error::NoMemory`], [`Error::Refused`] or [`Error::Partial`] if a
-    /// leaf is not split; [`Error::Corrupt`]; [`Error::ForeignGather`].
+    /// leaf is not split; [`Error::NeedsBreak`]; [`Error::Corrupt`]; [`Error::ForeignGather`].
     pub fn unmap(&mut self, range: ClosedRange, gather: &mut Gather<F, H>) -> Result<(), Error> {
         self.remove(range, false, gather)
     }
