@@ -1210,8 +1210,6 @@ unsafe impl FormatTrait for Format {
                                     granule,
                                 )
                             }
-                        } else if config.globals {
-                            self.invalidate_all(root, tag)
                         } else {
                             self.invalidate_asid(root, tag)
                         }

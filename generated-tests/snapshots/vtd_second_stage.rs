@@ -1097,7 +1097,6 @@ unsafe impl FormatTrait for Format {
             } else {
                 0
             };
-        entry0 |= if config.scalable { 0 } else { 0 };
         entry0 |= if config.scalable { 0x80 } else { 0 };
         entry0 |= codec::insert(config.access_dirty as u64, 9, 9);
         let value = root >> 12;
@@ -1114,14 +1113,12 @@ unsafe impl FormatTrait for Format {
             }
             entry1 |= codec::insert(tag, 23, 8);
         }
-        entry1 |= if config.scalable { 0 } else if config.scalable { 0 } else { 0 };
         entry1
             |= if config.scalable {
                 0
             } else {
                 codec::insert((config.levels - 2) as u64, 2, 0)
             };
-        entry1 |= if config.scalable { 0 } else { 0 };
         entry1 |= if config.page_walk_snoop { 0x80_0000 } else { 0 };
         entry1 |= if config.memory_types { 0x400_0000 } else { 0 };
         Ok(Registers { entry0, entry1 })
@@ -1214,22 +1211,6 @@ unsafe impl FormatTrait for Format {
                                 submit(
                                     &[242 | tag << 16, ia | 64 | ((leaf_bits - 12) as u64)],
                                 );
-                                match ia.checked_add(1 << granule) {
-                                    Some(next) if next <= range.last() => ia = next,
-                                    _ => break,
-                                }
-                            }
-                            true
-                        }
-                    } else if config.page_selective {
-                        if range.span() >> granule >= 64 {
-                            submit(&[226 | tag << 16, 0]);
-                            true
-                        } else {
-                            let leaf_bits = granule;
-                            let mut ia = range.start();
-                            loop {
-                                submit(&[242 | tag << 16, ia | ((leaf_bits - 12) as u64)]);
                                 match ia.checked_add(1 << granule) {
                                     Some(next) if next <= range.last() => ia = next,
                                     _ => break,

