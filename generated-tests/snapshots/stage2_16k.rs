@@ -122,15 +122,15 @@ impl Config {
         config.fwb = capabilities.id_aa64mmfr2_el1 >> 40 & 0xf >= 1;
         config.hardware_access = capabilities.id_aa64mmfr1_el1 & 0xf >= 1;
         config.hardware_dirty = capabilities.id_aa64mmfr1_el1 & 0xf >= 2;
-        if !config.hardware_access {
-            config.hardware_dirty = false;
-        }
         config.vmid16 = capabilities.id_aa64mmfr1_el1 >> 4 & 0xf == 2;
         config.bbm = if capabilities.id_aa64mmfr2_el1 >> 52 & 0xf >= 2 {
             2
         } else {
             (capabilities.id_aa64mmfr2_el1 >> 52 & 0xf) as u8
         };
+        if !config.hardware_access {
+            config.hardware_dirty = false;
+        }
         config
     }
 }

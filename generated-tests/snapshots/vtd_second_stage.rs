@@ -103,23 +103,23 @@ impl Config {
         config.huge_1g = capabilities.cap >> 35 & 1 != 0;
         config.five_level = capabilities.cap >> 11 & 1 != 0;
         config.access_dirty = capabilities.ecap >> 45 & 1 != 0;
-        if !config.scalable {
-            config.access_dirty = false;
-        }
         config.three_level = capabilities.cap >> 9 & 1 != 0;
         config.four_level = capabilities.cap >> 10 & 1 != 0;
         config.scalable = capabilities.ecap >> 43 & 1 != 0;
         config.memory_types = capabilities.ecap >> 25 & 1 != 0;
+        config.snoop_control = capabilities.ecap >> 7 & 1 != 0;
+        config.page_walk_snoop = capabilities.ecap >> 48 & 1 != 0;
+        config.page_selective = capabilities.cap >> 39 & 1 != 0;
+        config.caching_mode = capabilities.cap >> 7 & 1 != 0;
+        if !config.scalable {
+            config.access_dirty = false;
+        }
         if !config.scalable {
             config.memory_types = false;
         }
-        config.snoop_control = capabilities.ecap >> 7 & 1 != 0;
-        config.page_walk_snoop = capabilities.ecap >> 48 & 1 != 0;
         if !config.scalable {
             config.page_walk_snoop = false;
         }
-        config.page_selective = capabilities.cap >> 39 & 1 != 0;
-        config.caching_mode = capabilities.cap >> 7 & 1 != 0;
         config
     }
 }

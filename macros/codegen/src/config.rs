@@ -131,13 +131,16 @@ fn capabilities(scope: &Scope<'_>) -> TokenStream {
             let when = row.when.as_ref().map_or(int(1), |when| scope.fold(when));
             code = register_scope.if_else(&when, value, code);
         }
-        let available = param.when.as_ref().map(|when| scope.fold(when)).filter(|when| !is(when, 1)).map(|when| {
-            let (unavailable, zero) = (scope.emit(&crate::scope::not(when), Type::Bool), zero(param));
+        Some(quote!(config.#name = #code;))
+    });
+    // What is not available depends on other parameters, which may come later.
+    let said = |param: &&Param| capabilities.values.iter().any(|row| row.param.value == param.name.value);
+    let unavailable = scope.open_params().filter(said).filter_map(|param| {
+        let when = scope.fold(param.when.as_ref()?);
+        (!is(&when, 1)).then(|| {
+            let (name, zero) = (ident(&param.name.value), zero(param));
+            let unavailable = scope.emit(&crate::scope::not(when), Type::Bool);
             quote!(if #unavailable { config.#name = #zero; })
-        });
-        Some(quote! {
-            config.#name = #code;
-            #available
         })
     });
     let cite = capabilities.cite.iter().map(|cite| format!(" {cite}."));
@@ -155,6 +158,7 @@ fn capabilities(scope: &Scope<'_>) -> TokenStream {
             pub const fn from_capabilities(capabilities: &Capabilities, levels: u8, input_bits: u8) -> Self {
                 let mut config = Self::new(levels, input_bits);
                 #(#assignments)*
+                #(#unavailable)*
                 config
             }
         }
