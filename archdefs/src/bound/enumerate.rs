@@ -13,20 +13,31 @@ use crate::visit::{self, Part};
 /// ends show what can go wrong, and what happens in between happens next to a number that the file names.
 const WIDE: usize = 8;
 
+/// More combinations than this are not gone through, nor more assignments than some times as many.
+pub(crate) const MOST_CASES: usize = 1 << 17;
+const MOST_ASSIGNMENTS: usize = MOST_CASES * 8;
+
 /// Every legal combination of parameters, over all builds. Of a parameter with many values there are the lowest, the
 /// highest, a middle one, and those about the numbers that any expression with it names. A condition that cannot be
-/// evaluated makes a combination illegal: the checker reports it.
+/// evaluated makes a combination illegal: the checker reports it, as it does where there are too many combinations to go
+/// through all.
 pub fn legal_params(format: &Format) -> impl Iterator<Item = Params> {
     legal_cases(format, |_| true).into_iter()
 }
 
 /// The same, but the parameters that are not `relevant` take only those values that others need to be legal.
 pub(crate) fn legal_cases(format: &Format, relevant: impl Fn(&str) -> bool) -> Vec<Params> {
+    legal_cases_or_some(format, relevant).0
+}
+
+/// The same, and whether these are all.
+pub(crate) fn legal_cases_or_some(format: &Format, relevant: impl Fn(&str) -> bool) -> (Vec<Params>, bool) {
     let builds: Vec<Option<&Build>> = match format.builds.as_slice() {
         [] => vec![None],
         builds => builds.iter().map(Some).collect(),
     };
     let mut found = Vec::new();
+    let mut left = MOST_ASSIGNMENTS;
     for build in builds {
         let mut params = Params::unset(format);
         let set = build.map_or(&[][..], |build| &build.set);
@@ -34,10 +45,11 @@ pub(crate) fn legal_cases(format: &Format, relevant: impl Fn(&str) -> bool) -> V
             && let Ok((page_bits, index_bits)) = geometry::below_root(format, &params)
         {
             let enumeration = Enumeration::new(format, &params, (page_bits, index_bits), &relevant);
-            enumeration.run(0, &mut params, &mut found);
+            enumeration.run(0, &mut params, &mut found, &mut left);
         }
     }
-    found
+    let complete = left > 0 && found.len() < MOST_CASES;
+    (found, complete)
 }
 
 /// Assigns one parameter after the other, and tests each condition as soon as all that it speaks of is known.
@@ -130,14 +142,16 @@ impl<'a> Enumeration<'a> {
         depth
     }
 
-    fn run(&self, depth: usize, params: &mut Params, found: &mut Vec<Params>) {
-        if !self.allowed(depth, params).unwrap_or(false) {
+    /// `left` is the number of assignments that may still be made.
+    fn run(&self, depth: usize, params: &mut Params, found: &mut Vec<Params>, left: &mut usize) {
+        if *left == 0 || found.len() >= MOST_CASES || !self.allowed(depth, params).unwrap_or(false) {
             return;
         }
+        *left -= 1;
         if let Some((index, values)) = self.free.get(depth) {
             for &value in values {
                 params.set_at(*index, value);
-                self.run(depth + 1, params, found);
+                self.run(depth + 1, params, found, left);
             }
             return;
         }

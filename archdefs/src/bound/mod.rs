@@ -13,8 +13,8 @@ mod params;
 mod shape;
 
 pub use bits::{Bits, Piece};
-pub(crate) use enumerate::legal_cases;
 pub use enumerate::legal_params;
+pub(crate) use enumerate::{MOST_CASES, legal_cases, legal_cases_or_some};
 pub use error::{BindError, Malformed};
 pub use geometry::Geometry;
 pub(crate) use geometry::{low_bits, shift_right};

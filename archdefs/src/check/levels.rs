@@ -15,7 +15,7 @@ pub(super) fn check(checker: &mut Checker<'_>) {
     let entries = Projection::of_parts(format, |part| part == Part::Entry);
     let both = Projection::of_parts(format, |part| matches!(part, Part::Entry | Part::Geometry));
     let mut done = HashSet::new();
-    for params in &both.cases(format) {
+    for params in &both.cases(checker) {
         let geometry = match Geometry::new(format, params) {
             Ok(geometry) => geometry,
             Err(BindError::Malformed(problem)) => {

@@ -20,9 +20,9 @@ mod used;
 
 use std::collections::{BTreeMap, HashSet};
 
-use crate::bound::{BoundRun, Level, Malformed, Params, Shape};
+use crate::bound::{BoundRun, Level, MOST_CASES, Malformed, Params, Shape};
 use crate::diagnostics::{Diagnostic, Diagnostics};
-use crate::model::{Class, Format};
+use crate::model::{Class, Format, Param};
 use crate::source::Span;
 use crate::words::Word;
 use findings::Findings;
@@ -37,6 +37,7 @@ pub fn check(format: &Format) -> Diagnostics {
         findings: Findings::new(format),
         used: HashSet::new(),
         needs_other: HashSet::new(),
+        incomplete: false,
         gaps: BTreeMap::new(),
     };
     params::check(&mut checker);
@@ -48,7 +49,7 @@ pub fn check(format: &Format) -> Diagnostics {
     examples::check(&mut checker, &configs);
     // Without legal parameters everything would seem unused, and so would what stands beside something that makes no
     // sense.
-    if legal && !checker.findings.knows(MALFORMED) {
+    if legal && !checker.incomplete && !checker.findings.knows(MALFORMED) {
         used::check(&mut checker);
     }
     checker.findings.into_diagnostics()
@@ -62,11 +63,26 @@ struct Checker<'a> {
     used: HashSet<Span>,
     /// The fields of which some value has no row.
     needs_other: HashSet<Span>,
+    /// Whether there were too many combinations of parameters to go through all.
+    incomplete: bool,
     /// The bits without an owner.
     gaps: BTreeMap<Class, owners::Gap>,
 }
 
 impl Checker<'_> {
+    /// Tells, once, that a claim about these parameters is not proved.
+    fn incomplete(&mut self, params: &[&Param]) {
+        if std::mem::replace(&mut self.incomplete, true) {
+            return;
+        }
+        let place = params.first().map_or(self.format.name.span, |param| param.name.span);
+        let names = params.iter().map(|param| format!("`{}`", param.name.value)).collect::<Vec<_>>().join(", ");
+        let message =
+            format!("more than {MOST_CASES} combinations of parameters matter together: not all can be checked");
+        let help = format!("conditions of entries, sizes or registers depend on {names}: let fewer of them matter");
+        self.findings.add(Diagnostic::new(message, place, "this parameter and others").help(help));
+    }
+
     fn malformed(&mut self, params: &Params, problem: &Malformed) {
         self.used.insert(problem.span);
         self.findings

@@ -2,11 +2,15 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use crate::bound::{Params, legal_cases};
+use super::Checker;
+use crate::bound::{Params, legal_cases_or_some};
 use crate::eval;
 use crate::expr::Expr;
-use crate::model::{Bind, Format};
+use crate::model::{Bind, Format, Param};
 use crate::visit::{self, Part};
+
+/// So many combinations are gone through where there are too many.
+const SOME_CASES: usize = 1 << 10;
 
 /// Names of parameters: the build parameters, and all that some expressions name.
 pub(super) struct Projection(BTreeSet<String>);
@@ -43,9 +47,16 @@ impl Projection {
     }
 
     /// One legal combination of parameters for each combination of these and of `levels`.
-    pub(super) fn cases(&self, format: &Format) -> Vec<Params> {
+    pub(super) fn cases(&self, checker: &mut Checker<'_>) -> Vec<Params> {
+        let format = checker.format;
         let mut seen = HashSet::new();
-        let mut cases = legal_cases(format, |name| self.0.contains(name));
+        let (mut cases, complete) = legal_cases_or_some(format, |name| self.0.contains(name));
+        if !complete {
+            let of_these = |param: &&Param| self.0.contains(&param.name.value);
+            checker.incomplete(&format.params.iter().filter(of_these).collect::<Vec<_>>());
+            // Enough for what is wrong with most of them.
+            cases.truncate(SOME_CASES);
+        }
         cases.retain(|params| seen.insert((params.levels(), self.key(params))));
         cases
     }

@@ -11,7 +11,7 @@ use crate::visit::Part;
 
 pub(super) fn check(checker: &mut Checker<'_>) {
     let format = checker.format;
-    for params in &Projection::of_parts(format, |part| matches!(part, Part::Register | Part::Geometry)).cases(format) {
+    for params in &Projection::of_parts(format, |part| matches!(part, Part::Register | Part::Geometry)).cases(checker) {
         if let Ok(geometry) = Geometry::new(format, params) {
             for register in &format.registers {
                 self::register(checker, params, &geometry, register);

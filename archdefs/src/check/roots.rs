@@ -10,7 +10,7 @@ use crate::visit::Part;
 /// Whether any combination of parameters is legal.
 pub(super) fn check(checker: &mut Checker<'_>) -> bool {
     let format = checker.format;
-    let legal = Projection::of_parts(format, |part| part == Part::Root).and("input_bits").cases(format);
+    let legal = Projection::of_parts(format, |part| part == Part::Root).and("input_bits").cases(checker);
     if format.builds.is_empty() {
         build(checker, None, &legal);
     }

@@ -8,6 +8,9 @@ use crate::model::At;
 /// How deep parentheses and negations may nest.
 const MAX_DEPTH: u32 = 32;
 
+/// How many operators may stand side by side: what reads expressions nests once for each.
+const MAX_OPERATORS: u32 = 64;
+
 impl Cursor<'_> {
     /// A whole expression.
     pub(crate) fn expression(&mut self) -> Parsed<Expr> {
@@ -41,12 +44,17 @@ impl Cursor<'_> {
         let start = self.here();
         let mut left = self.unary()?;
         let mut previous = Precedence::Atom;
+        let mut operators = 0;
         while let Some(op) = self.operator().filter(|op| op.precedence() >= least) {
             let precedence = op.precedence();
             if precedence == Precedence::Compare && previous == Precedence::Compare {
                 return Err(self.unexpected("`&&` or `||` (comparisons do not chain)"));
             }
             previous = precedence;
+            operators += 1;
+            if operators > MAX_OPERATORS {
+                return Err(Diagnostic::new("the expression is too long", self.since(start), "here"));
+            }
             self.at += op.symbol().len();
             let right = self.binary(precedence.tighter())?;
             if matches!(op, Op::AndAlso | Op::OrElse) {

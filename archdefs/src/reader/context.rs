@@ -62,9 +62,13 @@ impl Context<'_> {
         self.report(Diagnostic::new(message, value.span, format!("expected {wanted}")));
     }
 
-    /// Any text.
+    /// Any text. What controls a terminal is no text: tools print it.
     pub(super) fn text(&self, value: &Value) -> Option<String> {
         match &value.kind {
+            Kind::Text(text) if text.contains(|c: char| c.is_control() && c != '\n' && c != '\t') => {
+                self.report(Diagnostic::new("control characters are no text", value.span, "in this string"));
+                None
+            }
             Kind::Text(text) => Some(text.clone()),
             _ => {
                 self.expected("a string", value);

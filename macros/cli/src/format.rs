@@ -1,8 +1,8 @@
 //! Finds the format that is meant, and the parameters.
 
 use clap::Args;
-use std::fs;
-use std::io::Read;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::MAIN_SEPARATOR;
 
 use tablewright_archdefs::bound::{BindError, Bound, Malformed, Params};
@@ -41,15 +41,20 @@ pub(crate) struct Found {
     build: Option<usize>,
 }
 
+/// No file of a format has more bytes.
+const LARGEST: u64 = 4 << 20;
+
 /// The text of a file; of standard input for `-`.
 pub(crate) fn load(path: &str) -> std::result::Result<String, String> {
-    let text = if path == "-" {
+    let read = |source: &mut dyn Read| {
         let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).map(|_| text)
-    } else {
-        fs::read_to_string(path)
+        source.take(LARGEST + 1).read_to_string(&mut text).map(|_| text)
     };
-    text.map_err(|error| error.to_string())
+    let text = if path == "-" { read(&mut io::stdin()) } else { File::open(path).and_then(|mut file| read(&mut file)) };
+    match text {
+        Ok(text) if text.len() as u64 > LARGEST => Err(format!("more than {LARGEST} bytes are no format")),
+        text => text.map_err(|error| error.to_string()),
+    }
 }
 
 /// What was read for a name or a path.

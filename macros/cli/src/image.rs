@@ -1,7 +1,7 @@
 //! Physical memory in files: raw ones, and ELF core files.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 
 use clap::Args;
@@ -77,6 +77,12 @@ impl Memory {
         let raw = image.rsplit_once('@').and_then(|(path, at)| Some((path, number::raw(at).ok()?)));
         let path = raw.map_or(image, |(path, _)| path);
         let unreadable = |error: io::Error| Failure::new(format!("cannot read `{path}`: {error}"));
+        // To open a pipe would be to wait for its writer.
+        if !fs::metadata(path).map_err(unreadable)?.is_file() {
+            return Err(
+                Failure::new(format!("`{path}` is no file")).help("images are read here and there: save it first")
+            );
+        }
         let mut file = File::open(path).map_err(unreadable)?;
         let length = file.seek(SeekFrom::End(0)).map_err(unreadable)?;
         file.rewind().map_err(unreadable)?;

@@ -108,6 +108,68 @@ proptest! {
     }
 }
 
+/// A complete format with something in place of something else.
+fn changed(from: &str, to: &str) -> (Files, i32) {
+    let files = Files::new();
+    let text = files.run("new mine --output -").out;
+    assert!(text.contains(from), "{from}");
+    files.write("mine.toml", text.replacen(from, to, 1));
+    let code = files.run("check DIR/mine.toml").code.into();
+    (files, code)
+}
+
+#[test]
+fn expressions_that_would_exhaust_the_stack_are_refused() {
+    let many = 200_000;
+    for expression in [
+        format!("{}pa_bits{}", "(".repeat(many), ")".repeat(many)),
+        format!("{}pa_bits", "!".repeat(many)),
+        format!("pa_bits{}", " + 0".repeat(many)),
+        format!("pa_bits{}", " || pa_bits".repeat(many)),
+    ] {
+        let (_, code) = changed("output_bits = \"pa_bits\"", &format!("output_bits = \"{expression}\""));
+        assert_eq!(code, 1);
+    }
+    let (_, code) = changed("values = \"40, 44..=48\"", &format!("values = {}{}", "[".repeat(many), "]".repeat(many)));
+    assert_eq!(code, 1);
+}
+
+#[test]
+fn more_parameters_than_can_be_gone_through_are_told() {
+    let params: String = (0..60)
+        .map(|index| format!("p{index} = {{ type = \"bool\", bind = \"boot\", doc = \"one of many\" }}\n"))
+        .collect();
+    let choices: String = (0..60).map(|index| format!("\"ignored if p{index}\", ")).collect();
+    let (files, code) = changed("[params]\n", &format!("[params]\n{params}"));
+    assert_eq!(code, 1);
+    let text = std::fs::read_to_string(files.path("mine.toml")).unwrap();
+    files.write("mine.toml", text.replacen("is = \"software\"", &format!("is = [{choices}\"software\"]"), 1));
+    let ran = files.run("check DIR/mine.toml");
+    assert_eq!(ran.code, 1);
+    assert!(ran.out.contains("combinations of parameters matter together"), "{}", ran.out);
+}
+
+#[test]
+fn texts_cannot_control_a_terminal() {
+    let (files, code) = changed("title = \"A", "title = \"\\u001b[2JA");
+    assert_eq!(code, 1);
+    assert!(!files.run("check DIR/mine.toml").out.contains('\u{1b}'));
+}
+
+#[test]
+fn what_is_no_file_is_not_waited_for() {
+    let files = Files::new();
+    assert_eq!(files.run("dump ept --image DIR/@0 --root 0").code, 2);
+    if cfg!(unix) {
+        for image in ["/dev/zero", "/dev/zero@0"] {
+            let ran = files.run(&format!("dump ept --image {image} --root 0"));
+            assert!(ran.code == 2 && ran.err.contains("is no file"), "{}", ran.err);
+        }
+        let ran = files.run("check /dev/zero");
+        assert!(ran.code == 2 && ran.err.contains("bytes are no format"), "{}", ran.err);
+    }
+}
+
 #[test]
 fn a_table_of_pointers_to_itself_ends() {
     let files = Files::new();
