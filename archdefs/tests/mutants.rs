@@ -83,12 +83,12 @@ fn npt() {
 
 #[test]
 fn vtd_first_stage() {
-    score("vtd_first_stage", 96);
+    score("vtd_first_stage", 94);
 }
 
 #[test]
 fn vtd_second_stage() {
-    score("vtd_second_stage", 96);
+    score("vtd_second_stage", 94);
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn sv() {
 
 #[test]
 fn sv_x4() {
-    score("sv_x4", 96);
+    score("sv_x4", 90);
 }
 
 #[test]

@@ -38,7 +38,7 @@ pub struct Config {
     /// One of 0, 32..=51.
     /// AMD APM Vol. 2, Secure Memory Encryption, Determining Support for Secure Memory Encryption.
     pub c_bit: u8,
-    /// Bit 8 of entries above level 1 that point to tables is reserved, as AMD's processors have it.
+    /// Bit 8 of entries of PML4 and PML5 tables is reserved, as AMD's processors have it.
     ///
     /// AMD APM Vol. 2, 4-Kbyte Page Translation, Page-Map Level-4 Table.
     pub table_global_reserved: bool,
@@ -698,8 +698,8 @@ impl fmt::Debug for Block {
 /// | 62:52, 11:9, 6 | `table-ignored` | ignored |  |
 /// | pa_bits - 1:12 | `next_table` | address of the next table | Intel SDM Vol. 3A, Format of a PML4 Entry (PML4E) that References a Page-Directory-Pointer Table |
 /// | 51:c_bit + 1, c_bit - 1:pa_bits if c_bit != 0; 51:pa_bits | `address-too-wide` | must be zero | Intel SDM Vol. 3A, Page-Fault Exceptions, reserved bits |
-/// | 8 | `table-global` | must be zero if `table_global_reserved`, else ignored, if `level >= 2` | AMD APM Vol. 2, 4-Kbyte Page Translation, Page-Map Level-4 Table |
-/// | 8 | `table-1-global` | ignored, if `level == 1` |  |
+/// | 8 | `table-global` | must be zero if `table_global_reserved`, else ignored, if `level >= 3` | AMD APM Vol. 2, 4-Kbyte Page Translation, Page-Map Level-4 Table |
+/// | 8 | `lower-table-global` | ignored, if `level <= 2` |  |
 /// | 5 | `table-accessed` | written by hardware | Intel SDM Vol. 3A, Accessed and Dirty Flags |
 /// | 4:3 | `table_memory_type` | PCD, PWT: which entry of the PAT is for accesses to the table: always written alike | Intel SDM Vol. 3A, Paging and Memory Typing |
 /// | 2:1 | `access_without_nx` | user/supervisor, read/write: 0b0 pr px, 0b1 pr pw px, 0b10 r x, 0b11 r w x, if `!no_execute` | Intel SDM Vol. 3A, Access Rights |
@@ -1091,7 +1091,7 @@ impl Format {
         if !config.no_execute && raw & 0x8000_0000_0000_0000 != 0 {
             return Entry::Reserved("no-execute-disable");
         }
-        if level >= 2 && config.table_global_reserved && raw & 0x100 != 0 {
+        if level >= 3 && config.table_global_reserved && raw & 0x100 != 0 {
             return Entry::Reserved("table-global");
         }
         Entry::Table(DecodedTable {
