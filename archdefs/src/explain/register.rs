@@ -86,11 +86,6 @@ impl Bound {
         let owned = parts.iter().fold(0, |mask, part| mask | part.bits);
         Ok(RegisterReport { role: register.role, parts, others: raw & !owned, root, tag })
     }
-
-    /// The registers of the format, by name.
-    pub fn register_names(&self) -> impl Iterator<Item = &str> {
-        self.registers.iter().map(|register| register.name.value.as_str())
-    }
 }
 
 fn formula(register: &Register, span: Span) -> Option<&Expr> {
