@@ -2,6 +2,8 @@
 //!
 //! [`Bound::mappings`] visits the entries, [`Extents`] joins neighbours that say the same, [`changes`] compares two sets
 //! of tables. All three are iterators in the order of input addresses, so that nothing is collected.
+//!
+//! [`Bound::mappings`]: crate::bound::Bound::mappings
 
 mod changes;
 mod extents;
