@@ -1,10 +1,12 @@
 //! AArch64 stage 2 tables that the library built, walked by QEMU.
 
 use std::ops::Range;
+use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
 use tablewright::{FaultInfo, Level, Rights};
 use tablewright_archdefs::bound::Params;
+use tablewright_tests::conformance::report::{self, Section};
 use tablewright_tests::conformance::{
     Hearing, Instructions, Judge, Live, Setup, Shared, access, cause, control_trial, live_trials, trials,
 };
@@ -131,16 +133,21 @@ impl Live for Qemu {
 const CONTROLS: [(&str, Hearing); 2] =
     [("not_invalidated", Hearing::Deaf), ("without_vmalle1is", Hearing::Without(0xd508_831f))];
 
-fn main() {
+fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let mut tests: Vec<Trial> = Vec::new();
-    if let Some(found) = require(Emulator::QemuAarch64) {
-        let judge = Shared::new(move || {
+    let Some(found) = require(Emulator::QemuAarch64) else {
+        return report::run(&arguments, tests, None);
+    };
+    let judge = Shared::new({
+        let found = found.clone();
+        move || {
             let machine = Machine::start().unwrap_or_else(|error| panic!("{error}"));
             Qemu { machine, found: found.clone(), numbered: 0 }
-        });
-        for case in configured("stage2") {
-            macro_rules! of_module {
+        }
+    });
+    for case in configured("stage2") {
+        macro_rules! of_module {
                 ($($module:ident)::+) => {
                     if let Some(generated) = generated!($($module)::+, case.params) {
                         let generated = generated.expect("a legal configuration");
@@ -153,10 +160,10 @@ fn main() {
                     }
                 };
             }
-            of_module!(tablewright::aarch64::stage2_4k);
-            of_module!(tablewright::aarch64::stage2_16k);
-            of_module!(tablewright::aarch64::stage2_64k);
-        }
+        of_module!(tablewright::aarch64::stage2_4k);
+        of_module!(tablewright::aarch64::stage2_16k);
+        of_module!(tablewright::aarch64::stage2_64k);
     }
-    libtest_mimic::run(&arguments, tests).exit();
+    let counts = || judge.counts();
+    report::run(&arguments, tests, Some(&Section { title: "AArch64 stage 2", found: &found, counts: &counts }))
 }

@@ -1,10 +1,12 @@
 //! RISC-V G-stage tables that the library built, walked by QEMU.
 
 use std::ops::Range;
+use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
 use tablewright::{Cause, FaultInfo, Level, Rights};
 use tablewright_archdefs::bound::Params;
+use tablewright_tests::conformance::report::{self, Section};
 use tablewright_tests::conformance::{
     Hearing, Instructions, Judge, Live, Setup, Shared, access, control_trial, live_trials, trials,
 };
@@ -110,24 +112,29 @@ impl Live for Qemu {
     }
 }
 
-fn main() {
+fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let mut tests: Vec<Trial> = Vec::new();
-    if let Some(found) = require(Emulator::QemuRiscv64) {
-        let judge = Shared::new(move || {
+    let Some(found) = require(Emulator::QemuRiscv64) else {
+        return report::run(&arguments, tests, None);
+    };
+    let judge = Shared::new({
+        let found = found.clone();
+        move || {
             let machine = Machine::start().unwrap_or_else(|error| panic!("{error}"));
             Qemu { machine, found: found.clone() }
-        });
-        for case in configured("sv_x4") {
-            let generated = generated!(tablewright::riscv64::sv_x4, case.params).expect("one module for all");
-            let generated = generated.expect("a legal configuration");
-            let setup = Setup::new(&case, generated);
-            tests.extend(trials(&setup, &judge));
-            tests.extend(live_trials(&setup, &judge));
-            if setup.name == "sv39x4" {
-                tests.push(control_trial(&setup, &judge, ("not_invalidated", Hearing::Deaf)));
-            }
+        }
+    });
+    for case in configured("sv_x4") {
+        let generated = generated!(tablewright::riscv64::sv_x4, case.params).expect("one module for all");
+        let generated = generated.expect("a legal configuration");
+        let setup = Setup::new(&case, generated);
+        tests.extend(trials(&setup, &judge));
+        tests.extend(live_trials(&setup, &judge));
+        if setup.name == "sv39x4" {
+            tests.push(control_trial(&setup, &judge, ("not_invalidated", Hearing::Deaf)));
         }
     }
-    libtest_mimic::run(&arguments, tests).exit();
+    let counts = || judge.counts();
+    report::run(&arguments, tests, Some(&Section { title: "RISC-V G-stage", found: &found, counts: &counts }))
 }

@@ -15,6 +15,7 @@ mod live;
 mod probes;
 mod program;
 mod raw;
+pub mod report;
 mod sequence;
 
 use std::collections::BTreeMap;

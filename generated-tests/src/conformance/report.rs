@@ -1,0 +1,104 @@
+//! The conformance report: what was judged by whom, kept in `CONFORMANCE.md` and checked to be current by the tests that
+//! count it. Counts are the same in every run, as all that is random has a fixed seed.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::{env, fs, io};
+
+use libtest_mimic::{Arguments, Trial};
+
+use super::Counts;
+use crate::emulators::Found;
+use crate::mmu::deviations;
+
+/// One section of the report: those of one test binary.
+pub struct Section<'a> {
+    /// Its heading.
+    pub title: &'a str,
+    /// The judge.
+    pub found: &'a Found,
+    /// Gives what was judged, once all tests have run.
+    pub counts: &'a dyn Fn() -> Counts,
+}
+
+/// Runs the tests, then checks their section of the report, if all of them ran and none failed. With `BLESS=1` it is
+/// written.
+///
+/// A section that another version of the emulator wrote is left as it is: there may be other tests for it.
+pub fn run(arguments: &Arguments, tests: Vec<Trial>, section: Option<&Section<'_>>) -> ExitCode {
+    let conclusion = libtest_mimic::run(arguments, tests);
+    let complete = conclusion.num_filtered_out == 0 && conclusion.num_ignored == 0 && !arguments.list;
+    let result = match section {
+        Some(section) if complete && !conclusion.has_failed() => section.check(),
+        _ => Ok(()),
+    };
+    match result {
+        Ok(()) => conclusion.exit_code(),
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+impl Section<'_> {
+    fn check(&self) -> Result<(), String> {
+        let path = path();
+        let failed = |error: io::Error| format!("{}: {error}", path.display());
+        let report = fs::read_to_string(&path).map_err(failed)?;
+        let (begin, end) = (format!("<!-- begin {} -->\n", self.title), format!("<!-- end {} -->\n", self.title));
+        let place = report.split_once(&begin).and_then(|(before, rest)| Some((before, rest.split_once(&end)?)));
+        let Some((before, (recorded, after))) = place else {
+            return Err(format!("{} has no section `{}`", path.display(), self.title));
+        };
+        let current = self.text();
+        if recorded == current {
+            Ok(())
+        } else if env::var_os("BLESS").is_some() {
+            fs::write(&path, [before, &begin, &current, &end, after].concat()).map_err(failed)
+        } else if recorded.contains(&self.judge()) {
+            Err(format!("the section `{}` of {} is not current: run with BLESS=1", self.title, path.display()))
+        } else {
+            eprintln!("the section `{}` of {} is of another emulator", self.title, path.display());
+            Ok(())
+        }
+    }
+
+    fn judge(&self) -> String {
+        let (major, minor) = self.found.version;
+        format!("Judged by `{}` {major}.{minor}.", self.found.emulator)
+    }
+
+    fn text(&self) -> String {
+        let counts = (self.counts)();
+        let properties: BTreeSet<&str> = counts.keys().map(|(_, property)| *property).collect();
+        let setups: BTreeSet<&String> = counts.keys().map(|(setup, _)| setup).collect();
+        let mut text = format!("## {}\n\n{}\n\n| configuration |", self.title, self.judge());
+        for property in &properties {
+            let _ = write!(text, " {property} |");
+        }
+        text += &format!("\n|---|{}\n", "--:|".repeat(properties.len()));
+        for setup in setups {
+            let _ = write!(text, "| {setup} |");
+            for property in &properties {
+                let count = counts.get(&(setup.clone(), *property));
+                let _ = write!(text, " {} |", count.map_or(String::new(), u64::to_string));
+            }
+            text.push('\n');
+        }
+        let known = deviations::ALL.iter().filter(|deviation| deviation.applies_to(self.found));
+        for (number, deviation) in known.enumerate() {
+            if number == 0 {
+                text += "\nWhere the model departs from its manual, and so does not judge:\n\n";
+            }
+            let _ = writeln!(text, "- {} ({})", deviation.what, deviation.manual);
+        }
+        text
+    }
+}
+
+fn path() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("CONFORMANCE.md")
+}
