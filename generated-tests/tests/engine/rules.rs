@@ -1,7 +1,7 @@
 //! What the manuals say of caches, by hand: the files of the formats are not asked.
 
 use tablewright::{
-    Format, Rights,
+    Rights,
     riscv64::sv_x4,
     sim::{Bound, ByAddress, Rules, built_in},
 };
