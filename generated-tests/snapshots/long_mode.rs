@@ -1302,9 +1302,9 @@ impl Format {
         granule: u8,
     ) -> bool {
         let tag = u64::from(tag.0);
-        let descriptor: [u64; 2] = [tag, ia];
         let mut ia = start;
         loop {
+            let descriptor: [u64; 2] = [tag, ia];
             // SAFETY: as the caller promises.
             unsafe {
                 ::core::arch::asm!(

@@ -264,7 +264,7 @@ fn chain(
 /// The function of an operation: all its instructions, those with operands once for each page of a range.
 fn operation(scope: &Scope<'_>, op: &TlbOp) -> TokenStream {
     let name = name(op);
-    let setup = setup(scope, op);
+    let (setup, descriptor) = setup(scope, op);
     let operands: Vec<_> = op
         .operands
         .iter()
@@ -283,6 +283,7 @@ fn operation(scope: &Scope<'_>, op: &TlbOp) -> TokenStream {
             #before
             let mut ia = start;
             loop {
+                #descriptor
                 unsafe { ::core::arch::asm!(#(#code,)* #(#operands,)* options(nostack)) };
                 match ia.checked_add(1 << granule) {
                     Some(next) if next <= last => ia = next,
@@ -294,7 +295,7 @@ fn operation(scope: &Scope<'_>, op: &TlbOp) -> TokenStream {
         (Some(quote!(start: u64, last: u64, granule: u8)), body)
     } else {
         let lines = before.into_iter().chain(code).chain(after);
-        (None, quote!(unsafe { ::core::arch::asm!(#(#lines,)* #(#operands,)* options(nostack)) };))
+        (None, quote!(#descriptor unsafe { ::core::arch::asm!(#(#lines,)* #(#operands,)* options(nostack)) };))
     };
     let body = bind(quote!(#setup #instructions true), &[]);
     let [root, tag] = ["root", "tag"].map(|name| parameter(&body, name));
@@ -315,8 +316,9 @@ fn operation(scope: &Scope<'_>, op: &TlbOp) -> TokenStream {
     }
 }
 
-/// Statements that bind what operands speak of: the descriptor, or the root and tag as numbers.
-fn setup(scope: &Scope<'_>, op: &TlbOp) -> TokenStream {
+/// Statements that bind what operands speak of: the root and tag as numbers; and the descriptor, which may hold the
+/// address that an operation is for.
+fn setup(scope: &Scope<'_>, op: &TlbOp) -> (TokenStream, Option<TokenStream>) {
     let words: Vec<_> = op.descriptor.iter().map(|word| scope.emit(&word.value, Type::Word)).collect();
     let values = op.operands.iter().filter_map(|operand| operand.value.as_ref());
     let values: Vec<_> = values.map(|value| scope.emit(value, Type::Word)).chain(words.iter().cloned()).collect();
@@ -338,7 +340,7 @@ fn setup(scope: &Scope<'_>, op: &TlbOp) -> TokenStream {
     let tag = uses("tag").then(|| quote!(let tag = u64::from(tag.0);));
     let count = literal::number(words.len() as i128);
     let descriptor = (!words.is_empty()).then(|| quote!(let descriptor: [u64; #count] = [#(#words),*];));
-    quote!(#root #tag #descriptor)
+    (quote!(#root #tag), descriptor)
 }
 
 fn operand_value(scope: &Scope<'_>, value: Option<&Expr>) -> TokenStream {
