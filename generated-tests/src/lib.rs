@@ -5,3 +5,5 @@ pub mod emulators;
 pub mod formats;
 pub mod laws;
 pub mod mmu;
+
+pub use tablewright::generated_format as generated;

@@ -3,7 +3,8 @@
 use tablewright_archdefs::bound::{Bound, Params};
 use tablewright_archdefs::{Style, builtin, read};
 use tablewright_tests::formats::configured;
-use tablewright_tests::laws::{AGREEMENT, Case, Interpreted, LAWS};
+use tablewright_tests::generated;
+use tablewright_tests::laws::{AGREEMENT, Case, ENGINE, Interpreted, LAWS};
 
 /// Law, format, configuration, what its file says, and what is wrong in its place.
 const BREACHES: &[(&str, &str, &str, &str, &str)] = &[
@@ -55,4 +56,18 @@ fn each_breach_is_noticed() {
         let verdict = (law.check)(&Case { subject: &subject, ..case });
         assert!(verdict.is_err(), "{name} does not notice {wrong:?}");
     }
+}
+
+/// The engine writes by the true file, and the MMU reads by a wrong one.
+#[test]
+fn the_law_of_the_engine_is_broken_too() {
+    let text = builtin("ept").unwrap().replace("bits = \"pa_bits-1:12\"", "bits = \"pa_bits-1:13\"");
+    let broken = read("broken.toml", &text, &|_| Err(String::new())).1.expect("it can be read");
+    let broken = Interpreted(Bound::new(&broken, &Params::named(&broken, "server").unwrap()).unwrap());
+    let right = configured("ept").into_iter().find(|case| case.config.id.value == "server").unwrap();
+    let subject = generated!(tablewright::x86_64::ept, right.params).unwrap().unwrap();
+    let case = |reference| Case { subject: &subject, reference, format: &right.format, config: &right.config };
+    let reference = Interpreted(right.bound.clone());
+    assert_eq!((ENGINE.check)(&case(&reference)), Ok(()));
+    assert!((ENGINE.check)(&case(&broken)).is_err());
 }

@@ -46,10 +46,14 @@
 //! simulated machine that all tests run on). What the generator writes stands in `generated-tests/snapshots`.
 //!
 //! Features: `x86_64`, `aarch64`, `riscv64` are the built-in formats; `arm-el2` (default): this code runs at EL2 and may
-//! execute EL2's invalidations; `sim`: the simulated machine, which needs `std`.
+//! execute EL2's invalidations; `sim`: the simulated machine, which needs `std`; `testing`: the laws that every format
+//! must pass, and `format_tests!` for formats of your own.
 #![no_std]
 
 extern crate alloc;
+#[cfg(feature = "testing")]
+#[macro_use]
+extern crate std;
 
 mod addr;
 mod attributes;
@@ -72,6 +76,8 @@ pub mod sim;
 mod space;
 mod table;
 mod tags;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod walk;
 
 pub use addr::{

@@ -3,6 +3,9 @@
 
 tablewright::page_table_format! { pub mod lpae = "arch/lpae.toml" }
 
+#[cfg(test)]
+tablewright::format_tests! { mod laws = "arch/lpae.toml": crate::lpae }
+
 use std::error::Error;
 
 use tablewright::sim::Machine;

@@ -1,8 +1,9 @@
 //! Law 1: every bit of an input address is decoded exactly once, and none is left over.
 
 use std::collections::BTreeMap;
+use std::prelude::rust_2024::*;
 
-use tablewright::{Entry, Level, Table};
+use crate::{Entry, Level, Table};
 
 use super::samples::{below, few_addresses, levels, some_attributes};
 use super::{Case, Subject, Verdict, ensure};

@@ -1,6 +1,10 @@
 //! What a law can ask, whether generated code answers or the interpreter.
 
-use tablewright::{Attributes, Change, Edit, Entry, FaultInfo, Geometry, Level, PageSizes, Refusal, Rights};
+use std::prelude::rust_2024::*;
+use tablewright_archdefs::bound::Bound;
+
+use super::Verdict;
+use crate::{Attributes, Change, Edit, Entry, FaultInfo, Geometry, Level, PageSizes, Refusal, Rights};
 
 /// A format in one configuration.
 ///
@@ -57,6 +61,14 @@ pub trait Subject {
     /// Whether accesses that need the rights `access` are allowed through a leaf: its registers' values, in the order of
     /// the file.
     fn permits(&self, level: Level, raw: u64, granted: Rights, access: Rights, controls: &[u64]) -> bool;
+
+    /// Whether the engine does with this format what a plain model of memory does, by random steps that `bound`, the same
+    /// configuration interpreted, follows as the MMU.
+    ///
+    /// # Errors
+    ///
+    /// What it did otherwise, in a sentence.
+    fn engine(&self, bound: &Bound) -> Verdict;
 
     /// What a fault report says: its registers' values, in the order of the file.
     fn fault(&self, report: &[u64]) -> Option<FaultInfo>;

@@ -1,6 +1,7 @@
 //! Law 7: the value for nothing is nothing, and holds no output address.
 
-use tablewright::Entry;
+use crate::Entry;
+use std::prelude::rust_2024::*;
 
 use super::samples::{below, levels, some_attributes};
 use super::{Case, Glance, Verdict, ensure};

@@ -1,6 +1,7 @@
 //! Law 6: every value means something, and what is made is made as hardware wants it.
 
-use tablewright::{Entry, Level, Options};
+use crate::{Entry, Level, Options};
+use std::prelude::rust_2024::*;
 use tablewright_archdefs::bound::Shape;
 use tablewright_archdefs::model::FixClass;
 

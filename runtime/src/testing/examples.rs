@@ -1,6 +1,7 @@
 //! The values that a format's file cites from the manual, with their meaning.
 
-use tablewright::{Entry, Rights};
+use crate::{Entry, Rights};
+use std::prelude::rust_2024::*;
 use tablewright_archdefs::bound::BoundMeaning;
 use tablewright_archdefs::model::{AccessExample, Class, EntryExample, Example, Facts, FaultExample, RegisterExample};
 

@@ -1,7 +1,8 @@
 //! Addresses, attributes and entries to try. Random ones are the same in every run.
 
+use crate::{Attributes, Level, MemoryType, Options, Rights};
 use fastrand::Rng;
-use tablewright::{Attributes, Level, MemoryType, Options, Rights};
+use std::prelude::rust_2024::*;
 
 use super::interpreted::memory_types;
 use super::{Case, Subject};

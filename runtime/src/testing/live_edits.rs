@@ -1,6 +1,7 @@
 //! Law 8: generated code, interpreter and the manual's examples judge an edit of a live entry alike.
 
-use tablewright::{Edit, Entry};
+use crate::{Edit, Entry};
+use std::prelude::rust_2024::*;
 use tablewright_archdefs::model::Example;
 
 use super::samples::{foreign_entries, levels, own_entries};

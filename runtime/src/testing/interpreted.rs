@@ -1,14 +1,15 @@
 //! The interpreter as the subject of the laws: its answers in the words of the runtime.
 
-use tablewright::{
+use crate::{
     Attributes, Cause, Change, Edit, Entry, Extension, FaultInfo, Geometry, Leaf, Level, MemoryType, Options,
     PageSizes, Refusal, Rights, Table, Tag,
 };
+use std::prelude::rust_2024::*;
 use tablewright_archdefs::bound::Bound;
 use tablewright_archdefs::interpret::{self, Decoded, LeafEntry, Refused};
 use tablewright_archdefs::model::{self, Facts, FaultAccess, FaultCause, InputExtension};
 
-use super::{Glance, Subject};
+use super::{Glance, Subject, Verdict};
 
 /// A format's file, bound to a configuration and interpreted.
 #[derive(Clone, Debug)]
@@ -116,6 +117,11 @@ impl Subject for Interpreted {
     fn permits(&self, level: Level, raw: u64, granted: Rights, access: Rights, controls: &[u64]) -> bool {
         let [granted, access] = [granted, access].map(|rights| Facts::from_bits_truncate(rights.bits()));
         self.0.permits(level, raw, granted, access, controls)
+    }
+
+    /// There is no engine without code.
+    fn engine(&self, _bound: &Bound) -> Verdict {
+        Ok(())
     }
 
     fn fault(&self, report: &[u64]) -> Option<FaultInfo> {

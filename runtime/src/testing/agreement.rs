@@ -1,6 +1,7 @@
 //! Law 10, as far as entries go: generated code says what the interpreter says.
 
-use tablewright::{Change, Entry, Rights};
+use crate::{Change, Entry, Rights};
+use std::prelude::rust_2024::*;
 
 use super::samples::{combinations, few_addresses, foreign_entries, levels, own_entries, random, some_attributes};
 use super::{Case, Interpreted, Subject, Verdict, ensure};

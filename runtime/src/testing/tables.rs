@@ -1,6 +1,7 @@
 //! Law 2: an entry made for a table leads to that table, and limits nothing below it.
 
-use tablewright::{Entry, Rights, Table};
+use crate::{Entry, Rights, Table};
+use std::prelude::rust_2024::*;
 
 use super::samples::{addresses, below, levels};
 use super::{Case, Glance, Verdict, ensure};

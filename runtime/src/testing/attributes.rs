@@ -1,8 +1,9 @@
 //! Law 4: what an entry was asked to say it says exactly, or it was refused.
 
 use std::collections::HashMap;
+use std::prelude::rust_2024::*;
 
-use tablewright::{Attributes, Change, Entry, Leaf, Level, MemoryType, Options, Refusal};
+use crate::{Attributes, Change, Entry, Leaf, Level, MemoryType, Options, Refusal};
 use tablewright_archdefs::bound::Shape;
 
 use super::samples::{combinations, few_addresses, levels, some_attributes};

@@ -1,6 +1,7 @@
 //! Law 5: the page sizes are those that the configuration restates, and the best of them is found.
 
-use tablewright::PageSizes;
+use crate::PageSizes;
+use std::prelude::rust_2024::*;
 
 use super::samples::{below, levels, random};
 use super::{Case, Verdict, ensure};

@@ -1,6 +1,7 @@
 //! Law 3: a leaf of any size, anywhere, translates to where it was made to.
 
-use tablewright::{Entry, Level};
+use crate::{Entry, Level};
+use std::prelude::rust_2024::*;
 
 use super::samples::{addresses, below, levels, some_attributes};
 use super::{Case, Glance, Subject, Verdict, ensure};

@@ -1,11 +1,14 @@
 //! Generated code as the subject of the laws.
 
-use tablewright::{
+use crate::{
     Attributes, Change, Edit, Entry, FaultInfo, Format, Geometry, HostPhysAddr, Level, Next, PageSizes, Refusal,
     Rights, Tag,
 };
+use std::prelude::rust_2024::*;
 
-use super::{Glance, Subject};
+use tablewright_archdefs::bound::Bound;
+
+use super::{Glance, Subject, Verdict, engine};
 
 /// A generated format, configured, with the names of its registers.
 #[derive(Clone, Copy, Debug)]
@@ -91,6 +94,10 @@ impl<F: Format> Subject for Generated<F> {
     fn permits(&self, level: Level, raw: u64, granted: Rights, access: Rights, controls: &[u64]) -> bool {
         let controls = (self.controls)(controls);
         controls.is_some_and(|controls| self.format.permits(level, raw, granted, access, &controls))
+    }
+
+    fn engine(&self, bound: &Bound) -> Verdict {
+        engine::run(self.format, bound)
     }
 
     fn fault(&self, report: &[u64]) -> Option<FaultInfo> {

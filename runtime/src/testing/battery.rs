@@ -1,0 +1,136 @@
+//! A format's file with its configurations, and the tests of all laws for it.
+
+use std::prelude::rust_2024::*;
+use std::sync::Arc;
+
+use tablewright_archdefs::bound::{Bound, Params};
+use tablewright_archdefs::model::{Config, Format};
+use tablewright_archdefs::{Sources, Style, read};
+
+use super::{AGREEMENT, Case, ENGINE, Interpreted, LAWS, Subject};
+use crate::ConfigError;
+
+/// A configuration of a format's file.
+#[derive(Clone, Debug)]
+pub struct Configured {
+    /// The format.
+    pub format: Arc<Format>,
+    /// The configuration.
+    pub config: Config,
+    /// All parameters.
+    pub params: Params,
+    /// The format under these parameters.
+    pub bound: Bound,
+}
+
+/// Every configuration that a format's file names.
+///
+/// # Errors
+///
+/// What is wrong with one, with its name.
+pub fn configured(format: Format) -> Result<Vec<Configured>, String> {
+    let format = Arc::new(format);
+    let bind = |config: &Config| {
+        let params = Params::of_config(&format, config).map_err(|error| format!("{}: {error}", config.id.value))?;
+        let bound = Bound::new(&format, &params).map_err(|error| format!("{}: {error}", config.id.value))?;
+        Ok(Configured { format: Arc::clone(&format), config: config.clone(), params, bound })
+    };
+    format.configs.iter().map(bind).collect()
+}
+
+/// The generated format of a module under some parameters, or the error of its constructor; `None` if the parameters
+/// belong to another module of the same file.
+pub type Module = fn(&Params) -> Option<Result<Box<dyn Subject>, ConfigError>>;
+
+/// Holds a format's file, and the modules generated from it, to one law under every configuration: the body of a test
+/// of [`format_tests!`](crate::format_tests). `path` is that of the file, `root` the folder it is relative to.
+///
+/// # Panics
+///
+/// If the file is wrong, or the law does not hold; the message tells all configurations where.
+pub fn hold(law: &str, root: &str, path: &str, modules: &[Module]) {
+    let load = |path: &str| std::fs::read_to_string(std::path::Path::new(root).join(path)).map_err(|e| e.to_string());
+    let text = load(path).unwrap_or_else(|error| std::panic!("{path}: {error}"));
+    let (sources, format) = read(path, &text, &load);
+    let problems =
+        |problems: &tablewright_archdefs::Diagnostics, sources: &Sources| problems.render(sources, Style::Plain);
+    let format = format.unwrap_or_else(|found| std::panic!("{}", problems(&found, &sources)));
+    let law = LAWS.iter().chain([&AGREEMENT, &ENGINE]).find(|known| known.name == law).expect("it is a law");
+    let mut broken = Vec::new();
+    let mut generated = 0;
+    for case in configured(format).unwrap_or_else(|error| std::panic!("{error}")) {
+        let reference = Interpreted(case.bound.clone());
+        let mut check = |subject: &dyn Subject, which: &str| {
+            let case = Case { subject, reference: &reference, format: &case.format, config: &case.config };
+            if let Err(why) = (law.check)(&case) {
+                broken.push(format!("{}, {which}: {why}", case.config.id.value));
+            }
+        };
+        check(&reference, "interpreted");
+        for module in modules.iter().filter_map(|module| module(&case.params)) {
+            check(&*module.unwrap_or_else(|error| std::panic!("{}: {error}", case.config.id.value)), "generated");
+            generated += 1;
+        }
+    }
+    assert!(generated > 0, "no configuration of `{path}` is one of these modules");
+    assert!(broken.is_empty(), "the law `{}` does not hold:\n{}", law.name, broken.join("\n"));
+}
+
+/// The generated format of a module under [`Params`](tablewright_archdefs::bound::Params): a
+/// [`Generated`](crate::testing::Generated), or the error of its constructor; `None` if the parameters belong to another
+/// module of the same file.
+#[macro_export]
+macro_rules! generated_format {
+    ($($module:ident)::+, $params:expr) => {{
+        use $($module)::+ as module;
+        let mut config = module::Config::new(0, 0);
+        $params.iter().all(|(name, value)| config.set(name, value)).then(|| {
+            module::Format::new(&config).map(|format| $crate::testing::Generated {
+                format,
+                registers: |registers: &module::Registers| registers.by_name().to_vec(),
+                report: |values| values.try_into().ok().map(module::Report::from_values),
+                controls: |values| values.try_into().ok().map(module::Controls::from_values),
+            })
+        })
+    }};
+}
+
+/// Tests that hold a format of your own to every law, under every `[[config]]` of its file: generated code, interpreter
+/// and engine.
+///
+/// ```ignore
+/// #[cfg(test)]
+/// tablewright::format_tests! { mod lpae_laws = "arch/lpae.toml": crate::lpae }
+/// ```
+///
+/// The path is relative to your crate's `Cargo.toml`, as in [`page_table_format!`](crate::page_table_format); behind it
+/// stand the modules that were generated from the file, all of them if it has `[[build]]` rows. The module holds one
+/// test for each law. It may stand in a file of `tests/`, too, without the `cfg`. Switch the feature `testing` on in
+/// `[dev-dependencies]`.
+#[macro_export]
+macro_rules! format_tests {
+    (mod $tests:ident = $path:literal: $($($module:ident)::+),+ $(,)?) => {
+        mod $tests {
+            const MODULES: &[$crate::testing::Module] = &[$(|params| {
+                let format = $crate::generated_format!($($module)::+, params)?;
+                Some(format.map(|format| Box::new(format) as Box<dyn $crate::testing::Subject>))
+            }),+];
+
+            $crate::__law_tests! {
+                $path: radix table_round_trip leaf_sweep attribute_round_trip page_sizes totality empty live_edits
+                examples agreement engine
+            }
+        }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __law_tests {
+    ($path:literal: $($law:ident)+) => {
+        $(#[test]
+        fn $law() {
+            $crate::testing::hold(stringify!($law), env!("CARGO_MANIFEST_DIR"), $path, MODULES);
+        })+
+    };
+}

@@ -1,0 +1,85 @@
+//! The laws: what must hold of every format in every configuration, however its file is consumed.
+//!
+//! A law asks questions of a [`Subject`], of which there are two kinds: [`Generated`] code, and the [`Interpreted`] file.
+//! One that does not hold says why in a sentence, so that a program may watch laws fail without a panic.
+//!
+//! [`format_tests!`](crate::format_tests) holds a format of your own to all of them.
+
+use std::prelude::rust_2024::*;
+
+mod agreement;
+mod attributes;
+mod battery;
+mod empty;
+mod engine;
+mod examples;
+mod generated;
+mod interpreted;
+mod leaves;
+mod live_edits;
+mod page_sizes;
+mod radix;
+mod samples;
+mod subject;
+mod tables;
+mod totality;
+
+pub use battery::{Configured, Module, configured, hold};
+pub use generated::Generated;
+pub use interpreted::Interpreted;
+pub use subject::{Glance, Subject};
+use tablewright_archdefs::model::{Config, Format};
+
+/// What a law is about: a subject, and what it is measured against.
+#[derive(Clone, Copy)]
+pub struct Case<'a> {
+    /// What is tested.
+    pub subject: &'a dyn Subject,
+    /// The same configuration, interpreted.
+    pub reference: &'a Interpreted,
+    /// The format's file, for its examples.
+    pub format: &'a Format,
+    /// The configuration, for what it restates by hand.
+    pub config: &'a Config,
+}
+
+/// Whether a law holds; if not, why.
+pub type Verdict = Result<(), String>;
+
+/// A law and its name.
+#[derive(Clone, Copy)]
+pub struct Law {
+    /// Its name.
+    pub name: &'static str,
+    /// Whether it holds.
+    pub check: fn(&Case<'_>) -> Verdict,
+}
+
+/// The laws that a file can be held to by itself.
+pub const LAWS: &[Law] = &[
+    Law { name: "radix", check: radix::check },
+    Law { name: "table_round_trip", check: tables::check },
+    Law { name: "leaf_sweep", check: leaves::check },
+    Law { name: "attribute_round_trip", check: attributes::check },
+    Law { name: "page_sizes", check: page_sizes::check },
+    Law { name: "totality", check: totality::check },
+    Law { name: "empty", check: empty::check },
+    Law { name: "live_edits", check: live_edits::check },
+    Law { name: "examples", check: examples::check },
+];
+
+/// The law that binds generated code to the interpreter.
+pub const AGREEMENT: Law = Law { name: "agreement", check: agreement::check };
+
+/// The law of what the engine does with a format: it asks nothing of a subject without code.
+pub const ENGINE: Law = Law { name: "engine", check: engine::check };
+
+/// Ends a law that does not hold, with a sentence that says why.
+macro_rules! ensure {
+    ($holds:expr, $($why:tt)+) => {
+        if !$holds {
+            return Err(format!($($why)+));
+        }
+    };
+}
+use ensure;
