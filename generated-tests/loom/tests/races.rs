@@ -105,13 +105,17 @@ fn a_page_against_the_block_around_it() {
     });
 }
 
-/// Whether a harvest finds the first page dirty.
-fn dirty(table: &Table) -> bool {
+/// Whether a harvest finds the first page in a state.
+fn harvest(table: &Table, state: State) -> bool {
     let all = ClosedRange::around(0, 14);
     let mut words = [0];
     let mut pages = PageBitmap::new(all, 12, &mut words).unwrap();
-    table.harvest(State::Dirty, &mut pages, &mut table.gather()).unwrap();
+    table.harvest(state, &mut pages, &mut table.gather()).unwrap();
     pages.contains(0)
+}
+
+fn dirty(table: &Table) -> bool {
+    harvest(table, State::Dirty)
 }
 
 #[test]
@@ -139,6 +143,17 @@ fn a_harvest_against_the_mmu() {
         fault(table, 0, OUTPUT);
         let (early, marked) = race(table, dirty, |table| table.mark(0, true));
         assert!(marked && (early != dirty(table)), "the write shows not once");
+        2
+    });
+}
+
+#[test]
+fn a_harvest_of_one_state_against_the_mmu_that_sets_the_other() {
+    every_order(true, |table| {
+        // Installed accessed, and not dirty.
+        fault(table, 0, OUTPUT);
+        let (accessed, marked) = race(table, |table| harvest(table, State::Accessed), |table| table.mark(0, true));
+        assert!(accessed && marked && dirty(table), "the write was lost");
         2
     });
 }
