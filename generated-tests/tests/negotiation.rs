@@ -1,7 +1,6 @@
 //! What identification registers tell of a machine becomes the parameters of a format. Register values are put together
 //! by hand from the manuals' bit numbers.
 
-use tablewright::Format;
 use tablewright::x86_64::{amd_iommu_v1, ept, long_mode, npt, vtd_first_stage, vtd_second_stage};
 
 /// A server with everything that Intel's processors have.

@@ -158,7 +158,7 @@ fn pages<F: Format>(format: &F, random: &mut Rng) -> std::ops::RangeInclusive<u6
 
 fn range<F: Format>(format: &F, pages: &std::ops::RangeInclusive<u64>) -> ClosedRange {
     let geometry = format.geometry();
-    let (start, last) = (pages.start() << F::PAGE_BITS, (pages.end() + 1 << F::PAGE_BITS).wrapping_sub(1));
+    let (start, last) = (pages.start() << F::PAGE_BITS, ((pages.end() + 1) << F::PAGE_BITS).wrapping_sub(1));
     let range = ClosedRange::new(geometry.extend(start), geometry.extend(last & geometry.last_input()));
     range.expect("the pages lie in one half of the input addresses")
 }
