@@ -9,8 +9,8 @@ use tablewright_tests::conformance::{Judge, Setup, Shared, access, cause, trials
 use tablewright_tests::emulators::{Emulator, require};
 use tablewright_tests::formats::configured;
 use tablewright_tests::generated;
-use tablewright_tests::mmu::bochs::Deviation;
-use tablewright_tests::mmu::x86_64::{Batch, Machine};
+use tablewright_tests::mmu::deviations::{BLOCK_BIT_12, USER_EXECUTE_IN_BIT_13};
+use tablewright_tests::mmu::x86_64::{Batch, Machine, Nested};
 use tablewright_tests::mmu::{Access, Chunk, Fault, FaultKind, Probe, Verdict};
 
 /// A processor model, and the configurations that it can have.
@@ -34,7 +34,7 @@ impl Judge for Bochs {
 
     fn fault(&self, probe: &Probe, mapped: Option<Rights>) -> FaultKind {
         // What a violation tells of the entry's rights tells whether there is an entry.
-        let hidden = self.machine.deviates(Deviation::UserExecuteInBit13) && probe.access != Access::Execute;
+        let hidden = self.machine.deviates(&USER_EXECUTE_IN_BIT_13) && probe.access != Access::Execute;
         match mapped {
             None => FaultKind::NotMapped,
             Some(rights) if rights.is_empty() => FaultKind::NotMapped,
@@ -51,7 +51,7 @@ impl Judge for Bochs {
         let execute_only = has("execute_only") || raw & 0b111 != 0b100;
         let block = matches!(level, 1 | 2) && raw >> 7 & 1 == 1;
         let blocks = !block || has(if level == 1 { "huge_2m" } else { "huge_1g" });
-        let bit_12 = block && raw >> 12 & 1 == 1 && self.machine.deviates(Deviation::BlockBit12);
+        let bit_12 = block && raw >> 12 & 1 == 1 && self.machine.deviates(&BLOCK_BIT_12);
         addresses && execute_only && blocks && !bit_12
     }
 
@@ -70,7 +70,8 @@ impl Judge for Bochs {
         let Self { machine, mode_based_execute } = self;
         let &[("eptp", eptp)] = registers else { panic!("EPT has one register, not {registers:x?}") };
         // As many as fit into one start of Bochs.
-        let batch = |probes| Batch { image: tables, eptp, mode_based_execute: *mode_based_execute, probes, peek: &[] };
+        let nested = Nested::Ept { eptp, mode_based_execute: *mode_based_execute };
+        let batch = |probes| Batch { image: tables, guest: None, nested, probes, peek: &[] };
         let batches: Vec<_> = probes.chunks(4000).map(batch).collect();
         let outcomes = machine.run(&batches).unwrap_or_else(|error| panic!("{error}"));
         outcomes.into_iter().flat_map(|outcome| outcome.verdicts).collect()
@@ -82,7 +83,7 @@ fn main() {
     let mut tests: Vec<Trial> = Vec::new();
     if require(Emulator::Bochs).is_some() {
         for &(model, configs) in MODELS {
-            let machine = Machine::start(model).unwrap_or_else(|error| panic!("{error}"));
+            let machine = Machine::vmx(model).unwrap_or_else(|error| panic!("{error}"));
             for case in configured("ept").into_iter().filter(|case| configs.contains(&case.config.id.value.as_str())) {
                 let mode_based_execute = case.params.get("mode_based_execute") == Some(1);
                 if mode_based_execute && !machine.has_mode_based_execute() {

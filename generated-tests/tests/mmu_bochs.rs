@@ -7,8 +7,9 @@ use std::time::Duration;
 use tablewright_tests::emulators::{Emulator, require};
 use tablewright_tests::mmu::Access::{self, Execute, Read, Write};
 use tablewright_tests::mmu::FaultKind::{self, AddressSize, Misconfigured, NotMapped, Permission};
-use tablewright_tests::mmu::bochs::{self, Deviation, Run};
-use tablewright_tests::mmu::x86_64::{Batch, Error, Machine};
+use tablewright_tests::mmu::deviations::{BLOCK_BIT_12, USER_EXECUTE_IN_BIT_13};
+use tablewright_tests::mmu::pc::{self, Run};
+use tablewright_tests::mmu::x86_64::{Batch, Error, Machine, Nested};
 use tablewright_tests::mmu::{Chunk, Probe, Verdict};
 
 /// Haswell: execute-only, 2 MiB and 1 GiB pages, accessed and dirty flags.
@@ -19,7 +20,7 @@ fn haswell() -> Option<&'static Machine> {
 
 fn start(model: &'static str) -> Option<Machine> {
     require(Emulator::Bochs)?;
-    Some(Machine::start(model).unwrap())
+    Some(Machine::vmx(model).unwrap())
 }
 
 /// A table of the tests' only walk, by the level of its entries (0: pages).
@@ -101,8 +102,12 @@ fn ask(machine: &Machine, entries: &[Entry], address: u64) -> Answers {
     ask_each(machine, &[(entries.to_vec(), address)])[0]
 }
 
+fn ept(eptp: u64) -> Nested {
+    Nested::Ept { eptp, mode_based_execute: false }
+}
+
 fn batch<'a>(image: &'a [Chunk], eptp: u64, probes: &'a [Probe], peek: &'a [u64]) -> Batch<'a> {
-    Batch { image, eptp, mode_based_execute: false, probes, peek }
+    Batch { image, guest: None, nested: ept(eptp), probes, peek }
 }
 
 #[test]
@@ -129,7 +134,7 @@ fn a_page_grants_its_rights() {
     // Entry n grants the rights n. Write without read is illegal.
     let entries: Vec<_> = (0..8).map(|rights| (0, rights, (PAGE + rights * 0x1000) | rights)).collect();
     let probes: Vec<_> = (0..8).flat_map(|rights| all(rights * 0x1000 + 0x234)).collect();
-    let verdicts = machine.probe_ept(&tables(&entries), EPTP, &probes).unwrap();
+    let verdicts = machine.probe(&tables(&entries), ept(EPTP), &probes).unwrap();
     for (probe, verdict) in probes.iter().zip(&verdicts) {
         let rights = probe.address / 0x1000;
         let expected = match (rights, probe.access) {
@@ -146,7 +151,7 @@ fn a_page_grants_its_rights() {
 #[test]
 fn a_fault_has_the_raw_report() {
     let Some(machine) = haswell() else { return };
-    let verdicts = machine.probe_ept(&tables(&[(0, 0, PAGE | READ)]), EPTP, &[probe(0x18, Write)]).unwrap();
+    let verdicts = machine.probe(&tables(&[(0, 0, PAGE | READ)]), ept(EPTP), &[probe(0x18, Write)]).unwrap();
     let Verdict::Fault(fault) = &verdicts[0] else { panic!("{verdicts:?}") };
     // A write (bit 1), readable (bit 3), of a known linear address (7), by the access itself (8).
     assert_eq!(fault.report, [("exit_reason", 48), ("qualification", 0x18a), ("guest_physical_address", 0x18)]);
@@ -156,7 +161,7 @@ fn a_fault_has_the_raw_report() {
 fn every_byte_of_a_page_is_reached() {
     let Some(machine) = haswell() else { return };
     let probes: Vec<_> = (0..0x1000).flat_map(all).collect();
-    let verdicts = machine.probe_ept(&tables(&[(0, 0, PAGE | ALL)]), EPTP, &probes).unwrap();
+    let verdicts = machine.probe(&tables(&[(0, 0, PAGE | ALL)]), ept(EPTP), &probes).unwrap();
     assert_eq!(probes.len(), verdicts.len());
     for (probe, verdict) in probes.iter().zip(&verdicts) {
         assert_eq!(short(verdict), Ok(Some(TARGET + probe.address)), "{probe:x?}");
@@ -222,7 +227,8 @@ fn fetches_can_need_a_right_by_mode() {
         .map(|index| index * 0x1000)
         .flat_map(|address| [probe(address, Execute), user_fetch(address), probe(address, Read)])
         .collect();
-    let batch = Batch { mode_based_execute: true, ..batch(&image, EPTP, &probes, &[]) };
+    let nested = Nested::Ept { eptp: EPTP, mode_based_execute: true };
+    let batch = Batch { nested, ..batch(&image, EPTP, &probes, &[]) };
     let result = machine.run(&[batch]);
     if !machine.has_mode_based_execute() {
         assert!(matches!(result, Err(Error::Lacks { .. })), "only Bochs 3.0 has it");
@@ -230,7 +236,7 @@ fn fetches_can_need_a_right_by_mode() {
     }
     let there = Ok(Some(TARGET));
     let denied = Err(Permission);
-    let seen_as_unmapped = if machine.deviates(Deviation::UserExecuteInBit13) { Err(NotMapped) } else { denied };
+    let seen_as_unmapped = if machine.deviates(&USER_EXECUTE_IN_BIT_13) { Err(NotMapped) } else { denied };
     let answers: Vec<_> = result.unwrap()[0].verdicts.iter().map(short).collect();
     let expected =
         [[denied, denied, there], [there, denied, there], [denied, there, there], [denied, there, seen_as_unmapped]];
@@ -272,7 +278,7 @@ fn known_deviations_are_still_there() {
     let Some(machine) = haswell() else { return };
     let block = WRITE_BACK | LARGE | ALL;
     let cases = [(1, block), (2, block)].map(|(level, block)| (vec![(level, 0, block | 1 << 12)], 0x10_0000));
-    let expected = if machine.deviates(Deviation::BlockBit12) { Ok(Some(0x10_0000)) } else { Err(Misconfigured) };
+    let expected = if machine.deviates(&BLOCK_BIT_12) { Ok(Some(0x10_0000)) } else { Err(Misconfigured) };
     assert_eq!(ask_each(machine, &cases), [[expected; 3]; 2]);
 }
 
@@ -317,9 +323,9 @@ fn both_reachable_entries_of_the_root_can_be_probed() {
 fn addresses_beyond_the_processors_width_are_refused() {
     let Some(machine) = haswell() else { return };
     let probes: Vec<_> = (40..52).flat_map(|bit| all(1 << bit)).collect();
-    let verdicts = machine.probe_ept(&tables(&[(0, 0, PAGE | ALL)]), EPTP, &probes).unwrap();
+    let verdicts = machine.probe(&tables(&[(0, 0, PAGE | ALL)]), ept(EPTP), &probes).unwrap();
     assert!(verdicts.iter().all(|verdict| short(verdict) == Err(AddressSize)), "{verdicts:x?}");
-    let error = machine.probe_ept(&tables(&[]), EPTP, &[probe(1 << 52, Read)]).unwrap_err();
+    let error = machine.probe(&tables(&[]), ept(EPTP), &[probe(1 << 52, Read)]).unwrap_err();
     assert!(matches!(error, Error::NoSuchAddress { .. }), "{error}");
 }
 
@@ -328,10 +334,10 @@ fn an_illegal_eptp_is_refused() {
     let Some(machine) = haswell() else { return };
     // Walk length 3; memory type 2; a reserved bit.
     for eptp in [table(3) | 0x16, table(3) | 0x1a, EPTP | 1 << 8] {
-        let error = machine.probe_ept(&tables(&[]), eptp, &[probe(0, Read)]).unwrap_err();
+        let error = machine.probe(&tables(&[]), ept(eptp), &[probe(0, Read)]).unwrap_err();
         assert!(matches!(error, Error::EntryRefused { error: 7, .. }), "{eptp:#x}: {error}");
     }
-    let error = machine.probe_ept(&tables(&[]), machine.ram().end | 0x1e, &[probe(0, Read)]).unwrap_err();
+    let error = machine.probe(&tables(&[]), ept(machine.ram().end | 0x1e), &[probe(0, Read)]).unwrap_err();
     assert!(matches!(error, Error::OutsideRam { .. }), "{error}");
 }
 
@@ -364,7 +370,7 @@ fn batches_too_large_for_one_run_take_several() {
     let outcomes = machine.run(&[batch(&image, EPTP, &probes, &[]); 3]).unwrap();
     assert_eq!(outcomes.len(), 3);
     assert!(outcomes.iter().flat_map(|outcome| &outcome.verdicts).all(|verdict| short(verdict) == Ok(Some(TARGET))));
-    let error = machine.probe_ept(&image, EPTP, &vec![probe(0, Read); 50_000]).unwrap_err();
+    let error = machine.probe(&image, ept(EPTP), &vec![probe(0, Read); 50_000]).unwrap_err();
     assert!(matches!(error, Error::TooLarge { .. }), "{error}");
 }
 
@@ -373,8 +379,8 @@ fn a_model_without_vmx_is_an_error() {
     if require(Emulator::Bochs).is_none() {
         return;
     }
-    let error = Machine::start("athlon64_venice").err().unwrap();
-    assert!(matches!(error, Error::Bochs(bochs::Error::Failed { .. })), "{error}");
+    let error = Machine::vmx("athlon64_venice").err().unwrap();
+    assert!(matches!(error, Error::Pc(pc::Error::Failed { .. })), "{error}");
 }
 
 #[test]
@@ -391,7 +397,7 @@ fn a_hung_bochs_is_killed_and_named() {
         time_limit: Duration::from_secs(2),
         what: "an endless loop",
     };
-    let error = bochs::run(&found, &run).unwrap_err();
-    assert!(matches!(error, bochs::Error::Hung { .. }), "{error}");
+    let error = pc::run(&found, &run).unwrap_err();
+    assert!(matches!(error, pc::Error::Hung { .. }), "{error}");
     assert!(error.to_string().contains("an endless loop"));
 }

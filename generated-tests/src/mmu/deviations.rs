@@ -58,5 +58,52 @@ pub const UPPER_ADDRESS_BITS: Deviation = Deviation {
     manual: "Arm ARM (DDI 0487), AArch64.S2NextWalkStateTable, AArch64.OAOutOfRange",
 };
 
+/// A bit of EPT blocks is not checked.
+pub const BLOCK_BIT_12: Deviation = Deviation {
+    emulator: Emulator::Bochs,
+    until: None,
+    what: "bit 12 of an EPT entry that maps 2 MiB or 1 GiB is ignored, and should be a misconfiguration",
+    manual: "SDM volume 3, Format of an EPT Page-Directory Entry that Maps a 2-MByte Page, and of one of 1 GByte",
+};
+
+/// A bit of the exit qualification is in another place. No version before 3.0 has mode-based execute control.
+pub const USER_EXECUTE_IN_BIT_13: Deviation = Deviation {
+    emulator: Emulator::Bochs,
+    until: None,
+    what: "with mode-based execute control, the right of user-mode fetches is bit 13 of the qualification of a violation \
+           by a data access, and should be bit 6",
+    manual: "SDM volume 3, Exit Qualification for EPT Violations",
+};
+
+/// Faults for reserved bits look like faults of entries that are not present.
+pub const RESERVED_NOT_PRESENT: Deviation = Deviation {
+    emulator: Emulator::QemuX86,
+    until: None,
+    what: "the error code of a page fault for a reserved bit has bit 0 (present) clear, and should have it set",
+    manual: "SDM volume 3 and APM volume 2, Page-Fault Error Code",
+};
+
+/// A bit of upper tables is not checked.
+pub const TABLE_BIT_8: Deviation = Deviation {
+    emulator: Emulator::QemuX86,
+    until: None,
+    what: "bit 8 of an entry of level 2 or 3 that points to a table is ignored, and should be a reserved bit on \
+           processors of AMD's",
+    manual: "APM volume 2, 4-Kbyte Page Translation, Page-Map Level-4 Table",
+};
+
+/// The same in Bochs.
+pub const TABLE_BIT_8_BOCHS: Deviation = Deviation { emulator: Emulator::Bochs, ..TABLE_BIT_8 };
+
 /// All that are known.
-pub const ALL: [&Deviation; 4] = [&RESERVED_PBMT, &TABLE_OUTSIDE_MEMORY, &UNALIGNED_ROOT, &UPPER_ADDRESS_BITS];
+pub const ALL: [&Deviation; 9] = [
+    &RESERVED_PBMT,
+    &TABLE_OUTSIDE_MEMORY,
+    &UNALIGNED_ROOT,
+    &UPPER_ADDRESS_BITS,
+    &BLOCK_BIT_12,
+    &USER_EXECUTE_IN_BIT_13,
+    &RESERVED_NOT_PRESENT,
+    &TABLE_BIT_8,
+    &TABLE_BIT_8_BOCHS,
+];

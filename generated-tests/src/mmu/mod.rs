@@ -2,8 +2,8 @@
 //! registers, ask what an access does.
 
 pub mod aarch64;
-pub mod bochs;
 pub mod deviations;
+pub mod pc;
 pub mod qemu;
 pub mod riscv64;
 pub mod shared;

@@ -1,25 +1,31 @@
-//! Intel's EPT, as Bochs has it: tables and probes in, VM exits out.
+//! A processor of Intel or AMD, as Bochs and QEMU have it: tables and probes in, VM exits out.
 //!
-//! A run boots a small hypervisor, `x86_64/stub.rs`, as the firmware of an emulated PC. For each probe it points the
-//! only page of a guest's window at the guest-physical address, enters the guest for one load, store or fetch, and
-//! records how the guest came back. The verdict is read from that VM exit by the manual's encoding. *SDM* is Intel's
-//! Software Developer's Manual, volume 3.
+//! A run boots a small hypervisor, `x86_64/stub.rs`, as the firmware of an emulated PC. For each probe it enters a guest
+//! for one load, store or fetch, and records how the guest came back. The verdict is read from that VM exit by the
+//! manual's encoding. *SDM* is Intel's Software Developer's Manual, volume 3; *APM* is AMD's Architecture Programmer's
+//! Manual, volume 2.
+//!
+//! Under test are nested tables (EPT, or AMD's), a guest's own long-mode tables, or both. Where the guest's own are not,
+//! the stub points the only page of a guest's window at the guest-physical address of the probe.
 //!
 //! What the judge can say and what not:
-//! - Guest-physical addresses have 40 bits, whatever the processor model: the first two entries of a level-4 root. Up
-//!   to 52 bits, the guest's own page walk refuses the address ([`AddressSize`](super::FaultKind::AddressSize)).
-//! - There are no 5-level tables. Each level-4 table of a 5-level tree can be judged as a root.
-//! - While an address in one root entry is probed, the stub's guest lives in the other one (entry 1 for addresses below
-//!   512 GiB, else entry 0). It is restored after the probe; the tables under test need not know.
+//! - In Bochs, physical addresses have 40 bits, whatever the processor model; QEMU takes what it is told (`phys-bits`).
+//!   Up to 52 bits, the guest's own page walk refuses an address ([`AddressSize`](super::FaultKind::AddressSize)).
+//! - EPT has no 5-level tables here. Each level-4 table of a 5-level tree can be judged as a root.
+//! - While an address in one root entry is probed, the stub's guest lives in another one (entry 1 for what is in entry 0,
+//!   else entry 0). It is restored after the probe; the tables under test need not know. Where both stages are under
+//!   test, guest-physical addresses must be in nested root entry 0.
 //! - The output address is seen where it is in [`Machine::ram`]; elsewhere the verdict has none.
-//! - Memory types have no effect in Bochs, except that illegal ones are a misconfiguration.
-//! - A violation whose qualification grants nothing is `NotMapped`, even if the levels' rights merely exclude each
+//! - Memory types have no effect, except that illegal ones of EPT are a misconfiguration.
+//! - An EPT violation whose qualification grants nothing is `NotMapped`, even if the levels' rights merely exclude each
 //!   other: the processor does not tell the two apart.
+//! - A fetch from an address that is not canonical cannot be asked for.
 
 mod exit;
 mod layout;
 mod program;
 mod stub;
+mod vmcb;
 mod vmcs;
 
 use std::ops::Range;
@@ -27,27 +33,28 @@ use std::time::Duration;
 
 use dynasmrt::DynasmError;
 
-use super::bochs::{self, Deviation, Run};
-use super::{Chunk, Probe, Verdict};
+use super::deviations::Deviation;
+use super::pc::{self, Run};
+use super::{Access, Chunk, Probe, Verdict};
 use crate::emulators::{Emulator, Found};
 use exit::Exit;
-use layout::PAGE;
-use program::Program;
+use layout::{Extension, PAGE};
+use program::{Entry, Program};
 
 /// Why there are no verdicts.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Bochs did not do it.
+    /// The emulator did not do it.
     #[error(transparent)]
-    Bochs(#[from] bochs::Error),
+    Pc(#[from] pc::Error),
     /// The stub could not be assembled.
     #[error("the stub: {0}")]
     Stub(#[from] DynasmError),
     /// The processor model lacks a feature.
-    #[error("Bochs model {model} has no {feature}")]
+    #[error("the processor model {model} has no {feature}")]
     Lacks {
-        /// Bochs' name of the model.
-        model: &'static str,
+        /// The emulator's name of the model.
+        model: String,
         /// What it has not.
         feature: &'static str,
     },
@@ -66,29 +73,96 @@ pub enum Error {
         address: u64,
     },
     /// A batch is too large for one run.
-    #[error("a batch for Bochs has {size} bytes, more than the 2 MiB of a ROM")]
+    #[error("a batch has {size} bytes, more than the 2 MiB of a ROM")]
     TooLarge {
         /// Size of its tables and probes, as the stub reads them.
         size: usize,
     },
-    /// VM entry failed, so the EPT pointer is illegal (SDM *Checks on VM-Execution Control Fields*).
-    #[error("VM entry with EPT pointer {eptp:#x} failed: VM-instruction error {error}")]
+    /// VM entry failed, so the root register is illegal (SDM *Checks on VM-Execution Control Fields*), or another.
+    #[error("VM entry with {nested:x?} failed: error {error}")]
     EntryRefused {
-        /// The EPT pointer.
-        eptp: u64,
-        /// The error's number (SDM *VM Instruction Error Numbers*).
+        /// The nested tables.
+        nested: Nested,
+        /// The number of the VM-instruction error (SDM *VM Instruction Error Numbers*); AMD's processors have but one.
         error: u64,
     },
     /// The guest came back in a way that no probe should end with.
-    #[error("{probe:x?} ended with exit reason {reason:#x}, qualification {qualification:#x}")]
+    #[error("{probe:x?} ended with {report:x?}")]
     StrangeExit {
         /// What was asked.
         probe: Probe,
-        /// The exit reason.
-        reason: u64,
-        /// The exit qualification.
-        qualification: u64,
+        /// What the processor reported.
+        report: Vec<(&'static str, u64)>,
     },
+}
+
+/// Control registers of the host, to which nested tables of AMD owe their depth and their execute rights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Host {
+    /// CR4; bit 12 (LA57) makes five levels.
+    pub cr4: u64,
+    /// EFER; bit 11 (NXE) makes bit 63 of entries forbid execution.
+    pub efer: u64,
+}
+
+/// CR4.PAE.
+const PAE: u64 = 1 << 5;
+/// CR4.LA57.
+const LA57: u64 = 1 << 12;
+/// EFER.LME.
+const LONG_MODE: u64 = 1 << 8;
+/// EFER.LMA.
+const LONG_MODE_ACTIVE: u64 = 1 << 10;
+
+impl Host {
+    /// Long mode of four levels, without anything else.
+    pub const PLAIN: Self = Self { cr4: PAE, efer: LONG_MODE };
+
+    fn five_level(self) -> bool {
+        self.cr4 & LA57 != 0
+    }
+}
+
+/// Nested tables under test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nested {
+    /// None.
+    Off,
+    /// Intel's.
+    Ept {
+        /// The EPT pointer (SDM *Extended-Page-Table Pointer*).
+        eptp: u64,
+        /// Whether execute rights are by mode (SDM *Mode-Based Execute Control for EPT*): a fetch with [`Probe::user`]
+        /// then needs bit 10 in place of bit 2. Without it, `user` makes no difference.
+        mode_based_execute: bool,
+    },
+    /// AMD's, as deep as the host's own.
+    Npt {
+        /// What is at offset 90h of the VMCB.
+        nested_control: u64,
+        /// N_CR3.
+        n_cr3: u64,
+        /// The guest's ASID.
+        guest_asid: u64,
+    },
+}
+
+/// A guest's own tables under test, in long mode: the control registers of the guest. Without nested tables these are
+/// tables like any others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Paging {
+    /// CR0. What a processor needs besides is added, here and below.
+    pub cr0: u64,
+    /// CR3.
+    pub cr3: u64,
+    /// CR4.
+    pub cr4: u64,
+    /// EFER.
+    pub efer: u64,
+    /// RFLAGS.
+    pub rflags: u64,
+    /// Where the root is in the machine's memory: what CR3 says, if nothing is nested.
+    pub root: u64,
 }
 
 /// Tables, and questions about them.
@@ -96,12 +170,12 @@ pub enum Error {
 pub struct Batch<'a> {
     /// What is in memory. Chunks must not overlap; the rest of their pages is zero, and other pages hold a tag.
     pub image: &'a [Chunk],
-    /// The EPT pointer (SDM *Extended-Page-Table Pointer*).
-    pub eptp: u64,
-    /// Whether execute rights are by mode (SDM *Mode-Based Execute Control for EPT*): a fetch with [`Probe::user`] then
-    /// needs bit 10 in place of bit 2. Without it, `user` makes no difference.
-    pub mode_based_execute: bool,
-    /// What is asked, in this order.
+    /// The guest's own tables, if they are under test.
+    pub guest: Option<Paging>,
+    /// The nested tables, if they are.
+    pub nested: Nested,
+    /// What is asked, in this order: of guest-physical addresses, or of linear ones if the guest's own tables are under
+    /// test, where [`Probe::user`] is privilege level 3.
     pub probes: &'a [Probe],
     /// Words of memory to read afterwards: entries in which the processor may have set flags.
     pub peek: &'a [u64],
@@ -116,15 +190,21 @@ pub struct Outcome {
     pub words: Vec<u64>,
 }
 
-/// An emulated PC with EPT.
+/// An emulated PC with hardware virtualization.
 #[derive(Clone)]
 pub struct Machine {
     pc: Pc,
+    vmx: Option<Vmx>,
+    physical_address_bits: u64,
+}
+
+/// What a processor of Intel's can do.
+#[derive(Clone)]
+struct Vmx {
     /// Control fields of the VMCS but the secondary ones, and their values.
     controls: Vec<(u64, u64)>,
     secondary_allowed: u64,
     ept_capabilities: u64,
-    physical_address_bits: u64,
 }
 
 impl Machine {
@@ -132,10 +212,10 @@ impl Machine {
     ///
     /// # Errors
     ///
-    /// [`Error::Bochs`], also if the model has no VMX; [`Error::Lacks`] if it has no EPT; [`Error::Stub`].
-    pub fn start(model: &'static str) -> Result<Self, Error> {
-        let bochs = Emulator::Bochs.find().map_err(bochs::Error::Find)?;
-        let pc = Pc { bochs, model, firmware: layout::own_memory(&stub::page()?) };
+    /// [`Error::Pc`], also if the model has no VMX; [`Error::Lacks`] if it has no EPT; [`Error::Stub`].
+    pub fn vmx(model: &str) -> Result<Self, Error> {
+        let host = Host { cr4: vmcs::CR4, ..Host::PLAIN };
+        let pc = Pc::new(Emulator::Bochs, model, Extension::Vmx, host)?;
         let mut program = Program::default();
         program.cpuid(0x8000_0008);
         program.read_msr(vmcs::EPT_CAPABILITY);
@@ -148,15 +228,28 @@ impl Machine {
         let settle = |(&(field, _, wanted), capability): (&(u64, u32, u64), &u64)| {
             (field, (wanted | capability & 0xffff_ffff) & capability >> 32)
         };
-        let machine = Self {
-            pc,
+        let vmx = Vmx {
             controls: vmcs::CONTROLS.iter().zip(&results[3..]).map(settle).collect(),
             secondary_allowed: results[2] >> 32,
             ept_capabilities: results[1],
-            physical_address_bits: results[0] & 0xff,
         };
+        let machine = Self { pc, vmx: Some(vmx), physical_address_bits: results[0] & 0xff };
         machine.require(vmcs::ENABLE_EPT, "EPT")?;
         Ok(machine)
+    }
+
+    /// Finds an emulator, and starts a processor model of AMD's in it, with a host like this.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Pc`], also if the model has no SVM or cannot have such a host; [`Error::Stub`].
+    pub fn svm(emulator: Emulator, model: &str, host: Host) -> Result<Self, Error> {
+        let host = Host { cr4: host.cr4 | PAE, efer: host.efer | LONG_MODE | vmcb::SVM_ENABLE };
+        let pc = Pc::new(emulator, model, Extension::Svm { five_level: host.five_level() }, host)?;
+        let mut program = Program::default();
+        program.cpuid(0x8000_0008);
+        let results = pc.run(program, 1, &format!("the capabilities of {model}"))?;
+        Ok(Self { pc, vmx: None, physical_address_bits: results[0] & 0xff })
     }
 
     /// The physical memory that is free for tables and for what they map.
@@ -165,16 +258,16 @@ impl Machine {
         layout::FREE
     }
 
-    /// The capabilities of EPT: IA32_VMX_EPT_VPID_CAP (SDM appendix A.10).
+    /// The capabilities of EPT: IA32_VMX_EPT_VPID_CAP (SDM appendix A.10); none without VMX.
     #[must_use]
     pub fn ept_capabilities(&self) -> u64 {
-        self.ept_capabilities
+        self.vmx.as_ref().map_or(0, |vmx| vmx.ept_capabilities)
     }
 
     /// Whether execute rights can be by mode.
     #[must_use]
     pub fn has_mode_based_execute(&self) -> bool {
-        self.secondary_allowed & vmcs::MODE_BASED_EXECUTE != 0
+        self.secondary_allowed() & vmcs::MODE_BASED_EXECUTE != 0
     }
 
     /// Width of physical addresses, guest-physical ones too: MAXPHYADDR.
@@ -183,23 +276,23 @@ impl Machine {
         self.physical_address_bits
     }
 
-    /// Whether this Bochs is known to depart from the manual in this way.
+    /// Whether this emulator is known to depart from the manual in this way.
     #[must_use]
-    pub fn deviates(&self, deviation: Deviation) -> bool {
-        deviation.is_in(self.pc.bochs.version)
+    pub fn deviates(&self, deviation: &Deviation) -> bool {
+        deviation.applies_to(&self.pc.found)
     }
 
-    /// What the processor does with each probe, under these tables.
+    /// What the processor does with each probe, under these nested tables.
     ///
     /// # Errors
     ///
     /// As [`run`](Self::run).
-    pub fn probe_ept(&self, image: &[Chunk], eptp: u64, probes: &[Probe]) -> Result<Vec<Verdict>, Error> {
-        let batch = Batch { image, eptp, mode_based_execute: false, probes, peek: &[] };
+    pub fn probe(&self, image: &[Chunk], nested: Nested, probes: &[Probe]) -> Result<Vec<Verdict>, Error> {
+        let batch = Batch { image, guest: None, nested, probes, peek: &[] };
         Ok(self.run(&[batch])?.into_iter().flat_map(|outcome| outcome.verdicts).collect())
     }
 
-    /// Runs batches one after the other, with as few starts of Bochs as they fit in.
+    /// Runs batches one after the other, with as few starts of the emulator as they fit in.
     ///
     /// Probes must lead to scratch memory: a store does store, and a fetch executes what lies there, which should be
     /// zeros or what this machine puts in the pages that no chunk covers.
@@ -223,12 +316,12 @@ impl Machine {
                 return Err(Error::TooLarge { size: self.program(first)?.bytes().len() });
             }
             let (now, later) = waiting.split_at(fitting);
-            let what = format!("{fitting} batches, the first with EPT pointer {:#x}", first.eptp);
-            let results = self.pc.run(program, now.iter().map(Batch::results).sum(), &what)?;
+            let what = format!("{fitting} batches, the first with {:x?} and {:x?}", first.guest, first.nested);
+            let results = self.pc.run(program, now.iter().map(|batch| self.results(batch)).sum(), &what)?;
             let mut rest = results.as_slice();
             for batch in now {
-                let (words, after) = rest.split_at(batch.results());
-                outcomes.push(batch.outcome(words)?);
+                let (words, after) = rest.split_at(self.results(batch));
+                outcomes.push(self.outcome(batch, words)?);
                 rest = after;
             }
             waiting = later;
@@ -236,32 +329,35 @@ impl Machine {
         Ok(outcomes)
     }
 
+    fn secondary_allowed(&self) -> u64 {
+        self.vmx.as_ref().map_or(0, |vmx| vmx.secondary_allowed)
+    }
+
     fn require(&self, control: u64, feature: &'static str) -> Result<(), Error> {
-        if self.secondary_allowed & control == 0 { Err(Error::Lacks { model: self.pc.model, feature }) } else { Ok(()) }
+        if self.secondary_allowed() & control == 0 { Err(self.lacks(feature)) } else { Ok(()) }
+    }
+
+    fn lacks(&self, feature: &'static str) -> Error {
+        Error::Lacks { model: self.pc.model.clone(), feature }
     }
 
     /// What is done once in a run.
     fn setup(&self) -> Program {
         let mut program = Program::default();
         program.tag(self.ram().start, self.ram().end);
-        for &(field, value) in self.controls.iter().chain(&vmcs::STATE) {
-            program.write_vmcs(field, value);
+        match &self.vmx {
+            Some(vmx) => vmx.controls.iter().chain(&vmcs::STATE).for_each(|&field| program.set_guest(field)),
+            None => vmcb::STATE.into_iter().for_each(|field| program.set_guest(field)),
         }
         program
     }
 
     /// What is done for a batch. It leaves memory as it was.
     fn program(&self, batch: &Batch<'_>) -> Result<Program, Error> {
-        let root = batch.eptp & 0x000f_ffff_ffff_f000;
-        self.check_ram(root, PAGE)?;
-        let mut controls = vmcs::ENABLE_EPT;
-        if batch.mode_based_execute {
-            self.require(vmcs::MODE_BASED_EXECUTE, "mode-based execute control")?;
-            controls |= vmcs::MODE_BASED_EXECUTE;
-        }
         let mut program = Program::default();
-        program.write_vmcs(vmcs::SECONDARY_CONTROLS, controls);
-        program.write_vmcs(vmcs::EPT_POINTER, batch.eptp);
+        for field in self.guest_state(batch.guest).into_iter().chain(self.nested_state(batch.nested)?) {
+            program.set_guest(field);
+        }
         for (address, bytes) in batch.image {
             self.check_ram(*address, bytes.len() as u64)?;
             let pages = pages(*address, bytes);
@@ -270,19 +366,7 @@ impl Machine {
         for (address, bytes) in batch.image {
             program.load(*address, bytes);
         }
-        let mut slot = None;
-        for probe in batch.probes {
-            if probe.address >> 52 != 0 {
-                return Err(Error::NoSuchAddress { address: probe.address });
-            }
-            let (index, cr3) = layout::overlay_for(probe.address);
-            if slot != Some(index) {
-                program.slot(root + index * 8);
-                program.write_vmcs(vmcs::GUEST_CR3, cr3);
-                slot = Some(index);
-            }
-            program.probe(probe);
-        }
+        self.ask(batch, &mut program)?;
         for &address in batch.peek {
             self.check_ram(address, 8)?;
             program.peek(address);
@@ -295,6 +379,110 @@ impl Machine {
         Ok(program)
     }
 
+    /// The guest's control registers but CR3, which follows the overlay where its own tables are not under test.
+    fn guest_state(&self, guest: Option<Paging>) -> [(u64, u64); 4] {
+        let plain = Paging { cr0: vmcs::CR0, cr3: 0, cr4: PAE, efer: LONG_MODE, rflags: 0, root: 0 };
+        let Paging { cr0, cr4, efer, rflags, .. } = guest.unwrap_or(plain);
+        let (cr0, cr4, efer, rflags) = (cr0 | vmcs::CR0, cr4 | PAE, efer | LONG_MODE | LONG_MODE_ACTIVE, rflags | 2);
+        if self.vmx.is_some() {
+            [
+                (vmcs::GUEST_CR0, cr0),
+                (vmcs::GUEST_CR4, cr4 | vmcs::VMX_ENABLE),
+                (vmcs::GUEST_EFER, efer),
+                (vmcs::GUEST_RFLAGS, rflags),
+            ]
+        } else {
+            [(vmcb::CR0, cr0), (vmcb::CR4, cr4), (vmcb::EFER, efer | vmcb::SVM_ENABLE), (vmcb::RFLAGS, rflags)]
+        }
+    }
+
+    /// The controls of nested tables.
+    fn nested_state(&self, nested: Nested) -> Result<Vec<(u64, u64)>, Error> {
+        if let Some(root) = nested.root() {
+            self.check_ram(root, PAGE)?;
+        }
+        Ok(match (nested, &self.vmx) {
+            (Nested::Off, Some(_)) => vec![(vmcs::SECONDARY_CONTROLS, 0)],
+            (Nested::Off, None) => vec![(vmcb::NESTED_CONTROL, 0), (vmcb::ASID, 1 | vmcb::FLUSH)],
+            (Nested::Ept { eptp, mode_based_execute }, Some(_)) => {
+                let mut controls = vmcs::ENABLE_EPT;
+                if mode_based_execute {
+                    self.require(vmcs::MODE_BASED_EXECUTE, "mode-based execute control")?;
+                    controls |= vmcs::MODE_BASED_EXECUTE;
+                }
+                vec![(vmcs::SECONDARY_CONTROLS, controls), (vmcs::EPT_POINTER, eptp)]
+            }
+            (Nested::Npt { nested_control, n_cr3, guest_asid }, None) => vec![
+                (vmcb::NESTED_CONTROL, nested_control),
+                (vmcb::N_CR3, n_cr3),
+                (vmcb::ASID, guest_asid | vmcb::FLUSH),
+            ],
+            (Nested::Ept { .. }, None) => return Err(self.lacks("EPT")),
+            (Nested::Npt { .. }, Some(_)) => return Err(self.lacks("nested tables of AMD's")),
+        })
+    }
+
+    /// The probes of a batch.
+    fn ask(&self, batch: &Batch<'_>, program: &mut Program) -> Result<(), Error> {
+        let extension = self.pc.extension;
+        let cr3 = if self.vmx.is_some() { vmcs::GUEST_CR3 } else { vmcb::CR3 };
+        let mut now = None;
+        for probe in batch.probes {
+            if batch.guest.is_none() && probe.address >> 52 != 0 {
+                return Err(Error::NoSuchAddress { address: probe.address });
+            }
+            // The guest's own tables are in entry 0 if they are under test, and so is what they map.
+            let nested_address = if batch.guest.is_some() { 0 } else { probe.address };
+            let nested_slot = batch.nested.root().map(|_| extension.nested_slot(nested_address));
+            let window = || (0, layout::CODE);
+            let own = |guest: Paging| layout::guest_slot(probe.address, guest.five_level(), probe.user);
+            let (guest_slot, code) = batch.guest.map_or_else(window, own);
+            let user = batch.guest.is_some() && probe.user;
+            if now != Some((nested_slot, guest_slot, user)) {
+                now = Some((nested_slot, guest_slot, user));
+                let (guest_entry, guest_overlay, top) = match batch.guest {
+                    None => (layout::NOWHERE, 0, extension.guest_top(nested_slot)),
+                    Some(guest) => {
+                        self.check_ram(guest.root, PAGE)?;
+                        let overlay = extension.guest_overlay(nested_slot, guest.five_level());
+                        (guest.root + guest_slot * 8, overlay, guest.cr3)
+                    }
+                };
+                let nested_entry = batch.nested.root().zip(nested_slot).map(|(root, slot)| root + slot * 8);
+                program.lend(0, guest_entry, guest_overlay);
+                program.lend(1, nested_entry.unwrap_or(layout::NOWHERE), extension.nested_overlay());
+                program.set_guest((cr3, top));
+                self.privilege(user).into_iter().for_each(|field| program.set_guest(field));
+            }
+            entries(batch, probe, code).into_iter().for_each(|entry| program.enter(entry));
+        }
+        Ok(())
+    }
+
+    fn privilege(&self, user: bool) -> Vec<(u64, u64)> {
+        let level = if user { 3 } else { 0 };
+        if self.vmx.is_some() { vmcs::privilege(level).into() } else { vmcb::privilege(level).into() }
+    }
+
+    /// How many words the stub gives for a batch.
+    fn results(&self, batch: &Batch<'_>) -> usize {
+        let entries: usize = batch.probes.iter().map(entries_of).sum();
+        entries * Exit::words(self.pc.extension) + batch.peek.len()
+    }
+
+    /// What these words mean.
+    fn outcome(&self, batch: &Batch<'_>, words: &[u64]) -> Result<Outcome, Error> {
+        let (exits, words) = words.split_at(words.len() - batch.peek.len());
+        let mut exits = exits.chunks(Exit::words(self.pc.extension)).filter_map(|words| Exit::new(words, batch));
+        let mut verdicts = Vec::with_capacity(batch.probes.len());
+        for probe in batch.probes {
+            let Some(first) = exits.next() else { break };
+            let second = (entries_of(probe) == 2).then(|| exits.next()).flatten();
+            verdicts.push(first.verdict(batch, probe, second.as_ref())?);
+        }
+        Ok(Outcome { verdicts, words: words.to_vec() })
+    }
+
     fn check_ram(&self, start: u64, size: u64) -> Result<(), Error> {
         let ram = self.ram();
         let end = start.saturating_add(size);
@@ -302,39 +490,72 @@ impl Machine {
     }
 }
 
-impl Batch<'_> {
-    /// How many words the stub gives for it.
-    fn results(&self) -> usize {
-        self.probes.len() * Exit::WORDS + self.peek.len()
+impl Nested {
+    /// The root in the machine's memory, if there is one.
+    fn root(self) -> Option<u64> {
+        const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
+        match self {
+            Self::Off => None,
+            Self::Ept { eptp, .. } => Some(eptp & ADDRESS),
+            Self::Npt { n_cr3, .. } => Some(n_cr3 & ADDRESS),
+        }
     }
+}
 
-    /// What these words mean.
-    fn outcome(&self, words: &[u64]) -> Result<Outcome, Error> {
-        let (exits, words) = words.split_at(self.probes.len() * Exit::WORDS);
-        let exits = exits.as_chunks().0.iter().map(Exit::new);
-        let verdicts = self.probes.iter().zip(exits).map(|(probe, exit)| exit.verdict(self, probe));
-        Ok(Outcome { verdicts: verdicts.collect::<Result<_, _>>()?, words: words.to_vec() })
+impl Paging {
+    fn five_level(&self) -> bool {
+        self.cr4 & LA57 != 0
+    }
+}
+
+/// How often the guest is entered for a probe: it fetches what is at the address, and then the tag of that page.
+fn entries_of(probe: &Probe) -> usize {
+    if probe.access == Access::Execute { 2 } else { 1 }
+}
+
+/// The entries for a probe, by a guest whose code is at this linear address.
+fn entries(batch: &Batch<'_>, probe: &Probe, code: u64) -> Vec<Entry> {
+    let offset = probe.address % PAGE;
+    let page = probe.address - offset;
+    let (linear, window) = match batch.guest {
+        Some(_) => (page, 0),
+        None => (layout::WINDOW, layout::window_entry(page, probe.user)),
+    };
+    let address = linear + offset;
+    let tag = linear + if offset < PAGE / 2 { program::SECOND_TAG } else { 0 };
+    let enter = |rip| Entry { address, tag, rip, window };
+    match probe.access {
+        Access::Read => vec![enter(code + stub::GUEST_LOAD)],
+        Access::Write => vec![enter(code + stub::GUEST_STORE)],
+        Access::Execute => vec![enter(address), enter(tag)],
     }
 }
 
 /// What it takes to start the emulated PC.
 #[derive(Clone)]
 struct Pc {
-    bochs: Found,
-    model: &'static str,
+    found: Found,
+    model: String,
+    extension: Extension,
     /// The stub, and the memory that it brings along.
     firmware: Vec<u8>,
 }
 
 impl Pc {
+    fn new(emulator: Emulator, model: &str, extension: Extension, host: Host) -> Result<Self, Error> {
+        let found = emulator.find().map_err(pc::Error::Find)?;
+        let firmware = extension.own_memory(&stub::page(extension, host)?);
+        Ok(Self { found, model: model.to_owned(), extension, firmware })
+    }
+
     /// Runs a program, and gives the words that it gives.
-    fn run(&self, mut program: Program, results: usize, what: &str) -> Result<Vec<u64>, bochs::Error> {
+    fn run(&self, mut program: Program, results: usize, what: &str) -> Result<Vec<u64>, pc::Error> {
         program.end();
         let mut rom = program.bytes().to_vec();
         rom.resize(layout::PROGRAM_SIZE, 0);
         rom.extend(&self.firmware);
         let run = Run {
-            model: self.model,
+            model: &self.model,
             memory: layout::RAM_SIZE >> 20,
             rom: &rom,
             magic: program::MAGIC,
@@ -342,7 +563,7 @@ impl Pc {
             time_limit: Duration::from_secs(60),
             what: &format!("{what} on {}", self.model),
         };
-        bochs::run(&self.bochs, &run)
+        pc::run(&self.found, &run)
     }
 }
 

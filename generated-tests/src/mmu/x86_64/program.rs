@@ -1,7 +1,6 @@
 //! What the stub is told to do.
 
-use super::layout::{PAGE, PROGRAM_SIZE, WINDOW, window_entry};
-use crate::mmu::Probe;
+use super::layout::{self, PROGRAM_SIZE};
 
 /// The first word of the results.
 pub(super) const MAGIC: u64 = 0x6574_6972_7765_6c62;
@@ -18,11 +17,23 @@ pub(super) enum Operation {
     Zero,
     Tag,
     Peek,
-    Slot,
-    WriteVmcs,
+    Lend,
+    SetGuest,
     ReadMsr,
     Cpuid,
     Probe,
+}
+
+/// Where the guest begins, and with what.
+pub(super) struct Entry {
+    /// The linear address to be accessed.
+    pub(super) address: u64,
+    /// The linear address of a tag in the same page, not where the access is.
+    pub(super) tag: u64,
+    /// The guest's first instruction.
+    pub(super) rip: u64,
+    /// The window's entry.
+    pub(super) window: u64,
 }
 
 /// Operations in the form in which the stub reads them: five words each, and for `load` the bytes.
@@ -58,14 +69,14 @@ impl Program {
         self.add(Operation::Peek, [address]);
     }
 
-    /// Says which entry of the root is free for the overlay.
-    pub(super) fn slot(&mut self, entry_address: u64) {
-        self.add(Operation::Slot, [entry_address]);
+    /// Says which entry of a root is free for an overlay, and the entry that is it.
+    pub(super) fn lend(&mut self, which: usize, entry_address: u64, overlay: u64) {
+        self.add(Operation::Lend, [layout::LENT[which], entry_address, overlay]);
     }
 
-    /// Writes a field of the VMCS.
-    pub(super) fn write_vmcs(&mut self, field: u64, value: u64) {
-        self.add(Operation::WriteVmcs, [field, value]);
+    /// Writes a field of the VMCS or VMCB.
+    pub(super) fn set_guest(&mut self, (field, value): (u64, u64)) {
+        self.add(Operation::SetGuest, [field, value]);
     }
 
     /// Gives the value of a model-specific register.
@@ -78,12 +89,9 @@ impl Program {
         self.add(Operation::Cpuid, [leaf.into()]);
     }
 
-    /// Has the guest do what the probe says, and gives the words of an [`Exit`](super::exit::Exit).
-    pub(super) fn probe(&mut self, probe: &Probe) {
-        let offset = probe.address % PAGE;
-        let tag = if offset < PAGE / 2 { SECOND_TAG } else { 0 };
-        let entry = window_entry(probe.address - offset, probe.user);
-        self.add(Operation::Probe, [WINDOW + offset, WINDOW + tag, probe.access as u64, entry]);
+    /// Enters the guest, and gives the words of an [`Exit`](super::exit::Exit).
+    pub(super) fn enter(&mut self, entry: Entry) {
+        self.add(Operation::Probe, [entry.address, entry.tag, entry.rip, entry.window]);
     }
 
     /// Ends the program.

@@ -2,17 +2,21 @@
 //!
 //! It interprets a [`Program`](super::program::Program), which lies at the start of the ROM. Results leave through the
 //! debug port, eight bytes each, in the order of the operations that give one. What can be known beforehand (page
-//! tables, VMCS fields, addresses) is in the operations or in [`layout`], not here.
+//! tables, the guest's state, addresses) is in the operations or in [`layout`], not here. Intel's and AMD's processors
+//! differ in how the guest is entered and in what it leaves behind, and in nothing else.
 //!
 //! It is one page: the last of the ROM, so that the processor finds the reset vector at its end, and the last of the
 //! 128 KiB that the first instructions copy to RAM, where the rest runs.
 
 use dynasmrt::{DynasmApi, DynasmError, DynasmLabelApi, VecAssembler, dynasm, x64::X64Relocation, x86::X86Relocation};
 
-use super::layout::{self, PAGE};
+use super::layout::{self, Extension, PAGE};
 use super::program::{MAGIC, Operation, SECOND_TAG, TAG_MARK};
-use super::{exit, vmcs};
-use crate::mmu::Access;
+use super::{Host, exit, vmcb, vmcs};
+
+/// Offsets in the page of what the guest runs.
+pub(super) const GUEST_LOAD: u64 = 0xe80;
+pub(super) const GUEST_STORE: u64 = 0xea0;
 
 /// Offsets in the page; the interpreter is at 0.
 const REAL_MODE: u16 = 0xf00;
@@ -31,17 +35,23 @@ pub(super) const CODE_64: u16 = 0x18;
 /// Null, 32-bit code, data, 64-bit code: flat, and accessed already.
 const GDT_ENTRIES: [u64; 4] = [0, 0x00cf_9b00_0000_ffff, 0x00cf_9300_0000_ffff, 0x00af_9b00_0000_ffff];
 
+/// Not canonical, so that a guest that uses it as an address faults, and its lowest byte is 0.
+const GUEST_RAX: u64 = 1 << 63;
+
 /// The assembled page.
-pub(super) fn page() -> Result<Vec<u8>, DynasmError> {
-    let mut page = interpreter()?;
+pub(super) fn page(extension: Extension, host: Host) -> Result<Vec<u8>, DynasmError> {
+    let mut page = interpreter(extension)?;
     for (offset, bytes) in [
+        (GUEST_LOAD as u16, guest(extension, true)?),
+        (GUEST_STORE as u16, guest(extension, false)?),
         (REAL_MODE, real_mode()),
         (GDT, GDT_ENTRIES.iter().flat_map(|entry| entry.to_le_bytes()).collect()),
-        (PROTECTED_MODE, protected_mode()?),
+        (PROTECTED_MODE, protected_mode(host)?),
         // jmp REAL_MODE: three bytes, relative to the byte after them.
         (RESET, [&[0xe9], &REAL_MODE.wrapping_sub(RESET + 3).to_le_bytes()[..]].concat()),
         (PAGE as u16, Vec::new()),
     ] {
+        assert!(page.len() <= usize::from(offset), "what lies before {offset:#x} is too long");
         page.resize(offset.into(), 0);
         page.extend(bytes);
     }
@@ -65,7 +75,8 @@ fn real_mode() -> Vec<u8> {
 }
 
 /// 32-bit code, in ROM: copies the stub's own memory to RAM and enters 64-bit mode there.
-fn protected_mode() -> Result<Vec<u8>, DynasmError> {
+fn protected_mode(host: Host) -> Result<Vec<u8>, DynasmError> {
+    let top = if host.five_level() { layout::HOST_LEVEL_5 } else { layout::HOST_TOP };
     let mut code = VecAssembler::<X86Relocation>::new(0);
     dynasm!(code
         ; .arch x86
@@ -77,12 +88,12 @@ fn protected_mode() -> Result<Vec<u8>, DynasmError> {
         ; mov edi, layout::OWN as i32
         ; mov ecx, layout::OWN_SIZE as i32 / 4
         ; rep movsd
-        ; mov eax, vmcs::CR4 as i32
+        ; mov eax, host.cr4 as i32
         ; mov cr4, eax
-        ; mov eax, layout::HOST_TOP as i32
+        ; mov eax, top as i32
         ; mov cr3, eax
         ; mov ecx, 0xc000_0080_u32 as i32               // IA32_EFER
-        ; mov eax, 0x100                                // LME
+        ; mov eax, host.efer as i32
         ; xor edx, edx
         ; wrmsr
         ; mov eax, vmcs::CR0 as i32
@@ -94,33 +105,138 @@ fn protected_mode() -> Result<Vec<u8>, DynasmError> {
     code.finalize()
 }
 
-/// The 64-bit code, in RAM: VMX operation, the interpreter, and the guest.
-///
-/// rbx: the next operation: its number and four operands, which arrive in rdi, rsi, rdx and r8. r12: the entry that is
-/// not in the overlay's slot now. r13: address of that slot. r14: 1 once the VMCS is launched.
-fn interpreter() -> Result<Vec<u8>, DynasmError> {
+/// What the guest runs: a load or a store at rdi, and a look at the tag at rsi.
+fn guest(extension: Extension, load: bool) -> Result<Vec<u8>, DynasmError> {
     let mut code = VecAssembler::<X64Relocation>::new(0);
+    if load {
+        dynasm!(code; .arch x64; mov al, [rdi]);
+    } else {
+        dynasm!(code; .arch x64; mov [rdi], al);
+    }
+    dynasm!(code; .arch x64; mov rax, [rsi + 2]);
+    match extension {
+        Extension::Vmx => dynasm!(code; .arch x64; vmcall),
+        Extension::Svm { .. } => dynasm!(code; .arch x64; vmmcall),
+    }
+    code.finalize()
+}
+
+/// Makes the processor able to enter a guest.
+fn enable_vmx(code: &mut VecAssembler<X64Relocation>) {
     dynasm!(code
         ; .arch x64
-        ; mov esp, layout::STACK_TOP as i32
         ; mov ecx, 0x3a                                 // IA32_FEATURE_CONTROL: no other firmware allows VMX, and locks
         ; mov eax, 5
         ; xor edx, edx
         ; wrmsr
         ; mov ecx, 0x480                                // IA32_VMX_BASIC: the revision, with which both regions begin
         ; rdmsr
-        ; mov [layout::VMXON_REGION as i32], eax
-        ; mov [layout::VMCS_REGION as i32], eax
-        ; push layout::VMXON_REGION as i32
+        ; mov [layout::HOST_REGION as i32], eax
+        ; mov [layout::GUEST_REGION as i32], eax
+        ; push layout::HOST_REGION as i32
         ; vmxon [rsp]
-        ; push layout::VMCS_REGION as i32
+        ; push layout::GUEST_REGION as i32
         ; vmclear [rsp]
         ; vmptrld [rsp]
+        ; xor r14d, r14d
+    );
+}
+
+/// The same; EFER.SVME is set already.
+fn enable_svm(code: &mut VecAssembler<X64Relocation>) {
+    dynasm!(code
+        ; .arch x64
+        ; mov ecx, 0xc001_0117_u32 as i32               // VM_HSAVE_PA
+        ; mov eax, layout::HOST_REGION as i32
+        ; xor edx, edx
+        ; wrmsr
+    );
+}
+
+/// Runs the guest at rdx until it exits. Gives its rax, and in r15 the VM-instruction error, 0 if it ran. r14: 1 once the
+/// VMCS is launched.
+fn enter_vmx(code: &mut VecAssembler<X64Relocation>) {
+    dynasm!(code
+        ; .arch x64
+        ; push 0
+        ; push 0
+        ; mov eax, 2                                    // all contexts
+        ; invept rax, [rsp]
+        ; add rsp, 16
+        ; mov ecx, 0x681e                               // guest RIP
+        ; vmwrite rcx, rdx
+        ; lea rax, [->exited]
+        ; mov ecx, 0x6c16                               // host RIP
+        ; vmwrite rcx, rax
+        ; push rbx
+        ; mov ecx, 0x6c14                               // host RSP
+        ; vmwrite rcx, rsp
+        ; mov rax, QWORD GUEST_RAX as i64
+        ; test r14d, r14d
+        ; jnz >resume
+        ; vmlaunch
+        ; jmp >refused
+        ; resume:
+        ; vmresume
+        ; refused:
+        ; mov ecx, 0x4400                               // VM-instruction error
+        ; vmread r15, rcx
+        ; jmp >restore
+        ; ->exited:
+        ; xor r15d, r15d
+        ; mov r14d, 1
+        ; restore:
+        ; pop rbx
+        ; ret
+    );
+}
+
+/// Runs the guest at rdx until it exits, and gives its rax. Every entry flushes the TLB, as the VMCB says.
+fn enter_svm(code: &mut VecAssembler<X64Relocation>) {
+    const GUEST: i32 = layout::GUEST_REGION as i32;
+    dynasm!(code
+        ; .arch x64
+        ; mov rax, QWORD GUEST_RAX as i64
+        ; mov [GUEST + vmcb::RAX], rax
+        ; mov [GUEST + vmcb::RIP], rdx
+        ; push rbx
+        ; mov eax, GUEST
+        ; .bytes [0x0f, 0x01, 0xd8]                     // vmrun
+        ; pop rbx
+        ; mov rax, [GUEST + vmcb::RAX]
+        ; ret
+    );
+}
+
+/// Sends what is known of the guest's exit.
+fn report_vmx(code: &mut VecAssembler<X64Relocation>) {
+    dynasm!(code; .arch x64; mov rax, r15; call ->emit);
+    for field in exit::VMX_FIELDS {
+        dynasm!(code; .arch x64; mov ecx, field; vmread rax, rcx; call ->emit);
+    }
+}
+
+fn report_svm(code: &mut VecAssembler<X64Relocation>) {
+    for field in vmcb::EXIT {
+        dynasm!(code; .arch x64; mov rax, [layout::GUEST_REGION as i32 + field]; call ->emit);
+    }
+}
+
+/// The 64-bit code, in RAM.
+///
+/// rbx: the next operation: its number and four operands, which arrive in rdi, rsi, rdx and r8.
+fn interpreter(extension: Extension) -> Result<Vec<u8>, DynasmError> {
+    let mut code = VecAssembler::<X64Relocation>::new(0);
+    dynasm!(code; .arch x64; mov esp, layout::STACK_TOP as i32);
+    match extension {
+        Extension::Vmx => enable_vmx(&mut code),
+        Extension::Svm { .. } => enable_svm(&mut code),
+    }
+    dynasm!(code
+        ; .arch x64
         ; mov rax, QWORD MAGIC as i64
         ; call ->emit
         ; mov ebx, layout::PROGRAM as u32 as i32
-        ; mov r12, layout::OVERLAY_ENTRY as i32
-        ; xor r14d, r14d
 
         ; ->next:
         ; mov rax, [rbx]
@@ -139,20 +255,22 @@ fn interpreter() -> Result<Vec<u8>, DynasmError> {
         ; je ->tag
         ; cmp eax, Operation::Peek as i32
         ; je ->peek
-        ; cmp eax, Operation::Slot as i32
-        ; je ->slot
-        ; cmp eax, Operation::WriteVmcs as i32
-        ; je ->write_vmcs
+        ; cmp eax, Operation::Lend as i32
+        ; je ->lend
+        ; cmp eax, Operation::SetGuest as i32
+        ; je ->set_guest
         ; cmp eax, Operation::ReadMsr as i32
         ; je ->read_msr
         ; cmp eax, Operation::Cpuid as i32
         ; je ->cpuid
 
-        // The end: what Bochs powers off by.
+        // The end: what Bochs powers off by, and what QEMU does.
         ; lea rsi, [->shutdown]
         ; mov ecx, 8
         ; mov edx, 0x8900
         ; rep outsb
+        ; mov edx, 0xf4
+        ; out dx, al
         ; hlt
         ; ->shutdown:
         ; .bytes b"Shutdown"
@@ -182,12 +300,16 @@ fn interpreter() -> Result<Vec<u8>, DynasmError> {
         ; call ->emit
         ; jmp ->next
 
-        ; ->slot:                                       // rdi: address of the root entry for the overlay
-        ; mov r13, rdi
+        ; ->lend:                                       // rdi: which; rsi: address of a root entry; rdx: the overlay
+        ; mov [rdi], rsi
+        ; mov [rdi + 8], rdx
         ; jmp ->next
 
-        ; ->write_vmcs:                                 // rdi: field; rsi: value
-        ; vmwrite rdi, rsi
+        ; ->set_guest:                                  // rdi: field; rsi: value
+        ;; match extension {
+            Extension::Vmx => dynasm!(code; .arch x64; vmwrite rdi, rsi),
+            Extension::Svm { .. } => dynasm!(code; .arch x64; mov [rdi + layout::GUEST_REGION as i32], rsi),
+        }
         ; jmp ->next
 
         ; ->read_msr:                                   // rdi: number
@@ -206,45 +328,19 @@ fn interpreter() -> Result<Vec<u8>, DynasmError> {
         ; call ->emit
         ; jmp ->next
 
-        ; ->probe:                                      // rdi: address; rsi: tag there; rdx: access; r8: window's entry
+        ; ->probe:                                      // rdi: address; rsi: tag there; rdx: RIP; r8: window's entry
         ; mov [layout::WINDOW_ENTRY as i32], r8
-        ; xchg [r13], r12                               // overlay in
-        ; push 0
-        ; push 0
-        ; mov eax, 2                                    // all contexts
-        ; invept rax, [rsp]
-        ; add rsp, 16
-        ; lea rax, [->guest_load]
-        ; lea rcx, [->guest_store]
-        ; cmp edx, Access::Write as i32
-        ; cmove rax, rcx
-        ; cmp edx, Access::Execute as i32
-        ; cmove rax, rdi
+        ; call ->swap
         ; call ->enter
-        ; cmp edx, Access::Execute as i32
-        ; jne ->probed
-        ; mov ecx, 0x4402                               // exit reason
-        ; vmread r9, rcx
-        ; cmp r9d, 48                                   // EPT violation
-        ; je ->probed
-        ; cmp r9d, 49                                   // EPT misconfiguration
-        ; je ->probed
-        ; mov rax, rsi                                  // fetched; now run the tag to see where
-        ; call ->enter
-        ; ->probed:
-        ; xchg [r13], r12                               // overlay out
+        ; push rax
+        ; call ->swap
+        ; pop rax
         ; mov rdi, rax
         ; call ->emit                                   // the guest's rax: the tag, if it came to that
-        ; mov rax, r15
-        ; call ->emit
-        ; lea rsi, [->exit_fields]
-        ; ->exit_field:
-        ; mov ecx, [rsi]
-        ; add rsi, 4
-        ; vmread rax, rcx
-        ; call ->emit
-        ; cmp DWORD [rsi], 0
-        ; jne ->exit_field
+        ;; match extension {
+            Extension::Vmx => report_vmx(&mut code),
+            Extension::Svm { .. } => report_svm(&mut code),
+        }
         ; mov rax, QWORD TAG_MARK as i64
         ; xor rdi, rax
         ; mov rax, rdi
@@ -252,55 +348,24 @@ fn interpreter() -> Result<Vec<u8>, DynasmError> {
         ; jnz ->next
         ; call ->tag_page                               // a store may have hit the other tag
         ; jmp ->next
-        ; ->exit_fields:
-        ;; code.extend(exit::FIELDS.iter().flat_map(|field| field.to_le_bytes()))
 
-        ; ->guest_load:
-        ; mov al, [rdi]
-        ; mov rax, [rsi + 2]
-        ; vmcall
-        ; ->guest_store:
-        ; mov [rdi], al
-        ; mov rax, [rsi + 2]
-        ; vmcall
-
-        // Runs the guest at rax until it exits. Gives its rax, and in r15 the VM-instruction error, 0 if it ran.
-        ; ->enter:
-        ; mov ecx, 0x681e                               // guest RIP
-        ; vmwrite rcx, rax
-        ; lea rax, [->exited]
-        ; mov ecx, 0x6c16                               // host RIP
-        ; vmwrite rcx, rax
-        ; push rbx
-        ; push rdx
-        ; push rsi
-        ; push rdi
-        ; push r12
-        ; push r13
-        ; mov ecx, 0x6c14                               // host RSP
-        ; vmwrite rcx, rsp
-        ; xor eax, eax                                  // what is stored; and zeros, executed, use the address in rax
-        ; test r14d, r14d
-        ; jnz >resume
-        ; vmlaunch
-        ; jmp >refused
-        ; resume:
-        ; vmresume
-        ; refused:
-        ; mov ecx, 0x4400                               // VM-instruction error
-        ; vmread r15, rcx
-        ; jmp >restore
-        ; ->exited:
-        ; xor r15d, r15d
-        ; mov r14d, 1
-        ; restore:
-        ; pop r13
-        ; pop r12
-        ; pop rdi
-        ; pop rsi
-        ; pop rdx
-        ; pop rbx
+        // The overlays in or out.
+        ; ->swap:
+        ; mov ecx, layout::LENT[0] as i32
+        ; call ->swap_one
+        ; mov ecx, layout::LENT[1] as i32
+        ; ->swap_one:
+        ; mov r9, [rcx]
+        ; mov rax, [rcx + 8]
+        ; xchg [r9], rax
+        ; mov [rcx + 8], rax
         ; ret
+
+        ; ->enter:
+        ;; match extension {
+            Extension::Vmx => enter_vmx(&mut code),
+            Extension::Svm { .. } => enter_svm(&mut code),
+        }
 
         // A tag is code, so that a load and a fetch both find out where a page is: mov rax, TAG_MARK | page; int3.
         // rdi: the page.

@@ -1,19 +1,19 @@
-//! Runs Bochs on a firmware image: the image in, what it writes to the debug port out.
+//! Runs an emulated PC on a firmware image: the image in, what it writes to the debug port out.
 //!
-//! Bochs is started for each run; there is no session. It has to be built with VMX, and for a terminal that is not its
-//! standard output: Debian's and Ubuntu's packages are.
+//! The emulator is started for each run; there is no session. Bochs has to be built with VMX and SVM, and for a terminal
+//! that is not its standard output: Debian's and Ubuntu's packages are.
 
 use std::path::Path;
 use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 use std::{fs, io, thread};
 
-use crate::emulators::{FindError, Found, Version};
+use crate::emulators::{Emulator, FindError, Found};
 
 /// Why a run gave no result.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// There is no Bochs that can be used.
+    /// There is no emulator that can be used.
     #[error(transparent)]
     Find(#[from] FindError),
     /// A file or the process could not be handled.
@@ -25,8 +25,10 @@ pub enum Error {
         source: io::Error,
     },
     /// The time limit passed, and the process was killed.
-    #[error("Bochs hung while it ran {what} (killed after {} s); its log ends:\n{log}", time_limit.as_secs())]
+    #[error("{emulator} hung while it ran {what} (killed after {} s); its log ends:\n{log}", time_limit.as_secs())]
     Hung {
+        /// Which one.
+        emulator: Emulator,
         /// What was being run.
         what: String,
         /// How long it was given.
@@ -35,8 +37,10 @@ pub enum Error {
         log: String,
     },
     /// It ended without all the results.
-    #[error("Bochs ended early ({status}) while it ran {what}; its log ends:\n{log}")]
+    #[error("{emulator} ended early ({status}) while it ran {what}; its log ends:\n{log}")]
     Failed {
+        /// Which one.
+        emulator: Emulator,
         /// What was being run.
         what: String,
         /// How it ended.
@@ -46,42 +50,21 @@ pub enum Error {
     },
 }
 
-/// Where Bochs departs from the manual: what it says there is no judgement on the tables.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Deviation {
-    /// Bit 12 of an EPT entry that maps 2 MiB or 1 GiB is not checked. The manual reserves it (SDM volume 3, *Format of
-    /// an EPT Page-Directory Entry that Maps a 2-MByte Page*: bits 20:12 must be 0, and likewise for 1 GiB).
-    BlockBit12,
-    /// With mode-based execute control, the right of user-mode fetches is bit 13 of the qualification of a violation by
-    /// a data access. The manual has it in bit 6 (SDM volume 3, *Exit Qualification for EPT Violations*).
-    UserExecuteInBit13,
-}
-
-impl Deviation {
-    /// Whether it is known in a version.
-    #[must_use]
-    pub fn is_in(self, version: Version) -> bool {
-        match self {
-            Self::BlockBit12 => true,
-            Self::UserExecuteInBit13 => version == (3, 0),
-        }
-    }
-}
-
 /// What to run.
 #[derive(Clone, Copy, Debug)]
 pub struct Run<'a> {
-    /// The name of the processor model, as `bochs --help cpu` lists them.
+    /// The processor model: a name that `bochs --help cpu` lists, or what QEMU's `-cpu` takes.
     pub model: &'a str,
     /// Size of memory in MiB.
     pub memory: u64,
-    /// The firmware: at most 2 MiB, ending at 4 GiB. It powers off by writing `Shutdown` to port 0x8900.
+    /// The firmware: at most 2 MiB, ending at 4 GiB. It powers off by writing `Shutdown` to port 0x8900 (Bochs) or
+    /// anything to port 0xf4 (QEMU).
     pub rom: &'a [u8],
-    /// The word that precedes the results on port 0xe9; the emulator writes there too.
+    /// The word that precedes the results on port 0xe9; what goes there shares its file with the emulator's own words.
     pub magic: u64,
     /// How many words of results there are after it.
     pub results: usize,
-    /// How long it may take. Bochs starts in less than a second.
+    /// How long it may take. An emulator starts in less than a second.
     pub time_limit: Duration,
     /// For messages: what this run is for.
     pub what: &'a str,
@@ -92,34 +75,38 @@ pub struct Run<'a> {
 /// # Errors
 ///
 /// [`Error::Io`], [`Error::Hung`], [`Error::Failed`].
-pub fn run(bochs: &Found, run: &Run<'_>) -> Result<Vec<u64>, Error> {
-    let folder = tempfile::tempdir().map_err(io_error("a folder for Bochs"))?;
+pub fn run(found: &Found, run: &Run<'_>) -> Result<Vec<u64>, Error> {
+    let folder = tempfile::tempdir().map_err(io_error("a folder for the emulator"))?;
     let write = |name: &str, bytes: &[u8]| {
         fs::write(folder.path().join(name), bytes).map_err(io_error(&format!("write {name}")))
     };
+    let create = |name: &str| fs::File::create(folder.path().join(name)).map_err(io_error(&format!("create {name}")));
     write("rom.bin", run.rom)?;
-    write("vga.bin", &[0; 32 << 10])?;
-    write("bochsrc", configuration(run).as_bytes())?;
-    // For the debugger, where it is built in: without this it would wait for a person.
-    write("commands", b"c\nq\n")?;
-    let output = fs::File::create(folder.path().join("output")).map_err(io_error("create output"))?;
-    let mut child = bochs
-        .command()
-        .args(["-q", "-f", "bochsrc", "-rc", "commands"])
+    let mut command = found.command();
+    let emulator = found.emulator;
+    if emulator == Emulator::Bochs {
+        write("vga.bin", &[0; 32 << 10])?;
+        write("bochsrc", configuration(run).as_bytes())?;
+        // For the debugger, where it is built in: without this it would wait for a person.
+        write("commands", b"c\nq\n")?;
+        command.args(["-q", "-f", "bochsrc", "-rc", "commands"]).env("TERM", "vt100").stderr(Stdio::null());
+    } else {
+        command.args(qemu_arguments(run)).stderr(create("log")?);
+    }
+    let mut child = command
         .current_dir(&folder)
-        .env("TERM", "vt100")
         .stdin(Stdio::null())
-        .stdout(output)
-        .stderr(Stdio::null())
+        .stdout(create("output")?)
         .spawn()
-        .map_err(io_error(&format!("start {bochs}")))?;
-    let status = wait(&mut child, run.time_limit).map_err(io_error("wait for Bochs"))?;
+        .map_err(io_error(&format!("start {found}")))?;
+    let status = wait(&mut child, run.time_limit).map_err(io_error("wait for the emulator"))?;
     let log = || log_tail(&folder.path().join("log"));
+    let what = || run.what.to_owned();
     let Some(status) = status else {
-        return Err(Error::Hung { what: run.what.to_owned(), time_limit: run.time_limit, log: log() });
+        return Err(Error::Hung { emulator, what: what(), time_limit: run.time_limit, log: log() });
     };
     let output = fs::read(folder.path().join("output")).map_err(io_error("read output"))?;
-    results(&output, run).ok_or_else(|| Error::Failed { what: run.what.to_owned(), status, log: log() })
+    results(&output, run).ok_or_else(|| Error::Failed { emulator, what: what(), status, log: log() })
 }
 
 /// The words after the magic one, if they are all there.
@@ -144,7 +131,15 @@ fn wait(child: &mut Child, time_limit: Duration) -> io::Result<Option<ExitStatus
     Ok(None)
 }
 
-/// A PC with a processor, memory, firmware, and as little else as Bochs can do with.
+/// A PC with a processor, memory, firmware, and nothing else.
+fn qemu_arguments(run: &Run<'_>) -> Vec<String> {
+    let fixed = "-nodefaults -no-user-config -display none -no-reboot -machine pc,accel=tcg -bios rom.bin \
+                 -debugcon stdio -device isa-debug-exit,iobase=0xf4";
+    let own = ["-cpu".to_owned(), run.model.to_owned(), "-m".to_owned(), format!("{}M", run.memory)];
+    fixed.split(' ').map(str::to_owned).chain(own).collect()
+}
+
+/// The same with as little else as Bochs can do with.
 fn configuration(run: &Run<'_>) -> String {
     format!(
         "\
