@@ -10,7 +10,7 @@ use ::tablewright::codec::{self, Facts, Grants, Kind, Named, Pattern, Run};
 use ::tablewright::{
     Format as FormatTrait, Table as DecodedTable, AccessedDirty, Attributes, Cause,
     Change, ConfigError, Edit, Entry, Extension, FaultInfo, FormatInfo, Geometry,
-    HostPhysAddr, Invalidation, Leaf, Level, MemoryType, Next, Options, PageSizes,
+    HostPhysAddr, Invalidation, Kinds, Leaf, Level, MemoryType, Next, Options, PageSizes,
     Prototype, Refusal, Rewrite, Rights, Strip, Tag,
 };
 
@@ -536,6 +536,7 @@ impl Format {
     }
 
     /// The raw entries for a leaf prototype from output address `oa` on, for at most `items` items.
+    #[inline]
     pub const fn strip(&self, leaf: Prototype, oa: u64, items: usize) -> Strip {
         let layout = self.layout(leaf.level);
         let first = leaf.bits | oa >> 2 & layout.output;
@@ -560,6 +561,7 @@ impl Format {
     /// # Errors
     ///
     /// [`Refusal::Address`] if the address is too wide or not aligned.
+    #[inline]
     pub const fn table(&self, level: Level, address: u64) -> Result<u64, Refusal> {
         let aligned = address & codec::bits(self.geometry.index_bits + 2, 0) == 0;
         if !aligned || address > self.geometry.last_output() {
@@ -589,6 +591,7 @@ impl Format {
         Ok(self.strip(prototype, address, 1).first)
     }
 
+    #[inline]
     const fn layout(&self, level: Level) -> &Layout {
         &self.layouts[codec::index(level)]
     }
@@ -989,18 +992,22 @@ unsafe impl FormatTrait for Format {
         Format::new(config)
     }
 
+    #[inline]
     fn geometry(&self) -> Geometry {
         self.geometry
     }
 
+    #[inline]
     fn page_sizes(&self, level: Level) -> PageSizes {
         Format::page_sizes(self, level)
     }
 
+    #[inline]
     fn invalid_cached(&self) -> bool {
         self.invalid_cached
     }
 
+    #[inline]
     fn next(&self, level: Level, raw: u64) -> Next {
         let layout = self.layout(level);
         if layout.absent.matches(raw) {
@@ -1012,11 +1019,24 @@ unsafe impl FormatTrait for Format {
         }
     }
 
+    #[inline]
+    fn kinds(&self, level: Level) -> Kinds {
+        let layout = self.layout(level);
+        Kinds {
+            absent_mask: layout.absent.mask,
+            absent_value: layout.absent.value,
+            table_mask: layout.table.mask,
+            table_value: layout.table.value,
+        }
+    }
+
+    #[inline]
     fn output(&self, level: Level, raw: u64) -> u64 {
         let layout = self.layout(level);
         ((raw & layout.output) << 2) & !codec::bits(self.leaf_bits(level, raw) - 1, 0)
     }
 
+    #[inline]
     fn leaf_bits(&self, level: Level, raw: u64) -> u8 {
         let layout = self.layout(level);
         for run in &layout.runs {
@@ -1027,6 +1047,7 @@ unsafe impl FormatTrait for Format {
         layout.leaf_bits
     }
 
+    #[inline]
     fn strip(&self, leaf: Prototype, oa: u64, items: usize) -> Strip {
         Format::strip(self, leaf, oa, items)
     }
@@ -1066,6 +1087,7 @@ unsafe impl FormatTrait for Format {
         Ok(Rewrite { keep, set })
     }
 
+    #[inline]
     fn accessed_dirty(&self, _level: Level) -> AccessedDirty {
         let config = &self.config;
         let mut states = AccessedDirty {
@@ -1079,16 +1101,22 @@ unsafe impl FormatTrait for Format {
         states
     }
 
+    #[inline]
     fn table(&self, level: Level, address: u64) -> Result<u64, Refusal> {
         Format::table(self, level, address)
     }
 
+    #[inline]
     fn empty(&self, level: Level) -> u64 {
         self.layout(level).empty
     }
 
     fn edit(&self, _level: Level, _old: u64, _new: u64) -> Edit {
         Edit::Direct
+    }
+
+    fn may_break(&self, _change: &Change) -> bool {
+        false
     }
 
     fn decode(&self, level: Level, raw: u64) -> Entry {

@@ -9,17 +9,20 @@ use bitflags::bitflags;
 use crate::{Level, Rights};
 
 /// Ones in bits `high:low`; none if `high < low`.
+#[inline]
 pub const fn bits(high: u8, low: u8) -> u64 {
     if high < low || high > 63 { 0 } else { u64::MAX >> (63 - (high - low)) << low }
 }
 
 /// Bits `high:low` of `raw`, as a number.
+#[inline]
 pub const fn extract(raw: u64, high: u8, low: u8) -> u64 {
     let mask = bits(high, low);
     if mask == 0 { 0 } else { (raw & mask) >> low }
 }
 
 /// `value` in bits `high:low`; what does not fit is cut.
+#[inline]
 pub const fn insert(value: u64, high: u8, low: u8) -> u64 {
     let mask = bits(high, low);
     if mask == 0 { 0 } else { value << low & mask }
@@ -66,6 +69,7 @@ impl Pattern {
     }
 
     /// Whether `raw` matches.
+    #[inline]
     pub const fn matches(self, raw: u64) -> bool {
         raw & self.mask == self.value
     }
@@ -90,6 +94,7 @@ impl Run {
     pub const NONE: Self = Self { mark: Pattern::NEVER, items: 0 };
 
     /// Whether this is a run.
+    #[inline]
     pub const fn exists(&self) -> bool {
         self.items > 0
     }
@@ -332,6 +337,7 @@ pub const fn may_execute(feature: &str) -> bool {
 pub const LEVELS: usize = 8;
 
 /// The place of `level` in a table of layouts.
+#[inline]
 pub const fn index(level: Level) -> usize {
     level as usize % LEVELS
 }

@@ -53,6 +53,9 @@ pub unsafe trait Format: Copy + Debug + Send + Sync + 'static {
     /// What `raw` is. Only for entries that this format wrote (and hardware may have marked); others go to `decode`.
     fn next(&self, level: Level, raw: u64) -> Next;
 
+    /// What `next` looks at, for loops over the entries of a table.
+    fn kinds(&self, level: Level) -> Kinds;
+
     /// The output address of a leaf that this format wrote: that of the run's start, if all items of a run hold the
     /// same address, else that of the item.
     fn output(&self, level: Level, raw: u64) -> u64;
@@ -98,6 +101,12 @@ pub unsafe trait Format: Copy + Debug + Send + Sync + 'static {
 
     /// Whether a live entry may go from `old` to `new` in one store.
     fn edit(&self, level: Level, old: u64, new: u64) -> Edit;
+
+    /// Whether there may be leaves that must not go in one store to what [`Format::rewrite`] makes of them for
+    /// `change`. If not, `edit` need not be asked for each.
+    fn may_break(&self, _change: &Change) -> bool {
+        true
+    }
 
     // ---- cold and total --------------------------------------------------------------------------------------------
 
@@ -176,6 +185,33 @@ pub enum Next {
     Leaf,
 }
 
+/// What tells the kinds of own entries apart, as [`Format::next`] does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kinds {
+    /// An entry stands for nothing if `raw & absent_mask == absent_value`.
+    pub absent_mask: u64,
+    /// See `absent_mask`.
+    pub absent_value: u64,
+    /// Any other leads to a table if `raw & table_mask == table_value`, and is a leaf if not.
+    pub table_mask: u64,
+    /// See `table_mask`.
+    pub table_value: u64,
+}
+
+impl Kinds {
+    /// Whether the entry `raw` stands for nothing.
+    #[inline]
+    pub const fn is_absent(&self, raw: u64) -> bool {
+        raw & self.absent_mask == self.absent_value
+    }
+
+    /// Whether the entry `raw` is a leaf.
+    #[inline]
+    pub const fn is_leaf(&self, raw: u64) -> bool {
+        !self.is_absent(raw) && raw & self.table_mask != self.table_value
+    }
+}
+
 /// The geometry of one address space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry {
@@ -209,26 +245,31 @@ impl Geometry {
     pub const MAX_LEVELS: usize = 8;
 
     /// The level of the root.
+    #[inline]
     pub const fn top(&self) -> Level {
         self.levels - 1
     }
 
     /// log2 of what one entry at `level` spans.
+    #[inline]
     pub const fn entry_bits(&self, level: Level) -> u8 {
         self.page_bits + self.index_bits * level
     }
 
     /// Index bits at `level`: the root may be narrower or wider than the rest.
+    #[inline]
     pub const fn level_index_bits(&self, level: Level) -> u8 {
         if level == self.top() { self.input_bits - self.entry_bits(level) } else { self.index_bits }
     }
 
     /// Number of entries of a table at `level`.
+    #[inline]
     pub const fn entries(&self, level: Level) -> usize {
         1 << self.level_index_bits(level)
     }
 
     /// log2 of the bytes a table at `level` takes: no less than any other table, nor than the smallest frame.
+    #[inline]
     pub const fn table_bits(&self, level: Level) -> u8 {
         let bits = self.level_index_bits(level) + 3;
         let full = if self.index_bits < 9 { 12 } else { self.index_bits + 3 };
@@ -236,21 +277,25 @@ impl Geometry {
     }
 
     /// Which entry of its table at `level` translates `ia`.
+    #[inline]
     pub const fn index(&self, level: Level, ia: u64) -> usize {
         (ia >> self.entry_bits(level)) as usize & (self.entries(level) - 1)
     }
 
     /// The addresses that the entry at `level` translates which translates `ia`.
+    #[inline]
     pub const fn slot(&self, level: Level, ia: u64) -> ClosedRange {
         ClosedRange::around(ia, self.entry_bits(level))
     }
 
     /// The highest input address, as a value of `input_bits` bits.
+    #[inline]
     pub const fn last_input(&self) -> u64 {
         u64::MAX >> (64 - self.input_bits as u32)
     }
 
     /// `ia` extended to 64 bits from its lowest `input_bits`.
+    #[inline]
     pub const fn extend(&self, ia: u64) -> u64 {
         let rest = 64 - self.input_bits as u32;
         match self.extension {
@@ -261,6 +306,7 @@ impl Geometry {
     }
 
     /// The lowest `input_bits` of the addresses in `range`; `None` if not all of them are input addresses.
+    #[inline]
     pub const fn reduce(&self, range: ClosedRange) -> Option<ClosedRange> {
         let (start, last) = (range.start() & self.last_input(), range.last() & self.last_input());
         if self.extend(start) != range.start() || self.extend(last) != range.last() || last - start != range.span() {
@@ -270,6 +316,7 @@ impl Geometry {
     }
 
     /// The highest output address.
+    #[inline]
     pub const fn last_output(&self) -> u64 {
         u64::MAX >> (64 - self.output_bits as u32)
     }
@@ -281,11 +328,13 @@ pub struct PageSizes(pub u64);
 
 impl PageSizes {
     /// Whether `1 << size` bytes is one of them.
+    #[inline]
     pub const fn contains(self, size: u8) -> bool {
         size < 64 && self.0 >> size & 1 == 1
     }
 
     /// The largest size that is at most `1 << limit`, as its log2.
+    #[inline]
     pub const fn largest_within(self, limit: u8) -> Option<u8> {
         let fit = if limit >= 63 { self.0 } else { self.0 & ((1 << (limit + 1)) - 1) };
         if fit == 0 { None } else { Some(63 - fit.leading_zeros() as u8) }

@@ -36,6 +36,17 @@ pub unsafe trait Hal: Clone {
     /// The physical address of what the host sees at `address`.
     fn virt_to_phys(&self, address: NonNull<u8>) -> HostPhysAddr;
 
+    /// Fills a new data frame with zeros. To be replaced where the machine has a faster way, or the memory held zeros
+    /// when it was allocated.
+    ///
+    /// # Safety
+    ///
+    /// The frame was allocated with this size, and nobody uses it yet.
+    unsafe fn zero_frame(&self, frame: HostPhysAddr, size: u8) {
+        // SAFETY: it is memory that is mapped, as large as that, and the caller's alone.
+        unsafe { self.phys_to_virt(frame).write_bytes(0, 1 << size) };
+    }
+
     /// Makes the zeros just written to a new data frame visible to a guest whatever its caches are set to. Called
     /// before the frame is published; nothing to do where guests' accesses are coherent.
     fn prepare_frame(&self, _frame: HostPhysAddr, _size: u8) {}

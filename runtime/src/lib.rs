@@ -87,8 +87,8 @@ pub use addr::{
 pub use attributes::{Attributes, Change, MappingFlags, MemoryType, Options, Rights};
 pub use bitmap::PageBitmap;
 pub use format::{
-    AccessedDirty, AtEntry, Cause, ConfigError, Edit, Entry, Extension, FaultInfo, Format, FormatInfo, Geometry, Leaf,
-    Level, Next, PageSizes, Prototype, Refusal, Rewrite, Strip, Table, Tag,
+    AccessedDirty, AtEntry, Cause, ConfigError, Edit, Entry, Extension, FaultInfo, Format, FormatInfo, Geometry, Kinds,
+    Leaf, Level, Next, PageSizes, Prototype, Refusal, Rewrite, Strip, Table, Tag,
 };
 #[doc(inline)]
 pub use formats::*;
@@ -98,8 +98,8 @@ pub use hal::{Completion, Hal, Invalidation, Sink};
 pub use host::{HostRegion, RegionKind};
 pub use range::ClosedRange;
 pub use space::{
-    AddrSpace, Alloc, Area, Backend, BackendError, Builtin, Device, Fault, FaultOutcome, Joinable, Linear, MemorySet,
-    NestedPageFaultInfo, ReportError, SpaceError, Translation,
+    AddrSpace, Alloc, Area, Areas, Backend, BackendError, Builtin, Device, Fault, FaultOutcome, Joinable, Linear,
+    MemorySet, NestedPageFaultInfo, ReportError, SpaceError, Translation,
 };
 pub use table::{
     Error, FaultIn, FrameCache, Gather, Lookup, Mapping, Mappings, Operation, PageTable, PartialChange, Region,

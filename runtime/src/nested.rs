@@ -302,7 +302,7 @@ macro_rules! forward {
             }
 
             /// The areas, in ascending order.
-            pub fn areas(&self) -> core::slice::Iter<'_, Area<B>> {
+            pub fn areas(&self) -> Areas<'_, B> {
                 dispatch!($variants self, space => space.areas())
             }
 
@@ -473,7 +473,7 @@ pub(crate) use forward;
 pub(crate) mod prelude {
     pub(crate) use crate::nested::dispatch;
     pub(crate) use crate::{
-        AddrSpace, Alloc, Area, Attributes, Backend, Builtin, Change, ClosedRange, Device, Error, FaultIn,
+        AddrSpace, Alloc, Area, Areas, Attributes, Backend, Builtin, Change, ClosedRange, Device, Error, FaultIn,
         FaultOutcome, FrameCache, Gather, Geometry, GuestFault, GuestMemoryAccessor, GuestPhysAddr, GuestSlice, Hal,
         HostPhysAddr, HostRegion, Linear, Lookup, PageBitmap, PageTable, Refusal, Relax, ReportError, Rights,
         SpaceError, State, Tag, Translation,

@@ -12,11 +12,13 @@ impl ClosedRange {
     pub const FULL: Self = Self { start: 0, last: u64::MAX };
 
     /// The range from `start` to `last`, both included; `None` if `last < start`.
+    #[inline]
     pub const fn new(start: u64, last: u64) -> Option<Self> {
         if start <= last { Some(Self { start, last }) } else { None }
     }
 
     /// The range of `size` bytes from `start`; `None` if it is empty or wraps around.
+    #[inline]
     pub const fn from_start_size(start: u64, size: u64) -> Option<Self> {
         match size.checked_sub(1) {
             None => None,
@@ -28,42 +30,50 @@ impl ClosedRange {
     }
 
     /// The naturally aligned block of `1 << size` bytes around `address`; all addresses, if `size` is 64 or more.
+    #[inline]
     pub const fn around(address: u64, size: u8) -> Self {
         let mask = if size < 64 { (1 << size) - 1 } else { u64::MAX };
         Self { start: address & !mask, last: address | mask }
     }
 
     /// The range from `start` to `last`, or only `start` if `last` is below it.
+    #[inline]
     pub(crate) const fn clamp(start: u64, last: u64) -> Self {
         Self { start, last: if last < start { start } else { last } }
     }
 
     /// The first address.
+    #[inline]
     pub const fn start(&self) -> u64 {
         self.start
     }
 
     /// The last address.
+    #[inline]
     pub const fn last(&self) -> u64 {
         self.last
     }
 
     /// The last address minus the first: the size in bytes, less one.
+    #[inline]
     pub const fn span(&self) -> u64 {
         self.last - self.start
     }
 
     /// Whether `address` is in the range.
+    #[inline]
     pub const fn contains(&self, address: u64) -> bool {
         self.start <= address && address <= self.last
     }
 
     /// Whether all of `other` is in the range.
+    #[inline]
     pub const fn covers(&self, other: &Self) -> bool {
         self.start <= other.start && other.last <= self.last
     }
 
     /// The smallest range that covers both.
+    #[inline]
     pub const fn hull(&self, other: &Self) -> Self {
         let start = if self.start < other.start { self.start } else { other.start };
         let last = if self.last > other.last { self.last } else { other.last };
@@ -71,6 +81,7 @@ impl ClosedRange {
     }
 
     /// What both ranges have in common.
+    #[inline]
     pub const fn intersection(&self, other: &Self) -> Option<Self> {
         let start = if self.start > other.start { self.start } else { other.start };
         let last = if self.last < other.last { self.last } else { other.last };

@@ -10,8 +10,8 @@
 
 use tablewright::{
     AccessedDirty, Attributes, Change, ConfigError, Edit, Entry, Extension, FaultInfo, Format, FormatInfo, Geometry,
-    HostPhysAddr, Invalidation, Leaf, Level, MemoryType, Next, Options, PageSizes, Prototype, Refusal, Rewrite, Rights,
-    Strip, Table, Tag,
+    HostPhysAddr, Invalidation, Kinds, Leaf, Level, MemoryType, Next, Options, PageSizes, Prototype, Refusal, Rewrite,
+    Rights, Strip, Table, Tag,
 };
 
 const PRESENT: u64 = 1;
@@ -141,6 +141,10 @@ unsafe impl<const PAGE: u8> Format for Witness<PAGE> {
             PRESENT => Next::Table(raw & Self::ADDRESS),
             _ => Next::Leaf,
         }
+    }
+
+    fn kinds(&self, _level: Level) -> Kinds {
+        Kinds { absent_mask: PRESENT, absent_value: 0, table_mask: LEAF, table_value: 0 }
     }
 
     fn output(&self, level: Level, raw: u64) -> u64 {

@@ -5,10 +5,10 @@ use quote::quote;
 use tablewright_archdefs::expr::{Expr, Op};
 use tablewright_archdefs::model::EditClass;
 
-use crate::locals::bind;
+use crate::locals::{bind, parameter};
 use crate::scope::{Scope, Type, int, is, join};
 
-/// `fn edit`.
+/// `fn edit` and `fn may_break`.
 pub(crate) fn edit(scope: &Scope<'_>) -> TokenStream {
     let breaks = &scope.format.live.breaks;
     let conditions = breaks.iter().map(|class| {
@@ -20,6 +20,10 @@ pub(crate) fn edit(scope: &Scope<'_>) -> TokenStream {
         return quote! {
             fn edit(&self, _level: Level, _old: u64, _new: u64) -> Edit {
                 Edit::Direct
+            }
+
+            fn may_break(&self, _change: &Change) -> bool {
+                false
             }
         };
     }
@@ -50,9 +54,22 @@ pub(crate) fn edit(scope: &Scope<'_>) -> TokenStream {
         },
         &[],
     );
+    // A change of attributes keeps address and size.
+    let may_break = any(scope, &breaks, |class| match class {
+        EditClass::Memory => Some(quote!(change.memory.is_some())),
+        EditClass::Rights => Some(quote!(change.rights.is_some())),
+        EditClass::Option => Some(quote!(change.options.is_some())),
+        EditClass::Output | EditClass::Size => None,
+    });
+    let may_break = bind(may_break, &[]);
+    let change = parameter(&may_break, "change");
     quote! {
         fn edit(&self, level: Level, old: u64, new: u64) -> Edit {
             #body
+        }
+
+        fn may_break(&self, #change: &Change) -> bool {
+            #may_break
         }
     }
 }

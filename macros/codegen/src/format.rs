@@ -54,6 +54,7 @@ pub(crate) fn format(scope: &Scope<'_>, name: &str, title: &str) -> Result<Token
             /// # Errors
             ///
             /// [`Refusal::Address`] if the address is too wide or not aligned.
+            #[inline]
             pub const fn table(&self, level: Level, address: u64) -> Result<u64, Refusal> {
                 let aligned = address & codec::bits(self.geometry.index_bits + 2, 0) == 0;
                 if !aligned || address > self.geometry.last_output() {
@@ -76,6 +77,7 @@ pub(crate) fn format(scope: &Scope<'_>, name: &str, title: &str) -> Result<Token
                 Ok(self.strip(prototype, address, 1).first)
             }
 
+            #[inline]
             const fn layout(&self, level: Level) -> &Layout {
                 &self.layouts[codec::index(level)]
             }
@@ -123,20 +125,24 @@ fn implementation(scope: &Scope<'_>, name: &str, title: &str) -> Result<TokenStr
                 Format::new(config)
             }
 
+            #[inline]
             fn geometry(&self) -> Geometry {
                 self.geometry
             }
 
+            #[inline]
             fn page_sizes(&self, level: Level) -> PageSizes {
                 Format::page_sizes(self, level)
             }
 
+            #[inline]
             fn invalid_cached(&self) -> bool {
                 self.invalid_cached
             }
 
             #hot
 
+            #[inline]
             fn strip(&self, leaf: Prototype, oa: u64, items: usize) -> Strip {
                 Format::strip(self, leaf, oa, items)
             }
@@ -148,10 +154,12 @@ fn implementation(scope: &Scope<'_>, name: &str, title: &str) -> Result<TokenStr
             #rewrite
             #states
 
+            #[inline]
             fn table(&self, level: Level, address: u64) -> Result<u64, Refusal> {
                 Format::table(self, level, address)
             }
 
+            #[inline]
             fn empty(&self, level: Level) -> u64 {
                 self.layout(level).empty
             }

@@ -28,6 +28,7 @@ pub(crate) fn methods(scope: &Scope<'_>) -> Result<TokenStream, Error> {
     });
     let raw = if runs { quote!(raw) } else { quote!(_raw) };
     Ok(quote! {
+        #[inline]
         fn next(&self, level: Level, raw: u64) -> Next {
             let layout = self.layout(level);
             if layout.absent.matches(raw) {
@@ -39,11 +40,24 @@ pub(crate) fn methods(scope: &Scope<'_>) -> Result<TokenStream, Error> {
             }
         }
 
+        #[inline]
+        fn kinds(&self, level: Level) -> Kinds {
+            let layout = self.layout(level);
+            Kinds {
+                absent_mask: layout.absent.mask,
+                absent_value: layout.absent.value,
+                table_mask: layout.table.mask,
+                table_value: layout.table.value,
+            }
+        }
+
+        #[inline]
         fn output(&self, level: Level, raw: u64) -> u64 {
             let layout = self.layout(level);
             #gather
         }
 
+        #[inline]
         fn leaf_bits(&self, level: Level, #raw: u64) -> u8 {
             let layout = self.layout(level);
             #run_bits
@@ -84,6 +98,7 @@ pub(crate) fn strip(scope: &Scope<'_>) -> Result<TokenStream, Error> {
     };
     Ok(quote! {
         /// The raw entries for a leaf prototype from output address `oa` on, for at most `items` items.
+        #[inline]
         pub const fn strip(&self, leaf: Prototype, oa: u64, items: usize) -> Strip {
             let layout = self.layout(leaf.level);
             let first = leaf.bits | #first;

@@ -143,6 +143,7 @@ fn imports(items: &TokenStream, runtime: &TokenStream) -> TokenStream {
         "Geometry",
         "HostPhysAddr",
         "Invalidation",
+        "Kinds",
         "Leaf",
         "Level",
         "MemoryType",

@@ -215,6 +215,7 @@ pub(crate) fn accessed_dirty(scope: &Scope<'_>) -> Result<TokenStream, Error> {
     );
     let level = parameter(&body, "level");
     Ok(quote! {
+        #[inline]
         fn accessed_dirty(&self, #level: Level) -> AccessedDirty {
             #body
         }

@@ -86,6 +86,7 @@ fn items(outline: &Outline, runtime: &TokenStream) -> TokenStream {
             fn page_sizes(&self, _: Level) -> PageSizes { loop {} }
             fn invalid_cached(&self) -> bool { loop {} }
             fn next(&self, _: Level, _: u64) -> Next { loop {} }
+            fn kinds(&self, _: Level) -> Kinds { loop {} }
             fn output(&self, _: Level, _: u64) -> u64 { loop {} }
             fn leaf_bits(&self, _: Level, _: u64) -> u8 { loop {} }
             fn strip(&self, _: Prototype, _: u64, _: usize) -> Strip { loop {} }

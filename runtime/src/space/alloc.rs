@@ -93,7 +93,7 @@ unsafe impl Backend for Alloc {
             limit = size;
             let Some(frame) = frames.take(size) else { continue };
             // SAFETY: the frame has this size and is ours alone.
-            unsafe { table.hal().phys_to_virt(frame).write_bytes(0, 1 << size) };
+            unsafe { table.hal().zero_frame(frame, size) };
             table.hal().prepare_frame(frame, size);
             let output = frame.as_usize() as u64;
             // SAFETY: the frame is the guest's from here on, unless it is not installed.

@@ -1,7 +1,6 @@
 //! The areas of an address space: ranges that do not overlap, in ascending order.
 
 use alloc::{collections::TryReserveError, vec::Vec};
-use core::ops::Range;
 
 use crate::{Attributes, Change, ClosedRange};
 
@@ -43,44 +42,78 @@ pub trait Joinable: Clone {
     fn join(&self, next: &Self) -> Option<Self>;
 }
 
+/// The most areas in one chunk: few enough to be moved at once, and so many that even a million areas are in few
+/// chunks.
+const CHUNK: usize = 64;
+
 /// Areas that do not overlap, in ascending order. Neighbours that are of one piece are joined.
 ///
-/// It grows only in [`MemorySet::reserve`]; after that, nothing can fail for want of memory.
+/// It grows only in [`MemorySet::reserve`]; after that, nothing can fail for want of memory. What is done with one area
+/// takes time that hardly depends on how many there are.
 #[derive(Clone, Debug)]
 pub struct MemorySet<B> {
+    /// In ascending order. None is empty, but for the first.
+    chunks: Vec<Chunk<B>>,
+    len: usize,
+    /// Room for chunks to come.
+    spare: Vec<Vec<Area<B>>>,
+}
+
+/// Areas that follow each other, with room for [`CHUNK`] of them; only if there is no other chunk, perhaps for fewer.
+#[derive(Debug)]
+struct Chunk<B> {
+    /// That of the first area.
+    start: u64,
     areas: Vec<Area<B>>,
+}
+
+impl<B: Clone> Clone for Chunk<B> {
+    fn clone(&self) -> Self {
+        let mut areas = Vec::with_capacity(CHUNK);
+        areas.extend_from_slice(&self.areas);
+        Self { start: self.start, areas }
+    }
+}
+
+/// The place of an area: the chunk, and the place in it.
+#[derive(Clone, Copy)]
+struct Place {
+    chunk: usize,
+    index: usize,
 }
 
 impl<B> Default for MemorySet<B> {
     fn default() -> Self {
-        Self { areas: Vec::new() }
+        Self { chunks: Vec::new(), len: 0, spare: Vec::new() }
     }
 }
 
 impl<B: Joinable> MemorySet<B> {
     /// Number of areas.
     pub fn len(&self) -> usize {
-        self.areas.len()
+        self.len
     }
 
     /// Whether there is no area.
     pub fn is_empty(&self) -> bool {
-        self.areas.is_empty()
+        self.len == 0
     }
 
     /// All areas, in ascending order.
-    pub fn iter(&self) -> core::slice::Iter<'_, Area<B>> {
-        self.areas.iter()
+    pub fn iter(&self) -> Areas<'_, B> {
+        Areas { chunks: self.chunks.iter(), areas: Default::default(), left: self.len }
     }
 
     /// The area that `address` is in.
     pub fn find(&self, address: u64) -> Option<&Area<B>> {
-        self.overlapping(ClosedRange::around(address, 0)).first()
+        self.starting_up_to(address).filter(|area| area.range.contains(address))
     }
 
     /// The areas that have addresses in `range`.
-    pub fn overlapping(&self, range: ClosedRange) -> &[Area<B>] {
-        self.areas.get(self.indices(range)).unwrap_or_default()
+    pub fn overlapping(&self, range: ClosedRange) -> impl Iterator<Item = &Area<B>> + Clone {
+        let Place { chunk, index } = self.place(range.start());
+        let chunks = self.chunks.get(chunk..).unwrap_or_default().iter();
+        chunks.flat_map(|chunk| &chunk.areas).skip(index).take_while(move |area| area.range.start() <= range.last())
     }
 
     /// The lowest range of `size` bytes that starts at a multiple of `1 << align` inside `within` and has no area.
@@ -92,7 +125,7 @@ impl<B: Joinable> MemorySet<B> {
         let mut start = align_up(within.start())?;
         loop {
             let wanted = ClosedRange::from_start_size(start, size).filter(|wanted| within.covers(wanted))?;
-            match self.overlapping(wanted).last() {
+            match self.starting_up_to(wanted.last()).filter(|area| area.range.last() >= start) {
                 None => return Some(wanted),
                 Some(area) => start = align_up(area.range.last().checked_add(1)?)?,
             }
@@ -105,7 +138,24 @@ impl<B: Joinable> MemorySet<B> {
     ///
     /// If there is no memory for them; then nothing changed.
     pub fn reserve(&mut self, more: usize) -> Result<(), TryReserveError> {
-        self.areas.try_reserve(more)
+        self.chunks.try_reserve(more + 1)?;
+        if self.chunks.is_empty() {
+            self.chunks.push(Chunk { start: 0, areas: Vec::new() });
+        }
+        if let [only] = self.chunks.as_mut_slice() {
+            only.areas.try_reserve(more.min(CHUNK - only.areas.len()))?;
+            if only.areas.len() + more <= CHUNK {
+                return Ok(());
+            }
+        }
+        // Each area that comes may divide a chunk.
+        self.spare.try_reserve(more)?;
+        while self.spare.len() < more {
+            let mut areas = Vec::new();
+            areas.try_reserve_exact(CHUNK)?;
+            self.spare.push(areas);
+        }
+        Ok(())
     }
 
     /// Adds an area, and joins it with its neighbours where they are of one piece.
@@ -114,12 +164,12 @@ impl<B: Joinable> MemorySet<B> {
     ///
     /// The range of an area that is in the way; then nothing changed.
     pub fn insert(&mut self, area: Area<B>) -> Result<(), ClosedRange> {
-        let at = self.indices(area.range);
-        if let Some(other) = self.areas.get(at.start).filter(|_| !at.is_empty()) {
+        let range = area.range;
+        if let Some(other) = self.overlapping(range).next() {
             return Err(other.range);
         }
-        self.areas.insert(at.start, area);
-        self.join_around(at.start..at.start + 1);
+        self.insert_at(self.place(range.start()), area);
+        self.join_around(range);
         Ok(())
     }
 
@@ -132,80 +182,197 @@ impl<B: Joinable> MemorySet<B> {
         if let Some(rest) = self.find(range.start()).filter(|area| left(area).is_some()).and_then(right) {
             self.cut_before(rest.start());
         }
-        let Range { mut start, mut end } = self.indices(range);
-        if let Some(first) = self.areas.get_mut(start..end).unwrap_or_default().first_mut()
-            && let Some(rest) = left(first)
-        {
-            first.range = rest;
-            start += 1;
+        let (first, last) = (self.place(range.start()).chunk, self.chunk_of(range.last()));
+        for Chunk { start, areas } in self.chunks.get_mut(first..=last).unwrap_or_default() {
+            let mut from = areas.partition_point(|area| area.range.last() < range.start());
+            let mut end = areas.partition_point(|area| area.range.start() <= range.last()).max(from);
+            if let Some(area) = areas.get_mut(from..end).unwrap_or_default().first_mut()
+                && let Some(rest) = left(area)
+            {
+                area.range = rest;
+                from += 1;
+            }
+            if let Some(area) = areas.get_mut(from..end).unwrap_or_default().last_mut()
+                && let Some(rest) = right(area)
+            {
+                area.range = rest;
+                end -= 1;
+            }
+            areas.drain(from..end);
+            self.len -= end - from;
+            *start = areas.first().map_or(*start, |area| area.range.start());
         }
-        if let Some(last) = self.areas.get_mut(start..end).unwrap_or_default().last_mut()
-            && let Some(rest) = right(last)
-        {
-            last.range = rest;
-            end -= 1;
-        }
-        self.areas.drain(start..end);
+        self.tidy(first, last);
     }
 
     /// Applies `change` to all areas in `range`. Those that it covers in part are cut.
     pub fn change(&mut self, range: ClosedRange, change: &Change) {
-        let at = self.cut_out(range);
-        for area in self.areas.get_mut(at.clone()).unwrap_or_default() {
-            area.attributes = area.attributes.with(change);
-        }
-        self.join_around(at);
-    }
-
-    /// The indices of the areas that have addresses in `range`; if there are none, the place where one would go.
-    fn indices(&self, range: ClosedRange) -> Range<usize> {
-        let start = self.areas.partition_point(|area| area.range.last() < range.start());
-        let end = self.areas.partition_point(|area| area.range.start() <= range.last());
-        start..end.max(start)
-    }
-
-    /// Cuts areas at the ends of `range`; the indices of those that are then in it.
-    fn cut_out(&mut self, range: ClosedRange) -> Range<usize> {
         self.cut_before(range.start());
         if let Some(after) = range.last().checked_add(1) {
             self.cut_before(after);
         }
-        self.indices(range)
+        let (first, last) = (self.place(range.start()).chunk, self.chunk_of(range.last()));
+        for area in self.chunks.get_mut(first..=last).unwrap_or_default().iter_mut().flat_map(|chunk| &mut chunk.areas)
+        {
+            if range.covers(&area.range) {
+                area.attributes = area.attributes.with(change);
+            }
+        }
+        self.join_around(range);
+    }
+
+    /// The chunk where an area around `address` is, if there is one, or would go.
+    fn chunk_of(&self, address: u64) -> usize {
+        self.chunks.partition_point(|chunk| chunk.start <= address).saturating_sub(1)
+    }
+
+    /// The place of the first area that ends at `address` or later; it may be one after the last of its chunk.
+    fn place(&self, address: u64) -> Place {
+        let chunk = self.chunk_of(address);
+        let areas = self.chunks.get(chunk).map_or(&[] as &[_], |chunk| &chunk.areas);
+        Place { chunk, index: areas.partition_point(|area| area.range.last() < address) }
+    }
+
+    /// The last area that starts at `address` or before.
+    fn starting_up_to(&self, address: u64) -> Option<&Area<B>> {
+        let areas = &self.chunks.get(self.chunk_of(address))?.areas;
+        areas.get(areas.partition_point(|area| area.range.start() <= address).checked_sub(1)?)
+    }
+
+    fn area_mut(&mut self, place: Place) -> Option<&mut Area<B>> {
+        self.chunks.get_mut(place.chunk)?.areas.get_mut(place.index)
+    }
+
+    /// Puts an area where [`Self::place`] said; a full chunk is divided.
+    fn insert_at(&mut self, mut place: Place, area: Area<B>) {
+        if self.chunks.is_empty() {
+            self.chunks.push(Chunk { start: 0, areas: Vec::new() });
+        }
+        let Some(chunk) = self.chunks.get_mut(place.chunk) else { return };
+        if chunk.areas.len() >= CHUNK {
+            // Areas that come in ascending order fill chunks to the last place.
+            let keep = if place.index == CHUNK { CHUNK } else { CHUNK / 2 };
+            let mut areas = self.spare.pop().unwrap_or_default();
+            areas.extend(chunk.areas.drain(keep..));
+            let start = areas.first().map_or(area.range.start(), |area| area.range.start());
+            if place.index > keep || keep == CHUNK {
+                place = Place { chunk: place.chunk + 1, index: place.index - keep };
+                self.chunks.insert(place.chunk, Chunk { start, areas });
+            } else {
+                self.chunks.insert(place.chunk + 1, Chunk { start, areas });
+            }
+        }
+        let Some(chunk) = self.chunks.get_mut(place.chunk) else { return };
+        chunk.areas.insert(place.index, area);
+        chunk.start = chunk.areas.first().map_or(chunk.start, |area| area.range.start());
+        self.len += 1;
+    }
+
+    /// Takes the area at `place` out.
+    fn remove_at(&mut self, place: Place) {
+        let Some(chunk) = self.chunks.get_mut(place.chunk) else { return };
+        chunk.areas.remove(place.index);
+        chunk.start = chunk.areas.first().map_or(chunk.start, |area| area.range.start());
+        self.len -= 1;
+        self.tidy(place.chunk, place.chunk);
+    }
+
+    /// Takes empty chunks among those from `first` to `last` out, and puts small neighbours together.
+    fn tidy(&mut self, first: usize, last: usize) {
+        let is_empty = |chunk: usize| self.chunks.get(chunk).is_some_and(|chunk| chunk.areas.is_empty());
+        // Those between have lost all areas, if any have.
+        let from = if is_empty(first) { first } else { first + 1 };
+        let end = if is_empty(last) { last + 1 } else { last };
+        if from < end {
+            self.chunks.drain(from..end);
+        }
+        if let Some([chunk, next]) = self.chunks.get_mut(first..first + 2)
+            && chunk.areas.len() + next.areas.len() <= CHUNK / 2
+        {
+            chunk.areas.append(&mut next.areas);
+            chunk.start = chunk.areas.first().map_or(chunk.start, |area| area.range.start());
+            self.chunks.remove(first + 1);
+        }
     }
 
     /// Cuts the area that both `address` and the address before it are in.
     fn cut_before(&mut self, address: u64) {
-        let at = self.areas.partition_point(|area| area.range.last() < address);
-        let Some(area) = self.areas.get_mut(at) else { return };
+        let place = self.place(address);
+        let Some(area) = self.area_mut(place) else { return };
         let before = address.checked_sub(1).and_then(|last| ClosedRange::new(area.range.start(), last));
         if let (Some(before), Some(rest)) = (before, ClosedRange::new(address, area.range.last())) {
             area.range = before;
             let rest = Area { range: rest, ..area.clone() };
-            self.areas.insert(at + 1, rest);
+            self.insert_at(Place { index: place.index + 1, ..place }, rest);
         }
     }
 
-    /// Joins the areas at `indices` with each other and with their neighbours.
-    fn join_around(&mut self, indices: Range<usize>) {
-        let first = indices.start.saturating_sub(1);
-        let end = (indices.end + 1).min(self.areas.len());
-        for right in (first + 1..end).rev() {
-            let [left, next] = match self.areas.get_mut(right - 1..=right) {
-                Some([left, next]) => [left, next],
-                _ => continue,
+    /// Joins the areas in `range` with each other and with their neighbours.
+    fn join_around(&mut self, range: ClosedRange) {
+        let mut place = self.place(range.start().saturating_sub(1));
+        loop {
+            let in_chunk = self.chunks.get(place.chunk).map_or(0, |chunk| chunk.areas.len());
+            let next = if place.index + 1 < in_chunk {
+                Place { index: place.index + 1, ..place }
+            } else {
+                Place { chunk: place.chunk + 1, index: 0 }
             };
-            let adjacent = left.range.last().checked_add(1) == Some(next.range.start());
-            if !adjacent || left.attributes != next.attributes {
+            let Some(right) = self.area_mut(next).map(|area| area.clone()) else { return };
+            let Some(left) = self.area_mut(place) else {
+                // One after the last of its chunk.
+                place = next;
                 continue;
+            };
+            if left.range.start() > range.last() {
+                return;
             }
-            if let Some(backend) = left.backend.join(&next.backend) {
-                left.range = left.range.hull(&next.range);
+            let adjacent = left.range.last().checked_add(1) == Some(right.range.start());
+            if adjacent
+                && left.attributes == right.attributes
+                && let Some(backend) = left.backend.join(&right.backend)
+            {
+                left.range = left.range.hull(&right.range);
                 left.backend = backend;
-                self.areas.remove(right);
+                let chunks = self.chunks.len();
+                self.remove_at(next);
+                if self.chunks.len() < chunks {
+                    // The chunks may have been put together.
+                    place = self.place(right.range.start());
+                }
+            } else {
+                place = next;
             }
         }
     }
 }
+
+/// All areas, in ascending order; see [`MemorySet::iter`].
+#[derive(Clone, Debug)]
+pub struct Areas<'a, B> {
+    chunks: core::slice::Iter<'a, Chunk<B>>,
+    areas: core::slice::Iter<'a, Area<B>>,
+    left: usize,
+}
+
+impl<'a, B> Iterator for Areas<'a, B> {
+    type Item = &'a Area<B>;
+
+    fn next(&mut self) -> Option<&'a Area<B>> {
+        loop {
+            if let Some(area) = self.areas.next() {
+                self.left -= 1;
+                return Some(area);
+            }
+            self.areas = self.chunks.next()?.areas.iter();
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+impl<B> ExactSizeIterator for Areas<'_, B> {}
 
 #[cfg(test)]
 mod tests {
@@ -262,13 +429,75 @@ mod tests {
     #[test]
     fn only_a_hole_takes_room() {
         let mut set = set(&[(10, 19, 'a'), (20, 29, 'b'), (30, 39, 'a')]);
-        set.areas.shrink_to_fit();
+        set.chunks[0].areas.shrink_to_fit();
+        let room = |set: &MemorySet<char>| set.chunks[0].areas.capacity();
         set.remove(range(15, 32));
-        assert_eq!((shape(&set), set.areas.capacity()), (vec![(10, 14, 'a'), (33, 39, 'a')], 3));
+        assert_eq!((shape(&set), room(&set)), (vec![(10, 14, 'a'), (33, 39, 'a')], 3));
         set.remove(range(12, 12));
-        assert_eq!((shape(&set), set.areas.capacity()), (vec![(10, 11, 'a'), (13, 14, 'a'), (33, 39, 'a')], 3));
+        assert_eq!((shape(&set), room(&set)), (vec![(10, 11, 'a'), (13, 14, 'a'), (33, 39, 'a')], 3));
         set.remove(range(14, 40));
         assert_eq!(shape(&set), [(10, 11, 'a'), (13, 13, 'a')]);
+    }
+
+    /// What a list of single addresses says of many areas, in many chunks.
+    #[test]
+    fn many_areas_are_what_their_addresses_say() {
+        const ADDRESSES: u64 = 4000;
+        let mut addresses = [None; ADDRESSES as usize];
+        let mut set: MemorySet<char> = MemorySet::default();
+        let mut state = 1_u64;
+        let mut random = |below: u64| {
+            state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+            (state >> 33) % below
+        };
+        let attributes = Attributes::new(Rights::RW, MemoryType::WriteBack);
+        let mut most = 0;
+        for step in 0..20_000 {
+            let start = random(ADDRESSES);
+            // Now and then a large part goes, so that chunks empty and are put together.
+            let length = if step % 1000 == 999 { 1500 } else { 1 + random(3) };
+            let range = range(start, (start + length).min(ADDRESSES) - 1);
+            let part = start as usize..=range.last() as usize;
+            let room = set.reserve(2);
+            assert_eq!(room, Ok(()));
+            let before: Vec<usize> = set.chunks.iter().map(|chunk| chunk.areas.capacity()).collect();
+            match random(4) {
+                0 => {
+                    set.remove(range);
+                    addresses[part].fill(None);
+                }
+                1 => {
+                    let rights = if random(2) == 0 { Rights::R } else { Rights::RW };
+                    set.change(range, &Change { rights: Some(rights), ..Change::default() });
+                    addresses[part].iter_mut().flatten().for_each(|(_, all)| *all = rights);
+                }
+                _ => {
+                    let backend = if random(2) == 0 { 'a' } else { 'b' };
+                    let free = addresses[part.clone()].iter().all(Option::is_none);
+                    assert_eq!(set.insert(Area::new(range, attributes, backend)).is_ok(), free);
+                    if free {
+                        addresses[part].fill(Some((backend, Rights::RW)));
+                    }
+                }
+            }
+            let after = set.chunks.iter().map(|chunk| chunk.areas.capacity()).max();
+            assert!(after <= before.iter().copied().chain([CHUNK]).max(), "it grew outside `reserve`");
+            assert_eq!(set.len(), set.iter().count());
+            most = most.max(set.len());
+            if step % 50 == 0 {
+                let found: Vec<_> = (0..ADDRESSES)
+                    .map(|address| set.find(address).map(|area| (area.backend, area.attributes.rights)))
+                    .collect();
+                assert_eq!(found, addresses);
+                let ranges: Vec<_> = set.iter().map(|area| area.range).collect();
+                assert!(ranges.is_sorted_by(|a, b| a.last() < b.start()), "{ranges:?}");
+                assert_eq!(
+                    set.overlapping(range).count(),
+                    ranges.iter().filter(|r| r.intersection(&range).is_some()).count()
+                );
+            }
+        }
+        assert!(most > 4 * CHUNK, "only {most} areas at once");
     }
 
     #[test]

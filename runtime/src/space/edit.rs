@@ -1,6 +1,6 @@
 //! Mapping, unmapping and protecting: each plans first, and records areas only after the table took the change.
 
-use super::{AddrSpace, Alloc, Area, Backend, Device, Linear, SpaceError};
+use super::{AddrSpace, Alloc, Area, Backend, Device, Joinable, Linear, MemorySet, SpaceError};
 use crate::{
     Attributes, Change, ClosedRange, Format, Gather, GuestPhysAddr, Hal, HostRegion, MemoryType, PageTable, Rights,
 };
@@ -75,7 +75,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     ) -> Result<(), SpaceError> {
         let (attributes, backend) = (attributes.into(), backend.into());
         let range = self.whole_pages(start, size)?.ok_or(SpaceError::Empty(start))?;
-        if let Some(other) = self.areas.overlapping(range).first() {
+        if let Some(other) = self.areas.overlapping(range).next() {
             return Err(SpaceError::Overlap(other.range()));
         }
         let refused = |error| SpaceError::Area { area: range, error };
@@ -130,7 +130,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         // Both ends may cut an area.
         self.areas.reserve(2).map_err(|_| SpaceError::NoMemory)?;
 
-        let parts = Parts { areas: self.areas.overlapping(range), range };
+        let parts = Parts { areas: &self.areas, range };
         let mut gather = self.table.gather();
         parts.prepare(&mut self.table, &mut gather)?;
         let mut done = 0;
@@ -160,11 +160,11 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     fn unmap_range(&mut self, range: ClosedRange) -> Result<(), SpaceError> {
         self.table.check_partial(range)?;
         let is_hole = |area: &Area<B>| area.range().start() < range.start() && range.last() < area.range().last();
-        if self.areas.overlapping(range).iter().any(is_hole) {
+        if self.areas.overlapping(range).any(is_hole) {
             // It makes two areas of one.
             self.areas.reserve(1).map_err(|_| SpaceError::NoMemory)?;
         }
-        let parts = Parts { areas: self.areas.overlapping(range), range };
+        let parts = Parts { areas: &self.areas, range };
         let mut gather = self.table.gather();
         parts.prepare(&mut self.table, &mut gather)?;
         let mut done = None;
@@ -184,14 +184,14 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
 
 /// The parts of areas that lie in a range.
 struct Parts<'a, B> {
-    areas: &'a [Area<B>],
+    areas: &'a MemorySet<B>,
     range: ClosedRange,
 }
 
-impl<'a, B> Parts<'a, B> {
+impl<'a, B: Joinable> Parts<'a, B> {
     fn iter(&self) -> impl Iterator<Item = (ClosedRange, &'a Area<B>)> {
         let range = self.range;
-        self.areas.iter().filter_map(move |area| Some((area.range().intersection(&range)?, area)))
+        self.areas.overlapping(range).filter_map(move |area| Some((area.range().intersection(&range)?, area)))
     }
 
     /// If several areas are to be changed, does at once for all of them what takes frames: after that, none can fail
@@ -201,7 +201,7 @@ impl<'a, B> Parts<'a, B> {
         table: &mut PageTable<F, H>,
         gather: &mut Gather<F, H>,
     ) -> Result<(), SpaceError> {
-        if self.areas.len() > 1 {
+        if self.iter().nth(1).is_some() {
             table.split(self.range, gather)?;
         }
         Ok(())

@@ -48,7 +48,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     pub fn collapse(&mut self, start: GuestPhysAddr, size: usize) -> Result<(), SpaceError> {
         let Some(range) = self.whole_pages(start, size)? else { return Ok(()) };
         let mut gather = self.table.gather();
-        for area in self.areas.overlapping(range).iter().filter(|area| area.backend().may_collapse()) {
+        for area in self.areas.overlapping(range).filter(|area| area.backend().may_collapse()) {
             if let Some(part) = area.range().intersection(&range) {
                 // SAFETY: the backend says that this may be.
                 unsafe { self.table.collapse(part, &mut gather) }?;

@@ -13,7 +13,7 @@ mod live;
 mod translate;
 
 pub use self::alloc::Alloc;
-pub use areas::{Area, Joinable, MemorySet};
+pub use areas::{Area, Areas, Joinable, MemorySet};
 pub use backend::{Backend, Builtin, Fault};
 pub use device::Device;
 pub use error::{BackendError, SpaceError};
@@ -158,7 +158,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     }
 
     /// The areas, in ascending order.
-    pub fn areas(&self) -> core::slice::Iter<'_, Area<B>> {
+    pub fn areas(&self) -> Areas<'_, B> {
         self.areas.iter()
     }
 

@@ -17,7 +17,9 @@ pub struct Translation {
 impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     /// The host physical address behind `address`, if it is mapped at this moment.
     pub fn translate(&self, address: GuestPhysAddr) -> Option<HostPhysAddr> {
-        self.query(address).map(|translation| translation.address)
+        let address = address.as_usize() as u64;
+        let output = self.table.translate(address).filter(|_| self.range.contains(address))?;
+        Some(HostPhysAddr::from_usize(output as usize))
     }
 
     /// Where `address` leads, if it is mapped at this moment.

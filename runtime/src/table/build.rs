@@ -10,6 +10,7 @@ use crate::{ClosedRange, Format, Hal, HostPhysAddr, Level, Next, Strip};
 
 impl<F: Format, H: Hal> PageTable<F, H> {
     /// The entries of a table of this tree.
+    #[inline]
     pub(super) fn entries(&self, level: Level, address: HostPhysAddr) -> Entries {
         // SAFETY: the callers' addresses are the root's or come from table entries of this tree (or of a detached or
         // not yet linked part of it), whose tables are allocated until they have been unlinked, and freed only through
@@ -18,22 +19,58 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// The entries of the root.
+    #[inline]
     pub(super) fn root_entries(&self) -> Entries {
         self.entries(self.geometry.top(), self.root)
     }
 
     /// What the entry at `index` is; a table as its entries.
+    #[inline]
     pub(super) fn visit(&self, level: Level, entries: &Entries, index: usize) -> (u64, Found) {
         let raw = entries.load(index);
-        let found = match (self.format.next(level, raw), level.checked_sub(1)) {
+        (raw, self.found(level, raw))
+    }
+
+    /// Goes down towards `ia` as far as there are tables.
+    #[inline]
+    pub(super) fn descend(&self, ia: u64) -> End {
+        let mut end = End { level: self.geometry.top(), entries: self.root_entries(), raw: 0, is_leaf: false };
+        let mut bits = self.geometry.entry_bits(end.level);
+        loop {
+            // `Entries` cuts the index to its table.
+            end.raw = end.entries.load((ia >> bits) as usize);
+            match (self.format.next(end.level, end.raw), end.level.checked_sub(1)) {
+                (Next::Table(address), Some(below)) => {
+                    end.entries = self.entries_below_root(HostPhysAddr::from_usize(address as usize));
+                    end.level = below;
+                    bits -= self.geometry.index_bits;
+                }
+                (next, _) => {
+                    end.is_leaf = next == Next::Leaf;
+                    return end;
+                }
+            }
+        }
+    }
+
+    /// The entries of a table of this tree other than the root.
+    #[inline]
+    fn entries_below_root(&self, address: HostPhysAddr) -> Entries {
+        // SAFETY: as in `entries`.
+        unsafe { Entries::with_bits(&self.hal, self.geometry.index_bits, address) }
+    }
+
+    /// What an entry of this tree is.
+    #[inline]
+    pub(super) fn found(&self, level: Level, raw: u64) -> Found {
+        match (self.format.next(level, raw), level.checked_sub(1)) {
             (Next::Leaf, _) => Found::Leaf,
             (Next::Table(address), Some(below)) => {
                 let address = HostPhysAddr::from_usize(address as usize);
                 Found::Table { entries: self.entries(below, address), level: below, address }
             }
             (Next::Absent, _) | (Next::Table(_), None) => Found::Absent,
-        };
-        (raw, found)
+        }
     }
 
     /// `count` empty entries.
@@ -96,6 +133,16 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         // SAFETY: the frame was reserved with this size and is nobody else's.
         Some(unsafe { Fresh::new(&self.hal, frame, size) })
     }
+}
+
+/// Where a way down a tree ends: at a leaf, or at an entry that stands for nothing.
+#[derive(Clone, Copy)]
+pub(super) struct End {
+    pub(super) level: Level,
+    /// The table that the entry is in.
+    pub(super) entries: Entries,
+    pub(super) raw: u64,
+    pub(super) is_leaf: bool,
 }
 
 /// What an entry of this tree is.

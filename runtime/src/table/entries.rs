@@ -44,10 +44,23 @@ impl Entries {
     /// # Safety
     ///
     /// It is a table of this geometry and level, allocated from `hal`, and stays allocated while the value is used.
+    #[inline]
     pub(super) unsafe fn new(hal: &impl Hal, geometry: &Geometry, level: Level, address: HostPhysAddr) -> Self {
-        Self { base: words(hal, address), address, mask: geometry.entries(level) - 1 }
+        // SAFETY: as the caller promises.
+        unsafe { Self::with_bits(hal, geometry.level_index_bits(level), address) }
     }
 
+    /// The table with `1 << bits` entries at `address`.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Entries::new`]: it has at least so many.
+    #[inline]
+    pub(super) unsafe fn with_bits(hal: &impl Hal, bits: u8, address: HostPhysAddr) -> Self {
+        Self { base: words(hal, address), address, mask: (1 << bits) - 1 }
+    }
+
+    #[inline]
     fn entry(&self, index: usize) -> &AtomicU64 {
         // SAFETY: the masked index is inside the table, which is allocated and aligned; everybody accesses it through
         // atomics.
@@ -55,17 +68,20 @@ impl Entries {
     }
 
     /// Reads an entry; what it points to was written before it.
+    #[inline]
     pub(super) fn load(&self, index: usize) -> u64 {
         self.entry(index).load(Ordering::Acquire)
     }
 
     /// Replaces an entry; what the new one points to is visible before it.
+    #[inline]
     pub(super) fn store(&self, hal: &impl Hal, index: usize, raw: u64) {
         self.entry(index).store(raw, Ordering::Release);
         self.publish(hal, index, 1);
     }
 
     /// Replaces an entry and returns what it was up to that moment.
+    #[inline]
     pub(super) fn swap(&self, hal: &impl Hal, index: usize, raw: u64) -> u64 {
         let old = self.entry(index).swap(raw, Ordering::AcqRel);
         self.publish(hal, index, 1);
@@ -77,6 +93,7 @@ impl Entries {
     /// # Errors
     ///
     /// What it is instead.
+    #[inline]
     pub(super) fn exchange(&self, hal: &impl Hal, index: usize, old: u64, new: u64) -> Result<(), u64> {
         self.entry(index).compare_exchange(old, new, Ordering::AcqRel, Ordering::Acquire)?;
         self.publish(hal, index, 1);
@@ -85,6 +102,7 @@ impl Entries {
 
     /// Replaces an entry by what `change` makes of it, while the MMU or other CPUs may change it, too; `None` leaves it
     /// alone. What was replaced.
+    #[inline]
     pub(super) fn update(&self, hal: &impl Hal, index: usize, change: impl Fn(u64) -> Option<u64>) -> Option<u64> {
         let old = self.entry(index).fetch_update(Ordering::AcqRel, Ordering::Acquire, change).ok()?;
         self.publish(hal, index, 1);
@@ -101,6 +119,7 @@ impl Entries {
         self.publish(hal, index, strip.items);
     }
 
+    #[inline]
     fn publish(&self, hal: &impl Hal, index: usize, items: usize) {
         let start = self.address.as_usize() + 8 * (index & self.mask);
         hal.publish_table(HostPhysAddr::from_usize(start), 8 * items);
@@ -120,6 +139,7 @@ impl Fresh {
     /// # Safety
     ///
     /// The frame is allocated from `hal`, and nobody else uses it while the value lives.
+    #[inline]
     pub(super) unsafe fn new(hal: &impl Hal, address: HostPhysAddr, size: u8) -> Self {
         Self { base: words(hal, address), address, words: 1 << (size - 3) }
     }
@@ -140,6 +160,7 @@ impl Fresh {
     }
 
     /// Makes the content ready for MMUs; it may then be linked, or used through [`Entries`].
+    #[inline]
     pub(super) fn publish(self, hal: &impl Hal) -> HostPhysAddr {
         hal.publish_table(self.address, 8 * self.words);
         self.address

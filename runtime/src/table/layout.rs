@@ -58,17 +58,20 @@ impl Prototypes {
     }
 
     /// The prototype of a size that [`Prototypes::fit`] gave.
+    #[inline]
     pub(super) fn get(&self, level: Level, size: u8) -> Prototype {
         Prototype { bits: self.bits.get(usize::from(size)).copied().unwrap_or(0), level, size }
     }
 
     /// The sizes at `level`, in a tree of this geometry.
+    #[inline]
     pub(super) fn sizes(&self, geometry: &Geometry, level: Level) -> PageSizes {
         sizes_of(geometry, level, self.sizes)
     }
 
     /// The largest leaf at `level` that fits at the start of `range`, which maps to what is `delta` higher; and the
     /// last address up to which leaves of that size follow, before a larger one may start.
+    #[inline]
     fn fit(&self, geometry: &Geometry, level: Level, range: ClosedRange, delta: u64) -> Option<(u8, u64)> {
         let sizes = self.sizes(geometry, level);
         let aligned = (range.start() | delta).trailing_zeros() as u8;
@@ -86,6 +89,7 @@ impl Prototypes {
 }
 
 /// Those of `sizes` that belong to `level`: at least an entry, and less than a table (or, at the top, than everything).
+#[inline]
 pub(super) fn sizes_of(geometry: &Geometry, level: Level, sizes: PageSizes) -> PageSizes {
     let from = u64::MAX << geometry.entry_bits(level);
     let beyond = if level == geometry.top() { 0 } else { u64::MAX << geometry.entry_bits(level + 1) };
@@ -93,11 +97,13 @@ pub(super) fn sizes_of(geometry: &Geometry, level: Level, sizes: PageSizes) -> P
 }
 
 /// log2 of the largest power of two that is at most `span + 1`.
+#[inline]
 pub(super) fn size_within(span: u64) -> u8 {
     span.checked_add(1).map_or(64, |size| size.ilog2() as u8)
 }
 
 /// `(1 << size) - 1`.
+#[inline]
 pub(super) const fn size_mask(size: u8) -> u64 {
     ClosedRange::around(0, size).last()
 }
@@ -157,6 +163,7 @@ impl Leaves {
 }
 
 /// How many slots of a table at `level` the range takes.
+#[inline]
 pub(super) fn slots(geometry: &Geometry, level: Level, range: ClosedRange) -> usize {
     geometry.index(level, range.last()) - geometry.index(level, range.start()) + 1
 }

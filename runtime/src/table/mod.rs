@@ -139,6 +139,13 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         self.format.registers(self.root, self.tag)
     }
 
+    /// `ia` reduced to input bits, if this table can translate it.
+    #[inline]
+    fn reduce(&self, ia: u64) -> Option<u64> {
+        let reduced = ia & self.geometry.last_input();
+        (self.geometry.extend(reduced) == ia).then_some(reduced)
+    }
+
     /// `range` reduced to input bits, if it is one of whole pages that this table can translate.
     fn input(&self, range: ClosedRange) -> Result<ClosedRange, Error> {
         let size = self.geometry.page_bits;

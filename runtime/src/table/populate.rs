@@ -177,7 +177,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     fn zero(&self, frame: HostPhysAddr, size: u8) {
         // SAFETY: the frame was allocated with this size and is not mapped yet.
-        unsafe { self.hal.phys_to_virt(frame).write_bytes(0, 1 << size) };
+        unsafe { self.hal.zero_frame(frame, size) };
         self.hal.prepare_frame(frame, size);
     }
 }

@@ -1,10 +1,12 @@
 //! Changing what a range allows, in place.
 
+use core::ops::Range;
+
 use super::{
     Error, Gather, PageTable,
     build::Found,
     entries::Entries,
-    layout::{parts, sizes_of},
+    layout::{parts, sizes_of, slots},
     remake::{Broken, Forgotten, Pass},
     reserve::Frames,
     split::Fate,
@@ -60,7 +62,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let range = self.exclusive(range, gather)?;
         let rewrites = self.rewrites(range, change)?;
         let mut edges = self.edges(range, Fate::Changed(change))?;
-        if self.is_strict() {
+        let breaks = self.format.may_break(change);
+        if breaks && self.is_strict() {
             let first = self.first_break(self.geometry.top(), &self.root_entries(), range, &rewrites);
             if let Some((address, level, entry)) = first {
                 return Err(self.needs_break(address, level, entry));
@@ -78,7 +81,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                 self.tell(part, pages, gather);
             }
         }
-        let mut pass = Pass { rewrites, broken: Broken::default(), pages, gather };
+        let mut pass = Pass { rewrites, breaks, broken: Broken::default(), pages, gather };
         self.rewrite(self.geometry.top(), &self.root_entries(), range, &mut pass);
         Ok(())
     }
@@ -114,6 +117,9 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// Rewrites every leaf in the part of `range` that this table translates. A leaf that is not covered whole says
     /// already what it should.
     fn rewrite(&self, level: Level, entries: &Entries, range: ClosedRange, pass: &mut Pass<'_, '_, '_, F, H>) {
+        if !pass.breaks {
+            return self.rewrite_directly(level, entries, range, pass);
+        }
         let rewrite = pass.of_level(level);
         let states = self.format.accessed_dirty(level);
         let mut changed: Option<ClosedRange> = None;
@@ -161,6 +167,76 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         if let Some(changed) = changed {
             pass.gather.record(changed, true, self.geometry.entry_bits(level));
         }
+    }
+
+    /// [`Self::rewrite`] where no leaf has to be broken.
+    fn rewrite_directly(&self, level: Level, entries: &Entries, range: ClosedRange, pass: &mut Pass<'_, '_, '_, F, H>) {
+        let rewrite = pass.of_level(level).unwrap_or(Rewrite { keep: u64::MAX, set: 0 });
+        let states = self.format.accessed_dirty(level);
+        let bits = self.geometry.entry_bits(level);
+        let first = self.geometry.index(level, range.start());
+        let start = self.geometry.slot(level, range.start()).start();
+        let slot = |index: usize| ClosedRange::around(start + (((index - first) as u64) << bits), bits);
+        let end = first + slots(&self.geometry, level, range);
+        let mut changed: Option<Range<usize>> = None;
+        let mut next = first;
+        while next < end {
+            // Only a change of bits that say it can make a leaf forget that it is dirty.
+            let (stop, new) = if states.hardware || states.dirty_mask & !rewrite.keep != 0 {
+                self.rewrite_leaves(level, entries, next..end, rewrite, |index, raw, _| {
+                    let old = entries.update(&self.hal, index, |raw| Some(rewrite.apply(raw))).unwrap_or(raw);
+                    self.account(level, slot(index), [old, rewrite.apply(old)], pass.pages, pass.gather);
+                })
+            } else {
+                self.rewrite_leaves(level, entries, next..end, rewrite, |index, _, new| {
+                    entries.store(&self.hal, index, new);
+                })
+            };
+            changed = match changed {
+                Some(changed) if !new.is_empty() => Some(changed.start..new.end),
+                None if !new.is_empty() => Some(new),
+                changed => changed,
+            };
+            if stop < end
+                && let Some(part) = slot(stop).intersection(&range)
+                && let (_, Found::Table { entries, level, .. }) = self.visit(level, entries, stop)
+            {
+                self.rewrite_directly(level, &entries, part, pass);
+            }
+            next = stop + 1;
+        }
+        if let Some(changed) = changed {
+            let changed = slot(changed.start).hull(&slot(changed.end - 1)).intersection(&range).unwrap_or(range);
+            pass.gather.record(changed, true, bits);
+        }
+    }
+
+    /// Lets `write` write all leaves among `indices` that change, given the index, the old and the new value, up to the
+    /// first entry that leads to a table: its index, and the indices around all that changed.
+    fn rewrite_leaves(
+        &self,
+        level: Level,
+        entries: &Entries,
+        indices: Range<usize>,
+        rewrite: Rewrite,
+        mut write: impl FnMut(usize, u64, u64),
+    ) -> (usize, Range<usize>) {
+        let kinds = self.format.kinds(level);
+        let (mut first, mut end) = (usize::MAX, 0);
+        for index in indices.clone() {
+            let raw = entries.load(index);
+            if kinds.is_leaf(raw) {
+                let new = rewrite.apply(raw);
+                if new != raw {
+                    write(index, raw, new);
+                    first = first.min(index);
+                    end = index + 1;
+                }
+            } else if !kinds.is_absent(raw) {
+                return (index, first..end);
+            }
+        }
+        (indices.end, first..end)
     }
 
     /// Whether the first leaf that changes must not do so while it is in use; `None` if none does. Then it is cheaper to

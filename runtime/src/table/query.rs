@@ -2,7 +2,8 @@
 
 use super::{
     PageTable,
-    build::Found,
+    build::End,
+    layout::size_mask,
     split::Located,
     walk::{Met, Walk},
 };
@@ -146,25 +147,24 @@ impl<F: Format, H: Hal> Iterator for Tables<'_, F, H> {
 impl<F: Format, H: Hal> PageTable<F, H> {
     /// What the table says about `ia`; `None` if `ia` is outside the table.
     pub fn query(&self, ia: u64) -> Option<Lookup> {
-        let ia = self.geometry.reduce(ClosedRange::around(ia, 0))?.start();
-        let (mut level, mut entries) = (self.geometry.top(), self.root_entries());
-        loop {
-            match self.visit(level, &entries, self.geometry.index(level, ia)) {
-                (_, Found::Absent) => return Some(Lookup::Hole(self.extend(self.geometry.slot(level, ia)))),
-                (raw, Found::Leaf) => {
-                    return Some(Lookup::Mapped(self.mapping(&self.locate(level, &entries, ia, raw))));
-                }
-                (_, Found::Table { entries: below, level: lower, .. }) => (level, entries) = (lower, below),
-            }
-        }
+        let ia = self.reduce(ia)?;
+        let End { level, entries, raw, is_leaf } = self.descend(ia);
+        Some(match is_leaf {
+            true => Lookup::Mapped(self.mapping(&self.locate(level, &entries, ia, raw))),
+            false => Lookup::Hole(self.extend(self.geometry.slot(level, ia))),
+        })
     }
 
     /// The output address of `ia`; `None` if it is not mapped.
     pub fn translate(&self, ia: u64) -> Option<u64> {
-        match self.query(ia)? {
-            Lookup::Mapped(mapping) => Some(mapping.output(ia)),
-            Lookup::Hole(_) => None,
+        let ia = self.reduce(ia)?;
+        let End { level, raw, is_leaf, .. } = self.descend(ia);
+        if !is_leaf {
+            return None;
         }
+        // An item of a run may hold the run's address, or its own.
+        let within = size_mask(self.format.leaf_bits(level, raw));
+        Some(self.format.output(level, raw) & !within | ia & within)
     }
 
     /// The leaves that intersect `range`, in ascending order, one by one and whole. Nothing if the table cannot

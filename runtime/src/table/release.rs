@@ -19,23 +19,25 @@ pub(super) unsafe fn free_tree<F: Format, H: Hal>(
     let geometry = format.geometry();
     // SAFETY: it is allocated, as the caller promises.
     let entries = unsafe { Entries::new(hal, &geometry, level, table) };
-    let mut index = 0;
-    while frames && index < geometry.entries(level) || level > 0 && index < geometry.entries(level) {
+    let (kinds, count) = (format.kinds(level), geometry.entries(level));
+    let mut index = if level > 0 || frames { 0 } else { count };
+    while index < count {
         let raw = entries.load(index);
         index += 1;
-        match (format.next(level, raw), level.checked_sub(1)) {
-            (Next::Table(address), Some(below)) => {
+        if kinds.is_absent(raw) {
+            continue;
+        }
+        if !kinds.is_leaf(raw) {
+            if let (Next::Table(address), Some(below)) = (format.next(level, raw), level.checked_sub(1)) {
                 // SAFETY: it is part of the tree.
                 unsafe { free_tree(format, hal, below, HostPhysAddr::from_usize(address as usize), frames) };
             }
-            (Next::Leaf, _) if frames => {
-                let size = format.leaf_bits(level, raw);
-                // Of a run, this is the first item: they are freed as one.
-                index += (1 << (size - geometry.entry_bits(level))) - 1;
-                // SAFETY: the caller promises that leaves map frames of the HAL.
-                unsafe { hal.free(HostPhysAddr::from_usize(format.output(level, raw) as usize), size) };
-            }
-            _ => {}
+        } else if frames {
+            let size = format.leaf_bits(level, raw);
+            // Of a run, this is the first item: they are freed as one.
+            index += (1 << (size - geometry.entry_bits(level))) - 1;
+            // SAFETY: the caller promises that leaves map frames of the HAL.
+            unsafe { hal.free(HostPhysAddr::from_usize(format.output(level, raw) as usize), size) };
         }
     }
     // SAFETY: tables are allocated with this size.

@@ -9,6 +9,8 @@ pub(super) type Forgotten<'a, 'b> = Option<&'a mut PageBitmap<'b>>;
 /// One change of all leaves in a range.
 pub(super) struct Pass<'p, 'a, 'b, F: Format, H: Hal> {
     pub(super) rewrites: Rewrites,
+    /// Whether any leaf may have to be broken.
+    pub(super) breaks: bool,
     pub(super) broken: Broken,
     pub(super) pages: &'p mut Forgotten<'a, 'b>,
     pub(super) gather: &'p mut Gather<F, H>,
@@ -62,7 +64,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// Tells of the leaf around `slot`, if it was dirty and cannot say so any more.
-    fn account(
+    pub(super) fn account(
         &self,
         level: Level,
         slot: ClosedRange,

@@ -5,7 +5,7 @@
 
 use super::{
     Error, Gather, PageTable,
-    build::Found,
+    build::End,
     entries::Entries,
     layout::{Layout, Piece, Pieces, Placed, Prototypes, slots, tables_below},
     reserve::Frames,
@@ -126,14 +126,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// The leaf that maps `ia`.
     pub(super) fn find(&self, ia: u64) -> Option<Located> {
-        let (mut level, mut entries) = (self.geometry.top(), self.root_entries());
-        loop {
-            match self.visit(level, &entries, self.geometry.index(level, ia)) {
-                (_, Found::Absent) => return None,
-                (raw, Found::Leaf) => return Some(self.locate(level, &entries, ia, raw)),
-                (_, Found::Table { entries: below, level: lower, .. }) => (level, entries) = (lower, below),
-            }
-        }
+        let End { level, entries, raw, is_leaf } = self.descend(ia);
+        is_leaf.then(|| self.locate(level, &entries, ia, raw))
     }
 
     /// What a leaf says beside its address, with the states of all its items.

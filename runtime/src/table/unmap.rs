@@ -9,7 +9,7 @@ use super::{
     reserve::Frames,
     split::{Fate, Located},
 };
-use crate::{ClosedRange, Format, Hal, Level, Next};
+use crate::{ClosedRange, Format, Hal, Level};
 
 impl<F: Format, H: Hal> PageTable<F, H> {
     /// Unmaps `range`; holes in it are fine. Larger leaves that it covers in part are split. The memory stays whose
@@ -112,7 +112,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     fn is_empty(&self, level: Level, entries: &Entries) -> bool {
-        (0..self.geometry.entries(level))
-            .all(|index| matches!(self.format.next(level, entries.load(index)), Next::Absent))
+        let kinds = self.format.kinds(level);
+        (0..self.geometry.entries(level)).all(|index| kinds.is_absent(entries.load(index)))
     }
 }

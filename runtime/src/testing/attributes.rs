@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::prelude::rust_2024::*;
 
-use crate::{Attributes, Change, Entry, Leaf, Level, MemoryType, Options, Refusal};
+use crate::{Attributes, Change, Edit, Entry, Leaf, Level, MemoryType, Options, Refusal};
 use tablewright_archdefs::bound::Shape;
 
 use super::samples::{combinations, few_addresses, levels, some_attributes};
@@ -95,14 +95,28 @@ fn changes(subject: &dyn Subject, level: Level, size: u8) -> Verdict {
                 let was = decoded(subject, level, raw)?;
                 let wanted = decoded(subject, level, subject.leaf(level, size, oa, new).map_err(text)?[0])?.attributes;
                 let change = Change { rights: Some(new.rights), memory: Some(new.memory), options: Some(new.options) };
-                let raw = subject.rewrite(level, raw, &change).map_err(text)?;
-                let is = decoded(subject, level, raw)?;
+                let changed = subject.rewrite(level, raw, &change).map_err(text)?;
+                let is = decoded(subject, level, changed)?;
                 let same = (is.address, is.size) == (was.address, was.size)
                     && (is.attributes.rights, is.attributes.memory, is.attributes.options)
                         == (wanted.rights, wanted.memory, wanted.options);
                 ensure!(same, "level {level}: {was:x?}, changed to {new:x?}, is {is:x?}");
+                unbroken(subject, level, raw, &change)?;
             }
         }
+    }
+    Ok(())
+}
+
+/// Where no leaf has to be broken for a change of one attribute, this one has not.
+fn unbroken(subject: &dyn Subject, level: Level, raw: u64, change: &Change) -> Verdict {
+    let &Change { rights, memory, options } = change;
+    let none = Change::default();
+    for change in [Change { rights, ..none }, Change { memory, ..none }, Change { options, ..none }, *change] {
+        // One attribute alone may be what no leaf says.
+        let Ok(new) = subject.rewrite(level, raw, &change) else { continue };
+        let direct = subject.edit(level, raw, new) == Edit::Direct;
+        ensure!(direct || subject.may_break(&change), "level {level}: {change:?} breaks {raw:#x}, to {new:#x}");
     }
     Ok(())
 }

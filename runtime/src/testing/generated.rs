@@ -65,6 +65,10 @@ impl<F: Format> Subject for Generated<F> {
         self.format.empty(level)
     }
 
+    fn may_break(&self, change: &Change) -> bool {
+        self.format.may_break(change)
+    }
+
     fn edit(&self, level: Level, old: u64, new: u64) -> Edit {
         self.format.edit(level, old, new)
     }

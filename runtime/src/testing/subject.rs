@@ -46,6 +46,12 @@ pub trait Subject {
     /// The entry that stands for nothing.
     fn empty(&self, level: Level) -> u64;
 
+    /// Whether a leaf may have to be broken for `change`; who does not know, says so.
+    fn may_break(&self, change: &Change) -> bool {
+        let _ = change;
+        true
+    }
+
     /// How a live entry may be changed.
     fn edit(&self, level: Level, old: u64, new: u64) -> Edit;
 

@@ -77,6 +77,9 @@ fn fetch_emulators() -> Outcome {
 
 fn lints() -> Outcome {
     cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
+    // Not a member of the workspace.
+    let benches = ["--manifest-path", "generated-tests/benches/Cargo.toml", "--target-dir", "target"];
+    cargo(&[&["clippy"], &benches[..], &["--all-targets", "--", "-D", "warnings"]].concat())?;
     step::cargo_with(&["doc", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")])
 }
 

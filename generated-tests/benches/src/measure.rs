@@ -1,0 +1,114 @@
+//! Rows, and how their contenders are measured.
+
+use std::time::{Duration, Instant};
+
+use crate::{frames, subject::Subject};
+
+/// A job, and all who do it.
+pub struct Row {
+    /// What is done.
+    pub work: &'static str,
+    /// With which format.
+    pub format: &'static str,
+    /// Whether hardware sets accessed and dirty flags; `None` where that changes nothing.
+    pub hardware: Option<bool>,
+    /// What the figures are for: a page, a call.
+    pub unit: &'static str,
+    /// How many of them one run does.
+    pub units: u64,
+    /// The limit for this library, as a multiple of the hand-written loop.
+    pub limit: f64,
+    /// The hand-written loop first.
+    pub contenders: Vec<Contender>,
+}
+
+impl Row {
+    /// What tells it from all others.
+    pub fn name(&self) -> String {
+        match self.hardware {
+            Some(true) => format!("{}, {}, A/D on", self.work, self.format),
+            Some(false) => format!("{}, {}, A/D off", self.work, self.format),
+            None => format!("{}, {}", self.work, self.format),
+        }
+    }
+}
+
+/// Somebody who does a row's job.
+pub struct Contender {
+    /// The subject's name.
+    pub name: &'static str,
+    job: Box<dyn Fn(u64) -> Duration>,
+}
+
+impl Contender {
+    /// `job` does the work so often, and tells how long it took without preparation and cleaning up.
+    pub fn new<S: Subject>(job: impl Fn(u64) -> Duration + 'static) -> Self {
+        Self { name: S::NAME, job: Box::new(job) }
+    }
+
+    /// Does the work `runs` times.
+    pub fn run(&self, runs: u64) -> Duration {
+        frames::open();
+        let before = frames::left();
+        let time = (self.job)(runs);
+        assert_eq!(frames::left(), before, "{} loses frames", self.name);
+        time
+    }
+}
+
+/// How long `job` takes. Instructions are counted inside this function, by its name.
+#[inline(never)]
+pub fn measured(job: impl FnOnce()) -> Duration {
+    let start = Instant::now();
+    job();
+    start.elapsed()
+}
+
+/// Measures `job` on a new subject each time, prepared by `prepare` and cleaned up by `clean`.
+pub fn each<S: Subject>(
+    runs: u64,
+    mut prepare: impl FnMut(&mut S),
+    mut job: impl FnMut(&mut S),
+    mut clean: impl FnMut(&mut S),
+) -> Duration {
+    (0..runs)
+        .map(|_| {
+            let mut subject = S::new();
+            prepare(&mut subject);
+            let time = measured(|| job(&mut subject));
+            clean(&mut subject);
+            time
+        })
+        .sum()
+}
+
+/// So many short jobs are measured together, for the clock takes its time, too.
+pub const BATCH: usize = 16;
+
+/// As [`each`], for [`BATCH`] subjects at once.
+pub fn batch<S: Subject>(runs: u64, mut job: impl FnMut(&mut S)) -> Duration {
+    (0..runs)
+        .map(|_| {
+            let mut subjects: [S; BATCH] = std::array::from_fn(|_| S::new());
+            measured(|| subjects.iter_mut().for_each(&mut job))
+        })
+        .sum()
+}
+
+/// Measures `job` on one subject, undone by `undo` each time.
+pub fn repeat<S: Subject>(
+    runs: u64,
+    prepare: impl FnOnce(&mut S),
+    mut job: impl FnMut(&mut S),
+    mut undo: impl FnMut(&mut S),
+) -> Duration {
+    let mut subject = S::new();
+    prepare(&mut subject);
+    (0..runs)
+        .map(|_| {
+            let time = measured(|| job(&mut subject));
+            undo(&mut subject);
+            time
+        })
+        .sum()
+}

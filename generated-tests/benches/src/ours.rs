@@ -1,0 +1,173 @@
+//! This library: a bare page table, and an address space.
+
+use tablewright::{
+    AddrSpace, Alloc, Attributes, Change, ClosedRange, FaultIn, GuestPhysAddr, HostRegion, MemoryType, PageTable,
+    Rights, Tag,
+};
+
+use crate::{
+    frames::{self, Arena},
+    machine::Machine,
+    subject::{Areas, Lazy, Linear, Populate, Relax, Subject},
+};
+
+const ALL: Attributes = Attributes::new(Rights::RWX, MemoryType::WriteBack);
+
+fn range(ia: u64, size: u64) -> ClosedRange {
+    ClosedRange::from_start_size(ia, size).expect("a range")
+}
+
+fn rights(write: bool) -> Change {
+    Change { rights: Some(if write { Rights::RWX } else { Rights::RX }), ..Change::default() }
+}
+
+/// A [`PageTable`].
+pub struct Bare<M: Machine>(PageTable<M::Format, Arena>);
+
+impl<M: Machine> Subject for Bare<M> {
+    const NAME: &'static str = "`PageTable`";
+
+    fn new() -> Self {
+        Self(PageTable::new(M::format(), Arena, Tag(1)).expect("a root"))
+    }
+}
+
+impl<M: Machine> Linear for Bare<M> {
+    fn map(&mut self, ia: u64, size: u64, oa: u64, _largest: u8) {
+        let mut gather = self.0.gather();
+        // SAFETY: no MMU translates through the table.
+        unsafe { self.0.map(range(ia, size), oa, &ALL, &mut gather) }.expect("nothing in the way");
+    }
+
+    fn unmap(&mut self, ia: u64, size: u64) {
+        let mut gather = self.0.gather();
+        self.0.unmap(range(ia, size), &mut gather).expect("whole leaves");
+    }
+
+    fn protect(&mut self, ia: u64, size: u64, write: bool) {
+        let mut gather = self.0.gather();
+        self.0.protect(range(ia, size), &rights(write), &mut gather).expect("legal rights");
+    }
+
+    fn protect_part(&mut self, ia: u64) {
+        self.protect(ia, 0x1000, false);
+    }
+
+    fn translate(&self, ia: u64) -> Option<u64> {
+        self.0.translate(ia)
+    }
+}
+
+impl<M: Machine> Populate for Bare<M> {
+    fn populate(&mut self, ia: u64, size: u64) {
+        let mut gather = self.0.gather();
+        self.0.populate(range(ia, size), &ALL, 12, &mut gather).expect("frames");
+    }
+
+    fn unpopulate(&mut self, ia: u64, size: u64) {
+        let mut gather = self.0.gather();
+        // SAFETY: only `populate` mapped something there.
+        unsafe { self.0.depopulate(range(ia, size), &mut gather) }.expect("whole leaves");
+    }
+}
+
+impl<M: Machine> Lazy for Bare<M> {
+    fn lazy(&mut self, _ia: u64, _size: u64) {}
+
+    fn fault(&self, ia: u64) -> bool {
+        let frame = frames::take(12).expect("a frame");
+        // SAFETY: no MMU translates through the table.
+        let done = unsafe { self.0.fault_in(ia, 12, frame, &ALL) }.expect("tables") == FaultIn::Installed;
+        if !done {
+            frames::give(frame, 12);
+        }
+        done
+    }
+
+    fn release(&mut self, ia: u64, size: u64) {
+        self.unpopulate(ia, size);
+    }
+}
+
+impl<M: Machine> Relax for Bare<M> {
+    fn relax(&mut self, ia: u64) {
+        self.protect(ia, 0x1000, true);
+    }
+}
+
+/// An [`AddrSpace`].
+pub struct Space<M: Machine>(AddrSpace<M::Format, Arena>);
+
+fn at(ia: u64) -> GuestPhysAddr {
+    GuestPhysAddr::from_usize(ia as usize)
+}
+
+impl<M: Machine> Subject for Space<M> {
+    const NAME: &'static str = "`AddrSpace`";
+
+    fn new() -> Self {
+        Self(AddrSpace::new_empty(M::format(), Arena, Tag(1)).expect("a root"))
+    }
+}
+
+impl<M: Machine> Linear for Space<M> {
+    fn map(&mut self, ia: u64, size: u64, oa: u64, _largest: u8) {
+        // SAFETY: neither guest nor host touches it.
+        let region = unsafe { HostRegion::ram((oa as usize).into(), size as usize) }.expect("a region");
+        self.0.map_linear(at(ia), region, ALL).expect("nothing in the way");
+    }
+
+    fn unmap(&mut self, ia: u64, size: u64) {
+        self.0.unmap(at(ia), size as usize).expect("whole leaves");
+    }
+
+    fn protect(&mut self, ia: u64, size: u64, write: bool) {
+        self.0.protect(at(ia), size as usize, rights(write)).expect("legal rights");
+    }
+
+    fn protect_part(&mut self, ia: u64) {
+        self.protect(ia, 0x1000, false);
+    }
+
+    fn translate(&self, ia: u64) -> Option<u64> {
+        self.0.translate(at(ia)).map(|address| address.as_usize() as u64)
+    }
+}
+
+impl<M: Machine> Populate for Space<M> {
+    fn populate(&mut self, ia: u64, size: u64) {
+        self.0.map(at(ia), size as usize, ALL, Alloc::POPULATED).expect("frames");
+    }
+
+    fn unpopulate(&mut self, ia: u64, size: u64) {
+        self.0.unmap(at(ia), size as usize).expect("whole leaves");
+    }
+}
+
+impl<M: Machine> Lazy for Space<M> {
+    fn lazy(&mut self, ia: u64, size: u64) {
+        self.0.map(at(ia), size as usize, ALL, Alloc::LAZY).expect("nothing in the way");
+    }
+
+    fn fault(&self, ia: u64) -> bool {
+        self.0.handle_fault(at(ia), Rights::W).is_resolved()
+    }
+
+    fn release(&mut self, ia: u64, size: u64) {
+        self.unpopulate(ia, size);
+    }
+}
+
+impl<M: Machine> Areas for Space<M> {
+    fn add(&mut self, ia: u64, size: u64, oa: u64) {
+        self.map(ia, size, oa, 12);
+    }
+
+    fn find(&self, ia: u64) -> bool {
+        self.0.find_area(at(ia)).is_some()
+    }
+
+    fn remove(&mut self, ia: u64, size: u64) {
+        self.unmap(ia, size);
+    }
+}

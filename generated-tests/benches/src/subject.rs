@@ -1,0 +1,67 @@
+//! What contenders are asked to do. Each does it in its own way; a row names those that can.
+
+/// A page table or an address space. Dropping it gives all frames back.
+pub trait Subject: Sized {
+    /// What the table calls it.
+    const NAME: &'static str;
+
+    /// An empty one.
+    fn new() -> Self;
+}
+
+/// Mapping given memory.
+pub trait Linear: Subject {
+    /// Maps `size` bytes from `ia` on to `oa`, with all rights, in leaves of at most `1 << largest` bytes.
+    fn map(&mut self, ia: u64, size: u64, oa: u64, largest: u8);
+
+    /// Unmaps what was mapped, and does what is needed for a live table.
+    fn unmap(&mut self, ia: u64, size: u64);
+
+    /// Allows or forbids writing to all that is mapped there.
+    fn protect(&mut self, ia: u64, size: u64, write: bool);
+
+    /// Forbids writing to a page that is a part of a larger leaf.
+    fn protect_part(&mut self, ia: u64);
+
+    /// Where `ia` leads.
+    fn translate(&self, ia: u64) -> Option<u64>;
+}
+
+/// Memory that comes when it is used.
+pub trait Lazy: Subject + Sync {
+    /// `size` bytes from `ia` on are to be allocated on first use.
+    fn lazy(&mut self, ia: u64, size: u64);
+
+    /// The first use of the page at `ia`, up to four levels of tables away; whether a frame was installed.
+    fn fault(&self, ia: u64) -> bool;
+
+    /// Gives all frames back.
+    fn release(&mut self, ia: u64, size: u64);
+}
+
+/// Memory that is allocated at once.
+pub trait Populate: Subject {
+    /// Allocates and maps `size` bytes from `ia` on, in pages.
+    fn populate(&mut self, ia: u64, size: u64);
+
+    /// Unmaps them, and gives the frames back.
+    fn unpopulate(&mut self, ia: u64, size: u64);
+}
+
+/// Single pages that get a right.
+pub trait Relax: Subject {
+    /// Allows writing to the page at `ia`.
+    fn relax(&mut self, ia: u64);
+}
+
+/// Many areas.
+pub trait Areas: Subject {
+    /// An area of `size` bytes from `ia` on, mapped to `oa`.
+    fn add(&mut self, ia: u64, size: u64, oa: u64);
+
+    /// Whether `ia` is in an area.
+    fn find(&self, ia: u64) -> bool;
+
+    /// Takes out the area of `size` bytes from `ia` on.
+    fn remove(&mut self, ia: u64, size: u64);
+}

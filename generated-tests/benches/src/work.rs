@@ -1,0 +1,204 @@
+//! The jobs, for any contender that can do them.
+
+use std::hint::black_box;
+
+use crate::{
+    measure::{Contender, batch, each, measured, repeat},
+    subject::{Areas, Lazy, Linear, Populate, Relax, Subject},
+};
+
+/// The smallest page.
+pub const PAGE: u64 = 0x1000;
+/// 2^30 bytes.
+pub const GIB: u64 = 1 << 30;
+/// Where the guest has its memory.
+pub const IA: u64 = 64 * GIB;
+/// Where that is in the host, so that all leaves fit.
+pub const ALIGNED: u64 = 1 << 44;
+/// Where that is, so that only pages fit.
+pub const BY_PAGES: u64 = ALIGNED + PAGE;
+/// Where that is, so that only leaves of up to 2 MiB fit.
+pub const BY_2M: u64 = ALIGNED + (2 << 20);
+
+/// All numbers below `count`, a power of two, in an order that no prefetcher guesses.
+fn shuffled(count: u64) -> impl Iterator<Item = u64> {
+    let mut at = 0_u64;
+    (0..count).map(move |_| {
+        at = at.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f) & (count - 1);
+        // The low bits of such a sequence repeat soon; any order of the bits will do.
+        at.reverse_bits() >> (64 - count.ilog2())
+    })
+}
+
+/// Maps `size` bytes into an empty space.
+pub fn map<S: Linear>(size: u64, oa: u64, largest: u8) -> Contender {
+    Contender::new::<S>(move |runs| each(runs, |_: &mut S| {}, |space| space.map(IA, size, oa, largest), |_| {}))
+}
+
+/// Maps `size` bytes from `ia` on into each of several empty spaces.
+pub fn map_calls<S: Linear>(ia: u64, size: u64) -> Contender {
+    Contender::new::<S>(move |runs| batch(runs, |space: &mut S| space.map(ia, size, ia - IA + ALIGNED, 30)))
+}
+
+/// Allocates and maps 1 GiB of pages.
+pub fn populate<S: Populate>() -> Contender {
+    Contender::new::<S>(|runs| {
+        each(runs, |_: &mut S| {}, |space| space.populate(IA, GIB), |space| space.unpopulate(IA, GIB))
+    })
+}
+
+/// The first use of each page of 1 GiB.
+pub fn fault<S: Lazy>(random: bool) -> Contender {
+    let pages: Vec<u64> = if random { shuffled(GIB / PAGE).collect() } else { (0..GIB / PAGE).collect() };
+    Contender::new::<S>(move |runs| {
+        each(
+            runs,
+            |space: &mut S| space.lazy(IA, GIB),
+            |space| pages.iter().for_each(|page| assert!(space.fault(IA + page * PAGE))),
+            |space| space.release(IA, GIB),
+        )
+    })
+}
+
+/// How many translations one run does.
+pub const TRANSLATIONS: u64 = 1 << 14;
+
+/// Translates addresses in a random order; `dependent`: each after the one before is known.
+pub fn translate<S: Linear>(size: u64, oa: u64, largest: u8, dependent: bool) -> Contender {
+    let unit = 1 << largest;
+    let addresses: Vec<u64> =
+        shuffled(size / unit).map(|unit_number| IA + unit_number * unit).take(TRANSLATIONS as usize).collect();
+    Contender::new::<S>(move |runs| {
+        repeat(
+            runs,
+            |space: &mut S| space.map(IA, size, oa, largest),
+            |space| {
+                let mut last = oa;
+                for run in addresses.iter().cycle().take(TRANSLATIONS as usize) {
+                    // Zero, which only the result tells.
+                    let ia = if dependent { run + (last >> 63) } else { *run };
+                    last = space.translate(ia).unwrap_or(0);
+                    black_box(last);
+                }
+            },
+            |_| {},
+        )
+    })
+}
+
+/// Unmaps 1 GiB of pages that were mapped as one, while the table is in use.
+pub fn unmap<S: Linear>() -> Contender {
+    Contender::new::<S>(|runs| {
+        each(runs, |space: &mut S| space.map(IA, GIB, BY_PAGES, 12), |space| space.unmap(IA, GIB), |_| {})
+    })
+}
+
+/// Unmaps 1 GiB of pages, each with a frame of its own, which are freed.
+pub fn unpopulate<S: Populate>() -> Contender {
+    Contender::new::<S>(|runs| {
+        each(runs, |space: &mut S| space.populate(IA, GIB), |space| space.unpopulate(IA, GIB), |_| {})
+    })
+}
+
+/// Forbids writing to 1 GiB of pages.
+pub fn protect<S: Linear>() -> Contender {
+    Contender::new::<S>(|runs| {
+        repeat(
+            runs,
+            |space: &mut S| space.map(IA, GIB, BY_PAGES, 12),
+            |space| space.protect(IA, GIB, false),
+            |space| space.protect(IA, GIB, true),
+        )
+    })
+}
+
+/// How many pages one run makes writable.
+pub const RELAXED: u64 = 1 << 12;
+
+/// Allows writing to single pages in a random order.
+pub fn relax<S: Linear + Relax>() -> Contender {
+    let pages: Vec<u64> = shuffled(GIB / PAGE).take(RELAXED as usize).collect();
+    Contender::new::<S>(move |runs| {
+        repeat(
+            runs,
+            |space: &mut S| {
+                space.map(IA, GIB, BY_PAGES, 12);
+                space.protect(IA, GIB, false);
+            },
+            |space| pages.iter().for_each(|page| space.relax(IA + page * PAGE)),
+            |space| space.protect(IA, GIB, false),
+        )
+    })
+}
+
+/// Forbids writing to one page in each of 512 blocks of 2 MiB.
+pub fn split<S: Linear>() -> Contender {
+    Contender::new::<S>(|runs| {
+        each(
+            runs,
+            |space: &mut S| space.map(IA, GIB, BY_2M, 21),
+            |space| (0..512).for_each(|block| space.protect_part(IA + (block << 21) + 77 * PAGE)),
+            |_| {},
+        )
+    })
+}
+
+/// Makes and drops empty spaces.
+pub fn create<S: Subject>() -> Contender {
+    Contender::new::<S>(|runs| (0..runs).map(|_| measured(|| (0..64).for_each(|_| drop(black_box(S::new()))))).sum())
+}
+
+/// Drops a space with 1 GiB of pages.
+pub fn discard<S: Linear>() -> Contender {
+    Contender::new::<S>(|runs| {
+        (0..runs)
+            .map(|_| {
+                let mut space = S::new();
+                space.map(IA, GIB, BY_PAGES, 12);
+                measured(|| drop(space))
+            })
+            .sum()
+    })
+}
+
+/// What is done with one area among many.
+#[derive(Clone, Copy)]
+pub enum AreaWork {
+    /// An area is added.
+    Add,
+    /// The area around an address is looked up.
+    Find,
+    /// An area is taken out.
+    Remove,
+}
+
+/// How many areas one run adds, finds or removes.
+pub const TOUCHED: u64 = 1 << 10;
+
+/// Work on single areas of one page, with `count` others there, all mapped and none adjacent.
+pub fn areas<S: Areas>(count: u64, work: AreaWork) -> Contender {
+    let slots: Vec<u64> = shuffled((count + TOUCHED).next_power_of_two()).take((count + TOUCHED) as usize).collect();
+    let place = |slot: &u64| (IA + slot * 2 * PAGE, PAGE, ALIGNED + slot * 2 * PAGE);
+    Contender::new::<S>(move |runs| {
+        let (touched, others) = slots.split_at(TOUCHED as usize);
+        let add = |space: &mut S, slots: &[u64]| {
+            slots.iter().map(place).for_each(|(ia, size, oa)| space.add(ia, size, oa));
+        };
+        let remove = |space: &mut S| touched.iter().map(place).for_each(|(ia, size, _)| space.remove(ia, size));
+        let others = |space: &mut S| add(space, others);
+        let all = |space: &mut S| {
+            others(space);
+            add(space, touched);
+        };
+        match work {
+            AreaWork::Add => repeat(runs, others, |space| add(space, touched), remove),
+            AreaWork::Remove => repeat(runs, all, remove, |space| add(space, touched)),
+            AreaWork::Find => repeat(
+                runs,
+                all,
+                |space| touched.iter().map(place).for_each(|(ia, ..)| assert!(black_box(space.find(ia + 5)))),
+                |_| {},
+            ),
+        }
+    })
+}
