@@ -37,8 +37,11 @@ pub enum Edit {
     FaultIn(u64, u64, u64, Rights, MemoryType),
 }
 
+/// A configuration, and a program to run under it.
+type Found = (&'static str, fn() -> Vec<Edit>);
+
 /// Programs that once failed under a configuration, here or in a trial of these tests.
-const FOUND: &[(&str, fn() -> Vec<Edit>)] = &[
+const FOUND: &[Found] = &[
     // A page of a block that is mapped anew was not marked accessed before it was asked about.
     ("sv39x4", || {
         vec![

@@ -79,7 +79,7 @@ fn rights_depend_on_control_registers() {
         ];
         let rights: Vec<_> = (0..8).flat_map(|low| [low, low | NO_EXECUTE]).collect();
         let entries: Vec<_> =
-            (0..).zip(&rights).map(|(index, rights)| (0, index, TARGET + index * 0x1000 | rights)).collect();
+            (0..).zip(&rights).map(|(index, rights)| (0, index, (TARGET + index * 0x1000) | rights)).collect();
         let pages = guests.iter().map(|guest| {
             let questions = entries.iter().flat_map(|&(_, index, entry)| {
                 everyone(index * 0x1000 + 0x238)

@@ -76,7 +76,7 @@ fn tables(base: u64, levels: u64, entries: &[Entry]) -> Vec<Chunk> {
             let mut set =
                 |index: u64, entry: u64| bytes[index as usize * 8..][..8].copy_from_slice(&entry.to_le_bytes());
             if level > 0 {
-                set(0, base + (level - 1) * 0x1000 | ALL);
+                set(0, (base + (level - 1) * 0x1000) | ALL);
             }
             entries.iter().filter(|entry| entry.0 == level).for_each(|&(_, index, entry)| set(index, entry));
             (base + level * 0x1000, bytes)

@@ -42,7 +42,7 @@ fn rights() -> impl Iterator<Item = u64> {
 fn a_page_grants_its_rights() {
     for judge in judges() {
         let entries: Vec<_> =
-            (0..).zip(rights()).map(|(index, rights)| (0, index, TARGET + index * 0x1000 | rights)).collect();
+            (0..).zip(rights()).map(|(index, rights)| (0, index, (TARGET + index * 0x1000) | rights)).collect();
         let questions = entries.iter().flat_map(|&(_, index, entry)| {
             let address = index * 0x1000 + 0x238;
             all(address).map(|probe| (probe, granted(entry, probe.access).map(|()| Some(TARGET + address))))
