@@ -86,7 +86,7 @@ pub const SOFTWARE: Options = Options::from_bits(0x300);
 /// | 6 | `accessed` | 0b1 accessed, 0b0 none | RISC-V Privileged Architecture, Sv32, Addressing and Memory Protection |
 /// | 5 | `global` | a translation of every address space: 0b0 not-global, 0b1 global, if `globals` | RISC-V Privileged Architecture, Sv32, Addressing and Memory Protection |
 /// | 5 | `global` | written as zero, if `!globals` |  |
-/// | 4 | `user` | 0b0 pr pw px, 0b1 r w ux | RISC-V Privileged Architecture, Sv32, Addressing and Memory Protection |
+/// | 4 | `user_page` | 0b0 pr pw px, 0b1 r w ux | RISC-V Privileged Architecture, Sv32, Addressing and Memory Protection |
 /// | 3:1 | `rwx` | execute, write, read: 0b1 r, 0b11 r w, 0b100 x, 0b101 r x, 0b111 r w x | RISC-V Privileged Architecture, Sv32, Encoding of PTE R/W/X fields |
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
@@ -140,12 +140,12 @@ impl Page {
     }
 
     /// Bit 4: 0b0 pr pw px, 0b1 r w ux.
-    pub const fn user(self) -> u64 {
+    pub const fn user_page(self) -> u64 {
         self.0 >> 4 & 1
     }
 
-    /// This entry with another `user`; what does not fit is cut.
-    pub const fn with_user(self, value: u64) -> Self {
+    /// This entry with another `user_page`; what does not fit is cut.
+    pub const fn with_user_page(self, value: u64) -> Self {
         Self(self.0 & !0x10 | codec::insert(value, 4, 4))
     }
 
@@ -205,7 +205,10 @@ impl fmt::Debug for Page {
                     &[(1, "r"), (3, "r w"), (4, "x"), (5, "r x"), (7, "r w x")],
                 ),
             )
-            .field("user", &Named(self.user(), &[(0, "pr pw px"), (1, "r w ux")]))
+            .field(
+                "user_page",
+                &Named(self.user_page(), &[(0, "pr pw px"), (1, "r w ux")]),
+            )
             .field("global", &Named(self.global(), &[(0, "not-global"), (1, "global")]))
             .field("accessed", &Named(self.accessed(), &[(1, "accessed"), (0, "none")]))
             .field("dirty", &Named(self.dirty(), &[(1, "dirty"), (0, "none")]))
@@ -233,7 +236,7 @@ impl fmt::Debug for Page {
 /// | 6 | `accessed` | 0b1 accessed, 0b0 none | RISC-V Privileged Architecture, Sv32, Addressing and Memory Protection |
 /// | 5 | `global` | a translation of every address space: 0b0 not-global, 0b1 global, if `globals` | RISC-V Privileged Architecture, Sv32, Addressing and Memory Protection |
 /// | 5 | `global` | written as zero, if `!globals` |  |
-/// | 4 | `user` | 0b0 pr pw px, 0b1 r w ux | RISC-V Privileged Architecture, Sv32, Addressing and Memory Protection |
+/// | 4 | `user_page` | 0b0 pr pw px, 0b1 r w ux | RISC-V Privileged Architecture, Sv32, Addressing and Memory Protection |
 /// | 3:1 | `rwx` | execute, write, read: 0b1 r, 0b11 r w, 0b100 x, 0b101 r x, 0b111 r w x | RISC-V Privileged Architecture, Sv32, Encoding of PTE R/W/X fields |
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
@@ -289,12 +292,12 @@ impl Block {
     }
 
     /// Bit 4: 0b0 pr pw px, 0b1 r w ux.
-    pub const fn user(self) -> u64 {
+    pub const fn user_page(self) -> u64 {
         self.0 >> 4 & 1
     }
 
-    /// This entry with another `user`; what does not fit is cut.
-    pub const fn with_user(self, value: u64) -> Self {
+    /// This entry with another `user_page`; what does not fit is cut.
+    pub const fn with_user_page(self, value: u64) -> Self {
         Self(self.0 & !0x10 | codec::insert(value, 4, 4))
     }
 
@@ -354,7 +357,10 @@ impl fmt::Debug for Block {
                     &[(1, "r"), (3, "r w"), (4, "x"), (5, "r x"), (7, "r w x")],
                 ),
             )
-            .field("user", &Named(self.user(), &[(0, "pr pw px"), (1, "r w ux")]))
+            .field(
+                "user_page",
+                &Named(self.user_page(), &[(0, "pr pw px"), (1, "r w ux")]),
+            )
             .field("global", &Named(self.global(), &[(0, "not-global"), (1, "global")]))
             .field("accessed", &Named(self.accessed(), &[(1, "accessed"), (0, "none")]))
             .field("dirty", &Named(self.dirty(), &[(1, "dirty"), (0, "none")]))
@@ -639,8 +645,8 @@ impl Format {
             return Entry::Reserved("rwx");
         };
         grants.field(Facts::RWX, facts);
-        let Some(facts) = self.user_facts(raw >> 4 & 1) else {
-            return Entry::Reserved("user");
+        let Some(facts) = self.user_page_facts(raw >> 4 & 1) else {
+            return Entry::Reserved("user_page");
         };
         grants.field(Facts::RWX, facts);
         let Some(facts) = self.accessed_facts(raw >> 6 & 1) else {
@@ -731,7 +737,7 @@ impl Format {
             codec::Choice::new(0xa, Facts::RX),
             codec::Choice::new(0xe, Facts::RWX),
         ];
-        let user_choices = [
+        let user_page_choices = [
             codec::Choice::new(0, Facts::PR.union(Facts::PW).union(Facts::PX)),
             codec::Choice::new(0x10, Facts::RW.union(Facts::UX)),
         ];
@@ -739,7 +745,7 @@ impl Format {
             facts,
             &[
                 (Facts::RWX, rwx_choices.as_slice()),
-                (Facts::RWX, user_choices.as_slice()),
+                (Facts::RWX, user_page_choices.as_slice()),
             ],
         ) else { return None };
         spoken = spoken.union(all);
@@ -801,8 +807,8 @@ impl Format {
         }
     }
 
-    /// What a value of `user` states; `None` if it is illegal.
-    const fn user_facts(&self, value: u64) -> Option<Facts> {
+    /// What a value of `user_page` states; `None` if it is illegal.
+    const fn user_page_facts(&self, value: u64) -> Option<Facts> {
         const PR_PW_PX: Facts = Facts::PR.union(Facts::PW).union(Facts::PX);
         const RW_UX: Facts = Facts::RW.union(Facts::UX);
         match value {
@@ -1184,6 +1190,38 @@ unsafe impl FormatTrait for Format {
         })
     }
 
+    fn permits(
+        &self,
+        _level: Level,
+        raw: u64,
+        granted: Rights,
+        access: Rights,
+        controls: &Controls,
+    ) -> bool {
+        let rwx: u64 = raw >> 1 & 7;
+        let user_page: u64 = raw >> 4 & 1;
+        access
+            .iter()
+            .all(|right| {
+                let read = Rights::R.contains(right);
+                let execute = Rights::X.contains(right);
+                let user = Rights::U.contains(right);
+                let granted = granted.contains(right);
+                if user && user_page == 0 {
+                    return false;
+                }
+                if !user && user_page == 1
+                    && (execute || !(controls.sstatus >> 18 & 1 != 0))
+                {
+                    return false;
+                }
+                if read && (controls.sstatus >> 19 & 1 != 0) && (rwx >> 2 & 1 != 0) {
+                    return true;
+                }
+                granted
+            })
+    }
+
     #[cfg(all(target_arch = "riscv64", target_os = "none"))]
     unsafe fn invalidate(
         &self,
@@ -1383,8 +1421,13 @@ pub struct Report {
 }
 
 /// What modifies rights at the time of an access, one field for each register.
+///
+/// RISC-V Privileged Architecture, Memory Privilege in sstatus Register.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Controls {}
+pub struct Controls {
+    /// `sstatus`.
+    pub sstatus: u64,
+}
 
 impl Config {
     /// Sets a parameter by its name; 0 and 1 stand for false and true. Whether the value is legal, the format's
@@ -1433,7 +1476,7 @@ impl Report {
 
 impl Controls {
     /// These from its registers' values, in the order of the fields.
-    pub const fn from_values([]: [u64; 0]) -> Self {
-        Self {}
+    pub const fn from_values([sstatus]: [u64; 1]) -> Self {
+        Self { sstatus }
     }
 }

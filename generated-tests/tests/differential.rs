@@ -162,6 +162,13 @@ differential! {
     stage2_4k: tablewright::aarch64::stage2_4k, "stage2", Some("stage2_4k");
     stage2_16k: tablewright::aarch64::stage2_16k, "stage2", Some("stage2_16k");
     stage2_64k: tablewright::aarch64::stage2_64k, "stage2", Some("stage2_64k");
+    stage1_4k: tablewright::aarch64::stage1_4k, "stage1", Some("stage1_4k");
+    stage1_16k: tablewright::aarch64::stage1_16k, "stage1", Some("stage1_16k");
+    stage1_64k: tablewright::aarch64::stage1_64k, "stage1", Some("stage1_64k");
+    smmu_v3_4k: tablewright::aarch64::smmu_v3_4k, "smmu_v3", Some("smmu_v3_4k");
+    smmu_v3_16k: tablewright::aarch64::smmu_v3_16k, "smmu_v3", Some("smmu_v3_16k");
+    smmu_v3_64k: tablewright::aarch64::smmu_v3_64k, "smmu_v3", Some("smmu_v3_64k");
+    riscv_iommu: tablewright::riscv64::riscv_iommu, "riscv_iommu", None;
     sv: tablewright::riscv64::sv, "sv", None;
     sv_x4: tablewright::riscv64::sv_x4, "sv_x4", None;
 }

@@ -36,6 +36,13 @@ fn main() {
     generated_trials!("stage2", tablewright::aarch64::stage2_4k);
     generated_trials!("stage2", tablewright::aarch64::stage2_16k);
     generated_trials!("stage2", tablewright::aarch64::stage2_64k);
+    generated_trials!("stage1", tablewright::aarch64::stage1_4k);
+    generated_trials!("stage1", tablewright::aarch64::stage1_16k);
+    generated_trials!("stage1", tablewright::aarch64::stage1_64k);
+    generated_trials!("smmu_v3", tablewright::aarch64::smmu_v3_4k);
+    generated_trials!("smmu_v3", tablewright::aarch64::smmu_v3_16k);
+    generated_trials!("smmu_v3", tablewright::aarch64::smmu_v3_64k);
+    generated_trials!("riscv_iommu", tablewright::riscv64::riscv_iommu);
     generated_trials!("sv", tablewright::riscv64::sv);
     generated_trials!("sv_x4", tablewright::riscv64::sv_x4);
     libtest_mimic::run(&arguments, trials).exit();

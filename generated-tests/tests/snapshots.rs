@@ -68,6 +68,13 @@ snapshots! {
     stage2_4k: "stage2", Some("stage2_4k");
     stage2_16k: "stage2", Some("stage2_16k");
     stage2_64k: "stage2", Some("stage2_64k");
+    stage1_4k: "stage1", Some("stage1_4k");
+    stage1_16k: "stage1", Some("stage1_16k");
+    stage1_64k: "stage1", Some("stage1_64k");
+    smmu_v3_4k: "smmu_v3", Some("smmu_v3_4k");
+    smmu_v3_16k: "smmu_v3", Some("smmu_v3_16k");
+    smmu_v3_64k: "smmu_v3", Some("smmu_v3_64k");
+    riscv_iommu: "riscv_iommu", None;
     sv: "sv", None;
     sv_x4: "sv_x4", None;
 }

@@ -23,6 +23,13 @@ snapshots! {
     stage2_4k: "../snapshots/stage2_4k.rs";
     stage2_16k: "../snapshots/stage2_16k.rs";
     stage2_64k: "../snapshots/stage2_64k.rs";
+    stage1_4k: "../snapshots/stage1_4k.rs";
+    stage1_16k: "../snapshots/stage1_16k.rs";
+    stage1_64k: "../snapshots/stage1_64k.rs";
+    smmu_v3_4k: "../snapshots/smmu_v3_4k.rs";
+    smmu_v3_16k: "../snapshots/smmu_v3_16k.rs";
+    smmu_v3_64k: "../snapshots/smmu_v3_64k.rs";
+    riscv_iommu: "../snapshots/riscv_iommu.rs";
     sv: "../snapshots/sv.rs";
     sv_x4: "../snapshots/sv_x4.rs";
 }

@@ -49,6 +49,8 @@ pub mod x86_64 {
 #[cfg(feature = "aarch64")]
 pub mod aarch64 {
     tablewright_macros::builtin_format! { [crate] "stage2" }
+    tablewright_macros::builtin_format! { [crate] "stage1" }
+    tablewright_macros::builtin_format! { [crate] "smmu_v3" }
 
     pub use nested::*;
 
@@ -72,6 +74,7 @@ pub mod aarch64 {
 pub mod riscv64 {
     tablewright_macros::builtin_format! { [crate] "sv_x4" }
     tablewright_macros::builtin_format! { [crate] "sv" }
+    tablewright_macros::builtin_format! { [crate] "riscv_iommu" }
 
     /// The one nested format.
     pub type NestedFormat = sv_x4::Format;

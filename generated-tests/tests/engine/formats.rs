@@ -66,6 +66,13 @@ law_9! {
     stage2_4k: aarch64::stage2_4k of "stage2";
     stage2_16k: aarch64::stage2_16k of "stage2";
     stage2_64k: aarch64::stage2_64k of "stage2";
+    stage1_4k: aarch64::stage1_4k of "stage1";
+    stage1_16k: aarch64::stage1_16k of "stage1";
+    stage1_64k: aarch64::stage1_64k of "stage1";
+    smmu_v3_4k: aarch64::smmu_v3_4k of "smmu_v3";
+    smmu_v3_16k: aarch64::smmu_v3_16k of "smmu_v3";
+    smmu_v3_64k: aarch64::smmu_v3_64k of "smmu_v3";
+    riscv_iommu: riscv64::riscv_iommu of "riscv_iommu";
     sv: riscv64::sv of "sv";
     sv_x4: riscv64::sv_x4 of "sv_x4";
 }

@@ -68,7 +68,7 @@ impl Place {
             return ClosedRange::new(last - ((pages << bits) - 1), last).unwrap();
         }
         let base = if owned { 0 } else { half << bits };
-        range(base + (page << bits), pages << bits)
+        range(all[0].start() + base + (page << bits), pages << bits)
     }
 }
 
@@ -132,7 +132,7 @@ pub(crate) fn run_on<F: Format>(mut rig: Rig<F>, steps: &[Step]) {
         rig.check();
     }
     let owned = rig.everything()[0];
-    rig.depopulate(range(0, (owned.span() >> 1) + 1)).unwrap();
+    rig.depopulate(range(owned.start(), (owned.span() >> 1) + 1)).unwrap();
     assert_eq!(rig.owned, 0);
     rig.end_of_life();
 }
