@@ -14,13 +14,15 @@ pub struct Tags {
     count: u64,
     /// How many were given out since the machine was started: the generation, and the place in it.
     taken: AtomicU64,
+    /// The latest generation for which everything of those before has been invalidated; the first needs none.
+    clean: AtomicU64,
 }
 
 impl Tags {
     /// Those from `first` to `last`, both included.
     pub const fn new(first: Tag, last: Tag) -> Self {
         let more = last.0.saturating_sub(first.0);
-        Self { first: first.0, count: more as u64 + 1, taken: AtomicU64::new(0) }
+        Self { first: first.0, count: more as u64 + 1, taken: AtomicU64::new(0), clean: AtomicU64::new(1) }
     }
 
     /// The current generation, from 1 on.
@@ -33,10 +35,20 @@ impl Tags {
         generation == self.generation()
     }
 
-    /// The next tag, its generation, and whether that began with it and is not the first.
-    pub(crate) fn take(&self) -> (Tag, u64, bool) {
+    /// Whether nothing of the generations before `generation` is cached any more.
+    pub(crate) fn is_clean(&self, generation: u64) -> bool {
+        self.clean.load(Ordering::Acquire) >= generation
+    }
+
+    /// Everything of the generations before `generation` has been invalidated.
+    pub(crate) fn cleaned(&self, generation: u64) {
+        self.clean.fetch_max(generation, Ordering::AcqRel);
+    }
+
+    /// The next tag and its generation.
+    pub(crate) fn take(&self) -> (Tag, u64) {
         let taken = self.taken.fetch_add(1, Ordering::AcqRel);
         let (before, place) = (taken / self.count, taken % self.count);
-        (Tag(self.first + place as u32), before + 1, place == 0 && before > 0)
+        (Tag(self.first + place as u32), before + 1)
     }
 }

@@ -1,12 +1,15 @@
 //! Changes while others use the table, and what takes exclusive access instead.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicBool, Ordering},
+};
 
 use tablewright::{
-    Change, ClosedRange, Error, FaultIn, Format, Lookup, Operation, PageBitmap, PageTable, PartialChange, Relax,
-    Rights, State,
+    Attributes, Change, ClosedRange, Error, FaultIn, Format, HostPhysAddr, Lookup, Operation, PageBitmap, PageTable,
+    PartialChange, Relax, Rights, State, Tag,
     aarch64::stage2_4k,
-    sim::{Machine, built_in},
+    sim::{Machine, Observer, built_in},
 };
 
 use crate::{
@@ -307,4 +310,43 @@ fn a_dirty_block_that_is_split_is_told_of_where_it_forgets() {
     drop(gather);
     // The rest still says it.
     assert!(rig.table.mappings(range(0, MIB)).all(|leaf| leaf.attributes.dirty));
+}
+
+/// Installs a large page, written to, beside the first entry that is published.
+struct Meanwhile {
+    table: OnceLock<Arc<PageTable<Witness<12>, Machine>>>,
+    done: AtomicBool,
+}
+
+impl Observer for Meanwhile {
+    fn published(&self, _: &Machine, _: HostPhysAddr, _: usize) {
+        let Some(table) = self.table.get() else { return };
+        if !self.done.swap(true, Ordering::AcqRel) {
+            let written = Attributes { dirty: true, ..attributes(RW) };
+            // SAFETY: nobody accesses memory through this table.
+            let installed = unsafe { table.fault_in(2 * MIB, 21, GIB, &written) };
+            assert_eq!(installed, Ok(FaultIn::Installed));
+        }
+    }
+}
+
+#[test]
+fn a_leaf_that_comes_meanwhile_and_reaches_beyond_a_harvest_stays_dirty() {
+    for format in [DIRECT, STATELESS] {
+        let machine = Machine::new(0x4000_0000, 1 << 20);
+        let mut table = PageTable::new(format, machine.clone(), Tag(1)).unwrap();
+        let written = Attributes { dirty: true, ..attributes(RW) };
+        let mut gather = table.gather();
+        // SAFETY: nobody accesses memory through this table.
+        unsafe { table.map(range(0, 4096), GIB, &written, &mut gather) }.unwrap();
+        drop(gather);
+        let table = Arc::new(table);
+        let meanwhile = Arc::new(Meanwhile { table: OnceLock::new(), done: AtomicBool::new(false) });
+        assert!(meanwhile.table.set(table.clone()).is_ok());
+        machine.observe(meanwhile.clone());
+        let found = harvest(&table, State::Dirty, range(0, 3 * MIB)).unwrap();
+        assert!(meanwhile.done.load(Ordering::Acquire) && found.contains(&0));
+        let later = harvest(&table, State::Dirty, range(2 * MIB, 2 * MIB)).unwrap();
+        assert!(later.contains(&(3 * MIB)), "lost what was written beyond the range");
+    }
 }

@@ -1,7 +1,7 @@
 //! What is asked of those who hold translations: how much at once, when it is complete, and what a device must not see.
 
 use tablewright::{
-    Change, Error, Format, Invalidation, MemoryType, PageBitmap, PageTable, Rights, Sink, State, Tag, Tags,
+    Change, Error, Format, Invalidation, MemoryType, PageBitmap, PageTable, Refusal, Rights, Sink, State, Tag, Tags,
     aarch64::stage2_4k,
     riscv64::sv_x4,
     sim::{Machine, Mmu, built_in},
@@ -224,4 +224,55 @@ fn a_new_generation_of_tags_voids_those_before() {
     assert_eq!(renewed(&mut tables[0]), Ok((true, Tag(2))));
     assert_eq!(renewed(&mut tables[1]), Ok((true, Tag(1))));
     assert_eq!(tags.generation(), 3);
+}
+
+#[test]
+fn a_gather_follows_the_tag_and_the_devices_of_its_table() {
+    let machine = Machine::new(0, 1 << 20);
+    let tags = Tags::new(Tag(1), Tag(2));
+    let mut table = PageTable::new(DIRECT, machine.clone(), Tag(9)).unwrap();
+    let mut gather = table.gather();
+    // SAFETY: nobody accesses memory through this table.
+    unsafe { table.map(range(0, 8192), GIB, &attributes(RW), &mut gather) }.unwrap();
+    table.unmap(range(0, 4096), &mut gather).unwrap();
+    table.renew_tag(&tags).unwrap();
+    table.attach(sink());
+    machine.take_log();
+    table.unmap(range(4096, 4096), &mut gather).unwrap();
+    gather.flush();
+    let told: Vec<_> = machine.take_log().into_iter().map(|(tag, _)| tag).collect();
+    assert_eq!(told, [Tag(9), Tag(1)]);
+    let told: Vec<_> = machine.take_device_log().into_iter().map(|(sink, tag, _)| (sink, tag)).collect();
+    assert_eq!(told, [(sink(), Tag(1))]);
+}
+
+#[test]
+fn a_generation_is_not_entered_before_all_is_invalidated() {
+    let machine = Machine::new(0, 1 << 20);
+    // The one who begins each generation cannot hold the tag that it gets: it has two bits less than the other's.
+    let tags = Tags::new(Tag(0x4000), Tag(0x4001));
+    let narrow = sv_x4::Format::new(&sv_x4::Config::new(3, 41)).unwrap();
+    let mut narrow = PageTable::new(narrow, machine.clone(), Tag(9)).unwrap();
+    let mut wide = [0; 2].map(|_| PageTable::new(DIRECT, machine.clone(), Tag(9)).unwrap());
+    for (table, generation) in wide.iter_mut().zip(1..) {
+        assert_eq!(narrow.renew_tag(&tags), Err(Error::Refused { level: 2, refusal: Refusal::Tag(Tag(0x4000)) }));
+        machine.take_log();
+        assert_eq!((table.renew_tag(&tags), table.tag(), tags.generation()), (Ok(true), Tag(0x4001), generation));
+        assert_eq!(log(&machine).contains(&Invalidation::All), generation > 1);
+    }
+}
+
+#[test]
+fn no_table_takes_the_place_of_one_that_may_be_cached() {
+    let machine = Machine::new(0, 1 << 20);
+    let mut table = PageTable::new(DIRECT, machine.clone(), Tag(1)).unwrap();
+    let mut gather = table.gather();
+    // SAFETY: nobody accesses memory through this table.
+    unsafe { table.map(range(0, 4096), GIB, &attributes(RW), &mut gather) }.unwrap();
+    table.unmap(range(0, 4096), &mut gather).unwrap();
+    machine.take_log();
+    // Another page, but where the table was that was taken out with the last of its pages.
+    // SAFETY: as above.
+    unsafe { table.map(range(4096, 4096), GIB, &attributes(RW), &mut gather) }.unwrap();
+    assert_ne!(log(&machine), []);
 }

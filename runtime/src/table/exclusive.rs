@@ -41,7 +41,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let page = ClosedRange::around(ia, self.geometry.page_bits);
         let ia = self.exclusive(page, gather)?.start();
         // What was unmapped there must be invalidated before.
-        gather.settle(ClosedRange::around(ia, size));
+        gather.settle(ClosedRange::around(ia, size), true);
         let before = self.reserved.len();
         let mut frames = Frames::of(&self.hal, core::mem::take(&mut self.reserved));
         let installed = self.install(page.start(), size, oa, attributes, &mut frames);

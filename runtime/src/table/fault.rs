@@ -37,7 +37,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// # Safety
     ///
     /// As for [`PageTable::map`], if the answer is [`FaultIn::Installed`]; and no gather has yet to invalidate what was
-    /// unmapped there.
+    /// unmapped there, or a table around it that lost its last page.
     pub unsafe fn fault_in(&self, ia: u64, size: u8, oa: u64, attributes: &Attributes) -> Result<FaultIn, Error> {
         // Tables that another CPU's make superfluous go back when this is dropped.
         self.install(ia, size, oa, attributes, &mut Frames::new(&self.hal))

@@ -150,11 +150,21 @@ impl<F: Format, H: Hal> Gather<F, H> {
     }
 
     /// Flushes if something in `range` is due or under way: nothing new may stand there before what was is invalidated.
-    pub(super) fn settle(&mut self, range: ClosedRange) {
+    /// With `tables`, also if a table is: it may have stood where a new one is linked, with `range` elsewhere in it.
+    pub(super) fn settle(&mut self, range: ClosedRange, tables: bool) {
         let range = self.extend(range);
         let mut due = self.due.iter().take(self.ranges);
-        if !self.pending.is_empty() || due.any(|due| due.range.intersection(&range).is_some()) {
+        let meets = |due: &Due| tables && !due.leaf_only || due.range.intersection(&range).is_some();
+        if !self.pending.is_empty() || due.any(meets) {
             self.flush();
+        }
+    }
+
+    /// From now on, for this tag and these sinks; what is due under others is done first.
+    pub(super) fn follow(&mut self, tag: Tag, sinks: Sinks) {
+        if (self.tag, self.sinks) != (tag, sinks) {
+            self.flush();
+            (self.tag, self.sinks) = (tag, sinks);
         }
     }
 

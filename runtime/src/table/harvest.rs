@@ -77,7 +77,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// The range to harvest, in input bits.
-    fn harvested(&self, pages: &PageBitmap<'_>, gather: &Gather<F, H>) -> Result<ClosedRange, Error> {
+    fn harvested(&self, pages: &PageBitmap<'_>, gather: &mut Gather<F, H>) -> Result<ClosedRange, Error> {
         let range = self.exclusive(pages.range(), gather)?;
         let size = self.geometry.page_bits;
         if pages.fits(&self.geometry) {
@@ -117,10 +117,12 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                     self.clear_states(level, &entries, part, state, pages, gather);
                 }
                 (raw, Found::Leaf) => {
+                    let leaf = ClosedRange::around(part.start(), self.format.leaf_bits(level, raw)).hull(&part);
+                    // A leaf that was installed meanwhile may reach beyond: it waits for a harvest of all its pages.
+                    let whole = pages.range().covers(&self.extend(leaf));
                     // A state is one bit, or bits of which each tells.
                     let clear = |raw: u64| (raw & mask == value).then_some(raw ^ mask);
-                    if raw & mask == value && entries.update(&self.hal, index, clear).is_some() {
-                        let leaf = ClosedRange::around(part.start(), self.format.leaf_bits(level, raw)).hull(&part);
+                    if whole && raw & mask == value && entries.update(&self.hal, index, clear).is_some() {
                         pages.insert(self.extend(leaf));
                         cleared = Some(cleared.map_or(leaf, |cleared| cleared.hull(&leaf)));
                     }
@@ -179,6 +181,10 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     ) -> Result<(), Error> {
         for met in Walk::new(self, Some(range)) {
             let Met::Leaf(leaf) = met else { continue };
+            // It was installed meanwhile: see `clear_states`.
+            if !range.covers(&leaf.range) {
+                continue;
+            }
             let (level, raw) = (leaf.level, leaf.entries.load(leaf.index));
             let Some(new) = self.protected(level, leaf.range, raw)? else { continue };
             if self.format.edit(level, raw, new) == Edit::BreakBeforeMake {

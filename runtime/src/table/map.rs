@@ -58,7 +58,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let missing = self.plan_map(top, &root, range, pieces)?;
         let tables = self.reserve_tables(missing)?;
         let mut reserve = Frames::of(&self.hal, tables);
-        gather.settle(range);
+        gather.settle(range, missing > 0);
         let done = self.commit_map(top, &root, range, pieces, &mut reserve);
         debug_assert!(done.is_some(), "the plan counted too few tables");
         self.made(range, missing == 0, gather);

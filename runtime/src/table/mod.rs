@@ -157,9 +157,13 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         self.geometry.reduce(range).ok_or(Error::OutOfRange(range))
     }
 
-    /// As [`Self::input`], for operations that feed a gather.
-    fn exclusive(&self, range: ClosedRange, gather: &Gather<F, H>) -> Result<ClosedRange, Error> {
-        if gather.belongs_to(self.identity) { self.input(range) } else { Err(Error::ForeignGather) }
+    /// As [`Self::input`], for operations that feed a gather: it follows what became of the table since it was made.
+    fn exclusive(&self, range: ClosedRange, gather: &mut Gather<F, H>) -> Result<ClosedRange, Error> {
+        if !gather.belongs_to(self.identity) {
+            return Err(Error::ForeignGather);
+        }
+        gather.follow(self.tag, self.sinks);
+        self.input(range)
     }
 }
 

@@ -47,7 +47,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let plan = self.plan_populate(top, Some(&root), range, &leaf, &mut reserve);
         if plan.is_ok() {
             let leaf_only = reserve.planned == 0;
-            gather.settle(range);
+            gather.settle(range, !leaf_only);
             let done = self.commit_populate(top, &root, range, &leaf, &mut reserve);
             debug_assert!(done.is_some(), "the plan took too few frames");
             self.made(range, leaf_only, gather);

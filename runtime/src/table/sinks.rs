@@ -4,7 +4,7 @@ use super::{Error, Gather, PageTable};
 use crate::{ClosedRange, Completion, Format, Hal, HostPhysAddr, Invalidation, Level, Sink, Tag, Tags};
 
 /// A set of sinks, the CPUs always among them.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Sinks(u8);
 
 impl Sinks {
@@ -90,11 +90,13 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         if tags.is_current(self.generation) {
             return Ok(false);
         }
-        let (tag, generation, rolled_over) = tags.take();
+        let (tag, generation) = tags.take();
         let level = self.geometry.top();
         self.format.registers(self.root, tag).map_err(|refusal| Error::Refused { level, refusal })?;
-        if rolled_over {
+        // Whoever took the first tag may not have got so far, or was refused.
+        if !tags.is_clean(generation) {
             self.invalidate_at_once(&Invalidation::All);
+            tags.cleaned(generation);
         }
         (self.tag, self.generation) = (tag, generation);
         Ok(true)
