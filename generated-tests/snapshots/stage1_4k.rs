@@ -1551,7 +1551,7 @@ unsafe impl FormatTrait for Format {
         tcr_el1 |= if config.upper { 0 } else { 0x100 };
         tcr_el1 |= if config.upper { 0 } else { 0x400 };
         tcr_el1 |= if config.upper { 0 } else { 0x3000 };
-        tcr_el1 |= if !config.upper { 0 } else if config.upper { 0 } else { 0x4000 };
+        tcr_el1 |= 0;
         tcr_el1
             |= if config.upper {
                 codec::insert((64 - config.input_bits) as u64, 21, 16)
