@@ -2,18 +2,18 @@
 
 use std::sync::{
     Arc, OnceLock,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use tablewright::{
-    Attributes, Change, ClosedRange, Error, FaultIn, Format, HostPhysAddr, Lookup, Operation, PageBitmap, PageTable,
-    PartialChange, Relax, Rights, State, Tag,
+    Attributes, Change, ClosedRange, Error, FaultIn, Format, Hal, HostPhysAddr, Invalidation, Lookup, Operation,
+    PageBitmap, PageTable, PartialChange, Relax, Rights, State, Tag,
     aarch64::stage2_4k,
     sim::{Machine, Observer, built_in},
 };
 
 use crate::{
-    rig::{Rig, attributes, range},
+    rig::{Rig, attributes, range, walk},
     rules,
     witness::{BREAKING, DIRECT, LARGE, STATELESS, WIDE, Witness},
 };
@@ -211,6 +211,55 @@ fn what_was_split_to_be_watched_collapses_again() {
     round(BREAKING, 32 * MIB);
     round(STATELESS, 64 * MIB);
     round(LARGE, 64 * MIB);
+}
+
+/// Takes an entry away as soon as something is invalidated.
+struct Takes(u64);
+
+impl Observer for Takes {
+    fn invalidated(&self, machine: &Machine, _: HostPhysAddr, _: Tag, _: &Invalidation) {
+        let entry = machine.phys_to_virt(HostPhysAddr::from_usize(self.0 as usize)).cast::<AtomicU64>();
+        // SAFETY: an entry of a table, accessed atomically.
+        unsafe { entry.as_ref() }.store(0, Ordering::Release);
+    }
+}
+
+#[test]
+fn what_cannot_be_collapsed_after_all_stays() {
+    let machine = Machine::new(0, 1 << 24);
+    let mut table = PageTable::new(DIRECT, machine.clone(), Tag(1)).unwrap();
+    let mut gather = table.gather();
+    // SAFETY: nobody accesses memory through this table.
+    unsafe { table.map(range(0, 2 * MIB), GIB, &attributes(RW), &mut gather) }.unwrap();
+    table.split_to(range(0, 2 * MIB), 12, &mut gather).unwrap();
+    gather.flush();
+    let tables = table.tables().count();
+    let entry = walk(&machine, &DIRECT, table.root().as_usize() as u64, 4096).expect("mapped").entry;
+    machine.observe(Arc::new(Takes(entry)));
+    // SAFETY: as above.
+    unsafe { table.collapse(range(0, 2 * MIB), &mut gather) }.unwrap();
+    drop(gather);
+    assert_eq!((table.mappings(range(0, 2 * MIB)).count(), table.tables().count()), (511, tables));
+}
+
+#[test]
+fn a_split_takes_no_more_of_the_reserve_than_it_needs() {
+    for (part, size, tables) in [
+        (range(0, 4096), 12, 2),
+        (range(0, 4096), 21, 2),
+        (range(4096, 2 * MIB), 12, 3),
+        (range(MIB, 8 * MIB), 12, 6),
+        (range(2 * MIB, 4 * MIB), 12, 3),
+    ] {
+        let mut rig = Rig::new(DIRECT);
+        rig.map(range(0, GIB), GIB, attributes(RW)).unwrap();
+        let mut gather = rig.table.gather();
+        rig.table.reserve(600).unwrap();
+        let used = rig.machine.used();
+        rig.table.split_to(part, size, &mut gather).unwrap();
+        drop(gather);
+        assert_eq!((rig.table.reserved(), rig.machine.used()), (600 - tables, used), "{part:?} to 2^{size} bytes");
+    }
 }
 
 #[test]

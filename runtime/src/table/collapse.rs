@@ -30,13 +30,13 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let range = self.exclusive(range, gather)?;
         let size = size.max(self.geometry.page_bits);
         let mut edges = self.edges(range, Fate::Kept)?;
-        let mut tables = self.tables_for_splits(&edges, range);
+        // Those of the larger leaves at the edges are among those of all larger ones.
+        let small = edges.each_ref().map(|edge| edge.as_ref().filter(|edge| edge.leaf.size <= size));
+        let mut tables: usize = small.into_iter().flatten().map(|edge| self.tables_for_split(edge, range)).sum();
         for leaf in self.larger(range, size) {
-            let part = leaf.range.intersection(&range).unwrap_or(leaf.range);
-            let levels = (1..=leaf.level).map(|level| self.geometry.entry_bits(level)).filter(|&bits| bits > size);
-            tables += levels.map(|bits| ((part.last() >> bits) - (part.start() >> bits)) as usize + 1).sum::<usize>();
             if let Some(split) = self.plan_split(leaf, Fate::Cut(size))? {
                 self.check_break(&split, split.leaf.range)?;
+                tables += self.tables_for_split(&split, range);
             }
         }
 
@@ -124,11 +124,16 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                     }
                     entries.store(&self.hal, index, self.format.empty(level));
                     self.invalidate(part, 0, false);
-                    // Now no MMU marks the leaves any more.
-                    if let Some((whole, prototype)) = self.whole(lower, &below, part, level, entry) {
-                        entries.store(&self.hal, index, self.format.strip(prototype, whole.address, 1).first);
-                    }
+                    // Now no MMU marks the leaves any more. If they have come to say what no larger leaf can, they stay.
+                    let marked = self.whole(lower, &below, part, level, entry);
+                    let new = marked
+                        .as_ref()
+                        .map_or(raw, |(whole, prototype)| self.format.strip(*prototype, whole.address, 1).first);
+                    entries.store(&self.hal, index, new);
                     self.made(part, true, gather);
+                    if marked.is_none() {
+                        continue;
+                    }
                 } else {
                     entries.store(&self.hal, index, new);
                     gather.record(part, false, self.geometry.page_bits);

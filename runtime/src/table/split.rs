@@ -227,9 +227,12 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// How many tables the splits take.
     pub(super) fn tables_for_splits(&self, edges: &[Option<Split>; 2], range: ClosedRange) -> usize {
-        let count =
-            |split: &Split| tables_below(&self.geometry, split.leaf.level, split.leaf.range, &split.pieces(range));
-        edges.iter().flatten().map(count).sum()
+        edges.iter().flatten().map(|split| self.tables_for_split(split, range)).sum()
+    }
+
+    /// How many tables a split takes.
+    pub(super) fn tables_for_split(&self, split: &Split, range: ClosedRange) -> usize {
+        tables_below(&self.geometry, split.leaf.level, split.leaf.range, &split.pieces(range))
     }
 
     /// Replaces a leaf by what `range` leaves of it and makes of it. `None` only if the reserve is short.
