@@ -10,6 +10,8 @@ use crate::Tag;
 /// [`PageTable::renew_tag`](crate::PageTable::renew_tag) gives a table one when it needs one.
 #[derive(Debug)]
 pub struct Tags {
+    /// Tells them apart from others; 0: nobody has asked yet.
+    identity: AtomicU64,
     first: u32,
     count: u64,
     /// How many were given out since the machine was started: the generation, and the place in it.
@@ -22,7 +24,8 @@ impl Tags {
     /// Those from `first` to `last`, both included.
     pub const fn new(first: Tag, last: Tag) -> Self {
         let more = last.0.saturating_sub(first.0);
-        Self { first: first.0, count: more as u64 + 1, taken: AtomicU64::new(0), clean: AtomicU64::new(1) }
+        let [identity, taken] = [const { AtomicU64::new(0) }; 2];
+        Self { identity, first: first.0, count: more as u64 + 1, taken, clean: AtomicU64::new(1) }
     }
 
     /// The current generation, from 1 on.
@@ -31,24 +34,49 @@ impl Tags {
     }
 
     /// Whether a tag of this generation holds.
-    pub(crate) fn is_current(&self, generation: u64) -> bool {
-        generation == self.generation()
+    pub(crate) fn is_current(&self, generation: Generation) -> bool {
+        self.gave(generation) && generation.number == self.generation()
+    }
+
+    /// Whether a tag of this generation came from here.
+    pub(crate) fn gave(&self, generation: Generation) -> bool {
+        generation.tags == self.identity()
+    }
+
+    /// At the first use, for `new` is to be evaluated at compile time, too.
+    fn identity(&self) -> u64 {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        match self.identity.load(Ordering::Relaxed) {
+            0 => {
+                let new = NEXT.fetch_add(1, Ordering::Relaxed);
+                let first = self.identity.compare_exchange(0, new, Ordering::Relaxed, Ordering::Relaxed);
+                first.map_or_else(|others| others, |_| new)
+            }
+            identity => identity,
+        }
     }
 
     /// Whether nothing of the generations before `generation` is cached any more.
-    pub(crate) fn is_clean(&self, generation: u64) -> bool {
-        self.clean.load(Ordering::Acquire) >= generation
+    pub(crate) fn is_clean(&self, generation: Generation) -> bool {
+        self.clean.load(Ordering::Acquire) >= generation.number
     }
 
     /// Everything of the generations before `generation` has been invalidated.
-    pub(crate) fn cleaned(&self, generation: u64) {
-        self.clean.fetch_max(generation, Ordering::AcqRel);
+    pub(crate) fn cleaned(&self, generation: Generation) {
+        self.clean.fetch_max(generation.number, Ordering::AcqRel);
     }
 
     /// The next tag and its generation.
-    pub(crate) fn take(&self) -> (Tag, u64) {
+    pub(crate) fn take(&self) -> (Tag, Generation) {
         let taken = self.taken.fetch_add(1, Ordering::AcqRel);
         let (before, place) = (taken / self.count, taken % self.count);
-        (Tag(self.first + place as u32), before + 1)
+        (Tag(self.first + place as u32), Generation { tags: self.identity(), number: before + 1 })
     }
+}
+
+/// A generation of some [`Tags`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Generation {
+    tags: u64,
+    number: u64,
 }

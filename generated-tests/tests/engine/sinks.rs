@@ -123,6 +123,7 @@ fn a_device_is_told_what_the_cpus_are() {
     rig.map(range(0, 4 * MIB), GIB, attributes(RW)).unwrap();
     device.access(&rig.machine, rig.table.tag(), 2 * MIB, RW);
     rig.machine.take_log();
+    rig.machine.take_device_log();
     rig.unmap(range(2 * MIB, 4096)).unwrap();
     device.check(&rig.machine);
     assert_eq!(device.take_violations(), []);
@@ -216,7 +217,8 @@ fn a_new_generation_of_tags_voids_those_before() {
     assert_eq!(renewed(&mut tables[0]), Ok((true, Tag(1))));
     assert_eq!(renewed(&mut tables[0]), Ok((false, Tag(1))));
     assert_eq!(renewed(&mut tables[1]), Ok((true, Tag(2))));
-    assert_eq!((log(&machine), tags.generation()), (vec![], 1));
+    // Each left a tag that was for good.
+    assert_eq!((log(&machine), tags.generation()), (vec![Invalidation::Space; 2], 1));
     // No tag is left.
     assert_eq!(renewed(&mut tables[2]), Ok((true, Tag(1))));
     assert_eq!((log(&machine), tags.generation()), (vec![Invalidation::All], 2));
@@ -224,6 +226,55 @@ fn a_new_generation_of_tags_voids_those_before() {
     assert_eq!(renewed(&mut tables[0]), Ok((true, Tag(2))));
     assert_eq!(renewed(&mut tables[1]), Ok((true, Tag(1))));
     assert_eq!(tags.generation(), 3);
+}
+
+#[test]
+fn a_tag_that_is_left_holds_no_translations() {
+    let machine = Machine::new(0, 1 << 20);
+    let mut table = PageTable::new(DIRECT, machine.clone(), Tag(5)).unwrap();
+    let tags = Tags::new(Tag(5), Tag(6));
+    machine.take_log();
+    table.renew_tag(&tags).unwrap();
+    assert_eq!(machine.take_log(), [(Tag(5), Invalidation::Space)]);
+    // From one generation to the next, everything goes.
+    for _ in 0..2 {
+        PageTable::new(DIRECT, machine.clone(), Tag(9)).unwrap().renew_tag(&tags).unwrap();
+    }
+    machine.take_log();
+    table.renew_tag(&tags).unwrap();
+    assert_eq!(machine.take_log(), []);
+}
+
+#[test]
+fn a_tag_stays_while_devices_translate_under_it() {
+    let machine = Machine::new(0, 1 << 20);
+    let tags = Tags::new(Tag(1), Tag(2));
+    let mut table = PageTable::new(DIRECT, machine.clone(), Tag(9)).unwrap();
+    // Of this tag the device may hold what another table said.
+    table.attach(sink());
+    assert_eq!(machine.take_device_log(), [(sink(), Tag(9), Invalidation::Space)]);
+    table.attach(sink());
+    assert_eq!(machine.take_device_log(), []);
+    assert_eq!((table.renew_tag(&tags), table.tag()), (Err(Error::Attached), Tag(9)));
+    table.detach(sink());
+    // None was used up.
+    assert_eq!((table.renew_tag(&tags), table.tag()), (Ok(true), Tag(1)));
+    // A tag that holds need not be renewed.
+    table.attach(sink());
+    assert_eq!(table.renew_tag(&tags), Ok(false));
+}
+
+#[test]
+fn a_tag_of_others_does_not_hold() {
+    let machine = Machine::new(0, 1 << 20);
+    let [these, others] = [1, 5].map(|first| Tags::new(Tag(first), Tag(first + 1)));
+    let mut table = PageTable::new(DIRECT, machine.clone(), Tag(9)).unwrap();
+    assert_eq!((table.renew_tag(&these), table.tag()), (Ok(true), Tag(1)));
+    machine.take_log();
+    assert_eq!((table.renew_tag(&others), table.tag()), (Ok(true), Tag(5)));
+    // Those who gave the old one know nothing of that.
+    assert_eq!(machine.take_log(), [(Tag(1), Invalidation::Space)]);
+    assert_eq!(table.renew_tag(&others), Ok(false));
 }
 
 #[test]
@@ -238,6 +289,7 @@ fn a_gather_follows_the_tag_and_the_devices_of_its_table() {
     table.renew_tag(&tags).unwrap();
     table.attach(sink());
     machine.take_log();
+    machine.take_device_log();
     table.unmap(range(4096, 4096), &mut gather).unwrap();
     gather.flush();
     let told: Vec<_> = machine.take_log().into_iter().map(|(tag, _)| tag).collect();

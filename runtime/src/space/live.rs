@@ -72,7 +72,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     ///
     /// # Errors
     ///
-    /// [`SpaceError::Table`] if the root register cannot hold the tag.
+    /// [`SpaceError::Table`] if the root register cannot hold the tag, or devices are attached.
     pub fn renew_tag(&mut self, tags: &Tags) -> Result<bool, SpaceError> {
         Ok(self.table.renew_tag(tags)?)
     }

@@ -89,6 +89,10 @@ pub enum Error {
         /// The entry.
         entry: u64,
     },
+    /// The table would get another tag, while devices are attached that translate under the one that it has: see
+    /// [`PageTable::detach`](super::PageTable::detach).
+    #[error("the tag cannot change: devices translate under it")]
+    Attached,
     /// The gather belongs to another table.
     #[error("the gather belongs to another page table")]
     ForeignGather,

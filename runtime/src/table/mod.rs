@@ -45,6 +45,7 @@ use gather::Identity;
 use reserve::List;
 use sinks::Sinks;
 
+use crate::tags::Generation;
 use crate::{ClosedRange, ConfigError, Format, Geometry, Hal, HostPhysAddr, Invalidation, Refusal, Tag};
 
 /// A page table: a tree of tables in one format, from its root down.
@@ -56,8 +57,8 @@ pub struct PageTable<F: Format, H: Hal> {
     format: F,
     hal: H,
     tag: Tag,
-    /// That of the tag; 0: the tag is for good.
-    generation: u64,
+    /// That of the tag; `None`: the tag is for good.
+    generation: Option<Generation>,
     sinks: Sinks,
     root: HostPhysAddr,
     geometry: Geometry,
@@ -96,7 +97,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             format,
             hal,
             tag,
-            generation: 0,
+            generation: None,
             sinks: Sinks::CPUS,
             root,
             geometry,

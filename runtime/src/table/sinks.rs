@@ -59,25 +59,35 @@ impl Pending {
 }
 
 impl<F: Format, H: Hal> PageTable<F, H> {
-    /// From now on `sink` may translate through this table, and what changes is invalidated there, too.
+    /// From now on `sink` may translate through this table, and what changes is invalidated there, too. Whatever it holds
+    /// under the table's tag, which may be of another table before, is invalidated first.
     ///
     /// If it [cannot retry](Hal::retries), operations that would have to take an entry away for a moment answer
     /// [`Error::NeedsBreak`].
     pub fn attach(&mut self, sink: Sink) {
+        let before = self.sinks;
         self.sinks.0 |= 1 << sink.number();
+        if self.sinks != before {
+            self.invalidate_space_at(sink);
+        }
     }
 
     /// `sink` translates through this table no longer; whatever it holds of it is invalidated. The CPUs stay.
     pub fn detach(&mut self, sink: Sink) {
+        self.invalidate_space_at(sink);
+        self.sinks.0 &= !(1 << sink.number()) | Sinks::CPUS.0;
+    }
+
+    fn invalidate_space_at(&self, sink: Sink) {
         let mut pending = Pending::default();
         let set = Invalidation::Space;
         Sinks(1 << sink.number()).begin(&self.hal, &self.format, self.root, self.tag, &set, &mut pending);
         pending.wait(&self.hal);
-        self.sinks.0 &= !(1 << sink.number()) | Sinks::CPUS.0;
     }
 
     /// Gives the table a tag of the current generation of `tags`, if it has none; whether it got a new one, and the root
-    /// register a new value. To be called before its guest is entered.
+    /// register a new value. To be called before its guest is entered. What is cached under a tag that did not come from
+    /// `tags` is invalidated at once: it may be given to others.
     ///
     /// When all tags are used up, a new generation begins: everything of every tag is invalidated, and each table needs a
     /// new tag before its guest is entered again. Guests that run at that moment must have left before another is
@@ -85,10 +95,14 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`] if the register cannot hold the tag; then the table keeps its own.
+    /// [`Error::Attached`] if it would need a new one, and devices are attached: they translate under the old one until
+    /// they are detached. [`Error::Refused`] if the register cannot hold the tag. Then the table keeps its own.
     pub fn renew_tag(&mut self, tags: &Tags) -> Result<bool, Error> {
-        if tags.is_current(self.generation) {
+        if self.generation.is_some_and(|generation| tags.is_current(generation)) {
             return Ok(false);
+        }
+        if self.sinks != Sinks::CPUS {
+            return Err(Error::Attached);
         }
         let (tag, generation) = tags.take();
         let level = self.geometry.top();
@@ -97,8 +111,11 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         if !tags.is_clean(generation) {
             self.invalidate_at_once(&Invalidation::All);
             tags.cleaned(generation);
+        } else if self.generation.is_none_or(|generation| !tags.gave(generation)) {
+            // No new generation voids the old tag before somebody else may get it.
+            self.invalidate_at_once(&Invalidation::Space);
         }
-        (self.tag, self.generation) = (tag, generation);
+        (self.tag, self.generation) = (tag, Some(generation));
         Ok(true)
     }
 
