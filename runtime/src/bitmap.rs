@@ -9,7 +9,7 @@ use crate::{ClosedRange, Geometry};
 /// use tablewright::{ClosedRange, PageBitmap};
 ///
 /// let guest = ClosedRange::from_start_size(0x4000_0000, 70 << 12).unwrap();
-/// let mut words = [0; PageBitmap::words(guest, 12)];
+/// let mut words = vec![0; PageBitmap::words(guest, 12)];
 /// let mut pages = PageBitmap::new(guest, 12, &mut words).unwrap();
 /// pages.insert(ClosedRange::around(0x4000_3000, 13));
 /// assert!(pages.contains(0x4000_2fff) && !pages.contains(0x4000_4000));
