@@ -42,6 +42,11 @@ pub fn configured(format: Format) -> Result<Vec<Configured>, String> {
 /// belong to another module of the same file.
 pub type Module = fn(&Params) -> Option<Result<Box<dyn Subject>, ConfigError>>;
 
+/// The names of all laws, in the order in which they are tested.
+pub fn names() -> Vec<&'static str> {
+    LAWS.iter().chain([&AGREEMENT, &ENGINE]).map(|law| law.name).collect()
+}
+
 /// Holds a format's file, and the modules generated from it, to one law under every configuration: the body of a test
 /// of [`format_tests!`](crate::format_tests). `path` is that of the file, `root` the folder it is relative to.
 ///
@@ -132,5 +137,11 @@ macro_rules! __law_tests {
         fn $law() {
             $crate::testing::hold(stringify!($law), env!("CARGO_MANIFEST_DIR"), $path, MODULES);
         })+
+
+        /// The list above is that of the laws there are.
+        #[test]
+        fn no_law_is_left_out() {
+            assert_eq!($crate::testing::names(), [$(stringify!($law)),+]);
+        }
     };
 }
