@@ -34,6 +34,7 @@ pub const BUILTINS: &[(&str, &str)] = &[
     ("riscv_iommu", include_str!("../formats/riscv_iommu.toml")),
     ("smmu_v3", include_str!("../formats/smmu_v3.toml")),
     ("stage1", include_str!("../formats/stage1.toml")),
+    ("stage1_el2", include_str!("../formats/stage1_el2.toml")),
     ("stage2", include_str!("../formats/stage2.toml")),
     ("sv", include_str!("../formats/sv.toml")),
     ("sv_x4", include_str!("../formats/sv_x4.toml")),

@@ -77,6 +77,23 @@ fn a_built_in_format_can_be_a_parent() {
 }
 
 #[test]
+fn a_parameter_goes_with_what_gives_it_its_value() {
+    let (_, parent) = tablewright_archdefs::read_builtin("stage2").expect("a built-in format");
+    let parent = parent.expect("it is correct");
+    let (_, format) = child(
+        "[format]\nextends = \"stage2\"\nname = \"narrow\"\nremove = [\"params.vmid16\", \"registers\", \"config\", \"example\"]\n",
+    );
+    let names = |format: &Format| -> Vec<String> {
+        let values = format.capabilities.iter().flat_map(|capabilities| &capabilities.values);
+        values.map(|value| value.param.value.clone()).collect()
+    };
+    let mut expected = names(&parent);
+    expected.retain(|name| name != "vmid16");
+    assert_eq!(names(&format), expected);
+    assert!(expected.len() < names(&parent).len());
+}
+
+#[test]
 fn a_child_may_allow_less() {
     let (_, format) = child(
         "[format]\nextends = \"ept\"\nname = \"narrow\"\nremove = [\"config.five-level\"]\n\

@@ -1,4 +1,4 @@
-//! AArch64 stage 1, EL1&0, 64 KiB granule.
+//! AArch64 stage 1, EL1&0 and EL2&0, 64 KiB granule.
 //!
 //! Arm ARM (DDI 0487), The AArch64 Virtual Memory System Architecture.
 //!
@@ -41,12 +41,14 @@ pub struct Config {
     ///
     /// Only where `granule == 16`.
     pub lva: bool,
-    /// 16-bit ASIDs (ID_AA64MMFR0_EL1.ASIDBits, TCR_EL1.AS).
+    /// 16-bit ASIDs (ID_AA64MMFR0_EL1.ASIDBits, TCR_ELx.AS).
     pub asid16: bool,
-    /// Memory types by index, MAIR_EL1: write-back, not cacheable, device-nGnRnE, device-nGnRE, write-through, unless said otherwise.
+    /// Memory types by index, MAIR_ELx: write-back, not cacheable, device-nGnRnE, device-nGnRE, write-through, unless said otherwise.
     pub mair: u64,
-    /// The tables are those of the upper half of the address space (TTBR1_EL1), not of the lower (TTBR0_EL1).
+    /// The tables are those of the upper half of the address space (TTBR1_ELx), not of the lower (TTBR0_ELx).
     pub upper: bool,
+    /// The tables are those of the EL2&0 regime (HCR_EL2.E2H is 1), not of EL1&0.
+    pub vhe: bool,
     /// Leaves may be global (nG is 0), so that invalidations must reach every address space.
     pub globals: bool,
     /// Number of levels.
@@ -69,6 +71,7 @@ impl Config {
             asid16: false,
             mair: 0xbb_0400_44ff,
             upper: false,
+            vhe: false,
             globals: false,
             levels,
             input_bits,
@@ -157,7 +160,7 @@ pub const SOFTWARE: Options = Options::from_bits(0x780_0000_0000_0000);
 /// | 63:59 | `leaf-ignored` | ignored | Arm ARM, Stage 1 VMSAv8-64 Block and Page descriptor fields |
 /// | 58:55 | `leaf-software` | free for software | Arm ARM, Stage 1 VMSAv8-64 Block and Page descriptor fields |
 /// | 54 | `uxn` | execute-never at EL0: 0b0 ux, 0b1 none | Arm ARM, Stage 1 instruction execution using Direct permissions |
-/// | 53 | `pxn` | execute-never at EL1: 0b0 px, 0b1 none | Arm ARM, Stage 1 instruction execution using Direct permissions |
+/// | 53 | `pxn` | execute-never at ELx: 0b0 px, 0b1 none | Arm ARM, Stage 1 instruction execution using Direct permissions |
 /// | 51, 7:6 | `ap_dbm` | dirty bit modifier and data access permissions: AP[2] is zero in the dirty state where DBM is 1: 0b10 pr, 0b11 r, 0b110 pr pw, 0b111 r w, 0b100 pr pw dirty, 0b101 r w dirty, 0b0 pr pw dirty, 0b1 r w dirty, if `hardware_dirty` | Arm ARM, Hardware management of the dirty state |
 /// | 51 | `no-dbm` | written as zero, if `!hardware_dirty` |  |
 /// | 50:48 | `no-52-bit-address` | written as zero |  |
@@ -170,7 +173,7 @@ pub const SOFTWARE: Options = Options::from_bits(0x780_0000_0000_0000);
 /// | 9:8 | `shareability` | with LPA2, VTCR_EL2.SH0 holds for all descriptors: 0b0 non-shareable, 0b10 outer-shareable, 0b11 inner-shareable | Arm ARM, Stage 2 Shareability attributes |
 /// | 7:6 | `ap` | data access permissions: 0b0 pr pw, 0b1 r w, 0b10 pr, 0b11 r, if `!hardware_dirty` | Arm ARM, Stage 1 data accesses using Direct permissions |
 /// | 5 | `non-secure` | written as zero | Arm ARM, Stage 1 VMSAv8-64 Block and Page descriptor fields |
-/// | 4:2 | `attr_index` | the byte of MAIR_EL1 that says the memory type: which byte of `mair` says the memory type | Arm ARM, Stage 1 memory types and attributes; MAIR_EL1 |
+/// | 4:2 | `attr_index` | the byte of MAIR_ELx that says the memory type: which byte of `mair` says the memory type | Arm ARM, Stage 1 memory types and attributes; MAIR_ELx |
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct Page(u64);
@@ -232,7 +235,7 @@ impl Page {
         Self(self.0 & !0x300 | codec::insert(value, 9, 8))
     }
 
-    /// Bits 4:2: the byte of MAIR_EL1 that says the memory type: which byte of `mair` says the memory type.
+    /// Bits 4:2: the byte of MAIR_ELx that says the memory type: which byte of `mair` says the memory type.
     pub const fn attr_index(self) -> u64 {
         self.0 >> 2 & 7
     }
@@ -279,7 +282,7 @@ impl Page {
         Self(self.0 & !0x40_0000_0000_0000 | codec::insert(value, 54, 54))
     }
 
-    /// Bit 53: execute-never at EL1: 0b0 px, 0b1 none.
+    /// Bit 53: execute-never at ELx: 0b0 px, 0b1 none.
     pub const fn pxn(self) -> u64 {
         self.0 >> 53 & 1
     }
@@ -359,7 +362,7 @@ impl fmt::Debug for Page {
 /// | 63:59 | `leaf-ignored` | ignored | Arm ARM, Stage 1 VMSAv8-64 Block and Page descriptor fields |
 /// | 58:55 | `leaf-software` | free for software | Arm ARM, Stage 1 VMSAv8-64 Block and Page descriptor fields |
 /// | 54 | `uxn` | execute-never at EL0: 0b0 ux, 0b1 none | Arm ARM, Stage 1 instruction execution using Direct permissions |
-/// | 53 | `pxn` | execute-never at EL1: 0b0 px, 0b1 none | Arm ARM, Stage 1 instruction execution using Direct permissions |
+/// | 53 | `pxn` | execute-never at ELx: 0b0 px, 0b1 none | Arm ARM, Stage 1 instruction execution using Direct permissions |
 /// | 52 | `not-contiguous-16k-64k` | written as zero, if `level >= 2` | Arm ARM, The Contiguous bit |
 /// | 51, 7:6 | `ap_dbm` | dirty bit modifier and data access permissions: AP[2] is zero in the dirty state where DBM is 1: 0b10 pr, 0b11 r, 0b110 pr pw, 0b111 r w, 0b100 pr pw dirty, 0b101 r w dirty, 0b0 pr pw dirty, 0b1 r w dirty, if `hardware_dirty` | Arm ARM, Hardware management of the dirty state |
 /// | 51 | `no-dbm` | written as zero, if `!hardware_dirty` |  |
@@ -373,7 +376,7 @@ impl fmt::Debug for Page {
 /// | 9:8 | `shareability` | with LPA2, VTCR_EL2.SH0 holds for all descriptors: 0b0 non-shareable, 0b10 outer-shareable, 0b11 inner-shareable | Arm ARM, Stage 2 Shareability attributes |
 /// | 7:6 | `ap` | data access permissions: 0b0 pr pw, 0b1 r w, 0b10 pr, 0b11 r, if `!hardware_dirty` | Arm ARM, Stage 1 data accesses using Direct permissions |
 /// | 5 | `non-secure` | written as zero | Arm ARM, Stage 1 VMSAv8-64 Block and Page descriptor fields |
-/// | 4:2 | `attr_index` | the byte of MAIR_EL1 that says the memory type: which byte of `mair` says the memory type | Arm ARM, Stage 1 memory types and attributes; MAIR_EL1 |
+/// | 4:2 | `attr_index` | the byte of MAIR_ELx that says the memory type: which byte of `mair` says the memory type | Arm ARM, Stage 1 memory types and attributes; MAIR_ELx |
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct Block(u64);
@@ -437,7 +440,7 @@ impl Block {
         Self(self.0 & !0x300 | codec::insert(value, 9, 8))
     }
 
-    /// Bits 4:2: the byte of MAIR_EL1 that says the memory type: which byte of `mair` says the memory type.
+    /// Bits 4:2: the byte of MAIR_ELx that says the memory type: which byte of `mair` says the memory type.
     pub const fn attr_index(self) -> u64 {
         self.0 >> 2 & 7
     }
@@ -484,7 +487,7 @@ impl Block {
         Self(self.0 & !0x40_0000_0000_0000 | codec::insert(value, 54, 54))
     }
 
-    /// Bit 53: execute-never at EL1: 0b0 px, 0b1 none.
+    /// Bit 53: execute-never at ELx: 0b0 px, 0b1 none.
     pub const fn pxn(self) -> u64 {
         self.0 >> 53 & 1
     }
@@ -562,9 +565,9 @@ impl fmt::Debug for Block {
 /// | bits | name | meaning | manual |
 /// |---|---|---|---|
 /// | 63 | `non-secure-table` | written as zero | Arm ARM, Stage 1 VMSAv8-64 Table descriptor fields |
-/// | 62:61 | `ap_table` | limit of data accesses below: TCR_EL1.HPD0 and HPD1 are 0: 0b0 r w, 0b1 pr pw, 0b10 r, 0b11 pr | Arm ARM, Hierarchical control of Stage 1 Direct permissions |
+/// | 62:61 | `ap_table` | limit of data accesses below: TCR_ELx.HPD0 and HPD1 are 0: 0b0 r w, 0b1 pr pw, 0b10 r, 0b11 pr | Arm ARM, Hierarchical control of Stage 1 Direct permissions |
 /// | 60 | `uxn_table` | execute-never at EL0 for all below: 0b0 ux, 0b1 none | Arm ARM, Hierarchical control of Stage 1 Direct permissions |
-/// | 59 | `pxn_table` | execute-never at EL1 for all below: 0b0 px, 0b1 none | Arm ARM, Hierarchical control of Stage 1 Direct permissions |
+/// | 59 | `pxn_table` | execute-never at ELx for all below: 0b0 px, 0b1 none | Arm ARM, Hierarchical control of Stage 1 Direct permissions |
 /// | 58:51, 11:2 | `table-ignored` | ignored | Arm ARM, Stage 2 VMSAv8-64 Table descriptor fields |
 /// | 50:48 | `no-52-bit-address` | written as zero |  |
 /// | 47:16, 15:12 <- 51:48 if lpa && pa_bits == 52; pa_bits - 1:16 | `next_table` | address of the next table | Arm ARM, Stage 2 VMSAv8-64 Table descriptor fields |
@@ -606,7 +609,7 @@ impl Table {
         format.decode(level, self.0)
     }
 
-    /// Bits 62:61: limit of data accesses below: TCR_EL1.HPD0 and HPD1 are 0: 0b0 r w, 0b1 pr pw, 0b10 r, 0b11 pr.
+    /// Bits 62:61: limit of data accesses below: TCR_ELx.HPD0 and HPD1 are 0: 0b0 r w, 0b1 pr pw, 0b10 r, 0b11 pr.
     pub const fn ap_table(self) -> u64 {
         self.0 >> 61 & 3
     }
@@ -626,7 +629,7 @@ impl Table {
         Self(self.0 & !0x1000_0000_0000_0000 | codec::insert(value, 60, 60))
     }
 
-    /// Bit 59: execute-never at EL1 for all below: 0b0 px, 0b1 none.
+    /// Bit 59: execute-never at ELx for all below: 0b0 px, 0b1 none.
     pub const fn pxn_table(self) -> u64 {
         self.0 >> 59 & 1
     }
@@ -651,7 +654,7 @@ impl fmt::Debug for Table {
     }
 }
 
-/// AArch64 stage 1, EL1&0, 64 KiB granule under one choice of parameters.
+/// AArch64 stage 1, EL1&0 and EL2&0, 64 KiB granule under one choice of parameters.
 ///
 /// A value holds what its [`Config`] resolves to, so that no parameter is looked at where entries are handled.
 #[derive(Clone, Copy, Debug)]
@@ -1336,6 +1339,109 @@ impl Format {
         };
         true
     }
+
+    /// DSB ISHST; TLBI VALE2IS, x0; DSB ISH; ISB.
+    ///
+    /// Arm ARM, TLBI VALE2IS; Ordering and completion of TLB maintenance instructions.
+    ///
+    /// # Safety
+    ///
+    /// As for [`FormatTrait::invalidate`].
+    #[cfg(all(target_arch = "aarch64", target_os = "none"))]
+    unsafe fn invalidate_leaf_vhe(
+        &self,
+        _root: HostPhysAddr,
+        tag: Tag,
+        start: u64,
+        last: u64,
+        granule: u8,
+    ) -> bool {
+        let tag = u64::from(tag.0);
+        // SAFETY: as the caller promises.
+        unsafe { ::core::arch::asm!(".4byte 0xd5033a9f", options(nostack)) };
+        let mut ia = start;
+        loop {
+            // SAFETY: as the caller promises.
+            unsafe {
+                ::core::arch::asm!(
+                    ".4byte 0xd50c83a0", in ("x0") (ia >> 12 & 0xfff_ffff_ffff) | tag <<
+                    48, options(nostack)
+                )
+            };
+            match ia.checked_add(1 << granule) {
+                Some(next) if next <= last => ia = next,
+                _ => break,
+            }
+        }
+        // SAFETY: as the caller promises.
+        unsafe {
+            ::core::arch::asm!(
+                ".4byte 0xd5033b9f", ".4byte 0xd5033fdf", options(nostack)
+            )
+        };
+        true
+    }
+
+    /// DSB ISHST; TLBI VAE2IS, x0; DSB ISH; ISB.
+    ///
+    /// Arm ARM, TLBI VAE2IS; Ordering and completion of TLB maintenance instructions.
+    ///
+    /// # Safety
+    ///
+    /// As for [`FormatTrait::invalidate`].
+    #[cfg(all(target_arch = "aarch64", target_os = "none"))]
+    unsafe fn invalidate_page_vhe(
+        &self,
+        _root: HostPhysAddr,
+        tag: Tag,
+        start: u64,
+        last: u64,
+        granule: u8,
+    ) -> bool {
+        let tag = u64::from(tag.0);
+        // SAFETY: as the caller promises.
+        unsafe { ::core::arch::asm!(".4byte 0xd5033a9f", options(nostack)) };
+        let mut ia = start;
+        loop {
+            // SAFETY: as the caller promises.
+            unsafe {
+                ::core::arch::asm!(
+                    ".4byte 0xd50c8320", in ("x0") (ia >> 12 & 0xfff_ffff_ffff) | tag <<
+                    48, options(nostack)
+                )
+            };
+            match ia.checked_add(1 << granule) {
+                Some(next) if next <= last => ia = next,
+                _ => break,
+            }
+        }
+        // SAFETY: as the caller promises.
+        unsafe {
+            ::core::arch::asm!(
+                ".4byte 0xd5033b9f", ".4byte 0xd5033fdf", options(nostack)
+            )
+        };
+        true
+    }
+
+    /// DSB ISHST; TLBI ALLE2IS; DSB ISH; ISB.
+    ///
+    /// Arm ARM, TLBI ALLE2IS.
+    ///
+    /// # Safety
+    ///
+    /// As for [`FormatTrait::invalidate`].
+    #[cfg(all(target_arch = "aarch64", target_os = "none"))]
+    unsafe fn invalidate_all_vhe(&self, _root: HostPhysAddr, _tag: Tag) -> bool {
+        // SAFETY: as the caller promises.
+        unsafe {
+            ::core::arch::asm!(
+                ".4byte 0xd5033a9f", ".4byte 0xd50c831f", ".4byte 0xd5033b9f",
+                ".4byte 0xd5033fdf", options(nostack)
+            )
+        };
+        true
+    }
 }
 
 /// `output` and `next` read addresses through the very masks that `strip` and `table` write them through, and
@@ -1349,11 +1455,11 @@ unsafe impl FormatTrait for Format {
 
     const INFO: &'static FormatInfo = &FormatInfo {
         name: "stage1_64k",
-        title: "AArch64 stage 1, EL1&0, 64 KiB granule",
+        title: "AArch64 stage 1, EL1&0 and EL2&0, 64 KiB granule",
         architecture: "aarch64",
         stage: 1,
         cite: "Arm ARM (DDI 0487), The AArch64 Virtual Memory System Architecture",
-        tlb: "DSB ISHST; TLBI VALE1IS, x0; DSB ISH; ISB: one page, final translations only, on all CPUs; DSB ISHST; TLBI VAE1IS, x0; DSB ISH; ISB: one page, on all CPUs; DSB ISHST; TLBI ASIDE1IS, x0; DSB ISH; ISB: one tag, on all CPUs; DSB ISHST; TLBI VMALLE1IS; DSB ISH; ISB: everything, on all CPUs",
+        tlb: "DSB ISHST; TLBI VALE1IS, x0; DSB ISH; ISB: one page, final translations only, on all CPUs; DSB ISHST; TLBI VAE1IS, x0; DSB ISH; ISB: one page, on all CPUs; DSB ISHST; TLBI ASIDE1IS, x0; DSB ISH; ISB: one tag, on all CPUs; DSB ISHST; TLBI VMALLE1IS; DSB ISH; ISB: everything, on all CPUs; DSB ISHST; TLBI VALE2IS, x0; DSB ISH; ISB: one page, final translations only, on all CPUs; DSB ISHST; TLBI VAE2IS, x0; DSB ISH; ISB: one page, on all CPUs; DSB ISHST; TLBI ALLE2IS; DSB ISH; ISB: everything, on all CPUs",
     };
 
     const PAGE_BITS: u8 = 16;
@@ -1536,28 +1642,28 @@ unsafe impl FormatTrait for Format {
             return Err(Refusal::Address(root));
         }
         let tag = u64::from(tag.0);
-        let mut tcr_el1 = 0;
-        tcr_el1
+        let mut tcr_elx = 0;
+        tcr_elx
             |= if config.upper {
                 0
             } else {
                 codec::insert((64 - config.input_bits) as u64, 5, 0)
             };
-        tcr_el1 |= if config.upper { 0 } else { 0x100 };
-        tcr_el1 |= if config.upper { 0 } else { 0x400 };
-        tcr_el1 |= if config.upper { 0 } else { 0x3000 };
-        tcr_el1 |= if config.upper { 0 } else { 0x4000 };
-        tcr_el1
+        tcr_elx |= if config.upper { 0 } else { 0x100 };
+        tcr_elx |= if config.upper { 0 } else { 0x400 };
+        tcr_elx |= if config.upper { 0 } else { 0x3000 };
+        tcr_elx |= if config.upper { 0 } else { 0x4000 };
+        tcr_elx
             |= if config.upper {
                 codec::insert((64 - config.input_bits) as u64, 21, 16)
             } else {
                 0
             };
-        tcr_el1 |= if config.upper { 0x100_0000 } else { 0 };
-        tcr_el1 |= if config.upper { 0x400_0000 } else { 0 };
-        tcr_el1 |= if config.upper { 0x3000_0000 } else { 0 };
-        tcr_el1 |= if config.upper { 0xc000_0000 } else { 0 };
-        tcr_el1
+        tcr_elx |= if config.upper { 0x100_0000 } else { 0 };
+        tcr_elx |= if config.upper { 0x400_0000 } else { 0 };
+        tcr_elx |= if config.upper { 0x3000_0000 } else { 0 };
+        tcr_elx |= if config.upper { 0xc000_0000 } else { 0 };
+        tcr_elx
             |= if config.pa_bits == 32 {
                 0
             } else if config.pa_bits == 36 {
@@ -1573,76 +1679,76 @@ unsafe impl FormatTrait for Format {
             } else {
                 0x6_0000_0000
             };
-        tcr_el1 |= codec::insert(config.asid16 as u64, 36, 36);
-        tcr_el1 |= codec::insert(config.hardware_access as u64, 39, 39);
-        tcr_el1 |= codec::insert(config.hardware_dirty as u64, 40, 40);
-        let mut ttbr_el1 = 0;
+        tcr_elx |= codec::insert(config.asid16 as u64, 36, 36);
+        tcr_elx |= codec::insert(config.hardware_access as u64, 39, 39);
+        tcr_elx |= codec::insert(config.hardware_dirty as u64, 40, 40);
+        let mut ttbr_elx = 0;
         if config.lpa && config.pa_bits == 52 {
             if root & 0xfff0_0000_0000_003f != 0 {
                 return Err(Refusal::Address(root));
             }
-            ttbr_el1
+            ttbr_elx
                 |= codec::insert(root >> 6, 47, 6) | codec::insert(root >> 48, 5, 2);
         } else {
             if root & 0xffff_0000_0000_0001 != 0 {
                 return Err(Refusal::Address(root));
             }
-            ttbr_el1 |= codec::insert(root >> 1, 47, 1);
+            ttbr_elx |= codec::insert(root >> 1, 47, 1);
         }
         if config.asid16 {
             if tag & 0xffff_ffff_ffff_0000 != 0 {
                 return Err(Refusal::Tag(Tag(tag as u32)));
             }
-            ttbr_el1 |= codec::insert(tag, 63, 48);
+            ttbr_elx |= codec::insert(tag, 63, 48);
         } else {
             if tag & 0xffff_ffff_ffff_ff00 != 0 {
                 return Err(Refusal::Tag(Tag(tag as u32)));
             }
-            ttbr_el1 |= codec::insert(tag, 55, 48);
+            ttbr_elx |= codec::insert(tag, 55, 48);
         }
-        let mut mair_el1 = 0;
-        mair_el1 |= codec::insert(config.mair, 63, 0);
+        let mut mair_elx = 0;
+        mair_elx |= codec::insert(config.mair, 63, 0);
         Ok(Registers {
-            tcr_el1,
-            ttbr_el1,
-            mair_el1,
+            tcr_elx,
+            ttbr_elx,
+            mair_elx,
         })
     }
 
     fn fault(&self, report: &Report) -> Option<FaultInfo> {
-        if !((report.esr_el1 >> 27 & 0x1f == 16 || report.esr_el1 >> 27 & 0x1f == 18)
-            && (report.esr_el1 >> 2 & 0xf <= 3 || report.esr_el1 >> 2 & 0xf == 5
-                || report.esr_el1 & 0x3f == 19 || report.esr_el1 & 0x3f == 41
-                || report.esr_el1 & 0x3f == 43))
+        if !((report.esr_elx >> 27 & 0x1f == 16 || report.esr_elx >> 27 & 0x1f == 18)
+            && (report.esr_elx >> 2 & 0xf <= 3 || report.esr_elx >> 2 & 0xf == 5
+                || report.esr_elx & 0x3f == 19 || report.esr_elx & 0x3f == 41
+                || report.esr_elx & 0x3f == 43))
         {
             return None;
         }
         Some(FaultInfo {
-            address: Some(report.far_el1),
-            access: if report.esr_el1 >> 27 & 0x1f == 16 {
+            address: Some(report.far_elx),
+            access: if report.esr_elx >> 27 & 0x1f == 16 {
                 Rights::X
-            } else if report.esr_el1 >> 8 & 1 == 1 {
+            } else if report.esr_elx >> 8 & 1 == 1 {
                 Rights::empty()
-            } else if report.esr_el1 >> 6 & 1 == 1 {
+            } else if report.esr_elx >> 6 & 1 == 1 {
                 Rights::W
             } else {
                 Rights::R
             },
-            cause: if report.esr_el1 >> 2 & 0xf == 0 || report.esr_el1 & 0x3f == 41 {
+            cause: if report.esr_elx >> 2 & 0xf == 0 || report.esr_elx & 0x3f == 41 {
                 Cause::AddressSize
-            } else if report.esr_el1 >> 2 & 0xf == 1 || report.esr_el1 & 0x3f == 43 {
+            } else if report.esr_elx >> 2 & 0xf == 1 || report.esr_elx & 0x3f == 43 {
                 Cause::NotMapped
-            } else if report.esr_el1 >> 2 & 0xf == 2 {
+            } else if report.esr_elx >> 2 & 0xf == 2 {
                 Cause::AccessFlag
-            } else if report.esr_el1 >> 2 & 0xf == 3 {
+            } else if report.esr_elx >> 2 & 0xf == 3 {
                 Cause::Permission
             } else {
                 Cause::External
             },
-            level: if report.esr_el1 & 0x3f == 19 || report.esr_el1 >> 3 & 7 == 5 {
+            level: if report.esr_elx & 0x3f == 19 || report.esr_elx >> 3 & 7 == 5 {
                 Level::try_from(4).ok()
             } else {
-                Level::try_from((3 - (report.esr_el1 & 3)) as i64).ok()
+                Level::try_from((3 - (report.esr_elx & 3)) as i64).ok()
             },
             guest_walk: false,
         })
@@ -1668,7 +1774,7 @@ unsafe impl FormatTrait for Format {
                 if execute && !user && uw {
                     return false;
                 }
-                if execute && (controls.sctlr_el1 >> 19 & 1 != 0)
+                if execute && (controls.sctlr_elx >> 19 & 1 != 0)
                     && (user && uw || !user && pw)
                 {
                     return false;
@@ -1691,47 +1797,167 @@ unsafe impl FormatTrait for Format {
         unsafe {
             let config = &self.config;
             match set {
-                Invalidation::All => self.invalidate_all(root, tag),
-                Invalidation::Space => {
-                    if config.globals {
+                Invalidation::All => {
+                    if !config.vhe {
                         self.invalidate_all(root, tag)
+                    } else if config.vhe {
+                        self.invalidate_all_vhe(root, tag)
                     } else {
+                        false
+                    }
+                }
+                Invalidation::Space => {
+                    if !config.globals && !config.vhe {
                         self.invalidate_asid(root, tag)
+                    } else if !config.vhe {
+                        self.invalidate_all(root, tag)
+                    } else if config.vhe {
+                        self.invalidate_all_vhe(root, tag)
+                    } else {
+                        false
                     }
                 }
                 Invalidation::Range { range, leaf_only, granule } => {
                     let granule = (*granule).clamp(16, 63);
                     if *leaf_only {
-                        if range.span() >> granule >= 512 {
-                            if config.globals {
-                                self.invalidate_all(root, tag)
+                        if !config.vhe {
+                            if range.span() >> granule >= 512 {
+                                if !config.globals && !config.vhe {
+                                    self.invalidate_asid(root, tag)
+                                } else if !config.vhe {
+                                    self.invalidate_all(root, tag)
+                                } else if config.vhe {
+                                    self.invalidate_all_vhe(root, tag)
+                                } else {
+                                    false
+                                }
                             } else {
-                                self.invalidate_asid(root, tag)
+                                self.invalidate_leaf(
+                                    root,
+                                    tag,
+                                    range.start(),
+                                    range.last(),
+                                    granule,
+                                )
                             }
+                        } else if config.vhe {
+                            if range.span() >> granule >= 512 {
+                                if !config.globals && !config.vhe {
+                                    self.invalidate_asid(root, tag)
+                                } else if !config.vhe {
+                                    self.invalidate_all(root, tag)
+                                } else if config.vhe {
+                                    self.invalidate_all_vhe(root, tag)
+                                } else {
+                                    false
+                                }
+                            } else {
+                                self.invalidate_leaf_vhe(
+                                    root,
+                                    tag,
+                                    range.start(),
+                                    range.last(),
+                                    granule,
+                                )
+                            }
+                        } else if !config.vhe {
+                            if range.span() >> granule >= 512 {
+                                if !config.globals && !config.vhe {
+                                    self.invalidate_asid(root, tag)
+                                } else if !config.vhe {
+                                    self.invalidate_all(root, tag)
+                                } else if config.vhe {
+                                    self.invalidate_all_vhe(root, tag)
+                                } else {
+                                    false
+                                }
+                            } else {
+                                self.invalidate_page(
+                                    root,
+                                    tag,
+                                    range.start(),
+                                    range.last(),
+                                    granule,
+                                )
+                            }
+                        } else if config.vhe {
+                            if range.span() >> granule >= 512 {
+                                if !config.globals && !config.vhe {
+                                    self.invalidate_asid(root, tag)
+                                } else if !config.vhe {
+                                    self.invalidate_all(root, tag)
+                                } else if config.vhe {
+                                    self.invalidate_all_vhe(root, tag)
+                                } else {
+                                    false
+                                }
+                            } else {
+                                self.invalidate_page_vhe(
+                                    root,
+                                    tag,
+                                    range.start(),
+                                    range.last(),
+                                    granule,
+                                )
+                            }
+                        } else if !config.globals && !config.vhe {
+                            self.invalidate_asid(root, tag)
+                        } else if !config.vhe {
+                            self.invalidate_all(root, tag)
+                        } else if config.vhe {
+                            self.invalidate_all_vhe(root, tag)
                         } else {
-                            self.invalidate_leaf(
-                                root,
-                                tag,
-                                range.start(),
-                                range.last(),
-                                granule,
-                            )
+                            false
                         }
                     } else {
-                        if range.span() >> granule >= 512 {
-                            if config.globals {
-                                self.invalidate_all(root, tag)
+                        if !config.vhe {
+                            if range.span() >> granule >= 512 {
+                                if !config.globals && !config.vhe {
+                                    self.invalidate_asid(root, tag)
+                                } else if !config.vhe {
+                                    self.invalidate_all(root, tag)
+                                } else if config.vhe {
+                                    self.invalidate_all_vhe(root, tag)
+                                } else {
+                                    false
+                                }
                             } else {
-                                self.invalidate_asid(root, tag)
+                                self.invalidate_page(
+                                    root,
+                                    tag,
+                                    range.start(),
+                                    range.last(),
+                                    granule,
+                                )
                             }
+                        } else if config.vhe {
+                            if range.span() >> granule >= 512 {
+                                if !config.globals && !config.vhe {
+                                    self.invalidate_asid(root, tag)
+                                } else if !config.vhe {
+                                    self.invalidate_all(root, tag)
+                                } else if config.vhe {
+                                    self.invalidate_all_vhe(root, tag)
+                                } else {
+                                    false
+                                }
+                            } else {
+                                self.invalidate_page_vhe(
+                                    root,
+                                    tag,
+                                    range.start(),
+                                    range.last(),
+                                    granule,
+                                )
+                            }
+                        } else if !config.globals && !config.vhe {
+                            self.invalidate_asid(root, tag)
+                        } else if !config.vhe {
+                            self.invalidate_all(root, tag)
+                        } else if config.vhe {
+                            self.invalidate_all_vhe(root, tag)
                         } else {
-                            self.invalidate_page(
-                                root,
-                                tag,
-                                range.start(),
-                                range.last(),
-                                granule,
-                            )
+                            false
                         }
                     }
                 }
@@ -1870,29 +2096,29 @@ pub struct Registers {
     /// Translation Control Register.
     ///
     /// These bits must be set; the others are not ours.
-    /// Arm ARM, TCR_EL1.
-    pub tcr_el1: u64,
-    /// TTBR1_EL1 for the upper half of the address space, TTBR0_EL1 for the lower.
+    /// Arm ARM, TCR_EL1, TCR_EL2.
+    pub tcr_elx: u64,
+    /// TTBR1_ELx for the upper half of the address space, TTBR0_ELx for the lower.
     ///
     /// Holds the root; loading it activates an address space.
-    /// Arm ARM, TTBR0_EL1, TTBR1_EL1.
-    pub ttbr_el1: u64,
+    /// Arm ARM, TTBR0_EL1, TTBR1_EL1, TTBR0_EL2, TTBR1_EL2.
+    pub ttbr_elx: u64,
     /// Memory Attribute Indirection Register.
     ///
     /// Configures walks; loaded with the root.
-    /// Arm ARM, MAIR_EL1.
-    pub mair_el1: u64,
+    /// Arm ARM, MAIR_EL1, MAIR_EL2.
+    pub mair_elx: u64,
 }
 
 /// The hardware's report of a fault, one field for each register.
 ///
-/// Arm ARM, ESR_EL1, FAR_EL1.
+/// Arm ARM, ESR_ELx, FAR_ELx.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Report {
-    /// `esr_el1`.
-    pub esr_el1: u64,
-    /// `far_el1`.
-    pub far_el1: u64,
+    /// `esr_elx`.
+    pub esr_elx: u64,
+    /// `far_elx`.
+    pub far_elx: u64,
 }
 
 /// What modifies rights at the time of an access, one field for each register.
@@ -1900,8 +2126,8 @@ pub struct Report {
 /// Arm ARM, Stage 1 instruction execution using Direct permissions; PSTATE.PAN.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Controls {
-    /// `sctlr_el1`.
-    pub sctlr_el1: u64,
+    /// `sctlr_elx`.
+    pub sctlr_elx: u64,
     /// `pstate`.
     pub pstate: u64,
 }
@@ -1935,6 +2161,7 @@ impl Config {
             "asid16" => self.asid16 = value != 0,
             "mair" => self.mair = value.cast_unsigned(),
             "upper" => self.upper = value != 0,
+            "vhe" => self.vhe = value != 0,
             "globals" => self.globals = value != 0,
             "levels" => {
                 match u8::try_from(value) {
@@ -1958,23 +2185,23 @@ impl Registers {
     /// Each register's name and value.
     pub const fn by_name(&self) -> [(&'static str, u64); 3] {
         [
-            ("tcr_el1", self.tcr_el1),
-            ("ttbr_el1", self.ttbr_el1),
-            ("mair_el1", self.mair_el1),
+            ("tcr_elx", self.tcr_elx),
+            ("ttbr_elx", self.ttbr_elx),
+            ("mair_elx", self.mair_elx),
         ]
     }
 }
 
 impl Report {
     /// A report from its registers' values, in the order of the fields.
-    pub const fn from_values([esr_el1, far_el1]: [u64; 2]) -> Self {
-        Self { esr_el1, far_el1 }
+    pub const fn from_values([esr_elx, far_elx]: [u64; 2]) -> Self {
+        Self { esr_elx, far_elx }
     }
 }
 
 impl Controls {
     /// These from its registers' values, in the order of the fields.
-    pub const fn from_values([sctlr_el1, pstate]: [u64; 2]) -> Self {
-        Self { sctlr_el1, pstate }
+    pub const fn from_values([sctlr_elx, pstate]: [u64; 2]) -> Self {
+        Self { sctlr_elx, pstate }
     }
 }

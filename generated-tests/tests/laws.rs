@@ -39,6 +39,9 @@ fn main() {
     generated_trials!("stage1", tablewright::aarch64::stage1_4k);
     generated_trials!("stage1", tablewright::aarch64::stage1_16k);
     generated_trials!("stage1", tablewright::aarch64::stage1_64k);
+    generated_trials!("stage1_el2", tablewright::aarch64::stage1_el2_4k);
+    generated_trials!("stage1_el2", tablewright::aarch64::stage1_el2_16k);
+    generated_trials!("stage1_el2", tablewright::aarch64::stage1_el2_64k);
     generated_trials!("smmu_v3", tablewright::aarch64::smmu_v3_4k);
     generated_trials!("smmu_v3", tablewright::aarch64::smmu_v3_16k);
     generated_trials!("smmu_v3", tablewright::aarch64::smmu_v3_64k);

@@ -71,6 +71,9 @@ snapshots! {
     stage1_4k: "stage1", Some("stage1_4k");
     stage1_16k: "stage1", Some("stage1_16k");
     stage1_64k: "stage1", Some("stage1_64k");
+    stage1_el2_4k: "stage1_el2", Some("stage1_el2_4k");
+    stage1_el2_16k: "stage1_el2", Some("stage1_el2_16k");
+    stage1_el2_64k: "stage1_el2", Some("stage1_el2_64k");
     smmu_v3_4k: "smmu_v3", Some("smmu_v3_4k");
     smmu_v3_16k: "smmu_v3", Some("smmu_v3_16k");
     smmu_v3_64k: "smmu_v3", Some("smmu_v3_64k");

@@ -26,6 +26,9 @@ snapshots! {
     stage1_4k: "../snapshots/stage1_4k.rs";
     stage1_16k: "../snapshots/stage1_16k.rs";
     stage1_64k: "../snapshots/stage1_64k.rs";
+    stage1_el2_4k: "../snapshots/stage1_el2_4k.rs";
+    stage1_el2_16k: "../snapshots/stage1_el2_16k.rs";
+    stage1_el2_64k: "../snapshots/stage1_el2_64k.rs";
     smmu_v3_4k: "../snapshots/smmu_v3_4k.rs";
     smmu_v3_16k: "../snapshots/smmu_v3_16k.rs";
     smmu_v3_64k: "../snapshots/smmu_v3_64k.rs";

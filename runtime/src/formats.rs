@@ -50,6 +50,7 @@ pub mod x86_64 {
 pub mod aarch64 {
     tablewright_macros::builtin_format! { [crate] "stage2" }
     tablewright_macros::builtin_format! { [crate] "stage1" }
+    tablewright_macros::builtin_format! { [crate] "stage1_el2" }
     tablewright_macros::builtin_format! { [crate] "smmu_v3" }
 
     pub use nested::*;

@@ -122,8 +122,10 @@ fn take(table: &mut Table, key: &str) -> Option<Entry> {
 /// Removes a section, or one of its entries or rows; says whether there was one.
 fn remove_path(tree: &mut Table, path: &str) -> bool {
     let Some((section, name)) = path.split_once('.') else { return take(tree, path).is_some() };
-    if section == "config" {
-        remove_examples(tree, name);
+    match section {
+        "config" => remove_examples(tree, name),
+        "params" => remove_capabilities(tree, name),
+        _ => {}
     }
     match tree.get_mut(section).map(|value| &mut value.kind) {
         Some(Kind::Table(table)) => take(table, name).is_some(),
@@ -143,6 +145,15 @@ fn remove_examples(tree: &mut Table, config: &str) {
         if let Kind::Array(rows) = &mut kind.value.kind {
             rows.retain(|row| row.table().is_none_or(|row| row.text("config") != Some(config)));
         }
+    }
+}
+
+/// Removes what gives a parameter its value.
+fn remove_capabilities(tree: &mut Table, param: &str) {
+    let Some(Kind::Table(capabilities)) = tree.get_mut("capabilities").map(|value| &mut value.kind) else { return };
+    if let Some(Kind::Array(values)) = capabilities.get_mut("values").map(|value| &mut value.kind) {
+        let of = |text: &str| text.split_once('=').is_some_and(|(name, _)| name.trim() == param);
+        values.retain(|value| !matches!(&value.kind, Kind::Text(text) if of(text)));
     }
 }
 

@@ -69,6 +69,9 @@ law_9! {
     stage1_4k: aarch64::stage1_4k of "stage1";
     stage1_16k: aarch64::stage1_16k of "stage1";
     stage1_64k: aarch64::stage1_64k of "stage1";
+    stage1_el2_4k: aarch64::stage1_el2_4k of "stage1_el2";
+    stage1_el2_16k: aarch64::stage1_el2_16k of "stage1_el2";
+    stage1_el2_64k: aarch64::stage1_el2_64k of "stage1_el2";
     smmu_v3_4k: aarch64::smmu_v3_4k of "smmu_v3";
     smmu_v3_16k: aarch64::smmu_v3_16k of "smmu_v3";
     smmu_v3_64k: aarch64::smmu_v3_64k of "smmu_v3";
