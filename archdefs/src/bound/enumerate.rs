@@ -14,7 +14,7 @@ use crate::visit::{self, Part};
 const WIDE: usize = 8;
 
 /// More combinations than this are not gone through, nor more assignments than some times as many.
-pub(crate) const MOST_CASES: usize = 1 << 17;
+pub(crate) const MOST_CASES: usize = 1 << 18;
 const MOST_ASSIGNMENTS: usize = MOST_CASES * 8;
 
 /// Every legal combination of parameters, over all builds. Of a parameter with many values there are the lowest, the
