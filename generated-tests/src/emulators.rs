@@ -1,10 +1,11 @@
 //! Finding the emulators whose MMUs judge our tables.
 //!
 //! An emulator is looked for in its environment variable, then among the ones that [`install`] fetched into `.emulators/`
-//! at the workspace root, then on `PATH`.
+//! at the workspace root, those of a later release of Debian first, then on `PATH`.
 
 mod install;
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -66,6 +67,15 @@ impl Emulator {
         }
     }
 
+    /// The oldest version that can judge everything of ours that any version can.
+    const fn wanted(self) -> Version {
+        match self {
+            Self::QemuAarch64 | Self::QemuRiscv64 | Self::QemuX86 => self.minimum(),
+            // The first with mode-based execute control for EPT.
+            Self::Bochs => (3, 0),
+        }
+    }
+
     /// The Debian packages that have the program.
     const fn packages(self) -> &'static [&'static str] {
         match self {
@@ -96,11 +106,12 @@ impl Emulator {
         if let Some(path) = env::var_os(self.variable()) {
             return Found::check(self, path.into(), None);
         }
-        let private = unpacked();
-        let program = private.join("usr/bin").join(self.program());
-        if program.exists() {
-            self.check_plugin(&program, &private)?;
-            return Found::check(self, program, Some(private));
+        for private in [later(), unpacked()] {
+            let program = private.join("usr/bin").join(self.program());
+            if program.exists() {
+                self.check_plugin(&program, &private)?;
+                return Found::check(self, program, Some(private));
+            }
         }
         let program = env::split_paths(&env::var_os("PATH").unwrap_or_default())
             .map(|folder| folder.join(self.program()))
@@ -141,12 +152,23 @@ pub struct Found {
 impl Found {
     /// A command that runs the emulator, without arguments as yet.
     pub fn command(&self) -> Command {
-        let mut command = Command::new(&self.program);
-        if let Some(root) = &self.private {
-            let libraries = library_folders(root);
-            command.env("LTDL_LIBRARY_PATH", join(libraries.iter().map(|folder| folder.join("bochs/plugins"))));
-            command.env("LD_LIBRARY_PATH", join(libraries.into_iter()));
-        }
+        let Some(root) = &self.private else { return Command::new(&self.program) };
+        let libraries = library_folders(root);
+        let plugins = join(libraries.iter().map(|folder| folder.join("bochs/plugins")));
+        // A C library works with its own loader only.
+        let mut command = match loader(&libraries) {
+            Some(loader) => {
+                let mut command = Command::new(loader);
+                command.arg("--library-path").arg(join(libraries.into_iter())).arg(&self.program);
+                command
+            }
+            None => {
+                let mut command = Command::new(&self.program);
+                command.env("LD_LIBRARY_PATH", join(libraries.into_iter()));
+                command
+            }
+        };
+        command.env("LTDL_LIBRARY_PATH", plugins);
         command
     }
 
@@ -249,9 +271,25 @@ fn unpacked() -> PathBuf {
     folder().join("root")
 }
 
-/// Where Debian puts shared libraries: one folder per machine type, in `/usr/lib` and, before Debian 13, `/lib`.
+/// Where packages of a later release are, with all libraries that they need.
+fn later() -> PathBuf {
+    folder().join("later")
+}
+
+/// The dynamic loader in these folders, if there is one.
+fn loader(libraries: &[PathBuf]) -> Option<PathBuf> {
+    let files = libraries.iter().flat_map(|folder| list(folder).unwrap_or_default());
+    files.into_iter().find(|file| {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with("ld-linux") && name.contains(".so")
+    })
+}
+
+/// Where Debian puts shared libraries: one folder per machine type, in `/usr/lib` and, before Debian 13, `/lib`, which is
+/// the same later.
 fn library_folders(root: &Path) -> Vec<PathBuf> {
-    let folders = ["usr/lib", "lib"].iter().flat_map(|lib| list(&root.join(lib)).unwrap_or_default());
+    let parents: BTreeSet<PathBuf> = ["usr/lib", "lib"].iter().flat_map(|lib| root.join(lib).canonicalize()).collect();
+    let folders = parents.iter().flat_map(|lib| list(lib).unwrap_or_default());
     folders.filter(|folder| folder.to_string_lossy().contains("-linux-gnu")).collect()
 }
 

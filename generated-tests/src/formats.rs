@@ -1,6 +1,7 @@
 //! The formats of the library, by name and configuration.
 
 pub use tablewright::testing::Configured;
+use tablewright_archdefs::bound::Bound;
 use tablewright_archdefs::{Style, read_builtin};
 
 /// Every configuration of a built-in format's file.
@@ -12,4 +13,17 @@ pub fn configured(name: &str) -> Vec<Configured> {
     let (sources, format) = read_builtin(name).unwrap_or_else(|| panic!("no format `{name}`"));
     let format = format.unwrap_or_else(|problems| panic!("{}", problems.render(&sources, Style::Plain)));
     tablewright::testing::configured(format).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// A configuration under another name, with other values for some parameters.
+///
+/// # Panics
+///
+/// If the format has no such parameters, or never with these values.
+pub fn varied(case: &Configured, name: &str, set: &[(&str, i64)]) -> Configured {
+    let mut varied = case.clone();
+    varied.config.id.value = name.to_owned();
+    varied.params = case.params.with(&case.format, set).unwrap_or_else(|error| panic!("{name}: {error}"));
+    varied.bound = Bound::new(&case.format, &varied.params).unwrap_or_else(|error| panic!("{name}: {error}"));
+    varied
 }

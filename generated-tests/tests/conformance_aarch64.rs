@@ -137,7 +137,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let mut tests: Vec<Trial> = Vec::new();
     let Some(found) = require(Emulator::QemuAarch64) else {
-        return report::run(&arguments, tests, None);
+        return report::run(&arguments, tests, &[]);
     };
     let judge = Shared::new({
         let found = found.clone();
@@ -165,5 +165,5 @@ fn main() -> ExitCode {
         of_module!(tablewright::aarch64::stage2_64k);
     }
     let counts = || judge.counts();
-    report::run(&arguments, tests, Some(&Section { title: "AArch64 stage 2", found: &found, counts: &counts }))
+    report::run(&arguments, tests, &[Section { title: "AArch64 stage 2", found: &found, counts: &counts }])
 }

@@ -337,7 +337,7 @@ fn an_illegal_eptp_is_refused() {
         let error = machine.probe(&tables(&[]), ept(eptp), &[probe(0, Read)]).unwrap_err();
         assert!(matches!(error, Error::EntryRefused { error: 7, .. }), "{eptp:#x}: {error}");
     }
-    let error = machine.probe(&tables(&[]), ept(machine.ram().end | 0x1e), &[probe(0, Read)]).unwrap_err();
+    let error = machine.probe(&tables(&[]), ept(Machine::RAM.end | 0x1e), &[probe(0, Read)]).unwrap_err();
     assert!(matches!(error, Error::OutsideRam { .. }), "{error}");
 }
 

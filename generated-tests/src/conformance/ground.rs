@@ -45,6 +45,12 @@ impl Ground {
         }
     }
 
+    /// The highest input address that is not above a gap, as sign-extended ones are in their upper half.
+    pub fn last(&self) -> u64 {
+        let last = self.geometry.last_input();
+        if self.geometry.extend(last) == last { last } else { last >> 1 }
+    }
+
     /// Where a page of this size can map to, so that at least its part above the start of the targets is theirs.
     pub fn target(&self, size: u8) -> u64 {
         let bytes = 1 << size;

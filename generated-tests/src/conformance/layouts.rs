@@ -175,8 +175,8 @@ fn top_of_the_input(ground: &Ground) -> Program {
         writer.map(start, 1 << size, ground.target(size), Rights::RWX);
         end = start;
     }
-    if ground.reach < ground.geometry.input_bits {
-        writer.map(ground.geometry.last_input() - (page - 1), page, ground.targets.start, Rights::RWX);
+    if ground.last() >> ground.reach != 0 {
+        writer.map(ground.last() - (page - 1), page, ground.targets.start, Rights::RWX);
     }
     if end > page {
         writer.map(0, page, ground.target(ground.geometry.page_bits), Rights::RWX);

@@ -15,7 +15,6 @@ use super::image::Image;
 use super::probes::needs;
 use super::{Ground, Judge, Setup, TABLES};
 use crate::laws::Subject;
-use crate::mmu::deviations::Deviation;
 use crate::mmu::{Access, Fault, FaultKind, Probe, Verdict};
 
 /// How many entries are judged at each level.
@@ -42,8 +41,6 @@ struct Question {
     raw: u64,
     expected: Expected,
     readable: bool,
-    /// If the model is known to depart from its manual about an entry on the way.
-    deviation: Option<&'static Deviation>,
 }
 
 /// Fills a table at each level, and asks about its entries.
@@ -104,7 +101,7 @@ fn one_table<F: Format>(
     let mut complaints = Vec::new();
     for (question, verdict) in questions.iter().zip(&verdicts) {
         let wrong = question.complaint(setup, judge, verdict);
-        if let Some(wrong) = wrong.filter(|_| question.deviation.is_none()) {
+        if let Some(wrong) = wrong {
             let Question { probe, raw, expected, .. } = question;
             complaints.push(format!(
                 "{wrong}: entry {raw:#018x} at level {level}, which is {:x?}\n{probe:x?}: expected {expected:x?}, \
@@ -217,7 +214,7 @@ fn offset<F: Format>(setup: &Setup<F>, ground: &Ground, level: Level, raw: u64, 
 }
 
 /// The probe with what the library makes of it; `None` if the access would get through to where it must not go, or if
-/// the walk leaves the tables.
+/// the walk leaves the tables, or meets what the model cannot judge: who knows where that leads.
 fn question<F: Format>(
     setup: &Setup<F>,
     judge: &impl Judge,
@@ -235,8 +232,11 @@ fn question<F: Format>(
         return Err(format!("{probe:x?} of {raw:#x}: generated {walked:x?}, interpreted {interpreted:x?}").into());
     }
     let params = &setup.case.params;
+    let judged = |&(level, raw): &(Level, u64)| {
+        judge.can_judge(params, level, raw) && judge.deviates(params, level, raw).is_none()
+    };
     let (expected, readable) = match walked {
-        _ if !met.iter().all(|&(level, raw)| judge.can_judge(params, level, raw)) => return Ok(None),
+        _ if !met.iter().all(judged) => return Ok(None),
         Err(WalkError::NotMapped { level }) => (Expected::Faults(judge.fault(&probe, None), level), false),
         Err(WalkError::Reserved { level, .. }) => {
             let raw = met.last().map_or(0, |&(_, raw)| raw);
@@ -252,8 +252,7 @@ fn question<F: Format>(
         Expected::Reaches(address) => ground.targets.contains(&address),
         Expected::Faults(..) => true,
     };
-    let deviation = met.iter().find_map(|&(level, raw)| judge.deviates(params, level, raw));
-    Ok(harmless.then_some(Question { probe, raw, expected, readable, deviation }))
+    Ok(harmless.then_some(Question { probe, raw, expected, readable }))
 }
 
 /// What becomes of an access to a leaf. An accessed flag that is clear comes before rights that are missing.

@@ -13,7 +13,7 @@ use super::Counts;
 use crate::emulators::Found;
 use crate::mmu::deviations;
 
-/// One section of the report: those of one test binary.
+/// One section of the report: what one judge said in one test binary.
 pub struct Section<'a> {
     /// Its heading.
     pub title: &'a str,
@@ -23,24 +23,19 @@ pub struct Section<'a> {
     pub counts: &'a dyn Fn() -> Counts,
 }
 
-/// Runs the tests, then checks their section of the report, if all of them ran and none failed. With `BLESS=1` it is
+/// Runs the tests, then checks their sections of the report, if all of them ran and none failed. With `BLESS=1` they are
 /// written.
 ///
 /// A section that another version of the emulator wrote is left as it is: there may be other tests for it.
-pub fn run(arguments: &Arguments, tests: Vec<Trial>, section: Option<&Section<'_>>) -> ExitCode {
+pub fn run(arguments: &Arguments, tests: Vec<Trial>, sections: &[Section<'_>]) -> ExitCode {
     let conclusion = libtest_mimic::run(arguments, tests);
     let complete = conclusion.num_filtered_out == 0 && conclusion.num_ignored == 0 && !arguments.list;
-    let result = match section {
-        Some(section) if complete && !conclusion.has_failed() => section.check(),
-        _ => Ok(()),
-    };
-    match result {
-        Ok(()) => conclusion.exit_code(),
-        Err(why) => {
-            eprintln!("{why}");
-            ExitCode::FAILURE
-        }
+    if !complete || conclusion.has_failed() {
+        return conclusion.exit_code();
     }
+    let wrong: Vec<String> = sections.iter().filter_map(|section| section.check().err()).collect();
+    wrong.iter().for_each(|why| eprintln!("{why}"));
+    if wrong.is_empty() { conclusion.exit_code() } else { ExitCode::FAILURE }
 }
 
 impl Section<'_> {

@@ -1,7 +1,8 @@
 //! Fetching the emulators that the machine lacks, without touching the system and without being root.
 //!
 //! apt works on a private state, from the machine's own sources, and downloads the packages with the libraries that the
-//! machine lacks. They are unpacked in `.emulators/`.
+//! machine lacks. They are unpacked in `.emulators/`. What Debian 12 has in too old a version comes from Debian 13, with
+//! all its libraries.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use std::{fs, io};
 
 use thiserror::Error;
 
-use super::{Emulator, FindError, folder, list, unpacked};
+use super::{Emulator, FindError, folder, later, list, unpacked};
 
 /// Why the missing emulators could not be fetched.
 #[derive(Debug, Error)]
@@ -59,22 +60,39 @@ pub fn install() -> Result<(), InstallError> {
             }
         }
     }
-    if packages.is_empty() {
-        return Ok(());
+    let mut fetched = !packages.is_empty();
+    if fetched {
+        Apt::new(&folder().join("apt"), Release::Own)?.fetch(&packages, &unpacked())?;
     }
-    println!("fetching {} into {}", packages.join(", "), unpacked().display());
-    let apt = Apt::new(&folder().join("apt"))?;
-    apt.run(["update"].as_slice())?;
-    apt.run(&[["install"].as_slice(), &packages].concat())?;
-    let files = list(&apt.archives).map_err(at(&apt.archives))?;
-    for package in files.into_iter().filter(|file| file.extension().is_some_and(|e| e == "deb")) {
-        run(Command::new("dpkg-deb").arg("-x").arg(package).arg(unpacked()))?;
+    let old = |emulator: &Emulator| {
+        let own = later().join("usr/bin").join(emulator.program());
+        !own.exists() && emulator.find().is_ok_and(|found| found.version < emulator.wanted())
+    };
+    let old: Vec<Emulator> = Emulator::ALL.into_iter().filter(old).collect();
+    if on_bookworm() && !old.is_empty() {
+        let packages: Vec<&str> = old.iter().flat_map(|emulator| emulator.packages().iter().copied()).collect();
+        Apt::new(&folder().join("apt"), Release::Trixie)?.fetch(&packages, &later())?;
+        fetched = true;
     }
-    fs::remove_dir_all(&apt.state).map_err(at(&apt.state))?;
-    for emulator in Emulator::ALL {
-        println!("{}", emulator.find()?);
+    if fetched {
+        for emulator in Emulator::ALL {
+            println!("{}", emulator.find()?);
+        }
     }
     Ok(())
+}
+
+fn on_bookworm() -> bool {
+    fs::read_to_string("/etc/os-release").is_ok_and(|release| release.contains("VERSION_CODENAME=bookworm"))
+}
+
+/// Where packages come from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Release {
+    /// The machine's own release, and its backports.
+    Own,
+    /// Debian 13, and nothing that the machine has installed.
+    Trixie,
 }
 
 /// apt with a state of its own, which knows the machine's sources and installed packages, but only downloads.
@@ -85,16 +103,19 @@ struct Apt {
 }
 
 impl Apt {
-    fn new(state: &Path) -> Result<Self, InstallError> {
+    fn new(state: &Path, release: Release) -> Result<Self, InstallError> {
         Command::new("apt-get").arg("--version").output().map_err(InstallError::NoApt)?;
         let [sources, lists, archives] = ["sources", "lists", "archives"].map(|name| state.join(name));
         for folder in [sources.clone(), lists.join("partial"), archives.join("partial")] {
             fs::create_dir_all(&folder).map_err(at(&folder))?;
         }
-        let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
         // Debian 12 has QEMU 7.2, and 10.0 in its backports. Later releases have it in the release itself.
-        let backports = release.contains("VERSION_CODENAME=bookworm");
-        copy_sources(&sources, if backports { &["bookworm"] } else { &[] })?;
+        let backports = release == Release::Own && on_bookworm();
+        match release {
+            Release::Own if backports => copy_sources(&sources, true, Some("bookworm-backports"))?,
+            Release::Own => copy_sources(&sources, true, None)?,
+            Release::Trixie => copy_sources(&sources, false, Some("trixie"))?,
+        }
 
         let option = |name: &str, value: &Path| {
             let mut option = OsString::from(name);
@@ -109,10 +130,27 @@ impl Apt {
         options.extend(option("Dir::State::Lists", &lists));
         options.extend(option("Dir::Cache", state));
         options.extend(option("Debug::NoLocking", Path::new("true")));
+        if release == Release::Trixie {
+            let nothing = state.join("status");
+            fs::write(&nothing, "").map_err(at(&nothing))?;
+            options.extend(option("Dir::State::Status", &nothing));
+        }
         if backports {
             options.extend(option("APT::Default-Release", Path::new("bookworm-backports")));
         }
         Ok(Self { state: state.to_owned(), archives, options })
+    }
+
+    /// Downloads packages, and unpacks them.
+    fn fetch(self, packages: &[&str], to: &Path) -> Result<(), InstallError> {
+        println!("fetching {} into {}", packages.join(", "), to.display());
+        self.run(&["update"])?;
+        self.run(&[&["install"], packages].concat())?;
+        let files = list(&self.archives).map_err(at(&self.archives))?;
+        for package in files.into_iter().filter(|file| file.extension().is_some_and(|e| e == "deb")) {
+            run(Command::new("dpkg-deb").arg("-x").arg(package).arg(to))?;
+        }
+        fs::remove_dir_all(&self.state).map_err(at(&self.state))
     }
 
     fn run(&self, arguments: &[&str]) -> Result<(), InstallError> {
@@ -120,8 +158,8 @@ impl Apt {
     }
 }
 
-/// Copies the machine's package sources, and for each of `suites` adds its backports from the same mirrors.
-fn copy_sources(to: &Path, suites: &[&str]) -> Result<(), InstallError> {
+/// Copies the machine's package sources if they are wanted, and adds another suite from the mirrors of Debian 12.
+fn copy_sources(to: &Path, own: bool, suite: Option<&str>) -> Result<(), InstallError> {
     let mut files = vec![PathBuf::from("/etc/apt/sources.list")];
     files.extend(list(Path::new("/etc/apt/sources.list.d")).unwrap_or_default());
     for file in files {
@@ -129,24 +167,26 @@ fn copy_sources(to: &Path, suites: &[&str]) -> Result<(), InstallError> {
             continue;
         };
         let copy = to.join(name);
-        fs::write(&copy, &text).map_err(at(&copy))?;
-        for suite in suites {
-            let backports = copy.with_file_name(format!("{suite}-backports-{}", name.to_string_lossy()));
-            fs::write(&backports, with_backports(&text, suite)).map_err(at(&backports))?;
+        if own {
+            fs::write(&copy, &text).map_err(at(&copy))?;
+        }
+        if let Some(suite) = suite {
+            let other = copy.with_file_name(format!("{suite}-{}", name.to_string_lossy()));
+            fs::write(&other, with_suite(&text, suite)).map_err(at(&other))?;
         }
     }
     Ok(())
 }
 
-/// The entries of a sources file, of either of apt's two forms, that have `suite`, turned to its backports.
-fn with_backports(text: &str, suite: &str) -> String {
-    let turn = |line: &str| line.replace(&format!(" {suite} "), &format!(" {suite}-backports "));
-    let one_line =
-        text.lines().filter(|line| line.starts_with("deb ") && line.contains(&format!(" {suite} "))).map(turn);
+/// The entries of a sources file, of either of apt's two forms, that have Debian 12, turned to another suite.
+fn with_suite(text: &str, suite: &str) -> String {
+    const OWN: &str = "bookworm";
+    let one_line = text.lines().filter(|line| line.starts_with("deb ") && line.contains(&format!(" {OWN} ")));
+    let one_line = one_line.map(|line| line.replace(&format!(" {OWN} "), &format!(" {suite} ")));
     let stanzas = text.split("\n\n").filter_map(|stanza| {
         let suites = stanza.lines().find(|line| line.starts_with("Suites:"))?;
-        let has_it = suites.split_whitespace().any(|word| word == suite);
-        has_it.then(|| stanza.replace(suites, &format!("Suites: {suite}-backports")) + "\n")
+        let has_it = suites.split_whitespace().any(|word| word == OWN);
+        has_it.then(|| stanza.replace(suites, &format!("Suites: {suite}")) + "\n")
     });
     one_line.chain(stanzas).map(|entry| entry + "\n").collect()
 }
@@ -173,13 +213,13 @@ mod tests {
         let lines = "deb [signed-by=/k] http://mirror.example/debian bookworm main\n# deb-src x bookworm main\n\
                      deb http://mirror.example/debian bookworm-updates main\n";
         assert_eq!(
-            with_backports(lines, "bookworm"),
+            with_suite(lines, "bookworm-backports"),
             "deb [signed-by=/k] http://mirror.example/debian bookworm-backports main\n",
         );
         let stanzas = "Types: deb\nURIs: http://mirror.example/debian\nSuites: bookworm bookworm-updates\n\n\
                        Types: deb\nURIs: http://mirror.example/security\nSuites: bookworm-security\n";
         assert_eq!(
-            with_backports(stanzas, "bookworm"),
+            with_suite(stanzas, "bookworm-backports"),
             "Types: deb\nURIs: http://mirror.example/debian\nSuites: bookworm-backports\n\n",
         );
     }

@@ -95,8 +95,17 @@ pub const TABLE_BIT_8: Deviation = Deviation {
 /// The same in Bochs.
 pub const TABLE_BIT_8_BOCHS: Deviation = Deviation { emulator: Emulator::Bochs, ..TABLE_BIT_8 };
 
+/// What a nested fault tells of fetches.
+pub const NESTED_FETCH: Deviation = Deviation {
+    emulator: Emulator::QemuX86,
+    until: None,
+    what: "where the host has EFER.NXE off, bit 4 of EXITINFO1 is clear if a fetch faults in nested tables, and should be \
+           set, as for every code read",
+    manual: "APM volume 2, Nested versus Guest Page Faults, Fault Ordering",
+};
+
 /// All that are known.
-pub const ALL: [&Deviation; 9] = [
+pub const ALL: [&Deviation; 10] = [
     &RESERVED_PBMT,
     &TABLE_OUTSIDE_MEMORY,
     &UNALIGNED_ROOT,
@@ -106,4 +115,5 @@ pub const ALL: [&Deviation; 9] = [
     &RESERVED_NOT_PRESENT,
     &TABLE_BIT_8,
     &TABLE_BIT_8_BOCHS,
+    &NESTED_FETCH,
 ];

@@ -15,7 +15,7 @@
 //! - While an address in one root entry is probed, the stub's guest lives in another one (entry 1 for what is in entry 0,
 //!   else entry 0). It is restored after the probe; the tables under test need not know. Where both stages are under
 //!   test, guest-physical addresses must be in nested root entry 0.
-//! - The output address is seen where it is in [`Machine::ram`]; elsewhere the verdict has none.
+//! - The output address is seen where it is in [`Machine::RAM`]; elsewhere the verdict has none.
 //! - Memory types have no effect, except that illegal ones of EPT are a misconfiguration.
 //! - An EPT violation whose qualification grants nothing is `NotMapped`, even if the levels' rights merely exclude each
 //!   other: the processor does not tell the two apart.
@@ -58,7 +58,7 @@ pub enum Error {
         /// What it has not.
         feature: &'static str,
     },
-    /// A chunk, a root or a word to read is not in [`Machine::ram`].
+    /// A chunk, a root or a word to read is not in [`Machine::RAM`].
     #[error("{start:#x}..{end:#x} is not in the memory free for tables")]
     OutsideRam {
         /// First address.
@@ -208,6 +208,9 @@ struct Vmx {
 }
 
 impl Machine {
+    /// The physical memory that is free for tables and for what they map.
+    pub const RAM: Range<u64> = layout::FREE;
+
     /// Finds Bochs, and asks a processor model (one of those that `bochs-bin --help cpu` lists) what it can do.
     ///
     /// # Errors
@@ -250,12 +253,6 @@ impl Machine {
         program.cpuid(0x8000_0008);
         let results = pc.run(program, 1, &format!("the capabilities of {model}"))?;
         Ok(Self { pc, vmx: None, physical_address_bits: results[0] & 0xff })
-    }
-
-    /// The physical memory that is free for tables and for what they map.
-    #[must_use]
-    pub fn ram(&self) -> Range<u64> {
-        layout::FREE
     }
 
     /// The capabilities of EPT: IA32_VMX_EPT_VPID_CAP (SDM appendix A.10); none without VMX.
@@ -344,7 +341,7 @@ impl Machine {
     /// What is done once in a run.
     fn setup(&self) -> Program {
         let mut program = Program::default();
-        program.tag(self.ram().start, self.ram().end);
+        program.tag(Self::RAM.start, Self::RAM.end);
         match &self.vmx {
             Some(vmx) => vmx.controls.iter().chain(&vmcs::STATE).for_each(|&field| program.set_guest(field)),
             None => vmcb::STATE.into_iter().for_each(|field| program.set_guest(field)),
@@ -484,7 +481,7 @@ impl Machine {
     }
 
     fn check_ram(&self, start: u64, size: u64) -> Result<(), Error> {
-        let ram = self.ram();
+        let ram = Self::RAM;
         let end = start.saturating_add(size);
         if ram.start <= start && end <= ram.end { Ok(()) } else { Err(Error::OutsideRam { start, end }) }
     }

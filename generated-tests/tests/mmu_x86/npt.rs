@@ -1,7 +1,7 @@
 //! AMD's nested tables: those of long mode, all accesses being user accesses.
 
 use tablewright_tests::mmu::FaultKind::{AddressSize, Misconfigured, NotMapped, Permission};
-use tablewright_tests::mmu::deviations::{RESERVED_NOT_PRESENT, TABLE_BIT_8, TABLE_BIT_8_BOCHS};
+use tablewright_tests::mmu::deviations::{NESTED_FETCH, RESERVED_NOT_PRESENT, TABLE_BIT_8, TABLE_BIT_8_BOCHS};
 
 use super::*;
 
@@ -117,6 +117,9 @@ fn no_execute_is_reserved_where_the_host_has_it_off() {
             case(&judge, &[(0, 0, page), (2, 0, table(1) | ALL | NO_EXECUTE)], same(0, Err(Misconfigured))),
         ];
         Case::check_all(&judge.machine, &cases);
+        let fetch = case(&judge, &[(0, 0, 0)], vec![(probe(0, Execute), Err(NotMapped))]);
+        let told = if judge.machine.deviates(&NESTED_FETCH) { 0x1_0000_0004 } else { 0x1_0000_0014 };
+        assert_eq!(report(&run(&judge.machine, &fetch, &[]).verdicts[0])[1], ("exit_info_1", told));
     }
 }
 

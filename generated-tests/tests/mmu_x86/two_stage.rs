@@ -8,12 +8,12 @@ use super::*;
 const GUEST: u64 = 0x300_0000;
 /// What the guest takes for the start of its memory, and where that is.
 const GUEST_MEMORY: u64 = 0x40_0000;
-const MEMORY: u64 = 0x600_0000;
+const MEMORY: u64 = 0x260_0000;
 /// Guest-physical: where nothing is.
 const NOTHING: u64 = 0x80_0000;
 /// Guest-physical: what the guest may not write, and where that is.
 const PROTECTED: u64 = 0xa0_0000;
-const PROTECTED_MEMORY: u64 = 0x500_0000;
+const PROTECTED_MEMORY: u64 = 0x240_0000;
 
 fn guest() -> Paging {
     Paging { cr0: 1 << 16, cr3: GUEST + 0x3000, cr4: 0, efer: NO_EXECUTE_ENABLE, rflags: 0, root: GUEST + 0x3000 }

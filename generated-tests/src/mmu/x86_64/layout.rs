@@ -9,8 +9,8 @@
 
 use std::ops::Range;
 
-/// Size of the emulated PC's memory. Every start tags all of it.
-pub(super) const RAM_SIZE: u64 = 128 << 20;
+/// Size of the emulated PC's memory. Every start tags all of it, which takes most of its time.
+pub(super) const RAM_SIZE: u64 = 64 << 20;
 
 /// The last 2 MiB of memory are the stub's.
 pub(super) const OWN: u64 = RAM_SIZE - LARGE_PAGE;
