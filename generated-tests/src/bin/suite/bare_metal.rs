@@ -14,6 +14,9 @@ const TARGETS: [(&str, &str); 3] =
 
 const EXAMPLE: &str = "examples/bare-metal/Cargo.toml";
 
+/// The drop-in, which has another format for each target.
+const DROP_IN: &str = "examples/axaddrspace/Cargo.toml";
+
 /// Builds the bare-metal example for every target.
 pub(crate) fn build() -> Outcome {
     TARGETS.into_iter().try_for_each(|(target, feature)| {
@@ -21,6 +24,15 @@ pub(crate) fn build() -> Outcome {
         command.args(toolchain(target)?);
         command.args(["build", "--release", "--manifest-path", EXAMPLE, "--target", target, "--features", feature]);
         run(&mut command)
+    })
+}
+
+/// Compiles the drop-in for every target.
+pub(crate) fn check_drop_in() -> Outcome {
+    TARGETS.into_iter().try_for_each(|(target, _)| {
+        let mut command = Command::new("cargo");
+        command.args(toolchain(target)?).args(["check", "--manifest-path", DROP_IN, "--target", target]);
+        run(command.args(["--target-dir", "target"]))
     })
 }
 

@@ -1,9 +1,10 @@
 //! `cargo suite`: everything that must hold of this repository, in one command.
 //!
-//! `cargo suite` runs every step; `cargo suite lints bare-metal` runs the named ones; `cargo suite --list` names them.
+//! `cargo suite` runs every step but `drop-in`; `cargo suite lints bare-metal` runs the named ones; `cargo suite --list` names them.
 //! Each step runs even if one before it failed, so that one run tells everything.
 
 mod bare_metal;
+mod drop_in;
 mod step;
 
 use std::process::ExitCode;
@@ -28,22 +29,30 @@ const STEPS: [Step; 9] = [
     ("new-arch", "a crate with an architecture of its own builds, runs, and passes every law", new_arch),
 ];
 
+/// These run only if they are named: they take packages from the registry, and the nightly compiler.
+const BY_NAME: [Step; 1] =
+    [("drop-in", "clients of `axaddrspace`, unmodified, pass their tests on the drop-in", drop_in::test)];
+
 fn main() -> ExitCode {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
     if wanted.iter().any(|argument| argument == "--list") {
-        for (name, shows, _) in STEPS {
+        for (name, shows, _) in STEPS.into_iter().chain(BY_NAME) {
             println!("{name:12} {shows}");
         }
         return ExitCode::SUCCESS;
     }
-    if let Some(unknown) = wanted.iter().find(|name| STEPS.iter().all(|step| step.0 != **name)) {
+    if let Some(unknown) = wanted.iter().find(|name| STEPS.iter().chain(&BY_NAME).all(|step| step.0 != **name)) {
         eprintln!("there is no step `{unknown}`; `cargo suite --list` names them");
         return ExitCode::from(2);
     }
 
     let mut failed = Vec::new();
-    let chosen: Vec<Step> =
-        STEPS.into_iter().filter(|step| wanted.is_empty() || wanted.iter().any(|name| name == step.0)).collect();
+    let named = |step: &Step| wanted.iter().any(|name| name == step.0);
+    let chosen: Vec<Step> = STEPS
+        .into_iter()
+        .filter(|step| wanted.is_empty() || named(step))
+        .chain(BY_NAME.into_iter().filter(named))
+        .collect();
     for &(name, shows, run) in &chosen {
         println!("\n== {name}: {shows}");
         let start = Instant::now();

@@ -1,0 +1,43 @@
+//! tablewright with the interface of `axaddrspace` 0.3, so that its clients switch without a change of their own:
+//!
+//! ```toml
+//! [patch.crates-io]
+//! axaddrspace = { git = "https://github.com/tablewright/tablewright" }
+//! ```
+//!
+//! Everything here translates: names and errors of the original on one side, the engine's on the other. To read it, begin
+//! with `space.rs`. What behaves differently from the original is listed in the README.
+#![no_std]
+#![warn(missing_docs)]
+
+extern crate alloc;
+
+mod accessor;
+mod error;
+mod format;
+mod frame;
+mod hal;
+mod space;
+mod table;
+
+pub use accessor::GuestMemoryAccessor;
+pub use frame::PhysFrame;
+pub use hal::AxMmHal;
+pub use page_table_entry::MappingFlags;
+pub use space::AddrSpace;
+pub use table::NestedPageTable;
+pub use tablewright::{GuestPhysAddr, GuestPhysAddrRange, GuestVirtAddr, GuestVirtAddrRange, device};
+
+/// An address in the host's virtual address space.
+pub type HostVirtAddr = memory_addr::VirtAddr;
+/// An address in the host's physical address space.
+pub type HostPhysAddr = memory_addr::PhysAddr;
+
+/// A guest's access that was not translated.
+#[derive(Debug)]
+pub struct NestedPageFaultInfo {
+    /// What the access was.
+    pub access_flags: MappingFlags,
+    /// Where it went.
+    pub fault_guest_paddr: GuestPhysAddr,
+}

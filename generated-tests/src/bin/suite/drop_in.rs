@@ -1,0 +1,152 @@
+//! The drop-in for `axaddrspace`, under its clients' tests and the original's own.
+//!
+//! The published sources are copied from cargo's registry into the target folder, as a workspace that is patched by the
+//! one line that any client would write. Nothing of theirs is changed, but for the original's tests: these are inside its
+//! modules, so they are cut out and given the drop-in's names in place of the module's.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::bare_metal;
+use crate::step::{self, Outcome, output, run, workspace};
+
+/// Those whose tests are run; the last is compiled only, for it has none.
+const CLIENTS: [&str; 6] =
+    ["axvcpu-0.3.0", "axdevice-0.2.2", "axdevice_base-0.2.2", "x86_vcpu-0.3.0", "x86_vlapic-0.2.2", "axvm-0.3.0"];
+
+const ORIGINAL: &str = "axaddrspace-0.3.0";
+
+/// Some clients are for the nightly compiler only.
+const TOOLCHAIN: &str = "+nightly";
+
+/// The modules of the original that have tests, and what these use of the module around them.
+const TESTED: [(&str, &str); 3] = [
+    ("address_space/mod.rs", "use axaddrspace::{AddrSpace, GuestPhysAddr, MappingFlags}; use memory_addr::PhysAddr;"),
+    ("frame.rs", "use axaddrspace::PhysFrame; use memory_addr::PAGE_SIZE_4K as PAGE_SIZE;"),
+    ("memory_accessor.rs", "use axaddrspace::{GuestMemoryAccessor, GuestPhysAddr}; use axerrno::AxResult;"),
+];
+
+/// What the original's tests depend on.
+const ORIGINAL_MANIFEST: &str = r#"[package]
+name = "original-tests"
+version = "0.0.0"
+edition = "2024"
+
+[dependencies]
+assert_matches = "1.5.0"
+axaddrspace = "0.3"
+axerrno = "0.2"
+axin = "0.1.0"
+lazy_static = "1.5"
+memory_addr = "0.4"
+page_table_multiarch = "0.6"
+spin = "0.10"
+"#;
+
+/// Runs the drop-in's own tests, and compiles it for each target; then downloads the clients and the original, and runs
+/// all their tests on it.
+pub(crate) fn test() -> Outcome {
+    step::cargo(&["test", "--manifest-path", "examples/axaddrspace/Cargo.toml", "--target-dir", "target"])?;
+    bare_metal::check_drop_in()?;
+    let place = workspace().join("target/drop-in");
+    let sources = download(&place.join("published")).map_err(|error| format!("the clients: {error}"))?;
+    let patched = place.join("patched");
+    assemble(&patched, &sources).map_err(|error| format!("{}: {error}", patched.display()))?;
+    pin(&patched)?;
+    cargo(&patched, &["test", "--workspace", "--all-targets"])
+}
+
+/// Lets cargo fetch the published packages; the folder that it puts their sources in.
+fn download(place: &Path) -> Result<PathBuf, String> {
+    let exactly = |package: &&str| {
+        let (name, version) = package.rsplit_once('-').unwrap_or((package, "*"));
+        format!("{name} = \"={version}\"\n")
+    };
+    let dependencies: String = CLIENTS.iter().chain([&ORIGINAL]).map(exactly).collect();
+    let manifest = format!(
+        "[package]\nname = \"published\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n\n[dependencies]\n{dependencies}"
+    );
+    write(&place.join("Cargo.toml"), &manifest).map_err(|error| error.to_string())?;
+    write(&place.join("src/lib.rs"), "").map_err(|error| error.to_string())?;
+    pin(place)?;
+    cargo(place, &["fetch"])?;
+    let manifest = place.join("Cargo.toml");
+    let metadata = output("cargo", &["metadata", "--format-version=1", "--manifest-path", &manifest.to_string_lossy()])
+        .ok_or("cargo metadata fails")?;
+    // Of all paths there, the one of the original's manifest is unmistakable.
+    let end = metadata.find(&format!("/{ORIGINAL}/Cargo.toml")).ok_or("cargo does not say where the sources are")?;
+    let start = metadata.get(..end).and_then(|before| before.rfind('"')).map_or(0, |quote| quote + 1);
+    Ok(PathBuf::from(metadata.get(start..end).unwrap_or_default()))
+}
+
+/// Later versions of `x86_64` need another nightly compiler than the clients do.
+fn pin(place: &Path) -> Outcome {
+    cargo(place, &["update", "--package", "x86_64", "--precise", "0.15.4"])
+}
+
+/// Copies the clients and the original's tests, and writes the workspace around them.
+fn assemble(place: &Path, sources: &Path) -> std::io::Result<()> {
+    for client in CLIENTS {
+        let copy = place.join(client);
+        copy_folder(&sources.join(client), &copy)?;
+    }
+    let original = place.join("original");
+    write(&original.join("Cargo.toml"), ORIGINAL_MANIFEST)?;
+    write(&original.join("src/lib.rs"), &original_tests(&sources.join(ORIGINAL).join("src"))?)?;
+
+    let members: String = CLIENTS.iter().map(|client| format!("    \"{client}\",\n")).collect();
+    let facade = workspace().join("examples/axaddrspace");
+    let manifest = format!(
+        "[workspace]\nresolver = \"2\"\nmembers = [\n{members}    \"original\",\n]\n\n[patch.crates-io]\naxaddrspace = {{ path = {facade:?} }}\n"
+    );
+    write(&place.join("Cargo.toml"), &manifest)
+}
+
+/// The original's tests as one file, with modules that see the drop-in where they were inside the original.
+fn original_tests(sources: &Path) -> std::io::Result<String> {
+    let helpers = fs::read_to_string(sources.join("test_utils/mod.rs"))?;
+    let mut all = format!(
+        "#![cfg(test)]\nextern crate alloc;\nuse axaddrspace::{{AxMmHal, HostPhysAddr, HostVirtAddr}};\nmod test_utils {{\n{helpers}\n}}\n"
+    );
+    for (number, (file, names)) in TESTED.iter().enumerate() {
+        let text = fs::read_to_string(sources.join(file))?;
+        let (_, tests) = text
+            .split_once("#[cfg(test)]\n")
+            .ok_or_else(|| std::io::Error::other(format!("{file} of the original has no tests")))?;
+        all += &format!("mod module_{number} {{\n#![allow(unused_imports)]\n{names}\n{tests}\n}}\n");
+    }
+    Ok(all)
+}
+
+fn write(file: &Path, text: &str) -> std::io::Result<()> {
+    if let Some(folder) = file.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    // What is the same stays, so that cargo does not build it anew.
+    if fs::read_to_string(file).is_ok_and(|old| old == text) { Ok(()) } else { fs::write(file, text) }
+}
+
+fn copy_folder(from: &Path, to: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let (source, copy) = (entry.path(), to.join(entry.file_name()));
+        if entry.file_type()?.is_dir() {
+            copy_folder(&source, &copy)?;
+        } else if entry.file_name() != "Cargo.lock" {
+            fs::copy(&source, &copy)?;
+        }
+    }
+    Ok(())
+}
+
+/// Runs cargo in a folder that is no part of the workspace.
+fn cargo(place: &Path, arguments: &[&str]) -> Outcome {
+    let (verb, rest) = arguments.split_first().ok_or("no command")?;
+    // The compiler that runs this one must not decide for that one.
+    let mut command = Command::new("cargo");
+    command.env_remove("CARGO").env_remove("RUSTC").env_remove("RUSTUP_TOOLCHAIN");
+    command.args([TOOLCHAIN, verb, "--manifest-path"]).arg(place.join("Cargo.toml")).args(rest);
+    run(&mut command)
+}
