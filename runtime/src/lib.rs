@@ -1,26 +1,66 @@
 //! Nested page tables for hypervisors. A page-table format is data; one engine runs every format.
 //!
-//! A hypervisor implements [`Hal`], makes a format's `Config` for its machine, and has an [`AddrSpace`] for each guest:
+//! # The first ten minutes
+//!
+//! A hypervisor implements [`Hal`] for its machine (frames, addresses, invalidations), and has an [`AddrSpace`] for each
+//! guest. Here the machine is the simulated one, which fails the test where it is used wrongly; the rest is what real code
+//! does, on Intel's EPT. For another architecture, the module is another (`aarch64::stage2_4k`, `riscv64::sv_x4`, ...).
 //!
 //! ```
 //! # fn main() -> Result<(), Box<dyn core::error::Error>> {
-//! use tablewright::{AddrSpace, FaultOutcome, Format as _, GuestMemoryAccessor, GuestPhysAddr};
-//! use tablewright::{MappingFlags, Rights, Tag};
-//! use tablewright::x86_64::ept::{Config, Format};
+//! use tablewright::x86_64::ept::{Capabilities, Config, Format, Report};
+//! use tablewright::{AddrSpace, FaultOutcome, GuestMemoryAccessor, GuestPhysAddr, HostRegion, MappingFlags, Tag};
 //!
+//! // 1. Once: the machine, and what its CPUs can do (here with 46 bits of address, and pages of 4 KiB, 2 MiB and 1 GiB).
 //! let hal = tablewright::sim::Machine::new(0x4000_0000, 16 << 20);
-//! let format = Format::new(&Config { pa_bits: 46, ..Config::new(4, 48) })?;
-//! let mut space = AddrSpace::new_empty(format, hal, Tag(1))?;
+//! let cpu = Capabilities { ia32_vmx_ept_vpid_cap: 0xf01_0633_4141, ia32_arch_capabilities: 0, cpuid_80000008_eax: 46 };
+//! let format = Format::new(&Config::from_capabilities(&cpu, 4, 48))?;
 //!
+//! // 2. For each guest: a space. It has memory of the host's, a heap that gets frames at first use, and a console.
+//! const RW: MappingFlags = MappingFlags::READ.union(MappingFlags::WRITE);
+//! const CONSOLE: usize = 7;
 //! let heap = GuestPhysAddr::from_usize(0x8000_0000);
-//! space.map_alloc(heap, 1 << 20, MappingFlags::READ | MappingFlags::WRITE, false)?;
-//! assert_eq!(space.handle_fault(heap, Rights::W), FaultOutcome::Mapped);
-//! space.write_obj(heap, 42_u32)?;
+//! // SAFETY: the loader reserved this memory for guests, and the host maps all of its memory.
+//! let memory = unsafe { HostRegion::ram(0x1_0000_0000.into(), 1 << 30) }.ok_or("no memory")?;
+//! let mut space = AddrSpace::new_empty(format, hal.clone(), Tag(1))?;
+//! space.map_linear(0.into(), memory, RW | MappingFlags::EXECUTE)?;
+//! space.map_alloc(heap, 1 << 20, RW, false)?;
+//! space.map_device(0xfe00_0000.into(), 0x1000, CONSOLE)?;
+//!
+//! // 3. Before the guest runs: what goes into the machine's registers.
 //! let eptp = space.registers()?.eptp;
-//! # let _ = eptp;
+//! assert_eq!(eptp & !0xfff, space.page_table_root().as_usize() as u64);
+//!
+//! // 4. When it exits with a fault: hand over the hardware's report. Several virtual CPUs may do so at once.
+//! let write = Report { exit_reason: 48, qualification: 0x182, guest_physical_address: 0x8000_1234 };
+//! assert_eq!(space.handle_report(&write)?, FaultOutcome::Mapped);
+//! let call = Report { exit_reason: 48, qualification: 0x182, guest_physical_address: 0xfe00_0010 };
+//! assert_eq!(space.handle_report(&call)?, FaultOutcome::Device { handle: CONSOLE, offset: 0x10 });
+//! let stray = Report { exit_reason: 48, qualification: 0x182, guest_physical_address: 0x9000_0000 };
+//! assert_eq!(space.handle_report(&stray)?, FaultOutcome::NotMapped);
+//!
+//! // 5. To emulate a device: read and write the guest's memory, within the guest's own rights.
+//! space.write_obj(heap + 0x1ffc, 42_u64)?;
+//! assert_eq!(space.read_obj::<u64>(heap + 0x1ffc)?, 42);
+//!
+//! // 6. To take memory away, or rights: whatever page sizes are there. It is over when this returns, TLBs included.
+//! space.protect(0x10_0000.into(), 0x1000, MappingFlags::READ)?;
+//! space.unmap(heap, 1 << 20)?;
+//! assert!(space.translate(heap).is_none());
+//!
+//! // 7. At the end, everything goes back.
+//! drop(space);
+//! assert_eq!(hal.used(), 0);
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! Then: [`words`] says what is meant by them; [`AddrSpace`] has the rest of what a space can do, [`PageTable`] is the layer
+//! below, without areas; `native` names the formats of the machine that is compiled for. Who comes from `axaddrspace`,
+//! `page_table_multiarch` or `x86_64` finds what was written there beside what is written here in
+//! `examples/axaddrspace/PORTING.md`.
+//!
+//! # Tables of a boot image
 //!
 //! Entries can be made at compile time, for tables that are part of a boot image:
 //!
@@ -41,7 +81,9 @@
 //! # }
 //! ```
 //!
-//! To read the code: `format.rs` (what is asked of a format), `hal.rs` (what is asked of the machine), `table/` (the
+//! # The code
+//!
+//! To read it: `format.rs` (what is asked of a format), `hal.rs` (what is asked of the machine), `table/` (the
 //! engine; `entries.rs` has all atomics), `space/` (areas and what is behind them), `guest/` (guest memory), `sim/` (the
 //! simulated machine that all tests run on). What the generator writes stands in `generated-tests/snapshots`.
 //!
@@ -79,6 +121,7 @@ mod tags;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod walk;
+pub mod words;
 
 pub use addr::{
     GuestPhysAddr, GuestPhysAddrRange, GuestVirtAddr, GuestVirtAddrRange, HostPhysAddr, HostPhysAddrRange,

@@ -33,6 +33,11 @@ pub type HostVirtAddr = memory_addr::VirtAddr;
 /// An address in the host's physical address space.
 pub type HostPhysAddr = memory_addr::PhysAddr;
 
+/// The page tables of `page_table_multiarch` and `x86_64` are there only on the architecture itself.
+#[cfg(all(doctest, target_arch = "x86_64"))]
+#[doc = include_str!("../PORTING.md")]
+mod porting {}
+
 /// A guest's access that was not translated.
 #[derive(Debug)]
 pub struct NestedPageFaultInfo {
