@@ -9,13 +9,10 @@ use std::process::Command;
 use crate::step::{Outcome, output, run};
 
 /// Target, and the feature of the example that goes with it.
-const TARGETS: [(&str, &str); 3] =
+pub(crate) const TARGETS: [(&str, &str); 3] =
     [("aarch64-unknown-none", "aarch64"), ("riscv64gc-unknown-none-elf", "riscv64"), ("x86_64-unknown-none", "x86_64")];
 
 const EXAMPLE: &str = "examples/bare-metal/Cargo.toml";
-
-/// The drop-in, which has another format for each target.
-const DROP_IN: &str = "examples/axaddrspace/Cargo.toml";
 
 /// Builds the bare-metal example for every target.
 pub(crate) fn build() -> Outcome {
@@ -24,15 +21,6 @@ pub(crate) fn build() -> Outcome {
         command.args(toolchain(target)?);
         command.args(["build", "--release", "--manifest-path", EXAMPLE, "--target", target, "--features", feature]);
         run(&mut command)
-    })
-}
-
-/// Compiles the drop-in for every target.
-pub(crate) fn check_drop_in() -> Outcome {
-    TARGETS.into_iter().try_for_each(|(target, _)| {
-        let mut command = Command::new("cargo");
-        command.args(toolchain(target)?).args(["check", "--manifest-path", DROP_IN, "--target", target]);
-        run(command.args(["--target-dir", "target"]))
     })
 }
 
