@@ -33,3 +33,19 @@ fn config(levels: u8) -> Config {
 fn config(levels: u8) -> Config {
     Config::new(levels, levels.saturating_mul(9).saturating_add(14))
 }
+
+/// Whether this CPU may execute the format's invalidations at this moment: INVEPT only in VMX operation. Outside of it no
+/// guest runs here, and clients invalidate when they load the root.
+#[cfg(all(target_arch = "x86_64", target_os = "none"))]
+pub(crate) fn may_invalidate() -> bool {
+    const VMXE: u64 = 1 << 13;
+    let cr4: u64;
+    // SAFETY: it is only read, by code of a hypervisor, which may do so.
+    unsafe { core::arch::asm!("mov {}, cr4", out(reg) cr4, options(nomem, nostack, preserves_flags)) };
+    cr4 & VMXE != 0
+}
+
+#[cfg(not(all(target_arch = "x86_64", target_os = "none")))]
+pub(crate) fn may_invalidate() -> bool {
+    true
+}

@@ -5,7 +5,7 @@ use core::{marker::PhantomData, ptr::NonNull};
 use page_table_multiarch::PagingHandler;
 use tablewright::{Format, Hal, Invalidation, Tag};
 
-use crate::{HostPhysAddr, HostVirtAddr};
+use crate::{HostPhysAddr, HostVirtAddr, format::may_invalidate};
 
 /// Frames for [`PhysFrame`](crate::PhysFrame), from the client.
 pub trait AxMmHal {
@@ -70,9 +70,11 @@ unsafe impl<H: PagingHandler> Hal for Machine<H> {
 
     /// All of it, for every tag: the handler does not say under which tag its tables are used.
     fn invalidate<F: Format>(&self, format: &F, root: tablewright::HostPhysAddr, tag: Tag, _set: &Invalidation) {
-        // SAFETY: invalidating more than is due harms nobody. On bare metal the code of a hypervisor runs where it may
-        // do so; elsewhere nothing is executed.
-        let _ = unsafe { format.invalidate(root, tag, &Invalidation::All) };
+        if may_invalidate() {
+            // SAFETY: invalidating more than is due harms nobody. On bare metal the code of a hypervisor runs where it
+            // may do so; elsewhere nothing is executed.
+            let _ = unsafe { format.invalidate(root, tag, &Invalidation::All) };
+        }
     }
 }
 
