@@ -13,6 +13,7 @@
 extern crate alloc;
 
 mod accessor;
+mod backend;
 mod error;
 mod format;
 mod frame;
@@ -21,6 +22,7 @@ mod space;
 mod table;
 
 pub use accessor::GuestMemoryAccessor;
+pub use backend::Backend;
 pub use frame::PhysFrame;
 pub use hal::AxMmHal;
 pub use page_table_entry::MappingFlags;

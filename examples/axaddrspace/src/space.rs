@@ -12,6 +12,7 @@ use crate::{
     error::ax_error,
     format::{Format, of_levels},
     hal::{Machine, to_client, to_engine},
+    table::engine_flags,
 };
 
 /// A guest's physical address space: areas, and the nested page table that maps them.
@@ -50,8 +51,8 @@ impl<H: PagingHandler> AddrSpace<H> {
     }
 
     /// The page table.
-    pub const fn page_table(&self) -> NestedPageTable<'_, H> {
-        NestedPageTable(self.0.page_table())
+    pub const fn page_table(&self) -> &NestedPageTable<H> {
+        NestedPageTable::of(self.0.page_table())
     }
 
     /// Where the root table is.
@@ -174,9 +175,4 @@ impl<H: PagingHandler> fmt::Debug for AddrSpace<H> {
             .field("areas", &self.0.areas().collect::<Vec<_>>())
             .finish()
     }
-}
-
-/// Both crates number the flags alike.
-const fn engine_flags(flags: MappingFlags) -> tablewright::MappingFlags {
-    tablewright::MappingFlags::from_bits_truncate(flags.bits())
 }

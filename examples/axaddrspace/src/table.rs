@@ -1,18 +1,46 @@
-//! What clients read of the page table.
+//! The page table.
 
+use axerrno::AxResult;
 use page_table_multiarch::{PageSize, PagingError, PagingHandler, PagingResult};
-use tablewright::{Lookup, PageTable};
+use tablewright::{Error, Lookup, PageTable, Tag};
 
 use crate::{
     GuestPhysAddr, HostPhysAddr, MappingFlags,
-    format::Format,
+    error::ax_error,
+    format::{Format, of_levels},
     hal::{Machine, to_client},
 };
 
-/// The nested page table of an [`AddrSpace`](crate::AddrSpace), to be read; changes are made through the space.
-pub struct NestedPageTable<'a, H: PagingHandler>(pub(crate) &'a PageTable<Format, Machine<H>>);
+/// A guest's page table. The one of an [`AddrSpace`](crate::AddrSpace) is only read from outside; a table of a client's own
+/// is changed by [`Backend`](crate::Backend)s.
+#[repr(transparent)]
+pub struct NestedPageTable<H: PagingHandler>(PageTable<Format, Machine<H>>);
 
-impl<H: PagingHandler> NestedPageTable<'_, H> {
+impl<H: PagingHandler> NestedPageTable<H> {
+    /// An empty table of so many levels.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if the architecture has no such table; `NoMemory`.
+    pub fn new(level: usize) -> AxResult<Self> {
+        let table = of_levels(level).map_err(Error::from).and_then(|format| {
+            // Whatever the tag: it is the client that loads the registers, and all tags are invalidated.
+            PageTable::new(format, Machine::new(), Tag(0))
+        });
+        table.map(Self).map_err(|error| ax_error(error.into()))
+    }
+
+    /// The engine's table in the original's terms.
+    pub(crate) const fn of(table: &PageTable<Format, Machine<H>>) -> &Self {
+        // SAFETY: it is nothing but this table.
+        unsafe { &*(&raw const *table).cast() }
+    }
+
+    /// The engine's table.
+    pub(crate) const fn engine(&mut self) -> &mut PageTable<Format, Machine<H>> {
+        &mut self.0
+    }
+
     /// Where the root table is.
     pub fn root_paddr(&self) -> HostPhysAddr {
         to_client(self.0.root())
@@ -42,4 +70,9 @@ impl<H: PagingHandler> NestedPageTable<'_, H> {
     pub fn translate(&self, address: GuestPhysAddr) -> Option<HostPhysAddr> {
         self.query(address).ok().map(|(address, ..)| address)
     }
+}
+
+/// Both crates number the flags alike.
+pub(crate) const fn engine_flags(flags: MappingFlags) -> tablewright::MappingFlags {
+    tablewright::MappingFlags::from_bits_truncate(flags.bits())
 }

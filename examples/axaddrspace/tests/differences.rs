@@ -2,8 +2,9 @@
 
 mod support;
 
-use axaddrspace::{AddrSpace, GuestMemoryAccessor, GuestPhysAddr, MappingFlags};
+use axaddrspace::{AddrSpace, Backend, GuestMemoryAccessor, GuestPhysAddr, MappingFlags, NestedPageTable};
 use axerrno::AxError;
+use memory_set::{MemoryArea, MemorySet};
 use support::Frames;
 
 const RW: MappingFlags = MappingFlags::READ.union(MappingFlags::WRITE);
@@ -109,6 +110,30 @@ fn the_host_does_not_touch_devices_nor_write_what_the_guest_may_not() {
     assert!(space.translated_byte_buffer(0x1000.into(), 4).is_none());
     space.map_alloc(HEAP, 0x1000, MappingFlags::READ, true).unwrap();
     assert_eq!(space.write_obj(HEAP, 1_u8), Err(AxError::InvalidInput));
+}
+
+#[test]
+fn a_set_of_a_clients_own_works_on_a_table_of_its_own() {
+    let mut table = NestedPageTable::<Frames>::new(4).unwrap();
+    let mut areas = MemorySet::<Backend<Frames>>::new();
+    let linear = MemoryArea::new(0x40_0000.into(), 0x40_0000, RW, Backend::new_linear(0x20_0000));
+    areas.map(linear, &mut table, false).unwrap();
+    areas.map(MemoryArea::new(HEAP, 0x4000, RW, Backend::new_alloc(true)), &mut table, false).unwrap();
+    areas.map(MemoryArea::new(HEAP + 0x10_0000, 0x4000, RW, Backend::new_alloc(false)), &mut table, false).unwrap();
+    assert_eq!(table.translate(0x41_2345.into()), Some(0x21_2345.into()));
+    assert!(table.translate(HEAP + 0x3000).is_some() && table.translate(HEAP + 0x10_0000).is_none());
+
+    areas.protect(HEAP, 0x1000, |_| Some(MappingFlags::READ), &mut table).unwrap();
+    assert_eq!(table.query(HEAP).unwrap().1, MappingFlags::READ);
+    assert_eq!(table.query(HEAP + 0x1000).unwrap().1, RW);
+
+    areas.unmap(0x40_1000.into(), 0x1000, &mut table).unwrap();
+    assert_eq!(table.translate(0x40_1000.into()), None);
+    assert_eq!(table.translate(0x40_2000.into()), Some(0x20_2000.into()));
+    areas.clear(&mut table).unwrap();
+    assert_eq!(Frames::allocated(), 1, "the root");
+    drop(table);
+    assert_eq!(Frames::allocated(), 0);
 }
 
 /// A translation of a client's own, with pages that do not follow each other on the host.
