@@ -136,7 +136,10 @@ pub use format::{
 #[doc(inline)]
 pub use formats::*;
 pub use frame::PhysFrame;
-pub use guest::{GuestError, GuestFault, GuestMemoryAccessor, GuestSlice};
+pub use guest::{
+    GuestAtomic, GuestError, GuestFault, GuestMemoryAccessor, GuestSlice, GuestTables, Stage1Cause, Stage1Translation,
+    VirtError, VirtFault,
+};
 pub use hal::{Completion, Hal, Invalidation, Sink};
 pub use host::{HostRegion, RegionKind};
 pub use range::ClosedRange;

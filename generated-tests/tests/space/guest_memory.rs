@@ -1,5 +1,7 @@
 //! Reading and writing guest memory from the host.
 
+use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
+
 use tablewright::{
     AddrSpace, Alloc, Attributes, Change, FaultOutcome, Format, GuestError, GuestFault, GuestMemoryAccessor,
     MappingFlags, Rights, Tag,
@@ -21,6 +23,8 @@ in_every_format! {
     buffers_are_pieces_with_rights
     addresses_do_not_wrap_around
     guests_share_memory_with_rights_of_their_own
+    atomics_of_many_cpus_lose_nothing
+    atomics_keep_to_rights_and_alignment
 }
 
 /// A guest with pages that are consecutive for it, but not for the host.
@@ -201,4 +205,46 @@ fn what_the_host_wrote_is_dirty<F: Format>(mut rig: Rig<F>) {
     assert_eq!((marks(&rig, page), marks(&rig, 4 * page)), ((true, true), (true, true)));
     rig.space.translated_byte_buffer(gpa(2 * page), 8).unwrap()[0].write(&[1]).unwrap();
     assert_eq!(marks(&rig, 2 * page), (true, true));
+}
+
+/// Several CPUs of the host's add to a counter and take a lock, as devices do with what they share with a guest.
+fn atomics_of_many_cpus_lose_nothing<F: Format>(mut rig: Rig<F>) {
+    let page = rig.page();
+    rig.space.map_alloc(gpa(0), 2 * page, RW, false).unwrap();
+    let (space, at) = (&rig.space, gpa(page - 8));
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..100 {
+                    space.atomic::<AtomicU32>(at).unwrap().fetch_add(1, Ordering::Relaxed);
+                    let lock = space.atomic::<AtomicU8>(at + 4).unwrap();
+                    while lock.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_err() {
+                        std::thread::yield_now();
+                    }
+                    let seen: u16 = space.read_obj(at + 5).unwrap();
+                    space.write_obj(at + 5, seen + 1).unwrap();
+                    lock.store(0, Ordering::Release);
+                }
+            });
+        }
+    });
+    assert_eq!(space.read_obj::<u32>(at).unwrap(), 400);
+    assert_eq!(space.read_obj::<u16>(at + 5).unwrap(), 400);
+}
+
+fn atomics_keep_to_rights_and_alignment<F: Format>(mut rig: Rig<F>) {
+    scattered(&mut rig);
+    let page = rig.page();
+    rig.space.protect(gpa(2 * page), page, READ).unwrap();
+    let refused = |at: usize, fault| Some(GuestError { address: gpa(at), done: 0, fault });
+    assert_eq!(rig.space.atomic::<AtomicU64>(gpa(2 * page)).err(), refused(2 * page, GuestFault::Denied));
+    assert_eq!(rig.space.atomic::<AtomicU16>(gpa(page + 1)).err(), refused(page + 1, GuestFault::Torn));
+    assert_eq!(rig.space.atomic::<AtomicU64>(gpa(2 * page - 4)).err(), refused(2 * page - 4, GuestFault::Torn));
+    assert_eq!(rig.space.atomic::<AtomicU8>(gpa(0)).err(), refused(0, GuestFault::NotMapped));
+    // A slice that may be read only is not written through an atomic, either.
+    let slice = rig.space.guest_slice(gpa(2 * page), 8, Rights::R).unwrap();
+    assert_eq!(slice.atomic::<AtomicU64>().err(), Some(GuestFault::Denied));
+    assert_eq!(slice.take(1).atomic::<AtomicU8>().err(), Some(GuestFault::Denied));
+    let short = rig.space.guest_slice(gpa(page), 4, Rights::RW).unwrap();
+    assert_eq!(short.atomic::<AtomicU64>().err(), Some(GuestFault::Torn));
 }

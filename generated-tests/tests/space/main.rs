@@ -14,6 +14,8 @@ mod failures;
 mod faults;
 mod formats;
 mod guest_memory;
+mod guest_tables;
+mod hostile_tables;
 mod live;
 mod machine;
 mod nested;

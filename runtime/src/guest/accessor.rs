@@ -2,7 +2,7 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-use super::{GuestError, GuestFault, GuestSlice};
+use super::{GuestAtomic, GuestError, GuestFault, GuestSlice};
 use crate::{GuestPhysAddr, Rights};
 
 /// Access to a guest's memory.
@@ -110,6 +110,19 @@ pub trait GuestMemoryAccessor {
         let written =
             self.in_one_access(address, size_of::<V>(), Rights::W).and_then(|slice| slice.write(value.as_bytes()));
         written.map(|_| ()).map_err(|fault| GuestError { address, done: 0, fault })
+    }
+
+    /// The guest's memory at `address` as an atomic, for any operation of the standard library's.
+    ///
+    /// It counts as written now: who watches dirty pages takes it anew for each use.
+    ///
+    /// # Errors
+    ///
+    /// [`GuestFault::Denied`] if the guest may not both read and write there; [`GuestFault::Torn`] if `address` is no
+    /// multiple of the atomic's size; else as for [`GuestMemoryAccessor::write_obj`].
+    fn atomic<V: GuestAtomic>(&self, address: GuestPhysAddr) -> Result<&V, GuestError> {
+        let slice = self.in_one_access(address, size_of::<V>(), Rights::RW);
+        slice.and_then(|slice| slice.atomic()).map_err(|fault| GuestError { address, done: 0, fault })
     }
 
     /// The `size` bytes from `address` on, if one access can move them.

@@ -5,10 +5,14 @@
 //! device memory.
 
 mod accessor;
+mod atomic;
 mod error;
 mod slice;
 mod space;
+mod tables;
 
 pub use accessor::GuestMemoryAccessor;
+pub use atomic::GuestAtomic;
 pub use error::{GuestError, GuestFault};
 pub use slice::GuestSlice;
+pub use tables::{GuestTables, Stage1Cause, Stage1Translation, VirtError, VirtFault};

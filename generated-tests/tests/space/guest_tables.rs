@@ -1,0 +1,227 @@
+//! Guest memory by virtual addresses, through random tables: what the interpreter of the formats' files says, which
+//! shares no code with the library, must come out.
+
+use fastrand::Rng;
+use tablewright::{
+    Attributes, Format, GuestFault, GuestMemoryAccessor, GuestTables, GuestVirtAddr, MemoryType, Rights, Stage1Cause,
+    VirtFault,
+    aarch64::{stage1_4k, stage1_16k, stage1_64k},
+    riscv64::sv,
+    sim::{Bound, built_in},
+    x86_64::long_mode,
+};
+use tablewright_archdefs::{
+    bound::BoundMeaning,
+    interpret::{Decoded, Walk},
+    model::Facts,
+};
+
+use crate::rig::{READ, RW, Rig, gpa};
+use crate::witness::DIRECT;
+
+/// Where the guest has its memory.
+const BASE: usize = 0x40_0000;
+/// log2 of the size of each table and page of it: the largest that any format needs.
+const CHUNK: u8 = 16;
+const CHUNKS: usize = 8;
+/// The chunk that the guest may only read.
+const READ_ONLY: usize = CHUNKS - 1;
+
+fn chunk(number: usize) -> u64 {
+    (BASE + (number << CHUNK)) as u64
+}
+
+/// A guest with memory full of entries that lead somewhere, often into each other.
+fn guest_with_tables<F: Format>(format: &F, random: &mut Rng) -> (Rig<impl Format>, Vec<u64>) {
+    let mut rig = Rig::new(DIRECT);
+    rig.space.map_alloc(gpa(BASE), CHUNKS << CHUNK, RW, true).unwrap();
+    rig.space.map_device(gpa(BASE + (CHUNKS << CHUNK)), 1 << CHUNK, 1).unwrap();
+    let levels = format.geometry().levels;
+    let words: Vec<u64> = (0..CHUNKS << (CHUNK - 3))
+        .map(|word| {
+            // Each chunk is mostly of one level, so that walks get down; the root's is the first.
+            let level = if random.u8(..8) == 0 {
+                random.u8(..levels)
+            } else {
+                levels.saturating_sub(1 + (word >> (CHUNK - 3)) as u8 % levels)
+            };
+            entry(format, level, random)
+        })
+        .collect();
+    let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    rig.space.write_buffer(gpa(BASE), &bytes).unwrap();
+    rig.space.protect(gpa(chunk(READ_ONLY) as usize), 1 << CHUNK, READ).unwrap();
+    (rig, words)
+}
+
+/// A table entry, a leaf, or noise.
+fn entry<F: Format>(format: &F, level: u8, random: &mut Rng) -> u64 {
+    let levels = usize::from(format.geometry().levels);
+    let below = usize::from(format.geometry().top() - level) + 1;
+    let target = match random.u8(..16) {
+        // Into a table of any level, the device, or nothing.
+        0 => chunk(random.usize(..CHUNKS + 2)),
+        1 => chunk(READ_ONLY),
+        _ => chunk(below % levels),
+    };
+    match random.u8(..16) {
+        0 => 0,
+        1 => random.u64(..),
+        2..=9 if level > 0 => {
+            format.table(level, target).unwrap_or(0) | if random.u8(..4) == 0 { 1 << random.u8(..64) } else { 0 }
+        }
+        _ => {
+            let sizes: Vec<u8> = format.page_sizes(level).iter().collect();
+            let Some(&size) = sizes.get(random.usize(..sizes.len().max(1))) else { return 0 };
+            let rights = if random.bool() { Rights::RWX } else { Rights::from_bits_truncate(random.u8(..)) };
+            let attributes = Attributes {
+                accessed: random.u8(..4) != 0,
+                dirty: random.bool(),
+                ..Attributes::new(rights, MemoryType::WriteBack)
+            };
+            let Ok(prototype) = format.prototype(level, size, &attributes) else { return 0 };
+            format.strip(prototype, target >> size << size, 1).first
+        }
+    }
+}
+
+/// What an access comes to, by the interpreter: the entry that it ends at, and the address or the fault.
+fn expected(bound: &Bound, words: &[u64], ia: u64, access: Rights, controls: &[u64]) -> (u64, Result<u64, VirtFault>) {
+    let word = |slot: u64| words.get((slot.checked_sub(BASE as u64)? / 8) as usize).copied();
+    let mut last = None;
+    let walk = bound.walk_from(bound.start(chunk(0)), ia, word, |step| last = Some((step.level, step.slot, step.raw)));
+    let top = bound.geometry.top();
+    let (level, slot, raw) = last.unwrap_or((top, 0, 0));
+    let refuse = |level, cause| (slot, Err(VirtFault::Stage1 { level, cause }));
+    let found = match walk {
+        Walk::Translated(found) => found,
+        Walk::NotMapped { level } => return refuse(level, Stage1Cause::NotMapped),
+        Walk::InputTooWide => return refuse(top, Stage1Cause::Input),
+        // Which rule is named first, is for the differential tests of decoding.
+        Walk::Reserved { level, .. } => return refuse(level, Stage1Cause::Reserved("")),
+        Walk::ReadFailed { address, .. } => {
+            let device = address < chunk(CHUNKS + 1) && address >= chunk(CHUNKS);
+            let fault = if device { GuestFault::Device } else { GuestFault::NotMapped };
+            return (address, Err(VirtFault::Walk { entry: gpa(address as usize), fault }));
+        }
+    };
+    let write = access.intersects(Rights::W);
+    let missing = |state| keeps(bound, level, raw, state) && !found.facts.contains(state);
+    let unmarked = missing(Facts::ACCESSED) || write && missing(Facts::DIRTY);
+    let needs = Facts::from_bits_truncate(access.bits());
+    if missing(Facts::ACCESSED) && !bound.hardware {
+        refuse(level, Stage1Cause::NotMarked)
+    } else if !bound.permits(level, raw, found.facts & Facts::RIGHTS, needs, controls) {
+        refuse(level, Stage1Cause::Denied)
+    } else if unmarked && !bound.hardware {
+        refuse(level, Stage1Cause::NotMarked)
+    } else if unmarked && slot >= chunk(READ_ONLY) {
+        (slot, Err(VirtFault::Walk { entry: gpa(slot as usize), fault: GuestFault::Denied }))
+    } else {
+        (slot, Ok(found.address))
+    }
+}
+
+/// Whether leaves like this one have a place for that state.
+fn keeps(bound: &Bound, level: u8, raw: u64, state: Facts) -> bool {
+    let shape = bound.level(level).and_then(|level| level.leaf_shape(raw));
+    shape.is_some_and(|(_, shape)| {
+        shape
+            .fields
+            .iter()
+            .any(|field| matches!(&field.meaning, BoundMeaning::Rights(_, speaks) if speaks.contains(state)))
+    })
+}
+
+/// A random access, with random registers, to addresses that are mapped as likely as not.
+fn random_access<F: Format>(format: &F, random: &mut Rng) -> (u64, Rights) {
+    let rights = [Rights::PR, Rights::PW, Rights::PX, Rights::UR, Rights::UW, Rights::UX];
+    let access = rights[random.usize(..rights.len())];
+    let ia = random.u64(..) & format.geometry().last_input();
+    (if random.u8(..16) == 0 { random.u64(..) } else { format.geometry().extend(ia) }, access)
+}
+
+fn agrees<F: Format>(bound: &Bound, format: &F, controls: impl Fn(&[u64]) -> F::Controls, registers: usize) -> usize {
+    let mut random = Rng::with_seed(0x6e57);
+    let (rig, mut words) = guest_with_tables(format, &mut random);
+    let mut translated = 0;
+    for _ in 0..20_000 {
+        let (ia, access) = random_access(format, &mut random);
+        let values: Vec<u64> = (0..registers).map(|_| random.u64(..) & random.u64(..)).collect();
+        let tables = GuestTables::new(&rig.space, format, gpa(chunk(0) as usize), controls(&values));
+        let mut found = tables.translate(GuestVirtAddr::from_usize(ia as usize), access);
+        if let Err(VirtFault::Stage1 { cause: Stage1Cause::Reserved(rule), .. }) = &mut found {
+            *rule = "";
+        }
+        let (slot, wanted) = expected(bound, &words, ia, access, &values);
+        let address = found.map(|found| found.address.as_usize() as u64);
+        assert_eq!(address, wanted, "{ia:#x} for {access} under {values:x?}, by the entry at {slot:#x}");
+        if wanted.is_err() {
+            continue;
+        }
+        translated += 1;
+        let index = (slot as usize - BASE) / 8;
+        let (old, new) = (words[index], rig.space.read_volatile::<u64>(gpa(slot as usize)).unwrap());
+        marked_only(bound, leaf_level(bound, &words, ia), old, new, access);
+        words[index] = new;
+        let (_, again) = expected(bound, &words, ia, access, &values);
+        assert_eq!(again, wanted, "{ia:#x}: the marks changed what is translated");
+    }
+    let mut bytes = vec![0; words.len() * 8];
+    rig.space.read_buffer(gpa(BASE), &mut bytes).unwrap();
+    let read: Vec<u64> = bytes.chunks_exact(8).map(|word| u64::from_le_bytes(word.try_into().unwrap())).collect();
+    assert!(read == words, "something else was written");
+    translated
+}
+
+/// The level of the leaf.
+fn leaf_level(bound: &Bound, words: &[u64], ia: u64) -> u8 {
+    let word = |slot: u64| words.get((slot.checked_sub(BASE as u64)? / 8) as usize).copied();
+    match bound.walk(chunk(0), ia, word) {
+        Walk::Translated(found) => found.level,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// `new` says what `old` does, and that it was accessed, or written.
+fn marked_only(bound: &Bound, level: u8, old: u64, new: u64, access: Rights) {
+    let (Decoded::Leaf(before), Decoded::Leaf(after)) = (bound.decode(level, old), bound.decode(level, new)) else {
+        panic!("{old:#x} became {new:#x}");
+    };
+    let written = if access.intersects(Rights::W) { Facts::DIRTY } else { Facts::empty() };
+    let kept = [Facts::ACCESSED, Facts::DIRTY]
+        .into_iter()
+        .filter(|state| keeps(bound, level, old, *state))
+        .fold(Facts::empty(), |kept, state| kept | state);
+    assert_eq!(after.facts, before.facts | (Facts::ACCESSED | written) & kept, "{old:#x} became {new:#x}");
+    let rest = |leaf: &tablewright_archdefs::interpret::LeafEntry| (leaf.address, leaf.size, leaf.memory, leaf.options);
+    assert_eq!(rest(&after), rest(&before), "{old:#x} became {new:#x}");
+}
+
+macro_rules! judged {
+    ($($test:ident: $module:ident($levels:literal, $bits:literal), $file:literal, [$($row:literal)+];)+) => {$(
+        #[test]
+        fn $test() {
+            let mut translated = 0;
+            for row in [$($row),+] {
+                let bound = built_in($file, row).expect("such a row");
+                let mut config = $module::Config::new($levels, $bits);
+                assert!(bound.params.iter().all(|(name, value)| config.set(name, value)), "{row}");
+                let format = $module::Format::new(&config).expect("a legal configuration");
+                let controls = |values: &[u64]| {
+                    $module::Controls::from_values(values.try_into().expect("as many as registers"))
+                };
+                translated += agrees(&bound, &format, controls, size_of::<$module::Controls>() / 8);
+            }
+            assert!(translated > 500, "only {translated} accesses were translated");
+        }
+    )+};
+}
+
+judged! {
+    long_mode_is_walked_as_its_file_says: long_mode(4, 48), "long_mode", ["server" "baseline" "five-level"];
+    stage1_4k_is_walked_as_its_file_says: stage1_4k(4, 48), "stage1", ["4k-48" "4k-39-dirty" "4k-vhe" "4k-upper" "4k-lpa2"];
+    stage1_16k_is_walked_as_its_file_says: stage1_16k(4, 48), "stage1", ["16k-48" "16k-vhe-upper"];
+    stage1_64k_is_walked_as_its_file_says: stage1_64k(2, 42), "stage1", ["64k-42" "64k-52"];
+    sv_is_walked_as_its_file_says: sv(3, 39), "sv", ["sv39" "sv39-rich" "sv48" "sv57"];
+}

@@ -1,0 +1,294 @@
+//! Guest memory by the guest's virtual addresses: through tables that the guest writes, and then through ours.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+use super::{GuestError, GuestFault, GuestMemoryAccessor};
+use crate::{Attributes, Format, GuestPhysAddr, GuestVirtAddr, Level, Rights, WalkError, Walked, walk};
+
+/// A guest's own page tables, read from its memory as its MMU would read them.
+///
+/// Nothing is cached and nothing is believed: tables that loop, lie outside of the guest's memory, or change at any
+/// moment give errors, or what they said at some moment, and nothing beyond what the guest physical address space
+/// allows. Each access names the rights that it needs at one level of privilege ([`Rights::PR`], [`Rights::UW`], ...);
+/// whether the tables and the registers in `controls` (CR0.WP, SMAP, SUM, PAN, ...) grant them, the format says.
+///
+/// As by hardware, leaves are marked accessed, and dirty by writes, where the format's parameters say that hardware
+/// does so; where they do not, the guest has to be told of [`Stage1Cause::NotMarked`]. The accessed flags that x86 keeps
+/// in entries that point to tables are left alone: hardware sets them when the guest itself gets there.
+///
+/// Where two roots share the addresses (AArch64's TTBR0 and TTBR1), there is one value for each;
+/// [`Stage1Cause::Input`] says that it is the other's address.
+///
+/// ```
+/// use tablewright::{AddrSpace, Format, GuestMemoryAccessor, GuestTables, MappingFlags, Rights, Stage1Cause, Tag};
+/// use tablewright::{VirtFault, riscv64::{sv, sv_x4}, sim::Machine};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// let mut space = AddrSpace::new_empty(format, Machine::new(0, 1 << 20), Tag(1))?;
+/// space.map_alloc(0x8000_0000.into(), 0x8000, MappingFlags::READ | MappingFlags::WRITE, false)?;
+///
+/// // The guest made a table in which 1 GiB at 0x4000_0000 is the memory at 0x8000_0000, for the supervisor.
+/// let entry = 0x8000_0000_u64 >> 2 | 0b1100_0111;
+/// space.write_obj(0x8000_1008.into(), entry)?;
+///
+/// let guest_format = sv::Format::new(&sv::Config::new(3, 39))?;
+/// let tables = GuestTables::new(&space, &guest_format, 0x8000_1000.into(), sv::Controls::default());
+/// tables.write_obj(0x4000_2ffe.into(), Rights::PW, 0x1234_5678_u32)?;
+/// assert_eq!(space.read_obj::<u32>(0x8000_2ffe.into())?, 0x1234_5678);
+///
+/// let error = tables.read_obj::<u32>(0x4000_2ffe.into(), Rights::UR).unwrap_err();
+/// assert_eq!(error.fault, VirtFault::Stage1 { level: 2, cause: Stage1Cause::Denied });
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct GuestTables<'a, F: Format, M: GuestMemoryAccessor> {
+    memory: &'a M,
+    format: &'a F,
+    root: GuestPhysAddr,
+    controls: F::Controls,
+}
+
+impl<F: Format, M: GuestMemoryAccessor> Clone for GuestTables<'_, F, M> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<F: Format, M: GuestMemoryAccessor> Copy for GuestTables<'_, F, M> {}
+
+/// Where a guest virtual address leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stage1Translation {
+    /// The guest physical address.
+    pub address: GuestPhysAddr,
+    /// What leaf and tables say beside the address, before the registers in `controls` have changed it.
+    pub attributes: Attributes,
+    /// log2 of the size of the page that maps it.
+    pub page_bits: u8,
+}
+
+/// An access by guest virtual addresses that stopped before its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("guest memory at {address:?}, after {done} bytes: {fault}")]
+pub struct VirtError {
+    /// The guest virtual address that could not be accessed.
+    pub address: GuestVirtAddr,
+    /// How many bytes before it were copied.
+    pub done: usize,
+    /// Why.
+    pub fault: VirtFault,
+}
+
+/// Why a guest virtual address cannot be accessed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum VirtFault {
+    /// The range goes beyond the last address.
+    #[error("the addresses wrap around")]
+    Overflow,
+    /// The guest's own tables do not allow it: the guest gets the fault.
+    #[error("stage 1, level {level}: {cause:?}")]
+    Stage1 {
+        /// The level of the entry that says so; the root's, where no entry was read.
+        level: Level,
+        /// What it says.
+        cause: Stage1Cause,
+    },
+    /// An entry of the guest's tables cannot be read, or not marked.
+    #[error("stage 2, for the entry of stage 1 at {entry:?}: {fault}")]
+    Walk {
+        /// Where the entry is.
+        entry: GuestPhysAddr,
+        /// Why.
+        fault: GuestFault,
+    },
+    /// What the tables lead to cannot be accessed.
+    #[error("stage 2, at {address:?}: {fault}")]
+    Stage2 {
+        /// The guest physical address.
+        address: GuestPhysAddr,
+        /// Why.
+        fault: GuestFault,
+    },
+    /// The entry was another each time that it was to be marked accessed or dirty. Try again, as a CPU would.
+    #[error("the guest keeps changing the entry")]
+    Changing,
+}
+
+/// Why the guest's tables do not allow an access.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage1Cause {
+    /// The address is none that these tables translate.
+    Input,
+    /// Nothing is mapped there.
+    NotMapped,
+    /// The entry breaks the named rule of the format's file.
+    Reserved(&'static str),
+    /// The entry is not marked accessed or, for a write, dirty, and no hardware does that.
+    NotMarked,
+    /// No right to do this.
+    Denied,
+}
+
+/// So often a leaf that changed is looked at again before it is marked. A guest cannot hold up the host for longer.
+const ATTEMPTS: usize = 64;
+
+impl<'a, F: Format, M: GuestMemoryAccessor> GuestTables<'a, F, M> {
+    /// The tables under the table at `root` (of the guest's register, the address alone), in guest memory `memory`.
+    pub const fn new(memory: &'a M, format: &'a F, root: GuestPhysAddr, controls: F::Controls) -> Self {
+        Self { memory, format, root, controls }
+    }
+
+    /// Translates an access that needs the rights `access`, and marks the leaf as that access would.
+    ///
+    /// # Errors
+    ///
+    /// Any [`VirtFault`] but [`VirtFault::Overflow`] and [`VirtFault::Stage2`].
+    pub fn translate(&self, address: GuestVirtAddr, access: Rights) -> Result<Stage1Translation, VirtFault> {
+        let walked = self.resolve(address, access)?;
+        Ok(Stage1Translation {
+            address: GuestPhysAddr::from_usize(walked.address as usize),
+            attributes: walked.attributes,
+            page_bits: walked.size,
+        })
+    }
+
+    fn resolve(&self, address: GuestVirtAddr, access: Rights) -> Result<Walked, VirtFault> {
+        for _ in 0..ATTEMPTS {
+            let (walked, entry) = self.walk(address)?;
+            let marked = self.check(&walked, access)?;
+            if marked == walked.raw || self.mark(entry, walked.raw, marked)? {
+                return Ok(walked);
+            }
+        }
+        Err(VirtFault::Changing)
+    }
+
+    /// The leaf that maps `address`, and where it is.
+    fn walk(&self, address: GuestVirtAddr) -> Result<(Walked, GuestPhysAddr), VirtFault> {
+        let mut entry = self.root;
+        let mut unreadable = None;
+        let read = |at| {
+            entry = GuestPhysAddr::from_usize(at as usize);
+            let word = self.memory.read_volatile::<u64>(entry).map(u64::from_le);
+            word.map_err(|error| unreadable = Some(error.fault)).ok()
+        };
+        let walked = walk(self.format, self.root.as_usize() as u64, address.as_usize() as u64, read, |_| {});
+        let stage1 = |level, cause| VirtFault::Stage1 { level, cause };
+        walked.map(|walked| (walked, entry)).map_err(|error| match (error, unreadable) {
+            (WalkError::Unreadable { .. }, Some(fault)) => VirtFault::Walk { entry, fault },
+            (WalkError::Unreadable { .. }, None) => VirtFault::Walk { entry, fault: GuestFault::NotMapped },
+            (WalkError::Input, _) => stage1(self.format.geometry().top(), Stage1Cause::Input),
+            (WalkError::NotMapped { level }, _) => stage1(level, Stage1Cause::NotMapped),
+            (WalkError::Reserved { level, rule }, _) => stage1(level, Stage1Cause::Reserved(rule)),
+        })
+    }
+
+    /// The leaf as it is after an access that needs the rights `access`, if that is allowed.
+    fn check(&self, walked: &Walked, access: Rights) -> Result<u64, VirtFault> {
+        let refuse = |cause| Err(VirtFault::Stage1 { level: walked.level, cause });
+        let states = self.format.accessed_dirty(walked.level);
+        let accessed = walked.raw & !states.accessed_mask | states.accessed_value;
+        // Arm's access flag faults come before those of rights; elsewhere the guest cannot tell them apart.
+        if accessed != walked.raw && !states.hardware {
+            return refuse(Stage1Cause::NotMarked);
+        }
+        if !self.format.permits(walked.level, walked.raw, walked.attributes.rights, access, &self.controls) {
+            return refuse(Stage1Cause::Denied);
+        }
+        if !access.intersects(Rights::W) {
+            return Ok(accessed);
+        }
+        let dirty = accessed & !states.dirty_mask | states.dirty_value;
+        if dirty != accessed && !states.hardware { refuse(Stage1Cause::NotMarked) } else { Ok(dirty) }
+    }
+
+    /// Whether the entry at `at` was still `old`, and now is `new`.
+    fn mark(&self, at: GuestPhysAddr, old: u64, new: u64) -> Result<bool, VirtFault> {
+        let entry =
+            self.memory.atomic::<AtomicU64>(at).map_err(|error| VirtFault::Walk { entry: at, fault: error.fault })?;
+        Ok(entry.compare_exchange(old.to_le(), new.to_le(), Ordering::AcqRel, Ordering::Acquire).is_ok())
+    }
+
+    /// Fills `buffer` with the memory from `address` on. `access` is [`Rights::PR`] or [`Rights::UR`], or the right to
+    /// execute, to read instructions.
+    ///
+    /// # Errors
+    ///
+    /// [`VirtError`] says how far it came; so many bytes of `buffer` are valid.
+    pub fn read_buffer(&self, address: GuestVirtAddr, access: Rights, buffer: &mut [u8]) -> Result<(), VirtError> {
+        self.for_each_page(address, access, buffer.len(), |at, done, length| {
+            self.memory.read_buffer(at, buffer.get_mut(done..done + length).unwrap_or_default())
+        })
+    }
+
+    /// Writes `buffer` to the memory from `address` on. `access` is [`Rights::PW`] or [`Rights::UW`]; whatever it is, the
+    /// leaves are marked dirty only for a right to write.
+    ///
+    /// # Errors
+    ///
+    /// [`VirtError`] says how far it came; so many bytes were written.
+    pub fn write_buffer(&self, address: GuestVirtAddr, access: Rights, buffer: &[u8]) -> Result<(), VirtError> {
+        self.for_each_page(address, access, buffer.len(), |at, done, length| {
+            self.memory.write_buffer(at, buffer.get(done..done + length).unwrap_or_default())
+        })
+    }
+
+    /// Reads a value: see [`GuestTables::read_buffer`].
+    ///
+    /// # Errors
+    ///
+    /// [`VirtError`] if not all of it can be read.
+    pub fn read_obj<V: FromBytes + IntoBytes>(&self, address: GuestVirtAddr, access: Rights) -> Result<V, VirtError> {
+        let mut value = V::new_zeroed();
+        self.read_buffer(address, access, value.as_mut_bytes())?;
+        Ok(value)
+    }
+
+    /// Writes a value: see [`GuestTables::write_buffer`].
+    ///
+    /// # Errors
+    ///
+    /// [`VirtError`] if not all of it can be written; it says how many bytes were.
+    pub fn write_obj<V: IntoBytes + Immutable>(
+        &self,
+        address: GuestVirtAddr,
+        access: Rights,
+        value: V,
+    ) -> Result<(), VirtError> {
+        self.write_buffer(address, access, value.as_bytes())
+    }
+
+    /// Calls `copy` with the guest physical address of each entry's part, how many bytes were before it, and its length.
+    fn for_each_page(
+        &self,
+        address: GuestVirtAddr,
+        access: Rights,
+        length: usize,
+        mut copy: impl FnMut(GuestPhysAddr, usize, usize) -> Result<(), GuestError>,
+    ) -> Result<(), VirtError> {
+        let start = address.as_usize();
+        if start.checked_add(length.saturating_sub(1)).is_none() {
+            return Err(VirtError { address, done: 0, fault: VirtFault::Overflow });
+        }
+        let mut done = 0;
+        while done < length {
+            let at = GuestVirtAddr::from_usize(start + done);
+            let found = self.resolve(at, access).map_err(|fault| VirtError { address: at, done, fault })?;
+            // Of a run, each item is looked at and marked.
+            let bits = self.format.geometry().entry_bits(found.level).min(63);
+            let rest = (1_usize << bits) - (at.as_usize() & ((1 << bits) - 1));
+            let part = rest.min(length - done);
+            copy(GuestPhysAddr::from_usize(found.address as usize), done, part).map_err(|error| VirtError {
+                address: GuestVirtAddr::from_usize(start + done + error.done),
+                done: done + error.done,
+                fault: VirtFault::Stage2 { address: error.address, fault: error.fault },
+            })?;
+            done += part;
+        }
+        Ok(())
+    }
+}
