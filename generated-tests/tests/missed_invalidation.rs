@@ -26,10 +26,6 @@ unsafe impl Hal for Deaf {
         self.0.phys_to_virt(address)
     }
 
-    fn virt_to_phys(&self, address: NonNull<u8>) -> HostPhysAddr {
-        self.0.virt_to_phys(address)
-    }
-
     fn invalidate<F: Format>(&self, _: &F, _: HostPhysAddr, _: Tag, _: &Invalidation) {}
 }
 

@@ -33,9 +33,6 @@ pub unsafe trait Hal: Clone {
     /// Where the host sees the physical address `address`. Never called for device memory.
     fn phys_to_virt(&self, address: HostPhysAddr) -> NonNull<u8>;
 
-    /// The physical address of what the host sees at `address`.
-    fn virt_to_phys(&self, address: NonNull<u8>) -> HostPhysAddr;
-
     /// Fills a new data frame with zeros. To be replaced where the machine has a faster way, or the memory held zeros
     /// when it was allocated.
     ///

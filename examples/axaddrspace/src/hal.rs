@@ -63,11 +63,6 @@ unsafe impl<H: PagingHandler> Hal for Machine<H> {
         NonNull::new(address).expect("the handler maps no memory at the null address")
     }
 
-    /// A handler cannot say. The library never asks, and nobody else sees this type.
-    fn virt_to_phys(&self, _address: NonNull<u8>) -> tablewright::HostPhysAddr {
-        unreachable!("the library goes from physical to virtual addresses only")
-    }
-
     /// All of it, for every tag: the handler does not say under which tag its tables are used.
     fn invalidate<F: Format>(&self, format: &F, root: tablewright::HostPhysAddr, tag: Tag, _set: &Invalidation) {
         if may_invalidate() {

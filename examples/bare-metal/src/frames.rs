@@ -55,7 +55,7 @@ pub struct FrameHal;
 unsafe impl Hal for FrameHal {
     fn allocate(&self, size: u8) -> Option<HostPhysAddr> {
         let count = 1_usize.checked_shl(u32::from(size))? / FRAME;
-        Some(self.virt_to_phys(take(count)?))
+        take(count).map(|frame| HostPhysAddr::from_usize(frame.addr().get()))
     }
 
     unsafe fn free(&self, frame: HostPhysAddr, size: u8) {
@@ -68,10 +68,6 @@ unsafe impl Hal for FrameHal {
 
     fn phys_to_virt(&self, address: HostPhysAddr) -> NonNull<u8> {
         pool().with_addr(address.as_usize().try_into().unwrap_or(pool().addr()))
-    }
-
-    fn virt_to_phys(&self, address: NonNull<u8>) -> HostPhysAddr {
-        HostPhysAddr::from_usize(address.addr().get())
     }
 
     fn invalidate<F: Format>(&self, format: &F, root: HostPhysAddr, tag: Tag, set: &Invalidation) {

@@ -179,10 +179,6 @@ unsafe impl Hal for Arena {
     }
 
     #[inline]
-    fn virt_to_phys(&self, address: NonNull<u8>) -> HostPhysAddr {
-        HostPhysAddr::from_usize(address.addr().get())
-    }
-
     #[inline]
     fn invalidate<F: Format>(&self, _format: &F, _root: HostPhysAddr, _tag: Tag, _set: &Invalidation) {
         invalidate();

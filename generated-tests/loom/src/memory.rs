@@ -56,10 +56,6 @@ unsafe impl Hal for Memory {
         frames.all[(address.as_usize() >> 12) - 1].cast()
     }
 
-    fn virt_to_phys(&self, _: NonNull<u8>) -> HostPhysAddr {
-        unreachable!("the engine does not ask")
-    }
-
     fn invalidate<F: Format>(&self, _: &F, _: HostPhysAddr, _: Tag, _: &Invalidation) {}
 }
 

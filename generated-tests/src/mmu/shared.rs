@@ -107,10 +107,6 @@ unsafe impl Hal for SharedRam {
         NonNull::from(self.word(address.as_usize() as u64 & !7)).cast()
     }
 
-    fn virt_to_phys(&self, address: NonNull<u8>) -> HostPhysAddr {
-        HostPhysAddr::from_usize(address.as_ptr() as usize - self.0.map.as_mut_ptr() as usize + self.0.base as usize)
-    }
-
     fn invalidate<F: Format>(&self, _: &F, _: HostPhysAddr, _: Tag, _: &Invalidation) {
         // The next fence may be under way already, with translations that were made after it began.
         self.wait_for_fences(2);

@@ -114,10 +114,6 @@ unsafe impl Hal for Panicking {
         self.machine.phys_to_virt(address)
     }
 
-    fn virt_to_phys(&self, address: NonNull<u8>) -> HostPhysAddr {
-        self.machine.virt_to_phys(address)
-    }
-
     fn invalidate<F: Format>(&self, format: &F, root: HostPhysAddr, tag: Tag, set: &Invalidation) {
         assert!(!self.panics.swap(false, Ordering::Relaxed), "no answer from a CPU");
         self.machine.invalidate(format, root, tag, set);

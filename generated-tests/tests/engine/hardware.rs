@@ -60,10 +60,6 @@ unsafe impl Hal for Interleaved {
         self.machine.phys_to_virt(address)
     }
 
-    fn virt_to_phys(&self, address: NonNull<u8>) -> HostPhysAddr {
-        self.machine.virt_to_phys(address)
-    }
-
     fn publish_table(&self, _: HostPhysAddr, _: usize) {
         self.run_hardware();
     }

@@ -330,3 +330,12 @@ fn a_host_region_cannot_wrap_around() {
     assert_eq!(low.join(&device(8, 1).unwrap()), device(0, 9));
     assert_eq!(low.join(&device(9, 1).unwrap()), None);
 }
+
+#[test]
+fn the_rest_of_an_area() {
+    let mut rig = Rig::new(DIRECT);
+    rig.space.map_alloc(gpa(0x1000), 0x3000, RW, false).unwrap();
+    let area = rig.space.find_area(gpa(0x2000)).unwrap();
+    assert_eq!([0x1000, 0x2fff, 0x3fff].map(|address| area.rest(gpa(address))), [Some(0x3000), Some(0x1001), Some(1)]);
+    assert_eq!([0xfff, 0x4000].map(|address| area.rest(gpa(address))), [None, None]);
+}

@@ -366,10 +366,6 @@ unsafe impl Hal for Machine {
         self.host(address)
     }
 
-    fn virt_to_phys(&self, address: NonNull<u8>) -> HostPhysAddr {
-        HostPhysAddr::from_usize(address.addr().get() - self.0.host.addr().get() + self.0.base as usize)
-    }
-
     fn publish_table(&self, start: HostPhysAddr, length: usize) {
         if self.0.observed.load(Ordering::Acquire) {
             for observer in self.observers() {

@@ -2,7 +2,7 @@
 
 use alloc::{collections::TryReserveError, vec::Vec};
 
-use crate::{Attributes, Change, ClosedRange};
+use crate::{Attributes, Change, ClosedRange, GuestPhysAddr};
 
 /// A range of guest physical addresses, what may be done there, and what is behind it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +21,16 @@ impl<B> Area<B> {
     /// Its addresses.
     pub const fn range(&self) -> ClosedRange {
         self.range
+    }
+
+    /// How many bytes of it there are from `address` on, or the largest number, if that is 2^64; `None` if `address` is not
+    /// in it.
+    pub const fn rest(&self, address: GuestPhysAddr) -> Option<usize> {
+        let address = address.as_usize() as u64;
+        if !self.range.contains(address) {
+            return None;
+        }
+        Some((self.range.last() - address).saturating_add(1) as usize)
     }
 
     /// What may be done there, and how the memory behaves.

@@ -92,7 +92,10 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     /// # Errors
     ///
     /// Those of [`AddrSpace::fault_info`]. After [`ReportError::NoAddress`], find out the guest physical address and
-    /// call [`AddrSpace::handle_fault`].
+    /// call [`AddrSpace::handle_fault`]. On AArch64, where HPFAR_EL2 is not valid after permission faults of the access
+    /// itself: `AT S1E1R` (`S1E0R` from EL0) with the address in FAR_EL2, then PAR_EL1; if that says that stage 1 faults
+    /// now, the guest changed its tables, so run it again. Elsewhere, or where no such instruction is at hand:
+    /// [`GuestTables`](crate::GuestTables).
     pub fn handle_report(&self, report: &F::Report) -> Result<FaultOutcome, ReportError> {
         let (address, access) = self.read_report(report)?;
         Ok(self.handle_fault(address, access))

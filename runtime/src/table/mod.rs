@@ -168,6 +168,38 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 }
 
+impl<F: Format, H: Hal> PageTable<F, H> {
+    /// Gives the tables up, as they are, and returns the root: nothing is invalidated, and no table goes back to the HAL.
+    ///
+    /// For tables that are in use for good, such as those that the host itself runs on, which dropping would take from
+    /// under it.
+    ///
+    /// ```
+    /// use tablewright::{Attributes, ClosedRange, Format, MemoryType, PageTable, Rights, Tag};
+    /// use tablewright::{riscv64::sv, sim::Machine};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let machine = Machine::new(0x8000_0000, 1 << 20);
+    /// let mut table = PageTable::new(sv::Format::new(&sv::Config::new(3, 39))?, machine.clone(), Tag(0))?;
+    /// let all = ClosedRange::new(0x8000_0000, 0xbfff_ffff).ok_or("empty")?;
+    /// let kernel = Attributes::new(Rights::PR | Rights::PW | Rights::PX, MemoryType::Inherit);
+    /// let mut gather = table.gather();
+    /// // SAFETY: the machine's own memory, where the kernel has it already.
+    /// unsafe { table.map(all, 0x8000_0000, &kernel, &mut gather)? };
+    /// drop(gather);
+    /// let root = table.give_up();
+    /// assert!(machine.is_allocated(root.as_usize() as u64));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn give_up(mut self) -> HostPhysAddr {
+        self.release_reserve();
+        let root = self.root;
+        core::mem::forget(self);
+        root
+    }
+}
+
 impl<F: Format, H: Hal> Drop for PageTable<F, H> {
     fn drop(&mut self) {
         self.release_reserve();
