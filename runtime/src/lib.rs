@@ -144,8 +144,8 @@ pub use hal::{Completion, Hal, Invalidation, Sink};
 pub use host::{HostRegion, RegionKind};
 pub use range::ClosedRange;
 pub use space::{
-    AddrSpace, Alloc, Area, Areas, Backend, BackendError, Builtin, Device, Fault, FaultOutcome, Joinable, Linear,
-    MemorySet, NestedPageFaultInfo, ReportError, SpaceError, Translation,
+    AddrSpace, Alloc, Area, Areas, Backend, BackendError, Builtin, Device, Fault, FaultCounts, FaultOutcome, Joinable,
+    Linear, MemorySet, NestedPageFaultInfo, ReportError, SpaceError, Statistics, Translation,
 };
 pub use table::{
     Error, FaultIn, FrameCache, Gather, Lookup, Mapping, Mappings, Operation, PageTable, PartialChange, Region,

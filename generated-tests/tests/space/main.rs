@@ -22,4 +22,5 @@ mod nested;
 mod random;
 mod reports;
 mod rig;
+mod statistics;
 mod traps;

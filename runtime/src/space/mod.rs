@@ -10,6 +10,7 @@ mod error;
 mod fault;
 mod linear;
 mod live;
+mod statistics;
 mod translate;
 
 pub use self::alloc::Alloc;
@@ -19,6 +20,7 @@ pub use device::Device;
 pub use error::{BackendError, SpaceError};
 pub use fault::{FaultOutcome, NestedPageFaultInfo, ReportError};
 pub use linear::Linear;
+pub use statistics::{FaultCounts, Statistics};
 pub use translate::Translation;
 
 use crate::{ClosedRange, Error, Extension, Format, GuestPhysAddr, Hal, HostPhysAddr, PageTable, Refusal, Tag};
