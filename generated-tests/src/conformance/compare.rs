@@ -3,7 +3,6 @@
 use tablewright::{FaultInfo, Lookup, Rights};
 use tablewright_archdefs::interpret::Walk;
 
-use super::probes::needs;
 use crate::mmu::{Fault, FaultKind, Probe, Verdict};
 
 /// One probe, and what was said of it.
@@ -11,6 +10,8 @@ pub(super) struct Case<'a> {
     pub(super) probe: &'a Probe,
     /// Where the address maps to, and with what rights.
     pub(super) expected: Option<(u64, Rights)>,
+    /// Whether these rights let the probe through.
+    pub(super) granted: bool,
     pub(super) library: Option<Lookup>,
     pub(super) walk: Walk,
     /// If a model was asked.
@@ -67,13 +68,11 @@ impl Case<'_> {
         let Some(verdict) = self.verdict else {
             return true;
         };
-        let needed = needs(self.probe);
-        let granted = self.expected.is_some_and(|(_, rights)| rights.contains(needed));
         match (self.expected, verdict) {
-            (_, Verdict::Fault(fault)) => !granted && fault.kind == self.fault && self.level_agrees(fault),
+            (_, Verdict::Fault(fault)) => !self.granted && fault.kind == self.fault && self.level_agrees(fault),
             (Some((oa, rights)), Verdict::Translated(seen)) => {
                 let readable = rights.contains(if self.probe.user { Rights::UR } else { Rights::PR });
-                granted && seen.map_or(!readable, |seen| seen == oa)
+                self.granted && seen.map_or(!readable, |seen| seen == oa)
             }
             (None, Verdict::Translated(_)) => false,
         }

@@ -20,6 +20,7 @@ pub(super) fn conforms<F: Format>(setup: &Setup<F>, judge: &mut impl Judge) -> R
     let pages = ((1_u64 << ground.reach.min(63)) / page).min(40) - 1;
     // The area ends where a table does, if there is more than one.
     let start = ((1_u64 << ground.reach.min(30)) - pages / 2 * page).min((1 << ground.reach.min(63)) - pages * page);
+    let start = ground.geometry.extend(start);
     // Not every format can forbid execution.
     let rights = if ground.rights.contains(&Rights::RW) { Rights::RW } else { Rights::RWX };
     let attributes = Attributes::new(rights, ground.memory[0]);

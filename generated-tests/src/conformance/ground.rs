@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use tablewright::{Attributes, Format, Geometry, MemoryType, Rights};
+use tablewright::{Attributes, ClosedRange, Format, Geometry, MemoryType, Rights};
 
-use super::{Program, probes};
+use super::{Judge, Program};
 use crate::mmu::Probe;
 
 /// What a layout has to build on.
@@ -51,6 +51,18 @@ impl Ground {
         if self.geometry.extend(last) == last { last } else { last >> 1 }
     }
 
+    /// A range of input addresses, from the lowest bits of its first.
+    pub fn range(&self, start: u64, bytes: u64) -> ClosedRange {
+        let range = ClosedRange::from_start_size(start, bytes).expect("a range of input addresses");
+        let extended = ClosedRange::new(self.geometry.extend(start), self.geometry.extend(range.last()));
+        extended.expect("no range crosses a gap")
+    }
+
+    /// Whether the judge can ask about an address.
+    pub(super) fn askable(&self, address: u64) -> bool {
+        address.checked_shr(self.judged.into()).unwrap_or(0) == 0
+    }
+
     /// Where a page of this size can map to, so that at least its part above the start of the targets is theirs.
     pub fn target(&self, size: u8) -> u64 {
         let bytes = 1 << size;
@@ -67,11 +79,11 @@ impl Ground {
     }
 
     /// Whether a judge may do this: it faults, or it goes to memory that is there for it.
-    pub(super) fn may_access(&self, program: &Program, probe: &Probe) -> bool {
-        let askable = probe.address < 1 << self.judged;
-        askable
+    pub(super) fn may_access(&self, judge: &impl Judge, program: &Program, probe: &Probe) -> bool {
+        self.askable(probe.address)
+            && judge.may_ask(probe)
             && match program.expect(probe.address) {
-                Some((oa, rights)) => !rights.contains(probes::needs(probe)) || self.targets.contains(&oa),
+                Some((oa, rights)) => !judge.grants(probe, rights) || self.targets.contains(&oa),
                 None => true,
             }
     }

@@ -28,9 +28,9 @@ pub(super) fn conforms<F: Format, J: Live>(setup: &Setup<F>, judge: &mut J) -> R
     let mut rig = Rig::new(setup, judge, Hearing::Good)?;
     let mut leaves = Vec::new();
     let mut map = |rig: &mut Rig<'_, F, J>, start: u64, size: u8, oa: u64| {
-        let last = start + ((1 << size) - 1);
-        leaves.push(Leaf { range: ClosedRange::new(start, last).ok_or("a range")?, at: start + 8 });
-        Edit::Map(start, last, oa, Rights::RWX, ground.memory[0]).run(&mut rig.table)
+        let range = ground.range(start, 1 << size);
+        leaves.push(Leaf { range, at: range.start() + 8 });
+        Edit::Map(range.start(), range.last(), oa, Rights::RWX, ground.memory[0]).run(&mut rig.table)
     };
     for page in 0..pages {
         // Backwards, so that no run comes of them.
@@ -41,7 +41,7 @@ pub(super) fn conforms<F: Format, J: Live>(setup: &Setup<F>, judge: &mut J) -> R
     }
     rig.apply_all();
 
-    let whole = ClosedRange::new(0, leaves[leaves.len() - 1].range.last()).ok_or("a range")?;
+    let whole = ClosedRange::new(leaves[0].range.start(), leaves[leaves.len() - 1].range.last()).ok_or("a range")?;
     let mut asked = 0;
     for round in 0..6 {
         // In the last round nothing is touched.

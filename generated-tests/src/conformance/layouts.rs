@@ -1,7 +1,7 @@
 //! Programs that leave tables of every kind behind.
 
 use fastrand::Rng;
-use tablewright::{ClosedRange, Rights};
+use tablewright::Rights;
 
 use super::{Ground, Program, Step};
 
@@ -54,24 +54,20 @@ impl<'a> Writer<'a> {
 
     fn map(&mut self, start: u64, bytes: u64, oa: u64, rights: Rights) {
         let memory = self.ground.memory[self.program.steps.len() % self.ground.memory.len()];
-        self.program.steps.push(Step::Map { range: range(start, bytes), oa, rights, memory });
+        self.program.steps.push(Step::Map { range: self.ground.range(start, bytes), oa, rights, memory });
     }
 
     fn unmap(&mut self, start: u64, bytes: u64) {
-        self.program.steps.push(Step::Unmap { range: range(start, bytes) });
+        self.program.steps.push(Step::Unmap { range: self.ground.range(start, bytes) });
     }
 
     fn protect(&mut self, start: u64, bytes: u64, rights: Rights) {
-        self.program.steps.push(Step::Protect { range: range(start, bytes), rights });
+        self.program.steps.push(Step::Protect { range: self.ground.range(start, bytes), rights });
     }
 
     fn page(&self) -> u64 {
         1 << self.ground.geometry.page_bits
     }
-}
-
-fn range(start: u64, bytes: u64) -> ClosedRange {
-    ClosedRange::from_start_size(start, bytes).expect("a range of input addresses")
 }
 
 /// One leaf of every size.

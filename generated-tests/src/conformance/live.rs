@@ -9,7 +9,6 @@ use tablewright::{Format, HostPhysAddr, PageBitmap, PageTable, Rights, Tag};
 
 use super::compare::Case;
 use super::invalidation::{Instructions, instructions};
-use super::probes::needs;
 use super::sequence::{Edit, expect};
 use super::{Ground, Judge, Setup, TABLES};
 use crate::mmu::{Access, Chunk, Probe, Verdict};
@@ -124,7 +123,6 @@ impl<'a, F: Format, J: Live> Rig<'a, F, J> {
     /// The first and last pages of what the edit is about and of the edits before it, and those around it.
     fn edges(&self, edit: &Edit) -> BTreeSet<u64> {
         let page = 1 << self.ground.geometry.page_bits;
-        let last = self.ground.geometry.last_input().min(u64::MAX >> (64 - self.ground.judged)) & !(page - 1);
         let recent = self.done.iter().rev().take(3).chain([edit]);
         let ranges = recent.map(Edit::range);
         let at = ranges.flat_map(|range| {
@@ -132,7 +130,8 @@ impl<'a, F: Format, J: Live> Rig<'a, F, J> {
             let middle = (start + range.span() / 2) & !(page - 1);
             [start.wrapping_sub(page), start, middle, end, end.wrapping_add(page)]
         });
-        at.filter(|&address| address <= last).collect()
+        let geometry = self.ground.geometry;
+        at.filter(|&address| geometry.extend(address) == address && self.ground.askable(address)).collect()
     }
 
     fn remember(&mut self, edges: &BTreeSet<u64>) -> Result<(), String> {
@@ -140,7 +139,7 @@ impl<'a, F: Format, J: Live> Rig<'a, F, J> {
         self.asked += addresses.len();
         for (&address, verdict) in addresses.iter().zip(self.judge.remembered(&addresses)) {
             let probe = Probe { address, access: J::REMEMBERED, user: false };
-            let expected = expect(&self.done, address).filter(|(_, rights)| rights.contains(needs(&probe)));
+            let expected = expect(&self.done, address).filter(|(_, rights)| self.judge.grants(&probe, *rights));
             let right = match (&verdict, expected) {
                 (Verdict::Translated(seen), Some((oa, _))) => *seen == Some(oa),
                 (Verdict::Fault(_), None) => true,
@@ -251,6 +250,7 @@ impl<'a, F: Format, J: Live> Rig<'a, F, J> {
         let probes = edges.iter().flat_map(|&edge| accesses.map(|access| (edge + 8, access)));
         let probes: Vec<Probe> =
             probes.flat_map(|(address, access)| [false, true].map(|user| Probe { address, access, user })).collect();
+        let probes: Vec<Probe> = probes.into_iter().filter(|probe| self.judge.may_ask(probe)).collect();
         let verdicts = self.judge.ask(&probes);
         self.asked += probes.len();
         let root = self.table.root().as_usize() as u64;
@@ -268,6 +268,7 @@ impl<'a, F: Format, J: Live> Rig<'a, F, J> {
             let case = Case {
                 probe,
                 expected,
+                granted: expected.is_some_and(|(_, rights)| self.judge.grants(probe, rights)),
                 library: self.table.query(probe.address),
                 walk: self.setup.case.bound.walk(root, probe.address, |at| self.machine.read_word(at)),
                 verdict: Some(verdict),

@@ -41,11 +41,29 @@ pub use sequence::Edit;
 /// An MMU model that can walk tables of some formats, and what its architecture's manual says of faults. Nothing in it
 /// may come from the formats' files.
 pub trait Judge {
+    /// Whose tables come next.
+    fn prepare(&mut self, _case: &Configured) {}
+
     /// The physical memory that is free for tables and what they map.
     fn ram(&self) -> Range<u64>;
 
     /// Input addresses of at most so many bits can be probed.
     fn reach(&self) -> u8;
+
+    /// Whether the model has such an access.
+    fn may_ask(&self, _probe: &Probe) -> bool {
+        true
+    }
+
+    /// Whether leaf and tables that grant these rights let the probe through, as the model's controls are set.
+    fn grants(&self, probe: &Probe, rights: Rights) -> bool {
+        rights.contains(probes::needs(probe))
+    }
+
+    /// These controls, in the order in which the format's file names them; `None`: they are not known.
+    fn controls(&self) -> Option<Vec<u64>> {
+        None
+    }
 
     /// What the model calls it when the probe faults, where a leaf with these rights or nothing is mapped.
     fn fault(&self, probe: &Probe, mapped: Option<Rights>) -> FaultKind;
@@ -163,21 +181,24 @@ impl<J> Shared<J> {
         self.0.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// A test that asks the judge, and says how many probes showed that some property holds.
-    fn trial(
+    /// A test that asks the judge about a configuration, and says how many probes showed that some property holds.
+    pub fn trial<F: Format>(
         &self,
-        (setup, test): (&str, &str),
-        property: &'static str,
-        ask: impl FnOnce(&mut J) -> Result<usize, Failed> + Send + 'static,
+        setup: &Setup<F>,
+        (test, property): (&str, &'static str),
+        ask: impl FnOnce(&Setup<F>, &mut J) -> Result<usize, Failed> + Send + 'static,
     ) -> Trial
     where
-        J: Send + 'static,
+        J: Judge + Send + 'static,
     {
-        let (shared, setup) = (self.clone(), setup.to_owned());
-        Trial::test(format!("{setup}/{test}"), move || {
-            let probes = shared.with(ask)?;
+        let (shared, setup) = (self.clone(), setup.clone());
+        Trial::test(format!("{}/{test}", setup.name), move || {
+            let probes = shared.with(|judge| {
+                judge.prepare(&setup.case);
+                ask(&setup, judge)
+            })?;
             let mut counts = shared.0.counts.lock().unwrap_or_else(PoisonError::into_inner);
-            *counts.entry((setup, property)).or_default() += probes as u64;
+            *counts.entry((setup.name, property)).or_default() += probes as u64;
             Ok(())
         })
     }
@@ -192,25 +213,32 @@ impl<J> Shared<J> {
 /// A test for every layout under this setup.
 pub fn trials<F: Format, J: Judge + Send + 'static>(setup: &Setup<F>, judge: &Shared<J>) -> Vec<Trial> {
     let trial = |&layout: &Layout| {
-        let of_layout = setup.clone();
-        judge.trial((&setup.name, layout.name), "mappings", move |judge| conforms(&of_layout, layout, judge))
+        judge.trial(setup, (layout.name, "mappings"), move |setup, judge| conforms(setup, layout, judge))
     };
-    let on_demand = setup.clone();
-    let demand = judge.trial((&setup.name, "on_demand"), "on demand", move |judge| demand::conforms(&on_demand, judge));
-    let entries = setup.clone();
-    let raw = judge.trial((&setup.name, "raw_entries"), "raw entries", move |judge| raw::conforms(&entries, judge));
+    let demand = judge.trial(setup, ("on_demand", "on demand"), |setup, judge| demand::conforms(setup, judge));
+    let raw = raw_trial(setup, judge, "raw_entries", |_| {});
     LAYOUTS.iter().map(trial).chain([demand, raw]).collect()
+}
+
+/// A test of random entries, after something was set.
+pub fn raw_trial<F: Format, J: Judge + Send + 'static>(
+    setup: &Setup<F>,
+    judge: &Shared<J>,
+    name: &str,
+    set: fn(&mut J),
+) -> Trial {
+    judge.trial(setup, (name, "raw entries"), move |setup, judge| {
+        set(judge);
+        raw::conforms(setup, judge)
+    })
 }
 
 /// Tests of tables in use: random edits, and, where hardware sets them, accessed and dirty states.
 pub fn live_trials<F: Format, J: Live + Send + 'static>(setup: &Setup<F>, judge: &Shared<J>) -> Vec<Trial> {
-    let edited = setup.clone();
-    let edits = judge.trial((&setup.name, "edits"), "edits in use", move |judge| sequence::conforms(&edited, judge));
-    let marked = setup.clone();
-    let marks = setup.generated.format.accessed_dirty(0).hardware.then(|| {
-        judge
-            .trial((&setup.name, "hardware_states"), "hardware states", move |judge| hardware::conforms(&marked, judge))
-    });
+    let edits = judge.trial(setup, ("edits", "edits in use"), |setup, judge| sequence::conforms(setup, judge));
+    let states = ("hardware_states", "hardware states");
+    let has_states = setup.generated.format.accessed_dirty(0).hardware;
+    let marks = has_states.then(|| judge.trial(setup, states, |setup, judge| hardware::conforms(setup, judge)));
     [edits].into_iter().chain(marks).collect()
 }
 
@@ -220,9 +248,8 @@ pub fn control_trial<F: Format, J: Live + Send + 'static>(
     judge: &Shared<J>,
     (name, hearing): (&str, Hearing),
 ) -> Trial {
-    let of = setup.clone();
-    judge
-        .trial((&setup.name, name), "stale when not invalidated", move |judge| sequence::is_caught(&of, judge, hearing))
+    let test = (name, "stale when not invalidated");
+    judge.trial(setup, test, move |setup, judge| sequence::is_caught(setup, judge, hearing))
 }
 
 /// How much memory the tables can take; the rest is mapped.
@@ -242,20 +269,24 @@ fn conforms<F: Format>(setup: &Setup<F>, layout: Layout, judge: &mut impl Judge)
     for probe in &probes {
         space.handle_fault(GuestPhysAddr::from_usize(probe.address as usize), probes::needs(probe));
     }
-    let asked: Vec<Probe> = probes.iter().copied().filter(|probe| ground.may_access(&program, probe)).collect();
+    let may_access = |probe: &Probe| ground.may_access(judge, &program, probe);
+    let may_access: Vec<bool> = probes.iter().map(may_access).collect();
+    let asked: Vec<Probe> = probes.iter().zip(&may_access).filter_map(|(probe, may)| may.then_some(*probe)).collect();
     let mut verdicts = judge.judge(&dump(&space, &machine), &setup.registers(&space)?, &asked).into_iter();
 
     let root = space.page_table_root().as_usize() as u64;
     let mut complaints = Vec::new();
-    for probe in &probes {
-        let verdict = ground.may_access(&program, probe).then(|| verdicts.next()).flatten();
+    for (probe, may_access) in probes.iter().zip(may_access) {
+        let verdict = may_access.then(|| verdicts.next()).flatten();
+        let expected = program.expect(probe.address);
         let case = compare::Case {
             probe,
-            expected: program.expect(probe.address),
+            expected,
+            granted: expected.is_some_and(|(_, rights)| judge.grants(probe, rights)),
             library: space.page_table().query(probe.address),
             walk: setup.case.bound.walk(root, probe.address, |address| machine.read_word(address)),
             verdict: verdict.as_ref(),
-            fault: judge.fault(probe, program.expect(probe.address).map(|(_, rights)| rights)),
+            fault: judge.fault(probe, expected.map(|(_, rights)| rights)),
             told: match &verdict {
                 Some(Verdict::Fault(fault)) => setup.read(fault).map(|read| (judge.told(probe, fault), read)).into(),
                 _ => Vec::new(),

@@ -36,6 +36,7 @@ pub(super) fn needs(probe: &Probe) -> Rights {
 fn addresses(program: &Program, ground: &Ground) -> BTreeSet<u64> {
     let mut random = Rng::with_seed(0xad);
     let mut addresses = BTreeSet::from([0, ground.geometry.last_input()]);
+    addresses.extend([0, ground.geometry.last_input()].map(|address| ground.geometry.extend(address)));
     // Above the input addresses, and where one would be that lost its upper bits.
     addresses.extend((ground.geometry.input_bits..64).map(|bit| 1 << bit));
     for step in &program.steps {

@@ -14,7 +14,7 @@ use tablewright_archdefs::interpret::Walk;
 use super::image::Image;
 use super::probes::needs;
 use super::{Ground, Judge, Setup, TABLES};
-use crate::laws::Subject;
+use crate::laws::{Interpreted, Subject};
 use crate::mmu::{Access, Fault, FaultKind, Probe, Verdict};
 
 /// How many entries are judged at each level.
@@ -90,8 +90,12 @@ fn one_table<F: Format>(
     let mut questions = Vec::new();
     for (index, raw) in entries.into_iter().flat_map(|entry| [entry; 2]) {
         let address = index << ground.geometry.entry_bits(level) | offset(setup, ground, level, raw, random);
+        let address = ground.geometry.extend(address);
         let access = [Access::Read, Access::Write, Access::Execute][random.usize(..3)];
         let probe = Probe { address, access, user: random.bool() };
+        if !judge.may_ask(&probe) {
+            continue;
+        }
         questions.extend(question(setup, judge, &image, ground, root, probe, raw)?);
     }
 
@@ -239,12 +243,12 @@ fn question<F: Format>(
         _ if !met.iter().all(judged) => return Ok(None),
         Err(WalkError::NotMapped { level }) => (Expected::Faults(judge.fault(&probe, None), level), false),
         Err(WalkError::Reserved { level, .. }) => {
-            let raw = met.last().map_or(0, |&(_, raw)| raw);
-            (Expected::Faults(judge.reserved(params, level, raw), level), false)
+            (Expected::Faults(judge.reserved(params, level, raw_of(&met)), level), false)
         }
         Err(WalkError::Input | WalkError::Unreadable { .. }) => return Ok(None),
         Ok(leaf) => {
             let readable = leaf.attributes.rights.contains(if probe.user { Rights::UR } else { Rights::PR });
+            permitted(setup, judge, &probe, &leaf, raw_of(&met))?;
             (access(&setup.generated.format, judge, &probe, &leaf), readable)
         }
     };
@@ -255,6 +259,30 @@ fn question<F: Format>(
     Ok(harmless.then_some(Question { probe, raw, expected, readable }))
 }
 
+/// The entry that was met last.
+fn raw_of(met: &[(Level, u64)]) -> u64 {
+    met.last().map_or(0, |&(_, raw)| raw)
+}
+
+/// What generated code and the interpreter make of the controls must be what the judge knows.
+fn permitted<F: Format>(
+    setup: &Setup<F>,
+    judge: &impl Judge,
+    probe: &Probe,
+    leaf: &Walked,
+    raw: u64,
+) -> Result<(), Failed> {
+    let Some(controls) = judge.controls() else { return Ok(()) };
+    let (rights, needs, interpreted) = (leaf.attributes.rights, needs(probe), Interpreted(setup.case.bound.clone()));
+    let subjects: [&dyn Subject; 2] = [&setup.generated, &interpreted];
+    let permits = subjects.map(|subject| subject.permits(leaf.level, raw, rights, needs, &controls));
+    if permits == [judge.grants(probe, rights); 2] {
+        Ok(())
+    } else {
+        Err(format!("{probe:x?} of {raw:#x}, {rights:?}, under {controls:x?}: permitted {permits:?}").into())
+    }
+}
+
 /// What becomes of an access to a leaf. An accessed flag that is clear comes before rights that are missing.
 fn access<F: Format>(format: &F, judge: &impl Judge, probe: &Probe, leaf: &Walked) -> Expected {
     let Walked { address, level, attributes, .. } = *leaf;
@@ -262,7 +290,7 @@ fn access<F: Format>(format: &F, judge: &impl Judge, probe: &Probe, leaf: &Walke
     let by_software = |mask: u64| mask != 0 && !states.hardware;
     if by_software(states.accessed_mask) && !attributes.accessed {
         Expected::Faults(judge.unmarked(), level)
-    } else if !attributes.rights.contains(needs(probe)) {
+    } else if !judge.grants(probe, attributes.rights) {
         Expected::Faults(judge.fault(probe, Some(attributes.rights)), level)
     } else if by_software(states.dirty_mask) && probe.access == Access::Write && !attributes.dirty {
         Expected::Faults(judge.unmarked(), level)

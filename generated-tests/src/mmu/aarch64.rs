@@ -12,6 +12,7 @@
 //!
 //! Manual: Arm ARM (DDI 0487), D8 for translation, D24 for the registers.
 
+pub mod stage1;
 mod stub;
 
 use std::io;
@@ -336,7 +337,7 @@ impl Machine {
     ) -> Vec<Option<Fault>> {
         let places: Vec<u64> = asked.iter().map(|index| self.session.place(code(index)).unwrap_or_else(lost)).collect();
         let mut places = places.into_iter();
-        let vectors = BASE + stub::EL1_VECTORS as u64;
+        let vectors = BASE + stub::VECTORS as u64;
         let reports = self.at_window(probes, asked, |index, window| {
             step(places.next().expect("one for each"), probes[*index].user, window, vectors)
         });
@@ -393,7 +394,7 @@ impl Machine {
             (VSTTBR_EL2, SECURE_STAGE2),
             (VSTCR_EL2, VSTCR),
             (SCR_EL3, SCR_NON_SECURE),
-            (VBAR_EL2, BASE + stub::EL2_VECTORS as u64),
+            (VBAR_EL2, BASE + stub::VECTORS as u64),
             (HCR_EL2, HCR),
             // TDE: debug exceptions, which steps end in, go to EL2.
             (MDCR_EL2, 1 << 8),

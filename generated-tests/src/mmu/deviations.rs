@@ -58,6 +58,15 @@ pub const UPPER_ADDRESS_BITS: Deviation = Deviation {
     manual: "Arm ARM (DDI 0487), AArch64.S2NextWalkStateTable, AArch64.OAOutOfRange",
 };
 
+/// A page that hardware would mark dirty counts as one that cannot be written, where that matters to execution.
+pub const CLEAN_IS_EXECUTED: Deviation = Deviation {
+    emulator: Emulator::QemuAarch64,
+    until: None,
+    what: "while hardware manages the dirty state, a leaf with DBM and AP[2] set that EL0 could write is executed by the \
+           privileged level, and with SCTLR_ELx.WXN by any that could write it, and should raise a Permission fault",
+    manual: "Arm ARM (DDI 0487), AArch64.S1ApplyOutputPerms: AP[2] of such a descriptor counts as 0",
+};
+
 /// A bit of EPT blocks is not checked.
 pub const BLOCK_BIT_12: Deviation = Deviation {
     emulator: Emulator::Bochs,
@@ -105,11 +114,12 @@ pub const NESTED_FETCH: Deviation = Deviation {
 };
 
 /// All that are known.
-pub const ALL: [&Deviation; 10] = [
+pub const ALL: [&Deviation; 11] = [
     &RESERVED_PBMT,
     &TABLE_OUTSIDE_MEMORY,
     &UNALIGNED_ROOT,
     &UPPER_ADDRESS_BITS,
+    &CLEAN_IS_EXECUTED,
     &BLOCK_BIT_12,
     &USER_EXECUTE_IN_BIT_13,
     &RESERVED_NOT_PRESENT,

@@ -1,6 +1,7 @@
 //! AArch64 stage 2. Levels are the project's: 0 is leaf-most, the manual's level 3.
 
 use tablewright_tests::mmu::aarch64::Machine;
+use tablewright_tests::mmu::deviations::UPPER_ADDRESS_BITS;
 use tablewright_tests::mmu::qemu::RunError;
 use tablewright_tests::mmu::{Access, Chunk, FaultKind, Probe, Verdict};
 
@@ -11,6 +12,7 @@ pub(crate) const CASES: &[Case<Machine>] = &[
     ("rights_of_4k_pages", rights_of_4k_pages),
     ("concatenated_root_4k", concatenated_root_4k),
     ("four_levels_4k", four_levels_4k),
+    ("upper_address_bits_count_always", upper_address_bits_count_always),
     ("five_levels_4k_with_lpa2", five_levels_4k_with_lpa2),
     ("granule_16k", granule_16k),
     ("granule_64k", granule_64k),
@@ -216,6 +218,24 @@ fn five_levels_4k_with_lpa2(machine: &mut Machine) {
     let beyond = Probe { address: 15 << 48 | 1 << 39 | 0x128, access: Access::Read, user: false };
     let seen = machine.probe(&[beyond]);
     assert_eq!(seen, [Verdict::Translated(Some(0xc_0001_0004_0128))], "the access fails in memory, not in translation");
+}
+
+fn upper_address_bits_count_always(machine: &mut Machine) {
+    const DS: u64 = 1 << 32;
+    let (root, next) = (machine.ram().start, machine.ram().start + 0x1_0000);
+    // VTCR_EL2.PS has 48 bits: where addresses could have 52, bits 51:50 or 51:48 of a table's are too many.
+    for (wide, leaf, at, vtcr) in [
+        (0b11 << 8, LEAF & !SHARED | BLOCK, 1 << 21, DS | input_bits(39) | start(1)),
+        (0b1111 << 12, LEAF | PAGE, 1 << 16, GRANULE_64K | input_bits(42) | start(1)),
+    ] {
+        for bits in [0, wide] {
+            let leaf = table(next, 0x1000, &[(1, entry(root & !0x1f_ffff, leaf))]);
+            begin(machine, &[table(root, 0x1000, &[(0, entry(next, TABLE | bits))]), leaf], vtcr);
+            let seen = machine.probe(&[Probe { address: at, access: Access::Read, user: false }]);
+            let refused = matches!(&seen[..], [Verdict::Fault(fault)] if fault.kind == FaultKind::AddressSize);
+            assert_eq!(refused, bits != 0 && !crate::deviates(&UPPER_ADDRESS_BITS), "{bits:#x}: {seen:x?}");
+        }
+    }
 }
 
 fn granule_16k(machine: &mut Machine) {

@@ -3,6 +3,7 @@
 mod aarch64;
 mod expect;
 mod riscv64;
+mod stage1;
 
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -10,14 +11,21 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use libtest_mimic::{Arguments, Trial};
 use tablewright_tests::emulators::{Emulator, require};
 use tablewright_tests::mmu;
+use tablewright_tests::mmu::deviations::Deviation;
 
 /// A test by name.
 type Case<Machine> = (&'static str, fn(&mut Machine));
+
+/// Whether the emulator that is there departs from its manual so.
+pub(crate) fn deviates(deviation: &Deviation) -> bool {
+    require(deviation.emulator).is_some_and(|found| deviation.applies_to(&found))
+}
 
 fn main() {
     let arguments = Arguments::from_args();
     let trials = [
         trials(Emulator::QemuAarch64, aarch64::CASES, mmu::aarch64::Machine::start),
+        trials(Emulator::QemuAarch64, stage1::CASES, mmu::aarch64::stage1::Stage1::start),
         trials(Emulator::QemuRiscv64, riscv64::CASES, mmu::riscv64::Machine::start),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit();

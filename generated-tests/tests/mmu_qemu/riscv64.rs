@@ -1,7 +1,6 @@
 //! RISC-V G-stage: Sv39x4, Sv48x4, Sv57x4. Every refusal is a guest-page fault, which does not say why.
 
-use tablewright_tests::emulators::{Emulator, require};
-use tablewright_tests::mmu::deviations::{Deviation, RESERVED_PBMT, TABLE_OUTSIDE_MEMORY, UNALIGNED_ROOT};
+use tablewright_tests::mmu::deviations::{RESERVED_PBMT, TABLE_OUTSIDE_MEMORY, UNALIGNED_ROOT};
 use tablewright_tests::mmu::qemu::RunError;
 use tablewright_tests::mmu::riscv64::Machine;
 use tablewright_tests::mmu::{Access, Chunk, FaultKind, Probe, Verdict};
@@ -92,11 +91,6 @@ fn begin_pages(machine: &mut Machine, entries: &[u64]) {
 
 fn full_page(output: u64) -> Page {
     Page { output, rights: "rwx", refusal: REFUSED }
-}
-
-/// Whether the emulator under test has a deviation.
-fn deviates(deviation: &Deviation) -> bool {
-    require(Emulator::QemuRiscv64).is_some_and(|found| deviation.applies_to(&found))
 }
 
 fn rights_of_pages(machine: &mut Machine) {
@@ -243,7 +237,7 @@ fn memory_types(machine: &mut Machine) {
         page("a memory type", full_page(output), &machine.probe(&probes(kind << 12)));
     }
     let reserved = machine.probe(&probes(3 << 12));
-    if deviates(&RESERVED_PBMT) {
+    if crate::deviates(&RESERVED_PBMT) {
         page("the reserved memory type", full_page(output), &reserved);
     } else {
         refused("the reserved memory type", REFUSED, &reserved);
@@ -279,7 +273,7 @@ fn memory_that_is_missing(machine: &mut Machine) {
     assert!(leaf[..4].iter().all(|verdict| *verdict == Verdict::Translated(None)), "{leaf:#x?}");
     assert!(leaf[4..].iter().all(|verdict| matches!(verdict, Verdict::Fault(_))), "{leaf:#x?}");
     let pointer = machine.probe(&probes(1 << 30));
-    if deviates(&TABLE_OUTSIDE_MEMORY) {
+    if crate::deviates(&TABLE_OUTSIDE_MEMORY) {
         refused("a table in missing memory", REFUSED, &pointer);
     } else {
         assert!(pointer.iter().all(|verdict| *verdict == Verdict::Translated(None)), "{pointer:#x?}");
@@ -319,7 +313,7 @@ fn unaligned_root(machine: &mut Machine) {
     machine.load(&[root_table(root, &[(2, entry(output, LEAF & !W))]), root_table(root + 0x4000, &[])]);
     machine.load(&[table(root + 0x1000, &[(2, entry(output, LEAF & !X))])]);
     machine.set_gstage(&[("hgatp", SV39X4 << 60 | (root + 0x1000) >> 12)]);
-    let rights = if deviates(&UNALIGNED_ROOT) { "rw" } else { "rx" };
+    let rights = if crate::deviates(&UNALIGNED_ROOT) { "rw" } else { "rx" };
     let output = output + 0x50_0000;
     page("by an unaligned root", Page { rights, ..full_page(output) }, &machine.probe(&probes(output)));
 }

@@ -13,10 +13,11 @@ use crate::mmu::qemu::{COMMAND_BYTES, DUMP, LOAD};
 
 /// Where in the stub's image the EL3 vectors are.
 const EL3_VECTORS: usize = 0x800;
-/// Where in the stub's image the EL2 vectors are: each goes on to EL3.
-pub(super) const EL2_VECTORS: usize = 0x1000;
-/// Where in the stub's image the EL1 vectors are: never run, as the step ends before; only fetched.
-pub(super) const EL1_VECTORS: usize = 0x1800;
+/// Where in the stub's image the vectors of EL2 and EL1 are: each goes on to EL3.
+pub(super) const VECTORS: usize = 0x1000;
+/// Where in the stub's image the [`Program`]s are: on the page of the vectors, so that one page is all that a translation
+/// needs to be probed by them.
+const PROGRAMS: usize = 0x1800;
 /// The words of a report: x0, x1, and these registers.
 pub(super) const REPORTED: [(&str, u32); 10] = [
     ("esr_el1", ESR_EL1),
@@ -46,6 +47,24 @@ const PAR_EL1: u32 = system_register(3, 0, 7, 4, 0);
 /// The number of a system register as MSR and MRS encode it (op0 is 2 or 3).
 pub(super) const fn system_register(op0: u32, op1: u32, crn: u32, crm: u32, op2: u32) -> u32 {
     (op0 & 1) << 14 | op1 << 11 | crn << 7 | crm << 3 | op2
+}
+
+/// What runs in the translation under test, with an address in x0, and ends at EL3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Program {
+    /// Loads a word to w1.
+    Load,
+    /// The same, and adds zero to it: a write that changes nothing.
+    AddZero,
+    /// Stores zero.
+    StoreZero,
+}
+
+impl Program {
+    /// Where in the stub's image it is.
+    pub(super) fn offset(self) -> usize {
+        PROGRAMS + 0x20 * self as usize
+    }
 }
 
 /// Instructions that are called often: assembled once.
@@ -176,12 +195,21 @@ pub(super) fn image() -> Vec<u8> {
         dynasm!(ops ; .arch aarch64 ; b ->done);
         pad(&mut ops, EL3_VECTORS + 0x80 * (vector + 1));
     }
-    for vectors in [EL2_VECTORS, EL1_VECTORS] {
-        for vector in 0..16 {
-            dynasm!(ops ; .arch aarch64 ; smc #0);
-            pad(&mut ops, vectors + 0x80 * (vector + 1));
-        }
+    for vector in 0..16 {
+        dynasm!(ops ; .arch aarch64 ; smc #0);
+        pad(&mut ops, VECTORS + 0x80 * (vector + 1));
     }
+    // At EL0 SMC is undefined, which ends in a vector.
+    for program in [Program::Load, Program::AddZero, Program::StoreZero] {
+        pad(&mut ops, program.offset());
+        match program {
+            Program::Load => dynasm!(ops ; .arch aarch64 ; ldr w1, [x0]),
+            Program::AddZero => dynasm!(ops ; .arch aarch64 ; ldadd wzr, w1, [x0]),
+            Program::StoreZero => dynasm!(ops ; .arch aarch64 ; str wzr, [x0]),
+        }
+        dynasm!(ops ; .arch aarch64 ; smc #0);
+    }
+    pad(&mut ops, PROGRAMS + 0x800);
     dynasm!(ops
         ; .arch aarch64
         // On a page of their own, past the vectors: QEMU translates code anew when its page is written to.
@@ -220,8 +248,8 @@ pub(super) fn set(register: u32) -> Vec<u32> {
 /// Stores x1 at x0, a descriptor of EL1's translation.
 pub(super) static STORE_DESCRIPTOR: Snippet = snippet!(; str x1, [x0] ; dsb sy ; tlbi vmalle1 ; dsb sy ; isb ; ret);
 
-/// Drops every translation of EL1 and EL0.
-pub(super) static INVALIDATE: Snippet = snippet!(; dsb sy ; tlbi alle1 ; dsb sy ; isb ; ret);
+/// Drops every translation of EL2, EL1 and EL0.
+pub(super) static INVALIDATE: Snippet = snippet!(; dsb sy ; tlbi alle1 ; tlbi alle2 ; dsb sy ; isb ; ret);
 
 /// Zeroes the 16-byte units from x0 to x1.
 pub(super) static CLEAR: Snippet = snippet!(
@@ -268,6 +296,28 @@ pub(super) static TRANSLATE_LOAD: Snippet = snippet!(; at s12e1r, x0 ; isb ; ret
 
 /// Translates x0 as a store by EL1 would; the result is PAR_EL1.
 pub(super) static TRANSLATE_STORE: Snippet = snippet!(; at s12e1w, x0 ; isb ; ret);
+
+/// Translates x0 as a load by EL1 would, or by EL2 where that has taken EL1's place.
+pub(super) static STAGE1_LOAD: Snippet = snippet!(; at s1e1r, x0 ; isb ; ret);
+
+/// As a store.
+pub(super) static STAGE1_STORE: Snippet = snippet!(; at s1e1w, x0 ; isb ; ret);
+
+/// As a load by EL0.
+pub(super) static STAGE1_USER_LOAD: Snippet = snippet!(; at s1e0r, x0 ; isb ; ret);
+
+/// As a store by EL0.
+pub(super) static STAGE1_USER_STORE: Snippet = snippet!(; at s1e0w, x0 ; isb ; ret);
+
+/// As a load by EL2.
+pub(super) static STAGE1_EL2_LOAD: Snippet = snippet!(; at s1e2r, x0 ; isb ; ret);
+
+/// As a store by EL2.
+pub(super) static STAGE1_EL2_STORE: Snippet = snippet!(; at s1e2w, x0 ; isb ; ret);
+
+/// Stores x1 at x0, a descriptor of EL2's translation, in which the page of number x2 then leads elsewhere.
+pub(super) static STORE_EL2_DESCRIPTOR: Snippet =
+    snippet!(; str x1, [x0] ; dsb sy ; tlbi vae2, x2 ; dsb sy ; isb ; ret);
 
 /// Counts in the word at x2 up to what the word after it says, and writes each count to one of the 64 pages from x0
 /// on, which xorshift draws from x3, if it can be translated.

@@ -1,0 +1,175 @@
+//! AArch64 stage 1, in each regime. Levels are the project's: 0 is leaf-most, the manual's level 3.
+
+use tablewright_tests::mmu::aarch64::stage1::{Controls, Regime, Shape, Stage1};
+use tablewright_tests::mmu::deviations::CLEAN_IS_EXECUTED;
+use tablewright_tests::mmu::{Access, Chunk, FaultKind, Probe, Verdict};
+
+use crate::Case;
+use crate::expect::{Page, page, probes, refused};
+
+pub(crate) const CASES: &[Case<Stage1>] = &[
+    ("lower_half_of_el1", |machine| two_privileges(machine, Regime::El1 { upper: false })),
+    ("upper_half_of_el1", |machine| two_privileges(machine, Regime::El1 { upper: true })),
+    ("lower_half_of_el2_as_a_host", |machine| two_privileges(machine, Regime::El2Host { upper: false })),
+    ("upper_half_of_el2_as_a_host", |machine| two_privileges(machine, Regime::El2Host { upper: true })),
+    ("el2", el2),
+    ("el2_lets_its_code_in_by_any_entry", el2_lets_its_code_in_by_any_entry),
+    ("privileged_access_never", privileged_access_never),
+    ("clean_pages_are_executed", clean_pages_are_executed),
+    ("types_of_memory", types_of_memory),
+];
+
+/// Descriptor fields.
+const TABLE: u64 = 0b11;
+const BLOCK: u64 = 0b01;
+const PAGE: u64 = 0b11;
+const USER: u64 = 0b01 << 6;
+const READ_ONLY: u64 = 0b10 << 6;
+const SHARED: u64 = 0b11 << 8;
+const ACCESSED: u64 = 1 << 10;
+const NOT_GLOBAL: u64 = 1 << 11;
+const DIRTY_MANAGED: u64 = 1 << 51;
+const PXN: u64 = 1 << 53;
+const XN: u64 = 1 << 54;
+/// In tables.
+const NO_USERS_BELOW: u64 = 0b01 << 61;
+const READ_ONLY_BELOW: u64 = 0b10 << 61;
+
+const LEAF: u64 = ACCESSED | SHARED | NOT_GLOBAL;
+
+/// 39 bits of input in three levels of 4 KiB granules, cacheable walks, 48 bits of output, with which half's fields.
+const LOWER: u64 = 5 << 32 | 0b11_0101 << 8 | (64 - 39);
+const UPPER: u64 = 5 << 32 | 0b10 << 30 | 0b11_0101 << 24 | (64 - 39) << 16;
+/// The same in TCR_EL2, with the bits that are one.
+const EL2: u64 = 1 << 31 | 1 << 23 | 5 << 16 | 0b11_0101 << 8 | (64 - 39);
+const SHAPE: Shape = Shape { granule: 12, levels: 3, input_bits: 39 };
+/// TLBI VMALLE1.
+const VMALLE1: u32 = 0xd508_871f;
+/// TCR_EL1.HA and HD.
+const HARDWARE: u64 = 0b11 << 39;
+
+fn table(address: u64, entries: &[(usize, u64)]) -> Chunk {
+    let mut bytes = vec![0; 0x1000];
+    for &(index, entry) in entries {
+        bytes[index * 8..][..8].copy_from_slice(&entry.to_le_bytes());
+    }
+    (address, bytes)
+}
+
+fn begin(machine: &mut Stage1, regime: Regime, controls: Controls, (tcr, mair): (u64, u64), tables: &[Chunk]) {
+    machine.machine.clear();
+    machine.machine.load(tables);
+    machine.set(regime, controls, &[("ttbr_elx", tables[0].0), ("tcr_elx", tcr), ("mair_elx", mair)]);
+}
+
+fn tcr(regime: Regime) -> u64 {
+    match regime {
+        Regime::El1 { upper: true } | Regime::El2Host { upper: true } => UPPER,
+        Regime::El1 { upper: false } | Regime::El2Host { upper: false } => LOWER,
+        Regime::El2(_) => EL2,
+    }
+}
+
+/// Three tables: the first 2 MiB by these pages, the second by those with what the upper table says.
+fn pages(root: u64, pages: &[u64], limit: u64) -> [Chunk; 3] {
+    let output = |index: usize| root + 0x10_0000 + 0x1000 * index as u64;
+    let entries: Vec<_> = pages.iter().enumerate().map(|(index, bits)| (index, output(index) | bits)).collect();
+    [
+        table(root, &[(0, (root + 0x1000) | TABLE)]),
+        table(root + 0x1000, &[(0, (root + 0x2000) | TABLE), (1, (root + 0x2000) | TABLE | limit), (2, root | LEAF)]),
+        table(root + 0x2000, &entries),
+    ]
+}
+
+fn two_privileges(machine: &mut Stage1, regime: Regime) {
+    let root = machine.machine.ram().start;
+    let bits =
+        [0, USER, READ_ONLY, READ_ONLY | USER, USER | XN, USER | READ_ONLY | PXN, XN].map(|bits| LEAF | PAGE | bits);
+    let rights = ["rwx/x", "rw/rwx", "rx/x", "rx/rx", "rw/rw", "r/rx", "rwx/"];
+    let below = ["rx/x", "rx/x", "rx/x", "rx/x", "rx/", "r/x", "rx/"];
+    let tables = pages(root, &bits, NO_USERS_BELOW | READ_ONLY_BELOW);
+    begin(machine, regime, Controls::default(), (tcr(regime), 0xff), &tables);
+    let start = if tcr(regime) == UPPER { !0 << 39 } else { 0 };
+    for (table, rights) in [rights, below].into_iter().enumerate() {
+        for (i, rights) in rights.into_iter().enumerate() {
+            let offset = i as u64 * 0x1000 + 0x128;
+            let verdicts = machine.probe(&probes(start + ((table as u64) << 21) + offset));
+            let refusal = (FaultKind::Permission, Some(0));
+            page(
+                &format!("{regime:?}: {rights}"),
+                Page { output: root + 0x10_0000 + offset, rights, refusal },
+                &verdicts,
+            );
+        }
+    }
+    refused("no page", (FaultKind::NotMapped, Some(0)), &machine.probe(&probes(start + 0x8000)));
+    refused("no block", (FaultKind::NotMapped, Some(1)), &machine.probe(&probes(start + (3 << 21))));
+    refused("no table", (FaultKind::NotMapped, Some(2)), &machine.probe(&probes(start + (1 << 30))));
+    // Between the halves.
+    refused("no half", (FaultKind::NotMapped, Some(3)), &machine.probe(&probes(1 << 50)));
+}
+
+fn el2(machine: &mut Stage1) {
+    let root = machine.machine.ram().start;
+    let bits = [USER, USER | READ_ONLY, USER | XN, USER | READ_ONLY | XN, PXN].map(|bits| ACCESSED | PAGE | bits);
+    let tables = pages(root, &bits, READ_ONLY_BELOW);
+    begin(machine, Regime::El2(SHAPE), Controls::default(), (EL2, 0xff), &tables);
+    for (table, rights) in [["rwx", "rx", "rw", "r", "rwx"], ["rx", "rx", "r", "r", "rx"]].into_iter().enumerate() {
+        for (i, rights) in rights.into_iter().enumerate() {
+            let offset = i as u64 * 0x1000 + 0x128;
+            let privileged = probes(((table as u64) << 21) + offset).map(|probe| Probe { user: false, ..probe });
+            let refusal = (FaultKind::Permission, Some(0));
+            page(rights, Page { output: root + 0x10_0000 + offset, rights, refusal }, &machine.probe(&privileged));
+        }
+    }
+}
+
+fn el2_lets_its_code_in_by_any_entry(machine: &mut Stage1) {
+    // Every entry is in use, and each is asked about.
+    let root = machine.machine.ram().start;
+    let leaf = |index: usize| (index, 0x4000_0000 | LEAF & !NOT_GLOBAL | USER | BLOCK);
+    let tables = [table(root, &(0..512).map(leaf).collect::<Vec<_>>())];
+    begin(machine, Regime::El2(SHAPE), Controls::default(), (EL2, 0xff), &tables);
+    let offset = root - 0x4000_0000 + 0x20_0000;
+    let ask = |index: u64| Probe { address: index << 30 | offset, access: Access::Read, user: false };
+    let verdicts = machine.probe(&(0..512).map(ask).collect::<Vec<_>>());
+    assert_eq!(verdicts, vec![Verdict::Translated(Some(0x4000_0000 + offset)); 512]);
+}
+
+fn privileged_access_never(machine: &mut Stage1) {
+    let root = machine.machine.ram().start;
+    let regime = Regime::El1 { upper: false };
+    let tables = pages(root, &[LEAF | PAGE, LEAF | PAGE | USER], 0);
+    let controls = Controls { privileged_access_never: true, write_execute_never: true };
+    begin(machine, regime, controls, (LOWER, 0xff), &tables);
+    let refusal = (FaultKind::Permission, Some(0));
+    let output = root + 0x10_0000;
+    page("privileged", Page { output, rights: "rw/x", refusal }, &machine.probe(&probes(0)));
+    page("of users", Page { output: output + 0x1000, rights: "/rw", refusal }, &machine.probe(&probes(0x1000)));
+}
+
+fn clean_pages_are_executed(machine: &mut Stage1) {
+    let root = machine.machine.ram().start;
+    let tables = pages(root, &[LEAF | PAGE | USER | READ_ONLY | DIRTY_MANAGED], 0);
+    begin(machine, Regime::El1 { upper: false }, Controls::default(), (LOWER | HARDWARE, 0xff), &tables);
+    let fetch = Probe { address: 0, access: Access::Execute, user: false };
+    let fetched = |verdicts: &[Verdict]| matches!(verdicts, [Verdict::Translated(_)]);
+    assert_eq!(fetched(&machine.probe(&[fetch])), crate::deviates(&CLEAN_IS_EXECUTED));
+    // Once it is dirty, there is no doubt.
+    assert!(fetched(&machine.probe(&[Probe { access: Access::Write, user: true, ..fetch }])));
+    machine.machine.run(&[VMALLE1]).expect("an invalidation");
+    assert!(!fetched(&machine.probe(&[fetch])));
+    let descriptor = machine.machine.dump(root + 0x2000, 8);
+    assert_eq!(descriptor[0] & 0x80, 0, "AP[2] is the dirty state");
+}
+
+fn types_of_memory(machine: &mut Stage1) {
+    let root = machine.machine.ram().start;
+    let types = [0xff_u64, 0x44, 0x00, 0x04, 0xbb, 0x08, 0x0c, 0x4f];
+    let bits: Vec<_> = (0..8).map(|index| LEAF | PAGE | index << 2).collect();
+    let mair = types.iter().rev().fold(0, |mair, byte| mair << 8 | byte);
+    begin(machine, Regime::El1 { upper: false }, Controls::default(), (LOWER, mair), &pages(root, &bits, 0));
+    let probe = |index: u64| Probe { address: index << 12, access: Access::Read, user: false };
+    let pars = machine.translate(&(0..8).map(probe).collect::<Vec<_>>());
+    assert_eq!(pars.iter().map(|par| par >> 56).collect::<Vec<_>>(), types);
+}
