@@ -1,14 +1,15 @@
 //! One type for whatever format the machine turns out to have.
 
 use tablewright::{
-    ClosedRange, Error, FaultOutcome, GuestMemoryAccessor, PageBitmap, ReportError, Rights, State, Tag,
+    Attributes, Change, ClosedRange, Error, FaultOutcome, GuestMemoryAccessor, MemoryType, PageBitmap, Relax,
+    ReportError, Rights, State, Tag,
     aarch64::{self, stage2_4k, stage2_64k},
     riscv64,
     sim::Machine,
     x86_64::{self, ept, npt},
 };
 
-use crate::rig::{RW, gpa};
+use crate::rig::{READ, RW, gpa};
 
 /// What any hypervisor does, in each architecture's type.
 macro_rules! runs_a_guest {
@@ -28,8 +29,18 @@ macro_rules! runs_a_guest {
         space.harvest(State::Dirty, &mut pages).unwrap();
         assert_eq!(pages.len(), 1);
         space.registers().unwrap();
+        space.split(gpa(0), 1 << 20, page_bits).unwrap();
+        space.protect(gpa(0), 1 << 16, READ).unwrap();
+        assert!(!space.handle_page_fault(gpa(0), RW));
+        assert!(space.handle_page_fault(gpa(1 << 16), RW));
+        let statistics = space.statistics();
+        assert_eq!((statistics.areas, statistics.table_bytes + statistics.mapped_bytes()), (3, machine.used() as u64));
+        space.collapse(gpa(0), 1 << 20).unwrap();
+        assert_eq!(space.find_area(gpa(1 << 16)).unwrap().rest(gpa(1 << 16)), Some((1 << 20) - (1 << 16)));
         space.unmap(gpa(0), 1 << 20).unwrap();
         assert!(space.translate(gpa(0x1_0000)).is_none());
+        space.clear().unwrap();
+        assert_eq!(space.areas().len(), 0);
         drop(space);
         assert_eq!(machine.used(), 0);
     }};
@@ -60,4 +71,39 @@ fn formats_are_not_mixed_up() {
     let space = x86_64::NestedAddrSpace::<Machine>::new_empty(ept, machine, Tag(1)).unwrap();
     let report = x86_64::NestedReport::Npt(npt::Report { exit_code: 0x400, exit_info_1: 6, exit_info_2: 0x1000 });
     assert_eq!(space.handle_report(&report), Err(ReportError::NotAFault));
+}
+
+/// A table's own operations, each with a gather of its format.
+macro_rules! edits_a_table {
+    ($module:ident, $format:expr) => {{
+        let machine = Machine::new(0, 16 << 20);
+        let mut table = $module::NestedPageTable::<Machine>::new($format, machine.clone(), Tag(1)).unwrap();
+        let range = ClosedRange::from_start_size(0, 1 << 20).unwrap();
+        let page = ClosedRange::from_start_size(0, 1 << 16).unwrap();
+        let write = Attributes::new(Rights::RWX, MemoryType::WriteBack);
+        let mut gather = table.gather();
+        table.reserve(table.tables_needed(range).unwrap()).unwrap();
+        assert!(table.reserved() > 0);
+        table.populate(page, &write, 16, &mut gather).unwrap();
+        let read = Change { rights: Some(Rights::R), ..Change::default() };
+        table.protect(page, &read, &mut gather).unwrap();
+        gather.flush();
+        assert!(gather.is_empty());
+        assert_eq!(table.relax_exclusive(0, Rights::W, &mut gather), Ok(Relax::Relaxed));
+        // SAFETY: the leaves map frames of the machine's, which nobody uses.
+        unsafe { table.depopulate(page, &mut gather).unwrap() };
+        drop(gather);
+        assert_eq!(table.translate(0), None);
+        drop(table);
+        assert_eq!(machine.used(), 0);
+    }};
+}
+
+#[test]
+fn each_architecture_has_one_type_for_its_tables() {
+    edits_a_table!(x86_64, ept::Format::new(&ept::Config { pa_bits: 46, ..ept::Config::new(4, 48) }).unwrap());
+    edits_a_table!(x86_64, npt::Format::new(&npt::Config::new(4, 48)).unwrap());
+    edits_a_table!(aarch64, stage2_4k::Format::new(&stage2_4k::Config::new(4, 48)).unwrap());
+    edits_a_table!(aarch64, stage2_64k::Format::new(&stage2_64k::Config::new(3, 48)).unwrap());
+    edits_a_table!(riscv64, riscv64::sv_x4::Format::new(&riscv64::sv_x4::Config::new(3, 41)).unwrap());
 }

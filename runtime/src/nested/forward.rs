@@ -1,0 +1,237 @@
+//! The methods that are the same for all variants: each is said in one line, and does what that of the type inside does.
+
+/// Methods that do what those of the same name do in the type inside, which is named for their documentation.
+macro_rules! methods {
+    ($variants:tt $of:literal &self {
+        $(fn $name:ident($($arg:ident: $type:ty),*) $(-> $result:ty)?;)*
+    }) => {$(
+        #[doc = concat!("As [`", $of, "::", stringify!($name), "`], with the same errors.")]
+        pub fn $name(&self, $($arg: $type),*) $(-> $result)? {
+            dispatch!($variants self, inner => inner.$name($($arg),*))
+        }
+    )*};
+    ($variants:tt $of:literal &mut self {
+        $(fn $name:ident($($arg:ident: $type:ty),*) $(-> $result:ty)? $(where [$($bound:tt)+])?;)*
+    }) => {$(
+        #[doc = concat!("As [`", $of, "::", stringify!($name), "`], with the same errors.")]
+        pub fn $name(&mut self, $($arg: $type),*) $(-> $result)? $(where $($bound)+)? {
+            dispatch!($variants self, inner => inner.$name($($arg),*))
+        }
+    )*};
+}
+pub(crate) use methods;
+
+/// Evaluates `$body` for the variant that both are.
+macro_rules! with_gather {
+    ([$($variant:ident)+] $on:expr, $gather:expr, $inner:ident, $its:ident => $body:expr) => {
+        match ($on, $gather) {
+            $((Self::$variant($inner), NestedGather::$variant($its)) => $body,)+
+            _ => Err(Error::ForeignGather),
+        }
+    };
+}
+pub(crate) use with_gather;
+
+/// Methods of page tables that feed a gather, their last argument.
+macro_rules! gathering {
+    ($variants:tt {
+        $(fn $name:ident($($arg:ident: $type:ty),*) -> $result:ty;)*
+    } unsafe {
+        $(fn $risky:ident($($value:ident: $kind:ty),*) -> $outcome:ty;)*
+    }) => {
+        $(
+            #[doc = concat!("As [`PageTable::", stringify!($name), "`], with the same errors; [`Error::ForeignGather`]")]
+            /// also for a gather of another format.
+            #[allow(unreachable_patterns)]
+            pub fn $name(&mut self, $($arg: $type,)* gather: &mut NestedGather<H>) -> Result<$result, Error> {
+                with_gather!($variants self, gather, table, gather => table.$name($($arg,)* gather))
+            }
+        )*
+        $(
+            #[doc = concat!("As [`PageTable::", stringify!($risky), "`], with the same errors; [`Error::ForeignGather`]")]
+            /// also for a gather of another format.
+            ///
+            /// # Safety
+            ///
+            #[doc = concat!("As for [`PageTable::", stringify!($risky), "`].")]
+            #[allow(unreachable_patterns)]
+            pub unsafe fn $risky(&mut self, $($value: $kind,)* gather: &mut NestedGather<H>) -> Result<$outcome, Error> {
+                // SAFETY: as the caller promises.
+                with_gather!($variants self, gather, table, gather => unsafe { table.$risky($($value,)* gather) })
+            }
+        )*
+    };
+}
+pub(crate) use gathering;
+
+/// What is the same for all variants.
+macro_rules! forward {
+    ($variants:tt) => {
+        impl<H: Hal> NestedPageTable<H> {
+            methods! { $variants "PageTable" &self {
+                fn root() -> HostPhysAddr;
+                fn tag() -> Tag;
+                fn hal() -> &H;
+                fn geometry() -> &Geometry;
+                fn query(ia: u64) -> Option<Lookup>;
+                fn translate(ia: u64) -> Option<u64>;
+                fn relax(ia: u64, rights: Rights) -> Result<Relax, Error>;
+                fn mark(ia: u64, write: bool) -> bool;
+                fn frame_cache() -> FrameCache<H>;
+                fn top_up(cache: &mut FrameCache<H>, frames: usize) -> Result<(), Error>;
+                fn tables_for(range: ClosedRange, oa: u64, attributes: &Attributes) -> Result<usize, Error>;
+                fn tables_needed(range: ClosedRange) -> Result<usize, Error>;
+                fn reserved() -> usize;
+            } }
+
+            methods! { $variants "PageTable" &mut self {
+                fn reserve(tables: usize) -> Result<(), Error>;
+                fn release_reserve();
+                fn attach(sink: Sink);
+                fn detach(sink: Sink);
+                fn renew_tag(tags: &Tags) -> Result<bool, Error>;
+                fn set_partial_change(policy: PartialChange);
+            } }
+
+            gathering! { $variants {
+                fn unmap(range: ClosedRange) -> ();
+                fn protect(range: ClosedRange, change: &Change) -> ();
+                fn protect_and_harvest(range: ClosedRange, change: &Change, pages: &mut PageBitmap<'_>) -> ();
+                fn populate(range: ClosedRange, attributes: &Attributes, largest: u8) -> ();
+                fn harvest_exclusive(state: State, pages: &mut PageBitmap<'_>) -> ();
+                fn relax_exclusive(ia: u64, rights: Rights) -> Relax;
+                fn split(range: ClosedRange) -> ();
+                fn split_to(range: ClosedRange, size: u8) -> ();
+            } unsafe {
+                fn map(range: ClosedRange, oa: u64, attributes: &Attributes) -> ();
+                fn depopulate(range: ClosedRange) -> ();
+                fn collapse(range: ClosedRange) -> ();
+                fn fault_in_exclusive(ia: u64, size: u8, oa: u64, attributes: &Attributes) -> FaultIn;
+            } }
+
+            /// As [`PageTable::harvest`], with the same errors; [`Error::ForeignGather`] also for a gather of another
+            /// format.
+            #[allow(unreachable_patterns)]
+            pub fn harvest(
+                &self,
+                state: State,
+                pages: &mut PageBitmap<'_>,
+                gather: &mut NestedGather<H>,
+            ) -> Result<(), Error> {
+                with_gather!($variants self, gather, table, gather => table.harvest(state, pages, gather))
+            }
+
+            /// As [`PageTable::fault_in`], with the same errors.
+            ///
+            /// # Safety
+            ///
+            /// As for [`PageTable::fault_in`].
+            pub unsafe fn fault_in(
+                &self,
+                ia: u64,
+                size: u8,
+                oa: u64,
+                attributes: &Attributes,
+            ) -> Result<FaultIn, Error> {
+                // SAFETY: as the caller promises.
+                dispatch!($variants self, table => unsafe { table.fault_in(ia, size, oa, attributes) })
+            }
+
+            /// As [`PageTable::fault_in_cached`], with the same errors.
+            ///
+            /// # Safety
+            ///
+            /// As for [`PageTable::fault_in_cached`].
+            pub unsafe fn fault_in_cached(
+                &self,
+                ia: u64,
+                size: u8,
+                oa: u64,
+                attributes: &Attributes,
+                cache: &mut FrameCache<H>,
+            ) -> Result<FaultIn, Error> {
+                // SAFETY: as the caller promises.
+                dispatch!($variants self, table => unsafe { table.fault_in_cached(ia, size, oa, attributes, cache) })
+            }
+
+            /// As [`PageTable::give_up`].
+            pub fn give_up(self) -> HostPhysAddr {
+                dispatch!($variants self, table => table.give_up())
+            }
+        }
+
+        impl<H: Hal> NestedGather<H> {
+            methods! { $variants "Gather" &self {
+                fn is_empty() -> bool;
+                fn is_complete() -> bool;
+            } }
+            methods! { $variants "Gather" &mut self {
+                fn begin();
+                fn flush();
+            } }
+        }
+
+        impl<H: Hal, B: Backend> NestedAddrSpace<H, B> {
+            methods! { $variants "AddrSpace" &self {
+                fn base() -> GuestPhysAddr;
+                fn end() -> GuestPhysAddr;
+                fn size() -> usize;
+                fn range() -> ClosedRange;
+                fn contains_range(start: GuestPhysAddr, size: usize) -> bool;
+                fn page_table_root() -> HostPhysAddr;
+                fn areas() -> Areas<'_, B>;
+                fn find_area(address: GuestPhysAddr) -> Option<&Area<B>>;
+                fn find_free_area(hint: GuestPhysAddr, size: usize, align: u8) -> Option<GuestPhysAddr>;
+                fn translate(address: GuestPhysAddr) -> Option<HostPhysAddr>;
+                fn query(address: GuestPhysAddr) -> Option<Translation>;
+                fn translate_and_get_limit(address: GuestPhysAddr) -> Option<(HostPhysAddr, usize)>;
+                fn translated_byte_buffer(address: GuestPhysAddr, length: usize)
+                    -> Result<Vec<GuestSlice<'_>>, GuestError>;
+                fn handle_fault(address: GuestPhysAddr, access: Rights) -> FaultOutcome;
+                fn handle_fault_cached(address: GuestPhysAddr, access: Rights, frames: &mut FrameCache<H>)
+                    -> FaultOutcome;
+                fn frame_cache() -> FrameCache<H>;
+                fn top_up(cache: &mut FrameCache<H>) -> Result<(), SpaceError>;
+                fn harvest(state: State, pages: &mut PageBitmap<'_>) -> Result<(), SpaceError>;
+                fn statistics() -> Statistics;
+            } }
+
+            methods! { $variants "AddrSpace" &mut self {
+                fn map(start: GuestPhysAddr, size: usize, attributes: impl Into<Attributes>, backend: impl Into<B>)
+                    -> Result<(), SpaceError>;
+                fn map_linear(start: GuestPhysAddr, region: HostRegion, attributes: impl Into<Attributes>)
+                    -> Result<(), SpaceError> where [B: From<Linear>];
+                fn map_alloc(start: GuestPhysAddr, size: usize, attributes: impl Into<Attributes>, populate: bool)
+                    -> Result<(), SpaceError> where [B: From<Alloc>];
+                fn map_device(start: GuestPhysAddr, size: usize, handle: usize)
+                    -> Result<(), SpaceError> where [B: From<Device>];
+                fn unmap(start: GuestPhysAddr, size: usize) -> Result<(), SpaceError>;
+                fn clear() -> Result<(), SpaceError>;
+                fn protect(start: GuestPhysAddr, size: usize, change: impl Into<Change>) -> Result<(), SpaceError>;
+                fn handle_fault_exclusive(address: GuestPhysAddr, access: Rights) -> FaultOutcome;
+                fn handle_page_fault(address: GuestPhysAddr, access_flags: MappingFlags) -> bool;
+                fn harvest_exclusive(state: State, pages: &mut PageBitmap<'_>) -> Result<(), SpaceError>;
+                fn split(start: GuestPhysAddr, size: usize, largest: u8) -> Result<(), SpaceError>;
+                fn collapse(start: GuestPhysAddr, size: usize) -> Result<(), SpaceError>;
+                fn attach(sink: Sink);
+                fn detach(sink: Sink);
+                fn renew_tag(tags: &Tags) -> Result<bool, SpaceError>;
+                fn set_partial_change(policy: PartialChange);
+                fn reserve(start: GuestPhysAddr, size: usize) -> Result<(), SpaceError>;
+                fn release_reserve();
+            } }
+        }
+
+        impl<H: Hal, B: Backend> GuestMemoryAccessor for NestedAddrSpace<H, B> {
+            fn guest_slice(
+                &self,
+                address: GuestPhysAddr,
+                length: usize,
+                access: Rights,
+            ) -> Result<GuestSlice<'_>, GuestFault> {
+                dispatch!($variants self, space => space.guest_slice(address, length, access))
+            }
+        }
+    };
+}
+pub(crate) use forward;
