@@ -114,6 +114,7 @@ impl<'a> Visit<'a, '_> {
             (self.see)(Part::Other, &fault.when.value);
             self.values(Part::Other, &fault.address);
             self.values(Part::Other, &fault.level);
+            self.values(Part::Other, &fault.width);
             self.choices(Part::Other, &fault.access, |_, _| {});
             self.choices(Part::Other, &fault.cause, |_, _| {});
             self.all(Part::Other, fault.guest_walk.iter().map(|walk| &walk.value));

@@ -1051,6 +1051,7 @@ unsafe impl FormatTrait for Format {
                 Cause::Misconfigured
             },
             level: None,
+            width: None,
             guest_walk: false,
         })
     }

@@ -1496,6 +1496,7 @@ unsafe impl FormatTrait for Format {
                 Cause::Permission
             },
             level: None,
+            width: None,
             guest_walk: report.exit_reason & 0xffff == 48
                 && report.qualification >> 7 & 3 == 1,
         })

@@ -1676,6 +1676,7 @@ unsafe impl FormatTrait for Format {
                 Cause::Permission
             },
             level: None,
+            width: None,
             guest_walk: false,
         })
     }

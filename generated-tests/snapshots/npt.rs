@@ -1262,6 +1262,7 @@ unsafe impl FormatTrait for Format {
                 Cause::Permission
             },
             level: None,
+            width: None,
             guest_walk: report.exit_info_1 >> 33 & 1 != 0,
         })
     }

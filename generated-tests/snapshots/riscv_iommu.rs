@@ -1026,6 +1026,7 @@ unsafe impl FormatTrait for Format {
             },
             cause: Cause::Unspecified,
             level: None,
+            width: None,
             guest_walk: report.iotval2 & 1 == 1,
         })
     }

@@ -1533,6 +1533,7 @@ unsafe impl FormatTrait for Format {
                 Cause::External
             },
             level: None,
+            width: None,
             guest_walk: report.event1 >> 40 & 3 != 2,
         })
     }

@@ -1541,6 +1541,7 @@ unsafe impl FormatTrait for Format {
                 Cause::External
             },
             level: None,
+            width: None,
             guest_walk: report.event1 >> 40 & 3 != 2,
         })
     }

@@ -1520,6 +1520,7 @@ unsafe impl FormatTrait for Format {
                 Cause::External
             },
             level: None,
+            width: None,
             guest_walk: report.event1 >> 40 & 3 != 2,
         })
     }

@@ -1750,6 +1750,7 @@ unsafe impl FormatTrait for Format {
             } else {
                 Level::try_from((3 - (report.esr_elx & 3)) as i64).ok()
             },
+            width: None,
             guest_walk: false,
         })
     }

@@ -1643,6 +1643,13 @@ unsafe impl FormatTrait for Format {
             } else {
                 Level::try_from((3 - (report.esr_el2 & 3)) as i64).ok()
             },
+            width: if report.esr_el2 >> 26 & 0x3f == 36 && report.esr_el2 >> 24 & 1 == 1
+                && report.esr_el2 >> 7 & 1 == 0
+            {
+                u8::try_from((1 << ((report.esr_el2 >> 22 & 3) as u8)) as i64).ok()
+            } else {
+                None
+            },
             guest_walk: report.esr_el2 >> 7 & 1 == 1,
         })
     }

@@ -1186,6 +1186,7 @@ unsafe impl FormatTrait for Format {
             },
             cause: Cause::Unspecified,
             level: None,
+            width: None,
             guest_walk: false,
         })
     }

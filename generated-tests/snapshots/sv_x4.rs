@@ -1080,6 +1080,14 @@ unsafe impl FormatTrait for Format {
             },
             cause: Cause::Unspecified,
             level: None,
+            width: if report.htinst >> 20 == 0 && (report.htinst & 0x7f) | 6 == 7
+                || report.htinst >> 25 == 0 && report.htinst >> 7 & 0x1f == 0
+                    && (report.htinst & 0x7f) | 6 == 39
+            {
+                u8::try_from((1 << ((report.htinst >> 12 & 3) as u8)) as i64).ok()
+            } else {
+                None
+            },
             guest_walk: report.htinst == 0x2000 || report.htinst == 0x2020
                 || report.htinst == 0x3000 || report.htinst == 0x3020,
         })

@@ -1183,6 +1183,7 @@ unsafe impl FormatTrait for Format {
                 Cause::Unspecified
             },
             level: None,
+            width: None,
             guest_walk: false,
         })
     }

@@ -63,6 +63,7 @@ impl Judge for Qemu {
             access: access(probe),
             cause: Cause::Unspecified,
             level: None,
+            width: None,
             guest_walk: false,
         })
     }

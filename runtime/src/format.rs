@@ -480,6 +480,8 @@ pub struct FaultInfo {
     pub cause: Cause,
     /// The level the walk ended at.
     pub level: Option<Level>,
+    /// How many bytes the access moves.
+    pub width: Option<u8>,
     /// Whether the fault was met while the guest's own tables were walked.
     pub guest_walk: bool,
 }

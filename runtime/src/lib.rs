@@ -9,7 +9,8 @@
 //! ```
 //! # fn main() -> Result<(), Box<dyn core::error::Error>> {
 //! use tablewright::x86_64::ept::{Capabilities, Config, Format, Report};
-//! use tablewright::{AddrSpace, FaultOutcome, GuestMemoryAccessor, GuestPhysAddr, HostRegion, MappingFlags, Tag};
+//! use tablewright::{AddrSpace, DeviceAccess, FaultOutcome, GuestMemoryAccessor, GuestPhysAddr};
+//! use tablewright::{HostRegion, MappingFlags, Rights, Tag};
 //!
 //! // 1. Once: the machine, and what its CPUs can do (here with 46 bits of address, and pages of 4 KiB, 2 MiB and 1 GiB).
 //! let hal = tablewright::sim::Machine::new(0x4000_0000, 16 << 20);
@@ -35,7 +36,8 @@
 //! let write = Report { exit_reason: 48, qualification: 0x182, guest_physical_address: 0x8000_1234 };
 //! assert_eq!(space.handle_report(&write)?, FaultOutcome::Mapped);
 //! let call = Report { exit_reason: 48, qualification: 0x182, guest_physical_address: 0xfe00_0010 };
-//! assert_eq!(space.handle_report(&call)?, FaultOutcome::Device { handle: CONSOLE, offset: 0x10 });
+//! let access = DeviceAccess { handle: CONSOLE, offset: 0x10, access: Rights::W, width: None };
+//! assert_eq!(space.handle_report(&call)?, FaultOutcome::Device(access));
 //! let stray = Report { exit_reason: 48, qualification: 0x182, guest_physical_address: 0x9000_0000 };
 //! assert_eq!(space.handle_report(&stray)?, FaultOutcome::NotMapped);
 //!
@@ -144,8 +146,8 @@ pub use hal::{Completion, Hal, Invalidation, Sink};
 pub use host::{HostRegion, RegionKind};
 pub use range::ClosedRange;
 pub use space::{
-    AddrSpace, Alloc, Area, Areas, Backend, BackendError, Builtin, Device, Fault, FaultCounts, FaultOutcome, Joinable,
-    Linear, MemorySet, NestedPageFaultInfo, ReportError, SpaceError, Statistics, Translation,
+    AddrSpace, Alloc, Area, Areas, Backend, BackendError, Builtin, Device, DeviceAccess, Fault, FaultCounts,
+    FaultOutcome, Joinable, Linear, MemorySet, NestedPageFaultInfo, ReportError, SpaceError, Statistics, Translation,
 };
 pub use table::{
     Error, FaultIn, FrameCache, Gather, Lookup, Mapping, Mappings, Operation, PageTable, PartialChange, Region,

@@ -16,6 +16,8 @@ pub struct FaultInfo {
     pub cause: FaultCause,
     /// The level the walk ended at, if reported.
     pub level: Option<u8>,
+    /// How many bytes the access moves, if reported.
+    pub width: Option<u8>,
     /// Whether the fault was met while the guest's own tables were walked.
     pub guest_walk: bool,
 }
@@ -43,6 +45,7 @@ impl Bound {
             access: access.map_or(FaultAccess::None, |choice| choice.value),
             cause: cause.map_or(FaultCause::Unspecified, |choice| choice.value),
             level: number(&fault.level).and_then(|level| u8::try_from(level).ok()),
+            width: number(&fault.width).and_then(|width| u8::try_from(width).ok()),
             guest_walk: guest_walk.is_some_and(|walk| walk.is_ok_and(|walk| walk != 0)),
         })
     }

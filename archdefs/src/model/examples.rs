@@ -119,6 +119,8 @@ pub struct FaultExample {
     pub cause: FaultCause,
     /// The level, if reported.
     pub level: Option<u8>,
+    /// How many bytes the access moves, if reported.
+    pub width: Option<u8>,
     /// Where it stands.
     pub span: Span,
     /// The manual's section.

@@ -82,6 +82,8 @@ pub struct Fault {
     pub cause: Choices<FaultCause>,
     /// The level, in this project's numbering; no item: not reported.
     pub level: Choices<Expr>,
+    /// How many bytes the access moves; no item: not reported.
+    pub width: Choices<Expr>,
     /// Whether the fault was met while the guest's own tables were walked.
     pub guest_walk: Option<At<Expr>>,
     /// The manual's section, if given.

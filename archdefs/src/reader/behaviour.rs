@@ -128,6 +128,7 @@ pub(super) fn fault(section: &Section<'_>) -> Fault {
         access: section.choices("access", &scope, Cursor::word),
         cause: section.choices("cause", &scope, Cursor::word),
         level: section.choices("level", &scope, Cursor::expression),
+        width: section.choices("width", &scope, Cursor::expression),
         guest_walk: section.optional("guest_walk", &scope, |cursor| cursor.placed(Cursor::condition)),
         cite: section.cite(),
     }

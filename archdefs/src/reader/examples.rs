@@ -96,6 +96,7 @@ pub(super) fn examples(section: &Section<'_>, configs: &[Config], registers: &[R
             access: row.word("access"),
             cause: row.word("cause"),
             level: row.optional("level", nothing, Cursor::level),
+            width: row.optional_number("width").and_then(|width| u8::try_from(width).ok()),
             span: row.span,
             cite: row.cite(),
         })

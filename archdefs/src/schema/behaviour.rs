@@ -122,6 +122,12 @@ pub(super) const FAULT: &[Key] = &[
         "not reported",
         "the level (0 is the leaf-most); where none holds, it is not reported",
     ),
+    optional(
+        "width",
+        Choices(&Expression),
+        "not reported",
+        "how many bytes the access moves, so that a device can be emulated; where none holds, it is not reported",
+    ),
     optional("guest_walk", Condition, "never", "whether the fault was met while the guest's own tables were walked"),
     CITE,
 ];

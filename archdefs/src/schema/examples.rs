@@ -71,6 +71,7 @@ const FAULT: &[Key] = &[
     required("access", Word(words::<FaultAccess>), "what the access was"),
     required("cause", Word(words::<FaultCause>), "what was wrong"),
     optional("level", Level, "not reported", "the level"),
+    optional("width", Number, "not reported", "how many bytes the access moves"),
     CITE,
 ];
 

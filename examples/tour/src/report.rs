@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use tablewright::sim::Machine;
 use tablewright::{
-    AddrSpace, ClosedRange, Entry, FaultOutcome, Format, GuestPhysAddr, Invalidation, Level, Refusal, Rights, Tag,
+    AddrSpace, ClosedRange, DeviceAccess, Entry, FaultOutcome, Format, GuestPhysAddr, Invalidation, Level, Refusal,
+    Rights, Tag,
 };
 
 use crate::machine::Outcome;
@@ -52,7 +53,9 @@ pub(crate) fn access(address: GuestPhysAddr, needs: Rights, what: &str, outcome:
         Some(FaultOutcome::Mapped) => print!("fault: page mapped"),
         Some(FaultOutcome::Denied) => print!("fault: not allowed, the guest gets an abort"),
         Some(FaultOutcome::NotMapped) => print!("fault: nothing there, the guest gets an abort"),
-        Some(FaultOutcome::Device { handle, offset }) => print!("fault: device {handle} answers, offset {offset:#x}"),
+        Some(FaultOutcome::Device(DeviceAccess { handle, offset, .. })) => {
+            print!("fault: device {handle} answers, offset {offset:#x}")
+        }
         Some(other) => print!("fault: {other:?}"),
     }
     match outcome.reached {

@@ -45,7 +45,7 @@ fn deviates(found: &Found, params: &Params, raw: u64) -> Option<&'static Deviati
 /// What is told of a fault at an address that the report has, or not.
 fn told(probe: &Probe, fault: &Fault, address: Option<u64>) -> Option<FaultInfo> {
     let (access, cause, level) = (access(probe), cause(fault.kind), fault.level);
-    Some(FaultInfo { address, access, cause, level, guest_walk: false })
+    Some(FaultInfo { address, access, width: None, cause, level, guest_walk: false })
 }
 
 /// Executes instructions at EL3.

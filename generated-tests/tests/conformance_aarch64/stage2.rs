@@ -55,7 +55,9 @@ impl Judge for Qemu {
     fn told(&self, probe: &Probe, fault: &Fault) -> Option<FaultInfo> {
         // HPFAR_EL2 is not valid for Permission faults, unless a stage 1 walk met them, nor for External aborts.
         let known = !matches!(fault.kind, FaultKind::Permission | FaultKind::Bus);
-        crate::told(probe, fault, known.then_some(probe.address))
+        let told = crate::told(probe, fault, known.then_some(probe.address))?;
+        // Data is moved by the byte here, and the syndrome of stage 2 says so.
+        Some(FaultInfo { width: (probe.access != Access::Execute).then_some(1), ..told })
     }
 
     fn judge(&mut self, tables: &[Chunk], registers: &[(&'static str, u64)], probes: &[Probe]) -> Vec<Verdict> {

@@ -99,6 +99,7 @@ impl Judge for Amd {
             access: if probe.access == Access::Execute && !fetches_are_told { Rights::R } else { access(probe) },
             cause: cause(fault.kind),
             level: None,
+            width: None,
             guest_walk: false,
         })
     }

@@ -94,6 +94,7 @@ impl Judge for Bochs {
             access: if fault.kind == FaultKind::Misconfigured { Rights::empty() } else { access(probe) },
             cause: cause(fault.kind),
             level: None,
+            width: None,
             guest_walk: false,
         })
     }

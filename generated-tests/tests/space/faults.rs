@@ -2,10 +2,12 @@
 
 use std::sync::Barrier;
 
-use tablewright::{Alloc, Attributes, FaultOutcome, Format, GuestMemoryAccessor, Rights, x86_64};
+use tablewright::{
+    Alloc, Attributes, DeviceAccess, FaultOutcome, Format, GuestMemoryAccessor, PageBitmap, Rights, State, x86_64,
+};
 
 use crate::formats::{self, in_every_format};
-use crate::rig::{READ, RW, RX, Rig, distant, gpa};
+use crate::rig::{READ, RW, RX, Rig, distant, gpa, range};
 
 in_every_format! {
     lazy_areas_touch_nothing_until_they_are_used
@@ -42,12 +44,13 @@ fn outcomes_are_told_apart<F: Format>(mut rig: Rig<F>) {
     assert_eq!(fault(0, Rights::W), FaultOutcome::Denied);
     assert_eq!(fault(8 * page, Rights::R), FaultOutcome::Spurious);
     assert_eq!(fault(8 * page, Rights::X), FaultOutcome::Denied);
-    assert_eq!(fault(5 * page + 4, Rights::W), FaultOutcome::Device { handle: 42, offset: page + 4 });
+    let device = |access| FaultOutcome::Device(DeviceAccess { handle: 42, offset: page + 4, access, width: None });
+    assert_eq!(fault(5 * page + 4, Rights::W), device(Rights::W));
     assert_eq!(fault(4 * page, Rights::X), FaultOutcome::Denied);
     // A device keeps its registers' offsets when a part of it is taken away.
     rig.space.unmap(gpa(4 * page), page).unwrap();
     let outcome = rig.space.handle_fault(gpa(5 * page + 4), Rights::R);
-    assert_eq!(outcome, FaultOutcome::Device { handle: 42, offset: page + 4 });
+    assert_eq!(outcome, device(Rights::R));
 }
 
 fn a_fault_takes_the_largest_frame_that_fits<F: Format>(mut rig: Rig<F>) {
@@ -110,6 +113,14 @@ fn states_that_no_hardware_sets_are_set_by_the_fault<F: Format>(mut rig: Rig<F>)
     rig.space.protect(gpa(0), page, RW).unwrap();
     assert!(rig.space.handle_fault(gpa(0), Rights::W).is_resolved());
     assert!(states.dirty_mask == 0 || rig.space.query(gpa(0)).expect("mapped").attributes.dirty);
+    assert_eq!(rig.space.handle_fault(gpa(0), Rights::W), FaultOutcome::Spurious);
+    // The next store after a harvest is told from one that needs a mapping or a right.
+    let mut words = [0; 1];
+    let mut pages = PageBitmap::new(range(0, page), F::PAGE_BITS, &mut words).unwrap();
+    rig.space.harvest(State::Dirty, &mut pages).unwrap();
+    assert!(pages.contains(0));
+    let expected = if states.dirty_mask == 0 { FaultOutcome::Mapped } else { FaultOutcome::Marked };
+    assert_eq!(rig.space.handle_fault(gpa(0), Rights::W), expected);
     assert_eq!(rig.space.handle_fault(gpa(0), Rights::W), FaultOutcome::Spurious);
 }
 

@@ -1,8 +1,8 @@
 //! One type for whatever format the machine turns out to have.
 
 use tablewright::{
-    Attributes, Change, ClosedRange, Error, FaultOutcome, GuestMemoryAccessor, MemoryType, PageBitmap, Relax,
-    ReportError, Rights, State, Tag,
+    Attributes, Change, ClosedRange, DeviceAccess, Error, FaultOutcome, GuestMemoryAccessor, MemoryType, PageBitmap,
+    Relax, ReportError, Rights, State, Tag,
     aarch64::{self, stage2_4k, stage2_64k},
     riscv64,
     sim::Machine,
@@ -21,7 +21,10 @@ macro_rules! runs_a_guest {
         assert_eq!(space.handle_fault(gpa(0x1_0000), Rights::W), FaultOutcome::Mapped);
         space.write_obj(gpa(0x1_0008), 7_u64).unwrap();
         assert_eq!(space.read_obj::<u64>(gpa(0x1_0008)).unwrap(), 7);
-        assert_eq!(space.handle_fault(gpa(1 << 20), Rights::R), FaultOutcome::Device { handle: 3, offset: 0 });
+        assert_eq!(
+            space.handle_fault(gpa(1 << 20), Rights::R),
+            FaultOutcome::Device(DeviceAccess { handle: 3, offset: 0, access: Rights::R, width: None })
+        );
         let page_bits = space.query(gpa(0x1_0000)).unwrap().page_bits;
         let all = ClosedRange::from_start_size(0, 1 << 20).unwrap();
         let mut words = [0; 4];

@@ -105,7 +105,7 @@ fn step<F: Format>(rig: &mut Rig<F>, model: &mut Model, random: &mut Rng, number
                 None => assert_eq!(outcome, FaultOutcome::NotMapped),
                 Some((_, false)) => assert_eq!(outcome, FaultOutcome::Denied),
                 Some((Behind::Linear(_), true)) => assert!(outcome.is_resolved()),
-                Some((Behind::Device(_), true)) => assert!(matches!(outcome, FaultOutcome::Device { .. })),
+                Some((Behind::Device(_), true)) => assert!(matches!(outcome, FaultOutcome::Device(_))),
                 Some((Behind::Alloc { used, .. }, true)) => {
                     assert!(outcome.is_resolved(), "{outcome:?}");
                     *used = true;

@@ -1,8 +1,8 @@
 //! Faults as the hardware reports them, with the values of its registers.
 
 use tablewright::{
-    Cause, FaultOutcome, GuestMemoryAccessor, MappingFlags, NestedPageFaultInfo, ReportError, aarch64::stage2_4k,
-    riscv64::sv_x4, x86_64::ept,
+    Cause, DeviceAccess, FaultOutcome, GuestMemoryAccessor, MappingFlags, NestedPageFaultInfo, ReportError, Rights,
+    aarch64::stage2_4k, device::AccessWidth, riscv64::sv_x4, x86_64::ept,
 };
 
 use crate::{
@@ -27,10 +27,14 @@ fn an_ept_violation_is_resolved() {
     assert_eq!(rig.space.handle_report(&store), Ok(FaultOutcome::Mapped));
     assert_eq!(rig.space.handle_report(&store), Ok(FaultOutcome::Spurious));
     assert_eq!(rig.space.handle_report(&report(48, 0b01_1100, 0x4000_0000)), Ok(FaultOutcome::Denied));
-    let device = Ok(FaultOutcome::Device { handle: 3, offset: 0x300 });
+    let access = DeviceAccess { handle: 3, offset: 0x300, access: Rights::R, width: None };
+    let device = Ok(FaultOutcome::Device(access));
     assert_eq!(rig.space.handle_report(&report(48, 1, 0xfee0_0300)), device);
+    // A device has no page tables of the guest's: an access of the walk is none for whoever emulates it.
+    assert_eq!(rig.space.handle_report(&report(48, 0x81, 0xfee0_0300)), Ok(FaultOutcome::NotMapped));
     // A misconfiguration is nobody's to resolve; other exits are no faults of this translation.
-    let misconfigured = rig.space.handle_report(&report(49, 0, 0x4000_0000));
+    assert_eq!(rig.space.handle_report(&report(49, 0, 0x4000_0000)), Ok(FaultOutcome::Misconfigured));
+    let misconfigured = rig.space.fault_info(&report(49, 0, 0x4000_0000));
     assert!(matches!(misconfigured, Err(ReportError::Cause(info)) if info.cause == Cause::Misconfigured));
     assert_eq!(rig.space.handle_report(&report(10, 0, 0)), Err(ReportError::NotAFault));
 }
@@ -46,6 +50,12 @@ fn a_stage_2_abort_is_resolved_or_has_to_be_looked_up() {
     // After a permission fault HPFAR_EL2 is unknown.
     let denied = rig.space.handle_report(&report(0x9200_004f, 0x45_6780));
     assert!(matches!(denied, Err(ReportError::NoAddress(info)) if info.cause == Cause::Permission), "{denied:x?}");
+    // The caller translates the virtual address, and goes on with what the report said.
+    rig.space.map_device(gpa(0x900_0000), 0x1000, 5).unwrap();
+    let Err(ReportError::NoAddress(info)) = rig.space.handle_report(&report(0x9342_004f, 0)) else { panic!() };
+    let outcome = rig.space.handle_resolved(&info, gpa(0x900_0678), &mut rig.space.frame_cache());
+    let access = DeviceAccess { handle: 5, offset: 0x678, access: Rights::W, width: Some(AccessWidth::Word) };
+    assert_eq!(outcome, FaultOutcome::Device(access));
 }
 
 #[test]
@@ -58,5 +68,10 @@ fn a_guest_page_fault_is_resolved() {
     assert_eq!(rig.space.handle_report(&report(23)), Ok(FaultOutcome::Mapped));
     assert_eq!(rig.space.handle_report(&report(21)), Ok(FaultOutcome::Spurious));
     assert_eq!(rig.space.handle_report(&report(5)), Err(ReportError::NotAFault));
+    // A transformed `lw`: of a device, the hart says how much is read.
+    rig.space.map_device(gpa(0x1000_0000), 0x1000, 1).unwrap();
+    let load = sv_x4::Report { scause: 21, stval: 0x2004, htval: 0x400_0001, htinst: 0x2503 };
+    let access = DeviceAccess { handle: 1, offset: 4, access: Rights::R, width: Some(AccessWidth::Dword) };
+    assert_eq!(rig.space.handle_report(&load), Ok(FaultOutcome::Device(access)));
     assert_eq!(rig.space.read_obj::<u8>(gpa(0x8020_1003)), Ok(0));
 }

@@ -1,6 +1,6 @@
 //! What a space says that it consists of.
 
-use tablewright::{FaultCounts, FaultOutcome, Format, Operation, Rights};
+use tablewright::{DeviceAccess, FaultCounts, FaultOutcome, Format, Operation, Rights};
 
 use crate::formats::in_every_format;
 use crate::rig::{RW, Rig, distant, gpa};
@@ -51,10 +51,12 @@ fn pages_of_each_size_are_told_apart<F: Format>(mut rig: Rig<F>) {
 fn each_outcome_has_a_count_of_its_own() {
     let outcomes = [
         FaultOutcome::Mapped,
+        FaultOutcome::Marked,
         FaultOutcome::Spurious,
         FaultOutcome::Denied,
         FaultOutcome::NotMapped,
-        FaultOutcome::Device { handle: 0, offset: 0 },
+        FaultOutcome::Device(DeviceAccess { handle: 0, offset: 0, access: Rights::R, width: None }),
+        FaultOutcome::Misconfigured,
         FaultOutcome::OutOfMemory,
         FaultOutcome::NeedsExclusive(Operation::Split),
         FaultOutcome::Failed(tablewright::Error::ForeignGather),
@@ -64,8 +66,20 @@ fn each_outcome_has_a_count_of_its_own() {
         (0..=times).for_each(|_| assert_eq!(counts.note(outcome), outcome));
     }
     counts += counts;
-    assert_eq!(counts.total(), 2 * 36);
-    let FaultCounts { mapped, spurious, denied, not_mapped, device, out_of_memory, needs_exclusive, failed } = counts;
-    let each = [mapped, spurious, denied, not_mapped, device, out_of_memory, needs_exclusive, failed];
-    assert_eq!(each, [2, 4, 6, 8, 10, 12, 14, 16]);
+    assert_eq!(counts.total(), 2 * 55);
+    let FaultCounts {
+        mapped,
+        marked,
+        spurious,
+        denied,
+        not_mapped,
+        device,
+        misconfigured,
+        out_of_memory,
+        needs_exclusive,
+        failed,
+    } = counts;
+    let each =
+        [mapped, marked, spurious, denied, not_mapped, device, misconfigured, out_of_memory, needs_exclusive, failed];
+    assert_eq!(each, [2, 4, 6, 8, 10, 12, 14, 16, 18, 20]);
 }

@@ -60,6 +60,10 @@ pub(crate) fn method(scope: &Scope<'_>) -> TokenStream {
         let value = scope.emit(value, Type::Signed);
         quote!(Level::try_from(#value).ok())
     });
+    let width = scope.choose(&fault.width, quote!(None), |value| {
+        let value = scope.emit(value, Type::Signed);
+        quote!(u8::try_from(#value).ok())
+    });
     let guest_walk = fault.guest_walk.as_ref().map_or(quote!(false), |walk| scope.emit(&walk.value, Type::Bool));
     let body = bind(
         quote! {
@@ -71,6 +75,7 @@ pub(crate) fn method(scope: &Scope<'_>) -> TokenStream {
                 access: #access,
                 cause: #cause,
                 level: #level,
+                width: #width,
                 guest_walk: #guest_walk,
             })
         },

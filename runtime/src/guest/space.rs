@@ -16,13 +16,13 @@ impl<F: Format, H: Hal, B: Backend> GuestMemoryAccessor for AddrSpace<F, H, B> {
             return Ok(self.slice(&leaf, address, length, access));
         }
         let unresolved = match self.handle_fault(address, access) {
-            FaultOutcome::Mapped | FaultOutcome::Spurious => match self.leaf(address, access) {
+            FaultOutcome::Mapped | FaultOutcome::Marked | FaultOutcome::Spurious => match self.leaf(address, access) {
                 Some(leaf) => return Ok(self.slice(&leaf, address, length, access)),
                 None => GuestFault::Denied,
             },
             FaultOutcome::Denied => GuestFault::Denied,
             FaultOutcome::NotMapped => GuestFault::NotMapped,
-            FaultOutcome::Device { .. } => GuestFault::Device,
+            FaultOutcome::Device(_) => GuestFault::Device,
             outcome => GuestFault::NotResolved(outcome),
         };
         Err(unresolved)

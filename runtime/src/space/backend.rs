@@ -3,6 +3,7 @@
 use core::fmt::{self, Display, Formatter};
 
 use super::{Alloc, Area, BackendError, Device, FaultOutcome, Joinable, Linear};
+use crate::device::AccessWidth;
 use crate::{Attributes, Change, ClosedRange, Format, FrameCache, Gather, Hal, PageTable, Refusal, Rights};
 
 /// What is behind an area: where its memory comes from, when it is mapped, and what a fault does.
@@ -114,6 +115,8 @@ pub struct Fault {
     pub attributes: Attributes,
     /// Whether a leaf is there already, that lacks rights.
     pub mapped: bool,
+    /// How much the access moves, if the hardware said so.
+    pub width: Option<AccessWidth>,
 }
 
 impl Fault {
@@ -138,6 +141,7 @@ impl Fault {
             area: area.range(),
             attributes: Attributes { accessed: true, dirty, ..attributes },
             mapped,
+            width: None,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use core::fmt::{self, Display, Formatter};
 
-use super::{Backend, BackendError, Fault, FaultOutcome, Joinable};
+use super::{Backend, BackendError, DeviceAccess, Fault, FaultOutcome, Joinable};
 use crate::{Attributes, ClosedRange, Format, FrameCache, Gather, GuestPhysAddr, Hal, PageTable, Refusal};
 
 /// An emulated device: nothing is ever mapped, so that each access faults and is answered by it.
@@ -69,7 +69,12 @@ unsafe impl Backend for Device {
         _table: &PageTable<F, H>,
         _frames: &mut FrameCache<H>,
     ) -> FaultOutcome {
-        FaultOutcome::Device { handle: self.handle, offset: fault.address.wrapping_sub(self.start) as usize }
+        FaultOutcome::Device(DeviceAccess {
+            handle: self.handle,
+            offset: fault.address.wrapping_sub(self.start) as usize,
+            access: fault.access,
+            width: fault.width,
+        })
     }
 }
 

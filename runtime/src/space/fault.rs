@@ -1,6 +1,7 @@
 //! What to do when a guest's access was not translated.
 
 use super::{AddrSpace, Backend, Fault};
+use crate::device::AccessWidth;
 use crate::{
     Cause, Error, FaultInfo, Format, FrameCache, GuestPhysAddr, Hal, Lookup, Mapping, MappingFlags, Operation, Relax,
     Rights,
@@ -9,8 +10,10 @@ use crate::{
 /// What became of a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FaultOutcome {
-    /// The access is possible now: run the guest again.
+    /// The access is possible now, for it was mapped or got a right: run the guest again.
     Mapped,
+    /// Only the accessed or dirty state was missing, which no hardware sets here. It is set now: run the guest again.
+    Marked,
     /// The access was possible already, perhaps since another CPU was faster: run the guest again.
     Spurious,
     /// The area does not allow such an access.
@@ -18,12 +21,10 @@ pub enum FaultOutcome {
     /// No area, or nothing in it that could be mapped.
     NotMapped,
     /// An emulated device has to answer.
-    Device {
-        /// The name that the device was given when it was mapped.
-        handle: usize,
-        /// How many bytes after the device's first register.
-        offset: usize,
-    },
+    Device(DeviceAccess),
+    /// The hardware met an entry that is illegal: somebody else wrote to the tables, or the format was given parameters
+    /// that are not this machine's.
+    Misconfigured,
     /// The HAL has no frame left.
     OutOfMemory,
     /// It takes exclusive access: see [`AddrSpace::handle_fault_exclusive`].
@@ -35,7 +36,27 @@ pub enum FaultOutcome {
 impl FaultOutcome {
     /// Whether the guest may run again.
     pub const fn is_resolved(self) -> bool {
-        matches!(self, Self::Mapped | Self::Spurious)
+        matches!(self, Self::Mapped | Self::Marked | Self::Spurious)
+    }
+}
+
+/// A guest's access to an emulated device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeviceAccess {
+    /// The name that the device was given when it was mapped.
+    pub handle: usize,
+    /// How many bytes after the device's first register.
+    pub offset: usize,
+    /// What the access was; empty if the hardware did not say.
+    pub access: Rights,
+    /// How much it moves; `None` if the hardware did not say, and the instruction has to be looked at.
+    pub width: Option<AccessWidth>,
+}
+
+impl DeviceAccess {
+    /// Whether the guest writes to the device.
+    pub const fn is_write(&self) -> bool {
+        self.access.intersects(Rights::W)
     }
 }
 
@@ -83,31 +104,98 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     ///
     /// [`ReportError`] if it is not a fault that mapping something could resolve, with what the report says.
     pub fn fault_info(&self, report: &F::Report) -> Result<NestedPageFaultInfo, ReportError> {
-        let (fault_guest_paddr, access) = self.read_report(report)?;
-        Ok(NestedPageFaultInfo { access_flags: access.into(), fault_guest_paddr })
+        let info = self.read(report)?;
+        if info.cause == Cause::Misconfigured {
+            return Err(ReportError::Cause(info));
+        }
+        let fault_guest_paddr = address_of(&info)?;
+        Ok(NestedPageFaultInfo { access_flags: info.access.into(), fault_guest_paddr })
     }
 
-    /// Reads the hardware's fault report and deals with the fault.
+    /// Reads the hardware's fault report and deals with the fault, on any number of virtual CPUs at once.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use tablewright::aarch64::stage2_4k::{Config, Format, Report};
+    /// use tablewright::device::AccessWidth;
+    /// use tablewright::{AddrSpace, DeviceAccess, FaultOutcome, Format as _, Rights, Tag, sim::Machine};
+    ///
+    /// let mut space = AddrSpace::new_empty(Format::new(&Config::new(3, 39))?, Machine::new(0, 1 << 20), Tag(1))?;
+    /// space.map_device(0x0900_0000.into(), 0x1000, 7)?;
+    /// // A 32-bit store to the device's fifth register: the syndrome says how wide it was.
+    /// let report = Report { esr_el2: 0x9384_0047, far_el2: 0xffff_0000_1234_5010, hpfar_el2: 0x9_0000 };
+    /// let access = DeviceAccess { handle: 7, offset: 0x10, access: Rights::W, width: Some(AccessWidth::Dword) };
+    /// assert_eq!(space.handle_report(&report)?, FaultOutcome::Device(access));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
-    /// Those of [`AddrSpace::fault_info`]. After [`ReportError::NoAddress`], find out the guest physical address and
-    /// call [`AddrSpace::handle_fault`]. On AArch64, where HPFAR_EL2 is not valid after permission faults of the access
-    /// itself: `AT S1E1R` (`S1E0R` from EL0) with the address in FAR_EL2, then PAR_EL1; if that says that stage 1 faults
-    /// now, the guest changed its tables, so run it again. Elsewhere, or where no such instruction is at hand:
-    /// [`GuestTables`](crate::GuestTables).
+    /// [`ReportError::NotAFault`]; [`ReportError::Cause`]: the table had no part in it; [`ReportError::NoAddress`]: find
+    /// out the guest physical address and go on with [`AddrSpace::handle_resolved`]. On AArch64, where HPFAR_EL2 is not
+    /// valid after permission faults of the access itself: `AT S1E1R` (`S1E0R` from EL0) with the address in FAR_EL2,
+    /// then PAR_EL1; if that says that stage 1 faults now, the guest changed its tables, so run it again. Elsewhere, or
+    /// where no such instruction is at hand: [`GuestTables`](crate::GuestTables).
     pub fn handle_report(&self, report: &F::Report) -> Result<FaultOutcome, ReportError> {
-        let (address, access) = self.read_report(report)?;
-        Ok(self.handle_fault(address, access))
+        self.handle_report_cached(report, &mut self.table.frame_cache())
     }
 
-    fn read_report(&self, report: &F::Report) -> Result<(GuestPhysAddr, Rights), ReportError> {
-        let info = self.table.format().fault(report).ok_or(ReportError::NotAFault)?;
-        if matches!(info.cause, Cause::AddressSize | Cause::Misconfigured | Cause::External) {
-            return Err(ReportError::Cause(info));
+    /// As [`AddrSpace::handle_report`], with frames from a cache of the virtual CPU's.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`AddrSpace::handle_report`].
+    pub fn handle_report_cached(
+        &self,
+        report: &F::Report,
+        frames: &mut FrameCache<H>,
+    ) -> Result<FaultOutcome, ReportError> {
+        let info = self.read(report)?;
+        if info.cause == Cause::Misconfigured {
+            return Ok(FaultOutcome::Misconfigured);
         }
-        let address = info.address.ok_or(ReportError::NoAddress(info))?;
-        Ok((GuestPhysAddr::from_usize(address as usize), info.access))
+        Ok(self.handle_resolved(&info, address_of(&info)?, frames))
+    }
+
+    /// As [`AddrSpace::handle_report`], and goes on where that answers [`FaultOutcome::NeedsExclusive`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`AddrSpace::handle_report`].
+    pub fn handle_report_exclusive(&mut self, report: &F::Report) -> Result<FaultOutcome, ReportError> {
+        match self.handle_report(report)? {
+            FaultOutcome::NeedsExclusive(_) => {
+                let info = self.read(report)?;
+                Ok(self.handle_fault_exclusive(address_of(&info)?, info.access))
+            }
+            outcome => Ok(outcome),
+        }
+    }
+
+    /// Deals with a fault whose report had no guest physical address ([`ReportError::NoAddress`]), after the caller has
+    /// found out `address` from the guest's virtual address.
+    pub fn handle_resolved(
+        &self,
+        info: &FaultInfo,
+        address: GuestPhysAddr,
+        frames: &mut FrameCache<H>,
+    ) -> FaultOutcome {
+        let width = info.width.and_then(|width| AccessWidth::try_from(usize::from(width)).ok());
+        match self.handle(address, info.access, width, frames) {
+            // The guest's own tables cannot be in a device.
+            FaultOutcome::Device(_) if info.guest_walk => FaultOutcome::NotMapped,
+            outcome => outcome,
+        }
+    }
+
+    /// What the report says, if it is of a fault in which the table had a part.
+    fn read(&self, report: &F::Report) -> Result<FaultInfo, ReportError> {
+        let info = self.table.format().fault(report).ok_or(ReportError::NotAFault)?;
+        match info.cause {
+            Cause::AddressSize | Cause::External => Err(ReportError::Cause(info)),
+            _ => Ok(info),
+        }
     }
 
     /// Deals with a fault at `address`, of an access that needs the rights `access`.
@@ -123,6 +211,16 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         access: Rights,
         frames: &mut FrameCache<H>,
     ) -> FaultOutcome {
+        self.handle(address, access, None, frames)
+    }
+
+    fn handle(
+        &self,
+        address: GuestPhysAddr,
+        access: Rights,
+        width: Option<AccessWidth>,
+        frames: &mut FrameCache<H>,
+    ) -> FaultOutcome {
         let address = address.as_usize() as u64;
         let Some(area) = self.areas.find(address) else { return FaultOutcome::NotMapped };
         if !area.attributes().rights.contains(access) {
@@ -131,11 +229,12 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         let leaf = self.leaf_at(address);
         if leaf.is_some_and(|leaf| leaf.attributes.rights.contains(access)) {
             return match self.table.mark(address, access.intersects(Rights::W)) {
-                true => FaultOutcome::Mapped,
+                true => FaultOutcome::Marked,
                 false => FaultOutcome::Spurious,
             };
         }
-        area.backend().fault(&Fault::new(address, access, area, leaf.is_some()), &self.table, frames)
+        let fault = Fault { width, ..Fault::new(address, access, area, leaf.is_some()) };
+        area.backend().fault(&fault, &self.table, frames)
     }
 
     /// As [`AddrSpace::handle_fault`], and goes on where that answers [`FaultOutcome::NeedsExclusive`].
@@ -164,4 +263,10 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     pub fn handle_page_fault(&mut self, address: GuestPhysAddr, access_flags: MappingFlags) -> bool {
         self.handle_fault_exclusive(address, access_flags.into()).is_resolved()
     }
+}
+
+/// The guest physical address that the report has.
+fn address_of(info: &FaultInfo) -> Result<GuestPhysAddr, ReportError> {
+    let address = info.address.ok_or(ReportError::NoAddress(*info))?;
+    Ok(GuestPhysAddr::from_usize(address as usize))
 }

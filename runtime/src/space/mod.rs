@@ -18,7 +18,7 @@ pub use areas::{Area, Areas, Joinable, MemorySet};
 pub use backend::{Backend, Builtin, Fault};
 pub use device::Device;
 pub use error::{BackendError, SpaceError};
-pub use fault::{FaultOutcome, NestedPageFaultInfo, ReportError};
+pub use fault::{DeviceAccess, FaultOutcome, NestedPageFaultInfo, ReportError};
 pub use linear::Linear;
 pub use statistics::{FaultCounts, Statistics};
 pub use translate::Translation;
@@ -34,7 +34,7 @@ use crate::{ClosedRange, Error, Extension, Format, GuestPhysAddr, Hal, HostPhysA
 /// When it is dropped, everything is unmapped, and frames and tables go back to the HAL: no CPU may use the table then.
 ///
 /// ```
-/// use tablewright::{AddrSpace, FaultOutcome, Format, GuestMemoryAccessor, MappingFlags, Rights, Tag};
+/// use tablewright::{AddrSpace, DeviceAccess, FaultOutcome, Format, GuestMemoryAccessor, MappingFlags, Rights, Tag};
 /// use tablewright::{sim::Machine, x86_64::ept};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -48,7 +48,8 @@ use crate::{ClosedRange, Error, Extension, Format, GuestPhysAddr, Hal, HostPhysA
 /// // The guest's first store to its memory faults, and is then possible.
 /// assert_eq!(space.handle_fault(ram, Rights::W), FaultOutcome::Mapped);
 /// // Its store to the console is for whoever emulates that.
-/// assert_eq!(space.handle_fault(console + 8, Rights::W), FaultOutcome::Device { handle: 7, offset: 8 });
+/// let access = DeviceAccess { handle: 7, offset: 8, access: Rights::W, width: None };
+/// assert_eq!(space.handle_fault(console + 8, Rights::W), FaultOutcome::Device(access));
 ///
 /// space.write_obj(ram + 0xffc, 0x1234_5678_9abc_def0_u64)?;
 /// assert_eq!(space.read_obj::<u32>(ram + 0x1000)?, 0x1234_5678);

@@ -83,6 +83,8 @@ impl Display for Bytes {
 pub struct FaultCounts {
     /// [`FaultOutcome::Mapped`].
     pub mapped: u64,
+    /// [`FaultOutcome::Marked`].
+    pub marked: u64,
     /// [`FaultOutcome::Spurious`].
     pub spurious: u64,
     /// [`FaultOutcome::Denied`].
@@ -91,6 +93,8 @@ pub struct FaultCounts {
     pub not_mapped: u64,
     /// [`FaultOutcome::Device`].
     pub device: u64,
+    /// [`FaultOutcome::Misconfigured`].
+    pub misconfigured: u64,
     /// [`FaultOutcome::OutOfMemory`].
     pub out_of_memory: u64,
     /// [`FaultOutcome::NeedsExclusive`]: what the fault then came to, is counted as another.
@@ -104,10 +108,12 @@ impl FaultCounts {
     pub fn note(&mut self, outcome: FaultOutcome) -> FaultOutcome {
         let count = match outcome {
             FaultOutcome::Mapped => &mut self.mapped,
+            FaultOutcome::Marked => &mut self.marked,
             FaultOutcome::Spurious => &mut self.spurious,
             FaultOutcome::Denied => &mut self.denied,
             FaultOutcome::NotMapped => &mut self.not_mapped,
-            FaultOutcome::Device { .. } => &mut self.device,
+            FaultOutcome::Device(_) => &mut self.device,
+            FaultOutcome::Misconfigured => &mut self.misconfigured,
             FaultOutcome::OutOfMemory => &mut self.out_of_memory,
             FaultOutcome::NeedsExclusive(_) => &mut self.needs_exclusive,
             FaultOutcome::Failed(_) => &mut self.failed,
@@ -121,9 +127,20 @@ impl FaultCounts {
         self.each().into_iter().fold(0, u64::saturating_add)
     }
 
-    fn each(self) -> [u64; 8] {
-        let Self { mapped, spurious, denied, not_mapped, device, out_of_memory, needs_exclusive, failed } = self;
-        [mapped, spurious, denied, not_mapped, device, out_of_memory, needs_exclusive, failed]
+    fn each(self) -> [u64; 10] {
+        let Self {
+            mapped,
+            marked,
+            spurious,
+            denied,
+            not_mapped,
+            device,
+            misconfigured,
+            out_of_memory,
+            needs_exclusive,
+            failed,
+        } = self;
+        [mapped, marked, spurious, denied, not_mapped, device, misconfigured, out_of_memory, needs_exclusive, failed]
     }
 }
 
@@ -133,8 +150,30 @@ impl AddAssign for FaultCounts {
         for (sum, more) in sums.iter_mut().zip(other.each()) {
             *sum = sum.saturating_add(more);
         }
-        let [mapped, spurious, denied, not_mapped, device, out_of_memory, needs_exclusive, failed] = sums;
-        *self = Self { mapped, spurious, denied, not_mapped, device, out_of_memory, needs_exclusive, failed };
+        let [
+            mapped,
+            marked,
+            spurious,
+            denied,
+            not_mapped,
+            device,
+            misconfigured,
+            out_of_memory,
+            needs_exclusive,
+            failed,
+        ] = sums;
+        *self = Self {
+            mapped,
+            marked,
+            spurious,
+            denied,
+            not_mapped,
+            device,
+            misconfigured,
+            out_of_memory,
+            needs_exclusive,
+            failed,
+        };
     }
 }
 

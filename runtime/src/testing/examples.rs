@@ -81,7 +81,8 @@ fn fault(case: &Case<'_>, example: &FaultExample) -> Verdict {
     let same = found.address == example.address
         && found.access == access(example.access)
         && found.cause == cause(example.cause)
-        && found.level == example.level;
+        && found.level == example.level
+        && found.width == example.width;
     ensure!(same, "{:#x?} is {found:x?}, not as the example says: {example:x?}", example.report);
     Ok(())
 }

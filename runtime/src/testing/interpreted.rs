@@ -131,6 +131,7 @@ impl Subject for Interpreted {
             access: access(fault.access),
             cause: cause(fault.cause),
             level: fault.level,
+            width: fault.width,
             guest_walk: fault.guest_walk,
         })
     }

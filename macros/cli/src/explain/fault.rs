@@ -44,6 +44,7 @@ pub(super) fn explain(found: &Found, bound: &Bound, report: &[u64], console: &mu
         },
         None => "not reported".into(),
     };
+    let width = info.width.map_or("not reported".into(), |width| format!("{width} bytes"));
     let walk =
         if info.guest_walk { "met while the guest's own tables were walked" } else { "met by the access itself" };
     let rows = [
@@ -51,6 +52,7 @@ pub(super) fn explain(found: &Found, bound: &Bound, report: &[u64], console: &mu
         ["access".into(), access.into()],
         ["cause".into(), info.cause.word().into()],
         ["level".into(), level],
+        ["width".into(), width],
         ["where".into(), walk.into()],
     ];
     write!(console.out, "\n{}", columns(&rows))?;
