@@ -26,7 +26,7 @@ pub(crate) fn build() -> Outcome {
 
 /// The arguments with which cargo has a `core` and an `alloc` for `target`: the toolchain in use if rustup has
 /// the target for it or can fetch it, else the nightly one if it can build them from source.
-fn toolchain(target: &str) -> Result<Vec<&'static str>, String> {
+pub(crate) fn toolchain(target: &str) -> Result<Vec<&'static str>, String> {
     let installed = output("rustup", &["target", "list", "--installed"]).unwrap_or_default();
     if installed.lines().any(|line| line == target) {
         return Ok(Vec::new());

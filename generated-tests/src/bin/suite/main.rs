@@ -5,6 +5,7 @@
 
 mod bare_metal;
 mod drop_in;
+mod hypervisors;
 mod step;
 
 use std::process::ExitCode;
@@ -17,7 +18,7 @@ use tablewright_tests::emulators;
 type Step = (&'static str, &'static str, fn() -> Outcome);
 
 /// In this order: what fails soonest comes first, and the emulators are there before the tests that need them.
-const STEPS: [Step; 9] = [
+const STEPS: [Step; 11] = [
     ("format", "the sources are formatted", format),
     ("emulators", "the MMU models are there, fetched if need be", fetch_emulators),
     ("lints", "clippy and rustdoc have nothing to say", lints),
@@ -26,6 +27,8 @@ const STEPS: [Step; 9] = [
     ("tests", "unit tests, laws, snapshots, and the verdicts of real MMUs", tests),
     ("loom", "operations that race give the same in every order", loom),
     ("tour", "the tour runs", tour),
+    ("hypervisor-aarch64", "a hypervisor at EL2 tells its story with two guests", hypervisors::aarch64),
+    ("hypervisor-riscv64", "the same in HS-mode", hypervisors::riscv64),
     ("new-arch", "a crate with an architecture of its own builds, runs, and passes every law", new_arch),
 ];
 
@@ -37,7 +40,7 @@ fn main() -> ExitCode {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
     if wanted.iter().any(|argument| argument == "--list") {
         for (name, shows, _) in STEPS.into_iter().chain(BY_NAME) {
-            println!("{name:12} {shows}");
+            println!("{name:18} {shows}");
         }
         return ExitCode::SUCCESS;
     }
