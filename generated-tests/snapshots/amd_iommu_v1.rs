@@ -872,10 +872,10 @@ unsafe impl FormatTrait for Format {
     #[inline]
     fn next(&self, level: Level, raw: u64) -> Next {
         let layout = self.layout(level);
-        if layout.absent.matches(raw) {
-            Next::Absent
-        } else if layout.table.matches(raw) {
+        if layout.table.matches(raw) {
             Next::Table(raw & layout.next_table)
+        } else if layout.absent.matches(raw) {
+            Next::Absent
         } else {
             Next::Leaf
         }
@@ -1171,7 +1171,7 @@ struct Layout {
     empty: u64,
     /// What tells an own entry that is not present from all others.
     absent: Pattern,
-    /// What tells an own table from an own leaf.
+    /// What tells an own table from all other own entries.
     table: Pattern,
     /// The bits of a leaf that hold its address.
     output: u64,
@@ -1227,6 +1227,7 @@ impl Layout {
             let tested = 0xe01;
             layout.table = Pattern::new(tested, layout.table_base & tested);
         }
+        layout.table = layout.table.excluding(layout.absent, layout.table_base);
         if level <= 3 {
             {
                 let run_bits = leaf_bits + 1;

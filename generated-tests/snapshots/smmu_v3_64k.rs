@@ -1277,10 +1277,10 @@ unsafe impl FormatTrait for Format {
     #[inline]
     fn next(&self, level: Level, raw: u64) -> Next {
         let layout = self.layout(level);
-        if layout.absent.matches(raw) {
-            Next::Absent
-        } else if layout.table.matches(raw) {
+        if layout.table.matches(raw) {
             Next::Table(raw & layout.next_table[0] | (raw & layout.next_table[1]) << 36)
+        } else if layout.absent.matches(raw) {
+            Next::Absent
         } else {
             Next::Leaf
         }
@@ -1619,7 +1619,7 @@ struct Layout {
     empty: u64,
     /// What tells an own entry that is not present from all others.
     absent: Pattern,
-    /// What tells an own table from an own leaf.
+    /// What tells an own table from all other own entries.
     table: Pattern,
     /// The bits of a leaf that hold its address.
     output: [u64; 2],
@@ -1708,6 +1708,7 @@ impl Layout {
         if config.fwb {
             layout.memory |= 0x1c;
         }
+        layout.table = layout.table.excluding(layout.absent, layout.table_base);
         if level <= 1 {
             layout.runs[0] = Run {
                 mark: Pattern::new(0x10_0000_0000_0000, 0x10_0000_0000_0000),

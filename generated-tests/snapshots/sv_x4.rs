@@ -904,10 +904,10 @@ unsafe impl FormatTrait for Format {
     #[inline]
     fn next(&self, level: Level, raw: u64) -> Next {
         let layout = self.layout(level);
-        if layout.absent.matches(raw) {
-            Next::Absent
-        } else if layout.table.matches(raw) {
+        if layout.table.matches(raw) {
             Next::Table((raw & layout.next_table) << 2)
+        } else if layout.absent.matches(raw) {
+            Next::Absent
         } else {
             Next::Leaf
         }
@@ -1155,7 +1155,7 @@ struct Layout {
     empty: u64,
     /// What tells an own entry that is not present from all others.
     absent: Pattern,
-    /// What tells an own table from an own leaf.
+    /// What tells an own table from all other own entries.
     table: Pattern,
     /// The bits of a leaf that hold its address.
     output: u64,
@@ -1211,6 +1211,7 @@ impl Layout {
         if config.svrsw60t59b {
             layout.options |= 0x1800_0000_0000_0000;
         }
+        layout.table = layout.table.excluding(layout.absent, layout.table_base);
         if config.svnapot && level == 0 {
             layout.runs[0] = Run {
                 mark: Pattern::new(0x8000_0000_0000_3c00, 0x8000_0000_0000_2000),

@@ -739,10 +739,10 @@ unsafe impl FormatTrait for Format {
     #[inline]
     fn next(&self, level: Level, raw: u64) -> Next {
         let layout = self.layout(level);
-        if layout.absent.matches(raw) {
-            Next::Absent
-        } else if layout.table.matches(raw) {
+        if layout.table.matches(raw) {
             Next::Table(raw & layout.next_table)
+        } else if layout.absent.matches(raw) {
+            Next::Absent
         } else {
             Next::Leaf
         }
@@ -991,7 +991,7 @@ struct Layout {
     empty: u64,
     /// What tells an own entry that is not present from all others.
     absent: Pattern,
-    /// What tells an own table from an own leaf.
+    /// What tells an own table from all other own entries.
     table: Pattern,
     /// The bits of a leaf that hold its address.
     output: u64,
@@ -1035,6 +1035,7 @@ impl Layout {
         if block_level {
             layout.leaf_base |= 0x81;
         }
+        layout.table = layout.table.excluding(layout.absent, layout.table_base);
         layout
     }
 }

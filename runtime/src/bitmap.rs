@@ -49,9 +49,20 @@ impl<'a> PageBitmap<'a> {
     }
 
     /// Inserts the pages that have addresses in `pages`; those outside are left out.
+    #[inline]
     pub fn insert(&mut self, pages: ClosedRange) {
         let Some(pages) = pages.intersection(&self.range) else { return };
         let (first, last) = (self.number(pages.start()), self.number(pages.last()));
+        if first == last
+            && let Some(word) = self.words.get_mut(first as usize / 64)
+        {
+            *word |= 1 << (first % 64);
+            return;
+        }
+        self.insert_many(first, last);
+    }
+
+    fn insert_many(&mut self, first: u64, last: u64) {
         let words = self.words.iter_mut().zip(0_u64..).take(last as usize / 64 + 1).skip(first as usize / 64);
         for (word, number) in words {
             let (from, to) = (first.saturating_sub(number * 64), (last - number * 64).min(63));

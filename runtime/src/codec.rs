@@ -74,6 +74,16 @@ impl Pattern {
         raw & self.mask == self.value
     }
 
+    /// This pattern of tables, which tells them from leaves, made to tell them from what matches `absent`, too: all own
+    /// tables are written from `base`. That of a level without tables stays.
+    pub const fn excluding(self, absent: Self, base: u64) -> Self {
+        if self.value & !self.mask != 0 {
+            return self;
+        }
+        let mask = self.mask | absent.mask;
+        Self::new(mask, base & mask)
+    }
+
     /// Matches what both match; the masks must not meet.
     pub const fn and(self, other: Self) -> Self {
         Self::new(self.mask | other.mask, self.value | other.value)

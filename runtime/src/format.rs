@@ -210,6 +210,14 @@ impl Kinds {
     pub const fn is_leaf(&self, raw: u64) -> bool {
         !self.is_absent(raw) && raw & self.table_mask != self.table_value
     }
+
+    /// Two masks: an entry that has a bit of each is a leaf. Not all leaves have.
+    #[inline]
+    pub(crate) const fn signs_of_leaves(&self) -> [u64; 2] {
+        let no_tables = self.table_value & !self.table_mask != 0;
+        let leaf = if no_tables { u64::MAX } else { self.table_mask & !self.table_value };
+        [self.absent_mask & !self.absent_value, leaf]
+    }
 }
 
 /// The geometry of one address space.
@@ -341,8 +349,14 @@ impl PageSizes {
     }
 
     /// The log2 of each size, ascending.
+    #[inline]
     pub fn iter(self) -> impl Iterator<Item = u8> {
-        (0..64).filter(move |&size| self.contains(size))
+        let mut left = self.0;
+        core::iter::from_fn(move || {
+            let size = left.trailing_zeros() as u8;
+            left &= left.wrapping_sub(1);
+            (size < 64).then_some(size)
+        })
     }
 }
 

@@ -175,7 +175,8 @@ unsafe impl Hal for Arena {
 
     #[inline]
     fn phys_to_virt(&self, address: HostPhysAddr) -> NonNull<u8> {
-        NonNull::new(address.as_usize() as *mut u8).unwrap_or(NonNull::dangling())
+        // SAFETY: only addresses of the arena come here, which are those of this process, and not null.
+        unsafe { NonNull::new_unchecked(address.as_usize() as *mut u8) }
     }
 
     #[inline]

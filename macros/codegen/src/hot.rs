@@ -5,6 +5,7 @@ use quote::quote;
 
 use crate::address::AddressMap;
 use crate::error::Error;
+use crate::kinds;
 use crate::layout::run_slots;
 use crate::members::Shape;
 use crate::scope::Scope;
@@ -27,10 +28,18 @@ pub(crate) fn methods(scope: &Scope<'_>) -> Result<TokenStream, Error> {
         }
     });
     let raw = if runs { quote!(raw) } else { quote!(_raw) };
-    Ok(quote! {
-        #[inline]
-        fn next(&self, level: Level, raw: u64) -> Next {
-            let layout = self.layout(level);
+    let next = match kinds::absent(scope) {
+        // On the way down, one test is enough.
+        (_, true) => quote! {
+            if layout.table.matches(raw) {
+                Next::Table(#table)
+            } else if layout.absent.matches(raw) {
+                Next::Absent
+            } else {
+                Next::Leaf
+            }
+        },
+        (_, false) => quote! {
             if layout.absent.matches(raw) {
                 Next::Absent
             } else if layout.table.matches(raw) {
@@ -38,6 +47,13 @@ pub(crate) fn methods(scope: &Scope<'_>) -> Result<TokenStream, Error> {
             } else {
                 Next::Leaf
             }
+        },
+    };
+    Ok(quote! {
+        #[inline]
+        fn next(&self, level: Level, raw: u64) -> Next {
+            let layout = self.layout(level);
+            #next
         }
 
         #[inline]

@@ -190,24 +190,26 @@ fn compared(scope: &Scope<'_>, test: &Test) -> TokenStream {
     }
 }
 
-/// The pattern of an own entry that is not present: what the only invalid row asks for, else the value that is written.
-pub(crate) fn absent(scope: &Scope<'_>) -> TokenStream {
+/// The pattern of an own entry that is not present, and whether it is what the only invalid row asks for. If not, it is
+/// the value that is written.
+pub(crate) fn absent(scope: &Scope<'_>) -> (TokenStream, bool) {
     let written = quote!(Pattern::new(u64::MAX, empty));
     let rows: Vec<_> = rows(scope).filter(|(_, row)| row.is == Is::Invalid).collect();
     let [(when, Kind { matches: Some(matches), .. })] = rows.as_slice() else {
-        return written;
+        return (written, false);
     };
     let whole = |matches: &Match| {
         let only_patterns = matches.0.iter().all(|test| Pattern::of_test(scope, test).is_some());
         Pattern::of_match(scope, matches).filter(|_| only_patterns)
     };
     if !is(when, 1) || scope.choices(matches).iter().any(|(_, matches)| whole(matches).is_none()) {
-        return written;
+        return (written, false);
     }
-    scope.choose(matches, written.clone(), |matches| match whole(matches) {
+    let row = scope.choose(matches, written.clone(), |matches| match whole(matches) {
         Some(pattern) => pattern.construct(),
         None => written.clone(),
-    })
+    });
+    (row, true)
 }
 
 /// The pattern that tells an own table from an own leaf: the first test of the table's row that excludes every leaf.

@@ -38,6 +38,10 @@ pub(crate) fn layout(scope: &Scope<'_>) -> Result<TokenStream, Error> {
             single: Pattern,
         }
     });
+    let table_doc = match kinds::absent(scope) {
+        (_, true) => quote!(#[doc = " What tells an own table from all other own entries."]),
+        (_, false) => quote!(#[doc = " What tells an own table from an own leaf."]),
+    };
     let constructor = constructor(scope, &output, &next_table, &run_statements)?;
     Ok(quote! {
         /// What the entries of one level look like, with every condition resolved.
@@ -53,7 +57,7 @@ pub(crate) fn layout(scope: &Scope<'_>) -> Result<TokenStream, Error> {
             empty: u64,
             /// What tells an own entry that is not present from all others.
             absent: Pattern,
-            /// What tells an own table from an own leaf.
+            #table_doc
             table: Pattern,
             /// The bits of a leaf that hold its address.
             output: #output_type,
@@ -93,7 +97,7 @@ fn constructor(
     let block_level = scope.emit(&kinds::block_level(scope), Type::Bool);
     let leaves = scope.emit(&kinds::leaves(scope), Type::Bool);
     let empty = scope.choose(&scope.format.empty, quote!(0), |value| scope.emit(value, Type::Word));
-    let absent = kinds::absent(scope);
+    let (absent, by_row) = kinds::absent(scope);
     let table = kinds::table(scope);
     let output_masks = output.masks(scope);
     let next_masks = next_table.masks(scope);
@@ -113,7 +117,9 @@ fn constructor(
     });
     let additions: TokenStream = sums.iter().map(|sum| sum.statements(scope)).collect();
     let tables = kinds::table_as_written(scope);
-    let mutable = (!additions.is_empty() || carry.is_some() || !runs.is_empty()).then(|| quote!(mut));
+    // A value that stands for nothing may be told by its address bits, and these say nothing of a table.
+    let present = by_row.then(|| quote!(layout.table = layout.table.excluding(layout.absent, layout.table_base);));
+    let mutable = (!additions.is_empty() || carry.is_some() || !runs.is_empty() || by_row).then(|| quote!(mut));
     Ok(quote! {
         const fn new(config: &Config, level: Level) -> Self {
             let leaf_bits = #leaf_bits;
@@ -135,6 +141,7 @@ fn constructor(
             #carry
             #additions
             #tables
+            #present
             #runs
             layout
         }

@@ -78,6 +78,27 @@ unsafe impl Backend for Alloc {
         Ok(unsafe { table.depopulate(range, gather) }?)
     }
 
+    /// For pages; larger frames take a look at what is there.
+    #[inline]
+    fn first_use<F: Format, H: Hal>(
+        &self,
+        fault: &Fault,
+        table: &PageTable<F, H>,
+        frames: &mut FrameCache<H>,
+    ) -> Option<FaultOutcome> {
+        let page = F::PAGE_BITS;
+        if self.largest > page && table.hal().frees_parts() {
+            return None;
+        }
+        // SAFETY: whoever unmaps in an address space waits for the invalidation.
+        match unsafe { table.fault_in_zeroed(fault.address, page, &fault.attributes, frames) } {
+            Ok(FaultIn::Installed) => Some(FaultOutcome::Mapped),
+            Ok(FaultIn::Present(_) | FaultIn::Smaller { .. } | FaultIn::NeedsExclusive(_)) => None,
+            Err(Error::NoMemory { .. }) => Some(FaultOutcome::OutOfMemory),
+            Err(error) => Some(FaultOutcome::Failed(error)),
+        }
+    }
+
     fn fault<F: Format, H: Hal>(
         &self,
         fault: &Fault,

@@ -80,6 +80,17 @@ pub unsafe trait Backend: Joinable + Display {
         Ok(table.protect(range, change, gather)?)
     }
 
+    /// Deals with a fault that its area allows and that may be the first use of a page, before anything is looked up;
+    /// `None`, and nothing has changed, if [`Backend::fault`] is to do it. To be replaced where it spares a walk.
+    fn first_use<F: Format, H: Hal>(
+        &self,
+        _fault: &Fault,
+        _table: &PageTable<F, H>,
+        _frames: &mut FrameCache<H>,
+    ) -> Option<FaultOutcome> {
+        None
+    }
+
     /// Deals with a fault that its area allows, while other CPUs use the table and may fault, too.
     /// Frames come from `frames` first, so that a fault for which these suffice does not allocate.
     fn fault<F: Format, H: Hal>(
@@ -211,6 +222,16 @@ unsafe impl Backend for Builtin {
     ) -> Result<(), BackendError> {
         // SAFETY: as the caller promises.
         forward!(self, backend => unsafe { backend.unmap(range, table, gather) })
+    }
+
+    #[inline]
+    fn first_use<F: Format, H: Hal>(
+        &self,
+        fault: &Fault,
+        table: &PageTable<F, H>,
+        frames: &mut FrameCache<H>,
+    ) -> Option<FaultOutcome> {
+        forward!(self, backend => backend.first_use(fault, table, frames))
     }
 
     fn fault<F: Format, H: Hal>(

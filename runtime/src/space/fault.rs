@@ -1,6 +1,6 @@
 //! What to do when a guest's access was not translated.
 
-use super::{AddrSpace, Backend, Fault};
+use super::{AddrSpace, Area, Backend, Fault};
 use crate::device::AccessWidth;
 use crate::{
     Cause, Error, FaultInfo, Format, FrameCache, GuestPhysAddr, Hal, Lookup, Mapping, MappingFlags, Operation, Relax,
@@ -226,15 +226,23 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         if !area.attributes().rights.contains(access) {
             return FaultOutcome::Denied;
         }
-        let leaf = self.leaf_at(address);
-        if leaf.is_some_and(|leaf| leaf.attributes.rights.contains(access)) {
-            return match self.table.mark(address, access.intersects(Rights::W)) {
+        let fault = Fault { width, ..Fault::new(address, access, area, false) };
+        match area.backend().first_use(&fault, &self.table, frames) {
+            Some(outcome) => outcome,
+            None => self.handle_other_fault(fault, area, frames),
+        }
+    }
+
+    /// Deals with a fault that is not the first use of a page.
+    fn handle_other_fault(&self, fault: Fault, area: &Area<B>, frames: &mut FrameCache<H>) -> FaultOutcome {
+        let leaf = self.leaf_at(fault.address);
+        if leaf.is_some_and(|leaf| leaf.attributes.rights.contains(fault.access)) {
+            return match self.table.mark(fault.address, fault.access.intersects(Rights::W)) {
                 true => FaultOutcome::Marked,
                 false => FaultOutcome::Spurious,
             };
         }
-        let fault = Fault { width, ..Fault::new(address, access, area, leaf.is_some()) };
-        area.backend().fault(&fault, &self.table, frames)
+        area.backend().fault(&Fault { mapped: leaf.is_some(), ..fault }, &self.table, frames)
     }
 
     /// As [`AddrSpace::handle_fault`], and goes on where that answers [`FaultOutcome::NeedsExclusive`].

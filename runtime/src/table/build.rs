@@ -21,7 +21,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// The entries of the root.
     #[inline]
     pub(super) fn root_entries(&self) -> Entries {
-        self.entries(self.geometry.top(), self.root)
+        // SAFETY: as in `entries`.
+        unsafe { Entries::with_bits(&self.hal, self.root_bits[1], self.root) }
     }
 
     /// What the entry at `index` is; a table as its entries.
@@ -34,30 +35,37 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// Goes down towards `ia` as far as there are tables.
     #[inline]
     pub(super) fn descend(&self, ia: u64) -> End {
-        let mut end = End { level: self.geometry.top(), entries: self.root_entries(), raw: 0, is_leaf: false };
-        let mut bits = self.geometry.entry_bits(end.level);
-        loop {
-            // `Entries` cuts the index to its table.
-            end.raw = end.entries.load((ia >> bits) as usize);
-            match (self.format.next(end.level, end.raw), end.level.checked_sub(1)) {
-                (Next::Table(address), Some(below)) => {
-                    end.entries = self.entries_below_root(HostPhysAddr::from_usize(address as usize));
-                    end.level = below;
-                    bits -= self.geometry.index_bits;
-                }
-                (next, _) => {
-                    end.is_leaf = next == Next::Leaf;
-                    return end;
-                }
-            }
-        }
+        self.go_down(self.geometry.top(), self.root_entries(), self.root_bits[0], ia)
     }
 
-    /// The entries of a table of this tree other than the root.
-    #[inline]
-    fn entries_below_root(&self, address: HostPhysAddr) -> Entries {
-        // SAFETY: as in `entries`.
-        unsafe { Entries::with_bits(&self.hal, self.geometry.index_bits, address) }
+    /// The same, from a table of this tree on the way to `ia`.
+    pub(super) fn descend_from(&self, level: Level, entries: Entries, ia: u64) -> End {
+        self.go_down(level, entries, self.geometry.entry_bits(level), ia)
+    }
+
+    /// `bits`: log2 of what an entry of this table spans.
+    #[inline(always)]
+    fn go_down(&self, mut level: Level, mut entries: Entries, bits: u8, ia: u64) -> End {
+        // `Entries` cuts the index to its table.
+        let mut index = (ia >> bits) as usize;
+        // The index into each table below is uppermost in turn.
+        let mut rest = ia << (64 - bits);
+        loop {
+            let raw = entries.load(index);
+            match self.format.next(level, raw) {
+                Next::Table(address) => {
+                    // SAFETY: as in `entries`; below the root, all tables have these index bits.
+                    entries = unsafe {
+                        Entries::with_bits(&self.hal, F::INDEX_BITS, HostPhysAddr::from_usize(address as usize))
+                    };
+                    // At level 0 nothing is a table.
+                    level = level.wrapping_sub(1);
+                    index = (rest >> (64 - F::INDEX_BITS)) as usize;
+                    rest <<= F::INDEX_BITS;
+                }
+                next => return End { level, entries, raw, is_leaf: next == Next::Leaf },
+            }
+        }
     }
 
     /// What an entry of this tree is.
@@ -76,13 +84,6 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// `count` empty entries.
     pub(super) fn empty_strip(&self, level: Level, items: usize) -> Strip {
         Strip { first: self.format.empty(level), step: 0, items }
-    }
-
-    /// A table with only empty entries, in a reserved frame.
-    pub(super) fn build_empty(&self, level: Level, reserve: &mut Frames<'_, H>) -> Option<HostPhysAddr> {
-        let mut table = self.fresh(reserve)?;
-        table.clear(self.format.empty(level));
-        Some(table.publish(&self.hal))
     }
 
     /// Builds the table at `level` that translates `range`, with all that `pieces` need below it, and returns the
@@ -115,20 +116,32 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         self.link_entry(level + 1, table.publish(&self.hal)).ok()
     }
 
-    /// Takes a built subtree, which was never linked, apart again. `entry` at `level` leads to it.
-    pub(super) fn unbuild(&self, level: Level, entry: u64, reserve: &mut Frames<'_, H>) {
-        let (Next::Table(address), Some(below)) = (self.format.next(level, entry), level.checked_sub(1)) else {
-            return;
-        };
-        let address = HostPhysAddr::from_usize(address as usize);
-        let entries = self.entries(below, address);
-        for index in 0..self.geometry.entries(below) {
-            self.unbuild(below, entries.load(index), reserve);
+    /// Takes a built subtree, which was never linked, apart again; with `frames`, the frames that it maps go back to the
+    /// HAL.
+    pub(super) fn unbuild(&self, level: Level, table: HostPhysAddr, frames: bool, reserve: &mut Frames<'_, H>) {
+        let entries = self.entries(level, table);
+        let mut index = 0;
+        while index < self.geometry.entries(level) {
+            let raw = entries.load(index);
+            index += 1;
+            match self.found(level, raw) {
+                Found::Table { level, address, .. } => self.unbuild(level, address, frames, reserve),
+                Found::Leaf if frames => {
+                    let size = self.format.leaf_bits(level, raw);
+                    // Of a run, this is the first item: it is one frame.
+                    index += (1 << (size - self.geometry.entry_bits(level))) - 1;
+                    let frame = HostPhysAddr::from_usize(self.format.output(level, raw) as usize);
+                    // SAFETY: it was allocated with this size for this subtree, and nobody used it.
+                    unsafe { self.hal.free(frame, size) };
+                }
+                Found::Leaf | Found::Absent => {}
+            }
         }
-        reserve.put(address, self.geometry.table_bits(below));
+        reserve.put(table, self.geometry.table_bits(level));
     }
 
-    fn fresh(&self, reserve: &mut Frames<'_, H>) -> Option<Fresh> {
+    /// A table in a reserved frame.
+    pub(super) fn fresh(&self, reserve: &mut Frames<'_, H>) -> Option<Fresh> {
         let (frame, size) = reserve.take()?;
         // SAFETY: the frame was reserved with this size and is nobody else's.
         Some(unsafe { Fresh::new(&self.hal, frame, size) })

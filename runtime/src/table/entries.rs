@@ -7,14 +7,14 @@
 //! In the `loom` form (`--cfg loom`, for `generated-tests/loom` only) an entry is loom's atomic, which is larger than a
 //! word: then `Hal::phys_to_virt` gives a frame of [`PREFIX`] bytes and one atomic for each word.
 
-use core::{ptr::NonNull, sync::atomic::Ordering};
+use core::{ops::Range, ptr::NonNull, sync::atomic::Ordering};
 
 #[cfg(not(loom))]
 use core::sync::atomic::AtomicU64;
 #[cfg(loom)]
 use loom::sync::atomic::AtomicU64;
 
-use crate::{Geometry, Hal, HostPhysAddr, Level, Strip};
+use crate::{Geometry, Hal, HostPhysAddr, Kinds, Level, Rewrite, Strip};
 
 /// The entries of a table that may be in use.
 #[derive(Clone, Copy)]
@@ -39,6 +39,9 @@ fn words(hal: &impl Hal, address: HostPhysAddr) -> NonNull<AtomicU64> {
 const _: () = assert!(size_of::<usize>() == 8, "page tables need 64-bit addresses");
 
 impl Entries {
+    /// How many entries are looked at together.
+    pub(super) const BLOCK: usize = 8;
+
     /// The table at `level` at `address`.
     ///
     /// # Safety
@@ -104,9 +107,25 @@ impl Entries {
     /// alone. What was replaced.
     #[inline]
     pub(super) fn update(&self, hal: &impl Hal, index: usize, change: impl Fn(u64) -> Option<u64>) -> Option<u64> {
-        let old = self.entry(index).fetch_update(Ordering::AcqRel, Ordering::Acquire, change).ok()?;
-        self.publish(hal, index, 1);
-        Some(old)
+        self.update_from(hal, index, self.load(index), change)
+    }
+
+    /// The same for an entry that was `raw` when it was last looked at.
+    #[inline]
+    pub(super) fn update_from(
+        &self,
+        hal: &impl Hal,
+        index: usize,
+        mut raw: u64,
+        change: impl Fn(u64) -> Option<u64>,
+    ) -> Option<u64> {
+        loop {
+            let new = change(raw)?;
+            match self.exchange(hal, index, raw, new) {
+                Ok(()) => return Some(raw),
+                Err(now) => raw = now,
+            }
+        }
     }
 
     /// Writes a strip over entries that are not present.
@@ -119,8 +138,53 @@ impl Entries {
         self.publish(hal, index, strip.items);
     }
 
+    /// Rewrites leaves among `indices` with plain stores, several at once, up to the first that may not be leaves: where
+    /// these are, and the indices around all that changed. It does not publish them.
+    #[inline(never)]
+    pub(super) fn rewrite_blocks(
+        &self,
+        indices: Range<usize>,
+        kinds: &Kinds,
+        rewrite: Rewrite,
+    ) -> (usize, Option<Range<usize>>) {
+        let [present, leaf] = kinds.signs_of_leaves();
+        let (keep, set) = (rewrite.keep, rewrite.set);
+        let (mut index, end) = (indices.start, indices.end.min(self.mask + 1));
+        let mut changed: Option<Range<usize>> = None;
+        while index + Self::BLOCK <= end {
+            // SAFETY: inside the table, as just checked; see `entry`.
+            let entry = |item| unsafe { self.base.add(index + item).as_ref() };
+            let raws: [u64; Self::BLOCK] = core::array::from_fn(|item| entry(item).load(Ordering::Relaxed));
+            let common = raws.iter().fold(u64::MAX, |common, raw| common & raw);
+            if common & present == 0 || common & leaf == 0 {
+                break;
+            }
+            if common & !keep != set || raws.iter().any(|raw| raw & !keep != set) {
+                for (item, raw) in raws.into_iter().enumerate() {
+                    entry(item).store(raw & keep | set, Ordering::Relaxed);
+                }
+                let start = changed.map_or(index, |changed| changed.start);
+                changed = Some(start..index + Self::BLOCK);
+            }
+            index += Self::BLOCK;
+        }
+        (index, changed)
+    }
+
+    /// The bits that any of the [`Entries::BLOCK`] entries from `index` on has; all, if the table ends before.
     #[inline]
-    fn publish(&self, hal: &impl Hal, index: usize, items: usize) {
+    pub(super) fn union_of_block(&self, index: usize) -> u64 {
+        if index + Self::BLOCK > self.mask + 1 {
+            return u64::MAX;
+        }
+        // SAFETY: inside the table, as just checked; see `entry`.
+        let entry = |item| unsafe { self.base.add(index + item).as_ref() };
+        (0..Self::BLOCK).fold(0, |union, item| union | entry(item).load(Ordering::Relaxed))
+    }
+
+    /// Makes entries that were changed by plain stores known to MMUs that do not snoop caches.
+    #[inline]
+    pub(super) fn publish(&self, hal: &impl Hal, index: usize, items: usize) {
         let start = self.address.as_usize() + 8 * (index & self.mask);
         hal.publish_table(HostPhysAddr::from_usize(start), 8 * items);
     }
@@ -142,6 +206,13 @@ impl Fresh {
     #[inline]
     pub(super) unsafe fn new(hal: &impl Hal, address: HostPhysAddr, size: u8) -> Self {
         Self { base: words(hal, address), address, words: 1 << (size - 3) }
+    }
+
+    /// Writes one entry, which is inside the table.
+    #[inline]
+    pub(super) fn write(&mut self, index: usize, raw: u64) {
+        // SAFETY: the masked index is inside the frame, which is ours alone and has a power of two of words.
+        unsafe { write(self.base.add(index & (self.words - 1)), raw) };
     }
 
     /// Writes a strip; what would be outside the table is left out.

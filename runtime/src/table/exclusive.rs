@@ -3,7 +3,6 @@
 use super::{
     Error, FaultIn, Gather, PageTable, Relax,
     layout::{Piece, Prototypes},
-    reserve::Frames,
 };
 use crate::{Attributes, Change, ClosedRange, Format, Hal, Refusal, Rights};
 
@@ -43,9 +42,9 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         // What was unmapped there must be invalidated before.
         gather.settle(ClosedRange::around(ia, size), true);
         let before = self.reserved.len();
-        let mut frames = Frames::of(&self.hal, core::mem::take(&mut self.reserved));
-        let installed = self.install(page.start(), size, oa, attributes, &mut frames);
-        self.reserved = frames.into_list();
+        let mut tables = core::mem::take(&mut self.reserved);
+        let installed = self.install_given(page.start(), size, oa, attributes, &mut tables);
+        self.reserved = tables;
         self.reserved.shrink(&self.hal, before);
         match installed? {
             FaultIn::NeedsExclusive(_) => {}
@@ -58,7 +57,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let range = ClosedRange::around(ia, size);
         let pieces = [Some(Piece { range, delta: oa.wrapping_sub(range.start()), leaf: &leaf }), None, None];
         match self.map_pieces(range, &pieces, gather) {
-            Err(Error::AlreadyMapped { .. }) => Ok(self.below(ia, self.geometry.top(), self.root_entries())),
+            Err(Error::AlreadyMapped { .. }) => Ok(self.in_the_way(ia, &self.descend(ia))),
             result => result.map(|()| FaultIn::Installed),
         }
     }

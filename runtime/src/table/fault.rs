@@ -2,12 +2,11 @@
 
 use super::{
     Error, FrameCache, Mapping, Operation, PageTable,
-    build::Found,
-    entries::Entries,
-    layout::{Piece, Prototypes, sizes_of},
-    reserve::Frames,
+    build::{End, Found},
+    layout::{Piece, Prototypes, size_mask},
+    reserve::{Frames, List},
 };
-use crate::{Attributes, ClosedRange, Format, Hal, Level, Refusal};
+use crate::{Attributes, ClosedRange, Format, Hal, Level, Prototype, Refusal};
 
 /// What [`PageTable::fault_in`] found or did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,8 +38,11 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// As for [`PageTable::map`], if the answer is [`FaultIn::Installed`]; and no gather has yet to invalidate what was
     /// unmapped there, or a table around it that lost its last page.
     pub unsafe fn fault_in(&self, ia: u64, size: u8, oa: u64, attributes: &Attributes) -> Result<FaultIn, Error> {
-        // Tables that another CPU's make superfluous go back when this is dropped.
-        self.install(ia, size, oa, attributes, &mut Frames::new(&self.hal))
+        let mut tables = List::default();
+        let result = self.install_given(ia, size, oa, attributes, &mut tables);
+        // Those that another CPU's made superfluous.
+        tables.shrink(&self.hal, 0);
+        result
     }
 
     /// As [`PageTable::fault_in`], with tables from `cache`; only if it has too few, from the HAL.
@@ -60,90 +62,161 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         attributes: &Attributes,
         cache: &mut FrameCache<H>,
     ) -> Result<FaultIn, Error> {
-        let mut frames = self.frames_of(cache)?;
-        let result = self.install(ia, size, oa, attributes, &mut frames);
-        Self::put_back(cache, frames);
+        self.install_given(ia, size, oa, attributes, self.frames_of(cache)?)
+    }
+
+    /// As [`PageTable::fault_in_cached`], and maps a zeroed frame of its own, from `cache` or, if that has none of this
+    /// size, from the HAL. It is taken only when nothing is found to be mapped.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`PageTable::fault_in_cached`], save those of `oa`; [`Error::Refused`] also if the frame is beyond what
+    /// an entry can hold.
+    ///
+    /// # Safety
+    ///
+    /// No gather has yet to invalidate what was unmapped there, or a table around it that lost its last page.
+    #[inline]
+    pub unsafe fn fault_in_zeroed(
+        &self,
+        ia: u64,
+        size: u8,
+        attributes: &Attributes,
+        cache: &mut FrameCache<H>,
+    ) -> Result<FaultIn, Error> {
+        let mut taken = None;
+        let result = self.install(ia, size, attributes, self.frames_of(cache)?, |table_size, tables| {
+            let at_hand = if size == table_size { tables.take(&self.hal) } else { None };
+            let frame = at_hand.map(|(frame, _)| frame).or_else(|| self.hal.allocate(size));
+            let frame = frame.ok_or(Error::NoMemory { size })?;
+            taken = Some(frame);
+            let address = frame.as_usize() as u64;
+            let refused = Error::Refused { level: 0, refusal: Refusal::Address(address) };
+            self.output_fits(address, size_mask(size)).map_err(|_| refused)?;
+            // SAFETY: the frame has this size and is ours alone.
+            unsafe { self.hal.zero_frame(frame, size) };
+            self.hal.prepare_frame(frame, size);
+            Ok(address)
+        });
+        if result != Ok(FaultIn::Installed)
+            && let Some(frame) = taken
+        {
+            // SAFETY: it was just taken with this size, and is not installed.
+            unsafe { cache.give_back(frame, size) };
+        }
         result
     }
 
-    pub(super) fn install(
+    pub(super) fn install_given(
         &self,
         ia: u64,
         size: u8,
         oa: u64,
         attributes: &Attributes,
-        reserve: &mut Frames<'_, H>,
+        tables: &mut List,
     ) -> Result<FaultIn, Error> {
-        let outside = Error::OutOfRange(ClosedRange::around(ia, 0));
-        let ia = self.geometry.reduce(ClosedRange::around(ia, 0)).ok_or(outside)?.start();
-        let Some(target) = self.level_of(size) else {
-            return Err(Error::Refused { level: 0, refusal: Refusal::Size { level: 0, size } });
-        };
-        let range = ClosedRange::around(ia, size);
-        if ClosedRange::around(oa, size).start() != oa {
+        if oa & size_mask(size) != 0 {
             return Err(Error::Misaligned { address: oa, size });
         }
-        self.output_fits(oa, range.span())?;
+        self.output_fits(oa, size_mask(size))?;
+        self.install(ia, size, attributes, tables, |_, _| Ok(oa))
+    }
+
+    /// Installs a leaf that maps to what `output` says, given the size of tables and those that there are. It is asked
+    /// once at most, and only if nothing is there.
+    #[inline]
+    fn install(
+        &self,
+        ia: u64,
+        size: u8,
+        attributes: &Attributes,
+        tables: &mut List,
+        output: impl FnOnce(u8, &mut List) -> Result<u64, Error>,
+    ) -> Result<FaultIn, Error> {
+        let ia = self.reduce(ia).ok_or(Error::OutOfRange(ClosedRange::around(ia, 0)))?;
+        let refused = |refusal| Error::Refused { level: 0, refusal };
+        let target = self.level_of(size).ok_or(refused(Refusal::Size { level: 0, size }))?;
         if size != self.geometry.entry_bits(target) {
             return Ok(FaultIn::NeedsExclusive(Operation::Run));
         }
         let prototype = self.format.prototype(target, size, attributes);
         let prototype = prototype.map_err(|refusal| Error::Refused { level: target, refusal })?;
-        let leaf = Prototypes::single(prototype);
-        let pieces = [Some(Piece { range, delta: oa.wrapping_sub(range.start()), leaf: &leaf }), None, None];
-        let entry = self.format.strip(prototype, oa, 1).first;
 
-        let (mut level, mut entries) = (self.geometry.top(), self.root_entries());
-        let leaf_only = loop {
-            let index = self.geometry.index(level, ia);
-            let (raw, found) = self.visit(level, &entries, index);
-            match found {
-                Found::Leaf => return Ok(FaultIn::Present(self.mapping(&self.locate(level, &entries, ia, raw)))),
-                Found::Table { .. } if level == target => return Ok(self.below(ia, level, entries)),
-                Found::Table { entries: below, level: lower, .. } => (level, entries) = (lower, below),
-                Found::Absent if level == target => {
-                    if entries.exchange(&self.hal, index, raw, entry).is_ok() {
-                        break true;
-                    }
+        let mut end = self.descend(ia);
+        if end.is_leaf || end.level < target {
+            return Ok(self.in_the_way(ia, &end));
+        }
+        let oa = output(self.geometry.table_bits(0), tables)?;
+        let entry = self.format.strip(prototype, oa, 1).first;
+        loop {
+            let index = self.geometry.index(end.level, ia);
+            if end.level > target {
+                if self.install_tables(ia, &end, prototype, oa, tables)? {
+                    break;
                 }
-                Found::Absent => {
-                    while reserve.len() < usize::from(level - target) {
-                        self.reserve_table(reserve)?;
-                    }
-                    let slot = self.geometry.slot(level, ia);
-                    let size = self.geometry.table_bits(0);
-                    let subtree = self.build(level - 1, slot, &pieces, reserve).ok_or(Error::NoMemory { size })?;
-                    if entries.exchange(&self.hal, index, raw, subtree).is_ok() {
-                        break false;
-                    }
-                    self.unbuild(level, subtree, reserve);
-                }
+            } else if end.entries.exchange(&self.hal, index, end.raw, entry).is_ok() {
+                break;
             }
-        };
+            // Another CPU was faster.
+            end = self.descend_from(end.level, end.entries, ia);
+            if end.is_leaf || end.level < target {
+                return Ok(self.in_the_way(ia, &end));
+            }
+        }
         if self.format.invalid_cached() {
-            self.invalidate(range, 0, leaf_only);
+            self.invalidate(ClosedRange::around(ia, size), 0, end.level == target);
         }
         Ok(FaultIn::Installed)
     }
 
-    /// The level at which leaves of `1 << size` bytes stand.
-    pub(super) fn level_of(&self, size: u8) -> Option<Level> {
-        let sizes = |level| sizes_of(&self.geometry, level, self.format.page_sizes(level));
-        (0..self.geometry.levels).find(|&level| sizes(level).contains(size))
+    /// Puts a subtree with the leaf where nothing is; whether no other CPU was faster.
+    #[cold]
+    #[inline(never)]
+    fn install_tables(
+        &self,
+        ia: u64,
+        end: &End,
+        prototype: Prototype,
+        oa: u64,
+        tables: &mut List,
+    ) -> Result<bool, Error> {
+        let range = ClosedRange::around(ia, prototype.size);
+        let leaf = Prototypes::single(prototype);
+        let pieces = [Some(Piece { range, delta: oa.wrapping_sub(range.start()), leaf: &leaf }), None, None];
+        let mut reserve = Frames::of(&self.hal, core::mem::take(tables));
+        let mut result = Ok(());
+        while result.is_ok() && reserve.len() < usize::from(end.level - prototype.level) {
+            result = self.reserve_table(&mut reserve);
+        }
+        let linked = result.map(|()| {
+            let slot = self.geometry.slot(end.level, ia);
+            let Some(entry) = self.build(end.level - 1, slot, &pieces, &mut reserve) else { return false };
+            let index = self.geometry.index(end.level, ia);
+            let linked = end.entries.exchange(&self.hal, index, end.raw, entry).is_ok();
+            if !linked && let Found::Table { level, address, .. } = self.found(end.level, entry) {
+                self.unbuild(level, address, false, &mut reserve);
+            }
+            linked
+        });
+        *tables = reserve.into_list();
+        linked
     }
 
-    /// What stands at `ia` below a table entry, where a leaf was to go.
-    pub(super) fn below(&self, ia: u64, mut level: Level, mut entries: Entries) -> FaultIn {
-        loop {
-            match self.visit(level, &entries, self.geometry.index(level, ia)) {
-                (_, Found::Table { entries: below, level: lower, .. }) => (level, entries) = (lower, below),
-                (raw, Found::Leaf) => return FaultIn::Present(self.mapping(&self.locate(level, &entries, ia, raw))),
-                (_, Found::Absent) => {
-                    let entry = |level| self.geometry.entry_bits(level);
-                    let fits = (0..=level).rev().find(|&level| self.format.page_sizes(level).contains(entry(level)));
-                    return FaultIn::Smaller { size: entry(fits.unwrap_or(0)) };
-                }
-            }
+    /// The level at which leaves of `1 << size` bytes stand.
+    #[inline]
+    pub(super) fn level_of(&self, size: u8) -> Option<Level> {
+        let level = (size.checked_sub(F::PAGE_BITS)? / F::INDEX_BITS).min(self.geometry.top());
+        self.format.page_sizes(level).contains(size).then_some(level)
+    }
+
+    /// What stands where a leaf was to go: one, or a table with a hole.
+    #[cold]
+    pub(super) fn in_the_way(&self, ia: u64, end: &End) -> FaultIn {
+        if end.is_leaf {
+            return FaultIn::Present(self.mapping(&self.locate(end.level, &end.entries, ia, end.raw)));
         }
+        let entry = |level| self.geometry.entry_bits(level);
+        let fits = (0..=end.level).rev().find(|&level| self.format.page_sizes(level).contains(entry(level)));
+        FaultIn::Smaller { size: entry(fits.unwrap_or(0)) }
     }
 }

@@ -33,7 +33,9 @@ pub struct Gather<F: Format, H: Hal> {
     ranges: usize,
     pending: Pending,
     forgotten: Option<ClosedRange>,
-    held: [Option<Held>; HELD],
+    /// The first `holds` are held.
+    held: [Held; HELD],
+    holds: usize,
 }
 
 /// Tells tables apart that have the same root and tag: those of other machines, and those that are gone.
@@ -93,14 +95,14 @@ pub(super) enum Held {
 
 impl<F: Format, H: Hal> Gather<F, H> {
     pub(super) fn new(identity: Identity, format: F, hal: H, root: HostPhysAddr, tag: Tag, sinks: Sinks) -> Self {
-        let (due, held) = ([Due::NONE; RANGES], [None; HELD]);
+        let (due, held) = ([Due::NONE; RANGES], [Held::NONE; HELD]);
         let pending = Pending::default();
-        Self { identity, format, hal, root, tag, sinks, due, ranges: 0, pending, forgotten: None, held }
+        Self { identity, format, hal, root, tag, sinks, due, ranges: 0, pending, forgotten: None, held, holds: 0 }
     }
 
     /// Whether nothing is due, and nothing rides here.
     pub fn is_empty(&self) -> bool {
-        self.ranges == 0 && self.pending.is_empty() && self.held.iter().all(Option::is_none)
+        self.ranges == 0 && self.pending.is_empty() && self.holds == 0
     }
 
     /// The addresses around all pages whose dirty state operations with this gather forgot, since no leaf with the new
@@ -118,6 +120,12 @@ impl<F: Format, H: Hal> Gather<F, H> {
     /// Begins to invalidate what is due, and does not wait: other work may be done before [`Gather::flush`] or the drop
     /// of the gather, which wait and release.
     pub fn begin(&mut self) {
+        if self.ranges > 0 {
+            self.begin_due();
+        }
+    }
+
+    fn begin_due(&mut self) {
         let due = self.due.get(..self.ranges).unwrap_or_default();
         let operations = due.iter().fold(0_u64, |sum, due| sum.saturating_add(due.operations()));
         let limit = due.iter().map(|due| self.format.invalidation_limit(due.leaf_only)).min();
@@ -140,12 +148,21 @@ impl<F: Format, H: Hal> Gather<F, H> {
     }
 
     /// Invalidates what is due, waits for completion, then releases what rides here.
+    #[inline]
     pub fn flush(&mut self) {
+        if !self.is_empty() {
+            self.flush_all();
+        }
+    }
+
+    fn flush_all(&mut self) {
         self.begin();
         self.pending.wait(&self.hal);
-        for held in self.held.iter_mut().filter_map(Option::take) {
+        while let Some(last) = self.holds.checked_sub(1) {
+            self.holds = last;
+            let Some(held) = self.held.get(last) else { continue };
             // SAFETY: `hold` takes only what was taken out of the table and recorded, and the invalidation is complete.
-            unsafe { release(&self.format, &self.hal, held) };
+            unsafe { release(&self.format, &self.hal, *held) };
         }
     }
 
@@ -198,19 +215,24 @@ impl<F: Format, H: Hal> Gather<F, H> {
 
     /// Takes over what is out of the table, after that was recorded.
     pub(super) fn hold(&mut self, new: Held) {
-        if self.held.iter_mut().flatten().any(|held| held.join(new)) {
+        // The newest first: see `record`.
+        if self.held.iter_mut().take(self.holds).rev().any(|held| held.join(new)) {
             return;
         }
-        if self.held.iter().all(Option::is_some) {
+        if self.holds == HELD {
             self.flush();
         }
-        if let Some(slot) = self.held.iter_mut().find(|slot| slot.is_none()) {
-            *slot = Some(new);
+        if let Some(free) = self.held.get_mut(self.holds) {
+            *free = new;
+            self.holds += 1;
         }
     }
 }
 
 impl Held {
+    /// A place for one.
+    const NONE: Self = Self::Frames { first: 0, size: 0, count: 0 };
+
     /// Takes `new` into `self` if it continues it.
     fn join(&mut self, new: Held) -> bool {
         match (self, new) {

@@ -8,7 +8,7 @@ use super::{
     Error, Gather, Operation, PageTable,
     build::Found,
     entries::Entries,
-    layout::parts,
+    layout::slots,
     walk::{Met, Walk},
 };
 use crate::{AccessedDirty, Change, ClosedRange, Edit, Entry, Format, Hal, Level, PageBitmap, Refusal, Rights};
@@ -109,28 +109,42 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         gather: &mut Gather<F, H>,
     ) {
         let Some((mask, value)) = self.bits(level, state) else { return };
+        let kinds = self.format.kinds(level);
+        let bits = self.geometry.entry_bits(level);
+        let first = self.geometry.index(level, range.start());
+        let end = first + slots(&self.geometry, level, range);
+        let start = self.geometry.slot(level, range.start()).start();
         let mut cleared: Option<ClosedRange> = None;
-        for (index, part) in parts(&self.geometry, level, range) {
-            match self.visit(level, entries, index) {
-                (_, Found::Absent) => {}
-                (_, Found::Table { entries, level, .. }) => {
-                    self.clear_states(level, &entries, part, state, pages, gather);
-                }
-                (raw, Found::Leaf) => {
-                    let leaf = ClosedRange::around(part.start(), self.format.leaf_bits(level, raw)).hull(&part);
-                    // A leaf that was installed meanwhile may reach beyond: it waits for a harvest of all its pages.
-                    let whole = pages.range().covers(&self.extend(leaf));
+        let mut index = first;
+        while index < end {
+            // At the lowest level, there are only leaves.
+            if level == 0 && value != 0 && end - index >= Entries::BLOCK && entries.union_of_block(index) & value == 0 {
+                index += Entries::BLOCK;
+                continue;
+            }
+            let slot = ClosedRange::around(start + (((index - first) as u64) << bits), bits);
+            let raw = entries.load(index);
+            if kinds.is_leaf(raw) {
+                if raw & mask == value {
+                    let leaf = ClosedRange::around(slot.start(), self.format.leaf_bits(level, raw)).hull(&slot);
+                    let shown = self.extend(leaf);
                     // A state is one bit, or bits of which each tells.
                     let clear = |raw: u64| (raw & mask == value).then_some(raw ^ mask);
-                    if whole && raw & mask == value && entries.update(&self.hal, index, clear).is_some() {
-                        pages.insert(self.extend(leaf));
+                    // A leaf that was installed meanwhile may reach beyond: it waits for a harvest of all its pages.
+                    if pages.range().covers(&shown) && entries.update_from(&self.hal, index, raw, clear).is_some() {
+                        pages.insert(shown);
                         cleared = Some(cleared.map_or(leaf, |cleared| cleared.hull(&leaf)));
                     }
                 }
+            } else if let Found::Table { entries, level, .. } = self.found(level, raw)
+                && let Some(part) = slot.intersection(&range)
+            {
+                self.clear_states(level, &entries, part, state, pages, gather);
             }
+            index += 1;
         }
         if let Some(cleared) = cleared {
-            gather.record(cleared, true, self.geometry.entry_bits(level));
+            gather.record(cleared, true, bits);
         }
     }
 

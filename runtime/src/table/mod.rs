@@ -62,6 +62,8 @@ pub struct PageTable<F: Format, H: Hal> {
     sinks: Sinks,
     root: HostPhysAddr,
     geometry: Geometry,
+    /// log2 of what an entry of the root spans, and of how many there are: every walk begins with them.
+    root_bits: [u8; 2],
     /// Frames for tables that operations through `&mut self` add.
     reserved: List,
     partial: PartialChange,
@@ -101,6 +103,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             sinks: Sinks::CPUS,
             root,
             geometry,
+            root_bits: [geometry.entry_bits(level), geometry.level_index_bits(level)],
             reserved: List::default(),
             partial: PartialChange::Split,
         })

@@ -178,17 +178,19 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let start = self.geometry.slot(level, range.start()).start();
         let slot = |index: usize| ClosedRange::around(start + (((index - first) as u64) << bits), bits);
         let end = first + slots(&self.geometry, level, range);
+        // Only a change of bits that say it can make a leaf forget that it is dirty.
+        let atomic = states.hardware || states.dirty_mask & !rewrite.keep != 0;
         let mut changed: Option<Range<usize>> = None;
         let mut next = first;
         while next < end {
-            // Only a change of bits that say it can make a leaf forget that it is dirty.
-            let (stop, new) = if states.hardware || states.dirty_mask & !rewrite.keep != 0 {
-                self.rewrite_leaves(level, entries, next..end, rewrite, |index, raw, _| {
-                    let old = entries.update(&self.hal, index, |raw| Some(rewrite.apply(raw))).unwrap_or(raw);
+            let (stop, new) = if atomic {
+                self.rewrite_leaves(level, entries, next..end, rewrite, false, |index, raw, _| {
+                    let apply = |raw| Some(rewrite.apply(raw));
+                    let old = entries.update_from(&self.hal, index, raw, apply).unwrap_or(raw);
                     self.account(level, slot(index), [old, rewrite.apply(old)], pass.pages, pass.gather);
                 })
             } else {
-                self.rewrite_leaves(level, entries, next..end, rewrite, |index, _, new| {
+                self.rewrite_leaves(level, entries, next..end, rewrite, true, |index, _, new| {
                     entries.store(&self.hal, index, new);
                 })
             };
@@ -212,28 +214,47 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// Lets `write` write all leaves among `indices` that change, given the index, the old and the new value, up to the
-    /// first entry that leads to a table: its index, and the indices around all that changed.
+    /// first entry that leads to a table: its index, and the indices around all that changed. With `plain`, many may be
+    /// written at once without `write`.
+    #[inline]
     fn rewrite_leaves(
         &self,
         level: Level,
         entries: &Entries,
         indices: Range<usize>,
         rewrite: Rewrite,
+        plain: bool,
         mut write: impl FnMut(usize, u64, u64),
     ) -> (usize, Range<usize>) {
         let kinds = self.format.kinds(level);
         let (mut first, mut end) = (usize::MAX, 0);
-        for index in indices.clone() {
-            let raw = entries.load(index);
-            if kinds.is_leaf(raw) {
-                let new = rewrite.apply(raw);
-                if new != raw {
-                    write(index, raw, new);
-                    first = first.min(index);
-                    end = index + 1;
+        let mut index = indices.start;
+        while index < indices.end {
+            let mut stop = indices.end;
+            if plain && stop - index >= Entries::BLOCK {
+                let (after, changed) = entries.rewrite_blocks(index..stop, &kinds, rewrite);
+                if let Some(changed) = changed {
+                    entries.publish(&self.hal, changed.start, changed.len());
+                    first = first.min(changed.start);
+                    end = changed.end;
                 }
-            } else if !kinds.is_absent(raw) {
-                return (index, first..end);
+                index = after;
+                // What stands in the way, one by one.
+                stop = stop.min(index + Entries::BLOCK);
+            }
+            while index < stop {
+                let raw = entries.load(index);
+                if kinds.is_leaf(raw) {
+                    let new = rewrite.apply(raw);
+                    if new != raw {
+                        write(index, raw, new);
+                        first = first.min(index);
+                        end = index + 1;
+                    }
+                } else if !kinds.is_absent(raw) {
+                    return (index, first..end);
+                }
+                index += 1;
             }
         }
         (indices.end, first..end)

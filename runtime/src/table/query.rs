@@ -3,7 +3,6 @@
 use super::{
     PageTable,
     build::End,
-    layout::size_mask,
     split::Located,
     walk::{Met, Walk},
 };
@@ -156,6 +155,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// The output address of `ia`; `None` if it is not mapped.
+    #[inline]
     pub fn translate(&self, ia: u64) -> Option<u64> {
         let ia = self.reduce(ia)?;
         let End { level, raw, is_leaf, .. } = self.descend(ia);
@@ -163,7 +163,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             return None;
         }
         // An item of a run may hold the run's address, or its own.
-        let within = size_mask(self.format.leaf_bits(level, raw));
+        let within = !(u64::MAX << (self.format.leaf_bits(level, raw) & 63));
         Some(self.format.output(level, raw) & !within | ia & within)
     }
 

@@ -1,37 +1,45 @@
 //! Frames taken before anything is changed, kept in lists that run through the frames themselves.
 
-use core::ptr::NonNull;
+use core::{marker::PhantomData, ptr::NonNull};
 
 use super::{Error, PageTable, build::Found, entries::Entries, gather::Identity, layout::parts};
 use crate::{ClosedRange, Format, Hal, HostPhysAddr, Level, Refusal};
 
-/// What stands in the first bytes of a frame that waits in a list.
+/// What stands in the first bytes of a frame that waits in a list, besides what the list's owner notes of it.
 #[derive(Clone, Copy)]
-struct Link {
+struct Link<T> {
     next: Option<HostPhysAddr>,
-    size: u8,
+    note: T,
 }
 
-fn link(hal: &impl Hal, frame: HostPhysAddr) -> NonNull<Link> {
+fn link<T>(hal: &impl Hal, frame: HostPhysAddr) -> NonNull<Link<T>> {
     hal.phys_to_virt(frame).cast()
 }
 
-/// Frames in the order in which they were put in. Whoever has a list gives its frames back.
-#[derive(Debug, Default)]
-pub(super) struct List {
+/// Frames in the order in which they were put in, each with a note: if nothing else, log2 of its size. Whoever has a
+/// list gives its frames back.
+#[derive(Debug)]
+pub(super) struct List<T = u8> {
     first: Option<HostPhysAddr>,
     last: Option<HostPhysAddr>,
     count: usize,
+    notes: PhantomData<T>,
 }
 
-impl List {
-    /// Appends a frame that was allocated from `hal` with this size and that nobody uses.
-    fn put(&mut self, hal: &impl Hal, frame: HostPhysAddr, size: u8) {
+impl<T> Default for List<T> {
+    fn default() -> Self {
+        Self { first: None, last: None, count: 0, notes: PhantomData }
+    }
+}
+
+impl<T: Copy> List<T> {
+    /// Appends a frame that was allocated from `hal` and that nobody uses.
+    pub(super) fn put(&mut self, hal: &impl Hal, frame: HostPhysAddr, note: T) {
         // SAFETY: the frames in the list are ours alone, and large and aligned enough for a link.
         unsafe {
-            link(hal, frame).write(Link { next: None, size });
+            link(hal, frame).write(Link { next: None, note });
             if let Some(last) = self.last {
-                (*link(hal, last).as_ptr()).next = Some(frame);
+                (*link::<T>(hal, last).as_ptr()).next = Some(frame);
             }
         }
         self.first = self.first.or(Some(frame));
@@ -39,26 +47,36 @@ impl List {
         self.count += 1;
     }
 
-    /// Takes the first frame and its size out.
-    fn take(&mut self, hal: &impl Hal) -> Option<(HostPhysAddr, u8)> {
+    /// Takes the first frame and its note out.
+    pub(super) fn take(&mut self, hal: &impl Hal) -> Option<(HostPhysAddr, T)> {
         let frame = self.first?;
         // SAFETY: as in `put`, which wrote the link.
-        let Link { next, size } = unsafe { link(hal, frame).read() };
+        let Link { next, note } = unsafe { link(hal, frame).read() };
         self.first = next;
         if next.is_none() {
             self.last = None;
         }
         self.count -= 1;
-        Some((frame, size))
+        Some((frame, note))
     }
 
     /// Number of frames.
     pub(super) fn len(&self) -> usize {
         self.count
     }
+}
 
+impl List {
     /// Gives all frames but `count` back.
+    #[inline]
     pub(super) fn shrink(&mut self, hal: &impl Hal, count: usize) {
+        if self.count > count {
+            self.give_back(hal, count);
+        }
+    }
+
+    #[inline(never)]
+    fn give_back(&mut self, hal: &impl Hal, count: usize) {
         while self.count > count
             && let Some((frame, size)) = self.take(hal)
         {
@@ -89,13 +107,6 @@ impl<'a, H: Hal> Frames<'a, H> {
         core::mem::take(&mut self.list)
     }
 
-    /// Takes a frame of `1 << size` bytes from the HAL; `None` if there is none.
-    pub(super) fn allocate(&mut self, size: u8) -> Option<HostPhysAddr> {
-        let frame = self.hal.allocate(size)?;
-        self.put(frame, size);
-        Some(frame)
-    }
-
     /// Appends a frame that was allocated with this size and that nobody uses.
     pub(super) fn put(&mut self, frame: HostPhysAddr, size: u8) {
         self.list.put(self.hal, frame, size);
@@ -104,12 +115,6 @@ impl<'a, H: Hal> Frames<'a, H> {
     /// Number of frames.
     pub(super) fn len(&self) -> usize {
         self.list.count
-    }
-
-    /// log2 of the size of the first frame.
-    pub(super) fn next_size(&self) -> Option<u8> {
-        // SAFETY: as in `List::put`, which wrote the link.
-        self.list.first.map(|frame| unsafe { link(self.hal, frame).read() }.size)
     }
 
     /// Takes the first frame and its size out.
@@ -189,12 +194,13 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// [`Error::NoMemory`] or, if the HAL's frames are beyond what a table entry can hold, [`Error::Refused`]: the cache
     /// keeps what it has. [`Error::ForeignCache`].
     pub fn top_up(&self, cache: &mut FrameCache<H>, frames: usize) -> Result<(), Error> {
-        let mut list = self.frames_of(cache)?;
+        let list = self.frames_of(cache)?;
+        let mut more = Frames::of(&self.hal, core::mem::take(list));
         let mut result = Ok(());
-        while list.len() < frames && result.is_ok() {
-            result = self.reserve_table(&mut list);
+        while more.len() < frames && result.is_ok() {
+            result = self.reserve_table(&mut more);
         }
-        cache.list = list.into_list();
+        *list = more.into_list();
         result
     }
 
@@ -269,17 +275,10 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         linked
     }
 
-    /// What `cache` has, to be put back.
-    pub(super) fn frames_of(&self, cache: &mut FrameCache<H>) -> Result<Frames<'_, H>, Error> {
-        if cache.identity != self.identity {
-            return Err(Error::ForeignCache);
-        }
-        Ok(Frames::of(&self.hal, core::mem::take(&mut cache.list)))
-    }
-
-    /// Puts back what is left.
-    pub(super) fn put_back(cache: &mut FrameCache<H>, frames: Frames<'_, H>) {
-        cache.list = frames.into_list();
+    /// What `cache` has.
+    #[inline]
+    pub(super) fn frames_of<'a>(&self, cache: &'a mut FrameCache<H>) -> Result<&'a mut List, Error> {
+        if cache.identity == self.identity { Ok(&mut cache.list) } else { Err(Error::ForeignCache) }
     }
 
     /// How many tables pages wherever nothing is mapped in `range`, which is in this table, take.

@@ -5,7 +5,7 @@
 
 use super::{
     Error, Gather, PageTable,
-    build::End,
+    build::{End, Found},
     entries::Entries,
     layout::{Layout, Piece, Pieces, Placed, Prototypes, slots, tables_below},
     reserve::Frames,
@@ -302,7 +302,9 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// Gives the tables of a replacement that was not used back to the reserve.
     fn discard(&self, level: Level, new: Replacement, reserve: &mut Frames<'_, H>) {
         for entry in new.tables.into_iter().flatten() {
-            self.unbuild(level, entry, reserve);
+            if let Found::Table { level, address, .. } = self.found(level, entry) {
+                self.unbuild(level, address, false, reserve);
+            }
         }
     }
 
