@@ -1419,6 +1419,21 @@ impl Config {
         }
         true
     }
+
+    /// Each parameter's name and value, as [`Config::set`] takes them.
+    pub const fn by_name(&self) -> [(&'static str, i64); 9] {
+        [
+            ("huge_512g", self.huge_512g as i64),
+            ("access_dirty", self.access_dirty as i64),
+            ("five_level", self.five_level as i64),
+            ("six_level", self.six_level as i64),
+            ("invalidate_all", self.invalidate_all as i64),
+            ("device_tlb", self.device_tlb as i64),
+            ("np_cache", self.np_cache as i64),
+            ("levels", self.levels as i64),
+            ("input_bits", self.input_bits as i64),
+        ]
+    }
 }
 
 impl Registers {
@@ -1439,5 +1454,15 @@ impl Controls {
     /// These from its registers' values, in the order of the fields.
     pub const fn from_values([]: [u64; 0]) -> Self {
         Self {}
+    }
+}
+
+impl Capabilities {
+    /// These from its registers' values, in the order of the fields.
+    pub const fn from_values([extended_feature, capability_header]: [u64; 2]) -> Self {
+        Self {
+            extended_feature,
+            capability_header,
+        }
     }
 }

@@ -1685,6 +1685,24 @@ impl Config {
         }
         true
     }
+
+    /// Each parameter's name and value, as [`Config::set`] takes them.
+    pub const fn by_name(&self) -> [(&'static str, i64); 12] {
+        [
+            ("pa_bits", self.pa_bits as i64),
+            ("huge_2m", self.huge_2m as i64),
+            ("huge_1g", self.huge_1g as i64),
+            ("five_level", self.five_level as i64),
+            ("execute_only", self.execute_only as i64),
+            ("access_dirty", self.access_dirty as i64),
+            ("shadow_stack", self.shadow_stack as i64),
+            ("mode_based_execute", self.mode_based_execute as i64),
+            ("suppress_ve", self.suppress_ve as i64),
+            ("size_change_safe", self.size_change_safe as i64),
+            ("levels", self.levels as i64),
+            ("input_bits", self.input_bits as i64),
+        ]
+    }
 }
 
 impl Registers {
@@ -1714,5 +1732,21 @@ impl Controls {
     /// These from its registers' values, in the order of the fields.
     pub const fn from_values([]: [u64; 0]) -> Self {
         Self {}
+    }
+}
+
+impl Capabilities {
+    /// These from its registers' values, in the order of the fields.
+    pub const fn from_values(
+        [ia32_vmx_ept_vpid_cap,
+        ia32_arch_capabilities,
+        cpuid_80000008_eax,
+        ]: [u64; 3],
+    ) -> Self {
+        Self {
+            ia32_vmx_ept_vpid_cap,
+            ia32_arch_capabilities,
+            cpuid_80000008_eax,
+        }
     }
 }

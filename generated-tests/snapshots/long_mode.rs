@@ -2022,6 +2022,27 @@ impl Config {
         }
         true
     }
+
+    /// Each parameter's name and value, as [`Config::set`] takes them.
+    pub const fn by_name(&self) -> [(&'static str, i64); 15] {
+        [
+            ("pa_bits", self.pa_bits as i64),
+            ("huge_1g", self.huge_1g as i64),
+            ("five_level", self.five_level as i64),
+            ("no_execute", self.no_execute as i64),
+            ("pat", self.pat.cast_signed()),
+            ("user_keys", self.user_keys as i64),
+            ("supervisor_keys", self.supervisor_keys as i64),
+            ("c_bit", self.c_bit as i64),
+            ("table_global_reserved", self.table_global_reserved as i64),
+            ("pcid", self.pcid as i64),
+            ("invpcid", self.invpcid as i64),
+            ("size_change_safe", self.size_change_safe as i64),
+            ("globals", self.globals as i64),
+            ("levels", self.levels as i64),
+            ("input_bits", self.input_bits as i64),
+        ]
+    }
 }
 
 impl Registers {
@@ -2053,6 +2074,38 @@ impl Controls {
             rflags,
             pkru,
             ia32_pkrs,
+        }
+    }
+}
+
+impl Capabilities {
+    /// These from its registers' values, in the order of the fields.
+    pub const fn from_values(
+        [cpuid_0_ebx,
+        cpuid_1_ecx,
+        cpuid_7_ebx,
+        cpuid_7_ecx,
+        cpuid_80000001_edx,
+        cpuid_80000008_eax,
+        cpuid_8000001f_ebx,
+        ia32_arch_capabilities,
+        ia32_pat,
+        syscfg,
+        sev_status,
+        ]: [u64; 11],
+    ) -> Self {
+        Self {
+            cpuid_0_ebx,
+            cpuid_1_ecx,
+            cpuid_7_ebx,
+            cpuid_7_ecx,
+            cpuid_80000001_edx,
+            cpuid_80000008_eax,
+            cpuid_8000001f_ebx,
+            ia32_arch_capabilities,
+            ia32_pat,
+            syscfg,
+            sev_status,
         }
     }
 }

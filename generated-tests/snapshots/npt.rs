@@ -1496,6 +1496,23 @@ impl Config {
         }
         true
     }
+
+    /// Each parameter's name and value, as [`Config::set`] takes them.
+    pub const fn by_name(&self) -> [(&'static str, i64); 11] {
+        [
+            ("pa_bits", self.pa_bits as i64),
+            ("huge_1g", self.huge_1g as i64),
+            ("five_level", self.five_level as i64),
+            ("no_execute", self.no_execute as i64),
+            ("pat", self.pat.cast_signed()),
+            ("c_bit", self.c_bit as i64),
+            ("table_global_reserved", self.table_global_reserved as i64),
+            ("size_change_safe", self.size_change_safe as i64),
+            ("flush_by_asid", self.flush_by_asid as i64),
+            ("levels", self.levels as i64),
+            ("input_bits", self.input_bits as i64),
+        ]
+    }
 }
 
 impl Registers {
@@ -1527,5 +1544,29 @@ impl Controls {
     /// These from its registers' values, in the order of the fields.
     pub const fn from_values([]: [u64; 0]) -> Self {
         Self {}
+    }
+}
+
+impl Capabilities {
+    /// These from its registers' values, in the order of the fields.
+    pub const fn from_values(
+        [cpuid_7_ecx,
+        cpuid_80000001_edx,
+        cpuid_80000008_eax,
+        cpuid_8000000a_edx,
+        cpuid_8000001f_ebx,
+        ia32_pat,
+        syscfg,
+        ]: [u64; 7],
+    ) -> Self {
+        Self {
+            cpuid_7_ecx,
+            cpuid_80000001_edx,
+            cpuid_80000008_eax,
+            cpuid_8000000a_edx,
+            cpuid_8000001f_ebx,
+            ia32_pat,
+            syscfg,
+        }
     }
 }

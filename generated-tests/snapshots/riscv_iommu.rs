@@ -1243,6 +1243,18 @@ impl Config {
         }
         true
     }
+
+    /// Each parameter's name and value, as [`Config::set`] takes them.
+    pub const fn by_name(&self) -> [(&'static str, i64); 6] {
+        [
+            ("svnapot", self.svnapot as i64),
+            ("svpbmt", self.svpbmt as i64),
+            ("svadu", self.svadu as i64),
+            ("svrsw60t59b", self.svrsw60t59b as i64),
+            ("levels", self.levels as i64),
+            ("input_bits", self.input_bits as i64),
+        ]
+    }
 }
 
 impl Registers {
@@ -1263,5 +1275,12 @@ impl Controls {
     /// These from its registers' values, in the order of the fields.
     pub const fn from_values([]: [u64; 0]) -> Self {
         Self {}
+    }
+}
+
+impl Capabilities {
+    /// These from its registers' values, in the order of the fields.
+    pub const fn from_values([capabilities]: [u64; 1]) -> Self {
+        Self { capabilities }
     }
 }

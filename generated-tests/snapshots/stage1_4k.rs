@@ -1805,23 +1805,19 @@ unsafe impl FormatTrait for Format {
             let config = &self.config;
             match set {
                 Invalidation::All => {
-                    if !config.vhe {
-                        self.invalidate_all(root, tag)
-                    } else if config.vhe {
+                    if config.vhe {
                         self.invalidate_all_vhe(root, tag)
                     } else {
-                        false
+                        self.invalidate_all(root, tag)
                     }
                 }
                 Invalidation::Space => {
                     if !config.globals && !config.vhe {
                         self.invalidate_asid(root, tag)
-                    } else if !config.vhe {
-                        self.invalidate_all(root, tag)
                     } else if config.vhe {
                         self.invalidate_all_vhe(root, tag)
                     } else {
-                        false
+                        self.invalidate_all(root, tag)
                     }
                 }
                 Invalidation::Range { range, leaf_only, granule } => {
@@ -1831,12 +1827,10 @@ unsafe impl FormatTrait for Format {
                             if range.span() >> granule >= 512 {
                                 if !config.globals && !config.vhe {
                                     self.invalidate_asid(root, tag)
-                                } else if !config.vhe {
-                                    self.invalidate_all(root, tag)
                                 } else if config.vhe {
                                     self.invalidate_all_vhe(root, tag)
                                 } else {
-                                    false
+                                    self.invalidate_all(root, tag)
                                 }
                             } else {
                                 self.invalidate_leaf(
@@ -1847,86 +1841,32 @@ unsafe impl FormatTrait for Format {
                                     granule,
                                 )
                             }
-                        } else if config.vhe {
-                            if range.span() >> granule >= 512 {
-                                if !config.globals && !config.vhe {
-                                    self.invalidate_asid(root, tag)
-                                } else if !config.vhe {
-                                    self.invalidate_all(root, tag)
-                                } else if config.vhe {
-                                    self.invalidate_all_vhe(root, tag)
-                                } else {
-                                    false
-                                }
+                        } else if range.span() >> granule >= 512 {
+                            if !config.globals && !config.vhe {
+                                self.invalidate_asid(root, tag)
+                            } else if config.vhe {
+                                self.invalidate_all_vhe(root, tag)
                             } else {
-                                self.invalidate_leaf_vhe(
-                                    root,
-                                    tag,
-                                    range.start(),
-                                    range.last(),
-                                    granule,
-                                )
+                                self.invalidate_all(root, tag)
                             }
-                        } else if !config.vhe {
-                            if range.span() >> granule >= 512 {
-                                if !config.globals && !config.vhe {
-                                    self.invalidate_asid(root, tag)
-                                } else if !config.vhe {
-                                    self.invalidate_all(root, tag)
-                                } else if config.vhe {
-                                    self.invalidate_all_vhe(root, tag)
-                                } else {
-                                    false
-                                }
-                            } else {
-                                self.invalidate_page(
-                                    root,
-                                    tag,
-                                    range.start(),
-                                    range.last(),
-                                    granule,
-                                )
-                            }
-                        } else if config.vhe {
-                            if range.span() >> granule >= 512 {
-                                if !config.globals && !config.vhe {
-                                    self.invalidate_asid(root, tag)
-                                } else if !config.vhe {
-                                    self.invalidate_all(root, tag)
-                                } else if config.vhe {
-                                    self.invalidate_all_vhe(root, tag)
-                                } else {
-                                    false
-                                }
-                            } else {
-                                self.invalidate_page_vhe(
-                                    root,
-                                    tag,
-                                    range.start(),
-                                    range.last(),
-                                    granule,
-                                )
-                            }
-                        } else if !config.globals && !config.vhe {
-                            self.invalidate_asid(root, tag)
-                        } else if !config.vhe {
-                            self.invalidate_all(root, tag)
-                        } else if config.vhe {
-                            self.invalidate_all_vhe(root, tag)
                         } else {
-                            false
+                            self.invalidate_leaf_vhe(
+                                root,
+                                tag,
+                                range.start(),
+                                range.last(),
+                                granule,
+                            )
                         }
                     } else {
                         if !config.vhe {
                             if range.span() >> granule >= 512 {
                                 if !config.globals && !config.vhe {
                                     self.invalidate_asid(root, tag)
-                                } else if !config.vhe {
-                                    self.invalidate_all(root, tag)
                                 } else if config.vhe {
                                     self.invalidate_all_vhe(root, tag)
                                 } else {
-                                    false
+                                    self.invalidate_all(root, tag)
                                 }
                             } else {
                                 self.invalidate_page(
@@ -1937,34 +1877,22 @@ unsafe impl FormatTrait for Format {
                                     granule,
                                 )
                             }
-                        } else if config.vhe {
-                            if range.span() >> granule >= 512 {
-                                if !config.globals && !config.vhe {
-                                    self.invalidate_asid(root, tag)
-                                } else if !config.vhe {
-                                    self.invalidate_all(root, tag)
-                                } else if config.vhe {
-                                    self.invalidate_all_vhe(root, tag)
-                                } else {
-                                    false
-                                }
+                        } else if range.span() >> granule >= 512 {
+                            if !config.globals && !config.vhe {
+                                self.invalidate_asid(root, tag)
+                            } else if config.vhe {
+                                self.invalidate_all_vhe(root, tag)
                             } else {
-                                self.invalidate_page_vhe(
-                                    root,
-                                    tag,
-                                    range.start(),
-                                    range.last(),
-                                    granule,
-                                )
+                                self.invalidate_all(root, tag)
                             }
-                        } else if !config.globals && !config.vhe {
-                            self.invalidate_asid(root, tag)
-                        } else if !config.vhe {
-                            self.invalidate_all(root, tag)
-                        } else if config.vhe {
-                            self.invalidate_all_vhe(root, tag)
                         } else {
-                            false
+                            self.invalidate_page_vhe(
+                                root,
+                                tag,
+                                range.start(),
+                                range.last(),
+                                granule,
+                            )
                         }
                     }
                 }
@@ -2194,6 +2122,25 @@ impl Config {
         }
         true
     }
+
+    /// Each parameter's name and value, as [`Config::set`] takes them.
+    pub const fn by_name(&self) -> [(&'static str, i64); 13] {
+        [
+            ("pa_bits", self.pa_bits as i64),
+            ("lpa2", self.lpa2 as i64),
+            ("ttst", self.ttst as i64),
+            ("hardware_access", self.hardware_access as i64),
+            ("hardware_dirty", self.hardware_dirty as i64),
+            ("bbm", self.bbm as i64),
+            ("asid16", self.asid16 as i64),
+            ("mair", self.mair.cast_signed()),
+            ("upper", self.upper as i64),
+            ("vhe", self.vhe as i64),
+            ("globals", self.globals as i64),
+            ("levels", self.levels as i64),
+            ("input_bits", self.input_bits as i64),
+        ]
+    }
 }
 
 impl Registers {
@@ -2218,5 +2165,21 @@ impl Controls {
     /// These from its registers' values, in the order of the fields.
     pub const fn from_values([sctlr_elx, pstate]: [u64; 2]) -> Self {
         Self { sctlr_elx, pstate }
+    }
+}
+
+impl Capabilities {
+    /// These from its registers' values, in the order of the fields.
+    pub const fn from_values(
+        [id_aa64mmfr0_el1,
+        id_aa64mmfr1_el1,
+        id_aa64mmfr2_el1,
+        ]: [u64; 3],
+    ) -> Self {
+        Self {
+            id_aa64mmfr0_el1,
+            id_aa64mmfr1_el1,
+            id_aa64mmfr2_el1,
+        }
     }
 }

@@ -1711,6 +1711,21 @@ impl Config {
         }
         true
     }
+
+    /// Each parameter's name and value, as [`Config::set`] takes them.
+    pub const fn by_name(&self) -> [(&'static str, i64); 9] {
+        [
+            ("pa_bits", self.pa_bits as i64),
+            ("lpa2", self.lpa2 as i64),
+            ("ttst", self.ttst as i64),
+            ("hardware_access", self.hardware_access as i64),
+            ("hardware_dirty", self.hardware_dirty as i64),
+            ("bbm", self.bbm as i64),
+            ("mair", self.mair.cast_signed()),
+            ("levels", self.levels as i64),
+            ("input_bits", self.input_bits as i64),
+        ]
+    }
 }
 
 impl Registers {
@@ -1735,5 +1750,21 @@ impl Controls {
     /// These from its registers' values, in the order of the fields.
     pub const fn from_values([sctlr_elx]: [u64; 1]) -> Self {
         Self { sctlr_elx }
+    }
+}
+
+impl Capabilities {
+    /// These from its registers' values, in the order of the fields.
+    pub const fn from_values(
+        [id_aa64mmfr0_el1,
+        id_aa64mmfr1_el1,
+        id_aa64mmfr2_el1,
+        ]: [u64; 3],
+    ) -> Self {
+        Self {
+            id_aa64mmfr0_el1,
+            id_aa64mmfr1_el1,
+            id_aa64mmfr2_el1,
+        }
     }
 }

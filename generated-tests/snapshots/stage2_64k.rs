@@ -1878,6 +1878,23 @@ impl Config {
         }
         true
     }
+
+    /// Each parameter's name and value, as [`Config::set`] takes them.
+    pub const fn by_name(&self) -> [(&'static str, i64); 11] {
+        [
+            ("pa_bits", self.pa_bits as i64),
+            ("lpa", self.lpa as i64),
+            ("ttst", self.ttst as i64),
+            ("xnx", self.xnx as i64),
+            ("fwb", self.fwb as i64),
+            ("hardware_access", self.hardware_access as i64),
+            ("hardware_dirty", self.hardware_dirty as i64),
+            ("vmid16", self.vmid16 as i64),
+            ("bbm", self.bbm as i64),
+            ("levels", self.levels as i64),
+            ("input_bits", self.input_bits as i64),
+        ]
+    }
 }
 
 impl Registers {
@@ -1906,5 +1923,21 @@ impl Controls {
     /// These from its registers' values, in the order of the fields.
     pub const fn from_values([]: [u64; 0]) -> Self {
         Self {}
+    }
+}
+
+impl Capabilities {
+    /// These from its registers' values, in the order of the fields.
+    pub const fn from_values(
+        [id_aa64mmfr0_el1,
+        id_aa64mmfr1_el1,
+        id_aa64mmfr2_el1,
+        ]: [u64; 3],
+    ) -> Self {
+        Self {
+            id_aa64mmfr0_el1,
+            id_aa64mmfr1_el1,
+            id_aa64mmfr2_el1,
+        }
     }
 }

@@ -61,6 +61,21 @@ impl Config {
     }
 }
 
+/// The identification registers that tell what the machine can do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Capabilities {}
+
+impl Config {
+    /// What the machine can do, and the defaults of everything else.
+    pub const fn from_capabilities(
+        _capabilities: &Capabilities,
+        levels: u8,
+        input_bits: u8,
+    ) -> Self {
+        Self::new(levels, input_bits)
+    }
+}
+
 /// `global`: a translation of every address space: 0b0 not-global, 0b1 global.
 ///
 /// Only where `globals`.
@@ -1261,24 +1276,20 @@ unsafe impl FormatTrait for Format {
                                     granule,
                                 )
                             }
-                        } else if config.globals {
-                            if range.span() >> granule >= 64 {
-                                if config.globals {
-                                    self.invalidate_all(root, tag)
-                                } else {
-                                    self.invalidate_asid(root, tag)
-                                }
+                        } else if range.span() >> granule >= 64 {
+                            if config.globals {
+                                self.invalidate_all(root, tag)
                             } else {
-                                self.invalidate_page_of_all(
-                                    root,
-                                    tag,
-                                    range.start(),
-                                    range.last(),
-                                    granule,
-                                )
+                                self.invalidate_asid(root, tag)
                             }
                         } else {
-                            self.invalidate_asid(root, tag)
+                            self.invalidate_page_of_all(
+                                root,
+                                tag,
+                                range.start(),
+                                range.last(),
+                                granule,
+                            )
                         }
                     } else {
                         if config.globals {
@@ -1460,6 +1471,20 @@ impl Config {
         }
         true
     }
+
+    /// Each parameter's name and value, as [`Config::set`] takes them.
+    pub const fn by_name(&self) -> [(&'static str, i64); 8] {
+        [
+            ("svnapot", self.svnapot as i64),
+            ("svpbmt", self.svpbmt as i64),
+            ("svadu", self.svadu as i64),
+            ("svvptc", self.svvptc as i64),
+            ("svrsw60t59b", self.svrsw60t59b as i64),
+            ("globals", self.globals as i64),
+            ("levels", self.levels as i64),
+            ("input_bits", self.input_bits as i64),
+        ]
+    }
 }
 
 impl Registers {
@@ -1480,5 +1505,12 @@ impl Controls {
     /// These from its registers' values, in the order of the fields.
     pub const fn from_values([sstatus]: [u64; 1]) -> Self {
         Self { sstatus }
+    }
+}
+
+impl Capabilities {
+    /// These from its registers' values, in the order of the fields.
+    pub const fn from_values([]: [u64; 0]) -> Self {
+        Self {}
     }
 }

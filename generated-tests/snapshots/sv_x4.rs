@@ -58,6 +58,21 @@ impl Config {
     }
 }
 
+/// The identification registers that tell what the machine can do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Capabilities {}
+
+impl Config {
+    /// What the machine can do, and the defaults of everything else.
+    pub const fn from_capabilities(
+        _capabilities: &Capabilities,
+        levels: u8,
+        input_bits: u8,
+    ) -> Self {
+        Self::new(levels, input_bits)
+    }
+}
+
 /// The bits of every leaf that are free for software, whatever the parameters are.
 pub const SOFTWARE: Options = Options::from_bits(0x300);
 
@@ -1285,6 +1300,19 @@ impl Config {
         }
         true
     }
+
+    /// Each parameter's name and value, as [`Config::set`] takes them.
+    pub const fn by_name(&self) -> [(&'static str, i64); 7] {
+        [
+            ("svnapot", self.svnapot as i64),
+            ("svpbmt", self.svpbmt as i64),
+            ("svadu", self.svadu as i64),
+            ("svvptc", self.svvptc as i64),
+            ("svrsw60t59b", self.svrsw60t59b as i64),
+            ("levels", self.levels as i64),
+            ("input_bits", self.input_bits as i64),
+        ]
+    }
 }
 
 impl Registers {
@@ -1307,6 +1335,13 @@ impl Report {
 }
 
 impl Controls {
+    /// These from its registers' values, in the order of the fields.
+    pub const fn from_values([]: [u64; 0]) -> Self {
+        Self {}
+    }
+}
+
+impl Capabilities {
     /// These from its registers' values, in the order of the fields.
     pub const fn from_values([]: [u64; 0]) -> Self {
         Self {}

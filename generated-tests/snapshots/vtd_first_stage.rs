@@ -1114,6 +1114,20 @@ impl Config {
         }
         true
     }
+
+    /// Each parameter's name and value, as [`Config::set`] takes them.
+    pub const fn by_name(&self) -> [(&'static str, i64); 8] {
+        [
+            ("pa_bits", self.pa_bits as i64),
+            ("huge_1g", self.huge_1g as i64),
+            ("five_level", self.five_level as i64),
+            ("extended_accessed", self.extended_accessed as i64),
+            ("supervisor_requests", self.supervisor_requests as i64),
+            ("page_walk_snoop", self.page_walk_snoop as i64),
+            ("levels", self.levels as i64),
+            ("input_bits", self.input_bits as i64),
+        ]
+    }
 }
 
 impl Registers {
@@ -1134,5 +1148,12 @@ impl Controls {
     /// These from its registers' values, in the order of the fields.
     pub const fn from_values([pasid2]: [u64; 1]) -> Self {
         Self { pasid2 }
+    }
+}
+
+impl Capabilities {
+    /// These from its registers' values, in the order of the fields.
+    pub const fn from_values([cap, ecap]: [u64; 2]) -> Self {
+        Self { cap, ecap }
     }
 }

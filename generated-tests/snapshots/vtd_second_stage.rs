@@ -1278,7 +1278,8 @@ unsafe impl FormatTrait for Format {
     }
 
     fn invalidation_limit(&self, _leaf_only: bool) -> u64 {
-        64
+        let config = &self.config;
+        if config.page_selective { 64 } else { 0 }
     }
 }
 
@@ -1421,6 +1422,27 @@ impl Config {
         }
         true
     }
+
+    /// Each parameter's name and value, as [`Config::set`] takes them.
+    pub const fn by_name(&self) -> [(&'static str, i64); 15] {
+        [
+            ("pa_bits", self.pa_bits as i64),
+            ("huge_2m", self.huge_2m as i64),
+            ("huge_1g", self.huge_1g as i64),
+            ("five_level", self.five_level as i64),
+            ("access_dirty", self.access_dirty as i64),
+            ("three_level", self.three_level as i64),
+            ("four_level", self.four_level as i64),
+            ("scalable", self.scalable as i64),
+            ("memory_types", self.memory_types as i64),
+            ("snoop_control", self.snoop_control as i64),
+            ("page_walk_snoop", self.page_walk_snoop as i64),
+            ("page_selective", self.page_selective as i64),
+            ("caching_mode", self.caching_mode as i64),
+            ("levels", self.levels as i64),
+            ("input_bits", self.input_bits as i64),
+        ]
+    }
 }
 
 impl Registers {
@@ -1441,5 +1463,12 @@ impl Controls {
     /// These from its registers' values, in the order of the fields.
     pub const fn from_values([]: [u64; 0]) -> Self {
         Self {}
+    }
+}
+
+impl Capabilities {
+    /// These from its registers' values, in the order of the fields.
+    pub const fn from_values([cap, ecap]: [u64; 2]) -> Self {
+        Self { cap, ecap }
     }
 }

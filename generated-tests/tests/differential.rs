@@ -128,23 +128,12 @@ fn walks<F: Format>(params: &Params, bound: &Bound, format: &F, random: &mut Rng
 }
 
 macro_rules! differential {
-    ($($test:ident: $module:path, $format:literal, $build:expr;)*) => {$(
+    ($($test:ident: $($module:ident)::+, $format:literal, $build:expr;)*) => {$(
         #[test]
         fn $test() {
-            use $module as module;
             agrees($format, $build, |params| {
-                let mut config = module::Config::new(params.levels() as u8, params.input_bits() as u8);
-                for (name, value) in params.iter() {
-                    if !config.set(name, value) {
-                        return Err(ConfigError::Rule("the generated code has no such parameter"));
-                    }
-                }
-                Ok(Generated {
-                    format: module::Format::new(&config)?,
-                    registers: |registers| registers.by_name().to_vec(),
-                    report: |values| Some(module::Report::from_values(values.try_into().ok()?)),
-                    controls: |values| Some(module::Controls::from_values(values.try_into().ok()?)),
-                })
+                let made = tablewright_tests::generated!($($module)::+, params);
+                made.unwrap_or(Err(ConfigError::Rule("the generated code has no such parameter")))
             });
         }
     )*};

@@ -26,7 +26,7 @@ pub use params::Params;
 pub use shape::{BoundField, BoundFix, BoundMeaning, BoundRow, BoundRows, Shape};
 
 use crate::eval::{Env, eval, holds};
-use crate::model::{Access, EditClass, Facts, Fault, Format, MemoryType, Register};
+use crate::model::{Access, EditClass, Facts, Fault, Format, MemoryType, Register, TlbOp};
 
 /// A format under one combination of parameters.
 #[derive(Clone, Debug)]
@@ -48,6 +48,7 @@ pub struct Bound {
     pub hardware: bool,
     /// The edits of a live entry that need break-before-make.
     pub breaks: Vec<EditClass>,
+    pub(crate) tlb: Vec<TlbOp>,
     pub(crate) registers: Vec<Register>,
     pub(crate) fault: Option<Fault>,
     pub(crate) access: Option<Access>,
@@ -96,6 +97,7 @@ impl Bound {
             invalid_cached: eval(&invalid_cached.value, &env)? != 0,
             hardware: hardware.is_some_and(|sets| sets != 0),
             breaks,
+            tlb: format.tlb.clone(),
             registers: format.registers.clone(),
             fault: format.fault.clone(),
             access: format.access.clone(),

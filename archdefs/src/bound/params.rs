@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{BindError, Geometry};
-use crate::eval::{Env, holds};
-use crate::model::{At, Build, Config, Domain, Format};
+use crate::eval::{Env, eval, holds};
+use crate::model::{At, Bind, Build, Config, Domain, Format};
 
 type Assignment = (At<String>, At<i64>);
 
@@ -79,6 +79,60 @@ impl Params {
     pub fn named(format: &Format, id: &str) -> Result<Self, BindError> {
         let config = format.configs.iter().find(|config| config.id.value == id);
         Self::of_config(format, config.ok_or_else(|| BindError::Unknown(id.into()))?)
+    }
+
+    /// The parameters of a machine whose identification registers, in the order of `[capabilities] registers`, have
+    /// these values (what is missing is 0): what they do not tell has its default. Build parameters, `levels` and
+    /// `input_bits` stay.
+    ///
+    /// # Errors
+    ///
+    /// [`BindError::Malformed`] if a row cannot be evaluated; else as for [`Params::of_build`].
+    pub fn of_machine(&self, format: &Format, registers: &[u64]) -> Result<Self, BindError> {
+        let mut params = self.otherwise_default(format, &[])?;
+        let Some(capabilities) = &format.capabilities else { return Ok(params) };
+        let values = registers.iter().copied().chain(std::iter::repeat(0));
+        let registers: Vec<_> = capabilities.registers.iter().map(|name| name.value.as_str()).zip(values).collect();
+        for param in &format.params {
+            let env = registers.iter().fold(Env::new(&params), |env, (name, value)| env.with(name, *value));
+            let mut rows = capabilities.values.iter().filter(|row| row.param.value == param.name.value);
+            let row = rows.find_map(|row| match holds(row.when.as_ref(), &env) {
+                Ok(false) => None,
+                Ok(true) => Some(eval(&row.value, &env)),
+                Err(error) => Some(Err(error)),
+            });
+            if let Some(value) = row.transpose()? {
+                let value = match param.domain {
+                    Domain::Bool => (value != 0).into(),
+                    Domain::Int(_) => value as i64,
+                    Domain::Word => (value as u64).cast_signed(),
+                };
+                params.set(&param.name.value, value)?;
+            }
+        }
+        // What is not available depends on other parameters, which may come later.
+        params.clear_unavailable(format, |name| capabilities.values.iter().all(|row| row.param.value != name))?;
+        Ok(params)
+    }
+
+    /// Build parameters, `levels` and `input_bits` as they are here, these parameters as they are `set`, and the
+    /// defaults of the rest.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Params::of_build`].
+    pub fn otherwise_default(&self, format: &Format, set: &[Assignment]) -> Result<Self, BindError> {
+        let mut params = Self::unset(format);
+        let kept =
+            format.params.iter().filter(|param| param.bind == Bind::Build).map(|param| param.name.value.as_str());
+        let kept: Vec<&str> = kept.chain(["levels", "input_bits"]).collect();
+        for name in &kept {
+            params.set(name, self.get(name).unwrap_or(0))?;
+        }
+        params.assign(set)?;
+        let named = |name: &str| kept.contains(&name) || set.iter().any(|(set, _)| set.value == name);
+        params.clear_unavailable(format, named)?;
+        Ok(params)
     }
 
     /// Every parameter at its default, `levels` and `input_bits` 0.

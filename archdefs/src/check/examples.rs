@@ -2,11 +2,16 @@
 
 use std::fmt::Display;
 
+mod invalidation;
+
 use super::Checker;
-use crate::bound::{Bound, Shape};
+use crate::bound::{BindError, Bound, Params, Shape};
 use crate::diagnostics::Diagnostic;
 use crate::interpret::{Decoded, Edit};
-use crate::model::{AccessExample, Class, EditExample, EntryExample, Example, Facts, FaultExample, RegisterExample};
+use crate::model::{
+    AccessExample, CapabilityExample, Class, EditExample, EntryExample, Example, Facts, FaultExample, Format,
+    RegisterExample,
+};
 use crate::show;
 use crate::words::Word;
 
@@ -16,14 +21,7 @@ pub(super) fn check(checker: &mut Checker<'_>, configs: &[(&str, Bound)]) {
         return;
     }
     for example in &checker.format.examples {
-        let (config, span) = match example {
-            Example::Entry(example) => (&example.config, example.span),
-            Example::Edit(example) => (&example.config, example.span),
-            Example::Register(example) => (&example.config, example.span),
-            Example::Fault(example) => (&example.config, example.span),
-            Example::Access(example) => (&example.config, example.span),
-        };
-        let Some((_, bound)) = configs.iter().find(|(id, _)| *id == config.value) else { continue };
+        let Some((_, bound)) = configs.iter().find(|(id, _)| *id == example.config().value) else { continue };
         let mut report = Report(Vec::new());
         match example {
             Example::Entry(example) => entry(&mut report, bound, example),
@@ -31,9 +29,11 @@ pub(super) fn check(checker: &mut Checker<'_>, configs: &[(&str, Bound)]) {
             Example::Register(example) => register(&mut report, bound, example),
             Example::Fault(example) => fault(&mut report, bound, example),
             Example::Access(example) => access(&mut report, bound, example),
+            Example::Capability(example) => capability(&mut report, checker.format, bound, example),
+            Example::Invalidation(example) => invalidation::check(&mut report, bound, example),
         }
         for line in report.0 {
-            checker.findings.add(Diagnostic::new(line, span, "this example"));
+            checker.findings.add(Diagnostic::new(line, example.span(), "this example"));
         }
     }
 }
@@ -98,6 +98,14 @@ fn entry(report: &mut Report, bound: &Bound, example: &EntryExample) {
     if example.run.is_some() {
         report.compare("items of the run", example.run, items, or_none(text));
     }
+    if example.label.is_some() {
+        let label = bound.level(example.level).map(|level| level.label);
+        report.compare("number of the level", example.label, label, or_none(text));
+    }
+    if example.written {
+        let written = bound.written(example.level, example.raw);
+        report.compare("what is written", Some(example.raw), written, or_none(hex));
+    }
 }
 
 fn edit(report: &mut Report, bound: &Bound, example: &EditExample) {
@@ -128,6 +136,7 @@ fn fault(report: &mut Report, bound: &Bound, example: &FaultExample) {
     report.compare("cause", example.cause, fault.cause, word);
     report.compare("level", example.level, fault.level, or_none(text));
     report.compare("width", example.width, fault.width, or_none(text));
+    report.compare("walk of the guest's tables", example.guest_walk, fault.guest_walk, text);
 }
 
 fn access(report: &mut Report, bound: &Bound, example: &AccessExample) {
@@ -141,4 +150,14 @@ fn access(report: &mut Report, bound: &Bound, example: &AccessExample) {
     let allowed = bound.permits(example.level, example.raw, granted, example.access, &example.registers);
     let show = |allowed: &bool| (if *allowed { "that it is allowed" } else { "that it is denied" }).into();
     report.compare("access", example.allowed, allowed, show);
+}
+
+fn capability(report: &mut Report, format: &Format, bound: &Bound, example: &CapabilityExample) {
+    let registers = format.capabilities.as_ref().map_or(0, |capabilities| capabilities.registers.len());
+    report.compare("registers", example.registers.len(), registers, text);
+    let parameters =
+        |params: Result<Params, BindError>| params.map_or_else(|error| error.to_string(), |p| p.to_string());
+    let file = parameters(bound.params.otherwise_default(format, &example.set));
+    let rows = parameters(bound.params.of_machine(format, &example.registers));
+    report.compare("parameters", file, rows, |params| format!("`{params}`"));
 }

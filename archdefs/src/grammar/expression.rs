@@ -132,7 +132,7 @@ impl Cursor<'_> {
     }
 
     /// The number of a bit.
-    fn bit(&mut self) -> Parsed<u8> {
+    pub(crate) fn bit(&mut self) -> Parsed<u8> {
         let start = self.here();
         let bit = self.number()?;
         u8::try_from(bit)

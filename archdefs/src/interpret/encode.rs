@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::Decoded;
 use crate::bound::{Bound, BoundMeaning, BoundRow, BoundRows, Shape, low_bits};
 use crate::model::{Facts, MemoryType};
 use crate::show;
@@ -111,6 +112,23 @@ impl Bound {
     /// The value that stands for nothing at `level`.
     pub fn empty(&self, level: u8) -> Option<u64> {
         self.level(level).map(|level| level.empty)
+    }
+
+    /// The entry that is written for what `raw` at `level` says, with default options; `None` if none is.
+    pub fn written(&self, level: u8, raw: u64) -> Option<u64> {
+        match self.decode(level, raw) {
+            Decoded::Invalid => self.empty(level),
+            Decoded::Reserved(_) => None,
+            Decoded::Table(table) => self.encode_table(level, table.address).ok(),
+            Decoded::Leaf(leaf) => {
+                let attributes = Attributes { facts: leaf.facts, memory: leaf.memory?, options: 0 };
+                let start = leaf.address >> leaf.size << leaf.size;
+                let items = self.encode_leaf(level, leaf.size, start, &attributes).ok()?;
+                // Where each item has an address of its own, this tells which one it was.
+                let item = (leaf.address - start) >> self.geometry.entry_bits(level);
+                items.get(usize::try_from(item).ok()?).copied()
+            }
+        }
     }
 
     pub(super) fn fits(&self, address: u64, aligned: u8) -> Result<(), Refused> {

@@ -11,6 +11,7 @@ mod decode;
 mod edit;
 mod encode;
 mod fault;
+mod invalidation;
 mod registers;
 mod walk;
 
@@ -18,6 +19,7 @@ pub use decode::{Decoded, FieldValue, LeafEntry, TableEntry};
 pub use edit::Edit;
 pub use encode::{Attributes, Refused};
 pub use fault::FaultInfo;
+pub use invalidation::{Invalidation, Means, Round, Stale};
 pub use registers::RegisterValue;
 pub(crate) use registers::{BoundRegisterField, register_fields};
 pub use walk::{Start, Step, Translation, Walk};

@@ -1,6 +1,6 @@
 //! Raw values and their meaning, from the manual.
 
-use super::{At, Class, Facts, FaultAccess, FaultCause, MemoryType};
+use super::{Assignments, At, Class, Code, Facts, FaultAccess, FaultCause, MemoryType, Operand, Scope};
 use crate::source::Span;
 
 /// `[[example.*]]`: raw values and their meaning, from the manual. They read no other row of the file.
@@ -16,6 +16,38 @@ pub enum Example {
     Fault(FaultExample),
     /// `[[example.access]]`.
     Access(AccessExample),
+    /// `[[example.capability]]`.
+    Capability(CapabilityExample),
+    /// `[[example.invalidation]]`.
+    Invalidation(Box<InvalidationExample>),
+}
+
+impl Example {
+    /// The `[[config]]` it is read under.
+    pub const fn config(&self) -> &At<String> {
+        match self {
+            Self::Entry(example) => &example.config,
+            Self::Edit(example) => &example.config,
+            Self::Register(example) => &example.config,
+            Self::Fault(example) => &example.config,
+            Self::Access(example) => &example.config,
+            Self::Capability(example) => &example.config,
+            Self::Invalidation(example) => &example.config,
+        }
+    }
+
+    /// Where it stands.
+    pub const fn span(&self) -> Span {
+        match self {
+            Self::Entry(example) => example.span,
+            Self::Edit(example) => example.span,
+            Self::Register(example) => example.span,
+            Self::Fault(example) => example.span,
+            Self::Access(example) => example.span,
+            Self::Capability(example) => example.span,
+            Self::Invalidation(example) => example.span,
+        }
+    }
 }
 
 /// An entry and what it means.
@@ -37,6 +69,10 @@ pub struct EntryExample {
     pub memory: Option<MemoryType>,
     /// Number of items, if it belongs to a run.
     pub run: Option<u64>,
+    /// The manual's number of the level.
+    pub label: Option<i64>,
+    /// Whether this is the very entry that is written for its meaning.
+    pub written: bool,
     /// Where it stands.
     pub span: Span,
     /// The manual's section.
@@ -121,8 +157,74 @@ pub struct FaultExample {
     pub level: Option<u8>,
     /// How many bytes the access moves, if reported.
     pub width: Option<u8>,
+    /// Whether the fault was met while the guest's own tables were walked.
+    pub guest_walk: bool,
     /// Where it stands.
     pub span: Span,
     /// The manual's section.
     pub cite: Option<String>,
+}
+
+/// A machine's identification registers, and the parameters that follow from them.
+#[derive(Clone, Debug)]
+pub struct CapabilityExample {
+    /// The `[[config]]` that gives the build parameters and the size.
+    pub config: At<String>,
+    /// The registers, in the order of `[capabilities] registers`.
+    pub registers: Vec<u64>,
+    /// The parameters, as a `[[config]]` would set them.
+    pub set: Assignments,
+    /// Where it stands.
+    pub span: Span,
+    /// The manual's section.
+    pub cite: Option<String>,
+}
+
+/// What must be invalidated, and how that is done.
+#[derive(Clone, Debug)]
+pub struct InvalidationExample {
+    /// The `[[config]]`.
+    pub config: At<String>,
+    /// What must be invalidated.
+    pub scope: Scope,
+    /// With scope `address`, the first page.
+    pub start: u64,
+    /// With scope `address`, the number of pages.
+    pub pages: u64,
+    /// With scope `address`, log2 of the size of a page; `None`: the smallest.
+    pub page_bits: Option<u8>,
+    /// Whether only leaves changed.
+    pub leaf_only: bool,
+    /// The root table's address.
+    pub root: u64,
+    /// The tag.
+    pub tag: u64,
+    /// The operation that does it; `None`: the format has none.
+    pub operation: Option<At<String>>,
+    /// How often it is done.
+    pub times: u64,
+    /// What is executed, from first to last, if it is done once.
+    pub code: Vec<Code>,
+    /// The operands of the first times.
+    pub operands: Vec<Operand>,
+    /// The descriptors of the first times, word by word.
+    pub descriptor: Vec<u64>,
+    /// The commands of the first times, word by word.
+    pub command: Vec<u64>,
+    /// What is told at the next entry.
+    pub at_entry: Option<Operand>,
+    /// Whether it reaches every CPU, if that is said.
+    pub broadcast: Option<bool>,
+    /// Where it stands.
+    pub span: Span,
+    /// The manual's section.
+    pub cite: Option<String>,
+}
+
+impl InvalidationExample {
+    /// The last address of the pages, if each has `1 << page_bits` bytes.
+    pub fn last(&self, page_bits: u8) -> u64 {
+        let bytes = u128::from(self.pages.max(1)) << page_bits.min(63);
+        self.start.saturating_add(u64::try_from(bytes - 1).unwrap_or(u64::MAX))
+    }
 }

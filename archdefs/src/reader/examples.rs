@@ -6,8 +6,8 @@ use crate::diagnostics::Diagnostic;
 use crate::grammar::Cursor;
 use crate::grammar::scope::Scope;
 use crate::model::{
-    AccessExample, Assignments, At, Build, Config, EditExample, EntryExample, Example, Facts, FaultExample, Param,
-    Register, RegisterExample,
+    AccessExample, Assignments, At, Build, CapabilityExample, Config, EditExample, EntryExample, Example, Facts,
+    FaultExample, InvalidationExample, Param, Register, RegisterExample, TlbOp,
 };
 
 pub(super) fn build(section: &Section<'_>, params: &[Param]) -> Build {
@@ -47,10 +47,19 @@ fn assignments(section: &Section<'_>, scope: &Scope, params: &[Param]) -> Assign
     set
 }
 
-pub(super) fn examples(section: &Section<'_>, configs: &[Config], registers: &[Register]) -> Vec<Example> {
+/// What examples name.
+pub(super) struct Named<'a> {
+    pub(super) params: &'a [Param],
+    pub(super) configs: &'a [Config],
+    pub(super) registers: &'a [Register],
+    pub(super) tlb: &'a [TlbOp],
+}
+
+pub(super) fn examples(section: &Section<'_>, named: &Named<'_>) -> Vec<Example> {
     let nothing = &section.scopes().nothing;
-    let configs: Vec<&str> = configs.iter().map(|config| config.id.value.as_str()).collect();
-    let registers: Vec<&str> = registers.iter().map(|register| register.name.value.as_str()).collect();
+    let configs: Vec<&str> = named.configs.iter().map(|config| config.id.value.as_str()).collect();
+    let registers: Vec<&str> = named.registers.iter().map(|register| register.name.value.as_str()).collect();
+    let operations: Vec<&str> = named.tlb.iter().map(|op| op.id.value.as_str()).collect();
     let config = |row: &Section<'_>| row.reference("config", "configurations", &configs);
     let entry = |row: &Section<'_>| {
         Example::Entry(EntryExample {
@@ -62,6 +71,8 @@ pub(super) fn examples(section: &Section<'_>, configs: &[Config], registers: &[R
             rights: row.optional("rights", nothing, Cursor::facts),
             memory: row.optional_word("memory"),
             run: row.optional_number("run"),
+            label: row.optional("label", nothing, Cursor::signed),
+            written: row.flag("written"),
             span: row.span,
             cite: row.cite(),
         })
@@ -97,6 +108,7 @@ pub(super) fn examples(section: &Section<'_>, configs: &[Config], registers: &[R
             cause: row.word("cause"),
             level: row.optional("level", nothing, Cursor::level),
             width: row.optional_number("width").and_then(|width| u8::try_from(width).ok()),
+            guest_walk: row.flag("guest_walk"),
             span: row.span,
             cite: row.cite(),
         })
@@ -114,11 +126,45 @@ pub(super) fn examples(section: &Section<'_>, configs: &[Config], registers: &[R
             cite: row.cite(),
         })
     };
+    let capability = |row: &Section<'_>| {
+        Example::Capability(CapabilityExample {
+            config: config(row),
+            registers: row.list("registers", nothing, Cursor::number),
+            set: row.get("set").map_or_else(Vec::new, |_| assignments(row, &row.scopes().params, named.params)),
+            span: row.span,
+            cite: row.cite(),
+        })
+    };
+    let invalidation = |row: &Section<'_>| {
+        let operation = || row.reference("operation", "invalidations", &operations);
+        Example::Invalidation(Box::new(InvalidationExample {
+            config: config(row),
+            scope: row.word("scope"),
+            start: row.optional_number("start").unwrap_or(0),
+            pages: row.optional_number("pages").unwrap_or(1),
+            page_bits: row.optional("page_bits", nothing, Cursor::bit),
+            leaf_only: row.second_of_two("covers"),
+            root: row.optional_number("root").unwrap_or(0),
+            tag: row.optional_number("tag").unwrap_or(0),
+            operation: row.get("operation").map(|_| operation()),
+            times: row.optional_number("times").unwrap_or(1),
+            code: row.list("code", nothing, Cursor::code),
+            operands: row.list("operands", nothing, Cursor::operand),
+            descriptor: row.list("descriptor", nothing, Cursor::number),
+            command: row.list("command", nothing, Cursor::number),
+            at_entry: row.optional("at_entry", nothing, Cursor::operand),
+            broadcast: row.get("reach").map(|_| row.second_of_two("reach")),
+            span: row.span,
+            cite: row.cite(),
+        }))
+    };
     let mut examples = section.all("entry", entry);
     examples.extend(section.all("edit", edit));
     examples.extend(section.all("register", register));
     examples.extend(section.all("fault", fault));
     examples.extend(section.all("access", access));
+    examples.extend(section.all("capability", capability));
+    examples.extend(section.all("invalidation", invalidation));
     examples
 }
 

@@ -116,7 +116,8 @@ fn format(file: &Section<'_>) -> Option<Format> {
     let access = file.section("access", |access| behaviour::access(access, &fields));
     let builds = file.rows("build", |build| examples::build(build, &params), |build| &build.name);
     let configs = file.rows("config", |config| examples::config(config, &params), |config| &config.id);
-    let examples = file.section("example", |s| examples::examples(s, &configs, &registers)).unwrap_or_default();
+    let named = examples::Named { params: &params, configs: &configs, registers: &registers, tlb: &tlb };
+    let examples = file.section("example", |s| examples::examples(s, &named)).unwrap_or_default();
     let header = header?;
     Some(Format {
         name: header.name,

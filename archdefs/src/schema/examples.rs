@@ -1,10 +1,12 @@
 //! `[[build]]`, `[[config]]`, `[[example.*]]`.
 
 use super::entries::MEMORY;
-use super::form::Form::{Assignments, Facts, Flag, Id, Level, Many, Name, Number, Reference, Rows, Sizes, Text, Word};
+use super::form::Form::{
+    Assignments, Code, Facts, Flag, Id, Level, Many, Name, Number, Reference, Rows, Sizes, Syntax, Text, Word,
+};
 use super::form::words;
 use super::{CITE, Key, optional, required};
-use crate::model::{Class, FaultAccess, FaultCause};
+use crate::model::{Class, FaultAccess, FaultCause, Scope};
 
 const IN_CONFIG: Key = required("config", Reference("a `[[config]]`"), "the parameters");
 const LEVEL: Key = required("level", Level, "where it stands");
@@ -27,6 +29,8 @@ pub(super) const EXAMPLE: &[Key] = &[
     optional("register", Rows(REGISTER), "none", "values of registers"),
     optional("fault", Rows(FAULT), "none", "fault reports"),
     optional("access", Rows(ACCESS), "none", "accesses"),
+    optional("capability", Rows(CAPABILITY), "none", "machines and what they can do"),
+    optional("invalidation", Rows(INVALIDATION), "none", "invalidations"),
 ];
 
 const ENTRY: &[Key] = &[
@@ -43,6 +47,13 @@ const ENTRY: &[Key] = &[
     ),
     optional("memory", MEMORY, "not compared", "its memory type"),
     optional("run", Number, "not compared", "the number of items of its run"),
+    optional("label", Syntax("number"), "not compared", "the manual's number of the level"),
+    optional(
+        "written",
+        Flag,
+        "`false`",
+        "whether this is what is written for that meaning, with default options: of a run, one of the items",
+    ),
     CITE,
 ];
 
@@ -72,6 +83,7 @@ const FAULT: &[Key] = &[
     required("cause", Word(words::<FaultCause>), "what was wrong"),
     optional("level", Level, "not reported", "the level"),
     optional("width", Number, "not reported", "how many bytes the access moves"),
+    optional("guest_walk", Flag, "`false`", "whether the fault was met while the guest's own tables were walked"),
     CITE,
 ];
 
@@ -83,5 +95,37 @@ const ACCESS: &[Key] = &[
     required("access", Facts, "the right that the access needs: `pr` .. `ux`; of several, each must be allowed"),
     required("registers", Many(&Number), "in the order of `[access] registers`"),
     optional("allowed", Flag, "`false`", "whether it is allowed"),
+    CITE,
+];
+
+const CAPABILITY: &[Key] = &[
+    required("config", Reference("a `[[config]]`"), "the build parameters, `levels` and `input_bits`"),
+    required("registers", Many(&Number), "in the order of `[capabilities] registers`"),
+    optional("set", Assignments, "all as by default", "the parameters that follow, as a `[[config]]` would set them"),
+    CITE,
+];
+
+const INVALIDATION: &[Key] = &[
+    IN_CONFIG,
+    required("scope", Word(words::<Scope>), "what must be invalidated: pages, everything of one tag, everything"),
+    optional("start", Number, "0", "with scope `address`: where the first page starts"),
+    optional("pages", Number, "1", "with scope `address`: how many pages there are"),
+    optional("page_bits", Number, "the smallest page's", "with scope `address`: log2 of the size of the pages"),
+    optional("covers", Word(|| vec!["all", "leaf"]), "`all`", "whether tables changed, too, or leaves only"),
+    optional("root", Number, "0", "the root table's address"),
+    optional("tag", Number, "0", "the tag"),
+    optional("operation", Reference("a `[[tlb]]`"), "there is none", "which operation does it"),
+    optional("times", Number, "1", "how often it is done"),
+    optional("code", Many(&Code), "not compared", "what is executed if it is done once, from first to last"),
+    optional(
+        "operands",
+        Many(&Syntax("register = number")),
+        "not compared",
+        "the operands; of several times, one after the other, of as many as are given",
+    ),
+    optional("descriptor", Many(&Number), "not compared", "the words of the descriptor, likewise"),
+    optional("command", Many(&Number), "not compared", "the words of the command, likewise"),
+    optional("at_entry", Syntax("control = number"), "not compared", "what is told at the next entry"),
+    optional("reach", Word(|| vec!["local", "broadcast"]), "not compared", "whether it reaches this CPU or every CPU"),
     CITE,
 ];

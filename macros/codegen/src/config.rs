@@ -5,6 +5,7 @@ use quote::quote;
 use tablewright_archdefs::model::{Domain, Param};
 
 use crate::literal;
+use crate::locals::parameter;
 use crate::scope::{Scope, Type, ident, int, is, param_type};
 use crate::text;
 
@@ -103,14 +104,14 @@ fn capitalized(text: &str) -> String {
 }
 
 fn capabilities(scope: &Scope<'_>) -> TokenStream {
-    let Some(capabilities) = &scope.format.capabilities else {
-        return TokenStream::new();
-    };
-    let names: Vec<_> = capabilities.registers.iter().map(|register| ident(&register.value)).collect();
-    let docs = capabilities.registers.iter().map(|register| format!(" `{}`.", register.value));
+    let capabilities = scope.format.capabilities.as_ref();
+    let registers = || capabilities.iter().flat_map(|capabilities| &capabilities.registers);
+    let values: Vec<_> = capabilities.iter().flat_map(|capabilities| &capabilities.values).collect();
+    let names = registers().map(|register| ident(&register.value));
+    let docs = registers().map(|register| format!(" `{}`.", register.value));
     let register_scope = scope.with_registers("capabilities");
     let assignments = scope.open_params().filter_map(|param| {
-        let rows: Vec<_> = capabilities.values.iter().filter(|row| row.param.value == param.name.value).collect();
+        let rows: Vec<_> = values.iter().filter(|row| row.param.value == param.name.value).collect();
         if rows.is_empty() {
             return None;
         }
@@ -134,7 +135,7 @@ fn capabilities(scope: &Scope<'_>) -> TokenStream {
         Some(quote!(config.#name = #code;))
     });
     // What is not available depends on other parameters, which may come later.
-    let said = |param: &&Param| capabilities.values.iter().any(|row| row.param.value == param.name.value);
+    let said = |param: &&Param| values.iter().any(|row| row.param.value == param.name.value);
     let unavailable = scope.open_params().filter(said).filter_map(|param| {
         let when = scope.fold(param.when.as_ref()?);
         (!is(&when, 1)).then(|| {
@@ -143,10 +144,18 @@ fn capabilities(scope: &Scope<'_>) -> TokenStream {
             quote!(if #unavailable { config.#name = #zero; })
         })
     });
-    let cite = capabilities.cite.iter().map(|cite| format!(" {cite}."));
+    let body = quote! {
+        let mut config = Self::new(levels, input_bits);
+        #(#assignments)*
+        #(#unavailable)*
+        config
+    };
+    let body = if values.is_empty() { quote!(Self::new(levels, input_bits)) } else { body };
+    let parameter = parameter(&body, "capabilities");
+    let cite = capabilities.iter().flat_map(|capabilities| &capabilities.cite);
+    let cite = cite.flat_map(|cite| [String::new(), format!(" {cite}.")]);
     quote! {
         /// The identification registers that tell what the machine can do.
-        ///
         #(#[doc = #cite])*
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
         pub struct Capabilities {
@@ -155,11 +164,8 @@ fn capabilities(scope: &Scope<'_>) -> TokenStream {
 
         impl Config {
             /// What the machine can do, and the defaults of everything else.
-            pub const fn from_capabilities(capabilities: &Capabilities, levels: u8, input_bits: u8) -> Self {
-                let mut config = Self::new(levels, input_bits);
-                #(#assignments)*
-                #(#unavailable)*
-                config
+            pub const fn from_capabilities(#parameter: &Capabilities, levels: u8, input_bits: u8) -> Self {
+                #body
             }
         }
     }

@@ -7,10 +7,12 @@ use tablewright_archdefs::model::{At, Domain};
 use crate::literal;
 use crate::scope::{Scope, Type, ident, param_type};
 
-/// `Config::set`, `Registers::by_name`, `Report::from_values` and `Controls::from_values`.
+/// `Config::set` and `Config::by_name`, `Registers::by_name`, and `from_values` of what the machine tells.
 pub(crate) fn named(scope: &Scope<'_>) -> TokenStream {
     let (config, registers) = (config(scope), registers(scope));
     let report = from_values("Report", "A report from", scope.format.fault.iter().flat_map(|fault| &fault.registers));
+    let capabilities = scope.format.capabilities.iter().flat_map(|capabilities| &capabilities.registers);
+    let capabilities = from_values("Capabilities", "These from", capabilities);
     let controls =
         from_values("Controls", "These from", scope.format.access.iter().flat_map(|access| &access.registers));
     quote! {
@@ -18,6 +20,7 @@ pub(crate) fn named(scope: &Scope<'_>) -> TokenStream {
         #registers
         #report
         #controls
+        #capabilities
     }
 }
 
@@ -26,6 +29,14 @@ fn config(scope: &Scope<'_>) -> TokenStream {
         let (text, value) = (&param.name.value, literal::number(value));
         quote!(#text => return value == #value,)
     });
+    let pairs = scope.open_params().map(|param| {
+        let (name, field) = (&param.name.value, ident(&param.name.value));
+        match param.domain {
+            Domain::Word => quote!((#name, self.#field.cast_signed())),
+            Domain::Bool | Domain::Int(_) => quote!((#name, self.#field as i64)),
+        }
+    });
+    let count = literal::number(scope.open_params().count() as i128 + 2);
     let free = scope.open_params().map(|param| (&param.name.value, param_type(&param.domain)));
     let words: Vec<_> = scope.open_params().filter(|param| param.domain == Domain::Word).collect();
     let words: Vec<_> = words.iter().map(|param| param.name.value.as_str()).collect();
@@ -59,6 +70,11 @@ fn config(scope: &Scope<'_>) -> TokenStream {
                     _ => return false,
                 }
                 true
+            }
+
+            /// Each parameter's name and value, as [`Config::set`] takes them.
+            pub const fn by_name(&self) -> [(&'static str, i64); #count] {
+                [#(#pairs,)* ("levels", self.levels as i64), ("input_bits", self.input_bits as i64)]
             }
         }
     }

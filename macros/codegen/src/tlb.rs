@@ -7,7 +7,7 @@ use tablewright_archdefs::model::{Code, Role, Scope as Reach, TlbOp};
 
 use crate::literal;
 use crate::locals::{bind, mentions, parameter};
-use crate::scope::{Scope, Type, ident, int, is};
+use crate::scope::{Scope, Type, ident, int, is, not, same};
 
 /// One private function for each operation that [`method`] may choose.
 pub(crate) fn operations(scope: &Scope<'_>) -> TokenStream {
@@ -214,9 +214,10 @@ pub(crate) fn limit(scope: &Scope<'_>) -> TokenStream {
     let limit = |leaf_only, otherwise: TokenStream| {
         let ops = candidates(scope, |op| op.scope == Reach::Address && op.leaf_only == leaf_only);
         let number = |op: &TlbOp| op.limit.map_or(quote!(u64::MAX), |limit| literal::number(limit.into()));
+        // Whichever of them it is, if there always is one.
+        let always = ops.iter().any(|(when, _)| is(when, 1));
         match ops.split_first() {
-            // Whichever of them it is.
-            Some(((_, first), rest)) if rest.iter().all(|(_, op)| op.limit == first.limit) => number(first),
+            Some(((_, first), rest)) if always && rest.iter().all(|(_, op)| op.limit == first.limit) => number(first),
             _ => chain(scope, ops, otherwise, number),
         }
     };
@@ -243,11 +244,20 @@ fn condition(scope: &Scope<'_>, op: &TlbOp) -> Expr {
     op.when.as_ref().map_or(int(1), |when| scope.fold(when))
 }
 
-/// The operations that `wanted` picks, those that reach every CPU first, with their conditions.
+/// The operations that `wanted` picks, those that reach every CPU first, with their conditions; one that is taken where
+/// another before it is not always exists.
 fn candidates<'a>(scope: &Scope<'a>, wanted: impl Fn(&TlbOp) -> bool) -> Vec<(Expr, &'a TlbOp)> {
     let wanted = scope.format.tlb.iter().filter(|op| wanted(op));
     let mut ops: Vec<_> = wanted.map(|op| (condition(scope, op), op)).filter(|(when, _)| !is(when, 0)).collect();
     ops.sort_by_key(|(_, op)| !op.broadcast);
+    for index in 1..ops.len() {
+        let (earlier, rest) = ops.split_at_mut(index);
+        let when = &mut rest[0].0;
+        let opposite = |other: &Expr| same(when, &not(other.clone())) || same(other, &not(when.clone()));
+        if earlier.iter().any(|(other, _)| opposite(other)) {
+            *when = int(1);
+        }
+    }
     ops
 }
 

@@ -1,7 +1,8 @@
 //! Law 10, as far as entries go: generated code says what the interpreter says.
 
-use crate::{Change, Entry, Rights};
+use crate::{Change, ClosedRange, Entry, Invalidation, Rights};
 use std::prelude::rust_2024::*;
+use tablewright_archdefs::model::Example;
 
 use super::samples::{combinations, few_addresses, foreign_entries, levels, own_entries, random, some_attributes};
 use super::{Case, Interpreted, Subject, Verdict, ensure};
@@ -25,6 +26,8 @@ pub(super) fn check(case: &Case<'_>) -> Verdict {
         let (found, wanted) = (subject.fault(&report), reference.fault(&report));
         ensure!(found == wanted, "the report {report:#x?} says {found:x?}, not {wanted:x?}");
     }
+    invalidations(case)?;
+    machines(case)?;
     for level in levels(subject) {
         let sizes = (subject.page_sizes(level), reference.page_sizes(level));
         ensure!(sizes.0 == sizes.1, "level {level}: page sizes {:x?}, not {:x?}", sizes.0, sizes.1);
@@ -36,6 +39,62 @@ pub(super) fn check(case: &Case<'_>) -> Verdict {
         }
         made(case, level)?;
         permitted(case, level)?;
+    }
+    Ok(())
+}
+
+/// Both take the same commands, and tell the same at entries.
+fn invalidations(case: &Case<'_>) -> Verdict {
+    let (subject, reference) = (case.subject, case.reference);
+    for leaf_only in [false, true] {
+        let limits = (subject.invalidation_limit(leaf_only), reference.invalidation_limit(leaf_only));
+        ensure!(limits.0 == limits.1, "{} operations are too many, not {}", limits.0, limits.1);
+    }
+    let mut random = random();
+    let mut sets = vec![Invalidation::Space, Invalidation::All];
+    for _ in 0..200 {
+        let granule = random.u8(subject.geometry().page_bits..40);
+        let start = random.u64(..) >> random.u32(0..64) >> granule << granule;
+        let pages = random.u64(0..4) << random.u32(0..9);
+        let last = start.saturating_add(((pages + 1) << granule) - 1);
+        let range = ClosedRange::new(start, last).ok_or("an empty range")?;
+        sets.push(Invalidation::Range { range, leaf_only: random.bool(), granule });
+    }
+    for (set, tag) in sets.iter().zip([0, 1, 0xffff].into_iter().cycle()) {
+        let (found, wanted) = (subject.commands(tag, set), reference.commands(tag, set));
+        ensure!(found == wanted, "tag {tag:#x}, {set:x?}: commands {found:x?}, not {wanted:x?}");
+        let (found, wanted) = (subject.at_entry(tag, set), reference.at_entry(tag, set));
+        ensure!(found == wanted, "tag {tag:#x}, {set:x?}: {found:x?} at entry, not {wanted:x?}");
+    }
+    Ok(())
+}
+
+/// Both make the same of identification registers: those of the examples with a bit wrong, and random ones.
+fn machines(case: &Case<'_>) -> Verdict {
+    let Some(capabilities) = &case.format.capabilities else { return Ok(()) };
+    let count = capabilities.registers.len();
+    let mut random = random();
+    let mut machines: Vec<Vec<u64>> = (0..1000).map(|_| (0..count).map(|_| random.u64(..)).collect()).collect();
+    for example in &case.format.examples {
+        if let Example::Capability(example) = example {
+            for _ in 0..100 {
+                let mut registers = example.registers.clone();
+                registers
+                    .iter_mut()
+                    .take(count)
+                    .for_each(|register| *register ^= u64::from(random.bool()) << random.u8(..64));
+                machines.push(registers);
+            }
+        }
+    }
+    for registers in machines {
+        let wanted = case.reference.of_machine(case, &registers).unwrap_or_default();
+        let found = case.subject.of_machine(case, &registers).unwrap_or_default();
+        // What no parameter can hold is cut to its width.
+        let same = |(name, value): &(String, i64)| {
+            wanted.iter().any(|(known, wanted)| known == name && (wanted == value || !(0..256).contains(wanted)))
+        };
+        ensure!(!found.is_empty() && found.iter().all(same), "{registers:#x?}: {found:?}, not {wanted:?}");
     }
     Ok(())
 }

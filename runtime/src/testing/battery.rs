@@ -95,6 +95,10 @@ macro_rules! generated_format {
                 registers: |registers: &module::Registers| registers.by_name().to_vec(),
                 report: |values| values.try_into().ok().map(module::Report::from_values),
                 controls: |values| values.try_into().ok().map(module::Controls::from_values),
+                machine: |values, levels, input_bits| {
+                    let machine = module::Capabilities::from_values(values.try_into().ok()?);
+                    Some(module::Config::from_capabilities(&machine, levels, input_bits).by_name().to_vec())
+                },
             })
         })
     }};

@@ -1,9 +1,13 @@
 //! The values that a format's file cites from the manual, with their meaning.
 
-use crate::{Entry, Rights};
+use crate::{Attributes, ClosedRange, Entry, Invalidation, Options, Rights};
 use std::prelude::rust_2024::*;
 use tablewright_archdefs::bound::BoundMeaning;
-use tablewright_archdefs::model::{AccessExample, Class, EntryExample, Example, Facts, FaultExample, RegisterExample};
+use tablewright_archdefs::eval::{Env, eval};
+use tablewright_archdefs::model::{
+    AccessExample, CapabilityExample, Class, EntryExample, Example, Facts, FaultExample, InvalidationExample,
+    RegisterExample, Scope,
+};
 
 use super::interpreted::{access, cause, memory_in};
 use super::{Case, Verdict, ensure};
@@ -16,6 +20,8 @@ pub(super) fn check(case: &Case<'_>) -> Verdict {
             Example::Register(example) if example.config.value == *id => register(case, example)?,
             Example::Fault(example) if example.config.value == *id => fault(case, example)?,
             Example::Access(example) if example.config.value == *id => access_through(case, example)?,
+            Example::Capability(example) if example.config.value == *id => machine(case, example)?,
+            Example::Invalidation(example) if example.config.value == *id => invalidation(case, example)?,
             // Those of edits belong to the law of edits.
             _ => {}
         }
@@ -49,7 +55,25 @@ fn entry(case: &Case<'_>, example: &EntryExample) -> Verdict {
         && (example.memory.is_none() || example.memory.map(memory_in) == memory)
         && (example.run.is_none() || example.run == items);
     ensure!(same, "level {level}: {raw:#x} is {entry:x?}, not as the example says: {example:x?}");
+    ensure!(!example.written || written(case, level, raw) == Some(raw), "level {level}: {raw:#x} is never written");
     Ok(())
+}
+
+/// What is written for what `raw` says, with default options.
+fn written(case: &Case<'_>, level: u8, raw: u64) -> Option<u64> {
+    let subject = case.subject;
+    match subject.decode(level, raw) {
+        Entry::Invalid => Some(subject.empty(level)),
+        Entry::Reserved(_) => None,
+        Entry::Table(table) => subject.table(level, table.address).ok(),
+        Entry::Leaf(leaf) => {
+            let start = leaf.address >> leaf.size << leaf.size;
+            let attributes = Attributes { options: Options::DEFAULT, ..leaf.attributes };
+            let items = subject.leaf(level, leaf.size, start, &attributes).ok()?;
+            let item = (leaf.address - start) >> subject.geometry().entry_bits(level);
+            items.get(item as usize).copied()
+        }
+    }
 }
 
 /// What a table's fields speak of, by the file: an example does not name what they do not.
@@ -82,7 +106,8 @@ fn fault(case: &Case<'_>, example: &FaultExample) -> Verdict {
         && found.access == access(example.access)
         && found.cause == cause(example.cause)
         && found.level == example.level
-        && found.width == example.width;
+        && found.width == example.width
+        && found.guest_walk == example.guest_walk;
     ensure!(same, "{:#x?} is {found:x?}, not as the example says: {example:x?}", example.report);
     Ok(())
 }
@@ -95,5 +120,47 @@ fn access_through(case: &Case<'_>, example: &AccessExample) -> Verdict {
     let [limit, access] = [example.limit, example.access].map(|facts| Rights::from_bits_truncate(facts.bits()));
     let found = case.subject.permits(level, raw, leaf.attributes.rights & limit, access, &example.registers);
     ensure!(found == example.allowed, "level {level}: {raw:#x}: {access} is allowed: {found}: {example:x?}");
+    Ok(())
+}
+
+/// A subject knows only the parameters that are not fixed when it is built.
+fn machine(case: &Case<'_>, example: &CapabilityExample) -> Verdict {
+    let wanted = case.reference.0.params.otherwise_default(case.format, &example.set);
+    let wanted = wanted.map_err(|error| error.to_string())?;
+    let found = case.subject.of_machine(case, &example.registers).unwrap_or_default();
+    let same = !found.is_empty() && found.iter().all(|(name, value)| wanted.get(name) == Some(*value));
+    ensure!(same, "a machine with {:#x?} has {found:?}, and should have {wanted}", example.registers);
+    Ok(())
+}
+
+/// Commands and what is told at entries; instructions cannot be looked at.
+fn invalidation(case: &Case<'_>, example: &InvalidationExample) -> Verdict {
+    let subject = case.subject;
+    let set = match example.scope {
+        Scope::All => Invalidation::All,
+        Scope::Space => Invalidation::Space,
+        Scope::Address => {
+            let granule = example.page_bits.unwrap_or(subject.geometry().page_bits);
+            let range = ClosedRange::new(example.start, example.last(granule)).ok_or("an empty range")?;
+            Invalidation::Range { range, leaf_only: example.leaf_only, granule }
+        }
+    };
+    let commands = subject.commands(example.tag as u32, &set);
+    let told = subject.at_entry(example.tag as u32, &set);
+    let none = commands.is_none() && told.is_none();
+    ensure!(example.operation.is_some() || none, "{set:x?} takes {commands:x?} or {told:x?}, and should take nothing");
+    if !example.command.is_empty() {
+        let commands = commands.unwrap_or_default();
+        let words: Vec<u64> = commands.concat();
+        let same = commands.len() as u64 == example.times && words.starts_with(&example.command);
+        ensure!(same, "{set:x?} takes {commands:x?}, and should take {:x?}", example.command);
+    }
+    if let Some(wanted) = &example.at_entry {
+        let value = wanted.value.as_ref().and_then(|value| eval(value, &Env::bare()).ok());
+        let same = told
+            .as_ref()
+            .is_some_and(|(control, told)| *control == wanted.register && value == Some(i128::from(*told)));
+        ensure!(same, "{set:x?} is told by {told:x?}, and should be by {} = {value:?}", wanted.register);
+    }
     Ok(())
 }

@@ -1,14 +1,17 @@
 //! Generated code as the subject of the laws.
 
 use crate::{
-    Attributes, Change, Edit, Entry, FaultInfo, Format, Geometry, HostPhysAddr, Level, Next, PageSizes, Refusal,
-    Rights, Tag,
+    Attributes, Change, Edit, Entry, FaultInfo, Format, Geometry, HostPhysAddr, Invalidation, Level, Next, PageSizes,
+    Refusal, Rights, Tag,
 };
 use std::prelude::rust_2024::*;
 
 use tablewright_archdefs::bound::Bound;
 
-use super::{Glance, Subject, Verdict, engine};
+use super::{Case, Glance, Subject, Verdict, engine};
+
+/// Parameters by their names.
+pub type Parameters = Vec<(&'static str, i64)>;
 
 /// A generated format, configured, with the names of its registers.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +24,9 @@ pub struct Generated<F: Format> {
     pub report: fn(&[u64]) -> Option<F::Report>,
     /// What modifies rights at the time of an access, from its registers' values, in the order of the file.
     pub controls: fn(&[u64]) -> Option<F::Controls>,
+    /// The parameters of a machine, by their names, from the values of its identification registers, in the order of the
+    /// file, the number of levels and the input bits.
+    pub machine: fn(&[u64], u8, u8) -> Option<Parameters>,
 }
 
 impl<F: Format> Subject for Generated<F> {
@@ -102,6 +108,26 @@ impl<F: Format> Subject for Generated<F> {
 
     fn engine(&self, bound: &Bound) -> Verdict {
         engine::run(self.format, bound)
+    }
+
+    fn commands(&self, tag: u32, set: &Invalidation) -> Option<Vec<Vec<u64>>> {
+        let mut found = Vec::new();
+        self.format.commands(Tag(tag), set, |words| found.push(words.to_vec())).then_some(found)
+    }
+
+    fn at_entry(&self, tag: u32, set: &Invalidation) -> Option<(String, u64)> {
+        let told = self.format.at_entry(Tag(tag), set)?;
+        Some((told.control.to_owned(), told.value))
+    }
+
+    fn invalidation_limit(&self, leaf_only: bool) -> u64 {
+        self.format.invalidation_limit(leaf_only)
+    }
+
+    fn of_machine(&self, _case: &Case<'_>, registers: &[u64]) -> Option<Vec<(String, i64)>> {
+        let geometry = self.format.geometry();
+        let params = (self.machine)(registers, geometry.levels, geometry.input_bits)?;
+        Some(params.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
     }
 
     fn fault(&self, report: &[u64]) -> Option<FaultInfo> {

@@ -1,15 +1,15 @@
 //! The interpreter as the subject of the laws: its answers in the words of the runtime.
 
 use crate::{
-    Attributes, Cause, Change, Edit, Entry, Extension, FaultInfo, Geometry, Leaf, Level, MemoryType, Options,
-    PageSizes, Refusal, Rights, Table, Tag,
+    Attributes, Cause, Change, Edit, Entry, Extension, FaultInfo, Geometry, Invalidation, Leaf, Level, MemoryType,
+    Options, PageSizes, Refusal, Rights, Table, Tag,
 };
 use std::prelude::rust_2024::*;
 use tablewright_archdefs::bound::Bound;
-use tablewright_archdefs::interpret::{self, Decoded, LeafEntry, Refused};
+use tablewright_archdefs::interpret::{self, Decoded, LeafEntry, Means, Refused, Stale};
 use tablewright_archdefs::model::{self, Facts, FaultAccess, FaultCause, InputExtension};
 
-use super::{Glance, Subject, Verdict};
+use super::{Case, Glance, Subject, Verdict};
 
 /// A format's file, bound to a configuration and interpreted.
 #[derive(Clone, Debug)]
@@ -124,6 +124,29 @@ impl Subject for Interpreted {
         Ok(())
     }
 
+    fn commands(&self, tag: u32, set: &Invalidation) -> Option<Vec<Vec<u64>>> {
+        let invalidation = self.0.invalidation(Means::Command, &stale(set))?;
+        // A command says nothing of the root.
+        let rounds = (0..invalidation.times).map(|index| self.0.round(&invalidation, index, 0, tag.into()));
+        rounds.map(|round| Some(round?.command)).collect()
+    }
+
+    fn at_entry(&self, tag: u32, set: &Invalidation) -> Option<(String, u64)> {
+        let invalidation = self.0.invalidation(Means::Entry, &stale(set))?;
+        let (control, value) = self.0.round(&invalidation, 0, 0, tag.into())?.at_entry?;
+        Some((control, value?))
+    }
+
+    fn invalidation_limit(&self, leaf_only: bool) -> u64 {
+        self.0.invalidation_limit(leaf_only)
+    }
+
+    fn of_machine(&self, case: &Case<'_>, registers: &[u64]) -> Option<Vec<(String, i64)>> {
+        let known = case.format.capabilities.as_ref().map_or(0, |capabilities| capabilities.registers.len());
+        let params = self.0.params.of_machine(case.format, registers).ok().filter(|_| registers.len() == known)?;
+        Some(params.iter().map(|(name, value)| (name.to_owned(), value)).collect())
+    }
+
     fn fault(&self, report: &[u64]) -> Option<FaultInfo> {
         let fault = self.0.fault(report)?;
         Some(FaultInfo {
@@ -134,6 +157,16 @@ impl Subject for Interpreted {
             width: fault.width,
             guest_walk: fault.guest_walk,
         })
+    }
+}
+
+fn stale(set: &Invalidation) -> Stale {
+    match set {
+        Invalidation::All => Stale::All,
+        Invalidation::Space => Stale::Space,
+        Invalidation::Range { range, leaf_only, granule } => {
+            Stale::Pages { start: range.start(), last: range.last(), leaf_only: *leaf_only, page_bits: *granule }
+        }
     }
 }
 

@@ -25,7 +25,7 @@ mod tables;
 mod totality;
 
 pub use battery::{Configured, Module, configured, hold, names};
-pub use generated::Generated;
+pub use generated::{Generated, Parameters};
 pub use interpreted::Interpreted;
 pub use subject::{Glance, Subject};
 use tablewright_archdefs::model::{Config, Format};

@@ -3,8 +3,8 @@
 use std::prelude::rust_2024::*;
 use tablewright_archdefs::bound::Bound;
 
-use super::Verdict;
-use crate::{Attributes, Change, Edit, Entry, FaultInfo, Geometry, Level, PageSizes, Refusal, Rights};
+use super::{Case, Verdict};
+use crate::{Attributes, Change, Edit, Entry, FaultInfo, Geometry, Invalidation, Level, PageSizes, Refusal, Rights};
 
 /// A format in one configuration.
 ///
@@ -75,6 +75,20 @@ pub trait Subject {
     ///
     /// What it did otherwise, in a sentence.
     fn engine(&self, bound: &Bound) -> Verdict;
+
+    /// The commands for a device's queue that invalidate `set`; `None` if the format has none for that.
+    fn commands(&self, tag: u32, set: &Invalidation) -> Option<Vec<Vec<u64>>>;
+
+    /// The control, and its value, that tells each CPU with its next entry to invalidate `set`; `None` if the format has
+    /// none for that.
+    fn at_entry(&self, tag: u32, set: &Invalidation) -> Option<(String, u64)>;
+
+    /// From how many invalidations by address on one for the whole space takes their place.
+    fn invalidation_limit(&self, leaf_only: bool) -> u64;
+
+    /// The parameters, by their names, of a machine with these values of its identification registers, in the order of
+    /// the file, with this size of the input; `None` if there are as many registers as there should not be.
+    fn of_machine(&self, case: &Case<'_>, registers: &[u64]) -> Option<Vec<(String, i64)>>;
 
     /// What a fault report says: its registers' values, in the order of the file.
     fn fault(&self, report: &[u64]) -> Option<FaultInfo>;
