@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use tablewright_archdefs::bound::Bound;
+use tablewright_archdefs::bound::{Bound, Params};
 use tablewright_archdefs::explain::{EntryReport, Owner, Part};
 use tablewright_archdefs::interpret::{Decoded, LeafEntry};
-use tablewright_archdefs::model::{Facts, Format};
+use tablewright_archdefs::model::{Config, Facts};
 use tablewright_archdefs::show;
 use tablewright_archdefs::words::Word;
 
@@ -29,7 +29,7 @@ pub(super) fn explain(found: &Found, bound: &Bound, level: Option<u8>, raw: u64,
     // Levels at which it means the same are explained together.
     let mut texts: Vec<(Vec<u8>, String)> = Vec::new();
     for level in levels {
-        let text = text(&found.format, bound, level, raw);
+        let text = text(found, bound, level, raw);
         match texts.iter_mut().find(|known| known.1 == text) {
             Some((levels, _)) => levels.push(level),
             None => texts.push((vec![level], text)),
@@ -95,8 +95,8 @@ fn size(leaf: &LeafEntry) -> String {
 }
 
 /// All that there is to say of an entry at a level, from what it is on.
-fn text(format: &Format, bound: &Bound, level: u8, raw: u64) -> String {
-    let report = bound.explain(format, level, raw);
+fn text(found: &Found, bound: &Bound, level: u8, raw: u64) -> String {
+    let report = bound.explain(&found.format, level, raw);
     let mut text = summary(bound, level, raw, &report.decoded);
     text.push('\n');
     if report.decoded == Decoded::Invalid && bound.empty(level) == Some(raw) {
@@ -106,6 +106,9 @@ fn text(format: &Format, bound: &Bound, level: u8, raw: u64) -> String {
     for refusal in &report.refusals {
         let cite = manual.number(refusal.cite.as_deref());
         let _ = writeln!(text, "  {} {}: {} {cite}", paint(BAD, "because of"), refusal.rule, refusal.reason);
+    }
+    if matches!(report.decoded, Decoded::Reserved(_)) {
+        text.push_str(&elsewhere(found, level, raw));
     }
     text.push_str(&parts(&report, &mut manual));
     let in_vain: Vec<&Part> = report.parts.iter().filter(|part| part.is_set_in_vain()).collect();
@@ -117,6 +120,22 @@ fn text(format: &Format, bound: &Bound, level: u8, raw: u64) -> String {
     }
     text.push_str(&manual.list());
     text
+}
+
+/// Where a reserved entry is legal: perhaps it is just of another machine than the parameters say.
+fn elsewhere(found: &Found, level: u8, raw: u64) -> String {
+    let is_legal = |config: &&Config| {
+        let params = Params::of_config(&found.format, config);
+        let bound = params.and_then(|params| Bound::new(&found.format, &params));
+        bound.is_ok_and(|bound| {
+            bound.level(level).is_some() && !matches!(bound.decode(level, raw), Decoded::Reserved(_))
+        })
+    };
+    let ids: Vec<&str> = found.configs().filter(is_legal).map(|config| config.id.value.as_str()).collect();
+    match ids.as_slice() {
+        [] => String::new(),
+        ids => format!("  {}: {}\n", paint(WARN, "legal with another --config"), ids.join(", ")),
+    }
 }
 
 fn parts(report: &EntryReport, manual: &mut Manual) -> String {
