@@ -16,7 +16,7 @@ use core::panic::PanicInfo;
 
 use frames::{FrameHal, Heap};
 use machine::{Format, config};
-use tablewright::{AddrSpace, Format as _, GuestPhysAddr, MappingFlags, Rights, SpaceError, Tag};
+use tablewright::{AddrSpace, GuestPhysAddr, MappingFlags, Rights, SpaceError, Tag};
 
 #[global_allocator]
 static HEAP: Heap = Heap;

@@ -180,7 +180,6 @@ unsafe impl Hal for Arena {
     }
 
     #[inline]
-    #[inline]
     fn invalidate<F: Format>(&self, _format: &F, _root: HostPhysAddr, _tag: Tag, _set: &Invalidation) {
         invalidate();
     }
