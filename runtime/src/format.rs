@@ -548,6 +548,9 @@ pub enum Refusal {
     /// A state that leaves do not have.
     #[error("this format does not record the state")]
     Untracked,
+    /// A right to write, for memory that no guest may write: see [`HostRegion::rom`](crate::HostRegion::rom).
+    #[error("what is behind it is for reading only")]
+    ReadOnly,
 }
 
 /// Why a combination of parameters is illegal.

@@ -7,6 +7,8 @@ use crate::{ClosedRange, HostPhysAddr};
 pub enum RegionKind {
     /// Memory, which the host may access on a guest's behalf.
     Ram,
+    /// Memory that guests may read and execute, never write; the host may read it on their behalf.
+    Rom,
     /// A device's registers, which only guests access.
     Device,
 }
@@ -41,6 +43,19 @@ impl HostRegion {
     /// - `Hal::phys_to_virt` maps it for reading and writing, with consecutive addresses.
     pub const unsafe fn ram(start: HostPhysAddr, size: usize) -> Option<Self> {
         Self::new(start, size, RegionKind::Ram)
+    }
+
+    /// `size` bytes of memory from `start` on that no guest may write, such as a firmware image in the host's own; `None` if
+    /// that is nothing or wraps around. An area of it with a right to write is refused
+    /// ([`Refusal::ReadOnly`](crate::Refusal::ReadOnly)).
+    ///
+    /// # Safety
+    ///
+    /// For as long as a space maps the region, or a copy or part of it:
+    /// - it is memory that a guest and its devices may read and execute without harm to the host, and nobody writes it;
+    /// - `Hal::phys_to_virt` maps it for reading, with consecutive addresses.
+    pub const unsafe fn rom(start: HostPhysAddr, size: usize) -> Option<Self> {
+        Self::new(start, size, RegionKind::Rom)
     }
 
     /// `size` bytes of a device's registers from `start` on; `None` if that is nothing or wraps around.

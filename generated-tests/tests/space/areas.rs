@@ -1,8 +1,8 @@
 //! Spaces and their areas: what is in, what is refused, and what the refusal says.
 
 use tablewright::{
-    AddrSpace, Alloc, Attributes, BackendError, Change, ConfigError, Device, Error, Format, HostRegion, MappingFlags,
-    MemoryType, Rights, SpaceError, Tag, riscv64, sim::Machine,
+    AddrSpace, Alloc, Attributes, BackendError, Change, ConfigError, Device, Error, FaultOutcome, Format, GuestFault,
+    GuestMemoryAccessor, HostRegion, MappingFlags, MemoryType, Rights, SpaceError, Tag, riscv64, sim::Machine,
 };
 
 use crate::formats::in_every_format;
@@ -28,6 +28,7 @@ in_every_format! {
     clearing_leaves_only_the_root
     free_areas_are_found
     the_last_page_is_an_ordinary_page
+    what_no_guest_may_write_is_never_writable
 }
 
 #[test]
@@ -338,4 +339,23 @@ fn the_rest_of_an_area() {
     let area = rig.space.find_area(gpa(0x2000)).unwrap();
     assert_eq!([0x1000, 0x2fff, 0x3fff].map(|address| area.rest(gpa(address))), [Some(0x3000), Some(0x1001), Some(1)]);
     assert_eq!([0xfff, 0x4000].map(|address| area.rest(gpa(address))), [None, None]);
+}
+
+fn what_no_guest_may_write_is_never_writable<F: Format>(mut rig: Rig<F>) {
+    let page = rig.page();
+    let lent = rig.ram(F::PAGE_BITS);
+    // SAFETY: the rig keeps it until the space is gone, and nobody writes it.
+    let rom = unsafe { HostRegion::rom(lent.start(), page) }.unwrap();
+    let writes = |error: SpaceError| assert!(error.to_string().contains("for reading only"), "{error}");
+    let before = rig.state();
+    writes(rig.space.map_linear(gpa(0), rom, RW).unwrap_err());
+    assert!(rig.state() == before);
+    rig.space.map_linear(gpa(0), rom, RX).unwrap();
+    let before = rig.state();
+    writes(rig.space.protect(gpa(0), page, RW).unwrap_err());
+    assert!(rig.state() == before);
+    assert!(rig.space.read_obj::<u64>(gpa(0)).is_ok());
+    assert_eq!(rig.space.write_obj(gpa(0), 1_u8).unwrap_err().fault, GuestFault::Denied);
+    assert_eq!(rig.space.handle_fault(gpa(0), Rights::W), FaultOutcome::Denied);
+    assert_eq!((lent.join(&rom), rom.join(&lent)), (None, None));
 }

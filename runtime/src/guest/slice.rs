@@ -25,8 +25,9 @@ impl<'a> GuestSlice<'a> {
     ///
     /// # Safety
     ///
-    /// For `'a` they are memory, not a device's, that is mapped in the host for reads and writes; no Rust reference to
-    /// them exists, and whoever else in the host accesses them while they change does it by atomic accesses.
+    /// For `'a` they are memory, not a device's, that is mapped in the host for reads and, if `rights` has any to write, for
+    /// writes. Then, or if the guest writes them, no Rust reference to them exists, and whoever else in the host accesses
+    /// them while they change does it by atomic accesses.
     pub const unsafe fn new(start: NonNull<u8>, length: usize, rights: Rights) -> Self {
         Self { start, length, rights, space: PhantomData }
     }

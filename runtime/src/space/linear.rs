@@ -4,7 +4,8 @@ use core::fmt::{self, Display, Formatter};
 
 use super::{Backend, BackendError, Fault, FaultOutcome, Joinable};
 use crate::{
-    Attributes, ClosedRange, Format, FrameCache, Gather, GuestPhysAddr, Hal, HostRegion, PageTable, RegionKind,
+    Attributes, ClosedRange, Format, FrameCache, Gather, GuestPhysAddr, Hal, HostRegion, PageTable, Refusal,
+    RegionKind, Rights,
 };
 
 /// Host memory that belongs to the caller, mapped as a whole from the start, with the largest pages that fit.
@@ -50,7 +51,14 @@ impl Joinable for Linear {
 // SAFETY: `unmap` unmaps, all work on the range given, and the regions of RAM are what their makers promised.
 unsafe impl Backend for Linear {
     fn is_ram(&self) -> bool {
-        self.region.kind() == RegionKind::Ram
+        matches!(self.region.kind(), RegionKind::Ram | RegionKind::Rom)
+    }
+
+    fn accepts(&self, format: &impl Format, attributes: &Attributes) -> Result<(), Refusal> {
+        if self.region.kind() == RegionKind::Rom && attributes.rights.intersects(Rights::W) {
+            return Err(Refusal::ReadOnly);
+        }
+        format.prototype(0, format.geometry().page_bits, attributes).map(|_| ())
     }
 
     fn may_collapse(&self) -> bool {
@@ -93,6 +101,7 @@ impl Display for Linear {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let kind = match self.region.kind() {
             RegionKind::Ram => "RAM",
+            RegionKind::Rom => "ROM",
             RegionKind::Device => "device",
         };
         write!(f, "linear, {kind} at {:?}", self.region.start())
