@@ -1,7 +1,7 @@
 //! Giving tables back, after nobody can walk them any more.
 
 use super::entries::Entries;
-use crate::{Format, Hal, HostPhysAddr, Level, Next};
+use crate::{Format, Geometry, Hal, HostPhysAddr, Level, Next};
 
 /// Frees a table and all below it; with `frames`, the frames that its leaves map, too.
 ///
@@ -17,34 +17,51 @@ pub(super) unsafe fn free_tree<F: Format, H: Hal>(
     frames: bool,
 ) {
     let geometry = format.geometry();
-    let size = geometry.table_bits(level);
-    if level == 0 && !frames {
-        // SAFETY: tables are allocated with this size.
-        return unsafe { hal.free(table, size) };
-    }
-    // SAFETY: it is allocated, as the caller promises.
-    let entries = unsafe { Entries::new(hal, &geometry, level, table) };
-    let (kinds, empty, count) = (format.kinds(level), format.empty(level), geometry.entries(level));
-    let entry_bits = geometry.entry_bits(level);
-    let mut index = 0;
-    while index < count {
-        let raw = entries.load(index);
-        index += 1;
-        if raw == empty || kinds.is_absent(raw) {
-            continue;
+    // A table of pages is looked at for its frames only.
+    let is_opaque = |level| level == 0 && !frames;
+    if !is_opaque(level) {
+        // SAFETY: it is allocated, as the caller promises.
+        let entries = unsafe { Entries::new(hal, &geometry, level, table) };
+        if frames {
+            // SAFETY: as the caller promises.
+            unsafe { free_frames(format, hal, &geometry, level, &entries) };
         }
-        if !kinds.is_leaf(raw) {
-            if let (Next::Table(address), Some(below)) = (format.next(level, raw), level.checked_sub(1)) {
+        if let Some(below) = level.checked_sub(1) {
+            let (kinds, empty, size) = (format.kinds(level), format.empty(level), geometry.table_bits(below));
+            for index in 0..geometry.entries(level) {
+                let raw = entries.load(index);
+                if raw == empty || kinds.is_absent(raw) || kinds.is_leaf(raw) {
+                    continue;
+                }
+                let Next::Table(address) = format.next(level, raw) else { continue };
                 let address = HostPhysAddr::from_usize(address as usize);
-                if below == 0 && !frames {
-                    // SAFETY: it is part of the tree, and there is nothing below it; all tables below the root are alike.
-                    unsafe { hal.free(address, geometry.table_bits(0)) };
+                if is_opaque(below) {
+                    // SAFETY: it is part of the tree, and allocated with this size.
+                    unsafe { hal.free(address, size) };
                 } else {
                     // SAFETY: it is part of the tree.
                     unsafe { free_tree(format, hal, below, address, frames) };
                 }
             }
-        } else if frames {
+        }
+    }
+    // SAFETY: tables are allocated with this size.
+    unsafe { hal.free(table, geometry.table_bits(level)) };
+}
+
+/// Frees the frames that the leaves of one table map. A loop of its own, as most frames are freed here.
+///
+/// # Safety
+///
+/// As for [`free_tree`] with `frames`.
+#[inline(never)]
+unsafe fn free_frames<F: Format, H: Hal>(format: &F, hal: &H, geometry: &Geometry, level: Level, entries: &Entries) {
+    let (kinds, entry_bits, count) = (format.kinds(level), geometry.entry_bits(level), geometry.entries(level));
+    let mut index = 0;
+    while index < count {
+        let raw = entries.load(index);
+        index += 1;
+        if kinds.is_leaf(raw) {
             let size = format.leaf_bits(level, raw);
             // Of a run, this is the first item: they are freed as one.
             index += (1 << (size - entry_bits)) - 1;
@@ -52,6 +69,4 @@ pub(super) unsafe fn free_tree<F: Format, H: Hal>(
             unsafe { hal.free(HostPhysAddr::from_usize(format.output(level, raw) as usize), size) };
         }
     }
-    // SAFETY: tables are allocated with this size.
-    unsafe { hal.free(table, size) };
 }
