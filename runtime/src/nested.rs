@@ -136,32 +136,6 @@ macro_rules! nested_formats {
                     $(Self::$variant(space) => space.registers().map(NestedRegisters::$variant),)+
                 }
             }
-
-            /// Reads the hardware's fault report: see [`AddrSpace::fault_info`].
-            ///
-            /// # Errors
-            ///
-            /// Those of [`AddrSpace::fault_info`]; [`ReportError::NotAFault`] if it is the report of another format.
-            #[allow(unreachable_patterns)]
-            pub fn fault_info(&self, report: &NestedReport) -> Result<NestedPageFaultInfo, ReportError> {
-                match (self, report) {
-                    $((Self::$variant(space), NestedReport::$variant(report)) => space.fault_info(report),)+
-                    _ => Err(ReportError::NotAFault),
-                }
-            }
-
-            /// Reads the hardware's fault report and deals with the fault: see [`AddrSpace::handle_report`].
-            ///
-            /// # Errors
-            ///
-            /// Those of [`AddrSpace::handle_report`]; [`ReportError::NotAFault`] if it is the report of another format.
-            #[allow(unreachable_patterns)]
-            pub fn handle_report(&self, report: &NestedReport) -> Result<FaultOutcome, ReportError> {
-                match (self, report) {
-                    $((Self::$variant(space), NestedReport::$variant(report)) => space.handle_report(report),)+
-                    _ => Err(ReportError::NotAFault),
-                }
-            }
         }
 
         $crate::nested::forward::forward! { [$($variant)+] }
@@ -174,12 +148,12 @@ pub(crate) mod prelude {
     pub(crate) use alloc::vec::Vec;
 
     pub(crate) use crate::nested::dispatch;
-    pub(crate) use crate::nested::forward::{gathering, methods, with_gather};
+    pub(crate) use crate::nested::forward::{gathering, methods, reporting, with_gather, with_report};
     pub(crate) use crate::{
         AddrSpace, Alloc, Area, Areas, Attributes, Backend, Builtin, Change, ClosedRange, Device, Error, FaultIn,
-        FaultOutcome, FrameCache, Gather, Geometry, GuestError, GuestFault, GuestMemoryAccessor, GuestPhysAddr,
-        GuestSlice, Hal, HostPhysAddr, HostRegion, Linear, Lookup, MappingFlags, NestedPageFaultInfo, PageBitmap,
-        PageTable, PartialChange, Refusal, Relax, ReportError, Rights, Sink, SpaceError, State, Statistics, Tag, Tags,
-        Translation,
+        FaultInfo, FaultOutcome, FrameCache, Gather, Geometry, GuestError, GuestFault, GuestMemoryAccessor,
+        GuestPhysAddr, GuestSlice, Hal, HostPhysAddr, HostRegion, Linear, Lookup, MappingFlags, NestedPageFaultInfo,
+        PageBitmap, PageTable, PartialChange, Refusal, Relax, ReportError, Rights, Sink, SpaceError, State, Statistics,
+        Tag, Tags, Translation,
     };
 }

@@ -135,7 +135,7 @@ fn fault(report: &mut Report, bound: &Bound, example: &FaultExample) {
     report.compare("access", example.access, fault.access, word);
     report.compare("cause", example.cause, fault.cause, word);
     report.compare("level", example.level, fault.level, or_none(text));
-    report.compare("width", example.width, fault.width, or_none(text));
+    report.compare("width", example.width, fault.width.map(u64::from), or_none(text));
     report.compare("walk of the guest's tables", example.guest_walk, fault.guest_walk, text);
 }
 

@@ -156,7 +156,7 @@ pub struct FaultExample {
     /// The level, if reported.
     pub level: Option<u8>,
     /// How many bytes the access moves, if reported.
-    pub width: Option<u8>,
+    pub width: Option<u64>,
     /// Whether the fault was met while the guest's own tables were walked.
     pub guest_walk: bool,
     /// Where it stands.

@@ -107,7 +107,7 @@ pub(super) fn examples(section: &Section<'_>, named: &Named<'_>) -> Vec<Example>
             access: row.word("access"),
             cause: row.word("cause"),
             level: row.optional("level", nothing, Cursor::level),
-            width: row.optional_number("width").and_then(|width| u8::try_from(width).ok()),
+            width: row.optional_number("width"),
             guest_walk: row.flag("guest_walk"),
             span: row.span,
             cite: row.cite(),

@@ -40,7 +40,7 @@ pub enum Call {
     Shared,
     /// I tried to write where I may not, and this is there now.
     Tried,
-    /// Take what memory you need.
+    /// Take what memory you need; this is what I have in it.
     Offer,
     /// I went back to memory that was taken from me, and found this.
     Returned,
@@ -83,7 +83,8 @@ pub extern "C" fn main(number: usize) -> ! {
     machine::store_word(forbidden, !before);
     call(Call::Tried, (read(forbidden) == before).into());
 
-    call(Call::Offer, heap(0));
+    // The CPU has the translation at hand when the page is taken: if nobody invalidates it, what was there is found again.
+    call(Call::Offer, read(heap(1)));
     call(Call::Returned, read(heap(1)));
 
     call(Call::Watch, 0);

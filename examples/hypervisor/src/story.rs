@@ -131,7 +131,8 @@ impl<M: Machine> Guest<M> {
 
     /// What a balloon driver does.
     fn lends_memory(&mut self, machine: &mut M) -> Result<(), Problem> {
-        self.until(machine, Call::Offer)?;
+        let kept = self.until(machine, Call::Offer)?;
+        check(kept != 0, "there is something in the memory that is taken")?;
         self.faults();
         let before = memory::frames_in_use();
         self.change(machine, |space| space.unmap(gpa(TAKEN), TAKEN_PAGES * PAGE))?;

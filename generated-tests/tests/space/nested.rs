@@ -71,9 +71,19 @@ fn formats_are_not_mixed_up() {
     assert_eq!(table.unmap(all, &mut other.gather()), Err(Error::ForeignGather));
     let mut gather = table.gather();
     assert_eq!(table.unmap(all, &mut gather), Ok(()));
-    let space = x86_64::NestedAddrSpace::<Machine>::new_empty(ept, machine, Tag(1)).unwrap();
+    let mut space = x86_64::NestedAddrSpace::<Machine>::new_empty(ept, machine, Tag(1)).unwrap();
     let report = x86_64::NestedReport::Npt(npt::Report { exit_code: 0x400, exit_info_1: 6, exit_info_2: 0x1000 });
+    let mut frames = space.frame_cache();
     assert_eq!(space.handle_report(&report), Err(ReportError::NotAFault));
+    assert_eq!(space.handle_report_cached(&report, &mut frames), Err(ReportError::NotAFault));
+    assert_eq!(space.handle_report_exclusive(&report), Err(ReportError::NotAFault));
+    // An EPT violation by a write.
+    let report = ept::Report { exit_reason: 48, qualification: 2, guest_physical_address: 0x1000 };
+    let report = x86_64::NestedReport::Ept(report);
+    assert_eq!(space.handle_report(&report), Ok(FaultOutcome::NotMapped));
+    space.map_alloc(gpa(0x1000), 0x1000, RW, false).unwrap();
+    assert_eq!(space.handle_report_cached(&report, &mut frames), Ok(FaultOutcome::Mapped));
+    assert_eq!(space.handle_report_exclusive(&report), Ok(FaultOutcome::Spurious));
 }
 
 /// A table's own operations, each with a gather of its format.

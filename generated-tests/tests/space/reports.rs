@@ -1,8 +1,11 @@
 //! Faults as the hardware reports them, with the values of its registers.
 
+use core::fmt::{self, Display, Formatter};
+
 use tablewright::{
-    Cause, DeviceAccess, FaultOutcome, GuestMemoryAccessor, MappingFlags, NestedPageFaultInfo, ReportError, Rights,
-    aarch64::stage2_4k, device::AccessWidth, riscv64::sv_x4, x86_64::ept,
+    AddrSpace, Attributes, Backend, BackendError, Cause, ClosedRange, DeviceAccess, Fault, FaultOutcome, Format,
+    FrameCache, Gather, GuestMemoryAccessor, Hal, Joinable, MappingFlags, NestedPageFaultInfo, Operation, PageTable,
+    ReportError, Rights, Tag, aarch64::stage2_4k, device::AccessWidth, riscv64::sv_x4, sim::Machine, x86_64::ept,
 };
 
 use crate::{
@@ -74,4 +77,80 @@ fn a_guest_page_fault_is_resolved() {
     let access = DeviceAccess { handle: 1, offset: 4, access: Rights::R, width: Some(AccessWidth::Dword) };
     assert_eq!(rig.space.handle_report(&load), Ok(FaultOutcome::Device(access)));
     assert_eq!(rig.space.read_obj::<u8>(gpa(0x8020_1003)), Ok(0));
+}
+
+/// A device that answers only to those who have the space for themselves.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Shy;
+
+impl Joinable for Shy {
+    fn join(&self, _next: &Self) -> Option<Self> {
+        None
+    }
+}
+
+impl Display for Shy {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str("shy device")
+    }
+}
+
+// SAFETY: nothing is ever mapped.
+unsafe impl Backend for Shy {
+    fn is_ram(&self) -> bool {
+        false
+    }
+
+    fn map<F: Format, H: Hal>(
+        &self,
+        _range: ClosedRange,
+        _attributes: &Attributes,
+        _table: &mut PageTable<F, H>,
+        _gather: &mut Gather<F, H>,
+    ) -> Result<(), BackendError> {
+        Ok(())
+    }
+
+    unsafe fn unmap<F: Format, H: Hal>(
+        &self,
+        _range: ClosedRange,
+        _table: &mut PageTable<F, H>,
+        _gather: &mut Gather<F, H>,
+    ) -> Result<(), BackendError> {
+        Ok(())
+    }
+
+    fn fault<F: Format, H: Hal>(
+        &self,
+        _fault: &Fault,
+        _table: &PageTable<F, H>,
+        _frames: &mut FrameCache<H>,
+    ) -> FaultOutcome {
+        FaultOutcome::NeedsExclusive(Operation::CopyOnWrite)
+    }
+
+    fn fault_exclusive<F: Format, H: Hal>(
+        &self,
+        fault: &Fault,
+        _table: &mut PageTable<F, H>,
+        _gather: &mut Gather<F, H>,
+    ) -> FaultOutcome {
+        FaultOutcome::Device(DeviceAccess { handle: 0, offset: 0, access: fault.access, width: fault.width })
+    }
+}
+
+/// What a report says reaches the backend on both ways to it.
+#[test]
+fn exclusive_access_forgets_nothing_of_the_report() {
+    let format = stage2_4k::Format::new(&stage2_4k::Config::new(3, 39)).unwrap();
+    let machine = Machine::new(0, 1 << 20);
+    let mut space = AddrSpace::<_, _, Shy>::with_backend(format, machine, Tag(1), gpa(0), 1 << 30).unwrap();
+    space.map(gpa(0x900_0000), 0x1000, RW, Shy).unwrap();
+    let store = stage2_4k::Report { esr_el2: 0x9384_0047, far_el2: 0x1010, hpfar_el2: 0x9_0000 };
+    assert_eq!(space.handle_report(&store), Ok(FaultOutcome::NeedsExclusive(Operation::CopyOnWrite)));
+    let access = DeviceAccess { handle: 0, offset: 0, access: Rights::W, width: Some(AccessWidth::Dword) };
+    assert_eq!(space.handle_report_exclusive(&store), Ok(FaultOutcome::Device(access)));
+    // Bit 7: the fault was met on a walk of the guest's tables, which cannot be in a device.
+    let walk = stage2_4k::Report { esr_el2: 0x9384_00c7, ..store };
+    assert_eq!(space.handle_report_exclusive(&walk), Ok(FaultOutcome::NotMapped));
 }

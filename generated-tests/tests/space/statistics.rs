@@ -67,19 +67,17 @@ fn each_outcome_has_a_count_of_its_own() {
     }
     counts += counts;
     assert_eq!(counts.total(), 2 * 55);
-    let FaultCounts {
-        mapped,
-        marked,
-        spurious,
-        denied,
-        not_mapped,
-        device,
-        misconfigured,
-        out_of_memory,
-        needs_exclusive,
-        failed,
-    } = counts;
-    let each =
-        [mapped, marked, spurious, denied, not_mapped, device, misconfigured, out_of_memory, needs_exclusive, failed];
-    assert_eq!(each, [2, 4, 6, 8, 10, 12, 14, 16, 18, 20]);
+    let each = FaultCounts {
+        mapped: 2,
+        marked: 4,
+        spurious: 6,
+        denied: 8,
+        not_mapped: 10,
+        device: 12,
+        misconfigured: 14,
+        out_of_memory: 16,
+        needs_exclusive: 18,
+        failed: 20,
+    };
+    assert_eq!(counts, each);
 }

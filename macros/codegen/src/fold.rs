@@ -1,4 +1,4 @@
-//! Expressions simplified: constants put in and computed, conditions decided where bounds decide them.
+//! Expressions folded: constants put in and computed, conditions decided where bounds decide them.
 
 use std::collections::BTreeMap;
 

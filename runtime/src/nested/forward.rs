@@ -64,6 +64,36 @@ macro_rules! gathering {
 }
 pub(crate) use gathering;
 
+/// Methods of address spaces that read a hardware report, their first argument.
+macro_rules! reporting {
+    ($variants:tt {
+        $(fn $name:ident[&$($mutable:ident)?]($($arg:ident: $type:ty),*) -> $result:ty;)*
+    }) => {$(
+        #[doc = concat!("As [`AddrSpace::", stringify!($name), "`], with the same errors; [`ReportError::NotAFault`] also")]
+        /// for the report of another format.
+        #[allow(unreachable_patterns)]
+        pub fn $name(
+            &$($mutable)? self,
+            report: &NestedReport
+            $(, $arg: $type)*
+        ) -> Result<$result, ReportError> {
+            with_report!($variants self, report, space, report => space.$name(report $(, $arg)*))
+        }
+    )*};
+}
+pub(crate) use reporting;
+
+/// Evaluates `$body` for the variant that both are.
+macro_rules! with_report {
+    ([$($variant:ident)+] $on:expr, $report:expr, $inner:ident, $its:ident => $body:expr) => {
+        match ($on, $report) {
+            $((Self::$variant($inner), NestedReport::$variant($its)) => $body,)+
+            _ => Err(ReportError::NotAFault),
+        }
+    };
+}
+pub(crate) use with_report;
+
 /// What is the same for all variants.
 macro_rules! forward {
     ($variants:tt) => {
@@ -172,6 +202,13 @@ macro_rules! forward {
         }
 
         impl<H: Hal, B: Backend> NestedAddrSpace<H, B> {
+            reporting! { $variants {
+                fn fault_info[&]() -> NestedPageFaultInfo;
+                fn handle_report[&]() -> FaultOutcome;
+                fn handle_report_cached[&](frames: &mut FrameCache<H>) -> FaultOutcome;
+                fn handle_report_exclusive[&mut]() -> FaultOutcome;
+            } }
+
             methods! { $variants "AddrSpace" &self {
                 fn base() -> GuestPhysAddr;
                 fn end() -> GuestPhysAddr;
@@ -189,6 +226,8 @@ macro_rules! forward {
                     -> Result<Vec<GuestSlice<'_>>, GuestError>;
                 fn handle_fault(address: GuestPhysAddr, access: Rights) -> FaultOutcome;
                 fn handle_fault_cached(address: GuestPhysAddr, access: Rights, frames: &mut FrameCache<H>)
+                    -> FaultOutcome;
+                fn handle_resolved(info: &FaultInfo, address: GuestPhysAddr, frames: &mut FrameCache<H>)
                     -> FaultOutcome;
                 fn frame_cache() -> FrameCache<H>;
                 fn top_up(cache: &mut FrameCache<H>) -> Result<(), SpaceError>;

@@ -164,13 +164,11 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     ///
     /// Those of [`AddrSpace::handle_report`].
     pub fn handle_report_exclusive(&mut self, report: &F::Report) -> Result<FaultOutcome, ReportError> {
-        match self.handle_report(report)? {
-            FaultOutcome::NeedsExclusive(_) => {
-                let info = self.read(report)?;
-                Ok(self.handle_fault_exclusive(address_of(&info)?, info.access))
-            }
-            outcome => Ok(outcome),
-        }
+        let outcome = self.handle_report(report)?;
+        let FaultOutcome::NeedsExclusive(_) = outcome else { return Ok(outcome) };
+        let info = self.read(report)?;
+        let outcome = self.go_on(outcome, address_of(&info)?, info.access, width_of(&info));
+        Ok(outcome_for(&info, outcome))
     }
 
     /// Deals with a fault whose report had no guest physical address ([`ReportError::NoAddress`]), after the caller has
@@ -181,12 +179,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         address: GuestPhysAddr,
         frames: &mut FrameCache<H>,
     ) -> FaultOutcome {
-        let width = info.width.and_then(|width| AccessWidth::try_from(usize::from(width)).ok());
-        match self.handle(address, info.access, width, frames) {
-            // The guest's own tables cannot be in a device.
-            FaultOutcome::Device(_) if info.guest_walk => FaultOutcome::NotMapped,
-            outcome => outcome,
-        }
+        outcome_for(info, self.handle(address, info.access, width_of(info), frames))
     }
 
     /// What the report says, if it is of a fault in which the table had a part.
@@ -248,10 +241,21 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     /// As [`AddrSpace::handle_fault`], and goes on where that answers [`FaultOutcome::NeedsExclusive`].
     pub fn handle_fault_exclusive(&mut self, address: GuestPhysAddr, access: Rights) -> FaultOutcome {
         let outcome = self.handle_fault(address, access);
+        self.go_on(outcome, address, access, None)
+    }
+
+    /// Goes on with a fault that came to `outcome`, if that is because it takes exclusive access.
+    fn go_on(
+        &mut self,
+        outcome: FaultOutcome,
+        address: GuestPhysAddr,
+        access: Rights,
+        width: Option<AccessWidth>,
+    ) -> FaultOutcome {
         let address = address.as_usize() as u64;
         match self.areas.find(address) {
             Some(area) if matches!(outcome, FaultOutcome::NeedsExclusive(_)) => {
-                let fault = Fault::new(address, access, area, self.leaf_at(address).is_some());
+                let fault = Fault { width, ..Fault::new(address, access, area, self.leaf_at(address).is_some()) };
                 let mut gather = self.table.gather();
                 area.backend().fault_exclusive(&fault, &mut self.table, &mut gather)
             }
@@ -277,4 +281,17 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
 fn address_of(info: &FaultInfo) -> Result<GuestPhysAddr, ReportError> {
     let address = info.address.ok_or(ReportError::NoAddress(*info))?;
     Ok(GuestPhysAddr::from_usize(address as usize))
+}
+
+/// How much the access moves, if the report says so and it is a width that accesses have.
+fn width_of(info: &FaultInfo) -> Option<AccessWidth> {
+    AccessWidth::try_from(usize::from(info.width?)).ok()
+}
+
+/// What an outcome is for the access of the report: the guest's own tables cannot be in a device.
+fn outcome_for(info: &FaultInfo, outcome: FaultOutcome) -> FaultOutcome {
+    match outcome {
+        FaultOutcome::Device(_) if info.guest_walk => FaultOutcome::NotMapped,
+        outcome => outcome,
+    }
 }

@@ -124,10 +124,11 @@ impl FaultCounts {
 
     /// All of them.
     pub fn total(&self) -> u64 {
-        self.each().into_iter().fold(0, u64::saturating_add)
+        let mut counts = *self;
+        counts.each().into_iter().fold(0, |sum, count| sum.saturating_add(*count))
     }
 
-    fn each(self) -> [u64; 10] {
+    fn each(&mut self) -> [&mut u64; 10] {
         let Self {
             mapped,
             marked,
@@ -145,35 +146,10 @@ impl FaultCounts {
 }
 
 impl AddAssign for FaultCounts {
-    fn add_assign(&mut self, other: Self) {
-        let mut sums = self.each();
-        for (sum, more) in sums.iter_mut().zip(other.each()) {
-            *sum = sum.saturating_add(more);
+    fn add_assign(&mut self, mut other: Self) {
+        for (sum, more) in self.each().into_iter().zip(other.each()) {
+            *sum = sum.saturating_add(*more);
         }
-        let [
-            mapped,
-            marked,
-            spurious,
-            denied,
-            not_mapped,
-            device,
-            misconfigured,
-            out_of_memory,
-            needs_exclusive,
-            failed,
-        ] = sums;
-        *self = Self {
-            mapped,
-            marked,
-            spurious,
-            denied,
-            not_mapped,
-            device,
-            misconfigured,
-            out_of_memory,
-            needs_exclusive,
-            failed,
-        };
     }
 }
 

@@ -106,7 +106,7 @@ fn fault(case: &Case<'_>, example: &FaultExample) -> Verdict {
         && found.access == access(example.access)
         && found.cause == cause(example.cause)
         && found.level == example.level
-        && found.width == example.width
+        && found.width.map(u64::from) == example.width
         && found.guest_walk == example.guest_walk;
     ensure!(same, "{:#x?} is {found:x?}, not as the example says: {example:x?}", example.report);
     Ok(())

@@ -187,7 +187,7 @@ impl Virt {
             write!("S3_5_C1_C0_2", 0b11_u64 << 20); // CPACR_EL12
         }
         // The MMU walks it for as long as this runs.
-        core::mem::forget(own);
+        own.give_up();
         Ok(Self(()))
     }
 }

@@ -8,7 +8,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tablewright_tests::emulators::{Emulator, Found, require};
+use tablewright_tests::emulators::{self, Emulator, Found, require};
 
 use crate::bare_metal::toolchain;
 use crate::step::{Outcome, run, workspace};
@@ -63,6 +63,11 @@ impl Machine {
         build.args(toolchain(self.target)?);
         build.args(["build", "--manifest-path", &manifest, "--target", self.target, "--features", self.feature]);
         run(&mut build)?;
+        if self.emulator.find().is_err()
+            && let Err(error) = emulators::install()
+        {
+            println!("{error}");
+        }
         let Some(found) = require(self.emulator) else { return Ok(()) };
         self.tell(&found)
     }
