@@ -1097,10 +1097,8 @@ unsafe impl FormatTrait for Format {
             level: None,
             width: if report.htinst >> 20 == 0 && (report.htinst & 0x7f) | 6 == 7
                 && (report.htinst >> 14 & 1 == 0 || report.htinst >> 2 & 1 == 0)
-            {
-                u8::try_from((1 << ((report.htinst >> 12 & 3) as u8)) as i64).ok()
-            } else if report.htinst >> 25 == 0 && report.htinst >> 14 & 1 == 0
-                && report.htinst >> 7 & 0x1f == 0 && (report.htinst & 0x7f) | 6 == 39
+                || report.htinst >> 25 == 0 && report.htinst >> 14 & 1 == 0
+                    && report.htinst >> 7 & 0x1f == 0 && (report.htinst & 0x7f) | 6 == 39
             {
                 u8::try_from((1 << ((report.htinst >> 12 & 3) as u8)) as i64).ok()
             } else {

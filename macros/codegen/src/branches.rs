@@ -2,10 +2,10 @@
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use quote::quote;
-use tablewright_archdefs::expr::{Expr, Node};
+use tablewright_archdefs::expr::{Expr, Node, Op};
 use tablewright_archdefs::model::Choices;
 
-use crate::scope::{Scope, Type, is, not, same};
+use crate::scope::{Scope, Type, is, join, not, same};
 
 impl Scope<'_> {
     /// The items whose conditions may hold, in order, with their conditions; the last one's is `None` if it always
@@ -36,9 +36,19 @@ impl Scope<'_> {
         otherwise: TokenStream,
         mut value: impl FnMut(&T) -> TokenStream,
     ) -> TokenStream {
-        let mut code = None;
-        for (when, item) in self.choices(choices).into_iter().rev() {
+        let mut branches: Vec<(Option<Expr>, TokenStream)> = Vec::new();
+        for (when, item) in self.choices(choices) {
             let item = value(item);
+            match (branches.last_mut(), when) {
+                // Neighbours that say the same are one branch.
+                (Some((Some(before), last)), Some(when)) if last.to_string() == item.to_string() => {
+                    *before = join(Op::OrElse, before.clone(), when);
+                }
+                (_, when) => branches.push((when, item)),
+            }
+        }
+        let mut code = None;
+        for (when, item) in branches.into_iter().rev() {
             let same = |code: &TokenStream| code.to_string() == item.to_string();
             code = Some(match when {
                 Some(_) if same(code.as_ref().unwrap_or(&otherwise)) => item,
