@@ -66,6 +66,8 @@ pub struct Format {
     pub kinds: Vec<Kind>,
     /// `[empty] value`.
     pub empty: Choices<Expr>,
+    /// `[empty] table`.
+    pub empty_table: Choices<Expr>,
     /// `[fields.*]`, in the order of the file.
     pub fields: Vec<Field>,
     /// `[[run]]`.

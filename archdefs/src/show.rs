@@ -41,8 +41,11 @@ pub fn named_bits(mask: u64) -> String {
     format!("bit{plural} {}", bits(mask))
 }
 
-/// The bits of `raw` in `mask` as a file tests them: `"10, 2:0 == 0b0001"`.
+/// The bits of `raw` in `mask` as a file tests them: `"10, 2:0 == 0b0001"`, or the whole entry if they are many.
 pub fn pattern(raw: u64, mask: u64) -> String {
+    if mask.count_ones() > 16 {
+        return format!("63:0 == {}", hex(raw));
+    }
     let of_mask = (0..64).rev().filter(|bit| mask >> bit & 1 == 1);
     let digits: String = of_mask.map(|bit| if raw >> bit & 1 == 1 { '1' } else { '0' }).collect();
     format!("{} == 0b{digits}", bits(mask))

@@ -60,6 +60,7 @@ impl<'a> Visit<'a, '_> {
             }
         }
         self.values(Part::Entry, &format.empty);
+        self.values(Part::Entry, &format.empty_table);
         for field in &format.fields {
             self.all(Part::Entry, &field.when);
             self.choices(Part::Entry, &field.bits, |this, bits| this.bits(Part::Entry, bits));

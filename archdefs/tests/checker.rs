@@ -57,6 +57,27 @@ broken! {
         "match = \"0 == 1 & 4 == 1\"\n\n[empty]" => "match = \"0 == 1 & 4 == 1\"\n\n[[kind]]\nid = \"no-rights\"\nis = \"reserved\"\nlevel = \"1..\"\nmatch = \"0 == 1 & 4 == 0 & 2:1 == 0\"\n\n[empty]",
         "\"0b11 r w\", \"0b01 r\", \"0b00 none\"" => "\"0b11 r w\", \"0b01 r\", \"0b00 none\", \"0b10 w\"",
         "other = \"reserved\"\n\n[fields.accessed]" => "\n[fields.accessed]";
+    one_value_of_no_kind: "match = \"0 == 1 & 4 == 0\"" => "match = \"0 == 1 & 4 == 0 & 63:0 != 0x1234_5001\"";
+    one_value_of_two_kinds: "match = \"0 == 0\"" => "match = \"0 == 0\"\n\n[[kind]]\nid = \"shared\"\nis = \"invalid\"\nlevel = \"1..\"\nmatch = \"63:0 == 0x1234_5001\"";
+    one_table_reads_as_nothing: "match = \"0 == 0\"" => "match = \"0 == 0\"\n\n[[kind]]\nid = \"shared\"\nis = \"invalid\"\nlevel = \"1..\"\nmatch = \"63:0 == 0x1234_5001\"",
+        "match = \"0 == 1 & 4 == 0\"" => "match = \"0 == 1 & 4 == 0 & 63:0 != 0x1234_5001\"";
+    too_many_patterns: "match = \"0 == 1 & 4 == 0\"" => "match = \"0 == 1 & 4 == 0 & 62:53 != 0 & 52:43 != 0 & 42:33 != 0 & 32:23 != 0 & 22:13 != 0\"";
+}
+
+/// The table that the empty value leads to is none of our own: that it reads as nothing is what it is for.
+#[test]
+fn the_table_that_nothing_leads_to_may_read_as_nothing() {
+    let shared = "[[kind]]\nid = \"shared\"\nis = \"invalid\"\nlevel = \"1..\"\nmatch = \"63:0 == 0x1234_5001\"";
+    let text = TOY
+        .replacen("match = \"0 == 0\"", &format!("match = \"0 == 0\"\n\n{shared}"), 1)
+        .replacen("match = \"0 == 1 & 4 == 0\"", "match = \"0 == 1 & 4 == 0 & 63:0 != 0x1234_5001\"", 1)
+        .replacen(
+            "value = [\"0x8000_0000_0000_0000 if states\", \"0\"]",
+            "value = [\"0 if level == 0\", \"0x1234_5001\"]\ntable = \"0x1234_5000 if level > 0\"",
+            1,
+        );
+    let found = findings("toy", &text);
+    assert!(!found.contains("can be written so that it reads as"), "{found}");
 }
 
 // Addresses.

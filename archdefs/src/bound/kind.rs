@@ -71,6 +71,19 @@ impl BoundTest {
         self.values.iter().any(|&(first, last)| first <= value && value <= last) != self.negated
     }
 
+    /// Whether all entries with the bits of `raw` in `known` pass, or none; `None` if it takes more bits to know.
+    pub fn holds_for_all(&self, known: u64, raw: u64) -> Option<bool> {
+        let lowest = self.bits.extract(raw & known);
+        let open = self.bits.extract(!known);
+        let highest = lowest | open;
+        let (mut every, mut none) = (false, true);
+        for &(first, last) in &self.values {
+            every |= first <= lowest && highest <= last;
+            none &= highest < first || last < lowest || first == last && (first ^ lowest) & !open != 0;
+        }
+        (every || none).then_some(every != self.negated)
+    }
+
     /// The entry bits an encoder writes, if there is one way to pass only.
     pub fn written(&self) -> Option<u64> {
         match self.values.as_slice() {

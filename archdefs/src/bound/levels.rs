@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::kind::{self, BoundKind, BoundTest, all_hold, chosen};
+use super::kind::{self, BoundKind, BoundTest, all_hold, chosen, first};
 use super::{Geometry, Malformed, Shape};
 use crate::eval::{Env, eval, holds};
 use crate::model::{Class, Format, Is, LevelSet, LevelTerm, Run};
@@ -29,6 +29,8 @@ pub struct Level {
     pub empty: u64,
     /// The place of that value.
     pub empty_choice: Option<Span>,
+    /// The table that this value leads to, where walks do not stop at it, and the place that says so.
+    pub empty_table: Option<(u64, Span)>,
 }
 
 /// A run of a certain number of items.
@@ -127,7 +129,18 @@ impl Level {
             let single = runs.iter().flat_map(|run: &BoundRun| run.single.clone()).collect();
             leaf = Some(Shape::bind(format, leaf_class(level), place, &env, &kinds, single, problems));
         }
-        let mut bound = Self { level, label: 0, entry_bits, kinds, table, leaf, runs, empty: 0, empty_choice: None };
+        let mut bound = Self {
+            level,
+            label: 0,
+            entry_bits,
+            kinds,
+            table,
+            leaf,
+            runs,
+            empty: 0,
+            empty_choice: None,
+            empty_table: None,
+        };
         if let Err(problem) = bound.bind_values(format, &env) {
             problems.push(problem);
         }
@@ -142,6 +155,10 @@ impl Level {
         let no_entry = |_| Malformed::new("does not fit an entry", empty.span);
         self.empty = u64::try_from(eval(&empty.value, env)?).map_err(no_entry)?;
         self.empty_choice = Some(empty.span);
+        if let Some(table) = first(&format.empty_table, env)? {
+            let no_address = |_| Malformed::new("is no address", table.span);
+            self.empty_table = Some((u64::try_from(eval(&table.value, env)?).map_err(no_address)?, table.span));
+        }
         Ok(())
     }
 

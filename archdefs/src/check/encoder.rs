@@ -1,6 +1,7 @@
 //! What is written reads back as what was meant, and never as reserved.
 
-use super::kinds::{Patterns, submasks};
+use super::cubes::Cube;
+use super::kinds::Patterns;
 use super::{Checker, Site};
 use crate::bound::kind::classify;
 use crate::bound::{BoundField, BoundMeaning};
@@ -10,27 +11,31 @@ use crate::model::FixClass;
 pub(super) fn check(checker: &mut Checker<'_>, site: &Site<'_>, patterns: &Patterns) {
     // Other bits have no part in what an entry is.
     let mut written = vec![site.shape.constant & patterns.mask];
+    let mut free = 0;
     for field in &site.shape.fields {
+        next_level(checker, site, field);
         let mask = field.bits.mask() & patterns.mask;
-        if mask == 0 || matches!(field.meaning, BoundMeaning::Fixed(..)) {
-            continue;
+        match written_values(field, site.level.level) {
+            Written::Any => free |= mask,
+            Written::Values(values) if mask != 0 => {
+                written =
+                    written.iter().flat_map(|so_far| values.iter().map(move |value| so_far | value & mask)).collect();
+                written.sort_unstable();
+                written.dedup();
+            }
+            Written::Values(_) => {}
         }
-        let values = written_values(field, site.level.level, mask);
-        written = written.iter().flat_map(|so_far| values.iter().map(move |value| so_far | value)).collect();
-        written.sort_unstable();
-        written.dedup();
     }
     // Software may set the bits that are free for it, hardware those that it owns.
     for fix in site.shape.fixes.iter().filter(|fix| matches!(fix.is, FixClass::Software | FixClass::Hardware)) {
-        let mask = fix.mask & patterns.mask;
-        written = written.iter().flat_map(|so_far| submasks(mask).map(move |value| so_far | value)).collect();
+        free |= fix.mask & patterns.mask;
     }
-    for field in &site.shape.fields {
-        next_level(checker, site, field);
-    }
+    let others = || patterns.kinds.iter().filter(|(_, is)| !site.shape.class.is_made_by(*is));
     let misread = written.into_iter().find_map(|raw| {
-        let kind = classify(&site.level.kinds, raw)?;
-        (!site.shape.class.is_made_by(kind.is)).then_some((raw, kind))
+        let written = Cube::new(!free, raw);
+        let (read, _) = others().find(|(cube, _)| cube.meets(written) && !is_empty_table(site, *cube))?;
+        let raw = raw | read.value & free;
+        Some((raw, classify(&site.level.kinds, raw)?))
     });
     if let Some((raw, kind)) = misread {
         checker.findings.under(site.params, "misread", &[site.kind(), kind.span], || {
@@ -39,6 +44,14 @@ pub(super) fn check(checker: &mut Checker<'_>, site: &Site<'_>, patterns: &Patte
             Diagnostic::new(message, kind.choice.unwrap_or(kind.span), label).and(site.kind(), "meant to be this")
         });
     }
+}
+
+/// Whether such entries lead to the table that stands for nothing: it is none of our own.
+fn is_empty_table(site: &Site<'_>, cube: Cube) -> bool {
+    let bits =
+        site.shape.fields.iter().find(|field| matches!(field.meaning, BoundMeaning::Table)).map(|field| &field.bits);
+    let (Some(bits), Some((address, _))) = (bits, site.level.empty_table) else { return false };
+    cube.mask & bits.mask() == bits.mask() && cube.value & bits.mask() == bits.insert(address)
 }
 
 /// A table is always linked below the next higher level, whose number must fit the field.
@@ -55,20 +68,25 @@ fn next_level(checker: &mut Checker<'_>, site: &Site<'_>, field: &BoundField) {
     }
 }
 
-/// The entry bits in `mask` for every value that is ever written into `field`.
-fn written_values(field: &BoundField, level: u8, mask: u64) -> Vec<u64> {
-    let insert = |value| field.bits.insert(value) & mask;
-    let mut values: Vec<u64> = match &field.meaning {
+/// What may be written into a field.
+enum Written {
+    /// Whatever fits.
+    Any,
+    /// These entry bits.
+    Values(Vec<u64>),
+}
+
+fn written_values(field: &BoundField, level: u8) -> Written {
+    let insert = |value| field.bits.insert(value);
+    Written::Values(match &field.meaning {
         BoundMeaning::Rights(rows, _) => rows.writable().map(|row| insert(row.value)).collect(),
         BoundMeaning::Memory(rows) => rows.writable().map(|row| insert(row.value)).collect(),
         BoundMeaning::Option(rows, _) => rows.writable().map(|row| insert(row.value)).collect(),
         BoundMeaning::NextLevel(plus) => {
             vec![insert(u64::try_from(plus.saturating_add(i64::from(level) - 1)).unwrap_or(0))]
         }
-        BoundMeaning::Output | BoundMeaning::Table | BoundMeaning::Software => submasks(mask).collect(),
-        BoundMeaning::Fixed(..) => Vec::new(),
-    };
-    values.sort_unstable();
-    values.dedup();
-    values
+        BoundMeaning::Output | BoundMeaning::Table | BoundMeaning::Software => return Written::Any,
+        // A part of what is constant.
+        BoundMeaning::Fixed(..) => vec![0],
+    })
 }

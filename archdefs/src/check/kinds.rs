@@ -1,21 +1,19 @@
 //! Every entry is of exactly one kind, and the empty value is not present.
 
 use super::Checker;
+use super::cubes::{self, Cube, MOST_CUBES};
 use crate::bound::kind::{classify, tested_bits};
 use crate::bound::{BoundKind, Level, Params};
 use crate::diagnostics::Diagnostic;
 use crate::model::Is;
 use crate::show;
 
-/// At most this many bits are tested at a level: all their values are gone through.
-const MOST_TESTED: u32 = 16;
-
 /// What an entry is for each value of the bits that decide it.
 pub(super) struct Patterns {
     /// The bits.
     pub(super) mask: u64,
-    /// Their values, and what an entry with them is.
-    pub(super) kinds: Vec<(u64, Is)>,
+    /// Their values, and what entries with them are.
+    pub(super) kinds: Vec<(Cube, Is)>,
     /// Whether some entry is of two kinds, so that nobody knows what belongs to either.
     pub(super) ambiguous: bool,
 }
@@ -23,25 +21,27 @@ pub(super) struct Patterns {
 pub(super) fn check(checker: &mut Checker<'_>, params: &Params, level: &Level) -> Patterns {
     let mask = level.kinds.iter().fold(0, |mask, kind| mask | kind.tests.as_deref().map_or(0, tested_bits));
     let mut patterns = Patterns { mask, kinds: Vec::new(), ambiguous: false };
-    if mask.count_ones() > MOST_TESTED {
+    let Some(cubes) = cubes::split(&level.kinds) else {
+        // Nothing is known of what entries use.
+        checker.incomplete = true;
         let place = level.kinds.first().map_or(checker.format.name.span, |kind| kind.span);
-        checker.findings.under(params, "too many tested bits", &[place], || {
-            let message = format!("the kinds at level {} test {} bits", level.level, mask.count_ones());
-            Diagnostic::new(message, place, "").help(format!("{MOST_TESTED} bits are enough to tell kinds apart"))
+        checker.findings.under(params, "too many patterns", &[], || {
+            let message = format!("the kinds at level {} tell more than {MOST_CUBES} patterns apart", level.level);
+            Diagnostic::new(message, place, "").help("test for less: a few bits are enough to tell kinds apart")
         });
         return patterns;
-    }
+    };
     let mut matched = vec![false; level.kinds.len()];
-    for raw in submasks(mask) {
-        let Some(winner) = classify(&level.kinds, raw) else {
-            no_kind(checker, params, level, raw, mask);
+    for cube in cubes {
+        let Some(winner) = classify(&level.kinds, cube.value) else {
+            no_kind(checker, params, level, cube.value, mask);
             continue;
         };
         for (kind, matched) in level.kinds.iter().zip(&mut matched) {
             *matched |= std::ptr::eq(kind, winner);
         }
-        patterns.ambiguous |= two_kinds(checker, params, level, raw);
-        patterns.kinds.push((raw, winner.is));
+        patterns.ambiguous |= two_kinds(checker, params, level, cube.value);
+        patterns.kinds.push((cube, winner.is));
     }
     for (kind, _) in level.kinds.iter().zip(matched).filter(|(_, matched)| *matched) {
         checker.used.insert(kind.span);
@@ -84,7 +84,7 @@ pub(super) fn check_empty(checker: &mut Checker<'_>, params: &Params, level: &Le
     let (Some(choice), Some(kind)) = (level.empty_choice, classify(&level.kinds, level.empty)) else {
         return;
     };
-    checker.used.insert(choice);
+    checker.used.extend([Some(choice), level.empty_table.map(|(_, place)| place)].into_iter().flatten());
     if kind.is != Is::Invalid {
         checker.findings.under(params, "empty", &[choice], || {
             let message = format!("the empty value {:#x} is not `invalid` at level {}", level.empty, level.level);
@@ -95,14 +95,4 @@ pub(super) fn check_empty(checker: &mut Checker<'_>, params: &Params, level: &Le
 
 fn place(kind: &BoundKind) -> crate::source::Span {
     kind.choice.unwrap_or(kind.span)
-}
-
-/// Every value of the bits in `mask`.
-pub(super) fn submasks(mask: u64) -> impl Iterator<Item = u64> {
-    let mut next = Some(0_u64);
-    std::iter::from_fn(move || {
-        let current = next?;
-        next = (current != mask).then(|| (current | !mask).wrapping_add(1) & mask);
-        Some(current)
-    })
 }

@@ -4,6 +4,7 @@
 
 mod address;
 mod configs;
+mod cubes;
 mod encoder;
 mod examples;
 mod findings;

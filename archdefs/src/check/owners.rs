@@ -66,10 +66,12 @@ fn two_owners(checker: &mut Checker<'_>, site: &Site<'_>, first: &Owner<'_>, sec
 /// The encoder must know what to write into the bits in `mask` that tests own. Returns whether it does.
 fn written_tests(checker: &mut Checker<'_>, site: &Site<'_>, tests: &[BoundTest], mask: u64) -> bool {
     let owners = || tests.iter().filter(|test| test.bits.mask() & mask != 0);
-    let vague: Vec<&BoundTest> = owners().filter(|test| test.written().is_none()).collect();
+    let clear = owners().filter(|test| test.written().is_some()).fold(0, |bits, test| bits | test.bits.mask());
+    let is_vague = |test: &&BoundTest| test.written().is_none() && test.bits.mask() & mask & !clear != 0;
+    let vague: Vec<&BoundTest> = owners().filter(is_vague).collect();
     if let [first, others @ ..] = vague.as_slice() {
         checker.findings.under(site.params, "unwritable test", &[first.span], || {
-            let bits = vague.iter().fold(0, |bits, test| bits | test.bits.mask()) & mask;
+            let bits = vague.iter().fold(0, |bits, test| bits | test.bits.mask()) & mask & !clear;
             let message = format!("nobody says what to write into {} of {site}", show::named_bits(bits));
             let label = "several values pass this test";
             let diagnostic = others

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::cubes::Cube;
 use super::kinds::Patterns;
 use super::{Checker, Site};
 use crate::bound::{BoundField, BoundMeaning, BoundRows};
@@ -43,19 +44,19 @@ pub(super) fn check(checker: &mut Checker<'_>, site: &Site<'_>, patterns: &Patte
 /// Which values of a field an entry of this kind can show.
 struct Possible<'a> {
     field: &'a BoundField,
-    mask: u64,
-    shown: HashSet<u64>,
+    shown: HashSet<Cube>,
 }
 
 impl<'a> Possible<'a> {
     fn new(site: &Site<'_>, field: &'a BoundField, patterns: &Patterns) -> Self {
-        let mask = field.bits.mask() & patterns.mask;
+        let of_field = |cube: &Cube| Cube::new(cube.mask & field.bits.mask(), cube.value);
         let of_kind = patterns.kinds.iter().filter(|(_, is)| site.shape.class.is_made_by(*is));
-        Self { field, mask, shown: of_kind.map(|(raw, _)| raw & mask).collect() }
+        Self { field, shown: of_kind.map(|(cube, _)| of_field(cube)).collect() }
     }
 
     fn contains(&self, value: u64) -> bool {
-        self.shown.contains(&(self.field.bits.insert(value) & self.mask))
+        let value = Cube::new(self.field.bits.mask(), self.field.bits.insert(value));
+        self.shown.iter().any(|cube| cube.meets(value))
     }
 }
 

@@ -16,6 +16,7 @@ pub(super) fn check(checker: &mut Checker<'_>) {
     of("set of levels", format.levels.blocks.iter().map(|choice| choice.value.span).collect());
     of("run", format.runs.iter().map(|run| run.id.span).collect());
     of("value", choices(&format.empty));
+    of("table", choices(&format.empty_table));
     for field in format.registers.iter().flat_map(|register| &register.fields) {
         of("field", vec![field.span]);
     }

@@ -119,10 +119,11 @@ impl Bound {
             report.refusals.extend(refusals(shape, raw, &cites));
             report.refusals.extend(wrong_next_level(shape, level.level, raw, &cites));
         }
-        let owned = report.parts.iter().fold(0, |mask, part| mask | part.bits);
+        let mut owned = report.parts.iter().fold(0, |mask, part| mask | part.bits);
         for test in tests {
             let bits = test.bits.mask() & !owned;
             if bits != 0 {
+                owned |= bits;
                 report.parts.push(Part::of_kind(row, bits, gather(raw, bits), &cites));
             }
         }

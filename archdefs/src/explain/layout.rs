@@ -60,10 +60,14 @@ fn layout(format: &Format, level: &Level, shape: &Shape, run: Option<&BoundRun>)
     let cites = Cites { format };
     let id = run.map(|run| run.id.clone());
     let mut parts = parts(shape, 0, id.as_ref(), &cites);
-    let owned = parts.iter().fold(0, |mask, part| mask | part.bits);
+    let mut owned = parts.iter().fold(0, |mask, part| mask | part.bits);
     for kind in level.kinds.iter().filter(|kind| shape.class.is_made_by(kind.is)) {
-        for test in kind.tests.iter().flatten().filter(|test| test.bits.mask() & !owned != 0) {
-            parts.push(Part::of_kind(kind, test.bits.mask() & !owned, 0, &cites));
+        for test in kind.tests.iter().flatten() {
+            let bits = test.bits.mask() & !owned;
+            if bits != 0 {
+                owned |= bits;
+                parts.push(Part::of_kind(kind, bits, 0, &cites));
+            }
         }
     }
     let tests: Vec<&BoundTest> = shape.marks.iter().chain(&shape.tested).collect();

@@ -38,10 +38,12 @@ impl Cursor<'_> {
         Ok(RegisterField { bits, name, value, when: field.when, span: field.span })
     }
 
-    /// `"x0 = ia >> 12"`, `"rcx = &descriptor"`.
+    /// `"x0 = ia >> 12"`, `"rcx = &descriptor"`, `"$a0 = tag"`.
     pub(crate) fn operand(&mut self) -> Parsed<Operand> {
         let start = self.here();
-        let register = self.name("a machine register")?.value.to_owned();
+        // Some assemblers' names of registers begin so.
+        let sign = if self.eat("$") { "$" } else { "" };
+        let register = format!("{sign}{}", self.name("a machine register")?.value);
         self.expect("=")?;
         let value = if self.eat("&") {
             if !self.eat_word("descriptor") {

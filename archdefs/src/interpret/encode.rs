@@ -91,6 +91,9 @@ impl Bound {
         let table = self.level(level).and_then(|level| level.table.as_ref());
         let shape = table.ok_or(Refused::Size { level, size: self.geometry.table_bits() })?;
         self.fits(address, self.geometry.table_bits())?;
+        if self.empty_table(level) == Some(address) {
+            return Err(Refused::Address(address));
+        }
         let mut raw = shape.constant | shape.default_options() | insert_address(shape, address);
         for field in &shape.fields {
             match &field.meaning {
@@ -112,6 +115,11 @@ impl Bound {
     /// The value that stands for nothing at `level`.
     pub fn empty(&self, level: u8) -> Option<u64> {
         self.level(level).map(|level| level.empty)
+    }
+
+    /// The table that this value leads to, where walks do not stop at it.
+    pub fn empty_table(&self, level: u8) -> Option<u64> {
+        self.level(level)?.empty_table.map(|(address, _)| address)
     }
 
     /// The entry that is written for what `raw` at `level` says, with default options; `None` if none is.

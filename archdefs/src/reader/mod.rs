@@ -103,7 +103,10 @@ fn format(file: &Section<'_>) -> Option<Format> {
     let levels = file.section("levels", geometry::levels);
     let roots = file.rows("root", geometry::root, |root| &root.id);
     let kinds = file.rows("kind", entries::kind, |kind| &kind.id);
-    let empty = file.section("empty", |empty| empty.choices("value", &empty.scopes().entry, |c| c.expression()));
+    let empty = file.section("empty", |empty| {
+        ["value", "table"].map(|key| empty.choices(key, &empty.scopes().entry, |c| c.expression()))
+    });
+    let [empty, empty_table] = empty?;
     let fields = file.named("fields", entries::field);
     let runs = file.rows("run", entries::run, |run| &run.id);
     let fixes = file.rows("fix", entries::fix, |fix| &fix.id);
@@ -131,7 +134,8 @@ fn format(file: &Section<'_>) -> Option<Format> {
         levels: levels?,
         roots,
         kinds,
-        empty: empty?,
+        empty,
+        empty_table,
         fields,
         runs,
         fixes,

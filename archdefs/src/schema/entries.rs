@@ -30,8 +30,16 @@ pub(super) const KIND: &[Key] = &[
     CITE,
 ];
 
-pub(super) const EMPTY: &[Key] =
-    &[required("value", Choices(&Expression), "the entry written for \"nothing\"; must be `invalid` at every level")];
+pub(super) const EMPTY: &[Key] = &[
+    required("value", Choices(&Expression), "the entry written for \"nothing\"; must be `invalid` at every level"),
+    optional(
+        "table",
+        Choices(&Expression),
+        "where walks do not stop at such an entry: the address of the table that it leads to, which the caller keeps and \
+         fills with what stands for nothing below. No other table is there",
+        "walks stop",
+    ),
+];
 
 pub(super) const FIELD: &[Key] = &[
     IN,

@@ -23,6 +23,16 @@ pub(crate) fn format(scope: &Scope<'_>, name: &str, title: &str) -> Result<Token
     let prototype = attributes::prototype(scope);
     let strip = hot::strip(scope)?;
     let link = AddressMap::of(scope, Shape::Table)?.scatter(quote!(address));
+    let leads_on = !scope.format.empty_table.0.is_empty();
+    let not_empty_doc =
+        leads_on.then(|| quote!(#[doc = " It is refused, too, if the table there stands for nothing."]));
+    let not_empty = leads_on.then(|| {
+        quote! {
+            if address == layout.empty_table {
+                return Err(Refusal::Address(address));
+            }
+        }
+    });
     let implementation = implementation(scope, name, title)?;
     Ok(quote! {
         #[doc = #doc]
@@ -54,6 +64,7 @@ pub(crate) fn format(scope: &Scope<'_>, name: &str, title: &str) -> Result<Token
             /// # Errors
             ///
             /// [`Refusal::Address`] if the address is too wide or not aligned.
+            #not_empty_doc
             #[inline]
             pub const fn table(&self, level: Level, address: u64) -> Result<u64, Refusal> {
                 let aligned = address & codec::bits(self.geometry.index_bits + 2, 0) == 0;
@@ -61,6 +72,7 @@ pub(crate) fn format(scope: &Scope<'_>, name: &str, title: &str) -> Result<Token
                     return Err(Refusal::Address(address));
                 }
                 let layout = self.layout(level);
+                #not_empty
                 Ok(layout.table_base | #link)
             }
 

@@ -42,6 +42,12 @@ pub(crate) fn layout(scope: &Scope<'_>) -> Result<TokenStream, Error> {
         (_, true) => quote!(#[doc = " What tells an own table from all other own entries."]),
         (_, false) => quote!(#[doc = " What tells an own table from an own leaf."]),
     };
+    let empty_table_field = (!scope.format.empty_table.0.is_empty()).then(|| {
+        quote! {
+            /// The table that this value leads to; no address where walks stop.
+            empty_table: u64,
+        }
+    });
     let constructor = constructor(scope, &output, &next_table, &run_statements)?;
     Ok(quote! {
         /// What the entries of one level look like, with every condition resolved.
@@ -55,6 +61,7 @@ pub(crate) fn layout(scope: &Scope<'_>) -> Result<TokenStream, Error> {
             holds_blocks: bool,
             /// The value that stands for nothing.
             empty: u64,
+            #empty_table_field
             /// What tells an own entry that is not present from all others.
             absent: Pattern,
             #table_doc
@@ -97,6 +104,10 @@ fn constructor(
     let block_level = scope.emit(&kinds::block_level(scope), Type::Bool);
     let leaves = scope.emit(&kinds::leaves(scope), Type::Bool);
     let empty = scope.choose(&scope.format.empty, quote!(0), |value| scope.emit(value, Type::Word));
+    let empty_table = (!scope.format.empty_table.0.is_empty()).then(|| {
+        let address = scope.choose(&scope.format.empty_table, quote!(u64::MAX), |value| scope.emit(value, Type::Word));
+        quote!(empty_table: #address,)
+    });
     let (absent, by_row) = kinds::absent(scope);
     let table = kinds::table(scope);
     let output_masks = output.masks(scope);
@@ -130,6 +141,7 @@ fn constructor(
                 holds_leaves: #leaves,
                 holds_blocks: block_level,
                 empty,
+                #empty_table
                 absent: #absent,
                 table: #table,
                 output: #output_masks,

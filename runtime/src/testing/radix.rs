@@ -70,9 +70,9 @@ fn path(subject: &dyn Subject, level: Level, size: u8) -> Verdict {
     Ok(())
 }
 
-/// Where the table of a level is.
+/// Where the table of a level is. None is at 0: there, a format may keep the table that stands for nothing.
 fn table_at(level: Level) -> u64 {
-    u64::from(level) << 20
+    (u64::from(level) + 1) << 20
 }
 
 fn walk(subject: &dyn Subject, memory: &BTreeMap<u64, u64>, ia: u64) -> Option<u64> {

@@ -11,7 +11,8 @@ pub(super) fn check(case: &Case<'_>) -> Verdict {
     let geometry = subject.geometry();
     for level in levels(subject).skip(1) {
         let align = geometry.table_bits(level - 1);
-        for address in addresses(align, geometry.output_bits) {
+        let nothing = case.reference.0.empty_table(level);
+        for address in addresses(align, geometry.output_bits).into_iter().filter(|&address| nothing != Some(address)) {
             let raw = subject
                 .table(level, address)
                 .map_err(|refusal| format!("level {level}, table {address:#x}: {refusal}"))?;
@@ -22,7 +23,7 @@ pub(super) fn check(case: &Case<'_>) -> Verdict {
             ensure!(glance == Glance::Table(address), "level {level}: {raw:#x} seems to be {glance:x?}");
         }
         let unfit = (geometry.page_bits..align).chain(geometry.output_bits..64).map(|bit| 1 << bit);
-        for address in unfit.chain([below(geometry.page_bits), u64::MAX]) {
+        for address in unfit.chain(nothing).chain([below(geometry.page_bits), u64::MAX]) {
             ensure!(subject.table(level, address).is_err(), "level {level}: a table at {address:#x} is not refused");
         }
     }
