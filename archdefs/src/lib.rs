@@ -30,6 +30,7 @@ pub const BUILTINS: &[(&str, &str)] = &[
     ("amd_iommu_v1", include_str!("../formats/amd_iommu_v1.toml")),
     ("ept", include_str!("../formats/ept.toml")),
     ("long_mode", include_str!("../formats/long_mode.toml")),
+    ("loongarch64", include_str!("../formats/loongarch64.toml")),
     ("npt", include_str!("../formats/npt.toml")),
     ("riscv_iommu", include_str!("../formats/riscv_iommu.toml")),
     ("smmu_v3", include_str!("../formats/smmu_v3.toml")),

@@ -158,6 +158,9 @@ differential! {
     smmu_v3_4k: tablewright::aarch64::smmu_v3_4k, "smmu_v3", Some("smmu_v3_4k");
     smmu_v3_16k: tablewright::aarch64::smmu_v3_16k, "smmu_v3", Some("smmu_v3_16k");
     smmu_v3_64k: tablewright::aarch64::smmu_v3_64k, "smmu_v3", Some("smmu_v3_64k");
+    loongarch64_4k: tablewright::loongarch64::loongarch64_4k, "loongarch64", Some("loongarch64_4k");
+    loongarch64_16k: tablewright::loongarch64::loongarch64_16k, "loongarch64", Some("loongarch64_16k");
+    loongarch64_64k: tablewright::loongarch64::loongarch64_64k, "loongarch64", Some("loongarch64_64k");
     riscv_iommu: tablewright::riscv64::riscv_iommu, "riscv_iommu", None;
     sv: tablewright::riscv64::sv, "sv", None;
     sv_x4: tablewright::riscv64::sv_x4, "sv_x4", None;

@@ -45,6 +45,9 @@ fn main() {
     generated_trials!("smmu_v3", tablewright::aarch64::smmu_v3_4k);
     generated_trials!("smmu_v3", tablewright::aarch64::smmu_v3_16k);
     generated_trials!("smmu_v3", tablewright::aarch64::smmu_v3_64k);
+    generated_trials!("loongarch64", tablewright::loongarch64::loongarch64_4k);
+    generated_trials!("loongarch64", tablewright::loongarch64::loongarch64_16k);
+    generated_trials!("loongarch64", tablewright::loongarch64::loongarch64_64k);
     generated_trials!("riscv_iommu", tablewright::riscv64::riscv_iommu);
     generated_trials!("sv", tablewright::riscv64::sv);
     generated_trials!("sv_x4", tablewright::riscv64::sv_x4);

@@ -15,6 +15,7 @@ const FLOORS: &[(&str, usize)] = &[
     ("npt", 690),
     ("long_mode", 690),
     ("stage2", 650),
+    ("loongarch64", 850),
     ("sv", 850),
     ("sv_x4", 740),
     ("amd_iommu_v1", 760),

@@ -77,6 +77,9 @@ snapshots! {
     smmu_v3_4k: "smmu_v3", Some("smmu_v3_4k");
     smmu_v3_16k: "smmu_v3", Some("smmu_v3_16k");
     smmu_v3_64k: "smmu_v3", Some("smmu_v3_64k");
+    loongarch64_4k: "loongarch64", Some("loongarch64_4k");
+    loongarch64_16k: "loongarch64", Some("loongarch64_16k");
+    loongarch64_64k: "loongarch64", Some("loongarch64_64k");
     riscv_iommu: "riscv_iommu", None;
     sv: "sv", None;
     sv_x4: "sv_x4", None;

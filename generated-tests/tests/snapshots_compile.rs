@@ -32,6 +32,9 @@ snapshots! {
     smmu_v3_4k: "../snapshots/smmu_v3_4k.rs";
     smmu_v3_16k: "../snapshots/smmu_v3_16k.rs";
     smmu_v3_64k: "../snapshots/smmu_v3_64k.rs";
+    loongarch64_4k: "../snapshots/loongarch64_4k.rs";
+    loongarch64_16k: "../snapshots/loongarch64_16k.rs";
+    loongarch64_64k: "../snapshots/loongarch64_64k.rs";
     riscv_iommu: "../snapshots/riscv_iommu.rs";
     sv: "../snapshots/sv.rs";
     sv_x4: "../snapshots/sv_x4.rs";

@@ -70,6 +70,12 @@ pub mod aarch64 {
     }
 }
 
+/// Formats of LoongArch64 machines.
+#[cfg(feature = "loongarch64")]
+pub mod loongarch64 {
+    tablewright_macros::builtin_format! { [crate] "loongarch64" }
+}
+
 /// Formats of 64-bit RISC-V machines.
 #[cfg(feature = "riscv64")]
 pub mod riscv64 {
@@ -95,11 +101,14 @@ pub mod riscv64 {
 #[cfg(any(
     all(feature = "x86_64", target_arch = "x86_64"),
     all(feature = "aarch64", target_arch = "aarch64"),
+    all(feature = "loongarch64", target_arch = "loongarch64"),
     all(feature = "riscv64", target_arch = "riscv64"),
 ))]
 pub mod native {
     #[cfg(target_arch = "aarch64")]
     pub use crate::aarch64::*;
+    #[cfg(target_arch = "loongarch64")]
+    pub use crate::loongarch64::*;
     #[cfg(target_arch = "riscv64")]
     pub use crate::riscv64::*;
     #[cfg(target_arch = "x86_64")]

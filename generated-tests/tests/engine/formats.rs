@@ -4,7 +4,7 @@ use proptest::{
     prelude::*,
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
-use tablewright::{Format, aarch64, riscv64, x86_64};
+use tablewright::{Format, aarch64, loongarch64, riscv64, x86_64};
 use tablewright_archdefs::{
     bound::{Bound, Params},
     read_builtin,
@@ -75,6 +75,9 @@ law_9! {
     smmu_v3_4k: aarch64::smmu_v3_4k of "smmu_v3";
     smmu_v3_16k: aarch64::smmu_v3_16k of "smmu_v3";
     smmu_v3_64k: aarch64::smmu_v3_64k of "smmu_v3";
+    loongarch64_4k: loongarch64::loongarch64_4k of "loongarch64";
+    loongarch64_16k: loongarch64::loongarch64_16k of "loongarch64";
+    loongarch64_64k: loongarch64::loongarch64_64k of "loongarch64";
     riscv_iommu: riscv64::riscv_iommu of "riscv_iommu";
     sv: riscv64::sv of "sv";
     sv_x4: riscv64::sv_x4 of "sv_x4";
