@@ -1636,7 +1636,7 @@ unsafe impl FormatTrait for Format {
                 0
             };
         let mut ia32_pat = 0;
-        ia32_pat |= codec::insert(config.pat, 63, 0);
+        ia32_pat |= config.pat;
         let cr0 = 0x8000_0001;
         let mut cr4 = 0x20;
         cr4 |= codec::insert(config.globals as u64, 7, 7);

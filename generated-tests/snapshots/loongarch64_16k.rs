@@ -675,11 +675,8 @@ impl Format {
             && (if config.walker { raw & 0xc0 == 0x40 } else { raw & 0x41 == 0x40 });
         let is_block = block_level
             && (if config.walker { raw & 0xc0 == 0xc0 } else { raw & 0x41 == 0x41 });
-        let is_nothing = level >= 1 && raw & 0x40 == 0
-            && raw & (0xffff_ffff_ffff_ffff)
-                == codec::insert(config.invalid_table, 63, 0);
-        let is_table = level >= 1 && raw & 0x40 == 0
-            && raw & 0xffff_ffff_ffff_ffff != codec::insert(config.invalid_table, 63, 0);
+        let is_nothing = level >= 1 && raw & 0x40 == 0 && raw == config.invalid_table;
+        let is_table = level >= 1 && raw & 0x40 == 0 && raw != config.invalid_table;
         let is_no_block_here = level >= 1 && !block_level && raw & 0x40 == 0x40;
         if is_no_block_here {
             Kind::Reserved("no-block-here")

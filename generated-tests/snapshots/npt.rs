@@ -1211,7 +1211,7 @@ unsafe impl FormatTrait for Format {
         }
         let tag = u64::from(tag.0);
         let mut ia32_pat = 0;
-        ia32_pat |= codec::insert(config.pat, 63, 0);
+        ia32_pat |= config.pat;
         let mut cr4 = 0x20;
         cr4 |= if config.levels == 5 { 0x1000 } else { 0 };
         let mut efer = 0x1100;

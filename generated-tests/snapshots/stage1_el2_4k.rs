@@ -1388,7 +1388,7 @@ unsafe impl FormatTrait for Format {
             ttbr_elx |= codec::insert(root >> 1, 47, 1);
         }
         let mut mair_elx = 0;
-        mair_elx |= codec::insert(config.mair, 63, 0);
+        mair_elx |= config.mair;
         Ok(Registers {
             tcr_elx,
             ttbr_elx,

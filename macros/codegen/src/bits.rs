@@ -203,6 +203,9 @@ pub(crate) fn insert(scope: &Scope<'_>, map: &BitMap, value: &TokenStream) -> To
                 if value.clone().into_iter().count() > 1 { quote!((#value) >> #from) } else { quote!(#value >> #from) }
             }
         };
+        if segment.fixed() == Some((63, 0)) {
+            return value;
+        }
         let high = scope.emit(&segment.high, Type::Byte);
         let low = scope.emit(&segment.low, Type::Byte);
         quote!(codec::insert(#value, #high, #low))

@@ -15,6 +15,7 @@ use crate::scope::{Scope, Type, all_of, int, is, join};
 pub(crate) struct Pattern {
     mask: TokenStream,
     value: TokenStream,
+    fixed_mask: Option<u64>,
     fixed: Option<(u64, u64)>,
 }
 
@@ -34,7 +35,7 @@ impl Pattern {
                 None => (bits::insert(scope, &test.bits, &scope.emit_operand(value, Type::Word)), None),
             },
         };
-        Some(Self { mask, value, fixed: fixed_mask.zip(fixed) })
+        Some(Self { mask, value, fixed_mask, fixed: fixed_mask.zip(fixed) })
     }
 
     /// The pattern of a conjunction; the tests that ask for more than one value are left out.
@@ -52,13 +53,14 @@ impl Pattern {
                         quote!(#a | #b)
                     }
                 };
-                Self { mask: quote!(#a_mask | #b_mask), value, fixed: None }
+                Self { mask: quote!(#a_mask | #b_mask), value, fixed_mask: None, fixed: None }
             }
         })
     }
 
     fn fixed(mask: u64, value: u64) -> Self {
-        Self { mask: literal::hex(mask), value: literal::hex(value), fixed: Some((mask, value)) }
+        let (fixed_mask, fixed) = (Some(mask), Some((mask, value)));
+        Self { mask: literal::hex(mask), value: literal::hex(value), fixed_mask, fixed }
     }
 
     /// The constructor call of the runtime's `Pattern`.
@@ -68,10 +70,17 @@ impl Pattern {
     }
 
     fn test(&self) -> TokenStream {
-        let Self { mask, value, .. } = self;
-        match self.fixed {
-            Some(_) => quote!(raw & #mask == #value),
-            None => quote!(raw & (#mask) == #value),
+        let (tested, value) = (self.tested(), &self.value);
+        quote!(#tested == #value)
+    }
+
+    /// The bits of an entry that this is about.
+    fn tested(&self) -> TokenStream {
+        let mask = &self.mask;
+        match self.fixed_mask {
+            Some(u64::MAX) => quote!(raw),
+            Some(_) => quote!(raw & #mask),
+            None => quote!(raw & (#mask)),
         }
     }
 }
@@ -164,8 +173,9 @@ fn matched(scope: &Scope<'_>, matches: &Match) -> TokenStream {
 fn compared(scope: &Scope<'_>, test: &Test) -> TokenStream {
     if test.negated {
         let positive = Test { negated: false, ..test.clone() };
-        if let Some(Pattern { mask, value, .. }) = Pattern::of_test(scope, &positive) {
-            return quote!(raw & #mask != #value);
+        if let Some(pattern) = Pattern::of_test(scope, &positive) {
+            let (tested, value) = (pattern.tested(), pattern.value);
+            return quote!(#tested != #value);
         }
     }
     let bits = bits::extract(scope, &test.bits, &quote!(raw));
