@@ -147,8 +147,9 @@ pub use hal::{Completion, Hal, Invalidation, Sink};
 pub use host::{HostRegion, RegionKind};
 pub use range::ClosedRange;
 pub use space::{
-    AddrSpace, Alloc, Area, Areas, Backend, BackendError, Builtin, Device, DeviceAccess, Fault, FaultCounts,
-    FaultOutcome, Joinable, Linear, MemorySet, NestedPageFaultInfo, ReportError, SpaceError, Statistics, Translation,
+    AddrSpace, Alloc, Area, Areas, Backend, BackendError, Builtin, CopyOnWrite, Device, DeviceAccess, Fault,
+    FaultCounts, FaultOutcome, Joinable, Linear, MemorySet, NestedPageFaultInfo, ReportError, Shared, SharedMemory,
+    SpaceError, Statistics, Translation,
 };
 pub use table::{
     Error, FaultIn, FrameCache, Gather, Lookup, Mapping, Mappings, Operation, PageTable, PartialChange, Region,

@@ -150,10 +150,10 @@ pub(crate) mod prelude {
     pub(crate) use crate::nested::dispatch;
     pub(crate) use crate::nested::forward::{gathering, methods, reporting, with_gather, with_report};
     pub(crate) use crate::{
-        AddrSpace, Alloc, Area, Areas, Attributes, Backend, Builtin, Change, ClosedRange, Device, Error, FaultIn,
-        FaultInfo, FaultOutcome, FrameCache, Gather, Geometry, GuestError, GuestFault, GuestMemoryAccessor,
+        AddrSpace, Alloc, Area, Areas, Attributes, Backend, Builtin, Change, ClosedRange, CopyOnWrite, Device, Error,
+        FaultIn, FaultInfo, FaultOutcome, FrameCache, Gather, Geometry, GuestError, GuestFault, GuestMemoryAccessor,
         GuestPhysAddr, GuestSlice, Hal, HostPhysAddr, HostRegion, Linear, Lookup, MappingFlags, NestedPageFaultInfo,
-        PageBitmap, PageTable, PartialChange, Refusal, Relax, ReportError, Rights, Sink, SpaceError, State, Statistics,
-        Tag, Tags, Translation,
+        PageBitmap, PageTable, PartialChange, Refusal, Relax, ReportError, Rights, Shared, SharedMemory, Sink,
+        SpaceError, State, Statistics, Tag, Tags, Translation,
     };
 }

@@ -12,6 +12,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     Map { at: Place, output: u64, flavour: usize },
+    Remap { at: Place, output: u64, flavour: usize },
     Unmap(Place),
     Protect { at: Place, rights: Option<usize>, memory: Option<usize> },
     Populate { at: Place, flavour: usize, largest: u8 },
@@ -47,6 +48,8 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         2 => (place(), any::<usize>(), 12_u8..24)
             .prop_map(|(at, flavour, largest)| Step::Populate { at, flavour, largest }),
         2 => place().prop_map(Step::Depopulate),
+        2 => (place(), 0_u64..1 << 18, any::<usize>())
+            .prop_map(|(at, output, flavour)| Step::Remap { at, output, flavour }),
         1 => (place(), 12_u8..24).prop_map(|(at, size)| Step::SplitTo { at, size }),
         2 => place().prop_map(Step::Collapse),
         2 => (place(), any::<bool>()).prop_map(|(at, dirty)| Step::Harvest { at, dirty }),
@@ -105,6 +108,12 @@ pub(crate) fn run_on<F: Format>(mut rig: Rig<F>, steps: &[Step]) {
                 let range = at.range(&rig, false);
                 let oa = output_mask + 1 + (range.start() & output_mask >> 1) + (output << F::PAGE_BITS);
                 let _ = rig.map(range, oa, flavour(*number));
+            }
+            Step::Remap { at, output, flavour: number } => {
+                let (ia, oa) = (at.range(&rig, false).start(), output_mask + 1 + (output << F::PAGE_BITS));
+                let result = rig.remap(ia, oa, flavour(*number));
+                // Some attributes are those of pages only.
+                assert!(matches!(result, Ok(_) | Err(Error::Refused { .. })), "{result:?}");
             }
             Step::Unmap(at) => rig.unmap(at.range(&rig, false)).unwrap(),
             Step::Protect { at, rights, memory } => {

@@ -335,6 +335,24 @@ impl<F: Format> Rig<F> {
         result
     }
 
+    /// Lets the leaf at `ia`, if it is no run, map to another address and say something else.
+    pub(crate) fn remap(&mut self, ia: u64, oa: u64, attributes: Attributes) -> Result<bool, Error> {
+        let page = ClosedRange::around(ia, F::PAGE_BITS);
+        self.touch(page);
+        let leaf = self.table.mappings(page).next();
+        let oa = leaf.map_or(oa, |leaf| ClosedRange::around(oa, leaf.size).start());
+        let mut gather = self.table.gather();
+        // SAFETY: nobody accesses memory through this table.
+        let result = unsafe { self.table.remap(ia, oa, &attributes, &mut gather) };
+        if let (Ok(true), Some(leaf)) = (result, leaf) {
+            self.model.remove(leaf.range);
+            self.model.insert(Region { range: leaf.range, address: oa, attributes });
+            self.touched.retain(|(ia, _)| !leaf.range.contains(*ia));
+        }
+        self.finish(gather);
+        result
+    }
+
     /// Harvests twice: the second time there is nothing left.
     pub(crate) fn harvest(&mut self, state: State, range: ClosedRange) -> Result<(), Error> {
         self.touch(range);

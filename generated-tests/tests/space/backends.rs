@@ -13,7 +13,7 @@ use crate::{
     witness::{BREAKING, DIRECT, LARGE, WIDE},
 };
 
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 enum Memory {
     Builtin(Builtin),
     Zero(ZeroUntilWritten),
@@ -52,7 +52,8 @@ impl Joinable for Memory {
     fn join(&self, next: &Self) -> Option<Self> {
         match (self, next) {
             (Self::Builtin(this), Self::Builtin(next)) => this.join(next).map(Self::Builtin),
-            _ => (self == next).then_some(*self),
+            (Self::Zero(this), Self::Zero(next)) => (this == next).then_some(Self::Zero(*this)),
+            _ => None,
         }
     }
 }

@@ -22,5 +22,6 @@ mod nested;
 mod random;
 mod reports;
 mod rig;
+mod shared;
 mod statistics;
 mod traps;

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use fastrand::Rng;
-use tablewright::{Alloc, FaultOutcome, Format, GuestFault, GuestMemoryAccessor, MappingFlags, Rights, SpaceError};
+use tablewright::{
+    Alloc, CopyOnWrite, FaultOutcome, Format, GuestFault, GuestMemoryAccessor, MappingFlags, Operation, Rights, Shared,
+    SharedMemory, SpaceError,
+};
 
 use crate::formats::in_every_format;
 use crate::rig::{READ, RW, RX, Rig, distant, gpa, hpa};
@@ -28,14 +31,29 @@ enum Behind {
     Alloc { used: bool, value: u64 },
     /// A device, and the page of it.
     Device(usize),
+    /// A page of the shared memory.
+    Shared(usize),
+    /// A copy of a page of the shared memory: of its own, with this number, once it was written.
+    Copy { of: usize, own: Option<u64> },
 }
 
-/// Pages by number.
-type Model = BTreeMap<usize, Page>;
+/// Pages of the shared memory.
+const SHARED: usize = 24;
+
+/// What a guest should be.
+struct Model {
+    /// Pages by number.
+    pages: BTreeMap<usize, Page>,
+    memory: SharedMemory,
+    /// What each page of the shared memory holds.
+    shared: [u64; SHARED],
+}
 
 fn a_random_program_does_what_the_model_says<F: Format>(mut rig: Rig<F>) {
     let mut random = Rng::with_seed(0x7ab1e);
-    let mut model = Model::new();
+    // SAFETY: the only space is on this machine.
+    let memory = unsafe { SharedMemory::new(&rig.machine, SHARED * rig.page(), F::PAGE_BITS, 24) }.unwrap();
+    let mut model = Model { pages: BTreeMap::new(), memory, shared: [0; SHARED] };
     for number in 0..600 {
         for _ in 0..8 {
             rig.access(
@@ -59,11 +77,11 @@ fn step<F: Format>(rig: &mut Rig<F>, model: &mut Model, random: &mut Rng, number
     let count = random.usize(1..=longest.min(PAGES - first));
     let (start, size, pages) = (gpa(first * page), count * page, first..first + count);
     let rights = *random.choice([READ, RW, RX, RW | RX].iter()).expect("a choice");
-    let free = model.range(pages.clone()).next().is_none();
+    let free = model.pages.range(pages.clone()).next().is_none();
     let mut insert = |behind: &dyn Fn(usize) -> Behind| {
-        model.extend(pages.clone().map(|at| (at, Page { rights, behind: behind(at) })));
+        model.pages.extend(pages.clone().map(|at| (at, Page { rights, behind: behind(at) })));
     };
-    match random.u8(0..10) {
+    match random.u8(0..14) {
         0 | 1 => {
             // Beyond the machine's own memory; in half of the cases so that blocks fit.
             let unit = [1, 512][random.usize(0..2)];
@@ -77,7 +95,7 @@ fn step<F: Format>(rig: &mut Rig<F>, model: &mut Model, random: &mut Rng, number
             Ok(()) if free => {
                 insert(&|at| Behind::Device(at - first));
                 // A device area takes reads and writes, whatever was drawn.
-                model.range_mut(pages).for_each(|(_, page)| page.rights = RW);
+                model.pages.range_mut(pages).for_each(|(_, page)| page.rights = RW);
             }
             result => assert!(!free && matches!(result, Err(SpaceError::Overlap(_))), "{result:?}"),
         },
@@ -90,21 +108,47 @@ fn step<F: Format>(rig: &mut Rig<F>, model: &mut Model, random: &mut Rng, number
         }
         5 => {
             rig.space.unmap(start, size).unwrap();
-            model.retain(|at, _| !pages.contains(at));
+            model.pages.retain(|at, _| !pages.contains(at));
         }
         6 => {
             rig.space.protect(start, size, rights).unwrap();
-            model.range_mut(pages).for_each(|(_, page)| page.rights = rights);
+            model.pages.range_mut(pages).for_each(|(_, page)| page.rights = rights);
         }
-        7 => {
+        7 | 8 => {
+            // Some of the shared memory, from one of its pages on.
+            let skip = random.usize(0..SHARED).min(first);
+            let count = count.min(SHARED - skip);
+            let (origin, size, pages) = (gpa((first - skip) * page), count * page, first..first + count);
+            let free = model.pages.range(pages.clone()).next().is_none();
+            let copies = random.bool();
+            let result = match copies {
+                true => rig.space.map(start, size, rights, CopyOnWrite::new(origin, &model.memory)),
+                false => rig.space.map(start, size, rights, Shared::new(origin, model.memory.clone())),
+            };
+            match result {
+                Ok(()) if free => model.pages.extend(pages.map(|at| {
+                    let of = at - first + skip;
+                    let behind = if copies { Behind::Copy { of, own: None } } else { Behind::Shared(of) };
+                    (at, Page { rights, behind })
+                })),
+                result => assert!(!free && matches!(result, Err(SpaceError::Overlap(_))), "{result:?}"),
+            }
+        }
+        9 => {
             let access = if random.bool() { Rights::R } else { Rights::W };
-            let outcome = rig.space.handle_fault(start, access);
-            let page = model.get_mut(&first);
+            let outcome = rig.space.handle_fault_exclusive(start, access);
+            let page = model.pages.get_mut(&first);
             let allowed = page.as_ref().is_some_and(|page| Rights::from(page.rights).contains(access));
             match page.map(|page| (&mut page.behind, allowed)) {
                 None => assert_eq!(outcome, FaultOutcome::NotMapped),
                 Some((_, false)) => assert_eq!(outcome, FaultOutcome::Denied),
-                Some((Behind::Linear(_), true)) => assert!(outcome.is_resolved()),
+                Some((Behind::Linear(_) | Behind::Shared(_), true)) => assert!(outcome.is_resolved()),
+                Some((Behind::Copy { of, own }, true)) => {
+                    assert!(outcome.is_resolved(), "{outcome:?}");
+                    if access == Rights::W {
+                        own.get_or_insert(model.shared[*of]);
+                    }
+                }
                 Some((Behind::Device(_), true)) => assert!(matches!(outcome, FaultOutcome::Device(_))),
                 Some((Behind::Alloc { used, .. }, true)) => {
                     assert!(outcome.is_resolved(), "{outcome:?}");
@@ -113,8 +157,12 @@ fn step<F: Format>(rig: &mut Rig<F>, model: &mut Model, random: &mut Rng, number
             }
         }
         _ => {
-            let result = rig.space.write_obj(start, number as u64).map_err(|error| error.fault);
-            match model.get_mut(&first) {
+            let mut result = rig.space.write_obj(start, number as u64).map_err(|error| error.fault);
+            if result == Err(GuestFault::NotResolved(FaultOutcome::NeedsExclusive(Operation::CopyOnWrite))) {
+                assert_eq!(rig.space.handle_fault_exclusive(start, Rights::W), FaultOutcome::Mapped);
+                result = rig.space.write_obj(start, number as u64).map_err(|error| error.fault);
+            }
+            match model.pages.get_mut(&first) {
                 None => assert_eq!(result, Err(GuestFault::NotMapped)),
                 Some(Page { behind: Behind::Linear(_) | Behind::Device(_), .. }) => {
                     assert_eq!(result, Err(GuestFault::Device));
@@ -122,7 +170,12 @@ fn step<F: Format>(rig: &mut Rig<F>, model: &mut Model, random: &mut Rng, number
                 Some(page) if !page.rights.contains(RW) => assert_eq!(result, Err(GuestFault::Denied)),
                 Some(page) => {
                     assert_eq!(result, Ok(()));
-                    page.behind = Behind::Alloc { used: true, value: number as u64 };
+                    let value = number as u64;
+                    match &mut page.behind {
+                        Behind::Shared(of) => model.shared[*of] = value,
+                        Behind::Copy { own, .. } => *own = Some(value),
+                        behind => *behind = Behind::Alloc { used: true, value },
+                    }
                 }
             }
         }
@@ -132,20 +185,27 @@ fn step<F: Format>(rig: &mut Rig<F>, model: &mut Model, random: &mut Rng, number
 fn check<F: Format>(rig: &Rig<F>, model: &Model) {
     let page = rig.page();
     let described: usize = rig.space.areas().map(|area| (area.range().span() as usize + 1) / page).sum();
-    assert_eq!(described, model.len());
+    assert_eq!(described, model.pages.len());
     for at in 0..PAGES {
         let address = gpa(at * page);
         let (area, found) = (rig.space.find_area(address), rig.space.query(address));
-        let Some(expected) = model.get(&at) else {
+        let Some(expected) = model.pages.get(&at) else {
             assert!(area.is_none() && found.is_none(), "page {at} is mapped");
             continue;
         };
         let rights = Rights::from(expected.rights);
         assert_eq!(area.expect("an area").attributes().rights, rights, "page {at}");
-        assert!(found.is_none_or(|found| found.attributes.rights == rights), "page {at}");
+        let shares = matches!(expected.behind, Behind::Copy { own: None, .. });
+        let granted = if shares { rights - Rights::W } else { rights };
+        assert!(found.is_none_or(|found| found.attributes.rights == granted), "page {at}");
         match expected.behind {
             Behind::Linear(host) => assert_eq!(found.expect("mapped").address, hpa(host * page), "page {at}"),
             Behind::Device(_) => assert!(found.is_none(), "page {at}"),
+            Behind::Shared(of) => assert_eq!(rig.space.read_obj::<u64>(address), Ok(model.shared[of]), "page {at}"),
+            Behind::Copy { of, own } => {
+                let value = own.unwrap_or(model.shared[of]);
+                assert_eq!(rig.space.read_obj::<u64>(address), Ok(value), "page {at}");
+            }
             Behind::Alloc { used, value } => {
                 // A larger frame brings its neighbours.
                 assert!(found.is_some() || !used, "page {at}");

@@ -137,6 +137,7 @@ macro_rules! forward {
                 fn depopulate(range: ClosedRange) -> ();
                 fn collapse(range: ClosedRange) -> ();
                 fn fault_in_exclusive(ia: u64, size: u8, oa: u64, attributes: &Attributes) -> FaultIn;
+                fn remap(ia: u64, oa: u64, attributes: &Attributes) -> bool;
             } }
 
             /// As [`PageTable::harvest`], with the same errors; [`Error::ForeignGather`] also for a gather of another
@@ -242,6 +243,10 @@ macro_rules! forward {
                     -> Result<(), SpaceError> where [B: From<Linear>];
                 fn map_alloc(start: GuestPhysAddr, size: usize, attributes: impl Into<Attributes>, populate: bool)
                     -> Result<(), SpaceError> where [B: From<Alloc>];
+                fn map_shared(start: GuestPhysAddr, memory: &SharedMemory, attributes: impl Into<Attributes>)
+                    -> Result<(), SpaceError> where [B: From<Shared>];
+                fn map_copy_on_write(start: GuestPhysAddr, memory: &SharedMemory, attributes: impl Into<Attributes>)
+                    -> Result<(), SpaceError> where [B: From<CopyOnWrite>];
                 fn map_device(start: GuestPhysAddr, size: usize, handle: usize)
                     -> Result<(), SpaceError> where [B: From<Device>];
                 fn unmap(start: GuestPhysAddr, size: usize) -> Result<(), SpaceError>;

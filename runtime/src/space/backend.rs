@@ -2,7 +2,7 @@
 
 use core::fmt::{self, Display, Formatter};
 
-use super::{Alloc, Area, BackendError, Device, FaultOutcome, Joinable, Linear};
+use super::{Alloc, Area, BackendError, CopyOnWrite, Device, FaultOutcome, Joinable, Linear, Shared};
 use crate::device::AccessWidth;
 use crate::{Attributes, Change, ClosedRange, Format, FrameCache, Gather, Hal, PageTable, Refusal, Rights};
 
@@ -13,7 +13,8 @@ use crate::{Attributes, Change, ClosedRange, Format, FrameCache, Gather, Hal, Pa
 /// # Safety
 ///
 /// - A hook changes the table only inside the range that it is given, which lies in areas of this backend.
-/// - After `unmap`, nothing is mapped in the range.
+/// - After `unmap`, nothing is mapped in the range. Memory that a backend's value keeps alive is no longer used when the
+///   value is dropped: that happens after the invalidation.
 /// - If [`Backend::is_ram`] holds, whatever is mapped in its areas is memory that `Hal::phys_to_virt` maps, leaf by
 ///   leaf with consecutive addresses, for as long as it is mapped.
 pub unsafe trait Backend: Joinable + Display {
@@ -131,11 +132,16 @@ pub struct Fault {
 }
 
 impl Fault {
+    /// Whether the access needs a right to write.
+    pub const fn writes(&self) -> bool {
+        self.access.intersects(Rights::W)
+    }
+
     /// The rights that a leaf gets on account of it: those of the area, but to write only if that is what was tried, for
     /// pages are write-protected to see that.
     pub fn wanted(&self) -> Rights {
         let rights = self.attributes.rights;
-        if self.access.intersects(Rights::W) { rights } else { rights - Rights::W }
+        if self.writes() { rights } else { rights - Rights::W }
     }
 
     /// Gives the leaf that is there the rights of the area, if it lacks those of the access.
@@ -158,7 +164,7 @@ impl Fault {
 }
 
 /// The backends that come with the library.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Builtin {
     /// Host memory of the caller's.
     Linear(Linear),
@@ -166,6 +172,10 @@ pub enum Builtin {
     Alloc(Alloc),
     /// An emulated device.
     Device(Device),
+    /// Memory that other guests see, too.
+    Shared(Shared),
+    /// Memory that is others' until it is written.
+    CopyOnWrite(CopyOnWrite),
 }
 
 /// Evaluates `$body` with `$backend` bound to what is in the variant.
@@ -175,6 +185,8 @@ macro_rules! forward {
             Builtin::Linear($backend) => $body,
             Builtin::Alloc($backend) => $body,
             Builtin::Device($backend) => $body,
+            Builtin::Shared($backend) => $body,
+            Builtin::CopyOnWrite($backend) => $body,
         }
     };
 }
@@ -185,6 +197,8 @@ impl Joinable for Builtin {
             (Self::Linear(this), Self::Linear(next)) => this.join(next).map(Self::Linear),
             (Self::Alloc(this), Self::Alloc(next)) => this.join(next).map(Self::Alloc),
             (Self::Device(this), Self::Device(next)) => this.join(next).map(Self::Device),
+            (Self::Shared(this), Self::Shared(next)) => this.join(next).map(Self::Shared),
+            (Self::CopyOnWrite(this), Self::CopyOnWrite(next)) => this.join(next).map(Self::CopyOnWrite),
             _ => None,
         }
     }
@@ -224,6 +238,16 @@ unsafe impl Backend for Builtin {
         forward!(self, backend => unsafe { backend.unmap(range, table, gather) })
     }
 
+    fn protect<F: Format, H: Hal>(
+        &self,
+        range: ClosedRange,
+        change: &Change,
+        table: &mut PageTable<F, H>,
+        gather: &mut Gather<F, H>,
+    ) -> Result<(), BackendError> {
+        forward!(self, backend => backend.protect(range, change, table, gather))
+    }
+
     #[inline]
     fn first_use<F: Format, H: Hal>(
         &self,
@@ -242,6 +266,15 @@ unsafe impl Backend for Builtin {
     ) -> FaultOutcome {
         forward!(self, backend => backend.fault(fault, table, frames))
     }
+
+    fn fault_exclusive<F: Format, H: Hal>(
+        &self,
+        fault: &Fault,
+        table: &mut PageTable<F, H>,
+        gather: &mut Gather<F, H>,
+    ) -> FaultOutcome {
+        forward!(self, backend => backend.fault_exclusive(fault, table, gather))
+    }
 }
 
 impl Display for Builtin {
@@ -250,20 +283,14 @@ impl Display for Builtin {
     }
 }
 
-impl From<Linear> for Builtin {
-    fn from(linear: Linear) -> Self {
-        Self::Linear(linear)
-    }
+macro_rules! variants {
+    ($($variant:ident)*) => {$(
+        impl From<$variant> for Builtin {
+            fn from(backend: $variant) -> Self {
+                Self::$variant(backend)
+            }
+        }
+    )*};
 }
 
-impl From<Alloc> for Builtin {
-    fn from(alloc: Alloc) -> Self {
-        Self::Alloc(alloc)
-    }
-}
-
-impl From<Device> for Builtin {
-    fn from(device: Device) -> Self {
-        Self::Device(device)
-    }
-}
+variants! { Linear Alloc Device Shared CopyOnWrite }

@@ -1,6 +1,8 @@
 //! Mapping, unmapping and protecting: each plans first, and records areas only after the table took the change.
 
-use super::{AddrSpace, Alloc, Area, Backend, Device, Joinable, Linear, MemorySet, SpaceError};
+use super::{
+    AddrSpace, Alloc, Area, Backend, CopyOnWrite, Device, Joinable, Linear, MemorySet, Shared, SharedMemory, SpaceError,
+};
 use crate::{
     Attributes, Change, ClosedRange, Format, Gather, GuestPhysAddr, Hal, HostRegion, MemoryType, PageTable, Rights,
 };
@@ -43,6 +45,40 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         B: From<Alloc>,
     {
         self.map(start, size, attributes, if populate { Alloc::POPULATED } else { Alloc::LAZY })
+    }
+
+    /// Maps memory that other guests may see, too, all of it at once.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`AddrSpace::map`]; it refuses a right to write if `memory` is [read-only](SharedMemory::read_only).
+    pub fn map_shared(
+        &mut self,
+        start: GuestPhysAddr,
+        memory: &SharedMemory,
+        attributes: impl Into<Attributes>,
+    ) -> Result<(), SpaceError>
+    where
+        B: From<Shared>,
+    {
+        self.map(start, memory.size(), attributes, Shared::new(start, memory.clone()))
+    }
+
+    /// Maps what `memory` holds, until it is written: each page that the guest writes gets a frame of its own.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`AddrSpace::map`].
+    pub fn map_copy_on_write(
+        &mut self,
+        start: GuestPhysAddr,
+        memory: &SharedMemory,
+        attributes: impl Into<Attributes>,
+    ) -> Result<(), SpaceError>
+    where
+        B: From<CopyOnWrite>,
+    {
+        self.map(start, memory.size(), attributes, CopyOnWrite::new(start, memory))
     }
 
     /// Lets an emulated device answer all reads and writes in `size` bytes from `start` on; `handle` is the caller's
@@ -175,6 +211,8 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
             done = ClosedRange::new(range.start(), part.last());
             Ok(())
         });
+        // What the areas keep alive may be in use until this is complete.
+        gather.flush();
         if let Some(done) = done {
             self.areas.remove(done);
         }

@@ -3,6 +3,7 @@
 mod alloc;
 mod areas;
 mod backend;
+mod copy;
 mod device;
 mod display;
 mod edit;
@@ -10,16 +11,19 @@ mod error;
 mod fault;
 mod linear;
 mod live;
+mod shared;
 mod statistics;
 mod translate;
 
 pub use self::alloc::Alloc;
 pub use areas::{Area, Areas, Joinable, MemorySet};
 pub use backend::{Backend, Builtin, Fault};
+pub use copy::CopyOnWrite;
 pub use device::Device;
 pub use error::{BackendError, SpaceError};
 pub use fault::{DeviceAccess, FaultOutcome, NestedPageFaultInfo, ReportError};
 pub use linear::Linear;
+pub use shared::{Shared, SharedMemory};
 pub use statistics::{FaultCounts, Statistics};
 pub use translate::Translation;
 

@@ -2,9 +2,9 @@
 
 use super::{
     Error, FaultIn, Gather, PageTable, Relax,
-    layout::{Piece, Prototypes},
+    layout::{Piece, Prototypes, size_mask},
 };
-use crate::{Attributes, Change, ClosedRange, Format, Hal, Refusal, Rights};
+use crate::{Attributes, Change, ClosedRange, Edit, Format, Hal, Refusal, Rights};
 
 /// What an operation through `&self` would have had to do, and only one through `&mut self` can.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +60,51 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             Err(Error::AlreadyMapped { .. }) => Ok(self.in_the_way(ia, &self.descend(ia))),
             result => result.map(|()| FaultIn::Installed),
         }
+    }
+
+    /// Lets the leaf that maps `ia` map to `oa` from its start on, and say `attributes`, at once and for good: for a page
+    /// that moves, or gets a frame of its own. Whether there is such a leaf, and it is no run of several entries.
+    ///
+    /// The former memory may be reused once `gather` has been flushed. What the leaf said of accesses is forgotten.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfRange`]; [`Error::OutputOutOfRange`]; [`Error::Misaligned`] (of `oa`, to the leaf's size);
+    /// [`Error::Refused`]; [`Error::NeedsBreak`]; [`Error::ForeignGather`].
+    ///
+    /// # Safety
+    ///
+    /// As for [`PageTable::map`], if the answer is `true`.
+    pub unsafe fn remap(
+        &mut self,
+        ia: u64,
+        oa: u64,
+        attributes: &Attributes,
+        gather: &mut Gather<F, H>,
+    ) -> Result<bool, Error> {
+        let page = self.exclusive(ClosedRange::around(ia, self.geometry.page_bits), gather)?;
+        let Some(leaf) = self.find(page.start()).filter(|leaf| leaf.items == 1) else { return Ok(false) };
+        let (level, size, index) = (leaf.level, leaf.size, leaf.index);
+        if oa & size_mask(size) != 0 {
+            return Err(Error::Misaligned { address: oa, size });
+        }
+        self.output_fits(oa, size_mask(size))?;
+        let prototype = self.format.prototype(level, size, attributes);
+        let prototype = prototype.map_err(|refusal| Error::Refused { level, refusal })?;
+        let (old, new) = (leaf.entries.load(index), self.format.strip(prototype, oa, 1).first);
+        if self.format.edit(level, old, new) == Edit::BreakBeforeMake {
+            if self.is_strict() {
+                return Err(self.needs_break(leaf.range.start(), level, old));
+            }
+            leaf.entries.store(&self.hal, index, self.format.empty(level));
+            self.invalidate(leaf.range, level, true);
+            leaf.entries.store(&self.hal, index, new);
+            self.made(leaf.range, true, gather);
+        } else {
+            leaf.entries.store(&self.hal, index, new);
+            gather.record(leaf.range, true, size);
+        }
+        Ok(true)
     }
 
     /// As [`PageTable::relax`], and changes runs, and entries that take a break, too.
