@@ -1,6 +1,6 @@
 //! The Nth frame allocation fails, for every N, in every operation: nothing has changed, and nothing leaks.
 
-use tablewright::{Alloc, FaultOutcome, Format, Rights, SpaceError};
+use tablewright::{Alloc, FaultOutcome, Format, Linear, Rights, SpaceError};
 
 use crate::formats::in_every_format;
 use crate::rig::{READ, RW, RX, Rig, distant, gpa};
@@ -35,6 +35,18 @@ fn operations<F: Format>() -> Vec<Operation<F>> {
         ("populate beside what is there", |rig| {
             let (page, block) = (rig.page(), rig.block());
             rig.space.map(gpa(4 * block + 4 * page), 8 * page, RW, Alloc::POPULATED.up_to(F::PAGE_BITS + 1))
+        }),
+        ("replace all kinds", |rig| {
+            let (page, block) = (rig.page(), rig.block());
+            rig.space.replace(gpa(page), 6 * block, READ, Linear::new(gpa(page), distant(40 * block + page, 6 * block)))
+        }),
+        ("replace in a block", |rig| {
+            let page = rig.page();
+            rig.space.replace(gpa(3 * page), 3 * page, RX, Alloc::POPULATED)
+        }),
+        ("replace what is populated", |rig| {
+            let (page, block) = (rig.page(), rig.block());
+            rig.space.replace(gpa(4 * block + page), 2 * page, RW, Alloc::POPULATED)
         }),
         ("unmap in a block", |rig| {
             let page = rig.page();

@@ -5,12 +5,14 @@ use tablewright::{
 };
 
 use crate::formats::in_every_format;
-use crate::rig::{RW, Rig, gpa, range};
+use crate::rig::{READ, RW, Rig, gpa, range};
 
 in_every_format! {
     what_is_written_shows_in_the_next_harvest
     a_part_of_a_block_is_harvested_by_exclusive_access
     a_block_is_watched_page_by_page_and_whole_again
+    a_dirty_log_tells_pages_and_leaves_blocks
+    what_a_protected_page_cannot_say_is_harvested
     a_fault_with_frames_at_hand_allocates_nothing
     operations_with_a_reserve_allocate_nothing
     faults_and_harvests_race_with_walks
@@ -170,4 +172,51 @@ fn operations_with_a_reserve_allocate_nothing<F: Format>(mut rig: Rig<F>) {
     rig.check_mmu();
     drop(rig.space.frame_cache());
     rig.space.release_reserve();
+}
+
+fn a_dirty_log_tells_pages_and_leaves_blocks<F: Format>(mut rig: Rig<F>) {
+    let (page, block) = (rig.page(), rig.block());
+    rig.space.map_linear(gpa(block), crate::rig::distant(4 * block, 2 * block), RW).unwrap();
+    rig.space.map_alloc(gpa(8 * block), 4 * page, RW, true).unwrap();
+    let leaves = |rig: &Rig<F>| rig.space.page_table().mappings(range(0, 16 * block)).count();
+    let before = leaves(&rig);
+    // What was written before does not count.
+    rig.space.handle_fault(gpa(block), Rights::W);
+    rig.space.write_obj(gpa(8 * block), 1_u64).unwrap();
+    let (start, size) = (gpa(block), 8 * block);
+    rig.space.start_dirty_log(start, size).unwrap();
+    let all = range(block, 8 * block);
+    assert_eq!(dirty(&rig, all), []);
+
+    let written = [block + 3 * page, 2 * block + page, 8 * block + 2 * page];
+    for at in written {
+        rig.space.handle_fault(gpa(at), Rights::W);
+        rig.access(at, Rights::W);
+    }
+    rig.space.write_obj(gpa(8 * block + 2 * page), 1_u64).unwrap();
+    assert_eq!(dirty(&rig, all), written.map(|at| at / page));
+    rig.space.stop_dirty_log(start, size).unwrap();
+    rig.check_mmu();
+    assert_eq!(leaves(&rig), before);
+    // Nothing is write-protected any more.
+    let rights = |at| rig.space.query(gpa(at)).map(|found| found.attributes.rights);
+    assert_eq!([block, 3 * block - page, 8 * block + page].map(rights), [Some(Rights::RW); 3]);
+}
+
+fn what_a_protected_page_cannot_say_is_harvested<F: Format>(mut rig: Rig<F>) {
+    let page = rig.page();
+    rig.space.map_alloc(gpa(0), 16 * page, RW, true).unwrap();
+    rig.space.start_dirty_log(gpa(0), 16 * page).unwrap();
+    for number in [2, 9] {
+        rig.space.handle_fault(gpa(number * page), Rights::W);
+        rig.space.write_obj(gpa(number * page), 1_u64).unwrap();
+    }
+    let all = range(0, 16 * page);
+    let mut words = [0];
+    let mut pages = PageBitmap::new(all, F::PAGE_BITS, &mut words).unwrap();
+    rig.space.protect_and_harvest(gpa(0), 16 * page, READ, &mut pages).unwrap();
+    rig.check_mmu();
+    assert!(pages.contains(2 * page as u64) && pages.contains(9 * page as u64));
+    assert_eq!(pages.len(), 2);
+    assert_eq!(rig.space.handle_fault(gpa(0), Rights::W), FaultOutcome::Denied);
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use fastrand::Rng;
 use tablewright::{
-    Alloc, CopyOnWrite, FaultOutcome, Format, GuestFault, GuestMemoryAccessor, MappingFlags, Operation, Rights, Shared,
-    SharedMemory, SpaceError,
+    Alloc, BackendError, CopyOnWrite, Error, FaultOutcome, Format, GuestFault, GuestMemoryAccessor, Linear,
+    MappingFlags, Operation, Rights, Shared, SharedMemory, SpaceError,
 };
 
 use crate::formats::in_every_format;
@@ -81,7 +81,7 @@ fn step<F: Format>(rig: &mut Rig<F>, model: &mut Model, random: &mut Rng, number
     let mut insert = |behind: &dyn Fn(usize) -> Behind| {
         model.pages.extend(pages.clone().map(|at| (at, Page { rights, behind: behind(at) })));
     };
-    match random.u8(0..14) {
+    match random.u8(0..16) {
         0 | 1 => {
             // Beyond the machine's own memory; in half of the cases so that blocks fit.
             let unit = [1, 512][random.usize(0..2)];
@@ -134,7 +134,30 @@ fn step<F: Format>(rig: &mut Rig<F>, model: &mut Model, random: &mut Rng, number
                 result => assert!(!free && matches!(result, Err(SpaceError::Overlap(_))), "{result:?}"),
             }
         }
-        9 => {
+        9 | 10 => {
+            // In place of whatever is there; the machine has frames for so many.
+            let count = count.min(48);
+            let (size, pages) = (count * page, first..first + count);
+            let host = random.usize(1 << 16..1 << 18);
+            let (result, behind): (_, &dyn Fn(usize) -> Behind) = match random.u8(0..3) {
+                0 => (rig.space.replace(start, size, rights, Linear::new(start, distant(host * page, size))), &|at| {
+                    Behind::Linear(host + at - first)
+                }),
+                1 => {
+                    (rig.space.replace(start, size, rights, Alloc::LAZY), &|_| Behind::Alloc { used: false, value: 0 })
+                }
+                _ => (rig.space.replace(start, size, rights, Alloc::POPULATED.up_to(random.u8(0..24))), &|_| {
+                    Behind::Alloc { used: true, value: 0 }
+                }),
+            };
+            match result {
+                Ok(()) => model.pages.extend(pages.map(|at| (at, Page { rights, behind: behind(at) }))),
+                // The machine has not that many frames: nothing changes.
+                Err(SpaceError::Area { error: BackendError::Table(Error::NoMemory { .. }), .. }) => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+        11 => {
             let access = if random.bool() { Rights::R } else { Rights::W };
             let outcome = rig.space.handle_fault_exclusive(start, access);
             let page = model.pages.get_mut(&first);

@@ -250,11 +250,18 @@ macro_rules! forward {
                 fn map_device(start: GuestPhysAddr, size: usize, handle: usize)
                     -> Result<(), SpaceError> where [B: From<Device>];
                 fn unmap(start: GuestPhysAddr, size: usize) -> Result<(), SpaceError>;
+                fn replace(start: GuestPhysAddr, size: usize, attributes: impl Into<Attributes>, backend: impl Into<B>)
+                    -> Result<(), SpaceError>;
                 fn clear() -> Result<(), SpaceError>;
                 fn protect(start: GuestPhysAddr, size: usize, change: impl Into<Change>) -> Result<(), SpaceError>;
                 fn handle_fault_exclusive(address: GuestPhysAddr, access: Rights) -> FaultOutcome;
                 fn handle_page_fault(address: GuestPhysAddr, access_flags: MappingFlags) -> bool;
                 fn harvest_exclusive(state: State, pages: &mut PageBitmap<'_>) -> Result<(), SpaceError>;
+                fn start_dirty_log(start: GuestPhysAddr, size: usize) -> Result<(), SpaceError>;
+                fn stop_dirty_log(start: GuestPhysAddr, size: usize) -> Result<(), SpaceError>;
+                fn protect_and_harvest(
+                    start: GuestPhysAddr, size: usize, change: impl Into<Change>, pages: &mut PageBitmap<'_>
+                ) -> Result<(), SpaceError>;
                 fn split(start: GuestPhysAddr, size: usize, largest: u8) -> Result<(), SpaceError>;
                 fn collapse(start: GuestPhysAddr, size: usize) -> Result<(), SpaceError>;
                 fn attach(sink: Sink);

@@ -155,11 +155,21 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     /// [`SpaceError::OutOfRange`], [`SpaceError::Misaligned`]; [`SpaceError::Area`] names the area for which the format
     /// cannot express the change; [`SpaceError::Table`] if larger leaves cannot be split; [`SpaceError::NoMemory`].
     pub fn protect(&mut self, start: GuestPhysAddr, size: usize, change: impl Into<Change>) -> Result<(), SpaceError> {
-        let change = change.into();
-        let Some(range) = self.whole_pages(start, size)? else { return Ok(()) };
+        match self.whole_pages(start, size)? {
+            Some(range) => self.protect_range(range, &change.into()).map(|_| ()),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns where pages were dirty and cannot say so any more.
+    pub(super) fn protect_range(
+        &mut self,
+        range: ClosedRange,
+        change: &Change,
+    ) -> Result<Option<ClosedRange>, SpaceError> {
         for area in self.areas.overlapping(range) {
             area.backend()
-                .accepts(self.table.format(), &area.attributes().with(&change))
+                .accepts(self.table.format(), &area.attributes().with(change))
                 .map_err(|refusal| SpaceError::Area { area: area.range(), error: refusal.into() })?;
         }
         self.table.check_partial(range)?;
@@ -171,12 +181,12 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         parts.prepare(&mut self.table, &mut gather)?;
         let mut done = 0;
         let mut result = parts.iter().try_for_each(|(part, area)| {
-            let protected = area.backend().protect(part, &change, &mut self.table, &mut gather);
+            let protected = area.backend().protect(part, change, &mut self.table, &mut gather);
             protected.map_err(|error| SpaceError::Area { area: part, error })?;
             done += 1;
             Ok(())
         });
-        let differs = |(_, area): (_, &Area<B>)| area.attributes().with(&change) != *area.attributes();
+        let differs = |(_, area): (_, &Area<B>)| area.attributes().with(change) != *area.attributes();
         if result.is_ok() && parts.iter().any(differs) {
             // Where areas are cut, so are leaves, also those that say already what they should: to unmap whole areas
             // never takes a frame.
@@ -188,12 +198,12 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
                 let _ = area.backend().protect(part, &area.attributes().into(), &mut self.table, &mut gather);
             }
         } else {
-            self.areas.change(range, &change);
+            self.areas.change(range, change);
         }
-        result
+        result.map(|()| gather.forgotten())
     }
 
-    fn unmap_range(&mut self, range: ClosedRange) -> Result<(), SpaceError> {
+    pub(super) fn unmap_range(&mut self, range: ClosedRange) -> Result<(), SpaceError> {
         self.table.check_partial(range)?;
         let is_hole = |area: &Area<B>| area.range().start() < range.start() && range.last() < area.range().last();
         if self.areas.overlapping(range).any(is_hole) {

@@ -243,6 +243,11 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         self.reserved.shrink(&self.hal, 0);
     }
 
+    /// Gives what is reserved beyond `tables` back to the HAL.
+    pub(crate) fn shrink_reserve(&mut self, tables: usize) {
+        self.reserved.shrink(&self.hal, tables);
+    }
+
     /// Takes frames for `count` tables below the root, those that are reserved first.
     pub(super) fn reserve_tables(&mut self, count: usize) -> Result<List, Error> {
         let mut list = self.allocate_tables(count.saturating_sub(self.reserved.count))?;

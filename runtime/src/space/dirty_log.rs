@@ -1,0 +1,102 @@
+//! A log of the pages that a guest writes, for migration: start, harvest as often as needed, stop.
+
+use super::{AddrSpace, Backend, SpaceError};
+use crate::{Change, ClosedRange, Format, GuestPhysAddr, Hal, PageBitmap, State};
+
+impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
+    /// From now on, [harvests](AddrSpace::harvest) of [`State::Dirty`] tell page by page what is written in `size` bytes from
+    /// `start` on: larger leaves are split, and what was written so far does not count.
+    ///
+    /// ```
+    /// use tablewright::{AddrSpace, ClosedRange, Format, GuestMemoryAccessor, MappingFlags, PageBitmap, State, Tag};
+    /// use tablewright::{aarch64::stage2_4k, sim::Machine};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let format = stage2_4k::Format::new(&stage2_4k::Config::new(3, 39))?;
+    /// let mut space = AddrSpace::new_empty(format, Machine::new(0, 16 << 20), Tag(1))?;
+    /// let (ram, size) = (0x4000_0000, 0x8000);
+    /// space.map_alloc(ram.into(), size, MappingFlags::READ | MappingFlags::WRITE, true)?;
+    ///
+    /// space.start_dirty_log(ram.into(), size)?;
+    /// // Send all of it. Meanwhile the guest writes:
+    /// space.handle_page_fault((ram + 0x3000).into(), MappingFlags::WRITE);
+    /// space.write_obj((ram + 0x3008).into(), 1_u64)?;
+    ///
+    /// let range = ClosedRange::from_start_size(ram as u64, size as u64).ok_or("empty")?;
+    /// let mut words = vec![0; PageBitmap::words(range, 12)];
+    /// let mut pages = PageBitmap::new(range, 12, &mut words).ok_or("too short")?;
+    /// space.harvest(State::Dirty, &mut pages)?;
+    /// assert!(pages.contains(ram as u64 + 0x3000) && pages.len() == 1);
+    /// // Send these, and so on, until few are left; then keep the guest from running for the last.
+    /// space.stop_dirty_log(ram.into(), size)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`AddrSpace::split`] and [`AddrSpace::harvest_exclusive`]: nothing that the guest could notice has changed.
+    pub fn start_dirty_log(&mut self, start: GuestPhysAddr, size: usize) -> Result<(), SpaceError> {
+        /// Words of a bitmap on the stack, with a bit for each page.
+        const WORDS: usize = 64;
+        let Some(range) = self.whole_pages(start, size)? else { return Ok(()) };
+        let page_bits = self.table.geometry().page_bits;
+        let bytes = (WORDS as u64 * 64).saturating_mul(1 << page_bits);
+        let mut gather = self.table.gather();
+        self.table.split_to(range, page_bits, &mut gather)?;
+        let mut left = Some(range);
+        while let Some(range) = left {
+            let last = range.start().saturating_add(bytes - 1).min(range.last());
+            let mut words = [0; WORDS];
+            let part = ClosedRange::new(range.start(), last);
+            if let Some(mut pages) = part.and_then(|part| PageBitmap::new(part, page_bits, &mut words)) {
+                self.table.harvest_exclusive(State::Dirty, &mut pages, &mut gather)?;
+            }
+            left = last.checked_add(1).and_then(|next| ClosedRange::new(next, range.last()));
+        }
+        Ok(())
+    }
+
+    /// Ends what [`AddrSpace::start_dirty_log`] began: pages that were write-protected to see what is written get their
+    /// areas' rights back, and leaves become large again where [backends](Backend::may_collapse) allow it.
+    ///
+    /// # Errors
+    ///
+    /// [`SpaceError::OutOfRange`], [`SpaceError::Misaligned`]; those of [`AddrSpace::protect`].
+    pub fn stop_dirty_log(&mut self, start: GuestPhysAddr, size: usize) -> Result<(), SpaceError> {
+        let Some(range) = self.whole_pages(start, size)? else { return Ok(()) };
+        let mut gather = self.table.gather();
+        for area in self.areas.overlapping(range) {
+            let Some(part) = area.range().intersection(&range) else { continue };
+            let rights = Change { rights: Some(area.attributes().rights), ..Change::default() };
+            let restored = area.backend().protect(part, &rights, &mut self.table, &mut gather);
+            restored.map_err(|error| SpaceError::Area { area: part, error })?;
+        }
+        drop(gather);
+        self.collapse(start, size)
+    }
+
+    /// As [`AddrSpace::protect`], and inserts the pages that were written since the last harvest into `pages`, over all of
+    /// its range: where a page that is not writable cannot say that it is dirty, this would be forgotten.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`AddrSpace::protect`] and [`AddrSpace::harvest_exclusive`]; after those of the former, what was harvested
+    /// is in `pages`.
+    pub fn protect_and_harvest(
+        &mut self,
+        start: GuestPhysAddr,
+        size: usize,
+        change: impl Into<Change>,
+        pages: &mut PageBitmap<'_>,
+    ) -> Result<(), SpaceError> {
+        let change = change.into();
+        let Some(range) = self.whole_pages(start, size)? else { return Ok(()) };
+        self.harvest_exclusive(State::Dirty, pages)?;
+        // What the guest wrote since then: at least these pages.
+        if let Some(forgotten) = self.protect_range(range, &change)? {
+            pages.insert(forgotten);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,80 @@
+//! Mapping in place of what is there.
+
+use super::{AddrSpace, Area, Backend, SpaceError};
+use crate::{Attributes, ClosedRange, FaultIn, Format, GuestPhysAddr, Hal, PageTable};
+
+impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
+    /// Adds an area of `size` bytes from `start` on in place of whatever is there: areas that reach beyond it are cut. If
+    /// it cannot be had, everything is as it was.
+    ///
+    /// There is a moment in which nothing is there: a guest that runs meanwhile faults, and waits for the exclusive access
+    /// that this has.
+    ///
+    /// ```
+    /// use tablewright::{AddrSpace, Alloc, Format, GuestMemoryAccessor, MappingFlags, Tag};
+    /// use tablewright::{sim::Machine, x86_64::ept};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let format = ept::Format::new(&ept::Config { pa_bits: 40, ..ept::Config::new(4, 48) })?;
+    /// let mut space = AddrSpace::new_empty(format, Machine::new(0, 1 << 20), Tag(1))?;
+    /// let rights = MappingFlags::READ | MappingFlags::WRITE;
+    /// space.map_alloc(0.into(), 0x8000, rights, true)?;
+    /// space.write_obj(0x1ffc.into(), 7_u32)?;
+    /// space.replace(0x2000.into(), 0x1000, MappingFlags::READ, Alloc::POPULATED)?;
+    /// assert_eq!(space.areas().len(), 3);
+    /// assert_eq!(space.read_obj::<u64>(0x1ffc.into())?, 7);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`AddrSpace::map`], save [`SpaceError::Overlap`], and those of [`AddrSpace::unmap`];
+    /// [`SpaceError::Table`] also if there are no frames for tables.
+    pub fn replace(
+        &mut self,
+        start: GuestPhysAddr,
+        size: usize,
+        attributes: impl Into<Attributes>,
+        backend: impl Into<B>,
+    ) -> Result<(), SpaceError> {
+        let (attributes, backend) = (attributes.into(), backend.into());
+        let range = self.whole_pages(start, size)?.ok_or(SpaceError::Empty(start))?;
+        let refused = |error| SpaceError::Area { area: range, error };
+        backend.accepts(self.table.format(), &attributes).map_err(|refusal| refused(refusal.into()))?;
+        self.table.check_partial(range)?;
+        // One that is cut in two, and the new one.
+        self.areas.reserve(2).map_err(|_| SpaceError::NoMemory)?;
+
+        // It is built where no MMU looks. When it stands, nothing can fail any more.
+        let mut aside = PageTable::new(*self.table.format(), self.table.hal().clone(), self.table.tag())?;
+        let mut gather = aside.gather();
+        backend.map(range, &attributes, &mut aside, &mut gather).map_err(refused)?;
+        let before = self.table.reserved();
+        // Each table aside has its like here; two leaves at the ends may be split at every level.
+        let tables = aside.tables().count() + 2 * usize::from(self.table.geometry().levels);
+        let made_room =
+            self.table.reserve(before + tables).map_err(SpaceError::Table).and_then(|()| self.unmap_range(range));
+        if made_room.is_ok() {
+            self.move_in(range, &aside);
+            self.areas.insert(Area::new(range, attributes, backend)).map_err(SpaceError::Overlap)?;
+        } else {
+            // SAFETY: it mapped all that is there.
+            unsafe { backend.unmap(range, &mut aside, &mut gather) }.map_err(refused)?;
+        }
+        self.table.shrink_reserve(before);
+        made_room
+    }
+
+    /// Installs the leaves that stand aside, with tables that are reserved.
+    fn move_in(&mut self, range: ClosedRange, aside: &PageTable<F, H>) {
+        let mut gather = self.table.gather();
+        for leaf in aside.mappings(range) {
+            let (start, output) = (leaf.range.start(), leaf.address);
+            // SAFETY: the backend mapped it so, for this space.
+            let done =
+                unsafe { self.table.fault_in_exclusive(start, leaf.size, output, &leaf.attributes, &mut gather) };
+            debug_assert_eq!(done, Ok(FaultIn::Installed), "at {start:#x}");
+        }
+    }
+}
