@@ -9,7 +9,7 @@ use std::process::Command;
 use crate::step::{Outcome, output, run};
 
 /// Target, and the feature of the example that goes with it.
-pub(crate) const TARGETS: [(&str, &str); 4] = [
+const TARGETS: [(&str, &str); 4] = [
     ("aarch64-unknown-none", "aarch64"),
     ("loongarch64-unknown-none", "loongarch64"),
     ("riscv64gc-unknown-none-elf", "riscv64"),
