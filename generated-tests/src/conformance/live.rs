@@ -284,7 +284,7 @@ impl<'a, F: Format, J: Live> Rig<'a, F, J> {
 }
 
 /// What an MMU does to tables in the simulated machine's memory.
-trait HardwareWrites {
+pub(super) trait HardwareWrites {
     /// Replaces the word at an address, if it is still `old`.
     fn hardware_writes(&self, address: u64, old: u64, new: u64);
 }

@@ -17,6 +17,7 @@ mod program;
 mod raw;
 pub mod report;
 mod sequence;
+mod two_stage;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -37,6 +38,7 @@ pub use layouts::{LAYOUTS, Layout};
 pub use live::{Hearing, Live};
 pub use program::{Program, Step};
 pub use sequence::Edit;
+pub use two_stage::{Asked, NestedJudge, two_stage_trials};
 
 /// An MMU model that can walk tables of some formats, and what its architecture's manual says of faults. Nothing in it
 /// may come from the formats' files.
@@ -191,14 +193,28 @@ impl<J> Shared<J> {
     where
         J: Judge + Send + 'static,
     {
-        let (shared, setup) = (self.clone(), setup.clone());
-        Trial::test(format!("{}/{test}", setup.name), move || {
-            let probes = shared.with(|judge| {
-                judge.prepare(&setup.case);
-                ask(&setup, judge)
-            })?;
+        let (name, setup) = (setup.name.clone(), setup.clone());
+        self.trial_of(name, (test, property), move |judge| {
+            judge.prepare(&setup.case);
+            ask(&setup, judge)
+        })
+    }
+
+    /// The same of what has this name, for judges of any kind.
+    fn trial_of(
+        &self,
+        name: String,
+        (test, property): (&str, &'static str),
+        ask: impl FnOnce(&mut J) -> Result<usize, Failed> + Send + 'static,
+    ) -> Trial
+    where
+        J: Send + 'static,
+    {
+        let shared = self.clone();
+        Trial::test(format!("{name}/{test}"), move || {
+            let probes = shared.with(ask)?;
             let mut counts = shared.0.counts.lock().unwrap_or_else(PoisonError::into_inner);
-            *counts.entry((setup.name, property)).or_default() += probes as u64;
+            *counts.entry((name, property)).or_default() += probes as u64;
             Ok(())
         })
     }

@@ -364,9 +364,9 @@ impl Machine {
             program.load(*address, bytes);
         }
         self.ask(batch, &mut program)?;
-        for &address in batch.peek {
-            self.check_ram(address, 8)?;
-            program.peek(address);
+        for words in batch.peek.chunk_by(|word, next| word + 8 == *next) {
+            self.check_ram(words[0], words.len() as u64 * 8)?;
+            program.peek(words[0], words.len() as u64);
         }
         for (address, bytes) in batch.image {
             let pages = pages(*address, bytes);

@@ -24,7 +24,7 @@ const EMULATORS: [(Emulator, &[&str], &[&str]); 2] = [
 ];
 
 /// CR0.WP, without which supervisors may write everywhere.
-const WRITE_PROTECT: u64 = 1 << 16;
+pub(crate) const WRITE_PROTECT: u64 = 1 << 16;
 /// CR4.PCIDE, which neither emulator's processor has, and which changes no translation.
 const PROCESS_CONTEXTS: u64 = 1 << 17;
 /// EFER.NXE.
@@ -60,6 +60,12 @@ impl Amd {
         let reach = if nested { input_bits.min(width) } else { input_bits - 1 };
         Self { emulator, model, nested, reach: reach as u8, width, efer: 0, machine: None }
     }
+}
+
+/// One of the generated values.
+pub(crate) fn register(registers: &[(&'static str, u64)], name: &str) -> u64 {
+    let found = registers.iter().find(|(register, _)| *register == name);
+    found.unwrap_or_else(|| panic!("no {name} in {registers:x?}")).1
 }
 
 impl Judge for Amd {
@@ -105,10 +111,7 @@ impl Judge for Amd {
     }
 
     fn judge(&mut self, tables: &[Chunk], registers: &[(&'static str, u64)], probes: &[Probe]) -> Vec<Verdict> {
-        let register = |name| {
-            let found = registers.iter().find(|(register, _)| *register == name);
-            found.unwrap_or_else(|| panic!("no {name} in {registers:x?}")).1
-        };
+        let register = |name| register(registers, name);
         self.efer = register("efer");
         let (guest, nested, host) = if self.nested {
             let nested = Nested::Npt {

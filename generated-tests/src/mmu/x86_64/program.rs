@@ -64,9 +64,9 @@ impl Program {
         self.add(Operation::Tag, [start, end]);
     }
 
-    /// Gives the word at a physical address.
-    pub(super) fn peek(&mut self, address: u64) {
-        self.add(Operation::Peek, [address]);
+    /// Gives words from a physical address on.
+    pub(super) fn peek(&mut self, address: u64, words: u64) {
+        self.add(Operation::Peek, [address, words]);
     }
 
     /// Says which entry of a root is free for an overlay, and the entry that is it.

@@ -295,9 +295,12 @@ fn interpreter(extension: Extension) -> Result<Vec<u8>, DynasmError> {
         ; jb ->tag
         ; jmp ->next
 
-        ; ->peek:                                       // rdi: address of the word
+        ; ->peek:                                       // rdi: address of the words; rsi: how many
         ; mov rax, [rdi]
         ; call ->emit
+        ; add rdi, 8
+        ; dec rsi
+        ; jnz ->peek
         ; jmp ->next
 
         ; ->lend:                                       // rdi: which; rsi: address of a root entry; rdx: the overlay
