@@ -95,6 +95,11 @@ unsafe impl Hal for FrameHal {
     }
 
     fn invalidate<F: Format>(&self, format: &F, root: HostPhysAddr, tag: Tag, set: &Invalidation) {
+        // Where entering the guest does it.
+        #[cfg(target_arch = "x86_64")]
+        if let Some(told) = format.at_entry(tag, set) {
+            return crate::machine::at_entry(tag, &told);
+        }
         // SAFETY: this is a hypervisor, and it changes a guest's space only while the guest's registers are loaded.
         let executed = unsafe { format.invalidate(root, tag, set) };
         debug_assert!(executed, "the format of another architecture");

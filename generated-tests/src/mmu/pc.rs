@@ -1,10 +1,10 @@
-//! Runs an emulated PC on a firmware image: the image in, what it writes to the debug port out.
+//! Runs an emulated PC on a firmware image: the image in, what it writes out.
 //!
 //! The emulator is started for each run; there is no session. Bochs has to be built with VMX and SVM, and for a terminal
 //! that is not its standard output: Debian's and Ubuntu's packages are.
 
 use std::path::Path;
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 use std::{fs, io, thread};
 
@@ -50,9 +50,9 @@ pub enum Error {
     },
 }
 
-/// What to run.
+/// A PC: a processor, memory, firmware, a way to say something, and nothing else.
 #[derive(Clone, Copy, Debug)]
-pub struct Run<'a> {
+pub struct Board<'a> {
     /// The processor model: a name that `bochs --help cpu` lists, or what QEMU's `-cpu` takes.
     pub model: &'a str,
     /// Size of memory in MiB.
@@ -60,7 +60,25 @@ pub struct Run<'a> {
     /// The firmware: at most 2 MiB, ending at 4 GiB. It powers off by writing `Shutdown` to port 0x8900 (Bochs) or
     /// anything to port 0xf4 (QEMU).
     pub rom: &'a [u8],
-    /// The word that precedes the results on port 0xe9; what goes there shares its file with the emulator's own words.
+    /// What goes to the emulator's standard output.
+    pub output: Output,
+}
+
+/// A device to which firmware can write bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Port 0xe9, which needs no driver.
+    DebugPort,
+    /// The first serial line.
+    Serial,
+}
+
+/// What to run.
+#[derive(Clone, Copy, Debug)]
+pub struct Run<'a> {
+    /// On what.
+    pub board: Board<'a>,
+    /// The word that precedes the results; what goes to standard output shares it with the emulator's own words.
     pub magic: u64,
     /// How many words of results there are after it.
     pub results: usize,
@@ -70,6 +88,29 @@ pub struct Run<'a> {
     pub what: &'a str,
 }
 
+/// A command that starts a PC, with its files in a folder that must stay until it ends. Bochs's log is there, too.
+///
+/// # Errors
+///
+/// [`Error::Io`]
+pub fn command(found: &Found, board: &Board<'_>, folder: &Path) -> Result<Command, Error> {
+    let write =
+        |name: &str, bytes: &[u8]| fs::write(folder.join(name), bytes).map_err(io_error(&format!("write {name}")));
+    write("rom.bin", board.rom)?;
+    let mut command = found.command();
+    if found.emulator == Emulator::Bochs {
+        write("vga.bin", &[0; 32 << 10])?;
+        write("bochsrc", configuration(board).as_bytes())?;
+        // For the debugger, where it is built in: without this it would wait for a person.
+        write("commands", b"c\nq\n")?;
+        command.args(["-q", "-f", "bochsrc", "-rc", "commands"]).env("TERM", "vt100");
+    } else {
+        command.args(qemu_arguments(board));
+    }
+    command.current_dir(folder).stdin(Stdio::null());
+    Ok(command)
+}
+
 /// Runs a firmware image to its end, and gives the words that it wrote.
 ///
 /// # Errors
@@ -77,28 +118,12 @@ pub struct Run<'a> {
 /// [`Error::Io`], [`Error::Hung`], [`Error::Failed`].
 pub fn run(found: &Found, run: &Run<'_>) -> Result<Vec<u64>, Error> {
     let folder = tempfile::tempdir().map_err(io_error("a folder for the emulator"))?;
-    let write = |name: &str, bytes: &[u8]| {
-        fs::write(folder.path().join(name), bytes).map_err(io_error(&format!("write {name}")))
-    };
     let create = |name: &str| fs::File::create(folder.path().join(name)).map_err(io_error(&format!("create {name}")));
-    write("rom.bin", run.rom)?;
-    let mut command = found.command();
+    let mut command = command(found, &run.board, folder.path())?;
     let emulator = found.emulator;
-    if emulator == Emulator::Bochs {
-        write("vga.bin", &[0; 32 << 10])?;
-        write("bochsrc", configuration(run).as_bytes())?;
-        // For the debugger, where it is built in: without this it would wait for a person.
-        write("commands", b"c\nq\n")?;
-        command.args(["-q", "-f", "bochsrc", "-rc", "commands"]).env("TERM", "vt100").stderr(Stdio::null());
-    } else {
-        command.args(qemu_arguments(run)).stderr(create("log")?);
-    }
-    let mut child = command
-        .current_dir(&folder)
-        .stdin(Stdio::null())
-        .stdout(create("output")?)
-        .spawn()
-        .map_err(io_error(&format!("start {found}")))?;
+    let errors = if emulator == Emulator::Bochs { Stdio::null() } else { create("log")?.into() };
+    let mut child =
+        command.stdout(create("output")?).stderr(errors).spawn().map_err(io_error(&format!("start {found}")))?;
     let status = wait(&mut child, run.time_limit).map_err(io_error("wait for the emulator"))?;
     let log = || log_tail(&folder.path().join("log"));
     let what = || run.what.to_owned();
@@ -131,16 +156,23 @@ fn wait(child: &mut Child, time_limit: Duration) -> io::Result<Option<ExitStatus
     Ok(None)
 }
 
-/// A PC with a processor, memory, firmware, and nothing else.
-fn qemu_arguments(run: &Run<'_>) -> Vec<String> {
+fn qemu_arguments(board: &Board<'_>) -> Vec<String> {
     let fixed = "-nodefaults -no-user-config -display none -no-reboot -machine pc,accel=tcg -bios rom.bin \
-                 -debugcon stdio -device isa-debug-exit,iobase=0xf4";
-    let own = ["-cpu".to_owned(), run.model.to_owned(), "-m".to_owned(), format!("{}M", run.memory)];
+                 -device isa-debug-exit,iobase=0xf4";
+    let output = match board.output {
+        Output::DebugPort => "-debugcon",
+        Output::Serial => "-serial",
+    };
+    let own = [output, "stdio", "-cpu", board.model, "-m", &format!("{}M", board.memory)].map(str::to_owned);
     fixed.split(' ').map(str::to_owned).chain(own).collect()
 }
 
 /// The same with as little else as Bochs can do with.
-fn configuration(run: &Run<'_>) -> String {
+fn configuration(board: &Board<'_>) -> String {
+    let (output, serial) = match board.output {
+        Output::DebugPort => ("port_e9_hack: enabled=1", 0),
+        Output::Serial => ("com1: enabled=1, mode=file, dev=/dev/stdout", 1),
+    };
     format!(
         "\
 config_interface: textconfig
@@ -151,9 +183,9 @@ cpu: model={model}, count=1, ips=200000000, reset_on_triple_fault=0
 memory: guest={memory}, host={memory}
 romimage: file=rom.bin
 vgaromimage: file=vga.bin
-port_e9_hack: enabled=1
+{output}
 # Without these, Bochs 2.7 does not start where there is no sound card.
-plugin_ctrl: speaker=0, parallel=0, serial=0, gameport=0, biosdev=0, extfpuirq=0, iodebug=0
+plugin_ctrl: speaker=0, parallel=0, serial={serial}, gameport=0, biosdev=0, extfpuirq=0, iodebug=0
 sound: waveoutdrv=dummy, waveindrv=dummy, midioutdrv=dummy
 log: log
 panic: action=fatal
@@ -161,8 +193,8 @@ error: action=ignore
 info: action=ignore
 debug: action=ignore
 ",
-        model = run.model,
-        memory = run.memory
+        model = board.model,
+        memory = board.memory
     )
 }
 

@@ -5,11 +5,15 @@
 mod aarch64;
 #[cfg(target_arch = "riscv64")]
 mod riscv64;
+#[cfg(target_arch = "x86_64")]
+mod x86_64;
 
 #[cfg(target_arch = "aarch64")]
 pub use aarch64::*;
 #[cfg(target_arch = "riscv64")]
 pub use riscv64::*;
+#[cfg(target_arch = "x86_64")]
+pub use x86_64::*;
 
 use tablewright::{AddrSpace, Format, GuestPhysAddr};
 

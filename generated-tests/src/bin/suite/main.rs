@@ -18,7 +18,7 @@ use tablewright_tests::emulators;
 type Step = (&'static str, &'static str, fn() -> Outcome);
 
 /// In this order: what fails soonest comes first, and the emulators are there before the tests that need them.
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 13] = [
     ("format", "the sources are formatted", format),
     ("emulators", "the MMU models are there, fetched if need be", fetch_emulators),
     ("lints", "clippy and rustdoc have nothing to say", lints),
@@ -29,6 +29,8 @@ const STEPS: [Step; 11] = [
     ("tour", "the tour runs", tour),
     ("hypervisor-aarch64", "a hypervisor at EL2 tells its story with two guests", hypervisors::aarch64),
     ("hypervisor-riscv64", "the same in HS-mode", hypervisors::riscv64),
+    ("hypervisor-npt", "the same on a PC, with AMD's nested page tables", hypervisors::npt),
+    ("hypervisor-ept", "the same with Intel's extended page tables", hypervisors::ept),
     ("new-arch", "a crate with an architecture of its own builds, runs, and passes every law", new_arch),
 ];
 
