@@ -106,7 +106,9 @@ pub struct Setup<F: Format> {
     /// For the names of tests.
     pub name: String,
     /// From its file.
-    pub case: Configured,
+    pub case: Arc<Configured>,
+    /// Interpreted.
+    pub interpreted: Arc<Interpreted>,
     /// Generated.
     pub generated: Generated<F>,
 }
@@ -114,7 +116,8 @@ pub struct Setup<F: Format> {
 impl<F: Format> Setup<F> {
     /// The configuration under its own name.
     pub fn new(case: &Configured, generated: Generated<F>) -> Self {
-        Self { name: case.config.id.value.clone(), case: case.clone(), generated }
+        let interpreted = Arc::new(Interpreted(case.bound.clone()));
+        Self { name: case.config.id.value.clone(), case: Arc::new(case.clone()), interpreted, generated }
     }
 
     fn registers(&self, space: &AddrSpace<F, Machine>) -> Result<Vec<(&'static str, u64)>, Failed> {
@@ -128,7 +131,7 @@ impl<F: Format> Setup<F> {
         let value =
             |name: &str| fault.report.iter().find(|(register, _)| *register == name).map_or(0, |(_, value)| *value);
         let report: Vec<u64> = names.map(|name| value(&name.value)).collect();
-        [self.generated.fault(&report), Interpreted(self.case.bound.clone()).fault(&report)]
+        [self.generated.fault(&report), self.interpreted.fault(&report)]
     }
 }
 

@@ -14,7 +14,7 @@ use tablewright_archdefs::interpret::Walk;
 use super::image::Image;
 use super::probes::needs;
 use super::{Ground, Judge, Setup, TABLES};
-use crate::laws::{Interpreted, Subject};
+use crate::laws::Subject;
 use crate::mmu::{Access, Fault, FaultKind, Probe, Verdict};
 
 /// How many entries are judged at each level.
@@ -273,8 +273,8 @@ fn permitted<F: Format>(
     raw: u64,
 ) -> Result<(), Failed> {
     let Some(controls) = judge.controls() else { return Ok(()) };
-    let (rights, needs, interpreted) = (leaf.attributes.rights, needs(probe), Interpreted(setup.case.bound.clone()));
-    let subjects: [&dyn Subject; 2] = [&setup.generated, &interpreted];
+    let (rights, needs) = (leaf.attributes.rights, needs(probe));
+    let subjects: [&dyn Subject; 2] = [&setup.generated, &*setup.interpreted];
     let permits = subjects.map(|subject| subject.permits(leaf.level, raw, rights, needs, &controls));
     if permits == [judge.grants(probe, rights); 2] {
         Ok(())
