@@ -91,7 +91,11 @@ impl<M: Machine> Lazy for Bare<M> {
 
 impl<M: Machine> Relax for Bare<M> {
     fn relax(&mut self, ia: u64) {
-        self.protect(ia, 0x1000, true);
+        // As a client does: together with others where that is possible, which the format decides.
+        if let tablewright::Relax::NeedsExclusive(_) = self.0.relax(ia, Rights::W).expect("legal rights") {
+            let mut gather = self.0.gather();
+            self.0.relax_exclusive(ia, Rights::W, &mut gather).expect("legal rights");
+        }
     }
 }
 
