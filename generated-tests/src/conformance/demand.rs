@@ -22,7 +22,7 @@ pub(super) fn conforms<F: Format>(setup: &Setup<F>, judge: &mut impl Judge) -> R
     let start = ((1_u64 << ground.reach.min(30)) - pages / 2 * page).min((1 << ground.reach.min(63)) - pages * page);
     let start = ground.geometry.extend(start);
     // Not every format can forbid execution.
-    let rights = if ground.rights.contains(&Rights::RW) { Rights::RW } else { Rights::RWX };
+    let rights = if ground.rights.contains(&Rights::RW) { Rights::RW } else { ground.full };
     let attributes = Attributes::new(rights, ground.memory[0]);
     space.map_alloc(GuestPhysAddr::from_usize(start as usize), (pages * page) as usize, attributes, false)?;
 

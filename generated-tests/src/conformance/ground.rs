@@ -16,6 +16,8 @@ pub struct Ground {
     pub sizes: Vec<u8>,
     /// All rights that a leaf can have.
     pub rights: Vec<Rights>,
+    /// The most that a leaf can have at once: all, where the architecture has pages that every privilege executes.
+    pub full: Rights,
     /// Types of memory that code can run from.
     pub memory: Vec<MemoryType>,
     /// Memory that may be accessed.
@@ -24,6 +26,8 @@ pub struct Ground {
     pub reach: u8,
     /// Bits of the addresses that the judge can ask about at all.
     pub judged: u8,
+    /// What is added to all of them: where an upper half begins, or nothing.
+    pub base: u64,
 }
 
 impl Ground {
@@ -32,17 +36,33 @@ impl Ground {
         let sizes = (0..geometry.levels).flat_map(|level| format.page_sizes(level).iter().collect::<Vec<_>>());
         let exists = |rights, memory| format.prototype(0, geometry.page_bits, &Attributes::new(rights, memory)).is_ok();
         let normal = [MemoryType::WriteBack, MemoryType::Inherit, MemoryType::NonCacheable, MemoryType::WriteThrough];
-        let memory: Vec<_> = normal.into_iter().filter(|&memory| exists(Rights::RWX, memory)).collect();
-        let rights = (0..64).map(Rights::from_bits_truncate);
+        let all = || (0..64).map(Rights::from_bits_truncate);
+        let possible = all().filter(|&rights| normal.iter().any(|&memory| exists(rights, memory)));
+        let full = possible.max_by_key(|rights| rights.bits().count_ones()).unwrap_or(Rights::RWX);
+        let memory: Vec<_> = normal.into_iter().filter(|&memory| exists(full, memory)).collect();
         Self {
             geometry,
             sizes: sizes.collect(),
-            rights: rights.filter(|&rights| memory.iter().any(|&memory| exists(rights, memory))).collect(),
+            rights: all().filter(|&rights| memory.iter().any(|&memory| exists(rights, memory))).collect(),
+            full,
             memory,
             targets,
             reach: judged.min(geometry.input_bits),
             judged,
+            base: 0,
         }
+    }
+
+    /// The same as one space of addresses, or as two: what a gap parts cannot be in one.
+    pub(super) fn halves(self) -> Vec<Self> {
+        let half = self.geometry.input_bits - 1;
+        let base = self.geometry.extend(1 << half);
+        if base == 1 << half || self.geometry.extend(0) != 0 {
+            return vec![self];
+        }
+        let lower = Self { reach: self.reach.min(half), ..self };
+        let upper = lower.askable(base).then(|| Self { base, ..lower.clone() });
+        [lower].into_iter().chain(upper).collect()
     }
 
     /// The highest input address that is not above a gap, as sign-extended ones are in their upper half.
@@ -53,8 +73,8 @@ impl Ground {
 
     /// A range of input addresses, from the lowest bits of its first.
     pub fn range(&self, start: u64, bytes: u64) -> ClosedRange {
-        let range = ClosedRange::from_start_size(start, bytes).expect("a range of input addresses");
-        let extended = ClosedRange::new(self.geometry.extend(start), self.geometry.extend(range.last()));
+        let range = ClosedRange::from_start_size(self.base | start, bytes).expect("a range of input addresses");
+        let extended = ClosedRange::new(self.geometry.extend(range.start()), self.geometry.extend(range.last()));
         extended.expect("no range crosses a gap")
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use libtest_mimic::Failed;
-use tablewright::{ClosedRange, Format, PageBitmap, Rights, State};
+use tablewright::{ClosedRange, Format, PageBitmap, State};
 
 use super::Setup;
 use super::live::{Hearing, Live, Rig, ground};
@@ -30,7 +30,7 @@ pub(super) fn conforms<F: Format, J: Live>(setup: &Setup<F>, judge: &mut J) -> R
     let mut map = |rig: &mut Rig<'_, F, J>, start: u64, size: u8, oa: u64| {
         let range = ground.range(start, 1 << size);
         leaves.push(Leaf { range, at: range.start() + 8 });
-        Edit::Map(range.start(), range.last(), oa, Rights::RWX, ground.memory[0]).run(&mut rig.table)
+        Edit::Map(range.start(), range.last(), oa, ground.full, ground.memory[0]).run(&mut rig.table)
     };
     for page in 0..pages {
         // Backwards, so that no run comes of them.

@@ -75,7 +75,7 @@ fn every_size(ground: &Ground) -> Program {
     let mut writer = Writer::new(ground);
     for &size in &ground.sizes {
         if let Some(ia) = writer.room(size, 1 << size) {
-            writer.map(ia, 1 << size, ground.target(size), Rights::RWX);
+            writer.map(ia, 1 << size, ground.target(size), ground.full);
         }
     }
     writer.program
@@ -134,7 +134,7 @@ fn parts_unmapped(ground: &Ground) -> Program {
     for &size in &ground.sizes {
         let Some(ia) = writer.room(size, 1 << size) else { continue };
         let oa = ground.target(size);
-        writer.map(ia, 1 << size, oa, Rights::RWX);
+        writer.map(ia, 1 << size, oa, ground.full);
         let seen = ia + ground.targets.start.saturating_sub(oa);
         writer.unmap(seen + if size > ground.geometry.page_bits { page } else { 0 }, page);
         writer.unmap(ia + (1 << size) / 2 / page * page, (1_u64 << size).div_ceil(2).max(page));
@@ -150,7 +150,7 @@ fn parts_protected(ground: &Ground) -> Program {
     for &size in &ground.sizes {
         let Some(ia) = writer.room(size, 1 << size) else { continue };
         let oa = ground.target(size);
-        writer.map(ia, 1 << size, oa, Rights::RWX);
+        writer.map(ia, 1 << size, oa, ground.full);
         let seen = ia + ground.targets.start.saturating_sub(oa);
         let last = ia + ((1_u64 << size) - page);
         for &part in ground.sizes.iter().rev().filter(|&&part| part <= size) {
@@ -168,14 +168,14 @@ fn top_of_the_input(ground: &Ground) -> Program {
     let mut end = 1_u64 << ground.reach.min(63);
     for &size in &ground.sizes {
         let Some(start) = (end & (!0 << size)).checked_sub(1 << size) else { break };
-        writer.map(start, 1 << size, ground.target(size), Rights::RWX);
+        writer.map(start, 1 << size, ground.target(size), ground.full);
         end = start;
     }
     if ground.last() >> ground.reach != 0 {
-        writer.map(ground.last() - (page - 1), page, ground.targets.start, Rights::RWX);
+        writer.map(ground.last() - (page - 1), page, ground.targets.start, ground.full);
     }
     if end > page {
-        writer.map(0, page, ground.target(ground.geometry.page_bits), Rights::RWX);
+        writer.map(0, page, ground.target(ground.geometry.page_bits), ground.full);
     }
     writer.program
 }
@@ -192,12 +192,12 @@ fn mapped_again(ground: &Ground) -> Program {
             writer.unmap(ia, 1 << block);
             if pages {
                 let half = (1_u64 << block).div_ceil(2 * page).min(5) * page;
-                writer.map(ia, half, oa + page, Rights::RWX);
+                writer.map(ia, half, oa + page, ground.full);
                 if half + page < 1 << block {
                     writer.map(ia + half + page, page, oa, ground.rights[0]);
                 }
             } else {
-                writer.map(ia, 1 << block, oa, Rights::RWX);
+                writer.map(ia, 1 << block, oa, ground.full);
             }
         }
     }

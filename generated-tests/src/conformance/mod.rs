@@ -274,16 +274,35 @@ pub fn control_trial<F: Format, J: Live + Send + 'static>(
 /// How much memory the tables can take; the rest is mapped.
 const TABLES: u64 = 16 << 20;
 
+/// The layouts that are made above a gap in the input addresses, too.
+const ABOVE_GAPS: [&str; 3] = ["every_right", "top_of_the_input", "random_1"];
+
 /// Runs a layout's program, and compares what all say of it.
 fn conforms<F: Format>(setup: &Setup<F>, layout: Layout, judge: &mut impl Judge) -> Result<usize, Failed> {
     let ram = judge.ram();
-    let machine = Machine::new(ram.start, TABLES as usize);
     let ground = Ground::new(&setup.generated.format, ram.start + TABLES..ram.end, judge.reach());
-    let program = (layout.make)(&ground);
-    let mut space = AddrSpace::<F, Machine>::new_empty(setup.generated.format, machine.clone(), Tag(1))?;
+    let halves = ground.halves().into_iter().filter(|half| half.base == 0 || ABOVE_GAPS.contains(&layout.name));
+    halves.map(|half| half_conforms(setup, layout, judge, &half)).sum()
+}
+
+fn half_conforms<F: Format>(
+    setup: &Setup<F>,
+    layout: Layout,
+    judge: &mut impl Judge,
+    ground: &Ground,
+) -> Result<usize, Failed> {
+    let machine = Machine::new(judge.ram().start, TABLES as usize);
+    let program = (layout.make)(ground);
+    let mut space = match ground.base {
+        0 => AddrSpace::<F, Machine>::new_empty(setup.generated.format, machine.clone(), Tag(1))?,
+        base => {
+            let base = GuestPhysAddr::from_usize(base as usize);
+            AddrSpace::new(setup.generated.format, machine.clone(), Tag(1), base, 1 << ground.reach)?
+        }
+    };
     program.run(&mut space)?;
 
-    let probes = probes::of(&program, &ground);
+    let probes = probes::of(&program, ground);
     // Hardware that does not set accessed and dirty states by itself faults for lack of them.
     for probe in &probes {
         space.handle_fault(GuestPhysAddr::from_usize(probe.address as usize), probes::needs(probe));

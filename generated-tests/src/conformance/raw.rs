@@ -180,7 +180,7 @@ impl<F: Format> Writer<'_, F> {
     fn leaf(&self, size: u8, oa: u64, attributes: &Attributes) -> Vec<u64> {
         // Not every memory type has all rights.
         let leaf = self.setup.generated.leaf(self.level, size, oa, attributes);
-        let plain = Attributes::new(Rights::RWX, self.ground.memory[0]);
+        let plain = Attributes::new(self.ground.full, self.ground.memory[0]);
         leaf.or_else(|_| self.setup.generated.leaf(self.level, size, oa, &plain)).expect("a plain leaf")
     }
 
@@ -194,7 +194,7 @@ impl<F: Format> Writer<'_, F> {
             }
             None => {
                 let size = self.ground.geometry.entry_bits(self.level);
-                let plain = Attributes::new(Rights::RWX, self.ground.memory[0]);
+                let plain = Attributes::new(self.ground.full, self.ground.memory[0]);
                 let last = self.ground.geometry.last_output() >> size << size;
                 self.leaf(size, last, &plain)[0] ^ self.leaf(size, 0, &plain)[0]
             }

@@ -1,4 +1,4 @@
-//! QEMU's RISC-V as a judge of G-stage tables.
+//! QEMU's RISC-V as a judge: here of G-stage tables, in [`stage1`] of those for satp.
 //!
 //! M-mode loads and stores as the guest would, by HLV and HSV with vsatp bare. For a fetch it goes to the guest by MRET.
 //!
@@ -7,6 +7,7 @@
 //!
 //! Manual: The RISC-V Instruction Set Manual, Volume II, *"H" Extension for Hypervisor Support*.
 
+pub mod stage1;
 mod stub;
 
 use std::io;
@@ -37,17 +38,22 @@ const SPVP: u64 = 1 << 8;
 const MPV: u64 = 1 << 39;
 const MPP: u64 = 0b11 << 11;
 const MPP_S: u64 = 0b01 << 11;
+/// mstatus.MPRV: loads and stores act as where MRET would go.
+const MPRV: u64 = 1 << 17;
 
 /// Causes (mcause).
 const FETCH_ACCESS: u64 = 1;
 const ILLEGAL_INSTRUCTION: u64 = 2;
 const LOAD_ACCESS: u64 = 5;
 const STORE_ACCESS: u64 = 7;
+const FETCH_PAGE: u64 = 12;
+const LOAD_PAGE: u64 = 13;
+const STORE_PAGE: u64 = 15;
 const FETCH_GUEST_PAGE: u64 = 20;
 const LOAD_GUEST_PAGE: u64 = 21;
 const STORE_GUEST_PAGE: u64 = 23;
 
-/// A running machine with 256 MiB of RAM and a G-stage under test.
+/// A running machine with 256 MiB of RAM, and a G-stage under test.
 pub struct Machine {
     session: Session<REPORT_WORDS>,
 }
@@ -296,7 +302,7 @@ impl Report {
             ILLEGAL_INSTRUCTION => Verdict::Translated(None),
             // The memory does not exist.
             FETCH_ACCESS | LOAD_ACCESS | STORE_ACCESS => Verdict::Translated(None),
-            FETCH_GUEST_PAGE | LOAD_GUEST_PAGE | STORE_GUEST_PAGE => {
+            FETCH_PAGE | LOAD_PAGE | STORE_PAGE | FETCH_GUEST_PAGE | LOAD_GUEST_PAGE | STORE_GUEST_PAGE => {
                 Verdict::Fault(Fault { kind: FaultKind::Unspecified, level: None, report: self.delegated() })
             }
             _ => panic!("the probe of {address:#x} went astray: {self:#x?}"),

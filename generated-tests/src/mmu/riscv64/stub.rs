@@ -34,6 +34,7 @@ const PMPADDR0: u32 = 0x3b0;
 const MRET: u32 = 0x3020_0073;
 const HFENCE_GVMA_ALL: u32 = 0x6200_0073;
 const HFENCE_VVMA_ALL: u32 = 0x2200_0073;
+const SFENCE_VMA_ALL: u32 = 0x1200_0073;
 
 /// Registers as instructions number them.
 const A0: u32 = 10;
@@ -240,8 +241,9 @@ pub(super) fn set(register: u32) -> Vec<u32> {
     words(|ops| dynasm!(ops ; .arch riscv64 ; .feature zicsr ; csrw register, a0 ; csrr a0, register ; ret))
 }
 
-/// Drops every translation of guests.
-pub(super) static INVALIDATE: Snippet = snippet!(; .u32 HFENCE_GVMA_ALL ; .u32 HFENCE_VVMA_ALL ; ret);
+/// Drops every translation.
+pub(super) static INVALIDATE: Snippet =
+    snippet!(; .u32 HFENCE_GVMA_ALL ; .u32 HFENCE_VVMA_ALL ; .u32 SFENCE_VMA_ALL ; ret);
 
 /// Stores a2, a2 + a3, a2 + 2 * a3 ... in the 64-bit words from a0 to a1.
 pub(super) static FILL: Snippet = snippet!(
@@ -279,6 +281,23 @@ pub(super) static STORE_BYTE: Snippet = privileged!(; .u32 hsv_b(A1, A0) ; ret);
 
 /// Loads the 32-bit words at a0 into a1, and at a2 into a0, where they can be executed.
 pub(super) static LOAD_CODE_AND_TAG: Snippet = privileged!(; .u32 hlvx_wu(A1, A0) ; .u32 hlvx_wu(A0, A2) ; ret);
+
+/// A snippet whose loads and stores are as mstatus says when the bits a1 are cleared in it, then the bits a3 set, of which
+/// MPRV is one. (A trap leaves MPP as M-mode, so that MPRV means nothing.)
+macro_rules! as_lower_mode {
+    ($($code:tt)*) => {
+        snippet!(; csrc MSTATUS, a1 ; csrs MSTATUS, a3 $($code)* ; csrc MSTATUS, a3 ; ret)
+    };
+}
+
+/// Loads the byte at a0, then the 32-bit word at a2 into a0.
+pub(super) static LOAD_BYTE_AND_TAG_BY_MPRV: Snippet = as_lower_mode!(; lbu t1, [a0] ; lwu a0, [a2]);
+
+/// Loads the byte at a0 and stores it there again.
+pub(super) static REWRITE_BYTE_BY_MPRV: Snippet = as_lower_mode!(; lbu t1, [a0] ; sb t1, [a0]);
+
+/// Stores a zero byte at a0.
+pub(super) static STORE_BYTE_BY_MPRV: Snippet = as_lower_mode!(; sb x0, [a0]);
 
 /// Counts in the word at a2 up to what the word after it says, and writes each count to one of the 64 pages from a0
 /// on, which xorshift draws from a3, if it can be translated.

@@ -1,23 +1,22 @@
-//! RISC-V G-stage tables that the library built, walked by QEMU.
+//! The G-stage: Sv39x4, Sv48x4, Sv57x4.
 
 use std::ops::Range;
-use std::process::ExitCode;
 
-use libtest_mimic::{Arguments, Trial};
+use libtest_mimic::Trial;
 use tablewright::{Cause, FaultInfo, Level, Rights};
 use tablewright_archdefs::bound::Params;
-use tablewright_tests::conformance::report::{self, Section};
 use tablewright_tests::conformance::{
     Hearing, Instructions, Judge, Live, Setup, Shared, access, control_trial, live_trials, trials,
 };
-use tablewright_tests::emulators::{Emulator, Found, require};
+use tablewright_tests::emulators::Found;
 use tablewright_tests::formats::configured;
 use tablewright_tests::generated;
-use tablewright_tests::mmu::deviations::{Deviation, RESERVED_PBMT};
+use tablewright_tests::mmu::deviations::Deviation;
 use tablewright_tests::mmu::riscv64::Machine;
 use tablewright_tests::mmu::{Access, Chunk, Fault, FaultKind, Probe, Verdict};
 
-struct Qemu {
+/// A machine whose G-stage is judged.
+pub(crate) struct Qemu {
     machine: Machine,
     found: Found,
 }
@@ -45,14 +44,11 @@ impl Judge for Qemu {
     }
 
     fn can_judge(&self, params: &Params, _level: Level, raw: u64) -> bool {
-        let has = |param| params.get(param) == Some(1);
-        // This CPU has Svnapot, which nothing turns off, and no Svrsw60t59b.
-        (has("svnapot") || raw >> 63 == 0) && (!has("svrsw60t59b") || raw >> 59 & 0b11 == 0)
+        crate::can_judge(params, raw)
     }
 
     fn deviates(&self, _params: &Params, _level: Level, raw: u64) -> Option<&'static Deviation> {
-        let leaf = raw & 0b1110 != 0;
-        (leaf && raw >> 61 & 0b11 == 3 && RESERVED_PBMT.applies_to(&self.found)).then_some(&RESERVED_PBMT)
+        crate::deviates(&self.found, raw)
     }
 
     fn told(&self, probe: &Probe, fault: &Fault) -> Option<FaultInfo> {
@@ -94,12 +90,7 @@ impl Live for Qemu {
     }
 
     fn execute(&mut self, instructions: &Instructions) {
-        let mut arguments = [0; 4];
-        for (register, value) in &instructions.operands {
-            let number: usize = register.trim_start_matches('a').parse().expect("a register of arguments");
-            arguments[number] = *value;
-        }
-        self.machine.run_with(&instructions.words, arguments).unwrap_or_else(|error| panic!("{error}"));
+        crate::execute(&mut self.machine, instructions);
     }
 
     fn remembered(&mut self, addresses: &[u64]) -> Vec<Verdict> {
@@ -113,29 +104,26 @@ impl Live for Qemu {
     }
 }
 
-fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
-    let mut tests: Vec<Trial> = Vec::new();
-    let Some(found) = require(Emulator::QemuRiscv64) else {
-        return report::run(&arguments, tests, &[]);
-    };
-    let judge = Shared::new({
-        let found = found.clone();
-        move || {
-            let machine = Machine::start().unwrap_or_else(|error| panic!("{error}"));
-            Qemu { machine, found: found.clone() }
-        }
-    });
+/// The judge.
+pub(crate) fn judge(found: &Found) -> Shared<Qemu> {
+    let found = found.clone();
+    Shared::new(move || {
+        let machine = Machine::start().unwrap_or_else(|error| panic!("{error}"));
+        Qemu { machine, found: found.clone() }
+    })
+}
+
+/// All tests.
+pub(crate) fn all(judge: &Shared<Qemu>) -> Vec<Trial> {
+    let mut tests = Vec::new();
     for case in configured("sv_x4") {
         let generated = generated!(tablewright::riscv64::sv_x4, case.params).expect("one module for all");
-        let generated = generated.expect("a legal configuration");
-        let setup = Setup::new(&case, generated);
-        tests.extend(trials(&setup, &judge));
-        tests.extend(live_trials(&setup, &judge));
+        let setup = Setup::new(&case, generated.expect("a legal configuration"));
+        tests.extend(trials(&setup, judge));
+        tests.extend(live_trials(&setup, judge));
         if setup.name == "sv39x4" {
-            tests.push(control_trial(&setup, &judge, ("not_invalidated", Hearing::Deaf)));
+            tests.push(control_trial(&setup, judge, ("not_invalidated", Hearing::Deaf)));
         }
     }
-    let counts = || judge.counts();
-    report::run(&arguments, tests, &[Section { title: "RISC-V G-stage", found: &found, counts: &counts }])
+    tests
 }

@@ -1,0 +1,176 @@
+//! Sv39, Sv48 and Sv57, as satp has them: supervisor and user mode.
+
+use std::ops::Range;
+
+use libtest_mimic::Trial;
+use tablewright::{Cause, FaultInfo, Level, Rights};
+use tablewright_archdefs::bound::Params;
+use tablewright_tests::conformance::{
+    Hearing, Instructions, Judge, Live, Setup, Shared, access, control_trial, live_trials, raw_trial, trials,
+};
+use tablewright_tests::emulators::Found;
+use tablewright_tests::formats::{Configured, configured};
+use tablewright_tests::generated;
+use tablewright_tests::mmu::deviations::Deviation;
+use tablewright_tests::mmu::riscv64::stage1::{Controls, Stage1};
+use tablewright_tests::mmu::{Access, Chunk, Fault, FaultKind, Probe, Verdict};
+
+/// Those of a supervisor that accesses all memory.
+const OPEN: Controls = Controls { supervisor_user_memory: true, executable_readable: false };
+
+/// A machine whose translation by satp is judged.
+pub(crate) struct Qemu {
+    stage1: Stage1,
+    found: Found,
+    controls: Controls,
+}
+
+impl Judge for Qemu {
+    fn prepare(&mut self, _case: &Configured) {
+        self.controls = OPEN;
+    }
+
+    fn ram(&self) -> Range<u64> {
+        self.stage1.machine.ram()
+    }
+
+    fn reach(&self) -> u8 {
+        64
+    }
+
+    fn grants(&self, probe: &Probe, rights: Rights) -> bool {
+        grants(self.controls, probe, rights)
+    }
+
+    fn controls(&self) -> Option<Vec<u64>> {
+        Some(vec![self.controls.sstatus()])
+    }
+
+    fn fault(&self, _probe: &Probe, _mapped: Option<Rights>) -> FaultKind {
+        // The architecture has one fault for everything.
+        FaultKind::Unspecified
+    }
+
+    fn reserved(&self, _params: &Params, _level: Level, _raw: u64) -> FaultKind {
+        FaultKind::Unspecified
+    }
+
+    fn unmarked(&self) -> FaultKind {
+        FaultKind::Unspecified
+    }
+
+    fn can_judge(&self, params: &Params, _level: Level, raw: u64) -> bool {
+        crate::can_judge(params, raw)
+    }
+
+    fn deviates(&self, _params: &Params, _level: Level, raw: u64) -> Option<&'static Deviation> {
+        crate::deviates(&self.found, raw)
+    }
+
+    fn told(&self, probe: &Probe, fault: &Fault) -> Option<FaultInfo> {
+        assert_eq!(fault.level, None, "no report has a level");
+        Some(told(probe))
+    }
+
+    fn judge(&mut self, tables: &[Chunk], registers: &[(&'static str, u64)], probes: &[Probe]) -> Vec<Verdict> {
+        self.stage1.machine.clear();
+        self.stage1.machine.load(tables);
+        self.stage1.set(self.controls, registers);
+        self.stage1.probe(probes)
+    }
+}
+
+/// Whether a page with these rights lets an access through. A user page is one that user mode can use at all.
+pub(crate) fn grants(controls: Controls, probe: &Probe, rights: Rights) -> bool {
+    let user_page = rights.intersects(Rights::UR | Rights::UW | Rights::UX);
+    let execute = probe.access == Access::Execute;
+    if probe.user != user_page && (probe.user || execute || !controls.supervisor_user_memory) {
+        return false;
+    }
+    let supervisor = [Rights::PR, Rights::PW, Rights::PX];
+    let [read, write, execute] = if user_page { [Rights::UR, Rights::UW, Rights::UX] } else { supervisor };
+    match probe.access {
+        Access::Read => rights.contains(read) || controls.executable_readable && rights.contains(execute),
+        Access::Write => rights.contains(write),
+        Access::Execute => rights.contains(execute),
+    }
+}
+
+/// What a fault of these tables tells.
+pub(crate) fn told(probe: &Probe) -> FaultInfo {
+    FaultInfo {
+        address: Some(probe.address),
+        access: access(probe),
+        cause: Cause::Unspecified,
+        level: None,
+        width: None,
+        guest_walk: false,
+    }
+}
+
+impl Live for Qemu {
+    const REMEMBERED: Access = Access::Read;
+
+    fn begin(&mut self, registers: &[(&'static str, u64)], _targets: &Range<u64>) {
+        self.stage1.machine.clear();
+        self.stage1.set(self.controls, registers);
+    }
+
+    fn write(&mut self, chunks: &[Chunk]) {
+        self.stage1.machine.load(chunks);
+    }
+
+    fn read(&mut self, address: u64, length: usize) -> Vec<u8> {
+        self.stage1.machine.dump(address, length)
+    }
+
+    fn execute(&mut self, instructions: &Instructions) {
+        crate::execute(&mut self.stage1.machine, instructions);
+    }
+
+    fn remembered(&mut self, addresses: &[u64]) -> Vec<Verdict> {
+        let probe = |&address: &u64| Probe { address, access: Access::Read, user: false };
+        let probes: Vec<Probe> = addresses.iter().map(probe).collect();
+        self.stage1.probe(&probes)
+    }
+
+    fn ask(&mut self, probes: &[Probe]) -> Vec<Verdict> {
+        self.stage1.probe(probes)
+    }
+}
+
+/// A supervisor that leaves user memory alone.
+fn closed(judge: &mut Qemu) {
+    judge.controls = Controls::default();
+}
+
+/// What can be executed can be read.
+fn readable(judge: &mut Qemu) {
+    judge.controls.executable_readable = true;
+}
+
+/// The judge.
+pub(crate) fn judge(found: &Found) -> Shared<Qemu> {
+    let found = found.clone();
+    Shared::new(move || {
+        let stage1 = Stage1::start().unwrap_or_else(|error| panic!("{error}"));
+        Qemu { stage1, found: found.clone(), controls: OPEN }
+    })
+}
+
+/// All tests.
+pub(crate) fn all(judge: &Shared<Qemu>) -> Vec<Trial> {
+    let mut tests = Vec::new();
+    for case in configured("sv") {
+        let generated = generated!(tablewright::riscv64::sv, case.params).expect("one module for all");
+        let setup = Setup::new(&case, generated.expect("a legal configuration"));
+        tests.extend(trials(&setup, judge));
+        tests.push(raw_trial(&setup, judge, "raw_entries_closed", closed));
+        tests.push(raw_trial(&setup, judge, "raw_entries_readable", readable));
+        tests.extend(live_trials(&setup, judge));
+        if ["sv39", "sv39-rich"].contains(&setup.name.as_str()) {
+            tests.push(control_trial(&setup, judge, ("not_invalidated", Hearing::Deaf)));
+        }
+    }
+    tests
+}
