@@ -32,14 +32,20 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// The leaf `raw`, accessed and, with `write` and if it may be written, dirty.
-    pub(super) fn marked(&self, level: u8, raw: u64, write: bool) -> u64 {
-        let states = self.format.accessed_dirty(level);
-        let accessed = raw & !states.accessed_mask | states.accessed_value;
+    fn marked(&self, level: u8, raw: u64, write: bool) -> u64 {
+        let accessed = self.with_states(level, raw, false);
         match self.format.decode(level, accessed) {
             Entry::Leaf(leaf) if write && leaf.attributes.rights.intersects(Rights::W) => {
-                accessed & !states.dirty_mask | states.dirty_value
+                self.with_states(level, accessed, true)
             }
             _ => accessed,
         }
+    }
+
+    /// The leaf `raw`, accessed, and with `dirty`, for which it must be writable, dirty, too.
+    pub(super) fn with_states(&self, level: u8, raw: u64, dirty: bool) -> u64 {
+        let states = self.format.accessed_dirty(level);
+        let accessed = raw & !states.accessed_mask | states.accessed_value;
+        if dirty { accessed & !states.dirty_mask | states.dirty_value } else { accessed }
     }
 }

@@ -51,8 +51,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             }
             let change = Change { rights: Some(leaf.attributes.rights | rights), ..Change::default() };
             let rewrite = self.format.rewrite(level, &change).map_err(|refusal| Error::Refused { level, refusal })?;
-            let new = self.marked(level, rewrite.apply(raw), write);
-            if self.format.edit(level, raw, new) == Edit::BreakBeforeMake {
+            let new = self.with_states(level, rewrite.apply(raw), write);
+            if self.format.may_break(&change) && self.format.edit(level, raw, new) == Edit::BreakBeforeMake {
                 return Ok(Relax::NeedsExclusive(Operation::Break));
             }
             // If the MMU or another CPU was faster, the entry is looked at again.

@@ -142,8 +142,13 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// Invalidates at all sinks, and waits.
     pub(super) fn invalidate_at_once(&self, set: &Invalidation) {
+        let Self { hal, format, .. } = self;
+        if self.sinks == Sinks::CPUS {
+            let completion = hal.begin_invalidation(Sink::CPUS, format, self.root, self.tag, set);
+            return hal.wait(Sink::CPUS, completion);
+        }
         let mut pending = Pending::default();
-        self.sinks.begin(&self.hal, &self.format, self.root, self.tag, set, &mut pending);
-        pending.wait(&self.hal);
+        self.sinks.begin(hal, format, self.root, self.tag, set, &mut pending);
+        pending.wait(hal);
     }
 }
