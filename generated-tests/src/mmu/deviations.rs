@@ -49,6 +49,15 @@ pub const UNALIGNED_ROOT: Deviation = Deviation {
     manual: "RISC-V Privileged Architecture, hgatp: the root is 16 KiB, and aligned to that",
 };
 
+/// Marks in a guest's own entries are no writes to the guest's memory.
+pub const MARKS_ARE_NO_WRITES: Deviation = Deviation {
+    emulator: Emulator::QemuRiscv64,
+    until: None,
+    what: "hardware sets A and D in entries of vsatp's tables where the G-stage grants no right to write, and without \
+           setting D there; it should need that right, and set D",
+    manual: "RISC-V Privileged Architecture, H Extension, Two-Stage Address Translation; Svadu Extension",
+};
+
 /// Upper address bits count only where the addresses are configured to have them.
 pub const UPPER_ADDRESS_BITS: Deviation = Deviation {
     emulator: Emulator::QemuAarch64,
@@ -114,10 +123,11 @@ pub const NESTED_FETCH: Deviation = Deviation {
 };
 
 /// All that are known.
-pub const ALL: [&Deviation; 11] = [
+pub const ALL: [&Deviation; 12] = [
     &RESERVED_PBMT,
     &TABLE_OUTSIDE_MEMORY,
     &UNALIGNED_ROOT,
+    &MARKS_ARE_NO_WRITES,
     &UPPER_ADDRESS_BITS,
     &CLEAN_IS_EXECUTED,
     &BLOCK_BIT_12,

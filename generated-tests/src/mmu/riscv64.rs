@@ -27,6 +27,7 @@ const RAM: Range<u64> = 0x8040_0000..0x8fc0_0000;
 
 const HGATP: u32 = 0x680;
 const VSATP: u32 = 0x280;
+const VSSTATUS: u32 = 0x200;
 const MENVCFG: u32 = 0x30a;
 const HENVCFG: u32 = 0x60a;
 const MEDELEG: u32 = 0x302;
@@ -140,22 +141,24 @@ impl Machine {
         }
     }
 
-    /// Sets `hgatp`, `menvcfg` (which governs the G-stage) and `henvcfg` (which governs the VS-stage), and empties the
-    /// TLB. The latter two are zero unless they are given, whatever they were before.
+    /// Sets `hgatp`, `menvcfg` (which governs the G-stage), `henvcfg` (which governs the VS-stage), `vsatp` and
+    /// `vsstatus`, and empties the TLB. All but `hgatp` are zero unless they are given, whatever they were before.
     ///
     /// # Panics
     ///
-    /// For any other register, and if the mode of `hgatp` is not taken.
+    /// For any other register, and if the mode of `hgatp` or `vsatp` is not taken.
     pub fn set_gstage(&mut self, registers: &[(&str, u64)]) {
-        self.set(MENVCFG, 0);
-        self.set(HENVCFG, 0);
+        for register in [MENVCFG, HENVCFG, VSATP, VSSTATUS] {
+            self.set(register, 0);
+        }
         for &(name, value) in registers {
             match name {
                 "menvcfg" => self.set(MENVCFG, value),
                 "henvcfg" => self.set(HENVCFG, value),
-                "hgatp" => {
-                    let taken = self.set(HGATP, value);
-                    assert!(taken >> 60 == value >> 60, "hgatp reads {taken:#x} after {value:#x} was written");
+                "vsstatus" => self.set(VSSTATUS, value),
+                "hgatp" | "vsatp" => {
+                    let taken = self.set(if name == "vsatp" { VSATP } else { HGATP }, value);
+                    assert!(taken >> 60 == value >> 60, "{name} reads {taken:#x} after {value:#x} was written");
                     taken
                 }
                 _ => panic!("{name} does not take part in the G-stage"),
@@ -188,15 +191,25 @@ impl Machine {
     ///
     /// A probed page is really accessed: hardware may set flags in descriptors. What a write finds it writes again.
     pub fn probe(&mut self, probes: &[Probe]) -> Vec<Verdict> {
+        self.probe_and_write(probes, &stub::REWRITE_BYTE)
+    }
+
+    /// As [`Machine::probe`], but a write does not read what it finds: it stores a zero byte, which memory that tells its
+    /// address has anyway in the lower half of each word.
+    pub fn probe_without_reading(&mut self, probes: &[Probe]) -> Vec<Verdict> {
+        self.probe_and_write(probes, &stub::STORE_BYTE)
+    }
+
+    fn probe_and_write(&mut self, probes: &[Probe], write: &'static [u32]) -> Vec<Verdict> {
         let all: Vec<usize> = (0..probes.len()).collect();
         let mut reports = self.ask(probes, &all, |probe| match probe.access {
             Access::Read => stub::LOAD_BYTE_AND_TAG.as_slice(),
-            Access::Write => stub::REWRITE_BYTE.as_slice(),
+            Access::Write => write,
             // HLVX needs the right to execute, but QEMU reports its lack by a cause of its own: MRET asks for the fault.
             Access::Execute => stub::LOAD_CODE_AND_TAG.as_slice(),
         });
         // Where the reading was refused, that says nothing of the writing.
-        let refused = |report: &Report| matches!(report.cause(), LOAD_ACCESS | LOAD_GUEST_PAGE);
+        let refused = |report: &Report| matches!(report.cause(), LOAD_ACCESS | LOAD_PAGE | LOAD_GUEST_PAGE);
         let stores: Vec<usize> =
             all.iter().copied().filter(|&i| probes[i].access == Access::Write && refused(&reports[i])).collect();
         for (i, report) in stores.iter().zip(self.ask(probes, &stores, |_| &stub::STORE_BYTE)) {

@@ -2,6 +2,7 @@
 
 mod gstage;
 mod stage1;
+mod two_stage;
 
 use std::process::ExitCode;
 
@@ -40,12 +41,13 @@ fn main() -> ExitCode {
     let Some(found) = require(Emulator::QemuRiscv64) else {
         return report::run(&arguments, Vec::new(), &[]);
     };
-    let (stage1, gstage) = (stage1::judge(&found), gstage::judge(&found));
-    let tests = gstage::all(&gstage).into_iter().chain(stage1::all(&stage1)).collect();
-    let (of_stage1, of_gstage) = (|| stage1.counts(), || gstage.counts());
+    let (stage1, gstage, both) = (stage1::judge(&found), gstage::judge(&found), two_stage::judge(&found));
+    let tests = gstage::all(&gstage).into_iter().chain(stage1::all(&stage1)).chain(two_stage::all(&both)).collect();
+    let (of_stage1, of_gstage, of_both) = (|| stage1.counts(), || gstage.counts(), || both.counts());
     let sections = [
         Section { title: "RISC-V G-stage", found: &found, counts: &of_gstage },
         Section { title: "RISC-V satp", found: &found, counts: &of_stage1 },
+        Section { title: "RISC-V two-stage", found: &found, counts: &of_both },
     ];
     report::run(&arguments, tests, &sections)
 }

@@ -44,6 +44,11 @@ impl NestedJudge for Processor {
         }
     }
 
+    /// All walks count as writes.
+    fn walk_needs(&self) -> Rights {
+        Rights::W
+    }
+
     fn judge(&mut self, asked: &Asked<'_>) -> (Vec<Verdict>, Vec<u64>) {
         let (nested, host) = if self.ept {
             let eptp = register(asked.nested, "eptp");
