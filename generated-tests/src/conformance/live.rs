@@ -31,7 +31,10 @@ pub trait Live: Judge {
     fn execute(&mut self, instructions: &Instructions);
 
     /// Privileged accesses of the kind that shows what the TLB remembers, by way of the TLB.
-    fn remembered(&mut self, addresses: &[u64]) -> Vec<Verdict>;
+    fn remembered(&mut self, addresses: &[u64]) -> Vec<Verdict> {
+        let probe = |&address: &u64| Probe { address, access: Self::REMEMBERED, user: false };
+        self.ask(&addresses.iter().map(probe).collect::<Vec<_>>())
+    }
 
     /// All kinds of accesses.
     fn ask(&mut self, probes: &[Probe]) -> Vec<Verdict>;

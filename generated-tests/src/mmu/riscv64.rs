@@ -208,13 +208,7 @@ impl Machine {
             // HLVX needs the right to execute, but QEMU reports its lack by a cause of its own: MRET asks for the fault.
             Access::Execute => stub::LOAD_CODE_AND_TAG.as_slice(),
         });
-        // Where the reading was refused, that says nothing of the writing.
-        let refused = |report: &Report| matches!(report.cause(), LOAD_ACCESS | LOAD_PAGE | LOAD_GUEST_PAGE);
-        let stores: Vec<usize> =
-            all.iter().copied().filter(|&i| probes[i].access == Access::Write && refused(&reports[i])).collect();
-        for (i, report) in stores.iter().zip(self.ask(probes, &stores, |_| &stub::STORE_BYTE)) {
-            reports[*i] = report;
-        }
+        store_only(probes, &mut reports, |stores| self.ask(probes, stores, |_| &stub::STORE_BYTE));
         // What was loaded to be run may be no instruction: then it is not run.
         let runs: Vec<usize> = all
             .iter()
@@ -234,12 +228,8 @@ impl Machine {
             .into_iter()
             .filter(|&i| probes[i].access == Access::Write && matches!(verdicts[i], Verdict::Translated(_)))
             .collect();
-        for (i, report) in written.iter().zip(self.ask(probes, &written, |_| &stub::LOAD_BYTE_AND_TAG)) {
-            verdicts[*i] = match report.verdict(probes[*i].address) {
-                Verdict::Fault(_) => Verdict::Translated(None),
-                read => read,
-            };
-        }
+        let read = self.ask(probes, &written, |_| &stub::LOAD_BYTE_AND_TAG);
+        see(probes, &mut verdicts, &written, &read);
         verdicts
     }
 
@@ -281,6 +271,26 @@ impl Machine {
 /// Where the word at an address has its tag.
 fn tag_of(address: u64) -> u64 {
     address & !7 | 4
+}
+
+/// Asks again for writes whose reading was refused, which says nothing of the writing: by stores alone.
+fn store_only(probes: &[Probe], reports: &mut [Report], ask: impl FnOnce(&[usize]) -> Vec<Report>) {
+    let refused = |report: &Report| matches!(report.cause(), LOAD_ACCESS | LOAD_PAGE | LOAD_GUEST_PAGE);
+    let write = |&i: &usize| probes[i].access == Access::Write && refused(&reports[i]);
+    let stores: Vec<usize> = (0..probes.len()).filter(write).collect();
+    for (i, report) in stores.iter().zip(ask(&stores)) {
+        reports[*i] = report;
+    }
+}
+
+/// Takes from reading there where these probes lead; what cannot be read does not tell.
+fn see(probes: &[Probe], verdicts: &mut [Verdict], asked: &[usize], read: &[Report]) {
+    for (&i, report) in asked.iter().zip(read) {
+        verdicts[i] = match report.verdict(probes[i].address) {
+            Verdict::Fault(_) => Verdict::Translated(None),
+            read => read,
+        };
+    }
 }
 
 /// What the stub says after a call: a0, a1, and [`REPORTED`].

@@ -3,10 +3,10 @@
 use std::ops::Range;
 
 use libtest_mimic::Trial;
-use tablewright::{Cause, FaultInfo, Level, Rights};
+use tablewright::{FaultInfo, Level, Rights};
 use tablewright_archdefs::bound::Params;
 use tablewright_tests::conformance::{
-    Hearing, Instructions, Judge, Live, Setup, Shared, access, control_trial, live_trials, trials,
+    Hearing, Instructions, Judge, Live, Setup, Shared, control_trial, live_trials, trials,
 };
 use tablewright_tests::emulators::Found;
 use tablewright_tests::formats::configured;
@@ -53,15 +53,8 @@ impl Judge for Qemu {
 
     fn told(&self, probe: &Probe, fault: &Fault) -> Option<FaultInfo> {
         assert_eq!(fault.level, None, "no report has a level");
-        Some(FaultInfo {
-            // htval is the address without its two lowest bits, and 0 if it is not reported.
-            address: (probe.address >> 2 != 0).then_some(probe.address),
-            access: access(probe),
-            cause: Cause::Unspecified,
-            level: None,
-            width: None,
-            guest_walk: false,
-        })
+        // htval is the address without its two lowest bits, and 0 if it is not reported.
+        Some(crate::told(probe, (probe.address >> 2 != 0).then_some(probe.address)))
     }
 
     fn judge(&mut self, tables: &[Chunk], registers: &[(&'static str, u64)], probes: &[Probe]) -> Vec<Verdict> {
@@ -91,12 +84,6 @@ impl Live for Qemu {
 
     fn execute(&mut self, instructions: &Instructions) {
         crate::execute(&mut self.machine, instructions);
-    }
-
-    fn remembered(&mut self, addresses: &[u64]) -> Vec<Verdict> {
-        let probe = |&address: &u64| Probe { address, access: Access::Read, user: false };
-        let probes: Vec<Probe> = addresses.iter().map(probe).collect();
-        self.machine.probe(&probes)
     }
 
     fn ask(&mut self, probes: &[Probe]) -> Vec<Verdict> {

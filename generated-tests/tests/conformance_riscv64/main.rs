@@ -7,10 +7,12 @@ mod two_stage;
 use std::process::ExitCode;
 
 use libtest_mimic::Arguments;
+use tablewright::{Cause, FaultInfo};
 use tablewright_archdefs::bound::Params;
-use tablewright_tests::conformance::Instructions;
 use tablewright_tests::conformance::report::{self, Section};
+use tablewright_tests::conformance::{Instructions, access};
 use tablewright_tests::emulators::{Emulator, Found, require};
+use tablewright_tests::mmu::Probe;
 use tablewright_tests::mmu::deviations::{Deviation, RESERVED_PBMT};
 use tablewright_tests::mmu::riscv64::Machine;
 
@@ -24,6 +26,11 @@ fn can_judge(params: &Params, raw: u64) -> bool {
 fn deviates(found: &Found, raw: u64) -> Option<&'static Deviation> {
     let leaf = raw & 0b1110 != 0;
     (leaf && raw >> 61 & 0b11 == 3 && RESERVED_PBMT.applies_to(found)).then_some(&RESERVED_PBMT)
+}
+
+/// What a fault of either stage tells, if it has this address. The architecture has one cause for everything.
+fn told(probe: &Probe, address: Option<u64>) -> FaultInfo {
+    FaultInfo { address, access: access(probe), cause: Cause::Unspecified, level: None, width: None, guest_walk: false }
 }
 
 /// Executes instructions in M-mode.

@@ -3,10 +3,10 @@
 use std::ops::Range;
 
 use libtest_mimic::Trial;
-use tablewright::{Cause, FaultInfo, Level, Rights};
+use tablewright::{FaultInfo, Level, Rights};
 use tablewright_archdefs::bound::Params;
 use tablewright_tests::conformance::{
-    Hearing, Instructions, Judge, Live, Setup, Shared, access, control_trial, live_trials, raw_trial, trials,
+    Hearing, Instructions, Judge, Live, Setup, Shared, control_trial, live_trials, raw_trial, trials,
 };
 use tablewright_tests::emulators::Found;
 use tablewright_tests::formats::{Configured, configured};
@@ -69,7 +69,7 @@ impl Judge for Qemu {
 
     fn told(&self, probe: &Probe, fault: &Fault) -> Option<FaultInfo> {
         assert_eq!(fault.level, None, "no report has a level");
-        Some(told(probe))
+        Some(crate::told(probe, Some(probe.address)))
     }
 
     fn judge(&mut self, tables: &[Chunk], registers: &[(&'static str, u64)], probes: &[Probe]) -> Vec<Verdict> {
@@ -81,7 +81,7 @@ impl Judge for Qemu {
 }
 
 /// Whether a page with these rights lets an access through. A user page is one that user mode can use at all.
-pub(crate) fn grants(controls: Controls, probe: &Probe, rights: Rights) -> bool {
+fn grants(controls: Controls, probe: &Probe, rights: Rights) -> bool {
     let user_page = rights.intersects(Rights::UR | Rights::UW | Rights::UX);
     let execute = probe.access == Access::Execute;
     if probe.user != user_page && (probe.user || execute || !controls.supervisor_user_memory) {
@@ -93,18 +93,6 @@ pub(crate) fn grants(controls: Controls, probe: &Probe, rights: Rights) -> bool 
         Access::Read => rights.contains(read) || controls.executable_readable && rights.contains(execute),
         Access::Write => rights.contains(write),
         Access::Execute => rights.contains(execute),
-    }
-}
-
-/// What a fault of these tables tells.
-pub(crate) fn told(probe: &Probe) -> FaultInfo {
-    FaultInfo {
-        address: Some(probe.address),
-        access: access(probe),
-        cause: Cause::Unspecified,
-        level: None,
-        width: None,
-        guest_walk: false,
     }
 }
 
@@ -126,12 +114,6 @@ impl Live for Qemu {
 
     fn execute(&mut self, instructions: &Instructions) {
         crate::execute(&mut self.stage1.machine, instructions);
-    }
-
-    fn remembered(&mut self, addresses: &[u64]) -> Vec<Verdict> {
-        let probe = |&address: &u64| Probe { address, access: Access::Read, user: false };
-        let probes: Vec<Probe> = addresses.iter().map(probe).collect();
-        self.stage1.probe(&probes)
     }
 
     fn ask(&mut self, probes: &[Probe]) -> Vec<Verdict> {

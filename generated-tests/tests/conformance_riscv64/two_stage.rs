@@ -77,8 +77,8 @@ pub(crate) fn judge(found: &Found) -> Shared<Qemu> {
     })
 }
 
-/// The guest's own tables, and what they are under. Hardware sets A and D in all of them. (What a harvest of the leaves
-/// of Sv57 finds does not fit into memory, page by page.)
+/// The guest's own tables, and what they are under. Hardware sets A and D in all of them. (A harvest counts by pages, of
+/// which the largest leaves of Sv57 have too many for a bitmap.)
 const STAGES: [(&str, &str); 2] = [("sv39-rich", "sv39x4-rich"), ("sv48-napot", "sv48x4-napot")];
 
 /// All tests.

@@ -6,7 +6,7 @@
 
 use super::super::{Access, Probe, Verdict};
 use super::stub::{self, NO_TRAP};
-use super::{ILLEGAL_INSTRUCTION, LOAD_ACCESS, LOAD_PAGE, MENVCFG, MPP, MPP_S, MPRV, MPV, Machine, Report, tag_of};
+use super::{ILLEGAL_INSTRUCTION, MENVCFG, MPP, MPP_S, MPRV, MPV, Machine, Report, see, store_only, tag_of};
 use crate::mmu::qemu::{Call, StartError};
 
 const SATP: u32 = 0x180;
@@ -91,13 +91,7 @@ impl Stage1 {
             reports[*i] = Some(report);
         }
         let mut reports: Vec<Report> = reports.into_iter().flatten().collect();
-        // Where the reading was refused, that says nothing of the writing.
-        let refused = |report: &Report| matches!(report.cause(), LOAD_ACCESS | LOAD_PAGE);
-        let stores: Vec<usize> =
-            all.iter().copied().filter(|&i| probes[i].access == Access::Write && refused(&reports[i])).collect();
-        for (i, report) in stores.iter().zip(self.ask(probes, &stores, |_| &stub::STORE_BYTE_BY_MPRV)) {
-            reports[*i] = report;
-        }
+        store_only(probes, &mut reports, |stores| self.ask(probes, stores, |_| &stub::STORE_BYTE_BY_MPRV));
         // What was written tells its address if it can be read too, and so does what was fetched: zeros, which are an
         // illegal instruction.
         let reached = |probe: &Probe, report: &Report| match probe.access {
@@ -108,12 +102,8 @@ impl Stage1 {
         let silent: Vec<usize> = all.into_iter().filter(|&i| reached(&probes[i], &reports[i])).collect();
         let mut verdicts: Vec<Verdict> =
             probes.iter().zip(&reports).map(|(probe, report)| report.verdict(probe.address)).collect();
-        for (i, report) in silent.iter().zip(self.ask(probes, &silent, |_| &stub::LOAD_BYTE_AND_TAG_BY_MPRV)) {
-            verdicts[*i] = match report.verdict(probes[*i].address) {
-                Verdict::Fault(_) => Verdict::Translated(None),
-                read => read,
-            };
-        }
+        let read = self.ask(probes, &silent, |_| &stub::LOAD_BYTE_AND_TAG_BY_MPRV);
+        see(probes, &mut verdicts, &silent, &read);
         verdicts
     }
 

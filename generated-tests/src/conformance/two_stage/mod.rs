@@ -1,0 +1,101 @@
+//! A guest's own tables under nested ones, both built by the library: which of the two faults, what is reported of it, and
+//! what the MMU marks in each.
+//!
+//! The guest sees its memory and its tables where the nested tables put them: in pieces, some with fewer rights, some
+//! missing, under some of its tables, too.
+
+mod marks;
+mod stages;
+
+use std::ops::Range;
+
+use fastrand::Rng;
+use libtest_mimic::Trial;
+use tablewright::{Format, Rights};
+
+use super::{LAYOUTS, Layout, Setup, Shared};
+use crate::mmu::{Chunk, Fault, FaultKind, Probe, Verdict};
+use stages::Stages;
+
+/// A judge of both stages at once, of which the second keeps accessed and dirty states.
+pub trait NestedJudge {
+    /// The physical memory that is free for tables and what they map.
+    fn ram(&self) -> Range<u64>;
+
+    /// How many bits of the guest's own addresses can be probed.
+    fn reach(&self) -> u8;
+
+    /// Whether a fault is one of the nested tables.
+    fn is_nested(&self, fault: &Fault) -> bool;
+
+    /// What the model calls it when the nested tables grant only these rights, or map nothing.
+    fn nested_fault(&self, mapped: Option<Rights>) -> FaultKind;
+
+    /// What the model calls it when the guest's own tables grant only these rights, or map nothing.
+    fn own_fault(&self, mapped: Option<Rights>) -> FaultKind {
+        if mapped.is_some() { FaultKind::Permission } else { FaultKind::NotMapped }
+    }
+
+    /// What the nested tables have to grant to a walk that reads an entry of the guest's own tables.
+    fn walk_needs(&self) -> Rights {
+        Rights::R
+    }
+
+    /// The same, where hardware then marks that entry. What needs the right to write also makes the page dirty.
+    fn mark_needs(&self) -> Rights {
+        Rights::W
+    }
+
+    /// Whether the report of a fault of the nested tables has this guest-physical address.
+    fn reports(&self, _address: u64) -> bool {
+        true
+    }
+
+    /// Asks all probes, and reads some words of physical memory afterwards.
+    fn judge(&mut self, asked: &Asked<'_>) -> (Vec<Verdict>, Vec<u64>);
+}
+
+/// What a judge is asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// All tables, at physical addresses.
+    pub image: &'a [Chunk],
+    /// The registers of the guest's own tables.
+    pub guest: &'a [(&'static str, u64)],
+    /// Where the guest's root is in physical memory.
+    pub guest_root: u64,
+    /// The registers of the nested tables.
+    pub nested: &'a [(&'static str, u64)],
+    /// Of the guest's own addresses.
+    pub probes: &'a [Probe],
+    /// Addresses of words to read, in order.
+    pub peek: &'a [u64],
+}
+
+/// The layouts of the guest's own tables.
+const OWN: [&str; 5] = ["every_size", "every_right", "parts_protected", "random_1", "random_2"];
+
+/// A test for each layout of the guest's own tables.
+pub fn two_stage_trials<G: Format, N: Format, J: NestedJudge + Send + 'static>(
+    guest: &Setup<G>,
+    nested: &Setup<N>,
+    judge: &Shared<J>,
+) -> Vec<Trial> {
+    let layouts = LAYOUTS.iter().filter(|layout| OWN.contains(&layout.name));
+    let trial = |(seed, layout): (usize, &'static Layout)| {
+        let (guest, nested) = (guest.clone(), nested.clone());
+        let name = format!("{} under {}", guest.name, nested.name);
+        judge.trial_of(name, (layout.name, "two stages"), move |judge| {
+            let mut random = Rng::with_seed(seed as u64);
+            Stages::new(&guest, &nested, judge, layout.make, &mut random)?.conform(judge)
+        })
+    };
+    layouts.enumerate().map(trial).collect()
+}
+
+/// Words at these addresses, by a reader of bytes.
+pub fn read_words(addresses: &[u64], mut read: impl FnMut(u64, usize) -> Vec<u8>) -> Vec<u64> {
+    let runs = addresses.chunk_by(|one, next| one + 8 == *next);
+    let bytes: Vec<u8> = runs.flat_map(|run| read(run[0], 8 * run.len())).collect();
+    bytes.as_chunks().0.iter().map(|word| u64::from_le_bytes(*word)).collect()
+}
