@@ -36,6 +36,9 @@ const STACK_TOP: u64 = TABLES as u64 - 8;
 
 /// CR0 of guests and hypervisor: paging, write protection, native errors, extension type, protection.
 const CR0: u64 = 0x8001_0031;
+/// CR4.PAE; EFER.LMA and LME.
+const PAE: u64 = 1 << 5;
+const LONG_MODE: u64 = 1 << 10 | 1 << 8;
 
 extern "C" fn main() -> ! {
     // SAFETY: this is the beginning. The serial line gets characters of eight bits.
@@ -108,6 +111,16 @@ unsafe fn write_msr(number: u32, value: u64) {
     unsafe {
         asm!("wrmsr", in("ecx") number, in("eax") value as u32, in("edx") (value >> 32) as u32, options(nostack))
     };
+}
+
+/// Sets bits of CR4.
+///
+/// # Safety
+///
+/// As for [`write_msr`].
+unsafe fn set_cr4(bits: u64) {
+    // SAFETY: as the caller promises.
+    unsafe { asm!("mov {cr4}, cr4", "or {cr4}, {bits}", "mov cr4, {cr4}", cr4 = out(reg) _, bits = in(reg) bits) };
 }
 
 fn gpa(address: usize) -> GuestPhysAddr {

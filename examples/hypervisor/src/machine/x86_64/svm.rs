@@ -1,13 +1,13 @@
 //! AMD's extension: VMRUN runs a guest from its control block (VMCB) until there is something that the block intercepts.
 
+use core::arch::global_asm;
 use core::arch::x86_64::__cpuid_count;
-use core::arch::{asm, global_asm};
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use tablewright::x86_64::npt;
 use tablewright::{AtEntry, GuestPhysAddr, PhysFrame, Tag};
 
-use super::{Registers, STACK_TOP, TABLES, address, read_msr, write_msr, write_tables};
+use super::{CR0, LONG_MODE, PAE, Registers, STACK_TOP, TABLES, address, read_msr, set_cr4, write_msr, write_tables};
 use crate::guest;
 use crate::machine::{Exit, Machine, Problem, Space, Store};
 use crate::memory::FrameHal;
@@ -18,10 +18,8 @@ const EFER: u32 = 0xc000_0080;
 const SYSCFG: u32 = 0xc001_0010;
 const HOST_SAVE_AREA: u32 = 0xc001_0117;
 
-/// EFER.SVME and LMA, and what else 64-bit mode takes.
+/// EFER.SVME.
 const SVM_ENABLE: u64 = 1 << 12;
-const LONG_MODE: u64 = 1 << 8 | 1 << 10;
-const PAE: u64 = 1 << 5;
 
 // Offsets in the VMCB (AMD APM Vol. 2, Layout of VMCB).
 const INTERCEPTS: usize = 0x008;
@@ -43,15 +41,23 @@ const RAX: usize = 0x5f8;
 const CPUID: u64 = 0x072;
 const NESTED_PAGE_FAULT: u64 = 0x400;
 
-/// What the guest of each tag owes when it is entered next: here that is how translations are invalidated.
+/// What VMRUN is to flush when the guest of a tag is entered next: here that is how translations are invalidated.
 static AT_ENTRY: [AtomicU64; 4] = [const { AtomicU64::new(NOTHING) }; 4];
 const NOTHING: u64 = u64::MAX;
+/// TLB_CONTROL: all translations.
+const EVERYTHING: u64 = 1;
 
 /// Remembers what the library has to say about the next entry. Of two requests the lower flushes more.
 pub fn at_entry(Tag(tag): Tag, told: &AtEntry) {
     if let Some(owed) = AT_ENTRY.get(tag as usize) {
         owed.fetch_min(told.value, Ordering::Relaxed);
     }
+}
+
+/// What is to be flushed now; for a tag that nothing is remembered of, everything always.
+fn owed(tag: u64) -> u64 {
+    let owed = AT_ENTRY.get(tag as usize).map_or(EVERYTHING, |owed| owed.swap(NOTHING, Ordering::Relaxed));
+    if owed == NOTHING { 0 } else { owed }
 }
 
 // rdi: the VMCB; rsi: the guest's registers but rax, rsp and rip, of which VMRUN takes care.
@@ -190,7 +196,7 @@ impl Machine for Svm {
         let registers = space.registers().map_err(|_| Problem("the root fits its register"))?;
         // SAFETY: the hypervisor's own tables use nothing that this changes.
         unsafe {
-            asm!("mov rax, cr4", "or rax, {}", "mov cr4, rax", in(reg) registers.cr4, out("rax") _);
+            set_cr4(registers.cr4);
             write_msr(EFER, read_msr(EFER) | registers.efer);
             write_msr(IA32_PAT, registers.ia32_pat);
         }
@@ -200,9 +206,7 @@ impl Machine for Svm {
     fn run(&mut self, vcpu: &mut Vcpu) -> Exit<npt::Report> {
         let Vcpu { vmcb, registers } = vcpu;
         let asid = vmcb.get(ASID) & 0xffff_ffff;
-        let owed = AT_ENTRY.get(asid as usize).map(|owed| owed.swap(NOTHING, Ordering::Relaxed));
-        let flush = owed.filter(|&owed| owed != NOTHING).unwrap_or(0);
-        vmcb.set(ASID, asid | flush << 32);
+        vmcb.set(ASID, asid | owed(asid) << 32);
         vmcb.set(RAX, registers.0[Registers::RAX]);
         // SAFETY: the guest has memory of its own only, and `enter_svm` keeps what is the hypervisor's.
         unsafe { enter_svm(vmcb.0.as_mut_ptr(), registers) };
@@ -280,7 +284,7 @@ const STATE: [(usize, u64); 14] = [
     (0x4d0, LONG_MODE | SVM_ENABLE),      // EFER
     (0x548, PAE),                         // CR4
     (0x550, TABLES as u64),               // CR3
-    (0x558, super::CR0),
+    (0x558, CR0),
     (0x560, 0x400),                 // DR7
     (0x568, 0xffff_0ff0),           // DR6
     (0x570, 2),                     // RFLAGS

@@ -6,7 +6,7 @@ use core::arch::{asm, global_asm};
 use tablewright::x86_64::ept;
 use tablewright::{GuestPhysAddr, PhysFrame};
 
-use super::{Registers, STACK_TOP, TABLES, address, read_msr, write_msr, write_tables};
+use super::{CR0, LONG_MODE, PAE, Registers, STACK_TOP, TABLES, address, read_msr, set_cr4, write_msr, write_tables};
 use crate::guest;
 use crate::machine::{Exit, Machine, Problem, Space, Store};
 use crate::memory::FrameHal;
@@ -17,11 +17,8 @@ const ARCH_CAPABILITIES: u32 = 0x10a;
 const VMX_BASIC: u32 = 0x480;
 const EPT_VPID_CAP: u32 = 0x48c;
 
-// CR4, which the guest has with VMXE, too.
+/// CR4.VMXE, which guests have, too.
 const VMX_ENABLE: u64 = 1 << 13;
-const PAE: u64 = 1 << 5;
-/// EFER.LMA and LME.
-const LONG_MODE: u64 = 1 << 10 | 1 << 8;
 
 // Fields of the VMCS (Intel SDM Vol. 3D, Field Encoding in VMCS).
 const EPT_POINTER: u64 = 0x201a;
@@ -119,7 +116,10 @@ pub struct Vcpu {
 impl Vmx {
     /// The machine, if its processor has EPT.
     pub fn new() -> Result<Self, Problem> {
-        if __cpuid_count(1, 0).ecx & 1 << 5 == 0 || read_msr(SECONDARY.1) >> 32 & SECONDARY.2 == 0 {
+        // Only a processor with secondary controls says what they can be.
+        let allows = |(_, capability, wanted): (u64, u32, u64)| read_msr(capability) >> 32 & wanted == wanted;
+        let has_vmx = __cpuid_count(1, 0).ecx & 1 << 5 != 0;
+        if !(has_vmx && CONTROLS.into_iter().all(allows) && allows(SECONDARY)) {
             return Err(Problem("the processor has nested page tables"));
         }
         let own_region = region()?;
@@ -128,7 +128,7 @@ impl Vmx {
             if read_msr(FEATURE_CONTROL) & 1 == 0 {
                 write_msr(FEATURE_CONTROL, 0b101);
             }
-            asm!("mov {cr4}, cr4", "or {cr4}, {enable}", "mov cr4, {cr4}", cr4 = out(reg) _, enable = const VMX_ENABLE);
+            set_cr4(VMX_ENABLE);
             asm!("vmxon [{}]", in(reg) &address(&own_region)?);
         }
         let capabilities = ept::Capabilities {
@@ -169,13 +169,12 @@ impl Machine for Vmx {
         // SAFETY: the region is the virtual CPU's own.
         unsafe { asm!("vmclear [{}]", in(reg) &address(&vcpu.vmcs)?) };
         vcpu.make_current()?;
-        let (host_tables, after_exit): (u64, unsafe extern "C" fn()) = (cr3(), exit_vmx);
         let own = [
             (EPT_POINTER, registers.eptp),
             (GUEST_RIP, guest::main as *const () as u64),
             (GUEST_RSP, STACK_TOP),
-            (HOST_CR3, host_tables),
-            (HOST_RIP, after_exit as *const () as u64),
+            (HOST_CR3, cr3()),
+            (HOST_RIP, exit_vmx as *const () as u64),
         ];
         let controls = CONTROLS.into_iter().chain([SECONDARY]).map(|(field, capability, wanted)| {
             // What must be 1 and what may be.
@@ -305,7 +304,7 @@ const STATE: [(u64, u64); 30] = [
     (0x4822, 0x8b),        // TR
     // Its registers.
     (0x2806, LONG_MODE), // EFER
-    (0x6800, super::CR0),
+    (0x6800, CR0),
     (0x6802, TABLES as u64), // CR3
     (0x6804, PAE | VMX_ENABLE),
     (0x681a, 0x400), // DR7
@@ -317,6 +316,6 @@ const STATE: [(u64, u64); 30] = [
     (0x0c06, DATA), // DS
     (0x0c0c, TASK), // TR
     (0x2c02, LONG_MODE),
-    (0x6c00, super::CR0),
+    (0x6c00, CR0),
     (0x6c04, PAE | VMX_ENABLE),
 ];
