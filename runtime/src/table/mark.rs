@@ -42,7 +42,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         }
     }
 
-    /// The leaf `raw`, accessed, and with `dirty`, for which it must be writable, dirty, too.
+    /// The leaf `raw`, accessed and, with `dirty`, dirty: only a leaf that may be written can be that.
     pub(super) fn with_states(&self, level: u8, raw: u64, dirty: bool) -> u64 {
         let states = self.format.accessed_dirty(level);
         let accessed = raw & !states.accessed_mask | states.accessed_value;

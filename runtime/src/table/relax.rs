@@ -51,6 +51,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             }
             let change = Change { rights: Some(leaf.attributes.rights | rights), ..Change::default() };
             let rewrite = self.format.rewrite(level, &change).map_err(|refusal| Error::Refused { level, refusal })?;
+            // With a right to write among `rights`, it may be written now.
             let new = self.with_states(level, rewrite.apply(raw), write);
             if self.format.may_break(&change) && self.format.edit(level, raw, new) == Edit::BreakBeforeMake {
                 return Ok(Relax::NeedsExclusive(Operation::Break));

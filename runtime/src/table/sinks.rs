@@ -143,6 +143,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// Invalidates at all sinks, and waits.
     pub(super) fn invalidate_at_once(&self, set: &Invalidation) {
         let Self { hal, format, .. } = self;
+        // As nearly always: there is nothing to keep for later.
         if self.sinks == Sinks::CPUS {
             let completion = hal.begin_invalidation(Sink::CPUS, format, self.root, self.tag, set);
             return hal.wait(Sink::CPUS, completion);

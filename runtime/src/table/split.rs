@@ -154,6 +154,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         if first.is_none() && last.is_none() { Ok([None, None]) } else { self.plan_edges(range, fate, first, last) }
     }
 
+    /// [`PageTable::edges`], where there are leaves that are not covered.
     fn plan_edges(
         &self,
         range: ClosedRange,

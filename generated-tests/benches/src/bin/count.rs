@@ -16,7 +16,7 @@ fn main() -> io::Result<()> {
         return Ok(());
     }
     let wanted: Vec<String> = env::args().skip(1).collect();
-    println!("| work | by hand, instructions | ours and others |\n|---|---|---|");
+    println!("| work | by hand, instructions | multiples of that |\n|---|---|---|");
     for (number, row) in rows.iter().enumerate() {
         let name = row.name();
         if !wanted.iter().all(|word| name.contains(word.as_str())) {
