@@ -15,7 +15,7 @@ use std::{
 use crate::{
     frames,
     machine::Machine,
-    subject::{Areas, Lazy, Linear, Populate, Relax, Subject},
+    subject::{Areas, Lazy, Linear, Populate, Protect, Relax, Split, Subject},
 };
 
 /// A page table made by hand.
@@ -233,6 +233,23 @@ impl<M: Machine> Linear for Hand<M> {
         self.unmap_gibibytes(ia, size, false);
     }
 
+    fn translate(&self, ia: u64) -> Option<u64> {
+        let (mut table, mut level) = (self.root, TOP);
+        loop {
+            let raw = entry(table, Self::index(level, ia)).load(Acquire);
+            if M::is_absent(raw) {
+                return None;
+            }
+            if M::is_leaf(level, raw) {
+                return Some(M::address(raw) | ia & ((1 << entry_bits(level)) - 1));
+            }
+            table = M::address(raw);
+            level -= 1;
+        }
+    }
+}
+
+impl<M: Machine> Protect for Hand<M> {
     fn protect(&mut self, ia: u64, size: u64, write: bool) {
         for ia in (ia..ia + size).step_by(2 << 20) {
             let table = self.table(0, ia);
@@ -249,8 +266,9 @@ impl<M: Machine> Linear for Hand<M> {
         }
         frames::invalidate();
     }
+}
 
-    /// The page is inside a larger leaf.
+impl<M: Machine> Split for Hand<M> {
     fn protect_part(&mut self, ia: u64) {
         let block = entry(self.table(1, ia), Self::index(1, ia));
         let raw = block.load(Relaxed);
@@ -264,21 +282,6 @@ impl<M: Machine> Linear for Hand<M> {
             block.store(M::table(table), Release);
         }
         frames::invalidate();
-    }
-
-    fn translate(&self, ia: u64) -> Option<u64> {
-        let (mut table, mut level) = (self.root, TOP);
-        loop {
-            let raw = entry(table, Self::index(level, ia)).load(Acquire);
-            if M::is_absent(raw) {
-                return None;
-            }
-            if M::is_leaf(level, raw) {
-                return Some(M::address(raw) | ia & ((1 << entry_bits(level)) - 1));
-            }
-            table = M::address(raw);
-            level -= 1;
-        }
     }
 }
 
@@ -305,7 +308,7 @@ impl<M: Machine> Lazy for Hand<M> {
         self.areas.insert(ia, (ia + size - 1, 0));
     }
 
-    fn fault(&self, ia: u64) -> bool {
+    fn fault(&mut self, ia: u64) -> bool {
         if self.covering(ia).is_none() {
             return false;
         }

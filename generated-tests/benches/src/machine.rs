@@ -8,6 +8,8 @@ pub trait Machine: 'static {
     const NAME: &'static str;
     /// Whether entries may change under the software's hands.
     const HARDWARE: bool;
+    /// Whether other libraries are measured next to this one's type of it.
+    const PEERS: bool = false;
     /// The format as this library has it.
     type Format: Format;
     /// That format.
@@ -37,6 +39,7 @@ pub struct Ept<const AD: bool>;
 impl<const AD: bool> Machine for Ept<AD> {
     const NAME: &'static str = "EPT";
     const HARDWARE: bool = AD;
+    const PEERS: bool = !AD;
     type Format = ept::Format;
 
     fn format() -> ept::Format {

@@ -23,13 +23,24 @@ pub struct Row {
 }
 
 impl Row {
+    /// What tells it from all others of its format.
+    pub fn title(&self) -> String {
+        match self.hardware {
+            Some(true) => format!("{}, A/D on", self.work),
+            Some(false) => format!("{}, A/D off", self.work),
+            None => self.work.to_owned(),
+        }
+    }
+
     /// What tells it from all others.
     pub fn name(&self) -> String {
-        match self.hardware {
-            Some(true) => format!("{}, {}, A/D on", self.work, self.format),
-            Some(false) => format!("{}, {}, A/D off", self.work, self.format),
-            None => format!("{}, {}", self.work, self.format),
-        }
+        format!("{}: {}", self.format, self.title())
+    }
+
+    /// Whether it is among those that these words choose: all whose names contain all of them.
+    pub fn is(&self, wanted: &[String]) -> bool {
+        let name = self.name();
+        wanted.iter().all(|word| name.contains(word.as_str()))
     }
 }
 

@@ -8,7 +8,7 @@ use tablewright::{
 use crate::{
     frames::{self, Arena},
     machine::Machine,
-    subject::{Areas, Lazy, Linear, Populate, Relax, Subject},
+    subject::{Areas, Lazy, Linear, Populate, Protect, Relax, Split, Subject},
 };
 
 const ALL: Attributes = Attributes::new(Rights::RWX, MemoryType::WriteBack);
@@ -44,17 +44,21 @@ impl<M: Machine> Linear for Bare<M> {
         self.0.unmap(range(ia, size), &mut gather).expect("whole leaves");
     }
 
+    fn translate(&self, ia: u64) -> Option<u64> {
+        self.0.translate(ia)
+    }
+}
+
+impl<M: Machine> Protect for Bare<M> {
     fn protect(&mut self, ia: u64, size: u64, write: bool) {
         let mut gather = self.0.gather();
         self.0.protect(range(ia, size), &rights(write), &mut gather).expect("legal rights");
     }
+}
 
+impl<M: Machine> Split for Bare<M> {
     fn protect_part(&mut self, ia: u64) {
         self.protect(ia, 0x1000, false);
-    }
-
-    fn translate(&self, ia: u64) -> Option<u64> {
-        self.0.translate(ia)
     }
 }
 
@@ -74,7 +78,7 @@ impl<M: Machine> Populate for Bare<M> {
 impl<M: Machine> Lazy for Bare<M> {
     fn lazy(&mut self, _ia: u64, _size: u64) {}
 
-    fn fault(&self, ia: u64) -> bool {
+    fn fault(&mut self, ia: u64) -> bool {
         let frame = frames::take(12).expect("a frame");
         // SAFETY: no MMU translates through the table.
         let done = unsafe { self.0.fault_in(ia, 12, frame, &ALL) }.expect("tables") == FaultIn::Installed;
@@ -125,16 +129,20 @@ impl<M: Machine> Linear for Space<M> {
         self.0.unmap(at(ia), size as usize).expect("whole leaves");
     }
 
+    fn translate(&self, ia: u64) -> Option<u64> {
+        self.0.translate(at(ia)).map(|address| address.as_usize() as u64)
+    }
+}
+
+impl<M: Machine> Protect for Space<M> {
     fn protect(&mut self, ia: u64, size: u64, write: bool) {
         self.0.protect(at(ia), size as usize, rights(write)).expect("legal rights");
     }
+}
 
+impl<M: Machine> Split for Space<M> {
     fn protect_part(&mut self, ia: u64) {
         self.protect(ia, 0x1000, false);
-    }
-
-    fn translate(&self, ia: u64) -> Option<u64> {
-        self.0.translate(at(ia)).map(|address| address.as_usize() as u64)
     }
 }
 
@@ -153,7 +161,7 @@ impl<M: Machine> Lazy for Space<M> {
         self.0.map(at(ia), size as usize, ALL, Alloc::LAZY).expect("nothing in the way");
     }
 
-    fn fault(&self, ia: u64) -> bool {
+    fn fault(&mut self, ia: u64) -> bool {
         self.0.handle_fault(at(ia), Rights::W).is_resolved()
     }
 

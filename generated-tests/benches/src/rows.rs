@@ -5,6 +5,7 @@ use crate::{
     machine::{Ept, Machine, Stage2, Sv48x4},
     measure::{BATCH, Contender, Row},
     ours::{Bare, Space},
+    peers::{Aarch64, Generic, Multiarch, X86},
     work::{self, AreaWork, BY_2M, BY_PAGES, GIB, IA, PAGE},
 };
 
@@ -18,6 +19,18 @@ pub fn all() -> Vec<Row> {
     rows.extend(of::<Sv48x4<false>>());
     rows.extend(edits::<Sv48x4<true>>());
     rows
+}
+
+/// Those who do a job of `work.rs`: the hand-written loop, this library's types, and other libraries.
+macro_rules! contenders {
+    ($job:ident $arguments:tt: $($ours:ident),* $(; $($peer:ident),*)?) => {{
+        let mut all = vec![work::$job::<Hand<M>> $arguments];
+        all.extend([$(work::$job::<$ours<M>> $arguments),*]);
+        $(if M::PEERS {
+            all.extend([$(work::$job::<$peer> $arguments),*]);
+        })?
+        all
+    }};
 }
 
 fn row<M: Machine>(
@@ -36,113 +49,80 @@ fn of<M: Machine>() -> Vec<Row> {
             "map 1 GiB by pages",
             pages,
             1.5,
-            vec![
-                work::map::<Hand<M>>(GIB, BY_PAGES, 12),
-                work::map::<Bare<M>>(GIB, BY_PAGES, 12),
-                work::map::<Space<M>>(GIB, BY_PAGES, 12),
-            ],
+            contenders!(map(GIB, BY_PAGES, 12): Bare, Space; Multiarch, Generic, Aarch64, X86),
         ),
         row::<M>(
             "map 64 GiB by 2 MiB blocks",
             ("block", (64 * GIB) >> 21),
             1.5,
-            vec![
-                work::map::<Hand<M>>(64 * GIB, BY_2M, 21),
-                work::map::<Bare<M>>(64 * GIB, BY_2M, 21),
-                work::map::<Space<M>>(64 * GIB, BY_2M, 21),
-            ],
+            contenders!(map(64 * GIB, BY_2M, 21): Bare, Space; Multiarch, Generic, Aarch64, X86),
         ),
         row::<M>(
             "map 64 GiB by 1 GiB blocks",
             ("call", BATCH as u64),
             1.3,
-            vec![
-                work::map_calls::<Hand<M>>(IA, 64 * GIB),
-                work::map_calls::<Bare<M>>(IA, 64 * GIB),
-                work::map_calls::<Space<M>>(IA, 64 * GIB),
-            ],
+            contenders!(map_calls(IA, 64 * GIB): Bare, Space; Multiarch, Generic, Aarch64, X86),
         ),
         row::<M>(
             "map 64 GiB, both ends off by 4 KiB",
             ("call", BATCH as u64),
             1.5,
-            vec![
-                work::map_calls::<Hand<M>>(IA + PAGE, 64 * GIB - 2 * PAGE),
-                work::map_calls::<Bare<M>>(IA + PAGE, 64 * GIB - 2 * PAGE),
-                work::map_calls::<Space<M>>(IA + PAGE, 64 * GIB - 2 * PAGE),
-            ],
+            contenders!(map_calls(IA + PAGE, 64 * GIB - 2 * PAGE): Bare, Space; Multiarch, Generic, Aarch64, X86),
         ),
-        row::<M>(
-            "populate 1 GiB",
-            pages,
-            1.3,
-            vec![work::populate::<Hand<M>>(), work::populate::<Bare<M>>(), work::populate::<Space<M>>()],
-        ),
+        row::<M>("populate 1 GiB", pages, 1.3, contenders!(populate(): Bare, Space; Multiarch, Generic, Aarch64, X86)),
         row::<M>(
             "first use of a page, in order",
             pages,
             1.2,
-            vec![work::fault::<Hand<M>>(false), work::fault::<Bare<M>>(false), work::fault::<Space<M>>(false)],
+            contenders!(fault(false): Bare, Space; Multiarch, Generic, Aarch64, X86),
         ),
         row::<M>(
             "first use of a page, at random",
             pages,
             1.2,
-            vec![work::fault::<Hand<M>>(true), work::fault::<Bare<M>>(true), work::fault::<Space<M>>(true)],
+            contenders!(fault(true): Bare, Space; Multiarch, Generic, Aarch64, X86),
         ),
         row::<M>(
             "translate, pages at random",
             ("address", work::TRANSLATIONS),
             1.15,
-            vec![
-                work::translate::<Hand<M>>(GIB, BY_PAGES, 12, false),
-                work::translate::<Bare<M>>(GIB, BY_PAGES, 12, false),
-                work::translate::<Space<M>>(GIB, BY_PAGES, 12, false),
-            ],
+            contenders!(translate(GIB, BY_PAGES, 12, false): Bare, Space; Multiarch, Generic, Aarch64, X86),
         ),
         row::<M>(
             "translate, pages, one after the other",
             ("address", work::TRANSLATIONS),
             1.15,
-            vec![
-                work::translate::<Hand<M>>(GIB, BY_PAGES, 12, true),
-                work::translate::<Bare<M>>(GIB, BY_PAGES, 12, true),
-                work::translate::<Space<M>>(GIB, BY_PAGES, 12, true),
-            ],
+            contenders!(translate(GIB, BY_PAGES, 12, true): Bare, Space; Multiarch, Generic, Aarch64, X86),
         ),
         row::<M>(
             "translate, 2 MiB blocks",
             ("address", work::TRANSLATIONS),
             1.15,
-            vec![
-                work::translate::<Hand<M>>(64 * GIB, BY_2M, 21, false),
-                work::translate::<Bare<M>>(64 * GIB, BY_2M, 21, false),
-                work::translate::<Space<M>>(64 * GIB, BY_2M, 21, false),
-            ],
+            contenders!(translate(64 * GIB, BY_2M, 21, false): Bare, Space; Multiarch, Generic, Aarch64, X86),
         ),
         row::<M>(
             "unmap 1 GiB of pages",
             pages,
             1.5,
-            vec![work::unmap::<Hand<M>>(), work::unmap::<Bare<M>>(), work::unmap::<Space<M>>()],
+            contenders!(unmap(): Bare, Space; Multiarch, Generic, Aarch64, X86),
         ),
         row::<M>(
             "unmap 1 GiB and free each page",
             pages,
             1.3,
-            vec![work::unpopulate::<Hand<M>>(), work::unpopulate::<Bare<M>>(), work::unpopulate::<Space<M>>()],
+            contenders!(unpopulate(): Bare, Space; Multiarch, Generic, Aarch64, X86),
         ),
         row::<M>(
             "create and drop an empty space",
             ("space", 64),
             1.2,
-            vec![work::create::<Hand<M>>(), work::create::<Bare<M>>(), work::create::<Space<M>>()],
+            contenders!(create(): Bare, Space; Multiarch, Generic, Aarch64, X86),
         ),
         row::<M>(
             "drop 1 GiB of pages",
             pages,
             1.2,
-            vec![work::discard::<Hand<M>>(), work::discard::<Bare<M>>(), work::discard::<Space<M>>()],
+            contenders!(discard(): Bare, Space; Multiarch, Generic, Aarch64, X86),
         ),
     ];
     for (work, what) in [
@@ -150,12 +130,7 @@ fn of<M: Machine>() -> Vec<Row> {
         ("10,000 areas: find one", AreaWork::Find),
         ("10,000 areas: unmap one", AreaWork::Remove),
     ] {
-        rows.push(row::<M>(
-            work,
-            ("area", work::TOUCHED),
-            1.5,
-            vec![work::areas::<Hand<M>>(10_000, what), work::areas::<Space<M>>(10_000, what)],
-        ));
+        rows.push(row::<M>(work, ("area", work::TOUCHED), 1.5, contenders!(areas(10_000, what): Space)));
     }
     rows.extend(edits::<M>());
     rows
@@ -168,19 +143,19 @@ fn edits<M: Machine>() -> Vec<Row> {
             "write-protect 1 GiB of pages",
             ("page", GIB / PAGE),
             1.5,
-            vec![work::protect::<Hand<M>>(), work::protect::<Bare<M>>(), work::protect::<Space<M>>()],
+            contenders!(protect(): Bare, Space; Multiarch, Generic, Aarch64, X86),
         ),
         row::<M>(
             "make one page writable, at random",
             ("page", work::RELAXED),
             1.3,
-            vec![work::relax::<Hand<M>>(), work::relax::<Bare<M>>()],
+            contenders!(relax(): Bare; Multiarch, Generic, Aarch64, X86),
         ),
         row::<M>(
             "write-protect a page in a 2 MiB block",
             ("page", 512),
             1.3,
-            vec![work::split::<Hand<M>>(), work::split::<Bare<M>>(), work::split::<Space<M>>()],
+            contenders!(split(): Bare, Space; Generic),
         ),
     ];
     rows.into_iter().map(|row| Row { hardware: Some(M::HARDWARE), ..row }).collect()

@@ -17,23 +17,29 @@ pub trait Linear: Subject {
     /// Unmaps what was mapped, and does what is needed for a live table.
     fn unmap(&mut self, ia: u64, size: u64);
 
-    /// Allows or forbids writing to all that is mapped there.
-    fn protect(&mut self, ia: u64, size: u64, write: bool);
-
-    /// Forbids writing to a page that is a part of a larger leaf.
-    fn protect_part(&mut self, ia: u64);
-
     /// Where `ia` leads.
     fn translate(&self, ia: u64) -> Option<u64>;
 }
 
+/// Taking rights away, and giving them back.
+pub trait Protect: Linear {
+    /// Allows or forbids writing to all that is mapped there.
+    fn protect(&mut self, ia: u64, size: u64, write: bool);
+}
+
+/// Taking rights from a part of a leaf.
+pub trait Split: Linear {
+    /// Forbids writing to a page that is a part of a larger leaf.
+    fn protect_part(&mut self, ia: u64);
+}
+
 /// Memory that comes when it is used.
-pub trait Lazy: Subject + Sync {
+pub trait Lazy: Subject {
     /// `size` bytes from `ia` on are to be allocated on first use.
     fn lazy(&mut self, ia: u64, size: u64);
 
     /// The first use of the page at `ia`, up to four levels of tables away; whether a frame was installed.
-    fn fault(&self, ia: u64) -> bool;
+    fn fault(&mut self, ia: u64) -> bool;
 
     /// Gives all frames back.
     fn release(&mut self, ia: u64, size: u64);

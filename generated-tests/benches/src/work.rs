@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use crate::{
     measure::{Contender, batch, each, measured, repeat},
-    subject::{Areas, Lazy, Linear, Populate, Relax, Subject},
+    subject::{Areas, Lazy, Linear, Populate, Protect, Relax, Split, Subject},
 };
 
 /// The smallest page.
@@ -101,7 +101,7 @@ pub fn unpopulate<S: Populate>() -> Contender {
 }
 
 /// Forbids writing to 1 GiB of pages.
-pub fn protect<S: Linear>() -> Contender {
+pub fn protect<S: Protect>() -> Contender {
     Contender::new::<S>(|runs| {
         repeat(
             runs,
@@ -116,7 +116,7 @@ pub fn protect<S: Linear>() -> Contender {
 pub const RELAXED: u64 = 1 << 12;
 
 /// Allows writing to single pages in a random order.
-pub fn relax<S: Linear + Relax>() -> Contender {
+pub fn relax<S: Protect + Relax>() -> Contender {
     let pages: Vec<u64> = shuffled(GIB / PAGE).take(RELAXED as usize).collect();
     Contender::new::<S>(move |runs| {
         repeat(
@@ -132,7 +132,7 @@ pub fn relax<S: Linear + Relax>() -> Contender {
 }
 
 /// Forbids writing to one page in each of 512 blocks of 2 MiB.
-pub fn split<S: Linear>() -> Contender {
+pub fn split<S: Split>() -> Contender {
     Contender::new::<S>(|runs| {
         each(
             runs,

@@ -18,12 +18,11 @@ fn main() -> io::Result<()> {
     let wanted: Vec<String> = env::args().skip(1).collect();
     println!("| work | by hand, instructions | multiples of that |\n|---|---|---|");
     for (number, row) in rows.iter().enumerate() {
-        let name = row.name();
-        if !wanted.iter().all(|word| name.contains(word.as_str())) {
+        if !row.is(&wanted) {
             continue;
         }
         let mut hand = None;
-        print!("| {name}");
+        print!("| {}", row.name());
         for (place, contender) in row.contenders.iter().enumerate() {
             let each = count(number, place)? as f64 / row.units as f64;
             match hand {
