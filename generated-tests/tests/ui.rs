@@ -12,7 +12,7 @@ fn cargo(command: &str, name: &str) -> Output {
     // Beside the target directory of this build: the crates are compiled once, and never locked by it.
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("ui");
     Command::new(env!("CARGO"))
-        .args([command, "--quiet", "--offline", "--package", name, "--manifest-path"])
+        .args([command, "--quiet", "--locked", "--package", name, "--manifest-path"])
         .arg(folder.join("Cargo.toml"))
         .arg("--target-dir")
         .arg(target)
