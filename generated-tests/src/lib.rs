@@ -5,5 +5,6 @@ pub mod emulators;
 pub mod formats;
 pub mod laws;
 pub mod mmu;
+pub mod mutation;
 
 pub use tablewright::generated_format as generated;

@@ -1,6 +1,6 @@
 //! `cargo suite`: everything that must hold of this repository, in one command.
 //!
-//! `cargo suite` runs every step but `drop-in`; `cargo suite lints bare-metal` runs the named ones; `cargo suite --list` names them.
+//! `cargo suite` runs every step but `drop-in` and `mutation`; `cargo suite lints bare-metal` runs the named ones; `cargo suite --list` names them.
 //! Each step runs even if one before it failed, so that one run tells everything.
 
 mod bare_metal;
@@ -34,9 +34,11 @@ const STEPS: [Step; 13] = [
     ("new-arch", "a crate with an architecture of its own builds, runs, and passes every law", new_arch),
 ];
 
-/// These run only if they are named: they take packages from the registry, and the nightly compiler.
-const BY_NAME: [Step; 1] =
-    [("drop-in", "clients of `axaddrspace`, unmodified, pass their tests on the drop-in", drop_in::test)];
+/// These run only if they are named: they take packages from the registry and the nightly compiler, or minutes.
+const BY_NAME: [Step; 2] = [
+    ("drop-in", "clients of `axaddrspace`, unmodified, pass their tests on the drop-in", drop_in::test),
+    ("mutation", "of the changes of one thing in a format's file, few are noticed by nobody", mutation),
+];
 
 fn main() -> ExitCode {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
@@ -110,6 +112,12 @@ fn features() -> Outcome {
 
 fn tests() -> Outcome {
     cargo(&["test", "--workspace", "--no-fail-fast"])
+}
+
+/// Each format keeps all CPUs busy, so they come one after the other.
+fn mutation() -> Outcome {
+    let all = ["--ignored", "--nocapture", "--test-threads", "1"];
+    cargo(&[&["test", "--package", "tablewright-tests", "--test", "mutation", "--"], &all[..]].concat())
 }
 
 /// All of it is compiled anew, with loom's atomics, so it keeps what it builds to itself.
