@@ -15,7 +15,7 @@ use std::{
 use crate::{
     frames,
     machine::Machine,
-    subject::{Areas, Lazy, Linear, Populate, Protect, Relax, Split, Subject},
+    subject::{Areas, Find, Harvest, Lazy, Linear, Populate, Protect, Relax, Split, Subject},
 };
 
 /// A page table made by hand.
@@ -360,6 +360,31 @@ impl<M: Machine> Relax for Hand<M> {
     }
 }
 
+impl<M: Machine> Harvest for Hand<M> {
+    fn harvest(&mut self, ia: u64, size: u64, pages: &mut [u64]) {
+        let dirty = if M::DIRTY == 0 { M::WRITE } else { M::DIRTY };
+        for (ia, words) in (ia..ia + size).step_by(2 << 20).zip(pages.chunks_mut(8)) {
+            let table = self.table(0, ia);
+            for (first, word) in (0..).step_by(64).zip(words) {
+                for bit in 0..64 {
+                    let entry = entry(table, first + bit);
+                    let raw = entry.load(Relaxed);
+                    if raw & dirty == 0 {
+                        continue;
+                    }
+                    if M::HARDWARE {
+                        entry.fetch_and(!dirty, AcqRel);
+                    } else {
+                        entry.store(raw & !dirty, Relaxed);
+                    }
+                    *word |= 1 << bit;
+                }
+            }
+        }
+        frames::invalidate();
+    }
+}
+
 impl<M: Machine> Areas for Hand<M> {
     fn add(&mut self, ia: u64, size: u64, oa: u64) {
         let last = ia + size - 1;
@@ -368,12 +393,14 @@ impl<M: Machine> Areas for Hand<M> {
         self.areas.insert(ia, (last, oa));
     }
 
-    fn find(&self, ia: u64) -> bool {
-        self.covering(ia).is_some()
-    }
-
     fn remove(&mut self, ia: u64, _size: u64) {
         self.areas.remove(&ia);
         self.unmap_page(ia);
+    }
+}
+
+impl<M: Machine> Find for Hand<M> {
+    fn find(&self, ia: u64) -> bool {
+        self.covering(ia).is_some()
     }
 }

@@ -1,20 +1,24 @@
 //! This library: a bare page table, and an address space.
 
 use tablewright::{
-    AddrSpace, Alloc, Attributes, Change, ClosedRange, FaultIn, GuestPhysAddr, HostRegion, MemoryType, PageTable,
-    Rights, Tag,
+    AddrSpace, Alloc, Attributes, Change, ClosedRange, FaultIn, GuestPhysAddr, HostRegion, MemoryType, PageBitmap,
+    PageTable, Rights, State, Tag,
 };
 
 use crate::{
     frames::{self, Arena},
     machine::Machine,
-    subject::{Areas, Lazy, Linear, Populate, Protect, Relax, Split, Subject},
+    subject::{Areas, Find, Harvest, Lazy, Linear, Populate, Protect, Relax, Split, Subject},
 };
 
 const ALL: Attributes = Attributes::new(Rights::RWX, MemoryType::WriteBack);
 
 fn range(ia: u64, size: u64) -> ClosedRange {
     ClosedRange::from_start_size(ia, size).expect("a range")
+}
+
+fn bitmap(ia: u64, size: u64, words: &mut [u64]) -> PageBitmap<'_> {
+    PageBitmap::new(range(ia, size), 12, words).expect("a bit for each page")
 }
 
 fn rights(write: bool) -> Change {
@@ -103,6 +107,13 @@ impl<M: Machine> Relax for Bare<M> {
     }
 }
 
+impl<M: Machine> Harvest for Bare<M> {
+    fn harvest(&mut self, ia: u64, size: u64, pages: &mut [u64]) {
+        let mut pages = bitmap(ia, size, pages);
+        self.0.harvest(State::Dirty, &mut pages, &mut self.0.gather()).expect("pages");
+    }
+}
+
 /// An [`AddrSpace`].
 pub struct Space<M: Machine>(AddrSpace<M::Format, Arena>);
 
@@ -170,16 +181,36 @@ impl<M: Machine> Lazy for Space<M> {
     }
 }
 
+impl<M: Machine> Harvest for Space<M> {
+    fn harvest(&mut self, ia: u64, size: u64, pages: &mut [u64]) {
+        self.0.harvest(State::Dirty, &mut bitmap(ia, size, pages)).expect("pages");
+    }
+}
+
+/// As a guest makes pages writable that are watched for what it writes, without hardware that does so.
+impl<M: Machine> Relax for Space<M> {
+    fn watch(&mut self, ia: u64, size: u64) {
+        let mut words = vec![0; PageBitmap::words(range(ia, size), 12)];
+        self.harvest(ia, size, &mut words);
+    }
+
+    fn relax(&mut self, ia: u64) {
+        assert!(self.0.handle_fault(at(ia), Rights::W).is_resolved());
+    }
+}
+
 impl<M: Machine> Areas for Space<M> {
     fn add(&mut self, ia: u64, size: u64, oa: u64) {
         self.map(ia, size, oa, 12);
     }
 
-    fn find(&self, ia: u64) -> bool {
-        self.0.find_area(at(ia)).is_some()
-    }
-
     fn remove(&mut self, ia: u64, size: u64) {
         self.unmap(ia, size);
+    }
+}
+
+impl<M: Machine> Find for Space<M> {
+    fn find(&self, ia: u64) -> bool {
+        self.0.find_area(at(ia)).is_some()
     }
 }

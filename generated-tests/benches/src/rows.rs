@@ -5,14 +5,15 @@ use crate::{
     machine::{Ept, Machine, Stage2, Sv48x4},
     measure::{BATCH, Contender, Row},
     ours::{Bare, Space},
-    peers::{Aarch64, Generic, Multiarch, X86},
-    work::{self, AreaWork, BY_2M, BY_PAGES, GIB, IA, PAGE},
+    peers::{Aarch64, AxAddrSpace, Generic, MemorySet, Multiarch, X86},
+    work::{self, BY_2M, BY_PAGES, GIB, IA, PAGE},
 };
 
 /// Every row, for every format.
 pub fn all() -> Vec<Row> {
     let mut rows = Vec::new();
     rows.extend(of::<Ept<false>>());
+    rows.extend(many::<Ept<false>>());
     rows.extend(edits::<Ept<true>>());
     rows.extend(of::<Stage2<false>>());
     rows.extend(edits::<Stage2<true>>());
@@ -49,108 +50,126 @@ fn of<M: Machine>() -> Vec<Row> {
             "map 1 GiB by pages",
             pages,
             1.5,
-            contenders!(map(GIB, BY_PAGES, 12): Bare, Space; Multiarch, Generic, Aarch64, X86),
+            contenders!(map(GIB, BY_PAGES, 12): Bare, Space; Multiarch, Generic, Aarch64, X86, MemorySet, AxAddrSpace),
         ),
         row::<M>(
             "map 64 GiB by 2 MiB blocks",
             ("block", (64 * GIB) >> 21),
             1.5,
-            contenders!(map(64 * GIB, BY_2M, 21): Bare, Space; Multiarch, Generic, Aarch64, X86),
+            contenders!(map(64 * GIB, BY_2M, 21): Bare, Space; Multiarch, Generic, Aarch64, X86, MemorySet, AxAddrSpace),
         ),
         row::<M>(
             "map 64 GiB by 1 GiB blocks",
             ("call", BATCH as u64),
             1.3,
-            contenders!(map_calls(IA, 64 * GIB): Bare, Space; Multiarch, Generic, Aarch64, X86),
+            contenders!(map_calls(IA, 64 * GIB): Bare, Space; Multiarch, Generic, Aarch64, X86, MemorySet, AxAddrSpace),
         ),
         row::<M>(
             "map 64 GiB, both ends off by 4 KiB",
             ("call", BATCH as u64),
             1.5,
-            contenders!(map_calls(IA + PAGE, 64 * GIB - 2 * PAGE): Bare, Space; Multiarch, Generic, Aarch64, X86),
+            contenders!(map_calls(IA + PAGE, 64 * GIB - 2 * PAGE): Bare, Space; Multiarch, Generic, Aarch64, X86, MemorySet, AxAddrSpace),
         ),
-        row::<M>("populate 1 GiB", pages, 1.3, contenders!(populate(): Bare, Space; Multiarch, Generic, Aarch64, X86)),
+        row::<M>(
+            "populate 1 GiB",
+            pages,
+            1.3,
+            contenders!(populate(): Bare, Space; Multiarch, Generic, Aarch64, X86, MemorySet, AxAddrSpace),
+        ),
         row::<M>(
             "first use of a page, in order",
             pages,
             1.2,
-            contenders!(fault(false): Bare, Space; Multiarch, Generic, Aarch64, X86),
+            contenders!(fault(false): Bare, Space; Multiarch, Generic, Aarch64, X86, MemorySet, AxAddrSpace),
         ),
         row::<M>(
             "first use of a page, at random",
             pages,
             1.2,
-            contenders!(fault(true): Bare, Space; Multiarch, Generic, Aarch64, X86),
+            contenders!(fault(true): Bare, Space; Multiarch, Generic, Aarch64, X86, MemorySet, AxAddrSpace),
         ),
         row::<M>(
             "translate, pages at random",
             ("address", work::TRANSLATIONS),
             1.15,
-            contenders!(translate(GIB, BY_PAGES, 12, false): Bare, Space; Multiarch, Generic, Aarch64, X86),
+            contenders!(translate(GIB, BY_PAGES, 12, false): Bare, Space; Multiarch, Generic, Aarch64, X86, MemorySet, AxAddrSpace),
         ),
         row::<M>(
             "translate, pages, one after the other",
             ("address", work::TRANSLATIONS),
             1.15,
-            contenders!(translate(GIB, BY_PAGES, 12, true): Bare, Space; Multiarch, Generic, Aarch64, X86),
+            contenders!(translate(GIB, BY_PAGES, 12, true): Bare, Space; Multiarch, Generic, Aarch64, X86, MemorySet, AxAddrSpace),
         ),
         row::<M>(
             "translate, 2 MiB blocks",
             ("address", work::TRANSLATIONS),
             1.15,
-            contenders!(translate(64 * GIB, BY_2M, 21, false): Bare, Space; Multiarch, Generic, Aarch64, X86),
+            contenders!(translate(64 * GIB, BY_2M, 21, false): Bare, Space; Multiarch, Generic, Aarch64, X86, MemorySet, AxAddrSpace),
         ),
         row::<M>(
             "unmap 1 GiB of pages",
             pages,
             1.5,
-            contenders!(unmap(): Bare, Space; Multiarch, Generic, Aarch64, X86),
+            contenders!(unmap(): Bare, Space; Multiarch, Generic, Aarch64, X86, MemorySet, AxAddrSpace),
         ),
         row::<M>(
             "unmap 1 GiB and free each page",
             pages,
             1.3,
-            contenders!(unpopulate(): Bare, Space; Multiarch, Generic, Aarch64, X86),
+            contenders!(unpopulate(): Bare, Space; Multiarch, Generic, Aarch64, X86, MemorySet, AxAddrSpace),
         ),
         row::<M>(
             "create and drop an empty space",
             ("space", 64),
             1.2,
-            contenders!(create(): Bare, Space; Multiarch, Generic, Aarch64, X86),
+            contenders!(create(): Bare, Space; Multiarch, Generic, Aarch64, X86, MemorySet, AxAddrSpace),
         ),
         row::<M>(
             "drop 1 GiB of pages",
             pages,
             1.2,
-            contenders!(discard(): Bare, Space; Multiarch, Generic, Aarch64, X86),
+            contenders!(discard(): Bare, Space; Multiarch, Generic, Aarch64, X86, MemorySet, AxAddrSpace),
         ),
     ];
-    for (work, what) in [
-        ("10,000 areas: map one", AreaWork::Add),
-        ("10,000 areas: find one", AreaWork::Find),
-        ("10,000 areas: unmap one", AreaWork::Remove),
-    ] {
-        rows.push(row::<M>(work, ("area", work::TOUCHED), 1.5, contenders!(areas(10_000, what): Space)));
-    }
+    let one = ("area", work::TOUCHED);
+    rows.extend([
+        row::<M>("10,000 areas: map one", one, 1.5, contenders!(add_areas(10_000): Space; MemorySet, AxAddrSpace)),
+        row::<M>("10,000 areas: find one", one, 1.5, contenders!(find_areas(10_000): Space; MemorySet)),
+        row::<M>("10,000 areas: unmap one", one, 1.5, contenders!(remove_areas(10_000): Space; MemorySet, AxAddrSpace)),
+    ]);
     rows.extend(edits::<M>());
     rows
 }
 
+/// What must not depend on how much there is.
+fn many<M: Machine>() -> Vec<Row> {
+    let one = ("area", work::TOUCHED);
+    vec![
+        row::<M>("1,000,000 areas: map one", one, 1.5, contenders!(add_areas(1_000_000): Space)),
+        row::<M>("1,000,000 areas: find one", one, 1.5, contenders!(find_areas(1_000_000): Space)),
+        row::<M>("1,000,000 areas: unmap one", one, 1.5, contenders!(remove_areas(1_000_000): Space)),
+    ]
+}
+
 /// What changes entries that are in use, with or without hardware that does so, too.
 fn edits<M: Machine>() -> Vec<Row> {
+    let pages = ("page", GIB / PAGE);
+    let relaxed = if M::HARDWARE {
+        // Through an address space, hardware does it.
+        contenders!(relax(): Bare)
+    } else {
+        contenders!(relax(): Bare, Space; Multiarch, Generic, Aarch64, X86, MemorySet)
+    };
     let rows = vec![
         row::<M>(
             "write-protect 1 GiB of pages",
-            ("page", GIB / PAGE),
+            pages,
             1.5,
-            contenders!(protect(): Bare, Space; Multiarch, Generic, Aarch64, X86),
+            contenders!(protect(): Bare, Space; Multiarch, Generic, Aarch64, X86, MemorySet),
         ),
-        row::<M>(
-            "make one page writable, at random",
-            ("page", work::RELAXED),
-            1.3,
-            contenders!(relax(): Bare; Multiarch, Generic, Aarch64, X86),
-        ),
+        row::<M>("make one page writable, at random", ("page", work::RELAXED), 1.3, relaxed),
+        row::<M>("harvest 1 GiB of pages, all dirty", pages, 1.5, contenders!(harvest(true): Bare, Space)),
+        row::<M>("harvest 1 GiB of pages, none dirty", pages, 1.5, contenders!(harvest(false): Bare, Space)),
         row::<M>(
             "write-protect a page in a 2 MiB block",
             ("page", 512),

@@ -55,9 +55,21 @@ pub trait Populate: Subject {
 }
 
 /// Single pages that get a right.
-pub trait Relax: Subject {
+pub trait Relax: Protect {
+    /// Forbids writing until a page is relaxed.
+    fn watch(&mut self, ia: u64, size: u64) {
+        self.protect(ia, size, false);
+    }
+
     /// Allows writing to the page at `ia`.
     fn relax(&mut self, ia: u64);
+}
+
+/// Telling what was written.
+pub trait Harvest: Linear {
+    /// Sets the bits of the dirty pages among `size` bytes from `ia` on, and makes these clean: where hardware does not mark
+    /// them, a page is dirty as long as it may be written.
+    fn harvest(&mut self, ia: u64, size: u64, pages: &mut [u64]);
 }
 
 /// Many areas.
@@ -65,9 +77,12 @@ pub trait Areas: Subject {
     /// An area of `size` bytes from `ia` on, mapped to `oa`.
     fn add(&mut self, ia: u64, size: u64, oa: u64);
 
-    /// Whether `ia` is in an area.
-    fn find(&self, ia: u64) -> bool;
-
     /// Takes out the area of `size` bytes from `ia` on.
     fn remove(&mut self, ia: u64, size: u64);
+}
+
+/// Looking areas up.
+pub trait Find: Areas {
+    /// Whether `ia` is in an area.
+    fn find(&self, ia: u64) -> bool;
 }

@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use crate::{
     measure::{Contender, batch, each, measured, repeat},
-    subject::{Areas, Lazy, Linear, Populate, Protect, Relax, Split, Subject},
+    subject::{Areas, Find, Harvest, Lazy, Linear, Populate, Protect, Relax, Split, Subject},
 };
 
 /// The smallest page.
@@ -116,18 +116,38 @@ pub fn protect<S: Protect>() -> Contender {
 pub const RELAXED: u64 = 1 << 12;
 
 /// Allows writing to single pages in a random order.
-pub fn relax<S: Protect + Relax>() -> Contender {
+pub fn relax<S: Relax>() -> Contender {
     let pages: Vec<u64> = shuffled(GIB / PAGE).take(RELAXED as usize).collect();
     Contender::new::<S>(move |runs| {
         repeat(
             runs,
             |space: &mut S| {
                 space.map(IA, GIB, BY_PAGES, 12);
-                space.protect(IA, GIB, false);
+                space.watch(IA, GIB);
             },
             |space| pages.iter().for_each(|page| space.relax(IA + page * PAGE)),
-            |space| space.protect(IA, GIB, false),
+            |space| space.watch(IA, GIB),
         )
+    })
+}
+
+/// Finds the dirty pages of 1 GiB: all or none.
+pub fn harvest<S: Harvest>(dirty: bool) -> Contender {
+    Contender::new::<S>(move |runs| {
+        let mut pages = vec![0; (GIB / PAGE / 64) as usize];
+        if dirty {
+            let prepare = |space: &mut S| space.map(IA, GIB, BY_PAGES, 12);
+            let time = each(runs, prepare, |space| space.harvest(IA, GIB, &mut pages), |_| {});
+            assert!(pages.iter().all(|&word| word == u64::MAX), "a dirty page was missed");
+            return time;
+        }
+        let prepare = |space: &mut S| {
+            space.map(IA, GIB, BY_PAGES, 12);
+            space.harvest(IA, GIB, &mut vec![0; (GIB / PAGE / 64) as usize]);
+        };
+        let time = repeat(runs, prepare, |space| space.harvest(IA, GIB, &mut pages), |_| {});
+        assert!(pages.iter().all(|&word| word == 0), "a page is dirty that was not written");
+        time
     })
 }
 
@@ -161,44 +181,59 @@ pub fn discard<S: Linear>() -> Contender {
     })
 }
 
-/// What is done with one area among many.
-#[derive(Clone, Copy)]
-pub enum AreaWork {
-    /// An area is added.
-    Add,
-    /// The area around an address is looked up.
-    Find,
-    /// An area is taken out.
-    Remove,
-}
-
 /// How many areas one run adds, finds or removes.
 pub const TOUCHED: u64 = 1 << 10;
 
-/// Work on single areas of one page, with `count` others there, all mapped and none adjacent.
-pub fn areas<S: Areas>(count: u64, work: AreaWork) -> Contender {
-    let slots: Vec<u64> = shuffled((count + TOUCHED).next_power_of_two()).take((count + TOUCHED) as usize).collect();
-    let place = |slot: &u64| (IA + slot * 2 * PAGE, PAGE, ALIGNED + slot * 2 * PAGE);
+/// Areas of one page, none of them adjacent: `count` others, and those that are touched.
+fn slots(count: u64) -> (Vec<u64>, Vec<u64>) {
+    let mut slots = shuffled((count + TOUCHED).next_power_of_two());
+    let touched = slots.by_ref().take(TOUCHED as usize).collect();
+    (slots.take(count as usize).collect(), touched)
+}
+
+fn place(slot: &u64) -> (u64, u64, u64) {
+    (IA + slot * 2 * PAGE, PAGE, ALIGNED + slot * 2 * PAGE)
+}
+
+fn add<S: Areas>(space: &mut S, slots: &[u64]) {
+    slots.iter().map(place).for_each(|(ia, size, oa)| space.add(ia, size, oa));
+}
+
+fn remove<S: Areas>(space: &mut S, slots: &[u64]) {
+    slots.iter().map(place).for_each(|(ia, size, _)| space.remove(ia, size));
+}
+
+/// Adds areas where there are `count`.
+pub fn add_areas<S: Areas>(count: u64) -> Contender {
+    let (others, touched) = slots(count);
     Contender::new::<S>(move |runs| {
-        let (touched, others) = slots.split_at(TOUCHED as usize);
-        let add = |space: &mut S, slots: &[u64]| {
-            slots.iter().map(place).for_each(|(ia, size, oa)| space.add(ia, size, oa));
+        repeat(runs, |space: &mut S| add(space, &others), |space| add(space, &touched), |space| remove(space, &touched))
+    })
+}
+
+/// Finds areas among `count`.
+pub fn find_areas<S: Find>(count: u64) -> Contender {
+    let (others, touched) = slots(count);
+    Contender::new::<S>(move |runs| {
+        let prepare = |space: &mut S| {
+            add(space, &others);
+            add(space, &touched);
         };
-        let remove = |space: &mut S| touched.iter().map(place).for_each(|(ia, size, _)| space.remove(ia, size));
-        let others = |space: &mut S| add(space, others);
-        let all = |space: &mut S| {
-            others(space);
-            add(space, touched);
+        let find = |space: &mut S| {
+            touched.iter().map(place).for_each(|(ia, ..)| assert!(black_box(space.find(ia + 5))));
         };
-        match work {
-            AreaWork::Add => repeat(runs, others, |space| add(space, touched), remove),
-            AreaWork::Remove => repeat(runs, all, remove, |space| add(space, touched)),
-            AreaWork::Find => repeat(
-                runs,
-                all,
-                |space| touched.iter().map(place).for_each(|(ia, ..)| assert!(black_box(space.find(ia + 5)))),
-                |_| {},
-            ),
-        }
+        repeat(runs, prepare, find, |_| {})
+    })
+}
+
+/// Takes areas out among `count`.
+pub fn remove_areas<S: Areas>(count: u64) -> Contender {
+    let (others, touched) = slots(count);
+    Contender::new::<S>(move |runs| {
+        let prepare = |space: &mut S| {
+            add(space, &others);
+            add(space, &touched);
+        };
+        repeat(runs, prepare, |space| remove(space, &touched), |space| add(space, &touched))
     })
 }

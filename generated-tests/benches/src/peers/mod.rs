@@ -7,12 +7,16 @@
 //! hardware that changes entries, so they are measured without.
 
 mod aarch64_paging;
+mod axaddrspace;
 mod entry;
+mod memory_set;
 mod page_table_generic;
 mod page_table_multiarch;
 mod x86_64;
 
 pub use aarch64_paging::Aarch64;
+pub use axaddrspace::AxAddrSpace;
+pub use memory_set::MemorySet;
 pub use page_table_generic::Generic;
 pub use page_table_multiarch::Multiarch;
 pub use x86_64::X86;

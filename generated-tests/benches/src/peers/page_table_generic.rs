@@ -90,7 +90,7 @@ fn config(ia: u64, size: u64, oa: u64) -> MapConfig<bool> {
 }
 
 /// Its [`PageTable`].
-pub struct Generic(PageTable<Shape, Arena>);
+pub struct Generic(pub(super) PageTable<Shape, Arena>);
 
 impl Subject for Generic {
     const NAME: &'static str = "page-table-generic";

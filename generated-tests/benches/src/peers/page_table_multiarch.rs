@@ -98,7 +98,7 @@ fn at(ia: u64) -> VirtAddr {
 }
 
 /// Its [`PageTable64`].
-pub struct Multiarch(PageTable64<Shape, Entry, Arena>);
+pub struct Multiarch(pub(super) PageTable64<Shape, Entry, Arena>);
 
 impl Subject for Multiarch {
     const NAME: &'static str = "page_table_multiarch";
