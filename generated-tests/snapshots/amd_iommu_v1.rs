@@ -1002,6 +1002,10 @@ unsafe impl FormatTrait for Format {
     }
 
     fn registers(&self, root: HostPhysAddr, tag: Tag) -> Result<Registers, Refusal> {
+        let mut registers = Registers {
+            dte0: 0x6000_0000_0000_0003,
+            dte1: 0,
+        };
         let config = &self.config;
         let root = root.as_usize() as u64;
         let alignment = self.geometry.table_bits(self.geometry.top());
@@ -1011,21 +1015,19 @@ unsafe impl FormatTrait for Format {
             return Err(Refusal::Address(root));
         }
         let tag = u64::from(tag.0);
-        let mut dte0 = 0x6000_0000_0000_0003;
-        dte0 |= if config.access_dirty { 0x180 } else { 0 };
-        dte0 |= codec::insert(config.levels as u64, 11, 9);
+        registers.dte0 |= if config.access_dirty { 0x180 } else { 0 };
+        registers.dte0 |= codec::insert(config.levels as u64, 11, 9);
         let value = root >> 12;
         if value & 0xffff_ff00_0000_0000 != 0 {
             return Err(Refusal::Address(root));
         }
-        dte0 |= codec::insert(value, 51, 12);
-        let mut dte1 = 0;
+        registers.dte0 |= codec::insert(value, 51, 12);
         if tag & 0xffff_ffff_ffff_0000 != 0 {
             return Err(Refusal::Tag(Tag(tag as u32)));
         }
-        dte1 |= codec::insert(tag, 15, 0);
-        dte1 |= codec::insert(config.device_tlb as u64, 32, 32);
-        Ok(Registers { dte0, dte1 })
+        registers.dte1 |= codec::insert(tag, 15, 0);
+        registers.dte1 |= codec::insert(config.device_tlb as u64, 32, 32);
+        Ok(registers)
     }
 
     fn fault(&self, report: &Report) -> Option<FaultInfo> {

@@ -1450,6 +1450,7 @@ unsafe impl FormatTrait for Format {
     }
 
     fn registers(&self, root: HostPhysAddr, _tag: Tag) -> Result<Registers, Refusal> {
+        let mut registers = Registers { eptp: 6 };
         let config = &self.config;
         let root = root.as_usize() as u64;
         let alignment = self.geometry.table_bits(self.geometry.top());
@@ -1458,16 +1459,15 @@ unsafe impl FormatTrait for Format {
         {
             return Err(Refusal::Address(root));
         }
-        let mut eptp = 6;
-        eptp |= codec::insert((config.levels - 1) as u64, 5, 3);
-        eptp |= codec::insert(config.access_dirty as u64, 6, 6);
-        eptp |= codec::insert(config.shadow_stack as u64, 7, 7);
+        registers.eptp |= codec::insert((config.levels - 1) as u64, 5, 3);
+        registers.eptp |= codec::insert(config.access_dirty as u64, 6, 6);
+        registers.eptp |= codec::insert(config.shadow_stack as u64, 7, 7);
         let value = root >> 12;
         if value & 0xffff_ff00_0000_0000 != 0 {
             return Err(Refusal::Address(root));
         }
-        eptp |= codec::insert(value, 51, 12);
-        Ok(Registers { eptp })
+        registers.eptp |= codec::insert(value, 51, 12);
+        Ok(registers)
     }
 
     fn fault(&self, report: &Report) -> Option<FaultInfo> {

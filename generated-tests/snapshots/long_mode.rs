@@ -1611,6 +1611,13 @@ unsafe impl FormatTrait for Format {
     }
 
     fn registers(&self, root: HostPhysAddr, tag: Tag) -> Result<Registers, Refusal> {
+        let mut registers = Registers {
+            cr3: 0,
+            ia32_pat: 0,
+            cr0: 0x8000_0001,
+            cr4: 0x20,
+            efer: 0x100,
+        };
         let config = &self.config;
         let root = root.as_usize() as u64;
         let alignment = self.geometry.table_bits(self.geometry.top());
@@ -1620,39 +1627,28 @@ unsafe impl FormatTrait for Format {
             return Err(Refusal::Address(root));
         }
         let tag = u64::from(tag.0);
-        let mut cr3 = 0;
         if config.pcid {
             if tag & 0xffff_ffff_ffff_f000 != 0 {
                 return Err(Refusal::Tag(Tag(tag as u32)));
             }
-            cr3 |= codec::insert(tag, 11, 0);
+            registers.cr3 |= codec::insert(tag, 11, 0);
         }
         let value = root >> 12;
-        cr3 |= codec::insert(value, config.pa_bits - 1, 12);
-        cr3
+        registers.cr3 |= codec::insert(value, config.pa_bits - 1, 12);
+        registers.cr3
             |= if config.c_bit != 0 {
                 codec::insert(1, config.c_bit, config.c_bit)
             } else {
                 0
             };
-        let mut ia32_pat = 0;
-        ia32_pat |= config.pat;
-        let cr0 = 0x8000_0001;
-        let mut cr4 = 0x20;
-        cr4 |= codec::insert(config.globals as u64, 7, 7);
-        cr4 |= if config.levels == 5 { 0x1000 } else { 0 };
-        cr4 |= codec::insert(config.pcid as u64, 17, 17);
-        cr4 |= codec::insert(config.user_keys as u64, 22, 22);
-        cr4 |= codec::insert(config.supervisor_keys as u64, 24, 24);
-        let mut efer = 0x100;
-        efer |= codec::insert(config.no_execute as u64, 11, 11);
-        Ok(Registers {
-            cr3,
-            ia32_pat,
-            cr0,
-            cr4,
-            efer,
-        })
+        registers.ia32_pat |= config.pat;
+        registers.cr4 |= codec::insert(config.globals as u64, 7, 7);
+        registers.cr4 |= if config.levels == 5 { 0x1000 } else { 0 };
+        registers.cr4 |= codec::insert(config.pcid as u64, 17, 17);
+        registers.cr4 |= codec::insert(config.user_keys as u64, 22, 22);
+        registers.cr4 |= codec::insert(config.supervisor_keys as u64, 24, 24);
+        registers.efer |= codec::insert(config.no_execute as u64, 11, 11);
+        Ok(registers)
     }
 
     fn fault(&self, report: &Report) -> Option<FaultInfo> {

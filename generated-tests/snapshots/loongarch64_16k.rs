@@ -1170,6 +1170,14 @@ unsafe impl FormatTrait for Format {
     }
 
     fn registers(&self, root: HostPhysAddr, tag: Tag) -> Result<Registers, Refusal> {
+        let mut registers = Registers {
+            pgd: 0,
+            asid: 0,
+            pwcl: 0x16e,
+            pwch: 0,
+            crmd: 0x10,
+            stlbps: 0xe,
+        };
         let config = &self.config;
         let root = root.as_usize() as u64;
         let alignment = self.geometry.table_bits(self.geometry.top());
@@ -1179,42 +1187,29 @@ unsafe impl FormatTrait for Format {
             return Err(Refusal::Address(root));
         }
         let tag = u64::from(tag.0);
-        let mut pgd = 0;
         let value = root >> 12;
         if value & 0xfff0_0000_0000_0000 != 0 {
             return Err(Refusal::Address(root));
         }
-        pgd |= codec::insert(value, 63, 12);
-        let mut asid = 0;
+        registers.pgd |= codec::insert(value, 63, 12);
         if tag & 0xffff_ffff_ffff_fc00 != 0 {
             return Err(Refusal::Tag(Tag(tag as u32)));
         }
-        asid |= codec::insert(tag, 9, 0);
-        let mut pwcl = 0x16e;
-        pwcl |= if config.levels > 2 { 0x6400 } else { 0 };
-        pwcl |= if config.levels > 2 { 0x5_8000 } else { 0 };
-        pwcl |= if config.levels > 3 { 0x40_0000 } else { 0 };
-        pwcl |= if config.levels > 3 { 0x1600_0000 } else { 0 };
-        let mut pwch = 0;
-        pwch |= codec::insert((14 + 11 * (config.levels - 1)) as u64, 5, 0);
-        pwch
+        registers.asid |= codec::insert(tag, 9, 0);
+        registers.pwcl |= if config.levels > 2 { 0x6400 } else { 0 };
+        registers.pwcl |= if config.levels > 2 { 0x5_8000 } else { 0 };
+        registers.pwcl |= if config.levels > 3 { 0x40_0000 } else { 0 };
+        registers.pwcl |= if config.levels > 3 { 0x1600_0000 } else { 0 };
+        registers.pwch |= codec::insert((14 + 11 * (config.levels - 1)) as u64, 5, 0);
+        registers.pwch
             |= codec::insert(
                 ((config.input_bits as i64) - 14 - ((11 * (config.levels - 1)) as i64))
                     as u64,
                 11,
                 6,
             );
-        pwch |= codec::insert(config.walker as u64, 24, 24);
-        let crmd = 0x10;
-        let stlbps = 0xe;
-        Ok(Registers {
-            pgd,
-            asid,
-            pwcl,
-            pwch,
-            crmd,
-            stlbps,
-        })
+        registers.pwch |= codec::insert(config.walker as u64, 24, 24);
+        Ok(registers)
     }
 
     fn fault(&self, report: &Report) -> Option<FaultInfo> {

@@ -1201,6 +1201,14 @@ unsafe impl FormatTrait for Format {
     }
 
     fn registers(&self, root: HostPhysAddr, tag: Tag) -> Result<Registers, Refusal> {
+        let mut registers = Registers {
+            ia32_pat: 0,
+            cr4: 0x20,
+            efer: 0x1100,
+            n_cr3: 0,
+            nested_control: 1,
+            guest_asid: 0,
+        };
         let config = &self.config;
         let root = root.as_usize() as u64;
         let alignment = self.geometry.table_bits(self.geometry.top());
@@ -1210,35 +1218,22 @@ unsafe impl FormatTrait for Format {
             return Err(Refusal::Address(root));
         }
         let tag = u64::from(tag.0);
-        let mut ia32_pat = 0;
-        ia32_pat |= config.pat;
-        let mut cr4 = 0x20;
-        cr4 |= if config.levels == 5 { 0x1000 } else { 0 };
-        let mut efer = 0x1100;
-        efer |= codec::insert(config.no_execute as u64, 11, 11);
-        let mut n_cr3 = 0;
+        registers.ia32_pat |= config.pat;
+        registers.cr4 |= if config.levels == 5 { 0x1000 } else { 0 };
+        registers.efer |= codec::insert(config.no_execute as u64, 11, 11);
         let value = root >> 12;
-        n_cr3 |= codec::insert(value, config.pa_bits - 1, 12);
-        n_cr3
+        registers.n_cr3 |= codec::insert(value, config.pa_bits - 1, 12);
+        registers.n_cr3
             |= if config.c_bit != 0 {
                 codec::insert(1, config.c_bit, config.c_bit)
             } else {
                 0
             };
-        let nested_control = 1;
-        let mut guest_asid = 0;
         if tag & 0xffff_ffff_0000_0000 != 0 {
             return Err(Refusal::Tag(Tag(tag as u32)));
         }
-        guest_asid |= codec::insert(tag, 31, 0);
-        Ok(Registers {
-            ia32_pat,
-            cr4,
-            efer,
-            n_cr3,
-            nested_control,
-            guest_asid,
-        })
+        registers.guest_asid |= codec::insert(tag, 31, 0);
+        Ok(registers)
     }
 
     fn fault(&self, report: &Report) -> Option<FaultInfo> {

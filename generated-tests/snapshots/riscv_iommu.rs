@@ -975,6 +975,11 @@ unsafe impl FormatTrait for Format {
     }
 
     fn registers(&self, root: HostPhysAddr, tag: Tag) -> Result<Registers, Refusal> {
+        let mut registers = Registers {
+            tc: 1,
+            iohgatp: 0,
+            fsc: 0,
+        };
         let config = &self.config;
         let root = root.as_usize() as u64;
         let alignment = self.geometry.table_bits(self.geometry.top());
@@ -984,21 +989,18 @@ unsafe impl FormatTrait for Format {
             return Err(Refusal::Address(root));
         }
         let tag = u64::from(tag.0);
-        let mut tc = 1;
-        tc |= codec::insert(config.svadu as u64, 7, 7);
-        let mut iohgatp = 0;
-        iohgatp |= codec::insert((config.levels + 5) as u64, 63, 60);
+        registers.tc |= codec::insert(config.svadu as u64, 7, 7);
+        registers.iohgatp |= codec::insert((config.levels + 5) as u64, 63, 60);
         if tag & 0xffff_ffff_ffff_0000 != 0 {
             return Err(Refusal::Tag(Tag(tag as u32)));
         }
-        iohgatp |= codec::insert(tag, 59, 44);
+        registers.iohgatp |= codec::insert(tag, 59, 44);
         let value = root >> 12;
         if value & 0xffff_f000_0000_0000 != 0 {
             return Err(Refusal::Address(root));
         }
-        iohgatp |= codec::insert(value, 43, 0);
-        let fsc = 0;
-        Ok(Registers { tc, iohgatp, fsc })
+        registers.iohgatp |= codec::insert(value, 43, 0);
+        Ok(registers)
     }
 
     fn fault(&self, report: &Report) -> Option<FaultInfo> {

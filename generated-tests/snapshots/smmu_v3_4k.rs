@@ -1436,6 +1436,12 @@ unsafe impl FormatTrait for Format {
     }
 
     fn registers(&self, root: HostPhysAddr, tag: Tag) -> Result<Registers, Refusal> {
+        let mut registers = Registers {
+            ste0: 0xd,
+            ste1: 0x1000_0000_0000,
+            ste2: 0x408_3500_0000_0000,
+            ste3: 0,
+        };
         let config = &self.config;
         let root = root.as_usize() as u64;
         let alignment = self.geometry.table_bits(self.geometry.top());
@@ -1445,23 +1451,20 @@ unsafe impl FormatTrait for Format {
             return Err(Refusal::Address(root));
         }
         let tag = u64::from(tag.0);
-        let ste0 = 0xd;
-        let mut ste1 = 0x1000_0000_0000;
-        ste1 |= codec::insert(config.fwb as u64, 25, 25);
-        let mut ste2 = 0x408_3500_0000_0000;
+        registers.ste1 |= codec::insert(config.fwb as u64, 25, 25);
         if config.vmid16 {
             if tag & 0xffff_ffff_ffff_0000 != 0 {
                 return Err(Refusal::Tag(Tag(tag as u32)));
             }
-            ste2 |= codec::insert(tag, 15, 0);
+            registers.ste2 |= codec::insert(tag, 15, 0);
         } else {
             if tag & 0xffff_ffff_ffff_ff00 != 0 {
                 return Err(Refusal::Tag(Tag(tag as u32)));
             }
-            ste2 |= codec::insert(tag, 7, 0);
+            registers.ste2 |= codec::insert(tag, 7, 0);
         }
-        ste2 |= codec::insert((64 - config.input_bits) as u64, 37, 32);
-        ste2
+        registers.ste2 |= codec::insert((64 - config.input_bits) as u64, 37, 32);
+        registers.ste2
             |= if config.levels == 1 {
                 0xc0_0000_0000
             } else if config.levels == 5 {
@@ -1469,8 +1472,8 @@ unsafe impl FormatTrait for Format {
             } else {
                 codec::insert(((config.levels as i64) - 2) as u64, 39, 38)
             };
-        ste2 |= 0;
-        ste2
+        registers.ste2 |= 0;
+        registers.ste2
             |= if config.pa_bits == 32 {
                 0
             } else if config.pa_bits == 36 {
@@ -1486,21 +1489,15 @@ unsafe impl FormatTrait for Format {
             } else {
                 0x6_0000_0000_0000
             };
-        ste2 |= codec::insert(config.hardware_dirty as u64, 55, 55);
-        ste2 |= codec::insert(config.hardware_access as u64, 56, 56);
-        let mut ste3 = 0;
-        ste3 |= codec::insert((config.levels == 5) as u64, 2, 2);
-        ste3 |= codec::insert(config.lpa2 as u64, 3, 3);
+        registers.ste2 |= codec::insert(config.hardware_dirty as u64, 55, 55);
+        registers.ste2 |= codec::insert(config.hardware_access as u64, 56, 56);
+        registers.ste3 |= codec::insert((config.levels == 5) as u64, 2, 2);
+        registers.ste3 |= codec::insert(config.lpa2 as u64, 3, 3);
         if root & 0xfff0_0000_0000_000f != 0 {
             return Err(Refusal::Address(root));
         }
-        ste3 |= codec::insert(root >> 4, 51, 4);
-        Ok(Registers {
-            ste0,
-            ste1,
-            ste2,
-            ste3,
-        })
+        registers.ste3 |= codec::insert(root >> 4, 51, 4);
+        Ok(registers)
     }
 
     fn fault(&self, report: &Report) -> Option<FaultInfo> {

@@ -1633,6 +1633,11 @@ unsafe impl FormatTrait for Format {
     }
 
     fn registers(&self, root: HostPhysAddr, tag: Tag) -> Result<Registers, Refusal> {
+        let mut registers = Registers {
+            tcr_elx: 0,
+            ttbr_elx: 0,
+            mair_elx: 0,
+        };
         let config = &self.config;
         let root = root.as_usize() as u64;
         let alignment = self.geometry.table_bits(self.geometry.top());
@@ -1642,28 +1647,27 @@ unsafe impl FormatTrait for Format {
             return Err(Refusal::Address(root));
         }
         let tag = u64::from(tag.0);
-        let mut tcr_elx = 0;
-        tcr_elx
+        registers.tcr_elx
             |= if config.upper {
                 0
             } else {
                 codec::insert((64 - config.input_bits) as u64, 5, 0)
             };
-        tcr_elx |= if config.upper { 0 } else { 0x100 };
-        tcr_elx |= if config.upper { 0 } else { 0x400 };
-        tcr_elx |= if config.upper { 0 } else { 0x3000 };
-        tcr_elx |= if config.upper { 0 } else { 0x4000 };
-        tcr_elx
+        registers.tcr_elx |= if config.upper { 0 } else { 0x100 };
+        registers.tcr_elx |= if config.upper { 0 } else { 0x400 };
+        registers.tcr_elx |= if config.upper { 0 } else { 0x3000 };
+        registers.tcr_elx |= if config.upper { 0 } else { 0x4000 };
+        registers.tcr_elx
             |= if config.upper {
                 codec::insert((64 - config.input_bits) as u64, 21, 16)
             } else {
                 0
             };
-        tcr_elx |= if config.upper { 0x100_0000 } else { 0 };
-        tcr_elx |= if config.upper { 0x400_0000 } else { 0 };
-        tcr_elx |= if config.upper { 0x3000_0000 } else { 0 };
-        tcr_elx |= if config.upper { 0xc000_0000 } else { 0 };
-        tcr_elx
+        registers.tcr_elx |= if config.upper { 0x100_0000 } else { 0 };
+        registers.tcr_elx |= if config.upper { 0x400_0000 } else { 0 };
+        registers.tcr_elx |= if config.upper { 0x3000_0000 } else { 0 };
+        registers.tcr_elx |= if config.upper { 0xc000_0000 } else { 0 };
+        registers.tcr_elx
             |= if config.pa_bits == 32 {
                 0
             } else if config.pa_bits == 36 {
@@ -1679,40 +1683,34 @@ unsafe impl FormatTrait for Format {
             } else {
                 0x6_0000_0000
             };
-        tcr_elx |= codec::insert(config.asid16 as u64, 36, 36);
-        tcr_elx |= codec::insert(config.hardware_access as u64, 39, 39);
-        tcr_elx |= codec::insert(config.hardware_dirty as u64, 40, 40);
-        let mut ttbr_elx = 0;
+        registers.tcr_elx |= codec::insert(config.asid16 as u64, 36, 36);
+        registers.tcr_elx |= codec::insert(config.hardware_access as u64, 39, 39);
+        registers.tcr_elx |= codec::insert(config.hardware_dirty as u64, 40, 40);
         if config.lpa && config.pa_bits == 52 {
             if root & 0xfff0_0000_0000_003f != 0 {
                 return Err(Refusal::Address(root));
             }
-            ttbr_elx
+            registers.ttbr_elx
                 |= codec::insert(root >> 6, 47, 6) | codec::insert(root >> 48, 5, 2);
         } else {
             if root & 0xffff_0000_0000_0001 != 0 {
                 return Err(Refusal::Address(root));
             }
-            ttbr_elx |= codec::insert(root >> 1, 47, 1);
+            registers.ttbr_elx |= codec::insert(root >> 1, 47, 1);
         }
         if config.asid16 {
             if tag & 0xffff_ffff_ffff_0000 != 0 {
                 return Err(Refusal::Tag(Tag(tag as u32)));
             }
-            ttbr_elx |= codec::insert(tag, 63, 48);
+            registers.ttbr_elx |= codec::insert(tag, 63, 48);
         } else {
             if tag & 0xffff_ffff_ffff_ff00 != 0 {
                 return Err(Refusal::Tag(Tag(tag as u32)));
             }
-            ttbr_elx |= codec::insert(tag, 55, 48);
+            registers.ttbr_elx |= codec::insert(tag, 55, 48);
         }
-        let mut mair_elx = 0;
-        mair_elx |= config.mair;
-        Ok(Registers {
-            tcr_elx,
-            ttbr_elx,
-            mair_elx,
-        })
+        registers.mair_elx |= config.mair;
+        Ok(registers)
     }
 
     fn fault(&self, report: &Report) -> Option<FaultInfo> {

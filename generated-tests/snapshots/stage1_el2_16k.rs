@@ -1343,6 +1343,11 @@ unsafe impl FormatTrait for Format {
     }
 
     fn registers(&self, root: HostPhysAddr, _tag: Tag) -> Result<Registers, Refusal> {
+        let mut registers = Registers {
+            tcr_elx: 0x8080_3500,
+            ttbr_elx: 0,
+            mair_elx: 0,
+        };
         let config = &self.config;
         let root = root.as_usize() as u64;
         let alignment = self.geometry.table_bits(self.geometry.top());
@@ -1351,10 +1356,9 @@ unsafe impl FormatTrait for Format {
         {
             return Err(Refusal::Address(root));
         }
-        let mut tcr_elx = 0x8080_3500;
-        tcr_elx |= codec::insert((64 - config.input_bits) as u64, 5, 0);
-        tcr_elx |= 0x8000;
-        tcr_elx
+        registers.tcr_elx |= codec::insert((64 - config.input_bits) as u64, 5, 0);
+        registers.tcr_elx |= 0x8000;
+        registers.tcr_elx
             |= if config.pa_bits == 32 {
                 0
             } else if config.pa_bits == 36 {
@@ -1370,29 +1374,23 @@ unsafe impl FormatTrait for Format {
             } else {
                 0x6_0000
             };
-        tcr_elx |= codec::insert(config.hardware_access as u64, 21, 21);
-        tcr_elx |= codec::insert(config.hardware_dirty as u64, 22, 22);
-        tcr_elx |= codec::insert(config.lpa2 as u64, 32, 32);
-        let mut ttbr_elx = 0;
+        registers.tcr_elx |= codec::insert(config.hardware_access as u64, 21, 21);
+        registers.tcr_elx |= codec::insert(config.hardware_dirty as u64, 22, 22);
+        registers.tcr_elx |= codec::insert(config.lpa2 as u64, 32, 32);
         if config.lpa2 {
             if root & 0xfff0_0000_0000_003f != 0 {
                 return Err(Refusal::Address(root));
             }
-            ttbr_elx
+            registers.ttbr_elx
                 |= codec::insert(root >> 6, 47, 6) | codec::insert(root >> 48, 5, 2);
         } else {
             if root & 0xffff_0000_0000_0001 != 0 {
                 return Err(Refusal::Address(root));
             }
-            ttbr_elx |= codec::insert(root >> 1, 47, 1);
+            registers.ttbr_elx |= codec::insert(root >> 1, 47, 1);
         }
-        let mut mair_elx = 0;
-        mair_elx |= config.mair;
-        Ok(Registers {
-            tcr_elx,
-            ttbr_elx,
-            mair_elx,
-        })
+        registers.mair_elx |= config.mair;
+        Ok(registers)
     }
 
     fn fault(&self, report: &Report) -> Option<FaultInfo> {

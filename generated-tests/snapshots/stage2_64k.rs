@@ -1506,6 +1506,11 @@ unsafe impl FormatTrait for Format {
     }
 
     fn registers(&self, root: HostPhysAddr, tag: Tag) -> Result<Registers, Refusal> {
+        let mut registers = Registers {
+            vtcr_el2: 0x8000_3500,
+            vttbr_el2: 0,
+            hcr_el2: 1,
+        };
         let config = &self.config;
         let root = root.as_usize() as u64;
         let alignment = self.geometry.table_bits(self.geometry.top());
@@ -1515,11 +1520,10 @@ unsafe impl FormatTrait for Format {
             return Err(Refusal::Address(root));
         }
         let tag = u64::from(tag.0);
-        let mut vtcr_el2 = 0x8000_3500;
-        vtcr_el2 |= codec::insert((64 - config.input_bits) as u64, 5, 0);
-        vtcr_el2 |= codec::insert((config.levels - 1) as u64, 7, 6);
-        vtcr_el2 |= 0x4000;
-        vtcr_el2
+        registers.vtcr_el2 |= codec::insert((64 - config.input_bits) as u64, 5, 0);
+        registers.vtcr_el2 |= codec::insert((config.levels - 1) as u64, 7, 6);
+        registers.vtcr_el2 |= 0x4000;
+        registers.vtcr_el2
             |= if config.pa_bits == 32 {
                 0
             } else if config.pa_bits == 36 {
@@ -1535,41 +1539,35 @@ unsafe impl FormatTrait for Format {
             } else {
                 0x6_0000
             };
-        vtcr_el2 |= codec::insert(config.vmid16 as u64, 19, 19);
-        vtcr_el2 |= codec::insert(config.hardware_access as u64, 21, 21);
-        vtcr_el2 |= codec::insert(config.hardware_dirty as u64, 22, 22);
-        vtcr_el2 |= codec::insert((config.levels == 5) as u64, 33, 33);
-        let mut vttbr_el2 = 0;
+        registers.vtcr_el2 |= codec::insert(config.vmid16 as u64, 19, 19);
+        registers.vtcr_el2 |= codec::insert(config.hardware_access as u64, 21, 21);
+        registers.vtcr_el2 |= codec::insert(config.hardware_dirty as u64, 22, 22);
+        registers.vtcr_el2 |= codec::insert((config.levels == 5) as u64, 33, 33);
         if config.lpa && config.pa_bits == 52 {
             if root & 0xfff0_0000_0000_003f != 0 {
                 return Err(Refusal::Address(root));
             }
-            vttbr_el2
+            registers.vttbr_el2
                 |= codec::insert(root >> 6, 47, 6) | codec::insert(root >> 48, 5, 2);
         } else {
             if root & 0xffff_0000_0000_0001 != 0 {
                 return Err(Refusal::Address(root));
             }
-            vttbr_el2 |= codec::insert(root >> 1, 47, 1);
+            registers.vttbr_el2 |= codec::insert(root >> 1, 47, 1);
         }
         if config.vmid16 {
             if tag & 0xffff_ffff_ffff_0000 != 0 {
                 return Err(Refusal::Tag(Tag(tag as u32)));
             }
-            vttbr_el2 |= codec::insert(tag, 63, 48);
+            registers.vttbr_el2 |= codec::insert(tag, 63, 48);
         } else {
             if tag & 0xffff_ffff_ffff_ff00 != 0 {
                 return Err(Refusal::Tag(Tag(tag as u32)));
             }
-            vttbr_el2 |= codec::insert(tag, 55, 48);
+            registers.vttbr_el2 |= codec::insert(tag, 55, 48);
         }
-        let mut hcr_el2 = 1;
-        hcr_el2 |= codec::insert(config.fwb as u64, 46, 46);
-        Ok(Registers {
-            vtcr_el2,
-            vttbr_el2,
-            hcr_el2,
-        })
+        registers.hcr_el2 |= codec::insert(config.fwb as u64, 46, 46);
+        Ok(registers)
     }
 
     fn fault(&self, report: &Report) -> Option<FaultInfo> {

@@ -1153,6 +1153,11 @@ unsafe impl FormatTrait for Format {
     }
 
     fn registers(&self, root: HostPhysAddr, tag: Tag) -> Result<Registers, Refusal> {
+        let mut registers = Registers {
+            satp: 0,
+            menvcfg: 0,
+            henvcfg: 0,
+        };
         let config = &self.config;
         let root = root.as_usize() as u64;
         let alignment = self.geometry.table_bits(self.geometry.top());
@@ -1162,28 +1167,21 @@ unsafe impl FormatTrait for Format {
             return Err(Refusal::Address(root));
         }
         let tag = u64::from(tag.0);
-        let mut satp = 0;
-        satp |= codec::insert((config.levels + 5) as u64, 63, 60);
+        registers.satp |= codec::insert((config.levels + 5) as u64, 63, 60);
         if tag & 0xffff_ffff_ffff_0000 != 0 {
             return Err(Refusal::Tag(Tag(tag as u32)));
         }
-        satp |= codec::insert(tag, 59, 44);
+        registers.satp |= codec::insert(tag, 59, 44);
         let value = root >> 12;
         if value & 0xffff_f000_0000_0000 != 0 {
             return Err(Refusal::Address(root));
         }
-        satp |= codec::insert(value, 43, 0);
-        let mut menvcfg = 0;
-        menvcfg |= codec::insert(config.svpbmt as u64, 62, 62);
-        menvcfg |= codec::insert(config.svadu as u64, 61, 61);
-        let mut henvcfg = 0;
-        henvcfg |= codec::insert(config.svpbmt as u64, 62, 62);
-        henvcfg |= codec::insert(config.svadu as u64, 61, 61);
-        Ok(Registers {
-            satp,
-            menvcfg,
-            henvcfg,
-        })
+        registers.satp |= codec::insert(value, 43, 0);
+        registers.menvcfg |= codec::insert(config.svpbmt as u64, 62, 62);
+        registers.menvcfg |= codec::insert(config.svadu as u64, 61, 61);
+        registers.henvcfg |= codec::insert(config.svpbmt as u64, 62, 62);
+        registers.henvcfg |= codec::insert(config.svadu as u64, 61, 61);
+        Ok(registers)
     }
 
     fn fault(&self, report: &Report) -> Option<FaultInfo> {

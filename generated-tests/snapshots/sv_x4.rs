@@ -1041,6 +1041,7 @@ unsafe impl FormatTrait for Format {
     }
 
     fn registers(&self, root: HostPhysAddr, tag: Tag) -> Result<Registers, Refusal> {
+        let mut registers = Registers { menvcfg: 0, hgatp: 0 };
         let config = &self.config;
         let root = root.as_usize() as u64;
         let alignment = self.geometry.table_bits(self.geometry.top());
@@ -1050,21 +1051,19 @@ unsafe impl FormatTrait for Format {
             return Err(Refusal::Address(root));
         }
         let tag = u64::from(tag.0);
-        let mut menvcfg = 0;
-        menvcfg |= codec::insert(config.svpbmt as u64, 62, 62);
-        menvcfg |= codec::insert(config.svadu as u64, 61, 61);
-        let mut hgatp = 0;
-        hgatp |= codec::insert((config.levels + 5) as u64, 63, 60);
+        registers.menvcfg |= codec::insert(config.svpbmt as u64, 62, 62);
+        registers.menvcfg |= codec::insert(config.svadu as u64, 61, 61);
+        registers.hgatp |= codec::insert((config.levels + 5) as u64, 63, 60);
         if tag & 0xffff_ffff_ffff_c000 != 0 {
             return Err(Refusal::Tag(Tag(tag as u32)));
         }
-        hgatp |= codec::insert(tag, 57, 44);
+        registers.hgatp |= codec::insert(tag, 57, 44);
         let value = root >> 12;
         if value & 0xffff_f000_0000_0000 != 0 {
             return Err(Refusal::Address(root));
         }
-        hgatp |= codec::insert(value, 43, 0);
-        Ok(Registers { menvcfg, hgatp })
+        registers.hgatp |= codec::insert(value, 43, 0);
+        Ok(registers)
     }
 
     fn fault(&self, report: &Report) -> Option<FaultInfo> {

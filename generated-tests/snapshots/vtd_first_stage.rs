@@ -861,6 +861,11 @@ unsafe impl FormatTrait for Format {
     }
 
     fn registers(&self, root: HostPhysAddr, tag: Tag) -> Result<Registers, Refusal> {
+        let mut registers = Registers {
+            pasid0: 0x41,
+            pasid1: 0,
+            pasid2: 0x10,
+        };
         let config = &self.config;
         let root = root.as_usize() as u64;
         let alignment = self.geometry.table_bits(self.geometry.top());
@@ -870,24 +875,17 @@ unsafe impl FormatTrait for Format {
             return Err(Refusal::Address(root));
         }
         let tag = u64::from(tag.0);
-        let pasid0 = 0x41;
-        let mut pasid1 = 0;
         if tag & 0xffff_ffff_ffff_0000 != 0 {
             return Err(Refusal::Tag(Tag(tag as u32)));
         }
-        pasid1 |= codec::insert(tag, 15, 0);
-        pasid1 |= codec::insert(config.page_walk_snoop as u64, 23, 23);
-        let mut pasid2 = 0x10;
-        pasid2 |= codec::insert(config.supervisor_requests as u64, 0, 0);
-        pasid2 |= codec::insert((config.levels - 4) as u64, 3, 2);
-        pasid2 |= codec::insert(config.extended_accessed as u64, 7, 7);
+        registers.pasid1 |= codec::insert(tag, 15, 0);
+        registers.pasid1 |= codec::insert(config.page_walk_snoop as u64, 23, 23);
+        registers.pasid2 |= codec::insert(config.supervisor_requests as u64, 0, 0);
+        registers.pasid2 |= codec::insert((config.levels - 4) as u64, 3, 2);
+        registers.pasid2 |= codec::insert(config.extended_accessed as u64, 7, 7);
         let value = root >> 12;
-        pasid2 |= codec::insert(value, config.pa_bits - 1, 12);
-        Ok(Registers {
-            pasid0,
-            pasid1,
-            pasid2,
-        })
+        registers.pasid2 |= codec::insert(value, config.pa_bits - 1, 12);
+        Ok(registers)
     }
 
     fn fault(&self, report: &Report) -> Option<FaultInfo> {

@@ -1109,6 +1109,7 @@ unsafe impl FormatTrait for Format {
     }
 
     fn registers(&self, root: HostPhysAddr, tag: Tag) -> Result<Registers, Refusal> {
+        let mut registers = Registers { entry0: 1, entry1: 0 };
         let config = &self.config;
         let root = root.as_usize() as u64;
         let alignment = self.geometry.table_bits(self.geometry.top());
@@ -1118,38 +1119,36 @@ unsafe impl FormatTrait for Format {
             return Err(Refusal::Address(root));
         }
         let tag = u64::from(tag.0);
-        let mut entry0 = 1;
-        entry0
+        registers.entry0
             |= if config.scalable {
                 codec::insert((config.levels - 2) as u64, 4, 2)
             } else {
                 0
             };
-        entry0 |= if config.scalable { 0x80 } else { 0 };
-        entry0 |= codec::insert(config.access_dirty as u64, 9, 9);
+        registers.entry0 |= if config.scalable { 0x80 } else { 0 };
+        registers.entry0 |= codec::insert(config.access_dirty as u64, 9, 9);
         let value = root >> 12;
-        entry0 |= codec::insert(value, config.pa_bits - 1, 12);
-        let mut entry1 = 0;
+        registers.entry0 |= codec::insert(value, config.pa_bits - 1, 12);
         if config.scalable {
             if tag & 0xffff_ffff_ffff_0000 != 0 {
                 return Err(Refusal::Tag(Tag(tag as u32)));
             }
-            entry1 |= codec::insert(tag, 15, 0);
+            registers.entry1 |= codec::insert(tag, 15, 0);
         } else if !config.scalable {
             if tag & 0xffff_ffff_ffff_0000 != 0 {
                 return Err(Refusal::Tag(Tag(tag as u32)));
             }
-            entry1 |= codec::insert(tag, 23, 8);
+            registers.entry1 |= codec::insert(tag, 23, 8);
         }
-        entry1
+        registers.entry1
             |= if config.scalable {
                 0
             } else {
                 codec::insert((config.levels - 2) as u64, 2, 0)
             };
-        entry1 |= if config.page_walk_snoop { 0x80_0000 } else { 0 };
-        entry1 |= if config.memory_types { 0x400_0000 } else { 0 };
-        Ok(Registers { entry0, entry1 })
+        registers.entry1 |= if config.page_walk_snoop { 0x80_0000 } else { 0 };
+        registers.entry1 |= if config.memory_types { 0x400_0000 } else { 0 };
+        Ok(registers)
     }
 
     fn fault(&self, report: &Report) -> Option<FaultInfo> {

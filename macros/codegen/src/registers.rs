@@ -50,8 +50,10 @@ fn sentence(text: &str) -> String {
 
 /// `fn registers`.
 pub(crate) fn method(scope: &Scope<'_>) -> TokenStream {
-    let values = scope.format.registers.iter().map(|register| value(scope, register));
     let names = scope.format.registers.iter().map(|register| ident(&register.name.value));
+    let (constants, steps): (Vec<_>, Vec<_>) =
+        scope.format.registers.iter().map(|register| value(scope, register)).unzip();
+    let mutable = steps.iter().any(|steps| !steps.is_empty()).then(|| quote!(mut));
     let fields = scope.format.registers.iter().flat_map(|register| &register.fields);
     let tagged = fields.into_iter().any(|field| speaks(&field.value, "tag"));
     let (tag, tag_value) = match tagged {
@@ -66,20 +68,22 @@ pub(crate) fn method(scope: &Scope<'_>) -> TokenStream {
                 return Err(Refusal::Address(root));
             }
             #tag_value
-            #(#values)*
-            Ok(Registers { #(#names),* })
+            #(#steps)*
+            Ok(registers)
         },
         &[],
     );
+    // As members, so that a register may have the name of anything else here.
     quote! {
         fn registers(&self, root: HostPhysAddr, #tag: Tag) -> Result<Registers, Refusal> {
+            let #mutable registers = Registers { #(#names: #constants),* };
             #body
         }
     }
 }
 
-/// Statements that bind a register's value to its name.
-fn value(scope: &Scope<'_>, register: &Register) -> TokenStream {
+/// The constant bits of a register, and the statements that add the others.
+fn value(scope: &Scope<'_>, register: &Register) -> (TokenStream, TokenStream) {
     let name = ident(&register.name.value);
     let mut names: Vec<&str> = Vec::new();
     for field in &register.fields {
@@ -107,7 +111,7 @@ fn value(scope: &Scope<'_>, register: &Register) -> TokenStream {
             for field in fields.iter().rev() {
                 code = scope.if_else(&condition(scope, field), placed(scope, field), code);
             }
-            steps.push(quote!(#name |= #code;));
+            steps.push(quote!(registers.#name |= #code;));
             continue;
         }
         let mut code = TokenStream::new();
@@ -116,12 +120,7 @@ fn value(scope: &Scope<'_>, register: &Register) -> TokenStream {
         }
         steps.push(code);
     }
-    let start = literal::hex(constant);
-    let mutable = (!steps.is_empty()).then(|| quote!(mut));
-    quote! {
-        let #mutable #name = #start;
-        #(#steps)*
-    }
+    (literal::hex(constant), quote!(#(#steps)*))
 }
 
 fn condition(scope: &Scope<'_>, field: &RegisterField) -> Expr {
@@ -156,7 +155,7 @@ fn checked(scope: &Scope<'_>, register: &Ident, field: &RegisterField) -> TokenS
     quote! {
         #binding
         #check
-        #register |= #bits;
+        registers.#register |= #bits;
     }
 }
 

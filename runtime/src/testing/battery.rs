@@ -42,6 +42,12 @@ pub fn configured(format: Format) -> Result<Vec<Configured>, String> {
 /// belong to another module of the same file.
 pub type Module = fn(&Params) -> Option<Result<Box<dyn Subject>, ConfigError>>;
 
+/// What a [`Module`] gives.
+#[doc(hidden)]
+pub fn subject(format: impl Subject + 'static) -> Box<dyn Subject> {
+    Box::new(format)
+}
+
 /// The names of all laws, in the order in which they are tested.
 pub fn names() -> Vec<&'static str> {
     LAWS.iter().chain([&AGREEMENT, &ENGINE]).map(|law| law.name).collect()
@@ -87,6 +93,8 @@ pub fn hold(law: &str, root: &str, path: &str, modules: &[Module]) {
 #[macro_export]
 macro_rules! generated_format {
     ($($module:ident)::+, $params:expr) => {{
+        // The crate around may have switched the prelude off.
+        use ::core::prelude::rust_2024::*;
         use $($module)::+ as module;
         let mut config = module::Config::new(0, 0);
         $params.iter().all(|(name, value)| config.set(name, value)).then(|| {
@@ -120,9 +128,11 @@ macro_rules! generated_format {
 macro_rules! format_tests {
     (mod $tests:ident = $path:literal: $($($module:ident)::+),+ $(,)?) => {
         mod $tests {
+            use ::core::prelude::rust_2024::*;
+
             const MODULES: &[$crate::testing::Module] = &[$(|params| {
                 let format = $crate::generated_format!($($module)::+, params)?;
-                Some(format.map(|format| Box::new(format) as Box<dyn $crate::testing::Subject>))
+                Some(format.map($crate::testing::subject))
             }),+];
 
             $crate::__law_tests! {
@@ -145,7 +155,7 @@ macro_rules! __law_tests {
         /// The list above is that of the laws there are.
         #[test]
         fn no_law_is_left_out() {
-            assert_eq!($crate::testing::names(), [$(stringify!($law)),+]);
+            ::core::assert_eq!($crate::testing::names(), [$(stringify!($law)),+]);
         }
     };
 }

@@ -36,12 +36,13 @@ pub(super) fn run<F: Format>(format: F, bound: &Bound) -> Verdict {
     mmu.load(tag, table.root(), bound.clone());
     let mut random = random();
     let mut model = Model::new();
-    let rights = sayable(&format);
-    ensure!(!rights.is_empty(), "a page can have none of the usual rights");
+    let sayable = sayable(&format);
+    ensure!(!sayable.is_empty(), "a page can have none of the usual rights");
     for _ in 0..STEPS {
         let pages = pages(&format, &mut random);
         let range = range(&format, &pages);
-        let rights = rights[random.usize(..rights.len())];
+        let attributes = sayable[random.usize(..sayable.len())];
+        let rights = attributes.rights;
         let mut gather = table.gather();
         match random.u8(..4) {
             0 => {
@@ -56,7 +57,6 @@ pub(super) fn run<F: Format>(format: F, bound: &Bound) -> Verdict {
             _ => {
                 // Next to a multiple of everything, or not: pages alone, or leaves of every size.
                 let first = (pages.start() + random.u64(..3) * 8) % output_pages(&format);
-                let attributes = attributes(rights);
                 // SAFETY: nobody translates through this table but the MMU above, which accesses no memory.
                 let mapped = unsafe { table.map(range, first << F::PAGE_BITS, &attributes, &mut gather) };
                 let taken = model.range(pages.clone()).next().is_some();
@@ -119,14 +119,18 @@ fn compare<F: Format>(
     Ok(())
 }
 
-fn attributes(rights: Rights) -> Attributes {
-    Attributes { accessed: true, dirty: true, ..Attributes::new(rights, MemoryType::WriteBack) }
-}
-
-/// The rights among the usual that a page can have.
-fn sayable<F: Format>(format: &F) -> Vec<Rights> {
-    let usual = [Rights::RWX, Rights::RW, Rights::RX, Rights::R, Rights::PR | Rights::PW, Rights::PR];
-    usual.into_iter().filter(|rights| format.prototype(0, F::PAGE_BITS, &attributes(*rights)).is_ok()).collect()
+/// The usual rights that a page can have, with the first of the usual memory types that it can have.
+fn sayable<F: Format>(format: &F) -> Vec<Attributes> {
+    let rights = [Rights::RWX, Rights::RW, Rights::RX, Rights::R, Rights::PR | Rights::PW, Rights::PR];
+    let with = |memory| {
+        let all = rights.map(|rights| Attributes { accessed: true, dirty: true, ..Attributes::new(rights, memory) });
+        all.into_iter().filter(|attributes| format.prototype(0, F::PAGE_BITS, attributes).is_ok()).collect()
+    };
+    [MemoryType::WriteBack, MemoryType::Inherit]
+        .map(with)
+        .into_iter()
+        .find(|all: &Vec<_>| !all.is_empty())
+        .unwrap_or_default()
 }
 
 fn last_page<F: Format>(format: &F) -> u64 {

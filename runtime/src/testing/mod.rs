@@ -24,7 +24,7 @@ mod subject;
 mod tables;
 mod totality;
 
-pub use battery::{Configured, Module, configured, hold, names};
+pub use battery::{Configured, Module, configured, hold, names, subject};
 pub use generated::{Generated, Parameters};
 pub use interpreted::Interpreted;
 pub use subject::{Glance, Subject};

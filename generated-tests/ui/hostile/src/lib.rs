@@ -3,36 +3,85 @@
 #![no_implicit_prelude]
 #![deny(
     warnings,
+    future_incompatible,
+    keyword_idents,
+    let_underscore,
+    nonstandard_style,
+    refining_impl_trait,
+    rust_2018_idioms,
+    rust_2024_compatibility,
+    unused,
+    absolute_paths_not_starting_with_crate,
+    ambiguous_negative_literals,
+    deprecated_in_future,
+    elided_lifetimes_in_paths,
+    explicit_outlives_requirements,
+    ffi_unwind_calls,
+    impl_trait_redundant_captures,
+    macro_use_extern_crate,
+    meta_variable_misuse,
+    missing_copy_implementations,
     missing_debug_implementations,
     missing_docs,
+    missing_unsafe_on_extern,
+    non_ascii_idents,
+    redundant_imports,
+    redundant_lifetimes,
+    single_use_lifetimes,
+    trivial_casts,
+    trivial_numeric_casts,
+    unit_bindings,
+    unnameable_types,
     unreachable_pub,
+    unsafe_code,
     unsafe_op_in_unsafe_fn,
-    unused,
-    unused_qualifications
+    unstable_features,
+    unused_crate_dependencies,
+    unused_import_braces,
+    unused_lifetimes,
+    unused_qualifications,
+    unused_results,
+    variant_size_differences
 )]
+#![deny(clippy::all, clippy::nursery, clippy::pedantic)]
 
 ::nested::page_table_format! {
     /// A format of this crate.
     pub mod tiny = "arch/tiny.toml"
 }
 
-::nested::page_table_format! { mod wide = "arch/wide.toml"; }
+#[cfg(test)]
+::nested::format_tests! { mod tiny_laws = "arch/tiny.toml": crate::tiny }
 
-/// What generated code must not take for the real ones.
-#[derive(::core::fmt::Debug)]
+/// Another format, in a module of the same name.
+pub mod wide {
+    ::nested::page_table_format! {
+        /// It extends the other.
+        pub mod tiny = "arch/wide.toml";
+    }
+
+    #[cfg(test)]
+    ::nested::format_tests! { mod tiny_laws = "arch/wide.toml": crate::wide::tiny }
+}
+
+/// What no macro must take for the real one.
+#[derive(::core::clone::Clone, ::core::marker::Copy, ::core::fmt::Debug)]
 pub struct Option;
 /// See [`Option`].
-#[derive(::core::fmt::Debug)]
-pub struct Result;
+pub type Result = Option;
 /// See [`Option`].
-#[derive(::core::fmt::Debug)]
-pub struct Format;
+pub type Format = Option;
+/// See [`Option`].
+pub type Box = Option;
 /// See [`Option`].
 pub mod core {}
+/// See [`Option`].
+pub mod std {}
 /// See [`Option`].
 pub mod tablewright {}
 
 /// Where a page of this crate's own format maps to.
+#[must_use]
 pub fn page(address: u64) -> ::core::option::Option<u64> {
     let format = <tiny::Format as ::nested::Format>::new(&tiny::Config::new(3, 39)).ok()?;
     let attributes = ::nested::Attributes::new(::nested::Rights::RW, ::nested::MemoryType::Inherit);
@@ -40,11 +89,12 @@ pub fn page(address: u64) -> ::core::option::Option<u64> {
     ::core::option::Option::Some(page.address(&format))
 }
 
-/// The same, of a format that extends it.
+/// The same, of the format that extends it.
+#[must_use]
 pub fn wide_page(address: u64) -> ::core::option::Option<u64> {
-    let format = <wide::Format as ::nested::Format>::new(&wide::Config::new(3, 39)).ok()?;
+    let format = <wide::tiny::Format as ::nested::Format>::new(&wide::tiny::Config::new(3, 39)).ok()?;
     let attributes = ::nested::Attributes::new(::nested::Rights::RW, ::nested::MemoryType::Inherit);
-    let page = wide::Page::new(&format, address, &attributes).ok()?;
+    let page = wide::tiny::Page::new(&format, address, &attributes).ok()?;
     ::core::option::Option::Some(page.address(&format))
 }
 
