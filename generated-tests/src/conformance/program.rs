@@ -60,8 +60,21 @@ impl Program {
         })
     }
 
-    /// Does the steps.
+    /// Does the steps. What is mapped counts as accessed and written to.
     pub(super) fn run<F: Format, H: Hal>(&self, space: &mut AddrSpace<F, H>) -> Result<(), SpaceError> {
+        self.run_with(space, Attributes::new)
+    }
+
+    /// The same, but what is mapped counts as neither.
+    pub(super) fn run_unseen<F: Format, H: Hal>(&self, space: &mut AddrSpace<F, H>) -> Result<(), SpaceError> {
+        self.run_with(space, unseen)
+    }
+
+    fn run_with<F: Format, H: Hal>(
+        &self,
+        space: &mut AddrSpace<F, H>,
+        attributes: fn(Rights, MemoryType) -> Attributes,
+    ) -> Result<(), SpaceError> {
         for step in &self.steps {
             let (start, size) = (step.range().start(), step.range().span() + 1);
             let (start, size) = (GuestPhysAddr::from_usize(start as usize), size as usize);
@@ -70,7 +83,7 @@ impl Program {
                     // SAFETY: nobody translates through the space but MMU models, in memory of their own.
                     let region = unsafe { HostRegion::ram(HostPhysAddr::from_usize(oa as usize), size) };
                     let region = region.expect("a step is about some memory");
-                    space.map_linear(start, region, Attributes::new(rights, memory))?;
+                    space.map_linear(start, region, attributes(rights, memory))?;
                 }
                 Step::Unmap { .. } => space.unmap(start, size)?,
                 Step::Protect { rights, .. } => {
@@ -80,4 +93,9 @@ impl Program {
         }
         Ok(())
     }
+}
+
+/// Attributes of what was neither accessed nor written to.
+pub(super) fn unseen(rights: Rights, memory: MemoryType) -> Attributes {
+    Attributes { accessed: false, dirty: false, ..Attributes::new(rights, memory) }
 }

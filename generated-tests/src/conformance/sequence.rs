@@ -6,9 +6,10 @@ use std::fmt::Write as _;
 use fastrand::Rng;
 use libtest_mimic::Failed;
 use tablewright::sim::Machine;
-use tablewright::{Attributes, Change, ClosedRange, FaultIn, Format, MemoryType, PageTable, Rights};
+use tablewright::{Change, ClosedRange, FaultIn, Format, MemoryType, PageTable, Rights};
 
 use super::live::{self, Hearing, Live, Rig};
+use super::program::unseen;
 use super::{Ground, Setup};
 
 /// How many edits a program has, and how many programs each configuration runs.
@@ -68,7 +69,6 @@ impl Edit {
     pub(super) fn run<F: Format>(&self, table: &mut PageTable<F, Machine>) -> Result<(), String> {
         let mut gather = table.gather();
         let range = self.range();
-        let unseen = |rights, memory| Attributes { accessed: false, dirty: false, ..Attributes::new(rights, memory) };
         let result = match *self {
             // SAFETY: nobody translates through the table but MMU models, in memory of their own.
             Self::Map(_, _, oa, rights, memory) => table

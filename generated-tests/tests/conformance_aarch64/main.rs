@@ -2,6 +2,7 @@
 
 mod stage1;
 mod stage2;
+mod two_stage;
 
 use std::process::ExitCode;
 
@@ -63,12 +64,13 @@ fn main() -> ExitCode {
     let Some(found) = require(Emulator::QemuAarch64) else {
         return report::run(&arguments, Vec::new(), &[]);
     };
-    let (stage1, stage2) = (stage1::judge(&found), stage2::judge(&found));
-    let tests = stage2::all(&stage2).into_iter().chain(stage1::all(&stage1)).collect();
-    let (of_stage1, of_stage2) = (|| stage1.counts(), || stage2.counts());
+    let (stage1, stage2, both) = (stage1::judge(&found), stage2::judge(&found), two_stage::judge(&found));
+    let tests = stage2::all(&stage2).into_iter().chain(stage1::all(&stage1)).chain(two_stage::all(&both)).collect();
+    let (of_stage1, of_stage2, of_both) = (|| stage1.counts(), || stage2.counts(), || both.counts());
     let sections = [
         Section { title: "AArch64 stage 2", found: &found, counts: &of_stage2 },
         Section { title: "AArch64 stage 1", found: &found, counts: &of_stage1 },
+        Section { title: "AArch64 two-stage", found: &found, counts: &of_both },
     ];
     report::run(&arguments, tests, &sections)
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use libtest_mimic::Trial;
-use tablewright::Rights;
+use tablewright::{FaultInfo, Rights};
 use tablewright_tests::conformance::{Asked, NestedJudge, Setup, Shared, read_words, two_stage_trials};
 use tablewright_tests::emulators::Found;
 use tablewright_tests::formats::{Configured, configured};
@@ -47,9 +47,9 @@ impl NestedJudge for Qemu {
         if MARKS_ARE_NO_WRITES.applies_to(&self.found) { Rights::R } else { Rights::W }
     }
 
-    fn reports(&self, address: u64) -> bool {
+    fn told(&self, known: FaultInfo) -> FaultInfo {
         // htval is the address without its two lowest bits, and 0 if it is not reported.
-        address >> 2 != 0
+        FaultInfo { address: known.address.filter(|address| address >> 2 != 0), ..known }
     }
 
     fn judge(&mut self, asked: &Asked<'_>) -> (Vec<Verdict>, Vec<u64>) {
@@ -77,9 +77,17 @@ pub(crate) fn judge(found: &Found) -> Shared<Qemu> {
     })
 }
 
-/// The guest's own tables, and what they are under. Hardware sets A and D in all of them. (A harvest counts by pages, of
-/// which the largest leaves of Sv57 have too many for a bitmap.)
-const STAGES: [(&str, &str); 2] = [("sv39-rich", "sv39x4-rich"), ("sv48-napot", "sv48x4-napot")];
+/// The guest's own tables, and what they are under: every width, with A and D set by hardware in both, or in the lower
+/// stage alone, or in none. (Without ADUE in menvcfg there is none in henvcfg.)
+const STAGES: [(&str, &str); 7] = [
+    ("sv39-rich", "sv39x4-rich"),
+    ("sv48-napot", "sv48x4-napot"),
+    ("sv57-rich", "sv57x4-rich"),
+    ("sv39", "sv39x4"),
+    ("sv57", "sv57x4"),
+    ("sv48", "sv57x4-rich"),
+    ("sv57-rich", "sv39x4-rich"),
+];
 
 /// All tests.
 pub(crate) fn all(judge: &Shared<Qemu>) -> Vec<Trial> {

@@ -17,6 +17,7 @@ pub(crate) const CASES: &[Case<Stage1>] = &[
     ("privileged_access_never", privileged_access_never),
     ("clean_pages_are_executed", clean_pages_are_executed),
     ("types_of_memory", types_of_memory),
+    ("under_a_stage_2", under_a_stage_2),
 ];
 
 /// Descriptor fields.
@@ -47,6 +48,14 @@ const SHAPE: Shape = Shape { granule: 12, levels: 3, input_bits: 39 };
 const VMALLE1: u32 = 0xd508_871f;
 /// TCR_EL1.HA and HD.
 const HARDWARE: u64 = 0b11 << 39;
+
+/// Stage 2: 39 bits of input in three levels of 4 KiB granules, 48 bits of output; and write-back memory in its entries.
+const VTCR: u64 = 1 << 31 | 5 << 16 | 0b01 << 6 | (64 - 39);
+const NORMAL: u64 = ACCESSED | SHARED | 0b1111 << 2;
+const READABLE: u64 = 0b01 << 6;
+const WRITABLE: u64 = 0b10 << 6;
+/// ESR_EL2: the fault was met by a walk of stage 1.
+const S1PTW: u64 = 1 << 7;
 
 fn table(address: u64, entries: &[(usize, u64)]) -> Chunk {
     let mut bytes = vec![0; 0x1000];
@@ -172,4 +181,58 @@ fn types_of_memory(machine: &mut Stage1) {
     let probe = |index: u64| Probe { address: index << 12, access: Access::Read, user: false };
     let pars = machine.translate(&(0..8).map(probe).collect::<Vec<_>>());
     assert_eq!(pars.iter().map(|par| par >> 56).collect::<Vec<_>>(), types);
+}
+
+fn under_a_stage_2(machine: &mut Stage1) {
+    let root = machine.machine.ram().start;
+    let below = root + 0x20_0000;
+    // The first 2 MiB by pages that hardware marks, the second by a table that the guest has lost.
+    let mut tables = pages(root, &[0, 1, 2].map(|_| PAGE | LEAF | USER | READ_ONLY), 0).to_vec();
+    tables[1] = table(root + 0x1000, &[(0, (root + 0x2000) | TABLE), (1, (root + 0x3000) | TABLE)]);
+    tables[2].1[..8]
+        .copy_from_slice(&((root + 0x10_0000) | PAGE | SHARED | NOT_GLOBAL | USER | READ_ONLY).to_le_bytes());
+    // The guest's tables cannot be written to. Of what its pages map, one is elsewhere, one is not to be read, one missing.
+    let page = |at: u64, output: u64, rights: u64| ((at >> 12 & 511) as usize, output | NORMAL | rights | PAGE);
+    let mut own: Vec<_> = (0..3).map(|i| page(root + (i << 12), root + (i << 12), READABLE)).collect();
+    own.push(page(root + 0x10_0000, root + 0x10_0000, READABLE | WRITABLE));
+    own.push(page(root + 0x10_1000, root + 0x10_8000, READABLE));
+    own.push(page(root + 0x10_2000, root + 0x10_2000, WRITABLE));
+    let block = |at: u64| ((at >> 21 & 511) as usize, at | NORMAL | READABLE | BLOCK);
+    tables.push(table(below, &[(1, (below + 0x1000) | TABLE)]));
+    tables.push(table(
+        below + 0x1000,
+        &[block(Stage1::OWN.start), ((root >> 21 & 511) as usize, (below + 0x2000) | TABLE)],
+    ));
+    tables.push(table(below + 0x2000, &own));
+    machine.machine.clear();
+    machine.machine.load(&tables);
+    let registers = [
+        ("ttbr_elx", root),
+        ("tcr_elx", LOWER | 1 << 39),
+        ("mair_elx", 0xff),
+        ("vttbr_el2", below),
+        ("vtcr_el2", VTCR),
+        ("hcr_el2", 1),
+    ];
+    machine.set(Regime::El1 { upper: false }, Controls::default(), &registers);
+
+    let read = |address| Probe { address, access: Access::Read, user: true };
+    let asked = [0x1128, 0x2128, 0x3000, 0x128, 1 << 21].map(read);
+    let verdicts = machine.probe(&asked);
+    assert_eq!(verdicts[0], Verdict::Translated(Some(root + 0x10_8128)));
+    // Stage, kind, level, whether a walk of stage 1 met it, and the page.
+    let faults = [
+        ("esr_el2", FaultKind::Permission, 0, 0, None),
+        ("esr_elx", FaultKind::NotMapped, 0, 0, None),
+        ("esr_el2", FaultKind::Permission, 0, S1PTW, Some(root + 0x2000)),
+        ("esr_el2", FaultKind::NotMapped, 0, S1PTW, Some(root + 0x3000)),
+    ];
+    for ((stage, kind, level, walk, address), verdict) in faults.into_iter().zip(&verdicts[1..]) {
+        let Verdict::Fault(fault) = verdict else { panic!("{verdict:x?}, not {kind:?}") };
+        let get = |wanted| fault.report.iter().find(|(register, _)| *register == wanted).map(|(_, value)| *value);
+        let syndrome = get(stage).unwrap_or_else(|| panic!("{fault:x?} is not told by {stage}"));
+        assert_eq!((fault.kind, fault.level, syndrome & S1PTW), (kind, Some(level), walk), "{fault:x?}");
+        // HPFAR_EL2.FIPA.
+        assert!(address.is_none_or(|address| get("hpfar_el2") == Some(address >> 12 << 4)), "{fault:x?}");
+    }
 }

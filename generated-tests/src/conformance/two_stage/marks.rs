@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use libtest_mimic::Failed;
 use tablewright::sim::Machine;
-use tablewright::{AddrSpace, Format, GuestPhysAddr, PageBitmap, Rights, State};
+use tablewright::{AddrSpace, Attributes, ClosedRange, Format, GuestPhysAddr, Mapping, PageBitmap, Rights, State};
 
 use super::super::program::{Program, Step};
 use super::NestedJudge;
@@ -34,14 +34,20 @@ impl Marks {
 impl<G: Format, N: Format> Stages<'_, G, N> {
     /// What was accessed is marked in both stages, and what was not is not. Of an access that only the nested tables
     /// refused, the guest's own may be marked.
-    pub(super) fn check_marks(&mut self, judge: &impl NestedJudge) -> Result<(), Failed> {
+    pub(super) fn check_marks(&self, judge: &impl NestedJudge) -> Result<(), Failed> {
         for state in [State::Accessed, State::Dirty] {
             let (mut own, mut nested) = (Marks::default(), Marks::default());
             for probe in &self.probes {
                 self.expect_marks(judge, probe, state, &mut own, &mut nested);
             }
-            own.check(&harvest(&mut self.own, &self.own_program, state)?, "the guest's own", state)?;
-            nested.check(&harvest(&mut self.tables, &self.nested_program, state)?, "the guest's memory", state)?;
+            let code = judge.own_code();
+            nested.may.extend(code.step_by(PAGE).filter_map(|page| leaf(&self.tables, page)));
+            if is_marked(&self.own, state) {
+                own.check(&harvest(&self.own, &self.own_program, state)?, "the guest's own", state)?;
+            }
+            if is_marked(&self.tables, state) {
+                nested.check(&harvest(&self.tables, &self.nested_program, state)?, "the guest's memory", state)?;
+            }
         }
         Ok(())
     }
@@ -51,7 +57,10 @@ impl<G: Format, N: Format> Stages<'_, G, N> {
         let expected = self.expect(judge, probe);
         let walked = self.path(probe.address);
         let read = walked.iter().take_while(|at| match expected {
-            Expected::Nested { address, guest_walk: true, .. } => **at != address,
+            // What could be read, but not marked, was read.
+            Expected::Nested { address, needed, guest_walk: true, .. } => {
+                **at != address || needed != judge.walk_needs()
+            }
             _ => true,
         });
         if state == State::Accessed || judge.walk_needs() == Rights::W {
@@ -69,13 +78,31 @@ impl<G: Format, N: Format> Stages<'_, G, N> {
                 let translated = accessed.and_then(|address| self.own_program.expect(address));
                 nested.must.extend(translated.and_then(|(address, _)| leaf(&self.tables, address)));
             }
-            Expected::Nested { guest_walk: false, .. } => {
+            Expected::Nested { guest_walk: false, address, .. } => {
                 own.may.extend(in_own);
+                nested.may.extend(marked);
+                let refused = (judge.may_mark_refused() && state == State::Accessed).then_some(address);
+                nested.may.extend(refused.and_then(|address| leaf(&self.tables, address)));
+            }
+            Expected::Own(_) if judge.may_mark_refused() => {
+                own.may.extend(in_own.filter(|_| state == State::Accessed));
                 nested.may.extend(marked);
             }
             Expected::Nested { .. } | Expected::Own(_) => {}
         }
     }
+}
+
+/// The smallest page of any format.
+const PAGE: usize = 4 << 10;
+
+/// The most pages that a bitmap is made for.
+const PAGES: u64 = 1 << 20;
+
+/// Whether hardware marks a state.
+fn is_marked<F: Format>(space: &AddrSpace<F, Machine>, state: State) -> bool {
+    let states = space.page_table().format().accessed_dirty(0);
+    states.hardware && (state == State::Accessed || states.dirty_mask != 0)
 }
 
 /// Where the leaf begins that translates an address.
@@ -84,19 +111,42 @@ fn leaf<F: Format>(space: &AddrSpace<F, Machine>, address: u64) -> Option<u64> {
     Some(address & !0 << found.page_bits)
 }
 
-/// Where the leaves begin that are in a state, which they are then no more, of all that a program has mapped.
-pub(super) fn harvest<F: Format>(
-    space: &mut AddrSpace<F, Machine>,
-    program: &Program,
-    state: State,
-) -> Result<BTreeSet<u64>, Failed> {
+/// Where the leaves begin that are in a state, of all that a program has mapped. They are then in it no more, save those
+/// that have too many pages for a bitmap: the states of these are only read.
+fn harvest<F: Format>(space: &AddrSpace<F, Machine>, program: &Program, state: State) -> Result<BTreeSet<u64>, Failed> {
+    let fits = |range: &ClosedRange| range.span() >> space.page_table().geometry().page_bits < PAGES;
     let mut found = BTreeSet::new();
     for range in program.steps.iter().map(Step::range) {
-        let mut words = vec![0; PageBitmap::words(range, 12)];
-        let mut pages = PageBitmap::new(range, 12, &mut words).ok_or("whole pages")?;
-        space.harvest_exclusive(state, &mut pages)?;
-        let leaves = space.page_table().mappings(range).map(|leaf| leaf.range.start());
-        found.extend(leaves.filter(|start| pages.contains(*start.max(&range.start()))));
+        let leaves: Vec<Mapping> = space.page_table().mappings(range).collect();
+        let whole = leaves.iter().fold(range, |whole, leaf| whole.hull(&leaf.range));
+        if fits(&whole) {
+            harvest_range(space, whole, state, &leaves, &mut found)?;
+            continue;
+        }
+        for leaf in leaves {
+            let Attributes { accessed, dirty, .. } = leaf.attributes;
+            if fits(&leaf.range) {
+                harvest_range(space, leaf.range, state, &[leaf], &mut found)?;
+            } else if if state == State::Accessed { accessed } else { dirty } {
+                found.insert(leaf.range.start());
+            }
+        }
     }
     Ok(found)
+}
+
+/// Adds those of the leaves of a range that are found in a state.
+fn harvest_range<F: Format>(
+    space: &AddrSpace<F, Machine>,
+    range: ClosedRange,
+    state: State,
+    leaves: &[Mapping],
+    found: &mut BTreeSet<u64>,
+) -> Result<(), Failed> {
+    let bits = space.page_table().geometry().page_bits;
+    let mut words = vec![0; PageBitmap::words(range, bits)];
+    let mut pages = PageBitmap::new(range, bits, &mut words).ok_or("whole pages")?;
+    space.harvest(state, &mut pages)?;
+    found.extend(leaves.iter().map(|leaf| leaf.range.start()).filter(|start| pages.contains(*start)));
+    Ok(())
 }

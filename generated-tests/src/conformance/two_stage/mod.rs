@@ -5,25 +5,46 @@
 //! missing, under some of its tables, too.
 
 mod marks;
+mod programs;
 mod stages;
 
 use std::ops::Range;
 
 use fastrand::Rng;
 use libtest_mimic::Trial;
-use tablewright::{Format, Rights};
+use tablewright::{FaultInfo, Format, Rights};
 
+use super::probes::needs;
 use super::{LAYOUTS, Layout, Setup, Shared};
+use crate::formats::Configured;
 use crate::mmu::{Chunk, Fault, FaultKind, Probe, Verdict};
 use stages::Stages;
 
-/// A judge of both stages at once, of which the second keeps accessed and dirty states.
+/// A judge of both stages at once.
 pub trait NestedJudge {
+    /// Whose guest's own tables come next.
+    fn prepare(&mut self, _guest: &Configured) {}
+
     /// The physical memory that is free for tables and what they map.
     fn ram(&self) -> Range<u64>;
 
     /// How many bits of the guest's own addresses can be probed.
     fn reach(&self) -> u8;
+
+    /// What the nested tables have to map to the same addresses, to be read and executed, for code of the judge's own.
+    fn own_code(&self) -> Range<u64> {
+        0..0
+    }
+
+    /// Whether the model judges rightly of a probe of what the guest's own tables map with these rights.
+    fn may_ask(&self, _probe: &Probe, _own: Rights) -> bool {
+        true
+    }
+
+    /// Whether these rights in the guest's own tables let the probe through.
+    fn grants(&self, probe: &Probe, own: Rights) -> bool {
+        own.contains(needs(probe))
+    }
 
     /// Whether a fault is one of the nested tables.
     fn is_nested(&self, fault: &Fault) -> bool;
@@ -46,9 +67,14 @@ pub trait NestedJudge {
         Rights::W
     }
 
-    /// Whether the report of a fault of the nested tables has this guest-physical address.
-    fn reports(&self, _address: u64) -> bool {
-        true
+    /// Whether hardware may mark as accessed what it refuses for the lack of a right.
+    fn may_mark_refused(&self) -> bool {
+        false
+    }
+
+    /// What the report of a fault of the nested tables has of what is known.
+    fn told(&self, known: FaultInfo) -> FaultInfo {
+        known
     }
 
     /// Asks all probes, and reads some words of physical memory afterwards.

@@ -1,27 +1,23 @@
 //! The two stages of a test: how they are made, what should come of each access, and whether it does.
 
-use std::ops::Range;
-
 use fastrand::Rng;
 use libtest_mimic::Failed;
 use tablewright::sim::Machine;
-use tablewright::{AddrSpace, ClosedRange, FaultInfo, Format, Rights, State, Tag};
+use tablewright::{AddrSpace, ClosedRange, FaultInfo, Format, Level, Rights, Tag};
+use tablewright_archdefs::interpret::Walk;
 
 use super::super::live::HardwareWrites;
 use super::super::probes::{self, needs};
 use super::super::program::{Program, Step};
 use super::super::{Ground, Setup, access, cause, dump};
-use super::marks::harvest;
+use super::programs::{BLOCK, MEMORY_AT, pieces, replace, run, step};
 use super::{Asked, NestedJudge};
 use crate::mmu::{Access, Chunk, FaultKind, Probe, Verdict};
 
 /// How much physical memory the tables of each stage can take.
 const TABLES: u64 = 8 << 20;
-/// Where the guest sees its memory, and its tables.
-const MEMORY_AT: u64 = 1 << 30;
+/// Where the guest sees its tables.
 const TABLES_AT: u64 = 2 << 30;
-const BLOCK: u64 = 2 << 20;
-const PAGE: u64 = 4 << 10;
 /// How many probes one run of an emulator has room for.
 const PROBES: usize = 4000;
 
@@ -45,17 +41,18 @@ pub(super) struct Stages<'a, G: Format, N: Format> {
 pub(super) enum Expected {
     Reaches(u64),
     Own(FaultKind),
-    Nested { kind: FaultKind, address: u64, access: Rights, guest_walk: bool },
+    Nested { kind: FaultKind, address: u64, needed: Rights, guest_walk: bool },
 }
 
 impl<'a, G: Format, N: Format> Stages<'a, G, N> {
     pub(super) fn new<J: NestedJudge>(
         guest: &'a Setup<G>,
         nested: &'a Setup<N>,
-        judge: &J,
+        judge: &mut J,
         layout: fn(&Ground) -> Program,
         random: &mut Rng,
     ) -> Result<Self, Failed> {
+        judge.prepare(&guest.case);
         let ram = judge.ram();
         let tables_start = ram.start + TABLES;
         let memory = (tables_start + TABLES).next_multiple_of(BLOCK)..ram.end & !(BLOCK - 1);
@@ -65,12 +62,17 @@ impl<'a, G: Format, N: Format> Stages<'a, G, N> {
         let ground = Ground::new(&guest.generated.format, guest_memory, judge.reach()).halves().swap_remove(0);
         let own_program = layout(&ground);
         let mut own = AddrSpace::new_empty(guest.generated.format, own_machine.clone(), Tag(0))?;
-        own_program.run(&mut own)?;
+        run(&own_program, &mut own)?;
 
         let nested_machine = Machine::new(ram.start, TABLES as usize);
         let ground_below = Ground::new(&nested.generated.format, memory.clone(), 40);
         let mut nested_program = pieces(&ground_below, memory, random);
-        nested_program.steps.push(step(TABLES_AT, TABLES, tables_start, ground_below.full, &ground_below));
+        let code = judge.own_code();
+        replace(&mut nested_program, step(TABLES_AT, TABLES, tables_start, ground_below.full, &ground_below));
+        if !code.is_empty() {
+            let map = step(code.start, code.end - code.start, code.start, Rights::RX, &ground_below);
+            replace(&mut nested_program, map);
+        }
         // Some of the tables that hold pages are not there, or cannot be written to.
         let read_only =
             ground_below.rights.iter().filter(|rights| rights.contains(Rights::R) && !rights.intersects(Rights::W));
@@ -79,19 +81,23 @@ impl<'a, G: Format, N: Format> Stages<'a, G, N> {
             if random.u8(..4) != 0 {
                 continue;
             }
-            let range = ClosedRange::around(info.address.as_usize() as u64, 12);
+            let range = ClosedRange::around(info.address.as_usize() as u64, ground_below.geometry.page_bits);
             let rights = read_only[random.usize(..read_only.len())];
             let change = if random.bool() { Step::Unmap { range } } else { Step::Protect { range, rights } };
             nested_program.steps.push(change);
         }
         let mut tables = AddrSpace::new_empty(nested.generated.format, nested_machine.clone(), Tag(1))?;
-        nested_program.run(&mut tables)?;
+        run(&nested_program, &mut tables)?;
 
         let probes = probes::of(&own_program, &ground);
-        // Large leaves reach the guest's own tables, which no access may change.
-        let tables_at = TABLES_AT..TABLES_AT + TABLES;
-        let harmless = |address| own_program.expect(address).is_none_or(|(oa, _)| !tables_at.contains(&oa));
-        let askable = |probe: &Probe| ground.askable(probe.address) && harmless(probe.address);
+        // Large leaves reach the guest's own tables, which no access may change, and the judge's code.
+        let taken = [TABLES_AT..TABLES_AT + TABLES, code];
+        let askable = |probe: &Probe| {
+            ground.askable(probe.address)
+                && own_program.expect(probe.address).is_none_or(|(oa, rights)| {
+                    taken.iter().all(|taken| !taken.contains(&oa)) && judge.may_ask(probe, rights)
+                })
+        };
         let probes = probes.into_iter().filter(askable);
         let probes = random.choose_multiple(probes, PROBES);
         let stages = Self {
@@ -110,10 +116,6 @@ impl<'a, G: Format, N: Format> Stages<'a, G, N> {
     }
 
     pub(super) fn conform<J: NestedJudge>(&mut self, judge: &mut J) -> Result<usize, Failed> {
-        for state in [State::Accessed, State::Dirty] {
-            harvest(&mut self.own, &self.own_program, state)?;
-            harvest(&mut self.tables, &self.nested_program, state)?;
-        }
         let own = dump(&self.own, &self.own_machine);
         let own: Vec<Chunk> = own.into_iter().map(|(address, bytes)| (self.physical(address), bytes)).collect();
         let image = [dump(&self.tables, &self.nested_machine), own].concat();
@@ -136,9 +138,18 @@ impl<'a, G: Format, N: Format> Stages<'a, G, N> {
                 .map_err(|why| format!("{why}: {probe:x?}: expected {expected:x?}, the MMU says {verdict:x?}"))?;
         }
         for ((address, old), new) in words.into_iter().zip(now).filter(|((_, old), new)| old != new) {
-            match address.checked_sub(self.tables_start).filter(|offset| *offset < TABLES) {
-                Some(offset) => self.own_machine.hardware_writes(TABLES_AT + offset, old, new),
-                None => self.nested_machine.hardware_writes(address, old, new),
+            let (writes, whose) = match address.checked_sub(self.tables_start).filter(|offset| *offset < TABLES) {
+                Some(offset) => {
+                    self.own_machine.hardware_writes(TABLES_AT + offset, old, new);
+                    (self.own.page_table().format().accessed_dirty(0).hardware, "the guest's own")
+                }
+                None => {
+                    self.nested_machine.hardware_writes(address, old, new);
+                    (self.tables.page_table().format().accessed_dirty(0).hardware, "the nested tables'")
+                }
+            };
+            if !writes {
+                return Err(format!("the MMU made {new:#x} of {whose} entry {old:#x}").into());
             }
         }
         self.check_marks(judge)?;
@@ -164,7 +175,7 @@ impl<'a, G: Format, N: Format> Stages<'a, G, N> {
         let refused = |address, needed: Rights, guest_walk| {
             let mapped = self.nested_program.expect(address).map(|(_, rights)| rights);
             let granted = mapped.is_some_and(|rights| rights.contains(needed));
-            let fault = Expected::Nested { kind: judge.nested_fault(mapped), address, access: needed, guest_walk };
+            let fault = Expected::Nested { kind: judge.nested_fault(mapped), address, needed, guest_walk };
             (!granted).then_some(fault)
         };
         let path = self.path(probe.address);
@@ -172,12 +183,12 @@ impl<'a, G: Format, N: Format> Stages<'a, G, N> {
             return fault;
         }
         let mapped = self.own_program.expect(probe.address);
-        let Some((address, _)) = mapped.filter(|(_, rights)| rights.contains(needs(probe))) else {
+        let Some((address, _)) = mapped.filter(|(_, rights)| judge.grants(probe, *rights)) else {
             return Expected::Own(judge.own_fault(mapped.map(|(_, rights)| rights)));
         };
         // Where the mark cannot be written it is missing at each access.
         let unmarked = path.last().and_then(|&entry| refused(entry, self.marks(judge)?, true));
-        unmarked.or_else(|| refused(address, access(probe), false)).unwrap_or_else(|| {
+        unmarked.or_else(|| refused(address, needs(probe), false)).unwrap_or_else(|| {
             let mapped = self.nested_program.expect(address);
             Expected::Reaches(mapped.map_or(0, |(address, _)| address))
         })
@@ -206,13 +217,23 @@ impl<'a, G: Format, N: Format> Stages<'a, G, N> {
             }
             Verdict::Fault(fault) => fault,
         };
+        let (nested, level) = match expected {
+            Expected::Reaches(_) => return Err("the MMU disagrees".into()),
+            Expected::Own(_) => (false, level(self.guest, &self.own, &self.own_machine, probe.address)),
+            Expected::Nested { address, .. } => (true, level(self.nested, &self.tables, &self.nested_machine, address)),
+        };
+        let level_agrees = level.is_none() || fault.level.is_none() || level == fault.level;
+        if judge.is_nested(fault) != nested || !level_agrees {
+            return Err("the MMU disagrees".into());
+        }
         let (told, read) = match expected {
-            Expected::Own(kind) if !judge.is_nested(fault) && fault.kind == kind => {
-                (told(Some(probe.address), access(probe), kind, false), self.guest.read(fault))
+            Expected::Own(kind) if fault.kind == kind => {
+                let known = known(probe.address, access(probe), kind, false);
+                (FaultInfo { level: fault.level, ..known }, self.guest.read(fault))
             }
-            Expected::Nested { kind, address, access, guest_walk } if judge.is_nested(fault) && fault.kind == kind => {
-                let address = judge.reports(address).then_some(address);
-                (told(address, access, kind, guest_walk), self.nested.read(fault))
+            Expected::Nested { kind, address, needed, guest_walk } if fault.kind == kind => {
+                let known = known(address, if guest_walk { needed } else { access(probe) }, kind, guest_walk);
+                (judge.told(FaultInfo { level: fault.level, ..known }), self.nested.read(fault))
             }
             _ => return Err("the MMU disagrees".into()),
         };
@@ -221,34 +242,19 @@ impl<'a, G: Format, N: Format> Stages<'a, G, N> {
     }
 }
 
-/// What the report of a fault tells.
-fn told(address: Option<u64>, access: Rights, kind: FaultKind, guest_walk: bool) -> FaultInfo {
-    FaultInfo { address, access, cause: cause(kind), level: None, width: None, guest_walk }
-}
-
-/// The guest's memory in blocks and pages, in no order, with rights of all kinds, and with holes.
-fn pieces(ground: &Ground, memory: Range<u64>, random: &mut Rng) -> Program {
-    let mut program = Program::default();
-    let mut blocks: Vec<u64> = memory.step_by(BLOCK as usize).collect();
-    random.shuffle(&mut blocks);
-    for (start, oa) in (MEMORY_AT..).step_by(BLOCK as usize).zip(blocks) {
-        let piece = match random.u8(..4) {
-            0 => continue,
-            1 => PAGE << random.u8(4..8),
-            _ => BLOCK,
-        };
-        for offset in (0..BLOCK).step_by(piece as usize) {
-            let rights = ground.rights[random.usize(..ground.rights.len())];
-            let rights = if random.bool() { ground.full } else { rights };
-            program.steps.push(step(start + offset, piece, oa + offset, rights, ground));
-        }
+/// The level at which a walk ends.
+fn level<F: Format>(setup: &Setup<F>, space: &AddrSpace<F, Machine>, machine: &Machine, address: u64) -> Option<Level> {
+    let root = space.page_table_root().as_usize() as u64;
+    match setup.case.bound.walk(root, address, |at| machine.read_word(at)) {
+        Walk::Translated(translation) => Some(translation.level),
+        Walk::NotMapped { level } => Some(level),
+        _ => None,
     }
-    program
 }
 
-fn step(start: u64, bytes: u64, oa: u64, rights: Rights, ground: &Ground) -> Step {
-    let range = ClosedRange::from_start_size(start, bytes).expect("guest-physical addresses");
-    Step::Map { range, oa, rights, memory: ground.memory[0] }
+/// What is known of a fault.
+fn known(address: u64, access: Rights, kind: FaultKind, guest_walk: bool) -> FaultInfo {
+    FaultInfo { address: Some(address), access, cause: cause(kind), level: None, width: None, guest_walk }
 }
 
 fn words((address, bytes): &Chunk) -> impl Iterator<Item = (u64, u64)> {

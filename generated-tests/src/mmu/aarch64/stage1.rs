@@ -5,8 +5,12 @@
 //! with leads to the code while they are made.
 //!
 //! The output address comes from AT, which walks anew. The accesses themselves go by way of the TLB.
+//!
+//! EL1&0 may have a stage 2 below it, which then has to map our code, too. QEMU aborts when AT ends in a stage 2
+//! permission fault, so what it is asked about has got through as a real access before.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use super::super::{Access, Chunk, Fault, Probe, Verdict};
 use super::stub::{self, Program, system_register};
@@ -33,6 +37,8 @@ const HOST: u64 = 1 << 34 | 1 << 27;
 /// Cacheable walks, 64 KiB granule, 31 bits of input, for the half of our code: the lower one, or the upper one.
 const TCR_CODE_LOWER: u64 = 0b01 << 14 | 0b11_0101 << 8 | (64 - 31);
 const TCR_CODE_UPPER: u64 = 0b11 << 30 | 0b11_0101 << 24 | (64 - 31) << 16;
+/// HCR_EL2.VM.
+const STAGE2_ON: u64 = 1;
 /// TCR_ELx.A1: the ASID is that of TTBR1_ELx.
 const TCR_A1: u64 = 1 << 22;
 /// Where the upper half of our code begins.
@@ -46,7 +52,7 @@ const SECURE_CALL: u64 = 0x17;
 /// The translation under test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Regime {
-    /// EL1&0, without a stage 2.
+    /// EL1&0, alone or above a stage 2.
     El1 {
         /// The upper half, of TTBR1_EL1.
         upper: bool,
@@ -88,9 +94,14 @@ pub struct Stage1 {
     controls: Controls,
     /// The address of the root table.
     root: u64,
+    /// Whether there is a stage 2.
+    nested: bool,
 }
 
 impl Stage1 {
+    /// What a stage 2 has to map to the same addresses, to be read and executed by EL1 and EL0: a page of every granule.
+    pub const OWN: Range<u64> = BASE..BASE + 0x1_0000;
+
     /// Starts QEMU.
     ///
     /// # Errors
@@ -100,11 +111,12 @@ impl Stage1 {
         let mut machine = Machine::start()?;
         // No steps: what runs ends by itself.
         machine.set(MDSCR_EL1, 0);
-        Ok(Self { machine, regime: Regime::El1 { upper: false }, controls: Controls::default(), root: 0 })
+        let (regime, controls) = (Regime::El1 { upper: false }, Controls::default());
+        Ok(Self { machine, regime, controls, root: 0, nested: false })
     }
 
-    /// Sets `ttbr_elx`, `tcr_elx` and `mair_elx` of a regime, with a half for our code, and bits of `hcr_el2`, and empties
-    /// the TLB.
+    /// Sets `ttbr_elx`, `tcr_elx` and `mair_elx` of a regime, with a half for our code, and what [`Machine::set_stage2`]
+    /// takes, and empties the TLB.
     ///
     /// # Panics
     ///
@@ -120,12 +132,14 @@ impl Stage1 {
         };
         let stage2: Vec<_> = registers.iter().filter(|(name, _)| !name.ends_with("_elx")).copied().collect();
         self.machine.set_stage2(&stage2);
+        self.nested = get("hcr_el2") & STAGE2_ON != 0;
         self.machine.set(SCTLR_EL1, SCTLR_STAGE1_OFF);
         self.machine.set(SCTLR_EL2, SCTLR_EL2_OFF);
         let settings = match regime {
             Regime::El1 { upper } => {
                 let (roots, tcr) = halves(upper);
                 vec![
+                    (VBAR_EL2, BASE + stub::VECTORS as u64),
                     (TTBR0_EL1, roots[0]),
                     (TTBR1_EL1, roots[1]),
                     (TCR_EL1, tcr),
@@ -161,18 +175,19 @@ impl Stage1 {
     /// Asks each probe, by way of the TLB. There is no unprivileged access in EL2's regime.
     ///
     /// A probed page is really accessed: hardware may set flags in descriptors. What is fetched must be zero, or begin
-    /// with MOVZ and go on with zeros.
+    /// with MOVZ and go on with zeros. Above a stage 2 a write stores a zero and reads nothing, so that what hardware marks
+    /// is what was asked.
     pub fn probe(&mut self, probes: &[Probe]) -> Vec<Verdict> {
         let program = |access| match access {
             Access::Read => Some(Program::Load),
-            Access::Write => Some(Program::AddZero),
+            Access::Write => Some(if self.nested { Program::StoreZero } else { Program::AddZero }),
             Access::Execute => None,
         };
         let asked: Vec<_> = probes.iter().map(|probe| (*probe, program(probe.access))).collect();
         let mut faults: Vec<Option<Fault>> = self.access(&asked).into_iter().map(|(fault, _)| fault).collect();
         // It may be that only the reading failed, which says nothing of the write.
-        let refused: Vec<usize> =
-            (0..probes.len()).filter(|&i| probes[i].access == Access::Write && faults[i].is_some()).collect();
+        let refused = (0..probes.len()).filter(|&i| probes[i].access == Access::Write && faults[i].is_some());
+        let refused: Vec<usize> = refused.filter(|_| !self.nested).collect();
         let stores: Vec<_> = refused.iter().map(|&i| (probes[i], Some(Program::StoreZero))).collect();
         for (&i, (fault, _)) in refused.iter().zip(self.access(&stores)) {
             faults[i] = fault;
@@ -180,7 +195,10 @@ impl Stage1 {
         let walked = |fault: Option<Fault>| fault.filter(|fault| !reached_memory(fault));
         let mut verdicts: Vec<Verdict> =
             faults.into_iter().map(|fault| walked(fault).map_or(Verdict::Translated(None), Verdict::Fault)).collect();
-        let through: Vec<usize> = (0..probes.len()).filter(|&i| verdicts[i] == Verdict::Translated(None)).collect();
+        let mut through: Vec<usize> = (0..probes.len()).filter(|&i| verdicts[i] == Verdict::Translated(None)).collect();
+        if self.nested {
+            self.keep_translatable(probes, &mut through);
+        }
         let translated: Vec<Probe> = through.iter().map(|&i| probes[i]).collect();
         for (&i, par) in through.iter().zip(self.translate(&translated)) {
             // AT refuses what got through by a stale translation.
@@ -190,9 +208,25 @@ impl Stage1 {
         verdicts
     }
 
-    /// PAR_EL1 after AT of each of these probes; of a fetch, after that of a privileged load.
+    /// Drops those fetches that got through, but whose address cannot be read as well.
+    fn keep_translatable(&mut self, probes: &[Probe], through: &mut Vec<usize>) {
+        let fetched = through.iter().filter(|&&i| probes[i].access == Access::Execute);
+        let fetched: Vec<usize> = fetched.copied().collect();
+        let load = |&i: &usize| (Probe { access: Access::Read, ..probes[i] }, Some(Program::Load));
+        let loads: Vec<_> = fetched.iter().map(load).collect();
+        let silent: BTreeSet<usize> =
+            fetched.into_iter().zip(self.access(&loads)).filter_map(|(i, (fault, _))| fault.map(|_| i)).collect();
+        through.retain(|i| !silent.contains(i));
+    }
+
+    /// PAR_EL1 after AT of each of these probes, through both stages where there are two; of a fetch, after that of a load
+    /// (where there is no stage 2, a privileged one).
     pub fn translate(&mut self, probes: &[Probe]) -> Vec<u64> {
         let code = |probe: &Probe| match (self.regime, probe.access, probe.user) {
+            (_, Access::Write, true) if self.nested => stub::TRANSLATE_USER_STORE.as_slice(),
+            (_, Access::Write, false) if self.nested => stub::TRANSLATE_STORE.as_slice(),
+            (_, _, true) if self.nested => stub::TRANSLATE_USER_LOAD.as_slice(),
+            (_, _, false) if self.nested => stub::TRANSLATE_LOAD.as_slice(),
             (Regime::El2(_), Access::Write, _) => stub::STAGE1_EL2_STORE.as_slice(),
             (Regime::El2(_), ..) => stub::STAGE1_EL2_LOAD.as_slice(),
             (_, Access::Write, true) => stub::STAGE1_USER_STORE.as_slice(),
@@ -257,6 +291,10 @@ impl Stage1 {
             Access::Execute => [FETCH_ABORT, FETCH_ABORT_SAME_LEVEL],
             Access::Read | Access::Write => [DATA_ABORT, DATA_ABORT_SAME_LEVEL],
         };
+        if self.nested && report.class("esr_el2") == aborts[0] && report.get("far_el2") == probe.address {
+            let told = ["esr_el2", "far_el2", "hpfar_el2"].map(|register| (register, report.get(register)));
+            return Some(Fault { report: told.to_vec(), ..report.fault("esr_el2") });
+        }
         if aborts.contains(&report.class(syndrome)) && report.get(address) == probe.address {
             let fault = report.fault(syndrome);
             let told = vec![("esr_elx", report.get(syndrome)), ("far_elx", report.get(address))];

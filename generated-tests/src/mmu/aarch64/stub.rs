@@ -297,6 +297,12 @@ pub(super) static TRANSLATE_LOAD: Snippet = snippet!(; at s12e1r, x0 ; isb ; ret
 /// Translates x0 as a store by EL1 would; the result is PAR_EL1.
 pub(super) static TRANSLATE_STORE: Snippet = snippet!(; at s12e1w, x0 ; isb ; ret);
 
+/// Translates x0 as a load by EL0 would; the result is PAR_EL1.
+pub(super) static TRANSLATE_USER_LOAD: Snippet = snippet!(; at s12e0r, x0 ; isb ; ret);
+
+/// Translates x0 as a store by EL0 would; the result is PAR_EL1.
+pub(super) static TRANSLATE_USER_STORE: Snippet = snippet!(; at s12e0w, x0 ; isb ; ret);
+
 /// Translates x0 as a load by EL1 would, or by EL2 where that has taken EL1's place.
 pub(super) static STAGE1_LOAD: Snippet = snippet!(; at s1e1r, x0 ; isb ; ret);
 

@@ -1,0 +1,60 @@
+//! The programs of both stages: what the guest's memory is, and what is marked at first.
+
+use std::ops::Range;
+
+use fastrand::Rng;
+use tablewright::sim::Machine;
+use tablewright::{AddrSpace, ClosedRange, Format, Rights, SpaceError};
+
+use super::super::Ground;
+use super::super::program::{Program, Step};
+
+/// Where the guest sees its memory, and what it is made of.
+pub(super) const MEMORY_AT: u64 = 1 << 30;
+pub(super) const BLOCK: u64 = 2 << 20;
+const PAGE: u64 = 4 << 10;
+
+/// Does a program. Where hardware marks what was accessed, nothing is marked yet; where it faults for lack of the marks,
+/// all are there.
+pub(super) fn run<F: Format>(program: &Program, space: &mut AddrSpace<F, Machine>) -> Result<(), SpaceError> {
+    if space.page_table().format().accessed_dirty(0).hardware {
+        return program.run_unseen(space);
+    }
+    program.run(space)?;
+    // A page may have become writable since it was mapped.
+    let table = space.page_table();
+    for leaf in program.steps.iter().flat_map(|step| table.mappings(step.range())) {
+        table.mark(leaf.range.start(), leaf.attributes.rights.intersects(Rights::W));
+    }
+    Ok(())
+}
+
+/// The guest's memory in blocks and pages, in no order, with rights of all kinds, and with holes.
+pub(super) fn pieces(ground: &Ground, memory: Range<u64>, random: &mut Rng) -> Program {
+    let mut program = Program::default();
+    let mut blocks: Vec<u64> = memory.step_by(BLOCK as usize).collect();
+    random.shuffle(&mut blocks);
+    for (start, oa) in (MEMORY_AT..).step_by(BLOCK as usize).zip(blocks) {
+        let piece = match random.u8(..4) {
+            0 => continue,
+            1 => PAGE << random.u8(4..8),
+            _ => BLOCK,
+        };
+        for offset in (0..BLOCK).step_by(piece as usize) {
+            let rights = ground.rights[random.usize(..ground.rights.len())];
+            let rights = if random.bool() { ground.full } else { rights };
+            program.steps.push(step(start + offset, piece, oa + offset, rights, ground));
+        }
+    }
+    program
+}
+
+/// Adds a step that maps something where there may be something.
+pub(super) fn replace(program: &mut Program, map: Step) {
+    program.steps.extend([Step::Unmap { range: map.range() }, map]);
+}
+
+pub(super) fn step(start: u64, bytes: u64, oa: u64, rights: Rights, ground: &Ground) -> Step {
+    let range = ClosedRange::from_start_size(start, bytes).expect("guest-physical addresses");
+    Step::Map { range, oa, rights, memory: ground.memory[0] }
+}
