@@ -1,9 +1,10 @@
 //! `cargo suite`: everything that must hold of this repository, in one command.
 //!
-//! `cargo suite` runs every step but `drop-in` and `mutation`; `cargo suite lints bare-metal` runs the named ones; `cargo suite --list` names them.
-//! Each step runs even if one before it failed, so that one run tells everything.
+//! `cargo suite` runs every step but `build-cost`, `drop-in` and `mutation`; `cargo suite lints bare-metal` runs the named
+//! ones; `cargo suite --list` names them. Each step runs even if one before it failed, so that one run tells everything.
 
 mod bare_metal;
+mod build_cost;
 mod drop_in;
 mod hypervisors;
 mod step;
@@ -35,12 +36,16 @@ const STEPS: [Step; 13] = [
 ];
 
 /// These run only if they are named: they take packages from the registry and the nightly compiler, or minutes.
-const BY_NAME: [Step; 2] = [
+const BY_NAME: [Step; 3] = [
+    ("build-cost", "what the library costs its dependants to compile, in CPU seconds", build_cost::report),
     ("drop-in", "clients of `axaddrspace`, unmodified, pass their tests on the drop-in", drop_in::test),
     ("mutation", "of the changes of one thing in a format's file, few are noticed by nobody", mutation),
 ];
 
 fn main() -> ExitCode {
+    if let Some(code) = build_cost::as_compiler() {
+        return code;
+    }
     let wanted: Vec<String> = std::env::args().skip(1).collect();
     if wanted.iter().any(|argument| argument == "--list") {
         for (name, shows, _) in STEPS.into_iter().chain(BY_NAME) {

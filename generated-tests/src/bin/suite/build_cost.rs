@@ -1,0 +1,145 @@
+//! What the library costs those who depend on it: CPU seconds of the compiler, for each package.
+//!
+//! Cargo is told that this program is its compiler, so that it sees each run of the real one. Nothing is judged here:
+//! how fast a machine is decides nothing, and what was measured is for a reader.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
+
+use quote::quote;
+use tablewright_archdefs::{BUILTINS, read_builtin};
+
+use crate::step::{self, Outcome, workspace};
+
+/// The file into which this program, as a compiler, writes what it saw; where it is not set, it is the suite.
+const LOG: &str = "TABLEWRIGHT_BUILD_COST";
+
+/// How often an expansion is measured; the fastest counts.
+const TIMES: usize = 3;
+
+/// A dependant that uses one built-in architecture.
+const BUILT_IN: &str = "\
+pub fn format() -> Option<tablewright::x86_64::ept::Format> {
+    tablewright::Format::new(&tablewright::x86_64::ept::Config::new(4, 48)).ok()
+}
+";
+
+/// The same, with a format file of its own.
+const OWN: &str = "\
+tablewright::page_table_format! { pub mod hyp = \"hyp.toml\" }
+pub fn format() -> Option<hyp::Format> {
+    tablewright::Format::new(&hyp::Config::new(3, 32)).ok()
+}
+";
+
+/// Builds a dependant cold and warm, and expands the built-in formats.
+pub(crate) fn report() -> Outcome {
+    let place = tempfile::tempdir().map_err(|error| error.to_string())?;
+    write_dependant(place.path()).map_err(|error| format!("{}: {error}", place.path().display()))?;
+
+    let edit = |text: &str| fs::write(place.path().join("src/lib.rs"), text).map_err(|error| error.to_string());
+    edit(BUILT_IN)?;
+    print("cold: a dependant with one built-in architecture, and all that is below it", &build(place.path())?);
+    edit(&format!("{BUILT_IN}// edited\n"))?;
+    print("warm: the same, after an edit of the dependant", &build(place.path())?);
+    edit(OWN)?;
+    build(place.path())?;
+    edit(&format!("{OWN}// edited\n"))?;
+    print("warm: after an edit of a dependant with a format file of its own", &build(place.path())?);
+
+    println!("\nto expand a built-in format, without optimisation as the compiler runs macros:");
+    for (name, _) in BUILTINS {
+        println!("  {:6.2} s  {name}", expansion(name)?.as_secs_f64());
+    }
+    Ok(())
+}
+
+/// A crate outside of the workspace, that depends on the library with one architecture.
+fn write_dependant(place: &Path) -> std::io::Result<()> {
+    let library = workspace().join("runtime");
+    let manifest = format!(
+        "[package]\nname = \"dependant\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n\n\
+         [dependencies]\ntablewright = {{ path = {library:?}, features = [\"x86_64\"] }}\n"
+    );
+    fs::create_dir(place.join("src"))?;
+    fs::write(place.join("Cargo.toml"), manifest)?;
+    // The packages that are here already: nothing has to be downloaded.
+    fs::copy(workspace().join("Cargo.lock"), place.join("Cargo.lock"))?;
+    fs::copy(workspace().join("examples/tutorial/arch/hyp.toml"), place.join("hyp.toml"))?;
+    Ok(())
+}
+
+/// CPU seconds by package, of what cargo compiles now.
+fn build(place: &Path) -> Result<BTreeMap<String, f64>, String> {
+    let log = place.join("log");
+    fs::write(&log, "").map_err(|error| error.to_string())?;
+    let this = std::env::current_exe().map_err(|error| error.to_string())?;
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
+    let mut command = Command::new(cargo);
+    command.args(["build", "--quiet", "--offline", "--manifest-path"]).arg(place.join("Cargo.toml"));
+    command.arg("--target-dir").arg(place.join("target"));
+    command.env("RUSTC_WRAPPER", this).env(LOG, &log).env_remove("RUSTFLAGS").env_remove("CARGO_PKG_NAME");
+    step::run(&mut command)?;
+
+    let mut packages = BTreeMap::new();
+    for line in fs::read_to_string(&log).map_err(|error| error.to_string())?.lines() {
+        let (package, seconds) = line.split_once(' ').ok_or("a line of the log is cut short")?;
+        *packages.entry(package.to_owned()).or_default() +=
+            seconds.parse::<f64>().map_err(|error| error.to_string())?;
+    }
+    Ok(packages)
+}
+
+fn print(what: &str, packages: &BTreeMap<String, f64>) {
+    println!("\n{what}:");
+    let mut sorted: Vec<_> = packages.iter().collect();
+    sorted.sort_by(|one, other| other.1.total_cmp(one.1));
+    for (package, seconds) in sorted {
+        println!("  {seconds:6.2} s  {package}");
+    }
+    let ours = |package: &str| package.starts_with("tablewright") || package == "dependant";
+    let all: f64 = packages.values().sum();
+    let of_us: f64 = packages.iter().filter(|(name, _)| ours(name)).map(|(_, seconds)| seconds).sum();
+    println!("  {all:6.2} s  in all, of which {of_us:.2} s ours");
+}
+
+/// How long the reader and the generator take for a built-in format.
+fn expansion(name: &str) -> Result<Duration, String> {
+    let mut fastest = Duration::MAX;
+    for _ in 0..TIMES {
+        let start = Instant::now();
+        let (_, format) = read_builtin(name).ok_or("it is not built in")?;
+        let format = format.map_err(|_| format!("{name} has mistakes"))?;
+        let code = tablewright_codegen::builtin(&format, &quote!(::tablewright)).map_err(|error| error.message)?;
+        fastest = fastest.min(start.elapsed());
+        drop(code);
+    }
+    Ok(fastest)
+}
+
+/// Runs the real compiler and notes what it took, if cargo called this program for its compiler.
+pub(crate) fn as_compiler() -> Option<ExitCode> {
+    let log = std::env::var_os(LOG)?;
+    let mut arguments = std::env::args_os().skip(1);
+    let status = Command::new(arguments.next()?).args(arguments).status().ok()?;
+    // Cargo asks for the version, too: that is of no package.
+    if let (Ok(package), Some(seconds)) = (std::env::var("CARGO_PKG_NAME"), children()) {
+        let line = format!("{package} {seconds}\n");
+        // One write, so that lines of compilers that run at once do not mix.
+        OpenOptions::new().append(true).open(log).ok()?.write_all(line.as_bytes()).ok()?;
+    }
+    Some(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// CPU seconds of this program's children that have ended, as Linux tells them: in hundredths, behind the name.
+fn children() -> Option<f64> {
+    let stat = fs::read_to_string("/proc/self/stat").ok()?;
+    let (_, fields) = stat.rsplit_once(')')?;
+    let ticks: Vec<f64> = fields.split_whitespace().skip(13).take(2).filter_map(|field| field.parse().ok()).collect();
+    Some(ticks.iter().sum::<f64>() / 100.0)
+}
