@@ -15,7 +15,7 @@ fn rows(criterion: &mut Criterion) {
         group.warm_up_time(Duration::from_millis(50)).measurement_time(Duration::from_millis(500));
         group.throughput(Throughput::Elements(row.units));
         for contender in &row.contenders {
-            group.bench_function(contender.name, |bencher| bencher.iter_custom(|runs| contender.run(runs)));
+            group.bench_function(contender.name, |bencher| bencher.iter_custom(|runs| contender.run(runs).total));
         }
         group.finish();
     }

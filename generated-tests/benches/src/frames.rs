@@ -93,17 +93,15 @@ pub fn open() {
 
 /// Takes frames of 4 KiB out of this thread's stock, for another thread.
 pub fn carve(count: usize) -> Vec<u64> {
-    (0..count).filter_map(|_| take(FRAME_BITS)).collect()
+    (0..count).map_while(|_| take(FRAME_BITS)).collect()
 }
 
-/// Gives this thread `frames`, and room for as many.
+/// Gives this thread `frames`; a thread that has no stock gets room for these.
 pub fn stock(frames: &[u64]) {
-    let mut small = SMALL.get();
-    if small.bottom.is_null() {
-        small = Stock::with_room(frames.len());
+    if SMALL.get().bottom.is_null() {
+        SMALL.set(Stock::with_room(frames.len()));
     }
-    frames.iter().rev().for_each(|&frame| small.put(frame));
-    SMALL.set(small);
+    frames.iter().rev().for_each(|&frame| give(frame, FRAME_BITS));
 }
 
 /// The frames of 4 KiB that this thread has.

@@ -15,7 +15,7 @@ use std::{
 use crate::{
     frames,
     machine::Machine,
-    subject::{Areas, Find, Harvest, Lazy, Linear, Populate, Protect, Relax, Split, Subject},
+    subject::{Areas, Find, Harvest, Lazy, Linear, Populate, Protect, Relax, Shared, Split, Subject},
 };
 
 /// A page table made by hand.
@@ -133,28 +133,38 @@ impl<M: Machine> Hand<M> {
         (0..count).all(|index| M::is_absent(entry(table, index).load(Relaxed)))
     }
 
-    /// Unmaps whole entries of the table at level 2, and unlinks it if it is empty then.
-    fn unmap_gibibytes(&mut self, ia: u64, size: u64, pages: bool) {
-        let table = self.table(2, ia);
+    /// Unmaps whole tables, and what leads to nothing else.
+    fn unmap_tables(&mut self, ia: u64, size: u64, pages: bool) {
         let mut detached = Vec::new();
-        for ia in (ia..ia + size).step_by(1 << 30) {
-            let entry = entry(table, Self::index(2, ia));
-            let raw = entry.load(Relaxed);
-            if !M::is_absent(raw) && !M::is_leaf(2, raw) {
-                detached.push(M::address(raw));
-            }
-            entry.store(0, Release);
-        }
-        let empty = Self::is_empty(table, 2);
-        if empty {
-            entry(self.root, Self::index(TOP, ia)).store(0, Release);
-        }
+        Self::detach(self.root, TOP, ia, ia + size, &mut detached);
         frames::invalidate();
-        for table in detached {
-            Self::free(table, 1, pages);
+        for (table, level) in detached {
+            Self::free(table, level, pages);
         }
-        if empty {
-            frames::give(table, 12);
+    }
+
+    /// Takes out of a table what leads into the range, which cuts no leaf.
+    fn detach(table: u64, level: u8, ia: u64, end: u64, detached: &mut Vec<(u64, u8)>) {
+        let slot = 1 << entry_bits(level);
+        let mut at = ia;
+        while at < end {
+            let next = (at + 1).next_multiple_of(slot).min(end);
+            let entry = entry(table, Self::index(level, at));
+            let raw = entry.load(Relaxed);
+            if M::is_absent(raw) || M::is_leaf(level, raw) {
+                entry.store(0, Release);
+            } else {
+                let below = M::address(raw);
+                let whole = next - at == slot;
+                if !whole {
+                    Self::detach(below, level - 1, at, next, detached);
+                }
+                if whole || Self::is_empty(below, level - 1) {
+                    entry.store(0, Release);
+                    detached.push((below, level - 1));
+                }
+            }
+            at = next;
         }
     }
 
@@ -230,7 +240,7 @@ impl<M: Machine> Linear for Hand<M> {
     }
 
     fn unmap(&mut self, ia: u64, size: u64) {
-        self.unmap_gibibytes(ia, size, false);
+        self.unmap_tables(ia, size, false);
     }
 
     fn translate(&self, ia: u64) -> Option<u64> {
@@ -299,7 +309,7 @@ impl<M: Machine> Populate for Hand<M> {
     }
 
     fn unpopulate(&mut self, ia: u64, size: u64) {
-        self.unmap_gibibytes(ia, size, true);
+        self.unmap_tables(ia, size, true);
     }
 }
 
@@ -309,6 +319,16 @@ impl<M: Machine> Lazy for Hand<M> {
     }
 
     fn fault(&mut self, ia: u64) -> bool {
+        self.fault_shared(ia)
+    }
+
+    fn release(&mut self, ia: u64, size: u64) {
+        self.unmap_tables(ia, size, true);
+    }
+}
+
+impl<M: Machine> Shared for Hand<M> {
+    fn fault_shared(&self, ia: u64) -> bool {
         if self.covering(ia).is_none() {
             return false;
         }
@@ -341,10 +361,6 @@ impl<M: Machine> Lazy for Hand<M> {
             frames::give(frame, 12);
         }
         done
-    }
-
-    fn release(&mut self, ia: u64, size: u64) {
-        self.unmap_gibibytes(ia, size, true);
     }
 }
 

@@ -39,6 +39,15 @@ pub fn print(rows: &[Row]) {
     }
 }
 
+/// What two threads get done in the time in which one gets one part done.
+pub fn print_scaling([one, two]: &[Row; 2]) {
+    println!("| who | {}, ns/{} | {}, times as many |", one.work, one.unit, two.work);
+    println!("|---|---|---|");
+    for ((contender, one), two) in one.contenders.iter().zip(times::of(one)).zip(times::of(two)) {
+        println!("| {} | {} | {} |", contender.name, digits(one), digits(one / two));
+    }
+}
+
 /// With as many digits as mean something.
 pub fn digits(value: f64) -> String {
     match value {

@@ -48,22 +48,39 @@ impl Row {
 pub struct Contender {
     /// The subject's name.
     pub name: &'static str,
-    job: Box<dyn Fn(u64) -> Duration>,
+    job: Box<dyn Fn(u64) -> Times>,
 }
 
 impl Contender {
     /// `job` does the work so often, and tells how long it took without preparation and cleaning up.
-    pub fn new<S: Subject>(job: impl Fn(u64) -> Duration + 'static) -> Self {
+    pub fn new<S: Subject>(job: impl Fn(u64) -> Times + 'static) -> Self {
         Self { name: S::NAME, job: Box::new(job) }
     }
 
     /// Does the work `runs` times.
-    pub fn run(&self, runs: u64) -> Duration {
+    pub fn run(&self, runs: u64) -> Times {
         frames::open();
         let before = frames::left();
-        let time = (self.job)(runs);
+        let times = (self.job)(runs);
         assert_eq!(frames::left(), before, "{} loses frames", self.name);
-        time
+        times
+    }
+}
+
+/// How long runs took.
+pub struct Times {
+    /// All together.
+    pub total: Duration,
+    /// The shortest: the one that no other program disturbed, if there is one.
+    pub best: Duration,
+}
+
+impl FromIterator<Duration> for Times {
+    fn from_iter<T: IntoIterator<Item = Duration>>(times: T) -> Self {
+        times.into_iter().fold(Self { total: Duration::ZERO, best: Duration::MAX }, |all, time| Self {
+            total: all.total + time,
+            best: all.best.min(time),
+        })
     }
 }
 
@@ -81,7 +98,7 @@ pub fn each<S: Subject>(
     mut prepare: impl FnMut(&mut S),
     mut job: impl FnMut(&mut S),
     mut clean: impl FnMut(&mut S),
-) -> Duration {
+) -> Times {
     (0..runs)
         .map(|_| {
             let mut subject = S::new();
@@ -90,20 +107,21 @@ pub fn each<S: Subject>(
             clean(&mut subject);
             time
         })
-        .sum()
+        .collect()
 }
 
 /// So many short jobs are measured together, for the clock takes its time, too.
 pub const BATCH: usize = 16;
 
 /// As [`each`], for [`BATCH`] subjects at once.
-pub fn batch<S: Subject>(runs: u64, mut job: impl FnMut(&mut S)) -> Duration {
+pub fn batch<S: Subject>(runs: u64, mut prepare: impl FnMut(&mut S), mut job: impl FnMut(&mut S)) -> Times {
     (0..runs)
         .map(|_| {
             let mut subjects: [S; BATCH] = std::array::from_fn(|_| S::new());
+            subjects.iter_mut().for_each(&mut prepare);
             measured(|| subjects.iter_mut().for_each(&mut job))
         })
-        .sum()
+        .collect()
 }
 
 /// Measures `job` on one subject, undone by `undo` each time.
@@ -112,7 +130,7 @@ pub fn repeat<S: Subject>(
     prepare: impl FnOnce(&mut S),
     mut job: impl FnMut(&mut S),
     mut undo: impl FnMut(&mut S),
-) -> Duration {
+) -> Times {
     let mut subject = S::new();
     prepare(&mut subject);
     (0..runs)
@@ -121,5 +139,5 @@ pub fn repeat<S: Subject>(
             undo(&mut subject);
             time
         })
-        .sum()
+        .collect()
 }

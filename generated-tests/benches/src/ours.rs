@@ -8,7 +8,7 @@ use tablewright::{
 use crate::{
     frames::{self, Arena},
     machine::Machine,
-    subject::{Areas, Find, Harvest, Lazy, Linear, Populate, Protect, Relax, Split, Subject},
+    subject::{Areas, Find, Harvest, Lazy, Linear, Populate, Protect, Relax, Shared, Split, Subject},
 };
 
 const ALL: Attributes = Attributes::new(Rights::RWX, MemoryType::WriteBack);
@@ -83,6 +83,16 @@ impl<M: Machine> Lazy for Bare<M> {
     fn lazy(&mut self, _ia: u64, _size: u64) {}
 
     fn fault(&mut self, ia: u64) -> bool {
+        self.fault_shared(ia)
+    }
+
+    fn release(&mut self, ia: u64, size: u64) {
+        self.unpopulate(ia, size);
+    }
+}
+
+impl<M: Machine> Shared for Bare<M> {
+    fn fault_shared(&self, ia: u64) -> bool {
         let frame = frames::take(12).expect("a frame");
         // SAFETY: no MMU translates through the table.
         let done = unsafe { self.0.fault_in(ia, 12, frame, &ALL) }.expect("tables") == FaultIn::Installed;
@@ -90,10 +100,6 @@ impl<M: Machine> Lazy for Bare<M> {
             frames::give(frame, 12);
         }
         done
-    }
-
-    fn release(&mut self, ia: u64, size: u64) {
-        self.unpopulate(ia, size);
     }
 }
 
@@ -173,11 +179,17 @@ impl<M: Machine> Lazy for Space<M> {
     }
 
     fn fault(&mut self, ia: u64) -> bool {
-        self.0.handle_fault(at(ia), Rights::W).is_resolved()
+        self.fault_shared(ia)
     }
 
     fn release(&mut self, ia: u64, size: u64) {
         self.unpopulate(ia, size);
+    }
+}
+
+impl<M: Machine> Shared for Space<M> {
+    fn fault_shared(&self, ia: u64) -> bool {
+        self.0.handle_fault(at(ia), Rights::W).is_resolved()
     }
 }
 

@@ -5,9 +5,15 @@ use crate::{
     machine::{Ept, Machine, Stage2, Sv48x4},
     measure::{BATCH, Contender, Row},
     ours::{Bare, Space},
-    peers::{Aarch64, AxAddrSpace, Generic, MemorySet, Multiarch, X86},
-    work::{self, BY_2M, BY_PAGES, GIB, IA, PAGE},
+    peers::{Aarch64, AxAddrSpace, Generic, Locked, MemorySet, Multiarch, X86},
+    work::{self, ALIGNED, BY_2M, BY_PAGES, GIB, IA, PAGE},
 };
+
+type LockedMultiarch = Locked<Multiarch>;
+type LockedGeneric = Locked<Generic>;
+type LockedX86 = Locked<X86>;
+type LockedMemorySet = Locked<MemorySet>;
+type LockedAxAddrSpace = Locked<AxAddrSpace>;
 
 /// Every row, for every format.
 pub fn all() -> Vec<Row> {
@@ -62,13 +68,13 @@ fn of<M: Machine>() -> Vec<Row> {
             "map 64 GiB by 1 GiB blocks",
             ("call", BATCH as u64),
             1.3,
-            contenders!(map_calls(IA, 64 * GIB): Bare, Space; Multiarch, Generic, Aarch64, X86, MemorySet, AxAddrSpace),
+            contenders!(map_calls(IA, 64 * GIB, ALIGNED, 30): Bare, Space; Multiarch, Generic, Aarch64, X86, MemorySet, AxAddrSpace),
         ),
         row::<M>(
             "map 64 GiB, both ends off by 4 KiB",
             ("call", BATCH as u64),
             1.5,
-            contenders!(map_calls(IA + PAGE, 64 * GIB - 2 * PAGE): Bare, Space; Multiarch, Generic, Aarch64, X86, MemorySet, AxAddrSpace),
+            contenders!(map_calls(IA + PAGE, 64 * GIB - 2 * PAGE, ALIGNED + PAGE, 30): Bare, Space; Multiarch, Generic, Aarch64, X86, MemorySet, AxAddrSpace),
         ),
         row::<M>(
             "populate 1 GiB",
@@ -110,7 +116,7 @@ fn of<M: Machine>() -> Vec<Row> {
             "unmap 1 GiB of pages",
             pages,
             1.5,
-            contenders!(unmap(): Bare, Space; Multiarch, Generic, Aarch64, X86, MemorySet, AxAddrSpace),
+            contenders!(unmap(GIB): Bare, Space; Multiarch, Generic, Aarch64, X86, MemorySet, AxAddrSpace),
         ),
         row::<M>(
             "unmap 1 GiB and free each page",
@@ -165,7 +171,7 @@ fn edits<M: Machine>() -> Vec<Row> {
             "write-protect 1 GiB of pages",
             pages,
             1.5,
-            contenders!(protect(): Bare, Space; Multiarch, Generic, Aarch64, X86, MemorySet),
+            contenders!(protect(GIB): Bare, Space; Multiarch, Generic, Aarch64, X86, MemorySet),
         ),
         row::<M>("make one page writable, at random", ("page", work::RELAXED), 1.3, relaxed),
         row::<M>("harvest 1 GiB of pages, all dirty", pages, 1.5, contenders!(harvest(true): Bare, Space)),
@@ -178,4 +184,49 @@ fn edits<M: Machine>() -> Vec<Row> {
         ),
     ];
     rows.into_iter().map(|row| Row { hardware: Some(M::HARDWARE), ..row }).collect()
+}
+
+/// What each page costs against how many there are, from a table's worth to the size of a large machine.
+pub fn sizes() -> Vec<Row> {
+    type M = Ept<false>;
+    let mut rows = Vec::new();
+    for (bits, map, unmap, protect) in [
+        (21, "map 2 MiB", "unmap 2 MiB", "write-protect 2 MiB"),
+        (25, "map 32 MiB", "unmap 32 MiB", "write-protect 32 MiB"),
+        (30, "map 1 GiB", "unmap 1 GiB", "write-protect 1 GiB"),
+        (35, "map 32 GiB", "unmap 32 GiB", "write-protect 32 GiB"),
+        (40, "map 1 TiB", "unmap 1 TiB", "write-protect 1 TiB"),
+    ] {
+        let size = 1 << bits;
+        let pages = |times: u64| ("page", (size / PAGE) * times);
+        // The clock takes as long as what is small.
+        rows.extend(if size < GIB {
+            let many = pages(BATCH as u64);
+            [
+                row::<M>(map, many, 1.5, contenders!(map_calls(IA, size, BY_PAGES, 12): Bare, Space; Generic)),
+                row::<M>(unmap, many, 1.5, contenders!(unmap_calls(size): Bare, Space; Generic)),
+                row::<M>(protect, many, 1.5, contenders!(protect_calls(size): Bare, Space; Generic)),
+            ]
+        } else {
+            [
+                row::<M>(map, pages(1), 1.5, contenders!(map(size, BY_PAGES, 12): Bare, Space; Generic)),
+                row::<M>(unmap, pages(1), 1.5, contenders!(unmap(size): Bare, Space; Generic)),
+                row::<M>(protect, pages(1), 1.5, contenders!(protect(size): Bare, Space; Generic)),
+            ]
+        });
+    }
+    // All sizes of a job, one after the other.
+    rows.sort_by_key(|row| row.work.split(' ').next());
+    rows
+}
+
+/// First uses of pages by one thread, and by two at once: the other libraries take a lock for that.
+pub fn threads() -> [Row; 2] {
+    type M = Ept<false>;
+    [(1, "by one thread"), (2, "by two threads")].map(|(threads, work)| {
+        let pages = ("page", threads as u64 * work::SHARE / PAGE);
+        let all = contenders!(fault_together(threads): Bare, Space;
+            LockedMultiarch, LockedGeneric, LockedX86, LockedMemorySet, LockedAxAddrSpace);
+        row::<M>(work, pages, 1.2, all)
+    })
 }

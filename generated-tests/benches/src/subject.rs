@@ -45,6 +45,12 @@ pub trait Lazy: Subject {
     fn release(&mut self, ia: u64, size: u64);
 }
 
+/// Such memory, used by several CPUs at once.
+pub trait Shared: Lazy + Sync {
+    /// As [`Lazy::fault`], while others may do the same.
+    fn fault_shared(&self, ia: u64) -> bool;
+}
+
 /// Memory that is allocated at once.
 pub trait Populate: Subject {
     /// Allocates and maps `size` bytes from `ia` on, in pages.

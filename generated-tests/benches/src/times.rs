@@ -5,32 +5,28 @@ use std::time::{Duration, Instant};
 use crate::measure::Row;
 
 /// How often each contender is measured, at most and at least.
-const ROUNDS: (usize, usize) = (15, 3);
-/// How long a measurement takes, at least.
-const LONG: Duration = Duration::from_millis(8);
-/// After so long no further round begins.
-const PATIENCE: Duration = Duration::from_secs(4);
+const ROUNDS: (usize, usize) = (80, 3);
+/// How long a measurement takes, about, with what prepares it.
+const LONG: Duration = Duration::from_millis(10);
+/// What has had so much time is measured no more.
+const SHARE: Duration = Duration::from_millis(800);
 
-/// Nanoseconds for one unit, for each contender: the best of all rounds.
+/// Nanoseconds for one unit, for each contender: in the best run of all rounds.
 pub fn of(row: &Row) -> Vec<f64> {
-    let start = Instant::now();
-    let runs: Vec<u64> = row
-        .contenders
-        .iter()
-        .map(|contender| {
-            let start = Instant::now();
-            contender.run(1);
-            (LONG.as_nanos() / start.elapsed().as_nanos().max(1) + 1) as u64
-        })
-        .collect();
-    let mut best = vec![f64::INFINITY; runs.len()];
+    let mut best = vec![f64::INFINITY; row.contenders.len()];
+    let mut spent = vec![Duration::ZERO; row.contenders.len()];
+    let mut runs = vec![1; row.contenders.len()];
     for round in 0..ROUNDS.0 {
-        if round >= ROUNDS.1 && start.elapsed() > PATIENCE {
-            break;
-        }
-        for ((contender, &runs), best) in row.contenders.iter().zip(&runs).zip(&mut best) {
-            let time = contender.run(runs).as_nanos() as f64 / (runs * row.units) as f64;
-            *best = best.min(time);
+        for (place, contender) in row.contenders.iter().enumerate() {
+            if round >= ROUNDS.1 && spent[place] > SHARE {
+                continue;
+            }
+            let start = Instant::now();
+            let time = contender.run(runs[place]).best;
+            let whole = start.elapsed();
+            best[place] = best[place].min(time.as_nanos() as f64 / row.units as f64);
+            spent[place] += whole;
+            runs[place] = (LONG.as_nanos() * u128::from(runs[place]) / whole.as_nanos().max(1) + 1) as u64;
         }
     }
     best

@@ -1,10 +1,16 @@
 //! The jobs, for any contender that can do them.
 
-use std::hint::black_box;
+use std::{
+    hint::black_box,
+    sync::Barrier,
+    thread,
+    time::{Duration, Instant},
+};
 
 use crate::{
+    frames,
     measure::{Contender, batch, each, measured, repeat},
-    subject::{Areas, Find, Harvest, Lazy, Linear, Populate, Protect, Relax, Split, Subject},
+    subject::{Areas, Find, Harvest, Lazy, Linear, Populate, Protect, Relax, Shared, Split, Subject},
 };
 
 /// The smallest page.
@@ -36,8 +42,8 @@ pub fn map<S: Linear>(size: u64, oa: u64, largest: u8) -> Contender {
 }
 
 /// Maps `size` bytes from `ia` on into each of several empty spaces.
-pub fn map_calls<S: Linear>(ia: u64, size: u64) -> Contender {
-    Contender::new::<S>(move |runs| batch(runs, |space: &mut S| space.map(ia, size, ia - IA + ALIGNED, 30)))
+pub fn map_calls<S: Linear>(ia: u64, size: u64, oa: u64, largest: u8) -> Contender {
+    Contender::new::<S>(move |runs| batch(runs, |_| {}, |space: &mut S| space.map(ia, size, oa, largest)))
 }
 
 /// Allocates and maps 1 GiB of pages.
@@ -58,6 +64,43 @@ pub fn fault<S: Lazy>(random: bool) -> Contender {
             |space| space.release(IA, GIB),
         )
     })
+}
+
+/// What each thread has to itself: so little that it may be done before another program takes a CPU away.
+pub const SHARE: u64 = 64 << 20;
+
+/// The first use of each page by each of some threads, in a random order.
+pub fn fault_together<S: Shared>(threads: usize) -> Contender {
+    let pages: Vec<u64> = shuffled(SHARE / PAGE).collect();
+    Contender::new::<S>(move |runs| (0..runs).map(|_| faults_of_threads::<S>(threads, &pages)).collect())
+}
+
+/// How long it takes from when all threads are ready until the last has done.
+fn faults_of_threads<S: Shared>(threads: usize, pages: &[u64]) -> Duration {
+    let mut space = S::new();
+    // Each has an upper-level table of its own.
+    let areas: Vec<u64> = (1..=threads as u64).map(|number| IA * number).collect();
+    areas.iter().for_each(|&ia| space.lazy(ia, SHARE));
+    let start = Barrier::new(threads);
+    let work = |ia: u64, own: Vec<u64>| {
+        frames::stock(&own);
+        start.wait();
+        let begin = Instant::now();
+        pages.iter().for_each(|page| assert!(space.fault_shared(ia + page * PAGE)));
+        (begin, Instant::now(), frames::carve(own.len()))
+    };
+    let done: Vec<_> = thread::scope(|scope| {
+        // Its pages, and the tables above them.
+        let own = || frames::carve(pages.len() + pages.len() / 512 + 8);
+        let running: Vec<_> =
+            areas.iter().map(|&ia| (ia, own())).map(|(ia, own)| scope.spawn(move || work(ia, own))).collect();
+        running.into_iter().map(|thread| thread.join().expect("a thread that does its work")).collect()
+    });
+    done.iter().for_each(|(.., unused)| frames::stock(unused));
+    areas.iter().for_each(|&ia| space.release(ia, SHARE));
+    let first = done.iter().map(|done| done.0).min();
+    let last = done.iter().map(|done| done.1).max();
+    first.zip(last).map_or(Duration::ZERO, |(first, last)| last - first)
 }
 
 /// How many translations one run does.
@@ -86,10 +129,24 @@ pub fn translate<S: Linear>(size: u64, oa: u64, largest: u8, dependent: bool) ->
     })
 }
 
-/// Unmaps 1 GiB of pages that were mapped as one, while the table is in use.
-pub fn unmap<S: Linear>() -> Contender {
-    Contender::new::<S>(|runs| {
-        each(runs, |space: &mut S| space.map(IA, GIB, BY_PAGES, 12), |space| space.unmap(IA, GIB), |_| {})
+/// Unmaps pages that were mapped as one, while the table is in use.
+pub fn unmap<S: Linear>(size: u64) -> Contender {
+    Contender::new::<S>(move |runs| {
+        each(runs, |space: &mut S| space.map(IA, size, BY_PAGES, 12), |space| space.unmap(IA, size), |_| {})
+    })
+}
+
+/// As [`unmap`], `size` bytes in each of several spaces.
+pub fn unmap_calls<S: Linear>(size: u64) -> Contender {
+    Contender::new::<S>(move |runs| {
+        batch(runs, |space: &mut S| space.map(IA, size, BY_PAGES, 12), |space| space.unmap(IA, size))
+    })
+}
+
+/// As [`protect`], `size` bytes in each of several spaces.
+pub fn protect_calls<S: Protect>(size: u64) -> Contender {
+    Contender::new::<S>(move |runs| {
+        batch(runs, |space: &mut S| space.map(IA, size, BY_PAGES, 12), |space| space.protect(IA, size, false))
     })
 }
 
@@ -100,14 +157,14 @@ pub fn unpopulate<S: Populate>() -> Contender {
     })
 }
 
-/// Forbids writing to 1 GiB of pages.
-pub fn protect<S: Protect>() -> Contender {
-    Contender::new::<S>(|runs| {
+/// Forbids writing to pages.
+pub fn protect<S: Protect>(size: u64) -> Contender {
+    Contender::new::<S>(move |runs| {
         repeat(
             runs,
-            |space: &mut S| space.map(IA, GIB, BY_PAGES, 12),
-            |space| space.protect(IA, GIB, false),
-            |space| space.protect(IA, GIB, true),
+            |space: &mut S| space.map(IA, size, BY_PAGES, 12),
+            |space| space.protect(IA, size, false),
+            |space| space.protect(IA, size, true),
         )
     })
 }
@@ -137,17 +194,17 @@ pub fn harvest<S: Harvest>(dirty: bool) -> Contender {
         let mut pages = vec![0; (GIB / PAGE / 64) as usize];
         if dirty {
             let prepare = |space: &mut S| space.map(IA, GIB, BY_PAGES, 12);
-            let time = each(runs, prepare, |space| space.harvest(IA, GIB, &mut pages), |_| {});
+            let times = each(runs, prepare, |space| space.harvest(IA, GIB, &mut pages), |_| {});
             assert!(pages.iter().all(|&word| word == u64::MAX), "a dirty page was missed");
-            return time;
+            return times;
         }
         let prepare = |space: &mut S| {
             space.map(IA, GIB, BY_PAGES, 12);
             space.harvest(IA, GIB, &mut vec![0; (GIB / PAGE / 64) as usize]);
         };
-        let time = repeat(runs, prepare, |space| space.harvest(IA, GIB, &mut pages), |_| {});
+        let times = repeat(runs, prepare, |space| space.harvest(IA, GIB, &mut pages), |_| {});
         assert!(pages.iter().all(|&word| word == 0), "a page is dirty that was not written");
-        time
+        times
     })
 }
 
@@ -165,7 +222,9 @@ pub fn split<S: Split>() -> Contender {
 
 /// Makes and drops empty spaces.
 pub fn create<S: Subject>() -> Contender {
-    Contender::new::<S>(|runs| (0..runs).map(|_| measured(|| (0..64).for_each(|_| drop(black_box(S::new()))))).sum())
+    Contender::new::<S>(|runs| {
+        (0..runs).map(|_| measured(|| (0..64).for_each(|_| drop(black_box(S::new()))))).collect()
+    })
 }
 
 /// Drops a space with 1 GiB of pages.
@@ -177,7 +236,7 @@ pub fn discard<S: Linear>() -> Contender {
                 space.map(IA, GIB, BY_PAGES, 12);
                 measured(|| drop(space))
             })
-            .sum()
+            .collect()
     })
 }
 

@@ -4,12 +4,17 @@ use tablewright_benches::{markdown, measure::Row, rows, times};
 
 fn main() {
     let (flags, wanted): (Vec<String>, Vec<String>) = std::env::args().skip(1).partition(|word| word.starts_with("--"));
-    let chosen: Vec<Row> = rows::all().into_iter().filter(|row| row.is(&wanted)).collect();
+    let chosen = |rows: Vec<Row>| rows.into_iter().filter(|row| row.is(&wanted)).collect::<Vec<_>>();
     match flags.first().map(String::as_str) {
-        None => lines(&chosen),
-        Some("--markdown") => tables(chosen),
+        None => lines(&chosen(rows::all())),
+        Some("--markdown") => tables(&chosen(rows::all())),
+        Some("--sizes") => tables(&chosen(rows::sizes())),
+        Some("--threads") => {
+            println!("{}\n", markdown::heading());
+            markdown::print_scaling(&rows::threads());
+        }
         Some(unknown) => {
-            eprintln!("there is no `{unknown}`: say nothing for lines, or --markdown for tables");
+            eprintln!("there is no `{unknown}`: say --markdown, --sizes, --threads, or nothing for plain lines");
             std::process::exit(2);
         }
     }
@@ -29,7 +34,7 @@ fn lines(rows: &[Row]) {
 }
 
 /// A table for each format.
-fn tables(rows: Vec<Row>) {
+fn tables(rows: &[Row]) {
     println!("{}", markdown::heading());
     for rows in rows.chunk_by(|one, next| one.format == next.format) {
         println!("\n{}\n", rows.first().map_or("", |row| row.format));

@@ -9,6 +9,7 @@
 mod aarch64_paging;
 mod axaddrspace;
 mod entry;
+mod locked;
 mod memory_set;
 mod page_table_generic;
 mod page_table_multiarch;
@@ -16,6 +17,7 @@ mod x86_64;
 
 pub use aarch64_paging::Aarch64;
 pub use axaddrspace::AxAddrSpace;
+pub use locked::Locked;
 pub use memory_set::MemorySet;
 pub use page_table_generic::Generic;
 pub use page_table_multiarch::Multiarch;
