@@ -36,8 +36,8 @@ words! {
     Other, "treatments of other values": "reserved" => Reserved, "unnamed" => Unnamed;
     FixClass, "classes of bits": "must-be-zero" => MustBeZero, "must-be-one" => MustBeOne, "write-zero" => WriteZero,
         "write-one" => WriteOne, "ignored" => Ignored, "software" => Software, "hardware" => Hardware;
-    EditClass, "classes of edits": "output" => Output, "memory" => Memory, "rights" => Rights, "option" => Option,
-        "size" => Size;
+    EditClass, "classes of edits": "output" => Output, "memory" => Memory, "rights" => Rights,
+        "restriction" => Restriction, "option" => Option, "size" => Size;
     Scope, "scopes": "address" => Address, "space" => Space, "all" => All;
     Role, "roles": "root" => Root, "control" => Control, "bits" => Bits;
     FaultAccess, "accesses": "read" => Read, "write" => Write, "execute" => Execute, "none" => None;

@@ -1489,12 +1489,12 @@ unsafe impl FormatTrait for Format {
                     || old.attributes.memory != new.attributes.memory
                     || old.attributes.options != new.attributes.options
                     || config.hardware_dirty
-                        && old.attributes.rights != new.attributes.rights
+                        && !new.attributes.rights.contains(old.attributes.rights)
                     || config.bbm < 2 && old.size != new.size
             }
             (Entry::Table(old), Entry::Table(new)) => {
                 old.address != new.address
-                    || config.hardware_dirty && old.limit != new.limit
+                    || config.hardware_dirty && !new.limit.contains(old.limit)
                     || config.bbm < 2 && old.level != new.level
             }
             (Entry::Table(_), Entry::Leaf(_)) | (Entry::Leaf(_), Entry::Table(_)) => {

@@ -25,12 +25,14 @@ impl Bound {
                     || breaks(EditClass::Output) && old.address != new.address
                     || breaks(EditClass::Memory) && old.memory != new.memory
                     || breaks(EditClass::Rights) && !((old.facts ^ new.facts) & Facts::RIGHTS).is_empty()
+                    || breaks(EditClass::Restriction) && !((old.facts - new.facts) & Facts::RIGHTS).is_empty()
                     || breaks(EditClass::Option) && old.options != new.options
             }
             (Decoded::Table(old), Decoded::Table(new)) => {
                 breaks(EditClass::Size) && old.level != new.level
                     || breaks(EditClass::Output) && old.address != new.address
                     || breaks(EditClass::Rights) && old.limit != new.limit
+                    || breaks(EditClass::Restriction) && !new.limit.contains(old.limit)
             }
             (Decoded::Table(_), Decoded::Leaf(_)) | (Decoded::Leaf(_), Decoded::Table(_)) => breaks(EditClass::Size),
             _ => false,

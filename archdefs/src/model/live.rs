@@ -27,6 +27,8 @@ pub enum EditClass {
     Memory,
     /// `rights`: other rights.
     Rights,
+    /// `restriction`: a right is taken away.
+    Restriction,
     /// `option`: other options.
     Option,
     /// `size`: a leaf becomes a table or the reverse, or a run begins or ends.

@@ -32,12 +32,14 @@ pub(crate) fn edit(scope: &Scope<'_>) -> TokenStream {
         EditClass::Size => Some(quote!(old.size != new.size)),
         EditClass::Memory => Some(quote!(old.attributes.memory != new.attributes.memory)),
         EditClass::Rights => Some(quote!(old.attributes.rights != new.attributes.rights)),
+        EditClass::Restriction => Some(quote!(!new.attributes.rights.contains(old.attributes.rights))),
         EditClass::Option => Some(quote!(old.attributes.options != new.attributes.options)),
     });
     let table = any(scope, &breaks, |class| match class {
         EditClass::Output => Some(quote!(old.address != new.address)),
         EditClass::Size => Some(quote!(old.level != new.level)),
         EditClass::Rights => Some(quote!(old.limit != new.limit)),
+        EditClass::Restriction => Some(quote!(!new.limit.contains(old.limit))),
         EditClass::Memory | EditClass::Option => None,
     });
     let resizes = breaks.iter().filter(|(_, class)| *class == EditClass::Size).map(|(when, _)| when.clone());
@@ -57,7 +59,7 @@ pub(crate) fn edit(scope: &Scope<'_>) -> TokenStream {
     // A change of attributes keeps address and size.
     let may_break = any(scope, &breaks, |class| match class {
         EditClass::Memory => Some(quote!(change.memory.is_some())),
-        EditClass::Rights => Some(quote!(change.rights.is_some())),
+        EditClass::Rights | EditClass::Restriction => Some(quote!(change.rights.is_some())),
         EditClass::Option => Some(quote!(change.options.is_some())),
         EditClass::Output | EditClass::Size => None,
     });
