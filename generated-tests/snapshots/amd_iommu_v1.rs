@@ -707,6 +707,28 @@ impl Format {
         })
     }
 
+    /// The rights and states of a leaf; `None` if these are illegal.
+    #[inline]
+    fn leaf_facts(&self, _level: Level, raw: u64) -> Option<Facts> {
+        let config = &self.config;
+        let mut grants = Grants::new();
+        let Some(facts) = self.permission_facts(raw >> 61 & 3) else {
+            return None;
+        };
+        grants.field(Facts::RW, facts);
+        if config.access_dirty {
+            let Some(facts) = self.accessed_facts(raw >> 5 & 1) else {
+                return None;
+            };
+            grants.field(Facts::ACCESSED, facts);
+            let Some(facts) = self.dirty_facts(raw >> 6 & 1) else {
+                return None;
+            };
+            grants.field(Facts::DIRTY, facts);
+        }
+        Some(grants.of_leaf(Facts::NONE))
+    }
+
     /// A table entry's content.
     fn decode_table(&self, level: Level, raw: u64) -> Entry {
         let layout = self.layout(level);
@@ -987,6 +1009,16 @@ unsafe impl FormatTrait for Format {
 
     fn may_break(&self, _change: &Change) -> bool {
         false
+    }
+
+    #[inline]
+    fn grant(&self, level: Level, raw: u64, rights: Rights, dirty: bool) -> Option<u64> {
+        let layout = self.layout(level);
+        if self.leaf_bits(level, raw) != layout.leaf_bits {
+            return None;
+        }
+        let facts = self.leaf_facts(level, raw)?.union(Facts::new(rights, true, dirty));
+        Some(raw & !layout.rights | self.rights_bits(level, facts)?)
     }
 
     fn decode(&self, level: Level, raw: u64) -> Entry {

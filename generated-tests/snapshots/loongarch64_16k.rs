@@ -747,6 +747,47 @@ impl Format {
         })
     }
 
+    /// The rights and states of a leaf; `None` if these are illegal.
+    #[inline]
+    fn leaf_facts(&self, _level: Level, raw: u64) -> Option<Facts> {
+        let config = &self.config;
+        let mut grants = Grants::new();
+        let Some(facts) = self
+            .privilege_facts(
+                if config.restricted_level {
+                    (raw >> 63) << 2 | (raw >> 2 & 3)
+                } else {
+                    raw >> 2 & 3
+                },
+            ) else {
+            return None;
+        };
+        grants.field(Facts::RWX, facts);
+        if config.read_inhibit {
+            let Some(facts) = self.no_read_facts(raw >> 61 & 1) else {
+                return None;
+            };
+            grants.field(Facts::R, facts);
+        }
+        if config.execute_protection {
+            let Some(facts) = self.no_execute_facts(raw >> 62 & 1) else {
+                return None;
+            };
+            grants.field(Facts::X, facts);
+        }
+        let Some(facts) = self.writable_facts((raw >> 8 & 1) << 1 | (raw >> 1 & 1)) else {
+            return None;
+        };
+        grants.field(Facts::W.union(Facts::DIRTY), facts);
+        if config.walker {
+            let Some(facts) = self.accessed_facts(raw & 1) else {
+                return None;
+            };
+            grants.field(Facts::ACCESSED, facts);
+        }
+        Some(grants.of_leaf(Facts::NONE))
+    }
+
     /// A table entry's content.
     fn decode_table(&self, level: Level, raw: u64) -> Entry {
         let layout = self.layout(level);
@@ -1155,6 +1196,16 @@ unsafe impl FormatTrait for Format {
 
     fn may_break(&self, _change: &Change) -> bool {
         false
+    }
+
+    #[inline]
+    fn grant(&self, level: Level, raw: u64, rights: Rights, dirty: bool) -> Option<u64> {
+        let layout = self.layout(level);
+        if self.leaf_bits(level, raw) != layout.leaf_bits {
+            return None;
+        }
+        let facts = self.leaf_facts(level, raw)?.union(Facts::new(rights, true, dirty));
+        Some(raw & !layout.rights | self.rights_bits(level, facts)?)
     }
 
     fn decode(&self, level: Level, raw: u64) -> Entry {

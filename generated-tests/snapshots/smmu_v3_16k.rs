@@ -986,6 +986,41 @@ impl Format {
         })
     }
 
+    /// The rights and states of a leaf; `None` if these are illegal.
+    #[inline]
+    fn leaf_facts(&self, _level: Level, raw: u64) -> Option<Facts> {
+        let config = &self.config;
+        let mut grants = Grants::new();
+        if config.hardware_dirty {
+            let Some(facts) = self.s2ap_dbm_facts((raw >> 51 & 1) << 2 | (raw >> 6 & 3))
+            else {
+                return None;
+            };
+            grants.field(Facts::RW.union(Facts::DIRTY), facts);
+        } else {
+            let Some(facts) = self.s2ap_facts(raw >> 6 & 3) else {
+                return None;
+            };
+            grants.field(Facts::RW, facts);
+        }
+        if config.xnx {
+            let Some(facts) = self.xn_facts(raw >> 53 & 3) else {
+                return None;
+            };
+            grants.field(Facts::X, facts);
+        } else {
+            let Some(facts) = self.xn_all_facts(raw >> 54 & 1) else {
+                return None;
+            };
+            grants.field(Facts::X, facts);
+        }
+        let Some(facts) = self.access_flag_facts(raw >> 10 & 1) else {
+            return None;
+        };
+        grants.field(Facts::ACCESSED, facts);
+        Some(grants.of_leaf(Facts::NONE))
+    }
+
     /// A table entry's content.
     fn decode_table(&self, level: Level, raw: u64) -> Entry {
         let config = &self.config;
@@ -1420,6 +1455,16 @@ unsafe impl FormatTrait for Format {
         let config = &self.config;
         change.memory.is_some() || change.options.is_some()
             || config.hardware_dirty && change.rights.is_some()
+    }
+
+    #[inline]
+    fn grant(&self, level: Level, raw: u64, rights: Rights, dirty: bool) -> Option<u64> {
+        let layout = self.layout(level);
+        if self.leaf_bits(level, raw) != layout.leaf_bits {
+            return None;
+        }
+        let facts = self.leaf_facts(level, raw)?.union(Facts::new(rights, true, dirty));
+        Some(raw & !layout.rights | self.rights_bits(level, facts)?)
     }
 
     fn decode(&self, level: Level, raw: u64) -> Entry {

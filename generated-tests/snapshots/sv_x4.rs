@@ -648,6 +648,25 @@ impl Format {
         })
     }
 
+    /// The rights and states of a leaf; `None` if these are illegal.
+    #[inline]
+    fn leaf_facts(&self, _level: Level, raw: u64) -> Option<Facts> {
+        let mut grants = Grants::new();
+        let Some(facts) = self.rwx_facts(raw >> 1 & 7) else {
+            return None;
+        };
+        grants.field(Facts::RWX, facts);
+        let Some(facts) = self.accessed_facts(raw >> 6 & 1) else {
+            return None;
+        };
+        grants.field(Facts::ACCESSED, facts);
+        let Some(facts) = self.dirty_facts(raw >> 7 & 1) else {
+            return None;
+        };
+        grants.field(Facts::DIRTY, facts);
+        Some(grants.of_leaf(Facts::NONE))
+    }
+
     /// A table entry's content.
     fn decode_table(&self, level: Level, raw: u64) -> Entry {
         let config = &self.config;
@@ -1026,6 +1045,16 @@ unsafe impl FormatTrait for Format {
 
     fn may_break(&self, _change: &Change) -> bool {
         false
+    }
+
+    #[inline]
+    fn grant(&self, level: Level, raw: u64, rights: Rights, dirty: bool) -> Option<u64> {
+        let layout = self.layout(level);
+        if self.leaf_bits(level, raw) != layout.leaf_bits {
+            return None;
+        }
+        let facts = self.leaf_facts(level, raw)?.union(Facts::new(rights, true, dirty));
+        Some(raw & !layout.rights | self.rights_bits(level, facts)?)
     }
 
     fn decode(&self, level: Level, raw: u64) -> Entry {

@@ -163,6 +163,11 @@ impl Attributes {
         }
         new
     }
+
+    /// The same, as a page says it that has been used, and written to, if it is `dirty`.
+    pub(crate) const fn used(self, dirty: bool) -> Self {
+        Self { accessed: true, dirty: self.dirty || dirty, ..self }
+    }
 }
 
 /// What a protect operation changes; `None` leaves it as it is.

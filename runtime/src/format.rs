@@ -86,6 +86,13 @@ pub unsafe trait Format: Copy + Debug + Send + Sync + 'static {
     /// As for [`Format::prototype`].
     fn rewrite(&self, level: Level, change: &Change) -> Result<Rewrite, Refusal>;
 
+    /// The leaf `raw`, which this format wrote, with `rights` besides those that it has, and marked accessed and, with
+    /// `dirty`, dirty, if that is as simple as it sounds: a live leaf may become it in one store. `None` if that takes a
+    /// break, if it is an item of a run, or if there is no such leaf; [`Format::rewrite`] and [`Format::edit`] tell.
+    fn grant(&self, _level: Level, _raw: u64, _rights: Rights, _dirty: bool) -> Option<u64> {
+        None
+    }
+
     /// Where a leaf at `level` keeps its accessed and dirty states.
     fn accessed_dirty(&self, level: Level) -> AccessedDirty;
 

@@ -8,7 +8,7 @@ use crate::address::AddressMap;
 use crate::attributes::memory_chain;
 use crate::error::Error;
 use crate::layout::run_slots;
-use crate::locals::bind;
+use crate::locals::{bind, parameter};
 use crate::members::{self, Shape};
 use crate::rows;
 use crate::scope::{Scope, Type, all_of, int, is, not};
@@ -18,6 +18,7 @@ use tablewright_archdefs::expr::Expr;
 /// The private methods behind `decode`.
 pub(crate) fn decoders(scope: &Scope<'_>) -> Result<TokenStream, Error> {
     let leaf = leaf(scope)?;
+    let facts = leaf_facts(scope);
     let table = table(scope)?;
     let run = (run_slots(scope) > 0).then(|| {
         quote! {
@@ -35,6 +36,7 @@ pub(crate) fn decoders(scope: &Scope<'_>) -> Result<TokenStream, Error> {
     Ok(quote! {
         #run
         #leaf
+        #facts
         #table
     })
 }
@@ -86,6 +88,36 @@ fn leaf(scope: &Scope<'_>) -> Result<TokenStream, Error> {
             #body
         }
     })
+}
+
+/// The method that reads a leaf's rights and states, and nothing else.
+fn leaf_facts(scope: &Scope<'_>) -> TokenStream {
+    let mut steps = Vec::new();
+    for (when, field) in members::fields(scope, Shape::Leaf) {
+        if let Meaning::Rights(rows) = &field.meaning {
+            let value = scope.choose(&field.bits, quote!(0), |map| bits::extract(scope, map, &quote!(raw)));
+            steps.push((when, grants(scope, field, rows, value, quote!(None))));
+        }
+    }
+    let mutable = (!steps.is_empty()).then(|| quote!(mut));
+    let steps = scope.guarded_all(steps);
+    let implied = rows::fact_value(scope.format.implies);
+    let body = bind(
+        quote! {
+            let #mutable grants = Grants::new();
+            #steps
+            Some(grants.of_leaf(#implied))
+        },
+        &[],
+    );
+    let (level, raw) = (parameter(&body, "level"), parameter(&body, "raw"));
+    quote! {
+        /// The rights and states of a leaf; `None` if these are illegal.
+        #[inline]
+        fn leaf_facts(&self, #level: Level, #raw: u64) -> Option<Facts> {
+            #body
+        }
+    }
 }
 
 /// `leaf_bits` of a leaf that may be an item of a run with a shared address.
@@ -141,7 +173,7 @@ fn fields(scope: &Scope<'_>, shape: Shape) -> TokenStream {
         let value = scope.choose(&field.bits, quote!(0), |map| bits::extract(scope, map, &quote!(raw)));
         let name = &field.name.value;
         let step = match &field.meaning {
-            Meaning::Rights(rows) => grants(scope, field, rows, value),
+            Meaning::Rights(rows) => grants(scope, field, rows, value, quote!(Entry::Reserved(#name))),
             Meaning::Memory(_) => {
                 // All fields of the memory type are read where the first stands: an entry has at most one.
                 let all = std::mem::take(&mut typed);
@@ -202,11 +234,18 @@ fn memory(scope: &Scope<'_>, fields: &[(Expr, &Field)]) -> TokenStream {
     }
 }
 
-fn grants(scope: &Scope<'_>, field: &Field, rows: &Rows<Facts>, value: TokenStream) -> TokenStream {
-    let (method, name, spoken) = (rows::method(field, "facts"), &field.name.value, rows::spoken_code(scope, rows));
+/// Adds what the field grants; `illegal` is returned for a value without a row.
+fn grants(
+    scope: &Scope<'_>,
+    field: &Field,
+    rows: &Rows<Facts>,
+    value: TokenStream,
+    illegal: TokenStream,
+) -> TokenStream {
+    let (method, spoken) = (rows::method(field, "facts"), rows::spoken_code(scope, rows));
     quote! {
         let Some(facts) = self.#method(#value) else {
-            return Entry::Reserved(#name);
+            return #illegal;
         };
         grants.field(#spoken, facts);
     }

@@ -111,7 +111,7 @@ fn implementation(scope: &Scope<'_>, name: &str, title: &str) -> Result<TokenStr
     let hot = hot::methods(scope)?;
     let rewrite = attributes::rewrite();
     let states = registers::accessed_dirty(scope)?;
-    let edit = edit::edit(scope);
+    let (edit, grant) = (edit::edit(scope), edit::grant(scope));
     let registers = registers::method(scope);
     let fault = fault::method(scope);
     let permits = access::method(scope);
@@ -177,6 +177,8 @@ fn implementation(scope: &Scope<'_>, name: &str, title: &str) -> Result<TokenStr
             }
 
             #edit
+
+            #grant
 
             fn decode(&self, level: Level, raw: u64) -> Entry {
                 if level >= self.geometry.levels {

@@ -3,7 +3,7 @@
 use core::fmt::{self, Display, Formatter};
 
 use super::{Backend, BackendError, Fault, FaultOutcome, Joinable};
-use crate::{Attributes, ClosedRange, Error, FaultIn, Format, FrameCache, Gather, Hal, PageTable};
+use crate::{Attributes, ClosedRange, Error, FaultIn, Format, FrameCache, Gather, Hal, PageTable, Prototype};
 
 /// Zeroed frames from the HAL, which go back when they are unmapped.
 ///
@@ -86,12 +86,12 @@ unsafe impl Backend for Alloc {
         table: &PageTable<F, H>,
         frames: &mut FrameCache<H>,
     ) -> Option<FaultOutcome> {
-        let page = F::PAGE_BITS;
-        if self.largest > page && table.hal().frees_parts() {
+        if self.largest > F::PAGE_BITS && table.hal().frees_parts() {
             return None;
         }
+        let page = Prototype { bits: fault.page?, level: 0, size: F::PAGE_BITS };
         // SAFETY: whoever unmaps in an address space waits for the invalidation.
-        match unsafe { table.fault_in_zeroed(fault.address, page, &fault.attributes, frames) } {
+        match unsafe { table.fault_in_zeroed_leaf(fault.address, page, frames) } {
             Ok(FaultIn::Installed) => Some(FaultOutcome::Mapped),
             Ok(FaultIn::Present(_) | FaultIn::Smaller { .. } | FaultIn::NeedsExclusive(_)) => None,
             Err(Error::NoMemory { .. }) => Some(FaultOutcome::OutOfMemory),

@@ -2,20 +2,34 @@
 
 use alloc::{collections::TryReserveError, vec::Vec};
 
-use crate::{Attributes, Change, ClosedRange, GuestPhysAddr};
+use crate::{Attributes, Change, ClosedRange, Format, GuestPhysAddr};
 
 /// A range of guest physical addresses, what may be done there, and what is behind it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Area<B> {
     range: ClosedRange,
     attributes: Attributes,
+    /// A page of it that has been read, and one that has been written, without their addresses, once a format has been
+    /// asked for them.
+    pages: Option<[u64; 2]>,
     backend: B,
 }
 
 impl<B> Area<B> {
     /// An area.
     pub const fn new(range: ClosedRange, attributes: Attributes, backend: B) -> Self {
-        Self { range, attributes, backend }
+        Self { range, attributes, pages: None, backend }
+    }
+
+    /// Resolves the attributes once for all first uses of pages to come.
+    pub(super) fn resolve<F: Format>(&mut self, format: &F) {
+        let used = |dirty| format.prototype(0, F::PAGE_BITS, &self.attributes.used(dirty)).ok();
+        self.pages = used(false).zip(used(true)).map(|(read, written)| [read.bits, written.bits]);
+    }
+
+    /// The bits of a page that has been used, and written to, if it is `dirty`; `None`: ask the format.
+    pub(super) fn page(&self, dirty: bool) -> Option<u64> {
+        self.pages.map(|[read, written]| if dirty { written } else { read })
     }
 
     /// Its addresses.
@@ -185,6 +199,10 @@ impl<B: Joinable> MemorySet<B> {
 
     /// Takes `range` out of all areas. Those that it covers in part are cut short; one all around it becomes two.
     pub fn remove(&mut self, range: ClosedRange) {
+        let place = self.place(range.start());
+        if self.area_mut(place).is_some_and(|area| area.range == range) {
+            return self.remove_at(place);
+        }
         let left =
             |area: &Area<B>| range.start().checked_sub(1).and_then(|last| ClosedRange::new(area.range.start(), last));
         let right =
@@ -226,9 +244,19 @@ impl<B: Joinable> MemorySet<B> {
         {
             if range.covers(&area.range) {
                 area.attributes = area.attributes.with(change);
+                area.pages = None;
             }
         }
         self.join_around(range);
+    }
+
+    /// Resolves the attributes of all areas in `range` that have changed.
+    pub(super) fn resolve(&mut self, range: ClosedRange, format: &impl Format) {
+        let (first, last) = (self.place(range.start()).chunk, self.chunk_of(range.last()));
+        let chunks = self.chunks.get_mut(first..=last).unwrap_or_default();
+        let areas = chunks.iter_mut().flat_map(|chunk| &mut chunk.areas);
+        let changed = areas.filter(|area| area.pages.is_none() && area.range.intersection(&range).is_some());
+        changed.for_each(|area| area.resolve(format));
     }
 
     /// The chunk where an area around `address` is, if there is one, or would go.

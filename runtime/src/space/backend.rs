@@ -125,6 +125,8 @@ pub struct Fault {
     /// The area's attributes, marked accessed and dirty as the access will mark the page, so that it does not have to
     /// fault again.
     pub attributes: Attributes,
+    /// The bits of a page with these attributes, if they have been resolved.
+    pub(super) page: Option<u64>,
     /// Whether a leaf is there already, that lacks rights.
     pub mapped: bool,
     /// How much the access moves, if the hardware said so.
@@ -150,13 +152,13 @@ impl Fault {
     }
 
     pub(super) fn new<B>(address: u64, access: Rights, area: &Area<B>, mapped: bool) -> Self {
-        let attributes = *area.attributes();
-        let dirty = attributes.dirty || access.intersects(Rights::W);
+        let dirty = access.intersects(Rights::W);
         Self {
             address,
             access,
             area: area.range(),
-            attributes: Attributes { accessed: true, dirty, ..attributes },
+            attributes: area.attributes().used(dirty),
+            page: area.page(dirty),
             mapped,
             width: None,
         }

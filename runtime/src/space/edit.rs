@@ -1,8 +1,6 @@
 //! Mapping, unmapping and protecting: each plans first, and records areas only after the table took the change.
 
-use super::{
-    AddrSpace, Alloc, Area, Backend, CopyOnWrite, Device, Joinable, Linear, MemorySet, Shared, SharedMemory, SpaceError,
-};
+use super::{AddrSpace, Alloc, Area, Backend, CopyOnWrite, Device, Joinable, Linear, Shared, SharedMemory, SpaceError};
 use crate::{
     Attributes, Change, ClosedRange, Format, Gather, GuestPhysAddr, Hal, HostRegion, MemoryType, PageTable, Rights,
 };
@@ -120,7 +118,19 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
 
         let mut gather = self.table.gather();
         backend.map(range, &attributes, &mut self.table, &mut gather).map_err(refused)?;
-        self.areas.insert(Area::new(range, attributes, backend)).map_err(SpaceError::Overlap)
+        self.add_area(range, attributes, backend)
+    }
+
+    /// Adds an area of what has been mapped.
+    pub(super) fn add_area(
+        &mut self,
+        range: ClosedRange,
+        attributes: Attributes,
+        backend: B,
+    ) -> Result<(), SpaceError> {
+        let mut area = Area::new(range, attributes, backend);
+        area.resolve(self.table.format());
+        self.areas.insert(area).map_err(SpaceError::Overlap)
     }
 
     /// Takes `size` bytes from `start` on out of all areas, whatever is or is not there.
@@ -176,7 +186,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         // Both ends may cut an area.
         self.areas.reserve(2).map_err(|_| SpaceError::NoMemory)?;
 
-        let parts = Parts { areas: &self.areas, range };
+        let parts = Parts { areas: self.areas.overlapping(range), range };
         let mut gather = self.table.gather();
         parts.prepare(&mut self.table, &mut gather)?;
         let mut done = 0;
@@ -198,7 +208,9 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
                 let _ = area.backend().protect(part, &area.attributes().into(), &mut self.table, &mut gather);
             }
         } else {
+            drop(parts);
             self.areas.change(range, change);
+            self.areas.resolve(range, self.table.format());
         }
         result.map(|()| gather.forgotten())
     }
@@ -206,11 +218,11 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     pub(super) fn unmap_range(&mut self, range: ClosedRange) -> Result<(), SpaceError> {
         self.table.check_partial(range)?;
         let is_hole = |area: &Area<B>| area.range().start() < range.start() && range.last() < area.range().last();
-        if self.areas.overlapping(range).any(is_hole) {
+        if self.areas.overlapping(range).next().is_some_and(is_hole) {
             // It makes two areas of one.
             self.areas.reserve(1).map_err(|_| SpaceError::NoMemory)?;
         }
-        let parts = Parts { areas: &self.areas, range };
+        let parts = Parts { areas: self.areas.overlapping(range), range };
         let mut gather = self.table.gather();
         parts.prepare(&mut self.table, &mut gather)?;
         let mut done = None;
@@ -221,6 +233,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
             done = ClosedRange::new(range.start(), part.last());
             Ok(())
         });
+        drop(parts);
         // What the areas keep alive may be in use until this is complete.
         gather.flush();
         if let Some(done) = done {
@@ -231,15 +244,15 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
 }
 
 /// The parts of areas that lie in a range.
-struct Parts<'a, B> {
-    areas: &'a MemorySet<B>,
+struct Parts<I> {
+    areas: I,
     range: ClosedRange,
 }
 
-impl<'a, B: Joinable> Parts<'a, B> {
+impl<'a, B: Joinable + 'a, I: Iterator<Item = &'a Area<B>> + Clone> Parts<I> {
     fn iter(&self) -> impl Iterator<Item = (ClosedRange, &'a Area<B>)> {
         let range = self.range;
-        self.areas.overlapping(range).filter_map(move |area| Some((area.range().intersection(&range)?, area)))
+        self.areas.clone().filter_map(move |area| Some((area.range().intersection(&range)?, area)))
     }
 
     /// If several areas are to be changed, does at once for all of them what takes frames: after that, none can fail

@@ -22,7 +22,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     #[inline]
     pub(super) fn root_entries(&self) -> Entries {
         // SAFETY: as in `entries`.
-        unsafe { Entries::with_bits(&self.hal, self.root_bits[1], self.root) }
+        unsafe { Entries::with_mask(&self.hal, self.start.mask, self.root) }
     }
 
     /// What the entry at `index` is; a table as its entries.
@@ -35,7 +35,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// Goes down towards `ia` as far as there are tables.
     #[inline]
     pub(super) fn descend(&self, ia: u64) -> End {
-        self.go_down(self.geometry.top(), self.root_entries(), self.root_bits[0], ia)
+        self.go_down(self.geometry.top(), self.root_entries(), self.start.entry_bits, ia)
     }
 
     /// The same, from a table of this tree on the way to `ia`.

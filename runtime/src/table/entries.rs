@@ -60,7 +60,18 @@ impl Entries {
     /// As for [`Entries::new`]: it has at least so many.
     #[inline]
     pub(super) unsafe fn with_bits(hal: &impl Hal, bits: u8, address: HostPhysAddr) -> Self {
-        Self { base: words(hal, address), address, mask: (1 << bits) - 1 }
+        // SAFETY: as the caller promises.
+        unsafe { Self::with_mask(hal, (1 << bits) - 1, address) }
+    }
+
+    /// The table with `mask + 1` entries, a power of two, at `address`.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Entries::new`]: it has at least so many.
+    #[inline]
+    pub(super) unsafe fn with_mask(hal: &impl Hal, mask: usize, address: HostPhysAddr) -> Self {
+        Self { base: words(hal, address), address, mask }
     }
 
     #[inline]
@@ -154,14 +165,18 @@ impl Entries {
         while index + Self::BLOCK <= end {
             // SAFETY: inside the table, as just checked; see `entry`.
             let entry = |item| unsafe { self.base.add(index + item).as_ref() };
-            let raws: [u64; Self::BLOCK] = core::array::from_fn(|item| entry(item).load(Ordering::Relaxed));
-            let common = raws.iter().fold(u64::MAX, |common, raw| common & raw);
+            let load = |item| entry(item).load(Ordering::Relaxed);
+            let common = (0..Self::BLOCK).fold(u64::MAX, |common, item| common & load(item));
             if common & present == 0 || common & leaf == 0 {
                 break;
             }
-            if common & !keep != set || raws.iter().any(|raw| raw & !keep != set) {
-                for (item, raw) in raws.into_iter().enumerate() {
-                    entry(item).store(raw & keep | set, Ordering::Relaxed);
+            if common & !keep != set || (0..Self::BLOCK).any(|item| load(item) & !keep != set) {
+                if common & set == set {
+                    // Bits are only taken away, as by write protection: one instruction for each entry.
+                    let left = keep | set;
+                    (0..Self::BLOCK).for_each(|item| entry(item).store(load(item) & left, Ordering::Relaxed));
+                } else {
+                    (0..Self::BLOCK).for_each(|item| entry(item).store(load(item) & keep | set, Ordering::Relaxed));
                 }
                 let start = changed.map_or(index, |changed| changed.start);
                 changed = Some(start..index + Self::BLOCK);

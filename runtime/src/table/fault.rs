@@ -84,8 +84,28 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         attributes: &Attributes,
         cache: &mut FrameCache<H>,
     ) -> Result<FaultIn, Error> {
+        match self.leaf(ia, size, attributes)? {
+            // SAFETY: as the caller promises.
+            Ok(leaf) => unsafe { self.fault_in_zeroed_leaf(ia, leaf, cache) },
+            Err(operation) => Ok(FaultIn::NeedsExclusive(operation)),
+        }
+    }
+
+    /// The same for a leaf that [`PageTable::leaf`] or the format has resolved, and that is not a run.
+    ///
+    /// # Safety
+    ///
+    /// As for [`PageTable::fault_in_zeroed`].
+    #[inline]
+    pub(crate) unsafe fn fault_in_zeroed_leaf(
+        &self,
+        ia: u64,
+        leaf: Prototype,
+        cache: &mut FrameCache<H>,
+    ) -> Result<FaultIn, Error> {
+        let size = leaf.size;
         let mut taken = None;
-        let result = self.install(ia, size, attributes, self.frames_of(cache)?, |table_size, tables| {
+        let result = self.install(ia, leaf, self.frames_of(cache)?, |table_size, tables| {
             let at_hand = if size == table_size { tables.take(&self.hal) } else { None };
             let frame = at_hand.map(|(frame, _)| frame).or_else(|| self.hal.allocate(size));
             let frame = frame.ok_or(Error::NoMemory { size })?;
@@ -119,7 +139,23 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             return Err(Error::Misaligned { address: oa, size });
         }
         self.output_fits(oa, size_mask(size))?;
-        self.install(ia, size, attributes, tables, |_, _| Ok(oa))
+        match self.leaf(ia, size, attributes)? {
+            Ok(leaf) => self.install(ia, leaf, tables, |_, _| Ok(oa)),
+            Err(operation) => Ok(FaultIn::NeedsExclusive(operation)),
+        }
+    }
+
+    /// The leaf of `1 << size` bytes for `ia`; what it takes, if that is a run.
+    #[inline]
+    fn leaf(&self, ia: u64, size: u8, attributes: &Attributes) -> Result<Result<Prototype, Operation>, Error> {
+        self.reduce(ia).ok_or(Error::OutOfRange(ClosedRange::around(ia, 0)))?;
+        let refused = |refusal| Error::Refused { level: 0, refusal };
+        let level = self.level_of(size).ok_or(refused(Refusal::Size { level: 0, size }))?;
+        if size != self.geometry.entry_bits(level) {
+            return Ok(Err(Operation::Run));
+        }
+        let leaf = self.format.prototype(level, size, attributes);
+        leaf.map(Ok).map_err(|refusal| Error::Refused { level, refusal })
     }
 
     /// Installs a leaf that maps to what `output` says, given the size of tables and those that there are. It is asked
@@ -128,20 +164,12 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     fn install(
         &self,
         ia: u64,
-        size: u8,
-        attributes: &Attributes,
+        prototype: Prototype,
         tables: &mut List,
         output: impl FnOnce(u8, &mut List) -> Result<u64, Error>,
     ) -> Result<FaultIn, Error> {
         let ia = self.reduce(ia).ok_or(Error::OutOfRange(ClosedRange::around(ia, 0)))?;
-        let refused = |refusal| Error::Refused { level: 0, refusal };
-        let target = self.level_of(size).ok_or(refused(Refusal::Size { level: 0, size }))?;
-        if size != self.geometry.entry_bits(target) {
-            return Ok(FaultIn::NeedsExclusive(Operation::Run));
-        }
-        let prototype = self.format.prototype(target, size, attributes);
-        let prototype = prototype.map_err(|refusal| Error::Refused { level: target, refusal })?;
-
+        let (target, size) = (prototype.level, prototype.size);
         let mut end = self.descend(ia);
         if end.is_leaf || end.level < target {
             return Ok(self.in_the_way(ia, &end));

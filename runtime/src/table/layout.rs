@@ -5,11 +5,14 @@
 use super::Error;
 use crate::{Attributes, ClosedRange, Format, Geometry, Level, PageSizes, Prototype, Strip};
 
+/// The most sizes of leaves that are used side by side.
+const SIZES: usize = 16;
+
 /// Everything but the address of the leaves of each size, for one set of attributes.
 pub(super) struct Prototypes {
     sizes: PageSizes,
-    /// By log2 of the size.
-    bits: [u64; 64],
+    /// In the order of `sizes`.
+    bits: [u64; SIZES],
 }
 
 impl Prototypes {
@@ -17,7 +20,7 @@ impl Prototypes {
     /// smallest page has to.
     pub(super) fn new<F: Format>(format: &F, attributes: &Attributes, limit: u8) -> Result<Self, Error> {
         let geometry = format.geometry();
-        let mut prototypes = Self { sizes: PageSizes::default(), bits: [0; 64] };
+        let mut prototypes = Self { sizes: PageSizes::default(), bits: [0; SIZES] };
         for level in 0..geometry.levels {
             for size in sizes_of(&geometry, level, format.page_sizes(level)).iter().take_while(|&size| size <= limit) {
                 match format.prototype(level, size, attributes) {
@@ -32,16 +35,25 @@ impl Prototypes {
 
     /// This leaf only.
     pub(super) fn single(prototype: Prototype) -> Self {
-        let mut prototypes = Self { sizes: PageSizes::default(), bits: [0; 64] };
+        let mut prototypes = Self { sizes: PageSizes::default(), bits: [0; SIZES] };
         prototypes.insert(prototype);
         prototypes
     }
 
+    /// Takes a leaf that is larger than all others, or in the place of one as large. One more than there is room for is
+    /// not used.
     fn insert(&mut self, prototype: Prototype) {
-        self.sizes.0 |= 1 << prototype.size;
-        if let Some(bits) = self.bits.get_mut(usize::from(prototype.size)) {
+        let place = self.place(prototype.size);
+        if let Some(bits) = self.bits.get_mut(place) {
+            self.sizes.0 |= 1 << prototype.size;
             *bits = prototype.bits;
         }
+    }
+
+    /// Where the leaf of this size is, or would be.
+    #[inline]
+    fn place(&self, size: u8) -> usize {
+        (self.sizes.0 & size_mask(size)).count_ones() as usize
     }
 
     /// Takes over other accessed and dirty states in `attributes`, which are otherwise those it was made of. Formats
@@ -60,7 +72,7 @@ impl Prototypes {
     /// The prototype of a size that [`Prototypes::fit`] gave.
     #[inline]
     pub(super) fn get(&self, level: Level, size: u8) -> Prototype {
-        Prototype { bits: self.bits.get(usize::from(size)).copied().unwrap_or(0), level, size }
+        Prototype { bits: self.bits.get(self.place(size)).copied().unwrap_or(0), level, size }
     }
 
     /// The sizes at `level`, in a tree of this geometry.

@@ -1,34 +1,29 @@
 //! Setting the accessed and dirty states that an MMU does not set by itself.
 
-use super::{PageTable, build::Found};
-use crate::{ClosedRange, Entry, Format, Hal, Rights};
+use super::{PageTable, build::End};
+use crate::{Entry, Format, Hal, Rights};
 
 impl<F: Format, H: Hal> PageTable<F, H> {
     /// Marks the leaf that maps `ia` accessed and, with `write` and where it may be written, dirty, while others use
     /// the table. `true` if it was not marked so before; then stale translations have been invalidated, too. `false`
     /// also if nothing is mapped or the format does not keep these states.
     pub fn mark(&self, ia: u64, write: bool) -> bool {
-        let Some(range) = self.geometry.reduce(ClosedRange::around(ia, 0)) else { return false };
-        let ia = range.start();
-        let (mut level, mut entries) = (self.geometry.top(), self.root_entries());
-        loop {
-            let index = self.geometry.index(level, ia);
-            match self.visit(level, &entries, index) {
-                (_, Found::Absent) => return false,
-                (_, Found::Table { entries: below, level: lower, .. }) => (level, entries) = (lower, below),
-                (raw, Found::Leaf) => {
-                    let marked = self.marked(level, raw, write);
-                    if marked == raw {
-                        return false;
-                    }
-                    // If the MMU or another CPU was faster, the entry is looked at again.
-                    if entries.exchange(&self.hal, index, raw, marked).is_ok() {
-                        self.invalidate(self.geometry.slot(level, ia), level, true);
-                        return true;
-                    }
-                }
+        let Some(ia) = self.reduce(ia) else { return false };
+        let mut end = self.descend(ia);
+        while end.is_leaf {
+            let End { level, entries, raw, .. } = end;
+            let marked = self.marked(level, raw, write);
+            if marked == raw {
+                return false;
             }
+            if entries.exchange(&self.hal, self.geometry.index(level, ia), raw, marked).is_ok() {
+                self.invalidate(self.geometry.slot(level, ia), level, true);
+                return true;
+            }
+            // The MMU or another CPU was faster.
+            end = self.descend_from(level, entries, ia);
         }
+        false
     }
 
     /// The leaf `raw`, accessed and, with `write` and if it may be written, dirty.

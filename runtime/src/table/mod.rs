@@ -46,7 +46,7 @@ use reserve::List;
 use sinks::Sinks;
 
 use crate::tags::Generation;
-use crate::{ClosedRange, ConfigError, Format, Geometry, Hal, HostPhysAddr, Invalidation, Refusal, Tag};
+use crate::{ClosedRange, ConfigError, Extension, Format, Geometry, Hal, HostPhysAddr, Invalidation, Refusal, Tag};
 
 /// A page table: a tree of tables in one format, from its root down.
 ///
@@ -62,11 +62,38 @@ pub struct PageTable<F: Format, H: Hal> {
     sinks: Sinks,
     root: HostPhysAddr,
     geometry: Geometry,
-    /// log2 of what an entry of the root spans, and of how many there are: every walk begins with them.
-    root_bits: [u8; 2],
+    start: Start,
     /// Frames for tables that operations through `&mut self` add.
     reserved: List,
     partial: PartialChange,
+}
+
+/// What every walk begins with, worked out once.
+#[derive(Clone, Copy, Debug)]
+struct Start {
+    /// The bits of an input address.
+    input: u64,
+    /// The bits that tell whether a 64-bit address is one, and what they are then.
+    upper: u64,
+    uppers: [u64; 2],
+    /// log2 of what an entry of the root spans.
+    entry_bits: u8,
+    /// Number of entries of the root, less one.
+    mask: usize,
+}
+
+impl Start {
+    const fn of(geometry: &Geometry) -> Self {
+        let (input, top) = (geometry.last_input(), geometry.top());
+        let (upper, uppers) = match geometry.extension {
+            Extension::Zero => (!input, [0; 2]),
+            Extension::One => (!input, [!input; 2]),
+            // With the highest bit of the input address.
+            Extension::Sign => (!(input >> 1), [0, !(input >> 1)]),
+        };
+        let (entry_bits, mask) = (geometry.entry_bits(top), geometry.entries(top) - 1);
+        Self { input, upper, uppers, entry_bits, mask }
+    }
 }
 
 impl<F: Format, H: Hal> PageTable<F, H> {
@@ -103,7 +130,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             sinks: Sinks::CPUS,
             root,
             geometry,
-            root_bits: [geometry.entry_bits(level), geometry.level_index_bits(level)],
+            start: Start::of(&geometry),
             reserved: List::default(),
             partial: PartialChange::Split,
         })
@@ -146,8 +173,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// `ia` reduced to input bits, if this table can translate it.
     #[inline]
     fn reduce(&self, ia: u64) -> Option<u64> {
-        let reduced = ia & self.geometry.last_input();
-        (self.geometry.extend(reduced) == ia).then_some(reduced)
+        let upper = ia & self.start.upper;
+        self.start.uppers.contains(&upper).then_some(ia & self.start.input)
     }
 
     /// `range` reduced to input bits, if it is one of whole pages that this table can translate.

@@ -3,6 +3,8 @@
 //! Where a table is missing, the plan builds it with all that goes below it: the frames are nowhere but in its entries.
 //! Until the commit links it, it is unknown to all others, and can be taken apart again.
 
+use core::ops::Range;
+
 use super::{
     Error, Gather, PageTable,
     build::Found,
@@ -10,7 +12,7 @@ use super::{
     layout::{Leaves, Prototypes, parts, size_mask, size_within},
     reserve::{Frames, List},
 };
-use crate::{Attributes, ClosedRange, Format, Hal, HostPhysAddr, Level, Refusal};
+use crate::{Attributes, ClosedRange, Format, Hal, HostPhysAddr, Level, Prototype, Refusal};
 
 /// What is to stand in an entry that stands for nothing yet. It waits in a list of frames that are not zeroed yet.
 #[derive(Clone, Copy, Debug)]
@@ -202,26 +204,39 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     ) -> Result<(), Error> {
         let size = F::PAGE_BITS;
         let Some(rest) = next.and_then(|next| ClosedRange::new(next, last)) else { return Ok(()) };
-        let prototype = leaf.get(0, size);
-        let limit = self.geometry.last_output() - size_mask(size);
-        let (mut index, end) = (*filled, self.geometry.index(0, rest.last()) + 1);
-        let mut result = Ok(());
-        while index < end {
-            let Some(frame) = self.hal.allocate(size) else {
-                result = Err(self.no_page());
-                break;
-            };
+        let end = self.geometry.index(0, rest.last()) + 1;
+        let (done, refused) = self.fill_with_frames(leaf.get(0, size), table, *filled..end);
+        *filled = done;
+        match refused {
+            Some(frame) => self.check_frame(0, frame, size),
+            None if done < end => Err(self.no_page()),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes leaves like `page`, each with a frame of its own, as long as there are frames: up to which index, and the
+    /// frame that is beyond what an entry can hold, if one was. A loop of its own, as most frames are taken here.
+    #[inline(never)]
+    fn fill_with_frames(
+        &self,
+        page: Prototype,
+        table: &mut Fresh,
+        indices: Range<usize>,
+    ) -> (usize, Option<HostPhysAddr>) {
+        let limit = self.geometry.last_output() - size_mask(page.size);
+        let mut index = indices.start;
+        while index < indices.end
+            && let Some(frame) = self.hal.allocate(page.size)
+        {
             let address = frame.as_usize() as u64;
             if address > limit {
-                result = self.check_frame(0, frame, size);
-                break;
+                return (index, Some(frame));
             }
-            self.zero(frame, size);
-            table.write(index, self.format.strip(prototype, address, 1).first);
+            self.zero(frame, page.size);
+            table.write(index, self.format.strip(page, address, 1).first);
             index += 1;
         }
-        *filled = index;
-        result
+        (index, None)
     }
 
     /// Takes the largest frame for a leaf at `level` that fits at the start of `rest`, if there is one.

@@ -81,8 +81,12 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                 self.tell(part, pages, gather);
             }
         }
-        let mut pass = Pass { rewrites, breaks, broken: Broken::default(), pages, gather };
-        self.rewrite(self.geometry.top(), &self.root_entries(), range, &mut pass);
+        // What was split is done.
+        let rest = edges.iter().flatten().try_fold(range, |rest, split| split.leaf.leaves_of(rest));
+        if let Some(rest) = rest {
+            let mut pass = Pass { rewrites, breaks, broken: Broken::default(), pages, gather };
+            self.rewrite(self.geometry.top(), &self.root_entries(), rest, &mut pass);
+        }
         Ok(())
     }
 

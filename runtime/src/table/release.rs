@@ -28,8 +28,15 @@ pub(super) unsafe fn free_tree<F: Format, H: Hal>(
         }
         if let Some(below) = level.checked_sub(1) {
             let (kinds, empty, size) = (format.kinds(level), format.empty(level), geometry.table_bits(below));
-            for index in 0..geometry.entries(level) {
+            let mut index = 0;
+            while index < geometry.entries(level) {
+                // Most of most tables is empty.
+                if empty == 0 && index % Entries::BLOCK == 0 && entries.union_of_block(index) == 0 {
+                    index += Entries::BLOCK;
+                    continue;
+                }
                 let raw = entries.load(index);
+                index += 1;
                 if raw == empty || kinds.is_absent(raw) || kinds.is_leaf(raw) {
                     continue;
                 }

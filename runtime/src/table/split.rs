@@ -27,6 +27,17 @@ pub(super) struct Located {
     pub(super) size: u8,
 }
 
+impl Located {
+    /// The part of `range` beyond this leaf, which has one of its ends.
+    pub(super) fn leaves_of(&self, range: ClosedRange) -> Option<ClosedRange> {
+        if self.range.contains(range.start()) {
+            ClosedRange::new(self.range.last().checked_add(1)?, range.last())
+        } else {
+            ClosedRange::new(range.start(), self.range.start().checked_sub(1)?)
+        }
+    }
+}
+
 /// What an operation does that changes a leaf only in part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum PartialChange {

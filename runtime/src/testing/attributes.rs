@@ -102,6 +102,7 @@ fn changes(subject: &dyn Subject, level: Level, size: u8) -> Verdict {
                         == (wanted.rights, wanted.memory, wanted.options);
                 ensure!(same, "level {level}: {was:x?}, changed to {new:x?}, is {is:x?}");
                 unbroken(subject, level, raw, &change)?;
+                granted(subject, level, raw, new)?;
             }
         }
     }
@@ -118,6 +119,23 @@ fn unbroken(subject: &dyn Subject, level: Level, raw: u64, change: &Change) -> V
         let direct = subject.edit(level, raw, new) == Edit::Direct;
         ensure!(direct || subject.may_break(&change), "level {level}: {change:?} breaks {raw:#x}, to {new:#x}");
     }
+    Ok(())
+}
+
+/// The short way to more rights leads to the same leaf as the long one, in one store.
+fn granted(subject: &dyn Subject, level: Level, raw: u64, more: &Attributes) -> Verdict {
+    let was = decoded(subject, level, raw)?;
+    let rights = was.attributes.rights | more.rights;
+    let Some(new) = subject.grant(level, raw, more.rights, more.dirty) else { return Ok(()) };
+    let says = |states: Attributes| {
+        let wanted = Attributes { rights, ..states };
+        decoded(subject, level, subject.leaf(level, was.size, was.address, &wanted).map_err(text)?[0])
+    };
+    let used = Attributes { accessed: true, dirty: was.attributes.dirty || more.dirty, ..was.attributes };
+    let (is, wanted) = (decoded(subject, level, new)?, says(used)?);
+    ensure!(is == wanted, "level {level}: {raw:#x}, granted {more:x?}, is {is:x?}");
+    let direct = subject.edit(level, raw, new) == Edit::Direct;
+    ensure!(direct, "level {level}: {raw:#x} must be broken to be granted {more:x?}");
     Ok(())
 }
 

@@ -63,6 +63,10 @@ impl<F: Format> Subject for Generated<F> {
         Ok(self.format.rewrite(level, change)?.apply(raw))
     }
 
+    fn grant(&self, level: Level, raw: u64, rights: Rights, dirty: bool) -> Option<u64> {
+        self.format.grant(level, raw, rights, dirty)
+    }
+
     fn table(&self, level: Level, address: u64) -> Result<u64, Refusal> {
         self.format.table(level, address)
     }

@@ -36,6 +36,11 @@ pub trait Subject {
     /// [`Refusal`] if the format cannot say it.
     fn rewrite(&self, level: Level, raw: u64, change: &Change) -> Result<u64, Refusal>;
 
+    /// The leaf with more rights, marked accessed and perhaps dirty, if there is a short way to it.
+    fn grant(&self, _level: Level, _raw: u64, _rights: Rights, _dirty: bool) -> Option<u64> {
+        None
+    }
+
     /// The entry that points to a table.
     ///
     /// # Errors
