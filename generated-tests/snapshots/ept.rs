@@ -1024,26 +1024,17 @@ impl Format {
         let config = &self.config;
         let mut grants = Grants::new();
         if config.mode_based_execute {
-            let Some(facts) = self.access_by_mode_facts((raw >> 10 & 1) << 3 | (raw & 7))
-            else {
-                return None;
-            };
-            grants.field(Facts::RWX, facts);
+            grants
+                .field(
+                    Facts::RWX,
+                    self.access_by_mode_facts((raw >> 10 & 1) << 3 | (raw & 7))?,
+                );
         } else {
-            let Some(facts) = self.access_facts(raw & 7) else {
-                return None;
-            };
-            grants.field(Facts::RWX, facts);
+            grants.field(Facts::RWX, self.access_facts(raw & 7)?);
         }
         if config.access_dirty {
-            let Some(facts) = self.accessed_facts(raw >> 8 & 1) else {
-                return None;
-            };
-            grants.field(Facts::ACCESSED, facts);
-            let Some(facts) = self.dirty_facts(raw >> 9 & 1) else {
-                return None;
-            };
-            grants.field(Facts::DIRTY, facts);
+            grants.field(Facts::ACCESSED, self.accessed_facts(raw >> 8 & 1)?);
+            grants.field(Facts::DIRTY, self.dirty_facts(raw >> 9 & 1)?);
         }
         Some(grants.of_leaf(Facts::NONE))
     }

@@ -1072,24 +1072,16 @@ impl Format {
         let config = &self.config;
         let mut grants = Grants::new();
         if config.no_execute {
-            let Some(facts) = self.access_facts((raw >> 63) << 2 | (raw >> 1 & 3)) else {
-                return None;
-            };
-            grants.field(Facts::RWX, facts);
+            grants
+                .field(
+                    Facts::RWX,
+                    self.access_facts((raw >> 63) << 2 | (raw >> 1 & 3))?,
+                );
         } else {
-            let Some(facts) = self.access_without_nx_facts(raw >> 1 & 3) else {
-                return None;
-            };
-            grants.field(Facts::RWX, facts);
+            grants.field(Facts::RWX, self.access_without_nx_facts(raw >> 1 & 3)?);
         }
-        let Some(facts) = self.accessed_facts(raw >> 5 & 1) else {
-            return None;
-        };
-        grants.field(Facts::ACCESSED, facts);
-        let Some(facts) = self.dirty_facts(raw >> 6 & 1) else {
-            return None;
-        };
-        grants.field(Facts::DIRTY, facts);
+        grants.field(Facts::ACCESSED, self.accessed_facts(raw >> 5 & 1)?);
+        grants.field(Facts::DIRTY, self.dirty_facts(raw >> 6 & 1)?);
         Some(grants.of_leaf(Facts::NONE))
     }
 

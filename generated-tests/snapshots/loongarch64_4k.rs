@@ -771,38 +771,31 @@ impl Format {
     fn leaf_facts(&self, _level: Level, raw: u64) -> Option<Facts> {
         let config = &self.config;
         let mut grants = Grants::new();
-        let Some(facts) = self
-            .privilege_facts(
-                if config.restricted_level {
-                    (raw >> 63) << 2 | (raw >> 2 & 3)
-                } else {
-                    raw >> 2 & 3
-                },
-            ) else {
-            return None;
-        };
-        grants.field(Facts::RWX, facts);
+        grants
+            .field(
+                Facts::RWX,
+                self
+                    .privilege_facts(
+                        if config.restricted_level {
+                            (raw >> 63) << 2 | (raw >> 2 & 3)
+                        } else {
+                            raw >> 2 & 3
+                        },
+                    )?,
+            );
         if config.read_inhibit {
-            let Some(facts) = self.no_read_facts(raw >> 61 & 1) else {
-                return None;
-            };
-            grants.field(Facts::R, facts);
+            grants.field(Facts::R, self.no_read_facts(raw >> 61 & 1)?);
         }
         if config.execute_protection {
-            let Some(facts) = self.no_execute_facts(raw >> 62 & 1) else {
-                return None;
-            };
-            grants.field(Facts::X, facts);
+            grants.field(Facts::X, self.no_execute_facts(raw >> 62 & 1)?);
         }
-        let Some(facts) = self.writable_facts((raw >> 8 & 1) << 1 | (raw >> 1 & 1)) else {
-            return None;
-        };
-        grants.field(Facts::W.union(Facts::DIRTY), facts);
+        grants
+            .field(
+                Facts::W.union(Facts::DIRTY),
+                self.writable_facts((raw >> 8 & 1) << 1 | (raw >> 1 & 1))?,
+            );
         if config.walker {
-            let Some(facts) = self.accessed_facts(raw & 1) else {
-                return None;
-            };
-            grants.field(Facts::ACCESSED, facts);
+            grants.field(Facts::ACCESSED, self.accessed_facts(raw & 1)?);
         }
         Some(grants.of_leaf(Facts::NONE))
     }

@@ -992,32 +992,20 @@ impl Format {
         let config = &self.config;
         let mut grants = Grants::new();
         if config.hardware_dirty {
-            let Some(facts) = self.s2ap_dbm_facts((raw >> 51 & 1) << 2 | (raw >> 6 & 3))
-            else {
-                return None;
-            };
-            grants.field(Facts::RW.union(Facts::DIRTY), facts);
+            grants
+                .field(
+                    Facts::RW.union(Facts::DIRTY),
+                    self.s2ap_dbm_facts((raw >> 51 & 1) << 2 | (raw >> 6 & 3))?,
+                );
         } else {
-            let Some(facts) = self.s2ap_facts(raw >> 6 & 3) else {
-                return None;
-            };
-            grants.field(Facts::RW, facts);
+            grants.field(Facts::RW, self.s2ap_facts(raw >> 6 & 3)?);
         }
         if config.xnx {
-            let Some(facts) = self.xn_facts(raw >> 53 & 3) else {
-                return None;
-            };
-            grants.field(Facts::X, facts);
+            grants.field(Facts::X, self.xn_facts(raw >> 53 & 3)?);
         } else {
-            let Some(facts) = self.xn_all_facts(raw >> 54 & 1) else {
-                return None;
-            };
-            grants.field(Facts::X, facts);
+            grants.field(Facts::X, self.xn_all_facts(raw >> 54 & 1)?);
         }
-        let Some(facts) = self.access_flag_facts(raw >> 10 & 1) else {
-            return None;
-        };
-        grants.field(Facts::ACCESSED, facts);
+        grants.field(Facts::ACCESSED, self.access_flag_facts(raw >> 10 & 1)?);
         Some(grants.of_leaf(Facts::NONE))
     }
 

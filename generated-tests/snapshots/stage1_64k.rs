@@ -954,30 +954,18 @@ impl Format {
     fn leaf_facts(&self, _level: Level, raw: u64) -> Option<Facts> {
         let config = &self.config;
         let mut grants = Grants::new();
-        let Some(facts) = self.access_flag_facts(raw >> 10 & 1) else {
-            return None;
-        };
-        grants.field(Facts::ACCESSED, facts);
+        grants.field(Facts::ACCESSED, self.access_flag_facts(raw >> 10 & 1)?);
         if config.hardware_dirty {
-            let Some(facts) = self.ap_dbm_facts((raw >> 51 & 1) << 2 | (raw >> 6 & 3))
-            else {
-                return None;
-            };
-            grants.field(Facts::RW.union(Facts::DIRTY), facts);
+            grants
+                .field(
+                    Facts::RW.union(Facts::DIRTY),
+                    self.ap_dbm_facts((raw >> 51 & 1) << 2 | (raw >> 6 & 3))?,
+                );
         } else {
-            let Some(facts) = self.ap_facts(raw >> 6 & 3) else {
-                return None;
-            };
-            grants.field(Facts::RW, facts);
+            grants.field(Facts::RW, self.ap_facts(raw >> 6 & 3)?);
         }
-        let Some(facts) = self.uxn_facts(raw >> 54 & 1) else {
-            return None;
-        };
-        grants.field(Facts::UX, facts);
-        let Some(facts) = self.pxn_facts(raw >> 53 & 1) else {
-            return None;
-        };
-        grants.field(Facts::PX, facts);
+        grants.field(Facts::UX, self.uxn_facts(raw >> 54 & 1)?);
+        grants.field(Facts::PX, self.pxn_facts(raw >> 53 & 1)?);
         Some(grants.of_leaf(Facts::NONE))
     }
 

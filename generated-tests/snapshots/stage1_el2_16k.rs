@@ -845,26 +845,17 @@ impl Format {
     fn leaf_facts(&self, _level: Level, raw: u64) -> Option<Facts> {
         let config = &self.config;
         let mut grants = Grants::new();
-        let Some(facts) = self.access_flag_facts(raw >> 10 & 1) else {
-            return None;
-        };
-        grants.field(Facts::ACCESSED, facts);
+        grants.field(Facts::ACCESSED, self.access_flag_facts(raw >> 10 & 1)?);
         if config.hardware_dirty {
-            let Some(facts) = self
-                .read_only_dbm_facts((raw >> 51 & 1) << 1 | (raw >> 7 & 1)) else {
-                return None;
-            };
-            grants.field(Facts::RW.union(Facts::DIRTY), facts);
+            grants
+                .field(
+                    Facts::RW.union(Facts::DIRTY),
+                    self.read_only_dbm_facts((raw >> 51 & 1) << 1 | (raw >> 7 & 1))?,
+                );
         } else {
-            let Some(facts) = self.read_only_facts(raw >> 7 & 1) else {
-                return None;
-            };
-            grants.field(Facts::RW, facts);
+            grants.field(Facts::RW, self.read_only_facts(raw >> 7 & 1)?);
         }
-        let Some(facts) = self.xn_facts(raw >> 54 & 1) else {
-            return None;
-        };
-        grants.field(Facts::X, facts);
+        grants.field(Facts::X, self.xn_facts(raw >> 54 & 1)?);
         Some(grants.of_leaf(Facts::NONE))
     }
 

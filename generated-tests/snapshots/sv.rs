@@ -719,22 +719,10 @@ impl Format {
     #[inline]
     fn leaf_facts(&self, _level: Level, raw: u64) -> Option<Facts> {
         let mut grants = Grants::new();
-        let Some(facts) = self.rwx_facts(raw >> 1 & 7) else {
-            return None;
-        };
-        grants.field(Facts::RWX, facts);
-        let Some(facts) = self.user_page_facts(raw >> 4 & 1) else {
-            return None;
-        };
-        grants.field(Facts::RWX, facts);
-        let Some(facts) = self.accessed_facts(raw >> 6 & 1) else {
-            return None;
-        };
-        grants.field(Facts::ACCESSED, facts);
-        let Some(facts) = self.dirty_facts(raw >> 7 & 1) else {
-            return None;
-        };
-        grants.field(Facts::DIRTY, facts);
+        grants.field(Facts::RWX, self.rwx_facts(raw >> 1 & 7)?);
+        grants.field(Facts::RWX, self.user_page_facts(raw >> 4 & 1)?);
+        grants.field(Facts::ACCESSED, self.accessed_facts(raw >> 6 & 1)?);
+        grants.field(Facts::DIRTY, self.dirty_facts(raw >> 7 & 1)?);
         Some(grants.of_leaf(Facts::NONE))
     }
 

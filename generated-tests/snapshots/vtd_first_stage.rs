@@ -582,18 +582,9 @@ impl Format {
     #[inline]
     fn leaf_facts(&self, _level: Level, raw: u64) -> Option<Facts> {
         let mut grants = Grants::new();
-        let Some(facts) = self.access_facts(raw >> 1 & 3) else {
-            return None;
-        };
-        grants.field(Facts::RW, facts);
-        let Some(facts) = self.accessed_facts(raw >> 5 & 1) else {
-            return None;
-        };
-        grants.field(Facts::ACCESSED, facts);
-        let Some(facts) = self.dirty_facts(raw >> 6 & 1) else {
-            return None;
-        };
-        grants.field(Facts::DIRTY, facts);
+        grants.field(Facts::RW, self.access_facts(raw >> 1 & 3)?);
+        grants.field(Facts::ACCESSED, self.accessed_facts(raw >> 5 & 1)?);
+        grants.field(Facts::DIRTY, self.dirty_facts(raw >> 6 & 1)?);
         Some(grants.of_leaf(Facts::NONE))
     }
 

@@ -787,19 +787,10 @@ impl Format {
     fn leaf_facts(&self, _level: Level, raw: u64) -> Option<Facts> {
         let config = &self.config;
         let mut grants = Grants::new();
-        let Some(facts) = self.access_facts(raw & 3) else {
-            return None;
-        };
-        grants.field(Facts::RW, facts);
+        grants.field(Facts::RW, self.access_facts(raw & 3)?);
         if config.access_dirty {
-            let Some(facts) = self.accessed_facts(raw >> 8 & 1) else {
-                return None;
-            };
-            grants.field(Facts::ACCESSED, facts);
-            let Some(facts) = self.dirty_facts(raw >> 9 & 1) else {
-                return None;
-            };
-            grants.field(Facts::DIRTY, facts);
+            grants.field(Facts::ACCESSED, self.accessed_facts(raw >> 8 & 1)?);
+            grants.field(Facts::DIRTY, self.dirty_facts(raw >> 9 & 1)?);
         }
         Some(grants.of_leaf(Facts::NONE))
     }

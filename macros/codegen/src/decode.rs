@@ -96,7 +96,8 @@ fn leaf_facts(scope: &Scope<'_>) -> TokenStream {
     for (when, field) in members::fields(scope, Shape::Leaf) {
         if let Meaning::Rights(rows) = &field.meaning {
             let value = scope.choose(&field.bits, quote!(0), |map| bits::extract(scope, map, &quote!(raw)));
-            steps.push((when, grants(scope, field, rows, value, quote!(None))));
+            let (method, spoken) = (rows::method(field, "facts"), rows::spoken_code(scope, rows));
+            steps.push((when, quote!(grants.field(#spoken, self.#method(#value)?);)));
         }
     }
     let mutable = (!steps.is_empty()).then(|| quote!(mut));
@@ -173,7 +174,7 @@ fn fields(scope: &Scope<'_>, shape: Shape) -> TokenStream {
         let value = scope.choose(&field.bits, quote!(0), |map| bits::extract(scope, map, &quote!(raw)));
         let name = &field.name.value;
         let step = match &field.meaning {
-            Meaning::Rights(rows) => grants(scope, field, rows, value, quote!(Entry::Reserved(#name))),
+            Meaning::Rights(rows) => grants(scope, field, rows, value),
             Meaning::Memory(_) => {
                 // All fields of the memory type are read where the first stands: an entry has at most one.
                 let all = std::mem::take(&mut typed);
@@ -234,18 +235,12 @@ fn memory(scope: &Scope<'_>, fields: &[(Expr, &Field)]) -> TokenStream {
     }
 }
 
-/// Adds what the field grants; `illegal` is returned for a value without a row.
-fn grants(
-    scope: &Scope<'_>,
-    field: &Field,
-    rows: &Rows<Facts>,
-    value: TokenStream,
-    illegal: TokenStream,
-) -> TokenStream {
-    let (method, spoken) = (rows::method(field, "facts"), rows::spoken_code(scope, rows));
+/// Adds what the field grants; for a value without a row, the entry is reserved.
+fn grants(scope: &Scope<'_>, field: &Field, rows: &Rows<Facts>, value: TokenStream) -> TokenStream {
+    let (method, name, spoken) = (rows::method(field, "facts"), &field.name.value, rows::spoken_code(scope, rows));
     quote! {
         let Some(facts) = self.#method(#value) else {
-            return #illegal;
+            return Entry::Reserved(#name);
         };
         grants.field(#spoken, facts);
     }
