@@ -38,7 +38,7 @@ pub use layouts::{LAYOUTS, Layout};
 pub use live::{Hearing, Live};
 pub use program::{Program, Step};
 pub use sequence::Edit;
-pub use two_stage::{Asked, NestedJudge, read_words, two_stage_trials};
+pub use two_stage::{Asked, NestedJudge, read_words, two_stage_trial, two_stage_trials};
 
 /// An MMU model that can walk tables of some formats, and what its architecture's manual says of faults. Nothing in it
 /// may come from the formats' files.

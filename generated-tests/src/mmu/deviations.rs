@@ -76,6 +76,24 @@ pub const CLEAN_IS_EXECUTED: Deviation = Deviation {
     manual: "Arm ARM (DDI 0487), AArch64.S1ApplyOutputPerms: AP[2] of such a descriptor counts as 0",
 };
 
+/// A type of Device memory takes the place of a stricter one.
+pub const DEVICE_IS_FORCED: Deviation = Deviation {
+    emulator: Emulator::QemuAarch64,
+    until: None,
+    what: "with HCR_EL2.FWB, a leaf of stage 2 of some type of Device memory gives that type to all of stage 1, and should \
+           leave it a stricter type of Device memory",
+    manual: "Arm ARM (DDI 0487), AArch64.S2ApplyFWBMemAttrs, S2CombineS1Device",
+};
+
+/// A type of Normal memory counts as one of Device memory.
+pub const NON_CACHEABLE_ORDERS: Deviation = Deviation {
+    emulator: Emulator::QemuAarch64,
+    until: None,
+    what: "without HCR_EL2.FWB, Normal Non-cacheable in one stage and Device-nGRE or Device-GRE in the other come to \
+           Device-nGnRE, and should come to the type of the other",
+    manual: "Arm ARM (DDI 0487), AArch64.S2CombineS1MemAttrs",
+};
+
 /// A bit of EPT blocks is not checked.
 pub const BLOCK_BIT_12: Deviation = Deviation {
     emulator: Emulator::Bochs,
@@ -123,13 +141,15 @@ pub const NESTED_FETCH: Deviation = Deviation {
 };
 
 /// All that are known.
-pub const ALL: [&Deviation; 12] = [
+pub const ALL: [&Deviation; 14] = [
     &RESERVED_PBMT,
     &TABLE_OUTSIDE_MEMORY,
     &UNALIGNED_ROOT,
     &MARKS_ARE_NO_WRITES,
     &UPPER_ADDRESS_BITS,
     &CLEAN_IS_EXECUTED,
+    &DEVICE_IS_FORCED,
+    &NON_CACHEABLE_ORDERS,
     &BLOCK_BIT_12,
     &USER_EXECUTE_IN_BIT_13,
     &RESERVED_NOT_PRESENT,

@@ -1,5 +1,6 @@
 //! AArch64 tables that the library built, walked by QEMU.
 
+mod memory_types;
 mod stage1;
 mod stage2;
 mod two_stage;

@@ -2,11 +2,8 @@
 
 use std::ops::Range;
 
-use libtest_mimic::{Failed, Trial};
-use tablewright::{
-    Attributes, ClosedRange, Error, FaultInfo, Format, Level, Lookup, MemoryType, PageTable, Rights, TableInfo, Tag,
-    sim,
-};
+use libtest_mimic::Trial;
+use tablewright::{FaultInfo, Level, Rights};
 use tablewright_archdefs::bound::Params;
 use tablewright_tests::conformance::{
     Hearing, Instructions, Judge, Live, Setup, Shared, control_trial, live_trials, raw_trial, trials,
@@ -18,9 +15,11 @@ use tablewright_tests::mmu::aarch64::stage1::{Controls, Regime, Shape, Stage1};
 use tablewright_tests::mmu::deviations::{CLEAN_IS_EXECUTED, Deviation};
 use tablewright_tests::mmu::{Access, Chunk, Fault, FaultKind, Probe, Verdict};
 
+use crate::memory_types::of_stage1;
+
 /// A machine whose stage 1 is judged.
 pub(crate) struct Qemu {
-    stage1: Stage1,
+    pub(crate) stage1: Stage1,
     found: Found,
     /// What is judged.
     regime: Regime,
@@ -174,7 +173,7 @@ pub(crate) fn all(judge: &Shared<Qemu>) -> Vec<Trial> {
                 setup.name = format!("{}-{}", $prefix, setup.name);
                 tests.extend(trials(&setup, judge));
                 tests.push(raw_trial(&setup, judge, "raw_entries_forbidden", forbid));
-                tests.push(judge.trial(&setup, ("memory_types", "memory types"), memory_types));
+                tests.push(judge.trial(&setup, ("memory_types", "memory types"), of_stage1));
                 tests.extend(live_trials(&setup, judge));
                 if controlled {
                     tests.push(control_trial(&setup, judge, ("not_invalidated", Hearing::Deaf)));
@@ -193,58 +192,4 @@ pub(crate) fn all(judge: &Shared<Qemu>) -> Vec<Trial> {
         of_module!(case, "el2", tablewright::aarch64::stage1_el2_64k);
     }
     tests
-}
-
-/// Memory types, and the bytes that PAR_EL1.ATTR tells of them, which are those of MAIR_ELx.
-const MEMORY_TYPES: [(MemoryType, u64); 7] = [
-    (MemoryType::WriteBack, 0xff),
-    (MemoryType::WriteThrough, 0xbb),
-    (MemoryType::NonCacheable, 0x44),
-    (MemoryType::DeviceNGnRnE, 0x00),
-    (MemoryType::DeviceNGnRE, 0x04),
-    (MemoryType::DeviceNGRE, 0x08),
-    (MemoryType::DeviceGRE, 0x0c),
-];
-
-/// Leaves of every size and type tell their types, or those that were taken in their places.
-fn memory_types<F: Format>(setup: &Setup<F>, judge: &mut Qemu) -> Result<usize, Failed> {
-    let format = setup.generated.format;
-    let (geometry, machine) = (format.geometry(), sim::Machine::new(judge.ram().start, 16 << 20));
-    let mut table = PageTable::new(format, machine.clone(), Tag(1))?;
-    let mut gather = table.gather();
-    let mut mapped = Vec::new();
-    let mut next = 0_u64;
-    let sizes = (0..geometry.levels).flat_map(|level| format.page_sizes(level).iter().collect::<Vec<_>>());
-    for (size, (memory, byte)) in sizes.flat_map(|size| MEMORY_TYPES.map(|memory| (size, memory))) {
-        let start = next.next_multiple_of(1 << size);
-        if start >> geometry.input_bits.min(63) != 0 {
-            break;
-        }
-        next = start + (1 << size);
-        let range = ClosedRange::new(geometry.extend(start), geometry.extend(next - 1)).ok_or("a range")?;
-        // SAFETY: nobody translates through the table but MMU models, in memory of their own.
-        match unsafe { table.map(range, 0, &Attributes::new(Rights::RW, memory), &mut gather) } {
-            // MAIR_ELx need not have it, nor what would do instead.
-            Err(Error::Refused { .. }) if memory != MemoryType::WriteBack => continue,
-            result => result?,
-        }
-        let Some(Lookup::Mapped(mapping)) = table.query(range.start()) else { return Err("it was mapped".into()) };
-        let found = MEMORY_TYPES.iter().find(|(memory, _)| *memory == mapping.attributes.memory);
-        let found = found.ok_or("a type of Arm's")?.1;
-        if memory == MemoryType::WriteBack && found != byte {
-            return Err(format!("write-back memory became {mapping:?}").into());
-        }
-        mapped.push((range.start(), found));
-    }
-    gather.flush();
-    let chunk = |info: TableInfo| (info.address.as_usize() as u64, machine.dump(info.address, info.size));
-    let chunks: Vec<Chunk> = table.tables().map(chunk).collect();
-    judge.judge(&chunks, &(setup.generated.registers)(&table.registers()?), &[]);
-    let probe = |&(address, _): &(u64, u64)| Probe { address, access: Access::Read, user: false };
-    let probes: Vec<Probe> = mapped.iter().map(probe).collect();
-    let pars = judge.stage1.translate(&probes);
-    match mapped.iter().zip(pars).find(|((_, byte), par)| par & 1 != 0 || par >> 56 != *byte) {
-        Some(((address, byte), par)) => Err(format!("{address:#x}: PAR_EL1 is {par:#x}, not {byte:#x}").into()),
-        None => Ok(mapped.len()),
-    }
 }

@@ -4,20 +4,24 @@ use std::ops::Range;
 
 use libtest_mimic::Trial;
 use tablewright::{Cause, FaultInfo, Rights};
-use tablewright_tests::conformance::{Asked, NestedJudge, Setup, Shared, read_words, two_stage_trials};
+use tablewright_tests::conformance::{
+    Asked, NestedJudge, Setup, Shared, read_words, two_stage_trial, two_stage_trials,
+};
 use tablewright_tests::emulators::Found;
 use tablewright_tests::formats::{Configured, configured};
 use tablewright_tests::generated;
 use tablewright_tests::mmu::aarch64::stage1::{Controls, Regime, Stage1};
-use tablewright_tests::mmu::deviations::CLEAN_IS_EXECUTED;
-use tablewright_tests::mmu::{Access, Fault, FaultKind, Probe, Verdict};
+use tablewright_tests::mmu::deviations::{CLEAN_IS_EXECUTED, Deviation};
+use tablewright_tests::mmu::{Access, Chunk, Fault, FaultKind, Probe, Verdict};
+
+use crate::memory_types::of_both;
 
 /// The page of an address, of which alone HPFAR_EL2 tells.
 const PAGE: u64 = !0xfff;
 
 /// A machine whose guest has tables of its own.
 pub(crate) struct Qemu {
-    stage1: Stage1,
+    pub(crate) stage1: Stage1,
     found: Found,
     regime: Regime,
     /// Whether hardware keeps the dirty state of the guest's own tables.
@@ -45,7 +49,7 @@ impl NestedJudge for Qemu {
 
     fn may_ask(&self, probe: &Probe, own: Rights) -> bool {
         let executed_if_clean = probe.access == Access::Execute && !probe.user && own.contains(Rights::UW);
-        !(self.keeps_dirty && executed_if_clean && CLEAN_IS_EXECUTED.applies_to(&self.found))
+        !(self.keeps_dirty && executed_if_clean && self.deviates(&CLEAN_IS_EXECUTED))
     }
 
     fn grants(&self, probe: &Probe, own: Rights) -> bool {
@@ -86,12 +90,23 @@ impl NestedJudge for Qemu {
     }
 
     fn judge(&mut self, asked: &Asked<'_>) -> (Vec<Verdict>, Vec<u64>) {
-        let registers = [asked.guest, asked.nested].concat();
-        self.stage1.machine.clear();
-        self.stage1.machine.load(asked.image);
-        self.stage1.set(self.regime, Controls::default(), &registers);
+        self.begin(asked.image, asked.guest, asked.nested);
         let verdicts = self.stage1.probe(asked.probes);
         (verdicts, read_words(asked.peek, |address, bytes| self.stage1.machine.dump(address, bytes)))
+    }
+}
+
+impl Qemu {
+    /// Loads tables, and sets the registers of both stages.
+    pub(crate) fn begin(&mut self, image: &[Chunk], guest: &[(&'static str, u64)], nested: &[(&'static str, u64)]) {
+        self.stage1.machine.clear();
+        self.stage1.machine.load(image);
+        self.stage1.set(self.regime, Controls::default(), &[guest, nested].concat());
+    }
+
+    /// Whether the model departs so from its manual.
+    pub(crate) fn deviates(&self, deviation: &Deviation) -> bool {
+        deviation.applies_to(&self.found)
     }
 }
 
@@ -133,6 +148,7 @@ pub(crate) fn all(judge: &Shared<Qemu>) -> Vec<Trial> {
                     let guest = Setup::new(&guest, of_guest.expect("a legal configuration"));
                     let below = Setup::new(&below, of_below.expect("a legal configuration"));
                     tests.extend(two_stage_trials(&guest, &below, judge));
+                    tests.push(two_stage_trial((&guest, &below), judge, ("memory_types", "memory types"), of_both));
                 }
             };
         }

@@ -1,7 +1,7 @@
 //! AArch64 stage 1, in each regime. Levels are the project's: 0 is leaf-most, the manual's level 3.
 
 use tablewright_tests::mmu::aarch64::stage1::{Controls, Regime, Shape, Stage1};
-use tablewright_tests::mmu::deviations::CLEAN_IS_EXECUTED;
+use tablewright_tests::mmu::deviations::{CLEAN_IS_EXECUTED, DEVICE_IS_FORCED, NON_CACHEABLE_ORDERS};
 use tablewright_tests::mmu::{Access, Chunk, FaultKind, Probe, Verdict};
 
 use crate::Case;
@@ -18,6 +18,7 @@ pub(crate) const CASES: &[Case<Stage1>] = &[
     ("clean_pages_are_executed", clean_pages_are_executed),
     ("types_of_memory", types_of_memory),
     ("under_a_stage_2", under_a_stage_2),
+    ("types_of_both_stages", types_of_both_stages),
 ];
 
 /// Descriptor fields.
@@ -54,6 +55,8 @@ const VTCR: u64 = 1 << 31 | 5 << 16 | 0b01 << 6 | (64 - 39);
 const NORMAL: u64 = ACCESSED | SHARED | 0b1111 << 2;
 const READABLE: u64 = 0b01 << 6;
 const WRITABLE: u64 = 0b10 << 6;
+/// HCR_EL2.FWB.
+const FORCED: u64 = 1 << 46;
 /// ESR_EL2: the fault was met by a walk of stage 1.
 const S1PTW: u64 = 1 << 7;
 
@@ -185,36 +188,18 @@ fn types_of_memory(machine: &mut Stage1) {
 
 fn under_a_stage_2(machine: &mut Stage1) {
     let root = machine.machine.ram().start;
-    let below = root + 0x20_0000;
     // The first 2 MiB by pages that hardware marks, the second by a table that the guest has lost.
     let mut tables = pages(root, &[0, 1, 2].map(|_| PAGE | LEAF | USER | READ_ONLY), 0).to_vec();
     tables[1] = table(root + 0x1000, &[(0, (root + 0x2000) | TABLE), (1, (root + 0x3000) | TABLE)]);
     tables[2].1[..8]
         .copy_from_slice(&((root + 0x10_0000) | PAGE | SHARED | NOT_GLOBAL | USER | READ_ONLY).to_le_bytes());
     // The guest's tables cannot be written to. Of what its pages map, one is elsewhere, one is not to be read, one missing.
-    let page = |at: u64, output: u64, rights: u64| ((at >> 12 & 511) as usize, output | NORMAL | rights | PAGE);
+    let page = |at: u64, output: u64, rights: u64| (at, output | NORMAL | rights);
     let mut own: Vec<_> = (0..3).map(|i| page(root + (i << 12), root + (i << 12), READABLE)).collect();
     own.push(page(root + 0x10_0000, root + 0x10_0000, READABLE | WRITABLE));
     own.push(page(root + 0x10_1000, root + 0x10_8000, READABLE));
     own.push(page(root + 0x10_2000, root + 0x10_2000, WRITABLE));
-    let block = |at: u64| ((at >> 21 & 511) as usize, at | NORMAL | READABLE | BLOCK);
-    tables.push(table(below, &[(1, (below + 0x1000) | TABLE)]));
-    tables.push(table(
-        below + 0x1000,
-        &[block(Stage1::OWN.start), ((root >> 21 & 511) as usize, (below + 0x2000) | TABLE)],
-    ));
-    tables.push(table(below + 0x2000, &own));
-    machine.machine.clear();
-    machine.machine.load(&tables);
-    let registers = [
-        ("ttbr_elx", root),
-        ("tcr_elx", LOWER | 1 << 39),
-        ("mair_elx", 0xff),
-        ("vttbr_el2", below),
-        ("vtcr_el2", VTCR),
-        ("hcr_el2", 1),
-    ];
-    machine.set(Regime::El1 { upper: false }, Controls::default(), &registers);
+    begin_both(machine, (&tables, LOWER | 1 << 39, 0xff), &own, 0);
 
     let read = |address| Probe { address, access: Access::Read, user: true };
     let asked = [0x1128, 0x2128, 0x3000, 0x128, 1 << 21].map(read);
@@ -235,4 +220,66 @@ fn under_a_stage_2(machine: &mut Stage1) {
         // HPFAR_EL2.FIPA.
         assert!(address.is_none_or(|address| get("hpfar_el2") == Some(address >> 12 << 4)), "{fault:x?}");
     }
+}
+
+fn types_of_both_stages(machine: &mut Stage1) {
+    let root = machine.machine.ram().start;
+    // The types of the guest's pages, and of the memory below them, with what they come to by the manual.
+    let mair = 0x0c_0800_44ff;
+    let meetings = [
+        // Without FWB: the stricter.
+        (0, [(0, 0b1111, 0xff), (0, 0b1010, 0xbb), (0, 0b0101, 0x44), (1, 0b1111, 0x44), (3, 0b0001, 0x04)]),
+        (0, [(2, 0b1111, 0x00), (4, 0b1111, 0x0c), (4, 0b0010, 0x08), (0, 0b0010, 0x08), (3, 0b0000, 0x00)]),
+        // With it: write-back, or the guest's, or the stricter.
+        (FORCED, [(1, 0b0110, 0xff), (2, 0b0110, 0xff), (1, 0b0111, 0x44), (3, 0b0111, 0x08), (0, 0b0101, 0x44)]),
+        (FORCED, [(4, 0b0101, 0x0c), (0, 0b0001, 0x04), (1, 0b0011, 0x0c), (3, 0b0010, 0x08), (0, 0b0000, 0x00)]),
+    ];
+    for (forced, meetings) in meetings {
+        let pars = meet(machine, root, mair, forced, &meetings.map(|(own, below, _)| (own, below)));
+        assert_eq!(pars, meetings.map(|(.., byte)| byte), "{meetings:x?}");
+    }
+    let told = |deviates, wrong, right| vec![if deviates { wrong } else { right }];
+    let reorders = meet(machine, root, mair, 0, &[(1, 0b0011)]);
+    assert_eq!(reorders, told(crate::deviates(&NON_CACHEABLE_ORDERS), 0x04, 0x0c));
+    let stricter = meet(machine, root, mair, FORCED, &[(2, 0b0011)]);
+    assert_eq!(stricter, told(crate::deviates(&DEVICE_IS_FORCED), 0x0c, 0x00));
+}
+
+/// What AT tells of pages with these types: AttrIndx of stage 1, MemAttr of stage 2.
+fn meet(machine: &mut Stage1, root: u64, mair: u64, forced: u64, types: &[(u64, u64)]) -> Vec<u64> {
+    let bits: Vec<_> = types.iter().map(|(own, _)| LEAF | PAGE | own << 2).collect();
+    let write_back = if forced == 0 { 0b1111 } else { 0b0110 };
+    let entry = |at: u64, memory: u64| (at, at | ACCESSED | SHARED | READABLE | memory << 2);
+    let mut below: Vec<_> = (0..3).map(|i| entry(root + (i << 12), write_back)).collect();
+    below.extend((0..).zip(types).map(|(i, (_, memory))| entry(root + 0x10_0000 + (i << 12), *memory)));
+    begin_both(machine, (&pages(root, &bits, 0), LOWER, mair), &below, forced);
+    let probe = |index: usize| Probe { address: (index as u64) << 12, access: Access::Read, user: false };
+    let pars = machine.translate(&(0..types.len()).map(probe).collect::<Vec<_>>());
+    pars.iter().map(|par| par >> 56).collect()
+}
+
+/// Stage 1 tables, TCR and MAIR, with their first 2 MiB of RAM seen by these pages of stage 2.
+fn begin_both(machine: &mut Stage1, (own, tcr, mair): (&[Chunk], u64, u64), pages: &[(u64, u64)], hcr: u64) {
+    let root = own[0].0;
+    let below = root + 0x20_0000;
+    let entries: Vec<_> = pages.iter().map(|&(at, entry)| ((at >> 12 & 511) as usize, entry | PAGE)).collect();
+    let code = Stage1::OWN.start;
+    let write_back = if hcr == 0 { 0b1111 } else { 0b0110 };
+    let code = ((code >> 21 & 511) as usize, code | ACCESSED | SHARED | write_back << 2 | READABLE | BLOCK);
+    machine.machine.clear();
+    machine.machine.load(own);
+    machine.machine.load(&[
+        table(below, &[(1, (below + 0x1000) | TABLE)]),
+        table(below + 0x1000, &[code, ((root >> 21 & 511) as usize, (below + 0x2000) | TABLE)]),
+        table(below + 0x2000, &entries),
+    ]);
+    let registers = [
+        ("ttbr_elx", root),
+        ("tcr_elx", tcr),
+        ("mair_elx", mair),
+        ("vttbr_el2", below),
+        ("vtcr_el2", VTCR),
+        ("hcr_el2", 1 | hcr),
+    ];
+    machine.set(Regime::El1 { upper: false }, Controls::default(), &registers);
 }

@@ -11,7 +11,7 @@ mod stages;
 use std::ops::Range;
 
 use fastrand::Rng;
-use libtest_mimic::Trial;
+use libtest_mimic::{Failed, Trial};
 use tablewright::{FaultInfo, Format, Rights};
 
 use super::probes::needs;
@@ -109,14 +109,24 @@ pub fn two_stage_trials<G: Format, N: Format, J: NestedJudge + Send + 'static>(
 ) -> Vec<Trial> {
     let layouts = LAYOUTS.iter().filter(|layout| OWN.contains(&layout.name));
     let trial = |(seed, layout): (usize, &'static Layout)| {
-        let (guest, nested) = (guest.clone(), nested.clone());
-        let name = format!("{} under {}", guest.name, nested.name);
-        judge.trial_of(name, (layout.name, "two stages"), move |judge| {
+        two_stage_trial((guest, nested), judge, (layout.name, "two stages"), move |guest, nested, judge| {
             let mut random = Rng::with_seed(seed as u64);
-            Stages::new(&guest, &nested, judge, layout.make, &mut random)?.conform(judge)
+            Stages::new(guest, nested, judge, layout.make, &mut random)?.conform(judge)
         })
     };
     layouts.enumerate().map(trial).collect()
+}
+
+/// A test that asks the judge about both stages, and says how many probes showed that some property holds.
+pub fn two_stage_trial<G: Format, N: Format, J: NestedJudge + Send + 'static>(
+    (guest, nested): (&Setup<G>, &Setup<N>),
+    judge: &Shared<J>,
+    test: (&str, &'static str),
+    ask: impl FnOnce(&Setup<G>, &Setup<N>, &mut J) -> Result<usize, Failed> + Send + 'static,
+) -> Trial {
+    let (guest, nested) = (guest.clone(), nested.clone());
+    let name = format!("{} under {}", guest.name, nested.name);
+    judge.trial_of(name, test, move |judge| ask(&guest, &nested, judge))
 }
 
 /// Words at these addresses, by a reader of bytes.
