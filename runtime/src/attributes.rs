@@ -6,6 +6,14 @@ use bitflags::bitflags;
 
 bitflags! {
     /// Access rights. Formats that do not tell privileged from user accesses take and give both alike.
+    ///
+    /// ```
+    /// use tablewright::Rights;
+    ///
+    /// let kernel_text = Rights::PR | Rights::PX;
+    /// assert_eq!(kernel_text.to_string(), "pr-px");
+    /// assert!(Rights::RX.contains(kernel_text) && !kernel_text.intersects(Rights::U));
+    /// ```
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
     pub struct Rights: u8 {
         /// Privileged read.
@@ -54,6 +62,13 @@ impl Display for Rights {
 
 bitflags! {
     /// What callers ask for and faults report, in the terms of the `axaddrspace` family of crates.
+    ///
+    /// ```
+    /// use tablewright::{Attributes, MappingFlags, MemoryType, Rights};
+    ///
+    /// let device = Attributes::from(MappingFlags::READ | MappingFlags::WRITE | MappingFlags::DEVICE);
+    /// assert_eq!((device.rights, device.memory), (Rights::RW, MemoryType::DeviceNGnRE));
+    /// ```
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
     pub struct MappingFlags: usize {
         /// Readable.
@@ -72,6 +87,19 @@ bitflags! {
 }
 
 /// Memory types. What a format lacks, it refuses or replaces as its file says.
+///
+/// ```
+/// use tablewright::{Attributes, Entry, Format, MemoryType, Rights, riscv64::sv_x4};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // Without Svpbmt there are no memory types: devices get what the platform says of their addresses.
+/// let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// let page = format.prototype(0, 12, &Attributes::new(Rights::RW, MemoryType::DeviceNGnRE))?;
+/// let Entry::Leaf(leaf) = format.decode(0, page.bits) else { panic!("it is a leaf") };
+/// assert_eq!(leaf.attributes.memory, MemoryType::Inherit);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum MemoryType {
     /// Whatever the guest's own tables or the platform say.
@@ -104,6 +132,16 @@ pub enum MemoryType {
 /// A format's own options and software bits, as the entry bits in which they differ from the format's defaults.
 ///
 /// The constants are generated beside the format; combine them with [`Options::with`].
+///
+/// ```
+/// use tablewright::{Attributes, MemoryType, Rights, x86_64::ept};
+///
+/// let passthrough = Attributes {
+///     options: ept::IGNORE_PAT.with(ept::DELIVER_VE),
+///     ..Attributes::new(Rights::RW, MemoryType::Uncached)
+/// };
+/// assert_ne!(passthrough.options, tablewright::Options::DEFAULT);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Options(u64);
 
@@ -128,6 +166,15 @@ impl Options {
 }
 
 /// Everything a leaf says beside its address.
+///
+/// ```
+/// use tablewright::{Attributes, Change, MemoryType, Rights};
+///
+/// let ram = Attributes::new(Rights::RW, MemoryType::WriteBack);
+/// assert!(ram.accessed && ram.dirty);
+/// let read_only = ram.with(&Change { rights: Some(Rights::R), ..Change::default() });
+/// assert_eq!((read_only.rights, read_only.memory), (Rights::R, MemoryType::WriteBack));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Attributes {
     /// Access rights.
@@ -171,6 +218,14 @@ impl Attributes {
 }
 
 /// What a protect operation changes; `None` leaves it as it is.
+///
+/// ```
+/// use tablewright::{Change, MappingFlags, Rights};
+///
+/// // Flags change the memory type only if they name one.
+/// let change = Change::from(MappingFlags::READ);
+/// assert_eq!(change, Change { rights: Some(Rights::R), memory: None, options: None });
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Change {
     /// New rights.

@@ -5,11 +5,41 @@ use core::fmt::Debug;
 use crate::{Attributes, Change, ClosedRange, HostPhysAddr, Invalidation, MemoryType, Options, Rights};
 
 /// A level of the table tree: 0 holds the smallest pages.
+///
+/// ```
+/// use tablewright::{Format, Level, x86_64::ept};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let format = ept::Format::new(&ept::Config::new(4, 48))?;
+/// let pml4: Level = format.geometry().top();
+/// assert_eq!(pml4, 3);
+/// # Ok(())
+/// # }
+/// ```
 pub type Level = u8;
 
 /// A page-table format with its boot and VM parameters resolved.
 ///
 /// A value holds masks and patterns, so that no parameter is looked at per entry.
+///
+/// ```
+/// use tablewright::{Attributes, Entry, Format, MemoryType, Rights, riscv64::sv_x4};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// /// What any format makes of a page at `address`.
+/// fn page<F: Format>(format: &F, address: u64, rights: Rights) -> Option<u64> {
+///     let attributes = Attributes::new(rights, MemoryType::WriteBack);
+///     let leaf = format.prototype(0, F::PAGE_BITS, &attributes).ok()?;
+///     Some(format.strip(leaf, address, 1).first)
+/// }
+///
+/// let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// let raw = page(&format, 0x8000_0000, Rights::RW).ok_or("it cannot say that")?;
+/// assert_eq!(raw, 0x2000_00d7);
+/// assert!(matches!(format.decode(0, raw), Entry::Leaf(leaf) if leaf.address == 0x8000_0000));
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Safety
 ///
@@ -169,10 +199,35 @@ pub unsafe trait Format: Copy + Debug + Send + Sync + 'static {
 }
 
 /// A tag of translations: VMID, VPID, ASID.
+///
+/// ```
+/// use tablewright::Tag;
+/// # use tablewright::{Format, riscv64::sv_x4};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// let registers = format.registers(0x8000_4000.into(), Tag(5))?;
+/// assert_eq!(registers.hgatp >> 44 & 0x3fff, 5);
+/// // Wider than a VMID.
+/// assert!(format.registers(0x8000_4000.into(), Tag(1 << 14)).is_err());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Tag(pub u32);
 
 /// An invalidation that is a value which the next entry to the guest takes.
+///
+/// ```
+/// use tablewright::{Format, Invalidation, Tag, x86_64::npt};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let format = npt::Format::new(&npt::Config::new(4, 48))?;
+/// let due = format.at_entry(Tag(1), &Invalidation::Space).ok_or("it has instructions for that")?;
+/// assert_eq!(due.control, "tlb_control");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AtEntry {
     /// The control that gets the value.
@@ -182,6 +237,19 @@ pub struct AtEntry {
 }
 
 /// What an own entry is.
+///
+/// ```
+/// use tablewright::Next;
+/// # use tablewright::{Format, riscv64::sv_x4};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// let entry = format.table(2, 0x8000_4000)?;
+/// assert_eq!(format.next(2, entry), Next::Table(0x8000_4000));
+/// assert_eq!(format.next(2, format.empty(2)), Next::Absent);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
     /// Nothing.
@@ -193,6 +261,20 @@ pub enum Next {
 }
 
 /// What tells the kinds of own entries apart, as [`Format::next`] does.
+///
+/// ```
+/// # use tablewright::{Attributes, Format, MemoryType, Rights, riscv64::sv_x4};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// # let rw = Attributes::new(Rights::RW, MemoryType::WriteBack);
+/// let kinds = format.kinds(1);
+/// assert!(kinds.is_absent(format.empty(1)));
+/// assert!(kinds.is_leaf(format.prototype(1, 21, &rw)?.bits));
+/// assert!(!kinds.is_leaf(format.table(1, 0x8000_4000)?));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kinds {
     /// An entry stands for nothing if `raw & absent_mask == absent_value`.
@@ -228,6 +310,20 @@ impl Kinds {
 }
 
 /// The geometry of one address space.
+///
+/// ```
+/// # use tablewright::{Format, riscv64::sv_x4};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// let geometry = format.geometry();
+/// // Sv39x4: three levels, and a root of four tables' size.
+/// assert_eq!((geometry.levels, geometry.entries(2), geometry.table_bits(2)), (3, 2048, 14));
+/// assert_eq!(geometry.index(1, 0x8040_0000), 2);
+/// assert_eq!(geometry.slot(2, 0x8040_0000).start(), 0x8000_0000);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry {
     /// log2 of the smallest page.
@@ -245,6 +341,17 @@ pub struct Geometry {
 }
 
 /// How an input address is extended to 64 bits.
+///
+/// ```
+/// use tablewright::{Extension, Format, riscv64::sv};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let geometry = sv::Format::new(&sv::Config::new(3, 39))?.geometry();
+/// assert_eq!(geometry.extension, Extension::Sign);
+/// assert_eq!(geometry.extend(0x40_0000_0000), 0xffff_ffc0_0000_0000);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extension {
     /// By zeros.
@@ -338,6 +445,19 @@ impl Geometry {
 }
 
 /// A set of page sizes: bit `n` stands for `1 << n` bytes.
+///
+/// ```
+/// use tablewright::{Format, aarch64::stage2_4k};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let format = stage2_4k::Format::new(&stage2_4k::Config::new(3, 39))?;
+/// // 2 MiB, and 16 of them as a run.
+/// let sizes = format.page_sizes(1);
+/// assert_eq!(sizes.iter().collect::<Vec<_>>(), [21, 25]);
+/// assert_eq!(sizes.largest_within(24), Some(21));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct PageSizes(pub u64);
 
@@ -368,6 +488,20 @@ impl PageSizes {
 }
 
 /// A leaf without its address.
+///
+/// ```
+/// # use tablewright::{Attributes, Format, MemoryType, Rights, riscv64::sv_x4};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// # let rw = Attributes::new(Rights::RW, MemoryType::WriteBack);
+/// let block = format.prototype(1, 21, &rw)?;
+/// assert_eq!((block.level, block.size), (1, 21));
+/// // All that is missing is the address.
+/// assert_eq!(format.strip(block, 0x8020_0000, 1).first, block.bits | 0x8020_0000 >> 2);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Prototype {
     /// The entry with address zero.
@@ -379,6 +513,19 @@ pub struct Prototype {
 }
 
 /// Raw entries in arithmetic progression.
+///
+/// ```
+/// # use tablewright::{Attributes, Format, MemoryType, Rights, riscv64::sv_x4};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// # let rw = Attributes::new(Rights::RW, MemoryType::WriteBack);
+/// let strip = format.strip(format.prototype(0, 12, &rw)?, 0x8000_0000, 512);
+/// let third = strip.first + 2 * strip.step;
+/// assert_eq!((strip.items, format.output(0, third)), (512, 0x8000_2000));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Strip {
     /// The first entry.
@@ -390,6 +537,22 @@ pub struct Strip {
 }
 
 /// New leaf = `old & keep | set`.
+///
+/// ```
+/// use tablewright::Change;
+/// # use tablewright::{Attributes, Format, MemoryType, Rights, riscv64::sv_x4};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// # let rw = Attributes::new(Rights::RW, MemoryType::WriteBack);
+/// let page = format.strip(format.prototype(0, 12, &rw)?, 0x8000_0000, 1).first;
+/// let rewrite = format.rewrite(0, &Change { rights: Some(Rights::R), ..Change::default() })?;
+/// let read_only = rewrite.apply(page);
+/// assert_eq!(format.output(0, read_only), 0x8000_0000);
+/// assert_eq!(page & !read_only, 0b100); // W
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rewrite {
     /// The bits that stay.
@@ -399,6 +562,20 @@ pub struct Rewrite {
 }
 
 /// Where a leaf keeps its accessed and dirty states. A mask of zero: the format does not record that state.
+///
+/// ```
+/// # use tablewright::{Attributes, Format, MemoryType, Rights, riscv64::sv_x4};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// # let rw = Attributes::new(Rights::RW, MemoryType::WriteBack);
+/// let states = format.accessed_dirty(0);
+/// let page = format.prototype(0, 12, &Attributes { dirty: false, ..rw })?.bits;
+/// assert!(states.is_accessed(page) && !states.is_dirty(page));
+/// assert!(states.is_dirty(states.join(page, format.prototype(0, 12, &rw)?.bits)));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct AccessedDirty {
     /// A leaf is accessed if `raw & accessed_mask == accessed_value`.
@@ -445,6 +622,20 @@ impl AccessedDirty {
 }
 
 /// How a live entry may be changed.
+///
+/// ```
+/// use tablewright::{Attributes, Edit, Format, MemoryType, Rights, aarch64::stage2_4k};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // Without FEAT_BBM, a block does not become a table in one store.
+/// let format = stage2_4k::Format::new(&stage2_4k::Config::new(3, 39))?;
+/// let rw = Attributes::new(Rights::RW, MemoryType::WriteBack);
+/// let (block, table) = (format.prototype(1, 21, &rw)?.bits, format.table(1, 0x8000_4000)?);
+/// assert_eq!(format.edit(1, block, table), Edit::BreakBeforeMake);
+/// assert_eq!(format.edit(1, format.empty(1), table), Edit::Direct);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Edit {
     /// In one store, invalidated afterwards.
@@ -454,6 +645,21 @@ pub enum Edit {
 }
 
 /// What any entry means.
+///
+/// ```
+/// use tablewright::Entry;
+/// # use tablewright::{Format, riscv64::sv_x4};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// assert_eq!(format.decode(0, 0), Entry::Invalid);
+/// assert!(matches!(format.decode(2, 0x2000_1001), Entry::Table(table) if table.address == 0x8000_4000));
+/// assert!(matches!(format.decode(0, 0x2000_00d7), Entry::Leaf(page) if page.address == 0x8000_0000));
+/// // Write without read.
+/// assert_eq!(format.decode(0, 0x2000_00d5), Entry::Reserved("rwx"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Entry {
     /// Not present.
@@ -467,6 +673,17 @@ pub enum Entry {
 }
 
 /// A decoded table entry.
+///
+/// ```
+/// use tablewright::{Entry, Format, Rights, riscv64::sv_x4};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// let Entry::Table(table) = format.decode(2, 0x2000_1001) else { panic!("it is one") };
+/// assert_eq!((table.address, table.level, table.limit), (0x8000_4000, 1, Rights::RWX));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Table {
     /// Where the table is.
@@ -478,6 +695,19 @@ pub struct Table {
 }
 
 /// A decoded leaf.
+///
+/// ```
+/// use tablewright::{Entry, Format, Rights, riscv64::sv_x4};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let format = sv_x4::Format::new(&sv_x4::Config { svnapot: true, ..sv_x4::Config::new(3, 41) })?;
+/// // One of 16 pages that are one leaf of 64 KiB.
+/// let Entry::Leaf(leaf) = format.decode(0, 0x8000_0000_2000_20d7) else { panic!("it is one") };
+/// assert_eq!((leaf.address, leaf.size, leaf.items), (0x8000_0000, 16, 16));
+/// assert_eq!(leaf.attributes.rights, Rights::RW);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Leaf {
     /// Where it maps to: the start of the run, if all items of a run hold the same address.
@@ -491,6 +721,18 @@ pub struct Leaf {
 }
 
 /// What a fault report says. What the hardware does not report is `None`.
+///
+/// ```
+/// use tablewright::{Cause, Format, Rights, x86_64::ept};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let format = ept::Format::new(&ept::Config::new(4, 48))?;
+/// let report = ept::Report { exit_reason: 48, qualification: 0x182, guest_physical_address: 0x1234 };
+/// let fault = format.fault(&report).ok_or("another exit")?;
+/// assert_eq!((fault.address, fault.access, fault.cause), (Some(0x1234), Rights::W, Cause::NotMapped));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FaultInfo {
     /// The input address; `None`: resolve it from the guest's virtual address.
@@ -508,6 +750,22 @@ pub struct FaultInfo {
 }
 
 /// What was wrong in a fault.
+///
+/// ```
+/// use tablewright::{Cause, Format, x86_64::ept};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let format = ept::Format::new(&ept::Config::new(4, 48))?;
+/// // An EPT violation of an entry that may be read, and an EPT misconfiguration.
+/// let cause = |exit_reason, qualification| {
+///     let report = ept::Report { exit_reason, qualification, guest_physical_address: 0x1234 };
+///     format.fault(&report).map(|fault| fault.cause)
+/// };
+/// assert_eq!(cause(48, 0x18a), Some(Cause::Permission));
+/// assert_eq!(cause(49, 0), Some(Cause::Misconfigured));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
     /// Nothing is mapped there.
@@ -527,6 +785,20 @@ pub enum Cause {
 }
 
 /// Why a format cannot say what it was asked to.
+///
+/// ```
+/// use tablewright::{Attributes, MemoryType, Refusal, Rights};
+/// # use tablewright::{Format, riscv64::sv_x4};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// // Pages that can be written, but not read, do not exist.
+/// let write_only = Attributes::new(Rights::W, MemoryType::WriteBack);
+/// assert_eq!(format.prototype(0, 12, &write_only), Err(Refusal::Rights(Rights::W)));
+/// assert_eq!(format.table(1, 0x8000_4001), Err(Refusal::Address(0x8000_4001)));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// No encoding has exactly these rights.
@@ -561,6 +833,14 @@ pub enum Refusal {
 }
 
 /// Why a combination of parameters is illegal.
+///
+/// ```
+/// use tablewright::{ConfigError, Format, riscv64::sv_x4};
+///
+/// let error = sv_x4::Format::new(&sv_x4::Config::new(3, 48)).unwrap_err();
+/// assert_eq!(error, ConfigError::Root { levels: 3, input_bits: 48 });
+/// assert_eq!(error.to_string(), "no root has 3 levels and 48 input bits");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     /// A parameter has a value that the format does not allow.
@@ -585,6 +865,13 @@ pub enum ConfigError {
 }
 
 /// A format, for people and tools.
+///
+/// ```
+/// use tablewright::{Format, x86_64::ept};
+///
+/// let info = ept::Format::INFO;
+/// assert_eq!((info.name, info.architecture, info.stage), ("ept", "x86_64", 2));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FormatInfo {
     /// The format's name: that of its module.

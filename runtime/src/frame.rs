@@ -8,6 +8,20 @@ use crate::{Error, Hal, HostPhysAddr};
 const FRAME_BITS: u8 = 12;
 
 /// A frame of physical memory, given back when it is dropped; or a placeholder that holds none.
+///
+/// ```
+/// use tablewright::{PhysFrame, sim::Machine};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let machine = Machine::new(0x8000_0000, 1 << 20);
+/// let frame = PhysFrame::alloc_zero(&machine)?;
+/// assert!(frame.start_paddr().is_some());
+/// assert_eq!(machine.used(), 4096);
+/// drop(frame);
+/// assert_eq!(machine.used(), 0);
+/// # Ok(())
+/// # }
+/// ```
 pub struct PhysFrame<H: Hal>(Option<Owned<H>>);
 
 struct Owned<H> {

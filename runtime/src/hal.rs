@@ -8,6 +8,48 @@ use crate::{ClosedRange, Format, HostPhysAddr, Tag};
 ///
 /// A frame is a naturally aligned block of `1 << size` bytes; `size` is at least 12.
 ///
+/// ```
+/// use core::alloc::Layout;
+/// use core::ptr::NonNull;
+/// use std::alloc::{alloc, dealloc};
+/// use tablewright::{Format, Hal, HostPhysAddr, Invalidation, PageTable, Tag, x86_64::ept};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// /// A program that makes tables which no MMU will use: its memory is what the allocator has, mapped one to one.
+/// #[derive(Clone)]
+/// struct Process;
+///
+/// fn layout(size: u8) -> Layout {
+///     Layout::from_size_align(1 << size, 1 << size).expect("no frame is that large")
+/// }
+///
+/// // SAFETY: frames are memory of the allocator's, aligned to their size; there is no MMU.
+/// unsafe impl Hal for Process {
+///     fn allocate(&self, size: u8) -> Option<HostPhysAddr> {
+///         // SAFETY: the size is not 0.
+///         let frame = unsafe { alloc(layout(size)) };
+///         (!frame.is_null()).then(|| HostPhysAddr::from_usize(frame.expose_provenance()))
+///     }
+///
+///     unsafe fn free(&self, frame: HostPhysAddr, size: u8) {
+///         // SAFETY: it was allocated so.
+///         unsafe { dealloc(core::ptr::with_exposed_provenance_mut(frame.as_usize()), layout(size)) };
+///     }
+///
+///     fn phys_to_virt(&self, address: HostPhysAddr) -> NonNull<u8> {
+///         NonNull::new(core::ptr::with_exposed_provenance_mut(address.as_usize())).expect("no frame is at 0")
+///     }
+///
+///     fn invalidate<F: Format>(&self, _format: &F, _root: HostPhysAddr, _tag: Tag, _set: &Invalidation) {}
+/// }
+///
+/// let format = ept::Format::new(&ept::Config { pa_bits: 52, ..ept::Config::new(4, 48) })?;
+/// let table = PageTable::new(format, Process, Tag(1))?;
+/// assert_eq!(table.translate(0x1000), None);
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Safety
 ///
 /// `allocate` must return memory that nobody else uses until it is freed, naturally aligned, that `phys_to_virt` maps
@@ -94,6 +136,22 @@ pub unsafe trait Hal: Clone {
 }
 
 /// One of those who hold translations of a table.
+///
+/// ```
+/// use tablewright::{Format, PageTable, Sink, Tag, riscv64::sv_x4, sim::Machine};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let machine = Machine::new(0, 1 << 20);
+/// let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// let mut table = PageTable::new(format, machine, Tag(1))?;
+/// // The HAL's IOMMU number 1 translates through this table, too.
+/// let iommu = Sink::device(1).ok_or("there are not that many")?;
+/// table.attach(iommu);
+/// table.detach(iommu);
+/// assert_eq!((Sink::CPUS.number(), iommu.number()), (0, 1));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Sink(u8);
 
@@ -115,10 +173,44 @@ impl Sink {
 }
 
 /// Names an invalidation that has begun: a number of the HAL's.
+///
+/// ```
+/// use tablewright::{Completion, Format, Hal, Invalidation, Sink, Tag, riscv64::sv_x4, sim::Machine};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let machine = Machine::new(0, 1 << 20);
+/// machine.defer_invalidations();
+/// let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// let begun: Completion =
+///     machine.begin_invalidation(Sink::CPUS, &format, 0x4000.into(), Tag(1), &Invalidation::Space);
+/// assert!(!machine.is_complete(Sink::CPUS, begun));
+/// machine.wait(Sink::CPUS, begun);
+/// assert!(machine.is_complete(Sink::CPUS, begun));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Completion(pub u64);
 
 /// What must be invalidated.
+///
+/// ```
+/// use tablewright::{AddrSpace, Format, Invalidation, MappingFlags, Tag, riscv64::sv_x4, sim::Machine};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let machine = Machine::new(0, 1 << 20);
+/// let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// let mut space = AddrSpace::<_, _>::new_empty(format, machine.clone(), Tag(1))?;
+/// space.map_alloc(0x8000_0000.into(), 0x2000, MappingFlags::READ | MappingFlags::WRITE, true)?;
+/// machine.take_log();
+/// space.protect(0x8000_0000.into(), 0x2000, MappingFlags::READ)?;
+/// let [(Tag(1), Invalidation::Range { range, leaf_only: true, granule: 12 })] = machine.take_log()[..] else {
+///     panic!("two pages changed, and no table");
+/// };
+/// assert_eq!((range.start(), range.last()), (0x8000_0000, 0x8000_1fff));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Invalidation {
     /// Input addresses in this range.

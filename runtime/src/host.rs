@@ -3,6 +3,17 @@
 use crate::{ClosedRange, HostPhysAddr};
 
 /// What is behind a range of host physical addresses.
+///
+/// ```
+/// use tablewright::{HostRegion, RegionKind};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // SAFETY: no driver of the host uses this device.
+/// let uart = unsafe { HostRegion::device(0x900_0000.into(), 0x1000) }.ok_or("nothing")?;
+/// assert_eq!(uart.kind(), RegionKind::Device);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RegionKind {
     /// Memory, which the host may access on a guest's behalf.

@@ -1,6 +1,20 @@
 //! Closed ranges of addresses: a full 2^64 space needs no special case.
 
 /// The addresses `start..=last`; never empty.
+///
+/// ```
+/// use tablewright::ClosedRange;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let page = ClosedRange::around(0x1234, 12);
+/// assert_eq!((page.start(), page.last()), (0x1000, 0x1fff));
+/// // The last page of all is one like any other.
+/// let last = ClosedRange::from_start_size(0xffff_ffff_ffff_f000, 0x1000).ok_or("it wraps around")?;
+/// assert_eq!(last.last(), u64::MAX);
+/// assert_eq!(page.intersection(&last), None);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClosedRange {
     start: u64,

@@ -8,6 +8,27 @@ use crate::Tag;
 /// before are void.
 ///
 /// [`PageTable::renew_tag`](crate::PageTable::renew_tag) gives a table one when it needs one.
+///
+/// ```
+/// use tablewright::{Format, PageTable, Tag, Tags, riscv64::sv_x4, sim::Machine};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// static VMIDS: Tags = Tags::new(Tag(1), Tag(2));
+/// let machine = Machine::new(0, 1 << 20);
+/// let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// let mut guests = Vec::new();
+/// for _ in 0..3 {
+///     guests.push(PageTable::new(format, machine.clone(), Tag(0))?);
+/// }
+/// // Before each is entered. The third is one too many: a new generation begins.
+/// for guest in &mut guests {
+///     assert!(guest.renew_tag(&VMIDS)?);
+/// }
+/// assert_eq!(VMIDS.generation(), 2);
+/// assert!(guests[0].renew_tag(&VMIDS)?);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Tags {
     /// Tells them apart from others; 0: nobody has asked yet.

@@ -3,6 +3,21 @@
 use crate::{Attributes, ClosedRange, Entry, Format, Level, Prototype, Rights};
 
 /// An entry met on a walk.
+///
+/// ```
+/// use tablewright::{Entry, WalkStep, walk};
+/// # use tablewright::{Format, riscv64::sv_x4};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// # // Memory with a root at 0x4000: 1 GiB at 0x8000_0000 is the memory at 0x4000_0000.
+/// # let read = |address| Some(if address == 0x4010 { 0x4000_0000_u64 >> 2 | 0xdf } else { 0 });
+/// let mut steps = Vec::new();
+/// let _ = walk(&format, 0x4000, 0x1234, read, |step| steps.push(*step));
+/// assert_eq!(steps, [WalkStep { level: 2, address: 0x4000, raw: 0, entry: Entry::Invalid }]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WalkStep {
     /// The level it stands at.
@@ -16,6 +31,21 @@ pub struct WalkStep {
 }
 
 /// Where a walk ended that found a translation.
+///
+/// ```
+/// use tablewright::{Rights, walk};
+/// # use tablewright::{Format, riscv64::sv_x4};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// # // Memory with a root at 0x4000: 1 GiB at 0x8000_0000 is the memory at 0x4000_0000.
+/// # let read = |address| Some(if address == 0x4010 { 0x4000_0000_u64 >> 2 | 0xdf } else { 0 });
+/// let walked = walk(&format, 0x4000, 0x8000_1234, read, |_| ())?;
+/// assert_eq!((walked.address, walked.level, walked.size), (0x4000_1234, 2, 30));
+/// assert_eq!(walked.attributes.rights, Rights::RWX);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Walked {
     /// The output address.
@@ -31,6 +61,21 @@ pub struct Walked {
 }
 
 /// Why a walk found no translation.
+///
+/// ```
+/// use tablewright::{WalkError, walk};
+/// # use tablewright::{Format, riscv64::sv_x4};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// # // Memory with a root at 0x4000: 1 GiB at 0x8000_0000 is the memory at 0x4000_0000.
+/// # let read = |address| Some(if address == 0x4010 { 0x4000_0000_u64 >> 2 | 0xdf } else { 0 });
+/// let end = |ia| walk(&format, 0x4000, ia, read, |_| ()).unwrap_err();
+/// assert_eq!(end(0x1234), WalkError::NotMapped { level: 2 });
+/// assert_eq!(end(1 << 41), WalkError::Input);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WalkError {
     /// The input address is wider than the format's.
@@ -65,6 +110,18 @@ pub enum WalkError {
 /// # Errors
 ///
 /// [`WalkError`], whose variants each say how the walk ended.
+///
+/// ```
+/// use tablewright::{Format, riscv64::sv_x4, walk};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// // Memory with a root at 0x4000: 1 GiB at 0x8000_0000 is the memory at 0x4000_0000.
+/// let read = |address| Some(if address == 0x4010 { 0x4000_0000_u64 >> 2 | 0xdf } else { 0 });
+/// assert_eq!(walk(&format, 0x4000, 0x8000_1234, read, |_| ())?.address, 0x4000_1234);
+/// # Ok(())
+/// # }
+/// ```
 pub fn walk<F: Format>(
     format: &F,
     root: u64,

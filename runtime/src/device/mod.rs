@@ -11,9 +11,30 @@ pub use sysreg::{SysRegAddr, SysRegAddrRange};
 use crate::{GuestPhysAddr, GuestPhysAddrRange};
 
 /// Something that names a place where a guest reaches a device.
+///
+/// ```
+/// use tablewright::device::{DeviceAddr, Port};
+///
+/// fn lowest<A: DeviceAddr>(addresses: &[A]) -> Option<A> {
+///     addresses.iter().copied().min()
+/// }
+/// assert_eq!(lowest(&[Port(0x3f8), Port(0x60)]), Some(Port(0x60)));
+/// ```
 pub trait DeviceAddr: Copy + Eq + Ord + Debug {}
 
 /// A set of device addresses.
+///
+/// ```
+/// use tablewright::GuestPhysAddrRange;
+/// use tablewright::device::{DeviceAddrRange, Port, PortRange};
+///
+/// /// The device that answers at `address`.
+/// fn find<R: DeviceAddrRange>(devices: &[R], address: R::Addr) -> Option<usize> {
+///     devices.iter().position(|device| device.contains(address))
+/// }
+/// assert_eq!(find(&[PortRange::new(Port(0x3f8), Port(0x3ff))], Port(0x3fd)), Some(0));
+/// assert_eq!(find(&[GuestPhysAddrRange::from_start_size(0x1000.into(), 0x100)], 0x1100.into()), None);
+/// ```
 pub trait DeviceAddrRange {
     /// The kind of address.
     type Addr: DeviceAddr;
@@ -33,6 +54,14 @@ impl DeviceAddrRange for GuestPhysAddrRange {
 }
 
 /// How many bits one access to a device moves. A word has 16, as in the x86 architecture.
+///
+/// ```
+/// use tablewright::device::AccessWidth;
+///
+/// let width = AccessWidth::try_from(4).expect("accesses move 1, 2, 4 or 8 bytes");
+/// assert_eq!((width, width.bits_range()), (AccessWidth::Dword, 0..32));
+/// assert!(AccessWidth::try_from(3).is_err());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum AccessWidth {
     /// 8 bits.

@@ -5,6 +5,12 @@ use core::fmt::{Debug, Formatter, LowerHex, Result, UpperHex};
 use super::{DeviceAddr, DeviceAddrRange};
 
 /// The number of an I/O port.
+///
+/// ```
+/// use tablewright::device::Port;
+///
+/// assert_eq!(format!("{:x}", Port::new(0x3f8)), "Port(0x3f8)");
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Port(pub u16);
 
@@ -41,6 +47,13 @@ impl UpperHex for Port {
 }
 
 /// The ports `start..=end`. Both ends belong to it; it is empty if `end < start`.
+///
+/// ```
+/// use tablewright::device::{DeviceAddrRange, Port, PortRange};
+///
+/// let com1 = PortRange::new(Port(0x3f8), Port(0x3ff));
+/// assert!(com1.contains(Port(0x3ff)) && !com1.contains(Port(0x400)));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PortRange {
     /// The first.

@@ -5,6 +5,13 @@ use core::fmt::{Debug, Formatter, LowerHex, Result, UpperHex};
 use super::{DeviceAddr, DeviceAddrRange};
 
 /// The address of a system register, encoded as the architecture's trap reports it.
+///
+/// ```
+/// use tablewright::device::SysRegAddr;
+///
+/// let apic_base = SysRegAddr::new(0x1b);
+/// assert_eq!((apic_base.addr(), format!("{apic_base:x}")), (0x1b, "SysRegAddr(0x1b)".into()));
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SysRegAddr(pub usize);
 
@@ -41,6 +48,13 @@ impl UpperHex for SysRegAddr {
 }
 
 /// The system registers `start..=end`. Both ends belong to it; it is empty if `end < start`.
+///
+/// ```
+/// use tablewright::device::{DeviceAddrRange, SysRegAddr, SysRegAddrRange};
+///
+/// let x2apic = SysRegAddrRange::new(SysRegAddr(0x800), SysRegAddr(0x8ff));
+/// assert!(x2apic.contains(SysRegAddr(0x80b)));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SysRegAddrRange {
     /// The first.
