@@ -3,6 +3,22 @@
 use crate::{FaultOutcome, GuestPhysAddr};
 
 /// An access to guest memory that stopped before its end.
+///
+/// ```
+/// use tablewright::{GuestError, GuestFault, GuestMemoryAccessor};
+/// # use tablewright::{AddrSpace, Format, MappingFlags, Tag, riscv64::sv_x4, sim::Machine};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let machine = Machine::new(0, 1 << 20);
+/// # let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// # let mut space = AddrSpace::<_, _>::new_empty(format, machine.clone(), Tag(1))?;
+/// # let rw = MappingFlags::READ | MappingFlags::WRITE;
+/// space.map_alloc(0x8000_0000.into(), 0x1000, rw, false)?;
+/// let error = space.write_obj(0x8000_0ffc.into(), 0_u64).unwrap_err();
+/// assert_eq!(error, GuestError { address: 0x8000_1000.into(), done: 4, fault: GuestFault::NotMapped });
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("guest memory at {address:?}, after {done} bytes: {fault}")]
 pub struct GuestError {
@@ -15,6 +31,22 @@ pub struct GuestError {
 }
 
 /// Why guest memory cannot be accessed.
+///
+/// ```
+/// use tablewright::{GuestFault, GuestMemoryAccessor};
+/// # use tablewright::{AddrSpace, Format, MappingFlags, Tag, riscv64::sv_x4, sim::Machine};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let machine = Machine::new(0, 1 << 20);
+/// # let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// # let mut space = AddrSpace::<_, _>::new_empty(format, machine.clone(), Tag(1))?;
+/// # let rw = MappingFlags::READ | MappingFlags::WRITE;
+/// space.map_device(0x1000_0000.into(), 0x1000, 7)?;
+/// let fault = space.read_obj::<u32>(0x1000_0000.into()).unwrap_err().fault;
+/// assert_eq!(fault, GuestFault::Device);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GuestFault {
     /// The range goes beyond the last address.

@@ -12,6 +12,28 @@ use crate::Rights;
 /// Consecutive bytes of guest memory, as long as the address space that they were taken from is borrowed.
 ///
 /// The guest may read and change them at any time, so all that can be done is to copy.
+///
+/// ```
+/// use tablewright::GuestMemoryAccessor;
+/// # use tablewright::{AddrSpace, Format, MappingFlags, Tag, riscv64::sv_x4, sim::Machine};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let machine = Machine::new(0, 1 << 20);
+/// # let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// # let mut space = AddrSpace::<_, _>::new_empty(format, machine.clone(), Tag(1))?;
+/// # let rw = MappingFlags::READ | MappingFlags::WRITE;
+/// space.map_alloc(0x8000_0000.into(), 0x2000, rw, false)?;
+/// // Ten bytes on two pages, which are not next to each other for the host.
+/// let pieces = space.translated_byte_buffer(0x8000_0ffc.into(), 10)?;
+/// let lengths: Vec<usize> = pieces.iter().map(|piece| piece.len()).collect();
+/// assert_eq!((lengths.iter().sum::<usize>(), lengths[0] % 4), (10, 0));
+/// pieces[0].write(b"ab")?;
+/// let mut read = [0; 1];
+/// pieces[0].skip(1).read(&mut read)?;
+/// assert_eq!(read, *b"b");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct GuestSlice<'a> {
     start: NonNull<u8>,

@@ -61,6 +61,25 @@ impl<F: Format, M: GuestMemoryAccessor> Clone for GuestTables<'_, F, M> {
 impl<F: Format, M: GuestMemoryAccessor> Copy for GuestTables<'_, F, M> {}
 
 /// Where a guest virtual address leads.
+///
+/// ```
+/// # use tablewright::{AddrSpace, Format, GuestMemoryAccessor, GuestTables, MappingFlags, Rights, Tag};
+/// # use tablewright::{riscv64::{sv, sv_x4}, sim::Machine};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// # let mut space = AddrSpace::<_, _>::new_empty(format, Machine::new(0, 1 << 20), Tag(1))?;
+/// # space.map_alloc(0x8000_0000.into(), 0x8000, MappingFlags::READ | MappingFlags::WRITE, false)?;
+/// # // The guest's table: 1 GiB at 0x4000_0000 is the memory at 0x8000_0000, for the supervisor.
+/// # space.write_obj(0x8000_1008.into(), 0x8000_0000_u64 >> 2 | 0b1100_0111)?;
+/// # let guest_format = sv::Format::new(&sv::Config::new(3, 39))?;
+/// # let tables = GuestTables::new(&space, &guest_format, 0x8000_1000.into(), sv::Controls::default());
+/// let found = tables.translate(0x4000_2123.into(), Rights::PR)?;
+/// assert_eq!((found.address, found.page_bits), (0x8000_2123.into(), 30));
+/// assert_eq!(found.attributes.rights, Rights::PR | Rights::PW);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stage1Translation {
     /// The guest physical address.
@@ -72,6 +91,25 @@ pub struct Stage1Translation {
 }
 
 /// An access by guest virtual addresses that stopped before its end.
+///
+/// ```
+/// # use tablewright::{AddrSpace, Format, GuestMemoryAccessor, GuestTables, MappingFlags, Rights, Tag};
+/// # use tablewright::{riscv64::{sv, sv_x4}, sim::Machine};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// # let mut space = AddrSpace::<_, _>::new_empty(format, Machine::new(0, 1 << 20), Tag(1))?;
+/// # space.map_alloc(0x8000_0000.into(), 0x8000, MappingFlags::READ | MappingFlags::WRITE, false)?;
+/// # // The guest's table: 1 GiB at 0x4000_0000 is the memory at 0x8000_0000, for the supervisor.
+/// # space.write_obj(0x8000_1008.into(), 0x8000_0000_u64 >> 2 | 0b1100_0111)?;
+/// # let guest_format = sv::Format::new(&sv::Config::new(3, 39))?;
+/// # let tables = GuestTables::new(&space, &guest_format, 0x8000_1000.into(), sv::Controls::default());
+/// // The guest maps more than it has memory.
+/// let error = tables.write_buffer(0x4000_7ffe.into(), Rights::PW, b"four").unwrap_err();
+/// assert_eq!((error.address, error.done), (0x4000_8000.into(), 2));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("guest memory at {address:?}, after {done} bytes: {fault}")]
 pub struct VirtError {
@@ -84,6 +122,25 @@ pub struct VirtError {
 }
 
 /// Why a guest virtual address cannot be accessed.
+///
+/// ```
+/// use tablewright::{GuestFault, VirtFault};
+/// # use tablewright::{AddrSpace, Format, GuestMemoryAccessor, GuestTables, MappingFlags, Rights, Tag};
+/// # use tablewright::{riscv64::{sv, sv_x4}, sim::Machine};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// # let mut space = AddrSpace::<_, _>::new_empty(format, Machine::new(0, 1 << 20), Tag(1))?;
+/// # space.map_alloc(0x8000_0000.into(), 0x8000, MappingFlags::READ | MappingFlags::WRITE, false)?;
+/// # // The guest's table: 1 GiB at 0x4000_0000 is the memory at 0x8000_0000, for the supervisor.
+/// # space.write_obj(0x8000_1008.into(), 0x8000_0000_u64 >> 2 | 0b1100_0111)?;
+/// # let guest_format = sv::Format::new(&sv::Config::new(3, 39))?;
+/// # let tables = GuestTables::new(&space, &guest_format, 0x8000_1000.into(), sv::Controls::default());
+/// let fault = tables.read_obj::<u8>(0x4000_8000.into(), Rights::PR).unwrap_err().fault;
+/// assert_eq!(fault, VirtFault::Stage2 { address: 0x8000_8000.into(), fault: GuestFault::NotMapped });
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VirtFault {
     /// The range goes beyond the last address.
@@ -119,6 +176,30 @@ pub enum VirtFault {
 }
 
 /// Why the guest's tables do not allow an access.
+///
+/// ```
+/// use tablewright::{Stage1Cause, VirtFault};
+/// # use tablewright::{AddrSpace, Format, GuestMemoryAccessor, GuestTables, MappingFlags, Rights, Tag};
+/// # use tablewright::{riscv64::{sv, sv_x4}, sim::Machine};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// # let mut space = AddrSpace::<_, _>::new_empty(format, Machine::new(0, 1 << 20), Tag(1))?;
+/// # space.map_alloc(0x8000_0000.into(), 0x8000, MappingFlags::READ | MappingFlags::WRITE, false)?;
+/// # // The guest's table: 1 GiB at 0x4000_0000 is the memory at 0x8000_0000, for the supervisor.
+/// # space.write_obj(0x8000_1008.into(), 0x8000_0000_u64 >> 2 | 0b1100_0111)?;
+/// # let guest_format = sv::Format::new(&sv::Config::new(3, 39))?;
+/// # let tables = GuestTables::new(&space, &guest_format, 0x8000_1000.into(), sv::Controls::default());
+/// let cause = |address: usize, access| match tables.translate(address.into(), access) {
+///     Err(VirtFault::Stage1 { cause, .. }) => Some(cause),
+///     _ => None,
+/// };
+/// assert_eq!(cause(0, Rights::PR), Some(Stage1Cause::NotMapped));
+/// assert_eq!(cause(0x4000_0000, Rights::PX), Some(Stage1Cause::Denied));
+/// assert_eq!(cause(1 << 38, Rights::PR), Some(Stage1Cause::Input));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage1Cause {
     /// The address is none that these tables translate.

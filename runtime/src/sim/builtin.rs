@@ -8,6 +8,12 @@ use tablewright_archdefs::bound::{BindError, Bound, Params};
 use tablewright_archdefs::read_builtin;
 
 /// Why there is no such format for a simulated MMU.
+///
+/// ```
+/// use tablewright::sim::{BuiltInError, built_in};
+///
+/// assert_eq!(built_in("etp", "server").unwrap_err(), BuiltInError::Format("etp".into()));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BuiltInError {
     /// No built-in file has this name.
@@ -30,6 +36,16 @@ pub enum BuiltInError {
 /// # Errors
 ///
 /// [`BuiltInError::Format`] or [`BuiltInError::Config`] if there is no such thing.
+///
+/// ```
+/// use tablewright::sim::built_in;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let ept = built_in("ept", "server")?;
+/// assert_eq!(ept.levels.len(), 4);
+/// # Ok(())
+/// # }
+/// ```
 pub fn built_in(format: &str, config: &str) -> Result<Bound, BuiltInError> {
     let Some((_, Ok(model))) = read_builtin(format) else {
         return Err(BuiltInError::Format(format.into()));

@@ -20,6 +20,15 @@ use crate::{Completion, Format, Hal, HostPhysAddr, Invalidation, Sink, Tag};
 const UNIT: u8 = 12;
 
 /// A mistake in the use of physical memory.
+///
+/// ```
+/// use tablewright::{Hal, sim::{Machine, MemoryError}};
+///
+/// let machine = Machine::new(0x8000_0000, 1 << 20);
+/// // SAFETY: none, which the machine notices.
+/// unsafe { machine.free(0x8000_0000.into(), 12) };
+/// assert_eq!(machine.take_errors(), [MemoryError::NotAllocated { address: 0x8000_0000, size: 12 }]);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MemoryError {
     /// A frame was freed that is not allocated.
@@ -48,6 +57,34 @@ pub enum MemoryError {
 /// Who wants to know what happens to memory and translations as it happens: a TLB emulator.
 ///
 /// Called without locks held; it may read the machine's memory.
+///
+/// ```
+/// use std::sync::{Arc, atomic::{AtomicUsize, Ordering}};
+/// use tablewright::{AddrSpace, Format, HostPhysAddr, Invalidation, MappingFlags, Tag, riscv64::sv_x4};
+/// use tablewright::sim::{Machine, Observer};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// #[derive(Default)]
+/// struct Count(AtomicUsize);
+///
+/// impl Observer for Count {
+///     fn invalidated(&self, _machine: &Machine, _root: HostPhysAddr, _tag: Tag, _set: &Invalidation) {
+///         self.0.fetch_add(1, Ordering::Relaxed);
+///     }
+/// }
+///
+/// let machine = Machine::new(0, 1 << 20);
+/// let count = Arc::new(Count::default());
+/// machine.observe(count.clone());
+/// let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// let mut space = AddrSpace::<_, _>::new_empty(format, machine, Tag(1))?;
+/// space.map_alloc(0x1000.into(), 0x1000, MappingFlags::READ, true)?;
+/// let before = count.0.load(Ordering::Relaxed);
+/// space.unmap(0x1000.into(), 0x1000)?;
+/// assert_eq!(count.0.load(Ordering::Relaxed), before + 1);
+/// # Ok(())
+/// # }
+/// ```
 pub trait Observer: Send + Sync {
     /// An invalidation was asked for; afterwards nothing that `set` names may be cached.
     fn invalidated(&self, machine: &Machine, root: HostPhysAddr, tag: Tag, set: &Invalidation) {
@@ -75,6 +112,23 @@ pub trait Observer: Send + Sync {
 /// Simulated physical memory; a cheap handle, clones share the memory.
 ///
 /// Dropping the last handle panics if a mistake was recorded that nobody took with [`Machine::take_errors`].
+///
+/// ```
+/// use tablewright::{Hal, sim::Machine};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let machine = Machine::new(0x8000_0000, 1 << 20);
+/// let frame = machine.allocate(12).ok_or("no memory")?;
+/// assert!(machine.is_allocated(frame.as_usize() as u64) && machine.used() == 4096);
+/// // The allocation after the next fails, once.
+/// machine.fail_allocation(0);
+/// assert_eq!(machine.allocate(12), None);
+/// // SAFETY: it was allocated so, and nobody uses it.
+/// unsafe { machine.free(frame, 12) };
+/// assert!(machine.take_errors().is_empty());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Machine(Arc<Shared>);
 

@@ -21,6 +21,27 @@ use super::{Machine, Observer, Rules};
 use crate::{ClosedRange, HostPhysAddr, Invalidation, Level, Rights, Sink, Tag};
 
 /// What an access came to.
+///
+/// ```
+/// use tablewright::sim::Access;
+/// # use tablewright::{AddrSpace, Format, MappingFlags, Rights, Tag, riscv64::sv_x4};
+/// # use tablewright::sim::{Machine, Mmu, built_in};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let machine = Machine::new(0, 1 << 20);
+/// # let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// # let mut space = AddrSpace::<_, _>::new_empty(format, machine.clone(), Tag(1))?;
+/// # space.map_alloc(0x8000_0000.into(), 0x1000, MappingFlags::READ, true)?;
+/// # let mmu = Mmu::new(&machine, 1);
+/// # mmu.load(Tag(1), space.page_table_root(), built_in("sv_x4", "sv39x4")?);
+/// let access = |address, needs| mmu.access(&machine, Tag(1), address, needs);
+/// assert!(matches!(access(0x8000_0000, Rights::R), Some(Access::Translated(_))));
+/// assert_eq!(access(0x8000_0000, Rights::W), Some(Access::Denied));
+/// assert!(matches!(access(0x1000, Rights::R), Some(Access::Fault(_))));
+/// mmu.unload(Tag(1));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Access {
     /// It reached this output address.
@@ -32,6 +53,29 @@ pub enum Access {
 }
 
 /// What an MMU could have done wrong to a guest, because of what the engine did or left out.
+///
+/// ```
+/// use tablewright::sim::Violation;
+/// # use tablewright::{AddrSpace, Format, MappingFlags, Rights, Tag, riscv64::sv_x4};
+/// # use tablewright::sim::{Machine, Mmu, built_in};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let machine = Machine::new(0, 1 << 20);
+/// # let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// # let mut space = AddrSpace::<_, _>::new_empty(format, machine.clone(), Tag(1))?;
+/// # space.map_alloc(0x8000_0000.into(), 0x1000, MappingFlags::READ, true)?;
+/// # let mmu = Mmu::new(&machine, 1);
+/// # mmu.load(Tag(1), space.page_table_root(), built_in("sv_x4", "sv39x4")?);
+/// mmu.access(&machine, Tag(1), 0x8000_0000, Rights::R);
+/// space.unmap(0x8000_0000.into(), 0x1000)?;
+/// // Whatever the MMU had cached of it was invalidated in time.
+/// mmu.check(&machine);
+/// let violations: Vec<Violation> = mmu.take_violations();
+/// assert!(violations.is_empty());
+/// mmu.unload(Tag(1));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Violation {
     /// A change is complete, and a translation from before it is still cached.
@@ -74,6 +118,25 @@ pub enum Violation {
 const FRAME: usize = 12;
 
 /// The MMU of a simulated machine's CPU, which runs any number of guests; or a device's.
+///
+/// ```
+/// use tablewright::{AddrSpace, Format, MappingFlags, Rights, Tag, riscv64::sv_x4};
+/// use tablewright::sim::{Access, Machine, Mmu, built_in};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let machine = Machine::new(0, 1 << 20);
+/// let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// let mut space = AddrSpace::<_, _>::new_empty(format, machine.clone(), Tag(1))?;
+/// space.map_alloc(0x8000_0000.into(), 0x1000, MappingFlags::READ, true)?;
+/// // It walks by the format's file, not by the code that was generated from it.
+/// let mmu = Mmu::new(&machine, 1);
+/// mmu.load(Tag(1), space.page_table_root(), built_in("sv_x4", "sv39x4")?);
+/// let reached = space.translate(0x8000_0123.into()).ok_or("not mapped")?.as_usize() as u64;
+/// assert_eq!(mmu.access(&machine, Tag(1), 0x8000_0123, Rights::R), Some(Access::Translated(reached)));
+/// mmu.unload(Tag(1));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Mmu {
     sink: Sink,

@@ -2,6 +2,25 @@
 
 /// What an MMU may cache, and what must be asked of it: from an architecture's manual, not from a format's file, so that a
 /// mistake there is found.
+///
+/// ```
+/// use tablewright::sim::Rules;
+/// # use tablewright::{AddrSpace, Format, MappingFlags, Rights, Tag, riscv64::sv_x4};
+/// # use tablewright::sim::{Machine, Mmu, built_in};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let machine = Machine::new(0, 1 << 20);
+/// # let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// # let mut space = AddrSpace::<_, _>::new_empty(format, machine.clone(), Tag(1))?;
+/// # space.map_alloc(0x8000_0000.into(), 0x1000, MappingFlags::READ, true)?;
+/// # let mmu = Mmu::new(&machine, 1);
+/// # mmu.load(Tag(1), space.page_table_root(), built_in("sv_x4", "sv39x4")?);
+/// mmu.load_by(Tag(2), space.page_table_root(), built_in("sv_x4", "sv39x4")?, Rules::STRICTEST);
+/// mmu.unload(Tag(2));
+/// mmu.unload(Tag(1));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rules {
     /// It may cache that an entry is not present.
@@ -12,6 +31,14 @@ pub struct Rules {
 
 /// What the operations of a machine that name an address drop of what is cached for it. What none of them reaches, takes
 /// the operation for all of the tag.
+///
+/// ```
+/// use tablewright::sim::{ByAddress, Rules};
+///
+/// // AMD's nested pages: an ASID's translations go all at once.
+/// let npt = Rules { invalid_cached: false, by_address: ByAddress::Nothing };
+/// assert_ne!(npt, Rules::STRICTEST);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ByAddress {
     /// It has none.

@@ -8,6 +8,24 @@ use crate::{Attributes, ClosedRange, Error, FaultIn, Format, FrameCache, Gather,
 /// Zeroed frames from the HAL, which go back when they are unmapped.
 ///
 /// Frames larger than a page are used only if the HAL frees them in parts.
+///
+/// ```
+/// use tablewright::Alloc;
+/// # use tablewright::{AddrSpace, Format, MappingFlags, Tag, riscv64::sv_x4, sim::Machine};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let machine = Machine::new(0, 1 << 20);
+/// # let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// # let mut space = AddrSpace::<_, _>::new_empty(format, machine.clone(), Tag(1))?;
+/// # let rw = MappingFlags::READ | MappingFlags::WRITE;
+/// // Frames of 2 MiB where there are any, each when it is first used.
+/// space.map(0x8000_0000.into(), 16 << 20, rw, Alloc::LAZY.up_to(21))?;
+/// // The same as `map_alloc(.., true)`.
+/// space.map(0x1000.into(), 0x1000, rw, Alloc::POPULATED)?;
+/// assert_eq!(space.statistics().mapped_bytes(), 0x1000);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Alloc {
     populate: bool,

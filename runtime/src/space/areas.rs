@@ -5,6 +5,21 @@ use alloc::{collections::TryReserveError, vec::Vec};
 use crate::{Attributes, Change, ClosedRange, Format, GuestPhysAddr};
 
 /// A range of guest physical addresses, what may be done there, and what is behind it.
+///
+/// ```
+/// # use tablewright::{AddrSpace, Format, MappingFlags, Tag, riscv64::sv_x4, sim::Machine};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let machine = Machine::new(0, 1 << 20);
+/// # let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// # let mut space = AddrSpace::<_, _>::new_empty(format, machine.clone(), Tag(1))?;
+/// # let rw = MappingFlags::READ | MappingFlags::WRITE;
+/// space.map_alloc(0x8000_0000.into(), 0x4000, rw, false)?;
+/// let area = space.find_area(0x8000_1000.into()).ok_or("no area")?;
+/// assert_eq!((area.range().start(), area.rest(0x8000_1000.into())), (0x8000_0000, Some(0x3000)));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Area<B> {
     range: ClosedRange,
@@ -61,6 +76,24 @@ impl<B> Area<B> {
 /// What can be behind several areas at once, so that they can be cut and joined.
 ///
 /// An area that is cut leaves a copy on both sides: a backend speaks of guest addresses, not of offsets in its area.
+///
+/// ```
+/// use tablewright::Joinable;
+///
+/// /// Pages of a disk image, from a block on: `start` is the guest address of block 0.
+/// #[derive(Clone, Debug, PartialEq)]
+/// struct Disk {
+///     start: u64,
+/// }
+///
+/// impl Joinable for Disk {
+///     fn join(&self, next: &Self) -> Option<Self> {
+///         (self == next).then(|| self.clone())
+///     }
+/// }
+///
+/// assert!(Disk { start: 0x1000 }.join(&Disk { start: 0x1000 }).is_some());
+/// ```
 pub trait Joinable: Clone {
     /// What is behind an area and the one that follows it, as one; `None` if they are not of one piece.
     fn join(&self, next: &Self) -> Option<Self>;
@@ -74,6 +107,24 @@ const CHUNK: usize = 64;
 ///
 /// It grows only in [`MemorySet::reserve`]; after that, nothing can fail for want of memory. What is done with one area
 /// takes time that hardly depends on how many there are.
+///
+/// ```
+/// use tablewright::{Area, Attributes, ClosedRange, GuestPhysAddr, HostRegion, Linear, MemorySet, MemoryType, Rights};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // SAFETY: it is never mapped.
+/// let memory = unsafe { HostRegion::ram(0x8000_0000.into(), 0x4000) }.ok_or("nothing")?;
+/// let backend = Linear::new(GuestPhysAddr::from_usize(0x1000), memory);
+/// let range = ClosedRange::from_start_size(0x1000, 0x4000).ok_or("empty")?;
+/// let mut areas = MemorySet::default();
+/// areas.reserve(3)?;
+/// areas.insert(Area::new(range, Attributes::new(Rights::RW, MemoryType::WriteBack), backend)).map_err(|_| "taken")?;
+/// areas.remove(ClosedRange::around(0x2000, 12));
+/// assert_eq!(areas.len(), 2);
+/// assert!(areas.find(0x2000).is_none() && areas.find(0x3000).is_some());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct MemorySet<B> {
     /// In ascending order. None is empty, but for the first.
@@ -385,6 +436,22 @@ impl<B: Joinable> MemorySet<B> {
 }
 
 /// All areas, in ascending order; see [`MemorySet::iter`].
+///
+/// ```
+/// # use tablewright::{AddrSpace, Format, MappingFlags, Tag, riscv64::sv_x4, sim::Machine};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let machine = Machine::new(0, 1 << 20);
+/// # let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// # let mut space = AddrSpace::<_, _>::new_empty(format, machine.clone(), Tag(1))?;
+/// # let rw = MappingFlags::READ | MappingFlags::WRITE;
+/// space.map_alloc(0x8000_0000.into(), 0x4000, rw, false)?;
+/// space.map_device(0x1000_0000.into(), 0x1000, 7)?;
+/// let starts: Vec<u64> = space.areas().map(|area| area.range().start()).collect();
+/// assert_eq!(starts, [0x1000_0000, 0x8000_0000]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Areas<'a, B> {
     chunks: core::slice::Iter<'a, Chunk<B>>,

@@ -10,6 +10,99 @@ use crate::{Attributes, Change, ClosedRange, Format, FrameCache, Gather, Hal, Pa
 ///
 /// To add one, implement this for an enum that has [`Builtin`] and yours as variants, and forward.
 ///
+/// ```
+/// use core::fmt::{self, Display, Formatter};
+/// use tablewright::{AddrSpace, Alloc, Attributes, Backend, BackendError, Builtin, ClosedRange, Fault, FaultOutcome};
+/// use tablewright::{Format, FrameCache, Gather, Hal, Joinable, MappingFlags, PageTable, Rights, Tag};
+/// use tablewright::{riscv64::sv_x4, sim::Machine};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// /// What the library has, or memory that the guest gave up: it must not come back to it by itself.
+/// #[derive(Clone, Debug)]
+/// enum Behind {
+///     Builtin(Builtin),
+///     GivenUp,
+/// }
+///
+/// impl Joinable for Behind {
+///     fn join(&self, next: &Self) -> Option<Self> {
+///         match (self, next) {
+///             (Self::Builtin(this), Self::Builtin(next)) => this.join(next).map(Self::Builtin),
+///             (Self::GivenUp, Self::GivenUp) => Some(Self::GivenUp),
+///             _ => None,
+///         }
+///     }
+/// }
+///
+/// impl Display for Behind {
+///     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+///         match self {
+///             Self::Builtin(builtin) => builtin.fmt(f),
+///             Self::GivenUp => f.write_str("given up"),
+///         }
+///     }
+/// }
+///
+/// // SAFETY: what is given up maps nothing; the rest keeps the contract itself.
+/// unsafe impl Backend for Behind {
+///     fn is_ram(&self) -> bool {
+///         matches!(self, Self::Builtin(builtin) if builtin.is_ram())
+///     }
+///
+///     fn map<F: Format, H: Hal>(
+///         &self,
+///         range: ClosedRange,
+///         attributes: &Attributes,
+///         table: &mut PageTable<F, H>,
+///         gather: &mut Gather<F, H>,
+///     ) -> Result<(), BackendError> {
+///         match self {
+///             Self::Builtin(builtin) => builtin.map(range, attributes, table, gather),
+///             Self::GivenUp => Ok(()),
+///         }
+///     }
+///
+///     unsafe fn unmap<F: Format, H: Hal>(
+///         &self,
+///         range: ClosedRange,
+///         table: &mut PageTable<F, H>,
+///         gather: &mut Gather<F, H>,
+///     ) -> Result<(), BackendError> {
+///         match self {
+///             // SAFETY: as the caller promises.
+///             Self::Builtin(builtin) => unsafe { builtin.unmap(range, table, gather) },
+///             Self::GivenUp => Ok(()),
+///         }
+///     }
+///
+///     fn fault<F: Format, H: Hal>(
+///         &self,
+///         fault: &Fault,
+///         table: &PageTable<F, H>,
+///         frames: &mut FrameCache<H>,
+///     ) -> FaultOutcome {
+///         match self {
+///             Self::Builtin(builtin) => builtin.fault(fault, table, frames),
+///             Self::GivenUp => FaultOutcome::NotMapped,
+///         }
+///     }
+///
+///     // The other hooks of `Builtin` are forwarded in the same way.
+/// }
+///
+/// let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// let machine = Machine::new(0, 1 << 20);
+/// let mut space = AddrSpace::<_, _, Behind>::with_backend(format, machine, Tag(1), 0.into(), 1 << 32)?;
+/// let rw = MappingFlags::READ | MappingFlags::WRITE;
+/// space.map(0x8000_0000.into(), 0x4000, rw, Behind::Builtin(Alloc::LAZY.into()))?;
+/// assert_eq!(space.handle_fault(0x8000_1000.into(), Rights::W), FaultOutcome::Mapped);
+/// space.unmap(0x8000_1000.into(), 0x1000)?;
+/// space.map(0x8000_1000.into(), 0x1000, rw, Behind::GivenUp)?;
+/// assert_eq!(space.handle_fault(0x8000_1000.into(), Rights::W), FaultOutcome::NotMapped);
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Safety
 ///
 /// - A hook changes the table only inside the range that it is given, which lies in areas of this backend.
@@ -114,6 +207,15 @@ pub unsafe trait Backend: Joinable + Display {
 }
 
 /// A fault that the attributes of the area allow, but the table does not (yet).
+///
+/// ```
+/// use tablewright::{Fault, FaultOutcome, Format, Hal, PageTable};
+///
+/// /// What a backend does that mapped all of its areas from the start, and may have write-protected them.
+/// fn fault<F: Format, H: Hal>(fault: &Fault, table: &PageTable<F, H>) -> FaultOutcome {
+///     if fault.mapped { fault.relax(table) } else { FaultOutcome::NotMapped }
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// The guest physical address.
@@ -166,6 +268,22 @@ impl Fault {
 }
 
 /// The backends that come with the library.
+///
+/// ```
+/// use tablewright::{Alloc, Builtin};
+/// # use tablewright::{AddrSpace, Format, MappingFlags, Tag, riscv64::sv_x4, sim::Machine};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let machine = Machine::new(0, 1 << 20);
+/// # let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// # let mut space = AddrSpace::<_, _>::new_empty(format, machine.clone(), Tag(1))?;
+/// # let rw = MappingFlags::READ | MappingFlags::WRITE;
+/// space.map(0x8000_0000.into(), 0x4000, rw, Alloc::LAZY)?;
+/// let area = space.find_area(0x8000_1000.into()).ok_or("no area")?;
+/// assert!(matches!(area.backend(), Builtin::Alloc(_)));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub enum Builtin {
     /// Host memory of the caller's.

@@ -6,6 +6,23 @@ use super::{Backend, BackendError, DeviceAccess, Fault, FaultOutcome, Joinable};
 use crate::{Attributes, ClosedRange, Format, FrameCache, Gather, GuestPhysAddr, Hal, PageTable, Refusal};
 
 /// An emulated device: nothing is ever mapped, so that each access faults and is answered by it.
+///
+/// ```
+/// use tablewright::{DeviceAccess, FaultOutcome, Rights};
+/// # use tablewright::{AddrSpace, Format, MappingFlags, Tag, riscv64::sv_x4, sim::Machine};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let machine = Machine::new(0, 1 << 20);
+/// # let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// # let mut space = AddrSpace::<_, _>::new_empty(format, machine.clone(), Tag(1))?;
+/// # let rw = MappingFlags::READ | MappingFlags::WRITE;
+/// const UART: usize = 7;
+/// space.map_device(0x1000_0000.into(), 0x1000, UART)?;
+/// let access = DeviceAccess { handle: UART, offset: 4, access: Rights::W, width: None };
+/// assert_eq!(space.handle_fault(0x1000_0004.into(), Rights::W), FaultOutcome::Device(access));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Device {
     /// The guest address of the device's first register.

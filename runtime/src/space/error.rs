@@ -3,6 +3,23 @@
 use crate::{ClosedRange, Error, GuestPhysAddr, HostRegion, Refusal};
 
 /// Why an operation on an address space was refused. The space is as it was before.
+///
+/// ```
+/// use tablewright::SpaceError;
+/// # use tablewright::{AddrSpace, Format, MappingFlags, Tag, riscv64::sv_x4, sim::Machine};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let machine = Machine::new(0, 1 << 20);
+/// # let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// # let mut space = AddrSpace::<_, _>::new_empty(format, machine.clone(), Tag(1))?;
+/// # let rw = MappingFlags::READ | MappingFlags::WRITE;
+/// space.map_alloc(0x8000_0000.into(), 0x4000, rw, false)?;
+/// let error = space.map_alloc(0x8000_3000.into(), 0x4000, rw, false).unwrap_err();
+/// assert!(matches!(error, SpaceError::Overlap(other) if other.last() == 0x8000_3fff));
+/// assert_eq!(error.to_string(), "the area 0x80000000..=0x80003fff is in the way");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SpaceError {
     /// Addresses that are not all in the space.
@@ -46,6 +63,23 @@ pub enum SpaceError {
 }
 
 /// Why a backend refused; it then changed nothing.
+///
+/// ```
+/// use tablewright::{BackendError, Refusal, Rights, SpaceError};
+/// # use tablewright::{AddrSpace, Format, MappingFlags, Tag, riscv64::sv_x4, sim::Machine};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let machine = Machine::new(0, 1 << 20);
+/// # let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// # let mut space = AddrSpace::<_, _>::new_empty(format, machine.clone(), Tag(1))?;
+/// # let rw = MappingFlags::READ | MappingFlags::WRITE;
+/// // Memory that can be written, but not read.
+/// let error = space.map_alloc(0x8000_0000.into(), 0x4000, MappingFlags::WRITE, false).unwrap_err();
+/// let SpaceError::Area { error, .. } = error else { panic!("it is about the area") };
+/// assert_eq!(error, BackendError::Refused(Refusal::Rights(Rights::W)));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BackendError {
     /// The page table refused.

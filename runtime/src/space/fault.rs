@@ -8,6 +8,25 @@ use crate::{
 };
 
 /// What became of a fault.
+///
+/// ```
+/// use tablewright::{FaultOutcome, Rights};
+/// # use tablewright::{AddrSpace, Format, MappingFlags, Tag, riscv64::sv_x4, sim::Machine};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let machine = Machine::new(0, 1 << 20);
+/// # let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// # let mut space = AddrSpace::<_, _>::new_empty(format, machine.clone(), Tag(1))?;
+/// # let rw = MappingFlags::READ | MappingFlags::WRITE;
+/// space.map_alloc(0x8000_0000.into(), 0x4000, rw, false)?;
+/// let at = 0x8000_1234.into();
+/// assert_eq!(space.handle_fault(at, Rights::W), FaultOutcome::Mapped);
+/// assert_eq!(space.handle_fault(at, Rights::W), FaultOutcome::Spurious);
+/// assert_eq!(space.handle_fault(at, Rights::X), FaultOutcome::Denied);
+/// assert_eq!(space.handle_fault(0x1234.into(), Rights::R), FaultOutcome::NotMapped);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FaultOutcome {
     /// The access is possible now, for it was mapped or got a right: run the guest again.
@@ -41,6 +60,24 @@ impl FaultOutcome {
 }
 
 /// A guest's access to an emulated device.
+///
+/// ```
+/// use tablewright::{DeviceAccess, Rights};
+///
+/// /// A device with one register.
+/// fn answer(access: &DeviceAccess, register: &mut u64, value: u64) -> Option<u64> {
+///     if access.is_write() {
+///         *register = value;
+///         return None;
+///     }
+///     Some(if access.offset == 0 { *register } else { 0 })
+/// }
+///
+/// let mut register = 0;
+/// let write = DeviceAccess { handle: 7, offset: 0, access: Rights::W, width: None };
+/// assert_eq!(answer(&write, &mut register, 42), None);
+/// assert_eq!(answer(&DeviceAccess { access: Rights::R, ..write }, &mut register, 0), Some(42));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeviceAccess {
     /// The name that the device was given when it was mapped.
@@ -75,6 +112,20 @@ impl From<Result<Relax, Error>> for FaultOutcome {
 }
 
 /// A guest's access that was not translated.
+///
+/// ```
+/// use tablewright::{MappingFlags, NestedPageFaultInfo};
+/// # use tablewright::{AddrSpace, Format, Tag, sim::Machine, x86_64::ept};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let format = ept::Format::new(&ept::Config::new(4, 48))?;
+/// # let space = AddrSpace::<_, _>::new_empty(format, Machine::new(0, 1 << 20), Tag(1))?;
+/// let report = ept::Report { exit_reason: 48, qualification: 0x182, guest_physical_address: 0x1234 };
+/// let expected = NestedPageFaultInfo { access_flags: MappingFlags::WRITE, fault_guest_paddr: 0x1234.into() };
+/// assert_eq!(space.fault_info(&report)?, expected);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NestedPageFaultInfo {
     /// What the access was; empty if the hardware did not say.
@@ -84,6 +135,20 @@ pub struct NestedPageFaultInfo {
 }
 
 /// Why a hardware report is not a fault that mapping something could resolve.
+///
+/// ```
+/// use tablewright::ReportError;
+/// # use tablewright::{AddrSpace, Format, Tag, sim::Machine, x86_64::ept};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let format = ept::Format::new(&ept::Config::new(4, 48))?;
+/// # let space = AddrSpace::<_, _>::new_empty(format, Machine::new(0, 1 << 20), Tag(1))?;
+/// // The guest executed CPUID.
+/// let report = ept::Report { exit_reason: 10, qualification: 0, guest_physical_address: 0 };
+/// assert_eq!(space.handle_report(&report), Err(ReportError::NotAFault));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReportError {
     /// It is not of a fault of this translation.

@@ -9,6 +9,25 @@ use crate::{
 };
 
 /// Host memory that belongs to the caller, mapped as a whole from the start, with the largest pages that fit.
+///
+/// ```
+/// use tablewright::{GuestPhysAddr, HostRegion, Linear};
+/// # use tablewright::{AddrSpace, Format, MappingFlags, Tag, riscv64::sv_x4, sim::Machine};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let machine = Machine::new(0, 1 << 20);
+/// # let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// # let mut space = AddrSpace::<_, _>::new_empty(format, machine.clone(), Tag(1))?;
+/// # let rw = MappingFlags::READ | MappingFlags::WRITE;
+/// // SAFETY: this memory is set aside for guests.
+/// let memory = unsafe { HostRegion::ram(0x1_0000_0000.into(), 1 << 30) }.ok_or("nothing")?;
+/// let start = GuestPhysAddr::from_usize(0x8000_0000);
+/// // As `map_linear`, but of an area that is shorter than its memory.
+/// space.map(start, 1 << 20, rw, Linear::new(start, memory))?;
+/// assert_eq!(space.translate(start + 0x1234), Some(0x1_0000_1234.into()));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Linear {
     /// The guest address of the region's start.

@@ -159,6 +159,25 @@ impl Debug for SharedMemory {
 }
 
 /// A [`SharedMemory`] as a guest sees it: mapped as a whole from the start, with the largest pages that its frames allow.
+///
+/// ```
+/// use tablewright::{GuestPhysAddr, Shared, SharedMemory};
+/// # use tablewright::{AddrSpace, Format, MappingFlags, Tag, riscv64::sv_x4, sim::Machine};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let machine = Machine::new(0, 1 << 20);
+/// # let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// # let mut space = AddrSpace::<_, _>::new_empty(format, machine.clone(), Tag(1))?;
+/// # let rw = MappingFlags::READ | MappingFlags::WRITE;
+/// // SAFETY: all guests run on this machine.
+/// let ring = unsafe { SharedMemory::new(&machine, 0x4000, 12, 12) }?;
+/// let start = GuestPhysAddr::from_usize(0x8000_0000);
+/// // As `map_shared`, but only the first page.
+/// space.map(start, 0x1000, rw, Shared::new(start, ring))?;
+/// assert!(space.translate(start).is_some());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Shared {
     /// The guest address of the memory's first byte.

@@ -9,6 +9,21 @@ use crate::{Format, Geometry, Hal};
 /// What a space consists of, counted by walking its tables: see [`AddrSpace::statistics`].
 ///
 /// Shown on one line, as `3 areas, 18 MiB mapped (512x4K 8x2M), 4 tables (24 KiB)`.
+///
+/// ```
+/// # use tablewright::{AddrSpace, Format, MappingFlags, Tag, riscv64::sv_x4, sim::Machine};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let machine = Machine::new(0, 1 << 20);
+/// # let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// # let mut space = AddrSpace::<_, _>::new_empty(format, machine.clone(), Tag(1))?;
+/// # let rw = MappingFlags::READ | MappingFlags::WRITE;
+/// space.map_alloc(0x8000_0000.into(), 0x4000, rw, true)?;
+/// let statistics = space.statistics();
+/// assert_eq!((statistics.areas, statistics.leaves[12], statistics.mapped_bytes()), (1, 4, 0x4000));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Statistics {
     /// The number of areas.

@@ -4,6 +4,23 @@ use super::{AddrSpace, Backend};
 use crate::{Attributes, ClosedRange, Format, GuestPhysAddr, Hal, HostPhysAddr, Lookup};
 
 /// Where a guest physical address leads.
+///
+/// ```
+/// use tablewright::Rights;
+/// # use tablewright::{AddrSpace, Format, MappingFlags, Tag, riscv64::sv_x4, sim::Machine};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let machine = Machine::new(0, 1 << 20);
+/// # let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// # let mut space = AddrSpace::<_, _>::new_empty(format, machine.clone(), Tag(1))?;
+/// # let rw = MappingFlags::READ | MappingFlags::WRITE;
+/// space.map_alloc(0x8000_0000.into(), 0x1000, rw, true)?;
+/// let found = space.query(0x8000_0123.into()).ok_or("not mapped")?;
+/// assert_eq!((found.attributes.rights, found.page_bits), (Rights::RW, 12));
+/// assert_eq!(found.address.as_usize() & 0xfff, 0x123);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Translation {
     /// The host physical address.

@@ -4,6 +4,30 @@ use super::Operation;
 use crate::{ClosedRange, ConfigError, Level, Refusal};
 
 /// Why an operation on a page table was refused. The table is as it was before.
+///
+/// ```
+/// use tablewright::Error;
+/// # use tablewright::{Attributes, ClosedRange, Format, MemoryType, PageTable, Rights, Tag};
+/// # use tablewright::{riscv64::sv_x4, sim::Machine};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let machine = Machine::new(0, 1 << 20);
+/// # let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// # let mut table = PageTable::new(format, machine.clone(), Tag(1))?;
+/// # let range = ClosedRange::from_start_size(0x8000_0000, 4 << 20).ok_or("empty")?;
+/// # let rw = Attributes::new(Rights::RW, MemoryType::WriteBack);
+/// # let mut gather = table.gather();
+/// # // SAFETY: nobody translates through this table.
+/// # unsafe { table.map(range, 0x4000_0000, &rw, &mut gather)? };
+/// # gather.flush();
+/// // SAFETY: nobody translates through this table.
+/// let again = unsafe { table.map(range, 0, &rw, &mut gather) };
+/// assert!(matches!(again, Err(Error::AlreadyMapped { .. })));
+/// // Nothing has changed.
+/// assert_eq!(table.translate(0x8000_0000), Some(0x4000_0000));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The format's parameters are illegal.

@@ -7,6 +7,33 @@ use super::{
 use crate::{Attributes, Change, ClosedRange, Edit, Format, Hal, Refusal, Rights};
 
 /// What an operation through `&self` would have had to do, and only one through `&mut self` can.
+///
+/// ```
+/// use tablewright::{Error, Operation, PageBitmap, State};
+/// # use tablewright::{Attributes, ClosedRange, Format, MemoryType, PageTable, Rights, Tag};
+/// # use tablewright::{riscv64::sv_x4, sim::Machine};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let machine = Machine::new(0, 1 << 20);
+/// # let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// # let mut table = PageTable::new(format, machine.clone(), Tag(1))?;
+/// # let range = ClosedRange::from_start_size(0x8000_0000, 4 << 20).ok_or("empty")?;
+/// # let rw = Attributes::new(Rights::RW, MemoryType::WriteBack);
+/// # let mut gather = table.gather();
+/// # // SAFETY: nobody translates through this table.
+/// # unsafe { table.map(range, 0x4000_0000, &rw, &mut gather)? };
+/// # gather.flush();
+/// // A page of a block of 2 MiB: others may be using the block at this moment.
+/// let page = ClosedRange::around(0x8000_1000, 12);
+/// let mut words = [0; 1];
+/// let mut pages = PageBitmap::new(page, 12, &mut words).ok_or("too short")?;
+/// let refused = table.harvest(State::Accessed, &mut pages, &mut gather);
+/// assert_eq!(refused, Err(Error::NeedsExclusive(Operation::Split)));
+/// table.harvest_exclusive(State::Accessed, &mut pages, &mut gather)?;
+/// assert_eq!(pages.len(), 1);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
     /// To split a leaf.

@@ -9,6 +9,30 @@ use super::{
 use crate::{Attributes, ClosedRange, Format, Hal, Level, Prototype, Refusal};
 
 /// What [`PageTable::fault_in`] found or did.
+///
+/// ```
+/// use tablewright::FaultIn;
+/// # use tablewright::{Attributes, ClosedRange, Format, MemoryType, PageTable, Rights, Tag};
+/// # use tablewright::{riscv64::sv_x4, sim::Machine};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let machine = Machine::new(0, 1 << 20);
+/// # let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// # let mut table = PageTable::new(format, machine.clone(), Tag(1))?;
+/// # let range = ClosedRange::from_start_size(0x8000_0000, 4 << 20).ok_or("empty")?;
+/// # let rw = Attributes::new(Rights::RW, MemoryType::WriteBack);
+/// # let mut gather = table.gather();
+/// # // SAFETY: nobody translates through this table.
+/// # unsafe { table.map(range, 0x4000_0000, &rw, &mut gather)? };
+/// # gather.flush();
+/// // SAFETY: nobody translates through this table, and nothing was unmapped there.
+/// let mut fault = |ia| unsafe { table.fault_in(ia, 12, 0x9000, &rw) };
+/// assert_eq!(fault(0x9000_0123)?, FaultIn::Installed);
+/// let FaultIn::Present(found) = fault(0x9000_0456)? else { panic!("it was just installed") };
+/// assert_eq!(found.output(0x9000_0456), 0x9456);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FaultIn {
     /// The leaf was installed.

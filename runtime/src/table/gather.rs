@@ -19,6 +19,31 @@ const HELD: usize = 32;
 ///
 /// Nothing is freed before the invalidation that covers it is complete. Dropping a gather performs the invalidation;
 /// forgetting one leaks what rides in it. It never allocates: when its buffer is full, it invalidates early.
+///
+/// ```
+/// # use tablewright::{Attributes, ClosedRange, Format, MemoryType, PageTable, Rights, Tag};
+/// # use tablewright::{riscv64::sv_x4, sim::Machine};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let machine = Machine::new(0, 1 << 20);
+/// # let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// # let mut table = PageTable::new(format, machine.clone(), Tag(1))?;
+/// # let range = ClosedRange::from_start_size(0x8000_0000, 4 << 20).ok_or("empty")?;
+/// # let rw = Attributes::new(Rights::RW, MemoryType::WriteBack);
+/// # let mut gather = table.gather();
+/// # // SAFETY: nobody translates through this table.
+/// # unsafe { table.map(range, 0x4000_0000, &rw, &mut gather)? };
+/// # gather.flush();
+/// let mut gather = table.gather();
+/// table.unmap(ClosedRange::around(0x8000_0000, 12), &mut gather)?;
+/// table.unmap(ClosedRange::around(0x8000_5000, 12), &mut gather)?;
+/// // One invalidation for both. It may go on while something else is done.
+/// gather.begin();
+/// gather.flush();
+/// assert!(gather.is_empty());
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "dropping it invalidates; keep it to collect the changes of several operations"]
 #[derive(Debug)]
 pub struct Gather<F: Format, H: Hal> {

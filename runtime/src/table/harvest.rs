@@ -14,6 +14,35 @@ use super::{
 use crate::{AccessedDirty, Change, ClosedRange, Edit, Entry, Format, Hal, Level, PageBitmap, Refusal, Rights};
 
 /// What is harvested.
+///
+/// ```
+/// use tablewright::{PageBitmap, State};
+/// # use tablewright::{Attributes, ClosedRange, Format, MemoryType, PageTable, Rights, Tag};
+/// # use tablewright::{riscv64::sv_x4, sim::Machine};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let machine = Machine::new(0, 1 << 20);
+/// # let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// # let mut table = PageTable::new(format, machine.clone(), Tag(1))?;
+/// # let range = ClosedRange::from_start_size(0x8000_0000, 4 << 20).ok_or("empty")?;
+/// # let rw = Attributes::new(Rights::RW, MemoryType::WriteBack);
+/// # let mut gather = table.gather();
+/// # // SAFETY: nobody translates through this table.
+/// # unsafe { table.map(range, 0x4000_0000, &rw, &mut gather)? };
+/// # gather.flush();
+/// let mut words = vec![0; PageBitmap::words(range, 12)];
+/// let mut pages = PageBitmap::new(range, 12, &mut words).ok_or("too short")?;
+/// table.harvest(State::Dirty, &mut pages, &mut gather)?;
+/// // Writable memory is mapped as dirty, so that no fault has to say so.
+/// assert_eq!(pages.len(), 1024);
+/// // Now they are clean.
+/// words.fill(0);
+/// let mut pages = PageBitmap::new(range, 12, &mut words).ok_or("too short")?;
+/// table.harvest(State::Dirty, &mut pages, &mut gather)?;
+/// assert_eq!(pages.len(), 0);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     /// What was accessed.

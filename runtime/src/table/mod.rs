@@ -51,6 +51,26 @@ use crate::{ClosedRange, ConfigError, Extension, Format, Geometry, Hal, HostPhys
 /// A page table: a tree of tables in one format, from its root down.
 ///
 /// It owns its tables and frees them when it is dropped; the memory that it maps belongs to whoever mapped it.
+///
+/// ```
+/// use tablewright::{Attributes, ClosedRange, Format, MemoryType, PageTable, Rights, Tag};
+/// use tablewright::{aarch64::stage2_4k, sim::Machine};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let format = stage2_4k::Format::new(&stage2_4k::Config::new(3, 39))?;
+/// let mut table = PageTable::new(format, Machine::new(0x8000_0000, 1 << 20), Tag(1))?;
+/// let ram = ClosedRange::from_start_size(0x4000_0000, 64 << 20).ok_or("empty")?;
+/// let rwx = Attributes::new(Rights::RWX, MemoryType::WriteBack);
+/// let mut gather = table.gather();
+/// // SAFETY: this memory is set aside for the guest.
+/// unsafe { table.map(ram, 0x1_0000_0000, &rwx, &mut gather)? };
+/// assert_eq!(table.translate(0x4012_3456), Some(0x1_0012_3456));
+/// table.unmap(ram, &mut gather)?;
+/// gather.flush(); // from now on the memory may be used for something else
+/// assert_eq!(table.tables().count(), 1);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct PageTable<F: Format, H: Hal> {
     identity: Identity,

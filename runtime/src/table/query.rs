@@ -9,6 +9,27 @@ use super::{
 use crate::{Attributes, ClosedRange, Format, Hal, HostPhysAddr, Level, MemoryType, Options, Rights};
 
 /// A leaf of the table.
+///
+/// ```
+/// # use tablewright::{Attributes, ClosedRange, Format, MemoryType, PageTable, Rights, Tag};
+/// # use tablewright::{riscv64::sv_x4, sim::Machine};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let machine = Machine::new(0, 1 << 20);
+/// # let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// # let mut table = PageTable::new(format, machine.clone(), Tag(1))?;
+/// # let range = ClosedRange::from_start_size(0x8000_0000, 4 << 20).ok_or("empty")?;
+/// # let rw = Attributes::new(Rights::RW, MemoryType::WriteBack);
+/// # let mut gather = table.gather();
+/// # // SAFETY: nobody translates through this table.
+/// # unsafe { table.map(range, 0x4000_0000, &rw, &mut gather)? };
+/// # gather.flush();
+/// let block = table.mappings(range).next().ok_or("nothing")?;
+/// assert_eq!((block.size, block.level, block.address), (21, 1, 0x4000_0000));
+/// assert_eq!(block.output(0x8000_1234), 0x4000_1234);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mapping {
     /// The input addresses it translates (the whole leaf; for a run, the whole run).
@@ -31,6 +52,29 @@ impl Mapping {
 }
 
 /// What the table says about one input address.
+///
+/// ```
+/// use tablewright::Lookup;
+/// # use tablewright::{Attributes, ClosedRange, Format, MemoryType, PageTable, Rights, Tag};
+/// # use tablewright::{riscv64::sv_x4, sim::Machine};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let machine = Machine::new(0, 1 << 20);
+/// # let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// # let mut table = PageTable::new(format, machine.clone(), Tag(1))?;
+/// # let range = ClosedRange::from_start_size(0x8000_0000, 4 << 20).ok_or("empty")?;
+/// # let rw = Attributes::new(Rights::RW, MemoryType::WriteBack);
+/// # let mut gather = table.gather();
+/// # // SAFETY: nobody translates through this table.
+/// # unsafe { table.map(range, 0x4000_0000, &rw, &mut gather)? };
+/// # gather.flush();
+/// assert!(matches!(table.query(0x8000_1234), Some(Lookup::Mapped(block)) if block.size == 21));
+/// let Some(Lookup::Hole(hole)) = table.query(0x1234) else { panic!("nothing is mapped there") };
+/// assert_eq!((hole.start(), hole.last()), (0, 0x3fff_ffff));
+/// assert_eq!(table.query(1 << 41), None);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lookup {
     /// It is mapped.
@@ -40,6 +84,27 @@ pub enum Lookup {
 }
 
 /// Leaves that continue each other, as one.
+///
+/// ```
+/// # use tablewright::{Attributes, ClosedRange, Format, MemoryType, PageTable, Rights, Tag};
+/// # use tablewright::{riscv64::sv_x4, sim::Machine};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let machine = Machine::new(0, 1 << 20);
+/// # let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// # let mut table = PageTable::new(format, machine.clone(), Tag(1))?;
+/// # let range = ClosedRange::from_start_size(0x8000_0000, 4 << 20).ok_or("empty")?;
+/// # let rw = Attributes::new(Rights::RW, MemoryType::WriteBack);
+/// # let mut gather = table.gather();
+/// # // SAFETY: nobody translates through this table.
+/// # unsafe { table.map(range, 0x4000_0000, &rw, &mut gather)? };
+/// # gather.flush();
+/// // Two blocks, of which the second continues the first.
+/// let region = table.regions(range).next().ok_or("nothing")?;
+/// assert_eq!((region.range, region.address, region.attributes.rights), (range, 0x4000_0000, Rights::RW));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Region {
     /// The input addresses.
@@ -51,6 +116,26 @@ pub struct Region {
 }
 
 /// One table of the tree.
+///
+/// ```
+/// # use tablewright::{Attributes, ClosedRange, Format, MemoryType, PageTable, Rights, Tag};
+/// # use tablewright::{riscv64::sv_x4, sim::Machine};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let machine = Machine::new(0, 1 << 20);
+/// # let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// # let mut table = PageTable::new(format, machine.clone(), Tag(1))?;
+/// # let range = ClosedRange::from_start_size(0x8000_0000, 4 << 20).ok_or("empty")?;
+/// # let rw = Attributes::new(Rights::RW, MemoryType::WriteBack);
+/// # let mut gather = table.gather();
+/// # // SAFETY: nobody translates through this table.
+/// # unsafe { table.map(range, 0x4000_0000, &rw, &mut gather)? };
+/// # gather.flush();
+/// let root = table.tables().next().ok_or("it has a root")?;
+/// assert_eq!((root.level, root.size, root.address), (2, 14, table.root()));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TableInfo {
     /// The level of its entries.
@@ -64,6 +149,26 @@ pub struct TableInfo {
 }
 
 /// The leaves in a range; see [`PageTable::mappings`].
+///
+/// ```
+/// # use tablewright::{Attributes, ClosedRange, Format, MemoryType, PageTable, Rights, Tag};
+/// # use tablewright::{riscv64::sv_x4, sim::Machine};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let machine = Machine::new(0, 1 << 20);
+/// # let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// # let mut table = PageTable::new(format, machine.clone(), Tag(1))?;
+/// # let range = ClosedRange::from_start_size(0x8000_0000, 4 << 20).ok_or("empty")?;
+/// # let rw = Attributes::new(Rights::RW, MemoryType::WriteBack);
+/// # let mut gather = table.gather();
+/// # // SAFETY: nobody translates through this table.
+/// # unsafe { table.map(range, 0x4000_0000, &rw, &mut gather)? };
+/// # gather.flush();
+/// let starts: Vec<u64> = table.mappings(range).map(|leaf| leaf.range.start()).collect();
+/// assert_eq!(starts, [0x8000_0000, 0x8020_0000]);
+/// # Ok(())
+/// # }
+/// ```
 pub struct Mappings<'a, F: Format, H: Hal>(Walk<'a, F, H>);
 
 impl<F: Format, H: Hal> Iterator for Mappings<'_, F, H> {
@@ -79,6 +184,29 @@ impl<F: Format, H: Hal> Iterator for Mappings<'_, F, H> {
 }
 
 /// The mapped regions in a range; see [`PageTable::regions`].
+///
+/// ```
+/// use tablewright::Change;
+/// # use tablewright::{Attributes, ClosedRange, Format, MemoryType, PageTable, Rights, Tag};
+/// # use tablewright::{riscv64::sv_x4, sim::Machine};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let machine = Machine::new(0, 1 << 20);
+/// # let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// # let mut table = PageTable::new(format, machine.clone(), Tag(1))?;
+/// # let range = ClosedRange::from_start_size(0x8000_0000, 4 << 20).ok_or("empty")?;
+/// # let rw = Attributes::new(Rights::RW, MemoryType::WriteBack);
+/// # let mut gather = table.gather();
+/// # // SAFETY: nobody translates through this table.
+/// # unsafe { table.map(range, 0x4000_0000, &rw, &mut gather)? };
+/// # gather.flush();
+/// let read_only = Change { rights: Some(Rights::R), ..Change::default() };
+/// table.protect(ClosedRange::around(0x8020_0000, 21), &read_only, &mut gather)?;
+/// let rights: Vec<Rights> = table.regions(range).map(|region| region.attributes.rights).collect();
+/// assert_eq!(rights, [Rights::RW, Rights::R]);
+/// # Ok(())
+/// # }
+/// ```
 pub struct Regions<'a, F: Format, H: Hal> {
     leaves: core::iter::Peekable<Mappings<'a, F, H>>,
     clip: ClosedRange,
@@ -123,6 +251,26 @@ impl Region {
 }
 
 /// All tables of a tree; see [`PageTable::tables`].
+///
+/// ```
+/// # use tablewright::{Attributes, ClosedRange, Format, MemoryType, PageTable, Rights, Tag};
+/// # use tablewright::{riscv64::sv_x4, sim::Machine};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let machine = Machine::new(0, 1 << 20);
+/// # let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// # let mut table = PageTable::new(format, machine.clone(), Tag(1))?;
+/// # let range = ClosedRange::from_start_size(0x8000_0000, 4 << 20).ok_or("empty")?;
+/// # let rw = Attributes::new(Rights::RW, MemoryType::WriteBack);
+/// # let mut gather = table.gather();
+/// # // SAFETY: nobody translates through this table.
+/// # unsafe { table.map(range, 0x4000_0000, &rw, &mut gather)? };
+/// # gather.flush();
+/// let levels: Vec<u8> = table.tables().map(|table| table.level).collect();
+/// assert_eq!(levels, [2, 1]);
+/// # Ok(())
+/// # }
+/// ```
 pub struct Tables<'a, F: Format, H: Hal> {
     walk: Walk<'a, F, H>,
     root: Option<TableInfo>,

@@ -4,6 +4,30 @@ use super::{Error, Operation, PageTable, build::End};
 use crate::{Change, ClosedRange, Edit, Entry, Format, Hal, Level, Rights};
 
 /// What [`PageTable::relax`] found or did.
+///
+/// ```
+/// use tablewright::{Change, Relax};
+/// # use tablewright::{Attributes, ClosedRange, Format, MemoryType, PageTable, Rights, Tag};
+/// # use tablewright::{riscv64::sv_x4, sim::Machine};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let machine = Machine::new(0, 1 << 20);
+/// # let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// # let mut table = PageTable::new(format, machine.clone(), Tag(1))?;
+/// # let range = ClosedRange::from_start_size(0x8000_0000, 4 << 20).ok_or("empty")?;
+/// # let rw = Attributes::new(Rights::RW, MemoryType::WriteBack);
+/// # let mut gather = table.gather();
+/// # // SAFETY: nobody translates through this table.
+/// # unsafe { table.map(range, 0x4000_0000, &rw, &mut gather)? };
+/// # gather.flush();
+/// let read_only = Change { rights: Some(Rights::R), ..Change::default() };
+/// table.protect(range, &read_only, &mut gather)?;
+/// assert_eq!(table.relax(0x8000_1234, Rights::W)?, Relax::Relaxed);
+/// assert_eq!(table.relax(0x8000_1234, Rights::W)?, Relax::Granted);
+/// assert_eq!(table.relax(0x1234, Rights::W)?, Relax::NotMapped);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Relax {
     /// The leaf grants the rights now.

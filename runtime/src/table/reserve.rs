@@ -132,6 +132,30 @@ impl<H: Hal> Drop for Frames<'_, H> {
 /// Frames that a virtual CPU has at hand for its faults, so that these need not allocate: filled by
 /// [`PageTable::top_up`] where allocation is allowed. All are of the size of a table below the root. What is left when
 /// it is dropped goes back to the HAL.
+///
+/// ```
+/// # use tablewright::{Attributes, ClosedRange, Format, MemoryType, PageTable, Rights, Tag};
+/// # use tablewright::{riscv64::sv_x4, sim::Machine};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let machine = Machine::new(0, 1 << 20);
+/// # let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// # let mut table = PageTable::new(format, machine.clone(), Tag(1))?;
+/// # let range = ClosedRange::from_start_size(0x8000_0000, 4 << 20).ok_or("empty")?;
+/// # let rw = Attributes::new(Rights::RW, MemoryType::WriteBack);
+/// # let mut gather = table.gather();
+/// # // SAFETY: nobody translates through this table.
+/// # unsafe { table.map(range, 0x4000_0000, &rw, &mut gather)? };
+/// # gather.flush();
+/// let mut cache = table.frame_cache();
+/// table.top_up(&mut cache, 2)?;
+/// let asked = machine.allocations();
+/// // SAFETY: nobody translates through this table, and nothing was unmapped there.
+/// unsafe { table.fault_in_cached(0x1000, 12, 0x9000, &rw, &mut cache)? };
+/// assert_eq!((machine.allocations(), cache.len()), (asked, 0));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct FrameCache<H: Hal> {
     hal: H,

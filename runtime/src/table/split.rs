@@ -39,6 +39,31 @@ impl Located {
 }
 
 /// What an operation does that changes a leaf only in part.
+///
+/// ```
+/// use tablewright::{Error, PartialChange};
+/// # use tablewright::{Attributes, ClosedRange, Format, MemoryType, PageTable, Rights, Tag};
+/// # use tablewright::{riscv64::sv_x4, sim::Machine};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let machine = Machine::new(0, 1 << 20);
+/// # let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// # let mut table = PageTable::new(format, machine.clone(), Tag(1))?;
+/// # let range = ClosedRange::from_start_size(0x8000_0000, 4 << 20).ok_or("empty")?;
+/// # let rw = Attributes::new(Rights::RW, MemoryType::WriteBack);
+/// # let mut gather = table.gather();
+/// # // SAFETY: nobody translates through this table.
+/// # unsafe { table.map(range, 0x4000_0000, &rw, &mut gather)? };
+/// # gather.flush();
+/// table.set_partial_change(PartialChange::Refuse);
+/// let page = ClosedRange::around(0x8000_1000, 12);
+/// assert!(matches!(table.unmap(page, &mut gather), Err(Error::Partial { .. })));
+/// table.set_partial_change(PartialChange::Split);
+/// table.unmap(page, &mut gather)?;
+/// assert_eq!(table.mappings(range).count(), 511 + 1);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum PartialChange {
     /// It splits the leaf: the rest stays as it is.
