@@ -6,5 +6,6 @@ pub mod formats;
 pub mod laws;
 pub mod mmu;
 pub mod mutation;
+pub mod verdicts;
 
 pub use tablewright::generated_format as generated;

@@ -36,6 +36,7 @@ pub use ground::Ground;
 pub use invalidation::Instructions;
 pub use layouts::{LAYOUTS, Layout};
 pub use live::{Hearing, Live};
+pub(crate) use probes::needs;
 pub use program::{Program, Step};
 pub use sequence::Edit;
 pub use two_stage::{Asked, NestedJudge, read_words, two_stage_trial, two_stage_trials};
@@ -45,6 +46,11 @@ pub use two_stage::{Asked, NestedJudge, read_words, two_stage_trial, two_stage_t
 pub trait Judge {
     /// Whose tables come next.
     fn prepare(&mut self, _case: &Configured) {}
+
+    /// Its name, where several judge the same configurations.
+    fn name(&self) -> Option<String> {
+        None
+    }
 
     /// The physical memory that is free for tables and what they map.
     fn ram(&self) -> Range<u64>;
@@ -243,12 +249,12 @@ pub fn trials<F: Format, J: Judge + Send + 'static>(setup: &Setup<F>, judge: &Sh
 pub fn raw_trial<F: Format, J: Judge + Send + 'static>(
     setup: &Setup<F>,
     judge: &Shared<J>,
-    name: &str,
+    name: &'static str,
     set: fn(&mut J),
 ) -> Trial {
     judge.trial(setup, (name, "raw entries"), move |setup, judge| {
         set(judge);
-        raw::conforms(setup, judge)
+        raw::conforms(setup, judge, name)
     })
 }
 

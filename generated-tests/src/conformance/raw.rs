@@ -4,6 +4,8 @@
 //! translates to its address with its rights, whatever the bits say that hardware ignores; what is illegal or nothing
 //! faults, with the right cause at the right level.
 
+use std::env;
+
 use fastrand::Rng;
 use libtest_mimic::Failed;
 use tablewright::{
@@ -16,9 +18,13 @@ use super::probes::needs;
 use super::{Ground, Judge, Setup, TABLES};
 use crate::laws::Subject;
 use crate::mmu::{Access, Fault, FaultKind, Probe, Verdict};
+use crate::verdicts::{self, Outcome, Recorded, Tables, Words};
 
 /// How many entries are judged at each level.
 const ENTRIES: u64 = 500;
+
+/// How many of the verdicts on each level are recorded.
+const RECORDED: usize = 20;
 
 /// How many tables they may be spread over at most.
 const TABLES_EACH: u64 = 16;
@@ -39,16 +45,19 @@ enum Expected {
 struct Question {
     probe: Probe,
     raw: u64,
+    /// All that the walk reads.
+    words: Words,
     expected: Expected,
     readable: bool,
 }
 
-/// Fills a table at each level, and asks about its entries.
-pub(super) fn conforms<F: Format>(setup: &Setup<F>, judge: &mut impl Judge) -> Result<usize, Failed> {
+/// Fills a table at each level, and asks about its entries. With `BLESS=1` some of what the judge says is recorded.
+pub(super) fn conforms<F: Format>(setup: &Setup<F>, judge: &mut impl Judge, test: &str) -> Result<usize, Failed> {
     let ram = judge.ram();
     let ground = Ground::new(&setup.generated.format, ram.start + TABLES..ram.end, judge.reach());
     let mut random = Rng::with_seed(SEED);
     let mut judged = 0;
+    let mut recorded = Vec::new();
     for level in 0..ground.geometry.levels {
         // What the addresses that can be asked about reach of a table.
         let room = u32::from(ground.reach.saturating_sub(ground.geometry.entry_bits(level)));
@@ -56,12 +65,23 @@ pub(super) fn conforms<F: Format>(setup: &Setup<F>, judge: &mut impl Judge) -> R
         let tables = (ENTRIES / slots).clamp(1, TABLES_EACH);
         let mut here = 0;
         for _ in 0..tables {
-            here += one_table(setup, judge, &ground, (level, slots), &mut random)?;
+            let mut said = one_table(setup, judge, &ground, (level, slots), &mut random)?;
+            here += said.accesses.len();
+            let all = said.accesses.len() * tables as usize;
+            said.accesses = said.accesses.into_iter().step_by(all.div_ceil(RECORDED).max(1)).collect();
+            recorded.push(said);
         }
         if (here as u64) < slots.min(ENTRIES) * tables / 2 {
             return Err(format!("only {here} probes were judged at level {level}").into());
         }
         judged += here;
+    }
+    let (format, config) = (&setup.case.format, &setup.case.config.id.value);
+    // Others are made from those that the file names.
+    let named = format.configs.iter().any(|known| known.id.value == *config);
+    if named && env::var_os("BLESS").is_some() {
+        let test = judge.name().map_or_else(|| test.to_owned(), |name| format!("{name}.{test}"));
+        verdicts::write(&format.name.value, config, &test, &recorded)?;
     }
     Ok(judged)
 }
@@ -72,7 +92,7 @@ fn one_table<F: Format>(
     ground: &Ground,
     (level, slots): (Level, u64),
     random: &mut Rng,
-) -> Result<usize, Failed> {
+) -> Result<Tables, Failed> {
     let ram = judge.ram();
     let format = &setup.generated.format;
     let mut image = Image::new(&setup.generated, ram.start);
@@ -118,7 +138,11 @@ fn one_table<F: Format>(
         return Err(format!("{} of {} probes were judged at level {level}", verdicts.len(), probes.len()).into());
     }
     match complaints.as_slice() {
-        [] => Ok(probes.len()),
+        [] => {
+            let said = questions.into_iter().zip(&verdicts);
+            let accesses = said.map(|(question, verdict)| question.record(setup, judge, verdict)).collect();
+            Ok(Tables { root, controls: judge.controls(), accesses })
+        }
         [first, ..] => {
             Err(format!("{} complaints with the seed {SEED:#x}, the first: {first}", complaints.len()).into())
         }
@@ -231,7 +255,13 @@ fn question<F: Format>(
     let mut met = Vec::new();
     let see = |step: &WalkStep| met.push((step.level, step.raw));
     let walked = walk(&setup.generated.format, root, probe.address, |at| image.read(at), see);
-    let interpreted = setup.case.bound.walk(root, probe.address, |at| image.read(at));
+    let mut words = Words::new();
+    let read = |at| {
+        let word = image.read(at)?;
+        words.insert(at, word);
+        Some(word)
+    };
+    let interpreted = setup.case.bound.walk(root, probe.address, read);
     if !agree(&walked, &interpreted) {
         return Err(format!("{probe:x?} of {raw:#x}: generated {walked:x?}, interpreted {interpreted:x?}").into());
     }
@@ -256,7 +286,7 @@ fn question<F: Format>(
         Expected::Reaches(address) => ground.targets.contains(&address),
         Expected::Faults(..) => true,
     };
-    Ok(harmless.then_some(Question { probe, raw, expected, readable }))
+    Ok(harmless.then_some(Question { probe, raw, words, expected, readable }))
 }
 
 /// The entry that was met last.
@@ -317,6 +347,17 @@ fn agree(generated: &Result<Walked, WalkError>, interpreted: &Walk) -> bool {
 }
 
 impl Question {
+    /// What the judge said, for those who cannot ask it.
+    fn record<F: Format>(self, setup: &Setup<F>, judge: &impl Judge, verdict: &Verdict) -> Recorded {
+        let told = match verdict {
+            Verdict::Fault(fault) => judge.told(&self.probe, fault),
+            Verdict::Translated(_) => None,
+        };
+        let names = setup.case.format.fault.iter().flat_map(|fault| &fault.registers);
+        let names: Vec<&str> = names.map(|name| name.value.as_str()).collect();
+        Recorded { probe: self.probe, words: self.words, outcome: Outcome::new(verdict, &names, told) }
+    }
+
     /// What is wrong with the verdict, or with how its report is read.
     fn complaint<F: Format>(&self, setup: &Setup<F>, judge: &impl Judge, verdict: &Verdict) -> Option<String> {
         let right = match (self.expected, verdict) {

@@ -1,6 +1,6 @@
 //! How much of a format's file is held in place: change one number, value or level of it, and something must notice.
 //!
-//! A mutant is read, bound, held to its own examples and to the laws, and checked, all by the interpreter; generated
+//! A mutant is read, bound, held to its own examples, to the laws and to what MMUs said, and checked, all by the interpreter; generated
 //! code, which would differ from that of the true file in every case, has no say, and so have snapshots of it. What
 //! nobody notices is a survivor.
 
@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 pub use mutants::{Mutant, mutants};
-pub use witnesses::{Noticed, noticed};
+pub use witnesses::{Noticed, Witnesses};
 
 /// What became of the mutants of a format's file.
 #[derive(Debug)]
@@ -27,14 +27,14 @@ pub struct Score {
 }
 
 /// Asks everybody about some mutants of a format, on all CPUs.
-pub fn score(format: &'static str, mutants: Vec<Mutant>) -> Score {
+pub fn score(format: &'static str, witnesses: &Witnesses, mutants: Vec<Mutant>) -> Score {
     let next = AtomicUsize::new(0);
     let work = || {
         let mut verdicts = Vec::new();
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some(mutant) = mutants.get(index) else { break verdicts };
-            verdicts.push((index, noticed(&mutant.text)));
+            verdicts.push((index, witnesses.noticed(&mutant.text)));
         }
     };
     let workers = thread::available_parallelism().map_or(1, usize::from);

@@ -69,6 +69,10 @@ pub(crate) fn register(registers: &[(&'static str, u64)], name: &str) -> u64 {
 }
 
 impl Judge for Amd {
+    fn name(&self) -> Option<String> {
+        Some(self.emulator.to_string())
+    }
+
     fn ram(&self) -> Range<u64> {
         Machine::RAM
     }

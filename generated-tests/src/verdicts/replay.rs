@@ -1,0 +1,86 @@
+//! Whether a reading of a format's file says what the MMU said.
+
+use tablewright::Rights;
+use tablewright_archdefs::bound::Shape;
+use tablewright_archdefs::interpret::{Translation, Walk};
+use tablewright_archdefs::model::Facts;
+
+use super::{Outcome, Recorded, Tables, short};
+use crate::conformance::needs;
+use crate::laws::{Interpreted, Subject};
+use crate::mmu::{Access, Probe};
+
+/// What becomes of the access, by the file.
+enum Expected {
+    Reaches(u64),
+    /// Rights are missing.
+    Denied,
+    /// A state is missing that software has to set.
+    Unmarked,
+    NotMapped,
+    Reserved,
+}
+
+/// Whether the format says of this access what the MMU said.
+pub fn agrees(format: &Interpreted, fault_registers: &[&str], tables: &Tables, recorded: &Recorded) -> bool {
+    // What was read last is the leaf, if there is one.
+    let mut last = 0;
+    let read = |at| recorded.words.get(&at).copied().inspect(|&word| last = word);
+    let walk = format.0.walk(tables.root, recorded.probe.address, read);
+    let (expected, here) = match &walk {
+        Walk::Translated(translation) => {
+            (through(format, translation, last, tables.controls.as_deref(), &recorded.probe), translation.level)
+        }
+        Walk::NotMapped { level } => (Expected::NotMapped, *level),
+        Walk::Reserved { level, .. } => (Expected::Reserved, *level),
+        // The MMU's walk did not lead there.
+        Walk::InputTooWide | Walk::ReadFailed { .. } => return false,
+    };
+    match &recorded.outcome {
+        Outcome::Translated(seen) => {
+            matches!(expected, Expected::Reaches(address) if seen.is_none_or(|seen| seen == address))
+        }
+        Outcome::Faulted { kind, level, report, told } => {
+            let kind = match (&**kind, expected) {
+                (_, Expected::Reaches(_)) => false,
+                ("Misconfigured" | "AddressSize", expected) => matches!(expected, Expected::Reserved),
+                ("Permission", expected) => matches!(expected, Expected::Denied),
+                ("AccessFlag", expected) => matches!(expected, Expected::Unmarked),
+                // Which of them, the model does not tell.
+                _ => true,
+            };
+            let values: Vec<u64> = fault_registers.iter().map(|name| report.get(*name).copied().unwrap_or(0)).collect();
+            let read = format.fault(&values).as_ref().map(short);
+            kind && level.is_none_or(|level| level == here) && read == *told
+        }
+    }
+}
+
+/// What becomes of an access to a leaf. A state that is missing comes before rights that are, and dirty after both.
+fn through(
+    format: &Interpreted,
+    translation: &Translation,
+    leaf: u64,
+    controls: Option<&[u64]>,
+    probe: &Probe,
+) -> Expected {
+    let Translation { address, level, facts, .. } = *translation;
+    let (granted, needs) = (Rights::from_bits_truncate(facts.bits()), needs(probe));
+    let allowed = match controls {
+        Some(controls) => format.permits(level, leaf, granted, needs, controls),
+        None => granted.contains(needs),
+    };
+    // What no field speaks of, is not missing.
+    let shape = format.0.level(level).and_then(|level| level.leaf.as_ref());
+    let kept = shape.map_or(Facts::empty(), Shape::speaks);
+    let missing = |state: Facts| !format.0.hardware && kept.contains(state) && !facts.contains(state);
+    if missing(Facts::ACCESSED) {
+        Expected::Unmarked
+    } else if !allowed {
+        Expected::Denied
+    } else if probe.access == Access::Write && missing(Facts::DIRTY) {
+        Expected::Unmarked
+    } else {
+        Expected::Reaches(address)
+    }
+}
