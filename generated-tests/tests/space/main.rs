@@ -9,6 +9,7 @@ mod witness;
 mod areas;
 mod backends;
 mod caches;
+mod costs;
 mod cuts;
 mod failures;
 mod faults;

@@ -1,0 +1,86 @@
+//! What operations on large ranges cost in what can be counted: invalidations, and tables.
+
+use tablewright::{ClosedRange, Format};
+
+use crate::formats::{ept, stage2_4k, sv_x4};
+use crate::rig::{RW, Rig, distant, gpa, range};
+
+const MIB: usize = 1 << 20;
+const GIB: usize = 1 << 30;
+const PAGE: usize = 0x1000;
+
+/// Maps 1 GiB of pages into an empty space, and unmaps it: how many invalidations each asks for.
+fn invalidations<F: Format>(mut rig: Rig<F>) -> [usize; 2] {
+    rig.machine.take_log();
+    rig.space.map_linear(gpa(GIB), distant(64 * GIB + PAGE, GIB), RW).unwrap();
+    let mapping = rig.machine.take_log().len();
+    rig.space.unmap(gpa(GIB), GIB).unwrap();
+    [mapping, rig.machine.take_log().len()]
+}
+
+#[test]
+fn a_gibibyte_takes_no_invalidation_to_map_and_one_to_unmap() {
+    assert_eq!(invalidations(ept("server")), [0, 1]);
+    assert_eq!(invalidations(stage2_4k("4k-40")), [0, 1]);
+    assert_eq!(invalidations(stage2_4k("4k-48")), [0, 1]);
+    // Here an entry that is not valid may be cached, too,
+    assert_eq!(invalidations(sv_x4("sv48x4")), [1, 1]);
+    // unless the hart promises that it soon notices what became valid.
+    assert_eq!(invalidations(sv_x4("sv39x4-rich")), [0, 1]);
+}
+
+/// How many tables below one at `level` it takes, at least, to map these addresses and no others, each to itself plus
+/// `delta`, where a leaf of each level up to 2 may be.
+fn tables_below(level: u32, within: ClosedRange, mapped: &[ClosedRange], delta: u64) -> usize {
+    let size = 1 << (12 + 9 * level);
+    let mut count = 0;
+    let mut slot = within.start();
+    while slot <= within.last() {
+        let here = range(slot as usize, size);
+        let leaf = level <= 2 && delta.is_multiple_of(size as u64) && mapped.iter().any(|mapped| mapped.covers(&here));
+        if level > 0 && !leaf && mapped.iter().any(|mapped| mapped.intersection(&here).is_some()) {
+            count += 1 + tables_below(level - 1, here, mapped, delta);
+        }
+        slot += size as u64;
+    }
+    count
+}
+
+/// Maps a range, and cuts a hole into it: the tables are as few as can be before and after, so none is empty.
+fn minimal<F: Format>(mut rig: Rig<F>) {
+    let top = u32::from(rig.space.page_table().geometry().top());
+    // One table of level 2 translates all that is mapped here.
+    let all = range(0, 1 << 39);
+    for (start, size, delta) in [
+        (GIB, PAGE, 0),
+        (GIB, GIB, PAGE),
+        (GIB, GIB, 2 * MIB),
+        (GIB, 4 * GIB, GIB),
+        (GIB + PAGE, 4 * GIB - 2 * PAGE, GIB),
+        (GIB - 3 * PAGE, 2 * MIB + 5 * PAGE, 0),
+    ] {
+        let delta = 64 * GIB + delta;
+        // Those from the root to the one of level 2 that all of it is below, and those below that.
+        let least = |mapped: &[ClosedRange]| (2..=top).count() + tables_below(2, all, mapped, delta as u64);
+        rig.space.map_linear(gpa(start), distant(start + delta, size), RW).unwrap();
+        assert_eq!(rig.tables(), least(&[range(start, size)]), "{size:#x} bytes at {start:#x}");
+
+        // A third of it, in the middle.
+        let hole = (start + size / 3 / PAGE * PAGE, size / 3 / PAGE * PAGE);
+        if hole.1 > 0 {
+            rig.space.unmap(gpa(hole.0), hole.1).unwrap();
+            let after = hole.0 + hole.1;
+            let left = [range(start, hole.0 - start), range(after, start + size - after)];
+            assert_eq!(rig.tables(), least(&left), "a hole of {:#x} bytes at {:#x}", hole.1, hole.0);
+        }
+        rig.space.clear().unwrap();
+        assert_eq!(rig.tables(), 1);
+    }
+}
+
+#[test]
+fn there_are_no_more_tables_than_it_takes() {
+    minimal(ept("server"));
+    minimal(stage2_4k("4k-48"));
+    minimal(sv_x4("sv48x4"));
+}
