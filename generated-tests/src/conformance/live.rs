@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use tablewright::sim::Machine;
-use tablewright::{Format, HostPhysAddr, PageBitmap, PageTable, Rights, Tag};
+use tablewright::{Change, ClosedRange, Error, Format, PageBitmap, PageTable, Rights, State, Tag};
 
 use super::compare::Case;
+use super::hardware_writes::HardwareWrites;
 use super::invalidation::{Instructions, instructions};
 use super::sequence::{Edit, expect};
 use super::{Ground, Judge, Setup, TABLES};
@@ -217,9 +218,34 @@ impl<'a, F: Format, J: Live> Rig<'a, F, J> {
 
     fn apply(&mut self, edit: &Edit) -> Result<(), String> {
         let range = edit.range();
-        match edit {
-            Edit::Harvest { .. } => self.harvest(edit),
-            Edit::Map { .. } | Edit::Unmap { .. } | Edit::Protect { .. } => {
+        let states = self.setup.generated.format.accessed_dirty(0);
+        match *edit {
+            Edit::Harvest(..) if states.dirty_mask == 0 => Ok(()),
+            Edit::Harvest(..) => {
+                let harvest = |table: &mut PageTable<F, Machine>, pages: &mut PageBitmap<'_>| {
+                    let mut gather = table.gather();
+                    table.harvest_exclusive(State::Dirty, pages, &mut gather)
+                };
+                let found = self.find_written(range, harvest)?;
+                let lost = self.written.iter().find(|page| range.contains(**page) && !found.contains(*page));
+                if let (Some(lost), true) = (lost, states.hardware) {
+                    return Err(format!("what was written at {lost:#x} was not found dirty"));
+                }
+                self.written.retain(|page| !range.contains(*page));
+                Ok(())
+            }
+            Edit::ProtectAndHarvest(_, _, rights) => {
+                let change = Change { rights: Some(rights), ..Change::default() };
+                let protect = |table: &mut PageTable<F, Machine>, pages: &mut PageBitmap<'_>| {
+                    let mut gather = table.gather();
+                    table.protect_and_harvest(range, &change, pages, &mut gather)
+                };
+                // What this does not find is for the next harvest.
+                let found = self.find_written(range, protect)?;
+                self.written.retain(|page| !found.contains(page));
+                Ok(())
+            }
+            Edit::Map(..) | Edit::Unmap(..) | Edit::Protect(..) => {
                 self.written.retain(|page| !range.contains(*page));
                 edit.run(&mut self.table)
             }
@@ -227,25 +253,17 @@ impl<'a, F: Format, J: Live> Rig<'a, F, J> {
         }
     }
 
-    /// What was written must be found dirty.
-    fn harvest(&mut self, edit: &Edit) -> Result<(), String> {
-        let states = self.setup.generated.format.accessed_dirty(0);
-        if states.dirty_mask == 0 {
-            return Ok(());
-        }
-        let range = edit.range();
+    /// The pages that were written to, and that something finds dirty.
+    fn find_written(
+        &mut self,
+        range: ClosedRange,
+        find: impl FnOnce(&mut PageTable<F, Machine>, &mut PageBitmap<'_>) -> Result<(), Error>,
+    ) -> Result<BTreeSet<u64>, String> {
         let bits = self.ground.geometry.page_bits;
         let mut words = vec![0; PageBitmap::words(range, bits)];
         let mut pages = PageBitmap::new(range, bits, &mut words).ok_or("no bitmap for whole pages")?;
-        let mut gather = self.table.gather();
-        let harvested = self.table.harvest_exclusive(tablewright::State::Dirty, &mut pages, &mut gather);
-        harvested.map_err(|error| error.to_string())?;
-        let lost = self.written.iter().find(|page| range.contains(**page) && !pages.contains(**page));
-        if let (Some(lost), true) = (lost, states.hardware) {
-            return Err(format!("what was written at {lost:#x} was not found dirty"));
-        }
-        self.written.retain(|page| !range.contains(*page));
-        Ok(())
+        find(&mut self.table, &mut pages).map_err(|error| error.to_string())?;
+        Ok(self.written.iter().copied().filter(|page| pages.contains(*page)).collect())
     }
 
     fn compare(&mut self, edges: &BTreeSet<u64>) -> Result<(), String> {
@@ -283,26 +301,5 @@ impl<'a, F: Format, J: Live> Rig<'a, F, J> {
             }
         }
         Ok(())
-    }
-}
-
-/// What an MMU does to tables in the simulated machine's memory.
-pub(super) trait HardwareWrites {
-    /// Replaces the word at an address, if it is still `old`.
-    fn hardware_writes(&self, address: u64, old: u64, new: u64);
-}
-
-impl HardwareWrites for Machine {
-    fn hardware_writes(&self, address: u64, old: u64, new: u64) {
-        use std::sync::atomic::{AtomicU64, Ordering};
-        use tablewright::Hal;
-
-        if self.read_word(address).is_none() {
-            return;
-        }
-        let word = self.phys_to_virt(HostPhysAddr::from_usize(address as usize)).cast::<AtomicU64>();
-        // SAFETY: an aligned word in an allocated frame, as it could be read; all accesses to tables are atomic.
-        let word = unsafe { word.as_ref() };
-        let _ = word.compare_exchange(old, new, Ordering::AcqRel, Ordering::Relaxed);
     }
 }

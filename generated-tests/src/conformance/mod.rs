@@ -8,6 +8,7 @@ mod compare;
 mod demand;
 mod ground;
 mod hardware;
+mod hardware_writes;
 mod image;
 mod invalidation;
 mod layouts;

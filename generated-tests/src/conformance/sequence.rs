@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use fastrand::Rng;
 use libtest_mimic::Failed;
 use tablewright::sim::Machine;
-use tablewright::{Change, ClosedRange, FaultIn, Format, MemoryType, PageTable, Rights};
+use tablewright::{Change, ClosedRange, Error, FaultIn, Format, Gather, Mapping, MemoryType, PageTable, Relax, Rights};
 
 use super::live::{self, Hearing, Live, Rig};
 use super::program::unseen;
@@ -34,6 +34,10 @@ pub enum Edit {
     Collapse(u64, u64),
     /// Takes the dirty states away, and looks at them.
     Harvest(u64, u64),
+    /// Changes the rights, and looks at the dirty states that this takes away.
+    ProtectAndHarvest(u64, u64, Rights),
+    /// Splits leaves to pages of at most so many bits, and lets those write each who can read it, as a fault does.
+    Relax(u64, u64, u8),
     /// Maps one page where nothing is mapped, as a fault does.
     FaultIn(u64, u64, u64, Rights, MemoryType),
 }
@@ -61,11 +65,13 @@ impl Edit {
         | Self::Split(start, last, _)
         | Self::Collapse(start, last)
         | Self::Harvest(start, last)
+        | Self::ProtectAndHarvest(start, last, _)
+        | Self::Relax(start, last, _)
         | Self::FaultIn(start, last, ..)) = *self;
         ClosedRange::new(start, last).expect("a range")
     }
 
-    /// Does it, but for a harvest, which takes somebody who looks.
+    /// Does it, but for harvests, which take somebody who looks.
     pub(super) fn run<F: Format>(&self, table: &mut PageTable<F, Machine>) -> Result<(), String> {
         let mut gather = table.gather();
         let range = self.range();
@@ -81,7 +87,11 @@ impl Edit {
             Self::Split(_, _, size) => table.split_to(range, size, &mut gather),
             // SAFETY: nothing that is mapped is ever freed.
             Self::Collapse(..) => unsafe { table.collapse(range, &mut gather) },
-            Self::Harvest(..) => Ok(()),
+            Self::Harvest(..) | Self::ProtectAndHarvest(..) => Ok(()),
+            Self::Relax(_, _, size) => table.split_to(range, size, &mut gather).and_then(|()| {
+                let leaves: Vec<Mapping> = table.mappings(range).collect();
+                leaves.iter().try_for_each(|leaf| relax(table, leaf, &mut gather))
+            }),
             Self::FaultIn(start, _, oa, rights, memory) => {
                 let size = table.geometry().page_bits;
                 // SAFETY: as for `map`; and every gather has been flushed.
@@ -96,13 +106,33 @@ impl Edit {
     }
 }
 
+/// Lets those write a leaf who can read it, beside others if that can be.
+fn relax<F: Format>(
+    table: &mut PageTable<F, Machine>,
+    leaf: &Mapping,
+    gather: &mut Gather<F, Machine>,
+) -> Result<(), Error> {
+    let (start, rights) = (leaf.range.start(), writable(leaf.attributes.rights));
+    match table.relax(start, rights)? {
+        Relax::NeedsExclusive(_) => table.relax_exclusive(start, rights, gather).map(drop),
+        _ => Ok(()),
+    }
+}
+
+/// These rights, and the right to write of those who can read.
+fn writable(rights: Rights) -> Rights {
+    let may_write = [(Rights::PR, Rights::PW), (Rights::UR, Rights::UW)].into_iter();
+    may_write.filter(|(read, _)| rights.contains(*read)).fold(rights, |rights, (_, write)| rights | write)
+}
+
 /// Where `ia` maps to after these edits, and with what rights.
 pub(super) fn expect(edits: &[Edit], ia: u64) -> Option<(u64, Rights)> {
     let edits = edits.iter().filter(|edit| edit.range().contains(ia));
     edits.fold(None, |mapped, edit| match *edit {
         Edit::Map(start, _, oa, rights, _) => Some((oa + (ia - start), rights)),
         Edit::Unmap(..) => None,
-        Edit::Protect(_, _, rights) => mapped.map(|(oa, _)| (oa, rights)),
+        Edit::Protect(_, _, rights) | Edit::ProtectAndHarvest(_, _, rights) => mapped.map(|(oa, _)| (oa, rights)),
+        Edit::Relax(..) => mapped.map(|(oa, rights)| (oa, writable(rights))),
         Edit::Split(..) | Edit::Collapse(..) | Edit::Harvest(..) => mapped,
         Edit::FaultIn(start, _, oa, rights, _) => mapped.or(Some((oa + (ia - start), rights))),
     })
@@ -115,7 +145,7 @@ fn program(ground: &Ground, random: &mut Rng) -> Vec<Edit> {
     let window = (2_u64 << block).min(1 << ground.reach.min(63));
     let last_window = (1_u64 << ground.reach.min(63)) / window - 1;
     let windows = [0, random.u64(0..=last_window), last_window].map(|index| index * window);
-    let edit = |random: &mut Rng| {
+    let edit = |earlier: &[Edit], random: &mut Rng| {
         let in_window = random.u64(0..window / page) * page;
         let rounded = in_window & !0 << ground.sizes[random.usize(..ground.sizes.len())];
         let offset = if random.bool() { in_window } else { rounded };
@@ -127,17 +157,31 @@ fn program(ground: &Ground, random: &mut Rng) -> Vec<Edit> {
         let oa = ground.target(block) + offset + if random.bool() { 0 } else { page << random.u8(..4) };
         let whole = ground.range(start & !(window - 1), window);
         let (start, last) = (range.start(), range.last());
-        match random.u8(..12) {
+        // What is changed is mostly something that is there.
+        let there = random.choice(earlier).filter(|_| random.u8(..4) != 0).map_or(range, Edit::range);
+        let (first_there, last_there) = (there.start(), there.last());
+        let size = ground.sizes[random.usize(..ground.sizes.len())].min(block);
+        match random.u8(..15) {
             0 | 1 => Edit::Unmap(start, last),
-            2 | 3 => Edit::Protect(start, last, rights),
+            2 => Edit::Protect(start, last, rights),
+            3 => Edit::Protect(first_there, last_there, rights),
             4 | 5 => Edit::Split(start, last, ground.sizes[random.usize(..ground.sizes.len())]),
             6 => Edit::Collapse(whole.start(), whole.last()),
-            7 => Edit::Harvest(start, last),
-            8 => Edit::FaultIn(start, start + (page - 1), oa, rights, memory),
+            7 => Edit::Harvest(whole.start(), whole.last()),
+            8 => Edit::ProtectAndHarvest(first_there, last_there, rights),
+            9 | 10 => {
+                let part = ground.range(first_there & !0 << size, 1 << size);
+                Edit::Relax(part.start(), part.last(), size)
+            }
+            11 => Edit::FaultIn(start, start + (page - 1), oa, rights, memory),
             _ => Edit::Map(start, last, oa, rights, memory),
         }
     };
-    (0..EDITS).map(|_| edit(random)).collect()
+    let mut edits = Vec::new();
+    for _ in 0..EDITS {
+        edits.push(edit(&edits, random));
+    }
+    edits
 }
 
 /// Runs random programs, and those that were found before.
@@ -237,6 +281,10 @@ fn rust(edit: &Edit) -> String {
         Edit::Split(start, last, size) => format!("Edit::Split({start:#x}, {last:#x}, {size})"),
         Edit::Collapse(start, last) => format!("Edit::Collapse({start:#x}, {last:#x})"),
         Edit::Harvest(start, last) => format!("Edit::Harvest({start:#x}, {last:#x})"),
+        Edit::ProtectAndHarvest(start, last, access) => {
+            format!("Edit::ProtectAndHarvest({start:#x}, {last:#x}, {})", rights(access))
+        }
+        Edit::Relax(start, last, size) => format!("Edit::Relax({start:#x}, {last:#x}, {size})"),
         Edit::FaultIn(start, last, oa, access, memory) => {
             format!("Edit::FaultIn({start:#x}, {last:#x}, {oa:#x}, {}, MemoryType::{memory:?})", rights(access))
         }

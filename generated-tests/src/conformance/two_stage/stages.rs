@@ -6,7 +6,7 @@ use tablewright::sim::Machine;
 use tablewright::{AddrSpace, ClosedRange, FaultInfo, Format, Level, Rights, Tag};
 use tablewright_archdefs::interpret::Walk;
 
-use super::super::live::HardwareWrites;
+use super::super::hardware_writes::HardwareWrites;
 use super::super::probes::{self, needs};
 use super::super::program::{Program, Step};
 use super::super::{Ground, Setup, access, cause, dump};
