@@ -81,7 +81,8 @@ pub struct Capabilities {
 }
 
 impl Config {
-    /// What the machine can do, and the defaults of everything else.
+    /// What the machine can do, and the defaults of everything else. If it has no such tables at all,
+    /// [`Format::new`] refuses them.
     pub const fn from_capabilities(
         capabilities: &Capabilities,
         levels: u8,

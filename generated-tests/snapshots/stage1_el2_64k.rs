@@ -17,6 +17,8 @@ use ::tablewright::{
 /// What varies between machines and between address spaces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Config {
+    /// The CPU does not walk tables of this granule.
+    pub granule_absent: bool,
     /// Width of a physical address (ID_AA64MMFR0_EL1.PARange), set in VTCR_EL2.PS.
     ///
     /// One of 32, 36, 40, 42, 44, 48, 52.
@@ -53,6 +55,7 @@ impl Config {
     /// The defaults of every parameter.
     pub const fn new(levels: u8, input_bits: u8) -> Self {
         Self {
+            granule_absent: false,
             pa_bits: 48,
             lpa: false,
             ttst: false,
@@ -81,13 +84,15 @@ pub struct Capabilities {
 }
 
 impl Config {
-    /// What the machine can do, and the defaults of everything else.
+    /// What the machine can do, and the defaults of everything else. If it has no such tables at all,
+    /// [`Format::new`] refuses them.
     pub const fn from_capabilities(
         capabilities: &Capabilities,
         levels: u8,
         input_bits: u8,
     ) -> Self {
         let mut config = Self::new(levels, input_bits);
+        config.granule_absent = capabilities.id_aa64mmfr0_el1 >> 24 & 0xf == 15;
         config.pa_bits = if capabilities.id_aa64mmfr0_el1 & 0xf == 0 {
             32
         } else if capabilities.id_aa64mmfr0_el1 & 0xf == 1 {
@@ -602,6 +607,9 @@ impl Format {
         }
         if !(config.input_bits >= 16) {
             return Err(ConfigError::Rule("input_bits >= 16"));
+        }
+        if config.granule_absent {
+            return Err(ConfigError::Rule("!granule_absent"));
         }
         let geometry = Geometry {
             page_bits: 16,
@@ -1691,6 +1699,7 @@ impl Config {
         match name {
             "granule" => return value == 16,
             "lpa2" => return value == 0,
+            "granule_absent" => self.granule_absent = value != 0,
             "pa_bits" => {
                 match u8::try_from(value) {
                     Ok(value) => self.pa_bits = value,
@@ -1727,8 +1736,9 @@ impl Config {
     }
 
     /// Each parameter's name and value, as [`Config::set`] takes them.
-    pub const fn by_name(&self) -> [(&'static str, i64); 10] {
+    pub const fn by_name(&self) -> [(&'static str, i64); 11] {
         [
+            ("granule_absent", self.granule_absent as i64),
             ("pa_bits", self.pa_bits as i64),
             ("lpa", self.lpa as i64),
             ("ttst", self.ttst as i64),

@@ -6,8 +6,8 @@
 use alloc::string::String;
 
 use tablewright::{
-    AddrSpace, ClosedRange, DeviceAccess, FaultOutcome, Format, GuestMemoryAccessor, GuestPhysAddr, HostRegion,
-    MappingFlags, PageBitmap, PhysFrame, ReportError, SpaceError, State, Tag,
+    AddrSpace, ClosedRange, DeviceAccess, FaultOutcome, Format, GuestMemoryAccessor, GuestPhysAddr, MappingFlags,
+    PageBitmap, ReportError, SharedMemory, SpaceError, State, Tag,
 };
 
 use crate::guest::{self, Call, PAGE};
@@ -21,15 +21,20 @@ const CONSOLE: usize = 1;
 const TAKEN: usize = guest::heap(3);
 const TAKEN_PAGES: usize = (guest::heap(0) - TAKEN) / PAGE + 1;
 
+const PAGE_BITS: u8 = PAGE.ilog2() as u8;
+const HEAP_BYTES: usize = guest::HEAP_PAGES * PAGE;
+
 const RW: MappingFlags = MappingFlags::READ.union(MappingFlags::WRITE);
 const RX: MappingFlags = MappingFlags::READ.union(MappingFlags::EXECUTE);
 
 /// The whole story, or why it ended early.
 pub fn tell<M: Machine>(machine: &mut M) -> Result<(), Problem> {
     let before = memory::frames_in_use();
-    let shared = Shared::new()?;
+    // SAFETY: both guests run on this machine, and their spaces have its HAL.
+    let shared = unsafe { SharedMemory::new(&FrameHal, guest::SHARED_PAGES * PAGE, PAGE_BITS, PAGE_BITS) };
+    let shared = shared.map_err(|_| Problem("no memory"))?;
     let mut first = Guest::new(machine, 0, &shared, RW)?;
-    let mut second = Guest::new(machine, 1, &shared, MappingFlags::READ)?;
+    let mut second = Guest::new(machine, 1, &shared.read_only(), MappingFlags::READ)?;
 
     for guest in [&mut first, &mut second] {
         say!("\nguest {}, {}", guest.number, guest.space);
@@ -54,28 +59,14 @@ pub fn tell<M: Machine>(machine: &mut M) -> Result<(), Problem> {
         guest.is_watched(machine)?;
     }
     say!("\nThe end.");
+    // Its frames go back with the last guest that maps them.
+    drop(shared);
     for guest in [first, second] {
         guest.ends(machine)?;
     }
-    drop(shared);
     let left = memory::frames_in_use() - before;
     say!("{left} frames are still in use");
     check(left == 0, "every frame comes back")
-}
-
-/// The memory that both guests have.
-struct Shared(#[expect(dead_code, reason = "held until both guests are gone")] PhysFrame<FrameHal>, HostRegion);
-
-impl Shared {
-    fn new() -> Result<Self, Problem> {
-        let size = guest::SHARED_PAGES * PAGE;
-        let mut frame = PhysFrame::alloc_sized(&FrameHal, size.ilog2() as u8).map_err(|_| Problem("no memory"))?;
-        frame.fill(0);
-        let start = frame.start_paddr().ok_or(Problem("no memory"))?;
-        // SAFETY: nothing but guests uses the frame, and it is given back after their spaces are gone.
-        let region = unsafe { HostRegion::ram(start, size) }.ok_or(Problem("no memory"))?;
-        Ok(Self(frame, region))
-    }
 }
 
 struct Guest<M: Machine> {
@@ -98,7 +89,7 @@ struct Faults {
 
 impl<M: Machine> Guest<M> {
     /// A guest with its memory, ready to run.
-    fn new(machine: &mut M, number: usize, shared: &Shared, sharing: MappingFlags) -> Result<Self, Problem> {
+    fn new(machine: &mut M, number: usize, shared: &SharedMemory, sharing: MappingFlags) -> Result<Self, Problem> {
         let mut space = AddrSpace::new_empty(machine.format()?, FrameHal, Tag(number as u32 + 1)).map_err(no_space)?;
         machine.load(&space)?;
         map_all(&mut space, shared, sharing).map_err(no_space)?;
@@ -148,7 +139,7 @@ impl<M: Machine> Guest<M> {
     fn is_watched(&mut self, machine: &mut M) -> Result<(), Problem> {
         self.until(machine, Call::Watch)?;
         // What was written up to now is not asked for.
-        self.written(machine)?;
+        self.change(machine, |space| space.start_dirty_log(gpa(guest::HEAP), HEAP_BYTES))?;
         self.until(machine, Call::Wrote)?;
         let words = self.written(machine)?;
         let page_of = |number: usize| (guest::heap(number) - guest::HEAP) / PAGE;
@@ -158,7 +149,8 @@ impl<M: Machine> Guest<M> {
         }
         let logged = guest::LOGGED.map(page_of);
         let right = (0..guest::HEAP_PAGES).all(|page| written(page) == logged.contains(&page));
-        check(right, "the log has what was written, and nothing else")
+        check(right, "the log has what was written, and nothing else")?;
+        self.change(machine, |space| space.stop_dirty_log(gpa(guest::HEAP), HEAP_BYTES))
     }
 
     fn ends(mut self, machine: &mut M) -> Result<(), Problem> {
@@ -171,9 +163,9 @@ impl<M: Machine> Guest<M> {
     /// The pages of the heap that were written to since the last time, a bit for each.
     fn written(&mut self, machine: &mut M) -> Result<[u64; guest::HEAP_PAGES / 64], Problem> {
         let mut words = [0; guest::HEAP_PAGES / 64];
-        let heap = ClosedRange::from_start_size(guest::HEAP as u64, (guest::HEAP_PAGES * PAGE) as u64);
+        let heap = ClosedRange::from_start_size(guest::HEAP as u64, HEAP_BYTES as u64);
         let mut pages = heap
-            .and_then(|heap| PageBitmap::new(heap, PAGE.ilog2() as u8, &mut words))
+            .and_then(|heap| PageBitmap::new(heap, PAGE_BITS, &mut words))
             .ok_or(Problem("no bitmap for the heap"))?;
         self.change(machine, |space| space.harvest_exclusive(State::Dirty, &mut pages))?;
         Ok(words)
@@ -268,12 +260,12 @@ impl<M: Machine> Guest<M> {
 /// The layout of a guest's memory.
 fn map_all<F: Format>(
     space: &mut AddrSpace<F, FrameHal>,
-    shared: &Shared,
+    shared: &SharedMemory,
     sharing: MappingFlags,
 ) -> Result<(), SpaceError> {
-    space.map_alloc(gpa(guest::HEAP), guest::HEAP_PAGES * PAGE, RW, false)?;
+    space.map_alloc(gpa(guest::HEAP), HEAP_BYTES, RW, false)?;
     space.map_alloc(gpa(guest::STACK), guest::STACK_PAGES * PAGE, RW, false)?;
-    space.map_linear(gpa(guest::SHARED), shared.1, sharing)?;
+    space.map_shared(gpa(guest::SHARED), shared, sharing)?;
     space.map_device(gpa(guest::CONSOLE), PAGE, CONSOLE)?;
     // The program is writable until it is loaded.
     let program = memory::program();

@@ -163,7 +163,8 @@ fn capabilities(scope: &Scope<'_>) -> TokenStream {
         }
 
         impl Config {
-            /// What the machine can do, and the defaults of everything else.
+            /// What the machine can do, and the defaults of everything else. If it has no such tables at all,
+            /// [`Format::new`] refuses them.
             pub const fn from_capabilities(#parameter: &Capabilities, levels: u8, input_bits: u8) -> Self {
                 #body
             }
