@@ -55,6 +55,7 @@ impl Write for Serial {
 
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
-    say!("verdict: FAILED: {info}");
+    say!("{info}");
+    say!("verdict: FAILED: {}", info.message());
     machine::end(false)
 }

@@ -4,6 +4,7 @@
 //! They run in 64-bit mode, and so under page tables of their own, which map all addresses to themselves.
 
 mod boot;
+mod exceptions;
 mod svm;
 mod vmx;
 
@@ -46,6 +47,7 @@ extern "C" fn main() -> ! {
         memory::init();
         write_port(COM1 + 3, 0b11);
     }
+    exceptions::catch();
     if svm::is_there() { crate::run(svm::Svm::new()) } else { crate::run(vmx::Vmx::new()) }
 }
 

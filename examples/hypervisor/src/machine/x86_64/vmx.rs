@@ -6,7 +6,9 @@ use core::arch::{asm, global_asm};
 use tablewright::x86_64::ept;
 use tablewright::{GuestPhysAddr, PhysFrame};
 
-use super::{CR0, LONG_MODE, PAE, Registers, STACK_TOP, TABLES, address, read_msr, set_cr4, write_msr, write_tables};
+use super::{
+    CR0, LONG_MODE, PAE, Registers, STACK_TOP, TABLES, address, exceptions, read_msr, set_cr4, write_msr, write_tables,
+};
 use crate::guest;
 use crate::machine::{Exit, Machine, Problem, Space, Store};
 use crate::memory::FrameHal;
@@ -29,6 +31,8 @@ const QUALIFICATION: u64 = 0x6400;
 const GUEST_RSP: u64 = 0x681c;
 const GUEST_RIP: u64 = 0x681e;
 const HOST_CR3: u64 = 0x6c02;
+const HOST_GDTR: u64 = 0x6c0c;
+const HOST_IDTR: u64 = 0x6c0e;
 const HOST_RIP: u64 = 0x6c16;
 
 /// Exit reasons.
@@ -169,11 +173,14 @@ impl Machine for Vmx {
         // SAFETY: the region is the virtual CPU's own.
         unsafe { asm!("vmclear [{}]", in(reg) &address(&vcpu.vmcs)?) };
         vcpu.make_current()?;
+        let [segments, exceptions] = exceptions::tables();
         let own = [
             (EPT_POINTER, registers.eptp),
             (GUEST_RIP, guest::main as *const () as u64),
             (GUEST_RSP, STACK_TOP),
             (HOST_CR3, cr3()),
+            (HOST_GDTR, segments),
+            (HOST_IDTR, exceptions),
             (HOST_RIP, exit_vmx as *const () as u64),
         ];
         let controls = CONTROLS.into_iter().chain([SECONDARY]).map(|(field, capability, wanted)| {
