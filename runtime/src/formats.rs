@@ -37,6 +37,11 @@ pub mod x86_64 {
         use crate::nested::prelude::*;
 
         crate::nested::nested_formats! {
+            "```
+use tablewright::{ClosedRange, Format, MappingFlags, Rights, Tag, sim::Machine, x86_64::*};
+
+# fn main() -> Result<(), Box<dyn std::error::Error>> {
+let format = ept::Format::new(&ept::Config::new(4, 48))?;"
             /// Intel machines: extended page tables.
             Ept: ept,
             /// AMD machines: nested page tables.
@@ -60,6 +65,11 @@ pub mod aarch64 {
         use crate::nested::prelude::*;
 
         crate::nested::nested_formats! {
+            "```
+use tablewright::{ClosedRange, Format, MappingFlags, Rights, Tag, sim::Machine, aarch64::*};
+
+# fn main() -> Result<(), Box<dyn std::error::Error>> {
+let format = stage2_4k::Format::new(&stage2_4k::Config::new(3, 39))?;"
             /// The 4 KiB granule.
             Stage2With4k: stage2_4k,
             /// The 16 KiB granule.
@@ -84,16 +94,87 @@ pub mod riscv64 {
     tablewright_macros::builtin_format! { [crate] "riscv_iommu" }
 
     /// The one nested format.
+    ///
+    /// ```
+    /// use tablewright::{Format, riscv64::{NestedFormat, sv_x4}};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let format: NestedFormat = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+    /// assert_eq!(format.geometry().levels, 3);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub type NestedFormat = sv_x4::Format;
     /// The values to load into the machine's registers.
+    ///
+    /// ```
+    /// use tablewright::{Tag, riscv64::*, sim::Machine};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let format: NestedFormat = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+    /// let table = NestedPageTable::new(format, Machine::new(0, 1 << 20), Tag(1))?;
+    /// let registers: NestedRegisters = table.registers()?;
+    /// assert_eq!(registers.hgatp >> 60, 8);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub type NestedRegisters = sv_x4::Registers;
     /// The hardware's fault report.
+    ///
+    /// ```
+    /// use tablewright::{Tag, riscv64::*, sim::Machine};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let format: NestedFormat = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+    /// let space: NestedAddrSpace<_> = NestedAddrSpace::new_empty(format, Machine::new(0, 1 << 20), Tag(1))?;
+    /// // A store of the guest.
+    /// let report = NestedReport { scause: 23, stval: 0x1234, htval: 0x1234 >> 2, htinst: 0 };
+    /// assert_eq!(space.handle_report(&report)?, tablewright::FaultOutcome::NotMapped);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub type NestedReport = sv_x4::Report;
     /// A gather of a guest's page table.
+    ///
+    /// ```
+    /// use tablewright::{ClosedRange, Tag, riscv64::*, sim::Machine};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let format: NestedFormat = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+    /// let mut table = NestedPageTable::new(format, Machine::new(0, 1 << 20), Tag(1))?;
+    /// let mut gather: NestedGather<Machine> = table.gather();
+    /// table.unmap(ClosedRange::around(0x8000_0000, 12), &mut gather)?;
+    /// gather.flush();
+    /// # Ok(())
+    /// # }
+    /// ```
     pub type NestedGather<H> = crate::Gather<sv_x4::Format, H>;
     /// A guest's page table.
+    ///
+    /// ```
+    /// use tablewright::{Tag, riscv64::*, sim::Machine};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let format: NestedFormat = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+    /// let table = NestedPageTable::new(format, Machine::new(0, 1 << 20), Tag(1))?;
+    /// assert_eq!(table.translate(0x8000_0000), None);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub type NestedPageTable<H> = crate::PageTable<sv_x4::Format, H>;
     /// A guest's address space.
+    ///
+    /// ```
+    /// use tablewright::{MappingFlags, Rights, Tag, riscv64::*, sim::Machine};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let format: NestedFormat = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+    /// let mut space: NestedAddrSpace<_> = NestedAddrSpace::new_empty(format, Machine::new(0, 1 << 20), Tag(1))?;
+    /// space.map_alloc(0x1000.into(), 0x4000, MappingFlags::READ | MappingFlags::WRITE, false)?;
+    /// assert!(space.handle_fault(0x2000.into(), Rights::W).is_resolved());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub type NestedAddrSpace<H, B = crate::Builtin> = crate::AddrSpace<sv_x4::Format, H, B>;
 }
 

@@ -62,6 +62,38 @@
 //! `page_table_multiarch` or `x86_64` finds what was written there beside what is written here in
 //! `examples/axaddrspace/PORTING.md`.
 //!
+//! # A format's module
+//!
+//! Each module of a format has the same names in it:
+//!
+//! ```
+//! # fn main() -> Result<(), Box<dyn core::error::Error>> {
+//! use tablewright::x86_64::long_mode::{Block, Capabilities, Config, Controls, Format, Page, Registers, Report, Table};
+//! use tablewright::{Attributes, Entry, MemoryType, Rights, Tag};
+//!
+//! // From what the CPU says, or by hand: the parameters. From these: the format.
+//! let _ = Config::from_capabilities(&Capabilities::default(), 4, 48);
+//! let format = Format::new(&Config::new(4, 48))?;
+//!
+//! // Single entries.
+//! let kernel = Attributes::new(Rights::PR | Rights::PW, MemoryType::WriteBack);
+//! let page: Page = Page::new(&format, 0x1234_5000, &kernel)?;
+//! let block: Block = Block::new(&format, 1, 0x4000_0000, &kernel)?;
+//! let table: Table = Table::new(&format, 1, 0x1234_5000)?;
+//! assert_eq!((page.address(&format), block.bits() & 0x80), (0x1234_5000, 0x80));
+//! assert!(matches!(table.decode(&format, 1), Entry::Table(below) if below.address == 0x1234_5000));
+//!
+//! // What activates a table, what a fault is reported by, and what modifies rights at the time of an access.
+//! use tablewright::Format as _;
+//! let registers: Registers = format.registers(0x1000.into(), Tag(0))?;
+//! assert_eq!(registers.cr3, 0x1000);
+//! let report = Report { error_code: 0b10, cr2: 0x1234 };
+//! assert_eq!(format.fault(&report).map(|fault| fault.access), Some(Rights::W));
+//! assert!(format.permits(0, page.bits(), Rights::PR, Rights::PR, &Controls::default()));
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Tables of a boot image
 //!
 //! Entries can be made at compile time, for tables that are part of a boot image:

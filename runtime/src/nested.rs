@@ -14,28 +14,64 @@ macro_rules! dispatch {
 }
 pub(crate) use dispatch;
 
-/// Makes the types over the modules of formats that are named.
+/// Makes the types over the modules of formats that are named. `$start` is how the examples of all types start: it makes
+/// a `format` of one of them.
 macro_rules! nested_formats {
-    ($($(#[$doc:meta])* $variant:ident: $module:ident,)+) => {
+    ($start:literal $($(#[$doc:meta])* $variant:ident: $module:ident,)+) => {
         /// One of the nested formats, with its parameters.
+        ///
+        #[doc = $start]
+        /// let format = NestedFormat::from(format);
+        /// let space = NestedAddrSpace::new_empty(format, Machine::new(0, 1 << 20), Tag(1))?;
+        /// assert_eq!(space.areas().count(), 0);
+        /// # Ok(())
+        /// # }
+        /// ```
         #[derive(Clone, Copy, Debug)]
         pub enum NestedFormat {
             $($(#[$doc])* $variant($module::Format),)+
         }
 
         /// The values to load into the machine's registers.
+        ///
+        #[doc = $start]
+        /// let table = NestedPageTable::new(format, Machine::new(0, 1 << 20), Tag(1))?;
+        /// // Which registers these are, the variant says.
+        /// let registers: NestedRegisters = table.registers()?;
+        /// println!("{registers:x?}");
+        /// # Ok(())
+        /// # }
+        /// ```
         #[derive(Clone, Copy, Debug)]
         pub enum NestedRegisters {
             $($(#[$doc])* $variant($module::Registers),)+
         }
 
         /// The hardware's fault report.
+        ///
+        #[doc = $start]
+        /// /// What an exit handler does, whatever the machine reported.
+        /// fn handle(space: &NestedAddrSpace<Machine>, report: &NestedReport) -> bool {
+        ///     space.handle_report(report).is_ok_and(|outcome| outcome.is_resolved())
+        /// }
+        /// # Ok(())
+        /// # }
+        /// ```
         #[derive(Clone, Copy, Debug)]
         pub enum NestedReport {
             $($(#[$doc])* $variant($module::Report),)+
         }
 
         /// A [`Gather`] of one of the formats.
+        ///
+        #[doc = $start]
+        /// let mut table = NestedPageTable::new(format, Machine::new(0, 1 << 20), Tag(1))?;
+        /// let mut gather = table.gather();
+        /// table.unmap(ClosedRange::around(0x8000_0000, 12), &mut gather)?;
+        /// gather.flush();
+        /// # Ok(())
+        /// # }
+        /// ```
         #[derive(Debug)]
         #[must_use = "dropping it invalidates; keep it to collect the changes of several operations"]
         pub enum NestedGather<H: Hal> {
@@ -43,12 +79,27 @@ macro_rules! nested_formats {
         }
 
         /// A guest's page table in one of the formats. What is not forwarded here, the [`PageTable`] inside has.
+        ///
+        #[doc = $start]
+        /// let table = NestedPageTable::new(format, Machine::new(0, 1 << 20), Tag(1))?;
+        /// assert_eq!(table.translate(0x8000_0000), None);
+        /// # Ok(())
+        /// # }
+        /// ```
         #[derive(Debug)]
         pub enum NestedPageTable<H: Hal> {
             $($(#[$doc])* $variant(PageTable<$module::Format, H>),)+
         }
 
         /// A guest's address space in one of the formats. What is not forwarded here, the [`AddrSpace`] inside has.
+        ///
+        #[doc = $start]
+        /// let mut space = NestedAddrSpace::new_empty(format, Machine::new(0, 1 << 20), Tag(1))?;
+        /// space.map_alloc(0x1000.into(), 0x4000, MappingFlags::READ | MappingFlags::WRITE, false)?;
+        /// assert!(space.handle_fault(0x2000.into(), Rights::W).is_resolved());
+        /// # Ok(())
+        /// # }
+        /// ```
         #[derive(Debug)]
         pub enum NestedAddrSpace<H: Hal, B: Backend = Builtin> {
             $($(#[$doc])* $variant(AddrSpace<$module::Format, H, B>),)+

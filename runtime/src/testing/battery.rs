@@ -11,6 +11,19 @@ use super::{AGREEMENT, Case, ENGINE, Interpreted, LAWS, Subject};
 use crate::ConfigError;
 
 /// A configuration of a format's file.
+///
+/// ```
+/// # use tablewright::testing::{Interpreted, configured};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let format = tablewright_archdefs::read_builtin("sv_x4").ok_or("no such format")?.1.map_err(|_| "mistakes")?;
+/// # let all = configured(format)?;
+/// # let first = &all[0];
+/// # let reference = Interpreted(first.bound.clone());
+/// assert_eq!((first.config.id.value.as_str(), first.bound.levels.len()), ("sv39x4", 3));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Configured {
     /// The format.
@@ -40,6 +53,23 @@ pub fn configured(format: Format) -> Result<Vec<Configured>, String> {
 
 /// The generated format of a module under some parameters, or the error of its constructor; `None` if the parameters
 /// belong to another module of the same file.
+///
+/// ```
+/// use tablewright::testing::{Module, subject};
+/// use tablewright::{generated_format, riscv64::sv_x4};
+/// # use tablewright::testing::{Interpreted, configured};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let format = tablewright_archdefs::read_builtin("sv_x4").ok_or("no such format")?.1.map_err(|_| "mistakes")?;
+/// # let all = configured(format)?;
+/// # let first = &all[0];
+/// # let reference = Interpreted(first.bound.clone());
+/// let module: Module = |params| Some(generated_format!(sv_x4, params)?.map(subject));
+/// let generated = module(&first.params).ok_or("another module's parameters")??;
+/// assert_eq!(generated.geometry().levels, 3);
+/// # Ok(())
+/// # }
+/// ```
 pub type Module = fn(&Params) -> Option<Result<Box<dyn Subject>, ConfigError>>;
 
 /// What a [`Module`] gives.

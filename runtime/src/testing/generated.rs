@@ -11,9 +11,32 @@ use tablewright_archdefs::bound::Bound;
 use super::{Case, Glance, Subject, Verdict, engine};
 
 /// Parameters by their names.
+///
+/// ```
+/// use tablewright::testing::Parameters;
+///
+/// let parameters: Parameters = tablewright::riscv64::sv_x4::Config::new(3, 41).by_name().to_vec();
+/// assert!(parameters.contains(&("levels", 3)));
+/// ```
 pub type Parameters = Vec<(&'static str, i64)>;
 
 /// A generated format, configured, with the names of its registers.
+///
+/// ```
+/// use tablewright::testing::Subject;
+/// use tablewright::{generated_format, riscv64::sv_x4};
+/// # use tablewright::testing::{Interpreted, configured};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let format = tablewright_archdefs::read_builtin("sv_x4").ok_or("no such format")?.1.map_err(|_| "mistakes")?;
+/// # let all = configured(format)?;
+/// # let first = &all[0];
+/// # let reference = Interpreted(first.bound.clone());
+/// let generated = generated_format!(sv_x4, first.params).ok_or("another module's parameters")??;
+/// assert_eq!(generated.table(2, 0x8000_4000)?, 0x2000_1001);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Generated<F: Format> {
     /// The format.

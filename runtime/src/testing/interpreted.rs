@@ -12,6 +12,17 @@ use tablewright_archdefs::model::{self, Facts, FaultAccess, FaultCause, InputExt
 use super::{Case, Glance, Subject, Verdict};
 
 /// A format's file, bound to a configuration and interpreted.
+///
+/// ```
+/// use tablewright::sim::built_in;
+/// use tablewright::testing::{Interpreted, Subject};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let reference = Interpreted(built_in("sv_x4", "sv39x4")?);
+/// assert_eq!(reference.index(1, 0x8040_0000), 2);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Interpreted(pub Bound);
 

@@ -31,6 +31,23 @@ pub use subject::{Glance, Subject};
 use tablewright_archdefs::model::{Config, Format};
 
 /// What a law is about: a subject, and what it is measured against.
+///
+/// ```
+/// use tablewright::testing::{Case, LAWS};
+/// # use tablewright::testing::{Interpreted, configured};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let format = tablewright_archdefs::read_builtin("sv_x4").ok_or("no such format")?.1.map_err(|_| "mistakes")?;
+/// # let all = configured(format)?;
+/// # let first = &all[0];
+/// # let reference = Interpreted(first.bound.clone());
+/// let case = Case { subject: &reference, reference: &reference, format: &first.format, config: &first.config };
+/// for law in LAWS {
+///     (law.check)(&case)?;
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy)]
 pub struct Case<'a> {
     /// What is tested.
@@ -44,9 +61,25 @@ pub struct Case<'a> {
 }
 
 /// Whether a law holds; if not, why.
+///
+/// ```
+/// use tablewright::testing::Verdict;
+///
+/// fn verdict(levels: u8) -> Verdict {
+///     if levels > 0 { Ok(()) } else { Err("a tree has levels".into()) }
+/// }
+/// assert!(verdict(0).is_err());
+/// ```
 pub type Verdict = Result<(), String>;
 
 /// A law and its name.
+///
+/// ```
+/// use tablewright::testing::{AGREEMENT, ENGINE, LAWS, names};
+///
+/// assert!(LAWS.iter().any(|law| law.name == "radix"));
+/// assert_eq!(names().len(), LAWS.len() + [AGREEMENT, ENGINE].len());
+/// ```
 #[derive(Clone, Copy)]
 pub struct Law {
     /// Its name.

@@ -9,6 +9,21 @@ use crate::{Attributes, Change, Edit, Entry, FaultInfo, Geometry, Invalidation, 
 /// A format in one configuration.
 ///
 /// In an [`Entry::Reserved`] the rule is left empty: which of several broken rules is named is no matter of law.
+///
+/// ```
+/// use tablewright::testing::Subject;
+/// # use tablewright::testing::{Interpreted, configured};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let format = tablewright_archdefs::read_builtin("sv_x4").ok_or("no such format")?.1.map_err(|_| "mistakes")?;
+/// # let all = configured(format)?;
+/// # let first = &all[0];
+/// # let reference = Interpreted(first.bound.clone());
+/// let table = reference.table(2, 0x8000_4000)?;
+/// assert_eq!(table, 0x2000_1001);
+/// # Ok(())
+/// # }
+/// ```
 pub trait Subject {
     /// Levels and sizes.
     fn geometry(&self) -> Geometry;
@@ -100,6 +115,21 @@ pub trait Subject {
 }
 
 /// What can be seen of an own entry without decoding all of it.
+///
+/// ```
+/// use tablewright::testing::{Glance, Subject};
+/// # use tablewright::testing::{Interpreted, configured};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let format = tablewright_archdefs::read_builtin("sv_x4").ok_or("no such format")?.1.map_err(|_| "mistakes")?;
+/// # let all = configured(format)?;
+/// # let first = &all[0];
+/// # let reference = Interpreted(first.bound.clone());
+/// assert_eq!(reference.glance(2, 0x2000_1001), Glance::Table(0x8000_4000));
+/// assert_eq!(reference.glance(2, 0), Glance::Absent);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Glance {
     /// Nothing.
