@@ -17,6 +17,7 @@ mod stub;
 
 use std::io;
 use std::ops::Range;
+use std::time::Duration;
 
 use super::qemu::{Call, Image, RunError, Session, StartError, lost};
 use super::shared::SharedRam;
@@ -140,6 +141,11 @@ impl Machine {
     ) -> Result<(), RunError> {
         let report = Report(self.session.call_meanwhile(&stub::WRITE_PAGES, [ipa, 0, counter, seed], meanwhile)?);
         if report.get("esr_el3") == 0 { Ok(()) } else { Err(RunError::Trap(report.registers().collect())) }
+    }
+
+    /// Sets how long the emulator may take to answer before it counts as hung, and is killed: half a minute, at first.
+    pub fn set_patience(&mut self, patience: Duration) {
+        self.session.set_patience(patience);
     }
 
     /// The physical memory that is free for tables and targets; it is zero unless loaded.

@@ -30,7 +30,7 @@ pub(super) const DUMP: u32 = 1;
 /// The size of a command in bytes.
 pub(super) const COMMAND_BYTES: u32 = 48;
 
-/// How long QEMU may take for one batch of commands before it counts as hung.
+/// How long QEMU may take for one batch of commands before it counts as hung, unless said otherwise.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How many calls are under way at once. Commands and reports of so many fit into the pipes both ways: with more, both
@@ -65,6 +65,7 @@ pub(super) struct Session<const WORDS: usize> {
 struct Watched {
     qemu: Child,
     busy: Option<Instant>,
+    patience: Duration,
 }
 
 /// A snippet and its arguments.
@@ -135,7 +136,7 @@ impl<const WORDS: usize> Session<WORDS> {
         else {
             unreachable!("all three were asked for as pipes");
         };
-        let watched = Arc::new(Mutex::new(Watched { qemu: child, busy: None }));
+        let watched = Arc::new(Mutex::new(Watched { qemu: child, busy: None, patience: PATIENCE }));
         thread::spawn({
             let watched = Arc::downgrade(&watched);
             move || watch(&watched)
@@ -152,6 +153,11 @@ impl<const WORDS: usize> Session<WORDS> {
         };
         session.try_call(nothing, [0; 4])?;
         Ok(session)
+    }
+
+    /// Sets how long QEMU may take for a batch of commands.
+    pub(super) fn set_patience(&mut self, patience: Duration) {
+        self.watched().patience = patience;
     }
 
     /// Puts bytes into memory.
@@ -328,7 +334,7 @@ impl fmt::Display for Command<'_> {
 fn watch(watched: &Weak<Mutex<Watched>>) {
     while let Some(watched) = watched.upgrade() {
         let mut watched = watched.lock().unwrap_or_else(PoisonError::into_inner);
-        if watched.busy.is_some_and(|since| since.elapsed() > PATIENCE) {
+        if watched.busy.is_some_and(|since| since.elapsed() > watched.patience) {
             let _ = watched.qemu.kill();
         }
         drop(watched);

@@ -1,5 +1,7 @@
 //! AArch64 stage 2. Levels are the project's: 0 is leaf-most, the manual's level 3.
 
+use std::time::Duration;
+
 use tablewright_tests::mmu::aarch64::Machine;
 use tablewright_tests::mmu::deviations::UPPER_ADDRESS_BITS;
 use tablewright_tests::mmu::qemu::RunError;
@@ -21,6 +23,7 @@ pub(crate) const CASES: &[Case<Machine>] = &[
     ("clearing_forgets_tables", clearing_forgets_tables),
     ("traps_are_reported", traps_are_reported),
     ("a_lost_emulator_tells_its_last_command", a_lost_emulator_tells_its_last_command),
+    ("a_hung_emulator_is_killed", a_hung_emulator_is_killed),
 ];
 
 /// VTCR_EL2: the bit that is one, cacheable walks, 48 bits of output.
@@ -331,6 +334,16 @@ fn a_lost_emulator_tells_its_last_command(_: &mut Machine) {
     let mut machine = Machine::start().expect("QEMU starts");
     let error = machine.run(&EXIT).expect_err("it is gone").to_string();
     assert!(error.contains("call [52800300, d45e0000"), "{error}");
+}
+
+fn a_hung_emulator_is_killed(_: &mut Machine) {
+    /// `b .`
+    const FOREVER: [u32; 1] = [0x1400_0000];
+    let mut machine = Machine::start().expect("QEMU starts");
+    machine.set_patience(Duration::from_millis(100));
+    let Err(RunError::Lost(lost)) = machine.run(&FOREVER) else { panic!("it cannot have come to an end") };
+    assert!(lost.command.starts_with("call [14000000"), "{lost}");
+    assert!(lost.after >= Duration::from_millis(100) && lost.said.contains("signal: 9"), "{lost}");
 }
 
 fn traps_are_reported(machine: &mut Machine) {
