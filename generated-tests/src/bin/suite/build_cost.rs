@@ -59,12 +59,14 @@ pub(crate) fn report() -> Outcome {
     Ok(())
 }
 
-/// A crate outside of the workspace, that depends on the library with one architecture.
+/// A crate outside of the workspace, that depends on the library with one architecture. What it depends on is compiled as
+/// what comes from a registry: once, so not incrementally.
 fn write_dependant(place: &Path) -> std::io::Result<()> {
     let library = workspace().join("runtime");
     let manifest = format!(
         "[package]\nname = \"dependant\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n\n\
-         [dependencies]\ntablewright = {{ path = {library:?}, features = [\"x86_64\"] }}\n"
+         [dependencies]\ntablewright = {{ path = {library:?}, features = [\"x86_64\"] }}\n\n\
+         [profile.dev.package.\"*\"]\nincremental = false\n"
     );
     fs::create_dir(place.join("src"))?;
     fs::write(place.join("Cargo.toml"), manifest)?;
