@@ -8,7 +8,7 @@ use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_
 use tablewright_benches::rows;
 
 fn rows(criterion: &mut Criterion) {
-    for row in rows::all() {
+    for row in rows::all().into_iter().chain(rows::sizes()).chain(rows::threads()) {
         let mut group = criterion.benchmark_group(row.name());
         // Preparing a job takes longer than the job, so few runs make a sample.
         group.sampling_mode(SamplingMode::Flat).sample_size(10);

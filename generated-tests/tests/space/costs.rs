@@ -30,14 +30,14 @@ fn a_gibibyte_takes_no_invalidation_to_map_and_one_to_unmap() {
 }
 
 /// How many tables below one at `level` it takes, at least, to map these addresses and no others, each to itself plus
-/// `delta`, where a leaf of each level up to 2 may be.
+/// `delta`, where there are leaves of that level and all below.
 fn tables_below(level: u32, within: ClosedRange, mapped: &[ClosedRange], delta: u64) -> usize {
     let size = 1 << (12 + 9 * level);
     let mut count = 0;
     let mut slot = within.start();
     while slot <= within.last() {
         let here = range(slot as usize, size);
-        let leaf = level <= 2 && delta.is_multiple_of(size as u64) && mapped.iter().any(|mapped| mapped.covers(&here));
+        let leaf = delta.is_multiple_of(size as u64) && mapped.iter().any(|mapped| mapped.covers(&here));
         if level > 0 && !leaf && mapped.iter().any(|mapped| mapped.intersection(&here).is_some()) {
             count += 1 + tables_below(level - 1, here, mapped, delta);
         }

@@ -9,23 +9,25 @@ use std::process::Command;
 use crate::step::{Outcome, output, run};
 
 /// Target, and the feature of the example that goes with it.
-const TARGETS: [(&str, &str); 4] = [
+pub(crate) const TARGETS: [(&str, &str); 4] = [
     ("aarch64-unknown-none", "aarch64"),
     ("loongarch64-unknown-none", "loongarch64"),
     ("riscv64gc-unknown-none-elf", "riscv64"),
     ("x86_64-unknown-none", "x86_64"),
 ];
 
-const EXAMPLE: &str = "examples/bare-metal/Cargo.toml";
-
 /// Builds the bare-metal example for every target.
 pub(crate) fn build() -> Outcome {
-    TARGETS.into_iter().try_for_each(|(target, feature)| {
-        let mut command = Command::new("cargo");
-        command.args(toolchain(target)?);
-        command.args(["build", "--release", "--manifest-path", EXAMPLE, "--target", target, "--features", feature]);
-        run(&mut command)
-    })
+    TARGETS.into_iter().try_for_each(|(target, feature)| release("examples/bare-metal", target, feature))
+}
+
+/// Builds the package in this folder for `target`, with the feature that goes with it.
+pub(crate) fn release(folder: &str, target: &str, feature: &str) -> Outcome {
+    let manifest = format!("{folder}/Cargo.toml");
+    let mut command = Command::new("cargo");
+    command.args(toolchain(target)?);
+    command.args(["build", "--release", "--manifest-path", &manifest, "--target", target, "--features", feature]);
+    run(&mut command)
 }
 
 /// The arguments with which cargo has a `core` and an `alloc` for `target`: the toolchain in use if rustup has

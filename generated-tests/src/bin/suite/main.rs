@@ -1,10 +1,12 @@
 //! `cargo suite`: everything that must hold of this repository, in one command.
 //!
-//! `cargo suite` runs every step but `build-cost`, `drop-in` and `mutation`; `cargo suite lints bare-metal` runs the named
-//! ones; `cargo suite --list` names them. Each step runs even if one before it failed, so that one run tells everything.
+//! `cargo suite` runs every step but `build-cost`, `code-size`, `drop-in` and `mutation`; `cargo suite lints bare-metal` runs
+//! the named ones; `cargo suite --list` names them. Each step runs even if one before it failed, so that one run tells
+//! everything.
 
 mod bare_metal;
 mod build_cost;
+mod code_size;
 mod drop_in;
 mod hypervisors;
 mod step;
@@ -35,9 +37,11 @@ const STEPS: [Step; 13] = [
     ("new-arch", "a crate with an architecture of its own builds, runs, and passes every law", new_arch),
 ];
 
-/// These run only if they are named: they take packages from the registry and the nightly compiler, or minutes.
-const BY_NAME: [Step; 3] = [
+/// These run only if they are named: they take packages from the registry and the nightly compiler, or minutes; and
+/// `code-size` fails, for the library is larger than it should be.
+const BY_NAME: [Step; 4] = [
     ("build-cost", "what the library costs its dependants to compile, in CPU seconds", build_cost::report),
+    ("code-size", "an address space in one format, with all operations, is at most 32 KiB of code", code_size::measure),
     ("drop-in", "clients of `axaddrspace`, unmodified, pass their tests on the drop-in", drop_in::test),
     ("mutation", "of the changes of one thing in a format's file, few are noticed by nobody", mutation),
 ];

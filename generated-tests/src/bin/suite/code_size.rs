@@ -1,0 +1,35 @@
+//! How much code an address space is, with every operation, in the format of each machine.
+
+use std::fs;
+
+use object::{Object as _, ObjectSection as _};
+
+use crate::bare_metal::{TARGETS, release};
+use crate::step::{Outcome, workspace};
+
+/// Nothing runs it: it is there to be large.
+const PROBE: &str = "generated-tests/code-size";
+
+/// What it should come to, in bytes, `core` and a small allocator included.
+const LIMIT: u64 = 32 << 10;
+
+/// Builds the probe for every target, and says how large its code is.
+pub(crate) fn measure() -> Outcome {
+    let mut larger = Vec::new();
+    for (target, feature) in TARGETS {
+        release(PROBE, target, feature)?;
+        let bytes = text(&format!("{PROBE}/target/{target}/release/code-size"))?;
+        println!("   {target}: .text has {bytes} bytes");
+        if bytes > LIMIT {
+            larger.push(target);
+        }
+    }
+    if larger.is_empty() { Ok(()) } else { Err(format!("more than {LIMIT} bytes: {}", larger.join(", "))) }
+}
+
+/// The size of the code in a file.
+fn text(image: &str) -> Result<u64, String> {
+    let bytes = fs::read(workspace().join(image)).map_err(|error| format!("{image}: {error}"))?;
+    let file = object::File::parse(&*bytes).map_err(|error| format!("{image}: {error}"))?;
+    file.section_by_name(".text").map(|section| section.size()).ok_or_else(|| format!("{image}: no .text"))
+}
