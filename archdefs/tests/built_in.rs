@@ -12,3 +12,26 @@ fn every_built_in_format_reads() {
         }
     }
 }
+
+#[test]
+fn everything_that_a_manual_decides_is_cited() {
+    let mut without = Vec::new();
+    for (name, _) in BUILTINS {
+        let format = read_builtin(name).unwrap().1.unwrap();
+        let rows = [
+            format.kinds.iter().map(|row| (&row.id, &row.cite)).collect::<Vec<_>>(),
+            format.fields.iter().map(|row| (&row.name, &row.cite)).collect(),
+            format.fixes.iter().map(|row| (&row.id, &row.cite)).collect(),
+            format.runs.iter().map(|row| (&row.id, &row.cite)).collect(),
+            format.tlb.iter().map(|row| (&row.id, &row.cite)).collect(),
+            format.registers.iter().map(|row| (&row.name, &row.cite)).collect(),
+        ];
+        without.extend(
+            rows.concat()
+                .into_iter()
+                .filter(|(_, cite)| cite.is_none())
+                .map(|(row, _)| format!("{name}: {}", row.value)),
+        );
+    }
+    assert!(without.is_empty(), "{}", without.join("\n"));
+}

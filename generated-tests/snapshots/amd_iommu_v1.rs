@@ -108,7 +108,7 @@ pub const SOFTWARE: Options = Options::from_bits(0);
 /// | 58:52 | `leaf-reserved` | must be zero | 48882, Table: I/O Page Translation Entry Fields, PR=1 |
 /// | 51:12 | `output` | output address | 48882, Table: I/O Page Translation Entry Fields, PR=1 |
 /// | 6 | `dirty` | 0b0 none, 0b1 dirty, if `access_dirty` | 48882, Table: I/O Page Translation Entry Fields, PR=1 |
-/// | 6:5 | `no-access-dirty` | ignored, if `!access_dirty` |  |
+/// | 6:5 | `no-access-dirty` | ignored, if `!access_dirty` | 48882, Table: I/O Page Translation Entry Fields, PR=1 |
 /// | 5 | `accessed` | 0b0 none, 0b1 accessed, if `access_dirty` | 48882, Table: I/O Page Translation Entry Fields, PR=1 |
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
@@ -246,7 +246,7 @@ impl fmt::Debug for Page {
 /// | 51:leaf_bits | `output` | output address | 48882, Table: I/O Page Translation Entry Fields, PR=1 |
 /// | leaf_bits - 1:12 | `below-block` | written as zero, if `leaf_bits == 12 + 9 * level` | 48882, 2.2.3, Next Level |
 /// | 6 | `dirty` | 0b0 none, 0b1 dirty, if `access_dirty` | 48882, Table: I/O Page Translation Entry Fields, PR=1 |
-/// | 6:5 | `no-access-dirty` | ignored, if `!access_dirty` |  |
+/// | 6:5 | `no-access-dirty` | ignored, if `!access_dirty` | 48882, Table: I/O Page Translation Entry Fields, PR=1 |
 /// | 5 | `accessed` | 0b0 none, 0b1 accessed, if `access_dirty` | 48882, Table: I/O Page Translation Entry Fields, PR=1 |
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]

@@ -145,21 +145,21 @@ pub const SOFTWARE: Options = Options::from_bits(0x49f0_0000_0000_0800);
 /// | bits | name | meaning | manual |
 /// |---|---|---|---|
 /// | 63 | `suppress_ve` | 0b0 deliver-ve, 0b1 suppress-ve, if `suppress_ve` | Intel SDM Vol. 3C, Convertible EPT Violations |
-/// | 63 | `no-suppress-ve` | ignored, if `!suppress_ve` |  |
-/// | 62, 59, 56:52, 11 | `leaf-software` | free for software |  |
+/// | 63 | `no-suppress-ve` | ignored, if `!suppress_ve` | Intel SDM Vol. 3C, Format of an EPT Page-Table Entry that Maps a 4-KByte Page |
+/// | 62, 59, 56:52, 11 | `leaf-software` | free for software | Intel SDM Vol. 3C, Format of an EPT Page-Table Entry that Maps a 4-KByte Page |
 /// | 61 | `sub_page_write` | ignored unless the VM-execution control `sub-page write permissions for EPT` is 1: 0b0 off, 0b1 sub-page-write | Intel SDM Vol. 3C, Format of an EPT Page-Table Entry that Maps a 4-KByte Page |
 /// | 60 | `supervisor_shadow_stack` | 0b0 off, 0b1 supervisor-shadow-stack, if `shadow_stack` | Intel SDM Vol. 3C, Format of an EPT Page-Table Entry that Maps a 4-KByte Page |
-/// | 60 | `no-shadow-stack` | ignored, if `!shadow_stack` |  |
+/// | 60 | `no-shadow-stack` | ignored, if `!shadow_stack` | Intel SDM Vol. 3C, Format of an EPT Page-Table Entry that Maps a 4-KByte Page |
 /// | 58 | `paging_write` | ignored unless the VM-execution control `EPT paging-write control` is 1: 0b0 off, 0b1 paging-write | Intel SDM Vol. 3C, Format of an EPT Page-Table Entry that Maps a 4-KByte Page |
 /// | 57 | `verify_guest_paging` | ignored unless the VM-execution control `guest-paging verification` is 1: 0b0 off, 0b1 verify-guest-paging | Intel SDM Vol. 3C, Format of an EPT Page-Table Entry that Maps a 4-KByte Page |
 /// | pa_bits - 1:12 | `output` | output address | Intel SDM Vol. 3C, Format of an EPT Page-Table Entry that Maps a 4-KByte Page |
 /// | 51:pa_bits | `address-too-wide` | must be zero | Intel SDM Vol. 3C, EPT Misconfigurations |
 /// | 10, 2:0 | `access_by_mode` | read, write, execute from supervisor-mode and (bit 10) from user-mode linear addresses: 0b1 r, 0b11 r w, 0b101 r px, 0b111 r w px, 0b1001 r ux, 0b1011 r w ux, 0b1101 r x, 0b1111 r w x, 0b100 px, 0b1000 ux, 0b1100 x, if `mode_based_execute` | Intel SDM Vol. 3C, EPT Misconfigurations |
-/// | 10 | `no-user-execute` | ignored, if `!mode_based_execute` |  |
+/// | 10 | `no-user-execute` | ignored, if `!mode_based_execute` | Intel SDM Vol. 3C, Format of an EPT Page-Table Entry that Maps a 4-KByte Page |
 /// | 9 | `dirty` | 0b0 none, 0b1 dirty, if `access_dirty` | Intel SDM Vol. 3C, Accessed and Dirty Flags for EPT |
-/// | 9:8 | `no-access-dirty` | ignored, if `!access_dirty` |  |
+/// | 9:8 | `no-access-dirty` | ignored, if `!access_dirty` | Intel SDM Vol. 3C, Accessed and Dirty Flags for EPT |
 /// | 8 | `accessed` | 0b0 none, 0b1 accessed, if `access_dirty` | Intel SDM Vol. 3C, Accessed and Dirty Flags for EPT |
-/// | 7 | `page-not-block` | ignored |  |
+/// | 7 | `page-not-block` | ignored | Intel SDM Vol. 3C, Format of an EPT Page-Table Entry that Maps a 4-KByte Page |
 /// | 6 | `ignore_pat` | the guest's PAT cannot change the memory type: 0b0 combine-with-pat, 0b1 ignore-pat | Intel SDM Vol. 3C, Memory Type Used for Translated Guest-Physical Addresses |
 /// | 5:3 | `memory_type` | 0b0 uc, 0b1 wc, 0b100 wt, 0b101 wp, 0b110 wb | Intel SDM Vol. 3C, Memory Type Used for Translated Guest-Physical Addresses |
 /// | 2:0 | `access` | read, write, execute: 0b1 r, 0b11 r w, 0b100 x, 0b101 r x, 0b111 r w x, if `!mode_based_execute` | Intel SDM Vol. 3C, EPT Misconfigurations |
@@ -408,20 +408,20 @@ impl fmt::Debug for Page {
 /// | bits | name | meaning | manual |
 /// |---|---|---|---|
 /// | 63 | `suppress_ve` | 0b0 deliver-ve, 0b1 suppress-ve, if `suppress_ve` | Intel SDM Vol. 3C, Convertible EPT Violations |
-/// | 63 | `no-suppress-ve` | ignored, if `!suppress_ve` |  |
-/// | 62, 59, 56:52, 11 | `leaf-software` | free for software |  |
-/// | 61 | `no-sub-page` | ignored |  |
+/// | 63 | `no-suppress-ve` | ignored, if `!suppress_ve` | Intel SDM Vol. 3C, Format of an EPT Page-Table Entry that Maps a 4-KByte Page |
+/// | 62, 59, 56:52, 11 | `leaf-software` | free for software | Intel SDM Vol. 3C, Format of an EPT Page-Table Entry that Maps a 4-KByte Page |
+/// | 61 | `no-sub-page` | ignored | Intel SDM Vol. 3C, Format of an EPT Page-Table Entry that Maps a 4-KByte Page |
 /// | 60 | `supervisor_shadow_stack` | 0b0 off, 0b1 supervisor-shadow-stack, if `shadow_stack` | Intel SDM Vol. 3C, Format of an EPT Page-Table Entry that Maps a 4-KByte Page |
-/// | 60 | `no-shadow-stack` | ignored, if `!shadow_stack` |  |
+/// | 60 | `no-shadow-stack` | ignored, if `!shadow_stack` | Intel SDM Vol. 3C, Format of an EPT Page-Table Entry that Maps a 4-KByte Page |
 /// | 58 | `paging_write` | ignored unless the VM-execution control `EPT paging-write control` is 1: 0b0 off, 0b1 paging-write | Intel SDM Vol. 3C, Format of an EPT Page-Table Entry that Maps a 4-KByte Page |
 /// | 57 | `verify_guest_paging` | ignored unless the VM-execution control `guest-paging verification` is 1: 0b0 off, 0b1 verify-guest-paging | Intel SDM Vol. 3C, Format of an EPT Page-Table Entry that Maps a 4-KByte Page |
 /// | pa_bits - 1:leaf_bits | `output` | output address | Intel SDM Vol. 3C, Format of an EPT Page-Table Entry that Maps a 4-KByte Page |
 /// | 51:pa_bits | `address-too-wide` | must be zero | Intel SDM Vol. 3C, EPT Misconfigurations |
 /// | leaf_bits - 1:12 | `block-misaligned` | must be zero | Intel SDM Vol. 3C, Format of an EPT Page-Directory Entry (PDE) that Maps a 2-MByte Page |
 /// | 10, 2:0 | `access_by_mode` | read, write, execute from supervisor-mode and (bit 10) from user-mode linear addresses: 0b1 r, 0b11 r w, 0b101 r px, 0b111 r w px, 0b1001 r ux, 0b1011 r w ux, 0b1101 r x, 0b1111 r w x, 0b100 px, 0b1000 ux, 0b1100 x, if `mode_based_execute` | Intel SDM Vol. 3C, EPT Misconfigurations |
-/// | 10 | `no-user-execute` | ignored, if `!mode_based_execute` |  |
+/// | 10 | `no-user-execute` | ignored, if `!mode_based_execute` | Intel SDM Vol. 3C, Format of an EPT Page-Table Entry that Maps a 4-KByte Page |
 /// | 9 | `dirty` | 0b0 none, 0b1 dirty, if `access_dirty` | Intel SDM Vol. 3C, Accessed and Dirty Flags for EPT |
-/// | 9:8 | `no-access-dirty` | ignored, if `!access_dirty` |  |
+/// | 9:8 | `no-access-dirty` | ignored, if `!access_dirty` | Intel SDM Vol. 3C, Accessed and Dirty Flags for EPT |
 /// | 8 | `accessed` | 0b0 none, 0b1 accessed, if `access_dirty` | Intel SDM Vol. 3C, Accessed and Dirty Flags for EPT |
 /// | 6 | `ignore_pat` | the guest's PAT cannot change the memory type: 0b0 combine-with-pat, 0b1 ignore-pat | Intel SDM Vol. 3C, Memory Type Used for Translated Guest-Physical Addresses |
 /// | 5:3 | `memory_type` | 0b0 uc, 0b1 wc, 0b100 wt, 0b101 wp, 0b110 wb | Intel SDM Vol. 3C, Memory Type Used for Translated Guest-Physical Addresses |
@@ -658,11 +658,11 @@ impl fmt::Debug for Block {
 ///
 /// | bits | name | meaning | manual |
 /// |---|---|---|---|
-/// | 63:52, 11, 9 | `table-ignored` | ignored |  |
+/// | 63:52, 11, 9 | `table-ignored` | ignored | Intel SDM Vol. 3C, Format of an EPT Page-Directory Entry (PDE) that References an EPT Page Table |
 /// | pa_bits - 1:12 | `next_table` | address of the next table | Intel SDM Vol. 3C, Format of an EPT PML4 Entry (PML4E) |
 /// | 51:pa_bits | `address-too-wide` | must be zero | Intel SDM Vol. 3C, EPT Misconfigurations |
 /// | 10, 2:0 | `access_by_mode` | read, write, execute from supervisor-mode and (bit 10) from user-mode linear addresses: 0b1 r, 0b11 r w, 0b101 r px, 0b111 r w px, 0b1001 r ux, 0b1011 r w ux, 0b1101 r x, 0b1111 r w x, 0b100 px, 0b1000 ux, 0b1100 x, if `mode_based_execute` | Intel SDM Vol. 3C, EPT Misconfigurations |
-/// | 10 | `no-user-execute` | ignored, if `!mode_based_execute` |  |
+/// | 10 | `no-user-execute` | ignored, if `!mode_based_execute` | Intel SDM Vol. 3C, Format of an EPT Page-Table Entry that Maps a 4-KByte Page |
 /// | 8 | `table-accessed` | written by hardware if `access_dirty`, else ignored | Intel SDM Vol. 3C, Accessed and Dirty Flags for EPT |
 /// | 6:3 | `table-reserved` | must be zero | Intel SDM Vol. 3C, Format of an EPT Page-Directory Entry (PDE) that References an EPT Page Table |
 /// | 2:0 | `access` | read, write, execute: 0b1 r, 0b11 r w, 0b100 x, 0b101 r x, 0b111 r w x, if `!mode_based_execute` | Intel SDM Vol. 3C, EPT Misconfigurations |

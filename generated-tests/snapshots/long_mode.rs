@@ -290,7 +290,7 @@ pub const SOFTWARE: Options = Options::from_bits(0x7f0_0000_0000_0e00);
 /// | 63 | `no-execute-disable` | must be zero, if `!no_execute` | Intel SDM Vol. 3A, Page-Fault Exceptions, reserved bits |
 /// | 62:59 | `protection_key` | 0b0 key-0, 0b1 key-1, 0b10 key-2, 0b11 key-3, 0b100 key-4, 0b101 key-5, 0b110 key-6, 0b111 key-7, 0b1000 key-8, 0b1001 key-9, 0b1010 key-10, 0b1011 key-11, 0b1100 key-12, 0b1101 key-13, 0b1110 key-14, 0b1111 key-15, if `user_keys or supervisor_keys` | Intel SDM Vol. 3A, Protection Keys |
 /// | 62:59 | `no-key` | ignored, if `!user_keys && !supervisor_keys` | Intel SDM Vol. 3A, Protection Keys |
-/// | 58:52, 11:9 | `leaf-software` | free for software |  |
+/// | 58:52, 11:9 | `leaf-software` | free for software | Intel SDM Vol. 3A, Format of a Page-Table Entry that Maps a 4-KByte Page |
 /// | pa_bits - 1:12 | `output` | output address | Intel SDM Vol. 3A, Format of a Page-Table Entry that Maps a 4-KByte Page |
 /// | 51:c_bit + 1, c_bit - 1:pa_bits if c_bit != 0; 51:pa_bits | `address-too-wide` | must be zero | Intel SDM Vol. 3A, Page-Fault Exceptions, reserved bits |
 /// | 7, 4:3 | `memory_type` | PAT, PCD, PWT; what is UC- in the PAT the MTRRs may make WC: which byte of `pat` says the memory type | Intel SDM Vol. 3A, Page Attribute Table (PAT) |
@@ -492,7 +492,7 @@ impl fmt::Debug for Page {
 /// | 63 | `no-execute-disable` | must be zero, if `!no_execute` | Intel SDM Vol. 3A, Page-Fault Exceptions, reserved bits |
 /// | 62:59 | `protection_key` | 0b0 key-0, 0b1 key-1, 0b10 key-2, 0b11 key-3, 0b100 key-4, 0b101 key-5, 0b110 key-6, 0b111 key-7, 0b1000 key-8, 0b1001 key-9, 0b1010 key-10, 0b1011 key-11, 0b1100 key-12, 0b1101 key-13, 0b1110 key-14, 0b1111 key-15, if `user_keys or supervisor_keys` | Intel SDM Vol. 3A, Protection Keys |
 /// | 62:59 | `no-key` | ignored, if `!user_keys && !supervisor_keys` | Intel SDM Vol. 3A, Protection Keys |
-/// | 58:52, 11:9 | `leaf-software` | free for software |  |
+/// | 58:52, 11:9 | `leaf-software` | free for software | Intel SDM Vol. 3A, Format of a Page-Table Entry that Maps a 4-KByte Page |
 /// | pa_bits - 1:leaf_bits | `output` | output address | Intel SDM Vol. 3A, Format of a Page-Table Entry that Maps a 4-KByte Page |
 /// | 51:c_bit + 1, c_bit - 1:pa_bits if c_bit != 0; 51:pa_bits | `address-too-wide` | must be zero | Intel SDM Vol. 3A, Page-Fault Exceptions, reserved bits |
 /// | leaf_bits - 1:13 | `block-misaligned` | must be zero | Intel SDM Vol. 3A, Page-Fault Exceptions, reserved bits |
@@ -696,11 +696,11 @@ impl fmt::Debug for Block {
 /// |---|---|---|---|
 /// | 63, 2:1 | `access` | execute-disable, user/supervisor, read/write: 0b0 pr px, 0b1 pr pw px, 0b10 r x, 0b11 r w x, 0b100 pr, 0b101 pr pw, 0b110 r, 0b111 r w, if `no_execute` | Intel SDM Vol. 3A, Access Rights |
 /// | 63 | `no-execute-disable` | must be zero, if `!no_execute` | Intel SDM Vol. 3A, Page-Fault Exceptions, reserved bits |
-/// | 62:52, 11:9, 6 | `table-ignored` | ignored |  |
+/// | 62:52, 11:9, 6 | `table-ignored` | ignored | Intel SDM Vol. 3A, Format of a PML4 Entry (PML4E) that References a Page-Directory-Pointer Table |
 /// | pa_bits - 1:12 | `next_table` | address of the next table | Intel SDM Vol. 3A, Format of a PML4 Entry (PML4E) that References a Page-Directory-Pointer Table |
 /// | 51:c_bit + 1, c_bit - 1:pa_bits if c_bit != 0; 51:pa_bits | `address-too-wide` | must be zero | Intel SDM Vol. 3A, Page-Fault Exceptions, reserved bits |
 /// | 8 | `table-global` | must be zero if `table_global_reserved`, else ignored, if `level >= 3` | AMD APM Vol. 2, 4-Kbyte Page Translation, Page-Map Level-4 Table |
-/// | 8 | `lower-table-global` | ignored, if `level <= 2` |  |
+/// | 8 | `lower-table-global` | ignored, if `level <= 2` | Intel SDM Vol. 3A, Format of a PML4 Entry (PML4E) that References a Page-Directory-Pointer Table |
 /// | 5 | `table-accessed` | written by hardware | Intel SDM Vol. 3A, Accessed and Dirty Flags |
 /// | 4:3 | `table_memory_type` | PCD, PWT: which entry of the PAT is for accesses to the table: always written alike | Intel SDM Vol. 3A, Paging and Memory Typing |
 /// | 2:1 | `access_without_nx` | user/supervisor, read/write: 0b0 pr px, 0b1 pr pw px, 0b10 r x, 0b11 r w x, if `!no_execute` | Intel SDM Vol. 3A, Access Rights |

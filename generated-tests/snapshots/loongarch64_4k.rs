@@ -130,19 +130,19 @@ pub const SOFTWARE: Options = Options::from_bits(0xe00);
 /// | bits | name | meaning | manual |
 /// |---|---|---|---|
 /// | 63, 3:2 if restricted_level; 3:2 | `privilege` | restricted privilege level, and privilege level: 0b0 pr pw px, 0b11 r w x, 0b111 ur uw ux, 0b1 pr pw px, 0b10 pr pw px, 0b100 pr pw px, 0b101 none, 0b110 none | LoongArch Reference Manual, Volume 1, TLB entry: PLV, RPLV |
-/// | 63 | `no-restricted-level` | written as zero, if `!restricted_level` |  |
+/// | 63 | `no-restricted-level` | written as zero, if `!restricted_level` | LoongArch Reference Manual, Volume 1, TLB entry: PLV, RPLV |
 /// | 62 | `no_execute` | 0b0 x, 0b1 none, if `execute_protection` | LoongArch Reference Manual, Volume 1, TLB entry: NX |
-/// | 62 | `no-execute-protection` | written as zero, if `!execute_protection` |  |
+/// | 62 | `no-execute-protection` | written as zero, if `!execute_protection` | LoongArch Reference Manual, Volume 1, TLB entry: NX |
 /// | 61 | `no_read` | 0b0 r, 0b1 none, if `read_inhibit` | LoongArch Reference Manual, Volume 1, TLB entry: NR |
-/// | 61 | `no-read-inhibit` | written as zero, if `!read_inhibit` |  |
-/// | 60:pa_bits | `too-wide` | written as zero |  |
+/// | 61 | `no-read-inhibit` | written as zero, if `!read_inhibit` | LoongArch Reference Manual, Volume 1, TLB entry: NR |
+/// | 60:pa_bits | `too-wide` | written as zero | LoongArch Reference Manual, Volume 1, Multi-level page table structure supported by page walking |
 /// | pa_bits - 1:12 | `output` | output address | LoongArch Reference Manual, Volume 1, TLB entry: PPN |
-/// | 11:12 | `page-below-address` | written as zero |  |
+/// | 11:12 | `page-below-address` | written as zero | LoongArch Reference Manual, Volume 1, Multi-level page table structure supported by page walking |
 /// | 6 | `global` | a translation of every address space; in a block bit 6 is taken: 0b0 not-global, 0b1 global, if `globals` | LoongArch Reference Manual, Volume 1, Multi-level page table structure supported by page walking |
-/// | 11:9 | `software` | free for software |  |
+/// | 11:9 | `software` | free for software | LoongArch Reference Manual, Volume 1, Multi-level page table structure supported by page walking |
 /// | 8, 1 | `writable` | W and D: 0b0 none, 0b10 w, 0b11 w dirty, 0b1 w dirty, 0b1 dirty | LoongArch Reference Manual, Volume 1, TLB entry: D; Multi-level page table structure supported by page walking |
 /// | 7 | `present` | written as one, if `!walker` | LoongArch Reference Manual, Volume 1, Multi-level page table structure supported by page walking |
-/// | 6 | `not-global` | written as zero, if `!globals` |  |
+/// | 6 | `not-global` | written as zero, if `!globals` | LoongArch Reference Manual, Volume 1, Multi-level page table structure supported by page walking |
 /// | 5:4 | `memory_type` | memory access type: strongly-ordered uncached, coherent cached, weakly-ordered uncached: 0b0 uc, 0b1 wb, 0b10 wc | LoongArch Reference Manual, Volume 1, Memory access types |
 /// | 0 | `accessed` | V, with the walker: 0b1 accessed, 0b0 none, if `walker` | LoongArch Reference Manual, Volume 1, Multi-level page table structure supported by page walking |
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -292,17 +292,17 @@ impl fmt::Debug for Page {
 /// | bits | name | meaning | manual |
 /// |---|---|---|---|
 /// | 63, 3:2 if restricted_level; 3:2 | `privilege` | restricted privilege level, and privilege level: 0b0 pr pw px, 0b11 r w x, 0b111 ur uw ux, 0b1 pr pw px, 0b10 pr pw px, 0b100 pr pw px, 0b101 none, 0b110 none | LoongArch Reference Manual, Volume 1, TLB entry: PLV, RPLV |
-/// | 63 | `no-restricted-level` | written as zero, if `!restricted_level` |  |
+/// | 63 | `no-restricted-level` | written as zero, if `!restricted_level` | LoongArch Reference Manual, Volume 1, TLB entry: PLV, RPLV |
 /// | 62 | `no_execute` | 0b0 x, 0b1 none, if `execute_protection` | LoongArch Reference Manual, Volume 1, TLB entry: NX |
-/// | 62 | `no-execute-protection` | written as zero, if `!execute_protection` |  |
+/// | 62 | `no-execute-protection` | written as zero, if `!execute_protection` | LoongArch Reference Manual, Volume 1, TLB entry: NX |
 /// | 61 | `no_read` | 0b0 r, 0b1 none, if `read_inhibit` | LoongArch Reference Manual, Volume 1, TLB entry: NR |
-/// | 61 | `no-read-inhibit` | written as zero, if `!read_inhibit` |  |
-/// | 60:pa_bits | `too-wide` | written as zero |  |
+/// | 61 | `no-read-inhibit` | written as zero, if `!read_inhibit` | LoongArch Reference Manual, Volume 1, TLB entry: NR |
+/// | 60:pa_bits | `too-wide` | written as zero | LoongArch Reference Manual, Volume 1, Multi-level page table structure supported by page walking |
 /// | pa_bits - 1:leaf_bits | `output` | output address | LoongArch Reference Manual, Volume 1, TLB entry: PPN |
-/// | leaf_bits - 1:13 | `block-below-address` | written as zero |  |
+/// | leaf_bits - 1:13 | `block-below-address` | written as zero | LoongArch Reference Manual, Volume 1, Multi-level page table structure supported by page walking |
 /// | 12 | `global` | a translation of every address space; in a block bit 6 is taken: 0b0 not-global, 0b1 global, if `globals` | LoongArch Reference Manual, Volume 1, Multi-level page table structure supported by page walking |
-/// | 12 | `not-global-block` | written as zero, if `!globals` |  |
-/// | 11:9 | `software` | free for software |  |
+/// | 12 | `not-global-block` | written as zero, if `!globals` | LoongArch Reference Manual, Volume 1, Multi-level page table structure supported by page walking |
+/// | 11:9 | `software` | free for software | LoongArch Reference Manual, Volume 1, Multi-level page table structure supported by page walking |
 /// | 8, 1 | `writable` | W and D: 0b0 none, 0b10 w, 0b11 w dirty, 0b1 w dirty, 0b1 dirty | LoongArch Reference Manual, Volume 1, TLB entry: D; Multi-level page table structure supported by page walking |
 /// | 7 | `present` | written as one, if `!walker` | LoongArch Reference Manual, Volume 1, Multi-level page table structure supported by page walking |
 /// | 5:4 | `memory_type` | memory access type: strongly-ordered uncached, coherent cached, weakly-ordered uncached: 0b0 uc, 0b1 wb, 0b10 wc | LoongArch Reference Manual, Volume 1, Memory access types |
@@ -455,9 +455,9 @@ impl fmt::Debug for Block {
 ///
 /// | bits | name | meaning | manual |
 /// |---|---|---|---|
-/// | 63:pa_bits | `table-too-wide` | written as zero |  |
+/// | 63:pa_bits | `table-too-wide` | written as zero | LoongArch Reference Manual, Volume 1, Multi-level page table structure supported by page walking |
 /// | pa_bits - 1:12 | `next_table` | address of the next table | LoongArch Reference Manual, Volume 1, LDDIR |
-/// | 11:7, 5:0 | `table-low` | written as zero |  |
+/// | 11:7, 5:0 | `table-low` | written as zero | LoongArch Reference Manual, Volume 1, Multi-level page table structure supported by page walking |
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct Table(u64);

@@ -150,10 +150,10 @@ pub const SOFTWARE: Options = Options::from_bits(0x700_0000_0000_0000);
 /// | 58:56 | `leaf-software` | free for software | Arm ARM, Stage 2 VMSAv8-64 Block and Page descriptor fields |
 /// | 54:53 | `xn` | execute-never, for EL1 and EL0 apart: 0b0 x, 0b1 ux, 0b10 none, 0b11 px, if `xnx` | Arm ARM, Stage 2 instruction execution using Direct permissions |
 /// | 54 | `xn_all` | execute-never: 0b0 x, 0b1 none, if `!xnx` | Arm ARM, Stage 2 instruction execution using Direct permissions |
-/// | 53 | `no-xnx` | written as zero, if `!xnx` |  |
+/// | 53 | `no-xnx` | written as zero, if `!xnx` | Arm ARM, Stage 2 instruction execution using Direct permissions |
 /// | 51, 7:6 | `s2ap_dbm` | dirty bit modifier and data access permissions: S2AP[1] is the dirty state where DBM is 1: 0b0 none, 0b1 r, 0b101 r w, 0b111 r w dirty, 0b100 w, 0b110 w dirty, 0b11 r w dirty, 0b10 w dirty, if `hardware_dirty` | Arm ARM, Hardware management of the dirty state |
-/// | 51 | `no-dbm` | written as zero, if `!hardware_dirty` |  |
-/// | 50:48 | `no-52-bit-address` | written as zero |  |
+/// | 51 | `no-dbm` | written as zero, if `!hardware_dirty` | Arm ARM, Hardware management of the dirty state |
+/// | 50:48 | `no-52-bit-address` | written as zero | Arm ARM, VMSAv8-64 descriptor formats |
 /// | 47:16, 15:12 <- 51:48 if lpa && pa_bits == 52; pa_bits - 1:16 | `output` | output address | Arm ARM, Stage 2 VMSAv8-64 Block and Page descriptor fields |
 /// | 47:pa_bits, 15:12 if lpa; 47:pa_bits | `address-too-wide` | must be zero, if `pa_bits < 52` | Arm ARM, MMU fault types, Address size fault |
 /// | 15:16 if lpa; 15:12 | `leaf-below-address` | written as zero | Arm ARM, Stage 2 VMSAv8-64 Block and Page descriptor fields |
@@ -162,7 +162,7 @@ pub const SOFTWARE: Options = Options::from_bits(0x700_0000_0000_0000);
 /// | 9:8 | `shareability` | with LPA2, VTCR_EL2.SH0 holds for all descriptors: 0b0 non-shareable, 0b10 outer-shareable, 0b11 inner-shareable | Arm ARM, Stage 2 Shareability attributes |
 /// | 7:6 | `s2ap` | data access permissions: 0b0 none, 0b1 r, 0b10 w, 0b11 r w, if `!hardware_dirty` | Arm ARM, Stage 2 data accesses using Direct permissions |
 /// | 5:2 | `mem_attr` | combined with stage 1: the one that caches less wins: 0b1111 wb, 0b1010 wt, 0b101 nc, 0b0 device-nGnRnE, 0b1 device-nGnRE, 0b10 device-nGRE, 0b11 device-GRE, if `!fwb` | Arm ARM, Stage 2 memory type and Cacheability attributes when FWB is disabled |
-/// | 5 | `forced-type-upper` | written as zero, if `fwb` |  |
+/// | 5 | `forced-type-upper` | written as zero, if `fwb` | Arm ARM, Stage 2 memory type and Cacheability attributes when FWB is enabled |
 /// | 4:2 | `mem_attr_forced` | wb overrides stage 1; nc and device give way to a stricter stage 1; inherit takes stage 1's: 0b110 wb, 0b101 nc, 0b111 inherit, 0b0 device-nGnRnE, 0b1 device-nGnRE, 0b10 device-nGRE, 0b11 device-GRE, if `fwb` | Arm ARM, Stage 2 memory type and Cacheability attributes when FWB is enabled |
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
@@ -388,11 +388,11 @@ impl fmt::Debug for Page {
 /// | 58:56 | `leaf-software` | free for software | Arm ARM, Stage 2 VMSAv8-64 Block and Page descriptor fields |
 /// | 54:53 | `xn` | execute-never, for EL1 and EL0 apart: 0b0 x, 0b1 ux, 0b10 none, 0b11 px, if `xnx` | Arm ARM, Stage 2 instruction execution using Direct permissions |
 /// | 54 | `xn_all` | execute-never: 0b0 x, 0b1 none, if `!xnx` | Arm ARM, Stage 2 instruction execution using Direct permissions |
-/// | 53 | `no-xnx` | written as zero, if `!xnx` |  |
+/// | 53 | `no-xnx` | written as zero, if `!xnx` | Arm ARM, Stage 2 instruction execution using Direct permissions |
 /// | 52 | `not-contiguous-16k-64k` | written as zero, if `level >= 2` | Arm ARM, The Contiguous bit |
 /// | 51, 7:6 | `s2ap_dbm` | dirty bit modifier and data access permissions: S2AP[1] is the dirty state where DBM is 1: 0b0 none, 0b1 r, 0b101 r w, 0b111 r w dirty, 0b100 w, 0b110 w dirty, 0b11 r w dirty, 0b10 w dirty, if `hardware_dirty` | Arm ARM, Hardware management of the dirty state |
-/// | 51 | `no-dbm` | written as zero, if `!hardware_dirty` |  |
-/// | 50:48 | `no-52-bit-address` | written as zero |  |
+/// | 51 | `no-dbm` | written as zero, if `!hardware_dirty` | Arm ARM, Hardware management of the dirty state |
+/// | 50:48 | `no-52-bit-address` | written as zero | Arm ARM, VMSAv8-64 descriptor formats |
 /// | 47:leaf_bits, 15:12 <- 51:48 if lpa && pa_bits == 52; pa_bits - 1:leaf_bits | `output` | output address | Arm ARM, Stage 2 VMSAv8-64 Block and Page descriptor fields |
 /// | 47:pa_bits, 15:12 if lpa; 47:pa_bits | `address-too-wide` | must be zero, if `pa_bits < 52` | Arm ARM, MMU fault types, Address size fault |
 /// | leaf_bits - 1:16 if lpa; leaf_bits - 1:12 | `leaf-below-address` | written as zero | Arm ARM, Stage 2 VMSAv8-64 Block and Page descriptor fields |
@@ -401,7 +401,7 @@ impl fmt::Debug for Page {
 /// | 9:8 | `shareability` | with LPA2, VTCR_EL2.SH0 holds for all descriptors: 0b0 non-shareable, 0b10 outer-shareable, 0b11 inner-shareable | Arm ARM, Stage 2 Shareability attributes |
 /// | 7:6 | `s2ap` | data access permissions: 0b0 none, 0b1 r, 0b10 w, 0b11 r w, if `!hardware_dirty` | Arm ARM, Stage 2 data accesses using Direct permissions |
 /// | 5:2 | `mem_attr` | combined with stage 1: the one that caches less wins: 0b1111 wb, 0b1010 wt, 0b101 nc, 0b0 device-nGnRnE, 0b1 device-nGnRE, 0b10 device-nGRE, 0b11 device-GRE, if `!fwb` | Arm ARM, Stage 2 memory type and Cacheability attributes when FWB is disabled |
-/// | 5 | `forced-type-upper` | written as zero, if `fwb` |  |
+/// | 5 | `forced-type-upper` | written as zero, if `fwb` | Arm ARM, Stage 2 memory type and Cacheability attributes when FWB is enabled |
 /// | 4:2 | `mem_attr_forced` | wb overrides stage 1; nc and device give way to a stricter stage 1; inherit takes stage 1's: 0b110 wb, 0b101 nc, 0b111 inherit, 0b0 device-nGnRnE, 0b1 device-nGnRE, 0b10 device-nGRE, 0b11 device-GRE, if `fwb` | Arm ARM, Stage 2 memory type and Cacheability attributes when FWB is enabled |
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
@@ -626,7 +626,7 @@ impl fmt::Debug for Block {
 /// |---|---|---|---|
 /// | 63:59 | `table-stage-1-only` | written as zero | Arm ARM, Stage 2 VMSAv8-64 Table descriptor fields |
 /// | 58:51, 11:2 | `table-ignored` | ignored | Arm ARM, Stage 2 VMSAv8-64 Table descriptor fields |
-/// | 50:48 | `no-52-bit-address` | written as zero |  |
+/// | 50:48 | `no-52-bit-address` | written as zero | Arm ARM, VMSAv8-64 descriptor formats |
 /// | 47:16, 15:12 <- 51:48 if lpa && pa_bits == 52; pa_bits - 1:16 | `next_table` | address of the next table | Arm ARM, Stage 2 VMSAv8-64 Table descriptor fields |
 /// | 47:pa_bits, 15:12 if lpa; 47:pa_bits | `address-too-wide` | must be zero, if `pa_bits < 52` | Arm ARM, MMU fault types, Address size fault |
 /// | 15:16 if lpa; 15:12 | `table-below-address` | written as zero | Arm ARM, Stage 2 VMSAv8-64 Table descriptor fields |

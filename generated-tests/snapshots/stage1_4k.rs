@@ -167,13 +167,13 @@ pub const SOFTWARE: Options = Options::from_bits(0x780_0000_0000_0000);
 /// | 54 | `uxn` | execute-never at EL0: 0b0 ux, 0b1 none | Arm ARM, Stage 1 instruction execution using Direct permissions |
 /// | 53 | `pxn` | execute-never at ELx: 0b0 px, 0b1 none | Arm ARM, Stage 1 instruction execution using Direct permissions |
 /// | 51, 7:6 | `ap_dbm` | dirty bit modifier and data access permissions: AP[2] is zero in the dirty state where DBM is 1: 0b10 pr, 0b11 r, 0b110 pr pw, 0b111 r w, 0b100 pr pw dirty, 0b101 r w dirty, 0b0 pr pw dirty, 0b1 r w dirty, if `hardware_dirty` | Arm ARM, Hardware management of the dirty state |
-/// | 51 | `no-dbm` | written as zero, if `!hardware_dirty` |  |
-/// | 50 if lpa2; 50:48 | `no-52-bit-address` | written as zero |  |
+/// | 51 | `no-dbm` | written as zero, if `!hardware_dirty` | Arm ARM, Hardware management of the dirty state |
+/// | 50 if lpa2; 50:48 | `no-52-bit-address` | written as zero | Arm ARM, VMSAv8-64 descriptor formats |
 /// | 49:12, 9:8 <- 51:50 if lpa2 && pa_bits == 52; pa_bits - 1:12 | `output` | output address | Arm ARM, Stage 2 VMSAv8-64 Block and Page descriptor fields |
 /// | 49:pa_bits, 9:8 if lpa2; 47:pa_bits | `address-too-wide` | must be zero, if `pa_bits < 52` | Arm ARM, MMU fault types, Address size fault |
 /// | 11:12 | `leaf-below-address` | written as zero | Arm ARM, Stage 2 VMSAv8-64 Block and Page descriptor fields |
 /// | 11 | `not_global` | a translation of one address space, or of all: 0b1 not-global, 0b0 global, if `globals` | Arm ARM, Global and process-specific translation table entries |
-/// | 11 | `always-not-global` | written as one, if `!globals` |  |
+/// | 11 | `always-not-global` | written as one, if `!globals` | Arm ARM, Global and process-specific translation table entries |
 /// | 10 | `access_flag` | 0b1 accessed, 0b0 none | Arm ARM, The Access flag |
 /// | 9:8 | `shareability` | with LPA2, VTCR_EL2.SH0 holds for all descriptors: 0b0 non-shareable, 0b10 outer-shareable, 0b11 inner-shareable, if `!lpa2` | Arm ARM, Stage 2 Shareability attributes |
 /// | 7:6 | `ap` | data access permissions: 0b0 pr pw, 0b1 r w, 0b10 pr, 0b11 r, if `!hardware_dirty` | Arm ARM, Stage 1 data accesses using Direct permissions |
@@ -372,13 +372,13 @@ impl fmt::Debug for Page {
 /// | 53 | `pxn` | execute-never at ELx: 0b0 px, 0b1 none | Arm ARM, Stage 1 instruction execution using Direct permissions |
 /// | 52 | `not-contiguous-4k` | written as zero, if `level >= 3` | Arm ARM, The Contiguous bit |
 /// | 51, 7:6 | `ap_dbm` | dirty bit modifier and data access permissions: AP[2] is zero in the dirty state where DBM is 1: 0b10 pr, 0b11 r, 0b110 pr pw, 0b111 r w, 0b100 pr pw dirty, 0b101 r w dirty, 0b0 pr pw dirty, 0b1 r w dirty, if `hardware_dirty` | Arm ARM, Hardware management of the dirty state |
-/// | 51 | `no-dbm` | written as zero, if `!hardware_dirty` |  |
-/// | 50 if lpa2; 50:48 | `no-52-bit-address` | written as zero |  |
+/// | 51 | `no-dbm` | written as zero, if `!hardware_dirty` | Arm ARM, Hardware management of the dirty state |
+/// | 50 if lpa2; 50:48 | `no-52-bit-address` | written as zero | Arm ARM, VMSAv8-64 descriptor formats |
 /// | 49:leaf_bits, 9:8 <- 51:50 if lpa2 && pa_bits == 52; pa_bits - 1:leaf_bits | `output` | output address | Arm ARM, Stage 2 VMSAv8-64 Block and Page descriptor fields |
 /// | 49:pa_bits, 9:8 if lpa2; 47:pa_bits | `address-too-wide` | must be zero, if `pa_bits < 52` | Arm ARM, MMU fault types, Address size fault |
 /// | leaf_bits - 1:12 | `leaf-below-address` | written as zero | Arm ARM, Stage 2 VMSAv8-64 Block and Page descriptor fields |
 /// | 11 | `not_global` | a translation of one address space, or of all: 0b1 not-global, 0b0 global, if `globals` | Arm ARM, Global and process-specific translation table entries |
-/// | 11 | `always-not-global` | written as one, if `!globals` |  |
+/// | 11 | `always-not-global` | written as one, if `!globals` | Arm ARM, Global and process-specific translation table entries |
 /// | 10 | `access_flag` | 0b1 accessed, 0b0 none | Arm ARM, The Access flag |
 /// | 9:8 | `shareability` | with LPA2, VTCR_EL2.SH0 holds for all descriptors: 0b0 non-shareable, 0b10 outer-shareable, 0b11 inner-shareable, if `!lpa2` | Arm ARM, Stage 2 Shareability attributes |
 /// | 7:6 | `ap` | data access permissions: 0b0 pr pw, 0b1 r w, 0b10 pr, 0b11 r, if `!hardware_dirty` | Arm ARM, Stage 1 data accesses using Direct permissions |
@@ -578,7 +578,7 @@ impl fmt::Debug for Block {
 /// | 60 | `uxn_table` | execute-never at EL0 for all below: 0b0 ux, 0b1 none | Arm ARM, Hierarchical control of Stage 1 Direct permissions |
 /// | 59 | `pxn_table` | execute-never at ELx for all below: 0b0 px, 0b1 none | Arm ARM, Hierarchical control of Stage 1 Direct permissions |
 /// | 58:51, 11:10, 7:2 if lpa2; 58:51, 11:2 | `table-ignored` | ignored | Arm ARM, Stage 2 VMSAv8-64 Table descriptor fields |
-/// | 50 if lpa2; 50:48 | `no-52-bit-address` | written as zero |  |
+/// | 50 if lpa2; 50:48 | `no-52-bit-address` | written as zero | Arm ARM, VMSAv8-64 descriptor formats |
 /// | 49:12, 9:8 <- 51:50 if lpa2 && pa_bits == 52; pa_bits - 1:12 | `next_table` | address of the next table | Arm ARM, Stage 2 VMSAv8-64 Table descriptor fields |
 /// | 49:pa_bits, 9:8 if lpa2; 47:pa_bits | `address-too-wide` | must be zero, if `pa_bits < 52` | Arm ARM, MMU fault types, Address size fault |
 /// | 11:12 | `table-below-address` | written as zero | Arm ARM, Stage 2 VMSAv8-64 Table descriptor fields |

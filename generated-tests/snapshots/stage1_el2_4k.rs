@@ -147,8 +147,8 @@ pub const SOFTWARE: Options = Options::from_bits(0x780_0000_0000_0000);
 /// | 54 | `xn` | execute-never: 0b0 x, 0b1 none | Arm ARM, Stage 1 instruction execution using Direct permissions |
 /// | 53 | `pxn` | written as zero | Arm ARM, Stage 1 instruction execution using Direct permissions |
 /// | 51, 7 | `read_only_dbm` | dirty bit modifier and AP[2], which is zero in the dirty state where DBM is 1: 0b1 r, 0b11 r w, 0b10 r w dirty, 0b0 r w dirty, if `hardware_dirty` | Arm ARM, Hardware management of the dirty state |
-/// | 51 | `no-dbm` | written as zero, if `!hardware_dirty` |  |
-/// | 50 if lpa2; 50:48 | `no-52-bit-address` | written as zero |  |
+/// | 51 | `no-dbm` | written as zero, if `!hardware_dirty` | Arm ARM, Hardware management of the dirty state |
+/// | 50 if lpa2; 50:48 | `no-52-bit-address` | written as zero | Arm ARM, VMSAv8-64 descriptor formats |
 /// | 49:12, 9:8 <- 51:50 if lpa2 && pa_bits == 52; pa_bits - 1:12 | `output` | output address | Arm ARM, Stage 2 VMSAv8-64 Block and Page descriptor fields |
 /// | 49:pa_bits, 9:8 if lpa2; 47:pa_bits | `address-too-wide` | must be zero, if `pa_bits < 52` | Arm ARM, MMU fault types, Address size fault |
 /// | 11:12 | `leaf-below-address` | written as zero | Arm ARM, Stage 2 VMSAv8-64 Block and Page descriptor fields |
@@ -313,8 +313,8 @@ impl fmt::Debug for Page {
 /// | 53 | `pxn` | written as zero | Arm ARM, Stage 1 instruction execution using Direct permissions |
 /// | 52 | `not-contiguous-4k` | written as zero, if `level >= 3` | Arm ARM, The Contiguous bit |
 /// | 51, 7 | `read_only_dbm` | dirty bit modifier and AP[2], which is zero in the dirty state where DBM is 1: 0b1 r, 0b11 r w, 0b10 r w dirty, 0b0 r w dirty, if `hardware_dirty` | Arm ARM, Hardware management of the dirty state |
-/// | 51 | `no-dbm` | written as zero, if `!hardware_dirty` |  |
-/// | 50 if lpa2; 50:48 | `no-52-bit-address` | written as zero |  |
+/// | 51 | `no-dbm` | written as zero, if `!hardware_dirty` | Arm ARM, Hardware management of the dirty state |
+/// | 50 if lpa2; 50:48 | `no-52-bit-address` | written as zero | Arm ARM, VMSAv8-64 descriptor formats |
 /// | 49:leaf_bits, 9:8 <- 51:50 if lpa2 && pa_bits == 52; pa_bits - 1:leaf_bits | `output` | output address | Arm ARM, Stage 2 VMSAv8-64 Block and Page descriptor fields |
 /// | 49:pa_bits, 9:8 if lpa2; 47:pa_bits | `address-too-wide` | must be zero, if `pa_bits < 52` | Arm ARM, MMU fault types, Address size fault |
 /// | leaf_bits - 1:12 | `leaf-below-address` | written as zero | Arm ARM, Stage 2 VMSAv8-64 Block and Page descriptor fields |
@@ -480,7 +480,7 @@ impl fmt::Debug for Block {
 /// | 61, 59 | `ap-0-pxn-table` | written as zero | Arm ARM, Hierarchical control of Stage 1 Direct permissions |
 /// | 60 | `xn_table` | execute-never for all below: 0b0 x, 0b1 none | Arm ARM, Hierarchical control of Stage 1 Direct permissions |
 /// | 58:51, 11:10, 7:2 if lpa2; 58:51, 11:2 | `table-ignored` | ignored | Arm ARM, Stage 2 VMSAv8-64 Table descriptor fields |
-/// | 50 if lpa2; 50:48 | `no-52-bit-address` | written as zero |  |
+/// | 50 if lpa2; 50:48 | `no-52-bit-address` | written as zero | Arm ARM, VMSAv8-64 descriptor formats |
 /// | 49:12, 9:8 <- 51:50 if lpa2 && pa_bits == 52; pa_bits - 1:12 | `next_table` | address of the next table | Arm ARM, Stage 2 VMSAv8-64 Table descriptor fields |
 /// | 49:pa_bits, 9:8 if lpa2; 47:pa_bits | `address-too-wide` | must be zero, if `pa_bits < 52` | Arm ARM, MMU fault types, Address size fault |
 /// | 11:12 | `table-below-address` | written as zero | Arm ARM, Stage 2 VMSAv8-64 Table descriptor fields |

@@ -101,7 +101,7 @@ pub const SOFTWARE: Options = Options::from_bits(0x300);
 /// | 7 | `dirty` | 0b1 dirty, 0b0 none | RISC-V Privileged Architecture, Sv32, Addressing and Memory Protection |
 /// | 6 | `accessed` | 0b1 accessed, 0b0 none | RISC-V Privileged Architecture, Sv32, Addressing and Memory Protection |
 /// | 5 | `global` | a translation of every address space: 0b0 not-global, 0b1 global, if `globals` | RISC-V Privileged Architecture, Sv32, Addressing and Memory Protection |
-/// | 5 | `global` | written as zero, if `!globals` |  |
+/// | 5 | `global` | written as zero, if `!globals` | RISC-V Privileged Architecture, Sv32, Addressing and Memory Protection |
 /// | 4 | `user_page` | 0b0 pr pw px, 0b1 r w ux | RISC-V Privileged Architecture, Sv32, Addressing and Memory Protection |
 /// | 3:1 | `rwx` | execute, write, read: 0b1 r, 0b11 r w, 0b100 x, 0b101 r x, 0b111 r w x | RISC-V Privileged Architecture, Sv32, Encoding of PTE R/W/X fields |
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -251,7 +251,7 @@ impl fmt::Debug for Page {
 /// | 7 | `dirty` | 0b1 dirty, 0b0 none | RISC-V Privileged Architecture, Sv32, Addressing and Memory Protection |
 /// | 6 | `accessed` | 0b1 accessed, 0b0 none | RISC-V Privileged Architecture, Sv32, Addressing and Memory Protection |
 /// | 5 | `global` | a translation of every address space: 0b0 not-global, 0b1 global, if `globals` | RISC-V Privileged Architecture, Sv32, Addressing and Memory Protection |
-/// | 5 | `global` | written as zero, if `!globals` |  |
+/// | 5 | `global` | written as zero, if `!globals` | RISC-V Privileged Architecture, Sv32, Addressing and Memory Protection |
 /// | 4 | `user_page` | 0b0 pr pw px, 0b1 r w ux | RISC-V Privileged Architecture, Sv32, Addressing and Memory Protection |
 /// | 3:1 | `rwx` | execute, write, read: 0b1 r, 0b11 r w, 0b100 x, 0b101 r x, 0b111 r w x | RISC-V Privileged Architecture, Sv32, Encoding of PTE R/W/X fields |
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]

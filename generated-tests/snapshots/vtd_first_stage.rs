@@ -90,7 +90,7 @@ pub const SOFTWARE: Options = Options::from_bits(0x7ff0_0000_0000_0a00);
 /// | bits | name | meaning | manual |
 /// |---|---|---|---|
 /// | 63 | `execute-disable` | ignored | Intel VT-d Architecture Specification, First-Stage Paging Entries |
-/// | 62:52, 11, 9 | `leaf-software` | free for software |  |
+/// | 62:52, 11, 9 | `leaf-software` | free for software | Intel VT-d Architecture Specification, First-Stage Paging Entries |
 /// | pa_bits - 1:12 | `output` | output address | Intel SDM Vol. 3A, Format of a Page-Table Entry that Maps a 4-KByte Page |
 /// | 51:pa_bits | `address-too-wide` | must be zero | Intel VT-d Architecture Specification, First-Stage Paging Entries |
 /// | 7, 4:3 | `memory-type` | ignored | Intel VT-d Architecture Specification, Memory Type, First-Stage Translation |
@@ -190,7 +190,7 @@ impl fmt::Debug for Page {
 /// | bits | name | meaning | manual |
 /// |---|---|---|---|
 /// | 63 | `execute-disable` | ignored | Intel VT-d Architecture Specification, First-Stage Paging Entries |
-/// | 62:52, 11, 9 | `leaf-software` | free for software |  |
+/// | 62:52, 11, 9 | `leaf-software` | free for software | Intel VT-d Architecture Specification, First-Stage Paging Entries |
 /// | pa_bits - 1:leaf_bits | `output` | output address | Intel SDM Vol. 3A, Format of a Page-Table Entry that Maps a 4-KByte Page |
 /// | 51:pa_bits | `address-too-wide` | must be zero | Intel VT-d Architecture Specification, First-Stage Paging Entries |
 /// | leaf_bits - 1:13 | `block-misaligned` | must be zero | Intel SDM Vol. 3A, Page-Fault Exceptions, reserved bits |
@@ -292,7 +292,7 @@ impl fmt::Debug for Block {
 ///
 /// | bits | name | meaning | manual |
 /// |---|---|---|---|
-/// | 63:52, 11, 9:8, 6, 4:3 | `table-ignored` | ignored |  |
+/// | 63:52, 11, 9:8, 6, 4:3 | `table-ignored` | ignored | Intel VT-d Architecture Specification, First-Stage Paging Entries |
 /// | pa_bits - 1:12 | `next_table` | address of the next table | Intel SDM Vol. 3A, Format of a PML4 Entry (PML4E) that References a Page-Directory-Pointer Table |
 /// | 51:pa_bits | `address-too-wide` | must be zero | Intel VT-d Architecture Specification, First-Stage Paging Entries |
 /// | 10 | `extended-accessed` | written by hardware if `extended_accessed`, else ignored | Intel VT-d Architecture Specification, Accessed, Extended Accessed, and Dirty Flags |

@@ -146,7 +146,7 @@ pub const SOFTWARE: Options = Options::from_bits(0xbff0_0000_0000_0000);
 ///
 /// | bits | name | meaning | manual |
 /// |---|---|---|---|
-/// | 63, 61:52 | `leaf-software` | free for software |  |
+/// | 63, 61:52 | `leaf-software` | free for software | Intel VT-d Architecture Specification, Second-Stage Paging Entries |
 /// | 62 | `transient-mapping` | must be zero | Intel VT-d Architecture Specification, Second-Stage Paging Entries |
 /// | pa_bits - 1:12 | `output` | output address | Intel SDM Vol. 3C, Format of an EPT Page-Table Entry that Maps a 4-KByte Page |
 /// | 51:pa_bits | `address-too-wide` | must be zero | Intel SDM Vol. 3C, EPT Misconfigurations |
@@ -154,9 +154,9 @@ pub const SOFTWARE: Options = Options::from_bits(0xbff0_0000_0000_0000);
 /// | 11 | `no-snoop` | ignored if `scalable`, else must be zero, if `!snoop_control` | Intel VT-d Architecture Specification, Second-Stage Paging Entries |
 /// | 10, 2 | `leaf-ignored` | ignored | Intel VT-d Architecture Specification, Second-Stage Paging Entries |
 /// | 9 | `dirty` | 0b0 none, 0b1 dirty, if `access_dirty` | Intel SDM Vol. 3C, Accessed and Dirty Flags for EPT |
-/// | 9:8 | `no-access-dirty` | ignored, if `!access_dirty` |  |
+/// | 9:8 | `no-access-dirty` | ignored, if `!access_dirty` | Intel SDM Vol. 3C, Accessed and Dirty Flags for EPT |
 /// | 8 | `accessed` | 0b0 none, 0b1 accessed, if `access_dirty` | Intel SDM Vol. 3C, Accessed and Dirty Flags for EPT |
-/// | 7 | `page-not-block` | ignored |  |
+/// | 7 | `page-not-block` | ignored | Intel SDM Vol. 3C, Format of an EPT Page-Table Entry that Maps a 4-KByte Page |
 /// | 6 | `ignore_pat` | first-stage tables cannot change the memory type: 0b0 combine-with-pat, 0b1 ignore-pat, if `memory_types` | Intel VT-d Architecture Specification, Memory Type, Second-Stage Translation |
 /// | 6:3 | `no-memory-type` | ignored, if `!memory_types` | Intel VT-d Architecture Specification, Second-Stage Paging Entries |
 /// | 5:3 | `memory_type` | 0b0 uc, 0b1 wc, 0b100 wt, 0b101 wp, 0b110 wb, if `memory_types` | Intel VT-d Architecture Specification, Memory Type, Second-Stage Translation |
@@ -303,7 +303,7 @@ impl fmt::Debug for Page {
 ///
 /// | bits | name | meaning | manual |
 /// |---|---|---|---|
-/// | 63, 61:52 | `leaf-software` | free for software |  |
+/// | 63, 61:52 | `leaf-software` | free for software | Intel VT-d Architecture Specification, Second-Stage Paging Entries |
 /// | 62 | `transient-mapping` | must be zero | Intel VT-d Architecture Specification, Second-Stage Paging Entries |
 /// | pa_bits - 1:leaf_bits | `output` | output address | Intel SDM Vol. 3C, Format of an EPT Page-Table Entry that Maps a 4-KByte Page |
 /// | 51:pa_bits | `address-too-wide` | must be zero | Intel SDM Vol. 3C, EPT Misconfigurations |
@@ -312,7 +312,7 @@ impl fmt::Debug for Page {
 /// | 11 | `no-snoop` | ignored if `scalable`, else must be zero, if `!snoop_control` | Intel VT-d Architecture Specification, Second-Stage Paging Entries |
 /// | 10, 2 | `leaf-ignored` | ignored | Intel VT-d Architecture Specification, Second-Stage Paging Entries |
 /// | 9 | `dirty` | 0b0 none, 0b1 dirty, if `access_dirty` | Intel SDM Vol. 3C, Accessed and Dirty Flags for EPT |
-/// | 9:8 | `no-access-dirty` | ignored, if `!access_dirty` |  |
+/// | 9:8 | `no-access-dirty` | ignored, if `!access_dirty` | Intel SDM Vol. 3C, Accessed and Dirty Flags for EPT |
 /// | 8 | `accessed` | 0b0 none, 0b1 accessed, if `access_dirty` | Intel SDM Vol. 3C, Accessed and Dirty Flags for EPT |
 /// | 6 | `ignore_pat` | first-stage tables cannot change the memory type: 0b0 combine-with-pat, 0b1 ignore-pat, if `memory_types` | Intel VT-d Architecture Specification, Memory Type, Second-Stage Translation |
 /// | 6:3 | `no-memory-type` | ignored, if `!memory_types` | Intel VT-d Architecture Specification, Second-Stage Paging Entries |
@@ -462,7 +462,7 @@ impl fmt::Debug for Block {
 ///
 /// | bits | name | meaning | manual |
 /// |---|---|---|---|
-/// | 63, 61:52, 10:9, 6:2 | `table-ignored` | ignored |  |
+/// | 63, 61:52, 10:9, 6:2 | `table-ignored` | ignored | Intel VT-d Architecture Specification, Second-Stage Paging Entries |
 /// | 62 | `transient-mapping` | must be zero | Intel VT-d Architecture Specification, Second-Stage Paging Entries |
 /// | pa_bits - 1:12 | `next_table` | address of the next table | Intel SDM Vol. 3C, Format of an EPT PML4 Entry (PML4E) |
 /// | 51:pa_bits | `address-too-wide` | must be zero | Intel SDM Vol. 3C, EPT Misconfigurations |
