@@ -19,6 +19,9 @@ pub trait Live: Judge {
     /// The access that shows what the TLB remembers.
     const REMEMBERED: Access;
 
+    /// Whether it remembers anything from one question to the next, so that there is something to invalidate.
+    const REMEMBERS: bool = true;
+
     /// Forgets everything before, sets the registers, and makes memory tell where it is.
     fn begin(&mut self, registers: &[(&'static str, u64)], targets: &Range<u64>);
 
@@ -29,7 +32,7 @@ pub trait Live: Judge {
     fn read(&mut self, address: u64, length: usize) -> Vec<u8>;
 
     /// Executes instructions.
-    fn execute(&mut self, instructions: &Instructions);
+    fn execute(&mut self, _instructions: &Instructions) {}
 
     /// Privileged accesses of the kind that shows what the TLB remembers, by way of the TLB.
     fn remembered(&mut self, addresses: &[u64]) -> Vec<Verdict> {
@@ -193,7 +196,8 @@ impl<'a, F: Format, J: Live> Rig<'a, F, J> {
 
     fn invalidate(&mut self) {
         let root = self.table.root().as_usize() as u64;
-        for (tag, set) in self.machine.take_log() {
+        let log = self.machine.take_log();
+        for (tag, set) in log.into_iter().filter(|_| J::REMEMBERS) {
             for mut instructions in instructions(&self.setup.case, root, tag, &set) {
                 match self.hearing {
                     Hearing::Good => {}

@@ -13,6 +13,7 @@ mod image;
 mod invalidation;
 mod layouts;
 mod live;
+mod memory;
 mod probes;
 mod program;
 mod raw;
@@ -37,6 +38,7 @@ pub use ground::Ground;
 pub use invalidation::Instructions;
 pub use layouts::{LAYOUTS, Layout};
 pub use live::{Hearing, Live};
+pub use memory::Memory;
 pub(crate) use probes::needs;
 pub use program::{Program, Step};
 pub use sequence::Edit;
@@ -262,10 +264,14 @@ pub fn raw_trial<F: Format, J: Judge + Send + 'static>(
 /// Tests of tables in use: random edits, and, where hardware sets them, accessed and dirty states.
 pub fn live_trials<F: Format, J: Live + Send + 'static>(setup: &Setup<F>, judge: &Shared<J>) -> Vec<Trial> {
     let edits = judge.trial(setup, ("edits", "edits in use"), |setup, judge| sequence::conforms(setup, judge));
+    [edits].into_iter().chain(hardware_trial(setup, judge)).collect()
+}
+
+/// A test of the accessed and dirty states, where hardware sets them.
+pub fn hardware_trial<F: Format, J: Live + Send + 'static>(setup: &Setup<F>, judge: &Shared<J>) -> Option<Trial> {
     let states = ("hardware_states", "hardware states");
     let has_states = setup.generated.format.accessed_dirty(0).hardware;
-    let marks = has_states.then(|| judge.trial(setup, states, |setup, judge| hardware::conforms(setup, judge)));
-    [edits].into_iter().chain(marks).collect()
+    has_states.then(|| judge.trial(setup, states, |setup, judge| hardware::conforms(setup, judge)))
 }
 
 /// The negative control: edits whose invalidations are not all executed are caught.

@@ -5,13 +5,13 @@ use std::ops::Range;
 use libtest_mimic::Trial;
 use tablewright::{FaultInfo, Format, Level, Rights};
 use tablewright_archdefs::bound::Params;
-use tablewright_tests::conformance::{Judge, Setup, access, cause, trials};
+use tablewright_tests::conformance::{Judge, Live, Memory, Setup, access, cause, hardware_trial, trials};
 use tablewright_tests::emulators::{Emulator, Found};
 use tablewright_tests::formats::{Configured, configured};
 use tablewright_tests::generated;
 use tablewright_tests::laws::Generated;
 use tablewright_tests::mmu::deviations::{Deviation, NESTED_FETCH, TABLE_BIT_8, TABLE_BIT_8_BOCHS};
-use tablewright_tests::mmu::x86_64::{Batch, Host, Machine, Nested, Paging};
+use tablewright_tests::mmu::x86_64::{Batch, Host, Machine, Nested, Outcome, Paging};
 use tablewright_tests::mmu::{Access, Chunk, Fault, FaultKind, Probe, Verdict};
 
 use super::Judges;
@@ -45,6 +45,7 @@ pub(crate) struct Amd {
     efer: u64,
     /// Started once the host's registers are known.
     machine: Option<Machine>,
+    memory: Memory,
 }
 
 impl Amd {
@@ -58,7 +59,7 @@ impl Amd {
         let input_bits = get("input_bits");
         // The stub asks about the lower half of linear addresses.
         let reach = if nested { input_bits.min(width) } else { input_bits - 1 };
-        Self { emulator, model, nested, reach: reach as u8, width, efer: 0, machine: None }
+        Self { emulator, model, nested, reach: reach as u8, width, efer: 0, machine: None, memory: Memory::default() }
     }
 }
 
@@ -115,6 +116,46 @@ impl Judge for Amd {
     }
 
     fn judge(&mut self, tables: &[Chunk], registers: &[(&'static str, u64)], probes: &[Probe]) -> Vec<Verdict> {
+        let outcomes = self.run(tables, registers, probes, &[]);
+        outcomes.into_iter().flat_map(|outcome| outcome.verdicts).collect()
+    }
+}
+
+/// Each question starts the emulator anew.
+impl Live for Amd {
+    const REMEMBERED: Access = Access::Read;
+    const REMEMBERS: bool = false;
+
+    fn begin(&mut self, registers: &[(&'static str, u64)], _targets: &Range<u64>) {
+        self.memory = Memory::new(registers);
+    }
+
+    fn write(&mut self, chunks: &[Chunk]) {
+        self.memory.write(chunks);
+    }
+
+    fn read(&mut self, address: u64, length: usize) -> Vec<u8> {
+        self.memory.read(address, length)
+    }
+
+    fn ask(&mut self, probes: &[Probe]) -> Vec<Verdict> {
+        let mut memory = std::mem::take(&mut self.memory);
+        let run = |image: &[Chunk], registers: &[_], peek: &[u64]| self.run(image, registers, probes, peek).remove(0);
+        let verdicts = memory.ask(probes, run);
+        self.memory = memory;
+        verdicts
+    }
+}
+
+impl Amd {
+    /// Has the tables walked, as often as it takes for all probes.
+    fn run(
+        &mut self,
+        tables: &[Chunk],
+        registers: &[(&'static str, u64)],
+        probes: &[Probe],
+        peek: &[u64],
+    ) -> Vec<Outcome> {
         let register = |name| register(registers, name);
         self.efer = register("efer");
         let (guest, nested, host) = if self.nested {
@@ -139,10 +180,9 @@ impl Judge for Amd {
         let start = || Machine::svm(self.emulator, &self.model, host).unwrap_or_else(|error| panic!("{error}"));
         let machine = self.machine.get_or_insert_with(start);
         // As many as fit into one start of the emulator.
-        let batch = |probes| Batch { image: tables, guest, nested, probes, peek: &[] };
+        let batch = |probes| Batch { image: tables, guest, nested, probes, peek };
         let batches: Vec<_> = probes.chunks(4000).map(batch).collect();
-        let outcomes = machine.run(&batches).unwrap_or_else(|error| panic!("{error}"));
-        outcomes.into_iter().flat_map(|outcome| outcome.verdicts).collect()
+        machine.run(&batches).unwrap_or_else(|error| panic!("{error}"))
     }
 }
 
@@ -158,7 +198,8 @@ fn tests_of<F: Format>(
         move || Amd::new(&found, nested, &case)
     });
     let name = format!("{stage}/{}", case.config.id.value);
-    let tests = trials(&Setup { name, ..Setup::new(case, generated) }, &judge);
+    let setup = Setup { name, ..Setup::new(case, generated) };
+    let tests = trials(&setup, &judge).into_iter().chain(hardware_trial(&setup, &judge));
     tests.into_iter().map(|test| test.with_kind(found.emulator.program())).collect()
 }
 

@@ -9,7 +9,7 @@ use std::ops::Range;
 use libtest_mimic::Trial;
 use tablewright::{FaultInfo, Level, Rights};
 use tablewright_archdefs::bound::Params;
-use tablewright_tests::conformance::{Judge, Setup, access, cause, trials};
+use tablewright_tests::conformance::{Judge, Live, Memory, Setup, access, cause, hardware_trial, trials};
 use tablewright_tests::formats::{Configured, configured, varied};
 use tablewright_tests::generated;
 use tablewright_tests::mmu::deviations::{BLOCK_BIT_12, Deviation, USER_EXECUTE_IN_BIT_13};
@@ -45,6 +45,7 @@ pub(crate) struct Bochs {
     machine: Machine,
     five_level: bool,
     mode_based_execute: bool,
+    memory: Memory,
 }
 
 impl Judge for Bochs {
@@ -102,6 +103,35 @@ impl Judge for Bochs {
     fn judge(&mut self, tables: &[Chunk], registers: &[(&'static str, u64)], probes: &[Probe]) -> Vec<Verdict> {
         let &[("eptp", eptp)] = registers else { panic!("EPT has one register, not {registers:x?}") };
         if self.five_level { self.judge_subtrees(tables, eptp, probes) } else { self.walk(&[(tables, eptp, probes)]) }
+    }
+}
+
+/// Each question starts the emulator anew.
+impl Live for Bochs {
+    const REMEMBERED: Access = Access::Read;
+    const REMEMBERS: bool = false;
+
+    fn begin(&mut self, registers: &[(&'static str, u64)], _targets: &Range<u64>) {
+        self.memory = Memory::new(registers);
+    }
+
+    fn write(&mut self, chunks: &[Chunk]) {
+        self.memory.write(chunks);
+    }
+
+    fn read(&mut self, address: u64, length: usize) -> Vec<u8> {
+        self.memory.read(address, length)
+    }
+
+    fn ask(&mut self, probes: &[Probe]) -> Vec<Verdict> {
+        let mode_based_execute = self.mode_based_execute;
+        let run = |image: &[Chunk], registers: &[(&'static str, u64)], peek: &[u64]| {
+            let &[("eptp", eptp)] = registers else { panic!("EPT has one register, not {registers:x?}") };
+            let nested = Nested::Ept { eptp, mode_based_execute };
+            let batch = Batch { image, guest: None, nested, probes, peek };
+            self.machine.run(&[batch]).unwrap_or_else(|error| panic!("{error}")).remove(0)
+        };
+        self.memory.ask(probes, run)
     }
 }
 
@@ -203,8 +233,15 @@ pub(crate) fn all(judges: &mut Judges<Bochs>) -> Vec<Trial> {
             let setup = Setup::new(case, generated.expect("a legal configuration"));
             let setup = Setup { name: format!("ept/{}", setup.name), ..setup };
             let (machine, five_level) = (machine.clone(), case.params.get("levels") == Some(5));
-            let judge = judges.add(move || Bochs { machine: machine.clone(), five_level, mode_based_execute });
+            let judge = judges.add(move || {
+                let memory = Memory::default();
+                Bochs { machine: machine.clone(), five_level, mode_based_execute, memory }
+            });
             tests.extend(trials(&setup, &judge));
+            // A tree of five levels is walked in parts, with a root of the judge's own.
+            if !five_level {
+                tests.extend(hardware_trial(&setup, &judge));
+            }
         }
     }
     tests
