@@ -22,7 +22,6 @@
     meta_variable_misuse,
     missing_copy_implementations,
     missing_debug_implementations,
-    missing_docs,
     missing_unsafe_on_extern,
     non_ascii_idents,
     redundant_imports,
@@ -33,7 +32,6 @@
     unit_bindings,
     unnameable_types,
     unreachable_pub,
-    unsafe_code,
     unsafe_op_in_unsafe_fn,
     unstable_features,
     unused_crate_dependencies,
@@ -43,6 +41,7 @@
     unused_results,
     variant_size_differences
 )]
+#![forbid(missing_docs, unsafe_code)]
 #![deny(clippy::all, clippy::nursery, clippy::pedantic)]
 
 ::nested::page_table_format! {
