@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     frames,
-    measure::{Contender, batch, each, measured, repeat},
+    measure::{Contender, batch, each, repeat, timed},
     subject::{Areas, Find, Harvest, Lazy, Linear, Populate, Protect, Relax, Shared, Split, Subject},
 };
 
@@ -222,9 +222,7 @@ pub fn split<S: Split>() -> Contender {
 
 /// Makes and drops empty spaces.
 pub fn create<S: Subject>() -> Contender {
-    Contender::new::<S>(|runs| {
-        (0..runs).map(|_| measured(|| (0..64).for_each(|_| drop(black_box(S::new()))))).collect()
-    })
+    Contender::new::<S>(|runs| (0..runs).map(|_| timed(|| (0..64).for_each(|_| drop(black_box(S::new()))))).collect())
 }
 
 /// Drops a space with 1 GiB of pages.
@@ -234,7 +232,7 @@ pub fn discard<S: Linear>() -> Contender {
             .map(|_| {
                 let mut space = S::new();
                 space.map(IA, GIB, BY_PAGES, 12);
-                measured(|| drop(space))
+                timed(|| drop(space))
             })
             .collect()
     })
