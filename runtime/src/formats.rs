@@ -2,8 +2,17 @@
 
 /// Generates the module of a format file of your own.
 ///
-/// ```ignore
-/// tablewright::page_table_format! { pub mod lpae = "arch/lpae.toml" }
+/// ```
+/// use tablewright::{PageTable, Tag, sim::Machine};
+///
+/// tablewright::page_table_format! { pub mod hyp = "../examples/tutorial/arch/hyp.toml" }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let format = hyp::Format::new(&hyp::Config::new(3, 32))?;
+/// let table = PageTable::new(format, Machine::new(0x8000_0000, 1 << 20), Tag(0))?;
+/// assert_eq!(table.registers()?.httbr, table.root().as_usize() as u64);
+/// # Ok(())
+/// # }
 /// ```
 ///
 /// The path is relative to your crate's `Cargo.toml`. The module holds a `Config` (the parameters that vary between
