@@ -102,6 +102,15 @@ pub const BLOCK_BIT_12: Deviation = Deviation {
     manual: "SDM volume 3, Format of an EPT Page-Directory Entry that Maps a 2-MByte Page, and of one of 1 GByte",
 };
 
+/// Marks in a guest's own entries are no writes to the guest's memory.
+pub const MARKS_ARE_NO_WRITES_IN_EPT: Deviation = Deviation {
+    emulator: Emulator::Bochs,
+    until: None,
+    what: "where EPT has no accessed and dirty flags, those of a guest's own entries are set although EPT grants no right \
+           to write them, and that should be a violation",
+    manual: "SDM volume 3, EPT Violations",
+};
+
 /// A bit of the exit qualification is in another place. No version before 3.0 has mode-based execute control.
 pub const USER_EXECUTE_IN_BIT_13: Deviation = Deviation {
     emulator: Emulator::Bochs,
@@ -141,7 +150,7 @@ pub const NESTED_FETCH: Deviation = Deviation {
 };
 
 /// All that are known.
-pub const ALL: [&Deviation; 14] = [
+pub const ALL: [&Deviation; 15] = [
     &RESERVED_PBMT,
     &TABLE_OUTSIDE_MEMORY,
     &UNALIGNED_ROOT,
@@ -151,6 +160,7 @@ pub const ALL: [&Deviation; 14] = [
     &DEVICE_IS_FORCED,
     &NON_CACHEABLE_ORDERS,
     &BLOCK_BIT_12,
+    &MARKS_ARE_NO_WRITES_IN_EPT,
     &USER_EXECUTE_IN_BIT_13,
     &RESERVED_NOT_PRESENT,
     &TABLE_BIT_8,

@@ -1,6 +1,7 @@
 //! A guest's own tables under nested ones: which of the two faults, and what is reported.
 
 use tablewright_tests::mmu::FaultKind::{NotMapped, Permission};
+use tablewright_tests::mmu::deviations::MARKS_ARE_NO_WRITES_IN_EPT;
 
 use super::*;
 
@@ -105,4 +106,25 @@ fn under_ept() {
         &case,
         [fault(0x181, NOTHING + 0x238), fault(0x1aa, PROTECTED + 0x238), fault(0x81, NOTHING + 3 * 8)],
     );
+}
+
+/// SDM *EPT Violations*: writes that set flags in the guest's own entries are data writes.
+#[test]
+fn marks_under_ept_are_writes() {
+    if require(Emulator::Bochs).is_none() {
+        return;
+    }
+    let machine = Machine::vmx("corei7_haswell_4770").unwrap();
+    let rights = |to, writable| if writable && to != GUEST { 0b111 } else { 0b101 };
+    let image = image(4, |to, writable| to | LARGE | 6 << 3 | rights(to, writable));
+    let deviates = machine.deviates(&MARKS_ARE_NO_WRITES_IN_EPT);
+    let without_flags = if deviates { Ok(Some(MEMORY + 0x238)) } else { Err(Permission) };
+    for (flags, expected) in [(0, without_flags), (1 << 6, Err(Permission))] {
+        let nested = Nested::Ept { eptp: table(3) | 0x1e | flags, mode_based_execute: false };
+        let questions = vec![(probe(0x238, Read), expected)];
+        let case = Case { image: image.clone(), guest: Some(guest()), nested, questions };
+        let outcome = run(&machine, &case, &[GUEST]);
+        assert_eq!(short(&outcome.verdicts[0]), expected);
+        assert_eq!(outcome.words[0] & ACCESSED != 0, expected.is_ok(), "{outcome:x?}");
+    }
 }

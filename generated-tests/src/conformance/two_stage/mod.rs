@@ -57,6 +57,11 @@ pub trait NestedJudge {
         if mapped.is_some() { FaultKind::Permission } else { FaultKind::NotMapped }
     }
 
+    /// What the nested tables have to grant to a probe that the guest's own tables let through by these rights.
+    fn needs(&self, probe: &Probe, _own: Rights) -> Rights {
+        needs(probe)
+    }
+
     /// What the nested tables have to grant to a walk that reads an entry of the guest's own tables.
     fn walk_needs(&self) -> Rights {
         Rights::R

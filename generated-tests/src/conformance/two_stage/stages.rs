@@ -7,7 +7,7 @@ use tablewright::{AddrSpace, ClosedRange, FaultInfo, Format, Level, Rights, Tag}
 use tablewright_archdefs::interpret::Walk;
 
 use super::super::hardware_writes::HardwareWrites;
-use super::super::probes::{self, needs};
+use super::super::probes;
 use super::super::program::{Program, Step};
 use super::super::{Ground, Setup, access, cause, dump};
 use super::programs::{BLOCK, MEMORY_AT, pieces, replace, run, step};
@@ -183,12 +183,12 @@ impl<'a, G: Format, N: Format> Stages<'a, G, N> {
             return fault;
         }
         let mapped = self.own_program.expect(probe.address);
-        let Some((address, _)) = mapped.filter(|(_, rights)| judge.grants(probe, *rights)) else {
+        let Some((address, own)) = mapped.filter(|(_, rights)| judge.grants(probe, *rights)) else {
             return Expected::Own(judge.own_fault(mapped.map(|(_, rights)| rights)));
         };
         // Where the mark cannot be written it is missing at each access.
         let unmarked = path.last().and_then(|&entry| refused(entry, self.marks(judge)?, true));
-        unmarked.or_else(|| refused(address, needs(probe), false)).unwrap_or_else(|| {
+        unmarked.or_else(|| refused(address, judge.needs(probe, own), false)).unwrap_or_else(|| {
             let mapped = self.nested_program.expect(address);
             Expected::Reaches(mapped.map_or(0, |(address, _)| address))
         })
