@@ -186,7 +186,15 @@ impl<B: Joinable> MemorySet<B> {
 
     /// The areas that have addresses in `range`.
     pub fn overlapping(&self, range: ClosedRange) -> impl Iterator<Item = &Area<B>> + Clone {
-        let Place { chunk, index } = self.place(range.start());
+        self.overlapping_from(self.place(range.start()), range)
+    }
+
+    /// The same, where the place of the first of its addresses is known.
+    fn overlapping_from(
+        &self,
+        Place { chunk, index }: Place,
+        range: ClosedRange,
+    ) -> impl Iterator<Item = &Area<B>> + Clone {
         let chunks = self.chunks.get(chunk..).unwrap_or_default().iter();
         chunks.flat_map(|chunk| &chunk.areas).skip(index).take_while(move |area| area.range.start() <= range.last())
     }
@@ -240,10 +248,11 @@ impl<B: Joinable> MemorySet<B> {
     /// The range of an area that is in the way; then nothing changed.
     pub fn insert(&mut self, area: Area<B>) -> Result<(), ClosedRange> {
         let range = area.range;
-        if let Some(other) = self.overlapping(range).next() {
+        let place = self.place(range.start());
+        if let Some(other) = self.overlapping_from(place, range).next() {
             return Err(other.range);
         }
-        self.insert_at(self.place(range.start()), area);
+        self.insert_at(place, area);
         self.join_around(range);
         Ok(())
     }
@@ -328,6 +337,10 @@ impl<B: Joinable> MemorySet<B> {
         areas.get(areas.partition_point(|area| area.range.start() <= address).checked_sub(1)?)
     }
 
+    fn area(&self, place: Place) -> Option<&Area<B>> {
+        self.chunks.get(place.chunk)?.areas.get(place.index)
+    }
+
     fn area_mut(&mut self, place: Place) -> Option<&mut Area<B>> {
         self.chunks.get_mut(place.chunk)?.areas.get_mut(place.index)
     }
@@ -406,8 +419,8 @@ impl<B: Joinable> MemorySet<B> {
             } else {
                 Place { chunk: place.chunk + 1, index: 0 }
             };
-            let Some(right) = self.area_mut(next).map(|area| area.clone()) else { return };
-            let Some(left) = self.area_mut(place) else {
+            let Some(right) = self.area(next) else { return };
+            let Some(left) = self.area(place) else {
                 // One after the last of its chunk.
                 place = next;
                 continue;
@@ -415,18 +428,19 @@ impl<B: Joinable> MemorySet<B> {
             if left.range.start() > range.last() {
                 return;
             }
-            let adjacent = left.range.last().checked_add(1) == Some(right.range.start());
-            if adjacent
-                && left.attributes == right.attributes
-                && let Some(backend) = left.backend.join(&right.backend)
+            let (hull, start) = (left.range.hull(&right.range), right.range.start());
+            let adjacent = left.range.last().checked_add(1) == Some(start);
+            let alike = adjacent && left.attributes == right.attributes;
+            let joined = if alike { left.backend.join(&right.backend) } else { None };
+            if let Some(backend) = joined
+                && let Some(left) = self.area_mut(place)
             {
-                left.range = left.range.hull(&right.range);
-                left.backend = backend;
+                (left.range, left.backend) = (hull, backend);
                 let chunks = self.chunks.len();
                 self.remove_at(next);
                 if self.chunks.len() < chunks {
                     // The chunks may have been put together.
-                    place = self.place(right.range.start());
+                    place = self.place(start);
                 }
             } else {
                 place = next;

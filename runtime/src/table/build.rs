@@ -68,6 +68,22 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         }
     }
 
+    /// The lowest table that translates all of `range`, in which no single entry is all of it: an operation that unlinks
+    /// no table may begin there.
+    pub(super) fn table_around(&self, range: ClosedRange) -> (Level, Entries) {
+        let (mut level, mut entries) = (self.geometry.top(), self.root_entries());
+        loop {
+            let slot = self.geometry.slot(level, range.start());
+            if slot == range || !slot.covers(&range) {
+                return (level, entries);
+            }
+            match self.visit(level, &entries, self.geometry.index(level, range.start())).1 {
+                Found::Table { entries: below, level: lower, .. } => (level, entries) = (lower, below),
+                Found::Leaf | Found::Absent => return (level, entries),
+            }
+        }
+    }
+
     /// What an entry of this tree is.
     #[inline]
     pub(super) fn found(&self, level: Level, raw: u64) -> Found {

@@ -19,7 +19,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let range = self.input(range)?;
         let (leaf, delta) = self.output(range, oa, attributes)?;
         let pieces = [Some(Piece { range, delta, leaf: &leaf }), None, None];
-        self.plan_map(self.geometry.top(), &self.root_entries(), range, &pieces)
+        let (level, entries) = self.table_around(range);
+        self.plan_map(level, &entries, range, &pieces)
     }
 
     /// Maps `range` to the output addresses from `oa` on, with the largest pages that fit. All or nothing.
@@ -54,12 +55,12 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         pieces: &Pieces<'_>,
         gather: &mut Gather<F, H>,
     ) -> Result<(), Error> {
-        let (top, root) = (self.geometry.top(), self.root_entries());
-        let missing = self.plan_map(top, &root, range, pieces)?;
+        let (level, entries) = self.table_around(range);
+        let missing = self.plan_map(level, &entries, range, pieces)?;
         let tables = self.reserve_tables(missing)?;
         let mut reserve = Frames::of(&self.hal, tables);
         gather.settle(range, missing > 0);
-        let done = self.commit_map(top, &root, range, pieces, &mut reserve);
+        let done = self.commit_map(level, &entries, range, pieces, &mut reserve);
         debug_assert!(done.is_some(), "the plan counted too few tables");
         self.made(range, missing == 0, gather);
         Ok(())

@@ -55,16 +55,16 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let page = self.geometry.page_bits;
         let largest = if self.hal.frees_parts() { largest.clamp(page, 63) } else { page };
         let leaf = Prototypes::new(&self.format, attributes, largest.min(size_within(range.span())))?;
-        let (top, root) = (self.geometry.top(), self.root_entries());
+        let (level, entries) = self.table_around(range);
 
         let reserved = core::mem::take(&mut self.reserved);
         let before = reserved.len();
         let tables = Frames::of(&self.hal, reserved);
         let mut reserve = Reserve { tables, planned: List::default(), has_trees: false, first: None };
-        let plan = self.plan_populate(top, &root, range, &leaf, &mut reserve);
+        let plan = self.plan_populate(level, &entries, range, &leaf, &mut reserve);
         if plan.is_ok() {
             gather.settle(range, reserve.has_trees);
-            let done = self.commit_populate(top, &root, range, &leaf, &mut reserve);
+            let done = self.commit_populate(level, &entries, range, &leaf, &mut reserve);
             debug_assert!(done.is_some(), "the plan took too few frames");
             self.made(range, !reserve.has_trees, gather);
         }

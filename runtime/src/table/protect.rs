@@ -85,7 +85,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let rest = edges.iter().flatten().try_fold(range, |rest, split| split.leaf.leaves_of(rest));
         if let Some(rest) = rest {
             let mut pass = Pass { rewrites, breaks, broken: Broken::default(), pages, gather };
-            self.rewrite(self.geometry.top(), &self.root_entries(), rest, &mut pass);
+            let (level, entries) = self.table_around(rest);
+            self.rewrite(level, &entries, rest, &mut pass);
         }
         Ok(())
     }
@@ -100,7 +101,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             match self.format.rewrite(level, change) {
                 Ok(rewrite) => *slot = Some(rewrite),
                 Err(refusal) => {
-                    if self.has_leaf(level, self.geometry.top(), &self.root_entries(), range) {
+                    let (around, entries) = self.table_around(range);
+                    if self.has_leaf(level, around, &entries, range) {
                         return Err(Error::Refused { level, refusal });
                     }
                 }
