@@ -28,7 +28,7 @@ pub fn all() -> Vec<Row> {
     rows
 }
 
-/// Those who do a job of `work.rs`: the hand-written loop, this library's types, and other libraries.
+/// Those who do a job of `work`: the hand-written loop, this library's types, and other libraries.
 macro_rules! contenders {
     ($job:ident $arguments:tt: $($ours:ident),* $(; $($peer:ident),*)?) => {{
         let mut all = vec![work::$job::<Hand<M>> $arguments];
@@ -229,4 +229,17 @@ pub fn threads() -> [Row; 2] {
             LockedMultiarch, LockedGeneric, LockedX86, LockedMemorySet, LockedAxAddrSpace);
         row::<M>(work, pages, 1.2, all)
     })
+}
+
+/// Who asks for how many invalidations: those whose requests can be counted on a machine of another kind.
+pub fn invalidations() -> [(&'static str, [u64; 2]); 6] {
+    type M = Ept<false>;
+    [
+        work::invalidations::<Hand<M>>(),
+        work::invalidations::<Bare<M>>(),
+        work::invalidations::<Space<M>>(),
+        work::invalidations::<Generic>(),
+        work::invalidations::<X86>(),
+        work::invalidations::<AxAddrSpace>(),
+    ]
 }

@@ -13,8 +13,16 @@ fn main() {
             println!("{}\n", markdown::heading());
             markdown::print_scaling(&rows::threads());
         }
+        Some("--invalidations") => {
+            println!("| who | to map 1 GiB of pages | to unmap it |\n|---|---|---|");
+            for (name, [map, unmap]) in rows::invalidations() {
+                println!("| {name} | {map} | {unmap} |");
+            }
+        }
         Some(unknown) => {
-            eprintln!("there is no `{unknown}`: say --markdown, --sizes, --threads, or nothing for plain lines");
+            eprintln!(
+                "there is no `{unknown}`: say --markdown, --sizes, --threads, --invalidations, or nothing for plain lines"
+            );
             std::process::exit(2);
         }
     }

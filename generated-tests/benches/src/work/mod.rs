@@ -1,5 +1,9 @@
 //! The jobs, for any contender that can do them.
 
+mod areas;
+
+pub use areas::{TOUCHED, add_areas, find_areas, remove_areas};
+
 use std::{
     hint::black_box,
     sync::Barrier,
@@ -10,7 +14,7 @@ use std::{
 use crate::{
     frames,
     measure::{Contender, batch, each, repeat, timed},
-    subject::{Areas, Find, Harvest, Lazy, Linear, Populate, Protect, Relax, Shared, Split, Subject},
+    subject::{Harvest, Lazy, Linear, Populate, Protect, Relax, Shared, Split, Subject},
 };
 
 /// The smallest page.
@@ -129,6 +133,17 @@ pub fn translate<S: Linear>(size: u64, oa: u64, largest: u8, dependent: bool) ->
     })
 }
 
+/// How many invalidations a new space asks for when 1 GiB of pages is mapped, and when it is unmapped.
+pub fn invalidations<S: Linear>() -> (&'static str, [u64; 2]) {
+    frames::open();
+    let mut space = S::new();
+    let before = frames::invalidations();
+    space.map(IA, GIB, BY_PAGES, 12);
+    let mapped = frames::invalidations();
+    space.unmap(IA, GIB);
+    (S::NAME, [mapped - before, frames::invalidations() - mapped])
+}
+
 /// Unmaps pages that were mapped as one, while the table is in use.
 pub fn unmap<S: Linear>(size: u64) -> Contender {
     Contender::new::<S>(move |runs| {
@@ -235,62 +250,5 @@ pub fn discard<S: Linear>() -> Contender {
                 timed(|| drop(space))
             })
             .collect()
-    })
-}
-
-/// How many areas one run adds, finds or removes.
-pub const TOUCHED: u64 = 1 << 10;
-
-/// Areas of one page, none of them adjacent: `count` others, and those that are touched.
-fn slots(count: u64) -> (Vec<u64>, Vec<u64>) {
-    let mut slots = shuffled((count + TOUCHED).next_power_of_two());
-    let touched = slots.by_ref().take(TOUCHED as usize).collect();
-    (slots.take(count as usize).collect(), touched)
-}
-
-fn place(slot: &u64) -> (u64, u64, u64) {
-    (IA + slot * 2 * PAGE, PAGE, ALIGNED + slot * 2 * PAGE)
-}
-
-fn add<S: Areas>(space: &mut S, slots: &[u64]) {
-    slots.iter().map(place).for_each(|(ia, size, oa)| space.add(ia, size, oa));
-}
-
-fn remove<S: Areas>(space: &mut S, slots: &[u64]) {
-    slots.iter().map(place).for_each(|(ia, size, _)| space.remove(ia, size));
-}
-
-/// Adds areas where there are `count`.
-pub fn add_areas<S: Areas>(count: u64) -> Contender {
-    let (others, touched) = slots(count);
-    Contender::new::<S>(move |runs| {
-        repeat(runs, |space: &mut S| add(space, &others), |space| add(space, &touched), |space| remove(space, &touched))
-    })
-}
-
-/// Finds areas among `count`.
-pub fn find_areas<S: Find>(count: u64) -> Contender {
-    let (others, touched) = slots(count);
-    Contender::new::<S>(move |runs| {
-        let prepare = |space: &mut S| {
-            add(space, &others);
-            add(space, &touched);
-        };
-        let find = |space: &mut S| {
-            touched.iter().map(place).for_each(|(ia, ..)| assert!(black_box(space.find(ia + 5))));
-        };
-        repeat(runs, prepare, find, |_| {})
-    })
-}
-
-/// Takes areas out among `count`.
-pub fn remove_areas<S: Areas>(count: u64) -> Contender {
-    let (others, touched) = slots(count);
-    Contender::new::<S>(move |runs| {
-        let prepare = |space: &mut S| {
-            add(space, &others);
-            add(space, &touched);
-        };
-        repeat(runs, prepare, |space| remove(space, &touched), |space| add(space, &touched))
     })
 }

@@ -3,20 +3,18 @@
 //! Tables that nobody sees yet are filled by plain stores; live entries are relaxed atomics, as `AtomicU64` must be on
 //! any machine, and locked read-modify-writes where hardware sets flags.
 
+mod jobs;
+
 use std::{
     collections::BTreeMap,
     marker::PhantomData,
     sync::atomic::{
         AtomicU64,
-        Ordering::{AcqRel, Acquire, Relaxed, Release},
+        Ordering::{Acquire, Relaxed, Release},
     },
 };
 
-use crate::{
-    frames,
-    machine::Machine,
-    subject::{Areas, Find, Harvest, Lazy, Linear, Populate, Protect, Relax, Shared, Split, Subject},
-};
+use crate::{frames, machine::Machine, subject::Subject};
 
 /// A page table made by hand.
 pub struct Hand<M: Machine> {
@@ -212,211 +210,5 @@ impl<M: Machine> Drop for Hand<M> {
             }
         }
         frames::give(self.root, M::ROOT_BITS + 3);
-    }
-}
-
-impl<M: Machine> Linear for Hand<M> {
-    fn map(&mut self, ia: u64, size: u64, oa: u64, largest: u8) {
-        // Up to the next larger leaf, as long as there is one, and down again.
-        let (mut at, end) = (ia, ia + size);
-        for level in 0..3 {
-            let goal = if entry_bits(level + 1) <= largest && level < 2 {
-                at.next_multiple_of(1 << entry_bits(level + 1)).min(end)
-            } else {
-                end >> entry_bits(level) << entry_bits(level)
-            };
-            if goal > at {
-                self.map_level(level, at, goal - at, at - ia + oa);
-                at = goal;
-            }
-        }
-        for level in (0..2).rev() {
-            let goal = end >> entry_bits(level) << entry_bits(level);
-            if goal > at {
-                self.map_level(level, at, goal - at, at - ia + oa);
-                at = goal;
-            }
-        }
-    }
-
-    fn unmap(&mut self, ia: u64, size: u64) {
-        self.unmap_tables(ia, size, false);
-    }
-
-    fn translate(&self, ia: u64) -> Option<u64> {
-        let (mut table, mut level) = (self.root, TOP);
-        loop {
-            let raw = entry(table, Self::index(level, ia)).load(Acquire);
-            if M::is_absent(raw) {
-                return None;
-            }
-            if M::is_leaf(level, raw) {
-                return Some(M::address(raw) | ia & ((1 << entry_bits(level)) - 1));
-            }
-            table = M::address(raw);
-            level -= 1;
-        }
-    }
-}
-
-impl<M: Machine> Protect for Hand<M> {
-    fn protect(&mut self, ia: u64, size: u64, write: bool) {
-        for ia in (ia..ia + size).step_by(2 << 20) {
-            let table = self.table(0, ia);
-            for index in 0..512.min(size >> 12) {
-                let entry = entry(table, index);
-                if write {
-                    entry.store(entry.load(Relaxed) | M::WRITE, Relaxed);
-                } else if M::HARDWARE {
-                    entry.fetch_and(!M::WRITE, AcqRel);
-                } else {
-                    entry.store(entry.load(Relaxed) & !M::WRITE, Relaxed);
-                }
-            }
-        }
-        frames::invalidate();
-    }
-}
-
-impl<M: Machine> Split for Hand<M> {
-    fn protect_part(&mut self, ia: u64) {
-        let block = entry(self.table(1, ia), Self::index(1, ia));
-        let raw = block.load(Relaxed);
-        let table = frames::take(12).expect("a frame");
-        fill(table, 0, 512, M::leaf(0, M::address(raw)), Self::step(0));
-        let page = entry(table, Self::index(0, ia));
-        page.store(page.load(Relaxed) & !M::WRITE, Relaxed);
-        if M::HARDWARE {
-            let _ = block.compare_exchange(raw, M::table(table), AcqRel, Acquire);
-        } else {
-            block.store(M::table(table), Release);
-        }
-        frames::invalidate();
-    }
-}
-
-impl<M: Machine> Populate for Hand<M> {
-    fn populate(&mut self, ia: u64, size: u64) {
-        for ia in (ia..ia + size).step_by(2 << 20) {
-            let parent = entry(self.table_or_new(1, ia), Self::index(1, ia));
-            let table = frames::take(12).expect("a frame");
-            for index in 0..512 {
-                let frame = frames::take(12).expect("a frame");
-                fill(table, index, 1, M::leaf(0, frame), 0);
-            }
-            parent.store(M::table(table), Release);
-        }
-    }
-
-    fn unpopulate(&mut self, ia: u64, size: u64) {
-        self.unmap_tables(ia, size, true);
-    }
-}
-
-impl<M: Machine> Lazy for Hand<M> {
-    fn lazy(&mut self, ia: u64, size: u64) {
-        self.areas.insert(ia, (ia + size - 1, 0));
-    }
-
-    fn fault(&mut self, ia: u64) -> bool {
-        self.fault_shared(ia)
-    }
-
-    fn release(&mut self, ia: u64, size: u64) {
-        self.unmap_tables(ia, size, true);
-    }
-}
-
-impl<M: Machine> Shared for Hand<M> {
-    fn fault_shared(&self, ia: u64) -> bool {
-        if self.covering(ia).is_none() {
-            return false;
-        }
-        let mut table = self.root;
-        for level in (1..=TOP).rev() {
-            let entry = entry(table, Self::index(level, ia));
-            let raw = entry.load(Acquire);
-            table = if M::is_absent(raw) {
-                let below = frames::take(12).expect("a frame");
-                fill(below, 0, 512, 0, 0);
-                match entry.compare_exchange(raw, M::table(below), AcqRel, Acquire) {
-                    Ok(_) => below,
-                    Err(other) => {
-                        frames::give(below, 12);
-                        M::address(other)
-                    }
-                }
-            } else {
-                M::address(raw)
-            };
-        }
-        let page = entry(table, Self::index(0, ia));
-        let raw = page.load(Acquire);
-        if !M::is_absent(raw) {
-            return false;
-        }
-        let frame = frames::take(12).expect("a frame");
-        let done = page.compare_exchange(raw, M::leaf(0, frame), AcqRel, Acquire).is_ok();
-        if !done {
-            frames::give(frame, 12);
-        }
-        done
-    }
-}
-
-impl<M: Machine> Relax for Hand<M> {
-    fn relax(&mut self, ia: u64) {
-        let page = entry(self.table(0, ia), Self::index(0, ia));
-        if M::HARDWARE {
-            page.fetch_or(M::WRITE | M::DIRTY, AcqRel);
-        } else {
-            page.store(page.load(Relaxed) | M::WRITE | M::DIRTY, Relaxed);
-        }
-        frames::invalidate();
-    }
-}
-
-impl<M: Machine> Harvest for Hand<M> {
-    fn harvest(&mut self, ia: u64, size: u64, pages: &mut [u64]) {
-        let dirty = if M::DIRTY == 0 { M::WRITE } else { M::DIRTY };
-        for (ia, words) in (ia..ia + size).step_by(2 << 20).zip(pages.chunks_mut(8)) {
-            let table = self.table(0, ia);
-            for (first, word) in (0..).step_by(64).zip(words) {
-                for bit in 0..64 {
-                    let entry = entry(table, first + bit);
-                    let raw = entry.load(Relaxed);
-                    if raw & dirty == 0 {
-                        continue;
-                    }
-                    if M::HARDWARE {
-                        entry.fetch_and(!dirty, AcqRel);
-                    } else {
-                        entry.store(raw & !dirty, Relaxed);
-                    }
-                    *word |= 1 << bit;
-                }
-            }
-        }
-        frames::invalidate();
-    }
-}
-
-impl<M: Machine> Areas for Hand<M> {
-    fn add(&mut self, ia: u64, size: u64, oa: u64) {
-        let last = ia + size - 1;
-        assert!(self.covering(last).is_none_or(|(end, _)| end < ia), "an overlap");
-        self.map_level(0, ia, size, oa);
-        self.areas.insert(ia, (last, oa));
-    }
-
-    fn remove(&mut self, ia: u64, _size: u64) {
-        self.areas.remove(&ia);
-        self.unmap_page(ia);
-    }
-}
-
-impl<M: Machine> Find for Hand<M> {
-    fn find(&self, ia: u64) -> bool {
-        self.covering(ia).is_some()
     }
 }

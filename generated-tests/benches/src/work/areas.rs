@@ -1,0 +1,66 @@
+//! Work on one area among many.
+
+use std::hint::black_box;
+
+use super::{ALIGNED, IA, PAGE, shuffled};
+use crate::{
+    measure::{Contender, repeat},
+    subject::{Areas, Find},
+};
+
+/// How many areas one run adds, finds or removes.
+pub const TOUCHED: u64 = 1 << 10;
+
+/// Areas of one page, none of them adjacent: `count` others, and those that are touched.
+fn slots(count: u64) -> (Vec<u64>, Vec<u64>) {
+    let mut slots = shuffled((count + TOUCHED).next_power_of_two());
+    let touched = slots.by_ref().take(TOUCHED as usize).collect();
+    (slots.take(count as usize).collect(), touched)
+}
+
+fn place(slot: &u64) -> (u64, u64, u64) {
+    (IA + slot * 2 * PAGE, PAGE, ALIGNED + slot * 2 * PAGE)
+}
+
+fn add<S: Areas>(space: &mut S, slots: &[u64]) {
+    slots.iter().map(place).for_each(|(ia, size, oa)| space.add(ia, size, oa));
+}
+
+fn remove<S: Areas>(space: &mut S, slots: &[u64]) {
+    slots.iter().map(place).for_each(|(ia, size, _)| space.remove(ia, size));
+}
+
+/// Adds areas where there are `count`.
+pub fn add_areas<S: Areas>(count: u64) -> Contender {
+    let (others, touched) = slots(count);
+    Contender::new::<S>(move |runs| {
+        repeat(runs, |space: &mut S| add(space, &others), |space| add(space, &touched), |space| remove(space, &touched))
+    })
+}
+
+/// Finds areas among `count`.
+pub fn find_areas<S: Find>(count: u64) -> Contender {
+    let (others, touched) = slots(count);
+    Contender::new::<S>(move |runs| {
+        let prepare = |space: &mut S| {
+            add(space, &others);
+            add(space, &touched);
+        };
+        let find = |space: &mut S| {
+            touched.iter().map(place).for_each(|(ia, ..)| assert!(black_box(space.find(ia + 5))));
+        };
+        repeat(runs, prepare, find, |_| {})
+    })
+}
+
+/// Takes areas out among `count`.
+pub fn remove_areas<S: Areas>(count: u64) -> Contender {
+    let (others, touched) = slots(count);
+    Contender::new::<S>(move |runs| {
+        let prepare = |space: &mut S| {
+            add(space, &others);
+            add(space, &touched);
+        };
+        repeat(runs, prepare, |space| remove(space, &touched), |space| add(space, &touched))
+    })
+}
