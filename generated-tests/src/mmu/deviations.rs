@@ -58,6 +58,15 @@ pub const MARKS_ARE_NO_WRITES: Deviation = Deviation {
     manual: "RISC-V Privileged Architecture, H Extension, Two-Stage Address Translation; Svadu Extension",
 };
 
+/// One of two registers that have to agree is not asked.
+pub const HENVCFG_IS_NOT_ASKED: Deviation = Deviation {
+    emulator: Emulator::QemuRiscv64,
+    until: None,
+    what: "HLV and HSV in M-mode set A and D in entries of vsatp's tables where menvcfg.ADUE is 1, and should raise a page \
+           fault where henvcfg.ADUE is 0",
+    manual: "RISC-V Privileged Architecture, H Extension, henvcfg",
+};
+
 /// Upper address bits count only where the addresses are configured to have them.
 pub const UPPER_ADDRESS_BITS: Deviation = Deviation {
     emulator: Emulator::QemuAarch64,
@@ -150,11 +159,12 @@ pub const NESTED_FETCH: Deviation = Deviation {
 };
 
 /// All that are known.
-pub const ALL: [&Deviation; 15] = [
+pub const ALL: [&Deviation; 16] = [
     &RESERVED_PBMT,
     &TABLE_OUTSIDE_MEMORY,
     &UNALIGNED_ROOT,
     &MARKS_ARE_NO_WRITES,
+    &HENVCFG_IS_NOT_ASKED,
     &UPPER_ADDRESS_BITS,
     &CLEAN_IS_EXECUTED,
     &DEVICE_IS_FORCED,

@@ -43,6 +43,10 @@ impl NestedJudge for Qemu {
         FaultKind::Unspecified
     }
 
+    fn unmarked(&self) -> FaultKind {
+        FaultKind::Unspecified
+    }
+
     fn mark_needs(&self) -> Rights {
         if MARKS_ARE_NO_WRITES.applies_to(&self.found) { Rights::R } else { Rights::W }
     }
@@ -77,15 +81,15 @@ pub(crate) fn judge(found: &Found) -> Shared<Qemu> {
     })
 }
 
-/// The guest's own tables, and what they are under: every width, with A and D set by hardware in both, or in the lower
-/// stage alone, or in none. (Without ADUE in menvcfg there is none in henvcfg.)
+/// The guest's own tables, and what they are under: every width, with A and D set by hardware in both, or in none. (In the
+/// lower stage alone, the model departs from the manual, and without ADUE in menvcfg there is none in henvcfg.)
 const STAGES: [(&str, &str); 7] = [
     ("sv39-rich", "sv39x4-rich"),
     ("sv48-napot", "sv48x4-napot"),
     ("sv57-rich", "sv57x4-rich"),
     ("sv39", "sv39x4"),
     ("sv57", "sv57x4"),
-    ("sv48", "sv57x4-rich"),
+    ("sv48", "sv48x4"),
     ("sv57-rich", "sv39x4-rich"),
 ];
 

@@ -1,6 +1,6 @@
 //! RISC-V G-stage: Sv39x4, Sv48x4, Sv57x4. Every refusal is a guest-page fault, which does not say why.
 
-use tablewright_tests::mmu::deviations::{RESERVED_PBMT, TABLE_OUTSIDE_MEMORY, UNALIGNED_ROOT};
+use tablewright_tests::mmu::deviations::{HENVCFG_IS_NOT_ASKED, RESERVED_PBMT, TABLE_OUTSIDE_MEMORY, UNALIGNED_ROOT};
 use tablewright_tests::mmu::qemu::RunError;
 use tablewright_tests::mmu::riscv64::Machine;
 use tablewright_tests::mmu::{Access, Chunk, FaultKind, Probe, Verdict};
@@ -18,6 +18,7 @@ pub(crate) const CASES: &[Case<Machine>] = &[
     ("reserved_bits", reserved_bits),
     ("memory_that_is_missing", memory_that_is_missing),
     ("hardware_sets_flags", hardware_sets_flags),
+    ("hardware_sets_flags_of_a_guest", hardware_sets_flags_of_a_guest),
     ("invalidation_is_needed", invalidation_is_needed),
     ("unaligned_root", unaligned_root),
     ("clearing_forgets_tables", clearing_forgets_tables),
@@ -289,6 +290,30 @@ fn hardware_sets_flags(machine: &mut Machine) {
         let seen = machine.probe(&[Probe { address: 0, access, user: false }]);
         assert_eq!(seen, [Verdict::Translated(Some(output))]);
         assert_eq!(machine.dump(root + 0x5000, 8), entry(output, bits).to_le_bytes(), "after {access:?}");
+    }
+}
+
+fn hardware_sets_flags_of_a_guest(machine: &mut Machine) {
+    const SV39: u64 = 8;
+    let root = machine.ram().start;
+    let own = root + 0x4000;
+    // A leaf of 1 GiB in both stages, the guest's one not accessed.
+    let unmarked = entry(0x8000_0000, V | R | W);
+    machine.clear();
+    machine.load(&[root_table(root, &[(2, entry(0x8000_0000, LEAF))])]);
+    for (henvcfg, marks) in [(0, crate::deviates(&HENVCFG_IS_NOT_ASKED)), (ADUE, true)] {
+        machine.load(&[table(own, &[(2, unmarked)])]);
+        machine.set_gstage(&[
+            ("hgatp", SV39X4 << 60 | root >> 12),
+            ("menvcfg", ADUE),
+            ("henvcfg", henvcfg),
+            ("vsatp", SV39 << 60 | own >> 12),
+        ]);
+        let read = Probe { address: root + 0x10_0000, access: Access::Read, user: false };
+        let verdicts = machine.probe(&[read]);
+        assert_eq!(matches!(verdicts[0], Verdict::Translated(_)), marks, "{henvcfg:#x}: {verdicts:x?}");
+        let expected = if marks { unmarked | A } else { unmarked };
+        assert_eq!(machine.dump(own + 16, 8), expected.to_le_bytes(), "{henvcfg:#x}");
     }
 }
 

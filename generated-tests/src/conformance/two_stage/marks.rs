@@ -106,7 +106,7 @@ fn is_marked<F: Format>(space: &AddrSpace<F, Machine>, state: State) -> bool {
 }
 
 /// Where the leaf begins that translates an address.
-fn leaf<F: Format>(space: &AddrSpace<F, Machine>, address: u64) -> Option<u64> {
+pub(super) fn leaf<F: Format>(space: &AddrSpace<F, Machine>, address: u64) -> Option<u64> {
     let found = space.query(GuestPhysAddr::from_usize(address as usize))?;
     Some(address & !0 << found.page_bits)
 }
@@ -114,18 +114,17 @@ fn leaf<F: Format>(space: &AddrSpace<F, Machine>, address: u64) -> Option<u64> {
 /// Where the leaves begin that are in a state, of all that a program has mapped. They are then in it no more, save those
 /// that have too many pages for a bitmap: the states of these are only read.
 fn harvest<F: Format>(space: &AddrSpace<F, Machine>, program: &Program, state: State) -> Result<BTreeSet<u64>, Failed> {
-    let fits = |range: &ClosedRange| range.span() >> space.page_table().geometry().page_bits < PAGES;
     let mut found = BTreeSet::new();
     for range in program.steps.iter().map(Step::range) {
         let leaves: Vec<Mapping> = space.page_table().mappings(range).collect();
         let whole = leaves.iter().fold(range, |whole, leaf| whole.hull(&leaf.range));
-        if fits(&whole) {
+        if has_bitmap(space, &whole) {
             harvest_range(space, whole, state, &leaves, &mut found)?;
             continue;
         }
         for leaf in leaves {
             let Attributes { accessed, dirty, .. } = leaf.attributes;
-            if fits(&leaf.range) {
+            if has_bitmap(space, &leaf.range) {
                 harvest_range(space, leaf.range, state, &[leaf], &mut found)?;
             } else if if state == State::Accessed { accessed } else { dirty } {
                 found.insert(leaf.range.start());
@@ -135,8 +134,13 @@ fn harvest<F: Format>(space: &AddrSpace<F, Machine>, program: &Program, state: S
     Ok(found)
 }
 
+/// Whether a range has few enough pages for a bitmap.
+pub(super) fn has_bitmap<F: Format>(space: &AddrSpace<F, Machine>, range: &ClosedRange) -> bool {
+    range.span() >> space.page_table().geometry().page_bits < PAGES
+}
+
 /// Adds those of the leaves of a range that are found in a state.
-fn harvest_range<F: Format>(
+pub(super) fn harvest_range<F: Format>(
     space: &AddrSpace<F, Machine>,
     range: ClosedRange,
     state: State,

@@ -57,6 +57,11 @@ pub trait NestedJudge {
         if mapped.is_some() { FaultKind::Permission } else { FaultKind::NotMapped }
     }
 
+    /// What the model calls it in either stage when software has to set the accessed state first.
+    fn unmarked(&self) -> FaultKind {
+        FaultKind::AccessFlag
+    }
+
     /// What the nested tables have to grant to a probe that the guest's own tables let through by these rights.
     fn needs(&self, probe: &Probe, _own: Rights) -> Rights {
         needs(probe)

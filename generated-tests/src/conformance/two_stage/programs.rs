@@ -1,13 +1,16 @@
 //! The programs of both stages: what the guest's memory is, and what is marked at first.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use fastrand::Rng;
+use libtest_mimic::Failed;
 use tablewright::sim::Machine;
-use tablewright::{AddrSpace, ClosedRange, Format, Rights, SpaceError};
+use tablewright::{AddrSpace, ClosedRange, Format, Mapping, Rights, SpaceError, State};
 
 use super::super::Ground;
 use super::super::program::{Program, Step};
+use super::marks::{harvest_range, has_bitmap};
 
 /// Where the guest sees its memory, and what it is made of.
 pub(super) const MEMORY_AT: u64 = 1 << 30;
@@ -27,6 +30,27 @@ pub(super) fn run<F: Format>(program: &Program, space: &mut AddrSpace<F, Machine
         table.mark(leaf.range.start(), leaf.attributes.rights.intersects(Rights::W));
     }
     Ok(())
+}
+
+/// Takes the accessed state from every fourth leaf that is not spared, where hardware faults for lack of it. Says where these
+/// leaves begin.
+pub(super) fn unmark<F: Format>(
+    space: &AddrSpace<F, Machine>,
+    program: &Program,
+    is_spared: impl Fn(&ClosedRange) -> bool,
+) -> Result<BTreeSet<u64>, Failed> {
+    let states = space.page_table().format().accessed_dirty(0);
+    let mut unmarked = BTreeSet::new();
+    if states.hardware || states.accessed_mask == 0 {
+        return Ok(unmarked);
+    }
+    let leaves = program.steps.iter().flat_map(|step| space.page_table().mappings(step.range()));
+    let leaves: BTreeMap<u64, Mapping> = leaves.map(|leaf| (leaf.range.start(), leaf)).collect();
+    let chosen = leaves.values().filter(|leaf| has_bitmap(space, &leaf.range) && !is_spared(&leaf.range)).step_by(4);
+    for leaf in chosen {
+        harvest_range(space, leaf.range, State::Accessed, &[*leaf], &mut unmarked)?;
+    }
+    Ok(unmarked)
 }
 
 /// The guest's memory in blocks and pages, in no order, with rights of all kinds, and with holes.

@@ -1,5 +1,7 @@
 //! The two stages of a test: how they are made, what should come of each access, and whether it does.
 
+use std::collections::BTreeSet;
+
 use fastrand::Rng;
 use libtest_mimic::Failed;
 use tablewright::sim::Machine;
@@ -10,7 +12,8 @@ use super::super::hardware_writes::HardwareWrites;
 use super::super::probes;
 use super::super::program::{Program, Step};
 use super::super::{Ground, Setup, access, cause, dump};
-use super::programs::{BLOCK, MEMORY_AT, pieces, replace, run, step};
+use super::marks::leaf;
+use super::programs::{BLOCK, MEMORY_AT, pieces, replace, run, step, unmark};
 use super::{Asked, NestedJudge};
 use crate::mmu::{Access, Chunk, FaultKind, Probe, Verdict};
 
@@ -31,6 +34,9 @@ pub(super) struct Stages<'a, G: Format, N: Format> {
     nested_machine: Machine,
     pub(super) nested_program: Program,
     pub(super) tables: AddrSpace<N, Machine>,
+    /// Where the leaves of both begin that hardware takes for not accessed, and does not mark.
+    own_unmarked: BTreeSet<u64>,
+    nested_unmarked: BTreeSet<u64>,
     /// Where the guest's tables are in physical memory.
     tables_start: u64,
     pub(super) probes: Vec<Probe>,
@@ -63,6 +69,7 @@ impl<'a, G: Format, N: Format> Stages<'a, G, N> {
         let own_program = layout(&ground);
         let mut own = AddrSpace::new_empty(guest.generated.format, own_machine.clone(), Tag(0))?;
         run(&own_program, &mut own)?;
+        let own_unmarked = unmark(&own, &own_program, |_| false)?;
 
         let nested_machine = Machine::new(ram.start, TABLES as usize);
         let ground_below = Ground::new(&nested.generated.format, memory.clone(), 40);
@@ -88,6 +95,14 @@ impl<'a, G: Format, N: Format> Stages<'a, G, N> {
         }
         let mut tables = AddrSpace::new_empty(nested.generated.format, nested_machine.clone(), Tag(1))?;
         run(&nested_program, &mut tables)?;
+        // Of the guest's tables, those that are seen alone, but for the root.
+        let root = own.page_table_root().as_usize() as u64;
+        let page = 1 << ground_below.geometry.page_bits;
+        let is_spared = |leaf: &ClosedRange| {
+            let of_tables = (TABLES_AT..TABLES_AT + TABLES).contains(&leaf.start());
+            code.contains(&leaf.start()) || of_tables && (leaf.span() >= page || leaf.contains(root))
+        };
+        let nested_unmarked = unmark(&tables, &nested_program, is_spared)?;
 
         let probes = probes::of(&own_program, &ground);
         // Large leaves reach the guest's own tables, which no access may change, and the judge's code.
@@ -109,6 +124,8 @@ impl<'a, G: Format, N: Format> Stages<'a, G, N> {
             nested_machine,
             nested_program,
             tables,
+            own_unmarked,
+            nested_unmarked,
             tables_start,
             probes,
         };
@@ -174,13 +191,18 @@ impl<'a, G: Format, N: Format> Stages<'a, G, N> {
     pub(super) fn expect(&self, judge: &impl NestedJudge, probe: &Probe) -> Expected {
         let refused = |address, needed: Rights, guest_walk| {
             let mapped = self.nested_program.expect(address).map(|(_, rights)| rights);
-            let granted = mapped.is_some_and(|rights| rights.contains(needed));
-            let fault = Expected::Nested { kind: judge.nested_fault(mapped), address, needed, guest_walk };
+            let unmarked = leaf(&self.tables, address).is_some_and(|leaf| self.nested_unmarked.contains(&leaf));
+            let granted = !unmarked && mapped.is_some_and(|rights| rights.contains(needed));
+            let kind = if unmarked { judge.unmarked() } else { judge.nested_fault(mapped) };
+            let fault = Expected::Nested { kind, address, needed, guest_walk };
             (!granted).then_some(fault)
         };
         let path = self.path(probe.address);
         if let Some(fault) = path.iter().find_map(|&entry| refused(entry, judge.walk_needs(), true)) {
             return fault;
+        }
+        if leaf(&self.own, probe.address).is_some_and(|leaf| self.own_unmarked.contains(&leaf)) {
+            return Expected::Own(judge.unmarked());
         }
         let mapped = self.own_program.expect(probe.address);
         let Some((address, own)) = mapped.filter(|(_, rights)| judge.grants(probe, *rights)) else {
