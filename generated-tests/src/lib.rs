@@ -6,6 +6,7 @@ pub mod formats;
 pub mod laws;
 pub mod mmu;
 pub mod mutation;
+pub mod vectors;
 pub mod verdicts;
 
 pub use tablewright::generated_format as generated;

@@ -1,9 +1,10 @@
 //! How much of a format's file is held in place: change one number, value or level of it, and something must notice.
 //!
-//! A mutant is read, bound, held to its own examples, to the laws and to what MMUs said, and checked, all by the interpreter; generated
-//! code, which would differ from that of the true file in every case, has no say, and so have snapshots of it. What
-//! nobody notices is a survivor.
+//! A mutant is read, bound, checked, and held to its own examples, to hand-written vectors, to what MMUs said and to the
+//! laws, all by the interpreter; generated code, which would differ from that of the true file in every case, has no say,
+//! and neither have snapshots of it. What nobody notices is a survivor; [`Explained`] says of each why.
 
+mod explained;
 mod mutants;
 mod witnesses;
 
@@ -12,6 +13,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+pub use explained::Explained;
 pub use mutants::{Mutant, mutants};
 pub use witnesses::{Noticed, Witnesses};
 

@@ -143,7 +143,9 @@ fn changes(line: &str) -> Vec<(usize, usize, String)> {
         let to = line[from..].find(|c| !of_word(c)).map_or(line.len(), |at| from + at);
         let word = &line[from..to];
         rest = to;
-        if let Some((_, other)) = WORDS.iter().find(|(known, _)| *known == word && quoted(line, from)) {
+        // `22:16 reserved = 0` is a field of that name.
+        let is_name = line[to..].starts_with(" = ");
+        if let Some((_, other)) = WORDS.iter().find(|(known, _)| *known == word && quoted(line, from) && !is_name) {
             changes.push((from, word.len(), (*other).to_owned()));
         }
         // `pa_bits-1` is a name, a sign and a number.

@@ -7,6 +7,7 @@ use tablewright::testing::{Configured, configured};
 use tablewright_archdefs::check;
 
 use crate::laws::{Case, Interpreted, LAWS, Law};
+use crate::vectors;
 use crate::verdicts::{self, Tables};
 
 /// Who noticed that a file is wrong.
@@ -20,6 +21,8 @@ pub enum Noticed {
     Law(&'static str),
     /// The checker.
     Checker,
+    /// The vectors from manuals that are no examples of the file.
+    Vectors,
     /// What an MMU said, as it was recorded.
     Mmu,
     /// One of them panicked.
@@ -33,6 +36,7 @@ impl fmt::Display for Noticed {
             Self::Binding => write!(f, "the binding of a configuration"),
             Self::Law(name) => write!(f, "the law `{name}`"),
             Self::Checker => write!(f, "the checker"),
+            Self::Vectors => write!(f, "the hand-written vectors"),
             Self::Mmu => write!(f, "a recorded verdict of an MMU"),
             Self::Panic => write!(f, "a panic"),
         }
@@ -76,7 +80,8 @@ impl Witnesses {
         let laws = || LAWS.iter().filter(|law| !quick(law)).find_map(law);
         let checker = || (!check::check(&format).is_empty()).then_some(Noticed::Checker);
         let mmu = || cases.iter().any(|(subject, case)| self.contradicts(subject, case)).then_some(Noticed::Mmu);
-        LAWS.iter().filter(quick).find_map(law).or_else(checker).or_else(mmu).or_else(laws)
+        let vectors = || vectors::hold(&cases).is_err().then_some(Noticed::Vectors);
+        LAWS.iter().filter(quick).find_map(law).or_else(checker).or_else(vectors).or_else(mmu).or_else(laws)
     }
 
     /// Whether an MMU said something else of a configuration.

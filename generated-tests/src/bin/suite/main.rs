@@ -43,7 +43,7 @@ const BY_NAME: [Step; 4] = [
     ("build-cost", "what the library costs its dependants to compile, in CPU seconds", build_cost::report),
     ("code-size", "an address space in one format, with all operations, is at most 32 KiB of code", code_size::measure),
     ("drop-in", "clients of `axaddrspace`, unmodified, pass their tests on the drop-in", drop_in::test),
-    ("mutation", "of the changes of one thing in a format's file, few are noticed by nobody", mutation),
+    ("mutation", "every change of one thing in a format's file is noticed, or it is known why not", mutation),
 ];
 
 fn main() -> ExitCode {
