@@ -4,14 +4,19 @@
 //! dirty state has the right to write in its place: what may be written counts as dirty and is write-protected, and the
 //! next store faults and gets the right back (see [`PageTable::relax`]).
 
+use core::cell::Cell;
+
 use super::{
     Error, Gather, Operation, PageTable,
     build::Found,
     entries::Entries,
-    layout::slots,
+    layout::{size_mask, slots},
     walk::{Met, Walk},
 };
-use crate::{AccessedDirty, Change, ClosedRange, Edit, Entry, Format, Hal, Level, PageBitmap, Refusal, Rights};
+use crate::{
+    AccessedDirty, Change, ClosedRange, Edit, Entry, Format, Hal, Level, PageBitmap, Prototype, Refusal, Rewrite,
+    Rights,
+};
 
 /// What is harvested.
 ///
@@ -182,14 +187,18 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         if state == State::Accessed {
             return Err(Error::Refused { level: 0, refusal: Refusal::Untracked });
         }
+        let last = Cell::new(None);
         for met in Walk::new(self, Some(range)) {
             let Met::Leaf(leaf) = met else { continue };
             let raw = leaf.entries.load(leaf.index);
-            let Some(new) = self.protected(leaf.level, leaf.range, raw)? else { continue };
+            let protection = self.protection(leaf.level, leaf.range, raw, &last)?;
+            if protection.rewrite.is_none() {
+                continue;
+            }
             if shared && leaf.items > 1 {
                 return Err(Error::NeedsExclusive(Operation::Run));
             }
-            if self.format.edit(leaf.level, raw, new) == Edit::BreakBeforeMake {
+            if protection.breaks {
                 if self.is_strict() {
                     return Err(self.needs_break(leaf.range.start(), leaf.level, raw));
                 }
@@ -201,18 +210,36 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         Ok(())
     }
 
-    /// The leaf `raw` without the right to write, if it has it.
-    fn protected(&self, level: Level, range: ClosedRange, raw: u64) -> Result<Option<u64>, Error> {
+    /// How the right to write is taken from the leaf `raw`. `last`: what this answered last, for leaves like each other
+    /// follow each other.
+    fn protection(
+        &self,
+        level: Level,
+        range: ClosedRange,
+        raw: u64,
+        last: &Cell<Option<Protection>>,
+    ) -> Result<Protection, Error> {
+        if let Some(last) = last.get().filter(|last| last.level == level && raw & !last.address == last.rest) {
+            return Ok(last);
+        }
         let Entry::Leaf(leaf) = self.format.decode(level, raw) else {
             return Err(Error::Corrupt { address: self.geometry.extend(range.start()), level, entry: raw });
         };
         let rights = leaf.attributes.rights;
-        if !rights.intersects(Rights::W) {
-            return Ok(None);
-        }
-        let change = Change { rights: Some(rights - Rights::W), ..Change::default() };
-        let rewrite = self.format.rewrite(level, &change).map_err(|refusal| Error::Refused { level, refusal })?;
-        Ok(Some(rewrite.apply(raw)))
+        let rewrite = if rights.intersects(Rights::W) {
+            let change = Change { rights: Some(rights - Rights::W), ..Change::default() };
+            Some(self.format.rewrite(level, &change).map_err(|refusal| Error::Refused { level, refusal })?)
+        } else {
+            None
+        };
+        let breaks = |rewrite: Rewrite| self.format.edit(level, raw, rewrite.apply(raw)) == Edit::BreakBeforeMake;
+        let size = self.geometry.entry_bits(level);
+        let nothing = Prototype { bits: 0, level, size };
+        let address = self.format.strip(nothing, self.geometry.last_output() & !size_mask(size), 1).first;
+        let protection =
+            Protection { level, address, rest: raw & !address, rewrite, breaks: rewrite.is_some_and(breaks) };
+        last.set(Some(protection));
+        Ok(protection)
     }
 
     /// Takes the right to write from all leaves in `range`, after the plan.
@@ -222,6 +249,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         pages: &mut PageBitmap<'_>,
         gather: &mut Gather<F, H>,
     ) -> Result<(), Error> {
+        let last = Cell::new(None);
         for met in Walk::new(self, Some(range)) {
             let Met::Leaf(leaf) = met else { continue };
             // It was installed meanwhile: see `clear_states`.
@@ -229,17 +257,17 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                 continue;
             }
             let (level, raw) = (leaf.level, leaf.entries.load(leaf.index));
-            let Some(new) = self.protected(level, leaf.range, raw)? else { continue };
-            if self.format.edit(level, raw, new) == Edit::BreakBeforeMake {
-                let Entry::Leaf(decoded) = self.format.decode(level, raw) else { continue };
-                let change = Change { rights: Some(decoded.attributes.rights - Rights::W), ..Change::default() };
-                let rewrite = self.format.rewrite(level, &change);
-                let rewrite = rewrite.map_err(|refusal| Error::Refused { level, refusal })?;
+            let protection = self.protection(level, leaf.range, raw, &last)?;
+            let Some(rewrite) = protection.rewrite else { continue };
+            if protection.breaks {
                 self.remake(&leaf, &rewrite, &mut Some(&mut *pages), gather);
             } else {
                 for item in leaf.index..leaf.index + leaf.items {
                     // A fault may have given the right meanwhile, or the MMU set a state: the entry as it is now.
-                    let protect = |raw| self.protected(level, leaf.range, raw).ok().flatten();
+                    let protect = |raw| {
+                        let protection = self.protection(level, leaf.range, raw, &last).ok()?;
+                        Some(protection.rewrite?.apply(raw))
+                    };
                     leaf.entries.update(&self.hal, item, protect);
                 }
                 gather.record(leaf.range, true, self.geometry.entry_bits(level));
@@ -248,4 +276,17 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         }
         Ok(())
     }
+}
+
+/// What write protection does to leaves that differ in their address alone.
+#[derive(Clone, Copy)]
+struct Protection {
+    level: Level,
+    /// The bits of an entry that hold an address, and what the others are.
+    address: u64,
+    rest: u64,
+    /// `None`: there is no right to write.
+    rewrite: Option<Rewrite>,
+    /// Whether a leaf in use must be broken for it.
+    breaks: bool,
 }
