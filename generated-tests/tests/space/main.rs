@@ -16,6 +16,7 @@ mod faults;
 mod formats;
 mod guest_memory;
 mod guest_tables;
+mod handing_on;
 mod hostile_tables;
 mod live;
 mod machine;

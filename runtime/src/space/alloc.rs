@@ -107,7 +107,7 @@ unsafe impl Backend for Alloc {
         if self.largest > F::PAGE_BITS && table.hal().frees_parts() {
             return None;
         }
-        let page = Prototype { bits: fault.page?, level: 0, size: F::PAGE_BITS };
+        let page = Prototype { bits: fault.page?.with(&fault.attributes)?, level: 0, size: F::PAGE_BITS };
         // SAFETY: whoever unmaps in an address space waits for the invalidation.
         match unsafe { table.fault_in_zeroed_leaf(fault.address, page, frames) } {
             Ok(FaultIn::Installed) => Some(FaultOutcome::Mapped),

@@ -227,8 +227,8 @@ pub struct Fault {
     /// The area's attributes, marked accessed and dirty as the access will mark the page, so that it does not have to
     /// fault again.
     pub attributes: Attributes,
-    /// The bits of a page with these attributes, if they have been resolved.
-    pub(super) page: Option<u64>,
+    /// A page with these attributes, if they have been resolved.
+    pub page: Option<ResolvedPage>,
     /// Whether a leaf is there already, that lacks rights.
     pub mapped: bool,
     /// How much the access moves, if the hardware said so.
@@ -255,15 +255,42 @@ impl Fault {
 
     pub(super) fn new<B>(address: u64, access: Rights, area: &Area<B>, mapped: bool) -> Self {
         let dirty = access.intersects(Rights::W);
+        let attributes = area.attributes().used(dirty);
         Self {
             address,
             access,
             area: area.range(),
-            attributes: area.attributes().used(dirty),
-            page: area.page(dirty),
+            attributes,
+            page: area.page(dirty).map(|bits| ResolvedPage { attributes, bits }),
             mapped,
             width: None,
         }
+    }
+}
+
+/// How a format writes a page with certain attributes, worked out once for all faults of an area.
+///
+/// It counts for these attributes only: a backend may change those of a fault before it hands the fault on.
+///
+/// ```
+/// use tablewright::{Fault, Rights};
+///
+/// fn without_write(fault: &Fault) -> Fault {
+///     let mut fault = *fault;
+///     fault.attributes.rights -= Rights::W;
+///     fault
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResolvedPage {
+    attributes: Attributes,
+    bits: u64,
+}
+
+impl ResolvedPage {
+    /// The page without its address, if it has `attributes`.
+    pub(super) fn with(&self, attributes: &Attributes) -> Option<u64> {
+        (self.attributes == *attributes).then_some(self.bits)
     }
 }
 

@@ -19,7 +19,7 @@ mod translate;
 
 pub use self::alloc::Alloc;
 pub use areas::{Area, Areas, Joinable, MemorySet};
-pub use backend::{Backend, Builtin, Fault};
+pub use backend::{Backend, Builtin, Fault, ResolvedPage};
 pub use copy::CopyOnWrite;
 pub use device::Device;
 pub use error::{BackendError, SpaceError};

@@ -82,7 +82,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             }
         }
         // What was split is done.
-        let rest = edges.iter().flatten().try_fold(range, |rest, split| split.leaf.leaves_of(rest));
+        let rest = edges.iter().flatten().try_fold(range, |rest, split| split.leaf.remainder_of(rest));
         if let Some(rest) = rest {
             let mut pass = Pass { rewrites, breaks, broken: Broken::default(), pages, gather };
             let (level, entries) = self.table_around(rest);

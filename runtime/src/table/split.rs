@@ -28,8 +28,8 @@ pub(super) struct Located {
 }
 
 impl Located {
-    /// The part of `range` beyond this leaf, which has one of its ends.
-    pub(super) fn leaves_of(&self, range: ClosedRange) -> Option<ClosedRange> {
+    /// The part of `range` beyond this leaf, which translates one of its ends.
+    pub(super) fn remainder_of(&self, range: ClosedRange) -> Option<ClosedRange> {
         if self.range.contains(range.start()) {
             ClosedRange::new(self.range.last().checked_add(1)?, range.last())
         } else {

@@ -1,0 +1,182 @@
+//! Levels and sizes, of tables and of pages.
+
+use super::Level;
+use crate::ClosedRange;
+
+/// The geometry of one address space.
+///
+/// ```
+/// # use tablewright::{Format, riscv64::sv_x4};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// let geometry = format.geometry();
+/// // Sv39x4: three levels, and a root of four tables' size.
+/// assert_eq!((geometry.levels, geometry.entries(2), geometry.table_bits(2)), (3, 2048, 14));
+/// assert_eq!(geometry.index(1, 0x8040_0000), 2);
+/// assert_eq!(geometry.slot(2, 0x8040_0000).start(), 0x8000_0000);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Geometry {
+    /// log2 of the smallest page.
+    pub page_bits: u8,
+    /// Index bits of every level below the root.
+    pub index_bits: u8,
+    /// Number of levels; the root is at `levels - 1`.
+    pub levels: u8,
+    /// Width of an input address.
+    pub input_bits: u8,
+    /// Width of an output address.
+    pub output_bits: u8,
+    /// How input addresses are extended to 64 bits.
+    pub extension: Extension,
+}
+
+/// How an input address is extended to 64 bits.
+///
+/// ```
+/// use tablewright::{Extension, Format, riscv64::sv};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let geometry = sv::Format::new(&sv::Config::new(3, 39))?.geometry();
+/// assert_eq!(geometry.extension, Extension::Sign);
+/// assert_eq!(geometry.extend(0x40_0000_0000), 0xffff_ffc0_0000_0000);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extension {
+    /// By zeros.
+    Zero,
+    /// By ones: the upper half of what two roots share.
+    One,
+    /// By its highest bit.
+    Sign,
+}
+
+impl Geometry {
+    /// No format has more levels.
+    pub const MAX_LEVELS: usize = 8;
+
+    /// The level of the root.
+    #[inline]
+    pub const fn top(&self) -> Level {
+        self.levels - 1
+    }
+
+    /// log2 of what one entry at `level` spans.
+    #[inline]
+    pub const fn entry_bits(&self, level: Level) -> u8 {
+        self.page_bits + self.index_bits * level
+    }
+
+    /// Index bits at `level`: the root may be narrower or wider than the rest.
+    #[inline]
+    pub const fn level_index_bits(&self, level: Level) -> u8 {
+        if level == self.top() { self.input_bits - self.entry_bits(level) } else { self.index_bits }
+    }
+
+    /// Number of entries of a table at `level`.
+    #[inline]
+    pub const fn entries(&self, level: Level) -> usize {
+        1 << self.level_index_bits(level)
+    }
+
+    /// log2 of the bytes a table at `level` takes: no less than any other table, nor than the smallest frame.
+    #[inline]
+    pub const fn table_bits(&self, level: Level) -> u8 {
+        let bits = self.level_index_bits(level) + 3;
+        let full = if self.index_bits < 9 { 12 } else { self.index_bits + 3 };
+        if bits < full { full } else { bits }
+    }
+
+    /// Which entry of its table at `level` translates `ia`.
+    #[inline]
+    pub const fn index(&self, level: Level, ia: u64) -> usize {
+        (ia >> self.entry_bits(level)) as usize & (self.entries(level) - 1)
+    }
+
+    /// The addresses that the entry at `level` translates which translates `ia`.
+    #[inline]
+    pub const fn slot(&self, level: Level, ia: u64) -> ClosedRange {
+        ClosedRange::around(ia, self.entry_bits(level))
+    }
+
+    /// The highest input address, as a value of `input_bits` bits.
+    #[inline]
+    pub const fn last_input(&self) -> u64 {
+        u64::MAX >> (64 - self.input_bits as u32)
+    }
+
+    /// `ia` extended to 64 bits from its lowest `input_bits`.
+    #[inline]
+    pub const fn extend(&self, ia: u64) -> u64 {
+        let rest = 64 - self.input_bits as u32;
+        match self.extension {
+            Extension::Zero => ia << rest >> rest,
+            Extension::One => ia | !self.last_input(),
+            Extension::Sign => ((ia << rest) as i64 >> rest) as u64,
+        }
+    }
+
+    /// The lowest `input_bits` of the addresses in `range`; `None` if not all of them are input addresses.
+    #[inline]
+    pub const fn reduce(&self, range: ClosedRange) -> Option<ClosedRange> {
+        let (start, last) = (range.start() & self.last_input(), range.last() & self.last_input());
+        if self.extend(start) != range.start() || self.extend(last) != range.last() || last - start != range.span() {
+            return None;
+        }
+        ClosedRange::new(start, last)
+    }
+
+    /// The highest output address.
+    #[inline]
+    pub const fn last_output(&self) -> u64 {
+        u64::MAX >> (64 - self.output_bits as u32)
+    }
+}
+
+/// A set of page sizes: bit `n` stands for `1 << n` bytes.
+///
+/// ```
+/// use tablewright::{Format, aarch64::stage2_4k};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let format = stage2_4k::Format::new(&stage2_4k::Config::new(3, 39))?;
+/// // 2 MiB, and 16 of them as a run.
+/// let sizes = format.page_sizes(1);
+/// assert_eq!(sizes.iter().collect::<Vec<_>>(), [21, 25]);
+/// assert_eq!(sizes.largest_within(24), Some(21));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct PageSizes(pub u64);
+
+impl PageSizes {
+    /// Whether `1 << size` bytes is one of them.
+    #[inline]
+    pub const fn contains(self, size: u8) -> bool {
+        size < 64 && self.0 >> size & 1 == 1
+    }
+
+    /// The largest size that is at most `1 << limit`, as its log2.
+    #[inline]
+    pub const fn largest_within(self, limit: u8) -> Option<u8> {
+        let fit = if limit >= 63 { self.0 } else { self.0 & ((1 << (limit + 1)) - 1) };
+        if fit == 0 { None } else { Some(63 - fit.leading_zeros() as u8) }
+    }
+
+    /// The log2 of each size, ascending.
+    #[inline]
+    pub fn iter(self) -> impl Iterator<Item = u8> {
+        let mut left = self.0;
+        core::iter::from_fn(move || {
+            let size = left.trailing_zeros() as u8;
+            left &= left.wrapping_sub(1);
+            (size < 64).then_some(size)
+        })
+    }
+}
