@@ -27,7 +27,7 @@ pub enum Next {
     Leaf,
 }
 
-/// What tells the kinds of own entries apart, as [`Format::next`] does.
+/// What tells the kinds of own entries apart, as [`Format::next`](crate::Format::next) does.
 ///
 /// ```
 /// # use tablewright::{Attributes, Format, MemoryType, Rights, riscv64::sv_x4};
