@@ -109,28 +109,22 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     ) -> Result<(), SpaceError> {
         let (attributes, backend) = (attributes.into(), backend.into());
         let range = self.whole_pages(start, size)?.ok_or(SpaceError::Empty(start))?;
-        if let Some(other) = self.areas.overlapping(range).next() {
-            return Err(SpaceError::Overlap(other.range()));
-        }
+        let gap = self.areas.gap(range).map_err(SpaceError::Overlap)?;
         let refused = |error| SpaceError::Area { area: range, error };
         backend.accepts(self.table.format(), &attributes).map_err(|refusal| refused(refusal.into()))?;
         self.areas.reserve(1).map_err(|_| SpaceError::NoMemory)?;
 
         let mut gather = self.table.gather();
         backend.map(range, &attributes, &mut self.table, &mut gather).map_err(refused)?;
-        self.add_area(range, attributes, backend)
+        let area = self.resolved(Area::new(range, attributes, backend));
+        self.areas.fill(gap, area);
+        Ok(())
     }
 
-    /// Adds an area of what has been mapped.
-    pub(super) fn add_area(
-        &mut self,
-        range: ClosedRange,
-        attributes: Attributes,
-        backend: B,
-    ) -> Result<(), SpaceError> {
-        let mut area = Area::new(range, attributes, backend);
-        area.resolve(self.table.format());
-        self.areas.insert(area).map_err(SpaceError::Overlap)
+    /// An area with its attributes resolved.
+    pub(super) fn resolved(&mut self, mut area: Area<B>) -> Area<B> {
+        area.resolve(&mut self.pages, self.table.format());
+        area
     }
 
     /// Takes `size` bytes from `start` on out of all areas, whatever is or is not there.
@@ -210,19 +204,20 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         } else {
             drop(parts);
             self.areas.change(range, change);
-            self.areas.resolve(range, self.table.format());
+            self.areas.resolve(range, &mut self.pages, self.table.format());
         }
         result.map(|()| gather.forgotten())
     }
 
     pub(super) fn unmap_range(&mut self, range: ClosedRange) -> Result<(), SpaceError> {
         self.table.check_partial(range)?;
+        let place = self.areas.place(range.start());
         let is_hole = |area: &Area<B>| area.range().start() < range.start() && range.last() < area.range().last();
-        if self.areas.overlapping(range).next().is_some_and(is_hole) {
+        if self.areas.overlapping_from(place, range).next().is_some_and(is_hole) {
             // It makes two areas of one.
             self.areas.reserve(1).map_err(|_| SpaceError::NoMemory)?;
         }
-        let parts = Parts { areas: self.areas.overlapping(range), range };
+        let parts = Parts { areas: self.areas.overlapping_from(place, range), range };
         let mut gather = self.table.gather();
         parts.prepare(&mut self.table, &mut gather)?;
         let mut done = None;
@@ -237,7 +232,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         // What the areas keep alive may be in use until this is complete.
         gather.flush();
         if let Some(done) = done {
-            self.areas.remove(done);
+            self.areas.remove_from(place, done);
         }
         result
     }

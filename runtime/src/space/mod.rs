@@ -1,6 +1,7 @@
 //! Guest address spaces: areas, what is behind them, and the page table that makes them real.
 
 mod alloc;
+mod area;
 mod areas;
 mod backend;
 mod copy;
@@ -14,11 +15,13 @@ mod linear;
 mod live;
 mod replace;
 mod shared;
+mod sorted;
 mod statistics;
 mod translate;
 
 pub use self::alloc::Alloc;
-pub use areas::{Area, Areas, Joinable, MemorySet};
+pub use area::{Area, Joinable};
+pub use areas::{Areas, MemorySet};
 pub use backend::{Backend, Builtin, Fault, ResolvedPage};
 pub use copy::CopyOnWrite;
 pub use device::Device;
@@ -28,6 +31,8 @@ pub use linear::Linear;
 pub use shared::{Shared, SharedMemory};
 pub use statistics::{FaultCounts, Statistics};
 pub use translate::Translation;
+
+use area::UsedPages;
 
 use crate::{ClosedRange, Error, Extension, Format, GuestPhysAddr, Hal, HostPhysAddr, PageTable, Refusal, Tag};
 
@@ -69,6 +74,8 @@ use crate::{ClosedRange, Error, Extension, Format, GuestPhysAddr, Hal, HostPhysA
 pub struct AddrSpace<F: Format, H: Hal, B: Backend = Builtin> {
     range: ClosedRange,
     areas: MemorySet<B>,
+    /// What the areas' attributes come to.
+    pages: UsedPages,
     table: PageTable<F, H>,
 }
 
@@ -115,7 +122,12 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     }
 
     fn of(format: F, hal: H, tag: Tag, range: ClosedRange) -> Result<Self, SpaceError> {
-        Ok(Self { range, areas: MemorySet::default(), table: PageTable::new(format, hal, tag)? })
+        Ok(Self {
+            range,
+            areas: MemorySet::default(),
+            pages: UsedPages::default(),
+            table: PageTable::new(format, hal, tag)?,
+        })
     }
 
     /// The first address.

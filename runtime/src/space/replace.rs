@@ -1,6 +1,6 @@
 //! Mapping in place of what is there.
 
-use super::{AddrSpace, Backend, SpaceError};
+use super::{AddrSpace, Area, Backend, SpaceError};
 use crate::{Attributes, ClosedRange, FaultIn, Format, GuestPhysAddr, Hal, PageTable};
 
 impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
@@ -57,7 +57,8 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
             self.table.reserve(before + tables).map_err(SpaceError::Table).and_then(|()| self.unmap_range(range));
         if made_room.is_ok() {
             self.move_in(range, &aside);
-            self.add_area(range, attributes, backend)?;
+            let area = self.resolved(Area::new(range, attributes, backend));
+            self.areas.insert(area).map_err(SpaceError::Overlap)?;
         } else {
             // SAFETY: it mapped all that is there.
             unsafe { backend.unmap(range, &mut aside, &mut gather) }.map_err(refused)?;

@@ -3,7 +3,7 @@
 use alloc::vec;
 
 use super::*;
-use crate::{MemoryType, Rights};
+use crate::{Attributes, Change, MemoryType, Rights};
 
 impl Joinable for char {
     fn join(&self, next: &Self) -> Option<Self> {
@@ -24,7 +24,7 @@ fn set(areas: &[(u64, u64, char)]) -> MemorySet<char> {
 }
 
 fn shape(set: &MemorySet<char>) -> Vec<(u64, u64, char)> {
-    set.iter().map(|area| (area.range.start(), area.range.last(), area.backend)).collect()
+    set.iter().map(|area| (area.range().start(), area.range().last(), *area.backend())).collect()
 }
 
 #[test]
@@ -52,14 +52,22 @@ fn a_hole_cuts_an_area_in_two() {
 #[test]
 fn only_a_hole_takes_room() {
     let mut set = set(&[(10, 19, 'a'), (20, 29, 'b'), (30, 39, 'a')]);
-    set.chunks[0].areas.shrink_to_fit();
-    let room = |set: &MemorySet<char>| set.chunks[0].areas.capacity();
+    set.chunks.get_mut(0).unwrap().shrink_to_fit();
+    let room = |set: &MemorySet<char>| set.chunks.get(0).unwrap().capacity();
     set.remove(range(15, 32));
     assert_eq!((shape(&set), room(&set)), (vec![(10, 14, 'a'), (33, 39, 'a')], 3));
     set.remove(range(12, 12));
     assert_eq!((shape(&set), room(&set)), (vec![(10, 11, 'a'), (13, 14, 'a'), (33, 39, 'a')], 3));
     set.remove(range(14, 40));
     assert_eq!(shape(&set), [(10, 11, 'a'), (13, 13, 'a')]);
+}
+
+#[test]
+fn room_that_was_reserved_stays_when_the_last_area_goes() {
+    let mut set = set(&[(10, 19, 'a'), (20, 29, 'b')]);
+    assert_eq!(set.reserve(7), Ok(()));
+    set.remove(ClosedRange::FULL);
+    assert!(set.is_empty() && set.chunks.get(0).unwrap().capacity() >= 7);
 }
 
 /// What a list of single addresses says of many areas, in many chunks.
@@ -83,7 +91,7 @@ fn many_areas_are_what_their_addresses_say() {
         let part = start as usize..=range.last() as usize;
         let room = set.reserve(2);
         assert_eq!(room, Ok(()));
-        let before: Vec<usize> = set.chunks.iter().map(|chunk| chunk.areas.capacity()).collect();
+        let before: Vec<usize> = set.chunks.iter().map(Chunk::capacity).collect();
         match random(4) {
             0 => {
                 set.remove(range);
@@ -103,17 +111,20 @@ fn many_areas_are_what_their_addresses_say() {
                 }
             }
         }
-        let after = set.chunks.iter().map(|chunk| chunk.areas.capacity()).max();
+        let after = set.chunks.iter().map(Chunk::capacity).max();
         assert!(after <= before.iter().copied().chain([CHUNK]).max(), "it grew outside `reserve`");
         assert_eq!(set.len(), set.iter().count());
         most = most.max(set.len());
         if step % 50 == 0 {
             let found: Vec<_> = (0..ADDRESSES)
-                .map(|address| set.find(address).map(|area| (area.backend, area.attributes.rights)))
+                .map(|address| set.find(address).map(|area| (*area.backend(), area.attributes().rights)))
                 .collect();
             assert_eq!(found, addresses);
-            let ranges: Vec<_> = set.iter().map(|area| area.range).collect();
+            let ranges: Vec<_> = set.iter().map(Area::range).collect();
             assert!(ranges.is_sorted_by(|a, b| a.last() < b.start()), "{ranges:?}");
+            for (index, chunk) in set.chunks.iter().enumerate().filter(|(_, chunk)| !chunk.is_empty()) {
+                assert_eq!(set.chunks.key(index), chunk.key(0), "chunk {index}");
+            }
             assert_eq!(
                 set.overlapping(range).count(),
                 ranges.iter().filter(|r| r.intersection(&range).is_some()).count()

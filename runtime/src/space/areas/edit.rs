@@ -1,0 +1,155 @@
+//! Taking areas out, and changing, cutting and joining them.
+
+use super::{CHUNK, Chunk, MemorySet, Place};
+use crate::space::{Area, Joinable, area::UsedPages};
+use crate::{Change, ClosedRange, Format};
+
+impl<B: Joinable> MemorySet<B> {
+    /// Takes `range` out of all areas. Those that it covers in part are cut short; one all around it becomes two.
+    pub fn remove(&mut self, range: ClosedRange) {
+        self.remove_from(self.place(range.start()), range);
+    }
+
+    /// The same, where the place of the first of its addresses is known.
+    pub(in crate::space) fn remove_from(&mut self, mut place: Place, range: ClosedRange) {
+        if let Some(area) = self.area_mut(place) {
+            let whole = area.range();
+            if whole == range {
+                return self.remove_at(place);
+            }
+            if let Some(left) = before(range).and_then(|last| ClosedRange::new(whole.start(), last)) {
+                place = place.next();
+                let right = after(range).and_then(|start| ClosedRange::new(start, whole.last()));
+                let rest = right.map(|right| area.part(right));
+                area.shrink(left);
+                if let Some(rest) = rest {
+                    return self.insert_at(place, rest);
+                }
+            }
+        }
+        let first = place.chunk;
+        while let Some(chunk) = self.chunks.get_mut(place.chunk) {
+            let mut end = chunk.up_to(range.last());
+            if let Some(last) = end.checked_sub(1).filter(|&last| last >= place.index)
+                && let Some(area) = chunk.get_mut(last)
+                && let Some(right) = after(range).and_then(|start| ClosedRange::new(start, area.range().last()))
+            {
+                area.shrink(right);
+                chunk.set_key(last, right.start());
+                end = last;
+            }
+            if place.index < end {
+                chunk.remove_range(place.index..end);
+                self.len -= end - place.index;
+            }
+            let is_last = place.index < chunk.len();
+            self.update_key(place.chunk);
+            if is_last {
+                break;
+            }
+            place = Place { chunk: place.chunk + 1, index: 0 };
+        }
+        self.tidy(first, place.chunk);
+    }
+
+    /// Applies `change` to all areas in `range`. Those that it covers in part are cut.
+    pub fn change(&mut self, range: ClosedRange, change: &Change) {
+        self.cut_before(range.start());
+        if let Some(after) = after(range) {
+            self.cut_before(after);
+        }
+        self.for_each(range, |area| area.change(change));
+        self.join_around(range);
+    }
+
+    /// Resolves the attributes of all areas in `range` that have changed.
+    pub(in crate::space) fn resolve(&mut self, range: ClosedRange, pages: &mut UsedPages, format: &impl Format) {
+        self.for_each(range, |area| area.resolve(pages, format));
+    }
+
+    /// Does `each` with all areas that have addresses in `range`; where they are stays as it is.
+    fn for_each(&mut self, range: ClosedRange, mut each: impl FnMut(&mut Area<B>)) {
+        let mut place = self.settled(self.place(range.start()));
+        while let Some(area) = self.area_mut(place)
+            && area.range().start() <= range.last()
+        {
+            each(area);
+            place = self.settled(place.next());
+        }
+    }
+
+    /// Takes the area at `place` out.
+    fn remove_at(&mut self, place: Place) {
+        let Some(chunk) = self.chunks.get_mut(place.chunk) else { return };
+        chunk.remove(place.index);
+        self.len -= 1;
+        self.update_key(place.chunk);
+        self.tidy(place.chunk, place.chunk);
+    }
+
+    /// Takes empty chunks among those from `first` to `last` out, and puts small neighbours together.
+    fn tidy(&mut self, first: usize, last: usize) {
+        let is_empty = |chunk: usize| self.chunks.get(chunk).is_some_and(Chunk::is_empty);
+        // Those between have lost all areas, if any have.
+        let from = if is_empty(first) { first } else { first + 1 };
+        let end = if is_empty(last) { last + 1 } else { last };
+        // The last of all stays: there may be room in it that somebody counts on.
+        let from = if end - from.min(end) == self.chunks.len() { from + 1 } else { from };
+        if from < end {
+            self.chunks.remove_range(from..end);
+        }
+        let len = |chunk: usize| self.chunks.get(chunk).map(Chunk::len);
+        if let (Some(here), Some(next)) = (len(first), len(first + 1))
+            && here + next <= CHUNK / 2
+            && let Some(mut next) = self.chunks.remove(first + 1)
+            && let Some(chunk) = self.chunks.get_mut(first)
+        {
+            next.move_to(chunk, 0);
+        }
+    }
+
+    /// Cuts the area that both `address` and the address before it are in.
+    fn cut_before(&mut self, address: u64) {
+        let place = self.place(address);
+        let Some(area) = self.area_mut(place) else { return };
+        let whole = area.range();
+        let left = address.checked_sub(1).and_then(|last| ClosedRange::new(whole.start(), last));
+        if let (Some(left), Some(right)) = (left, ClosedRange::new(address, whole.last())) {
+            let rest = area.part(right);
+            area.shrink(left);
+            self.insert_at(place.next(), rest);
+        }
+    }
+
+    /// Joins the areas in `range` with each other and with their neighbours.
+    pub(super) fn join_around(&mut self, range: ClosedRange) {
+        let mut place = self.settled(self.place(range.start().saturating_sub(1)));
+        while let Some(left) = self.area(place)
+            && left.range().start() <= range.last()
+        {
+            let next = self.settled(place.next());
+            let Some(right) = self.area(next) else { return };
+            let start = right.range().start();
+            if let Some(joined) = left.joined(right)
+                && let Some(left) = self.area_mut(place)
+            {
+                *left = joined;
+                self.remove_at(next);
+                // The chunks may have been put together.
+                place = self.place(start);
+            } else {
+                place = next;
+            }
+        }
+    }
+}
+
+/// The address before a range, if there is one.
+fn before(range: ClosedRange) -> Option<u64> {
+    range.start().checked_sub(1)
+}
+
+/// The address after a range, if there is one.
+fn after(range: ClosedRange) -> Option<u64> {
+    range.last().checked_add(1)
+}
