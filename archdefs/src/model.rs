@@ -3,10 +3,12 @@
 //! The reader makes it, the checker judges it, `bound` binds its parameters to values, and the generator
 //! turns it into Rust. Nothing here knows an architecture.
 
+mod completion;
 mod examples;
 mod live;
 mod machine;
 
+pub use completion::*;
 pub use examples::*;
 pub use live::*;
 pub use machine::*;
@@ -80,6 +82,8 @@ pub struct Format {
     pub fallbacks: Vec<Fallback>,
     /// `[[tlb]]`.
     pub tlb: Vec<TlbOp>,
+    /// `[[completion]]`.
+    pub completions: Vec<Completion>,
     /// `[registers.*]`.
     pub registers: Vec<Register>,
     /// `[capabilities]`.

@@ -99,6 +99,10 @@ impl<'a> Visit<'a, '_> {
             self.all(Part::Other, operation.command.iter().map(|word| &word.value));
             self.all(Part::Other, operation.descriptor.iter().map(|word| &word.value));
         }
+        for completion in &format.completions {
+            self.all(Part::Other, &completion.when);
+            self.all(Part::Other, completion.command.iter().map(|word| &word.value));
+        }
         for field in format.registers.iter().flat_map(|register| &register.fields) {
             self.all(Part::Register, &field.when);
             self.bits(Part::Register, &field.bits);

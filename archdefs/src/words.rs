@@ -2,7 +2,7 @@
 
 use crate::model::{
     Bind, Class, EditClass, Facts, FaultAccess, FaultCause, FixClass, InputExtension, Is, MemoryType, Other, Role,
-    Scope,
+    Scope, Signal,
 };
 
 /// A closed set of words.
@@ -39,6 +39,7 @@ words! {
     EditClass, "classes of edits": "output" => Output, "memory" => Memory, "rights" => Rights,
         "restriction" => Restriction, "option" => Option, "size" => Size;
     Scope, "scopes": "address" => Address, "space" => Space, "all" => All;
+    Signal, "signals": "write" => Write, "interrupt" => Interrupt, "consumed" => Consumed;
     Role, "roles": "root" => Root, "control" => Control, "bits" => Bits;
     FaultAccess, "accesses": "read" => Read, "write" => Write, "execute" => Execute, "none" => None;
     FaultCause, "causes": "not-mapped" => NotMapped, "permission" => Permission, "access-flag" => AccessFlag,

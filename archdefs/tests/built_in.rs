@@ -24,6 +24,7 @@ fn everything_that_a_manual_decides_is_cited() {
             format.fixes.iter().map(|row| (&row.id, &row.cite)).collect(),
             format.runs.iter().map(|row| (&row.id, &row.cite)).collect(),
             format.tlb.iter().map(|row| (&row.id, &row.cite)).collect(),
+            format.completions.iter().map(|row| (&row.id, &row.cite)).collect(),
             format.registers.iter().map(|row| (&row.name, &row.cite)).collect(),
         ];
         without.extend(

@@ -133,6 +133,12 @@ broken! {
     register_field_never_used: "\"0 enable = 1\"" => "\"0 enable = 1\", \"0 enable = 0 if huge\"";
 }
 
+// Completions.
+broken! {
+    command_too_wide: "[registers.root]" => "[[completion]]\nid = \"done\"\nsignal = \"write\"\naddress = \"63:2\"\ndata = 33\ncommand = [\"data << 32\", \"address\"]\n\n[registers.root]";
+    completion_example: "[registers.root]" => "[[completion]]\nid = \"done\"\nsignal = \"write\"\naddress = \"63:2\"\ndata = 32\ncommand = [\"data << 32\", \"address\"]\n\n[[example.completion]]\nconfig = \"plain\"\nsignal = \"write\"\naddress = 8\ndata = 7\ncommand = [7, 8]\n\n[[example.completion]]\nconfig = \"plain\"\nsignal = \"write\"\naddress = 6\ncommand = [0, 6]\n\n[registers.root]";
+}
+
 // Examples.
 broken! {
     entry_example: "rights = \"r w\"\nmemory = \"wb\"" => "rights = \"r x\"\nmemory = \"uc\"";

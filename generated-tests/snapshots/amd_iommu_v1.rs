@@ -11,7 +11,7 @@ use ::tablewright::{
     Format as FormatTrait, Table as DecodedTable, AccessedDirty, Attributes, Cause,
     Change, ConfigError, Edit, Entry, Extension, FaultInfo, FormatInfo, Geometry,
     HostPhysAddr, Invalidation, Kinds, Leaf, Level, MemoryType, Next, Options, PageSizes,
-    Prototype, Refusal, Rewrite, Rights, Strip, Tag,
+    Prototype, Refusal, Rewrite, Rights, Signal, Strip, Tag,
 };
 
 /// What varies between machines and between address spaces.
@@ -1176,6 +1176,28 @@ unsafe impl FormatTrait for Format {
                     }
                 }
             }
+        }
+    }
+
+    fn completion(
+        &self,
+        signal: Signal,
+        submit: impl FnOnce(&[u64]),
+    ) -> Result<(), Refusal> {
+        match signal {
+            Signal::Write { address, data } => {
+                let address = address.as_usize() as u64;
+                if address & 0xfff0_0000_0000_0007 != 0 {
+                    return Err(Refusal::Address(address));
+                }
+                submit(&[0x1000_0000_0000_0000 | address | 1, data]);
+                Ok(())
+            }
+            Signal::Interrupt => {
+                submit(&[0x1000_0000_0000_0002, 0]);
+                Ok(())
+            }
+            _ => Err(Refusal::Signal),
         }
     }
 

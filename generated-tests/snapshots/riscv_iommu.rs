@@ -11,7 +11,7 @@ use ::tablewright::{
     Format as FormatTrait, Table as DecodedTable, AccessedDirty, Attributes, Cause,
     Change, ConfigError, Edit, Entry, Extension, FaultInfo, FormatInfo, Geometry,
     HostPhysAddr, Invalidation, Kinds, Leaf, Level, MemoryType, Next, Options, PageSizes,
-    Prototype, Refusal, Rewrite, Rights, Strip, Tag,
+    Prototype, Refusal, Rewrite, Rights, Signal, Strip, Tag,
 };
 
 /// What varies between machines and between address spaces.
@@ -27,6 +27,8 @@ pub struct Config {
     pub svadu: bool,
     /// Bits 60:59 are free for software (capabilities.Svrsw60t59b).
     pub svrsw60t59b: bool,
+    /// The IOMMU interrupts by wires (capabilities.IGS), as fctl.WSI tells it.
+    pub wired_interrupts: bool,
     /// Number of levels.
     pub levels: u8,
     /// Width of an input address.
@@ -41,6 +43,7 @@ impl Config {
             svpbmt: false,
             svadu: false,
             svrsw60t59b: false,
+            wired_interrupts: false,
             levels,
             input_bits,
         }
@@ -69,6 +72,7 @@ impl Config {
         config.svpbmt = capabilities.capabilities >> 15 & 1 != 0;
         config.svadu = capabilities.capabilities >> 24 & 1 != 0;
         config.svrsw60t59b = capabilities.capabilities >> 14 & 1 != 0;
+        config.wired_interrupts = capabilities.capabilities >> 28 & 3 != 0;
         config
     }
 }
@@ -1116,6 +1120,39 @@ unsafe impl FormatTrait for Format {
         }
     }
 
+    fn completion(
+        &self,
+        signal: Signal,
+        submit: impl FnOnce(&[u64]),
+    ) -> Result<(), Refusal> {
+        let config = &self.config;
+        match signal {
+            Signal::Write { address, data } => {
+                let address = address.as_usize() as u64;
+                if address & 3 != 0 {
+                    return Err(Refusal::Address(address));
+                }
+                if data > 0xffff_ffff {
+                    return Err(Refusal::Data(data));
+                }
+                submit(&[0x3402 | data << 32, address >> 2]);
+                Ok(())
+            }
+            Signal::Interrupt => {
+                if config.wired_interrupts {
+                    submit(&[0x3802, 0]);
+                    Ok(())
+                } else {
+                    Err(Refusal::Signal)
+                }
+            }
+            Signal::Consumed => {
+                submit(&[0x3002, 0]);
+                Ok(())
+            }
+        }
+    }
+
     fn invalidation_limit(&self, leaf_only: bool) -> u64 {
         if leaf_only { 64 } else { 0 }
     }
@@ -1250,6 +1287,7 @@ impl Config {
             "svpbmt" => self.svpbmt = value != 0,
             "svadu" => self.svadu = value != 0,
             "svrsw60t59b" => self.svrsw60t59b = value != 0,
+            "wired_interrupts" => self.wired_interrupts = value != 0,
             "levels" => {
                 match u8::try_from(value) {
                     Ok(value) => self.levels = value,
@@ -1268,12 +1306,13 @@ impl Config {
     }
 
     /// Each parameter's name and value, as [`Config::set`] takes them.
-    pub const fn by_name(&self) -> [(&'static str, i64); 6] {
+    pub const fn by_name(&self) -> [(&'static str, i64); 7] {
         [
             ("svnapot", self.svnapot as i64),
             ("svpbmt", self.svpbmt as i64),
             ("svadu", self.svadu as i64),
             ("svrsw60t59b", self.svrsw60t59b as i64),
+            ("wired_interrupts", self.wired_interrupts as i64),
             ("levels", self.levels as i64),
             ("input_bits", self.input_bits as i64),
         ]

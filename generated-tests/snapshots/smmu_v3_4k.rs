@@ -11,7 +11,7 @@ use ::tablewright::{
     Format as FormatTrait, Table as DecodedTable, AccessedDirty, Attributes, Cause,
     Change, ConfigError, Edit, Entry, Extension, FaultInfo, FormatInfo, Geometry,
     HostPhysAddr, Invalidation, Kinds, Leaf, Level, MemoryType, Next, Options, PageSizes,
-    Prototype, Refusal, Rewrite, Rights, Strip, Tag,
+    Prototype, Refusal, Rewrite, Rights, Signal, Strip, Tag,
 };
 
 /// What varies between machines and between address spaces.
@@ -45,6 +45,10 @@ pub struct Config {
     ///
     /// One of 0..=2.
     pub bbm: u8,
+    /// The SMMU can write to memory when it is done (IDR0.MSI).
+    pub msi: bool,
+    /// The SMMU can wake CPUs that wait in WFE (IDR0.SEV).
+    pub send_event: bool,
     /// Number of levels.
     pub levels: u8,
     /// Width of an input address.
@@ -65,6 +69,8 @@ impl Config {
             hardware_dirty: false,
             vmid16: false,
             bbm: 0,
+            msi: false,
+            send_event: false,
             levels,
             input_bits,
         }
@@ -123,6 +129,8 @@ impl Config {
         } else {
             (capabilities.smmu_idr3 >> 11 & 3) as u8
         };
+        config.msi = capabilities.smmu_idr0 >> 13 & 1 != 0;
+        config.send_event = capabilities.smmu_idr0 >> 14 & 1 != 0;
         if !config.hardware_access {
             config.hardware_dirty = false;
         }
@@ -1660,6 +1668,44 @@ unsafe impl FormatTrait for Format {
         }
     }
 
+    fn completion(
+        &self,
+        signal: Signal,
+        submit: impl FnOnce(&[u64]),
+    ) -> Result<(), Refusal> {
+        let config = &self.config;
+        match signal {
+            Signal::Write { address, data } => {
+                if config.msi {
+                    let address = address.as_usize() as u64;
+                    if address & 0xfff0_0000_0000_0003 != 0 || address == 0 {
+                        return Err(Refusal::Address(address));
+                    }
+                    if data > 0xffff_ffff {
+                        return Err(Refusal::Data(data));
+                    }
+                    submit(&[0xfc0_1046 | data << 32, address]);
+                    Ok(())
+                } else {
+                    Err(Refusal::Signal)
+                }
+            }
+            Signal::Interrupt => {
+                submit(&[0x1046, 0]);
+                Ok(())
+            }
+            Signal::Consumed => {
+                if config.send_event {
+                    submit(&[0x2046, 0]);
+                    Ok(())
+                } else {
+                    submit(&[70, 0]);
+                    Ok(())
+                }
+            }
+        }
+    }
+
     fn invalidation_limit(&self, _leaf_only: bool) -> u64 {
         512
     }
@@ -1858,6 +1904,8 @@ impl Config {
                     Err(_) => return false,
                 }
             }
+            "msi" => self.msi = value != 0,
+            "send_event" => self.send_event = value != 0,
             "levels" => {
                 match u8::try_from(value) {
                     Ok(value) => self.levels = value,
@@ -1876,7 +1924,7 @@ impl Config {
     }
 
     /// Each parameter's name and value, as [`Config::set`] takes them.
-    pub const fn by_name(&self) -> [(&'static str, i64); 12] {
+    pub const fn by_name(&self) -> [(&'static str, i64); 14] {
         [
             ("granule_absent", self.granule_absent as i64),
             ("pa_bits", self.pa_bits as i64),
@@ -1888,6 +1936,8 @@ impl Config {
             ("hardware_dirty", self.hardware_dirty as i64),
             ("vmid16", self.vmid16 as i64),
             ("bbm", self.bbm as i64),
+            ("msi", self.msi as i64),
+            ("send_event", self.send_event as i64),
             ("levels", self.levels as i64),
             ("input_bits", self.input_bits as i64),
         ]

@@ -11,7 +11,7 @@ use ::tablewright::{
     Format as FormatTrait, Table as DecodedTable, AccessedDirty, Attributes, Cause,
     Change, ConfigError, Edit, Entry, Extension, FaultInfo, FormatInfo, Geometry,
     HostPhysAddr, Invalidation, Kinds, Leaf, Level, MemoryType, Next, Options, PageSizes,
-    Prototype, Refusal, Rewrite, Rights, Strip, Tag,
+    Prototype, Refusal, Rewrite, Rights, Signal, Strip, Tag,
 };
 
 /// What varies between machines and between address spaces.
@@ -1297,6 +1297,31 @@ unsafe impl FormatTrait for Format {
                     }
                 }
             }
+        }
+    }
+
+    fn completion(
+        &self,
+        signal: Signal,
+        submit: impl FnOnce(&[u64]),
+    ) -> Result<(), Refusal> {
+        match signal {
+            Signal::Write { address, data } => {
+                let address = address.as_usize() as u64;
+                if address & 3 != 0 {
+                    return Err(Refusal::Address(address));
+                }
+                if data > 0xffff_ffff {
+                    return Err(Refusal::Data(data));
+                }
+                submit(&[data << 32 | 37, address]);
+                Ok(())
+            }
+            Signal::Interrupt => {
+                submit(&[21, 0]);
+                Ok(())
+            }
+            _ => Err(Refusal::Signal),
         }
     }
 

@@ -4,6 +4,7 @@ mod entry;
 mod error;
 mod fault;
 mod geometry;
+mod signal;
 
 use core::fmt::Debug;
 
@@ -13,6 +14,7 @@ pub use entry::{AccessedDirty, Edit, Entry, Kinds, Leaf, Next, Prototype, Rewrit
 pub use error::{ConfigError, Refusal};
 pub use fault::{Cause, FaultInfo};
 pub use geometry::{Extension, Geometry, PageSizes};
+pub use signal::Signal;
 
 /// A level of the table tree: 0 holds the smallest pages.
 ///
@@ -191,10 +193,23 @@ pub unsafe trait Format: Copy + Debug + Send + Sync + 'static {
     }
 
     /// Gives `submit` the commands for the queue of a device, each as its words, that invalidate `set`; `false` if the
-    /// format has none for that. Where the queue takes longer commands, the rest is zero. What tells of completion comes
-    /// after them, and is the HAL's to add.
+    /// format has none for that. Where the queue takes longer commands, the rest is zero. A device may execute them in any
+    /// order and later: [`Format::completion`] comes after them.
     fn commands(&self, _tag: Tag, _set: &Invalidation, _submit: impl FnMut(&[u64])) -> bool {
         false
+    }
+
+    /// Gives `submit` the command for the queue of a device, as its words, that is complete only when all commands before
+    /// it are. A driver puts it after those of [`Format::commands`], and waits until the device has told, as `signal` says,
+    /// that it is complete: then no translation that they name is used any more.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Signal`] if the device has no such way to tell, or no queue. With [`Signal::Write`],
+    /// [`Refusal::Address`] if the address is too wide for the command or not aligned, and [`Refusal::Data`] if the data is
+    /// too wide. Then nothing was submitted.
+    fn completion(&self, _signal: Signal, _submit: impl FnOnce(&[u64])) -> Result<(), Refusal> {
+        Err(Refusal::Signal)
     }
 
     /// Executes the machine's own invalidation instructions for `set` on this CPU (or, where they broadcast, on all),

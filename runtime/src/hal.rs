@@ -107,6 +107,10 @@ pub unsafe trait Hal: Clone {
     /// or a device with a command queue. Until [`Hal::wait`] has returned, nothing that `set` names is freed or mapped
     /// anew. What begins later at a sink completes later.
     ///
+    /// At a device with a command queue: submit the format's [commands](Format::commands), then its
+    /// [completion](Format::completion), which makes the device write a number that grows from one to the next; return that
+    /// number. [`Hal::is_complete`] compares it with what is written, [`Hal::wait`] polls.
+    ///
     /// Without other word, it is done at once, for CPUs and devices alike.
     fn begin_invalidation<F: Format>(
         &self,

@@ -26,7 +26,7 @@ pub use params::Params;
 pub use shape::{BoundField, BoundFix, BoundMeaning, BoundRow, BoundRows, Shape};
 
 use crate::eval::{Env, eval, holds};
-use crate::model::{Access, EditClass, Facts, Fault, Format, MemoryType, Register, TlbOp};
+use crate::model::{Access, Completion, EditClass, Facts, Fault, Format, MemoryType, Register, TlbOp};
 
 /// A format under one combination of parameters.
 #[derive(Clone, Debug)]
@@ -49,6 +49,7 @@ pub struct Bound {
     /// The edits of a live entry that need break-before-make.
     pub breaks: Vec<EditClass>,
     pub(crate) tlb: Vec<TlbOp>,
+    pub(crate) completions: Vec<Completion>,
     pub(crate) registers: Vec<Register>,
     pub(crate) fault: Option<Fault>,
     pub(crate) access: Option<Access>,
@@ -98,6 +99,7 @@ impl Bound {
             hardware: hardware.is_some_and(|sets| sets != 0),
             breaks,
             tlb: format.tlb.clone(),
+            completions: format.completions.clone(),
             registers: format.registers.clone(),
             fault: format.fault.clone(),
             access: format.access.clone(),

@@ -9,8 +9,8 @@ use crate::bound::{BindError, Bound, Params, Shape};
 use crate::diagnostics::Diagnostic;
 use crate::interpret::{Decoded, Edit};
 use crate::model::{
-    AccessExample, CapabilityExample, Class, EditExample, EntryExample, Example, Facts, FaultExample, Format,
-    RegisterExample,
+    AccessExample, CapabilityExample, Class, CompletionExample, EditExample, EntryExample, Example, Facts,
+    FaultExample, Format, RegisterExample,
 };
 use crate::show;
 use crate::words::Word;
@@ -31,6 +31,7 @@ pub(super) fn check(checker: &mut Checker<'_>, configs: &[(&str, Bound)]) {
             Example::Access(example) => access(&mut report, bound, example),
             Example::Capability(example) => capability(&mut report, checker.format, bound, example),
             Example::Invalidation(example) => invalidation::check(&mut report, bound, example),
+            Example::Completion(example) => completion(&mut report, bound, example),
         }
         for line in report.0 {
             checker.findings.add(Diagnostic::new(line, example.span(), "this example"));
@@ -150,6 +151,12 @@ fn access(report: &mut Report, bound: &Bound, example: &AccessExample) {
     let allowed = bound.permits(example.level, example.raw, granted, example.access, &example.registers);
     let show = |allowed: &bool| (if *allowed { "that it is allowed" } else { "that it is denied" }).into();
     report.compare("access", example.allowed, allowed, show);
+}
+
+fn completion(report: &mut Report, bound: &Bound, example: &CompletionExample) {
+    let file = (!example.command.is_empty()).then(|| example.command.clone());
+    let rows = bound.completion(example.signal, example.address, example.data).ok();
+    report.compare("command", file, rows, or_none(|words| format!("{words:#x?}")));
 }
 
 fn capability(report: &mut Report, format: &Format, bound: &Bound, example: &CapabilityExample) {

@@ -3,6 +3,7 @@
 //! Each module is one claim. All mistakes are reported at once, each once, with the first parameters that show it.
 
 mod address;
+mod completions;
 mod configs;
 mod cubes;
 mod encoder;
@@ -47,6 +48,7 @@ pub fn check(format: &Format) -> Diagnostics {
     owners::report_gaps(&mut checker);
     registers::check(&mut checker);
     let configs = configs::check(&mut checker);
+    completions::check(&mut checker, &configs);
     examples::check(&mut checker, &configs);
     // Without legal parameters everything would seem unused, and so would what stands beside something that makes no
     // sense.

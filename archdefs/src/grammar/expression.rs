@@ -120,6 +120,13 @@ impl Cursor<'_> {
         if !self.eat("[") {
             return Ok(Node::Name(name.value.to_owned()));
         }
+        let (high, low) = self.bit_numbers()?;
+        self.expect("]")?;
+        Ok(Node::Slice(name.value.to_owned(), high, low))
+    }
+
+    /// `high:low` or `bit`, as plain numbers.
+    pub(crate) fn bit_numbers(&mut self) -> Parsed<(u8, u8)> {
         let start = self.here();
         let high = self.bit()?;
         let low = if self.eat(":") { self.bit()? } else { high };
@@ -127,8 +134,7 @@ impl Cursor<'_> {
             return Err(Diagnostic::new("the higher bit comes first", self.since(start), "is upside down")
                 .help(format!("write `{low}:{high}`")));
         }
-        self.expect("]")?;
-        Ok(Node::Slice(name.value.to_owned(), high, low))
+        Ok((high, low))
     }
 
     /// The number of a bit.

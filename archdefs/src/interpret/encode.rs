@@ -39,6 +39,10 @@ pub enum Refused {
     Options(u64),
     /// The tag is too wide for the register that holds it.
     Tag(u64),
+    /// No command has the signal.
+    Signal,
+    /// The data is too wide for the command that holds it.
+    Data(u64),
 }
 
 impl fmt::Display for Refused {
@@ -50,6 +54,8 @@ impl fmt::Display for Refused {
             Self::Memory(memory) => write!(f, "no entry has the memory type `{}`", memory.word()),
             Self::Options(options) => write!(f, "{options:#x} are no options"),
             Self::Tag(tag) => write!(f, "tag {tag} is too wide"),
+            Self::Signal => f.write_str("no command has the signal"),
+            Self::Data(data) => write!(f, "data {data:#x} is too wide"),
         }
     }
 }

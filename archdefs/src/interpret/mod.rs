@@ -7,6 +7,7 @@
 //! [`Bound::decode`]: crate::bound::Bound::decode
 
 mod access;
+mod completion;
 mod decode;
 mod edit;
 mod encode;

@@ -1,6 +1,6 @@
 //! Raw values and their meaning, from the manual.
 
-use super::{Assignments, At, Class, Code, Facts, FaultAccess, FaultCause, MemoryType, Operand, Scope};
+use super::{Assignments, At, Class, Code, Facts, FaultAccess, FaultCause, MemoryType, Operand, Scope, Signal};
 use crate::source::Span;
 
 /// `[[example.*]]`: raw values and their meaning, from the manual. They read no other row of the file.
@@ -20,6 +20,8 @@ pub enum Example {
     Capability(CapabilityExample),
     /// `[[example.invalidation]]`.
     Invalidation(Box<InvalidationExample>),
+    /// `[[example.completion]]`.
+    Completion(CompletionExample),
 }
 
 impl Example {
@@ -33,6 +35,7 @@ impl Example {
             Self::Access(example) => &example.config,
             Self::Capability(example) => &example.config,
             Self::Invalidation(example) => &example.config,
+            Self::Completion(example) => &example.config,
         }
     }
 
@@ -46,6 +49,7 @@ impl Example {
             Self::Access(example) => example.span,
             Self::Capability(example) => example.span,
             Self::Invalidation(example) => example.span,
+            Self::Completion(example) => example.span,
         }
     }
 }
@@ -215,6 +219,25 @@ pub struct InvalidationExample {
     pub at_entry: Option<Operand>,
     /// Whether it reaches every CPU, if that is said.
     pub broadcast: Option<bool>,
+    /// Where it stands.
+    pub span: Span,
+    /// The manual's section.
+    pub cite: Option<String>,
+}
+
+/// The command that tells of completion.
+#[derive(Clone, Debug)]
+pub struct CompletionExample {
+    /// The `[[config]]`.
+    pub config: At<String>,
+    /// How the device tells.
+    pub signal: Signal,
+    /// With signal `write`, where it writes.
+    pub address: u64,
+    /// With signal `write`, what it writes.
+    pub data: u64,
+    /// The command, word by word; none if it is refused.
+    pub command: Vec<u64>,
     /// Where it stands.
     pub span: Span,
     /// The manual's section.

@@ -1,10 +1,12 @@
-//! Reads `[live]`, `[memory]`, `[[tlb]]`, `[registers.*]`, `[capabilities]`, `[fault]`: what surrounds the entries.
+//! Reads `[live]`, `[memory]`, `[[tlb]]`, `[[completion]]`, `[registers.*]`, `[capabilities]`, `[fault]`: what surrounds the entries.
 
 use super::section::Section;
 use crate::diagnostics::Diagnostic;
 use crate::grammar::Cursor;
 use crate::grammar::scope::Scope as Names;
-use crate::model::{Access, At, Capabilities, Fallback, Fault, Field, Live, Operand, Register, Scope, TlbOp};
+use crate::model::{
+    Access, At, Capabilities, Completion, Fallback, Fault, Field, Live, Operand, Record, Register, Scope, Signal, TlbOp,
+};
 use crate::words::Word;
 
 pub(super) fn live(section: &Section<'_>) -> Live {
@@ -74,6 +76,48 @@ fn means(section: &Section<'_>, at_entry: &Option<Operand>, scope: Scope) {
     }
     if let (Some(control), Scope::Address) = (at_entry, scope) {
         section.context.report(Diagnostic::new("an entry takes one value, not one for each page", control.span, ""));
+    }
+}
+
+pub(super) fn completion(section: &Section<'_>) -> Completion {
+    let scopes = section.scopes();
+    let signal = section.word("signal");
+    let record = (signal == Signal::Write).then(|| record(section));
+    let words = if record.is_some() { scopes.space.with(["address", "data"]) } else { scopes.space.clone() };
+    Completion {
+        id: section.id("id", '-'),
+        signal,
+        when: section.when(&scopes.space),
+        record,
+        command: section.list("command", &words, Cursor::placed_expression),
+        doc: section.doc(),
+        cite: section.cite(),
+    }
+}
+
+/// What is chosen by the caller of a command that makes the device write.
+fn record(section: &Section<'_>) -> Record {
+    let nothing = &section.scopes().nothing;
+    let (high, low) = section.optional("address", nothing, Cursor::bit_numbers).unwrap_or((63, 0));
+    let data_bits = section.optional("data", nothing, |cursor| {
+        let bits = cursor.placed(Cursor::number)?;
+        match bits.value {
+            bits @ 1..=64 => Ok(bits as u8),
+            _ => Err(Diagnostic::new("data has 1 to 64 bits", bits.span, "not so many")),
+        }
+    });
+    Record { high, low, nonzero: section.flag("nonzero"), data_bits: data_bits.unwrap_or(64) }
+}
+
+/// Of several completions with one signal, the first whose condition holds is taken.
+pub(super) fn reachable(section: &Section<'_>, completions: &[Completion]) {
+    for (index, completion) in completions.iter().enumerate() {
+        let always = |earlier: &&Completion| earlier.signal == completion.signal && earlier.when.is_none();
+        if let Some(earlier) = completions[..index].iter().find(always) {
+            let message = format!("`{}` has the signal of another that always exists", completion.id.value);
+            let problem = Diagnostic::new(message, completion.id.span, "never taken").and(earlier.id.span, "taken");
+            section.context.report(problem);
+        }
     }
 }
 

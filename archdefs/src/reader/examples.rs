@@ -6,8 +6,8 @@ use crate::diagnostics::Diagnostic;
 use crate::grammar::Cursor;
 use crate::grammar::scope::Scope;
 use crate::model::{
-    AccessExample, Assignments, At, Build, CapabilityExample, Config, EditExample, EntryExample, Example, Facts,
-    FaultExample, InvalidationExample, Param, Register, RegisterExample, TlbOp,
+    AccessExample, Assignments, At, Build, CapabilityExample, CompletionExample, Config, EditExample, EntryExample,
+    Example, Facts, FaultExample, InvalidationExample, Param, Register, RegisterExample, TlbOp,
 };
 
 pub(super) fn build(section: &Section<'_>, params: &[Param]) -> Build {
@@ -158,6 +158,17 @@ pub(super) fn examples(section: &Section<'_>, named: &Named<'_>) -> Vec<Example>
             cite: row.cite(),
         }))
     };
+    let completion = |row: &Section<'_>| {
+        Example::Completion(CompletionExample {
+            config: config(row),
+            signal: row.word("signal"),
+            address: row.optional_number("address").unwrap_or(0),
+            data: row.optional_number("data").unwrap_or(0),
+            command: row.list("command", nothing, Cursor::number),
+            span: row.span,
+            cite: row.cite(),
+        })
+    };
     let mut examples = section.all("entry", entry);
     examples.extend(section.all("edit", edit));
     examples.extend(section.all("register", register));
@@ -165,6 +176,7 @@ pub(super) fn examples(section: &Section<'_>, named: &Named<'_>) -> Vec<Example>
     examples.extend(section.all("access", access));
     examples.extend(section.all("capability", capability));
     examples.extend(section.all("invalidation", invalidation));
+    examples.extend(section.all("completion", completion));
     examples
 }
 

@@ -113,6 +113,8 @@ fn format(file: &Section<'_>) -> Option<Format> {
     let live = file.section("live", behaviour::live);
     let fallbacks = file.section("memory", behaviour::fallbacks).unwrap_or_default();
     let tlb = file.rows("tlb", behaviour::tlb_op, |op| &op.id);
+    let completions = file.rows("completion", behaviour::completion, |completion| &completion.id);
+    behaviour::reachable(file, &completions);
     let registers = file.named("registers", behaviour::register);
     let capabilities = file.section("capabilities", behaviour::capabilities);
     let fault = file.section("fault", behaviour::fault);
@@ -142,6 +144,7 @@ fn format(file: &Section<'_>) -> Option<Format> {
         live: live?,
         fallbacks,
         tlb,
+        completions,
         registers,
         capabilities,
         fault,

@@ -1,9 +1,9 @@
-//! `[live]`, `[memory]`, `[[tlb]]`, `[registers.*]`, `[capabilities]`, `[fault]`, `[access]`.
+//! `[live]`, `[memory]`, `[[tlb]]`, `[[completion]]`, `[registers.*]`, `[capabilities]`, `[fault]`, `[access]`.
 
-use super::form::Form::{Choices, Code, Condition, Expression, Guarded, Id, Many, Name, Number, Syntax, Word};
+use super::form::Form::{Choices, Code, Condition, Expression, Flag, Guarded, Id, Many, Name, Number, Syntax, Word};
 use super::form::words;
-use super::{CITE, DOC, Key, one_of, optional, required};
-use crate::model::{EditClass, FaultAccess, FaultCause, Role, Scope};
+use super::{CITE, DOC, Key, Presence, one_of, optional, required};
+use crate::model::{EditClass, FaultAccess, FaultCause, Role, Scope, Signal};
 
 pub(super) const LIVE: &[Key] = &[
     required(
@@ -73,6 +73,29 @@ pub(super) const TLB: &[Key] = &[
         "none",
         "words in memory, for `&descriptor`; in them `root` is the value of the register with role `root`",
     ),
+    DOC,
+    CITE,
+];
+
+/// A key that goes with `signal = "write"`.
+const fn of_write(name: &'static str, form: super::Form, absent: Option<&'static str>, meaning: &'static str) -> Key {
+    let presence = Presence::With { keys: &[("signal", Some("write"))], absent };
+    Key { name, form, presence, meaning }
+}
+
+pub(super) const COMPLETION: &[Key] = &[
+    required("id", Id, "its id"),
+    required(
+        "signal",
+        Word(words::<Signal>),
+        "how the device tells that this command, and with it all before it, is complete: it writes data of the caller's \
+         at an address of the caller's; an interrupt of its own; the head of the queue passes the command only then",
+    ),
+    optional("if", Condition, "always", "where it exists"),
+    of_write("address", Syntax("high:low"), None, "the bits that the caller's address can have: the others must be 0"),
+    of_write("nonzero", Flag, Some("`false`"), "whether the address 0 stands for none, so that it is refused"),
+    of_write("data", Number, None, "the number of bits of the caller's data, 1 to 64"),
+    required("command", Many(&Expression), "its words"),
     DOC,
     CITE,
 ];

@@ -6,7 +6,7 @@ use super::form::Form::{
 };
 use super::form::words;
 use super::{CITE, Key, optional, required};
-use crate::model::{Class, FaultAccess, FaultCause, Scope};
+use crate::model::{Class, FaultAccess, FaultCause, Scope, Signal};
 
 const IN_CONFIG: Key = required("config", Reference("a `[[config]]`"), "the parameters");
 const LEVEL: Key = required("level", Level, "where it stands");
@@ -31,6 +31,7 @@ pub(super) const EXAMPLE: &[Key] = &[
     optional("access", Rows(ACCESS), "none", "accesses"),
     optional("capability", Rows(CAPABILITY), "none", "machines and what they can do"),
     optional("invalidation", Rows(INVALIDATION), "none", "invalidations"),
+    optional("completion", Rows(COMPLETION), "none", "commands that tell of completion"),
 ];
 
 const ENTRY: &[Key] = &[
@@ -102,6 +103,15 @@ const CAPABILITY: &[Key] = &[
     required("config", Reference("a `[[config]]`"), "the build parameters, `levels` and `input_bits`"),
     required("registers", Many(&Number), "in the order of `[capabilities] registers`"),
     optional("set", Assignments, "all as by default", "the parameters that follow, as a `[[config]]` would set them"),
+    CITE,
+];
+
+const COMPLETION: &[Key] = &[
+    IN_CONFIG,
+    required("signal", Word(words::<Signal>), "how the device tells"),
+    optional("address", Number, "0", "with signal `write`: where it writes"),
+    optional("data", Number, "0", "with signal `write`: what it writes"),
+    optional("command", Many(&Number), "it is refused", "the words of the command"),
     CITE,
 ];
 

@@ -76,6 +76,12 @@ pub const FILE: &[Key] = &[
     required("live", Table(behaviour::LIVE), "how entries that an MMU may be using are changed"),
     optional("memory", Table(behaviour::MEMORY), "no fallbacks", "what to do about memory types without a row"),
     optional("tlb", Rows(behaviour::TLB), "none", "invalidations"),
+    optional(
+        "completion",
+        Rows(behaviour::COMPLETION),
+        "none",
+        "how a device's queue tells that commands are complete",
+    ),
     optional("registers", Named(behaviour::REGISTER), "none", "the registers that activate a root table"),
     optional(
         "capabilities",

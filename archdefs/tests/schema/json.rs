@@ -169,6 +169,7 @@ fn syntax_pattern(syntax: &str) -> &'static str {
     match syntax {
         "asked -> taken" => "->",
         "word" => "^[a-z0-9-]+$",
+        "high:low" => "^\\s*[0-9]+(\\s*:\\s*[0-9]+)?\\s*$",
         "section.name" => "^[a-z]+(\\.[a-z0-9_-]+)?$",
         // What assigns.
         _ => "=",

@@ -8,7 +8,7 @@ use crate::address::AddressMap;
 use crate::error::Error;
 use crate::members::Shape;
 use crate::scope::{Scope, Type, ident, int, is};
-use crate::{access, attributes, decode, edit, fault, hot, info, kinds, literal, registers, text, tlb};
+use crate::{access, attributes, completion, decode, edit, fault, hot, info, kinds, literal, registers, text, tlb};
 
 /// `struct Format`, its private methods, and the trait's.
 pub(crate) fn format(scope: &Scope<'_>, name: &str, title: &str) -> Result<TokenStream, Error> {
@@ -118,6 +118,7 @@ fn implementation(scope: &Scope<'_>, name: &str, title: &str) -> Result<TokenStr
     let invalidate = tlb::method(scope);
     let at_entry = tlb::at_entry(scope);
     let commands = tlb::commands(scope);
+    let completion = completion::method(scope);
     let limit = tlb::limit(scope);
     let info = info::info(scope, name, title);
     Ok(quote! {
@@ -198,6 +199,7 @@ fn implementation(scope: &Scope<'_>, name: &str, title: &str) -> Result<TokenStr
             #invalidate
             #at_entry
             #commands
+            #completion
 
             #limit
         }

@@ -10,6 +10,7 @@ mod address;
 mod attributes;
 mod bits;
 mod branches;
+mod completion;
 mod config;
 mod decode;
 mod docs;
@@ -154,6 +155,7 @@ fn imports(items: &TokenStream, runtime: &TokenStream) -> TokenStream {
         "Refusal",
         "Rewrite",
         "Rights",
+        "Signal",
         "Strip",
         "Tag",
     ];

@@ -37,12 +37,18 @@ pub enum Refusal {
         /// log2 of the size.
         size: u8,
     },
-    /// An address that is too wide for the entry or not aligned.
-    #[error("address {0:#x} does not fit an entry")]
+    /// An address that is too wide for the entry, register or command, or not aligned.
+    #[error("address {0:#x} is too wide or not aligned")]
     Address(u64),
     /// A tag that is too wide.
     #[error("{0:?} does not fit the root register")]
     Tag(Tag),
+    /// A way to tell of completion that the device does not have.
+    #[error("no command of this format tells of completion so")]
+    Signal,
+    /// Data that is too wide for the command that makes the device write it.
+    #[error("data {0:#x} does not fit the command")]
+    Data(u64),
     /// A state that leaves do not have.
     #[error("this format does not record the state")]
     Untracked,

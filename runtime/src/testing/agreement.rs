@@ -1,6 +1,6 @@
 //! Law 10, as far as entries go: generated code says what the interpreter says.
 
-use crate::{Change, ClosedRange, Entry, Invalidation, Rights};
+use crate::{Change, ClosedRange, Entry, HostPhysAddr, Invalidation, Rights, Signal};
 use std::prelude::rust_2024::*;
 use tablewright_archdefs::model::Example;
 
@@ -27,6 +27,7 @@ pub(super) fn check(case: &Case<'_>) -> Verdict {
         ensure!(found == wanted, "the report {report:#x?} says {found:x?}, not {wanted:x?}");
     }
     invalidations(case)?;
+    completions(case)?;
     machines(case)?;
     for level in levels(subject) {
         let sizes = (subject.page_sizes(level), reference.page_sizes(level));
@@ -65,6 +66,22 @@ fn invalidations(case: &Case<'_>) -> Verdict {
         ensure!(found == wanted, "tag {tag:#x}, {set:x?}: commands {found:x?}, not {wanted:x?}");
         let (found, wanted) = (subject.at_entry(tag, set), reference.at_entry(tag, set));
         ensure!(found == wanted, "tag {tag:#x}, {set:x?}: {found:x?} at entry, not {wanted:x?}");
+    }
+    Ok(())
+}
+
+/// Both tell of completion by the same commands, and refuse the same.
+fn completions(case: &Case<'_>) -> Verdict {
+    let mut random = random();
+    let mut signals = vec![Signal::Interrupt, Signal::Consumed];
+    for _ in 0..200 {
+        let address = random.u64(..) >> random.u32(0..64) >> random.u32(0..4) << random.u32(0..4);
+        let (address, data) = (HostPhysAddr::from_usize(address as usize), random.u64(..) >> random.u32(0..64));
+        signals.push(Signal::Write { address, data });
+    }
+    for signal in signals {
+        let (found, wanted) = (case.subject.completion(signal), case.reference.completion(signal));
+        ensure!(found == wanted, "{signal:x?}: the command {found:x?}, not {wanted:x?}");
     }
     Ok(())
 }

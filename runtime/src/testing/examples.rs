@@ -5,11 +5,11 @@ use std::prelude::rust_2024::*;
 use tablewright_archdefs::bound::BoundMeaning;
 use tablewright_archdefs::eval::{Env, eval};
 use tablewright_archdefs::model::{
-    AccessExample, CapabilityExample, Class, EntryExample, Example, Facts, FaultExample, InvalidationExample,
-    RegisterExample, Scope,
+    AccessExample, CapabilityExample, Class, CompletionExample, EntryExample, Example, Facts, FaultExample,
+    InvalidationExample, RegisterExample, Scope,
 };
 
-use super::interpreted::{access, cause, memory_in};
+use super::interpreted::{access, cause, memory_in, signal_of};
 use super::{Case, Verdict, ensure};
 
 pub(super) fn check(case: &Case<'_>) -> Verdict {
@@ -22,6 +22,7 @@ pub(super) fn check(case: &Case<'_>) -> Verdict {
             Example::Access(example) if example.config.value == *id => access_through(case, example)?,
             Example::Capability(example) if example.config.value == *id => machine(case, example)?,
             Example::Invalidation(example) if example.config.value == *id => invalidation(case, example)?,
+            Example::Completion(example) if example.config.value == *id => completion(case, example)?,
             // Those of edits belong to the law of edits.
             _ => {}
         }
@@ -162,5 +163,14 @@ fn invalidation(case: &Case<'_>, example: &InvalidationExample) -> Verdict {
             .is_some_and(|(control, told)| *control == wanted.register && value == Some(i128::from(*told)));
         ensure!(same, "{set:x?} is told by {told:x?}, and should be by {} = {value:?}", wanted.register);
     }
+    Ok(())
+}
+
+fn completion(case: &Case<'_>, example: &CompletionExample) -> Verdict {
+    let signal = signal_of(example.signal, example.address, example.data);
+    let found = case.subject.completion(signal);
+    // A command has words, and a refusal none.
+    let same = found.as_ref().map_or(&[][..], Vec::as_slice) == example.command;
+    ensure!(same, "{signal:x?} takes {found:x?}, and should take {:x?}", example.command);
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     Attributes, Change, Edit, Entry, FaultInfo, Format, Geometry, HostPhysAddr, Invalidation, Level, Next, PageSizes,
-    Refusal, Rights, Tag,
+    Refusal, Rights, Signal, Tag,
 };
 use std::prelude::rust_2024::*;
 
@@ -140,6 +140,11 @@ impl<F: Format> Subject for Generated<F> {
     fn commands(&self, tag: u32, set: &Invalidation) -> Option<Vec<Vec<u64>>> {
         let mut found = Vec::new();
         self.format.commands(Tag(tag), set, |words| found.push(words.to_vec())).then_some(found)
+    }
+
+    fn completion(&self, signal: Signal) -> Result<Vec<u64>, Refusal> {
+        let mut command = Vec::new();
+        self.format.completion(signal, |words| command.extend(words)).map(|()| command)
     }
 
     fn at_entry(&self, tag: u32, set: &Invalidation) -> Option<(String, u64)> {

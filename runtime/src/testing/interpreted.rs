@@ -1,8 +1,8 @@
 //! The interpreter as the subject of the laws: its answers in the words of the runtime.
 
 use crate::{
-    Attributes, Cause, Change, Edit, Entry, Extension, FaultInfo, Geometry, Invalidation, Leaf, Level, MemoryType,
-    Options, PageSizes, Refusal, Rights, Table, Tag,
+    Attributes, Cause, Change, Edit, Entry, Extension, FaultInfo, Geometry, HostPhysAddr, Invalidation, Leaf, Level,
+    MemoryType, Options, PageSizes, Refusal, Rights, Signal, Table, Tag,
 };
 use std::prelude::rust_2024::*;
 use tablewright_archdefs::bound::Bound;
@@ -142,6 +142,15 @@ impl Subject for Interpreted {
         rounds.map(|round| Some(round?.command)).collect()
     }
 
+    fn completion(&self, signal: Signal) -> Result<Vec<u64>, Refusal> {
+        let (word, address, data) = match signal {
+            Signal::Write { address, data } => (model::Signal::Write, address.as_usize() as u64, data),
+            Signal::Interrupt => (model::Signal::Interrupt, 0, 0),
+            Signal::Consumed => (model::Signal::Consumed, 0, 0),
+        };
+        self.0.completion(word, address, data).map_err(refusal)
+    }
+
     fn at_entry(&self, tag: u32, set: &Invalidation) -> Option<(String, u64)> {
         let invalidation = self.0.invalidation(Means::Entry, &stale(set))?;
         let (control, value) = self.0.round(&invalidation, 0, 0, tag.into())?.at_entry?;
@@ -206,6 +215,17 @@ fn refusal(refused: Refused) -> Refusal {
         Refused::Memory(memory) => Refusal::Memory(memory_in(memory)),
         Refused::Options(options) => Refusal::Options(Options::from_bits(options)),
         Refused::Tag(tag) => Refusal::Tag(Tag(tag as u32)),
+        Refused::Data(data) => Refusal::Data(data),
+        Refused::Signal => Refusal::Signal,
+    }
+}
+
+/// A signal with what it writes, if it does.
+pub(super) fn signal_of(signal: model::Signal, address: u64, data: u64) -> Signal {
+    match signal {
+        model::Signal::Write => Signal::Write { address: HostPhysAddr::from_usize(address as usize), data },
+        model::Signal::Interrupt => Signal::Interrupt,
+        model::Signal::Consumed => Signal::Consumed,
     }
 }
 

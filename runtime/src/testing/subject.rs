@@ -4,7 +4,9 @@ use std::prelude::rust_2024::*;
 use tablewright_archdefs::bound::Bound;
 
 use super::{Case, Verdict};
-use crate::{Attributes, Change, Edit, Entry, FaultInfo, Geometry, Invalidation, Level, PageSizes, Refusal, Rights};
+use crate::{
+    Attributes, Change, Edit, Entry, FaultInfo, Geometry, Invalidation, Level, PageSizes, Refusal, Rights, Signal,
+};
 
 /// A format in one configuration.
 ///
@@ -98,6 +100,13 @@ pub trait Subject {
 
     /// The commands for a device's queue that invalidate `set`; `None` if the format has none for that.
     fn commands(&self, tag: u32, set: &Invalidation) -> Option<Vec<Vec<u64>>>;
+
+    /// The command that tells by `signal` that all before it are complete.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`] if the format has none for that.
+    fn completion(&self, signal: Signal) -> Result<Vec<u64>, Refusal>;
 
     /// The control, and its value, that tells each CPU with its next entry to invalidate `set`; `None` if the format has
     /// none for that.

@@ -1,0 +1,27 @@
+//! The words of commands hold whatever a caller may choose.
+
+use super::Checker;
+use crate::bound::Bound;
+use crate::diagnostics::Diagnostic;
+use crate::eval::{eval, holds};
+
+pub(super) fn check(checker: &mut Checker<'_>, configs: &[(&str, Bound)]) {
+    for (_, bound) in configs {
+        for completion in &bound.completions {
+            if !holds(completion.when.as_ref(), &bound.env()).unwrap_or(false) {
+                continue;
+            }
+            // A word grows with what it holds, so that the highest values show whether all fit.
+            let most = completion.record.map_or((0, 0), |record| (record.address_mask(), record.last_data()));
+            let env = bound.env().with("address", most.0).with("data", most.1);
+            for word in &completion.command {
+                if !eval(&word.value, &env).is_ok_and(|value| u64::try_from(value).is_ok()) {
+                    checker.findings.under(&bound.params, "command", &[word.span], || {
+                        let message = format!("a word of `{}` does not fit 64 bits", completion.id.value);
+                        Diagnostic::new(message, word.span, "with the highest address and data")
+                    });
+                }
+            }
+        }
+    }
+}
