@@ -11,7 +11,7 @@ use ::tablewright::{
     Format as FormatTrait, Table as DecodedTable, AccessedDirty, Attributes, Cause,
     Change, ConfigError, Edit, Entry, Extension, FaultInfo, FormatInfo, Geometry,
     HostPhysAddr, Invalidation, Kinds, Leaf, Level, MemoryType, Next, Options, PageSizes,
-    Prototype, Refusal, Rewrite, Rights, Strip, Tag,
+    Prototype, Refusal, Rewrite, Rights, Signal, Strip, Tag,
 };
 
 /// What varies between machines and between address spaces.
@@ -31,6 +31,10 @@ pub struct Config {
     pub supervisor_requests: bool,
     /// Walks snoop the caches (PWSNP).
     pub page_walk_snoop: bool,
+    /// Single pages can be invalidated (PSI).
+    pub page_selective: bool,
+    /// The PASID whose table entry leads here, with the tag as its domain: 20 bits. Requests without a PASID have that of RID_PASID, as a rule 0.
+    pub pasid: u64,
     /// Number of levels.
     pub levels: u8,
     /// Width of an input address.
@@ -47,6 +51,8 @@ impl Config {
             extended_accessed: false,
             supervisor_requests: false,
             page_walk_snoop: false,
+            page_selective: false,
+            pasid: 0,
             levels,
             input_bits,
         }
@@ -78,6 +84,7 @@ impl Config {
         config.extended_accessed = capabilities.ecap >> 34 & 1 != 0;
         config.supervisor_requests = capabilities.ecap >> 31 & 1 != 0;
         config.page_walk_snoop = capabilities.ecap >> 48 & 1 != 0;
+        config.page_selective = capabilities.cap >> 39 & 1 != 0;
         config
     }
 }
@@ -391,6 +398,9 @@ impl Format {
                 levels: config.levels,
                 input_bits: config.input_bits,
             });
+        }
+        if !(config.pasid <= 0xf_ffff) {
+            return Err(ConfigError::Rule("pasid <= 0xfffff"));
         }
         let geometry = Geometry {
             page_bits: 12,
@@ -722,7 +732,7 @@ unsafe impl FormatTrait for Format {
         architecture: "x86_64",
         stage: 1,
         cite: "Intel VT-d Architecture Specification, First-Stage Translation",
-        tlb: "",
+        tlb: "PASID-based IOTLB invalidation of pages: one page, final translations only, by a queue; PASID-based IOTLB invalidation of pages, and of what is cached of tables: one page, by a queue; PASID-based IOTLB invalidation of a PASID within a domain: one tag, by a queue; global IOTLB invalidation: everything, by a queue",
     };
 
     const PAGE_BITS: u8 = 12;
@@ -992,8 +1002,110 @@ unsafe impl FormatTrait for Format {
         false
     }
 
+    fn commands(
+        &self,
+        tag: Tag,
+        set: &Invalidation,
+        mut submit: impl FnMut(&[u64]),
+    ) -> bool {
+        let config = &self.config;
+        let tag = u64::from(tag.0);
+        match set {
+            Invalidation::All => {
+                submit(&[210, 0]);
+                true
+            }
+            Invalidation::Space => {
+                submit(&[38 | tag << 16 | config.pasid << 32, 0]);
+                true
+            }
+            Invalidation::Range { range, leaf_only, granule } => {
+                let granule = (*granule).clamp(12, 63);
+                if *leaf_only {
+                    if config.page_selective {
+                        if range.span() >> granule >= 64 {
+                            submit(&[38 | tag << 16 | config.pasid << 32, 0]);
+                            true
+                        } else {
+                            let leaf_bits = granule;
+                            let mut ia = range.start();
+                            loop {
+                                submit(
+                                    &[
+                                        54 | tag << 16 | config.pasid << 32,
+                                        ia | 64 | ((leaf_bits - 12) as u64),
+                                    ],
+                                );
+                                match ia.checked_add(1 << granule) {
+                                    Some(next) if next <= range.last() => ia = next,
+                                    _ => break,
+                                }
+                            }
+                            true
+                        }
+                    } else {
+                        submit(&[38 | tag << 16 | config.pasid << 32, 0]);
+                        true
+                    }
+                } else {
+                    if config.page_selective {
+                        if range.span() >> granule >= 64 {
+                            submit(&[38 | tag << 16 | config.pasid << 32, 0]);
+                            true
+                        } else {
+                            let leaf_bits = granule;
+                            let mut ia = range.start();
+                            loop {
+                                submit(
+                                    &[
+                                        54 | tag << 16 | config.pasid << 32,
+                                        ia | ((leaf_bits - 12) as u64),
+                                    ],
+                                );
+                                match ia.checked_add(1 << granule) {
+                                    Some(next) if next <= range.last() => ia = next,
+                                    _ => break,
+                                }
+                            }
+                            true
+                        }
+                    } else {
+                        submit(&[38 | tag << 16 | config.pasid << 32, 0]);
+                        true
+                    }
+                }
+            }
+        }
+    }
+
+    fn completion(
+        &self,
+        signal: Signal,
+        submit: impl FnOnce(&[u64]),
+    ) -> Result<(), Refusal> {
+        match signal {
+            Signal::Write { address, data } => {
+                let address = address.as_usize() as u64;
+                if address & 3 != 0 {
+                    return Err(Refusal::Address(address));
+                }
+                if data > 0xffff_ffff {
+                    return Err(Refusal::Data(data));
+                }
+                submit(&[data << 32 | 37, address]);
+                Ok(())
+            }
+            Signal::Interrupt => {
+                submit(&[21, 0]);
+                Ok(())
+            }
+            _ => Err(Refusal::Signal),
+        }
+    }
+
     fn invalidation_limit(&self, _leaf_only: bool) -> u64 {
-        0
+        let config = &self.config;
+        if config.page_selective { 64 } else { 0 }
     }
 }
 
@@ -1117,6 +1229,8 @@ impl Config {
             "extended_accessed" => self.extended_accessed = value != 0,
             "supervisor_requests" => self.supervisor_requests = value != 0,
             "page_walk_snoop" => self.page_walk_snoop = value != 0,
+            "page_selective" => self.page_selective = value != 0,
+            "pasid" => self.pasid = value.cast_unsigned(),
             "levels" => {
                 match u8::try_from(value) {
                     Ok(value) => self.levels = value,
@@ -1135,7 +1249,7 @@ impl Config {
     }
 
     /// Each parameter's name and value, as [`Config::set`] takes them.
-    pub const fn by_name(&self) -> [(&'static str, i64); 8] {
+    pub const fn by_name(&self) -> [(&'static str, i64); 10] {
         [
             ("pa_bits", self.pa_bits as i64),
             ("huge_1g", self.huge_1g as i64),
@@ -1143,6 +1257,8 @@ impl Config {
             ("extended_accessed", self.extended_accessed as i64),
             ("supervisor_requests", self.supervisor_requests as i64),
             ("page_walk_snoop", self.page_walk_snoop as i64),
+            ("page_selective", self.page_selective as i64),
+            ("pasid", self.pasid.cast_signed()),
             ("levels", self.levels as i64),
             ("input_bits", self.input_bits as i64),
         ]

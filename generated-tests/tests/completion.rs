@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use tablewright::aarch64::smmu_v3_4k;
 use tablewright::riscv64::riscv_iommu;
 use tablewright::sim::Machine;
-use tablewright::x86_64::{amd_iommu_v1, vtd_second_stage};
+use tablewright::x86_64::{amd_iommu_v1, vtd_first_stage, vtd_second_stage};
 use tablewright::{
     Attributes, ClosedRange, Completion, Format, Hal, HostPhysAddr, Invalidation, MemoryType, PageTable, Refusal,
     Rights, Signal, Sink, Tag,
@@ -222,7 +222,7 @@ fn an_amd_iommu_tells_by_a_store() {
 /// The descriptor's type is bits 3:0; those above 6:4 are others' with it.
 fn vtd([low, high]: [u64; 2]) -> Command {
     match low & 0xf {
-        2 => Command::Invalidate,
+        2 | 6 => Command::Invalidate,
         5 => {
             assert_eq!(low as u32 >> 4, 0b10, "SW, and neither IF nor FN");
             Command::Write { address: high, data: low >> 32 }
@@ -234,4 +234,5 @@ fn vtd([low, high]: [u64; 2]) -> Command {
 #[test]
 fn vtd_tells_by_a_status_write() {
     waits_for_the_device(vtd_second_stage::Format::new(&vtd_second_stage::Config::new(4, 48)).unwrap(), vtd);
+    waits_for_the_device(vtd_first_stage::Format::new(&vtd_first_stage::Config::new(4, 48)).unwrap(), vtd);
 }

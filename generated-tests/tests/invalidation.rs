@@ -1,7 +1,7 @@
 //! Invalidations that no CPU executes: commands for queues and values for the next entry, by hand from the manuals.
 
 use tablewright::x86_64::{amd_iommu_v1, ept, npt, vtd_first_stage, vtd_second_stage};
-use tablewright::{AtEntry, ClosedRange, Format, Invalidation, Tag};
+use tablewright::{AtEntry, ClosedRange, ConfigError, Format, Invalidation, Tag};
 
 fn range(start: u64, last: u64, granule: u8, leaf_only: bool) -> Invalidation {
     Invalidation::Range { range: ClosedRange::new(start, last).unwrap(), leaf_only, granule }
@@ -29,6 +29,29 @@ fn vtd_has_iotlb_descriptors() {
     assert_eq!(commands(&format, 5, &range(0, (1 << 30) - 1, 12, true)), Some(vec![vec![0x5_00e2, 0]]));
     let whole = vtd_second_stage::Format::new(&vtd_second_stage::Config::new(4, 48)).unwrap();
     assert_eq!(commands(&whole, 5, &range(0x1000, 0x1fff, 12, true)), Some(vec![vec![0x5_00e2, 0]]));
+}
+
+#[test]
+fn the_first_stage_of_vtd_is_invalidated_by_pasid() {
+    let config = vtd_first_stage::Config { page_selective: true, ..vtd_first_stage::Config::new(4, 48) };
+    let config = |pasid| vtd_first_stage::Config { pasid, ..config };
+    // PASID-based-IOTLB Invalidate Descriptor: type 6, granularity 3 (pages) or 2 (PASID); domain 16, PASID 32 upwards.
+    let format = vtd_first_stage::Format::new(&config(0x12345)).unwrap();
+    assert_eq!(commands(&format, 5, &range(0x1000, 0x1fff, 12, true)), Some(vec![vec![0x1_2345_0005_0036, 0x1040]]));
+    assert_eq!(
+        commands(&format, 5, &range(0x20_0000, 0x3f_ffff, 21, false)),
+        Some(vec![vec![0x1_2345_0005_0036, 0x20_0009]])
+    );
+    assert_eq!(commands(&format, 5, &Invalidation::Space), Some(vec![vec![0x1_2345_0005_0026, 0]]));
+    assert_eq!(commands(&format, 5, &Invalidation::All), Some(vec![vec![0xd2, 0]]));
+    // Requests without a PASID.
+    let format = vtd_first_stage::Format::new(&config(0)).unwrap();
+    assert_eq!(commands(&format, 5, &Invalidation::Space), Some(vec![vec![0x5_0026, 0]]));
+    // A PASID has 20 bits, and is not cut to them.
+    assert!(vtd_first_stage::Format::new(&config(0xf_ffff)).is_ok());
+    for wide in [1 << 20, u64::MAX] {
+        assert_eq!(vtd_first_stage::Format::new(&config(wide)).unwrap_err(), ConfigError::Rule("pasid <= 0xfffff"));
+    }
 }
 
 #[test]
@@ -78,6 +101,4 @@ fn others_say_that_they_have_nothing_to_tell() {
     let ept = ept::Format::new(&ept::Config::new(4, 48)).unwrap();
     assert_eq!(ept.at_entry(Tag(0), &Invalidation::Space), None);
     assert_eq!(commands(&ept, 0, &Invalidation::Space), None);
-    let first = vtd_first_stage::Format::new(&vtd_first_stage::Config::new(4, 48)).unwrap();
-    assert_eq!(commands(&first, 0, &Invalidation::Space), None);
 }
