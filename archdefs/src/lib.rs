@@ -33,6 +33,7 @@ pub const BUILTINS: &[(&str, &str)] = &[
     ("loongarch64", include_str!("../formats/loongarch64.toml")),
     ("npt", include_str!("../formats/npt.toml")),
     ("riscv_iommu", include_str!("../formats/riscv_iommu.toml")),
+    ("riscv_iommu_first_stage", include_str!("../formats/riscv_iommu_first_stage.toml")),
     ("smmu_v3", include_str!("../formats/smmu_v3.toml")),
     ("stage1", include_str!("../formats/stage1.toml")),
     ("stage1_el2", include_str!("../formats/stage1_el2.toml")),

@@ -6,7 +6,7 @@ use std::ptr::NonNull;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use tablewright::aarch64::smmu_v3_4k;
-use tablewright::riscv64::riscv_iommu;
+use tablewright::riscv64::{riscv_iommu, riscv_iommu_first_stage};
 use tablewright::sim::Machine;
 use tablewright::x86_64::{amd_iommu_v1, vtd_first_stage, vtd_second_stage};
 use tablewright::{
@@ -197,6 +197,8 @@ fn riscv([low, high]: [u64; 2]) -> Command {
 fn a_riscv_iommu_tells_by_a_fence() {
     let format = riscv_iommu::Format::new(&riscv_iommu::Config::new(3, 41)).unwrap();
     waits_for_the_device(format, riscv);
+    let first = riscv_iommu_first_stage::Config::new(3, 39);
+    waits_for_the_device(riscv_iommu_first_stage::Format::new(&first).unwrap(), riscv);
     let signal = |address: usize, data| Signal::Write { address: address.into(), data };
     assert_eq!(format.completion(signal(0x8000_1002, 1), |_| ()), Err(Refusal::Address(0x8000_1002)));
     assert_eq!(format.completion(signal(0x8000_1000, 1 << 32), |_| ()), Err(Refusal::Data(1 << 32)));

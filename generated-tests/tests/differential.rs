@@ -162,6 +162,7 @@ differential! {
     loongarch64_16k: tablewright::loongarch64::loongarch64_16k, "loongarch64", Some("loongarch64_16k");
     loongarch64_64k: tablewright::loongarch64::loongarch64_64k, "loongarch64", Some("loongarch64_64k");
     riscv_iommu: tablewright::riscv64::riscv_iommu, "riscv_iommu", None;
+    riscv_iommu_first_stage: tablewright::riscv64::riscv_iommu_first_stage, "riscv_iommu_first_stage", None;
     sv: tablewright::riscv64::sv, "sv", None;
     sv_x4: tablewright::riscv64::sv_x4, "sv_x4", None;
 }

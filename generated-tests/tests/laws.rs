@@ -49,6 +49,7 @@ fn main() {
     generated_trials!("loongarch64", tablewright::loongarch64::loongarch64_16k);
     generated_trials!("loongarch64", tablewright::loongarch64::loongarch64_64k);
     generated_trials!("riscv_iommu", tablewright::riscv64::riscv_iommu);
+    generated_trials!("riscv_iommu_first_stage", tablewright::riscv64::riscv_iommu_first_stage);
     generated_trials!("sv", tablewright::riscv64::sv);
     generated_trials!("sv_x4", tablewright::riscv64::sv_x4);
     libtest_mimic::run(&arguments, trials).exit();

@@ -16,6 +16,7 @@ const FLOORS: &[(&str, usize)] = &[
     ("loongarch64", 939),
     ("npt", 970),
     ("riscv_iommu", 946),
+    ("riscv_iommu_first_stage", 970),
     ("smmu_v3", 931),
     ("stage1", 939),
     ("stage1_el2", 920),

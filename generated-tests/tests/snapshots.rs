@@ -81,6 +81,7 @@ snapshots! {
     loongarch64_16k: "loongarch64", Some("loongarch64_16k");
     loongarch64_64k: "loongarch64", Some("loongarch64_64k");
     riscv_iommu: "riscv_iommu", None;
+    riscv_iommu_first_stage: "riscv_iommu_first_stage", None;
     sv: "sv", None;
     sv_x4: "sv_x4", None;
 }

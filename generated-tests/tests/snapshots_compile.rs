@@ -36,6 +36,7 @@ snapshots! {
     loongarch64_16k: "../snapshots/loongarch64_16k.rs";
     loongarch64_64k: "../snapshots/loongarch64_64k.rs";
     riscv_iommu: "../snapshots/riscv_iommu.rs";
+    riscv_iommu_first_stage: "../snapshots/riscv_iommu_first_stage.rs";
     sv: "../snapshots/sv.rs";
     sv_x4: "../snapshots/sv_x4.rs";
 }

@@ -101,6 +101,7 @@ pub mod riscv64 {
     tablewright_macros::builtin_format! { [crate] "sv_x4" }
     tablewright_macros::builtin_format! { [crate] "sv" }
     tablewright_macros::builtin_format! { [crate] "riscv_iommu" }
+    tablewright_macros::builtin_format! { [crate] "riscv_iommu_first_stage" }
 
     /// The one nested format.
     ///

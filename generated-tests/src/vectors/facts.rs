@@ -52,6 +52,8 @@ const FACTS: &[Facts] = &[
     Facts { format: "sv_x4", config: "sv39x4", extension: Zero, invalid_cached: true, hardware: false, label: 0, memory: &[(WriteBack, Inherit)] },
     Facts { format: "sv_x4", config: "sv39x4-rich", extension: Zero, invalid_cached: false, hardware: true, label: 0, memory: DEVICES_ARE_UNCACHED },
     Facts { format: "riscv_iommu", config: "sv48x4", extension: Zero, invalid_cached: true, hardware: true, label: 0, memory: DEVICES_ARE_UNCACHED },
+    Facts { format: "riscv_iommu_first_stage", config: "sv48", extension: Sign, invalid_cached: true, hardware: true, label: 0, memory: DEVICES_ARE_UNCACHED },
+    Facts { format: "riscv_iommu_first_stage", config: "sv39", extension: Sign, invalid_cached: true, hardware: false, label: 0, memory: &[(WriteBack, Inherit), (Uncached, Inherit)] },
     Facts { format: "loongarch64", config: "4k-39", extension: Zero, invalid_cached: true, hardware: false, label: 0, memory: &[(Inherit, WriteBack), (NonCacheable, WriteCombining)] },
     Facts { format: "loongarch64", config: "4k-47", extension: Zero, invalid_cached: true, hardware: true, label: 0, memory: DEVICES_ARE_UNCACHED },
     Facts { format: "loongarch64", config: "4k-upper", extension: One, invalid_cached: true, hardware: false, label: 0, memory: &[] },

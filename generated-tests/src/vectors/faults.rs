@@ -16,6 +16,7 @@ pub(super) fn check(format: &str, subject: &Interpreted) -> Result<(), String> {
         "stage2" => arm(subject, &[0x20, 0x24], 2),
         "smmu_v3" => smmu(subject),
         "riscv_iommu" => riscv_iommu(subject),
+        "riscv_iommu_first_stage" => riscv_iommu_first_stage(subject),
         "sv_x4" => guest_pages(subject),
         "loongarch64" => loongarch(subject),
         "ept" => ept(subject),
@@ -176,6 +177,22 @@ fn riscv_iommu(subject: &Interpreted) -> Result<(), String> {
     }
     // Bits of the address next to those that tell.
     address(subject, &[21, 0b111, 0b1000], Some(0b1011))
+}
+
+/// The same records, of the first stage: iotval is the address.
+fn riscv_iommu_first_stage(subject: &Interpreted) -> Result<(), String> {
+    for (above, code) in [0, !0 << 12, 1 << 12].into_iter().flat_map(|above| (0..4096).map(move |code| (above, code))) {
+        let access = match code {
+            12 => Some(Rights::X),
+            13 => Some(Rights::R),
+            15 => Some(Rights::W),
+            _ => None,
+        };
+        let report = [above | code, !0 << 12 | 7];
+        says(subject, &report, access.map(|access| (Unspecified, access)))?;
+        address(subject, &report, access.map(|_| !0 << 12 | 7))?;
+    }
+    Ok(())
 }
 
 /// Guest-page faults (RISC-V Privileged Architecture): scause, stval, htval, htinst.

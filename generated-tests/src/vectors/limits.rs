@@ -37,6 +37,9 @@ const LIMITS: &[Limit] = &[
     ("sv", "sv39", &[("levels", 2), ("input_bits", 30)], false),
     ("sv", "sv57", &[("levels", 6), ("input_bits", 66)], false),
     ("sv_x4", "sv39x4", &[("levels", 2), ("input_bits", 32)], false),
+    ("riscv_iommu_first_stage", "sv39", &[("levels", 4), ("input_bits", 48)], false),
+    ("riscv_iommu_first_stage", "sv48", &[("levels", 3), ("input_bits", 39)], true),
+    ("riscv_iommu_first_stage", "sv48", &[("sv48", 0)], false),
     ("stage2", "4k-40", &[("bbm", 3)], false),
     // The smallest input is of 25 bits, and of 16 with FEAT_TTST.
     ("stage2", "16k-small", &[("input_bits", 24)], false),

@@ -9,6 +9,7 @@ const TAGS: &[(&str, &str, u32)] = &[
     ("amd_iommu_v1", "four-level", 16),
     ("loongarch64", "4k-39", 10),
     ("long_mode", "server", 12),
+    ("riscv_iommu_first_stage", "sv39", 20),
     ("smmu_v3", "4k-40", 8),
     ("smmu_v3", "4k-48", 16),
     ("stage1", "4k-48", 8),

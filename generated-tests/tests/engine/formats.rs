@@ -79,6 +79,7 @@ law_9! {
     loongarch64_16k: loongarch64::loongarch64_16k of "loongarch64";
     loongarch64_64k: loongarch64::loongarch64_64k of "loongarch64";
     riscv_iommu: riscv64::riscv_iommu of "riscv_iommu";
+    riscv_iommu_first_stage: riscv64::riscv_iommu_first_stage of "riscv_iommu_first_stage";
     sv: riscv64::sv of "sv";
     sv_x4: riscv64::sv_x4 of "sv_x4";
 }
