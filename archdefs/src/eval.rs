@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::bound::Params;
+use crate::bound::{Params, low_bits};
 use crate::expr::{Expr, Node, Op};
 use crate::source::Span;
 
@@ -155,6 +155,19 @@ pub fn names(expr: &Expr, see: &mut dyn FnMut(&str, Span)) {
         Node::Binary(_, left, right) => {
             names(left, see);
             names(right, see);
+        }
+    }
+}
+
+/// Calls `see` with each part of a register that `expr` reads: its name, its bits as a mask, and its place.
+pub fn slices(expr: &Expr, see: &mut dyn FnMut(&str, u64, Span)) {
+    match &expr.node {
+        Node::Int(_) | Node::Name(_) => {}
+        Node::Slice(name, high, low) => see(name, low_bits(u64::MAX, high + 1 - low) << low, expr.span),
+        Node::Not(inner) => slices(inner, see),
+        Node::Binary(_, left, right) => {
+            slices(left, see);
+            slices(right, see);
         }
     }
 }

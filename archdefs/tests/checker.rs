@@ -123,11 +123,17 @@ broken! {
     other_page_sizes: "page_sizes = \"4K 64K\"" => "page_sizes = \"4K 64K 2M\"";
     illegal_size: "input_bits = 50" => "input_bits = 48";
     broken_rule: "input_bits = 50, pa_bits = 44" => "input_bits = 50, pa_bits = 40";
+    levels_never_reached: "levels = 4\nindex_bits = 11" => "levels = \"4..=5\"\nindex_bits = 11", "levels == 3 || pa_bits >= 44\"]" => "levels == 3 || pa_bits >= 44\", \"input_bits <= 50\"]";
+    index_bits_never_reached: "levels = 4\nindex_bits = 11" => "levels = 4\nindex_bits = \"11..=17\"", "levels == 3 || pa_bits >= 44\"]" => "levels == 3 || pa_bits >= 44\", \"input_bits <= 50\"]";
+    compared_with_what_it_never_is: "levels == 3 || pa_bits >= 44" => "levels == 3 || pa_bits >= 43";
     unavailable_parameter: "pa_bits = 44, states, typed" => "pa_bits = 44, typed";
 }
 
 // Registers.
 broken! {
+    register_field_of_two_places: "\"3:1 levels = levels\"" => "\"3:1 levels = 3 if levels == 3\", \"4:1 levels = levels\"";
+    capability_that_cannot_be: "[fault]" => "[capabilities]\nregisters = [\"id\"]\nvalues = [\"pa_bits = 43 if id[0]\", \"huge = 2\", \"pa_bits = 44\"]\n\n[fault]";
+    capability_fields_that_meet: "[fault]" => "[capabilities]\nregisters = [\"id\"]\nvalues = [\"pa_bits = 44 if id[3:0] >= 2\", \"pa_bits = 40 if id[2:0] == 1\", \"huge = id[4]\"]\n\n[fault]";
     register_overlap: "\"3:1 levels = levels\"" => "\"3:0 levels = levels\"";
     register_value_too_wide: "\"3:1 levels = levels\"" => "\"2:1 levels = levels\"";
     register_field_never_used: "\"0 enable = 1\"" => "\"0 enable = 1\", \"0 enable = 0 if huge\"";

@@ -735,7 +735,7 @@ impl Format {
             || (config.pa_bits >= 42
                 && ::core::matches!((config.levels, root_bits), (3, 1..= 15)))
             || (config.lpa2
-                && ::core::matches!((config.levels, root_bits), (4, 1..= 15))))
+                && ::core::matches!((config.levels, root_bits), (4, 1..= 5))))
         {
             return Err(ConfigError::Root {
                 levels: config.levels,

@@ -723,7 +723,7 @@ impl Format {
         let root_bits = config.input_bits as i32 - 16 - 13 * (config.levels as i32 - 1);
         if !(::core::matches!((config.levels, root_bits), (1 | 2, 1..= 17))
             || (config.pa_bits >= 44
-                && ::core::matches!((config.levels, root_bits), (3, 1..= 17))))
+                && ::core::matches!((config.levels, root_bits), (3, 1..= 10))))
         {
             return Err(ConfigError::Root {
                 levels: config.levels,

@@ -735,12 +735,12 @@ impl Format {
             });
         }
         let root_bits = config.input_bits as i32 - 12 - 9 * (config.levels as i32 - 1);
-        if !((config.ttst && ::core::matches!((config.levels, root_bits), (1, 1..= 13)))
+        if !((config.ttst && ::core::matches!((config.levels, root_bits), (1, 4..= 13)))
             || ::core::matches!((config.levels, root_bits), (2 | 3, 1..= 13))
             || (config.pa_bits >= 44
                 && ::core::matches!((config.levels, root_bits), (4, 1..= 13)))
             || (config.lpa2
-                && ::core::matches!((config.levels, root_bits), (5, 1..= 13))))
+                && ::core::matches!((config.levels, root_bits), (5, 1..= 4))))
         {
             return Err(ConfigError::Root {
                 levels: config.levels,

@@ -108,7 +108,7 @@ impl Geometry {
 }
 
 /// `page_bits` and `index_bits`, which depend on build parameters only.
-pub(super) fn below_root(format: &Format, params: &Params) -> Result<(u8, u8), Malformed> {
+pub(crate) fn below_root(format: &Format, params: &Params) -> Result<(u8, u8), Malformed> {
     let env = Env::new(params);
     let page_bits = width(&format.levels.page_bits, &env)?;
     let env = env.with("page_bits", page_bits);

@@ -17,7 +17,7 @@ pub use enumerate::legal_params;
 pub(crate) use enumerate::{MOST_CASES, legal_cases, legal_cases_or_some};
 pub use error::{BindError, Malformed};
 pub use geometry::Geometry;
-pub(crate) use geometry::{low_bits, shift_right};
+pub(crate) use geometry::{below_root, low_bits, shift_right};
 pub use kind::{BoundKind, BoundTest};
 pub(crate) use legal::matching_roots;
 pub use levels::{BoundRun, Level};

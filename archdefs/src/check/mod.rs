@@ -3,6 +3,8 @@
 //! Each module is one claim. All mistakes are reported at once, each once, with the first parameters that show it.
 
 mod address;
+mod capabilities;
+mod comparisons;
 mod completions;
 mod configs;
 mod cubes;
@@ -43,6 +45,8 @@ pub fn check(format: &Format) -> Diagnostics {
         gaps: BTreeMap::new(),
     };
     params::check(&mut checker);
+    comparisons::check(&mut checker);
+    capabilities::check(&mut checker);
     let legal = roots::check(&mut checker);
     levels::check(&mut checker);
     owners::report_gaps(&mut checker);

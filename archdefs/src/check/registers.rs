@@ -1,16 +1,18 @@
-//! Fields of registers do not meet, and their values fit.
+//! Fields of registers do not meet, each is at one place, and their values fit.
 
 use super::Checker;
 use super::projection::Projection;
 use crate::bound::{Geometry, Params, low_bits, whole_env};
 use crate::diagnostics::Diagnostic;
+use crate::eval::names;
 use crate::interpret::{BoundRegisterField, register_fields};
-use crate::model::Register;
+use crate::model::{BitMap, Register, RegisterField, Segment};
 use crate::show;
 use crate::visit::Part;
 
 pub(super) fn check(checker: &mut Checker<'_>) {
     let format = checker.format;
+    format.registers.iter().for_each(|register| one_place(checker, register));
     for params in &Projection::of_parts(format, |part| matches!(part, Part::Register | Part::Geometry)).cases(checker) {
         if let Ok(geometry) = Geometry::new(format, params) {
             for register in &format.registers {
@@ -18,6 +20,35 @@ pub(super) fn check(checker: &mut Checker<'_>) {
             }
         }
     }
+}
+
+/// A code has the same bits in every row of its field. Addresses and tags may be spread as their width asks for.
+fn one_place(checker: &mut Checker<'_>, register: &Register) {
+    let rows: Vec<&RegisterField> = register.fields.iter().filter(|field| is_code(field)).collect();
+    for (index, row) in rows.iter().enumerate() {
+        let first = rows[..index].iter().find(|first| first.name == row.name);
+        if let Some(first) = first.filter(|first| bits(&first.bits) != bits(&row.bits)) {
+            let message = format!("`{}` of `{}` has two places", row.name, register.name.value);
+            let label = |row: &RegisterField| format!("bits {} here", bits(&row.bits));
+            let diagnostic = Diagnostic::new(message, row.span, label(row)).and(first.span, label(first));
+            checker.findings.add(diagnostic.help("another field has another name"));
+        }
+    }
+}
+
+fn is_code(field: &RegisterField) -> bool {
+    let mut is_code = true;
+    names(&field.value, &mut |name, _| is_code &= !matches!(name, "root" | "tag"));
+    is_code
+}
+
+/// The bits as text.
+fn bits(map: &BitMap) -> String {
+    let segment = |segment: &Segment| match &segment.from {
+        None => format!("{}:{}", segment.high, segment.low),
+        Some((high, low)) => format!("{}:{} <- {high}:{low}", segment.high, segment.low),
+    };
+    map.segments.iter().map(segment).collect::<Vec<_>>().join(", ")
 }
 
 /// The value of a root field grows with the root, so that the highest one shows whether all fit.

@@ -2,9 +2,9 @@
 
 use super::projection::Projection;
 use super::{Checker, MALFORMED};
-use crate::bound::{BindError, Params, matching_roots};
+use crate::bound::{BindError, Params, below_root, matching_roots};
 use crate::diagnostics::Diagnostic;
-use crate::model::{Bind, Build};
+use crate::model::{Bind, Build, Format, Root};
 use crate::visit::Part;
 
 /// Whether any combination of parameters is legal.
@@ -19,6 +19,11 @@ pub(super) fn check(checker: &mut Checker<'_>) -> bool {
     }
     for params in &legal {
         shapes(checker, params);
+    }
+    if !checker.incomplete {
+        for root in format.roots.iter().filter(|root| checker.used.contains(&root.id.span)).collect::<Vec<_>>() {
+            ends(checker, root, &legal);
+        }
     }
     !legal.is_empty()
 }
@@ -75,4 +80,36 @@ fn shapes(checker: &mut Checker<'_>, params: &Params) {
             Diagnostic::new(message, second.id.span, "this one").and(first.id.span, "and this one")
         });
     }
+}
+
+/// The lowest and the highest of a root's numbers are legal with something: no range says more than it means.
+fn ends(checker: &mut Checker<'_>, root: &Root, legal: &[Params]) {
+    let (levels, index_bits) = (&root.levels, &root.index_bits);
+    let of_levels = |value| index_bits.value.iter().map(|&bits| (value, bits)).collect();
+    let of_index_bits = |value| levels.value.iter().map(|&levels| (levels, value)).collect();
+    let levels_ends = ends_of(&levels.value).map(|value| (levels.span, value, "levels", of_levels(value)));
+    let index_ends =
+        ends_of(&index_bits.value).map(|value| (index_bits.span, value, "index bits", of_index_bits(value)));
+    for (place, value, what, shapes) in levels_ends.chain(index_ends) {
+        let shapes: Vec<(i64, i64)> = shapes;
+        if !shapes.iter().any(|shape| legal.iter().any(|params| reaches(checker.format, params, root, *shape))) {
+            let message = format!("root `{}` never has {value} {what}", root.id.value);
+            checker.findings.add(Diagnostic::new(message, place, "no legal parameters do"));
+        }
+    }
+}
+
+fn ends_of(values: &[i64]) -> impl Iterator<Item = i64> {
+    let lowest = values.iter().min().copied();
+    lowest.into_iter().chain(values.iter().max().copied().filter(|highest| Some(*highest) != lowest))
+}
+
+/// Whether these parameters are legal with this number of levels and of index bits of a root.
+fn reaches(format: &Format, params: &Params, root: &Root, (levels, index_bits): (i64, i64)) -> bool {
+    let Ok((page_bits, below)) = below_root(format, params) else { return false };
+    let input_bits = i64::from(below).saturating_mul(levels - 1).saturating_add(page_bits.into());
+    let mut params = params.clone();
+    let set = params.set("levels", levels).and(params.set("input_bits", input_bits.saturating_add(index_bits)));
+    let is_root = || matching_roots(format, &params).is_ok_and(|roots| roots.iter().any(|found| found.id == root.id));
+    set.is_ok() && is_root() && params.is_legal(format)
 }

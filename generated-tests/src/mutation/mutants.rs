@@ -83,6 +83,7 @@ const WORDS: &[(&str, &str)] = &[
     ("output", "size"),
     ("memory", "rights"),
     ("rights", "memory"),
+    ("restriction", "rights"),
     ("option", "memory"),
     ("size", "output"),
     ("true", "false"),

@@ -44,6 +44,8 @@ const LIMITS: &[Limit] = &[
     // The smallest input is of 25 bits, and of 16 with FEAT_TTST.
     ("stage2", "16k-small", &[("input_bits", 24)], false),
     ("stage2", "4k-smallest", &[("input_bits", 15)], false),
+    ("stage2", "16k-small", &[("input_bits", 16), ("ttst", 1)], true),
+    ("stage2", "16k-small", &[("input_bits", 15), ("ttst", 1)], false),
     ("stage1", "16k-36", &[("levels", 1), ("input_bits", 25)], true),
     ("stage1", "16k-36", &[("levels", 1), ("input_bits", 24)], false),
     ("stage1", "4k-small", &[("input_bits", 15)], false),

@@ -3,8 +3,10 @@
 //! Nothing here reads a format's file. Fault reports are gone through by all their codes, with the bits set and clear
 //! that play no part; the other vectors are single facts.
 
+mod empty;
 mod facts;
 mod faults;
+mod layouts;
 mod limits;
 mod registers;
 
@@ -24,7 +26,14 @@ pub fn hold(cases: &[(Interpreted, Configured)]) -> Result<(), String> {
         let facts = facts::check(name, config, subject);
         let limits = limits::check(name, config, case);
         let registers = registers::check(name, config, case);
-        told.and(facts).and(limits).and(registers).map_err(|why| format!("{name}, {config}: {why}"))?;
+        let empty = empty::check(name, config, case);
+        let layouts = layouts::check(name, &case.bound);
+        told.and(facts)
+            .and(limits)
+            .and(registers)
+            .and(layouts)
+            .and(empty)
+            .map_err(|why| format!("{name}, {config}: {why}"))?;
     }
     Ok(())
 }
