@@ -6,6 +6,7 @@
 
 mod explained;
 mod mutants;
+mod recompiled;
 mod witnesses;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use std::thread;
 
 pub use explained::Explained;
 pub use mutants::{Mutant, mutants};
+pub use recompiled::source;
 pub use witnesses::{Noticed, Witnesses};
 
 /// What became of the mutants of a format's file.

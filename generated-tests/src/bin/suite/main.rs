@@ -1,14 +1,15 @@
 //! `cargo suite`: everything that must hold of this repository, in one command.
 //!
-//! `cargo suite` runs every step but `build-cost`, `code-size`, `drop-in` and `mutation`; `cargo suite lints bare-metal` runs
-//! the named ones; `cargo suite --list` names them. Each step runs even if one before it failed, so that one run tells
-//! everything.
+//! `cargo suite` runs every step but `build-cost`, `code-size`, `drop-in`, `mutation` and `recompiled`; `cargo suite lints
+//! bare-metal` runs the named ones; `cargo suite --list` names them. Each step runs even if one before it failed, so that
+//! one run tells everything.
 
 mod bare_metal;
 mod build_cost;
 mod code_size;
 mod drop_in;
 mod hypervisors;
+mod recompiled;
 mod step;
 
 use std::process::ExitCode;
@@ -39,11 +40,16 @@ const STEPS: [Step; 13] = [
 
 /// These run only if they are named: they take packages from the registry and the nightly compiler, or minutes; and
 /// `code-size` fails, for the library is larger than it should be.
-const BY_NAME: [Step; 4] = [
+const BY_NAME: [Step; 5] = [
     ("build-cost", "what the library costs its dependants to compile, in CPU seconds", build_cost::report),
     ("code-size", "an address space in one format, with all operations, is at most 32 KiB of code", code_size::measure),
     ("drop-in", "clients of `axaddrspace`, unmodified, pass their tests on the drop-in", drop_in::test),
     ("mutation", "every change of one thing in a format's file is noticed, or it is known why not", mutation),
+    (
+        "recompiled",
+        "files with one thing changed, drawn at random, mean the same compiled as interpreted",
+        recompiled::compare,
+    ),
 ];
 
 fn main() -> ExitCode {
