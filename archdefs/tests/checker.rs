@@ -136,7 +136,25 @@ broken! {
     capability_fields_that_meet: "[fault]" => "[capabilities]\nregisters = [\"id\"]\nvalues = [\"pa_bits = 44 if id[3:0] >= 2\", \"pa_bits = 40 if id[2:0] == 1\", \"huge = id[4]\"]\n\n[fault]";
     register_overlap: "\"3:1 levels = levels\"" => "\"3:0 levels = levels\"";
     register_value_too_wide: "\"3:1 levels = levels\"" => "\"2:1 levels = levels\"";
+    root_too_wide: "\"47:12 root = root >> 12\"" => "\"31:12 root = root >> 12\"";
+    root_cut_off: "\"47:12 root = root >> 12\"" => "\"31:12 root = root[31:12]\"";
+    root_cut_off_of_a_narrow_register: "\"47:12 root = root >> 12\"" => "\"31:12 root = root[31:12]\"", "role = \"root\"" => "role = \"root\"\nnarrow = true";
+    root_below_its_bits: "\"47:12 root = root >> 12\"" => "\"47:13 root = root >> 13\"";
+    narrow_but_for_the_root: "\"3:1 levels = levels\"" => "\"2:1 levels = levels\"", "role = \"root\"" => "role = \"root\"\nnarrow = true", "\"47:12 root = root >> 12\"" => "\"31:12 root = root >> 12\"";
+    narrow_without_effect: "role = \"root\"" => "role = \"root\"\nnarrow = true";
     register_field_never_used: "\"0 enable = 1\"" => "\"0 enable = 1\", \"0 enable = 0 if huge\"";
+}
+
+/// A register may be narrower than an address, if it says so.
+#[test]
+fn a_narrow_register_holds_what_it_can() {
+    let text = TOY.replacen("\"47:12 root = root >> 12\"", "\"35:12 root = root >> 12\"", 1).replacen(
+        "role = \"root\"",
+        "role = \"root\"\nnarrow = true",
+        1,
+    );
+    assert_ne!(text, TOY);
+    assert_eq!(findings("toy", &text), "");
 }
 
 // Completions.

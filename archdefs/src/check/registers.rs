@@ -1,13 +1,15 @@
-//! Fields of registers do not meet, each is at one place, and their values fit.
+//! Fields of registers do not meet, each is at one place, and their values fit. No bit of the root's address is lost.
 
 use super::Checker;
 use super::projection::Projection;
 use crate::bound::{Geometry, Params, low_bits, whole_env};
 use crate::diagnostics::Diagnostic;
-use crate::eval::names;
+use crate::eval::{eval, names};
+use crate::expr::Expr;
 use crate::interpret::{BoundRegisterField, register_fields};
-use crate::model::{BitMap, Register, RegisterField, Segment};
+use crate::model::{BitMap, Register, RegisterField, Role, Segment};
 use crate::show;
+use crate::source::Span;
 use crate::visit::Part;
 
 pub(super) fn check(checker: &mut Checker<'_>) {
@@ -15,9 +17,10 @@ pub(super) fn check(checker: &mut Checker<'_>) {
     format.registers.iter().for_each(|register| one_place(checker, register));
     for params in &Projection::of_parts(format, |part| matches!(part, Part::Register | Part::Geometry)).cases(checker) {
         if let Ok(geometry) = Geometry::new(format, params) {
-            for register in &format.registers {
-                self::register(checker, params, &geometry, register);
-            }
+            let of_root =
+                format.registers.iter().flat_map(|register| self::register(checker, params, &geometry, register));
+            let of_root: Vec<&Expr> = of_root.collect();
+            root_is_held(checker, params, &geometry, &of_root);
         }
     }
 }
@@ -51,30 +54,38 @@ fn bits(map: &BitMap) -> String {
     map.segments.iter().map(segment).collect::<Vec<_>>().join(", ")
 }
 
-/// The value of a root field grows with the root, so that the highest one shows whether all fit.
-fn register(checker: &mut Checker<'_>, params: &Params, geometry: &Geometry, register: &Register) {
+/// The value of a root field grows with the root, so that the highest one shows whether all fit. Gives the values that
+/// depend on the root.
+fn register<'a>(
+    checker: &mut Checker<'a>,
+    params: &Params,
+    geometry: &Geometry,
+    register: &'a Register,
+) -> Vec<&'a Expr> {
     let root = geometry.last_output() & !low_bits(u64::MAX, geometry.root_bits());
     let env = whole_env(params, geometry).with("root", root).with("tag", 0);
     let fields = match register_fields(register, &env) {
         Ok(fields) => fields,
-        Err(problem) => return checker.malformed(params, &problem),
+        Err(problem) => {
+            checker.malformed(params, &problem);
+            return Vec::new();
+        }
     };
     // Only some values depend on where the root is.
     let elsewhere = register_fields(register, &env.clone().with("root", 0)).unwrap_or_default();
-    let of_root = |field: &BoundRegisterField| {
-        elsewhere.iter().any(|other| other.span == field.span && other.value != field.value)
-    };
+    let at_zero = |field: &BoundRegisterField| elsewhere.iter().find(|other| other.span == field.span);
+    let of_root = |field: &BoundRegisterField| at_zero(field).is_some_and(|other| other.value != field.value);
     let mut owned = 0;
     for field in &fields {
         checker.used.insert(field.span);
         if field.placed().is_none() {
-            checker.findings.under(params, "register value", &[field.span], || {
-                let value = if field.value < 0 { field.value.to_string() } else { format!("{:#x}", field.value) };
-                let message =
-                    format!("{value} of `{}` does not fit {}", field.name, show::named_bits(field.bits.mask()));
-                let label = if of_root(field) { format!("with the root table at {root:#x}") } else { String::new() };
-                Diagnostic::new(message, field.span, label)
-            });
+            // Of a narrow register, only the root may be too large.
+            match register.narrow {
+                Some(narrow) if of_root(field) && at_zero(field).is_some_and(|field| field.placed().is_some()) => {
+                    checker.used.insert(narrow);
+                }
+                _ => too_wide(checker, params, field, of_root(field).then_some(root)),
+            }
         }
         let mask = field.bits.mask();
         let met = fields.iter().find(|other| owned & other.bits.mask() & mask != 0);
@@ -87,5 +98,39 @@ fn register(checker: &mut Checker<'_>, params: &Params, geometry: &Geometry, reg
             });
         }
         owned |= mask;
+    }
+    let spans: Vec<Span> = fields.iter().filter(|field| of_root(field)).map(|field| field.span).collect();
+    register.fields.iter().filter(|field| spans.contains(&field.span)).map(|field| &field.value).collect()
+}
+
+/// `root`: the root table that is too high for the field.
+fn too_wide(checker: &mut Checker<'_>, params: &Params, field: &BoundRegisterField, root: Option<u64>) {
+    checker.findings.under(params, "register value", &[field.span], || {
+        let value = if field.value < 0 { field.value.to_string() } else { format!("{:#x}", field.value) };
+        let bits = show::named_bits(field.bits.mask());
+        let message = format!("{value} of `{}` does not fit {bits}", field.name);
+        match root {
+            None => Diagnostic::new(message, field.span, ""),
+            Some(root) => Diagnostic::new(message, field.span, format!("with the root table at {root:#x}"))
+                .help("if the register cannot hold every address, `narrow = true` says so: higher roots are refused"),
+        }
+    });
+}
+
+/// Some value differs with each bit of the root's address: one that is in no register would be cut off. (A value that
+/// then does not fit is refused.)
+fn root_is_held(checker: &mut Checker<'_>, params: &Params, geometry: &Geometry, of_root: &[&Expr]) {
+    let Some(holder) = checker.format.registers.iter().find(|register| register.role == Role::Root) else { return };
+    let env = whole_env(params, geometry).with("tag", 0);
+    let values = |root: u64| {
+        let env = env.clone().with("root", root);
+        of_root.iter().map(|value| eval(value, &env).ok()).collect::<Vec<_>>()
+    };
+    let of_zero = values(0);
+    if let Some(bit) = (geometry.root_bits()..geometry.output_bits).find(|bit| values(1 << bit) == of_zero) {
+        checker.findings.under(params, "register root", &[holder.name.span], || {
+            let message = format!("bit {bit} of the root table's address is in no register");
+            Diagnostic::new(message, holder.name.span, "this register holds the address")
+        });
     }
 }

@@ -20,6 +20,7 @@ pub(super) fn check(checker: &mut Checker<'_>) {
     for field in format.registers.iter().flat_map(|register| &register.fields) {
         of("field", vec![field.span]);
     }
+    of("`narrow`", format.registers.iter().filter_map(|register| register.narrow).collect());
     for kind in &format.kinds {
         whole_or_parts(checker, "kind", kind.id.span, kind.matches.iter().flat_map(choices).collect());
     }

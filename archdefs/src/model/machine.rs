@@ -11,6 +11,8 @@ pub struct Register {
     pub name: At<String>,
     /// What it is for.
     pub role: Role,
+    /// Where it says, if it does, that it cannot hold every address: a root table beyond is refused.
+    pub narrow: Option<Span>,
     /// Its fields.
     pub fields: Vec<RegisterField>,
     /// For documentation.

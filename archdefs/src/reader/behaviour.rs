@@ -126,6 +126,7 @@ pub(super) fn register(section: &Section<'_>, name: At<String>) -> Register {
     Register {
         name,
         role: section.word("role"),
+        narrow: section.get("narrow").map(|value| value.span).filter(|_| section.flag("narrow")),
         fields: section.list("fields", &scope, Cursor::register_field),
         doc: section.doc(),
         cite: section.cite(),

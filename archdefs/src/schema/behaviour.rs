@@ -111,6 +111,12 @@ pub(super) const REGISTER: &[Key] = &[
         Many(&Guarded(&Syntax("bits name = number"))),
         "its fields; of several with one name the first whose condition holds. Bits without a field are 0",
     ),
+    optional(
+        "narrow",
+        Flag,
+        "`false`",
+        "whether it cannot hold every address that a table may have: a root table beyond is refused",
+    ),
     DOC,
     CITE,
 ];

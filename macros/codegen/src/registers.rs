@@ -24,6 +24,9 @@ pub(crate) fn registers(scope: &Scope<'_>) -> TokenStream {
         if register.doc.is_some() {
             docs.push(format!(" {role}"));
         }
+        if register.narrow.is_some() {
+            docs.push(" It cannot hold every address: a root beyond is refused.".into());
+        }
         docs.extend(register.cite.as_ref().map(|cite| format!(" {cite}.")));
         if docs.last().is_some_and(String::is_empty) {
             docs.pop();
