@@ -7,6 +7,7 @@ pub mod pc;
 pub mod qemu;
 pub mod riscv64;
 pub mod shared;
+pub mod stopped;
 pub mod x86_64;
 
 /// A piece of physical memory: its address and its bytes.
