@@ -63,8 +63,9 @@ impl<'a> PageBitmap<'a> {
     }
 
     fn insert_many(&mut self, first: u64, last: u64) {
-        let words = self.words.iter_mut().zip(0_u64..).take(last as usize / 64 + 1).skip(first as usize / 64);
-        for (word, number) in words {
+        // Not `skip` and `take`: they would count through all words before.
+        let words = first as usize / 64..=last as usize / 64;
+        for (word, number) in self.words.get_mut(words).unwrap_or_default().iter_mut().zip(first / 64..) {
             let (from, to) = (first.saturating_sub(number * 64), (last - number * 64).min(63));
             *word |= u64::MAX << from & u64::MAX >> (63 - to);
         }

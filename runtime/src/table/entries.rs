@@ -186,15 +186,27 @@ impl Entries {
         (index, changed)
     }
 
-    /// The bits that any of the [`Entries::BLOCK`] entries from `index` on has; all, if the table ends before.
+    /// The bits that each of the [`Entries::BLOCK`] entries from `index` on has, and those that any has; `None` if the
+    /// table ends before.
     #[inline]
-    pub(super) fn union_of_block(&self, index: usize) -> u64 {
+    pub(super) fn common(&self, index: usize) -> Option<[u64; 2]> {
         if index + Self::BLOCK > self.mask + 1 {
-            return u64::MAX;
+            return None;
         }
         // SAFETY: inside the table, as just checked; see `entry`.
-        let entry = |item| unsafe { self.base.add(index + item).as_ref() };
-        (0..Self::BLOCK).fold(0, |union, item| union | entry(item).load(Ordering::Relaxed))
+        let load = |item| unsafe { self.base.add(index + item).as_ref() }.load(Ordering::Relaxed);
+        Some((0..Self::BLOCK).fold([u64::MAX, 0], |[all, any], item| [all & load(item), any | load(item)]))
+    }
+
+    /// Rewrites `items` leaves with plain stores: where nobody else changes them, or what others do to them need not be
+    /// kept.
+    #[inline]
+    pub(super) fn rewrite(&self, hal: &impl Hal, index: usize, items: usize, rewrite: Rewrite) {
+        for index in index..index + items {
+            let entry = self.entry(index);
+            entry.store(rewrite.apply(entry.load(Ordering::Relaxed)), Ordering::Relaxed);
+        }
+        self.publish(hal, index, items);
     }
 
     /// Makes entries that were changed by plain stores known to MMUs that do not snoop caches.

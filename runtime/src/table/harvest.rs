@@ -4,18 +4,12 @@
 //! dirty state has the right to write in its place: what may be written counts as dirty and is write-protected, and the
 //! next store faults and gets the right back (see [`PageTable::relax`]).
 
-use core::cell::Cell;
-
 use super::{
     Error, Gather, Operation, PageTable,
-    build::Found,
-    entries::Entries,
-    layout::{size_mask, slots},
-    walk::{Met, Walk},
+    alike::{Alike, Group, Seen},
 };
 use crate::{
-    AccessedDirty, Change, ClosedRange, Edit, Entry, Format, Hal, Level, PageBitmap, Prototype, Refusal, Rewrite,
-    Rights,
+    AccessedDirty, Change, ClosedRange, Edit, Entry, Format, Hal, Level, PageBitmap, Refusal, Rewrite, Rights,
 };
 
 /// What is harvested.
@@ -78,12 +72,10 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                 return Err(Error::NeedsExclusive(Operation::Split));
             }
         }
-        if self.bits(0, state).is_some() {
-            self.clear_states(self.geometry.top(), &self.root_entries(), range, state, pages, gather);
-            return Ok(());
+        if self.bits(0, state).is_none() {
+            self.plan_write_protection(range, state, true)?;
         }
-        self.plan_write_protection(range, state, true)?;
-        self.write_protect(range, pages, gather)
+        self.clear_state(range, (state, true), pages, gather)
     }
 
     /// As [`PageTable::harvest`], and splits leaves that reach beyond the range, and changes what takes exclusive
@@ -104,10 +96,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             self.plan_write_protection(range, state, false)?;
         }
         self.split(pages.range(), gather)?;
-        if self.bits(0, state).is_some() {
-            return self.harvest(state, pages, gather);
-        }
-        self.write_protect(range, pages, gather)
+        self.clear_state(range, (state, false), pages, gather)
     }
 
     /// The range to harvest, in input bits.
@@ -132,98 +121,44 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         Some(bits).filter(|&(mask, _)| mask != 0)
     }
 
-    /// Clears the state of all leaves in the part of `range` that this table translates.
-    fn clear_states(
-        &self,
-        level: Level,
-        entries: &Entries,
-        range: ClosedRange,
-        state: State,
-        pages: &mut PageBitmap<'_>,
-        gather: &mut Gather<F, H>,
-    ) {
-        let Some((mask, value)) = self.bits(level, state) else { return };
-        let kinds = self.format.kinds(level);
-        let bits = self.geometry.entry_bits(level);
-        let first = self.geometry.index(level, range.start());
-        let end = first + slots(&self.geometry, level, range);
-        let start = self.geometry.slot(level, range.start()).start();
-        let mut cleared: Option<ClosedRange> = None;
-        let mut index = first;
-        while index < end {
-            // At the lowest level, there are only leaves.
-            if level == 0 && value != 0 && end - index >= Entries::BLOCK && entries.union_of_block(index) & value == 0 {
-                index += Entries::BLOCK;
-                continue;
-            }
-            let slot = ClosedRange::around(start + (((index - first) as u64) << bits), bits);
-            let raw = entries.load(index);
-            if kinds.is_leaf(raw) {
-                if raw & mask == value {
-                    let leaf = ClosedRange::around(slot.start(), self.format.leaf_bits(level, raw)).hull(&slot);
-                    let shown = self.extend(leaf);
-                    // A state is one bit, or bits of which each tells.
-                    let clear = |raw: u64| (raw & mask == value).then_some(raw ^ mask);
-                    // A leaf that was installed meanwhile may reach beyond: it waits for a harvest of all its pages.
-                    if pages.range().covers(&shown) && entries.update_from(&self.hal, index, raw, clear).is_some() {
-                        pages.insert(shown);
-                        cleared = Some(cleared.map_or(leaf, |cleared| cleared.hull(&leaf)));
-                    }
-                }
-            } else if let Found::Table { entries, level, .. } = self.found(level, raw)
-                && let Some(part) = slot.intersection(&range)
-            {
-                self.clear_states(level, &entries, part, state, pages, gather);
-            }
-            index += 1;
-        }
-        if let Some(cleared) = cleared {
-            gather.record(cleared, true, bits);
-        }
-    }
-
     /// Finds every reason not to write-protect a range. `shared`: others use the table.
     fn plan_write_protection(&self, range: ClosedRange, state: State, shared: bool) -> Result<(), Error> {
         if state == State::Accessed {
             return Err(Error::Refused { level: 0, refusal: Refusal::Untracked });
         }
-        let last = Cell::new(None);
-        for met in Walk::new(self, Some(range)) {
-            let Met::Leaf(leaf) = met else { continue };
-            let raw = leaf.entries.load(leaf.index);
-            let protection = self.protection(leaf.level, leaf.range, raw, &last)?;
-            if protection.rewrite.is_none() {
-                continue;
-            }
-            if shared && leaf.items > 1 {
+        let around = self.table_around(range);
+        self.for_groups(around, range, &mut Seen::default(), &self.judge(state), &mut |group| {
+            if shared && group.alike.run {
                 return Err(Error::NeedsExclusive(Operation::Run));
             }
-            if protection.breaks {
+            if group.alike.breaks {
                 if self.is_strict() {
-                    return Err(self.needs_break(leaf.range.start(), leaf.level, raw));
+                    return Err(self.needs_break(group.range.start(), group.level, group.raw));
                 }
                 if shared {
                     return Err(Error::NeedsExclusive(Operation::Break));
                 }
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
-    /// How the right to write is taken from the leaf `raw`. `last`: what this answered last, for leaves like each other
-    /// follow each other.
-    fn protection(
-        &self,
-        level: Level,
-        range: ClosedRange,
-        raw: u64,
-        last: &Cell<Option<Protection>>,
-    ) -> Result<Protection, Error> {
-        if let Some(last) = last.get().filter(|last| last.level == level && raw & !last.address == last.rest) {
-            return Ok(last);
+    /// What becomes of leaves when their state is harvested.
+    fn judge(&self, state: State) -> impl Fn(Level, u64, u64) -> Result<Alike, Error> {
+        move |level, address, raw| match self.bits(level, state) {
+            Some((mask, value)) => {
+                // A state is one bit, or bits of which each tells.
+                let clear = (raw & mask == value).then_some(Rewrite { keep: !mask, set: value ^ mask });
+                Ok(self.alike(level, raw, mask, clear, false))
+            }
+            None => self.protection(level, address, raw),
         }
+    }
+
+    /// How the right to write is taken from leaves like `raw`, which has it in place of a dirty state.
+    fn protection(&self, level: Level, address: u64, raw: u64) -> Result<Alike, Error> {
         let Entry::Leaf(leaf) = self.format.decode(level, raw) else {
-            return Err(Error::Corrupt { address: self.geometry.extend(range.start()), level, entry: raw });
+            return Err(Error::Corrupt { address: self.geometry.extend(address), level, entry: raw });
         };
         let rights = leaf.attributes.rights;
         let rewrite = if rights.intersects(Rights::W) {
@@ -233,60 +168,90 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             None
         };
         let breaks = |rewrite: Rewrite| self.format.edit(level, raw, rewrite.apply(raw)) == Edit::BreakBeforeMake;
-        let size = self.geometry.entry_bits(level);
-        let nothing = Prototype { bits: 0, level, size };
-        let address = self.format.strip(nothing, self.geometry.last_output() & !size_mask(size), 1).first;
-        let protection =
-            Protection { level, address, rest: raw & !address, rewrite, breaks: rewrite.is_some_and(breaks) };
-        last.set(Some(protection));
-        Ok(protection)
+        Ok(self.alike(level, raw, !self.address_bits(level), rewrite, rewrite.is_some_and(breaks)))
     }
 
-    /// Takes the right to write from all leaves in `range`, after the plan.
-    fn write_protect(
+    /// Clears the state of all leaves in `range`, and inserts their pages into `pages`. `shared`: others use the table.
+    fn clear_state(
         &self,
         range: ClosedRange,
+        (state, shared): (State, bool),
         pages: &mut PageBitmap<'_>,
         gather: &mut Gather<F, H>,
     ) -> Result<(), Error> {
-        let last = Cell::new(None);
-        for met in Walk::new(self, Some(range)) {
-            let Met::Leaf(leaf) = met else { continue };
-            // It was installed meanwhile: see `clear_states`.
-            if !range.covers(&leaf.range) {
-                continue;
+        let judge = self.judge(state);
+        let mut cleared = Cleared { bits: 0, range: None };
+        let result = self.for_groups(self.table_around(range), range, &mut Seen::default(), &judge, &mut |group| {
+            let Group { alike, level, entries, index, .. } = group;
+            let Some(rewrite) = alike.rewrite else { return Ok(()) };
+            // A leaf that was installed meanwhile, and reaches beyond or must be broken, waits for the next harvest.
+            if !range.covers(&group.range) || alike.breaks && shared {
+                return Ok(());
             }
-            let (level, raw) = (leaf.level, leaf.entries.load(leaf.index));
-            let protection = self.protection(level, leaf.range, raw, &last)?;
-            let Some(rewrite) = protection.rewrite else { continue };
-            if protection.breaks {
+            let bits = self.geometry.entry_bits(level);
+            if alike.breaks {
+                let leaf = self.locate(level, entries, group.range.start(), group.raw);
                 self.remake(&leaf, &rewrite, &mut Some(&mut *pages), gather);
+                pages.insert(self.extend(group.range));
+            } else if state == State::Dirty && self.nobody_marks(level, group.common) {
+                entries.rewrite(&self.hal, index, group.items, rewrite);
+                pages.insert(self.extend(group.range));
             } else {
-                for item in leaf.index..leaf.index + leaf.items {
-                    // A fault may have given the right meanwhile, or the MMU set a state: the entry as it is now.
-                    let protect = |raw| {
-                        let protection = self.protection(level, leaf.range, raw, &last).ok()?;
-                        Some(protection.rewrite?.apply(raw))
-                    };
-                    leaf.entries.update(&self.hal, item, protect);
+                // The MMU or a fault may have changed them meanwhile.
+                let clear = |raw: u64| {
+                    let now = if alike.contains(raw) { alike } else { judge(level, group.range.start(), raw).ok()? };
+                    Some(now.rewrite?.apply(raw))
+                };
+                for item in 0..group.items {
+                    if entries.update(&self.hal, index + item, clear).is_some() {
+                        let slot = ClosedRange::around(group.range.start() + ((item as u64) << bits), bits);
+                        let leaf = if group.items == 1 { group.range } else { slot };
+                        pages.insert(self.extend(leaf));
+                    }
                 }
-                gather.record(leaf.range, true, self.geometry.entry_bits(level));
             }
-            pages.insert(self.extend(leaf.range));
+            let table = self.geometry.slot(level + 1, group.range.start());
+            if let Some((range, bits)) = cleared.add(group.range, bits, table) {
+                gather.record(range, true, bits);
+            }
+            Ok(())
+        });
+        if let Some(range) = cleared.range {
+            gather.record(range, true, cleared.bits);
         }
-        Ok(())
+        result
+    }
+
+    /// Whether what others may do at the same time to leaves that count as dirty loses nothing if a plain store undoes
+    /// it: no hardware marks them, and no fault does, for they are marked already. A right that a fault gave and that is
+    /// gone again is given by the next.
+    fn nobody_marks(&self, level: Level, [all, any]: [u64; 2]) -> bool {
+        let states = self.format.accessed_dirty(level);
+        let accessed = |raw| states.accessed_mask == 0 || states.is_accessed(raw);
+        !states.hardware && accessed(all) && accessed(any)
     }
 }
 
-/// What write protection does to leaves that differ in their address alone.
-#[derive(Clone, Copy)]
-struct Protection {
-    level: Level,
-    /// The bits of an entry that hold an address, and what the others are.
-    address: u64,
-    rest: u64,
-    /// `None`: there is no right to write.
-    rewrite: Option<Rewrite>,
-    /// Whether a leaf in use must be broken for it.
-    breaks: bool,
+/// Leaves of one table that were cleared, and that nobody has been told of yet.
+struct Cleared {
+    /// log2 of what an entry of it spans.
+    bits: u8,
+    range: Option<ClosedRange>,
+}
+
+impl Cleared {
+    /// Adds more in `table`; what has to be told, if that was of another.
+    fn add(&mut self, more: ClosedRange, bits: u8, table: ClosedRange) -> Option<(ClosedRange, u8)> {
+        match self.range {
+            Some(range) if bits == self.bits && table.covers(&range) => {
+                self.range = Some(range.hull(&more));
+                None
+            }
+            before => {
+                let due = before.map(|range| (range, self.bits));
+                *self = Self { bits, range: Some(more) };
+                due
+            }
+        }
+    }
 }

@@ -7,6 +7,7 @@
 //! Inside, input addresses are those of `input_bits` bits: sign-extended ones are reduced on the way in, and extended
 //! again in everything that is reported.
 
+mod alike;
 mod build;
 mod collapse;
 mod entries;

@@ -31,7 +31,7 @@ pub(super) unsafe fn free_tree<F: Format, H: Hal>(
             let mut index = 0;
             while index < geometry.entries(level) {
                 // Most of most tables is empty.
-                if empty == 0 && index % Entries::BLOCK == 0 && entries.union_of_block(index) == 0 {
+                if empty == 0 && index % Entries::BLOCK == 0 && entries.common(index).is_some_and(|[_, any]| any == 0) {
                     index += Entries::BLOCK;
                     continue;
                 }

@@ -1,0 +1,158 @@
+//! Leaves that are like each other, as most neighbours are: what becomes of them is worked out once for all.
+
+use super::{
+    Error, PageTable,
+    build::Found,
+    entries::Entries,
+    layout::{size_mask, sizes_of, slots},
+};
+use crate::{ClosedRange, Format, Geometry, Hal, Level, Prototype, Rewrite};
+
+/// Leaves of one level that have certain bits in common.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Alike {
+    /// They are those with `raw & mask == value`.
+    mask: u64,
+    value: u64,
+    /// What becomes of them; `None`: they stay as they are.
+    pub(super) rewrite: Option<Rewrite>,
+    /// Whether one that is in use must be broken for it.
+    pub(super) breaks: bool,
+    /// Whether they are items of runs.
+    pub(super) run: bool,
+}
+
+impl Alike {
+    /// Whether `raw` is one of them.
+    #[inline]
+    pub(super) const fn contains(&self, raw: u64) -> bool {
+        raw & self.mask == self.value
+    }
+}
+
+/// What was met last at each level: of the leaves that stay, and of those that do not.
+#[derive(Debug, Default)]
+pub(super) struct Seen([[Option<Alike>; 2]; Geometry::MAX_LEVELS]);
+
+impl Seen {
+    /// Those at `level` that have been seen.
+    #[inline]
+    fn at(&mut self, level: Level) -> &mut [Option<Alike>; 2] {
+        &mut self.0[usize::from(level) % Geometry::MAX_LEVELS]
+    }
+}
+
+/// Those of `seen` that all entries are of which have the bits `all` and at most the bits `any`.
+#[inline]
+fn find(seen: &[Option<Alike>; 2], [all, any]: [u64; 2]) -> Option<&Alike> {
+    let has = |alike: &&Alike| alike.contains(all) && alike.contains(any);
+    seen[0].as_ref().filter(has).or(seen[1].as_ref().filter(has))
+}
+
+/// Leaves that are alike, side by side in one table, and do not stay as they are.
+pub(super) struct Group<'a> {
+    pub(super) alike: Alike,
+    pub(super) level: Level,
+    pub(super) entries: &'a Entries,
+    pub(super) index: usize,
+    /// How many there are. A run comes item by item.
+    pub(super) items: usize,
+    /// What they translate: the whole run, for an item of one.
+    pub(super) range: ClosedRange,
+    /// The first of them as it was.
+    pub(super) raw: u64,
+    /// What all of them had in common: the bits that each had, and those that any had.
+    pub(super) common: [u64; 2],
+}
+
+impl<F: Format, H: Hal> PageTable<F, H> {
+    /// Calls `act` for all leaves in the part of `range` that this table translates which do not stay as they are. For a
+    /// leaf unlike those seen, `judge` says what becomes of it, given its level, the first address of its entry and its
+    /// value.
+    pub(super) fn for_groups(
+        &self,
+        (level, entries): (Level, Entries),
+        range: ClosedRange,
+        seen: &mut Seen,
+        judge: &impl Fn(Level, u64, u64) -> Result<Alike, Error>,
+        act: &mut impl FnMut(Group<'_>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let kinds = self.format.kinds(level);
+        let bits = self.geometry.entry_bits(level);
+        let first = self.geometry.index(level, range.start());
+        let start = self.geometry.slot(level, range.start()).start();
+        let address = |index: usize| start + (((index - first) as u64) << bits);
+        let end = first + slots(&self.geometry, level, range);
+        let mut index = first;
+        while index < end {
+            let stop = end.min(index + Entries::BLOCK);
+            if stop - index == Entries::BLOCK
+                && let Some(common) = entries.common(index)
+            {
+                let [all, any] = common;
+                let [present, leaf] = kinds.signs_of_leaves();
+                if all & present != 0 && (level == 0 || all & leaf != 0) {
+                    let known = find(seen.at(level), common).filter(|alike| alike.rewrite.is_none() || !alike.run);
+                    if let Some(&alike) = known {
+                        if alike.rewrite.is_some() {
+                            let range = ClosedRange::clamp(address(index), address(stop) - 1);
+                            let (entries, items, raw) = (&entries, Entries::BLOCK, entries.load(index));
+                            act(Group { alike, level, entries, index, items, range, raw, common })?;
+                        }
+                        index = stop;
+                        continue;
+                    }
+                } else if all == any && kinds.is_absent(all) {
+                    index = stop;
+                    continue;
+                }
+            }
+            // One by one.
+            while index < stop {
+                let raw = entries.load(index);
+                let slot = ClosedRange::around(address(index), bits);
+                if kinds.is_leaf(raw) {
+                    let alike = match find(seen.at(level), [raw, raw]) {
+                        Some(&alike) => alike,
+                        None => {
+                            let alike = judge(level, slot.start(), raw)?;
+                            seen.at(level)[usize::from(alike.rewrite.is_some())] = Some(alike);
+                            alike
+                        }
+                    };
+                    if alike.rewrite.is_some() {
+                        let range = ClosedRange::around(slot.start(), self.format.leaf_bits(level, raw)).hull(&slot);
+                        let (entries, items, common) = (&entries, 1, [raw, raw]);
+                        act(Group { alike, level, entries, index, items, range, raw, common })?;
+                    }
+                } else if let Found::Table { entries, level, .. } = self.found(level, raw)
+                    && let Some(part) = slot.intersection(&range)
+                {
+                    self.for_groups((level, entries), part, seen, judge, act)?;
+                }
+                index += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// What becomes of all leaves like `raw`, given which of its bits say so.
+    pub(super) fn alike(&self, level: Level, raw: u64, mask: u64, rewrite: Option<Rewrite>, breaks: bool) -> Alike {
+        let entry = self.geometry.entry_bits(level);
+        let has_runs = sizes_of(&self.geometry, level, self.format.page_sizes(level)).0 & !(1 << entry) != 0;
+        let (run, mask) = if has_runs {
+            // What marks a run is not an address.
+            (self.format.leaf_bits(level, raw) != entry, mask | !self.address_bits(level))
+        } else {
+            (false, mask)
+        };
+        Alike { mask, value: raw & mask, rewrite, breaks, run }
+    }
+
+    /// The bits of a leaf at `level`, of the size of one entry, that hold its address.
+    pub(super) fn address_bits(&self, level: Level) -> u64 {
+        let size = self.geometry.entry_bits(level);
+        let nothing = Prototype { bits: 0, level, size };
+        self.format.strip(nothing, self.geometry.last_output() & !size_mask(size), 1).first
+    }
+}
