@@ -34,10 +34,13 @@ pub(super) fn fallbacks(section: &Section<'_>) -> Vec<Fallback> {
 
 pub(super) fn tlb_op(section: &Section<'_>) -> TlbOp {
     let scopes = section.scopes();
-    let operands = scopes.space.with(["ia", "tag", "root"]);
-    let command = scopes.space.with(["ia", "tag", "leaf_bits"]);
     let code = |key| section.list(key, &scopes.nothing, Cursor::code);
     let scope = section.word("scope");
+    // Only an invalidation by address is of a page.
+    let by_address = scope == Scope::Address;
+    let of_page = |names: &'static [&'static str]| scopes.space.with(names.iter().copied().filter(|_| by_address));
+    let operands = of_page(&["ia"]).with(["tag", "root"]);
+    let command = of_page(&["ia", "leaf_bits"]).with(["tag"]);
     let at_entry = section.optional("at_entry", &operands, Cursor::operand);
     means(section, &at_entry, scope);
     TlbOp {

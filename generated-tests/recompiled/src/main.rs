@@ -55,6 +55,7 @@ fn judge(mutant: &Mutant) -> Result<BTreeSet<&'static str>, String> {
         let mut generated = mutant.modules.iter().filter_map(|module| module(&case.params));
         let generated = generated.next().ok_or_else(|| format!("no module is for `{config}`"))?;
         let generated = generated.map_err(|error| format!("{config}: {error}"))?;
+        holds(&AGREEMENT, &*generated).map_err(|why| format!("{config}: {why}"))?;
         for law in LAWS {
             match (holds(law, &reference).is_err(), holds(law, &*generated)) {
                 (false, Ok(())) => {}
@@ -65,7 +66,6 @@ fn judge(mutant: &Mutant) -> Result<BTreeSet<&'static str>, String> {
                 (true, Ok(())) => return Err(format!("{config}: only the interpreter breaks `{}`", law.name)),
             }
         }
-        holds(&AGREEMENT, &*generated).map_err(|why| format!("{config}: {why}"))?;
     }
     match mutant.law {
         Some(law) if !broken.contains(law) => Err(format!("`{law}` held, which had noticed the change")),
