@@ -102,6 +102,7 @@ broken! {
         "match = \"0 == 1 & 4 == 1\"\n\n[[kind]]" => "match = \"0 == 1 & 4 == 1 & 3:1 != 0\"\n\n[[kind]]",
         "rights = [\"0b001 r\"" => "rights = [\"0b000 none decode-only\", \"0b001 r\"";
     default_without_a_row: "\"1 global\"]" => "\"1 global if typed\"]\nother = \"unnamed\"";
+    mark_that_grants: "\"0b100 x if typed\"" => "\"0b010 r accessed\", \"0b100 x if typed\"";
     tables_without_every_right: "\"0b11 r w\", " => "\"0b11 r w decode-only\", ";
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::projection::Projection;
-use super::{Checker, Site, address, encoder, kinds, owners, rows, runs};
+use super::{Checker, Site, address, encoder, kinds, owners, rows, runs, states};
 use crate::bound::{BindError, Geometry, Level, Params, Place, blocks, whole_env};
 use crate::diagnostics::Diagnostic;
 use crate::model::Is;
@@ -67,6 +67,7 @@ fn level(checker: &mut Checker<'_>, params: &Params, geometry: &Geometry, level:
         }
         address::check(checker, &site);
         rows::check(checker, &site, &patterns);
+        states::check(checker, &site);
     }
 }
 

@@ -20,6 +20,7 @@ mod registers;
 mod roots;
 mod rows;
 mod runs;
+mod states;
 mod used;
 
 use std::collections::{BTreeMap, HashSet};

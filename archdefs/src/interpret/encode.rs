@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::Decoded;
-use crate::bound::{Bound, BoundMeaning, BoundRow, BoundRows, Shape, low_bits};
+use super::{Decoded, rights};
+use crate::bound::{Bound, BoundMeaning, BoundRows, Shape, low_bits};
 use crate::model::{Facts, MemoryType};
 use crate::show;
 use crate::words::Word;
@@ -159,27 +159,9 @@ impl Bound {
         Ok(shape.constant | options | rights | self.encode_memory(shape, attributes.memory)?)
     }
 
-    /// Of all combinations of rows that grant exactly the rights: the one that shows the most of the states asked for,
-    /// and of these the first.
     fn encode_rights(&self, shape: &Shape, asked: Facts) -> Result<u64, Refused> {
-        let mut combinations = vec![Rights::default()];
-        for field in &shape.fields {
-            if let BoundMeaning::Rights(rows, speaks) = &field.meaning {
-                let with = |so_far: &Rights, row: &BoundRow<Facts>| Rights {
-                    raw: so_far.raw | field.bits.insert(row.value),
-                    granted: so_far.granted | row.meaning,
-                    denied: so_far.denied | (*speaks - row.meaning),
-                };
-                let extended = combinations.iter().flat_map(|so_far| rows.writable().map(move |row| with(so_far, row)));
-                combinations = extended.collect();
-            }
-        }
-        let shown = |combination: &Rights| (self.implies | combination.granted) - combination.denied;
-        let exact = combinations
-            .iter()
-            .filter(|combination| (shown(combination) ^ asked).intersection(Facts::RIGHTS).is_empty());
-        let best = exact.min_by_key(|combination| (shown(combination) ^ asked).bits().count_ones());
-        best.map(|combination| combination.raw).ok_or(Refused::Rights(asked & Facts::RIGHTS))
+        let best = rights::best(&rights::combinations(shape), self.implies, asked).map(|rights| rights.raw);
+        best.ok_or(Refused::Rights(asked & Facts::RIGHTS))
     }
 
     fn encode_memory(&self, shape: &Shape, asked: MemoryType) -> Result<u64, Refused> {
@@ -203,13 +185,6 @@ impl Bound {
         }
         Err(Refused::Memory(asked))
     }
-}
-
-#[derive(Default)]
-struct Rights {
-    raw: u64,
-    granted: Facts,
-    denied: Facts,
 }
 
 fn encode_options(shape: &Shape, asked: u64) -> Result<u64, Refused> {

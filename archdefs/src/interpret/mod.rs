@@ -14,6 +14,7 @@ mod encode;
 mod fault;
 mod invalidation;
 mod registers;
+pub(crate) mod rights;
 mod walk;
 
 pub use decode::{Decoded, FieldValue, LeafEntry, TableEntry};

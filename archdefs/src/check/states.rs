@@ -1,0 +1,50 @@
+//! A leaf in use is given other rights while hardware may mark it: what of its bits can be a mark stays, and has no part
+//! in the rights.
+
+use std::collections::BTreeSet;
+
+use super::{Checker, Site};
+use crate::bound::{BoundField, BoundMeaning};
+use crate::diagnostics::Diagnostic;
+use crate::interpret::rights::{best, combinations, shown};
+use crate::model::{Class, Facts};
+use crate::show;
+
+pub(super) fn check(checker: &mut Checker<'_>, site: &Site<'_>) {
+    if site.shape.class == Class::Table {
+        return;
+    }
+    let implies = checker.format.implies;
+    let combinations = combinations(site.shape);
+    // A value with two rows means nothing yet.
+    if combinations.iter().any(|rights| shown(site.shape, rights.raw, implies) != Some(rights.shown(implies))) {
+        return;
+    }
+    let sets: BTreeSet<u8> = combinations.iter().map(|rights| (rights.shown(implies) & Facts::RIGHTS).bits()).collect();
+    for rights in sets.into_iter().map(Facts::from_bits_truncate) {
+        let with = |states| best(&combinations, implies, rights | states).map(|rights| rights.raw);
+        let (Some(clear), Some(marked)) = (with(Facts::empty()), with(Facts::ACCESSED | Facts::DIRTY)) else {
+            continue;
+        };
+        let marks = clear ^ marked;
+        let kept: BTreeSet<u64> = combinations.iter().map(|rights| rights.raw & marks).collect();
+        let changed = kept.into_iter().map(|kept| clear & !marks | kept);
+        let mut becomes = changed.map(|raw| shown(site.shape, raw, implies).map(|facts| facts & Facts::RIGHTS));
+        if let Some(wrong) = becomes.find(|becomes| *becomes != Some(rights)) {
+            report(checker, site, marks, rights, wrong);
+        }
+    }
+}
+
+fn report(checker: &mut Checker<'_>, site: &Site<'_>, marks: u64, rights: Facts, wrong: Option<Facts>) {
+    let marked =
+        |field: &&BoundField| matches!(field.meaning, BoundMeaning::Rights(..)) && field.bits.mask() & marks != 0;
+    let Some(field) = site.shape.fields.iter().find(marked) else { return };
+    checker.findings.under(site.params, "marks grant", &[field.span], || {
+        let bits = show::named_bits(marks);
+        let becomes = wrong.map_or_else(|| "illegal".to_owned(), |wrong| format!("one with `{}`", show::facts(wrong)));
+        let message = format!("{site} that is given the rights `{}` can become {becomes}", show::facts(rights));
+        Diagnostic::new(message, field.span, format!("{bits} may be marks, and stay as they are"))
+            .help("a bit that shows accessed or dirty stands for no right, whatever the others say")
+    });
+}
