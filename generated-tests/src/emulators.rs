@@ -23,6 +23,8 @@ pub enum Emulator {
     QemuAarch64,
     /// QEMU's 64-bit RISC-V system emulator.
     QemuRiscv64,
+    /// QEMU's LoongArch64 system emulator.
+    QemuLoongArch64,
     /// QEMU's x86-64 system emulator.
     QemuX86,
     /// Bochs, for x86.
@@ -34,13 +36,15 @@ pub type Version = (u32, u32);
 
 impl Emulator {
     /// Every emulator.
-    pub const ALL: [Self; 4] = [Self::QemuAarch64, Self::QemuRiscv64, Self::QemuX86, Self::Bochs];
+    pub const ALL: [Self; 5] =
+        [Self::QemuAarch64, Self::QemuRiscv64, Self::QemuLoongArch64, Self::QemuX86, Self::Bochs];
 
     /// The file name of the program.
     pub const fn program(self) -> &'static str {
         match self {
             Self::QemuAarch64 => "qemu-system-aarch64",
             Self::QemuRiscv64 => "qemu-system-riscv64",
+            Self::QemuLoongArch64 => "qemu-system-loongarch64",
             Self::QemuX86 => "qemu-system-x86_64",
             Self::Bochs => "bochs-bin",
         }
@@ -51,6 +55,7 @@ impl Emulator {
         match self {
             Self::QemuAarch64 => "TABLEWRIGHT_QEMU_AARCH64",
             Self::QemuRiscv64 => "TABLEWRIGHT_QEMU_RISCV64",
+            Self::QemuLoongArch64 => "TABLEWRIGHT_QEMU_LOONGARCH64",
             Self::QemuX86 => "TABLEWRIGHT_QEMU_X86",
             Self::Bochs => "TABLEWRIGHT_BOCHS",
         }
@@ -61,6 +66,8 @@ impl Emulator {
         match self {
             // Older ones ignore reserved bits, PBMTE and the rights of HLVX.
             Self::QemuAarch64 | Self::QemuRiscv64 => (10, 0),
+            // The first with the page table walker.
+            Self::QemuLoongArch64 => (10, 2),
             // The first whose nested paging has five levels.
             Self::QemuX86 => (7, 2),
             Self::Bochs => (2, 7),
@@ -70,7 +77,7 @@ impl Emulator {
     /// The oldest version that can judge everything of ours that any version can.
     const fn wanted(self) -> Version {
         match self {
-            Self::QemuAarch64 | Self::QemuRiscv64 | Self::QemuX86 => self.minimum(),
+            Self::QemuAarch64 | Self::QemuRiscv64 | Self::QemuLoongArch64 | Self::QemuX86 => self.minimum(),
             // The first with mode-based execute control for EPT.
             Self::Bochs => (3, 0),
         }
@@ -81,15 +88,21 @@ impl Emulator {
         match self {
             Self::QemuAarch64 => &["qemu-system-arm"],
             Self::QemuRiscv64 => &["qemu-system-riscv"],
+            Self::QemuLoongArch64 => &["qemu-system-misc"],
             Self::QemuX86 => &["qemu-system-x86"],
             Self::Bochs => &["bochs", "bochs-term"],
         }
     }
 
+    /// Whether Debian 12 with its backports, and Debian 13 without, have it in too old a version.
+    const fn comes_later(self) -> bool {
+        matches!(self, Self::QemuLoongArch64)
+    }
+
     /// A plugin without which the program is of no use, in one of [`library_folders`].
     const fn plugin(self) -> Option<&'static str> {
         match self {
-            Self::QemuAarch64 | Self::QemuRiscv64 | Self::QemuX86 => None,
+            Self::QemuAarch64 | Self::QemuRiscv64 | Self::QemuLoongArch64 | Self::QemuX86 => None,
             // The only display that needs neither a screen nor a network port.
             Self::Bochs => Some("bochs/plugins/libbx_term_gui.so"),
         }

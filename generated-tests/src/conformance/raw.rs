@@ -211,10 +211,12 @@ impl<F: Format> Writer<'_, F> {
     /// The bits in which entries differ that differ in their addresses only.
     fn address_bits(&self) -> u64 {
         match self.below {
-            Some(_) => {
-                let last = self.ground.geometry.last_output();
-                let address = last >> self.ground.geometry.table_bits(self.level - 1);
-                self.table(address << self.ground.geometry.table_bits(self.level - 1)) ^ self.table(0)
+            Some(below) => {
+                // Not every address need be one of a table.
+                let other = |bit: u32| self.setup.generated.table(self.level, below ^ 1 << bit).ok();
+                let bits = self.ground.geometry.table_bits(self.level - 1).into()
+                    ..64 - self.ground.geometry.last_output().leading_zeros();
+                bits.filter_map(other).fold(0, |bits, entry| bits | entry ^ self.table(below))
             }
             None => {
                 let size = self.ground.geometry.entry_bits(self.level);

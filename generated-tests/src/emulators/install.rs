@@ -1,8 +1,8 @@
 //! Fetching the emulators that the machine lacks, without touching the system and without being root.
 //!
 //! apt works on a private state, from the machine's own sources, and downloads the packages with the libraries that the
-//! machine lacks. They are unpacked in `.emulators/`. What Debian 12 has in too old a version comes from Debian 13, with
-//! all its libraries.
+//! machine lacks. They are unpacked in `.emulators/`. What Debian 12 has in too old a version comes from Debian 13 and its
+//! backports, with all its libraries.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use super::{Emulator, FindError, folder, later, list, unpacked};
 pub enum InstallError {
     /// The machine does not have Debian's packages.
     #[error(
-        "only Debian and its relatives are known here (apt-get: {0}); install QEMU 10.0 or later and Bochs 2.7 or \
+        "only Debian and its relatives are known here (apt-get: {0}); install QEMU 10.2 or later and Bochs 2.7 or \
          later by hand"
     )]
     NoApt(io::Error),
@@ -50,30 +50,32 @@ pub enum InstallError {
 /// [`InstallError::NoApt`] on a machine without apt, [`InstallError::Io`] and [`InstallError::Failed`] for what went
 /// wrong on the way, [`InstallError::Unusable`] if the packages hold no emulator that is new enough.
 pub fn install() -> Result<(), InstallError> {
-    let mut packages = Vec::new();
+    let mut missing = Vec::new();
     for emulator in Emulator::ALL {
         match emulator.find() {
             Ok(found) => println!("{found}"),
             Err(error) => {
                 println!("{error}");
-                packages.extend(emulator.packages());
+                missing.push(emulator);
             }
         }
     }
-    let mut fetched = !packages.is_empty();
-    if fetched {
-        Apt::new(&folder().join("apt"), Release::Own)?.fetch(&packages, &unpacked())?;
+    let release = release();
+    let (mut later_ones, own): (Vec<Emulator>, Vec<Emulator>) =
+        missing.iter().partition(|emulator| emulator.comes_later() && release.is_some());
+    let state = folder().join("apt");
+    if !own.is_empty() {
+        Apt::new(&state, Source::Own(release))?.fetch(&packages(&own), &unpacked())?;
     }
     let old = |emulator: &Emulator| {
         let own = later().join("usr/bin").join(emulator.program());
         !own.exists() && emulator.find().is_ok_and(|found| found.version < emulator.wanted())
     };
-    let old: Vec<Emulator> = Emulator::ALL.into_iter().filter(old).collect();
-    if on_bookworm() && !old.is_empty() {
-        let packages: Vec<&str> = old.iter().flat_map(|emulator| emulator.packages().iter().copied()).collect();
-        Apt::new(&folder().join("apt"), Release::Trixie)?.fetch(&packages, &later())?;
-        fetched = true;
+    later_ones.extend(Emulator::ALL.into_iter().filter(old));
+    if let (Some(release), false) = (release, later_ones.is_empty()) {
+        Apt::new(&state, Source::Trixie { from: release })?.fetch(&packages(&later_ones), &later())?;
     }
+    let fetched = !own.is_empty() || !later_ones.is_empty();
     if fetched {
         for emulator in Emulator::ALL {
             println!("{}", emulator.find()?);
@@ -82,17 +84,29 @@ pub fn install() -> Result<(), InstallError> {
     Ok(())
 }
 
-fn on_bookworm() -> bool {
-    fs::read_to_string("/etc/os-release").is_ok_and(|release| release.contains("VERSION_CODENAME=bookworm"))
+fn packages(emulators: &[Emulator]) -> Vec<&'static str> {
+    emulators.iter().flat_map(|emulator| emulator.packages().iter().copied()).collect()
+}
+
+const BOOKWORM: &str = "bookworm";
+const TRIXIE: &str = "trixie";
+
+/// The release of the machine, if it is Debian 12 or 13.
+fn release() -> Option<&'static str> {
+    let told = fs::read_to_string("/etc/os-release").unwrap_or_default();
+    [BOOKWORM, TRIXIE].into_iter().find(|name| told.contains(&format!("VERSION_CODENAME={name}")))
 }
 
 /// Where packages come from.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Release {
-    /// The machine's own release, and its backports.
-    Own,
-    /// Debian 13, and nothing that the machine has installed.
-    Trixie,
+enum Source {
+    /// The machine's own release, and on Debian 12 its backports.
+    Own(Option<&'static str>),
+    /// Debian 13 and its backports, and nothing that the machine has installed.
+    Trixie {
+        /// The release whose mirrors have it.
+        from: &'static str,
+    },
 }
 
 /// apt with a state of its own, which knows the machine's sources and installed packages, but only downloads.
@@ -103,19 +117,19 @@ struct Apt {
 }
 
 impl Apt {
-    fn new(state: &Path, release: Release) -> Result<Self, InstallError> {
+    fn new(state: &Path, source: Source) -> Result<Self, InstallError> {
         Command::new("apt-get").arg("--version").output().map_err(InstallError::NoApt)?;
         let [sources, lists, archives] = ["sources", "lists", "archives"].map(|name| state.join(name));
         for folder in [sources.clone(), lists.join("partial"), archives.join("partial")] {
             fs::create_dir_all(&folder).map_err(at(&folder))?;
         }
         // Debian 12 has QEMU 7.2, and 10.0 in its backports. Later releases have it in the release itself.
-        let backports = release == Release::Own && on_bookworm();
-        match release {
-            Release::Own if backports => copy_sources(&sources, true, Some("bookworm-backports"))?,
-            Release::Own => copy_sources(&sources, true, None)?,
-            Release::Trixie => copy_sources(&sources, false, Some("trixie"))?,
-        }
+        let (from, suites, preferred): (_, &[&str], _) = match source {
+            Source::Own(Some(BOOKWORM)) => (BOOKWORM, &["bookworm-backports"], Some("bookworm-backports")),
+            Source::Own(_) => ("", &[], None),
+            Source::Trixie { from } => (from, &[TRIXIE, "trixie-backports"], Some("trixie-backports")),
+        };
+        copy_sources(&sources, matches!(source, Source::Own(_)), from, suites)?;
 
         let option = |name: &str, value: &Path| {
             let mut option = OsString::from(name);
@@ -130,13 +144,13 @@ impl Apt {
         options.extend(option("Dir::State::Lists", &lists));
         options.extend(option("Dir::Cache", state));
         options.extend(option("Debug::NoLocking", Path::new("true")));
-        if release == Release::Trixie {
+        if let Source::Trixie { .. } = source {
             let nothing = state.join("status");
             fs::write(&nothing, "").map_err(at(&nothing))?;
             options.extend(option("Dir::State::Status", &nothing));
         }
-        if backports {
-            options.extend(option("APT::Default-Release", Path::new("bookworm-backports")));
+        if let Some(suite) = preferred {
+            options.extend(option("APT::Default-Release", Path::new(suite)));
         }
         Ok(Self { state: state.to_owned(), archives, options })
     }
@@ -158,8 +172,8 @@ impl Apt {
     }
 }
 
-/// Copies the machine's package sources if they are wanted, and adds another suite from the mirrors of Debian 12.
-fn copy_sources(to: &Path, own: bool, suite: Option<&str>) -> Result<(), InstallError> {
+/// Copies the machine's package sources if they are wanted, and adds other suites from the mirrors of a release.
+fn copy_sources(to: &Path, own: bool, from: &str, suites: &[&str]) -> Result<(), InstallError> {
     let mut files = vec![PathBuf::from("/etc/apt/sources.list")];
     files.extend(list(Path::new("/etc/apt/sources.list.d")).unwrap_or_default());
     for file in files {
@@ -170,22 +184,21 @@ fn copy_sources(to: &Path, own: bool, suite: Option<&str>) -> Result<(), Install
         if own {
             fs::write(&copy, &text).map_err(at(&copy))?;
         }
-        if let Some(suite) = suite {
+        for suite in suites {
             let other = copy.with_file_name(format!("{suite}-{}", name.to_string_lossy()));
-            fs::write(&other, with_suite(&text, suite)).map_err(at(&other))?;
+            fs::write(&other, with_suite(&text, from, suite)).map_err(at(&other))?;
         }
     }
     Ok(())
 }
 
-/// The entries of a sources file, of either of apt's two forms, that have Debian 12, turned to another suite.
-fn with_suite(text: &str, suite: &str) -> String {
-    const OWN: &str = "bookworm";
-    let one_line = text.lines().filter(|line| line.starts_with("deb ") && line.contains(&format!(" {OWN} ")));
-    let one_line = one_line.map(|line| line.replace(&format!(" {OWN} "), &format!(" {suite} ")));
+/// The entries of a sources file, of either of apt's two forms, that have a release, turned to another suite.
+fn with_suite(text: &str, from: &str, suite: &str) -> String {
+    let one_line = text.lines().filter(|line| line.starts_with("deb ") && line.contains(&format!(" {from} ")));
+    let one_line = one_line.map(|line| line.replace(&format!(" {from} "), &format!(" {suite} ")));
     let stanzas = text.split("\n\n").filter_map(|stanza| {
         let suites = stanza.lines().find(|line| line.starts_with("Suites:"))?;
-        let has_it = suites.split_whitespace().any(|word| word == OWN);
+        let has_it = suites.split_whitespace().any(|word| word == from);
         has_it.then(|| stanza.replace(suites, &format!("Suites: {suite}")) + "\n")
     });
     one_line.chain(stanzas).map(|entry| entry + "\n").collect()
@@ -213,13 +226,13 @@ mod tests {
         let lines = "deb [signed-by=/k] http://mirror.example/debian bookworm main\n# deb-src x bookworm main\n\
                      deb http://mirror.example/debian bookworm-updates main\n";
         assert_eq!(
-            with_suite(lines, "bookworm-backports"),
+            with_suite(lines, "bookworm", "bookworm-backports"),
             "deb [signed-by=/k] http://mirror.example/debian bookworm-backports main\n",
         );
         let stanzas = "Types: deb\nURIs: http://mirror.example/debian\nSuites: bookworm bookworm-updates\n\n\
                        Types: deb\nURIs: http://mirror.example/security\nSuites: bookworm-security\n";
         assert_eq!(
-            with_suite(stanzas, "bookworm-backports"),
+            with_suite(stanzas, "bookworm", "bookworm-backports"),
             "Types: deb\nURIs: http://mirror.example/debian\nSuites: bookworm-backports\n\n",
         );
     }

@@ -19,7 +19,7 @@ use std::io;
 use std::ops::Range;
 use std::time::Duration;
 
-use super::qemu::{Call, Image, RunError, Session, StartError, lost};
+use super::qemu::{Call, Image, Link, RunError, Session, StartError, lost};
 use super::shared::SharedRam;
 use super::{Access, Chunk, Fault, FaultKind, Probe, Verdict};
 use crate::emulators::Emulator;
@@ -119,7 +119,13 @@ impl Machine {
         let machine = format!("virt,secure=on,virtualization=on,gic-version=3{options}");
         let loader = format!("loader,addr={BASE:#x},cpu-num=0");
         let own = ["-M", &machine, "-cpu", "max", "-m", "2G", "-device", &loader].map(String::from);
-        let image = Image { machine: &[&own, arguments].concat(), stub: &stub::image(), base: BASE, pool: POOL };
+        let image = Image {
+            machine: &[&own, arguments].concat(),
+            stub: &stub::image(),
+            base: BASE,
+            pool: POOL,
+            link: Link::Semihosting,
+        };
         let session = Session::start(Emulator::QemuAarch64, &image, &stub::RETURN)?;
         let mut machine = Self { session, shown: None };
         machine.set_up();

@@ -158,8 +158,53 @@ pub const NESTED_FETCH: Deviation = Deviation {
     manual: "APM volume 2, Nested versus Guest Page Faults, Fault Ordering",
 };
 
+/// An exception of a fetch reads what could not be fetched.
+pub const REFUSED_FETCHES_HANG: Deviation = Deviation {
+    emulator: Emulator::QemuLoongArch64,
+    until: None,
+    what: "a fetch from a page that is not for this level never ends, for the exception reads the instruction for BADI, and \
+           should raise PPI (it is judged by what the refill handler puts into the TLB, and there is no report)",
+    manual: "LoongArch Reference Manual, Volume 1, TLB-based Translation of Virtual Addresses to Physical Addresses",
+};
+
+/// LDDIR cuts what it reads.
+pub const LDDIR_LOSES_RIGHTS: Deviation = Deviation {
+    emulator: Emulator::QemuLoongArch64,
+    until: None,
+    what: "LDDIR clears bits 63:48 of what it reads, and should leave NR, NX and RPLV of a block (the refill handler here \
+           reads them again)",
+    manual: "LoongArch Reference Manual, Volume 1, LDDIR; Multi-level Page Table Structure Supported by page walking",
+};
+
+/// The address of the upper half of a block.
+pub const HALF_IS_ADDED: Deviation = Deviation {
+    emulator: Emulator::QemuLoongArch64,
+    until: None,
+    what: "LDPTE adds half the size of a block to its address for the upper half, without clearing the bit below the \
+           address first, and should ignore it",
+    manual: "LoongArch Reference Manual, Volume 1, Multi-level Page Table Structure Supported by page walking: bits not \
+             defined in the formats are ignored",
+};
+
+/// What QEMU keeps beside the TLB knows nothing of NR.
+pub const READ_AFTER_WRITE: Deviation = Deviation {
+    emulator: Emulator::QemuLoongArch64,
+    until: None,
+    what: "a load from a page with NR is let through after a store to it or a fetch from it, and should raise PNR (the \
+           probes change ASID back and forth before each access, which has QEMU look at the TLB again)",
+    manual: "LoongArch Reference Manual, Volume 1, TLB-based Translation of Virtual Addresses to Physical Addresses",
+};
+
+/// Of two exceptions, the wrong one comes first.
+pub const NR_BEFORE_LEVEL: Deviation = Deviation {
+    emulator: Emulator::QemuLoongArch64,
+    until: None,
+    what: "a load from a page that has NR, and that is not for this level, raises PNR, and should raise PPI",
+    manual: "LoongArch Reference Manual, Volume 1, TLB-based Translation of Virtual Addresses to Physical Addresses",
+};
+
 /// All that are known.
-pub const ALL: [&Deviation; 16] = [
+pub const ALL: [&Deviation; 21] = [
     &RESERVED_PBMT,
     &TABLE_OUTSIDE_MEMORY,
     &UNALIGNED_ROOT,
@@ -176,4 +221,9 @@ pub const ALL: [&Deviation; 16] = [
     &TABLE_BIT_8,
     &TABLE_BIT_8_BOCHS,
     &NESTED_FETCH,
+    &REFUSED_FETCHES_HANG,
+    &LDDIR_LOSES_RIGHTS,
+    &HALF_IS_ADDED,
+    &READ_AFTER_WRITE,
+    &NR_BEFORE_LEVEL,
 ];

@@ -3,8 +3,10 @@
 
 pub mod aarch64;
 pub mod deviations;
+pub mod loongarch64;
 pub mod pc;
 pub mod qemu;
+mod rings;
 pub mod riscv64;
 pub mod shared;
 pub mod stopped;

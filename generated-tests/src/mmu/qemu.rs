@@ -5,14 +5,14 @@
 //! a snippet ends it: the stub answers every call with a report of the argument registers and of the machine's syndrome
 //! registers. So a new register, TLB instruction or kind of access needs nothing new in the stub.
 //!
-//! The stub reaches stdin and stdout by semihosting, the debugger interface that both architectures have; a device would
-//! need a driver, and lie in the way of the tables under test.
+//! The stub reaches stdin and stdout by semihosting, a debugger interface, where the architecture has that; a device would
+//! need a driver, and lie in the way of the tables under test. Where there is none, stub and host share [`rings`].
 
 use std::collections::HashMap;
 use std::fmt;
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::ops::Range;
-use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Stdio};
+use std::process::{Child, ChildStderr, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -20,6 +20,8 @@ use std::time::{Duration, Instant};
 use thiserror::Error;
 
 use super::Chunk;
+use super::rings::Ring;
+use super::shared::SharedRam;
 use crate::emulators::{Emulator, FindError};
 
 /// Commands as the stub knows them: this word, an address, a length or the arguments of a call.
@@ -47,13 +49,24 @@ pub(super) struct Image<'a> {
     pub(super) base: u64,
     /// Where snippets go.
     pub(super) pool: Range<u64>,
+    /// How it is talked to.
+    pub(super) link: Link<'a>,
+}
+
+/// How host and stub talk.
+pub(super) enum Link<'a> {
+    /// Through QEMU's stdin and stdout, by semihosting.
+    Semihosting,
+    /// Through [`rings`](super::rings) at two addresses of memory that QEMU shares. What is loaded and dumped is whole
+    /// 64-bit words then.
+    Rings { ram: &'a SharedRam, to: u64, from: u64 },
 }
 
 /// A running QEMU, whose stub reports `WORDS` words per call.
 pub(super) struct Session<const WORDS: usize> {
     watched: Arc<Mutex<Watched>>,
-    to: BufWriter<ChildStdin>,
-    from: BufReader<ChildStdout>,
+    to: BufWriter<Box<dyn Write + Send>>,
+    from: BufReader<Box<dyn Read + Send>>,
     errors: ChildStderr,
     snippets: HashMap<Vec<u32>, u64>,
     pool: Range<u64>,
@@ -126,8 +139,9 @@ impl<const WORDS: usize> Session<WORDS> {
             .command()
             .args(image.machine)
             .args(["-smp", "1", "-accel", "tcg", "-nodefaults", "-display", "none", "-serial", "none"])
-            .args(["-monitor", "none", "-semihosting-config", "enable=on,target=native", "-device"])
+            .args(["-monitor", "none", "-device"])
             .arg(format!("loader,file={},addr={:#x},force-raw=on", file.path().display(), image.base))
+            .args(image.link.arguments())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -137,6 +151,14 @@ impl<const WORDS: usize> Session<WORDS> {
             unreachable!("all three were asked for as pipes");
         };
         let watched = Arc::new(Mutex::new(Watched { qemu: child, busy: None, patience: PATIENCE }));
+        let ring = |ram: &SharedRam, at| {
+            let watched = Arc::clone(&watched);
+            Box::new(Ring { ram: ram.clone(), at, alive: Box::new(move || alive(&watched)) })
+        };
+        let (to, from): (Box<dyn Write + Send>, Box<dyn Read + Send>) = match image.link {
+            Link::Semihosting => (Box::new(to), Box::new(from)),
+            Link::Rings { ram, to, from } => (ring(ram, to), ring(ram, from)),
+        };
         thread::spawn({
             let watched = Arc::downgrade(&watched);
             move || watch(&watched)
@@ -239,7 +261,8 @@ impl<const WORDS: usize> Session<WORDS> {
         if let Some(&address) = self.snippets.get(snippet) {
             return Ok(address);
         }
-        let bytes: Vec<u8> = snippet.iter().flat_map(|word| word.to_le_bytes()).collect();
+        let mut bytes: Vec<u8> = snippet.iter().flat_map(|word| word.to_le_bytes()).collect();
+        bytes.resize(bytes.len().next_multiple_of(8), 0);
         if self.free + bytes.len() as u64 > self.pool.end {
             self.snippets.clear();
             self.free = self.pool.start;
@@ -327,6 +350,21 @@ impl fmt::Display for Command<'_> {
             Self::Call { snippet, arguments, .. } => write!(f, "call {snippet:08x?} with {arguments:x?}"),
         }
     }
+}
+
+impl Link<'_> {
+    fn arguments(&self) -> &[&str] {
+        match self {
+            Self::Semihosting => &["-semihosting-config", "enable=on,target=native"],
+            Self::Rings { .. } => &[],
+        }
+    }
+}
+
+/// Whether QEMU still runs.
+fn alive(watched: &Mutex<Watched>) -> bool {
+    let mut watched = watched.lock().unwrap_or_else(PoisonError::into_inner);
+    matches!(watched.qemu.try_wait(), Ok(None))
 }
 
 /// Kills QEMU when commands take too long. Looks now and then, for as long as the session lives: waking another thread

@@ -13,7 +13,7 @@ mod stub;
 use std::io;
 use std::ops::Range;
 
-use super::qemu::{Call, Image, RunError, Session, StartError};
+use super::qemu::{Call, Image, Link, RunError, Session, StartError};
 use super::shared::SharedRam;
 use super::{Access, Chunk, Fault, FaultKind, Probe, Verdict};
 use crate::emulators::Emulator;
@@ -93,7 +93,13 @@ impl Machine {
     fn start_with(options: &str, arguments: &[String]) -> Result<Self, StartError> {
         let machine = format!("virt{options}");
         let own = ["-M", &machine, "-bios", "none", "-cpu", "max", "-m", "256M"].map(String::from);
-        let image = Image { machine: &[&own, arguments].concat(), stub: &stub::image(), base: BASE, pool: POOL };
+        let image = Image {
+            machine: &[&own, arguments].concat(),
+            stub: &stub::image(),
+            base: BASE,
+            pool: POOL,
+            link: Link::Semihosting,
+        };
         let session = Session::start(Emulator::QemuRiscv64, &image, &stub::RETURN)?;
         let mut machine = Self { session };
         for (register, value) in [(VSATP, 0), (MEDELEG, 0), (MIE, 0)] {

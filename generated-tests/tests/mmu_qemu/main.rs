@@ -2,6 +2,7 @@
 
 mod aarch64;
 mod expect;
+mod loongarch64;
 mod riscv64;
 mod stage1;
 
@@ -27,6 +28,7 @@ fn main() {
         trials(Emulator::QemuAarch64, aarch64::CASES, mmu::aarch64::Machine::start),
         trials(Emulator::QemuAarch64, stage1::CASES, mmu::aarch64::stage1::Stage1::start),
         trials(Emulator::QemuRiscv64, riscv64::CASES, mmu::riscv64::Machine::start),
+        trials(Emulator::QemuLoongArch64, loongarch64::CASES, mmu::loongarch64::Machine::start),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit();
 }
