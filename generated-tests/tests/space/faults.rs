@@ -17,6 +17,7 @@ in_every_format! {
     many_processors_fault_at_once
     states_that_no_hardware_sets_are_set_by_the_fault
     a_written_page_faults_once
+    what_is_there_gets_what_an_access_lacks
     the_bool_form_says_whether_to_go_on
 }
 
@@ -131,6 +132,33 @@ fn a_written_page_faults_once<F: Format>(mut rig: Rig<F>) {
     rig.space.protect(gpa(0), page, RW).unwrap();
     assert_eq!(rig.space.handle_fault(gpa(0), Rights::W), FaultOutcome::Mapped);
     assert_eq!(rig.space.handle_fault(gpa(0), Rights::W), FaultOutcome::Spurious);
+}
+
+/// Areas that are mapped from the start, whose faults are dealt with before anything is looked up.
+fn what_is_there_gets_what_an_access_lacks<F: Format>(mut rig: Rig<F>) {
+    let (page, states) = (rig.page(), rig.space.page_table().format().accessed_dirty(0));
+    rig.space.map_linear(gpa(0), distant(0, page), RW).unwrap();
+    rig.space.map(gpa(page), page, RW, Alloc::POPULATED.up_to(63)).unwrap();
+    for at in [0, page] {
+        let harvest = |state| {
+            let mut words = [0; 1];
+            let mut pages = PageBitmap::new(range(at, page), F::PAGE_BITS, &mut words).unwrap();
+            rig.space.harvest(state, &mut pages).unwrap();
+            assert_eq!(pages.len(), 1);
+        };
+        let marked = |mask: u64| if mask == 0 { FaultOutcome::Mapped } else { FaultOutcome::Marked };
+        harvest(State::Dirty);
+        // A read is no reason for a right to write.
+        assert_eq!(rig.space.handle_fault(gpa(at), Rights::R), FaultOutcome::Spurious);
+        assert_eq!(rig.space.handle_fault(gpa(at), Rights::W), marked(states.dirty_mask));
+        assert_eq!(rig.space.handle_fault(gpa(at), Rights::W), FaultOutcome::Spurious);
+        if states.accessed_mask != 0 {
+            harvest(State::Accessed);
+            assert_eq!(rig.space.handle_fault(gpa(at), Rights::R), FaultOutcome::Marked);
+        }
+        let leaf = rig.space.query(gpa(at)).expect("mapped").attributes;
+        assert_eq!((leaf.rights, leaf.accessed), (Rights::RW, states.accessed_mask != 0));
+    }
 }
 
 fn the_bool_form_says_whether_to_go_on<F: Format>(mut rig: Rig<F>) {

@@ -96,7 +96,7 @@ unsafe impl Backend for Alloc {
         Ok(unsafe { table.depopulate(range, gather) }?)
     }
 
-    /// For pages; larger frames take a look at what is there.
+    /// For pages; whether a larger frame fits takes a look at what is around it.
     #[inline]
     fn first_use<F: Format, H: Hal>(
         &self,
@@ -105,13 +105,14 @@ unsafe impl Backend for Alloc {
         frames: &mut FrameCache<H>,
     ) -> Option<FaultOutcome> {
         if self.largest > F::PAGE_BITS && table.hal().frees_parts() {
-            return None;
+            return fault.admit(table);
         }
-        let page = Prototype { bits: fault.page?.with(&fault.attributes)?, level: 0, size: F::PAGE_BITS };
+        let page = Prototype { bits: fault.page?.of(table, &fault.attributes)?, level: 0, size: F::PAGE_BITS };
         // SAFETY: whoever unmaps in an address space waits for the invalidation.
         match unsafe { table.fault_in_zeroed_leaf(fault.address, page, frames) } {
             Ok(FaultIn::Installed) => Some(FaultOutcome::Mapped),
-            Ok(FaultIn::Present(_) | FaultIn::Smaller { .. } | FaultIn::NeedsExclusive(_)) => None,
+            Ok(FaultIn::Present(_)) => fault.admit(table),
+            Ok(FaultIn::Smaller { .. } | FaultIn::NeedsExclusive(_)) => None,
             Err(Error::NoMemory { .. }) => Some(FaultOutcome::OutOfMemory),
             Err(error) => Some(FaultOutcome::Failed(error)),
         }

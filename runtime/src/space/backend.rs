@@ -4,6 +4,7 @@ use core::fmt::{self, Display, Formatter};
 
 use super::{Alloc, Area, BackendError, CopyOnWrite, Device, FaultOutcome, Joinable, Linear, Shared};
 use crate::device::AccessWidth;
+use crate::table::{Admitted, Identity};
 use crate::{Attributes, Change, ClosedRange, Format, FrameCache, Gather, Hal, PageTable, Refusal, Rights};
 
 /// What is behind an area: where its memory comes from, when it is mapped, and what a fault does.
@@ -174,8 +175,9 @@ pub unsafe trait Backend: Joinable + Display {
         Ok(table.protect(range, change, gather)?)
     }
 
-    /// Deals with a fault that its area allows and that may be the first use of a page, before anything is looked up;
-    /// `None`, and nothing has changed, if [`Backend::fault`] is to do it. To be replaced where it spares a walk.
+    /// Deals with a fault that its area allows, before anything is looked up: the first use of a page, or one that a leaf
+    /// may be there for. `None`, and nothing has changed, if [`Backend::fault`] is to do it. To be replaced where it
+    /// spares a walk.
     fn first_use<F: Format, H: Hal>(
         &self,
         _fault: &Fault,
@@ -248,12 +250,23 @@ impl Fault {
         if self.writes() { rights } else { rights - Rights::W }
     }
 
+    /// If a leaf is there, gives it in one walk what the access lacks, where one store is enough for that; `None`, and
+    /// nothing has changed, if not.
+    pub(super) fn admit<F: Format, H: Hal>(&self, table: &PageTable<F, H>) -> Option<FaultOutcome> {
+        Some(match table.admit(self.address, self.access, self.wanted())? {
+            Admitted::Already => FaultOutcome::Spurious,
+            Admitted::Marked => FaultOutcome::Marked,
+            Admitted::Relaxed => FaultOutcome::Mapped,
+        })
+    }
+
     /// Gives the leaf that is there the rights of the area, if it lacks those of the access.
     pub fn relax<F: Format, H: Hal>(&self, table: &PageTable<F, H>) -> FaultOutcome {
         table.relax(self.address, self.wanted()).into()
     }
 
-    pub(super) fn new<B>(address: u64, access: Rights, area: &Area<B>, mapped: bool) -> Self {
+    /// One in a space with this table.
+    pub(super) fn new<B>(address: u64, access: Rights, area: &Area<B>, mapped: bool, table: Identity) -> Self {
         let dirty = access.intersects(Rights::W);
         let attributes = area.attributes().used(dirty);
         Self {
@@ -261,7 +274,7 @@ impl Fault {
             access,
             area: area.range(),
             attributes,
-            page: area.page(dirty).map(|bits| ResolvedPage { attributes, bits }),
+            page: area.page(dirty).map(|bits| ResolvedPage { table, attributes, bits }),
             mapped,
             width: None,
         }
@@ -270,7 +283,8 @@ impl Fault {
 
 /// How a format writes a page with certain attributes, worked out once for all faults of an area.
 ///
-/// It counts for these attributes only: a backend may change those of a fault before it hands the fault on.
+/// It counts for these attributes and the table of that space only: a backend may change the attributes of a fault before
+/// it hands the fault on, or hand it to another space, whose format may have other parameters.
 ///
 /// ```
 /// use tablewright::{Fault, Rights};
@@ -283,14 +297,15 @@ impl Fault {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ResolvedPage {
+    table: Identity,
     attributes: Attributes,
     bits: u64,
 }
 
 impl ResolvedPage {
-    /// The page without its address, if it has `attributes`.
-    pub(super) fn with(&self, attributes: &Attributes) -> Option<u64> {
-        (self.attributes == *attributes).then_some(self.bits)
+    /// The page without its address, if it is one of `table` with `attributes`.
+    pub(super) fn of<F: Format, H: Hal>(&self, table: &PageTable<F, H>, attributes: &Attributes) -> Option<u64> {
+        ((self.table, self.attributes) == (table.identity(), *attributes)).then_some(self.bits)
     }
 }
 

@@ -284,7 +284,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         if !area.attributes().rights.contains(access) {
             return FaultOutcome::Denied;
         }
-        let fault = Fault { width, ..Fault::new(address, access, area, false) };
+        let fault = Fault { width, ..Fault::new(address, access, area, false, self.table.identity()) };
         match area.backend().first_use(&fault, &self.table, frames) {
             Some(outcome) => outcome,
             None => self.handle_other_fault(fault, area, frames),
@@ -320,7 +320,8 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         let address = address.as_usize() as u64;
         match self.areas.find(address) {
             Some(area) if matches!(outcome, FaultOutcome::NeedsExclusive(_)) => {
-                let fault = Fault { width, ..Fault::new(address, access, area, self.leaf_at(address).is_some()) };
+                let mapped = self.leaf_at(address).is_some();
+                let fault = Fault { width, ..Fault::new(address, access, area, mapped, self.table.identity()) };
                 let mut gather = self.table.gather();
                 area.backend().fault_exclusive(&fault, &mut self.table, &mut gather)
             }

@@ -278,7 +278,18 @@ unsafe impl Backend for Shared {
         Ok(table.unmap(range, gather)?)
     }
 
-    /// All of it is mapped from the start: at most it was write-protected to see what is written.
+    /// All of it is mapped from the start.
+    #[inline]
+    fn first_use<F: Format, H: Hal>(
+        &self,
+        fault: &Fault,
+        table: &PageTable<F, H>,
+        _frames: &mut FrameCache<H>,
+    ) -> Option<FaultOutcome> {
+        fault.admit(table)
+    }
+
+    /// At most it was write-protected to see what is written.
     fn fault<F: Format, H: Hal>(
         &self,
         fault: &Fault,

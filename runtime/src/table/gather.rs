@@ -65,7 +65,7 @@ pub struct Gather<F: Format, H: Hal> {
 
 /// Tells tables apart that have the same root and tag: those of other machines, and those that are gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Identity(u64);
+pub(crate) struct Identity(u64);
 
 impl Identity {
     /// One that nobody has yet.

@@ -7,6 +7,7 @@
 //! Inside, input addresses are those of `input_bits` bits: sign-extended ones are reduced on the way in, and extended
 //! again in everything that is reported.
 
+mod access;
 mod alike;
 mod build;
 mod collapse;
@@ -31,6 +32,7 @@ mod split;
 mod unmap;
 mod walk;
 
+pub(crate) use access::Admitted;
 pub use error::Error;
 pub use exclusive::Operation;
 pub use fault::FaultIn;
@@ -42,7 +44,7 @@ pub use reserve::FrameCache;
 pub use split::PartialChange;
 
 use entries::Fresh;
-use gather::Identity;
+pub(crate) use gather::Identity;
 use reserve::List;
 use sinks::Sinks;
 
@@ -160,6 +162,11 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// The format.
     pub fn format(&self) -> &F {
         &self.format
+    }
+
+    /// Tells it from all other tables.
+    pub(crate) const fn identity(&self) -> Identity {
+        self.identity
     }
 
     /// The HAL.

@@ -1,0 +1,49 @@
+//! What a faulting access lacked of a leaf that is there, given in one walk.
+
+use super::{PageTable, build::End};
+use crate::{Format, Hal, Rights};
+
+/// What [`PageTable::admit`] found or did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Admitted {
+    /// The leaf lacked nothing, perhaps since another CPU was faster.
+    Already,
+    /// It is marked accessed or dirty now, and had the rights.
+    Marked,
+    /// It has the rights now.
+    Relaxed,
+}
+
+impl<F: Format, H: Hal> PageTable<F, H> {
+    /// Lets the leaf that maps `ia` admit an access that needs the rights `access`: if it lacks one, it gets those of
+    /// `wanted` besides those that it has; and it is marked accessed and, with a right to write, dirty. `None`, and nothing
+    /// has changed, if there is no such leaf or this takes more than one store: see [`Format::grant`].
+    pub(crate) fn admit(&self, ia: u64, access: Rights, wanted: Rights) -> Option<Admitted> {
+        let ia = self.reduce(ia)?;
+        let write = access.intersects(Rights::W);
+        let mut end = self.descend(ia);
+        while end.is_leaf {
+            let End { level, entries, raw, .. } = end;
+            let marked = self.format.grant(level, raw, access, write)?;
+            if marked == raw {
+                return Some(Admitted::Already);
+            }
+            // A leaf with these rights becomes nothing but accessed by being given them.
+            let has_rights = self.format.grant(level, raw, access, false)? == self.with_states(level, raw, false);
+            let (new, admitted) = match has_rights {
+                true => (marked, Admitted::Marked),
+                false => (self.format.grant(level, raw, wanted, write)?, Admitted::Relaxed),
+            };
+            if new == raw {
+                return None;
+            }
+            if entries.exchange(&self.hal, self.geometry.index(level, ia), raw, new).is_ok() {
+                self.invalidate(self.geometry.slot(level, ia), level, true);
+                return Some(admitted);
+            }
+            // The MMU or another CPU was faster.
+            end = self.descend_from(level, entries, ia);
+        }
+        None
+    }
+}
