@@ -7,11 +7,13 @@ mod completion;
 mod examples;
 mod live;
 mod machine;
+mod translated;
 
 pub use completion::*;
 pub use examples::*;
 pub use live::*;
 pub use machine::*;
+pub use translated::*;
 
 use crate::expr::Expr;
 use crate::source::Span;
@@ -90,6 +92,8 @@ pub struct Format {
     pub capabilities: Option<Capabilities>,
     /// `[fault]`.
     pub fault: Option<Fault>,
+    /// `[translated]`.
+    pub translated: Option<Translated>,
     /// `[access]`.
     pub access: Option<Access>,
     /// `[[build]]`.

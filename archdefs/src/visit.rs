@@ -124,6 +124,15 @@ impl<'a> Visit<'a, '_> {
             self.choices(Part::Other, &fault.cause, |_, _| {});
             self.all(Part::Other, fault.guest_walk.iter().map(|walk| &walk.value));
         }
+        if let Some(translated) = &format.translated {
+            let truths = translated.second_stage.iter().chain(&translated.guest_walk).chain([&translated.faulted]);
+            self.all(Part::Other, truths.map(|truth| &truth.value));
+            self.values(Part::Other, &translated.address);
+            self.values(Part::Other, &translated.level);
+            self.choices(Part::Other, &translated.memory, |_, _| {});
+            self.choices(Part::Other, &translated.shareability, |_, _| {});
+            self.choices(Part::Other, &translated.cause, |_, _| {});
+        }
     }
 
     fn all(&mut self, part: Part<'a>, exprs: impl IntoIterator<Item = &'a Expr>) {

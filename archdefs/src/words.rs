@@ -2,7 +2,7 @@
 
 use crate::model::{
     Bind, Class, EditClass, Facts, FaultAccess, FaultCause, FixClass, InputExtension, Is, MemoryType, Other, Role,
-    Scope, Signal,
+    Scope, Shareability, Signal,
 };
 
 /// A closed set of words.
@@ -45,6 +45,7 @@ words! {
     FaultCause, "causes": "not-mapped" => NotMapped, "permission" => Permission, "access-flag" => AccessFlag,
         "address-size" => AddressSize, "misconfigured" => Misconfigured, "external" => External,
         "unspecified" => Unspecified;
+    Shareability, "domains": "non" => Non, "inner" => Inner, "outer" => Outer;
     MemoryType, "memory types": "inherit" => Inherit, "wb" => WriteBack, "wt" => WriteThrough, "wp" => WriteProtected,
         "wc" => WriteCombining, "nc" => NonCacheable, "uc" => Uncached, "device-nGnRnE" => DeviceNGnRnE,
         "device-nGnRE" => DeviceNGnRE, "device-nGRE" => DeviceNGRE, "device-GRE" => DeviceGRE;

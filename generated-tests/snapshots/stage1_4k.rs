@@ -11,7 +11,7 @@ use ::tablewright::{
     Format as FormatTrait, Table as DecodedTable, AccessedDirty, Attributes, Cause,
     Change, ConfigError, Edit, Entry, Extension, FaultInfo, FormatInfo, Geometry,
     HostPhysAddr, Invalidation, Kinds, Leaf, Level, MemoryType, Next, Options, PageSizes,
-    Prototype, Refusal, Rewrite, Rights, Strip, Tag,
+    Prototype, Refusal, Rewrite, Rights, Shareability, Strip, Tag, Translated,
 };
 
 /// What varies between machines and between address spaces.
@@ -1794,6 +1794,69 @@ unsafe impl FormatTrait for Format {
             },
             width: None,
             guest_walk: false,
+        })
+    }
+
+    fn translated(&self, registers: &[u64]) -> Option<Translated> {
+        let &[par_el1] = registers else {
+            return None;
+        };
+        if par_el1 & 1 != 0 {
+            return Some(Translated::Fault {
+                cause: if par_el1 >> 3 & 0xf == 0 || par_el1 >> 1 & 0x3f == 41 {
+                    Cause::AddressSize
+                } else if par_el1 >> 3 & 0xf == 1 || par_el1 >> 1 & 0x3f == 43 {
+                    Cause::NotMapped
+                } else if par_el1 >> 3 & 0xf == 2 {
+                    Cause::AccessFlag
+                } else if par_el1 >> 3 & 0xf == 3 {
+                    Cause::Permission
+                } else if par_el1 >> 3 & 0xf == 5 || par_el1 >> 1 & 0x3f == 19 {
+                    Cause::External
+                } else {
+                    Cause::Unspecified
+                },
+                level: if par_el1 >> 1 & 0x3f == 19 || par_el1 >> 1 & 0x3f == 41
+                    || par_el1 >> 1 & 0x3f == 43
+                {
+                    Level::try_from(4).ok()
+                } else if par_el1 >> 3 & 0xf <= 3 || par_el1 >> 3 & 0xf == 5 {
+                    Level::try_from((3 - (par_el1 >> 1 & 3)) as i64).ok()
+                } else {
+                    None
+                },
+                second_stage: par_el1 >> 9 & 1 != 0,
+                guest_walk: par_el1 >> 8 & 1 != 0,
+            });
+        }
+        Some(Translated::To {
+            address: (par_el1 >> 12 & 0xff_ffff_ffff) << 12,
+            memory: if par_el1 >> 56 == 255 {
+                MemoryType::WriteBack
+            } else if par_el1 >> 56 == 187 {
+                MemoryType::WriteThrough
+            } else if par_el1 >> 56 == 68 {
+                MemoryType::NonCacheable
+            } else if par_el1 >> 56 == 0 {
+                MemoryType::DeviceNGnRnE
+            } else if par_el1 >> 56 == 4 {
+                MemoryType::DeviceNGnRE
+            } else if par_el1 >> 56 == 8 {
+                MemoryType::DeviceNGRE
+            } else if par_el1 >> 56 == 12 {
+                MemoryType::DeviceGRE
+            } else {
+                MemoryType::Unnamed
+            },
+            shareability: if par_el1 >> 7 & 3 == 0 {
+                Some(Shareability::Non)
+            } else if par_el1 >> 7 & 3 == 2 {
+                Some(Shareability::Outer)
+            } else if par_el1 >> 7 & 3 == 3 {
+                Some(Shareability::Inner)
+            } else {
+                None
+            },
         })
     }
 

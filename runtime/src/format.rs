@@ -5,6 +5,7 @@ mod error;
 mod fault;
 mod geometry;
 mod signal;
+mod translated;
 
 use core::fmt::Debug;
 
@@ -15,6 +16,7 @@ pub use error::{ConfigError, Refusal};
 pub use fault::{Cause, FaultInfo};
 pub use geometry::{Extension, Geometry, PageSizes};
 pub use signal::Signal;
+pub use translated::{Shareability, Translated};
 
 /// A level of the table tree: 0 holds the smallest pages.
 ///
@@ -171,6 +173,12 @@ pub unsafe trait Format: Copy + Debug + Send + Sync + 'static {
 
     /// Reads a fault report; `None` if it is not of a fault of this translation.
     fn fault(&self, report: &Self::Report) -> Option<FaultInfo>;
+
+    /// Reads what the machine's own instruction for a translation has left in its registers, which are passed in the order
+    /// of the format's file; `None` if there are as many as there should not be, or if there is no such instruction.
+    fn translated(&self, _registers: &[u64]) -> Option<Translated> {
+        None
+    }
 
     /// Whether accesses that need the rights `access` are allowed through the leaf `raw` at `level`, of which leaf and
     /// tables together grant `granted` (a [`Walked`](crate::Walked) has all three), with the machine's registers as

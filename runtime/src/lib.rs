@@ -165,7 +165,7 @@ pub use attributes::{Attributes, Change, MappingFlags, MemoryType, Options, Righ
 pub use bitmap::PageBitmap;
 pub use format::{
     AccessedDirty, AtEntry, Cause, ConfigError, Edit, Entry, Extension, FaultInfo, Format, FormatInfo, Geometry, Kinds,
-    Leaf, Level, Next, PageSizes, Prototype, Refusal, Rewrite, Signal, Strip, Table, Tag,
+    Leaf, Level, Next, PageSizes, Prototype, Refusal, Rewrite, Shareability, Signal, Strip, Table, Tag, Translated,
 };
 #[doc(inline)]
 pub use formats::*;

@@ -26,7 +26,7 @@ pub use params::Params;
 pub use shape::{BoundField, BoundFix, BoundMeaning, BoundRow, BoundRows, Shape};
 
 use crate::eval::{Env, eval, holds};
-use crate::model::{Access, Completion, EditClass, Facts, Fault, Format, MemoryType, Register, TlbOp};
+use crate::model::{Access, Completion, EditClass, Facts, Fault, Format, MemoryType, Register, TlbOp, Translated};
 
 /// A format under one combination of parameters.
 #[derive(Clone, Debug)]
@@ -52,6 +52,7 @@ pub struct Bound {
     pub(crate) completions: Vec<Completion>,
     pub(crate) registers: Vec<Register>,
     pub(crate) fault: Option<Fault>,
+    pub(crate) translated: Option<Translated>,
     pub(crate) access: Option<Access>,
 }
 
@@ -102,6 +103,7 @@ impl Bound {
             completions: format.completions.clone(),
             registers: format.registers.clone(),
             fault: format.fault.clone(),
+            translated: format.translated.clone(),
             access: format.access.clone(),
         })
     }

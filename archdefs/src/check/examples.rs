@@ -7,10 +7,10 @@ mod invalidation;
 use super::Checker;
 use crate::bound::{BindError, Bound, Params, Shape};
 use crate::diagnostics::Diagnostic;
-use crate::interpret::{Decoded, Edit};
+use crate::interpret::{Decoded, Edit, Translated};
 use crate::model::{
     AccessExample, CapabilityExample, Class, CompletionExample, EditExample, EntryExample, Example, Facts,
-    FaultExample, Format, RegisterExample,
+    FaultExample, Format, RegisterExample, TranslatedExample,
 };
 use crate::show;
 use crate::words::Word;
@@ -32,6 +32,7 @@ pub(super) fn check(checker: &mut Checker<'_>, configs: &[(&str, Bound)]) {
             Example::Capability(example) => capability(&mut report, checker.format, bound, example),
             Example::Invalidation(example) => invalidation::check(&mut report, bound, example),
             Example::Completion(example) => completion(&mut report, bound, example),
+            Example::Translated(example) => translated(&mut report, bound, example),
         }
         for line in report.0 {
             checker.findings.add(Diagnostic::new(line, example.span(), "this example"));
@@ -157,6 +158,28 @@ fn completion(report: &mut Report, bound: &Bound, example: &CompletionExample) {
     let file = (!example.command.is_empty()).then(|| example.command.clone());
     let rows = bound.completion(example.signal, example.address, example.data).ok();
     report.compare("command", file, rows, or_none(|words| format!("{words:#x?}")));
+}
+
+fn translated(report: &mut Report, bound: &Bound, example: &TranslatedExample) {
+    let Some(found) = bound.translated(&example.registers) else {
+        report.0.push("translated: the rows do not read so many registers".into());
+        return;
+    };
+    let (address, memory, shareability, cause, level, second_stage, guest_walk) = match found {
+        Translated::To { address, memory, shareability } => {
+            (Some(address), memory, shareability, None, None, false, false)
+        }
+        Translated::Fault { cause, level, second_stage, guest_walk } => {
+            (None, None, None, Some(cause), level, second_stage, guest_walk)
+        }
+    };
+    report.compare("address", example.address, address, or_none(hex));
+    report.compare("memory type", example.memory, memory, or_none(word));
+    report.compare("shareability", example.shareability, shareability, or_none(word));
+    report.compare("cause", example.cause, cause, or_none(word));
+    report.compare("level", example.level, level, or_none(text));
+    report.compare("second stage", example.second_stage, second_stage, text);
+    report.compare("walk of the first stage's tables", example.guest_walk, guest_walk, text);
 }
 
 fn capability(report: &mut Report, format: &Format, bound: &Bound, example: &CapabilityExample) {

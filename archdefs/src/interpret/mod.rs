@@ -15,6 +15,7 @@ mod fault;
 mod invalidation;
 mod registers;
 pub(crate) mod rights;
+mod translated;
 mod walk;
 
 pub use decode::{Decoded, FieldValue, LeafEntry, TableEntry};
@@ -24,4 +25,5 @@ pub use fault::FaultInfo;
 pub use invalidation::{Invalidation, Means, Round, Stale};
 pub use registers::RegisterValue;
 pub(crate) use registers::{BoundRegisterField, register_fields};
+pub use translated::Translated;
 pub use walk::{Start, Step, Translation, Walk};

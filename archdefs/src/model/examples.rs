@@ -1,6 +1,8 @@
 //! Raw values and their meaning, from the manual.
 
-use super::{Assignments, At, Class, Code, Facts, FaultAccess, FaultCause, MemoryType, Operand, Scope, Signal};
+use super::{
+    Assignments, At, Class, Code, Facts, FaultAccess, FaultCause, MemoryType, Operand, Scope, Shareability, Signal,
+};
 use crate::source::Span;
 
 /// `[[example.*]]`: raw values and their meaning, from the manual. They read no other row of the file.
@@ -22,6 +24,8 @@ pub enum Example {
     Invalidation(Box<InvalidationExample>),
     /// `[[example.completion]]`.
     Completion(CompletionExample),
+    /// `[[example.translated]]`.
+    Translated(TranslatedExample),
 }
 
 impl Example {
@@ -36,6 +40,7 @@ impl Example {
             Self::Capability(example) => &example.config,
             Self::Invalidation(example) => &example.config,
             Self::Completion(example) => &example.config,
+            Self::Translated(example) => &example.config,
         }
     }
 
@@ -50,6 +55,7 @@ impl Example {
             Self::Capability(example) => example.span,
             Self::Invalidation(example) => example.span,
             Self::Completion(example) => example.span,
+            Self::Translated(example) => example.span,
         }
     }
 }
@@ -238,6 +244,33 @@ pub struct CompletionExample {
     pub data: u64,
     /// The command, word by word; none if it is refused.
     pub command: Vec<u64>,
+    /// Where it stands.
+    pub span: Span,
+    /// The manual's section.
+    pub cite: Option<String>,
+}
+
+/// The result of the machine's own instruction for a translation.
+#[derive(Clone, Debug)]
+pub struct TranslatedExample {
+    /// The `[[config]]`.
+    pub config: At<String>,
+    /// The registers, in the order of `[translated] registers`.
+    pub registers: Vec<u64>,
+    /// Where the page is; `None`: the translation faulted.
+    pub address: Option<u64>,
+    /// Its memory type, if it has a name.
+    pub memory: Option<MemoryType>,
+    /// Who shares it, if reported.
+    pub shareability: Option<Shareability>,
+    /// What was wrong.
+    pub cause: Option<FaultCause>,
+    /// The level, if reported.
+    pub level: Option<u8>,
+    /// Whether the fault is one of the second stage.
+    pub second_stage: bool,
+    /// Whether it was met while the tables of the first stage were walked.
+    pub guest_walk: bool,
     /// Where it stands.
     pub span: Span,
     /// The manual's section.

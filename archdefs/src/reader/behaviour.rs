@@ -1,11 +1,12 @@
-//! Reads `[live]`, `[memory]`, `[[tlb]]`, `[[completion]]`, `[registers.*]`, `[capabilities]`, `[fault]`: what surrounds the entries.
+//! Reads `[live]`, `[memory]`, `[[tlb]]`, `[[completion]]`, `[registers.*]`, `[capabilities]`, `[fault]`, `[translated]`: what surrounds the entries.
 
 use super::section::Section;
 use crate::diagnostics::Diagnostic;
 use crate::grammar::Cursor;
 use crate::grammar::scope::Scope as Names;
 use crate::model::{
-    Access, At, Capabilities, Completion, Fallback, Fault, Field, Live, Operand, Record, Register, Scope, Signal, TlbOp,
+    Access, At, Capabilities, Completion, Fallback, Fault, Field, Live, Operand, Record, Register, Scope, Signal,
+    TlbOp, Translated,
 };
 use crate::words::Word;
 
@@ -178,6 +179,23 @@ pub(super) fn fault(section: &Section<'_>) -> Fault {
         level: section.choices("level", &scope, Cursor::expression),
         width: section.choices("width", &scope, Cursor::expression),
         guest_walk: section.optional("guest_walk", &scope, |cursor| cursor.placed(Cursor::condition)),
+        cite: section.cite(),
+    }
+}
+
+pub(super) fn translated(section: &Section<'_>) -> Translated {
+    let (registers, scope) = registers(section, &section.scopes().space);
+    let truth = |key| section.optional(key, &scope, |cursor| cursor.placed(Cursor::condition));
+    Translated {
+        registers,
+        faulted: section.placed("faulted", &scope, Cursor::condition),
+        address: section.choices("address", &scope, Cursor::expression),
+        memory: section.choices("memory", &scope, Cursor::word),
+        shareability: section.choices("shareability", &scope, Cursor::word),
+        cause: section.choices("cause", &scope, Cursor::word),
+        level: section.choices("level", &scope, Cursor::expression),
+        second_stage: truth("second_stage"),
+        guest_walk: truth("guest_walk"),
         cite: section.cite(),
     }
 }

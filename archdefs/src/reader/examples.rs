@@ -7,7 +7,7 @@ use crate::grammar::Cursor;
 use crate::grammar::scope::Scope;
 use crate::model::{
     AccessExample, Assignments, At, Build, CapabilityExample, CompletionExample, Config, EditExample, EntryExample,
-    Example, Facts, FaultExample, InvalidationExample, Param, Register, RegisterExample, TlbOp,
+    Example, Facts, FaultExample, InvalidationExample, Param, Register, RegisterExample, TlbOp, TranslatedExample,
 };
 
 pub(super) fn build(section: &Section<'_>, params: &[Param]) -> Build {
@@ -169,6 +169,21 @@ pub(super) fn examples(section: &Section<'_>, named: &Named<'_>) -> Vec<Example>
             cite: row.cite(),
         })
     };
+    let translated = |row: &Section<'_>| {
+        Example::Translated(TranslatedExample {
+            config: config(row),
+            registers: row.list("registers", nothing, Cursor::number),
+            address: row.optional_number("address"),
+            memory: row.optional_word("memory"),
+            shareability: row.optional_word("shareability"),
+            cause: row.optional_word("cause"),
+            level: row.optional("level", nothing, Cursor::level),
+            second_stage: row.flag("second_stage"),
+            guest_walk: row.flag("guest_walk"),
+            span: row.span,
+            cite: row.cite(),
+        })
+    };
     let mut examples = section.all("entry", entry);
     examples.extend(section.all("edit", edit));
     examples.extend(section.all("register", register));
@@ -177,6 +192,7 @@ pub(super) fn examples(section: &Section<'_>, named: &Named<'_>) -> Vec<Example>
     examples.extend(section.all("capability", capability));
     examples.extend(section.all("invalidation", invalidation));
     examples.extend(section.all("completion", completion));
+    examples.extend(section.all("translated", translated));
     examples
 }
 

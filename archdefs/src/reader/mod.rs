@@ -118,6 +118,7 @@ fn format(file: &Section<'_>) -> Option<Format> {
     let registers = file.named("registers", behaviour::register);
     let capabilities = file.section("capabilities", behaviour::capabilities);
     let fault = file.section("fault", behaviour::fault);
+    let translated = file.section("translated", behaviour::translated);
     let access = file.section("access", |access| behaviour::access(access, &fields));
     let builds = file.rows("build", |build| examples::build(build, &params), |build| &build.name);
     let configs = file.rows("config", |config| examples::config(config, &params), |config| &config.id);
@@ -148,6 +149,7 @@ fn format(file: &Section<'_>) -> Option<Format> {
         registers,
         capabilities,
         fault,
+        translated,
         access,
         builds,
         configs,

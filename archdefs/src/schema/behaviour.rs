@@ -1,9 +1,11 @@
-//! `[live]`, `[memory]`, `[[tlb]]`, `[[completion]]`, `[registers.*]`, `[capabilities]`, `[fault]`, `[access]`.
+//! `[live]`, `[memory]`, `[[tlb]]`, `[[completion]]`, `[registers.*]`, `[capabilities]`, `[fault]`,
+//! `[translated]`, `[access]`.
 
+use super::entries::MEMORY as MEMORY_TYPE;
 use super::form::Form::{Choices, Code, Condition, Expression, Flag, Guarded, Id, Many, Name, Number, Syntax, Word};
 use super::form::words;
 use super::{CITE, DOC, Key, Presence, one_of, optional, required};
-use crate::model::{EditClass, FaultAccess, FaultCause, Role, Scope, Signal};
+use crate::model::{EditClass, FaultAccess, FaultCause, Role, Scope, Shareability, Signal};
 
 pub(super) const LIVE: &[Key] = &[
     required(
@@ -158,6 +160,29 @@ pub(super) const FAULT: &[Key] = &[
         "how many bytes the access moves, so that a device can be emulated; where none holds, it is not reported",
     ),
     optional("guest_walk", Condition, "never", "whether the fault was met while the guest's own tables were walked"),
+    CITE,
+];
+
+pub(super) const TRANSLATED: &[Key] = &[
+    required("registers", Many(&Name), "the registers of the result, in the order in which callers pass them"),
+    required("faulted", Condition, "whether the translation faulted"),
+    required("address", Choices(&Expression), "if not: where the page is"),
+    required("memory", Choices(&MEMORY_TYPE), "its memory type; where none holds, it has no name"),
+    optional(
+        "shareability",
+        Choices(&Word(words::<Shareability>)),
+        "not reported",
+        "who shares it: nobody, the inner or the outer shareable domain",
+    ),
+    required("cause", Choices(&Word(words::<FaultCause>)), "if it did: what was wrong, as in `[fault]`"),
+    optional(
+        "level",
+        Choices(&Expression),
+        "not reported",
+        "the level (0 is the leaf-most), of the stage that faulted; where none holds, it is not reported",
+    ),
+    optional("second_stage", Condition, "never", "whether the fault is one of the second stage"),
+    optional("guest_walk", Condition, "never", "whether it was met while the tables of the first stage were walked"),
     CITE,
 ];
 

@@ -6,7 +6,7 @@ use super::form::Form::{
 };
 use super::form::words;
 use super::{CITE, Key, optional, required};
-use crate::model::{Class, FaultAccess, FaultCause, Scope, Signal};
+use crate::model::{Class, FaultAccess, FaultCause, Scope, Shareability, Signal};
 
 const IN_CONFIG: Key = required("config", Reference("a `[[config]]`"), "the parameters");
 const LEVEL: Key = required("level", Level, "where it stands");
@@ -32,6 +32,7 @@ pub(super) const EXAMPLE: &[Key] = &[
     optional("capability", Rows(CAPABILITY), "none", "machines and what they can do"),
     optional("invalidation", Rows(INVALIDATION), "none", "invalidations"),
     optional("completion", Rows(COMPLETION), "none", "commands that tell of completion"),
+    optional("translated", Rows(TRANSLATED), "none", "results of the machine's own instruction for a translation"),
 ];
 
 const ENTRY: &[Key] = &[
@@ -103,6 +104,19 @@ const CAPABILITY: &[Key] = &[
     required("config", Reference("a `[[config]]`"), "the build parameters, `levels` and `input_bits`"),
     required("registers", Many(&Number), "in the order of `[capabilities] registers`"),
     optional("set", Assignments, "all as by default", "the parameters that follow, as a `[[config]]` would set them"),
+    CITE,
+];
+
+const TRANSLATED: &[Key] = &[
+    IN_CONFIG,
+    required("registers", Many(&Number), "in the order of `[translated] registers`"),
+    optional("address", Number, "it faulted", "where the page is"),
+    optional("memory", MEMORY, "it has no name", "its memory type"),
+    optional("shareability", Word(words::<Shareability>), "not reported", "who shares it"),
+    optional("cause", Word(words::<FaultCause>), "it did not fault", "what was wrong"),
+    optional("level", Level, "not reported", "the level"),
+    optional("second_stage", Flag, "`false`", "whether the fault is one of the second stage"),
+    optional("guest_walk", Flag, "`false`", "whether it was met while the tables of the first stage were walked"),
     CITE,
 ];
 

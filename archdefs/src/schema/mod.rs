@@ -90,6 +90,12 @@ pub const FILE: &[Key] = &[
         "how the CPU's identification registers give the parameters",
     ),
     optional("fault", Table(behaviour::FAULT), "none", "how the hardware's report of a fault is read"),
+    optional(
+        "translated",
+        Table(behaviour::TRANSLATED),
+        "none",
+        "how the result of the machine's own instruction for a translation is read",
+    ),
     optional("access", Table(behaviour::ACCESS), "rights alone", "what modifies rights at the time of an access"),
     optional("build", Rows(examples::BUILD), "one module", "one generated module for each choice of build parameters"),
     optional("config", Rows(examples::CONFIG), "none", "the parameters that tests and documentation run through"),

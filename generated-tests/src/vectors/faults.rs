@@ -1,6 +1,6 @@
 //! Fault reports: every code, with the bits around it clear and set.
 
-use tablewright::{Cause, Level, Rights};
+use tablewright::{Cause, Level, MemoryType, Rights, Shareability, Translated};
 
 use crate::laws::{Interpreted, Subject};
 
@@ -11,8 +11,8 @@ type Told = Option<(Cause, Rights)>;
 
 pub(super) fn check(format: &str, subject: &Interpreted) -> Result<(), String> {
     match format {
-        "stage1" => arm(subject, &[0x20, 0x21, 0x24, 0x25], 1),
-        "stage1_el2" => arm(subject, &[0x21, 0x25], 1),
+        "stage1" => arm(subject, &[0x20, 0x21, 0x24, 0x25], 1).and_then(|()| par(subject)),
+        "stage1_el2" => arm(subject, &[0x21, 0x25], 1).and_then(|()| par(subject)),
         "stage2" => arm(subject, &[0x20, 0x24], 2),
         "smmu_v3" => smmu(subject),
         "riscv_iommu" => riscv_iommu(subject),
@@ -92,6 +92,47 @@ fn arm(subject: &Interpreted, classes: &[u64], stage: u8) -> Result<(), String> 
                 width_of_data(subject, esr)?;
             }
         }
+    }
+    Ok(())
+}
+
+/// PAR_EL1 (Arm ARM): after a fault F is bit 0, FST bits 6:1, PTW bit 8, S bit 9; else SH is bits 8:7, ATTR bits 63:56.
+fn par(subject: &Interpreted) -> Result<(), String> {
+    let says = |par: u64, wanted| match subject.translated(&[par]) {
+        found if found == Some(wanted) => Ok(()),
+        found => Err(format!("PAR_EL1 {par:#x} says {found:x?}, and should say {wanted:x?}")),
+    };
+    for (code, bits) in (0..64).flat_map(|code| (0..8).map(move |bits| (code, bits))) {
+        let (walk, second, above): (u64, u64, u64) =
+            (bits & 1, bits >> 1 & 1, if bits & 4 == 0 { 1 << 11 } else { !0 << 10 | 1 << 7 });
+        let (cause, level) = fault_status(code).map_or((Unspecified, None), |(cause, level)| (cause, Some(level)));
+        let wanted = Translated::Fault { cause, level, second_stage: second == 1, guest_walk: walk == 1 };
+        says(above | second << 9 | walk << 8 | code << 1 | 1, wanted)?;
+    }
+    for (byte, sharing) in (0..256).flat_map(|byte| (0..4).map(move |sharing| (byte, sharing))) {
+        let memory = match byte {
+            0xff => MemoryType::WriteBack,
+            0xbb => MemoryType::WriteThrough,
+            0x44 => MemoryType::NonCacheable,
+            0x00 => MemoryType::DeviceNGnRnE,
+            0x04 => MemoryType::DeviceNGnRE,
+            0x08 => MemoryType::DeviceNGRE,
+            0x0c => MemoryType::DeviceGRE,
+            _ => MemoryType::Unnamed,
+        };
+        let shareability = match sharing {
+            0b00 => Some(Shareability::Non),
+            0b10 => Some(Shareability::Outer),
+            0b11 => Some(Shareability::Inner),
+            _ => None,
+        };
+        for (address, rest) in [(0xf_ffff_ffff_f000, 0xe00), (0x8020_1000, 0xf0_0000_0000_007e)] {
+            says(byte << 56 | address | rest | sharing << 7, Translated::To { address, memory, shareability })?;
+        }
+    }
+    // Of one register.
+    if subject.translated(&[]).is_some() || subject.translated(&[1, 1]).is_some() {
+        return Err("there is one PAR_EL1".into());
     }
     Ok(())
 }

@@ -47,15 +47,7 @@ pub(crate) fn method(scope: &Scope<'_>) -> TokenStream {
         FaultAccess::Execute => quote!(Rights::X),
         FaultAccess::None => quote!(Rights::empty()),
     });
-    let cause = scope.choose(&fault.cause, quote!(Cause::Unspecified), |cause| match cause {
-        FaultCause::NotMapped => quote!(Cause::NotMapped),
-        FaultCause::Permission => quote!(Cause::Permission),
-        FaultCause::AccessFlag => quote!(Cause::AccessFlag),
-        FaultCause::AddressSize => quote!(Cause::AddressSize),
-        FaultCause::Misconfigured => quote!(Cause::Misconfigured),
-        FaultCause::External => quote!(Cause::External),
-        FaultCause::Unspecified => quote!(Cause::Unspecified),
-    });
+    let cause = scope.choose(&fault.cause, quote!(Cause::Unspecified), |word| cause(*word));
     let level = scope.choose(&fault.level, quote!(None), |value| {
         let value = scope.emit(value, Type::Signed);
         quote!(Level::try_from(#value).ok())
@@ -85,5 +77,18 @@ pub(crate) fn method(scope: &Scope<'_>) -> TokenStream {
         fn fault(&self, report: &Report) -> Option<FaultInfo> {
             #body
         }
+    }
+}
+
+/// A cause of the runtime.
+pub(crate) fn cause(cause: FaultCause) -> TokenStream {
+    match cause {
+        FaultCause::NotMapped => quote!(Cause::NotMapped),
+        FaultCause::Permission => quote!(Cause::Permission),
+        FaultCause::AccessFlag => quote!(Cause::AccessFlag),
+        FaultCause::AddressSize => quote!(Cause::AddressSize),
+        FaultCause::Misconfigured => quote!(Cause::Misconfigured),
+        FaultCause::External => quote!(Cause::External),
+        FaultCause::Unspecified => quote!(Cause::Unspecified),
     }
 }

@@ -8,7 +8,9 @@ use crate::address::AddressMap;
 use crate::error::Error;
 use crate::members::Shape;
 use crate::scope::{Scope, Type, ident, int, is};
-use crate::{access, attributes, completion, decode, edit, fault, hot, info, kinds, literal, registers, text, tlb};
+use crate::{
+    access, attributes, completion, decode, edit, fault, hot, info, kinds, literal, registers, text, tlb, translated,
+};
 
 /// `struct Format`, its private methods, and the trait's.
 pub(crate) fn format(scope: &Scope<'_>, name: &str, title: &str) -> Result<TokenStream, Error> {
@@ -114,6 +116,7 @@ fn implementation(scope: &Scope<'_>, name: &str, title: &str) -> Result<TokenStr
     let (edit, grant) = (edit::edit(scope), edit::grant(scope));
     let registers = registers::method(scope);
     let fault = fault::method(scope);
+    let translated = translated::method(scope);
     let permits = access::method(scope);
     let invalidate = tlb::method(scope);
     let at_entry = tlb::at_entry(scope);
@@ -195,6 +198,7 @@ fn implementation(scope: &Scope<'_>, name: &str, title: &str) -> Result<TokenStr
 
             #registers
             #fault
+            #translated
             #permits
             #invalidate
             #at_entry

@@ -38,6 +38,7 @@ mod scope;
 mod stub;
 mod text;
 mod tlb;
+mod translated;
 
 use std::collections::BTreeMap;
 
@@ -155,9 +156,11 @@ fn imports(items: &TokenStream, runtime: &TokenStream) -> TokenStream {
         "Refusal",
         "Rewrite",
         "Rights",
+        "Shareability",
         "Signal",
         "Strip",
         "Tag",
+        "Translated",
     ];
     let used = |names: &[&str]| -> Vec<_> {
         names.iter().filter(|name| locals::mentions(items, name)).map(|name| format_ident!("{name}")).collect()

@@ -28,6 +28,7 @@ pub(super) fn check(case: &Case<'_>) -> Verdict {
     }
     invalidations(case)?;
     completions(case)?;
+    results(case)?;
     machines(case)?;
     for level in levels(subject) {
         let sizes = (subject.page_sizes(level), reference.page_sizes(level));
@@ -66,6 +67,18 @@ fn invalidations(case: &Case<'_>) -> Verdict {
         ensure!(found == wanted, "tag {tag:#x}, {set:x?}: commands {found:x?}, not {wanted:x?}");
         let (found, wanted) = (subject.at_entry(tag, set), reference.at_entry(tag, set));
         ensure!(found == wanted, "tag {tag:#x}, {set:x?}: {found:x?} at entry, not {wanted:x?}");
+    }
+    Ok(())
+}
+
+/// Both read the same from results of the machine's own instruction for a translation.
+fn results(case: &Case<'_>) -> Verdict {
+    let words = case.format.translated.as_ref().map_or(0, |translated| translated.registers.len());
+    let mut random = random();
+    for _ in 0..2000 {
+        let registers: Vec<u64> = (0..words).map(|_| random.u64(..) >> random.u32(..64)).collect();
+        let (found, wanted) = (case.subject.translated(&registers), case.reference.translated(&registers));
+        ensure!(found == wanted, "the result {registers:#x?} says {found:x?}, not {wanted:x?}");
     }
     Ok(())
 }

@@ -1,15 +1,15 @@
 //! The values that a format's file cites from the manual, with their meaning.
 
-use crate::{Attributes, ClosedRange, Entry, Invalidation, Options, Rights};
+use crate::{Attributes, ClosedRange, Entry, Invalidation, MemoryType, Options, Rights, Translated};
 use std::prelude::rust_2024::*;
 use tablewright_archdefs::bound::BoundMeaning;
 use tablewright_archdefs::eval::{Env, eval};
 use tablewright_archdefs::model::{
     AccessExample, CapabilityExample, Class, CompletionExample, EntryExample, Example, Facts, FaultExample,
-    InvalidationExample, RegisterExample, Scope,
+    InvalidationExample, RegisterExample, Scope, TranslatedExample,
 };
 
-use super::interpreted::{access, cause, memory_in, signal_of};
+use super::interpreted::{access, cause, memory_in, shareability, signal_of};
 use super::{Case, Verdict, ensure};
 
 pub(super) fn check(case: &Case<'_>) -> Verdict {
@@ -23,6 +23,7 @@ pub(super) fn check(case: &Case<'_>) -> Verdict {
             Example::Capability(example) if example.config.value == *id => machine(case, example)?,
             Example::Invalidation(example) if example.config.value == *id => invalidation(case, example)?,
             Example::Completion(example) if example.config.value == *id => completion(case, example)?,
+            Example::Translated(example) if example.config.value == *id => translated(case, example)?,
             // Those of edits belong to the law of edits.
             _ => {}
         }
@@ -172,5 +173,24 @@ fn completion(case: &Case<'_>, example: &CompletionExample) -> Verdict {
     // A command has words, and a refusal none.
     let same = found.as_ref().map_or(&[][..], Vec::as_slice) == example.command;
     ensure!(same, "{signal:x?} takes {found:x?}, and should take {:x?}", example.command);
+    Ok(())
+}
+
+fn translated(case: &Case<'_>, example: &TranslatedExample) -> Verdict {
+    let wanted = match (example.address, example.cause) {
+        (Some(address), _) => Translated::To {
+            address,
+            memory: example.memory.map_or(MemoryType::Unnamed, memory_in),
+            shareability: example.shareability.map(shareability),
+        },
+        (None, of) => Translated::Fault {
+            cause: of.map(cause).ok_or("an example of a fault has a cause")?,
+            level: example.level,
+            second_stage: example.second_stage,
+            guest_walk: example.guest_walk,
+        },
+    };
+    let found = case.subject.translated(&example.registers);
+    ensure!(found == Some(wanted), "{:#x?} is {found:x?}, and should be {wanted:x?}", example.registers);
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     Attributes, Change, Edit, Entry, FaultInfo, Format, Geometry, HostPhysAddr, Invalidation, Level, Next, PageSizes,
-    Refusal, Rights, Signal, Tag,
+    Refusal, Rights, Signal, Tag, Translated,
 };
 use std::prelude::rust_2024::*;
 
@@ -164,5 +164,9 @@ impl<F: Format> Subject for Generated<F> {
 
     fn fault(&self, report: &[u64]) -> Option<FaultInfo> {
         self.format.fault(&(self.report)(report)?)
+    }
+
+    fn translated(&self, registers: &[u64]) -> Option<Translated> {
+        self.format.translated(registers)
     }
 }

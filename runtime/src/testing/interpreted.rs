@@ -2,7 +2,7 @@
 
 use crate::{
     Attributes, Cause, Change, Edit, Entry, Extension, FaultInfo, Geometry, HostPhysAddr, Invalidation, Leaf, Level,
-    MemoryType, Options, PageSizes, Refusal, Rights, Signal, Table, Tag,
+    MemoryType, Options, PageSizes, Refusal, Rights, Shareability, Signal, Table, Tag, Translated,
 };
 use std::prelude::rust_2024::*;
 use tablewright_archdefs::bound::Bound;
@@ -177,6 +177,28 @@ impl Subject for Interpreted {
             width: fault.width,
             guest_walk: fault.guest_walk,
         })
+    }
+
+    fn translated(&self, registers: &[u64]) -> Option<Translated> {
+        Some(match self.0.translated(registers)? {
+            interpret::Translated::To { address, memory, shareability } => Translated::To {
+                address,
+                memory: memory.map_or(MemoryType::Unnamed, memory_in),
+                shareability: shareability.map(self::shareability),
+            },
+            interpret::Translated::Fault { cause, level, second_stage, guest_walk } => {
+                Translated::Fault { cause: self::cause(cause), level, second_stage, guest_walk }
+            }
+        })
+    }
+}
+
+/// Who shares memory.
+pub(super) fn shareability(shareability: model::Shareability) -> Shareability {
+    match shareability {
+        model::Shareability::Non => Shareability::Non,
+        model::Shareability::Inner => Shareability::Inner,
+        model::Shareability::Outer => Shareability::Outer,
     }
 }
 

@@ -6,6 +6,7 @@ use tablewright_archdefs::bound::Bound;
 use super::{Case, Verdict};
 use crate::{
     Attributes, Change, Edit, Entry, FaultInfo, Geometry, Invalidation, Level, PageSizes, Refusal, Rights, Signal,
+    Translated,
 };
 
 /// A format in one configuration.
@@ -121,6 +122,9 @@ pub trait Subject {
 
     /// What a fault report says: its registers' values, in the order of the file.
     fn fault(&self, report: &[u64]) -> Option<FaultInfo>;
+
+    /// What the result of the machine's own instruction for a translation says, likewise.
+    fn translated(&self, registers: &[u64]) -> Option<Translated>;
 }
 
 /// What can be seen of an own entry without decoding all of it.
