@@ -1,6 +1,9 @@
 //! The areas of an address space: ranges that do not overlap, in ascending order.
 
 mod edit;
+mod iter;
+
+pub use iter::Areas;
 
 use alloc::{collections::TryReserveError, vec::Vec};
 
@@ -270,58 +273,6 @@ impl<B: Joinable> MemorySet<B> {
         }
     }
 }
-
-/// All areas, in ascending order; see [`MemorySet::iter`].
-///
-/// ```
-/// # use tablewright::{AddrSpace, Format, MappingFlags, Tag, riscv64::sv_x4, sim::Machine};
-///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let machine = Machine::new(0, 1 << 20);
-/// # let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
-/// # let mut space = AddrSpace::<_, _>::new_empty(format, machine.clone(), Tag(1))?;
-/// # let rw = MappingFlags::READ | MappingFlags::WRITE;
-/// space.map_alloc(0x8000_0000.into(), 0x4000, rw, false)?;
-/// space.map_device(0x1000_0000.into(), 0x1000, 7)?;
-/// let starts: Vec<u64> = space.areas().map(|area| area.range().start()).collect();
-/// assert_eq!(starts, [0x1000_0000, 0x8000_0000]);
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Debug)]
-pub struct Areas<'a, B> {
-    set: &'a MemorySet<B>,
-    place: Place,
-    left: usize,
-}
-
-impl<B> Clone for Areas<'_, B> {
-    fn clone(&self) -> Self {
-        Self { ..*self }
-    }
-}
-
-impl<'a, B> Iterator for Areas<'a, B> {
-    type Item = &'a Area<B>;
-
-    fn next(&mut self) -> Option<&'a Area<B>> {
-        loop {
-            let chunk = self.set.chunks.get(self.place.chunk)?;
-            if let Some(area) = chunk.get(self.place.index) {
-                self.place = self.place.next();
-                self.left -= 1;
-                return Some(area);
-            }
-            self.place = Place { chunk: self.place.chunk + 1, index: 0 };
-        }
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.left, Some(self.left))
-    }
-}
-
-impl<B> ExactSizeIterator for Areas<'_, B> {}
 
 #[cfg(test)]
 mod tests;

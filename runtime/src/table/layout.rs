@@ -150,12 +150,12 @@ pub(super) struct Leaves {
 
 impl Leaves {
     /// The entries, as strips with the index that each begins at.
-    pub(super) fn strips<F: Format>(
+    pub(super) fn strips<'a, F: Format>(
         &self,
-        format: &F,
+        format: &'a F,
         geometry: &Geometry,
-    ) -> impl Iterator<Item = (usize, Strip)> + use<F> {
-        let (format, prototype) = (*format, self.prototype);
+    ) -> impl Iterator<Item = (usize, Strip)> + use<'a, F> {
+        let prototype = self.prototype;
         let entry = geometry.entry_bits(prototype.level);
         let mut index = geometry.index(prototype.level, self.range.start());
         let mut left = slots(geometry, prototype.level, self.range);
