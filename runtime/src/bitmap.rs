@@ -1,6 +1,6 @@
 //! One bit for each page of a range: what harvesting fills.
 
-use crate::{ClosedRange, Geometry};
+use crate::ClosedRange;
 
 /// A bit for each page of a range of input addresses, in words of the caller's: page `n` is bit `n % 64` of word
 /// `n / 64`.
@@ -88,9 +88,9 @@ impl<'a> PageBitmap<'a> {
         self.len() == 0
     }
 
-    /// Whether it counts in pages of this geometry.
-    pub(crate) const fn fits(&self, geometry: &Geometry) -> bool {
-        self.page_bits == geometry.page_bits
+    /// log2 of the size of its pages.
+    pub(crate) const fn page_bits(&self) -> u8 {
+        self.page_bits
     }
 
     fn number(&self, address: u64) -> u64 {

@@ -38,6 +38,20 @@ fn harvest(table: &PageTable<Witness<12>, Machine>, state: State, range: ClosedR
 }
 
 #[test]
+fn a_bitmap_of_pages_of_another_size_is_refused() {
+    let mut rig = Rig::new(DIRECT);
+    rig.map(range(0, 16 << 12), GIB, attributes(RW)).unwrap();
+    let (mut words, all, read) = ([0], range(0, 16 << 12), Change { rights: Some(Rights::R), ..Change::default() });
+    let mut pages = PageBitmap::new(all, 16, &mut words).unwrap();
+    let mut gather = rig.table.gather();
+    let refused = Err(Error::PageSize { size: 16, expected: 12 });
+    assert_eq!(rig.table.harvest(State::Dirty, &mut pages, &mut gather), refused);
+    assert_eq!(rig.table.harvest_exclusive(State::Dirty, &mut pages, &mut gather), refused);
+    assert_eq!(rig.table.protect_and_harvest(all, &read, &mut pages, &mut gather), refused);
+    assert_eq!(rights(&rig, 0), Some(RW));
+}
+
+#[test]
 fn one_page_is_relaxed_and_its_neighbours_are_not() {
     for format in [DIRECT, STATELESS, BREAKING] {
         let mut rig = Rig::new(format);

@@ -302,6 +302,13 @@ fn free_areas_are_found<F: Format>(mut rig: Rig<F>) {
     assert_eq!(rig.space.find_free_area(gpa(0), page + 1, 0), Some(gpa(5 * page)));
     assert_eq!(rig.space.find_free_area(gpa(page), block, block.ilog2() as u8), Some(gpa(block)));
     assert_eq!(rig.space.find_free_area(gpa(2 * block), page, 0), Some(gpa(2 * block)));
+    // Gaps that have no multiple of the alignment are passed over, and so are areas between such multiples.
+    for number in [8, 10, 13] {
+        rig.space.map_alloc(gpa(number * page), page, RW, false).unwrap();
+    }
+    let four = page.ilog2() as u8 + 2;
+    assert_eq!(rig.space.find_free_area(gpa(5 * page), page, four), Some(gpa(12 * page)));
+    assert_eq!(rig.space.find_free_area(gpa(5 * page), 2 * page, four), Some(gpa(16 * page)));
 }
 
 fn the_last_page_is_an_ordinary_page<F: Format>(mut rig: Rig<F>) {

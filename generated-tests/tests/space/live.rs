@@ -12,6 +12,7 @@ in_every_format! {
     a_part_of_a_block_is_harvested_by_exclusive_access
     a_block_is_watched_page_by_page_and_whole_again
     a_dirty_log_tells_pages_and_leaves_blocks
+    a_dirty_log_of_all_of_a_space_that_is_nearly_empty
     what_a_protected_page_cannot_say_is_harvested
     a_fault_with_frames_at_hand_allocates_nothing
     operations_with_a_reserve_allocate_nothing
@@ -201,6 +202,24 @@ fn a_dirty_log_tells_pages_and_leaves_blocks<F: Format>(mut rig: Rig<F>) {
     // Nothing is write-protected any more.
     let rights = |at| rig.space.query(gpa(at)).map(|found| found.attributes.rights);
     assert_eq!([block, 3 * block - page, 8 * block + page].map(rights), [Some(Rights::RW); 3]);
+}
+
+fn a_dirty_log_of_all_of_a_space_that_is_nearly_empty<F: Format>(mut rig: Rig<F>) {
+    let (page, end) = (rig.page(), rig.space.end().as_usize());
+    let pages = [0, end / 2 - page, end / 2 + 3 * page, end - page];
+    for at in pages {
+        rig.space.map_alloc(gpa(at), page, RW, true).unwrap();
+    }
+    let written = |rig: &Rig<F>| pages.map(|at| dirty(rig, range(at, page)).len());
+    rig.space.start_dirty_log(gpa(0), end).unwrap();
+    assert_eq!(written(&rig), [0; 4]);
+    for at in pages {
+        rig.space.handle_fault(gpa(at), Rights::W);
+        rig.access(at, Rights::W);
+    }
+    assert_eq!(written(&rig), [1; 4]);
+    rig.space.stop_dirty_log(gpa(0), end).unwrap();
+    rig.check_mmu();
 }
 
 fn what_a_protected_page_cannot_say_is_harvested<F: Format>(mut rig: Rig<F>) {

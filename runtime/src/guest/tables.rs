@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::{GuestError, GuestFault, GuestMemoryAccessor};
-use crate::{Attributes, Format, GuestPhysAddr, GuestVirtAddr, Level, Rights, WalkError, Walked, walk};
+use crate::{Attributes, ClosedRange, Format, GuestPhysAddr, GuestVirtAddr, Level, Rights, WalkError, Walked, walk};
 
 /// A guest's own page tables, read from its memory as its MMU would read them.
 ///
@@ -218,7 +218,8 @@ pub enum Stage1Cause {
 const ATTEMPTS: usize = 64;
 
 impl<'a, F: Format, M: GuestMemoryAccessor> GuestTables<'a, F, M> {
-    /// The tables under the table at `root` (of the guest's register, the address alone), in guest memory `memory`.
+    /// The tables under the table at `root` (of the guest's register, without its tag), in guest memory `memory`. Bits of
+    /// `root` below the table's alignment are ignored, as an MMU does: on x86-64 they are flags or a PCID.
     pub const fn new(memory: &'a M, format: &'a F, root: GuestPhysAddr, controls: F::Controls) -> Self {
         Self { memory, format, root, controls }
     }
@@ -250,19 +251,21 @@ impl<'a, F: Format, M: GuestMemoryAccessor> GuestTables<'a, F, M> {
 
     /// The leaf that maps `address`, and where it is.
     fn walk(&self, address: GuestVirtAddr) -> Result<(Walked, GuestPhysAddr), VirtFault> {
-        let mut entry = self.root;
+        let geometry = self.format.geometry();
+        let root = ClosedRange::around(self.root.as_usize() as u64, geometry.table_bits(geometry.top())).start();
+        let mut entry = GuestPhysAddr::from_usize(root as usize);
         let mut unreadable = None;
         let read = |at| {
             entry = GuestPhysAddr::from_usize(at as usize);
             let word = self.memory.read_volatile::<u64>(entry).map(u64::from_le);
             word.map_err(|error| unreadable = Some(error.fault)).ok()
         };
-        let walked = walk(self.format, self.root.as_usize() as u64, address.as_usize() as u64, read, |_| {});
+        let walked = walk(self.format, root, address.as_usize() as u64, read, |_| {});
         let stage1 = |level, cause| VirtFault::Stage1 { level, cause };
         walked.map(|walked| (walked, entry)).map_err(|error| match (error, unreadable) {
             (WalkError::Unreadable { .. }, Some(fault)) => VirtFault::Walk { entry, fault },
             (WalkError::Unreadable { .. }, None) => VirtFault::Walk { entry, fault: GuestFault::NotMapped },
-            (WalkError::Input, _) => stage1(self.format.geometry().top(), Stage1Cause::Input),
+            (WalkError::Input, _) => stage1(geometry.top(), Stage1Cause::Input),
             (WalkError::NotMapped { level }, _) => stage1(level, Stage1Cause::NotMapped),
             (WalkError::Reserved { level, rule }, _) => stage1(level, Stage1Cause::Reserved(rule)),
         })

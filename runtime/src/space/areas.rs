@@ -116,9 +116,11 @@ impl<B: Joinable> MemorySet<B> {
             block => block.last().checked_add(1),
         };
         let mut start = align_up(within.start())?;
+        let mut areas = self.overlapping_from(self.place(start), within);
         loop {
             let wanted = ClosedRange::from_start_size(start, size).filter(|wanted| within.covers(wanted))?;
-            match self.starting_up_to(wanted.last()).filter(|area| area.range().last() >= start) {
+            // Gaps that the alignment passes over are none.
+            match areas.find(|area| area.range().last() >= start).filter(|area| area.range().start() <= wanted.last()) {
                 None => return Some(wanted),
                 Some(area) => start = align_up(area.range().last().checked_add(1)?)?,
             }

@@ -45,10 +45,14 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         let mut gather = self.table.gather();
         self.table.split_to(range, page_bits, &mut gather)?;
         let mut left = Some(range);
-        while let Some(range) = left {
-            let last = range.start().saturating_add(bytes - 1).min(range.last());
+        // Of a large space, little may be mapped.
+        while let Some(range) = left
+            && let Some(leaf) = self.table.mappings(range).next()
+        {
+            let start = leaf.range.start().max(range.start());
+            let last = start.saturating_add(bytes - 1).min(range.last());
             let mut words = [0; WORDS];
-            let part = ClosedRange::new(range.start(), last);
+            let part = ClosedRange::new(start, last);
             if let Some(mut pages) = part.and_then(|part| PageBitmap::new(part, page_bits, &mut words)) {
                 self.table.harvest_exclusive(State::Dirty, &mut pages, &mut gather)?;
             }

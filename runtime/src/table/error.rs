@@ -52,6 +52,14 @@ pub enum Error {
         /// log2 of the size it should be a multiple of.
         size: u8,
     },
+    /// A bitmap of pages of another size than the table's.
+    #[error("the bitmap counts pages of 2^{size} bytes, where the table's have 2^{expected}")]
+    PageSize {
+        /// log2 of the size of the bitmap's pages.
+        size: u8,
+        /// log2 of the size of the table's.
+        expected: u8,
+    },
     /// Something is mapped there already.
     #[error("{address:#x} is mapped already, by entry {entry:#x} at level {level}")]
     AlreadyMapped {

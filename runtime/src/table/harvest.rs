@@ -62,7 +62,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     ///
     /// [`Error::NeedsExclusive`], and nothing has changed, if a leaf reaches beyond the range ([`Operation::Split`]), or
     /// where there is no dirty state to clear and a writable leaf takes [`Operation::Run`] or [`Operation::Break`]:
-    /// [`PageTable::harvest_exclusive`] does it. [`Error::OutOfRange`]; [`Error::Misaligned`] if `pages` has
+    /// [`PageTable::harvest_exclusive`] does it. [`Error::OutOfRange`]; [`Error::PageSize`] if `pages` has
     /// pages of another size; [`Error::Refused`] if the format does not record the state, or has no leaf with the rights
     /// that remain; [`Error::Corrupt`]; [`Error::ForeignGather`].
     pub fn harvest(&self, state: State, pages: &mut PageBitmap<'_>, gather: &mut Gather<F, H>) -> Result<(), Error> {
@@ -102,12 +102,14 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// The range to harvest, in input bits.
     fn harvested(&self, pages: &PageBitmap<'_>, gather: &mut Gather<F, H>) -> Result<ClosedRange, Error> {
         let range = self.exclusive(pages.range(), gather)?;
-        let size = self.geometry.page_bits;
-        if pages.fits(&self.geometry) {
-            Ok(range)
-        } else {
-            Err(Error::Misaligned { address: pages.range().start(), size })
-        }
+        self.counts_in(pages)?;
+        Ok(range)
+    }
+
+    /// Checks that a bitmap has pages of the table's size.
+    pub(super) fn counts_in(&self, pages: &PageBitmap<'_>) -> Result<(), Error> {
+        let (size, expected) = (pages.page_bits(), self.geometry.page_bits);
+        if size == expected { Ok(()) } else { Err(Error::PageSize { size, expected }) }
     }
 
     /// The bits of a leaf at `level` that hold the state, and their value in a leaf that is in it.

@@ -38,7 +38,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     ///
     /// # Errors
     ///
-    /// Those of [`PageTable::protect`]; [`Error::Misaligned`] if `pages` has pages of another size.
+    /// Those of [`PageTable::protect`]; [`Error::PageSize`] if `pages` has pages of another size.
     pub fn protect_and_harvest(
         &mut self,
         range: ClosedRange,
@@ -46,9 +46,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         pages: &mut PageBitmap<'_>,
         gather: &mut Gather<F, H>,
     ) -> Result<(), Error> {
-        if !pages.fits(&self.geometry) {
-            return Err(Error::Misaligned { address: pages.range().start(), size: self.geometry.page_bits });
-        }
+        self.counts_in(pages)?;
         self.change(range, change, &mut Some(pages), gather)
     }
 

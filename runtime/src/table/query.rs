@@ -169,17 +169,41 @@ pub struct TableInfo {
 /// # Ok(())
 /// # }
 /// ```
-pub struct Mappings<'a, F: Format, H: Hal>(Walk<'a, F, H>);
+pub struct Mappings<'a, F: Format, H: Hal> {
+    walk: Walk<'a, F, H>,
+    /// The leaf of one entry that was decoded last: those that follow are like it, most often.
+    last: Option<Decoded>,
+}
+
+/// What leaves at `level` say that differ from each other in their address alone.
+struct Decoded {
+    level: Level,
+    /// The bits that hold the address, and what the others are.
+    address: u64,
+    rest: u64,
+    attributes: Attributes,
+}
 
 impl<F: Format, H: Hal> Iterator for Mappings<'_, F, H> {
     type Item = Mapping;
 
     fn next(&mut self) -> Option<Mapping> {
-        let table = self.0.table;
-        self.0.find_map(|met| match met {
-            Met::Leaf(leaf) => Some(table.mapping(&leaf)),
+        let table = self.walk.table;
+        let leaf = self.walk.find_map(|met| match met {
+            Met::Leaf(leaf) => Some(leaf),
             Met::Table { .. } => None,
-        })
+        })?;
+        let (level, raw) = (leaf.level, leaf.entries.load(leaf.index));
+        let like = |last: &&Decoded| leaf.items == 1 && last.level == level && raw & !last.address == last.rest;
+        if let Some(last) = self.last.as_ref().filter(like) {
+            return Some(table.mapping_with(&leaf, last.attributes));
+        }
+        let decoded = table.attributes(&leaf);
+        self.last = decoded.filter(|_| leaf.items == 1).map(|(raw, attributes)| {
+            let address = table.address_bits(level);
+            Decoded { level, address, rest: raw & !address, attributes }
+        });
+        Some(table.mapping_of(&leaf, decoded))
     }
 }
 
@@ -318,7 +342,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// The leaves that intersect `range`, in ascending order, one by one and whole. Nothing if the table cannot
     /// translate all of `range`.
     pub fn mappings(&self, range: ClosedRange) -> Mappings<'_, F, H> {
-        Mappings(Walk::new(self, self.geometry.reduce(range)))
+        Mappings { walk: Walk::new(self, self.geometry.reduce(range)), last: None }
     }
 
     /// What `range` maps, in ascending order: leaves that continue each other in input, output and attributes are one
@@ -338,8 +362,14 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         TableInfo { level, address, size: self.geometry.table_bits(level), range: self.extend(range) }
     }
 
-    /// What a leaf says. One that the format cannot decode, since somebody else wrote it, grants nothing.
+    /// What a leaf says.
     pub(super) fn mapping(&self, leaf: &Located) -> Mapping {
+        self.mapping_of(leaf, self.attributes(leaf))
+    }
+
+    /// What a leaf says, given its value and what that means. One that the format cannot decode, since somebody else
+    /// wrote it, grants nothing.
+    fn mapping_of(&self, leaf: &Located, decoded: Option<(u64, Attributes)>) -> Mapping {
         let corrupt = Attributes {
             rights: Rights::empty(),
             memory: MemoryType::Unnamed,
@@ -347,13 +377,12 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             dirty: false,
             options: Options::DEFAULT,
         };
-        Mapping {
-            range: self.extend(leaf.range),
-            address: leaf.address,
-            size: leaf.size,
-            level: leaf.level,
-            attributes: self.attributes(leaf).map_or(corrupt, |(_, attributes)| attributes),
-        }
+        self.mapping_with(leaf, decoded.map_or(corrupt, |(_, attributes)| attributes))
+    }
+
+    fn mapping_with(&self, leaf: &Located, attributes: Attributes) -> Mapping {
+        let Located { address, size, level, .. } = *leaf;
+        Mapping { range: self.extend(leaf.range), address, size, level, attributes }
     }
 
     /// The 64-bit addresses of a range within one half of the input addresses (or of all of them).
