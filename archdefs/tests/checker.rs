@@ -141,6 +141,10 @@ broken! {
     root_cut_off: "\"47:12 root = root >> 12\"" => "\"31:12 root = root[31:12]\"";
     root_cut_off_of_a_narrow_register: "\"47:12 root = root >> 12\"" => "\"31:12 root = root[31:12]\"", "role = \"root\"" => "role = \"root\"\nnarrow = true";
     root_below_its_bits: "\"47:12 root = root >> 12\"" => "\"47:13 root = root >> 13\"";
+    root_in_no_field: "\"47:12 root = root >> 12\"" => "\"47:12 root = 0\"";
+    tag_cut_by_a_slice: "\"63:56 space = tag\"" => "\"63:56 space = tag[7:0]\"";
+    tag_cut_by_a_mask: "\"63:56 space = tag\"" => "\"63:56 space = tag & 0xff\"";
+    tag_without_its_lowest_bit: "\"63:56 space = tag\"" => "\"63:56 space = tag >> 1\"";
     narrow_but_for_the_root: "\"3:1 levels = levels\"" => "\"2:1 levels = levels\"", "role = \"root\"" => "role = \"root\"\nnarrow = true", "\"47:12 root = root >> 12\"" => "\"31:12 root = root >> 12\"";
     narrow_without_effect: "role = \"root\"" => "role = \"root\"\nnarrow = true";
     register_field_never_used: "\"0 enable = 1\"" => "\"0 enable = 1\", \"0 enable = 0 if huge\"";

@@ -1,4 +1,4 @@
-//! Fields of registers do not meet, each is at one place, and their values fit. No bit of the root's address is lost.
+//! Fields of registers do not meet, each is at one place, and their values fit. No bit of the root's address or of a tag is lost.
 
 use super::Checker;
 use super::projection::Projection;
@@ -21,6 +21,7 @@ pub(super) fn check(checker: &mut Checker<'_>) {
                 format.registers.iter().flat_map(|register| self::register(checker, params, &geometry, register));
             let of_root: Vec<&Expr> = of_root.collect();
             root_is_held(checker, params, &geometry, &of_root);
+            tag_is_held(checker, params, &geometry);
         }
     }
 }
@@ -40,9 +41,13 @@ fn one_place(checker: &mut Checker<'_>, register: &Register) {
 }
 
 fn is_code(field: &RegisterField) -> bool {
-    let mut is_code = true;
-    names(&field.value, &mut |name, _| is_code &= !matches!(name, "root" | "tag"));
-    is_code
+    !has_name(&field.value, "root") && !has_name(&field.value, "tag")
+}
+
+fn has_name(value: &Expr, wanted: &str) -> bool {
+    let mut found = false;
+    names(value, &mut |name, _| found |= name == wanted);
+    found
 }
 
 /// The bits as text.
@@ -131,6 +136,29 @@ fn root_is_held(checker: &mut Checker<'_>, params: &Params, geometry: &Geometry,
         checker.findings.under(params, "register root", &[holder.name.span], || {
             let message = format!("bit {bit} of the root table's address is in no register");
             Diagnostic::new(message, holder.name.span, "this register holds the address")
+        });
+    }
+}
+
+/// Of a format with tags, some value differs with each bit of the tag: two tags that give the same registers would share
+/// translations. (A value that then does not fit is refused.)
+fn tag_is_held(checker: &mut Checker<'_>, params: &Params, geometry: &Geometry) {
+    let registers = &checker.format.registers;
+    let env = whole_env(params, geometry).with("root", 0);
+    let values = |tag: u64| {
+        let env = env.clone().with("tag", tag);
+        let fields = registers.iter().flat_map(|register| register_fields(register, &env).unwrap_or_default());
+        fields.map(|field| (field.span, field.value)).collect::<Vec<_>>()
+    };
+    let of_zero = values(0);
+    let mut fields = registers.iter().flat_map(|register| &register.fields);
+    let is_there = |field: &RegisterField| of_zero.iter().any(|(span, _)| *span == field.span);
+    let Some(holder) = fields.find(|field| has_name(&field.value, "tag") && is_there(field)) else { return };
+    if let Some(bit) = (0..u32::BITS).find(|bit| values(1 << bit) == of_zero) {
+        checker.findings.under(params, "register tag", &[holder.span], || {
+            let message = format!("bit {bit} of the tag is in no register");
+            Diagnostic::new(message, holder.span, "this field holds the tag")
+                .help("give the field the whole `tag`: one that does not fit is refused")
         });
     }
 }

@@ -75,6 +75,9 @@ impl Cursor<'_> {
         let mut sizes = Vec::new();
         while !self.rest().is_empty() {
             let start = self.here();
+            if !sizes.is_empty() && !self.text[..start].ends_with(char::is_whitespace) {
+                return Err(self.unexpected("a space between sizes"));
+            }
             let digits = self.rest().bytes().take_while(u8::is_ascii_digit).count();
             let shift = match self.rest().get(digits..=digits) {
                 Some("K") => 10,
@@ -150,7 +153,7 @@ mod tests {
     #[test]
     fn sizes_are_bytes() {
         assert_eq!(parse!("4K 2M 1G", sizes).unwrap(), [4 << 10, 2 << 20, 1 << 30]);
-        for bad in ["4", "3K", "4k", "K", "99999999999999999999T", "16777216T"] {
+        for bad in ["4", "3K", "4k", "K", "99999999999999999999T", "16777216T", "4K2M", "4K 2M1G", "4KB"] {
             assert!(parse!(bad, sizes).is_err(), "{bad}");
         }
     }
