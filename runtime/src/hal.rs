@@ -67,7 +67,7 @@ pub unsafe trait Hal: Clone {
     /// nobody uses it any more.
     unsafe fn free(&self, frame: HostPhysAddr, size: u8);
 
-    /// Whether a frame may be freed in smaller parts than it was allocated in.
+    /// Whether a frame may be freed in smaller parts than it was allocated in. Without other word, it may not.
     fn frees_parts(&self) -> bool {
         false
     }
@@ -134,12 +134,20 @@ pub unsafe trait Hal: Clone {
 
     /// Whether an access through `sink` that meets an entry which is not present faults, and is tried again later. If
     /// not, an entry in use must not be taken away for a moment: see [`Error::NeedsBreak`](crate::Error::NeedsBreak).
+    ///
+    /// Without other word, it is: right for CPUs, but not for an IOMMU whose devices do not stall or ask for pages.
     fn retries(&self, _sink: Sink) -> bool {
         true
     }
 }
 
 /// One of those who hold translations of a table.
+///
+/// [`Hal::begin_invalidation`] gets the format that the table is written in, whatever the sink. A CPU's format has no
+/// commands for a device's queue: where a device walks the CPUs' tables, the HAL keeps a value of the device's format with
+/// the same parameters (an SMMUv3 beside a stage 2, a RISC-V IOMMU beside a G-stage, ...), asks that one for
+/// [commands](Format::commands) and [completion](Format::completion), and for the [registers](Format::registers) to put
+/// into the device's own tables.
 ///
 /// ```
 /// use tablewright::{Format, PageTable, Sink, Tag, riscv64::sv_x4, sim::Machine};

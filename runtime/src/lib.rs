@@ -64,7 +64,8 @@
 //!
 //! # A format's module
 //!
-//! Each module of a format has the same names in it:
+//! Each module of a format has the same names in it. `Format` is one of them and the name of the trait, too: a glob import
+//! of this crate beside it needs `use tablewright::Format as _` for the trait's methods.
 //!
 //! ```
 //! # fn main() -> Result<(), Box<dyn core::error::Error>> {

@@ -44,6 +44,24 @@ use crate::{ClosedRange, Error, Extension, Format, GuestPhysAddr, Hal, HostPhysA
 ///
 /// When it is dropped, everything is unmapped, and frames and tables go back to the HAL: no CPU may use the table then.
 ///
+/// So between virtual CPUs it stands behind a lock of readers and writers: faults take it for reading, and only those that
+/// answer [`FaultOutcome::NeedsExclusive`], and changes of the layout, for writing.
+///
+/// ```
+/// use std::sync::RwLock;
+/// use tablewright::{AddrSpace, FaultOutcome, Format, GuestPhysAddr, Hal, Rights};
+///
+/// fn fault<F: Format, H: Hal>(space: &RwLock<AddrSpace<F, H>>, at: GuestPhysAddr, access: Rights) -> FaultOutcome {
+///     let outcome = space.read().unwrap().handle_fault(at, access);
+///     match outcome {
+///         FaultOutcome::NeedsExclusive(_) => space.write().unwrap().handle_fault_exclusive(at, access),
+///         outcome => outcome,
+///     }
+/// }
+/// ```
+///
+/// What it can do:
+///
 /// ```
 /// use tablewright::{AddrSpace, DeviceAccess, FaultOutcome, Format, GuestMemoryAccessor, MappingFlags, Rights, Tag};
 /// use tablewright::{sim::Machine, x86_64::ept};

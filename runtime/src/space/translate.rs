@@ -53,7 +53,8 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     }
 
     /// Where `address` leads, and how many bytes from there on are mapped at this moment, consecutive in host physical
-    /// memory, with the same attributes and in the same area.
+    /// memory, with the same attributes and in the same area. It looks at each leaf up to there, so ask once for a range, and
+    /// not for each of its pages.
     pub fn translate_and_get_limit(&self, address: GuestPhysAddr) -> Option<(HostPhysAddr, usize)> {
         let area = self.find_area(address)?;
         let wanted = ClosedRange::new(address.as_usize() as u64, area.range().last())?;
