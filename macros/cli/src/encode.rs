@@ -62,7 +62,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, console: &mut Console<'_>) -> Result {
-    let found = Found::new(&args.format.format)?;
+    let found = Found::noting(&args.format.format, console)?;
     let bound = found.bind(&args.format.params)?;
     if let Some(level) = args.level
         && bound.level(level).is_none()

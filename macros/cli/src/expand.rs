@@ -1,6 +1,6 @@
 //! `tablewright expand`.
 
-use tablewright_archdefs::{Diagnostic, Diagnostics, Style, check};
+use tablewright_archdefs::{Diagnostic, Diagnostics, Style};
 
 use crate::Console;
 use crate::failure::{Failure, Outcome, Result};
@@ -31,12 +31,9 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, console: &mut Console<'_>) -> Result {
     let found = Found::new(&args.format)?;
-    // The built-in formats are checked by the tests of their package.
-    if found.sources.files().iter().any(|file| !file.built_in) {
-        let findings = check(&found.format);
-        if !findings.is_empty() {
-            return Err(Failure::Mistakes(findings.render(&found.sources, Style::Coloured)));
-        }
+    let findings = found.findings();
+    if !findings.is_empty() {
+        return Err(Failure::Mistakes(findings.render(&found.sources, Style::Coloured)));
     }
     let runtime: syn::Path = syn::parse_str(&args.runtime).map_err(|_| {
         Failure::new(format!("`{}` is no path of a crate", args.runtime)).help("such as `::tablewright` or `crate::vm`")

@@ -8,8 +8,9 @@ use std::path::MAIN_SEPARATOR;
 use tablewright_archdefs::bound::{BindError, Bound, Malformed, Params};
 use tablewright_archdefs::model::{Build, Config, Domain, Format};
 use tablewright_archdefs::source::Span;
-use tablewright_archdefs::{BUILTINS, Diagnostics, Sources, Style, read, read_builtin, show};
+use tablewright_archdefs::{BUILTINS, Diagnostics, Sources, Style, check, read, read_builtin, show};
 
+use crate::Console;
 use crate::failure::{Failure, Result};
 use crate::number;
 
@@ -103,6 +104,23 @@ impl Found {
             }
         }
         Err(unknown(name, names.iter().map(String::as_str)))
+    }
+
+    /// The same for a command that answers whatever the checker says: a person who looks for a mistake wants that. But it
+    /// is told that there is one.
+    pub(crate) fn noting(name: &str, console: &mut Console<'_>) -> Result<Self> {
+        let found = Self::new(name)?;
+        let count = found.findings().len();
+        if count > 0 {
+            let plural = if count == 1 { "" } else { "s" };
+            writeln!(console.err, "note: {name} has {count} mistake{plural}: `tablewright check {name}` names them")?;
+        }
+        Ok(found)
+    }
+
+    /// What the checker says. The built-in formats are checked by the tests of their package.
+    pub(crate) fn findings(&self) -> Diagnostics {
+        if self.sources.files().iter().all(|file| file.built_in) { Diagnostics::default() } else { check(&self.format) }
     }
 
     fn of((sources, format): Reading) -> Result<Self> {

@@ -27,7 +27,7 @@ pub(crate) fn run(args: &Args, console: &mut Console<'_>) -> Result {
         formats => formats.iter().map(String::as_str).collect(),
     };
     for (index, name) in names.into_iter().enumerate() {
-        let found = Found::new(name)?;
+        let found = Found::noting(name, console)?;
         if index > 0 {
             writeln!(console.out)?;
         }

@@ -33,7 +33,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, console: &mut Console<'_>) -> Result {
-    let found = Found::new(&args.format.format)?;
+    let found = Found::noting(&args.format.format, console)?;
     let bound = found.bind(&args.format.params)?;
     let mut memory = Memory::open(&args.image.images)?;
     let (root, address) = (args.image.root, args.address);

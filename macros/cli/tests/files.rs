@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use common::Files;
@@ -23,6 +23,60 @@ fn a_new_file_passes_the_check_and_everything_else() {
     let text = std::fs::read_to_string(files.path("riscy.toml")).unwrap();
     assert!(!text.contains("my_format"));
     assert_eq!(files.run("new riscy --output -").out, text);
+}
+
+#[test]
+fn every_sound_file_of_the_repository_passes_the_check() {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    for folder in [
+        "archdefs/tests",
+        "examples/new-arch/arch",
+        "examples/tutorial/arch",
+        "generated-tests/arch",
+        "generated-tests/loom",
+    ] {
+        let entries = std::fs::read_dir(repository.join(folder)).unwrap().map(|entry| entry.unwrap().path());
+        let formats = |path: &PathBuf| path.extension() == Some("toml".as_ref()) && !path.ends_with("Cargo.toml");
+        let files: Vec<_> = entries.filter(formats).collect();
+        assert_ne!(files, Vec::<PathBuf>::new(), "no format in {folder}");
+        for file in files {
+            let ran = run(&["check", file.to_str().unwrap()]);
+            assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+        }
+    }
+}
+
+#[test]
+fn who_asks_about_a_file_with_a_mistake_is_told_of_it() {
+    let files = Files::new();
+    let sound =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../archdefs/tests/tiny.toml")).unwrap();
+    let broken = sound.replace("root = root >> 12", "root = root >> 13");
+    assert_ne!(sound, broken);
+    files.write("sound.toml", sound);
+    files.write("broken.toml", broken);
+    files.write("memory", [0; 0x1000]);
+    let image = "--image DIR/memory@0x1000 --root 0x1000";
+    for command in [
+        "list FILE".to_owned(),
+        "explain FILE 0 --level 0".to_owned(),
+        "encode FILE --leaf --level 0 --address 0x1000 --rights r --memory inherit".to_owned(),
+        "diagram FILE".to_owned(),
+        format!("walk FILE {image} 0"),
+        format!("dump FILE {image}"),
+    ] {
+        let [sound, broken] =
+            ["sound", "broken"].map(|name| files.run(&command.replace("FILE", &format!("DIR/{name}.toml"))));
+        assert_eq!(
+            (sound.code, &sound.out),
+            (broken.code, &broken.out.replace("broken", "sound")),
+            "{command}: {}",
+            sound.err
+        );
+        assert!(!sound.err.contains("note:"), "{command}: {}", sound.err);
+        let note = "note: DIR/broken.toml has 1 mistake: `tablewright check DIR/broken.toml` names them\n";
+        assert!(broken.err.starts_with(note), "{command}: {}", broken.err);
+    }
 }
 
 #[test]

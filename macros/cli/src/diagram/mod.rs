@@ -53,7 +53,7 @@ struct Cell {
 }
 
 pub(crate) fn run(args: &Args, console: &mut Console<'_>) -> Result {
-    let found = Found::new(&args.format.format)?;
+    let found = Found::noting(&args.format.format, console)?;
     let bound = found.bind(&args.format.params)?;
     let rows: Vec<Row> =
         bound.layouts(&found.format).iter().map(|layout| entry(&bound, layout)).chain([address(&bound)]).collect();

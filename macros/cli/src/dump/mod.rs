@@ -66,7 +66,7 @@ struct Tally {
 }
 
 pub(crate) fn run(args: &Args, console: &mut Console<'_>) -> Result {
-    let found = Found::new(&args.format.format)?;
+    let found = Found::noting(&args.format.format, console)?;
     let bound = found.bind(&args.format.params)?;
     let mut memory = Memory::open(&args.image.images)?;
     remark_root(&bound, args.image.root, console)?;

@@ -40,7 +40,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, console: &mut Console<'_>) -> Result {
-    let found = Found::new(&args.format.format)?;
+    let found = Found::noting(&args.format.format, console)?;
     let bound = found.bind(&args.format.params)?;
     if args.fault {
         return fault::explain(&found, &bound, &args.raw, console);
