@@ -29,7 +29,9 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                 return Some(Admitted::Already);
             }
             // A leaf with these rights becomes nothing but accessed by being given them.
-            let has_rights = self.format.grant(level, raw, access, false)? == self.with_states(level, raw, false);
+            let states = self.format.accessed_dirty(level);
+            let has_rights = states.accessed_mask | states.dirty_mask != 0
+                && self.format.grant(level, raw, access, false)? == self.with_states(level, raw, false);
             let (new, admitted) = match has_rights {
                 true => (marked, Admitted::Marked),
                 false => (self.format.grant(level, raw, wanted, write)?, Admitted::Relaxed),

@@ -21,7 +21,7 @@ impl Prototypes {
     pub(super) fn new<F: Format>(format: &F, attributes: &Attributes, limit: u8) -> Result<Self, Error> {
         let geometry = format.geometry();
         let mut prototypes = Self { sizes: PageSizes::default(), bits: [0; SIZES] };
-        for level in 0..geometry.levels {
+        for level in (0..geometry.levels).take_while(|&level| geometry.entry_bits(level) <= limit) {
             for size in sizes_of(&geometry, level, format.page_sizes(level)).iter().take_while(|&size| size <= limit) {
                 match format.prototype(level, size, attributes) {
                     Ok(prototype) => prototypes.insert(prototype),

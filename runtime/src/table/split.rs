@@ -219,10 +219,12 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             let address = self.geometry.extend(leaf.range.start());
             return Err(Error::Corrupt { address, level, entry: leaf.entries.load(leaf.index) });
         };
+        // What takes its place is smaller.
+        let limit = leaf.size.saturating_sub(1);
         let new = match fate {
             Fate::Gone => None,
-            Fate::Cut(limit) => Some((Change::default(), Prototypes::new(&self.format, &attributes, limit)?)),
-            Fate::Kept => Some((Change::default(), Prototypes::new(&self.format, &attributes, leaf.size)?)),
+            Fate::Cut(most) => Some((Change::default(), Prototypes::new(&self.format, &attributes, limit.min(most))?)),
+            Fate::Kept => Some((Change::default(), Prototypes::new(&self.format, &attributes, limit)?)),
             Fate::Changed(change) => {
                 let rewrite =
                     self.format.rewrite(level, change).map_err(|refusal| Error::Refused { level, refusal })?;
@@ -230,10 +232,10 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                 if items.all(|raw| rewrite.apply(raw) == raw) {
                     return Ok(None);
                 }
-                Some((*change, Prototypes::new(&self.format, &attributes.with(change), leaf.size)?))
+                Some((*change, Prototypes::new(&self.format, &attributes.with(change), limit)?))
             }
         };
-        let old = Prototypes::new(&self.format, &attributes, leaf.size)?;
+        let old = Prototypes::new(&self.format, &attributes, limit)?;
         Ok(Some(Split { leaf, raw, attributes, old, new }))
     }
 
