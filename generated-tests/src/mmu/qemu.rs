@@ -6,7 +6,7 @@
 //! registers. So a new register, TLB instruction or kind of access needs nothing new in the stub.
 //!
 //! The stub reaches stdin and stdout by semihosting, a debugger interface, where the architecture has that; a device would
-//! need a driver, and lie in the way of the tables under test. Where there is none, stub and host share [`rings`](super::rings).
+//! need a driver, and lie in the way of the tables under test. Where there is none, stub and host share memory (`rings`).
 
 use std::collections::HashMap;
 use std::fmt;
