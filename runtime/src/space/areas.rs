@@ -203,7 +203,8 @@ impl<B: Joinable> MemorySet<B> {
     /// The chunk where an area around `address` is, if there is one, or would go.
     #[inline]
     fn chunk_of(&self, address: u64) -> usize {
-        self.chunks.up_to(address).saturating_sub(1)
+        // In most spaces there is one, and nothing to look for.
+        if self.chunks.len() == 1 { 0 } else { self.chunks.up_to(address).saturating_sub(1) }
     }
 
     /// The place of the first area that ends at `address` or later.

@@ -52,7 +52,11 @@ impl<T> Sorted<T> {
     /// How many keys are at most `key`: the index of the first that is larger.
     #[inline]
     pub(super) fn up_to(&self, key: u64) -> usize {
-        self.keys.partition_point(|&other| other <= key)
+        // Where there are few, a processor foresees where a scan ends, and goes on; a search it has to wait for.
+        match self.keys.as_slice() {
+            few if few.len() <= 4 => few.iter().take_while(|&&other| other <= key).count(),
+            keys => keys.partition_point(|&other| other <= key),
+        }
     }
 
     #[inline]
