@@ -252,6 +252,7 @@ impl Fault {
 
     /// If a leaf is there, gives it in one walk what the access lacks, where one store is enough for that; `None`, and
     /// nothing has changed, if not.
+    #[inline]
     pub(super) fn admit<F: Format, H: Hal>(&self, table: &PageTable<F, H>) -> Option<FaultOutcome> {
         Some(match table.admit(self.address, self.access, self.wanted())? {
             Admitted::Already => FaultOutcome::Spurious,
