@@ -3,9 +3,7 @@
 
 use loom::sync::Arc;
 use loom::thread;
-use tablewright::{
-    Attributes, ClosedRange, FaultIn, Format as _, MemoryType, PageBitmap, PageTable, Relax, Rights, State, Tag,
-};
+use tablewright::{Attributes, ClosedRange, FaultIn, MemoryType, PageBitmap, PageTable, Relax, Rights, State, Tag};
 use tablewright_loom::memory::Memory;
 use tablewright_loom::tiny;
 
@@ -14,11 +12,30 @@ type Table = PageTable<tiny::Format, Memory>;
 const PAGE: u64 = 0x1000;
 const OUTPUT: u64 = 0x10_0000;
 
+/// Who sets accessed and dirty states.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Marks {
+    /// There are none.
+    None,
+    /// Faults.
+    Software,
+    /// The MMU, too.
+    Hardware,
+}
+
+/// Where there are such states.
+const STATES: [Marks; 2] = [Marks::Software, Marks::Hardware];
+const ALL: [Marks; 3] = [Marks::None, Marks::Software, Marks::Hardware];
+
 /// Runs `race` on an empty table of two levels, in every order; it returns the tables that are there at the end.
-fn every_order(states: bool, race: impl Fn(&Arc<Table>) -> usize + Send + Sync + 'static) {
+fn every_order(marks: Marks, race: impl Fn(&Arc<Table>) -> usize + Send + Sync + 'static) {
     loom::model(move || {
         let memory = Memory::default();
-        let config = tiny::Config { states, ..tiny::Config::new(2, 14) };
+        let config = tiny::Config {
+            states: marks != Marks::None,
+            marking: marks == Marks::Hardware,
+            ..tiny::Config::new(2, 14)
+        };
         let format = tiny::Format::new(&config).unwrap();
         let table = Arc::new(PageTable::new(format, memory.clone(), Tag(1)).unwrap());
         let tables = race(&table);
@@ -48,7 +65,7 @@ fn race<A: 'static, B: 'static>(
 
 #[test]
 fn two_pages_that_need_the_same_table() {
-    every_order(false, |table| {
+    every_order(Marks::None, |table| {
         let found = race(table, |table| fault(table, 0, OUTPUT), |table| fault(table, PAGE, OUTPUT + PAGE));
         assert_eq!(found, (FaultIn::Installed, FaultIn::Installed));
         assert_eq!([0, PAGE].map(|ia| table.translate(ia)), [Some(OUTPUT), Some(OUTPUT + PAGE)]);
@@ -58,7 +75,7 @@ fn two_pages_that_need_the_same_table() {
 
 #[test]
 fn two_faults_on_the_same_page_whose_table_is_missing() {
-    every_order(false, |table| {
+    every_order(Marks::None, |table| {
         let (one, other) = race(table, |table| fault(table, 0, OUTPUT), |table| fault(table, 0, OUTPUT + PAGE));
         let won = [one, other].map(|found| found == FaultIn::Installed);
         assert!(won[0] != won[1], "{one:?}, {other:?}");
@@ -69,7 +86,7 @@ fn two_faults_on_the_same_page_whose_table_is_missing() {
 
 #[test]
 fn two_faults_on_the_same_page_whose_table_is_there() {
-    every_order(false, |table| {
+    every_order(Marks::None, |table| {
         fault(table, PAGE, OUTPUT);
         let (one, other) = race(table, |table| fault(table, 0, OUTPUT), |table| fault(table, 0, OUTPUT + PAGE));
         assert!((one == FaultIn::Installed) != (other == FaultIn::Installed), "{one:?}, {other:?}");
@@ -79,7 +96,7 @@ fn two_faults_on_the_same_page_whose_table_is_there() {
 
 #[test]
 fn a_fault_against_a_walk() {
-    every_order(false, |table| {
+    every_order(Marks::None, |table| {
         let ((), seen) =
             race(table, |table| assert_eq!(fault(table, 0, OUTPUT), FaultIn::Installed), |table| table.translate(0));
         assert!(seen.is_none() || seen == Some(OUTPUT));
@@ -89,7 +106,7 @@ fn a_fault_against_a_walk() {
 
 #[test]
 fn a_page_against_the_block_around_it() {
-    every_order(false, |table| {
+    every_order(Marks::None, |table| {
         let attributes = Attributes::new(Rights::RW, MemoryType::Inherit);
         let (page, block) = race(
             table,
@@ -120,8 +137,8 @@ fn dirty(table: &Table) -> bool {
 
 #[test]
 fn a_harvest_against_a_fault() {
-    for states in [true, false] {
-        every_order(states, move |table| {
+    for marks in ALL {
+        every_order(marks, move |table| {
             let (early, found) = race(table, dirty, |table| {
                 let found = fault(table, 0, OUTPUT);
                 table.mark(0, true);
@@ -139,29 +156,50 @@ fn a_harvest_against_a_fault() {
 
 #[test]
 fn a_harvest_against_the_mmu() {
-    every_order(true, |table| {
-        fault(table, 0, OUTPUT);
-        let (early, marked) = race(table, dirty, |table| table.mark(0, true));
-        assert!(marked && (early != dirty(table)), "the write shows not once");
-        2
-    });
+    for marks in STATES {
+        every_order(marks, |table| {
+            fault(table, 0, OUTPUT);
+            let (early, marked) = race(table, dirty, |table| table.mark(0, true));
+            assert!(marked && (early != dirty(table)), "the write shows not once");
+            2
+        });
+    }
 }
 
 #[test]
 fn a_harvest_of_one_state_against_the_mmu_that_sets_the_other() {
-    every_order(true, |table| {
-        // Installed accessed, and not dirty.
-        fault(table, 0, OUTPUT);
-        let (accessed, marked) = race(table, |table| harvest(table, State::Accessed), |table| table.mark(0, true));
-        assert!(accessed && marked && dirty(table), "the write was lost");
-        2
-    });
+    for marks in STATES {
+        every_order(marks, |table| {
+            // Installed accessed, and not dirty.
+            fault(table, 0, OUTPUT);
+            let (accessed, marked) = race(table, |table| harvest(table, State::Accessed), |table| table.mark(0, true));
+            assert!(accessed && marked && dirty(table), "the write was lost");
+            2
+        });
+    }
+}
+
+#[test]
+fn a_harvest_of_dirty_pages_against_an_access_after_a_harvest_of_accessed_ones() {
+    for marks in STATES {
+        every_order(marks, |table| {
+            fault(table, 0, OUTPUT);
+            table.mark(0, true);
+            let (written, ()) = race(table, dirty, |table| {
+                assert!(harvest(table, State::Accessed));
+                table.mark(0, false);
+            });
+            assert!(written, "the write was lost");
+            assert!(harvest(table, State::Accessed), "the access was lost");
+            2
+        });
+    }
 }
 
 #[test]
 fn relaxing_against_a_harvest() {
-    for states in [true, false] {
-        every_order(states, |table| {
+    for marks in ALL {
+        every_order(marks, |table| {
             fault(table, 0, OUTPUT);
             // A store that faults until it is allowed.
             let (early, relaxed) = race(table, dirty, |table| table.relax(0, Rights::RW).unwrap());
@@ -174,8 +212,8 @@ fn relaxing_against_a_harvest() {
 
 #[test]
 fn two_harvests() {
-    for states in [true, false] {
-        every_order(states, |table| {
+    for marks in ALL {
+        every_order(marks, |table| {
             fault(table, 0, OUTPUT);
             table.mark(0, true);
             let (one, other) = race(table, dirty, dirty);

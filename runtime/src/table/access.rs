@@ -18,7 +18,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// Lets the leaf that maps `ia` admit an access that needs the rights `access`: if it lacks one, it gets those of
     /// `wanted` besides those that it has; and it is marked accessed and, with a right to write, dirty. `None`, and nothing
     /// has changed, if there is no such leaf or this takes more than one store: see [`Format::grant`].
-    // Out of line, and given numbers: a fault that it were given by reference would be put into memory for each first use.
+    // Out of line and by value: what calls it keeps its own fault in registers, for the first use of a page never gets here.
     #[inline(never)]
     pub(crate) fn admit(&self, ia: u64, access: Rights, wanted: Rights) -> Option<Admitted> {
         let ia = self.reduce(ia)?;

@@ -61,8 +61,6 @@ pub(super) struct Group<'a> {
     pub(super) range: ClosedRange,
     /// The first of them as it was.
     pub(super) raw: u64,
-    /// What all of them had in common: the bits that each had, and those that any had.
-    pub(super) common: [u64; 2],
 }
 
 impl<F: Format, H: Hal> PageTable<F, H> {
@@ -97,7 +95,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                         if alike.rewrite.is_some() {
                             let range = ClosedRange::clamp(address(index), address(stop) - 1);
                             let (entries, items, raw) = (&entries, Entries::BLOCK, entries.load(index));
-                            act(Group { alike, level, entries, index, items, range, raw, common })?;
+                            act(Group { alike, level, entries, index, items, range, raw })?;
                         }
                         index = stop;
                         continue;
@@ -122,8 +120,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                     };
                     if alike.rewrite.is_some() {
                         let range = ClosedRange::around(slot.start(), self.format.leaf_bits(level, raw)).hull(&slot);
-                        let (entries, items, common) = (&entries, 1, [raw, raw]);
-                        act(Group { alike, level, entries, index, items, range, raw, common })?;
+                        act(Group { alike, level, entries: &entries, index, items: 1, range, raw })?;
                     }
                 } else if let Found::Table { entries, level, .. } = self.found(level, raw)
                     && let Some(part) = slot.intersection(&range)

@@ -198,17 +198,6 @@ impl Entries {
         Some((0..Self::BLOCK).fold([u64::MAX, 0], |[all, any], item| [all & load(item), any | load(item)]))
     }
 
-    /// Rewrites `items` leaves with plain stores: where nobody else changes them, or what others do to them need not be
-    /// kept.
-    #[inline]
-    pub(super) fn rewrite(&self, hal: &impl Hal, index: usize, items: usize, rewrite: Rewrite) {
-        for index in index..index + items {
-            let entry = self.entry(index);
-            entry.store(rewrite.apply(entry.load(Ordering::Relaxed)), Ordering::Relaxed);
-        }
-        self.publish(hal, index, items);
-    }
-
     /// Makes entries that were changed by plain stores known to MMUs that do not snoop caches.
     #[inline]
     pub(super) fn publish(&self, hal: &impl Hal, index: usize, items: usize) {

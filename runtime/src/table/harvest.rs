@@ -184,32 +184,25 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let judge = self.judge(state);
         let mut cleared = Cleared { bits: 0, range: None };
         let result = self.for_groups(self.table_around(range), range, &mut Seen::default(), &judge, &mut |group| {
-            let Group { alike, level, entries, index, .. } = group;
+            let Group { alike, level, entries, .. } = group;
             let Some(rewrite) = alike.rewrite else { return Ok(()) };
             // A leaf that was installed meanwhile, and reaches beyond or must be broken, waits for the next harvest.
             if !range.covers(&group.range) || alike.breaks && shared {
                 return Ok(());
             }
             let bits = self.geometry.entry_bits(level);
-            if alike.breaks {
+            let done = if alike.breaks {
                 let leaf = self.locate(level, entries, group.range.start(), group.raw);
                 self.remake(&leaf, &rewrite, &mut Some(&mut *pages), gather);
-                pages.insert(self.extend(group.range));
-            } else if state == State::Dirty && self.nobody_marks(level, group.common) {
-                entries.rewrite(&self.hal, index, group.items, rewrite);
+                1
+            } else {
+                self.clear_items(&group, rewrite, state, &judge)
+            };
+            if done == u64::MAX >> (64 - group.items) {
                 pages.insert(self.extend(group.range));
             } else {
-                // The MMU or a fault may have changed them meanwhile.
-                let clear = |raw: u64| {
-                    let now = if alike.contains(raw) { alike } else { judge(level, group.range.start(), raw).ok()? };
-                    Some(now.rewrite?.apply(raw))
-                };
-                for item in 0..group.items {
-                    if entries.update(&self.hal, index + item, clear).is_some() {
-                        let slot = ClosedRange::around(group.range.start() + ((item as u64) << bits), bits);
-                        let leaf = if group.items == 1 { group.range } else { slot };
-                        pages.insert(self.extend(leaf));
-                    }
+                for item in (0..group.items as u64).filter(|item| done >> item & 1 == 1) {
+                    pages.insert(self.extend(ClosedRange::around(group.range.start() + (item << bits), bits)));
                 }
             }
             let table = self.geometry.slot(level + 1, group.range.start());
@@ -224,14 +217,38 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         result
     }
 
-    /// Whether what others may do at the same time to leaves that count as dirty loses nothing if a plain store undoes
-    /// it: no hardware marks them, and no fault does, for they are marked already. A right that a fault gave and that is
-    /// gone again is given by the next.
-    fn nobody_marks(&self, level: Level, [all, any]: [u64; 2]) -> bool {
+    /// Clears the state of the items of a group, each as it is now: those that it was cleared of, as bits.
+    fn clear_items(
+        &self,
+        group: &Group<'_>,
+        rewrite: Rewrite,
+        state: State,
+        judge: &impl Fn(Level, u64, u64) -> Result<Alike, Error>,
+    ) -> u64 {
+        let &Group { alike, level, entries, index, .. } = group;
         let states = self.format.accessed_dirty(level);
-        let accessed = |raw| states.accessed_mask == 0 || states.is_accessed(raw);
-        !states.hardware && accessed(all) && accessed(any)
+        // The MMU or a fault may have changed one meanwhile.
+        let change = |raw| {
+            let now = if alike.contains(raw) { alike } else { judge(level, group.range.start(), raw).ok()? };
+            Some(now.rewrite?.apply(raw))
+        };
+        let clear = |index| {
+            let raw = entries.load(index);
+            if state == State::Dirty && alike.contains(raw) && nobody_marks(&states, raw) {
+                entries.store(&self.hal, index, rewrite.apply(raw));
+                return true;
+            }
+            entries.update_from(&self.hal, index, raw, change).is_some()
+        };
+        (0..group.items).fold(0, |done, item| done | u64::from(clear(index + item)) << item)
     }
+}
+
+/// Whether a plain store that makes the leaf `raw`, which counts as dirty, clean loses nothing that others do to it at the
+/// same time: no hardware marks it, and no fault does, for it is marked already. A right that a fault gave it, and that is
+/// gone again, is given by the next.
+const fn nobody_marks(states: &AccessedDirty, raw: u64) -> bool {
+    !states.hardware && (states.accessed_mask == 0 || states.is_accessed(raw))
 }
 
 /// Leaves of one table that were cleared, and that nobody has been told of yet.
