@@ -2,8 +2,6 @@
 
 use core::fmt::{self, Display, Formatter};
 
-use std::sync::{Arc, Mutex};
-
 use tablewright::{
     AddrSpace, Alloc, Area, Attributes, Backend, BackendError, ClosedRange, Fault, FaultOutcome, Format, FrameCache,
     Gather, Hal, Joinable, PageTable, Rights, Tag, sim::Machine, walk, x86_64::npt,
@@ -11,6 +9,7 @@ use tablewright::{
 
 use crate::{
     rig::{RW, gpa},
+    shy::Shy,
     witness::{DIRECT, Witness},
 };
 
@@ -96,69 +95,17 @@ fn a_page_has_the_rights_that_the_fault_was_handed_on_with() {
     assert_eq!(space.query(gpa(0x5000)).map(|translation| translation.attributes.rights), Some(Rights::R));
 }
 
-/// Keeps its faults.
-#[derive(Clone, Debug)]
-struct Kept(Arc<Mutex<Vec<Fault>>>);
-
-impl Joinable for Kept {
-    fn join(&self, _next: &Self) -> Option<Self> {
-        None
-    }
-}
-
-impl Display for Kept {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str("kept")
-    }
-}
-
-// SAFETY: it maps nothing.
-unsafe impl Backend for Kept {
-    fn is_ram(&self) -> bool {
-        false
-    }
-
-    fn map<F: Format, H: Hal>(
-        &self,
-        _range: ClosedRange,
-        _attributes: &Attributes,
-        _table: &mut PageTable<F, H>,
-        _gather: &mut Gather<F, H>,
-    ) -> Result<(), BackendError> {
-        Ok(())
-    }
-
-    unsafe fn unmap<F: Format, H: Hal>(
-        &self,
-        _range: ClosedRange,
-        _table: &mut PageTable<F, H>,
-        _gather: &mut Gather<F, H>,
-    ) -> Result<(), BackendError> {
-        Ok(())
-    }
-
-    fn fault<F: Format, H: Hal>(
-        &self,
-        fault: &Fault,
-        _table: &PageTable<F, H>,
-        _frames: &mut FrameCache<H>,
-    ) -> FaultOutcome {
-        self.0.lock().unwrap().push(*fault);
-        FaultOutcome::NotMapped
-    }
-}
-
 /// Where memory is encrypted, each entry has a bit more: a page of another space's format would be one bit off.
 #[test]
 fn a_fault_of_another_space_is_written_in_the_format_of_the_one_that_it_is_handed_to() {
     let machine = Machine::new(0, 1 << 20);
     let format = |c_bit| npt::Format::new(&npt::Config { pa_bits: 43, c_bit, ..npt::Config::new(4, 48) }).unwrap();
-    let faults = Arc::new(Mutex::new(Vec::new()));
-    let mut plain: AddrSpace<_, _, Kept> =
+    let shy = Shy::default();
+    let mut plain: AddrSpace<_, _, Shy> =
         AddrSpace::with_backend(format(0), machine.clone(), Tag(1), gpa(0), 0x1_0000).unwrap();
-    plain.map(gpa(0x4000), 0x1000, RW, Kept(Arc::clone(&faults))).unwrap();
-    assert_eq!(plain.handle_fault(gpa(0x4000), Rights::W), FaultOutcome::NotMapped);
-    let fault = faults.lock().unwrap()[0];
+    plain.map(gpa(0x4000), 0x1000, RW, shy.clone()).unwrap();
+    assert!(matches!(plain.handle_fault(gpa(0x4000), Rights::W), FaultOutcome::NeedsExclusive(_)));
+    let fault = shy.faults.lock().unwrap()[0];
     assert!(fault.page.is_some(), "what is resolved is what this is about");
 
     let mut encrypted = AddrSpace::new_empty(format(47), machine.clone(), Tag(2)).unwrap();

@@ -25,5 +25,6 @@ mod random;
 mod reports;
 mod rig;
 mod shared;
+mod shy;
 mod statistics;
 mod traps;

@@ -1,16 +1,14 @@
 //! Faults as the hardware reports them, with the values of its registers.
 
-use core::fmt::{self, Display, Formatter};
-
 use tablewright::{
-    AddrSpace, Attributes, Backend, BackendError, Cause, ClosedRange, DeviceAccess, Fault, FaultOutcome, Format,
-    FrameCache, Gather, GuestMemoryAccessor, Hal, Joinable, MappingFlags, NestedPageFaultInfo, Operation, PageTable,
+    AddrSpace, Cause, DeviceAccess, FaultOutcome, GuestMemoryAccessor, MappingFlags, NestedPageFaultInfo, Operation,
     ReportError, Rights, Tag, aarch64::stage2_4k, device::AccessWidth, riscv64::sv_x4, sim::Machine, x86_64::ept,
 };
 
 use crate::{
     formats,
     rig::{READ, RW, gpa},
+    shy::Shy,
 };
 
 #[test]
@@ -79,73 +77,13 @@ fn a_guest_page_fault_is_resolved() {
     assert_eq!(rig.space.read_obj::<u8>(gpa(0x8020_1003)), Ok(0));
 }
 
-/// A device that answers only to those who have the space for themselves.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Shy;
-
-impl Joinable for Shy {
-    fn join(&self, _next: &Self) -> Option<Self> {
-        None
-    }
-}
-
-impl Display for Shy {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str("shy device")
-    }
-}
-
-// SAFETY: nothing is ever mapped.
-unsafe impl Backend for Shy {
-    fn is_ram(&self) -> bool {
-        false
-    }
-
-    fn map<F: Format, H: Hal>(
-        &self,
-        _range: ClosedRange,
-        _attributes: &Attributes,
-        _table: &mut PageTable<F, H>,
-        _gather: &mut Gather<F, H>,
-    ) -> Result<(), BackendError> {
-        Ok(())
-    }
-
-    unsafe fn unmap<F: Format, H: Hal>(
-        &self,
-        _range: ClosedRange,
-        _table: &mut PageTable<F, H>,
-        _gather: &mut Gather<F, H>,
-    ) -> Result<(), BackendError> {
-        Ok(())
-    }
-
-    fn fault<F: Format, H: Hal>(
-        &self,
-        _fault: &Fault,
-        _table: &PageTable<F, H>,
-        _frames: &mut FrameCache<H>,
-    ) -> FaultOutcome {
-        FaultOutcome::NeedsExclusive(Operation::CopyOnWrite)
-    }
-
-    fn fault_exclusive<F: Format, H: Hal>(
-        &self,
-        fault: &Fault,
-        _table: &mut PageTable<F, H>,
-        _gather: &mut Gather<F, H>,
-    ) -> FaultOutcome {
-        FaultOutcome::Device(DeviceAccess { handle: 0, offset: 0, access: fault.access, width: fault.width })
-    }
-}
-
 /// What a report says reaches the backend on both ways to it.
 #[test]
 fn exclusive_access_forgets_nothing_of_the_report() {
     let format = stage2_4k::Format::new(&stage2_4k::Config::new(3, 39)).unwrap();
     let machine = Machine::new(0, 1 << 20);
     let mut space = AddrSpace::<_, _, Shy>::with_backend(format, machine, Tag(1), gpa(0), 1 << 30).unwrap();
-    space.map(gpa(0x900_0000), 0x1000, RW, Shy).unwrap();
+    space.map(gpa(0x900_0000), 0x1000, RW, Shy::default()).unwrap();
     let store = stage2_4k::Report { esr_el2: 0x9384_0047, far_el2: 0x1010, hpfar_el2: 0x9_0000 };
     assert_eq!(space.handle_report(&store), Ok(FaultOutcome::NeedsExclusive(Operation::CopyOnWrite)));
     let access = DeviceAccess { handle: 0, offset: 0, access: Rights::W, width: Some(AccessWidth::Dword) };
