@@ -233,6 +233,9 @@ pub unsafe trait Format: Copy + Debug + Send + Sync + 'static {
 
 /// A tag of translations: VMID, VPID, ASID.
 ///
+/// It goes where the format's file says: into registers, into invalidations, or nowhere, in a format whose machine has no
+/// tags.
+///
 /// ```
 /// use tablewright::Tag;
 /// # use tablewright::{Format, riscv64::sv_x4};

@@ -1,4 +1,5 @@
-//! Fields of registers do not meet, each is at one place, and their values fit. No bit of the root's address or of a tag is lost.
+//! Fields of registers do not meet, each is at one place, and their values fit. No bit of the root's address or of a tag
+//! is lost.
 
 use super::Checker;
 use super::projection::Projection;

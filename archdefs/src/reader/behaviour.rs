@@ -1,4 +1,5 @@
-//! Reads `[live]`, `[memory]`, `[[tlb]]`, `[[completion]]`, `[registers.*]`, `[capabilities]`, `[fault]`, `[translated]`: what surrounds the entries.
+//! Reads `[live]`, `[memory]`, `[[tlb]]`, `[[completion]]`, `[registers.*]`, `[capabilities]`, `[fault]`, `[translated]`:
+//! what surrounds the entries.
 
 use super::section::Section;
 use crate::diagnostics::Diagnostic;

@@ -134,8 +134,8 @@ impl Machine {
 
     /// Writes to 64 pages of the guest from `ipa` on, in an order that depends on `seed`, as a guest does: by AT with the
     /// right to write, which has the MMU mark the page dirty, then to where that leads. What is written is a count of
-    /// the writes, which the word at `counter` has too; it ends where the
-    /// word after that says. Meanwhile the caller does something else.
+    /// the writes, which the word at `counter` has too; it ends where the word after that says. Meanwhile the caller does
+    /// something else.
     ///
     /// # Errors
     ///

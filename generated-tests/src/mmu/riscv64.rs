@@ -108,10 +108,9 @@ impl Machine {
         Ok(machine)
     }
 
-    /// Writes to 64 pages of the guest from `gpa` on, in an order that depends on `seed`, by HSV, where
-    /// that is translated; after each it drops all translations. What is written is a count of the writes, which the word at `counter` has too; it ends where the
-    /// word after that says.
-    /// Meanwhile the caller does something else.
+    /// Writes to 64 pages of the guest from `gpa` on, in an order that depends on `seed`, by HSV, where that is
+    /// translated; after each it drops all translations. What is written is a count of the writes, which the word at
+    /// `counter` has too; it ends where the word after that says. Meanwhile the caller does something else.
     ///
     /// # Errors
     ///
