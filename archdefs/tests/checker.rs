@@ -162,6 +162,32 @@ fn a_narrow_register_holds_what_it_can() {
     assert_eq!(findings("toy", &text), "");
 }
 
+// Lists of which the first that holds is taken.
+broken! {
+    operation_never_taken: "code = \"0x01\"" => "code = \"0x01\"\n\n[[tlb]]\nid = \"again\"\nscope = \"all\"\nif = \"huge\"\ncode = \"0x02\"";
+    operation_behind_a_broadcast: "code = \"0x01\"" => "code = \"0x01\"\n\n[[tlb]]\nid = \"everywhere\"\nscope = \"all\"\nreach = \"broadcast\"\ncode = \"0x02\"";
+    operation_behind_two: "code = \"0x01\"" => "if = \"huge\"\ncode = \"0x01\"\n\n[[tlb]]\nid = \"small\"\nscope = \"all\"\nif = \"!huge\"\ncode = \"0x02\"\n\n[[tlb]]\nid = \"again\"\nscope = \"all\"\nif = \"typed\"\ncode = \"0x03\"";
+    operation_that_never_exists: "code = \"0x01\"" => "if = \"typed && !states\"\ncode = \"0x01\"";
+    completion_never_taken: "[registers.root]" => "[[completion]]\nid = \"done\"\nsignal = \"consumed\"\ncommand = 1\n\n[[completion]]\nid = \"again\"\nsignal = \"consumed\"\nif = \"states\"\ncommand = 2\n\n[registers.root]";
+    fallback_never_taken: "\"inherit -> wb\"" => "\"inherit -> wb\", \"inherit -> uc if huge\"";
+    break_said_twice: "\"size\", \"memory\"" => "\"size\", \"memory\", \"size if huge\"";
+    hardware_never_taken: "invalid_cached = false" => "invalid_cached = false\nhardware = [\"true if states\", \"false if typed\", \"false\"]";
+    access_never_reported: "\"write if report[1] == 1\"" => "\"write if report[2:1] != 0\", \"none if report[1] == 1\"";
+    cause_said_twice: "\"permission if report[2] == 1\"" => "\"permission if report > 7\", \"external if report > 7\"";
+    right_never_asked_for: "[fault]" => "[access]\nregisters = [\"mode\"]\nallowed = [\"false if user && mode[0]\", \"granted if write || !user\", \"false if !user && mode[1]\", \"granted\"]\n\n[fault]";
+    capability_never_taken: "[fault]" => "[capabilities]\nregisters = [\"id\"]\nvalues = [\"huge = id[0] if id[1]\", \"pa_bits = 44\", \"pa_bits = 40 if id[2]\", \"huge = 1 if id[1] && pa_bits == 44\"]\n\n[fault]";
+}
+
+/// What a parameter is found out to be need not be legal beside the others as they are then.
+#[test]
+fn what_a_machine_tells_may_depend_on_what_it_told() {
+    let values = "[\"states = id[0]\", \"typed = id[1] if states\", \"typed = 1 if !states && id[2]\"]";
+    let capabilities = format!("[capabilities]\nregisters = [\"id\"]\nvalues = {values}\n\n[fault]");
+    let text = TOY.replacen("[fault]", &capabilities, 1);
+    assert_ne!(text, TOY);
+    assert_eq!(findings("toy", &text), "");
+}
+
 // Completions.
 broken! {
     command_too_wide: "[registers.root]" => "[[completion]]\nid = \"done\"\nsignal = \"write\"\naddress = \"63:2\"\ndata = 33\ncommand = [\"data << 32\", \"address\"]\n\n[registers.root]";

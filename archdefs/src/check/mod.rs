@@ -15,12 +15,14 @@ mod kinds;
 mod levels;
 mod owners;
 mod params;
+mod preferences;
 mod projection;
 mod registers;
 mod roots;
 mod rows;
 mod runs;
 mod states;
+mod taken;
 mod used;
 
 use std::collections::{BTreeMap, HashSet};
@@ -59,6 +61,7 @@ pub fn check(format: &Format) -> Diagnostics {
     // sense.
     if legal && !checker.incomplete && !checker.findings.knows(MALFORMED) {
         used::check(&mut checker);
+        taken::check(&mut checker);
     }
     checker.findings.into_diagnostics()
 }

@@ -18,12 +18,15 @@ pub(super) struct Projection(BTreeSet<String>);
 impl Projection {
     /// What the expressions of some parts of the file name.
     pub(super) fn of_parts(format: &Format, wanted: impl Fn(Part<'_>) -> bool) -> Self {
+        let mut exprs = Vec::new();
+        visit::expressions(format, &mut |part, expr| exprs.extend(wanted(part).then_some(expr)));
+        Self::of(format, exprs.into_iter())
+    }
+
+    /// What these expressions name.
+    pub(super) fn of<'a>(format: &Format, exprs: impl Iterator<Item = &'a Expr>) -> Self {
         let mut projection = Self::of_builds(format);
-        visit::expressions(format, &mut |part, expr| {
-            if wanted(part) {
-                projection.name(expr);
-            }
-        });
+        exprs.for_each(|expr| projection.name(expr));
         projection
     }
 

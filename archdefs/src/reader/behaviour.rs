@@ -6,10 +6,9 @@ use crate::diagnostics::Diagnostic;
 use crate::grammar::Cursor;
 use crate::grammar::scope::Scope as Names;
 use crate::model::{
-    Access, At, Capabilities, Completion, Fallback, Fault, Field, Live, Operand, Record, Register, Scope, Signal,
-    TlbOp, Translated,
+    Access, At, Capabilities, Completion, Fallback, Fault, Field, Live, Operand, Param, Record, Register, Scope,
+    Signal, TlbOp, Translated,
 };
-use crate::words::Word;
 
 pub(super) fn live(section: &Section<'_>) -> Live {
     let scopes = section.scopes();
@@ -22,16 +21,7 @@ pub(super) fn live(section: &Section<'_>) -> Live {
 }
 
 pub(super) fn fallbacks(section: &Section<'_>) -> Vec<Fallback> {
-    let rows = section.list("fallback", &section.scopes().space, Cursor::fallback);
-    for (index, row) in rows.iter().enumerate() {
-        let always = |earlier: &&Fallback| earlier.from == row.from && earlier.when.is_none();
-        if let Some(earlier) = rows[..index].iter().find(always) {
-            let message = format!("`{}` has another fallback, which is always taken", row.from.word());
-            let problem = Diagnostic::new(message, row.span, "never taken").and(earlier.span, "taken");
-            section.context.report(problem);
-        }
-    }
-    rows
+    section.list("fallback", &section.scopes().space, Cursor::fallback)
 }
 
 pub(super) fn tlb_op(section: &Section<'_>) -> TlbOp {
@@ -114,18 +104,6 @@ fn record(section: &Section<'_>) -> Record {
     Record { high, low, nonzero: section.flag("nonzero"), data_bits: data_bits.unwrap_or(64) }
 }
 
-/// Of several completions with one signal, the first whose condition holds is taken.
-pub(super) fn reachable(section: &Section<'_>, completions: &[Completion]) {
-    for (index, completion) in completions.iter().enumerate() {
-        let always = |earlier: &&Completion| earlier.signal == completion.signal && earlier.when.is_none();
-        if let Some(earlier) = completions[..index].iter().find(always) {
-            let message = format!("`{}` has the signal of another that always exists", completion.id.value);
-            let problem = Diagnostic::new(message, completion.id.span, "never taken").and(earlier.id.span, "taken");
-            section.context.report(problem);
-        }
-    }
-}
-
 pub(super) fn register(section: &Section<'_>, name: At<String>) -> Register {
     let scope = section.scopes().space.with(["root", "tag"]);
     Register {
@@ -141,6 +119,16 @@ pub(super) fn register(section: &Section<'_>, name: At<String>) -> Register {
 /// `registers` of a report or an identification, and the scope in which they are known.
 fn registers(section: &Section<'_>, scope: &Names) -> (Vec<At<String>>, Names) {
     let names = section.list("registers", &section.scopes().nothing, Cursor::register_name);
+    for (index, name) in names.iter().enumerate() {
+        if scope.get(&name.value).is_some() {
+            let message = format!("`{}` means something else here already", name.value);
+            section.context.report(Diagnostic::new(message, name.span, "this register"));
+        }
+        if let Some(earlier) = names[..index].iter().find(|earlier| earlier.value == name.value) {
+            let message = format!("two registers are called `{}`", name.value);
+            section.context.report(Diagnostic::new(message, name.span, "again").and(earlier.span, "first"));
+        }
+    }
     let scope = scope.with(names.iter().map(|name| name.value.as_str()));
     (names, scope)
 }
@@ -160,9 +148,17 @@ pub(crate) const ACCESS_TRUTHS: [&str; 11] =
     ["read", "write", "execute", "user", "granted", "pr", "pw", "px", "ur", "uw", "ux"];
 
 /// A parameter hides a field of the same name.
-pub(super) fn access(section: &Section<'_>, fields: &[Field]) -> Access {
+pub(super) fn access(section: &Section<'_>, params: &[Param], fields: &[Field]) -> Access {
     let space = &section.scopes().space;
-    let named = fields.iter().map(|field| &field.name.value).filter(|name| space.get(name).is_none());
+    let is_truth = |name: &str| ACCESS_TRUTHS.contains(&name);
+    let names = params.iter().map(|param| &param.name).chain(fields.iter().map(|field| &field.name));
+    for name in names.filter(|name| is_truth(&name.value)) {
+        let message = format!("`{}` is a truth value in the conditions of `[access]`", name.value);
+        let problem = Diagnostic::new(message, name.span, "this name").and(section.span, "where it has that meaning");
+        section.context.report(problem.help(format!("give it another name, such as `{}_bit`", name.value)));
+    }
+    let is_free = |name: &&String| space.get(name).is_none() && !is_truth(name);
+    let named = fields.iter().map(|field| &field.name.value).filter(is_free);
     let fields: Vec<String> = named.cloned().collect();
     let scope = space.with(fields.iter().map(String::as_str)).with_truths(ACCESS_TRUTHS);
     let (registers, scope) = registers(section, &scope);

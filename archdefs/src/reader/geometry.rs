@@ -20,8 +20,20 @@ impl Word for ParamType {
 }
 
 /// The names that expressions know without a parameter.
-const BUILT_IN: [&str; 10] =
-    ["levels", "input_bits", "page_bits", "index_bits", "level", "leaf_bits", "run_bits", "root", "tag", "ia"];
+const BUILT_IN: [&str; 12] = [
+    "levels",
+    "input_bits",
+    "page_bits",
+    "index_bits",
+    "level",
+    "leaf_bits",
+    "run_bits",
+    "root",
+    "tag",
+    "ia",
+    "address",
+    "data",
+];
 
 pub(super) fn param(section: &Section<'_>, name: At<String>) -> Param {
     if BUILT_IN.contains(&name.value.as_str()) {

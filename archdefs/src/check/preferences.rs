@@ -1,0 +1,109 @@
+//! The lists of a file of which the first is taken whose condition holds, but for those whose use the checker sees where
+//! it goes through entries and registers.
+
+use crate::expr::Expr;
+use crate::interpret::Means;
+use crate::model::{Choice, Choices, Completion, Format, Scope, TlbOp};
+use crate::source::Span;
+
+/// Of which the first is taken whose condition holds.
+pub(super) struct Preference<'a> {
+    pub(super) rows: Vec<Row<'a>>,
+    pub(super) knows: Knows,
+}
+
+/// What the conditions know beside the registers that they read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Knows {
+    /// An address space.
+    Space,
+    /// This and what an access is.
+    Access,
+    /// The build: other parameters are being found out, and may have any values.
+    Build,
+}
+
+/// One of a [`Preference`].
+pub(super) struct Row<'a> {
+    /// What messages call it.
+    pub(super) name: String,
+    pub(super) place: Span,
+    pub(super) when: Option<&'a Expr>,
+}
+
+impl<'a> Row<'a> {
+    fn new(name: impl Into<String>, place: Span, when: &'a Option<Expr>) -> Self {
+        Self { name: name.into(), place, when: when.as_ref() }
+    }
+
+    fn choice<T>(choice: &'a Choice<T>) -> Self {
+        Self::new("this choice", choice.span, &choice.when)
+    }
+
+    fn operation(op: &'a TlbOp) -> Self {
+        Self::new(format!("`{}`", op.id.value), op.id.span, &op.when)
+    }
+
+    fn completion(completion: &'a Completion) -> Self {
+        Self::new(format!("`{}`", completion.id.value), completion.id.span, &completion.when)
+    }
+}
+
+/// Every such list.
+pub(super) fn preferences(format: &Format) -> Vec<Preference<'_>> {
+    let access = format.access.iter().map(|access| (Knows::Access, choices(&access.allowed)));
+    let of_spaces = of_spaces(format).into_iter().chain(of_reports(format)).map(|rows| (Knows::Space, rows));
+    let capabilities = of_machines(format).into_iter().map(|rows| (Knows::Build, rows));
+    of_spaces.chain(access).chain(capabilities).map(|(knows, rows)| Preference { rows, knows }).collect()
+}
+
+/// What is there in an address space.
+fn of_spaces(format: &Format) -> Vec<Vec<Row<'_>>> {
+    let live = &format.live;
+    let mut lists = vec![choices(&format.levels.input), choices(&live.invalid_cached), choices(&live.hardware)];
+    lists.extend(grouped(live.breaks.iter().map(|edit| (edit.value, Row::choice(edit)))));
+    let fallbacks = format.fallbacks.iter();
+    lists.extend(grouped(fallbacks.map(|row| (row.from, Row::new("this fallback", row.span, &row.when)))));
+    let mut operations: Vec<&TlbOp> = format.tlb.iter().collect();
+    operations.sort_by_key(|op| !op.broadcast);
+    let rivals = |op: &TlbOp| (Means::of(op), op.scope, op.scope == Scope::Address && op.leaf_only);
+    lists.extend(grouped(operations.into_iter().map(|op| (rivals(op), Row::operation(op)))));
+    lists.extend(grouped(format.completions.iter().map(|row| (row.signal, Row::completion(row)))));
+    lists
+}
+
+/// What reports say.
+fn of_reports(format: &Format) -> Vec<Vec<Row<'_>>> {
+    let mut lists = Vec::new();
+    if let Some(fault) = &format.fault {
+        lists.extend([&fault.address, &fault.level, &fault.width].map(choices));
+        lists.extend([choices(&fault.access), choices(&fault.cause)]);
+    }
+    if let Some(translated) = &format.translated {
+        lists.extend([&translated.address, &translated.level].map(choices));
+        lists.extend([choices(&translated.memory), choices(&translated.shareability), choices(&translated.cause)]);
+    }
+    lists
+}
+
+/// What a machine tells of itself.
+fn of_machines(format: &Format) -> Vec<Vec<Row<'_>>> {
+    let values = format.capabilities.iter().flat_map(|capabilities| &capabilities.values);
+    grouped(values.map(|row| (&row.param.value, Row::new("this value", row.param.span, &row.when))))
+}
+
+fn choices<T>(choices: &Choices<T>) -> Vec<Row<'_>> {
+    choices.0.iter().map(Row::choice).collect()
+}
+
+/// The rows by what they compete for.
+fn grouped<'a, K: PartialEq>(rows: impl Iterator<Item = (K, Row<'a>)>) -> Vec<Vec<Row<'a>>> {
+    let mut groups: Vec<(K, Vec<Row<'a>>)> = Vec::new();
+    for (key, row) in rows {
+        match groups.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, group)) => group.push(row),
+            None => groups.push((key, vec![row])),
+        }
+    }
+    groups.into_iter().map(|(_, group)| group).collect()
+}
