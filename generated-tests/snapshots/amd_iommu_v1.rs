@@ -14,22 +14,45 @@ use ::tablewright::{
     Prototype, Refusal, Rewrite, Rights, Signal, Strip, Tag,
 };
 
-/// What varies between machines and between address spaces.
+/// What varies between machines and between address spaces. The root can have these shapes:
+///
+/// | levels | input bits | root table | only if |
+/// |---|---|---|---|
+/// | 1 | 21 | 4K |  |
+/// | 2 | 30 | 4K |  |
+/// | 3 | 39 | 4K |  |
+/// | 4 | 48 | 4K |  |
+/// | 5 | 57 | 4K | `five_level` |
+/// | 6 | 64 | 4K | `six_level` |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Config {
     /// Blocks of 512 GiB and more, which some IOMMUs get wrong.
+    ///
+    /// By default `false`. Bound at boot.
     pub huge_512g: bool,
     /// Hardware sets the A and D bits (DTE.HAD).
+    ///
+    /// By default `false`. Bound at boot, by [`Config::from_capabilities`].
     pub access_dirty: bool,
     /// Walks of 5 levels.
+    ///
+    /// By default `true`. Bound at boot, by [`Config::from_capabilities`].
     pub five_level: bool,
     /// Walks of 6 levels.
+    ///
+    /// By default `true`. Bound at boot, by [`Config::from_capabilities`].
     pub six_level: bool,
     /// Everything can be invalidated at once.
+    ///
+    /// By default `false`. Bound at boot, by [`Config::from_capabilities`].
     pub invalidate_all: bool,
     /// The device may have a TLB of its own, which then is to be invalidated, too (DTE.I).
+    ///
+    /// By default `false`. Bound for each address space.
     pub device_tlb: bool,
     /// Entries that are not present are cached.
+    ///
+    /// By default `false`. Bound at boot, by [`Config::from_capabilities`].
     pub np_cache: bool,
     /// Number of levels.
     pub levels: u8,

@@ -14,31 +14,53 @@ use ::tablewright::{
     Prototype, Refusal, Rewrite, Rights, Strip, Tag,
 };
 
-/// What varies between machines and between address spaces.
+/// What varies between machines and between address spaces. The root can have these shapes:
+///
+/// | levels | input bits | root table | only if |
+/// |---|---|---|---|
+/// | 4 | 48 | 4K |  |
+/// | 5 | 57 | 4K | `five_level` |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Config {
     /// Width of a physical address (MAXPHYADDR).
     ///
-    /// One of 36..=52.
+    /// 36..=52, by default 52. Bound at boot, by [`Config::from_capabilities`].
     pub pa_bits: u8,
     /// 2 MiB blocks.
+    ///
+    /// By default `true`. Bound at boot, by [`Config::from_capabilities`].
     pub huge_2m: bool,
     /// 1 GiB blocks.
+    ///
+    /// By default `false`. Bound at boot, by [`Config::from_capabilities`].
     pub huge_1g: bool,
     /// Walks of 5 levels.
+    ///
+    /// By default `false`. Bound at boot, by [`Config::from_capabilities`].
     pub five_level: bool,
     /// Entries that allow instruction fetches only.
+    ///
+    /// By default `false`. Bound at boot, by [`Config::from_capabilities`].
     pub execute_only: bool,
     /// Hardware sets accessed and dirty flags (EPTP bit 6).
+    ///
+    /// By default `false`. Bound at boot, by [`Config::from_capabilities`].
     pub access_dirty: bool,
     /// Supervisor shadow-stack pages are told apart (EPTP bit 7).
+    ///
+    /// By default `false`. Bound at boot, by [`Config::from_capabilities`].
     pub shadow_stack: bool,
     /// Separate execute rights for supervisor- and user-mode addresses.
+    ///
+    /// By default `false`. Bound at boot.
     pub mode_based_execute: bool,
     /// EPT violations may become #VE, and bit 63 suppresses that.
+    ///
+    /// By default `false`. Bound at boot.
     pub suppress_ve: bool,
     /// A fetch through two page sizes at once raises no machine check.
     ///
+    /// By default `false`. Bound at boot, by [`Config::from_capabilities`].
     /// IA32_ARCH_CAPABILITIES, PSCHANGE_MC_NO.
     pub size_change_safe: bool,
     /// Number of levels.

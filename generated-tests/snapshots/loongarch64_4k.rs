@@ -14,40 +14,66 @@ use ::tablewright::{
     Prototype, Refusal, Rewrite, Rights, Strip, Tag,
 };
 
-/// What varies between machines and between address spaces.
+/// What varies between machines and between address spaces. The root can have these shapes:
+///
+/// | levels | input bits | root table | only if |
+/// |---|---|---|---|
+/// | 3 | 31..=39 | 4K |  |
+/// | 4 | 40..=48 | 4K |  |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Config {
     /// Width of a physical address (CPUCFG.1.PALEN).
     ///
-    /// One of 36..=48.
+    /// 36..=48, by default 48. Bound at boot, by [`Config::from_capabilities`].
     pub pa_bits: u8,
     /// Width of a virtual address, of which each half of the address space has one bit less (CPUCFG.1.VALEN).
     ///
-    /// One of 36..=48.
+    /// 36..=48, by default 48. Bound at boot, by [`Config::from_capabilities`].
+    /// [`Format::new`] demands `input_bits < va_bits`.
     pub va_bits: u8,
     /// Hardware walks the tables, and sets V and D (PWCH.HPTW_En).
+    ///
+    /// By default `false`. Bound at boot, by [`Config::from_capabilities`].
     pub walker: bool,
     /// Blocks of the lowest directory: 2 MiB, 32 MiB or 512 MiB.
+    ///
+    /// By default `true`. Bound at boot, by [`Config::from_capabilities`].
     pub huge: bool,
     /// Blocks of 1 GiB.
     ///
-    /// Only where `granule == 12 && huge`.
+    /// By default `false`. Bound at boot, by [`Config::from_capabilities`].
+    /// It must be `false` unless `huge`.
     pub huge_1g: bool,
     /// NR: pages that cannot be read.
+    ///
+    /// By default `true`. Bound at boot, by [`Config::from_capabilities`].
     pub read_inhibit: bool,
     /// NX: pages from which no code is fetched.
+    ///
+    /// By default `true`. Bound at boot, by [`Config::from_capabilities`].
     pub execute_protection: bool,
     /// RPLV: pages for just one privilege level.
+    ///
+    /// By default `true`. Bound at boot, by [`Config::from_capabilities`].
     pub restricted_level: bool,
     /// What directory entries hold where there is nothing: the address of a page that the caller keeps, and fills with this same value. Walks do not stop at them. 0: the page at address 0, of zeros.
+    ///
+    /// By default 0x0. Bound at boot.
+    /// [`Format::new`] demands `invalid_table & 4095 == 0`.
     pub invalid_table: u64,
     /// The tables are those of the upper half of the address space (PGDH), not of the lower (PGDL).
+    ///
+    /// By default `false`. Bound for each address space.
     pub upper: bool,
     /// Leaves may be global, so that invalidations must reach every address space.
+    ///
+    /// By default `false`. Bound for each address space.
     pub globals: bool,
     /// Number of levels.
     pub levels: u8,
     /// Width of an input address.
+    ///
+    /// [`Format::new`] demands `input_bits < va_bits`.
     pub input_bits: u8,
 }
 

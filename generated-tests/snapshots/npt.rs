@@ -14,33 +14,53 @@ use ::tablewright::{
     Prototype, Refusal, Rewrite, Rights, Strip, Tag,
 };
 
-/// What varies between machines and between address spaces.
+/// What varies between machines and between address spaces. The root can have these shapes:
+///
+/// | levels | input bits | root table | only if |
+/// |---|---|---|---|
+/// | 4 | 48 | 4K |  |
+/// | 5 | 57 | 4K | `five_level` |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Config {
     /// Width of a physical address, without the bit of memory encryption and what that takes.
     ///
-    /// One of 32..=52.
+    /// 32..=52, by default 52. Bound at boot, by [`Config::from_capabilities`].
+    /// [`Format::new`] demands `c_bit == 0 || c_bit >= pa_bits`.
     pub pa_bits: u8,
     /// 1 GiB blocks.
+    ///
+    /// By default `false`. Bound at boot, by [`Config::from_capabilities`].
     pub huge_1g: bool,
     /// Walks of 5 levels (LA57).
+    ///
+    /// By default `false`. Bound at boot, by [`Config::from_capabilities`].
     pub five_level: bool,
     /// Bit 63 forbids execution (EFER.NXE).
+    ///
+    /// By default `true`. Bound at boot, by [`Config::from_capabilities`].
     pub no_execute: bool,
     /// The page attribute table, IA32_PAT: its content after reset, unless said otherwise.
+    ///
+    /// By default 0x7_0406_0007_0406. Bound at boot, by [`Config::from_capabilities`].
     pub pat: u64,
     /// The bit that encrypts memory, with which tables are read, too; 0: none.
     ///
-    /// One of 0, 32..=51.
+    /// 0, 32..=51, by default 0. Bound at boot, by [`Config::from_capabilities`].
+    /// [`Format::new`] demands `c_bit == 0 || c_bit >= pa_bits`.
     /// AMD APM Vol. 2, Secure Memory Encryption, Determining Support for Secure Memory Encryption.
     pub c_bit: u8,
     /// Bit 8 of entries of PML4 and PML5 tables is reserved, which some emulators do not know.
     ///
+    /// By default `true`. Bound at boot.
     /// AMD APM Vol. 2, 4-Kbyte Page Translation, Page-Map Level-4 Table.
     pub table_global_reserved: bool,
     /// An entry may change between table and block while it is used.
+    ///
+    /// By default `false`. Bound at boot.
     pub size_change_safe: bool,
     /// VMRUN can flush the translations of one ASID.
+    ///
+    /// By default `false`. Bound at boot, by [`Config::from_capabilities`].
     pub flush_by_asid: bool,
     /// Number of levels.
     pub levels: u8,

@@ -14,20 +14,35 @@ use ::tablewright::{
     Prototype, Refusal, Rewrite, Rights, Signal, Strip, Tag,
 };
 
-/// What varies between machines and between address spaces.
+/// What varies between machines and between address spaces. The root can have these shapes:
+///
+/// | levels | input bits | root table | only if |
+/// |---|---|---|---|
+/// | 3 | 41 | 16K, 4 tables wide |  |
+/// | 4 | 50 | 16K, 4 tables wide |  |
+/// | 5 | 59 | 16K, 4 tables wide |  |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Config {
     /// Runs of 16 pages.
     ///
+    /// By default `false`. Bound at boot, by [`Config::from_capabilities`].
     /// RISC-V IOMMU Architecture Specification, Overview.
     pub svnapot: bool,
     /// Memory types in entries (capabilities.Svpbmt).
+    ///
+    /// By default `false`. Bound at boot, by [`Config::from_capabilities`].
     pub svpbmt: bool,
     /// Hardware sets A and D (capabilities.AMO_HWAD), as DC.tc.GADE tells it.
+    ///
+    /// By default `false`. Bound at boot, by [`Config::from_capabilities`].
     pub svadu: bool,
     /// Bits 60:59 are free for software (capabilities.Svrsw60t59b).
+    ///
+    /// By default `false`. Bound at boot, by [`Config::from_capabilities`].
     pub svrsw60t59b: bool,
     /// The IOMMU interrupts by wires (capabilities.IGS), as fctl.WSI tells it.
+    ///
+    /// By default `false`. Bound at boot, by [`Config::from_capabilities`].
     pub wired_interrupts: bool,
     /// Number of levels.
     pub levels: u8,

@@ -14,34 +14,60 @@ use ::tablewright::{
     Prototype, Refusal, Rewrite, Rights, Signal, Strip, Tag,
 };
 
-/// What varies between machines and between address spaces.
+/// What varies between machines and between address spaces. The root can have these shapes:
+///
+/// | levels | input bits | root table | only if |
+/// |---|---|---|---|
+/// | 3 | 39 | 4K | `sv39` |
+/// | 4 | 48 | 4K | `sv48` |
+/// | 5 | 57 | 4K | `sv57` |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Config {
     /// Runs of 16 pages.
     ///
+    /// By default `false`. Bound at boot, by [`Config::from_capabilities`].
     /// RISC-V IOMMU Architecture Specification, Overview.
     pub svnapot: bool,
     /// Memory types in entries (capabilities.Svpbmt).
+    ///
+    /// By default `false`. Bound at boot, by [`Config::from_capabilities`].
     pub svpbmt: bool,
     /// Hardware sets A and D (capabilities.AMO_HWAD), as DC.tc.SADE tells it.
+    ///
+    /// By default `false`. Bound at boot, by [`Config::from_capabilities`].
     pub svadu: bool,
     /// Bits 60:59 are free for software (capabilities.Svrsw60t59b).
+    ///
+    /// By default `false`. Bound at boot, by [`Config::from_capabilities`].
     pub svrsw60t59b: bool,
     /// Leaves may be global, so that invalidations must reach every address space.
+    ///
+    /// By default `false`. Bound for each address space.
     pub globals: bool,
     /// Walks of 3 levels (capabilities.Sv39).
+    ///
+    /// By default `true`. Bound at boot, by [`Config::from_capabilities`].
     pub sv39: bool,
     /// Walks of 4 levels (capabilities.Sv48).
+    ///
+    /// By default `true`. Bound at boot, by [`Config::from_capabilities`].
     pub sv48: bool,
     /// Walks of 5 levels (capabilities.Sv57).
+    ///
+    /// By default `true`. Bound at boot, by [`Config::from_capabilities`].
     pub sv57: bool,
     /// The IOMMU interrupts by wires (capabilities.IGS), as fctl.WSI tells it.
+    ///
+    /// By default `false`. Bound at boot, by [`Config::from_capabilities`].
     pub wired_interrupts: bool,
     /// For one process of the device (a PASID): its process context leads here, and not the device context.
+    ///
+    /// By default `false`. Bound for each address space.
     pub process_context: bool,
     /// The device may ask for supervisor privilege (PC.ta.ENS).
     ///
-    /// Only where `process_context`.
+    /// By default `false`. Bound for each address space.
+    /// It must be `false` unless `process_context`.
     pub supervisor_requests: bool,
     /// Number of levels.
     pub levels: u8,

@@ -14,44 +14,75 @@ use ::tablewright::{
     Prototype, Refusal, Rewrite, Rights, Shareability, Strip, Tag, Translated,
 };
 
-/// What varies between machines and between address spaces.
+/// What varies between machines and between address spaces. The root can have these shapes:
+///
+/// | levels | input bits | root table | only if |
+/// |---|---|---|---|
+/// | 1 | 13..=21 | 4K |  |
+/// | 2 | 22..=30 | 4K |  |
+/// | 3 | 31..=39 | 4K |  |
+/// | 4 | 40..=48 | 4K |  |
+/// | 5 | 49..=52 | 4K | `lpa2` |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Config {
     /// The CPU does not walk tables of this granule.
+    ///
+    /// By default `false`. Bound at boot, by [`Config::from_capabilities`].
+    /// [`Format::new`] demands `!granule_absent`.
     pub granule_absent: bool,
     /// Width of a physical address (ID_AA64MMFR0_EL1.PARange), set in VTCR_EL2.PS.
     ///
-    /// One of 32, 36, 40, 42, 44, 48, 52.
+    /// 32, 36, 40, 42, 44, 48, 52, by default 48. Bound at boot, by [`Config::from_capabilities`].
+    /// [`Format::new`] demands `pa_bits <= 48 || lpa2`.
     pub pa_bits: u8,
     /// 52-bit addresses in the 4K and 16K granules (FEAT_LPA2, VTCR_EL2.DS).
     ///
-    /// Only where `granule != 16`.
+    /// By default `false`. Bound at boot, by [`Config::from_capabilities`].
+    /// [`Format::new`] demands `pa_bits <= 48 || lpa2` and `input_bits <= 48 || lpa2`.
     pub lpa2: bool,
     /// Small translation tables (FEAT_TTST).
+    ///
+    /// By default `false`. Bound at boot, by [`Config::from_capabilities`].
+    /// [`Format::new`] demands `input_bits >= 25 || ttst`.
     pub ttst: bool,
     /// Hardware sets the Access flag (FEAT_HAFDBS, VTCR_EL2.HA).
+    ///
+    /// By default `false`. Bound at boot, by [`Config::from_capabilities`].
     pub hardware_access: bool,
     /// Hardware sets the dirty state (FEAT_HAFDBS, VTCR_EL2.HD).
     ///
-    /// Only where `hardware_access`.
+    /// By default `false`. Bound at boot, by [`Config::from_capabilities`].
+    /// It must be `false` unless `hardware_access`.
     pub hardware_dirty: bool,
     /// Level of support for changes of block size (FEAT_BBM).
     ///
-    /// One of 0..=2.
+    /// 0..=2, by default 0. Bound at boot, by [`Config::from_capabilities`].
     pub bbm: u8,
     /// 16-bit ASIDs (ID_AA64MMFR0_EL1.ASIDBits, TCR_ELx.AS).
+    ///
+    /// By default `false`. Bound at boot, by [`Config::from_capabilities`].
     pub asid16: bool,
     /// Memory types by index, MAIR_ELx: write-back, not cacheable, device-nGnRnE, device-nGnRE, write-through, unless said otherwise.
+    ///
+    /// By default 0xbb_0400_44ff. Bound at boot.
     pub mair: u64,
     /// The tables are those of the upper half of the address space (TTBR1_ELx), not of the lower (TTBR0_ELx).
+    ///
+    /// By default `false`. Bound for each address space.
     pub upper: bool,
     /// The tables are those of the EL2&0 regime (HCR_EL2.E2H is 1), not of EL1&0.
+    ///
+    /// By default `false`. Bound for each address space.
     pub vhe: bool,
     /// Leaves may be global (nG is 0), so that invalidations must reach every address space.
+    ///
+    /// By default `false`. Bound for each address space.
     pub globals: bool,
     /// Number of levels.
     pub levels: u8,
     /// Width of an input address.
+    ///
+    /// [`Format::new`] demands `input_bits <= 48 || lpa2` and `input_bits >= 25 || ttst` and `input_bits >= 16`.
     pub input_bits: u8,
 }
 

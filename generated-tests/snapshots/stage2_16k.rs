@@ -14,40 +14,69 @@ use ::tablewright::{
     Prototype, Refusal, Rewrite, Rights, Strip, Tag,
 };
 
-/// What varies between machines and between address spaces.
+/// What varies between machines and between address spaces. The root can have these shapes:
+///
+/// | levels | input bits | root table | only if |
+/// |---|---|---|---|
+/// | 1 | 15..=25 | 16K |  |
+/// | 1 | 26..=29 | 32K to 256K, 2 to 16 tables wide |  |
+/// | 2 | 26..=36 | 16K |  |
+/// | 2 | 37..=40 | 32K to 256K, 2 to 16 tables wide |  |
+/// | 3 | 37..=47 | 16K | `pa_bits >= 42` |
+/// | 3 | 48..=51 | 32K to 256K, 2 to 16 tables wide | `pa_bits >= 42` |
+/// | 4 | 48..=52 | 16K | `lpa2` |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Config {
     /// The CPU does not walk tables of this granule.
+    ///
+    /// By default `false`. Bound at boot, by [`Config::from_capabilities`].
+    /// [`Format::new`] demands `!granule_absent`.
     pub granule_absent: bool,
     /// Width of a physical address (ID_AA64MMFR0_EL1.PARange), set in VTCR_EL2.PS.
     ///
-    /// One of 32, 36, 40, 42, 44, 48, 52.
+    /// 32, 36, 40, 42, 44, 48, 52, by default 48. Bound at boot, by [`Config::from_capabilities`].
+    /// [`Format::new`] demands `pa_bits <= 48 || lpa2` and `input_bits <= pa_bits`.
     pub pa_bits: u8,
     /// 52-bit addresses in the 4K and 16K granules (FEAT_LPA2, VTCR_EL2.DS).
     ///
-    /// Only where `granule != 16`.
+    /// By default `false`. Bound at boot, by [`Config::from_capabilities`].
+    /// [`Format::new`] demands `pa_bits <= 48 || lpa2`.
     pub lpa2: bool,
     /// Small translation tables (FEAT_TTST).
+    ///
+    /// By default `false`. Bound at boot, by [`Config::from_capabilities`].
+    /// [`Format::new`] demands `input_bits >= 25 || ttst`.
     pub ttst: bool,
     /// Execute rights for EL1 and EL0 apart (FEAT_XNX).
+    ///
+    /// By default `false`. Bound at boot, by [`Config::from_capabilities`].
     pub xnx: bool,
     /// Stage 2 can force the memory type (FEAT_S2FWB, HCR_EL2.FWB).
+    ///
+    /// By default `false`. Bound at boot, by [`Config::from_capabilities`].
     pub fwb: bool,
     /// Hardware sets the Access flag (FEAT_HAFDBS, VTCR_EL2.HA).
+    ///
+    /// By default `false`. Bound at boot, by [`Config::from_capabilities`].
     pub hardware_access: bool,
     /// Hardware sets the dirty state (FEAT_HAFDBS, VTCR_EL2.HD).
     ///
-    /// Only where `hardware_access`.
+    /// By default `false`. Bound at boot, by [`Config::from_capabilities`].
+    /// It must be `false` unless `hardware_access`.
     pub hardware_dirty: bool,
     /// 16-bit VMIDs (FEAT_VMID16, VTCR_EL2.VS).
+    ///
+    /// By default `false`. Bound at boot, by [`Config::from_capabilities`].
     pub vmid16: bool,
     /// Level of support for changes of block size (FEAT_BBM).
     ///
-    /// One of 0..=2.
+    /// 0..=2, by default 0. Bound at boot, by [`Config::from_capabilities`].
     pub bbm: u8,
     /// Number of levels.
     pub levels: u8,
     /// Width of an input address.
+    ///
+    /// [`Format::new`] demands `input_bits <= pa_bits` and `input_bits >= 25 || ttst` and `input_bits >= 16`.
     pub input_bits: u8,
 }
 

@@ -14,30 +14,43 @@ use ::tablewright::{
     Prototype, Refusal, Rewrite, Rights, Strip, Tag,
 };
 
-/// What varies between machines and between address spaces.
+/// What varies between machines and between address spaces. The root can have these shapes:
+///
+/// | levels | input bits | root table | only if |
+/// |---|---|---|---|
+/// | 3 | 39 | 4K |  |
+/// | 4 | 48 | 4K |  |
+/// | 5 | 57 | 4K |  |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Config {
     /// Runs of 16 pages.
     ///
+    /// By default `false`. Bound at boot.
     /// Svnapot Extension.
     pub svnapot: bool,
     /// Memory types in entries, if menvcfg.PBMTE is 1.
     ///
+    /// By default `false`. Bound at boot.
     /// Svpbmt Extension.
     pub svpbmt: bool,
     /// Hardware sets A and D, if menvcfg.ADUE is 1.
     ///
+    /// By default `false`. Bound at boot.
     /// Svadu Extension.
     pub svadu: bool,
     /// An entry made valid is seen without a fence.
     ///
+    /// By default `false`. Bound at boot.
     /// Svvptc Extension.
     pub svvptc: bool,
     /// Bits 60:59 are free for software.
     ///
+    /// By default `false`. Bound at boot.
     /// Svrsw60t59b Extension.
     pub svrsw60t59b: bool,
     /// Leaves may be global, so that invalidations must reach every address space.
+    ///
+    /// By default `false`. Bound for each address space.
     pub globals: bool,
     /// Number of levels.
     pub levels: u8,

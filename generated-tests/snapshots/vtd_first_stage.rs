@@ -14,26 +14,46 @@ use ::tablewright::{
     Prototype, Refusal, Rewrite, Rights, Signal, Strip, Tag,
 };
 
-/// What varies between machines and between address spaces.
+/// What varies between machines and between address spaces. The root can have these shapes:
+///
+/// | levels | input bits | root table | only if |
+/// |---|---|---|---|
+/// | 4 | 48 | 4K |  |
+/// | 5 | 57 | 4K | `five_level` |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Config {
     /// Width of a physical address, without the bit of memory encryption and what that takes.
     ///
-    /// One of 32..=52.
+    /// 32..=52, by default 52. Bound at boot.
     pub pa_bits: u8,
     /// 1 GiB blocks.
+    ///
+    /// By default `false`. Bound at boot, by [`Config::from_capabilities`].
     pub huge_1g: bool,
     /// Walks of 5 levels (LA57).
+    ///
+    /// By default `false`. Bound at boot, by [`Config::from_capabilities`].
     pub five_level: bool,
     /// Hardware sets the extended-accessed flag (EAFE).
+    ///
+    /// By default `false`. Bound at boot, by [`Config::from_capabilities`].
     pub extended_accessed: bool,
     /// Devices may ask for supervisor privilege (SRE).
+    ///
+    /// By default `false`. Bound at boot, by [`Config::from_capabilities`].
     pub supervisor_requests: bool,
     /// Walks snoop the caches (PWSNP).
+    ///
+    /// By default `false`. Bound at boot, by [`Config::from_capabilities`].
     pub page_walk_snoop: bool,
     /// Single pages can be invalidated (PSI).
+    ///
+    /// By default `false`. Bound at boot, by [`Config::from_capabilities`].
     pub page_selective: bool,
     /// The PASID whose table entry leads here, with the tag as its domain: 20 bits. Requests without a PASID have that of RID_PASID, as a rule 0.
+    ///
+    /// By default 0x0. Bound for each address space.
+    /// [`Format::new`] demands `pasid <= 0xfffff`.
     pub pasid: u64,
     /// Number of levels.
     pub levels: u8,

@@ -14,42 +14,69 @@ use ::tablewright::{
     Prototype, Refusal, Rewrite, Rights, Signal, Strip, Tag,
 };
 
-/// What varies between machines and between address spaces.
+/// What varies between machines and between address spaces. The root can have these shapes:
+///
+/// | levels | input bits | root table | only if |
+/// |---|---|---|---|
+/// | 4 | 48 | 4K | `four_level` |
+/// | 5 | 57 | 4K | `five_level` |
+/// | 3 | 39 | 4K | `three_level` |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Config {
     /// Width of a physical address (MAXPHYADDR).
     ///
-    /// One of 36..=52.
+    /// 36..=52, by default 52. Bound at boot.
     pub pa_bits: u8,
     /// 2 MiB blocks.
+    ///
+    /// By default `true`. Bound at boot, by [`Config::from_capabilities`].
     pub huge_2m: bool,
     /// 1 GiB blocks.
+    ///
+    /// By default `false`. Bound at boot, by [`Config::from_capabilities`].
     pub huge_1g: bool,
     /// Walks of 5 levels.
+    ///
+    /// By default `false`. Bound at boot, by [`Config::from_capabilities`].
     pub five_level: bool,
     /// Hardware sets accessed and dirty flags (SSADE).
     ///
-    /// Only where `scalable`.
+    /// By default `false`. Bound at boot, by [`Config::from_capabilities`].
+    /// It must be `false` unless `scalable`.
     pub access_dirty: bool,
     /// Walks of 3 levels.
+    ///
+    /// By default `false`. Bound at boot, by [`Config::from_capabilities`].
     pub three_level: bool,
     /// Walks of 4 levels.
+    ///
+    /// By default `true`. Bound at boot, by [`Config::from_capabilities`].
     pub four_level: bool,
     /// Scalable mode: PASID-table entries hold the root, not context entries.
+    ///
+    /// By default `false`. Bound at boot, by [`Config::from_capabilities`].
     pub scalable: bool,
     /// Entries have a memory type (EMTE).
     ///
-    /// Only where `scalable`.
+    /// By default `false`. Bound at boot, by [`Config::from_capabilities`].
+    /// It must be `false` unless `scalable`.
     pub memory_types: bool,
     /// Leaves can make accesses snoop.
+    ///
+    /// By default `false`. Bound at boot, by [`Config::from_capabilities`].
     pub snoop_control: bool,
     /// Walks snoop the caches (PWSNP).
     ///
-    /// Only where `scalable`.
+    /// By default `false`. Bound at boot, by [`Config::from_capabilities`].
+    /// It must be `false` unless `scalable`.
     pub page_walk_snoop: bool,
     /// Single pages can be invalidated (PSI).
+    ///
+    /// By default `false`. Bound at boot, by [`Config::from_capabilities`].
     pub page_selective: bool,
     /// Entries that are not present are cached, as by IOMMUs that software emulates.
+    ///
+    /// By default `false`. Bound at boot, by [`Config::from_capabilities`].
     pub caching_mode: bool,
     /// Number of levels.
     pub levels: u8,

@@ -4,15 +4,15 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use tablewright_archdefs::model::{Domain, Param};
 
-use crate::literal;
 use crate::locals::parameter;
 use crate::scope::{Scope, Type, ident, int, is, param_type};
-use crate::text;
+use crate::{config_docs, literal};
 
 /// `struct Config` and its constructors.
 pub(crate) fn config(scope: &Scope<'_>) -> TokenStream {
     let fields = scope.open_params().map(|param| {
-        let (name, ty, docs) = (ident(&param.name.value), param_type(&param.domain).name(), docs(param));
+        let (name, ty, docs) =
+            (ident(&param.name.value), param_type(&param.domain).name(), config_docs::param(scope, param));
         quote! {
             #(#[doc = #docs])*
             pub #name: #ty,
@@ -41,14 +41,20 @@ pub(crate) fn config(scope: &Scope<'_>) -> TokenStream {
         }
     };
     let capabilities = capabilities(scope);
+    let roots = config_docs::roots(scope);
+    let [levels, input_bits] = ["levels", "input_bits"].map(|name| config_docs::rules(scope, name));
+    let [levels, input_bits] =
+        [levels, input_bits].map(|rules| rules.into_iter().flat_map(|rules| [String::new(), rules]));
     quote! {
-        /// What varies between machines and between address spaces.
+        #(#[doc = #roots])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub struct Config {
             #(#fields)*
             /// Number of levels.
+            #(#[doc = #levels])*
             pub levels: u8,
             /// Width of an input address.
+            #(#[doc = #input_bits])*
             pub input_bits: u8,
         }
 
@@ -77,30 +83,6 @@ fn zero(param: &Param) -> TokenStream {
         Domain::Bool => quote!(false),
         Domain::Int(_) | Domain::Word => quote!(0),
     }
-}
-
-fn docs(param: &Param) -> Vec<String> {
-    let mut docs = vec![format!(" {}.", capitalized(&param.doc))];
-    let mut more = Vec::new();
-    if let Domain::Int(values) = &param.domain {
-        more.push(format!(" One of {}.", text::numbers(values)));
-    }
-    if let Some(when) = &param.when {
-        more.push(format!(" Only where `{}`.", when));
-    }
-    if let Some(cite) = &param.cite {
-        more.push(format!(" {cite}."));
-    }
-    if !more.is_empty() {
-        docs.push(String::new());
-        docs.extend(more);
-    }
-    docs
-}
-
-fn capitalized(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
 fn capabilities(scope: &Scope<'_>) -> TokenStream {

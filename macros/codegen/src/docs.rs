@@ -29,7 +29,7 @@ pub(crate) fn bit_table(scope: &Scope<'_>, class: Class) -> Vec<String> {
         let meaning = cell(&meaning(field), condition(scope, &when));
         rows.push((
             highest(scope, &field.bits),
-            row(&text::bits(scope, &field.bits), &field.name.value, &meaning, cite),
+            row(&[&text::bits(scope, &field.bits), &format!("`{}`", field.name.value), &meaning, cite]),
         ));
     }
     for fix in &scope.format.fixes {
@@ -37,7 +37,10 @@ pub(crate) fn bit_table(scope: &Scope<'_>, class: Class) -> Vec<String> {
         if !is(&when, 0) {
             let cite = fix.cite.as_deref().unwrap_or_default();
             let meaning = cell(&fix_meaning(scope, &fix.is), condition(scope, &when));
-            rows.push((highest(scope, &fix.bits), row(&text::bits(scope, &fix.bits), &fix.id.value, &meaning, cite)));
+            rows.push((
+                highest(scope, &fix.bits),
+                row(&[&text::bits(scope, &fix.bits), &format!("`{}`", fix.id.value), &meaning, cite]),
+            ));
         }
     }
     rows.sort_by_key(|(highest, _)| std::cmp::Reverse(*highest));
@@ -45,9 +48,10 @@ pub(crate) fn bit_table(scope: &Scope<'_>, class: Class) -> Vec<String> {
     header.into_iter().chain(rows.into_iter().map(|(_, row)| row)).collect()
 }
 
-fn row(bits: &str, name: &str, meaning: &str, cite: &str) -> String {
+/// A row of a table.
+pub(crate) fn row(cells: &[&str]) -> String {
     // A bar would end the cell.
-    format!(" | {bits} | `{name}` | {meaning} | {cite} |").replace("||", "or")
+    format!(" | {} |", cells.join(" | ").replace("||", "or"))
 }
 
 fn cell(meaning: &str, condition: Option<String>) -> String {

@@ -101,6 +101,16 @@ fn parts(expr: &Expr) -> Vec<&Expr> {
     }
 }
 
+/// Whether an expression names `wanted`.
+pub(crate) fn speaks(expr: &Expr, wanted: &str) -> bool {
+    match &expr.node {
+        Node::Name(name) | Node::Slice(name, ..) => name == wanted,
+        Node::Int(_) => false,
+        Node::Not(inner) => speaks(inner, wanted),
+        Node::Binary(_, left, right) => speaks(left, wanted) || speaks(right, wanted),
+    }
+}
+
 /// An integer as an expression.
 pub(crate) fn int(value: i128) -> Expr {
     Expr { node: Node::Int(value), span: Default::default() }

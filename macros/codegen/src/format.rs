@@ -3,13 +3,14 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 use tablewright_archdefs::model::{Domain, InputExtension, Param};
+use tablewright_archdefs::show;
 
 use crate::address::AddressMap;
 use crate::error::Error;
 use crate::members::Shape;
 use crate::scope::{Scope, Type, ident, int, is};
 use crate::{
-    access, attributes, completion, decode, edit, fault, hot, info, kinds, literal, registers, text, tlb, translated,
+    access, attributes, completion, decode, edit, fault, hot, info, kinds, literal, registers, tlb, translated,
 };
 
 /// `struct Format`, its private methods, and the trait's.
@@ -314,7 +315,7 @@ fn check_param(scope: &Scope<'_>, param: &Param) -> Option<TokenStream> {
 
 /// Ascending numbers as a pattern: `36..=52 | 56`.
 fn ranges(values: &[i64]) -> TokenStream {
-    let text = text::numbers(values).replace(", ", " | ");
+    let text = show::set(values).replace(", ", " | ");
     text.parse().unwrap_or_default()
 }
 

@@ -12,6 +12,7 @@ mod bits;
 mod branches;
 mod completion;
 mod config;
+mod config_docs;
 mod decode;
 mod docs;
 mod edit;

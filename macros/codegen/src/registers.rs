@@ -6,9 +6,11 @@ use tablewright_archdefs::expr::{Expr, Node};
 use tablewright_archdefs::model::{Facts, Field, Meaning, Register, RegisterField, Role, Rows};
 
 use crate::error::Error;
+use crate::fold::speaks;
 use crate::locals::{bind, parameter};
 use crate::members::{self, Shape};
 use crate::scope::{Scope, Type, ident, int};
+use crate::text::sentence;
 use crate::{bits, literal};
 
 /// `struct Registers`.
@@ -43,12 +45,6 @@ pub(crate) fn registers(scope: &Scope<'_>) -> TokenStream {
             #(#fields)*
         }
     }
-}
-
-fn sentence(text: &str) -> String {
-    let mut chars = text.chars();
-    let text: String = chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect());
-    if text.ends_with('.') { text } else { format!("{text}.") }
 }
 
 /// `fn registers`.
@@ -168,15 +164,6 @@ fn refusal(value: &Expr) -> Option<TokenStream> {
         Some(quote!(Refusal::Tag(Tag(tag as u32))))
     } else {
         speaks(value, "root").then(|| quote!(Refusal::Address(root)))
-    }
-}
-
-fn speaks(expr: &Expr, wanted: &str) -> bool {
-    match &expr.node {
-        Node::Name(name) | Node::Slice(name, ..) => name == wanted,
-        Node::Int(_) => false,
-        Node::Not(inner) => speaks(inner, wanted),
-        Node::Binary(_, left, right) => speaks(left, wanted) || speaks(right, wanted),
     }
 }
 

@@ -29,19 +29,9 @@ fn bit_map(scope: &Scope<'_>, map: &BitMap) -> String {
     segments.collect::<Vec<_>>().join(", ")
 }
 
-/// Ascending numbers, neighbours taken together: `"32, 36..=52"`.
-pub(crate) fn numbers(values: &[i64]) -> String {
-    let mut ranges: Vec<(i64, i64)> = Vec::new();
-    for value in values {
-        match ranges.last_mut() {
-            Some((_, last)) if *last + 1 == *value => *last = *value,
-            _ => ranges.push((*value, *value)),
-        }
-    }
-    let texts = ranges.into_iter().map(|(first, last)| match last - first {
-        0 => format!("{first}"),
-        1 => format!("{first}, {last}"),
-        _ => format!("{first}..={last}"),
-    });
-    texts.collect::<Vec<_>>().join(", ")
+/// Text as a sentence: its first letter large, a full stop at its end.
+pub(crate) fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    let text: String = chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect());
+    if text.ends_with('.') { text } else { format!("{text}.") }
 }
