@@ -14,6 +14,25 @@ fn every_built_in_format_reads() {
 }
 
 #[test]
+fn every_register_that_a_caller_reads_is_described() {
+    for (name, _) in BUILTINS {
+        let format = read_builtin(name).unwrap().1.unwrap();
+        let sections = [
+            format.capabilities.as_ref().map(|section| (&section.registers, &section.cite)),
+            format.fault.as_ref().map(|section| (&section.registers, &section.cite)),
+            format.access.as_ref().map(|section| (&section.registers, &section.cite)),
+            format.translated.as_ref().map(|section| (&section.registers, &section.cite)),
+        ];
+        for (registers, cite) in sections.into_iter().flatten() {
+            for register in registers {
+                assert!(register.doc.is_some(), "{name}: what is {}?", register.name.value);
+                assert!(cite.is_some(), "{name}: which section says what {} is?", register.name.value);
+            }
+        }
+    }
+}
+
+#[test]
 fn everything_that_a_manual_decides_is_cited() {
     let mut without = Vec::new();
     for (name, _) in BUILTINS {

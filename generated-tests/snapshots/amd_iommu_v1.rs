@@ -77,14 +77,14 @@ impl Config {
     }
 }
 
-/// The identification registers that tell what the machine can do.
+/// What tells what the machine can do, one field for each register.
 ///
 /// 48882, IOMMU Extended Feature Register (HASup, HDSup, HATS); IOMMU Capability Header (NpCache).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Capabilities {
-    /// `extended_feature`.
+    /// Extended Feature Register (MMIO offset 0x30).
     pub extended_feature: u64,
-    /// `capability_header`.
+    /// First 32 bits of the PCI capability.
     pub capability_header: u64,
 }
 
@@ -1450,13 +1450,13 @@ pub struct Registers {
 /// 48882, IO_PAGE_FAULT Event.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Report {
-    /// `event0`.
+    /// Low 64 bits of the event log entry.
     pub event0: u64,
-    /// `event1`.
+    /// Its high 64 bits.
     pub event1: u64,
 }
 
-/// What modifies rights at the time of an access, one field for each register.
+/// What modifies rights at the time of an access: nothing does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Controls {}
 

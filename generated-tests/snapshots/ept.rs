@@ -89,16 +89,16 @@ impl Config {
     }
 }
 
-/// The identification registers that tell what the machine can do.
+/// What tells what the machine can do, one field for each register.
 ///
 /// Intel SDM Vol. 3D, VPID and EPT Capabilities; Vol. 4, IA32_ARCH_CAPABILITIES.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Capabilities {
-    /// `ia32_vmx_ept_vpid_cap`.
+    /// MSR 0x48c.
     pub ia32_vmx_ept_vpid_cap: u64,
-    /// `ia32_arch_capabilities`.
+    /// MSR 0x10a, or 0 where CPUID does not list it.
     pub ia32_arch_capabilities: u64,
-    /// `cpuid_80000008_eax`.
+    /// EAX of CPUID leaf 0x8000_0008.
     pub cpuid_80000008_eax: u64,
 }
 
@@ -1689,15 +1689,15 @@ pub struct Registers {
 /// Intel SDM Vol. 3C, Exit Qualification for EPT Violations.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Report {
-    /// `exit_reason`.
+    /// Exit reason (VMCS field 0x4402).
     pub exit_reason: u64,
-    /// `qualification`.
+    /// Exit qualification (VMCS field 0x6400).
     pub qualification: u64,
-    /// `guest_physical_address`.
+    /// Guest-physical address (VMCS field 0x2400).
     pub guest_physical_address: u64,
 }
 
-/// What modifies rights at the time of an access, one field for each register.
+/// What modifies rights at the time of an access: nothing does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Controls {}
 

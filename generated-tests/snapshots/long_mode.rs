@@ -108,32 +108,32 @@ impl Config {
     }
 }
 
-/// The identification registers that tell what the machine can do.
+/// What tells what the machine can do, one field for each register.
 ///
 /// Intel SDM Vol. 2, CPUID; AMD APM Vol. 3, Obtaining Processor Information Via the CPUID Instruction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Capabilities {
-    /// `cpuid_0_ebx`.
+    /// EBX of CPUID leaf 0.
     pub cpuid_0_ebx: u64,
-    /// `cpuid_1_ecx`.
+    /// ECX of CPUID leaf 1.
     pub cpuid_1_ecx: u64,
-    /// `cpuid_7_ebx`.
+    /// EBX of CPUID leaf 7, subleaf 0.
     pub cpuid_7_ebx: u64,
-    /// `cpuid_7_ecx`.
+    /// ECX of CPUID leaf 7, subleaf 0.
     pub cpuid_7_ecx: u64,
-    /// `cpuid_80000001_edx`.
+    /// EDX of CPUID leaf 0x8000_0001.
     pub cpuid_80000001_edx: u64,
-    /// `cpuid_80000008_eax`.
+    /// EAX of CPUID leaf 0x8000_0008.
     pub cpuid_80000008_eax: u64,
-    /// `cpuid_8000001f_ebx`.
+    /// EBX of CPUID leaf 0x8000_001f, or 0 where there is none.
     pub cpuid_8000001f_ebx: u64,
-    /// `ia32_arch_capabilities`.
+    /// MSR 0x10a, or 0 where CPUID does not list it.
     pub ia32_arch_capabilities: u64,
-    /// `ia32_pat`.
+    /// MSR 0x277.
     pub ia32_pat: u64,
-    /// `syscfg`.
+    /// MSR 0xc001_0010 of AMD, else 0.
     pub syscfg: u64,
-    /// `sev_status`.
+    /// MSR 0xc001_0131 where CPUID leaf 0x8000_001f lists SEV, else 0.
     pub sev_status: u64,
 }
 
@@ -2006,9 +2006,9 @@ pub struct Registers {
 /// Intel SDM Vol. 3A, Page-Fault Exceptions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Report {
-    /// `error_code`.
+    /// The error code that the exception pushes.
     pub error_code: u64,
-    /// `cr2`.
+    /// CR2, the linear address.
     pub cr2: u64,
 }
 
@@ -2017,15 +2017,15 @@ pub struct Report {
 /// Intel SDM Vol. 3A, Determination of Access Rights; Protection Keys.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Controls {
-    /// `cr0`.
+    /// CR0.
     pub cr0: u64,
-    /// `cr4`.
+    /// CR4.
     pub cr4: u64,
-    /// `rflags`.
+    /// RFLAGS.
     pub rflags: u64,
-    /// `pkru`.
+    /// PKRU, as RDPKRU reads it.
     pub pkru: u64,
-    /// `ia32_pkrs`.
+    /// MSR 0x6e1, or 0 where there is none.
     pub ia32_pkrs: u64,
 }
 

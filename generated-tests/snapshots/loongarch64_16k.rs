@@ -92,16 +92,16 @@ impl Config {
     }
 }
 
-/// The identification registers that tell what the machine can do.
+/// What tells what the machine can do, one field for each register.
 ///
 /// LoongArch Reference Manual, Volume 1, CPUCFG; PRCFG2.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Capabilities {
-    /// `cpucfg1`.
+    /// Word 1 of CPUCFG.
     pub cpucfg1: u64,
-    /// `cpucfg2`.
+    /// Word 2 of CPUCFG.
     pub cpucfg2: u64,
-    /// `prcfg2`.
+    /// CSR 0x22, Privileged Resource Configuration 2.
     pub prcfg2: u64,
 }
 
@@ -1488,13 +1488,13 @@ pub struct Registers {
 /// LoongArch Reference Manual, Volume 1, ESTAT; BADV.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Report {
-    /// `estat`.
+    /// CSR 0x5, Exception Status.
     pub estat: u64,
-    /// `badv`.
+    /// CSR 0x7, Bad Virtual Address.
     pub badv: u64,
 }
 
-/// What modifies rights at the time of an access, one field for each register.
+/// What modifies rights at the time of an access: nothing does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Controls {}
 

@@ -87,24 +87,24 @@ impl Config {
     }
 }
 
-/// The identification registers that tell what the machine can do.
+/// What tells what the machine can do, one field for each register.
 ///
 /// AMD APM Vol. 3, Obtaining Processor Information Via the CPUID Instruction; Vol. 2, System Configuration Register.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Capabilities {
-    /// `cpuid_7_ecx`.
+    /// ECX of CPUID leaf 7, subleaf 0.
     pub cpuid_7_ecx: u64,
-    /// `cpuid_80000001_edx`.
+    /// EDX of CPUID leaf 0x8000_0001.
     pub cpuid_80000001_edx: u64,
-    /// `cpuid_80000008_eax`.
+    /// EAX of CPUID leaf 0x8000_0008.
     pub cpuid_80000008_eax: u64,
-    /// `cpuid_8000000a_edx`.
+    /// EDX of CPUID leaf 0x8000_000a.
     pub cpuid_8000000a_edx: u64,
-    /// `cpuid_8000001f_ebx`.
+    /// EBX of CPUID leaf 0x8000_001f, or 0 where there is none.
     pub cpuid_8000001f_ebx: u64,
-    /// `ia32_pat`.
+    /// MSR 0x277 of the host.
     pub ia32_pat: u64,
-    /// `syscfg`.
+    /// MSR 0xc001_0010.
     pub syscfg: u64,
 }
 
@@ -1487,15 +1487,15 @@ pub struct Registers {
 /// AMD APM Vol. 2, Nested versus Guest Page Faults, Fault Ordering.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Report {
-    /// `exit_code`.
+    /// EXITCODE (VMCB offset 0x70).
     pub exit_code: u64,
-    /// `exit_info_1`.
+    /// EXITINFO1 (VMCB offset 0x78).
     pub exit_info_1: u64,
-    /// `exit_info_2`.
+    /// EXITINFO2 (VMCB offset 0x80).
     pub exit_info_2: u64,
 }
 
-/// What modifies rights at the time of an access, one field for each register.
+/// What modifies rights at the time of an access: nothing does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Controls {}
 

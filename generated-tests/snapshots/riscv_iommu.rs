@@ -65,12 +65,12 @@ impl Config {
     }
 }
 
-/// The identification registers that tell what the machine can do.
+/// What tells what the machine can do, one field for each register.
 ///
 /// RISC-V IOMMU Architecture Specification, IOMMU capabilities (capabilities).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Capabilities {
-    /// `capabilities`.
+    /// The register at offset 0.
     pub capabilities: u64,
 }
 
@@ -1279,15 +1279,15 @@ pub struct Registers {
 /// RISC-V IOMMU Architecture Specification, Fault/Event-Queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Report {
-    /// `record`.
+    /// First 64 bits of the fault record.
     pub record: u64,
-    /// `iotval`.
+    /// Its third 64 bits.
     pub iotval: u64,
-    /// `iotval2`.
+    /// Its fourth 64 bits.
     pub iotval2: u64,
 }
 
-/// What modifies rights at the time of an access, one field for each register.
+/// What modifies rights at the time of an access: nothing does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Controls {}
 

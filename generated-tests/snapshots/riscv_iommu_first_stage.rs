@@ -96,12 +96,12 @@ impl Config {
     }
 }
 
-/// The identification registers that tell what the machine can do.
+/// What tells what the machine can do, one field for each register.
 ///
 /// RISC-V IOMMU Architecture Specification, IOMMU capabilities (capabilities).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Capabilities {
-    /// `capabilities`.
+    /// The register at offset 0.
     pub capabilities: u64,
 }
 
@@ -1471,9 +1471,9 @@ pub struct Registers {
 /// RISC-V IOMMU Architecture Specification, Fault/Event-Queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Report {
-    /// `record`.
+    /// First 64 bits of the fault record.
     pub record: u64,
-    /// `iotval`.
+    /// Its third 64 bits.
     pub iotval: u64,
 }
 
@@ -1482,7 +1482,7 @@ pub struct Report {
 /// RISC-V IOMMU Architecture Specification, Translation attributes (ta).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Controls {
-    /// `ta`.
+    /// First 64 bits of the process context.
     pub ta: u64,
 }
 

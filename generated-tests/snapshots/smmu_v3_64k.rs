@@ -108,16 +108,16 @@ impl Config {
     }
 }
 
-/// The identification registers that tell what the machine can do.
+/// What tells what the machine can do, one field for each register.
 ///
 /// IHI 0070, SMMU_IDR0, SMMU_IDR3, SMMU_IDR5.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Capabilities {
-    /// `smmu_idr0`.
+    /// Register at offset 0x0.
     pub smmu_idr0: u64,
-    /// `smmu_idr3`.
+    /// Register at offset 0xc.
     pub smmu_idr3: u64,
-    /// `smmu_idr5`.
+    /// Register at offset 0x14.
     pub smmu_idr5: u64,
 }
 
@@ -1865,17 +1865,17 @@ pub struct Registers {
 /// IHI 0070, Event records: F_TRANSLATION, F_ADDR_SIZE, F_ACCESS, F_PERMISSION, F_WALK_EABT.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Report {
-    /// `event0`.
+    /// First 64 bits of the event record.
     pub event0: u64,
-    /// `event1`.
+    /// Its second 64 bits.
     pub event1: u64,
-    /// `event2`.
+    /// Its third 64 bits.
     pub event2: u64,
-    /// `event3`.
+    /// Its fourth 64 bits.
     pub event3: u64,
 }
 
-/// What modifies rights at the time of an access, one field for each register.
+/// What modifies rights at the time of an access: nothing does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Controls {}
 

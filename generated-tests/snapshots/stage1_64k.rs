@@ -112,16 +112,16 @@ impl Config {
     }
 }
 
-/// The identification registers that tell what the machine can do.
+/// What tells what the machine can do, one field for each register.
 ///
 /// Arm ARM, ID_AA64MMFR0_EL1, ID_AA64MMFR1_EL1, ID_AA64MMFR2_EL1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Capabilities {
-    /// `id_aa64mmfr0_el1`.
+    /// AArch64 Memory Model Feature Register 0.
     pub id_aa64mmfr0_el1: u64,
-    /// `id_aa64mmfr1_el1`.
+    /// AArch64 Memory Model Feature Register 1.
     pub id_aa64mmfr1_el1: u64,
-    /// `id_aa64mmfr2_el1`.
+    /// AArch64 Memory Model Feature Register 2.
     pub id_aa64mmfr2_el1: u64,
 }
 
@@ -2174,9 +2174,9 @@ pub struct Registers {
 /// Arm ARM, ESR_ELx, FAR_ELx.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Report {
-    /// `esr_elx`.
+    /// Exception Syndrome Register of the level that takes the exception.
     pub esr_elx: u64,
-    /// `far_elx`.
+    /// Fault Address Register of that level.
     pub far_elx: u64,
 }
 
@@ -2185,9 +2185,9 @@ pub struct Report {
 /// Arm ARM, Stage 1 instruction execution using Direct permissions; PSTATE.PAN.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Controls {
-    /// `sctlr_elx`.
+    /// System Control Register of the regime.
     pub sctlr_elx: u64,
-    /// `pstate`.
+    /// PSTATE in the bits of SPSR_ELx.
     pub pstate: u64,
 }
 

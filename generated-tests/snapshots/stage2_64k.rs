@@ -98,16 +98,16 @@ impl Config {
     }
 }
 
-/// The identification registers that tell what the machine can do.
+/// What tells what the machine can do, one field for each register.
 ///
 /// Arm ARM, ID_AA64MMFR0_EL1, ID_AA64MMFR1_EL1, ID_AA64MMFR2_EL1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Capabilities {
-    /// `id_aa64mmfr0_el1`.
+    /// AArch64 Memory Model Feature Register 0.
     pub id_aa64mmfr0_el1: u64,
-    /// `id_aa64mmfr1_el1`.
+    /// AArch64 Memory Model Feature Register 1.
     pub id_aa64mmfr1_el1: u64,
-    /// `id_aa64mmfr2_el1`.
+    /// AArch64 Memory Model Feature Register 2.
     pub id_aa64mmfr2_el1: u64,
 }
 
@@ -1890,15 +1890,15 @@ pub struct Registers {
 /// Arm ARM, ESR_EL2, FAR_EL2, HPFAR_EL2.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Report {
-    /// `esr_el2`.
+    /// Exception Syndrome Register.
     pub esr_el2: u64,
-    /// `far_el2`.
+    /// Fault Address Register.
     pub far_el2: u64,
-    /// `hpfar_el2`.
+    /// Hypervisor IPA Fault Address Register.
     pub hpfar_el2: u64,
 }
 
-/// What modifies rights at the time of an access, one field for each register.
+/// What modifies rights at the time of an access: nothing does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Controls {}
 

@@ -74,7 +74,7 @@ impl Config {
     }
 }
 
-/// The identification registers that tell what the machine can do.
+/// What tells what the machine can do: no register that the format's file names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Capabilities {}
 
@@ -1460,9 +1460,9 @@ pub struct Registers {
 /// RISC-V Privileged Architecture, Supervisor Cause (scause) Register; Supervisor Trap Value (stval) Register.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Report {
-    /// `scause`.
+    /// Supervisor cause; vscause of a guest.
     pub scause: u64,
-    /// `stval`.
+    /// Supervisor trap value; vstval of a guest.
     pub stval: u64,
 }
 
@@ -1471,7 +1471,7 @@ pub struct Report {
 /// RISC-V Privileged Architecture, Memory Privilege in sstatus Register.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Controls {
-    /// `sstatus`.
+    /// Supervisor status; vsstatus of a guest.
     pub sstatus: u64,
 }
 

@@ -69,7 +69,7 @@ impl Config {
     }
 }
 
-/// The identification registers that tell what the machine can do.
+/// What tells what the machine can do: no register that the format's file names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Capabilities {}
 
@@ -1290,17 +1290,17 @@ pub struct Registers {
 /// RISC-V Privileged Architecture, Guest-Page Faults; Special pseudoinstruction values for guest-page faults.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Report {
-    /// `scause`.
+    /// Supervisor cause.
     pub scause: u64,
-    /// `stval`.
+    /// Supervisor trap value.
     pub stval: u64,
-    /// `htval`.
+    /// Hypervisor trap value.
     pub htval: u64,
-    /// `htinst`.
+    /// Hypervisor trap instruction.
     pub htinst: u64,
 }
 
-/// What modifies rights at the time of an access, one field for each register.
+/// What modifies rights at the time of an access: nothing does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Controls {}
 

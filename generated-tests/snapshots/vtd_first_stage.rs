@@ -79,14 +79,14 @@ impl Config {
     }
 }
 
-/// The identification registers that tell what the machine can do.
+/// What tells what the machine can do, one field for each register.
 ///
 /// Intel VT-d Architecture Specification, Capability Register; Extended Capability Register.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Capabilities {
-    /// `cap`.
+    /// Capability Register (offset 0x8).
     pub cap: u64,
-    /// `ecap`.
+    /// Extended Capability Register (offset 0x10).
     pub ecap: u64,
 }
 
@@ -1216,9 +1216,9 @@ pub struct Registers {
 /// Intel VT-d Architecture Specification, Fault Recording Registers; Fault Reason Encodings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Report {
-    /// `fault0`.
+    /// Low 64 bits of a Fault Recording Register.
     pub fault0: u64,
-    /// `fault1`.
+    /// Its high 64 bits.
     pub fault1: u64,
 }
 
@@ -1227,7 +1227,7 @@ pub struct Report {
 /// Intel VT-d Architecture Specification, Access Rights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Controls {
-    /// `pasid2`.
+    /// Bits 191:128 of the PASID-table entry.
     pub pasid2: u64,
 }
 

@@ -107,14 +107,14 @@ impl Config {
     }
 }
 
-/// The identification registers that tell what the machine can do.
+/// What tells what the machine can do, one field for each register.
 ///
 /// Intel VT-d Architecture Specification, Capability Register; Extended Capability Register.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Capabilities {
-    /// `cap`.
+    /// Capability Register (offset 0x8).
     pub cap: u64,
-    /// `ecap`.
+    /// Extended Capability Register (offset 0x10).
     pub ecap: u64,
 }
 
@@ -1446,13 +1446,13 @@ pub struct Registers {
 /// Intel VT-d Architecture Specification, Fault Recording Registers; Fault Reason Encodings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Report {
-    /// `fault0`.
+    /// Low 64 bits of a Fault Recording Register.
     pub fault0: u64,
-    /// `fault1`.
+    /// Its high 64 bits.
     pub fault1: u64,
 }
 
-/// What modifies rights at the time of an access, one field for each register.
+/// What modifies rights at the time of an access: nothing does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Controls {}
 

@@ -92,7 +92,8 @@ impl Params {
         let mut params = self.otherwise_default(format, &[])?;
         let Some(capabilities) = &format.capabilities else { return Ok(params) };
         let values = registers.iter().copied().chain(std::iter::repeat(0));
-        let registers: Vec<_> = capabilities.registers.iter().map(|name| name.value.as_str()).zip(values).collect();
+        let registers: Vec<_> =
+            capabilities.registers.iter().map(|register| register.name.value.as_str()).zip(values).collect();
         for param in &format.params {
             let env = registers.iter().fold(Env::new(&params), |env, (name, value)| env.with(name, *value));
             let mut rows = capabilities.values.iter().filter(|row| row.param.value == param.name.value);

@@ -126,6 +126,16 @@ impl<'a> Cursor<'a> {
         Ok(self.take(length))
     }
 
+    /// All that is left, for people.
+    fn prose(&mut self) -> Parsed<String> {
+        let rest = self.rest().trim_end();
+        if rest.is_empty() {
+            return Err(self.unexpected("a description"));
+        }
+        self.at = self.text.len();
+        Ok(rest.to_owned())
+    }
+
     fn take(&mut self, length: usize) -> At<&'a str> {
         let value = &self.rest()[..length];
         let start = self.at;

@@ -3,7 +3,9 @@
 use super::scope::{Scope, Type};
 use super::{Cursor, Parsed};
 use crate::diagnostics::Diagnostic;
-use crate::model::{Assignments, At, CapabilityValue, Code, Facts, Fallback, MemoryType, Operand, RegisterField, Row};
+use crate::model::{
+    Assignments, At, CapabilityValue, Code, Facts, Fallback, MemoryType, Operand, Reading, RegisterField, Row,
+};
 
 impl Cursor<'_> {
     /// `"0b101 r x decode-only if execute_only"`; `meaning` reads the words between the value and `decode-only`.
@@ -67,10 +69,11 @@ impl Cursor<'_> {
         Ok(CapabilityValue { param, value, when: row.when })
     }
 
-    /// The name of a register of a report, as expressions use it.
-    pub(crate) fn register_name(&mut self) -> Parsed<At<String>> {
+    /// `"cr2"`, `"cr2: the linear address"`.
+    pub(crate) fn reading(&mut self) -> Parsed<Reading> {
         let name = self.name("the name of a register")?;
-        Ok(At { value: name.value.to_owned(), span: name.span })
+        let doc = if self.eat(":") { Some(self.prose()?) } else { None };
+        Ok(Reading { name: At { value: name.value.to_owned(), span: name.span }, doc })
     }
 
     fn param(&mut self, params: &Scope) -> Parsed<At<String>> {

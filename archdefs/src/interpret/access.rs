@@ -36,7 +36,11 @@ impl Bound {
             env = env.with(name, field.map_or(0, |field| field.bits.extract(raw)));
         }
         let values = registers.iter().copied().chain(std::iter::repeat(0));
-        let env = access.registers.iter().zip(values).fold(env, |env, (name, value)| env.with(&name.value, value));
+        let env = access
+            .registers
+            .iter()
+            .zip(values)
+            .fold(env, |env, (register, value)| env.with(&register.name.value, value));
         let choice = kind::first(&access.allowed, &env).ok().flatten();
         choice.is_some_and(|choice| eval(&choice.value, &env).is_ok_and(|allowed| allowed != 0))
     }

@@ -29,7 +29,7 @@ impl Bound {
         let fault = self.fault.as_ref()?;
         let values = report.iter().copied().chain(std::iter::repeat(0));
         let registers = fault.registers.iter().zip(values);
-        let env = registers.fold(self.env(), |env, (name, value)| env.with(&name.value, value));
+        let env = registers.fold(self.env(), |env, (register, value)| env.with(&register.name.value, value));
         if eval(&fault.when.value, &env).ok()? == 0 {
             return None;
         }

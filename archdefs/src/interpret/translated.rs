@@ -36,7 +36,7 @@ impl Bound {
     pub fn translated(&self, registers: &[u64]) -> Option<Translated> {
         let translated = self.translated.as_ref().filter(|known| known.registers.len() == registers.len())?;
         let values = translated.registers.iter().zip(registers);
-        let env = values.fold(self.env(), |env, (name, value)| env.with(&name.value, *value));
+        let env = values.fold(self.env(), |env, (register, value)| env.with(&register.name.value, *value));
         let number = |choices: &Choices<Expr>| {
             let choice = kind::first(choices, &env).ok()??;
             eval(&choice.value, &env).ok()

@@ -47,11 +47,20 @@ pub struct RegisterField {
     pub span: Span,
 }
 
+/// A register that the caller reads and hands over: `"cr2: the linear address"`.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// Its name in expressions.
+    pub name: At<String>,
+    /// For documentation.
+    pub doc: Option<String>,
+}
+
 /// `[capabilities]`: parameters from identification registers.
 #[derive(Clone, Debug)]
 pub struct Capabilities {
     /// The registers, as names for expressions (`name[high:low]`).
-    pub registers: Vec<At<String>>,
+    pub registers: Vec<Reading>,
     /// `"param = value if condition"`; the first that holds of each parameter.
     pub values: Vec<CapabilityValue>,
     /// The manual's section, if given.
@@ -73,7 +82,7 @@ pub struct CapabilityValue {
 #[derive(Clone, Debug)]
 pub struct Fault {
     /// The registers of the report.
-    pub registers: Vec<At<String>>,
+    pub registers: Vec<Reading>,
     /// Whether a report is of a fault of this translation at all.
     pub when: At<Expr>,
     /// The input address; where no item holds, it must be resolved from the guest's virtual address.
@@ -96,7 +105,7 @@ pub struct Fault {
 #[derive(Clone, Debug)]
 pub struct Access {
     /// The registers that do, as names for expressions (`name[high:low]`).
-    pub registers: Vec<At<String>>,
+    pub registers: Vec<Reading>,
     /// The fields whose values in the leaf are known by their names (0 if it has no such field).
     pub fields: Vec<String>,
     /// Whether an access is allowed. Known are what it is (`read`, `write`, `execute`, `user`), what leaf and tables

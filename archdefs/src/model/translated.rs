@@ -1,13 +1,13 @@
 //! What the machine's own instruction for a translation leaves in registers.
 
-use super::{At, Choices, FaultCause, MemoryType};
+use super::{At, Choices, FaultCause, MemoryType, Reading};
 use crate::expr::Expr;
 
 /// `[translated]`: how the result of the machine's own instruction for a translation is read.
 #[derive(Clone, Debug)]
 pub struct Translated {
     /// The registers of the result.
-    pub registers: Vec<At<String>>,
+    pub registers: Vec<Reading>,
     /// Whether the translation faulted.
     pub faulted: At<Expr>,
     /// Where the page is, if it did not.

@@ -6,8 +6,8 @@ use crate::diagnostics::Diagnostic;
 use crate::grammar::Cursor;
 use crate::grammar::scope::Scope as Names;
 use crate::model::{
-    Access, At, Capabilities, Completion, Fallback, Fault, Field, Live, Operand, Param, Record, Register, Scope,
-    Signal, TlbOp, Translated,
+    Access, At, Capabilities, Completion, Fallback, Fault, Field, Live, Operand, Param, Reading, Record, Register,
+    Scope, Signal, TlbOp, Translated,
 };
 
 pub(super) fn live(section: &Section<'_>) -> Live {
@@ -117,20 +117,22 @@ pub(super) fn register(section: &Section<'_>, name: At<String>) -> Register {
 }
 
 /// `registers` of a report or an identification, and the scope in which they are known.
-fn registers(section: &Section<'_>, scope: &Names) -> (Vec<At<String>>, Names) {
-    let names = section.list("registers", &section.scopes().nothing, Cursor::register_name);
-    for (index, name) in names.iter().enumerate() {
+fn registers(section: &Section<'_>, scope: &Names) -> (Vec<Reading>, Names) {
+    let registers = section.list("registers", &section.scopes().nothing, Cursor::reading);
+    for (index, Reading { name, .. }) in registers.iter().enumerate() {
         if scope.get(&name.value).is_some() {
             let message = format!("`{}` means something else here already", name.value);
             section.context.report(Diagnostic::new(message, name.span, "this register"));
         }
-        if let Some(earlier) = names[..index].iter().find(|earlier| earlier.value == name.value) {
+        if let Some(earlier) =
+            registers[..index].iter().map(|earlier| &earlier.name).find(|earlier| earlier.value == name.value)
+        {
             let message = format!("two registers are called `{}`", name.value);
             section.context.report(Diagnostic::new(message, name.span, "again").and(earlier.span, "first"));
         }
     }
-    let scope = scope.with(names.iter().map(|name| name.value.as_str()));
-    (names, scope)
+    let scope = scope.with(registers.iter().map(|register| register.name.value.as_str()));
+    (registers, scope)
 }
 
 pub(super) fn capabilities(section: &Section<'_>) -> Capabilities {

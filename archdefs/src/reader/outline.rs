@@ -2,7 +2,7 @@
 
 use super::context::is_rust_name;
 use super::read_anyway;
-use crate::model::{At, Bind, Domain, Format};
+use crate::model::{At, Bind, Domain, Format, Reading};
 use crate::source::File;
 
 /// The names of a format that its users speak of. All of them can be names in Rust, and none is there twice.
@@ -34,12 +34,16 @@ impl Outline {
         Self {
             builds: names(format.builds.iter().map(|build| &build.name)),
             params: params.map(|param| (param.name.value.clone(), param.domain.clone())).collect(),
-            capabilities: names(format.capabilities.iter().flat_map(|capabilities| &capabilities.registers)),
+            capabilities: readings(format.capabilities.iter().flat_map(|capabilities| &capabilities.registers)),
             registers: names(format.registers.iter().map(|register| &register.name)),
-            report: names(format.fault.iter().flat_map(|fault| &fault.registers)),
-            controls: names(format.access.iter().flat_map(|access| &access.registers)),
+            report: readings(format.fault.iter().flat_map(|fault| &fault.registers)),
+            controls: readings(format.access.iter().flat_map(|access| &access.registers)),
         }
     }
+}
+
+fn readings<'a>(registers: impl Iterator<Item = &'a Reading>) -> Vec<String> {
+    names(registers.map(|register| &register.name))
 }
 
 fn names<'a>(names: impl Iterator<Item = &'a At<String>>) -> Vec<String> {

@@ -2,9 +2,9 @@
 //! `[translated]`, `[access]`.
 
 use super::entries::MEMORY as MEMORY_TYPE;
-use super::form::Form::{Choices, Code, Condition, Expression, Flag, Guarded, Id, Many, Name, Number, Syntax, Word};
+use super::form::Form::{Choices, Code, Condition, Expression, Flag, Guarded, Id, Many, Number, Syntax, Word};
 use super::form::words;
-use super::{CITE, DOC, Key, Presence, one_of, optional, required};
+use super::{CITE, DOC, Form, Key, Presence, one_of, optional, required};
 use crate::model::{EditClass, FaultAccess, FaultCause, Role, Scope, Shareability, Signal};
 
 pub(super) const LIVE: &[Key] = &[
@@ -80,7 +80,7 @@ pub(super) const TLB: &[Key] = &[
 ];
 
 /// A key that goes with `signal = "write"`.
-const fn of_write(name: &'static str, form: super::Form, absent: Option<&'static str>, meaning: &'static str) -> Key {
+const fn of_write(name: &'static str, form: Form, absent: Option<&'static str>, meaning: &'static str) -> Key {
     let presence = Presence::With { keys: &[("signal", Some("write"))], absent };
     Key { name, form, presence, meaning }
 }
@@ -123,8 +123,15 @@ pub(super) const REGISTER: &[Key] = &[
     CITE,
 ];
 
+/// A register that the caller reads, and perhaps what it is.
+const READING: Form = Syntax("name: doc");
+
 pub(super) const CAPABILITIES: &[Key] = &[
-    required("registers", Many(&Name), "the registers, as expressions name them"),
+    required(
+        "registers",
+        Many(&READING),
+        "the registers, as expressions name them, and what they are; `: doc` may be missing",
+    ),
     required(
         "values",
         Many(&Guarded(&Syntax("param = number"))),
@@ -134,7 +141,11 @@ pub(super) const CAPABILITIES: &[Key] = &[
 ];
 
 pub(super) const FAULT: &[Key] = &[
-    required("registers", Many(&Name), "the registers of the report, in the order in which callers pass them"),
+    required(
+        "registers",
+        Many(&READING),
+        "the registers of the report, as in `[capabilities]`, in the order in which callers pass them",
+    ),
     required("when", Condition, "whether a report is of a fault of this translation at all"),
     required(
         "address",
@@ -164,7 +175,11 @@ pub(super) const FAULT: &[Key] = &[
 ];
 
 pub(super) const TRANSLATED: &[Key] = &[
-    required("registers", Many(&Name), "the registers of the result, in the order in which callers pass them"),
+    required(
+        "registers",
+        Many(&READING),
+        "the registers of the result, as in `[capabilities]`, in the order in which callers pass them",
+    ),
     required("faulted", Condition, "whether the translation faulted"),
     required("address", Choices(&Expression), "if not: where the page is"),
     required("memory", Choices(&MEMORY_TYPE), "its memory type; where none holds, it has no name"),
@@ -187,7 +202,11 @@ pub(super) const TRANSLATED: &[Key] = &[
 ];
 
 pub(super) const ACCESS: &[Key] = &[
-    required("registers", Many(&Name), "the registers that do, in the order in which callers pass them"),
+    required(
+        "registers",
+        Many(&READING),
+        "the registers that do, as in `[capabilities]`, in the order in which callers pass them",
+    ),
     required(
         "allowed",
         Choices(&Condition),

@@ -170,6 +170,7 @@ fn syntax_pattern(syntax: &str) -> &'static str {
         "asked -> taken" => "->",
         "word" => "^[a-z0-9-]+$",
         "high:low" => "^\\s*[0-9]+(\\s*:\\s*[0-9]+)?\\s*$",
+        "name: doc" => "^\\s*[a-z][a-z0-9_]*\\s*(:.*\\S.*)?$",
         "section.name" => "^[a-z]+(\\.[a-z0-9_-]+)?$",
         // What assigns.
         _ => "=",

@@ -139,7 +139,7 @@ impl<F: Format> Setup<F> {
         // What a model does not give plays no part in such a report.
         let value =
             |name: &str| fault.report.iter().find(|(register, _)| *register == name).map_or(0, |(_, value)| *value);
-        let report: Vec<u64> = names.map(|name| value(&name.value)).collect();
+        let report: Vec<u64> = names.map(|register| value(&register.name.value)).collect();
         [self.generated.fault(&report), self.interpreted.fault(&report)]
     }
 }

@@ -356,7 +356,7 @@ impl Question {
             Verdict::Translated(_) => None,
         };
         let names = setup.case.format.fault.iter().flat_map(|fault| &fault.registers);
-        let names: Vec<&str> = names.map(|name| name.value.as_str()).collect();
+        let names: Vec<&str> = names.map(|register| register.name.value.as_str()).collect();
         Recorded { probe: self.probe, words: self.words, outcome: Outcome::new(verdict, &names, told) }
     }
 

@@ -123,11 +123,13 @@ pub fn mutants(text: &str) -> Vec<Mutant> {
     mutants
 }
 
-/// A line without its comment, and without what is documentation at its end.
+/// A line without its comment, and without what is documentation at its end: `doc = "an address"`, or that of
+/// registers, `"cr2: an address"`.
 fn code(line: &str) -> &str {
     let comment = line.match_indices('#').find(|(at, _)| !quoted(line, *at)).map_or(line.len(), |(at, _)| at);
     let doc = line.find("doc = ").unwrap_or(line.len());
-    &line[..comment.min(doc)]
+    let of_register = line.match_indices(": ").find(|(at, _)| quoted(line, *at)).map_or(line.len(), |(at, _)| at);
+    &line[..comment.min(doc).min(of_register)]
 }
 
 /// Whether this place is in a string.

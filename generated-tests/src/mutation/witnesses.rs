@@ -87,7 +87,7 @@ impl Witnesses {
     /// Whether an MMU said something else of a configuration.
     fn contradicts(&self, subject: &Interpreted, case: &Configured) -> bool {
         let names = case.format.fault.iter().flat_map(|fault| &fault.registers);
-        let names: Vec<&str> = names.map(|name| name.value.as_str()).collect();
+        let names: Vec<&str> = names.map(|register| register.name.value.as_str()).collect();
         let said = self.verdicts.get(&case.config.id.value).into_iter().flatten();
         let disagrees = |tables: &Tables, recorded| !verdicts::agrees(subject, &names, tables, recorded);
         said.into_iter().any(|tables| tables.accesses.iter().any(|recorded| disagrees(tables, recorded)))

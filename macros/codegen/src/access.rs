@@ -7,23 +7,22 @@ use tablewright_archdefs::model::Access;
 use crate::bits;
 use crate::locals::{bind, mentions, parameter};
 use crate::members::{self, Shape};
+use crate::readings;
 use crate::scope::{Scope, Type, ident};
 
 /// `struct Controls`.
 pub(crate) fn controls(scope: &Scope<'_>) -> TokenStream {
-    let registers = scope.format.access.iter().flat_map(|access| &access.registers);
-    let fields = registers.map(|register| {
-        let (name, doc) = (ident(&register.value), format!(" `{}`.", register.value));
-        quote!(#[doc = #doc] pub #name: u64,)
-    });
-    let cite = scope.format.access.iter().flat_map(|access| &access.cite);
-    let cite = cite.flat_map(|cite| [String::new(), format!(" {cite}.")]);
+    let access = scope.format.access.as_ref();
+    let fields = readings::fields(access.iter().flat_map(|access| &access.registers));
+    let docs = match access {
+        Some(access) => readings::docs("What modifies rights at the time of an access", access.cite.as_deref()),
+        None => vec![" What modifies rights at the time of an access: nothing does.".into()],
+    };
     quote! {
-        /// What modifies rights at the time of an access, one field for each register.
-        #(#[doc = #cite])*
+        #(#[doc = #docs])*
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
         pub struct Controls {
-            #(#fields)*
+            #fields
         }
     }
 }

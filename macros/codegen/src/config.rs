@@ -6,7 +6,7 @@ use tablewright_archdefs::model::{Domain, Param};
 
 use crate::locals::parameter;
 use crate::scope::{Scope, Type, ident, int, is, param_type};
-use crate::{config_docs, literal};
+use crate::{config_docs, literal, readings};
 
 /// `struct Config` and its constructors.
 pub(crate) fn config(scope: &Scope<'_>) -> TokenStream {
@@ -87,10 +87,8 @@ fn zero(param: &Param) -> TokenStream {
 
 fn capabilities(scope: &Scope<'_>) -> TokenStream {
     let capabilities = scope.format.capabilities.as_ref();
-    let registers = || capabilities.iter().flat_map(|capabilities| &capabilities.registers);
+    let fields = readings::fields(capabilities.iter().flat_map(|capabilities| &capabilities.registers));
     let values: Vec<_> = capabilities.iter().flat_map(|capabilities| &capabilities.values).collect();
-    let names = registers().map(|register| ident(&register.value));
-    let docs = registers().map(|register| format!(" `{}`.", register.value));
     let register_scope = scope.with_registers("capabilities");
     let assignments = scope.open_params().filter_map(|param| {
         let rows: Vec<_> = values.iter().filter(|row| row.param.value == param.name.value).collect();
@@ -134,14 +132,15 @@ fn capabilities(scope: &Scope<'_>) -> TokenStream {
     };
     let body = if values.is_empty() { quote!(Self::new(levels, input_bits)) } else { body };
     let parameter = parameter(&body, "capabilities");
-    let cite = capabilities.iter().flat_map(|capabilities| &capabilities.cite);
-    let cite = cite.flat_map(|cite| [String::new(), format!(" {cite}.")]);
+    let docs = match capabilities {
+        Some(capabilities) => readings::docs("What tells what the machine can do", capabilities.cite.as_deref()),
+        None => vec![" What tells what the machine can do: no register that the format's file names.".into()],
+    };
     quote! {
-        /// The identification registers that tell what the machine can do.
-        #(#[doc = #cite])*
+        #(#[doc = #docs])*
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
         pub struct Capabilities {
-            #(#[doc = #docs] pub #names: u64,)*
+            #fields
         }
 
         impl Config {

@@ -5,23 +5,22 @@ use quote::quote;
 use tablewright_archdefs::model::{FaultAccess, FaultCause};
 
 use crate::locals::bind;
-use crate::scope::{Scope, Type, ident};
+use crate::readings;
+use crate::scope::{Scope, Type};
 
 /// `struct Report`.
 pub(crate) fn report(scope: &Scope<'_>) -> TokenStream {
-    let registers = scope.format.fault.iter().flat_map(|fault| &fault.registers);
-    let fields = registers.map(|register| {
-        let (name, doc) = (ident(&register.value), format!(" `{}`.", register.value));
-        quote!(#[doc = #doc] pub #name: u64,)
-    });
-    let cite = scope.format.fault.iter().flat_map(|fault| &fault.cite).map(|cite| format!(" {cite}."));
+    let fault = scope.format.fault.as_ref();
+    let fields = readings::fields(fault.iter().flat_map(|fault| &fault.registers));
+    let docs = match fault {
+        Some(fault) => readings::docs("The hardware's report of a fault", fault.cite.as_deref()),
+        None => vec![" The hardware's report of a fault, of which the format's file does not speak.".into()],
+    };
     quote! {
-        /// The hardware's report of a fault, one field for each register.
-        ///
-        #(#[doc = #cite])*
+        #(#[doc = #docs])*
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
         pub struct Report {
-            #(#fields)*
+            #fields
         }
     }
 }

@@ -33,6 +33,7 @@ mod named;
 mod options;
 #[cfg(feature = "print")]
 mod print;
+mod readings;
 mod registers;
 mod rows;
 mod scope;

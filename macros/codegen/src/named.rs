@@ -2,7 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use tablewright_archdefs::model::{At, Domain};
+use tablewright_archdefs::model::{Domain, Reading};
 
 use crate::literal;
 use crate::scope::{Scope, Type, ident, param_type};
@@ -97,10 +97,10 @@ fn registers(scope: &Scope<'_>) -> TokenStream {
 }
 
 /// `from_values` of a type that has a field for each of `registers`.
-fn from_values<'a>(name: &str, what: &str, registers: impl Iterator<Item = &'a At<String>>) -> TokenStream {
+fn from_values<'a>(name: &str, what: &str, registers: impl Iterator<Item = &'a Reading>) -> TokenStream {
     let doc = format!(" {what} its registers' values, in the order of the fields.");
     let name = ident(name);
-    let names: Vec<_> = registers.map(|register| ident(&register.value)).collect();
+    let names: Vec<_> = registers.map(|register| ident(&register.name.value)).collect();
     let count = literal::number(names.len() as i128);
     quote! {
         impl #name {

@@ -13,7 +13,7 @@ use crate::scope::{Scope, Type};
 /// `fn translated` of the trait, where there is such an instruction.
 pub(crate) fn method(scope: &Scope<'_>) -> TokenStream {
     let Some(translated) = &scope.format.translated else { return TokenStream::new() };
-    let names = translated.registers.iter().map(|register| register.value.as_str());
+    let names = translated.registers.iter().map(|register| register.name.value.as_str());
     let scope = &scope.with_locals(names.clone().map(|name| (name, Type::Word)));
     let truth = |truth: &At<Expr>| scope.emit(&truth.value, Type::Bool);
     let optional = |of: &Option<At<Expr>>| of.as_ref().map_or(quote!(false), truth);

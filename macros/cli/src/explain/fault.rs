@@ -17,7 +17,7 @@ pub(super) fn explain(found: &Found, bound: &Bound, report: &[u64], console: &mu
             Failure::new("this format does not say how faults are reported").help("it has no `[fault]` section")
         );
     };
-    let names: Vec<&str> = fault.registers.iter().map(|register| register.value.as_str()).collect();
+    let names: Vec<&str> = fault.registers.iter().map(|register| register.name.value.as_str()).collect();
     if names.len() != report.len() {
         let message = format!("a report has {} values, and there are {}", names.len(), report.len());
         return Err(Failure::new(message).help(format!("in this order: {}", names.join(" "))));

@@ -1,0 +1,25 @@
+//! The registers that a caller reads and hands over, as the fields of a struct.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use tablewright_archdefs::model::Reading;
+
+use crate::scope::ident;
+use crate::text::sentence;
+
+/// The documentation of such a struct: what its registers are, and the manual's section.
+pub(crate) fn docs(what: &str, cite: Option<&str>) -> Vec<String> {
+    let cite = cite.into_iter().flat_map(|cite| [String::new(), format!(" {cite}.")]);
+    [format!(" {what}, one field for each register.")].into_iter().chain(cite).collect()
+}
+
+/// A field for each register, documented by its name where the file says no more.
+pub(crate) fn fields<'a>(registers: impl Iterator<Item = &'a Reading>) -> TokenStream {
+    let fields = registers.map(|register| {
+        let name = &register.name.value;
+        let doc = format!(" {}", register.doc.as_deref().map_or(format!("`{name}`."), sentence));
+        let name = ident(name);
+        quote!(#[doc = #doc] pub #name: u64,)
+    });
+    fields.collect()
+}
