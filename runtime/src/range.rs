@@ -94,6 +94,11 @@ impl ClosedRange {
         Self { start, last }
     }
 
+    /// The range `distance` higher, modulo 2^64; one that would wrap around is cut to its start.
+    pub(crate) const fn shifted(&self, distance: u64) -> Self {
+        Self::clamp(self.start.wrapping_add(distance), self.last.wrapping_add(distance))
+    }
+
     /// What both ranges have in common.
     #[inline]
     pub const fn intersection(&self, other: &Self) -> Option<Self> {

@@ -63,6 +63,18 @@ fn operations<F: Format>() -> Vec<Operation<F>> {
             let page = rig.page();
             rig.split_to(range(65 * MIB + page, 100 * MIB), 0)
         }),
+        ("move blocks to other tables", |rig| {
+            let page = rig.page();
+            rig.move_range(range(65 * MIB + page, 100 * MIB), 2048 * MIB + page)
+        }),
+        ("move blocks and a run to where they are pages", |rig| {
+            let page = rig.page();
+            rig.move_range(range(128 * MIB, 500 * MIB), 2048 * MIB + 7 * page)
+        }),
+        ("move frames", |rig| {
+            let page = rig.page();
+            rig.move_range(range(1024 * MIB + page, 40 * page), 1600 * MIB)
+        }),
         ("harvest a part", |rig| {
             let page = rig.page();
             rig.harvest(State::Dirty, range(65 * MIB + page, 100 * MIB))

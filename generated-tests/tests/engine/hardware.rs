@@ -114,6 +114,36 @@ fn while_a_run_is_retyped() {
     keeps_marks(LARGE, 1 << 18, 15, |table, gather| table.protect(range(0, 1 << 18), &change, gather).unwrap());
 }
 
+/// The same for a part of a leaf that moves up by `distance`, and back.
+fn keeps_marks_on_the_way<const PAGE: u8>(
+    format: Witness<PAGE>,
+    size: u64,
+    item: u64,
+    part: (u64, u64),
+    distance: u64,
+) {
+    keeps_marks(format, size, item, |table, gather| {
+        let (start, size) = part;
+        table.move_range(range(start, size), start + distance, gather).unwrap();
+        *table.hal().turn.lock().unwrap() = None;
+        assert_eq!(table.mappings(range(start, size)).count(), 0);
+        table.move_range(range(start + distance, size), start, gather).unwrap();
+        assert!(table.mappings(range(start, size)).count() > 0);
+    });
+}
+
+#[test]
+fn while_a_leaf_moves() {
+    // To a new table.
+    keeps_marks_on_the_way(DIRECT, 4096, 0, (0, 4096), 64 << 20);
+    // Out of a block.
+    keeps_marks_on_the_way(DIRECT, 2 << 20, 0, (4096, 4096), 64 << 20);
+    // Runs, of which the last item is marked when the first is gone already: as they are, and as pages.
+    keeps_marks_on_the_way(LARGE, 1 << 18, 15, (0, 1 << 18), 1 << 18);
+    keeps_marks_on_the_way(LARGE, 1 << 18, 15, (0, 1 << 18), (1 << 18) + (1 << 14));
+    keeps_marks_on_the_way(WIDE, 1 << 16, 15, (0, 1 << 16), (1 << 16) + 4096);
+}
+
 #[test]
 fn while_rights_change() {
     let machine = Machine::new(0, 1 << 20);

@@ -20,6 +20,7 @@ pub(crate) enum Step {
     Harvest { at: Place, dirty: bool },
     SplitTo { at: Place, size: u8 },
     Collapse(Place),
+    Move { at: Place, to: Place },
 }
 
 #[derive(Clone, Debug)]
@@ -52,6 +53,7 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(at, output, flavour)| Step::Remap { at, output, flavour }),
         1 => (place(), 12_u8..24).prop_map(|(at, size)| Step::SplitTo { at, size }),
         2 => place().prop_map(Step::Collapse),
+        3 => (place(), place()).prop_map(|(at, to)| Step::Move { at, to }),
         2 => (place(), any::<bool>()).prop_map(|(at, dirty)| Step::Harvest { at, dirty }),
     ]
 }
@@ -132,6 +134,15 @@ pub(crate) fn run_on<F: Format>(mut rig: Rig<F>, steps: &[Step]) {
                 assert!(matches!(result, Ok(()) | Err(Error::NoMemory { .. })), "{result:?}");
             }
             Step::Collapse(at) => rig.collapse(at.range(&rig, false)).unwrap(),
+            Step::Move { at, to } => {
+                // What is populated stays in its half.
+                let owned = at.window == 2;
+                let to = Place { pages: at.pages, align: at.align, ..to.clone() }.range(&rig, owned).start();
+                let result = rig.move_range(at.range(&rig, owned), to);
+                let refused = matches!(result, Err(Error::NoMemory { .. } | Error::Refused { .. }));
+                let taken = matches!(result, Err(Error::Overlap(_) | Error::AlreadyMapped { .. }));
+                assert!(result.is_ok() || refused || taken, "{result:?}");
+            }
             Step::Harvest { at, dirty } => {
                 let state = if *dirty { State::Dirty } else { State::Accessed };
                 let result = rig.harvest(state, at.range(&rig, at.window == 2));

@@ -387,6 +387,39 @@ impl<F: Format> Rig<F> {
         result
     }
 
+    /// Moves on the table and in the model; returns what the table said.
+    pub(crate) fn move_range(&mut self, range: ClosedRange, to: u64) -> Result<(), Error> {
+        let target = ClosedRange::from_start_size(to, range.span() + 1).expect("it does not wrap around");
+        self.touch(range);
+        self.touch(target);
+        let moved: Vec<Region> = self.model.intersecting(range).collect();
+        let leaves = self.table.mappings(range).count();
+        let mut gather = self.table.gather();
+        let result = self.table.move_range(range, to, &mut gather);
+        assert!(gather.is_empty(), "the memory is still at its former place");
+        let conflict = self.model.intersecting(target).next();
+        match (result, range.intersection(&target), conflict) {
+            (Ok(()), None, None) => {
+                let there = |address: u64| address - range.start() + to;
+                self.model.remove(range);
+                for region in moved {
+                    let range = ClosedRange::new(there(region.range.start()), there(region.range.last())).unwrap();
+                    self.model.insert(Region { range, ..region });
+                }
+                self.touched.iter_mut().filter(|(ia, _)| range.contains(*ia)).for_each(|(ia, _)| *ia = there(*ia));
+                assert!(self.table.mappings(target).count() >= leaves, "leaves became larger");
+            }
+            (Err(Error::Overlap(found)), Some(both), _) => assert_eq!(found, both),
+            (Err(Error::AlreadyMapped { address, .. }), None, Some(region)) => {
+                assert_eq!(address, region.range.start());
+            }
+            (Err(_), None, None) => {}
+            other => panic!("moving {range:x?} to {to:#x}: {other:?}"),
+        }
+        self.finish(gather);
+        result
+    }
+
     /// Splits; nothing that is larger is left, and nothing else changed.
     pub(crate) fn split_to(&mut self, range: ClosedRange, size: u8) -> Result<(), Error> {
         self.touch(range);

@@ -171,6 +171,7 @@ fn nothing_is_broken_under_a_device_that_cannot_retry() {
     is_refused(&mut rig, |rig| rig.protect(range(4096, 4096), read_only));
     is_refused(&mut rig, |rig| rig.protect(range(0, 2 * MIB), retyped));
     is_refused(&mut rig, |rig| rig.split_to(range(0, 4 * MIB), 12));
+    is_refused(&mut rig, |rig| rig.move_range(range(4096, 4096), GIB));
     is_refused(&mut rig, |rig| {
         let part = range(4096, 4096);
         let mut words = [0];
@@ -181,6 +182,10 @@ fn nothing_is_broken_under_a_device_that_cannot_retry() {
     // Whole leaves come and go, and rights change in place.
     rig.protect(range(0, 2 * MIB), read_only).unwrap();
     rig.unmap(range(0, 2 * MIB)).unwrap();
+    // They move, also to where they are pages: no address leads to something else than before.
+    rig.move_range(range(2 * MIB, 2 * MIB), GIB).unwrap();
+    rig.move_range(range(GIB, 2 * MIB), 2 * GIB + 4096).unwrap();
+    rig.unmap(range(2 * GIB, 4 * MIB)).unwrap();
     // Pages stay pages.
     rig.map(range(0, 2 * MIB - 4096), 2 * GIB, attributes(RW)).unwrap();
     rig.map(range(2 * MIB - 4096, 4096), 2 * GIB + 2 * MIB - 4096, attributes(RW)).unwrap();
@@ -327,4 +332,12 @@ fn no_table_takes_the_place_of_one_that_may_be_cached() {
     // SAFETY: as above.
     unsafe { table.map(range(4096, 4096), GIB, &attributes(RW), &mut gather) }.unwrap();
     assert_ne!(log(&machine), []);
+    // Nor does one that moves, which is invalidated where it was, too.
+    // SAFETY: as above.
+    unsafe { table.map(range(2 * GIB, 2 * MIB), GIB + 4096, &attributes(RW), &mut gather) }.unwrap();
+    table.unmap(range(4096, 4096), &mut gather).unwrap();
+    log(&machine);
+    table.move_range(range(2 * GIB, 2 * MIB), 0, &mut gather).unwrap();
+    let asked = log(&machine);
+    assert_eq!(asked.len(), 2, "{asked:?}");
 }

@@ -70,6 +70,9 @@ pub enum Error {
         /// That entry.
         entry: u64,
     },
+    /// A range would have to move to where a part of it is.
+    #[error("{:#x}..={:#x} would be moved and be moved to", .0.start(), .0.last())]
+    Overlap(ClosedRange),
     /// The format cannot say what was asked for.
     #[error("at level {level}: {refusal}")]
     Refused {

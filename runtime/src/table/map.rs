@@ -120,7 +120,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// Checks that nothing is mapped in `range`, which is in this table.
-    fn check_unmapped(&self, level: Level, entries: &Entries, range: ClosedRange) -> Result<(), Error> {
+    pub(super) fn check_unmapped(&self, level: Level, entries: &Entries, range: ClosedRange) -> Result<(), Error> {
         for (index, part) in parts(&self.geometry, level, range) {
             match self.visit(level, entries, index) {
                 (_, Found::Absent) => {}
@@ -136,7 +136,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// Writes the leaves, and links the tables that are missing. `None` only if the reserve is short.
-    fn commit_map(
+    pub(super) fn commit_map(
         &self,
         level: Level,
         entries: &Entries,

@@ -20,6 +20,8 @@ mod harvest;
 mod layout;
 mod map;
 mod mark;
+mod missing;
+mod moving;
 mod populate;
 mod protect;
 mod query;

@@ -91,7 +91,8 @@ pub(super) struct Split {
     pub(super) leaf: Located,
     /// The first item as it was when the attributes were read.
     raw: u64,
-    attributes: Attributes,
+    /// What it says, with the states that were found when it was split.
+    pub(super) attributes: Attributes,
     /// What the rest stays.
     old: Prototypes,
     /// What the covered part becomes; `None`: nothing.

@@ -111,7 +111,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         lost && !left && self.is_empty(level, entries)
     }
 
-    fn is_empty(&self, level: Level, entries: &Entries) -> bool {
+    pub(super) fn is_empty(&self, level: Level, entries: &Entries) -> bool {
         let kinds = self.format.kinds(level);
         (0..self.geometry.entries(level)).all(|index| kinds.is_absent(entries.load(index)))
     }

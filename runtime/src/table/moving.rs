@@ -1,0 +1,289 @@
+//! Moving what is mapped to another place.
+//!
+//! An entry does not say which address it translates, so it means the same wherever it stands at its level: where both
+//! places are aligned alike, entries move as they are, and with a table all that is below it. A leaf that is larger than
+//! that is made anew, smaller.
+//!
+//! For a moment MMUs may know both places. That harms nobody: the same guest finds the same memory there with the same
+//! rights. What an MMU marks by then it marks in the entry itself, which has been taken out by one exchange and cannot be
+//! marked any more, or in a table that moved with all that is marked in it.
+
+use super::{
+    Error, Gather, PageTable,
+    build::Found,
+    entries::Entries,
+    gather::Held,
+    layout::{Piece, Prototypes, parts},
+    missing::Missing,
+    reserve::Frames,
+    split::{Fate, Located},
+};
+use crate::{Attributes, ClosedRange, Format, Hal, Level};
+
+/// How far everything moves.
+#[derive(Clone, Copy)]
+struct Shift {
+    /// What is added to each address, modulo 2^64.
+    distance: u64,
+    /// log2 of the largest power of two that this is a multiple of.
+    aligned: u8,
+}
+
+/// What moves at once.
+enum Part {
+    /// Entries that stay as they are: a leaf, or a table with all that is below it.
+    Entries { level: Level, entries: Entries, index: usize, items: usize, range: ClosedRange, is_table: bool },
+    /// A leaf that becomes smaller ones, as far as it moves.
+    Leaf(Located),
+}
+
+impl<F: Format, H: Hal> PageTable<F, H> {
+    /// Moves all that is mapped in `range` to the addresses from `to` on, where nothing is mapped yet, with everything that
+    /// it says: accessed and dirty states, too. Holes stay holes, and the memory stays where it is. Leaves whose size the
+    /// distance is no multiple of become smaller, and those that `range` covers in part are split. All or nothing.
+    ///
+    /// Where the distance is a multiple of what a table translates, the table moves with all that is in it.
+    ///
+    /// `gather` is flushed, so that no MMU finds the memory at its former addresses when this returns. Until then it may be
+    /// found at both places.
+    ///
+    /// ```
+    /// # use tablewright::{Attributes, ClosedRange, Format, MemoryType, PageTable, Rights, Tag};
+    /// # use tablewright::{riscv64::sv_x4, sim::Machine};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let machine = Machine::new(0, 1 << 20);
+    /// # let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+    /// # let mut table = PageTable::new(format, machine.clone(), Tag(1))?;
+    /// # let range = ClosedRange::from_start_size(0x8000_0000, 4 << 20).ok_or("empty")?;
+    /// # let rw = Attributes::new(Rights::RW, MemoryType::WriteBack);
+    /// # let mut gather = table.gather();
+    /// # // SAFETY: nobody translates through this table.
+    /// # unsafe { table.map(range, 0x4000_0000, &rw, &mut gather)? };
+    /// # gather.flush();
+    /// // The second of two blocks of 2 MiB: at a multiple of its size it stays one,
+    /// let block = ClosedRange::around(0x8020_0000, 21);
+    /// table.move_range(block, 0x9000_0000, &mut gather)?;
+    /// assert_eq!((table.translate(0x8020_0000), table.translate(0x9000_1234)), (None, Some(0x4020_1234)));
+    /// // and elsewhere it becomes pages.
+    /// table.move_range(ClosedRange::around(0x9000_0000, 21), 0x8020_1000, &mut gather)?;
+    /// assert_eq!(table.translate(0x8020_2234), Some(0x4020_1234));
+    /// assert_eq!(table.mappings(ClosedRange::around(0x8000_0000, 24)).count(), 1 + 512);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfRange`], [`Error::Misaligned`], each of either place; [`Error::Overlap`];
+    /// [`Error::AlreadyMapped`] names the first address that is mapped where it should move to; [`Error::NoMemory`];
+    /// [`Error::Refused`] if the format has no smaller leaf that says the same; [`Error::Partial`] or
+    /// [`Error::NeedsBreak`] if a leaf is not split; [`Error::Corrupt`]; [`Error::ForeignGather`].
+    pub fn move_range(&mut self, range: ClosedRange, to: u64, gather: &mut Gather<F, H>) -> Result<(), Error> {
+        let beyond = Error::OutOfRange(ClosedRange::clamp(to, u64::MAX));
+        let target = ClosedRange::new(to, to.wrapping_add(range.span())).ok_or(beyond)?;
+        let (range, target) = (self.exclusive(range, gather)?, self.input(target)?);
+        if let Some(both) = range.intersection(&target) {
+            return Err(Error::Overlap(self.extend(both)));
+        }
+        let (level, entries) = self.table_around(target);
+        self.check_unmapped(level, &entries, target)?;
+        let distance = target.start().wrapping_sub(range.start());
+        let shift = Shift { distance, aligned: distance.trailing_zeros() as u8 };
+        let mut edges = self.edges(range, Fate::Gone)?;
+        let mut missing = Missing::default();
+        let (level, entries) = self.table_around(range);
+        self.for_parts(level, &entries, range, shift, &mut |part| self.plan_part(&part, range, shift, &mut missing))?;
+
+        let tables = self.reserve_tables(missing.count + self.tables_for_splits(&edges, range))?;
+        let mut reserve = Frames::of(&self.hal, tables);
+        gather.settle(target, true);
+        let mut done = Some(());
+        for split in edges.iter_mut().flatten() {
+            done = done
+                .and_then(|()| self.commit_split(split, range, &mut reserve, gather))
+                .and_then(|()| self.make_leaf(&split.leaf, &split.attributes, range, shift, &mut reserve, gather));
+        }
+        let (level, entries) = self.table_around(range);
+        let moved = self.for_parts(level, &entries, range, shift, &mut |part| {
+            done = done.and_then(|()| self.commit_part(part, range, shift, &mut reserve, gather));
+            Ok(())
+        });
+        debug_assert!(moved.is_ok() && done.is_some(), "the plan counted too few tables");
+        self.prune(self.geometry.top(), &self.root_entries(), range, gather);
+        gather.flush();
+        Ok(())
+    }
+
+    /// Calls `act` for all that moves in the part of `range` that this table translates, in ascending order. It may take
+    /// away what it is given.
+    fn for_parts(
+        &self,
+        level: Level,
+        entries: &Entries,
+        range: ClosedRange,
+        shift: Shift,
+        act: &mut impl FnMut(Part) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut next = Some(range.start());
+        while let Some(rest) = next.and_then(|start| ClosedRange::new(start, range.last())) {
+            let slot = self.geometry.slot(level, rest.start());
+            let index = self.geometry.index(level, rest.start());
+            let mut last = slot.last();
+            match self.visit(level, entries, index) {
+                (_, Found::Absent) => {}
+                (raw, Found::Leaf) => {
+                    let leaf = self.locate(level, entries, rest.start(), raw);
+                    last = leaf.range.last();
+                    act(match leaf.size <= shift.aligned && range.covers(&leaf.range) {
+                        true => {
+                            let Located { entries, index, items, range, .. } = leaf;
+                            Part::Entries { level, entries, index, items, range, is_table: false }
+                        }
+                        false => Part::Leaf(leaf),
+                    })?;
+                }
+                (_, Found::Table { entries: below, level: lower, .. }) => {
+                    if range.covers(&slot) && self.geometry.entry_bits(level) <= shift.aligned {
+                        let entries = *entries;
+                        act(Part::Entries { level, entries, index, items: 1, range: slot, is_table: true })?;
+                    } else {
+                        let part = ClosedRange::clamp(rest.start(), slot.last().min(range.last()));
+                        self.for_parts(lower, &below, part, shift, act)?;
+                    }
+                }
+            }
+            next = last.checked_add(1);
+        }
+        Ok(())
+    }
+
+    /// Finds every reason why a part could not move, and counts the tables that it takes.
+    fn plan_part(&self, part: &Part, range: ClosedRange, shift: Shift, missing: &mut Missing) -> Result<(), Error> {
+        match part {
+            Part::Entries { level, range, .. } => {
+                self.count_missing(*level, range.shifted(shift.distance).start(), missing);
+            }
+            Part::Leaf(leaf) => {
+                let Some((_, attributes)) = self.attributes(leaf) else {
+                    let (address, entry) = (self.geometry.extend(leaf.range.start()), leaf.entries.load(leaf.index));
+                    return Err(Error::Corrupt { address, level: leaf.level, entry });
+                };
+                let smaller = self.smaller(leaf, &attributes, shift)?;
+                if let Some(piece) = piece(leaf, range, shift, &smaller) {
+                    let whole = piece.range;
+                    self.count_for_pieces(self.geometry.top(), whole, &[Some(piece), None, None], missing);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves a part to where there is nothing. `None` only if the reserve is short.
+    fn commit_part(
+        &self,
+        part: Part,
+        range: ClosedRange,
+        shift: Shift,
+        reserve: &mut Frames<'_, H>,
+        gather: &mut Gather<F, H>,
+    ) -> Option<()> {
+        let empty = |level| self.format.empty(level);
+        match part {
+            Part::Entries { level, entries, index, items, range, is_table } => {
+                let target = range.shifted(shift.distance);
+                let (to, linked) = self.table_for(level, target.start(), reserve)?;
+                let first = self.geometry.index(level, target.start());
+                for item in 0..items {
+                    to.store(&self.hal, first + item, entries.swap(&self.hal, index + item, empty(level)));
+                }
+                let smallest = if is_table { 0 } else { level };
+                gather.record(range, !is_table, self.geometry.entry_bits(smallest));
+                self.made(target, !is_table && !linked, gather);
+                Some(())
+            }
+            Part::Leaf(leaf) => {
+                let (_, mut attributes) = self.attributes(&leaf)?;
+                let states = self.format.accessed_dirty(leaf.level);
+                for item in 0..leaf.items {
+                    let raw = leaf.entries.swap(&self.hal, leaf.index + item, empty(leaf.level));
+                    attributes.accessed |= states.is_accessed(raw);
+                    attributes.dirty |= states.is_dirty(raw);
+                }
+                gather.record(leaf.range, true, self.geometry.entry_bits(leaf.level));
+                self.make_leaf(&leaf, &attributes, range, shift, reserve, gather)
+            }
+        }
+    }
+
+    /// Makes what `range` covers of a leaf that is gone, where it moves to. `None` only if the reserve is short.
+    fn make_leaf(
+        &self,
+        leaf: &Located,
+        attributes: &Attributes,
+        range: ClosedRange,
+        shift: Shift,
+        reserve: &mut Frames<'_, H>,
+        gather: &mut Gather<F, H>,
+    ) -> Option<()> {
+        let smaller = self.smaller(leaf, attributes, shift).ok()?;
+        let piece = piece(leaf, range, shift, &smaller)?;
+        let target = piece.range;
+        let (level, entries) = self.table_around(target);
+        self.commit_map(level, &entries, target, &[Some(piece), None, None], reserve)?;
+        self.made(target, false, gather);
+        Some(())
+    }
+
+    /// The leaves that take the place of a larger one.
+    fn smaller(&self, leaf: &Located, attributes: &Attributes, shift: Shift) -> Result<Prototypes, Error> {
+        Prototypes::new(&self.format, attributes, shift.aligned.min(leaf.size.saturating_sub(1)))
+    }
+
+    /// The table at `level` that translates `ia`, where nothing is mapped, and whether it was missing. `None` only if the
+    /// reserve is short.
+    fn table_for(&self, level: Level, ia: u64, reserve: &mut Frames<'_, H>) -> Option<(Entries, bool)> {
+        let (mut at, mut entries, mut linked) = (self.geometry.top(), self.root_entries(), false);
+        while at > level {
+            let index = self.geometry.index(at, ia);
+            if let Found::Absent = self.visit(at, &entries, index).1 {
+                let mut table = self.fresh(reserve)?;
+                table.clear(self.format.empty(at - 1));
+                let entry = self.link_entry(at, table.publish(&self.hal)).ok()?;
+                entries.store(&self.hal, index, entry);
+                linked = true;
+            }
+            let Found::Table { entries: below, level: lower, .. } = self.visit(at, &entries, index).1 else {
+                return None;
+            };
+            (at, entries) = (lower, below);
+        }
+        Some((entries, linked))
+    }
+
+    /// Takes out the tables in `range` that have nothing left, after all that was mapped there has moved.
+    fn prune(&self, level: Level, entries: &Entries, range: ClosedRange, gather: &mut Gather<F, H>) {
+        for (index, part) in parts(&self.geometry, level, range) {
+            let (_, Found::Table { entries: below, level: lower, address }) = self.visit(level, entries, index) else {
+                continue;
+            };
+            let whole = self.geometry.slot(level, part.start()) == part;
+            if !whole {
+                self.prune(lower, &below, part, gather);
+            }
+            if whole || self.is_empty(lower, &below) {
+                entries.store(&self.hal, index, self.format.empty(level));
+                gather.record(part, false, self.geometry.page_bits);
+                gather.hold(Held::Tree { table: address, level: lower, frames: false });
+            }
+        }
+    }
+}
+
+/// What `range` covers of a leaf, where it moves to.
+fn piece<'a>(leaf: &Located, range: ClosedRange, shift: Shift, smaller: &'a Prototypes) -> Option<Piece<'a>> {
+    let part = leaf.range.intersection(&range)?;
+    let target = part.shifted(shift.distance);
+    let output = leaf.address + (part.start() - leaf.range.start());
+    Some(Piece { range: target, delta: output.wrapping_sub(target.start()), leaf: smaller })
+}
