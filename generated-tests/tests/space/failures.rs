@@ -48,6 +48,18 @@ fn operations<F: Format>() -> Vec<Operation<F>> {
             let (page, block) = (rig.page(), rig.block());
             rig.space.replace(gpa(4 * block + page), 2 * page, RW, Alloc::POPULATED)
         }),
+        ("move all kinds", |rig| {
+            let (page, block) = (rig.page(), rig.block());
+            rig.space.move_range(gpa(page), 6 * block, gpa(40 * block + 3 * page))
+        }),
+        ("move a part of blocks to other tables", |rig| {
+            let (page, block) = (rig.page(), rig.block());
+            rig.space.move_range(gpa(page), 3 * block, gpa(1024 * block + page))
+        }),
+        ("move what is populated", |rig| {
+            let (page, block) = (rig.page(), rig.block());
+            rig.space.move_range(gpa(4 * block + page), 2 * page, gpa(9 * block))
+        }),
         ("unmap in a block", |rig| {
             let page = rig.page();
             rig.space.unmap(gpa(3 * page), page)

@@ -20,6 +20,7 @@ mod handing_on;
 mod hostile_tables;
 mod live;
 mod machine;
+mod moving;
 mod nested;
 mod random;
 mod reports;

@@ -81,7 +81,7 @@ fn step<F: Format>(rig: &mut Rig<F>, model: &mut Model, random: &mut Rng, number
     let mut insert = |behind: &dyn Fn(usize) -> Behind| {
         model.pages.extend(pages.clone().map(|at| (at, Page { rights, behind: behind(at) })));
     };
-    match random.u8(0..16) {
+    match random.u8(0..19) {
         0 | 1 => {
             // Beyond the machine's own memory; in half of the cases so that blocks fit.
             let unit = [1, 512][random.usize(0..2)];
@@ -157,6 +157,27 @@ fn step<F: Format>(rig: &mut Rig<F>, model: &mut Model, random: &mut Rng, number
                 Err(error) => panic!("{error}"),
             }
         }
+        // To a place that may be taken, in half of the cases so that blocks and tables stay what they are.
+        16..=18 => {
+            let count = count.min(PAGES / 4);
+            let unit = [1, 512][random.usize(0..2)];
+            let aligned = (PAGES - count) / unit * unit;
+            let to = (first + random.usize(0..PAGES) / unit * unit) % (aligned.max(unit));
+            if to + count > PAGES {
+                return;
+            }
+            let taken = model.pages.range(to..to + count).next().is_some();
+            let moved = rig.space.move_range(start, count * page, gpa(to * page));
+            match moved {
+                Ok(()) if !taken => {
+                    let pages = model.pages.extract_if(first..first + count, |_, _| true).collect::<Vec<_>>();
+                    model.pages.extend(pages.into_iter().map(|(at, page)| (at - first + to, page)));
+                }
+                // The machine has not that many frames for tables: nothing changes.
+                Err(SpaceError::Table(Error::NoMemory { .. })) if !taken => {}
+                result => assert!(taken && matches!(result, Err(SpaceError::Overlap(_))), "{result:?}"),
+            }
+        }
         11 => {
             let access = if random.bool() { Rights::R } else { Rights::W };
             let outcome = rig.space.handle_fault_exclusive(start, access);
@@ -172,7 +193,10 @@ fn step<F: Format>(rig: &mut Rig<F>, model: &mut Model, random: &mut Rng, number
                         own.get_or_insert(model.shared[*of]);
                     }
                 }
-                Some((Behind::Device(_), true)) => assert!(matches!(outcome, FaultOutcome::Device(_))),
+                Some((Behind::Device(of), true)) => {
+                    let FaultOutcome::Device(found) = outcome else { panic!("{outcome:?}") };
+                    assert_eq!(found.offset, *of * rig.page());
+                }
                 Some((Behind::Alloc { used, .. }, true)) => {
                     assert!(outcome.is_resolved(), "{outcome:?}");
                     *used = true;

@@ -130,6 +130,7 @@ macro_rules! forward {
                 fn populate(range: ClosedRange, attributes: &Attributes, largest: u8) -> ();
                 fn harvest_exclusive(state: State, pages: &mut PageBitmap<'_>) -> ();
                 fn relax_exclusive(ia: u64, rights: Rights) -> Relax;
+                fn move_range(range: ClosedRange, to: u64) -> ();
                 fn split(range: ClosedRange) -> ();
                 fn split_to(range: ClosedRange, size: u8) -> ();
             } unsafe {
@@ -252,6 +253,7 @@ macro_rules! forward {
                 fn unmap(start: GuestPhysAddr, size: usize) -> Result<(), SpaceError>;
                 fn replace(start: GuestPhysAddr, size: usize, attributes: impl Into<Attributes>, backend: impl Into<B>)
                     -> Result<(), SpaceError>;
+                fn move_range(start: GuestPhysAddr, size: usize, to: GuestPhysAddr) -> Result<(), SpaceError>;
                 fn clear() -> Result<(), SpaceError>;
                 fn protect(start: GuestPhysAddr, size: usize, change: impl Into<Change>) -> Result<(), SpaceError>;
                 fn handle_fault_exclusive(address: GuestPhysAddr, access: Rights) -> FaultOutcome;

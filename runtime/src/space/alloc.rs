@@ -96,6 +96,10 @@ unsafe impl Backend for Alloc {
         Ok(unsafe { table.depopulate(range, gather) }?)
     }
 
+    fn moved(&self, _distance: u64) -> Result<Self, BackendError> {
+        Ok(*self)
+    }
+
     /// For pages; whether a larger frame fits takes a look at what is around it.
     #[inline]
     fn first_use<F: Format, H: Hal>(

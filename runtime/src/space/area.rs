@@ -98,6 +98,11 @@ impl<B: Joinable> Area<B> {
         Self { range, ..self.clone() }
     }
 
+    /// This part of it, as it is after it has moved to `target`, with what is behind it then.
+    pub(super) fn moved(&self, target: ClosedRange, backend: B) -> Self {
+        Self { range: target, attributes: self.attributes, pages: self.pages, backend }
+    }
+
     /// It and the area that follows in the set, as one, if they are of one piece.
     pub(super) fn joined(&self, next: &Self) -> Option<Self> {
         let adjacent = self.range.last().checked_add(1) == Some(next.range.start());

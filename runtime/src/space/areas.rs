@@ -133,7 +133,19 @@ impl<B: Joinable> MemorySet<B> {
     ///
     /// If there is no memory for them; then nothing changed.
     pub fn reserve(&mut self, more: usize) -> Result<(), TryReserveError> {
-        self.chunks.try_reserve(more + 1)?;
+        // Each area that comes may divide a chunk.
+        self.make_room(more, more)
+    }
+
+    /// Makes room for `more` areas that are inserted in ascending order with no other between them, after one is removed.
+    pub(super) fn reserve_row(&mut self, more: usize) -> Result<(), TryReserveError> {
+        // A chunk that is divided has room for at least as many as half of one.
+        self.make_room(more + 1, 2 + more / (CHUNK / 2))
+    }
+
+    /// Makes room for `more` areas, which divide up to `divisions` chunks.
+    fn make_room(&mut self, more: usize, divisions: usize) -> Result<(), TryReserveError> {
+        self.chunks.try_reserve(divisions + 1)?;
         if self.chunks.is_empty() {
             self.chunks.insert(0, 0, Chunk::default());
         }
@@ -145,9 +157,8 @@ impl<B: Joinable> MemorySet<B> {
                 return Ok(());
             }
         }
-        // Each area that comes may divide a chunk.
-        self.spare.try_reserve(more)?;
-        while self.spare.len() < more {
+        self.spare.try_reserve(divisions.saturating_sub(self.spare.len()))?;
+        while self.spare.len() < divisions {
             let mut chunk = Chunk::default();
             chunk.try_reserve(CHUNK)?;
             self.spare.push(chunk);

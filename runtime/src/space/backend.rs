@@ -160,6 +160,16 @@ pub unsafe trait Backend: Joinable + Display {
         gather: &mut Gather<F, H>,
     ) -> Result<(), BackendError>;
 
+    /// What is behind an area after it has [moved](super::AddrSpace::move_range): `distance` is to be added, modulo 2^64,
+    /// to each guest address that this knows. Leaves move along, and may become smaller. By default, it cannot move.
+    ///
+    /// # Errors
+    ///
+    /// [`BackendError::Immovable`], or another reason.
+    fn moved(&self, _distance: u64) -> Result<Self, BackendError> {
+        Err(BackendError::Immovable)
+    }
+
     /// Changes the attributes of all that is mapped in `range`. All or nothing.
     ///
     /// # Errors
@@ -399,6 +409,10 @@ unsafe impl Backend for Builtin {
     ) -> Result<(), BackendError> {
         // SAFETY: as the caller promises.
         forward!(self, backend => unsafe { backend.unmap(range, table, gather) })
+    }
+
+    fn moved(&self, distance: u64) -> Result<Self, BackendError> {
+        forward!(self, backend => backend.moved(distance).map(Self::from))
     }
 
     fn protect<F: Format, H: Hal>(

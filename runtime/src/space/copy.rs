@@ -200,6 +200,10 @@ unsafe impl Backend for CopyOnWrite {
         })?)
     }
 
+    fn moved(&self, distance: u64) -> Result<Self, BackendError> {
+        Ok(Self { base: self.base.moved(distance)? })
+    }
+
     fn fault<F: Format, H: Hal>(
         &self,
         fault: &Fault,

@@ -25,7 +25,7 @@ use crate::{Attributes, ClosedRange, Format, FrameCache, Gather, GuestPhysAddr, 
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Device {
-    /// The guest address of the device's first register.
+    /// The guest address of the device's first register, modulo 2^64.
     start: u64,
     handle: usize,
 }
@@ -78,6 +78,10 @@ unsafe impl Backend for Device {
         _gather: &mut Gather<F, H>,
     ) -> Result<(), BackendError> {
         Ok(())
+    }
+
+    fn moved(&self, distance: u64) -> Result<Self, BackendError> {
+        Ok(Self { start: self.start.wrapping_add(distance), ..*self })
     }
 
     fn fault<F: Format, H: Hal>(

@@ -91,6 +91,9 @@ pub enum BackendError {
     /// The area is larger than the host memory behind it.
     #[error("the host has only {:#x} bytes from {:?} on for it", .0.size(), .0.start())]
     TooShort(HostRegion),
+    /// What is behind the area cannot be seen elsewhere: see [`Backend::moved`](super::Backend::moved).
+    #[error("what is behind it cannot move")]
+    Immovable,
     /// A reason of the backend's own.
     #[error("{0}")]
     Custom(&'static str),

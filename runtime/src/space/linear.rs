@@ -30,7 +30,7 @@ use crate::{
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Linear {
-    /// The guest address of the region's start.
+    /// The guest address of the region's start, modulo 2^64: only a part of it that has moved may be an address.
     start: u64,
     region: HostRegion,
 }
@@ -48,7 +48,7 @@ impl Linear {
 
     /// The host address behind all of `range`, if the region has that much.
     fn output(&self, range: ClosedRange) -> Option<u64> {
-        let offset = range.start().checked_sub(self.start)?;
+        let offset = range.start().wrapping_sub(self.start);
         let output = self.region.range().start().checked_add(offset)?;
         let last = output.checked_add(range.span())?;
         self.region.range().contains(last).then_some(output)
@@ -103,6 +103,10 @@ unsafe impl Backend for Linear {
         gather: &mut Gather<F, H>,
     ) -> Result<(), BackendError> {
         Ok(table.unmap(range, gather)?)
+    }
+
+    fn moved(&self, distance: u64) -> Result<Self, BackendError> {
+        Ok(Self { start: self.start.wrapping_add(distance), ..*self })
     }
 
     /// All of it is mapped from the start.

@@ -98,7 +98,8 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     }
 
     /// Reserves what any operation on `size` bytes from `start` on can take for tables and areas, so that it cannot fail
-    /// for want of memory; only the frames of areas that are populated at once are not among these.
+    /// for want of memory; only the frames of areas that are populated at once, and what [`AddrSpace::replace`] and
+    /// [`AddrSpace::move_range`] take beside, are not among these.
     ///
     /// # Errors
     ///

@@ -13,6 +13,7 @@ mod error;
 mod fault;
 mod linear;
 mod live;
+mod moving;
 mod replace;
 mod shared;
 mod sorted;

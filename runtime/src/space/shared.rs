@@ -180,7 +180,7 @@ impl Debug for SharedMemory {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Shared {
-    /// The guest address of the memory's first byte.
+    /// The guest address of the memory's first byte, modulo 2^64: only a part of it that has moved may be an address.
     start: u64,
     memory: SharedMemory,
 }
@@ -201,15 +201,15 @@ impl Shared {
         if self.memory.smallest() < page_bits {
             return Err(BackendError::Custom("the shared memory has frames smaller than a page"));
         }
-        let offset = range.start().checked_sub(self.start);
+        let offset = range.start().wrapping_sub(self.start);
         let inside =
             |offset: &u64| offset.checked_add(range.span()).is_some_and(|last| last < self.memory.size() as u64);
-        offset.filter(inside).ok_or(BackendError::Custom("the area is not all in the shared memory behind it"))
+        Some(offset).filter(inside).ok_or(BackendError::Custom("the area is not all in the shared memory behind it"))
     }
 
     /// The host address of the byte that the guest sees at `address`.
     pub(super) fn output(&self, address: u64) -> Option<u64> {
-        self.memory.address(address.checked_sub(self.start)?)
+        self.memory.address(address.wrapping_sub(self.start))
     }
 
     /// Whether it is the memory itself that the guest sees at `address`, which is mapped to `output`.
@@ -253,8 +253,8 @@ unsafe impl Backend for Shared {
     ) -> Result<(), BackendError> {
         let mut offset = self.offset(range, F::PAGE_BITS)?;
         for extent in self.memory.from(offset) {
-            let start = self.start + offset;
-            let whole = ClosedRange::new(start, self.start + (extent.end() - 1));
+            let start = self.start.wrapping_add(offset);
+            let whole = ClosedRange::new(start, start.saturating_add(extent.end() - 1 - offset));
             let Some(part) = whole.and_then(|whole| whole.intersection(&range)) else { break };
             let output = extent.frame.as_usize() as u64 + (offset - extent.offset);
             // SAFETY: it is a part of a frame that belongs to whoever holds a handle, for guests to do with what they want.
@@ -276,6 +276,10 @@ unsafe impl Backend for Shared {
         gather: &mut Gather<F, H>,
     ) -> Result<(), BackendError> {
         Ok(table.unmap(range, gather)?)
+    }
+
+    fn moved(&self, distance: u64) -> Result<Self, BackendError> {
+        Ok(Self { start: self.start.wrapping_add(distance), ..self.clone() })
     }
 
     /// All of it is mapped from the start.

@@ -161,3 +161,27 @@ fn free_ranges_are_aligned() {
     assert_eq!(set.find_free(16, 4, ClosedRange::FULL), Some(range(80, 95)));
     assert_eq!(set.find_free(16, 4, range(0, 94)), None);
 }
+
+#[test]
+fn a_row_of_areas_takes_only_the_room_that_was_reserved() {
+    let attributes = Attributes::new(Rights::RW, MemoryType::WriteBack);
+    let backend = |number: u64| if number.is_multiple_of(2) { 'a' } else { 'b' };
+    // Chunks that are full, in whose middle the row goes, and one that is all of the set.
+    for (before, row, hole) in [(3 * CHUNK as u64, 1000, 200), (CHUNK as u64, 65, 3), (20, 300, 0), (1, 1, 0)] {
+        let mut set = MemorySet::default();
+        for number in 0..before {
+            let start = if number > before / 2 { 1 << 20 } else { 0 } + 10 * number;
+            set.insert(Area::new(range(start, start + 9), attributes, backend(number))).unwrap();
+        }
+        assert_eq!(set.reserve_row(row), Ok(()));
+        let (spare, chunks) = (set.spare.len(), set.chunks.len());
+        // One becomes two.
+        set.remove(range(10 * hole + 4, 10 * hole + 5));
+        let start = 10 * (before / 2 + 1);
+        for number in 0..row as u64 {
+            let start = start + 3 * number;
+            set.insert(Area::new(range(start, start + 2), attributes, backend(number))).unwrap();
+        }
+        assert!(set.spare.len() + set.chunks.len() == spare + chunks, "a chunk was made outside `reserve_row`");
+    }
+}

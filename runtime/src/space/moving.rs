@@ -1,0 +1,85 @@
+//! Moving areas to another place.
+
+use alloc::vec::Vec;
+
+use super::{AddrSpace, Area, Backend, SpaceError};
+use crate::{ClosedRange, Format, GuestPhysAddr, Hal};
+
+impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
+    /// Moves all areas in `size` bytes from `start` on, and what is mapped there, to the addresses from `to` on, where there
+    /// must be no area: the guest finds there what it had here. Areas that reach beyond are cut. If it cannot be done,
+    /// everything is as it was.
+    ///
+    /// Rights, memory types and contents stay what they are, pages that were not used yet still wait for their first use,
+    /// and no frame is copied or freed. What was accessed or written since the last [harvest](AddrSpace::harvest) shows in
+    /// the next one at the new place. What the guest finds at an address that it found nothing at before, is no write: who
+    /// sends pages elsewhere by a dirty log has to send those that have moved.
+    ///
+    /// Leaves stay as large as they are if the distance is a multiple of their size. A guest that runs meanwhile may find
+    /// the memory at both places, or at neither: it faults then, and waits for the exclusive access that this has. A device
+    /// that [cannot retry](Hal::retries) must not use the memory meanwhile, as when it is unmapped.
+    ///
+    /// ```
+    /// use tablewright::{AddrSpace, Format, GuestMemoryAccessor, MappingFlags, Tag};
+    /// use tablewright::{sim::Machine, x86_64::ept};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let format = ept::Format::new(&ept::Config { pa_bits: 40, ..ept::Config::new(4, 48) })?;
+    /// let mut space = AddrSpace::new_empty(format, Machine::new(0, 1 << 20), Tag(1))?;
+    /// space.map_alloc(0x1000.into(), 0x8000, MappingFlags::READ | MappingFlags::WRITE, false)?;
+    /// space.write_obj(0x2ffc.into(), 7_u32)?;
+    /// let frame = space.translate(0x2000.into());
+    ///
+    /// // The second of its pages, and the third, which was not used yet.
+    /// space.move_range(0x2000.into(), 0x2000, 0x8000_0000.into())?;
+    /// assert_eq!(space.areas().map(|area| area.range().start()).collect::<Vec<_>>(), [0x1000, 0x4000, 0x8000_0000]);
+    /// assert_eq!(space.read_obj::<u32>(0x8000_0ffc.into())?, 7);
+    /// assert_eq!(space.translate(0x8000_0000.into()), frame);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`SpaceError::OutOfRange`] and [`SpaceError::Misaligned`], each of either place; [`SpaceError::Overlap`] names an area
+    /// that is where they should move to, which may be one that should move; [`SpaceError::Area`] names one that
+    /// [cannot](Backend::moved); [`SpaceError::Table`] with those of
+    /// [`PageTable::move_range`](crate::PageTable::move_range); [`SpaceError::NoMemory`].
+    pub fn move_range(&mut self, start: GuestPhysAddr, size: usize, to: GuestPhysAddr) -> Result<(), SpaceError> {
+        let Some((range, target)) = self.whole_pages(start, size)?.zip(self.whole_pages(to, size)?) else {
+            return Ok(());
+        };
+        if let Some(area) = self.areas.overlapping(target).next() {
+            return Err(SpaceError::Overlap(area.range()));
+        }
+        let distance = target.start().wrapping_sub(range.start());
+        let moved = self.moved(range, distance)?;
+        let (Some(first), Some(last)) = (moved.first(), moved.last()) else { return Ok(()) };
+        // Both ranges may overlap where there is no area; from the first to the last, they do not.
+        let target = first.range().hull(&last.range());
+        let range = target.shifted(distance.wrapping_neg());
+        self.areas.reserve_row(moved.len()).map_err(|_| SpaceError::NoMemory)?;
+
+        let mut gather = self.table.gather();
+        self.table.move_range(range, target.start(), &mut gather)?;
+        self.areas.remove(range);
+        for area in moved {
+            let inserted = self.areas.insert(area);
+            debug_assert_eq!(inserted, Ok(()), "there was no area");
+        }
+        Ok(())
+    }
+
+    /// The parts of areas in `range`, as they are `distance` higher.
+    fn moved(&self, range: ClosedRange, distance: u64) -> Result<Vec<Area<B>>, SpaceError> {
+        let areas = self.areas.overlapping(range);
+        let mut moved = Vec::new();
+        moved.try_reserve_exact(areas.clone().count()).map_err(|_| SpaceError::NoMemory)?;
+        for area in areas {
+            let Some(part) = area.range().intersection(&range) else { continue };
+            let backend = area.backend().moved(distance).map_err(|error| SpaceError::Area { area: part, error })?;
+            moved.push(area.moved(part.shifted(distance), backend));
+        }
+        Ok(moved)
+    }
+}
