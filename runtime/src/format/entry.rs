@@ -67,9 +67,16 @@ impl Kinds {
         !self.is_absent(raw) && raw & self.table_mask != self.table_value
     }
 
+    /// Whether entries with these bits in common are all leaves, at a glance: `false` if it takes another look.
+    #[inline]
+    pub(crate) const fn shows_leaves(&self, common: u64) -> bool {
+        let [present, leaf] = self.signs_of_leaves();
+        common & present != 0 && common & leaf != 0
+    }
+
     /// Two masks: an entry that has a bit of each is a leaf. Not all leaves have.
     #[inline]
-    pub(crate) const fn signs_of_leaves(&self) -> [u64; 2] {
+    const fn signs_of_leaves(&self) -> [u64; 2] {
         let no_tables = self.table_value & !self.table_mask != 0;
         let leaf = if no_tables { u64::MAX } else { self.table_mask & !self.table_value };
         [self.absent_mask & !self.absent_value, leaf]

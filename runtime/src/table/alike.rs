@@ -1,15 +1,17 @@
 //! Leaves that are like each other, as most neighbours are: what becomes of them is worked out once for all.
 
+use core::ops::Range;
+
 use super::{
     Error, PageTable,
     build::Found,
     entries::Entries,
     layout::{size_mask, sizes_of, slots},
 };
-use crate::{ClosedRange, Format, Geometry, Hal, Level, Prototype, Rewrite};
+use crate::{ClosedRange, Format, Geometry, Hal, Kinds, Level, Prototype, Rewrite};
 
 /// Leaves of one level that have certain bits in common.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Alike {
     /// They are those with `raw & mask == value`.
     mask: u64,
@@ -27,6 +29,14 @@ impl Alike {
     #[inline]
     pub(super) const fn contains(&self, raw: u64) -> bool {
         raw & self.mask == self.value
+    }
+
+    /// Those of them with `raw & mask == value`; `None` if they say otherwise.
+    pub(super) const fn with(&self, mask: u64, value: u64) -> Option<Self> {
+        if (self.value ^ value) & self.mask & mask != 0 {
+            return None;
+        }
+        Some(Self { mask: self.mask | mask, value: self.value | value, ..*self })
     }
 }
 
@@ -49,18 +59,52 @@ fn find(seen: &[Option<Alike>; 2], [all, any]: [u64; 2]) -> Option<&Alike> {
     seen[0].as_ref().filter(has).or(seen[1].as_ref().filter(has))
 }
 
+/// What a block of entries is at a glance.
+enum Block<'a> {
+    /// Nothing.
+    Empty,
+    /// Leaves that have been seen, and no items of runs that change.
+    Alike(&'a Alike),
+    /// Whatever else, or there are fewer entries.
+    Mixed,
+}
+
+impl<'a> Block<'a> {
+    /// The entries from the start of `indices` on, of a level with these kinds of entries.
+    #[inline(always)]
+    fn at(entries: &Entries, indices: Range<usize>, kinds: &Kinds, seen: &'a [Option<Alike>; 2]) -> Self {
+        if indices.len() < Entries::BLOCK {
+            return Self::Mixed;
+        }
+        let Some(common @ [all, any]) = entries.common(indices.start) else { return Self::Mixed };
+        if kinds.shows_leaves(all) {
+            let alike = find(seen, common).filter(|alike| alike.rewrite.is_none() || !alike.run);
+            alike.map_or(Self::Mixed, Self::Alike)
+        } else if all == any && kinds.is_absent(all) {
+            Self::Empty
+        } else {
+            Self::Mixed
+        }
+    }
+}
+
 /// Leaves that are alike, side by side in one table, and do not stay as they are.
 pub(super) struct Group<'a> {
     pub(super) alike: Alike,
     pub(super) level: Level,
     pub(super) entries: &'a Entries,
     pub(super) index: usize,
-    /// How many there are. A run comes item by item.
+    /// How many there are, at most [`Group::MOST`]. A run comes item by item.
     pub(super) items: usize,
     /// What they translate: the whole run, for an item of one.
     pub(super) range: ClosedRange,
     /// The first of them as it was.
     pub(super) raw: u64,
+}
+
+impl Group<'_> {
+    /// The most items of one: a bit tells of each.
+    const MOST: usize = 64;
 }
 
 impl<F: Format, H: Hal> PageTable<F, H> {
@@ -83,28 +127,30 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let end = first + slots(&self.geometry, level, range);
         let mut index = first;
         while index < end {
-            let stop = end.min(index + Entries::BLOCK);
-            if stop - index == Entries::BLOCK
-                && let Some(common) = entries.common(index)
-            {
-                let [all, any] = common;
-                let [present, leaf] = kinds.signs_of_leaves();
-                if all & present != 0 && (level == 0 || all & leaf != 0) {
-                    let known = find(seen.at(level), common).filter(|alike| alike.rewrite.is_none() || !alike.run);
-                    if let Some(&alike) = known {
-                        if alike.rewrite.is_some() {
-                            let range = ClosedRange::clamp(address(index), address(stop) - 1);
-                            let (entries, items, raw) = (&entries, Entries::BLOCK, entries.load(index));
-                            act(Group { alike, level, entries, index, items, range, raw })?;
+            match Block::at(&entries, index..end, &kinds, seen.at(level)) {
+                Block::Empty => {
+                    index += Entries::BLOCK;
+                    continue;
+                }
+                Block::Alike(&alike) => {
+                    let mut stop = index + Entries::BLOCK;
+                    if alike.rewrite.is_some() {
+                        while stop - index < Group::MOST
+                            && let Block::Alike(more) = Block::at(&entries, stop..end, &kinds, seen.at(level))
+                            && *more == alike
+                        {
+                            stop += Entries::BLOCK;
                         }
-                        index = stop;
-                        continue;
+                        let range = ClosedRange::clamp(address(index), address(stop) - 1);
+                        let (entries, items, raw) = (&entries, stop - index, entries.load(index));
+                        act(Group { alike, level, entries, index, items, range, raw })?;
                     }
-                } else if all == any && kinds.is_absent(all) {
                     index = stop;
                     continue;
                 }
+                Block::Mixed => {}
             }
+            let stop = end.min(index + Entries::BLOCK);
             // One by one.
             while index < stop {
                 let raw = entries.load(index);

@@ -40,7 +40,7 @@ const _: () = assert!(size_of::<usize>() == 8, "page tables need 64-bit addresse
 
 impl Entries {
     /// How many entries are looked at together.
-    pub(super) const BLOCK: usize = 8;
+    pub(super) const BLOCK: usize = 16;
 
     /// The table at `level` at `address`.
     ///
@@ -158,7 +158,6 @@ impl Entries {
         kinds: &Kinds,
         rewrite: Rewrite,
     ) -> (usize, Option<Range<usize>>) {
-        let [present, leaf] = kinds.signs_of_leaves();
         let (keep, set) = (rewrite.keep, rewrite.set);
         let (mut index, end) = (indices.start, indices.end.min(self.mask + 1));
         let mut changed: Option<Range<usize>> = None;
@@ -167,7 +166,7 @@ impl Entries {
             let entry = |item| unsafe { self.base.add(index + item).as_ref() };
             let load = |item| entry(item).load(Ordering::Relaxed);
             let common = (0..Self::BLOCK).fold(u64::MAX, |common, item| common & load(item));
-            if common & present == 0 || common & leaf == 0 {
+            if !kinds.shows_leaves(common) {
                 break;
             }
             if common & !keep != set || (0..Self::BLOCK).any(|item| load(item) & !keep != set) {
@@ -186,6 +185,33 @@ impl Entries {
         (index, changed)
     }
 
+    /// Rewrites entries from the start of `indices` on with plain stores, as long as each is one that `which` holds for at
+    /// that moment: how many.
+    #[inline]
+    pub(super) fn rewrite_while(
+        &self,
+        hal: &impl Hal,
+        indices: Range<usize>,
+        which: impl Fn(u64) -> bool,
+        rewrite: Rewrite,
+    ) -> usize {
+        let Range { start, end } = indices;
+        let one = |index| {
+            let entry = self.entry(index);
+            let raw = entry.load(Ordering::Acquire);
+            let is_one = which(raw);
+            if is_one {
+                entry.store(rewrite.apply(raw), Ordering::Release);
+            }
+            is_one
+        };
+        let stop = (start..end).find(|&index| !one(index)).unwrap_or(end);
+        if stop > start {
+            self.publish(hal, start, stop - start);
+        }
+        stop - start
+    }
+
     /// The bits that each of the [`Entries::BLOCK`] entries from `index` on has, and those that any has; `None` if the
     /// table ends before.
     #[inline]
@@ -195,7 +221,7 @@ impl Entries {
         }
         // SAFETY: inside the table, as just checked; see `entry`.
         let load = |item| unsafe { self.base.add(index + item).as_ref() }.load(Ordering::Relaxed);
-        Some((0..Self::BLOCK).fold([u64::MAX, 0], |[all, any], item| [all & load(item), any | load(item)]))
+        Some((0..Self::BLOCK).map(load).fold([u64::MAX, 0], |[all, any], raw| [all & raw, any | raw]))
     }
 
     /// Makes entries that were changed by plain stores known to MMUs that do not snoop caches.

@@ -198,7 +198,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             } else {
                 self.clear_items(&group, rewrite, state, &judge)
             };
-            if done == u64::MAX >> (64 - group.items) {
+            if done == low_bits(group.items) {
                 pages.insert(self.extend(group.range));
             } else {
                 for item in (0..group.items as u64).filter(|item| done >> item & 1 == 1) {
@@ -226,29 +226,44 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         judge: &impl Fn(Level, u64, u64) -> Result<Alike, Error>,
     ) -> u64 {
         let &Group { alike, level, entries, index, .. } = group;
-        let states = self.format.accessed_dirty(level);
         // The MMU or a fault may have changed one meanwhile.
         let change = |raw| {
             let now = if alike.contains(raw) { alike } else { judge(level, group.range.start(), raw).ok()? };
             Some(now.rewrite?.apply(raw))
         };
-        let clear = |index| {
-            let raw = entries.load(index);
-            if state == State::Dirty && alike.contains(raw) && nobody_marks(&states, raw) {
-                entries.store(&self.hal, index, rewrite.apply(raw));
-                return true;
-            }
-            entries.update_from(&self.hal, index, raw, change).is_some()
+        let unmarked = match state {
+            State::Accessed => None,
+            State::Dirty => nobody_marks(&alike, &self.format.accessed_dirty(level)),
         };
-        (0..group.items).fold(0, |done, item| done | u64::from(clear(index + item)) << item)
+        let (mut done, mut item) = (0, 0);
+        while item < group.items {
+            if let Some(unmarked) = unmarked {
+                let indices = index + item..index + group.items;
+                let stored = entries.rewrite_while(&self.hal, indices, |raw| unmarked.contains(raw), rewrite);
+                done |= low_bits(stored) << item;
+                item += stored;
+            }
+            if item < group.items {
+                let raw = entries.load(index + item);
+                let cleared = entries.update_from(&self.hal, index + item, raw, change).is_some();
+                done |= u64::from(cleared) << item;
+                item += 1;
+            }
+        }
+        done
     }
 }
 
-/// Whether a plain store that makes the leaf `raw`, which counts as dirty, clean loses nothing that others do to it at the
-/// same time: no hardware marks it, and no fault does, for it is marked already. A right that a fault gave it, and that is
-/// gone again, is given by the next.
-const fn nobody_marks(states: &AccessedDirty, raw: u64) -> bool {
-    !states.hardware && (states.accessed_mask == 0 || states.is_accessed(raw))
+/// Those of the leaves `alike`, which count as dirty, that a plain store may make clean without losing anything that
+/// others do to them at the same time: no hardware marks them, and no fault does, for they are marked already. A right
+/// that a fault gave one, and that is gone again, is given by the next.
+const fn nobody_marks(alike: &Alike, states: &AccessedDirty) -> Option<Alike> {
+    if states.hardware { None } else { alike.with(states.accessed_mask, states.accessed_value) }
+}
+
+/// Ones in the low `count` bits, of at most 64.
+const fn low_bits(count: usize) -> u64 {
+    if count == 0 { 0 } else { u64::MAX >> (64 - count) }
 }
 
 /// Leaves of one table that were cleared, and that nobody has been told of yet.
