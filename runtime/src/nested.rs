@@ -199,7 +199,9 @@ pub(crate) mod prelude {
     pub(crate) use alloc::vec::Vec;
 
     pub(crate) use crate::nested::dispatch;
-    pub(crate) use crate::nested::forward::{gathering, methods, reporting, with_gather, with_report};
+    pub(crate) use crate::nested::forward::{
+        as_inside, gathering, methods, outcome, reporting, with_gather, with_report,
+    };
     pub(crate) use crate::{
         AddrSpace, Alloc, Area, Areas, Attributes, Backend, Builtin, Change, ClosedRange, CopyOnWrite, Device, Error,
         FaultIn, FaultInfo, FaultOutcome, FrameCache, Gather, Geometry, GuestError, GuestFault, GuestMemoryAccessor,

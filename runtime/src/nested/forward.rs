@@ -1,25 +1,50 @@
 //! The methods that are the same for all variants: each is said in one line, and does what that of the type inside does.
 
-/// Methods that do what those of the same name do in the type inside, which is named for their documentation.
+/// Methods that do what those of the same name do in the type inside, which is named for their documentation. What may
+/// fail returns `Ok | Error`.
 macro_rules! methods {
     ($variants:tt $of:literal &self {
-        $(fn $name:ident($($arg:ident: $type:ty),*) $(-> $result:ty)?;)*
+        $(fn $name:ident($($arg:ident: $type:ty),*) $(-> $result:ty $(| $error:ty)?)?;)*
     }) => {$(
-        #[doc = concat!("As [`", $of, "::", stringify!($name), "`], with the same errors.")]
-        pub fn $name(&self, $($arg: $type),*) $(-> $result)? {
+        #[doc = as_inside!($of $name $($($error)?)?)]
+        pub fn $name(&self, $($arg: $type),*) $(-> outcome!($result $(, $error)?))? {
             dispatch!($variants self, inner => inner.$name($($arg),*))
         }
     )*};
     ($variants:tt $of:literal &mut self {
-        $(fn $name:ident($($arg:ident: $type:ty),*) $(-> $result:ty)? $(where [$($bound:tt)+])?;)*
+        $(fn $name:ident($($arg:ident: $type:ty),*) $(-> $result:ty $(| $error:ty)?)? $(where [$($bound:tt)+])?;)*
     }) => {$(
-        #[doc = concat!("As [`", $of, "::", stringify!($name), "`], with the same errors.")]
-        pub fn $name(&mut self, $($arg: $type),*) $(-> $result)? $(where $($bound)+)? {
+        #[doc = as_inside!($of $name $($($error)?)?)]
+        pub fn $name(&mut self, $($arg: $type),*) $(-> outcome!($result $(, $error)?))? $(where $($bound)+)? {
             dispatch!($variants self, inner => inner.$name($($arg),*))
         }
     )*};
 }
 pub(crate) use methods;
+
+/// The documentation of a method that does what that of the type inside does, with its errors if it has any.
+macro_rules! as_inside {
+    ($of:literal $name:ident) => {
+        concat!("As [`", $of, "::", stringify!($name), "`].")
+    };
+    ($of:literal $name:ident $error:ty) => {
+        as_inside!($of $name $error, "")
+    };
+    ($of:literal $name:ident $error:ty, $more:literal) => {
+        concat!(
+            "As [`", $of, "::", stringify!($name), "`].\n\n# Errors\n\nThose of [`", $of, "::", stringify!($name), "`]", $more,
+            "."
+        )
+    };
+}
+pub(crate) use as_inside;
+
+/// What a method returns.
+macro_rules! outcome {
+    ($result:ty) => { $result };
+    ($result:ty, $error:ty) => { Result<$result, $error> };
+}
+pub(crate) use outcome;
 
 /// Evaluates `$body` for the variant that both are.
 macro_rules! with_gather {
@@ -40,16 +65,14 @@ macro_rules! gathering {
         $(fn $risky:ident($($value:ident: $kind:ty),*) -> $outcome:ty;)*
     }) => {
         $(
-            #[doc = concat!("As [`PageTable::", stringify!($name), "`], with the same errors; [`Error::ForeignGather`]")]
-            /// also for a gather of another format.
+            #[doc = as_inside!("PageTable" $name Error, "; [`Error::ForeignGather`] for a gather of another format, too")]
             #[allow(unreachable_patterns)]
             pub fn $name(&mut self, $($arg: $type,)* gather: &mut NestedGather<H>) -> Result<$result, Error> {
                 with_gather!($variants self, gather, table, gather => table.$name($($arg,)* gather))
             }
         )*
         $(
-            #[doc = concat!("As [`PageTable::", stringify!($risky), "`], with the same errors; [`Error::ForeignGather`]")]
-            /// also for a gather of another format.
+            #[doc = as_inside!("PageTable" $risky Error, "; [`Error::ForeignGather`] for a gather of another format, too")]
             ///
             /// # Safety
             ///
@@ -69,8 +92,7 @@ macro_rules! reporting {
     ($variants:tt {
         $(fn $name:ident[&$($mutable:ident)?]($($arg:ident: $type:ty),*) -> $result:ty;)*
     }) => {$(
-        #[doc = concat!("As [`AddrSpace::", stringify!($name), "`], with the same errors; [`ReportError::NotAFault`] also")]
-        /// for the report of another format.
+        #[doc = as_inside!("AddrSpace" $name Error, "; [`ReportError::NotAFault`] for the report of another format, too")]
         #[allow(unreachable_patterns)]
         pub fn $name(
             &$($mutable)? self,
@@ -105,21 +127,21 @@ macro_rules! forward {
                 fn geometry() -> &Geometry;
                 fn query(ia: u64) -> Option<Lookup>;
                 fn translate(ia: u64) -> Option<u64>;
-                fn relax(ia: u64, rights: Rights) -> Result<Relax, Error>;
+                fn relax(ia: u64, rights: Rights) -> Relax | Error;
                 fn mark(ia: u64, write: bool) -> bool;
                 fn frame_cache() -> FrameCache<H>;
-                fn top_up(cache: &mut FrameCache<H>, frames: usize) -> Result<(), Error>;
-                fn tables_for(range: ClosedRange, oa: u64, attributes: &Attributes) -> Result<usize, Error>;
-                fn tables_needed(range: ClosedRange) -> Result<usize, Error>;
+                fn top_up(cache: &mut FrameCache<H>, frames: usize) -> () | Error;
+                fn tables_for(range: ClosedRange, oa: u64, attributes: &Attributes) -> usize | Error;
+                fn tables_needed(range: ClosedRange) -> usize | Error;
                 fn reserved() -> usize;
             } }
 
             methods! { $variants "PageTable" &mut self {
-                fn reserve(tables: usize) -> Result<(), Error>;
+                fn reserve(tables: usize) -> () | Error;
                 fn release_reserve();
                 fn attach(sink: Sink);
                 fn detach(sink: Sink);
-                fn renew_tag(tags: &Tags) -> Result<bool, Error>;
+                fn renew_tag(tags: &Tags) -> bool | Error;
                 fn set_partial_change(policy: PartialChange);
             } }
 
@@ -141,8 +163,7 @@ macro_rules! forward {
                 fn remap(ia: u64, oa: u64, attributes: &Attributes) -> bool;
             } }
 
-            /// As [`PageTable::harvest`], with the same errors; [`Error::ForeignGather`] also for a gather of another
-            /// format.
+            #[doc = as_inside!("PageTable" harvest Error, "; [`Error::ForeignGather`] for a gather of another format, too")]
             #[allow(unreachable_patterns)]
             pub fn harvest(
                 &self,
@@ -153,7 +174,7 @@ macro_rules! forward {
                 with_gather!($variants self, gather, table, gather => table.harvest(state, pages, gather))
             }
 
-            /// As [`PageTable::fault_in`], with the same errors.
+            #[doc = as_inside!("PageTable" fault_in Error)]
             ///
             /// # Safety
             ///
@@ -169,7 +190,7 @@ macro_rules! forward {
                 dispatch!($variants self, table => unsafe { table.fault_in(ia, size, oa, attributes) })
             }
 
-            /// As [`PageTable::fault_in_cached`], with the same errors.
+            #[doc = as_inside!("PageTable" fault_in_cached Error)]
             ///
             /// # Safety
             ///
@@ -225,52 +246,52 @@ macro_rules! forward {
                 fn query(address: GuestPhysAddr) -> Option<Translation>;
                 fn translate_and_get_limit(address: GuestPhysAddr) -> Option<(HostPhysAddr, usize)>;
                 fn translated_byte_buffer(address: GuestPhysAddr, length: usize)
-                    -> Result<Vec<GuestSlice<'_>>, GuestError>;
+                    -> Vec<GuestSlice<'_>> | GuestError;
                 fn handle_fault(address: GuestPhysAddr, access: Rights) -> FaultOutcome;
                 fn handle_fault_cached(address: GuestPhysAddr, access: Rights, frames: &mut FrameCache<H>)
                     -> FaultOutcome;
                 fn handle_resolved(info: &FaultInfo, address: GuestPhysAddr, frames: &mut FrameCache<H>)
                     -> FaultOutcome;
                 fn frame_cache() -> FrameCache<H>;
-                fn top_up(cache: &mut FrameCache<H>) -> Result<(), SpaceError>;
-                fn harvest(state: State, pages: &mut PageBitmap<'_>) -> Result<(), SpaceError>;
+                fn top_up(cache: &mut FrameCache<H>) -> () | SpaceError;
+                fn harvest(state: State, pages: &mut PageBitmap<'_>) -> () | SpaceError;
                 fn statistics() -> Statistics;
             } }
 
             methods! { $variants "AddrSpace" &mut self {
                 fn map(start: GuestPhysAddr, size: usize, attributes: impl Into<Attributes>, backend: impl Into<B>)
-                    -> Result<(), SpaceError>;
+                    -> () | SpaceError;
                 fn map_linear(start: GuestPhysAddr, region: HostRegion, attributes: impl Into<Attributes>)
-                    -> Result<(), SpaceError> where [B: From<Linear>];
+                    -> () | SpaceError where [B: From<Linear>];
                 fn map_alloc(start: GuestPhysAddr, size: usize, attributes: impl Into<Attributes>, populate: bool)
-                    -> Result<(), SpaceError> where [B: From<Alloc>];
+                    -> () | SpaceError where [B: From<Alloc>];
                 fn map_shared(start: GuestPhysAddr, memory: &SharedMemory, attributes: impl Into<Attributes>)
-                    -> Result<(), SpaceError> where [B: From<Shared>];
+                    -> () | SpaceError where [B: From<Shared>];
                 fn map_copy_on_write(start: GuestPhysAddr, memory: &SharedMemory, attributes: impl Into<Attributes>)
-                    -> Result<(), SpaceError> where [B: From<CopyOnWrite>];
+                    -> () | SpaceError where [B: From<CopyOnWrite>];
                 fn map_device(start: GuestPhysAddr, size: usize, handle: usize)
-                    -> Result<(), SpaceError> where [B: From<Device>];
-                fn unmap(start: GuestPhysAddr, size: usize) -> Result<(), SpaceError>;
+                    -> () | SpaceError where [B: From<Device>];
+                fn unmap(start: GuestPhysAddr, size: usize) -> () | SpaceError;
                 fn replace(start: GuestPhysAddr, size: usize, attributes: impl Into<Attributes>, backend: impl Into<B>)
-                    -> Result<(), SpaceError>;
-                fn move_range(start: GuestPhysAddr, size: usize, to: GuestPhysAddr) -> Result<(), SpaceError>;
-                fn clear() -> Result<(), SpaceError>;
-                fn protect(start: GuestPhysAddr, size: usize, change: impl Into<Change>) -> Result<(), SpaceError>;
+                    -> () | SpaceError;
+                fn move_range(start: GuestPhysAddr, size: usize, to: GuestPhysAddr) -> () | SpaceError;
+                fn clear() -> () | SpaceError;
+                fn protect(start: GuestPhysAddr, size: usize, change: impl Into<Change>) -> () | SpaceError;
                 fn handle_fault_exclusive(address: GuestPhysAddr, access: Rights) -> FaultOutcome;
                 fn handle_page_fault(address: GuestPhysAddr, access_flags: MappingFlags) -> bool;
-                fn harvest_exclusive(state: State, pages: &mut PageBitmap<'_>) -> Result<(), SpaceError>;
-                fn start_dirty_log(start: GuestPhysAddr, size: usize) -> Result<(), SpaceError>;
-                fn stop_dirty_log(start: GuestPhysAddr, size: usize) -> Result<(), SpaceError>;
+                fn harvest_exclusive(state: State, pages: &mut PageBitmap<'_>) -> () | SpaceError;
+                fn start_dirty_log(start: GuestPhysAddr, size: usize) -> () | SpaceError;
+                fn stop_dirty_log(start: GuestPhysAddr, size: usize) -> () | SpaceError;
                 fn protect_and_harvest(
                     start: GuestPhysAddr, size: usize, change: impl Into<Change>, pages: &mut PageBitmap<'_>
-                ) -> Result<(), SpaceError>;
-                fn split(start: GuestPhysAddr, size: usize, largest: u8) -> Result<(), SpaceError>;
-                fn collapse(start: GuestPhysAddr, size: usize) -> Result<(), SpaceError>;
+                ) -> () | SpaceError;
+                fn split(start: GuestPhysAddr, size: usize, largest: u8) -> () | SpaceError;
+                fn collapse(start: GuestPhysAddr, size: usize) -> () | SpaceError;
                 fn attach(sink: Sink);
                 fn detach(sink: Sink);
-                fn renew_tag(tags: &Tags) -> Result<bool, SpaceError>;
+                fn renew_tag(tags: &Tags) -> bool | SpaceError;
                 fn set_partial_change(policy: PartialChange);
-                fn reserve(start: GuestPhysAddr, size: usize) -> Result<(), SpaceError>;
+                fn reserve(start: GuestPhysAddr, size: usize) -> () | SpaceError;
                 fn release_reserve();
             } }
         }
