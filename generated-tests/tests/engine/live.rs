@@ -49,6 +49,10 @@ fn a_bitmap_of_pages_of_another_size_is_refused() {
     assert_eq!(rig.table.harvest_exclusive(State::Dirty, &mut pages, &mut gather), refused);
     assert_eq!(rig.table.protect_and_harvest(all, &read, &mut pages, &mut gather), refused);
     assert_eq!(rights(&rig, 0), Some(RW));
+    // Not that its range is no whole pages of the table, which follows.
+    let mut pages = PageBitmap::new(ClosedRange::around(0x400, 10), 10, &mut words).unwrap();
+    let refused = Err(Error::PageSize { size: 10, expected: 12 });
+    assert_eq!(rig.table.harvest(State::Dirty, &mut pages, &mut gather), refused);
 }
 
 #[test]

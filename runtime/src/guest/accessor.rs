@@ -44,7 +44,8 @@ pub trait GuestMemoryAccessor {
     ///
     /// # Errors
     ///
-    /// Why not even the first byte can be accessed so.
+    /// Why not even the first byte can be accessed so: [`GuestFault::NotMapped`], [`GuestFault::Denied`],
+    /// [`GuestFault::Device`] or [`GuestFault::NotResolved`].
     fn guest_slice(&self, address: GuestPhysAddr, length: usize, access: Rights) -> Result<GuestSlice<'_>, GuestFault>;
 
     /// Fills `buffer` with the guest's memory from `address` on.

@@ -119,7 +119,7 @@ pub unsafe trait Backend: Joinable + Display {
     ///
     /// # Errors
     ///
-    /// What the format cannot say. Backends that map nothing accept everything.
+    /// [`Refusal`]: what the format cannot say, or [`Refusal::ReadOnly`]. Backends that map nothing accept everything.
     fn accepts(&self, format: &impl Format, attributes: &Attributes) -> Result<(), Refusal> {
         format.prototype(0, format.geometry().page_bits, attributes).map(|_| ())
     }
@@ -134,7 +134,7 @@ pub unsafe trait Backend: Joinable + Display {
     ///
     /// # Errors
     ///
-    /// Why it cannot be mapped.
+    /// [`BackendError`]: why it cannot be mapped.
     fn map<F: Format, H: Hal>(
         &self,
         range: ClosedRange,
@@ -147,7 +147,7 @@ pub unsafe trait Backend: Joinable + Display {
     ///
     /// # Errors
     ///
-    /// Only that there are no frames to split larger leaves that reach beyond the range.
+    /// [`BackendError::Table`], only if larger leaves that reach beyond the range are not split: see [`PageTable::unmap`].
     ///
     /// # Safety
     ///
@@ -174,7 +174,7 @@ pub unsafe trait Backend: Joinable + Display {
     ///
     /// # Errors
     ///
-    /// What the format cannot say, or that there are no frames to split larger leaves.
+    /// [`BackendError::Table`] with those of [`PageTable::protect`], or another reason of the backend's.
     fn protect<F: Format, H: Hal>(
         &self,
         range: ClosedRange,

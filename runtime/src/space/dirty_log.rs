@@ -66,7 +66,8 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     ///
     /// # Errors
     ///
-    /// [`SpaceError::OutOfRange`], [`SpaceError::Misaligned`]; those of [`AddrSpace::protect`].
+    /// [`SpaceError::OutOfRange`], [`SpaceError::Misaligned`]; [`SpaceError::Area`] names the part of an area that did not
+    /// get its rights back; those before it did.
     pub fn stop_dirty_log(&mut self, start: GuestPhysAddr, size: usize) -> Result<(), SpaceError> {
         let Some(range) = self.whole_pages(start, size)? else { return Ok(()) };
         let mut gather = self.table.gather();

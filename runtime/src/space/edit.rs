@@ -132,7 +132,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     /// # Errors
     ///
     /// [`SpaceError::OutOfRange`], [`SpaceError::Misaligned`]; [`SpaceError::Area`] or [`SpaceError::Table`] if larger
-    /// leaves that are covered in part cannot be split; [`SpaceError::NoMemory`].
+    /// leaves that are covered in part cannot, or must not, be split; [`SpaceError::NoMemory`].
     pub fn unmap(&mut self, start: GuestPhysAddr, size: usize) -> Result<(), SpaceError> {
         match self.whole_pages(start, size)? {
             Some(range) => self.unmap_range(range),
@@ -157,7 +157,8 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     /// # Errors
     ///
     /// [`SpaceError::OutOfRange`], [`SpaceError::Misaligned`]; [`SpaceError::Area`] names the area for which the format
-    /// cannot express the change; [`SpaceError::Table`] if larger leaves cannot be split; [`SpaceError::NoMemory`].
+    /// cannot express the change, or in which leaves cannot be changed; [`SpaceError::Table`] if larger leaves cannot, or
+    /// must not, be split; [`SpaceError::NoMemory`].
     pub fn protect(&mut self, start: GuestPhysAddr, size: usize, change: impl Into<Change>) -> Result<(), SpaceError> {
         match self.whole_pages(start, size)? {
             Some(range) => self.protect_range(range, &change.into()).map(|_| ()),

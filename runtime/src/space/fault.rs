@@ -167,7 +167,8 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     ///
     /// # Errors
     ///
-    /// [`ReportError`] if it is not a fault that mapping something could resolve, with what the report says.
+    /// [`ReportError::NotAFault`]; [`ReportError::Cause`] if it is not a fault that mapping something could resolve, with
+    /// what the report says; [`ReportError::NoAddress`].
     pub fn fault_info(&self, report: &F::Report) -> Result<NestedPageFaultInfo, ReportError> {
         let info = self.read(report)?;
         if info.cause == Cause::Misconfigured {

@@ -113,7 +113,7 @@ impl<F: Format, H: Hal> AddrSpace<F, H> {
     ///
     /// # Errors
     ///
-    /// [`SpaceError::Table`] if the root or the tag does not fit the registers, or the HAL has no frame.
+    /// [`SpaceError::Table`] with those of [`PageTable::new`].
     pub fn new_empty(format: F, hal: H, tag: Tag) -> Result<Self, SpaceError> {
         let geometry = format.geometry();
         let bits = match geometry.extension {
@@ -131,8 +131,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     /// # Errors
     ///
     /// [`SpaceError::Empty`], [`SpaceError::Misaligned`]; [`SpaceError::OutOfRange`] if the addresses wrap around;
-    /// [`SpaceError::Table`] if the format's input addresses do not reach so far, the root or the tag does not fit the
-    /// registers, or the HAL has no frame.
+    /// [`SpaceError::Table`] if the format's input addresses do not reach so far, and with those of [`PageTable::new`].
     pub fn with_backend(format: F, hal: H, tag: Tag, base: GuestPhysAddr, size: usize) -> Result<Self, SpaceError> {
         let geometry = format.geometry();
         let range = whole_pages(ClosedRange::FULL, geometry.page_bits, base, size)?.ok_or(SpaceError::Empty(base))?;

@@ -138,7 +138,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     ///
     /// # Errors
     ///
-    /// Those of [`PageTable::relax`]; [`Error::ForeignGather`].
+    /// Those of [`PageTable::relax`]; [`Error::NeedsBreak`]; [`Error::ForeignGather`].
     pub fn relax_exclusive(&mut self, ia: u64, rights: Rights, gather: &mut Gather<F, H>) -> Result<Relax, Error> {
         let page = self.exclusive(ClosedRange::around(ia, self.geometry.page_bits), gather)?;
         match self.relax(ia, rights)? {

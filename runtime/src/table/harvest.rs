@@ -64,7 +64,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// where there is no dirty state to clear and a writable leaf takes [`Operation::Run`] or [`Operation::Break`]:
     /// [`PageTable::harvest_exclusive`] does it. [`Error::OutOfRange`]; [`Error::PageSize`] if `pages` has
     /// pages of another size; [`Error::Refused`] if the format does not record the state, or has no leaf with the rights
-    /// that remain; [`Error::Corrupt`]; [`Error::ForeignGather`].
+    /// that remain; [`Error::NeedsBreak`]; [`Error::Corrupt`]; [`Error::ForeignGather`].
     pub fn harvest(&self, state: State, pages: &mut PageBitmap<'_>, gather: &mut Gather<F, H>) -> Result<(), Error> {
         let range = self.harvested(pages, gather)?;
         for end in [range.start(), range.last()] {
@@ -83,8 +83,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     ///
     /// # Errors
     ///
-    /// Those of [`PageTable::harvest`], save [`Error::NeedsExclusive`]; [`Error::NoMemory`] if a
-    /// leaf cannot be split; [`Error::NeedsBreak`].
+    /// Those of [`PageTable::harvest`], save [`Error::NeedsExclusive`]; [`Error::NoMemory`] if a leaf cannot be split.
     pub fn harvest_exclusive(
         &mut self,
         state: State,
@@ -101,9 +100,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// The range to harvest, in input bits.
     fn harvested(&self, pages: &PageBitmap<'_>, gather: &mut Gather<F, H>) -> Result<ClosedRange, Error> {
-        let range = self.exclusive(pages.range(), gather)?;
         self.counts_in(pages)?;
-        Ok(range)
+        self.exclusive(pages.range(), gather)
     }
 
     /// Checks that a bitmap has pages of the table's size.

@@ -28,8 +28,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// # Errors
     ///
     /// [`Error::OutOfRange`], [`Error::OutputOutOfRange`], [`Error::Misaligned`]; [`Error::AlreadyMapped`] names the
-    /// first address that is mapped; [`Error::Refused`] if the format has no page with these attributes;
-    /// [`Error::NoMemory`]; [`Error::ForeignGather`].
+    /// first address that is mapped; [`Error::Refused`] if the format has no page with these attributes, or the HAL's
+    /// frames are beyond what a table entry can hold; [`Error::NoMemory`]; [`Error::ForeignGather`].
     ///
     /// # Safety
     ///
