@@ -497,16 +497,29 @@ impl Format {
     ///
     /// [`ConfigError`] names the parameter or the rule that it breaks.
     pub const fn new(config: &Config) -> Result<Self, ConfigError> {
-        let root_bits = config.input_bits as i32 - 12 - 9 * (config.levels as i32 - 1);
-        if !(::core::matches!((config.levels, root_bits), (1..= 4, 9))
-            || (config.five_level
-                && ::core::matches!((config.levels, root_bits), (5, 9)))
-            || (config.six_level
-                && ::core::matches!((config.levels, root_bits), (6, 7))))
+        let (levels, input_bits) = (config.levels, config.input_bits);
+        let root_bits = input_bits as i32 - 12 - 9 * (levels as i32 - 1);
+        if !(::core::matches!((levels, root_bits), (1..= 4, 9))
+            || (config.five_level && ::core::matches!((levels, root_bits), (5, 9)))
+            || (config.six_level && ::core::matches!((levels, root_bits), (6, 7))))
         {
+            if ::core::matches!((levels, root_bits), (5, 9)) {
+                return Err(ConfigError::RootNeeds {
+                    levels,
+                    input_bits,
+                    condition: "five_level",
+                });
+            }
+            if ::core::matches!((levels, root_bits), (6, 7)) {
+                return Err(ConfigError::RootNeeds {
+                    levels,
+                    input_bits,
+                    condition: "six_level",
+                });
+            }
             return Err(ConfigError::Root {
-                levels: config.levels,
-                input_bits: config.input_bits,
+                levels,
+                input_bits,
             });
         }
         let geometry = Geometry {

@@ -869,14 +869,21 @@ impl Format {
                 value: config.c_bit as i64,
             });
         }
-        let root_bits = config.input_bits as i32 - 12 - 9 * (config.levels as i32 - 1);
-        if !(::core::matches!((config.levels, root_bits), (4, 9))
-            || (config.five_level
-                && ::core::matches!((config.levels, root_bits), (5, 9))))
+        let (levels, input_bits) = (config.levels, config.input_bits);
+        let root_bits = input_bits as i32 - 12 - 9 * (levels as i32 - 1);
+        if !(::core::matches!((levels, root_bits), (4, 9))
+            || (config.five_level && ::core::matches!((levels, root_bits), (5, 9))))
         {
+            if ::core::matches!((levels, root_bits), (5, 9)) {
+                return Err(ConfigError::RootNeeds {
+                    levels,
+                    input_bits,
+                    condition: "five_level",
+                });
+            }
             return Err(ConfigError::Root {
-                levels: config.levels,
-                input_bits: config.input_bits,
+                levels,
+                input_bits,
             });
         }
         if !(config.c_bit == 0 || config.c_bit >= config.pa_bits) {

@@ -546,11 +546,12 @@ impl Format {
                 value: config.va_bits as i64,
             });
         }
-        let root_bits = config.input_bits as i32 - 14 - 11 * (config.levels as i32 - 1);
-        if !(::core::matches!((config.levels, root_bits), (2 | 3, 1..= 11))) {
+        let (levels, input_bits) = (config.levels, config.input_bits);
+        let root_bits = input_bits as i32 - 14 - 11 * (levels as i32 - 1);
+        if !(::core::matches!((levels, root_bits), (2 | 3, 1..= 11))) {
             return Err(ConfigError::Root {
-                levels: config.levels,
-                input_bits: config.input_bits,
+                levels,
+                input_bits,
             });
         }
         if !(config.input_bits < config.va_bits) {

@@ -561,16 +561,17 @@ impl Format {
             });
         }
         if config.huge_1g && !config.huge {
-            return Err(ConfigError::Value {
+            return Err(ConfigError::Unavailable {
                 param: "huge_1g",
-                value: 1,
+                condition: "huge",
             });
         }
-        let root_bits = config.input_bits as i32 - 12 - 9 * (config.levels as i32 - 1);
-        if !(::core::matches!((config.levels, root_bits), (3 | 4, 1..= 9))) {
+        let (levels, input_bits) = (config.levels, config.input_bits);
+        let root_bits = input_bits as i32 - 12 - 9 * (levels as i32 - 1);
+        if !(::core::matches!((levels, root_bits), (3 | 4, 1..= 9))) {
             return Err(ConfigError::Root {
-                levels: config.levels,
-                input_bits: config.input_bits,
+                levels,
+                input_bits,
             });
         }
         if !(config.input_bits < config.va_bits) {

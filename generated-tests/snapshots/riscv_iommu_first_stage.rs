@@ -513,19 +513,41 @@ impl Format {
     /// [`ConfigError`] names the parameter or the rule that it breaks.
     pub const fn new(config: &Config) -> Result<Self, ConfigError> {
         if config.supervisor_requests && !config.process_context {
-            return Err(ConfigError::Value {
+            return Err(ConfigError::Unavailable {
                 param: "supervisor_requests",
-                value: 1,
+                condition: "process_context",
             });
         }
-        let root_bits = config.input_bits as i32 - 12 - 9 * (config.levels as i32 - 1);
-        if !((config.sv39 && ::core::matches!((config.levels, root_bits), (3, 9)))
-            || (config.sv48 && ::core::matches!((config.levels, root_bits), (4, 9)))
-            || (config.sv57 && ::core::matches!((config.levels, root_bits), (5, 9))))
+        let (levels, input_bits) = (config.levels, config.input_bits);
+        let root_bits = input_bits as i32 - 12 - 9 * (levels as i32 - 1);
+        if !((config.sv39 && ::core::matches!((levels, root_bits), (3, 9)))
+            || (config.sv48 && ::core::matches!((levels, root_bits), (4, 9)))
+            || (config.sv57 && ::core::matches!((levels, root_bits), (5, 9))))
         {
+            if ::core::matches!((levels, root_bits), (3, 9)) {
+                return Err(ConfigError::RootNeeds {
+                    levels,
+                    input_bits,
+                    condition: "sv39",
+                });
+            }
+            if ::core::matches!((levels, root_bits), (4, 9)) {
+                return Err(ConfigError::RootNeeds {
+                    levels,
+                    input_bits,
+                    condition: "sv48",
+                });
+            }
+            if ::core::matches!((levels, root_bits), (5, 9)) {
+                return Err(ConfigError::RootNeeds {
+                    levels,
+                    input_bits,
+                    condition: "sv57",
+                });
+            }
             return Err(ConfigError::Root {
-                levels: config.levels,
-                input_bits: config.input_bits,
+                levels,
+                input_bits,
             });
         }
         let geometry = Geometry {

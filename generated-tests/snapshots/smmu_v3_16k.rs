@@ -752,9 +752,9 @@ impl Format {
             });
         }
         if config.hardware_dirty && !config.hardware_access {
-            return Err(ConfigError::Value {
+            return Err(ConfigError::Unavailable {
                 param: "hardware_dirty",
-                value: 1,
+                condition: "hardware_access",
             });
         }
         if !::core::matches!(config.bbm, 0..= 2) {
@@ -763,16 +763,30 @@ impl Format {
                 value: config.bbm as i64,
             });
         }
-        let root_bits = config.input_bits as i32 - 14 - 11 * (config.levels as i32 - 1);
-        if !(::core::matches!((config.levels, root_bits), (1 | 2, 1..= 15))
+        let (levels, input_bits) = (config.levels, config.input_bits);
+        let root_bits = input_bits as i32 - 14 - 11 * (levels as i32 - 1);
+        if !(::core::matches!((levels, root_bits), (1 | 2, 1..= 15))
             || (config.pa_bits >= 42
-                && ::core::matches!((config.levels, root_bits), (3, 1..= 15)))
-            || (config.lpa2
-                && ::core::matches!((config.levels, root_bits), (4, 1..= 5))))
+                && ::core::matches!((levels, root_bits), (3, 1..= 15)))
+            || (config.lpa2 && ::core::matches!((levels, root_bits), (4, 1..= 5))))
         {
+            if ::core::matches!((levels, root_bits), (3, 1..= 15)) {
+                return Err(ConfigError::RootNeeds {
+                    levels,
+                    input_bits,
+                    condition: "pa_bits >= 42",
+                });
+            }
+            if ::core::matches!((levels, root_bits), (4, 1..= 5)) {
+                return Err(ConfigError::RootNeeds {
+                    levels,
+                    input_bits,
+                    condition: "lpa2",
+                });
+            }
             return Err(ConfigError::Root {
-                levels: config.levels,
-                input_bits: config.input_bits,
+                levels,
+                input_bits,
             });
         }
         if !(config.pa_bits <= 48 || config.lpa2) {

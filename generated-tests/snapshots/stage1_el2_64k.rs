@@ -598,9 +598,9 @@ impl Format {
             });
         }
         if config.hardware_dirty && !config.hardware_access {
-            return Err(ConfigError::Value {
+            return Err(ConfigError::Unavailable {
                 param: "hardware_dirty",
-                value: 1,
+                condition: "hardware_access",
             });
         }
         if !::core::matches!(config.bbm, 0..= 2) {
@@ -609,13 +609,14 @@ impl Format {
                 value: config.bbm as i64,
             });
         }
-        let root_bits = config.input_bits as i32 - 16 - 13 * (config.levels as i32 - 1);
-        if !(::core::matches!((config.levels, root_bits), (1 | 2, 1..= 13))
-            || ::core::matches!((config.levels, root_bits), (3, 1..= 10)))
+        let (levels, input_bits) = (config.levels, config.input_bits);
+        let root_bits = input_bits as i32 - 16 - 13 * (levels as i32 - 1);
+        if !(::core::matches!((levels, root_bits), (1 | 2, 1..= 13))
+            || ::core::matches!((levels, root_bits), (3, 1..= 10)))
         {
             return Err(ConfigError::Root {
-                levels: config.levels,
-                input_bits: config.input_bits,
+                levels,
+                input_bits,
             });
         }
         if !(config.pa_bits <= 48 || config.lpa) {

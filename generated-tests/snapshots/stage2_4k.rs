@@ -754,9 +754,9 @@ impl Format {
             });
         }
         if config.hardware_dirty && !config.hardware_access {
-            return Err(ConfigError::Value {
+            return Err(ConfigError::Unavailable {
                 param: "hardware_dirty",
-                value: 1,
+                condition: "hardware_access",
             });
         }
         if !::core::matches!(config.bbm, 0..= 2) {
@@ -765,17 +765,38 @@ impl Format {
                 value: config.bbm as i64,
             });
         }
-        let root_bits = config.input_bits as i32 - 12 - 9 * (config.levels as i32 - 1);
-        if !((config.ttst && ::core::matches!((config.levels, root_bits), (1, 4..= 13)))
-            || ::core::matches!((config.levels, root_bits), (2 | 3, 1..= 13))
+        let (levels, input_bits) = (config.levels, config.input_bits);
+        let root_bits = input_bits as i32 - 12 - 9 * (levels as i32 - 1);
+        if !((config.ttst && ::core::matches!((levels, root_bits), (1, 4..= 13)))
+            || ::core::matches!((levels, root_bits), (2 | 3, 1..= 13))
             || (config.pa_bits >= 44
-                && ::core::matches!((config.levels, root_bits), (4, 1..= 13)))
-            || (config.lpa2
-                && ::core::matches!((config.levels, root_bits), (5, 1..= 4))))
+                && ::core::matches!((levels, root_bits), (4, 1..= 13)))
+            || (config.lpa2 && ::core::matches!((levels, root_bits), (5, 1..= 4))))
         {
+            if ::core::matches!((levels, root_bits), (1, 4..= 13)) {
+                return Err(ConfigError::RootNeeds {
+                    levels,
+                    input_bits,
+                    condition: "ttst",
+                });
+            }
+            if ::core::matches!((levels, root_bits), (4, 1..= 13)) {
+                return Err(ConfigError::RootNeeds {
+                    levels,
+                    input_bits,
+                    condition: "pa_bits >= 44",
+                });
+            }
+            if ::core::matches!((levels, root_bits), (5, 1..= 4)) {
+                return Err(ConfigError::RootNeeds {
+                    levels,
+                    input_bits,
+                    condition: "lpa2",
+                });
+            }
             return Err(ConfigError::Root {
-                levels: config.levels,
-                input_bits: config.input_bits,
+                levels,
+                input_bits,
             });
         }
         if !(config.pa_bits <= 48 || config.lpa2) {

@@ -476,11 +476,12 @@ impl Format {
     ///
     /// [`ConfigError`] names the parameter or the rule that it breaks.
     pub const fn new(config: &Config) -> Result<Self, ConfigError> {
-        let root_bits = config.input_bits as i32 - 12 - 9 * (config.levels as i32 - 1);
-        if !(::core::matches!((config.levels, root_bits), (3..= 5, 9))) {
+        let (levels, input_bits) = (config.levels, config.input_bits);
+        let root_bits = input_bits as i32 - 12 - 9 * (levels as i32 - 1);
+        if !(::core::matches!((levels, root_bits), (3..= 5, 9))) {
             return Err(ConfigError::Root {
-                levels: config.levels,
-                input_bits: config.input_bits,
+                levels,
+                input_bits,
             });
         }
         let geometry = Geometry {

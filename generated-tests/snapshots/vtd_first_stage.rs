@@ -409,14 +409,21 @@ impl Format {
                 value: config.pa_bits as i64,
             });
         }
-        let root_bits = config.input_bits as i32 - 12 - 9 * (config.levels as i32 - 1);
-        if !(::core::matches!((config.levels, root_bits), (4, 9))
-            || (config.five_level
-                && ::core::matches!((config.levels, root_bits), (5, 9))))
+        let (levels, input_bits) = (config.levels, config.input_bits);
+        let root_bits = input_bits as i32 - 12 - 9 * (levels as i32 - 1);
+        if !(::core::matches!((levels, root_bits), (4, 9))
+            || (config.five_level && ::core::matches!((levels, root_bits), (5, 9))))
         {
+            if ::core::matches!((levels, root_bits), (5, 9)) {
+                return Err(ConfigError::RootNeeds {
+                    levels,
+                    input_bits,
+                    condition: "five_level",
+                });
+            }
             return Err(ConfigError::Root {
-                levels: config.levels,
-                input_bits: config.input_bits,
+                levels,
+                input_bits,
             });
         }
         if !(config.pasid <= 0xf_ffff) {

@@ -578,33 +578,53 @@ impl Format {
             });
         }
         if config.access_dirty && !config.scalable {
-            return Err(ConfigError::Value {
+            return Err(ConfigError::Unavailable {
                 param: "access_dirty",
-                value: 1,
+                condition: "scalable",
             });
         }
         if config.memory_types && !config.scalable {
-            return Err(ConfigError::Value {
+            return Err(ConfigError::Unavailable {
                 param: "memory_types",
-                value: 1,
+                condition: "scalable",
             });
         }
         if config.page_walk_snoop && !config.scalable {
-            return Err(ConfigError::Value {
+            return Err(ConfigError::Unavailable {
                 param: "page_walk_snoop",
-                value: 1,
+                condition: "scalable",
             });
         }
-        let root_bits = config.input_bits as i32 - 12 - 9 * (config.levels as i32 - 1);
-        if !((config.four_level && ::core::matches!((config.levels, root_bits), (4, 9)))
-            || (config.five_level
-                && ::core::matches!((config.levels, root_bits), (5, 9)))
-            || (config.three_level
-                && ::core::matches!((config.levels, root_bits), (3, 9))))
+        let (levels, input_bits) = (config.levels, config.input_bits);
+        let root_bits = input_bits as i32 - 12 - 9 * (levels as i32 - 1);
+        if !((config.four_level && ::core::matches!((levels, root_bits), (4, 9)))
+            || (config.five_level && ::core::matches!((levels, root_bits), (5, 9)))
+            || (config.three_level && ::core::matches!((levels, root_bits), (3, 9))))
         {
+            if ::core::matches!((levels, root_bits), (4, 9)) {
+                return Err(ConfigError::RootNeeds {
+                    levels,
+                    input_bits,
+                    condition: "four_level",
+                });
+            }
+            if ::core::matches!((levels, root_bits), (5, 9)) {
+                return Err(ConfigError::RootNeeds {
+                    levels,
+                    input_bits,
+                    condition: "five_level",
+                });
+            }
+            if ::core::matches!((levels, root_bits), (3, 9)) {
+                return Err(ConfigError::RootNeeds {
+                    levels,
+                    input_bits,
+                    condition: "three_level",
+                });
+            }
             return Err(ConfigError::Root {
-                levels: config.levels,
-                input_bits: config.input_bits,
+                levels,
+                input_bits,
             });
         }
         let geometry = Geometry {

@@ -33,6 +33,15 @@ pub enum BindError {
         /// Input address bits.
         input_bits: i64,
     },
+    /// A `[[root]]` has this number of levels and this input size, but not under these parameters.
+    RootNeeds {
+        /// Number of levels.
+        levels: i64,
+        /// Input address bits.
+        input_bits: i64,
+        /// Its condition; of several roots, what any of them needs.
+        condition: String,
+    },
     /// What the file says makes no sense under these parameters.
     Malformed(Malformed),
 }
@@ -79,6 +88,9 @@ impl fmt::Display for BindError {
             Self::Rule(_) => write!(f, "a rule of `[levels] requires` does not hold"),
             Self::Root { levels, input_bits } => {
                 write!(f, "no root has {levels} levels and {input_bits} input bits")
+            }
+            Self::RootNeeds { levels, input_bits, condition } => {
+                write!(f, "a root with {levels} levels and {input_bits} input bits needs `{condition}`")
             }
             Self::Malformed(malformed) => write!(f, "{}", malformed.message),
         }

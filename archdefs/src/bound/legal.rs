@@ -1,16 +1,18 @@
 //! Which combinations of parameters are legal.
 
-use super::{BindError, Geometry, Params};
+use super::partly::partly;
+use super::{BindError, Params};
 use crate::eval::{Env, eval, holds, names};
-use crate::model::{Domain, Format, Root};
+use crate::model::{Bind, Domain, Format, Root};
 
 /// Whether `params` are legal.
 ///
 /// # Errors
 ///
 /// All but [`BindError::Unknown`].
-pub(super) fn check(format: &Format, params: &Params, geometry: &Geometry) -> Result<(), BindError> {
-    let env = env(params, geometry.page_bits, geometry.index_bits);
+pub(super) fn check(format: &Format, params: &Params) -> Result<(), BindError> {
+    let (page_bits, index_bits) = super::geometry::below_root(format, params)?;
+    let env = env(params, page_bits, index_bits);
     for param in &format.params {
         let value = params.get(&param.name.value).unwrap_or(0);
         match &param.when {
@@ -27,29 +29,51 @@ pub(super) fn check(format: &Format, params: &Params, geometry: &Geometry) -> Re
             }
         }
     }
+    if matching_roots(format, params)?.is_empty() {
+        return Err(no_root(format, params)?);
+    }
     for rule in &format.levels.requires {
         if eval(&rule.value, &env)? == 0 {
             return Err(BindError::Rule(rule.span));
         }
     }
-    if matching_roots(format, params)?.is_empty() {
-        return Err(BindError::Root { levels: params.levels(), input_bits: params.input_bits() });
-    }
     Ok(())
+}
+
+/// Why no root fits. What depends on the build only is no condition that anybody could change.
+fn no_root(format: &Format, params: &Params) -> Result<BindError, BindError> {
+    let (levels, input_bits) = (params.levels(), params.input_bits());
+    let (page_bits, index_bits) = super::geometry::below_root(format, params)?;
+    let built = format.params.iter().filter(|param| param.bind == Bind::Build).map(|param| &param.name.value);
+    let known = built.fold(Env::bare(), |env, name| env.with(name, params.get(name).unwrap_or(0)));
+    let known = known.with("levels", levels).with("input_bits", input_bits);
+    let known = known.with("page_bits", page_bits).with("index_bits", index_bits);
+    let fitting = fitting_roots(format, params)?;
+    let conditions = fitting.iter().filter_map(|root| root.when.as_ref()).filter_map(|when| partly(when, &known).err());
+    Ok(match conditions.map(|condition| condition.to_string()).collect::<Vec<_>>().join(" || ") {
+        condition if condition.is_empty() => BindError::Root { levels, input_bits },
+        condition => BindError::RootNeeds { levels, input_bits, condition },
+    })
 }
 
 /// The roots with the parameters' number of levels and input size whose conditions hold.
 pub(crate) fn matching_roots<'a>(format: &'a Format, params: &Params) -> Result<Vec<&'a Root>, BindError> {
     let (page_bits, index_bits) = super::geometry::below_root(format, params)?;
-    let wanted = (params.levels(), params.input_bits());
     let mut found = Vec::new();
-    for root in &format.roots {
-        let fits = shapes(root, page_bits, index_bits).any(|shape| shape == wanted);
-        if fits && holds(root.when.as_ref(), &env(params, page_bits, index_bits))? {
+    for root in fitting_roots(format, params)? {
+        if holds(root.when.as_ref(), &env(params, page_bits, index_bits))? {
             found.push(root);
         }
     }
     Ok(found)
+}
+
+/// The roots with the parameters' number of levels and input size, whether their conditions hold or not.
+fn fitting_roots<'a>(format: &'a Format, params: &Params) -> Result<Vec<&'a Root>, BindError> {
+    let (page_bits, index_bits) = super::geometry::below_root(format, params)?;
+    let wanted = (params.levels(), params.input_bits());
+    let fits = |root: &&Root| shapes(root, page_bits, index_bits).any(|shape| shape == wanted);
+    Ok(format.roots.iter().filter(fits).collect())
 }
 
 impl Domain {
@@ -69,6 +93,12 @@ pub(super) fn shapes(root: &Root, page_bits: u8, index_bits: u8) -> impl Iterato
         let below = i64::from(index_bits).saturating_mul(levels.saturating_sub(1)).saturating_add(page_bits.into());
         root.index_bits.value.iter().map(move |&top| (levels, below.saturating_add(top)))
     })
+}
+
+/// `(levels, input_bits)` of every root, whether its condition holds or not, in the order of the file.
+pub(super) fn all_roots(format: &Format, params: &Params) -> Result<Vec<(i64, i64)>, BindError> {
+    let (page_bits, index_bits) = super::geometry::below_root(format, params)?;
+    Ok(format.roots.iter().flat_map(|root| shapes(root, page_bits, index_bits)).collect())
 }
 
 /// `(levels, input_bits)` of every root whose condition holds, in the order of the file.

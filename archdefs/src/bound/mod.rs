@@ -10,6 +10,7 @@ pub mod kind;
 mod legal;
 mod levels;
 mod params;
+mod partly;
 mod shape;
 
 pub use bits::{Bits, Piece};
@@ -64,8 +65,8 @@ impl Bound {
     /// [`BindError`] if the parameters are illegal or something in the file makes no sense under them (which a format
     /// that the checker has passed does not do).
     pub fn new(format: &Format, params: &Params) -> Result<Self, BindError> {
+        legal::check(format, params)?;
         let geometry = Geometry::new(format, params)?;
-        legal::check(format, params, &geometry)?;
         let env = whole_env(params, &geometry);
         let mut problems = Vec::new();
         let blocks = blocks(format, &env)?;

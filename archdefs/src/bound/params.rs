@@ -160,7 +160,8 @@ impl Params {
     }
 
     /// The same with other values for some parameters. Parameters that are not available then, and are not among them,
-    /// are 0. With only one of `levels` and `input_bits` the other becomes that of the format's first root that fits.
+    /// are 0. With only one of `levels` and `input_bits` the other becomes that of the format's first root that fits, and
+    /// exists if any such does.
     ///
     /// # Errors
     ///
@@ -180,18 +181,20 @@ impl Params {
             true => size.0 == params.levels(),
             false => size.1 == params.input_bits(),
         };
-        if named("levels") != named("input_bits")
-            && let Some((levels, input_bits)) = params.sizes(format)?.into_iter().find(fits)
-        {
-            params.set("levels", levels)?;
-            params.set("input_bits", input_bits)?;
+        if named("levels") != named("input_bits") {
+            let existing = params.sizes(format)?.into_iter().find(fits);
+            let all = super::legal::all_roots(format, &params)?;
+            if let Some((levels, input_bits)) = existing.or(all.into_iter().find(fits)) {
+                params.set("levels", levels)?;
+                params.set("input_bits", input_bits)?;
+            }
         }
         Ok(params)
     }
 
     /// Whether an address space may have them.
     pub fn is_legal(&self, format: &Format) -> bool {
-        Geometry::new(format, self).and_then(|geometry| super::legal::check(format, self, &geometry)).is_ok()
+        super::legal::check(format, self).and_then(|()| Geometry::new(format, self)).is_ok()
     }
 
     /// `levels` and `input_bits` of every root that exists under the other parameters, in the order of the file.

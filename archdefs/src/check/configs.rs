@@ -46,7 +46,9 @@ fn illegal(checker: &mut Checker<'_>, config: &Config, error: &BindError) {
     let place = match error {
         BindError::Unknown(name) => set(name).map_or(config.id.span, |(param, _)| param.span),
         BindError::Value { param, .. } | BindError::Unavailable { param, .. } => value(param),
-        BindError::Rule(_) | BindError::Root { .. } | BindError::Malformed(_) => config.id.span,
+        BindError::Rule(_) | BindError::Root { .. } | BindError::RootNeeds { .. } | BindError::Malformed(_) => {
+            config.id.span
+        }
     };
     let message = format!("configuration `{}` is not legal: {error}", config.id.value);
     let diagnostic = Diagnostic::new(message, place, "");

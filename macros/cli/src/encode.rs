@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use clap::ArgGroup;
 use tablewright_archdefs::bound::{Bound, BoundMeaning, Shape};
-use tablewright_archdefs::interpret::{Attributes, Refused};
+use tablewright_archdefs::interpret::{Attributes, Decoded, Refused};
 use tablewright_archdefs::model::{Facts, MemoryType};
 use tablewright_archdefs::show;
 use tablewright_archdefs::words::Word;
@@ -109,7 +109,27 @@ fn leaf(args: &Args, bound: &Bound) -> Result<(u8, Vec<u64>)> {
         options: shape.map_or(Ok(0), |shape| options(&args.options, args.software, shape))?,
     };
     let items = bound.encode_leaf(level, size, args.address, &attributes);
-    items.map(|items| (level, items)).map_err(|refused| failure(bound, refused, size, shape))
+    items.map(|items| (level, items)).map_err(|refused| match refused {
+        Refused::Memory(_) => Failure::new(refused.to_string()).help(memory_types(bound, (level, size), &attributes)),
+        refused => failure(bound, refused, size, shape),
+    })
+}
+
+/// The memory types that may be asked for in this place beside these rights, and what is taken for those that the format
+/// replaces.
+fn memory_types(bound: &Bound, (level, size): (u8, u8), asked: &Attributes) -> String {
+    let known = MemoryType::WORDS.iter().filter_map(|(word, memory)| {
+        let items = bound.encode_leaf(level, size, 0, &Attributes { memory: *memory, ..*asked }).ok()?;
+        match bound.decode(level, *items.first()?) {
+            Decoded::Leaf(leaf) if leaf.memory == Some(*memory) => Some((*word).to_owned()),
+            Decoded::Leaf(leaf) => Some(format!("{word} (as {})", leaf.memory.map_or("another", MemoryType::word))),
+            _ => None,
+        }
+    });
+    match known.collect::<Vec<_>>().as_slice() {
+        [] => "none can be expressed here".to_owned(),
+        words => format!("it can be one of: {}", words.join(", ")),
+    }
 }
 
 /// The level and the size of a leaf.

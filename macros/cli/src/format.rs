@@ -209,8 +209,22 @@ impl Found {
             }
             BindError::Rule(span) => failure.help(format!("the rule is `{}`: change it with `--set`", text(*span))),
             BindError::Root { levels, .. } => failure.help(self.sizes(*levels, params)),
+            BindError::RootNeeds { condition, .. } => {
+                let is_name = self.format.params.iter().any(|param| param.name.value == *condition);
+                let how = if is_name { format!("`--set {condition}`") } else { "a `--set`".to_owned() };
+                failure.help(format!("add {how}, or choose another size: {}", self.existing(params)))
+            }
             BindError::Malformed(malformed) => self.malformed(malformed),
         }
+    }
+
+    /// The numbers of levels that there are under `params`.
+    fn existing(&self, params: Option<&Params>) -> String {
+        let sizes = params.and_then(|params| params.sizes(&self.format).ok()).unwrap_or_default();
+        let mut known: Vec<i64> = sizes.iter().map(|size| size.0).collect();
+        known.sort_unstable();
+        known.dedup();
+        format!("`levels` is one of {}", show::set(&known))
     }
 
     fn sizes(&self, levels: i64, params: Option<&Params>) -> String {
@@ -222,13 +236,10 @@ impl Found {
         };
         match of(levels).as_slice() {
             [] => {
-                let mut known: Vec<i64> = sizes.iter().map(|size| size.0).collect();
-                known.sort_unstable();
-                known.dedup();
                 let roots = self.format.roots.iter().filter(|root| root.levels.value.contains(&levels));
                 let needs = roots.filter_map(|root| root.when.as_ref()).map(|when| format!("`{when}`"));
                 match needs.collect::<Vec<_>>().as_slice() {
-                    [] => format!("`levels` is one of {}", show::set(&known)),
+                    [] => self.existing(params),
                     needs => format!("{levels} levels need {}: add a `--set`", needs.join(" or ")),
                 }
             }

@@ -2,15 +2,14 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use tablewright_archdefs::model::{Domain, InputExtension, Param};
-use tablewright_archdefs::show;
 
 use crate::address::AddressMap;
 use crate::error::Error;
 use crate::members::Shape;
-use crate::scope::{Scope, Type, ident, int, is};
+use crate::scope::Scope;
 use crate::{
-    access, attributes, completion, decode, edit, fault, hot, info, kinds, literal, registers, tlb, translated,
+    access, attributes, completion, constructor, decode, edit, fault, hot, info, kinds, literal, registers, tlb,
+    translated,
 };
 
 /// `struct Format`, its private methods, and the trait's.
@@ -21,7 +20,7 @@ pub(crate) fn format(scope: &Scope<'_>, name: &str, title: &str) -> Result<Token
     let kind = kinds::decision(scope);
     let decoders = decode::decoders(scope)?;
     let invalidations = tlb::operations(scope);
-    let new = constructor(scope);
+    let new = constructor::constructor(scope);
     let page_sizes = page_sizes(scope);
     let prototype = attributes::prototype(scope);
     let strip = hot::strip(scope)?;
@@ -225,122 +224,6 @@ fn page_sizes(scope: &Scope<'_>) -> TokenStream {
                 return PageSizes(0);
             }
             PageSizes(#sizes)
-        }
-    }
-}
-
-/// `fn new`: every parameter, every rule, the root, then the layouts.
-fn constructor(scope: &Scope<'_>) -> TokenStream {
-    let params = scope.open_params().filter_map(|param| check_param(scope, param));
-    let rules = scope.format.levels.requires.iter().filter_map(|rule| {
-        let folded = scope.fold(&rule.value);
-        if is(&folded, 1) {
-            return None;
-        }
-        let (broken, message) = (scope.emit(&crate::scope::not(folded), Type::Bool), rule.value.to_string());
-        Some(quote!(if #broken { return Err(ConfigError::Rule(#message)); }))
-    });
-    let root = roots(scope);
-    let page_bits = literal::number(scope.number("page_bits").into());
-    let index_bits = literal::number(scope.number("index_bits").into());
-    let output_bits = scope.emit(&scope.format.levels.output_bits.value, Type::Byte);
-    let extension = scope.choose(&scope.format.levels.input, quote!(Extension::Zero), |input| match input {
-        InputExtension::Zero => quote!(Extension::Zero),
-        InputExtension::One => quote!(Extension::One),
-        InputExtension::Sign => quote!(Extension::Sign),
-    });
-    let cached = scope.choose(&scope.format.live.invalid_cached, quote!(false), |value| scope.emit(value, Type::Bool));
-    quote! {
-        /// Checks the parameters and resolves them.
-        ///
-        /// # Errors
-        ///
-        /// [`ConfigError`] names the parameter or the rule that it breaks.
-        pub const fn new(config: &Config) -> Result<Self, ConfigError> {
-            #(#params)*
-            #root
-            #(#rules)*
-            let geometry = Geometry {
-                page_bits: #page_bits,
-                index_bits: #index_bits,
-                levels: config.levels,
-                input_bits: config.input_bits,
-                output_bits: #output_bits,
-                extension: #extension,
-            };
-            // Those above the root repeat the root's, and nothing reads them.
-            let mut layouts = [Layout::new(config, 0); codec::LEVELS];
-            let mut level = 1;
-            while level < codec::LEVELS as Level {
-                let top = config.levels - 1;
-                layouts[codec::index(level)] = Layout::new(config, if level < top { level } else { top });
-                level += 1;
-            }
-            Ok(Self { config: *config, geometry, invalid_cached: #cached, layouts })
-        }
-    }
-}
-
-fn check_param(scope: &Scope<'_>, param: &Param) -> Option<TokenStream> {
-    let (name, text) = (ident(&param.name.value), &param.name.value);
-    let available = param.when.as_ref().map_or(int(1), |when| scope.fold(when));
-    let (value, wrong) = match &param.domain {
-        Domain::Bool | Domain::Word if is(&available, 1) => return None,
-        Domain::Bool => {
-            let unavailable = scope.emit_conjunct(&crate::scope::not(available));
-            (quote!(1), quote!(config.#name && #unavailable))
-        }
-        Domain::Word => {
-            let unavailable = scope.emit_conjunct(&crate::scope::not(available));
-            (quote!(config.#name as i64), quote!(config.#name != 0 && #unavailable))
-        }
-        Domain::Int(values) => {
-            let pattern = ranges(values);
-            let legal = quote!(::core::matches!(config.#name, #pattern));
-            let wrong = if is(&available, 1) {
-                quote!(!#legal)
-            } else {
-                let available = scope.emit(&available, Type::Bool);
-                quote!(!(if #available { #legal } else { config.#name == 0 }))
-            };
-            (quote!(config.#name as i64), wrong)
-        }
-    };
-    Some(quote! {
-        if #wrong {
-            return Err(ConfigError::Value { param: #text, value: #value });
-        }
-    })
-}
-
-/// Ascending numbers as a pattern: `36..=52 | 56`.
-fn ranges(values: &[i64]) -> TokenStream {
-    let text = show::set(values).replace(", ", " | ");
-    text.parse().unwrap_or_default()
-}
-
-/// The check that a root of some shape has the levels and input bits asked for.
-fn roots(scope: &Scope<'_>) -> TokenStream {
-    let page_bits = literal::number(scope.number("page_bits").into());
-    let index_bits = literal::number(scope.number("index_bits").into());
-    let shapes = scope.format.roots.iter().filter_map(|root| {
-        let when = root.when.as_ref().map_or(int(1), |when| scope.fold(when));
-        if is(&when, 0) {
-            return None;
-        }
-        let (levels, bits) = (ranges(&root.levels.value), ranges(&root.index_bits.value));
-        let shape = quote!(::core::matches!((config.levels, root_bits), (#levels, #bits)));
-        Some(if is(&when, 1) {
-            shape
-        } else {
-            let when = scope.emit_conjunct(&when);
-            quote!((#when && #shape))
-        })
-    });
-    quote! {
-        let root_bits = config.input_bits as i32 - #page_bits - #index_bits * (config.levels as i32 - 1);
-        if !(#(#shapes)||*) {
-            return Err(ConfigError::Root { levels: config.levels, input_bits: config.input_bits });
         }
     }
 }

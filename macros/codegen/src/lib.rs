@@ -13,6 +13,7 @@ mod branches;
 mod completion;
 mod config;
 mod config_docs;
+mod constructor;
 mod decode;
 mod docs;
 mod edit;

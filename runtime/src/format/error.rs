@@ -65,16 +65,30 @@ pub enum Refusal {
 /// let error = sv_x4::Format::new(&sv_x4::Config::new(3, 48)).unwrap_err();
 /// assert_eq!(error, ConfigError::Root { levels: 3, input_bits: 48 });
 /// assert_eq!(error.to_string(), "no root has 3 levels and 48 input bits");
+/// # #[cfg(feature = "x86_64")]
+/// # {
+/// # use tablewright::x86_64::ept;
+/// let error = ept::Format::new(&ept::Config::new(5, 57)).unwrap_err();
+/// assert_eq!(error.to_string(), "a root with 5 levels and 57 input bits needs `five_level`");
+/// # }
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
-    /// A parameter has a value that the format does not allow.
+    /// A parameter has a value that the format never allows.
     #[error("parameter `{param}` cannot be {value}")]
     Value {
         /// The parameter.
         param: &'static str,
         /// Its value.
         value: i64,
+    },
+    /// A parameter is set that exists only under a condition.
+    #[error("parameter `{param}` needs `{condition}`")]
+    Unavailable {
+        /// The parameter.
+        param: &'static str,
+        /// The condition, as the format's file has it.
+        condition: &'static str,
     },
     /// A rule of the format's file does not hold.
     #[error("this combination of parameters breaks the rule `{0}`")]
@@ -86,5 +100,15 @@ pub enum ConfigError {
         levels: u8,
         /// Input address bits.
         input_bits: u8,
+    },
+    /// A root has this number of levels and this input size only under a condition.
+    #[error("a root with {levels} levels and {input_bits} input bits needs `{condition}`")]
+    RootNeeds {
+        /// Number of levels.
+        levels: u8,
+        /// Input address bits.
+        input_bits: u8,
+        /// The condition, as the format's file has it.
+        condition: &'static str,
     },
 }

@@ -1,0 +1,136 @@
+//! `Format::new`: which parameters are legal, and what of them is worked out once.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use tablewright_archdefs::expr::{Expr, Op};
+use tablewright_archdefs::model::{Domain, InputExtension, Param};
+use tablewright_archdefs::show;
+
+use crate::literal;
+use crate::scope::{Scope, Type, ident, int, is, join, not};
+
+/// `fn new`: every parameter, every rule, the root, then the layouts.
+pub(crate) fn constructor(scope: &Scope<'_>) -> TokenStream {
+    let params = scope.open_params().filter_map(|param| check_param(scope, param));
+    let rules = scope.format.levels.requires.iter().filter_map(|rule| {
+        let folded = scope.fold(&rule.value);
+        if is(&folded, 1) {
+            return None;
+        }
+        let (broken, message) = (scope.emit(&not(folded), Type::Bool), rule.value.to_string());
+        Some(quote!(if #broken { return Err(ConfigError::Rule(#message)); }))
+    });
+    let root = roots(scope);
+    let page_bits = literal::number(scope.number("page_bits").into());
+    let index_bits = literal::number(scope.number("index_bits").into());
+    let output_bits = scope.emit(&scope.format.levels.output_bits.value, Type::Byte);
+    let extension = scope.choose(&scope.format.levels.input, quote!(Extension::Zero), |input| match input {
+        InputExtension::Zero => quote!(Extension::Zero),
+        InputExtension::One => quote!(Extension::One),
+        InputExtension::Sign => quote!(Extension::Sign),
+    });
+    let cached = scope.choose(&scope.format.live.invalid_cached, quote!(false), |value| scope.emit(value, Type::Bool));
+    quote! {
+        /// Checks the parameters and resolves them.
+        ///
+        /// # Errors
+        ///
+        /// [`ConfigError`] names the parameter or the rule that it breaks.
+        pub const fn new(config: &Config) -> Result<Self, ConfigError> {
+            #(#params)*
+            #root
+            #(#rules)*
+            let geometry = Geometry {
+                page_bits: #page_bits,
+                index_bits: #index_bits,
+                levels: config.levels,
+                input_bits: config.input_bits,
+                output_bits: #output_bits,
+                extension: #extension,
+            };
+            // Those above the root repeat the root's, and nothing reads them.
+            let mut layouts = [Layout::new(config, 0); codec::LEVELS];
+            let mut level = 1;
+            while level < codec::LEVELS as Level {
+                let top = config.levels - 1;
+                layouts[codec::index(level)] = Layout::new(config, if level < top { level } else { top });
+                level += 1;
+            }
+            Ok(Self { config: *config, geometry, invalid_cached: #cached, layouts })
+        }
+    }
+}
+
+fn check_param(scope: &Scope<'_>, param: &Param) -> Option<TokenStream> {
+    let (name, text) = (ident(&param.name.value), &param.name.value);
+    let when = param.when.as_ref().map_or(int(1), |when| scope.fold(when));
+    let legal = match &param.domain {
+        Domain::Bool | Domain::Word => None,
+        Domain::Int(values) => {
+            let pattern = ranges(values);
+            let wrong = quote!(!::core::matches!(config.#name, #pattern));
+            Some((wrong, quote!(return Err(ConfigError::Value { param: #text, value: config.#name as i64 });)))
+        }
+    };
+    if is(&when, 1) {
+        return legal.map(|(wrong, refuse)| quote!(if #wrong { #refuse }));
+    }
+    let condition = when.to_string();
+    let refuse = quote!(return Err(ConfigError::Unavailable { param: #text, condition: #condition }););
+    let is_set = if param.domain == Domain::Bool { quote!(config.#name) } else { quote!(config.#name != 0) };
+    Some(match legal {
+        None => {
+            let unavailable = scope.emit_conjunct(&not(when));
+            quote!(if #is_set && #unavailable { #refuse })
+        }
+        Some((wrong, refuse_value)) => {
+            let available = scope.emit(&when, Type::Bool);
+            quote!(if #available { if #wrong { #refuse_value } } else if #is_set { #refuse })
+        }
+    })
+}
+
+/// Ascending numbers as a pattern: `36..=52 | 56`.
+fn ranges(values: &[i64]) -> TokenStream {
+    let text = show::set(values).replace(", ", " | ");
+    text.parse().unwrap_or_default()
+}
+
+/// The check that a root of some shape has the levels and input bits asked for.
+fn roots(scope: &Scope<'_>) -> TokenStream {
+    let page_bits = literal::number(scope.number("page_bits").into());
+    let index_bits = literal::number(scope.number("index_bits").into());
+    let roots = scope.format.roots.iter().map(|root| {
+        let (levels, bits) = (ranges(&root.levels.value), ranges(&root.index_bits.value));
+        let shape = quote!(::core::matches!((levels, root_bits), (#levels, #bits)));
+        (root.when.as_ref().map_or(int(1), |when| scope.fold(when)), shape)
+    });
+    let roots: Vec<_> = roots.filter(|(when, _)| !is(when, 0)).collect();
+    let exists = roots.iter().map(|(when, shape)| match is(when, 1) {
+        true => shape.clone(),
+        false => {
+            let when = scope.emit_conjunct(when);
+            quote!((#when && #shape))
+        }
+    });
+    // What of several roots of one shape any could need stands in one message.
+    let mut needs: Vec<(TokenStream, Expr)> = Vec::new();
+    for (when, shape) in roots.iter().filter(|(when, _)| !is(when, 1)) {
+        match needs.iter_mut().find(|(known, _)| known.to_string() == shape.to_string()) {
+            Some((_, need)) => *need = join(Op::OrElse, need.clone(), when.clone()),
+            None => needs.push((shape.clone(), when.clone())),
+        }
+    }
+    let needs = needs.into_iter().map(|(shape, condition)| {
+        let condition = condition.to_string();
+        quote!(if #shape { return Err(ConfigError::RootNeeds { levels, input_bits, condition: #condition }); })
+    });
+    quote! {
+        let (levels, input_bits) = (config.levels, config.input_bits);
+        let root_bits = input_bits as i32 - #page_bits - #index_bits * (levels as i32 - 1);
+        if !(#(#exists)||*) {
+            #(#needs)*
+            return Err(ConfigError::Root { levels, input_bits });
+        }
+    }
+}
