@@ -106,6 +106,38 @@ fn several_images_are_one_memory() {
 }
 
 #[test]
+fn images_that_disagree_are_noticed() {
+    let files = files();
+    let image = damaged_ept();
+    // Three tables that begin with the second: the last word of the third differs, and no other that both have.
+    let mut other = image.bytes[0x1000..].to_vec();
+    other[0x1ff8] ^= 1;
+    files.write("other.raw", &other);
+    let overlapping = "--image DIR/ept.raw@10000000 --image DIR/other.raw@10001000";
+    for command in ["dump", "walk"] {
+        let line = format!("{command} {EPT} {overlapping} {}", if command == "walk" { "0x1234" } else { "" });
+        let ran = files.run(&line);
+        let warning =
+            "warning: `DIR/ept.raw` and `DIR/other.raw` differ at 0x10002ff8, which both have: the first counts\n";
+        assert!(ran.err.contains(warning), "{}", ran.err);
+        let alone = files.run(&line.replace(" --image DIR/other.raw@10001000", ""));
+        assert_eq!((ran.out, ran.code), (alone.out, alone.code));
+    }
+    // The other way round the difference counts; what agrees is not worth a word.
+    let reversed = files.run(&format!("dump {EPT} --image DIR/other.raw@10001000 --image DIR/ept.raw@10000000"));
+    assert!(reversed.err.contains("`DIR/other.raw` and `DIR/ept.raw` differ at 0x10002ff8"), "{}", reversed.err);
+    files.write("same.raw", &image.bytes[0x1000..]);
+    let same = files.run(&format!("dump {EPT} --image DIR/ept.raw@10000000 --image DIR/same.raw@10001000"));
+    assert!(!same.err.contains("differ"), "{}", same.err);
+    // A core file against a raw one, and images for --diff.
+    files.write("core", core_file(&[&Image { base: 0x1000_1000, bytes: other }]));
+    let core = format!("dump {EPT} --image DIR/core --image DIR/ept.raw@10000000");
+    assert!(files.run(&core).err.contains("`DIR/core` and `DIR/ept.raw` differ at 0x10002ff8"));
+    let diff = format!("dump {EPT} --image DIR/ept.raw@10000000 {}", overlapping.replace("--image", "--diff"));
+    assert!(files.run(&diff).err.contains("differ at 0x10002ff8"));
+}
+
+#[test]
 fn a_core_file_that_was_cut_short_is_noticed() {
     let files = files();
     let mut core = core_file(&[&damaged_ept()]);

@@ -1,22 +1,25 @@
 //! Physical memory in files: raw ones, and ELF core files.
 
-use std::collections::BTreeMap;
+mod core_file;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 
 use clap::Args;
-use object::elf::{ET_CORE, FileHeader32, FileHeader64, PT_LOAD};
-use object::read::elf::{FileHeader, ProgramHeader};
-use object::{Endianness, FileKind};
 
 use crate::failure::{Failure, Result};
 use crate::number;
+use core_file::loads;
 
 /// The headers of a core file stand in its first so many bytes.
 const HEADERS: u64 = 16 << 20;
 
 /// Files are read in blocks of so many bytes.
 const BLOCK: u64 = 4096;
+
+/// Images are compared in parts of so many bytes.
+const COMPARED: u64 = 64 << 10;
 
 /// So many blocks are kept.
 const CACHE: usize = 256;
@@ -33,13 +36,21 @@ pub(crate) struct ImageArgs {
 }
 
 /// Physical memory that was read into files. Where several have an address, the first counts.
+#[derive(Default)]
 pub(crate) struct Memory {
-    files: Vec<File>,
+    files: Vec<Source>,
     /// By first address; they do not overlap.
     segments: BTreeMap<u64, Segment>,
     cache: Vec<Option<Block>>,
+    /// The files that were found to have other memory than an earlier one, each with that.
+    differing: BTreeSet<(usize, usize)>,
     /// What is odd about the files.
     pub(crate) remarks: Vec<String>,
+}
+
+struct Source {
+    path: String,
+    file: File,
 }
 
 /// Addresses whose content stands in a file.
@@ -50,6 +61,16 @@ struct Segment {
     file: usize,
     /// Where in the file the first address is.
     offset: u64,
+}
+
+impl Source {
+    /// A part of the file, or what there is of it.
+    fn bytes(&mut self, offset: u64, count: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.file.seek(SeekFrom::Start(offset))?;
+        self.file.by_ref().take(count).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
 }
 
 struct Block {
@@ -66,7 +87,7 @@ impl Memory {
     /// [`Failure`] if one cannot be read, or is no memory.
     pub(crate) fn open(images: &[String]) -> Result<Self> {
         let cache = (0..CACHE).map(|_| None).collect();
-        let mut memory = Self { files: Vec::new(), segments: BTreeMap::new(), cache, remarks: Vec::new() };
+        let mut memory = Self { cache, ..Self::default() };
         for image in images {
             memory.add(image)?;
         }
@@ -90,7 +111,7 @@ impl Memory {
         let wanted = if raw.is_some() { 1 } else { HEADERS };
         file.by_ref().take(wanted).read_to_end(&mut head).map_err(unreadable)?;
         let number = self.files.len();
-        self.files.push(file);
+        self.files.push(Source { path: path.to_owned(), file });
         match raw {
             Some((_, address)) => self.map(address, length, number, 0),
             None => {
@@ -116,16 +137,56 @@ impl Memory {
         let last = address.saturating_add(beyond);
         let before = self.segments.range(..address).next_back().filter(|(_, segment)| segment.last >= address);
         let start = before.map_or(address, |(first, _)| *first);
-        let others = self.segments.range(start..=last).map(|(first, segment)| (*first, segment.last));
+        let others: Vec<(u64, Segment)> =
+            self.segments.range(start..=last).map(|(first, segment)| (*first, *segment)).collect();
+        let part = |from, until| Segment { last: until, file, offset: offset.saturating_add(from - address) };
         let mut gaps = Vec::new();
         let mut from = Some(address);
-        for (first, other_last) in others {
-            gaps.extend(from.filter(|from| *from < first).map(|from| (from, first - 1)));
-            from = other_last.checked_add(1);
+        for (first, other) in &others {
+            gaps.extend(from.filter(|from| from < first).map(|from| (from, first - 1)));
+            from = other.last.checked_add(1);
         }
         gaps.extend(from.filter(|from| *from <= last).map(|from| (from, last)));
         for (from, until) in gaps {
-            self.segments.insert(from, Segment { last: until, file, offset: offset.saturating_add(from - address) });
+            self.segments.insert(from, part(from, until));
+        }
+        for (first, other) in others {
+            let from = first.max(address);
+            let here = Segment { offset: other.offset.saturating_add(from - first), ..other };
+            self.compare(from, here, part(from, last));
+        }
+    }
+
+    /// Remarks where two files first differ, of the addresses from `address` on that both have.
+    fn compare(&mut self, address: u64, earlier: Segment, later: Segment) {
+        let last = earlier.last.min(later.last);
+        if self.differing.contains(&(earlier.file, later.file)) {
+            return;
+        }
+        let mut from = address;
+        loop {
+            let count = COMPARED.min((last - from).saturating_add(1));
+            let mut bytes = |segment: Segment| {
+                let offset = segment.offset.saturating_add(from - address);
+                self.files.get_mut(segment.file)?.bytes(offset, count).ok()
+            };
+            // What cannot be read is remarked on where it is needed.
+            let (Some(one), Some(other)) = (bytes(earlier), bytes(later)) else { return };
+            if let Some(differs) = one.iter().zip(&other).position(|(one, other)| one != other) {
+                let path = |file: usize| self.files.get(file).map_or("", |source| &source.path);
+                self.remarks.push(format!(
+                    "`{}` and `{}` differ at {:#x}, which both have: the first counts",
+                    path(earlier.file),
+                    path(later.file),
+                    from + differs as u64
+                ));
+                self.differing.insert((earlier.file, later.file));
+                return;
+            }
+            match from.checked_add(count) {
+                Some(next) if next <= last => from = next,
+                _ => return,
+            }
         }
     }
 
@@ -156,72 +217,17 @@ impl Memory {
         let place = (number as usize).wrapping_add(file.wrapping_mul(31)) % CACHE;
         let slot = self.cache.get_mut(place)?;
         if slot.as_ref().is_none_or(|block| (block.file, block.number) != (file, number)) {
-            let mut bytes = Vec::with_capacity(BLOCK as usize);
             let source = self.files.get_mut(file)?;
-            let read =
-                source.seek(SeekFrom::Start(number * BLOCK)).and_then(|_| source.take(BLOCK).read_to_end(&mut bytes));
-            if let Err(error) = read {
-                self.remarks.push(format!("cannot read block {number} of an image: {error}"));
-                return None;
+            match source.bytes(number * BLOCK, BLOCK) {
+                Ok(bytes) => *slot = Some(Block { file, number, bytes }),
+                Err(error) => {
+                    self.remarks.push(format!("cannot read block {number} of `{}`: {error}", source.path));
+                    return None;
+                }
             }
-            *slot = Some(Block { file, number, bytes });
         }
         slot.as_ref().map(|block| block.bytes.as_slice())
     }
-}
-
-/// A part of a core file that is memory.
-struct Load {
-    address: u64,
-    offset: u64,
-    size: u64,
-}
-
-/// The memory that a core file holds, by its headers.
-fn loads(path: &str, head: &[u8]) -> Result<Vec<Load>> {
-    if head.starts_with(b"KDUMP   ") || head.starts_with(b"makedumpfile") {
-        let help = "write it as an ELF file: QEMU's `dump-guest-memory FILE` without `-z`, `-l`, `-s`";
-        return Err(Failure::new(format!("`{path}` is a compressed dump")).help(help));
-    }
-    let loads = match FileKind::parse(head) {
-        Ok(FileKind::Elf64) => loads_of::<FileHeader64<Endianness>>(head),
-        Ok(FileKind::Elf32) => loads_of::<FileHeader32<Endianness>>(head),
-        _ => {
-            let help = format!("if it is raw memory, say where it begins: `{path}@0x8000_0000`");
-            return Err(Failure::new(format!("`{path}` is no ELF core file")).help(help));
-        }
-    };
-    let loads = loads.map_err(|why| {
-        let help = format!(
-            "a core file has it all in its headers; to read it as raw memory, say where it begins: `{path}@0x0`"
-        );
-        Failure::new(format!("`{path}`: {why}")).help(help)
-    })?;
-    let has_no_addresses = loads.len() > 1 && loads.iter().all(|load| load.address == 0);
-    if loads.is_empty() || has_no_addresses {
-        let help = "the core file of a machine is needed, not that of a process: QEMU's `dump-guest-memory FILE`";
-        return Err(Failure::new(format!("`{path}` holds no physical memory")).help(help));
-    }
-    Ok(loads)
-}
-
-fn loads_of<Header: FileHeader<Endian = Endianness>>(head: &[u8]) -> std::result::Result<Vec<Load>, String> {
-    let told = |error: object::read::Error| format!("damaged ELF headers: {error}");
-    let header = Header::parse(head).map_err(told)?;
-    let endian = header.endian().map_err(told)?;
-    if endian != Endianness::Little {
-        return Err("entries are little-endian, and this is the memory of a big-endian machine".into());
-    }
-    if header.e_type(endian) != ET_CORE {
-        return Err("an ELF file, but no core file".into());
-    }
-    let program_headers = header.program_headers(endian, head).map_err(told)?;
-    let loads = program_headers.iter().filter(|header| header.p_type(endian) == PT_LOAD).map(|header| Load {
-        address: header.p_paddr(endian).into(),
-        offset: header.p_offset(endian).into(),
-        size: header.p_filesz(endian).into(),
-    });
-    Ok(loads.filter(|load| load.size > 0).collect())
 }
 
 #[cfg(test)]
@@ -230,8 +236,7 @@ mod tests {
 
     /// Memory with segments, whose files are never read.
     fn segments(parts: &[(u64, u64)]) -> Vec<(u64, u64, usize, u64)> {
-        let mut memory =
-            Memory { files: Vec::new(), segments: BTreeMap::new(), cache: Vec::new(), remarks: Vec::new() };
+        let mut memory = Memory::default();
         for (file, &(address, size)) in parts.iter().enumerate() {
             memory.map(address, size, file, 0);
         }
