@@ -99,3 +99,25 @@ fn a_register_of_other_parameters_does_not_agree() {
     assert_eq!(stray.others, 1 << 63);
     assert!(!stray.agrees());
 }
+
+#[test]
+fn what_a_completion_writes_is_found_in_its_command() {
+    let mut count = 0;
+    for (_, configs) in cases() {
+        for (id, bound) in configs {
+            for completion in bound.completions() {
+                let numbers = || (0..64).map(|bit| 1 << bit).chain([0, 0x0123_4567_89ab_cdef, u64::MAX]);
+                for (address, data) in numbers().map(|n| (n, 7)).chain(numbers().map(|n| (0x1000, n))) {
+                    let record =
+                        completion.record.map(|record| (address & record.address_mask(), data & record.last_data()));
+                    let (address, data) = record.unwrap_or((0, 0));
+                    let Ok(words) = bound.completion(completion.signal, address, data) else { continue };
+                    let report = bound.explain_completion(&words).expect("it is one");
+                    assert_eq!((&report.completion.id.value, report.record), (&completion.id.value, record), "{id}");
+                    count += 1;
+                }
+            }
+        }
+    }
+    assert!(count > 1000);
+}

@@ -1,7 +1,8 @@
 //! What a register's value says, and whose tables it points to.
 
-use crate::bound::{Bits, Bound, Malformed};
-use crate::eval::{Env, eval, names};
+use super::solve::solve;
+use crate::bound::{Bound, Malformed};
+use crate::eval::eval;
 use crate::expr::Expr;
 use crate::interpret::register_fields;
 use crate::model::{Register, Role};
@@ -65,10 +66,10 @@ impl Bound {
     fn register_report(&self, register: &Register, raw: u64) -> Result<RegisterReport, Malformed> {
         let nowhere = self.env().with("root", 0).with("tag", 0);
         let fields: Vec<_> = register_fields(register, &nowhere)?;
-        let expressions: Vec<(&Expr, &Bits)> =
-            fields.iter().filter_map(|field| Some((formula(register, field.span)?, &field.bits))).collect();
-        let root = solve(&expressions, raw, "root", &nowhere);
-        let tag = solve(&expressions, raw, "tag", &nowhere);
+        let values: Vec<(&Expr, u64)> =
+            fields.iter().filter_map(|field| Some((formula(register, field.span)?, field.bits.extract(raw)))).collect();
+        let root = solve(&values, "root", &nowhere);
+        let tag = solve(&values, "tag", &nowhere);
         let here = self.env().with("root", root.unwrap_or(0)).with("tag", tag.unwrap_or(0));
         let mut parts = Vec::new();
         for field in &fields {
@@ -90,28 +91,4 @@ impl Bound {
 
 fn formula(register: &Register, span: Span) -> Option<&Expr> {
     register.fields.iter().find(|field| field.span == span).map(|field| &field.value)
-}
-
-/// The number that `name` must stand for, so that the fields have their values in `raw`: found bit by bit, as addresses
-/// and tags are moved but not calculated with. `None` if no field depends on it.
-fn solve(fields: &[(&Expr, &Bits)], raw: u64, name: &'static str, nowhere: &Env<'_>) -> Option<u64> {
-    let mut solution = None;
-    for (formula, bits) in fields {
-        let mut of_name = false;
-        names(formula, &mut |known, _| of_name |= known == name);
-        if !of_name {
-            continue;
-        }
-        let value = i128::from(bits.extract(raw));
-        let found = solution.get_or_insert(0);
-        let base = eval(formula, nowhere).unwrap_or(0);
-        for bit in 0..64 {
-            let there = nowhere.clone().with(name, 1_u64 << bit);
-            let moved = eval(formula, &there).unwrap_or(0) ^ base;
-            if moved != 0 && value & moved == moved {
-                *found |= 1 << bit;
-            }
-        }
-    }
-    solution
 }

@@ -3,9 +3,18 @@
 use super::Refused;
 use crate::bound::Bound;
 use crate::eval::{eval, holds};
-use crate::model::Signal;
+use crate::model::{Completion, Signal};
+use crate::words::Word;
 
 impl Bound {
+    /// The rows of `[[completion]]` that are taken under these parameters, one for each signal.
+    pub fn completions(&self) -> impl Iterator<Item = &Completion> {
+        let exists = |completion: &&Completion| holds(completion.when.as_ref(), &self.env()).unwrap_or(false);
+        Signal::WORDS.iter().filter_map(move |(_, signal)| {
+            self.completions.iter().filter(exists).find(|completion| completion.signal == *signal)
+        })
+    }
+
     /// The words of the command that is complete, and tells so by `signal`, only when all before it are. With
     /// [`Signal::Write`] it makes the device write `data` at `address`; other signals take neither.
     ///
@@ -16,10 +25,7 @@ impl Bound {
     /// [`Refused::Data`] if the data is too wide.
     pub fn completion(&self, signal: Signal, address: u64, data: u64) -> Result<Vec<u64>, Refused> {
         let none = Refused::Signal;
-        let env = self.env();
-        let exists = |when| holds(when, &env).unwrap_or(false);
-        let all = self.completions.iter().filter(|completion| completion.signal == signal);
-        let completion = all.into_iter().find(|completion| exists(completion.when.as_ref())).ok_or(none)?;
+        let completion = self.completions().find(|completion| completion.signal == signal).ok_or(none)?;
         if let Some(record) = &completion.record {
             if !record.reaches(address) {
                 return Err(Refused::Address(address));

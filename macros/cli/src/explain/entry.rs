@@ -9,6 +9,7 @@ use tablewright_archdefs::model::{Config, Facts};
 use tablewright_archdefs::show;
 use tablewright_archdefs::words::Word;
 
+use super::report::title;
 use crate::Console;
 use crate::failure::{Failure, Outcome, Result};
 use crate::format::Found;
@@ -24,8 +25,7 @@ pub(super) fn explain(found: &Found, bound: &Bound, level: Option<u8>, raw: u64,
         Some(level) => vec![level],
         None => (0..bound.geometry.levels).collect(),
     };
-    writeln!(console.out, "{}", paint(TITLE, found.title()))?;
-    writeln!(console.out, "{}\n", paint(FAINT, bound.params.changes(&found.format)))?;
+    title(found, bound, console)?;
     // Levels at which it means the same are explained together.
     let mut texts: Vec<(Vec<u8>, String)> = Vec::new();
     for level in levels {

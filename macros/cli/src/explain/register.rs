@@ -6,10 +6,11 @@ use tablewright_archdefs::model::{Config, Role};
 use tablewright_archdefs::show;
 
 use super::entry::{Manual, value};
+use super::report::title;
 use crate::Console;
 use crate::failure::{Failure, Outcome, Result};
 use crate::format::Found;
-use crate::paint::{FAINT, TITLE, WARN, columns, paint};
+use crate::paint::{TITLE, WARN, columns, paint};
 
 pub(super) fn explain(found: &Found, bound: &Bound, name: &str, raw: u64, console: &mut Console<'_>) -> Result {
     let names: Vec<&str> = found.format.registers.iter().map(|register| register.name.value.as_str()).collect();
@@ -19,8 +20,7 @@ pub(super) fn explain(found: &Found, bound: &Bound, name: &str, raw: u64, consol
     let report = report.map_err(|malformed| found.malformed(&malformed))?;
     let register = found.format.registers.iter().find(|register| register.name.value == name);
     let doc = register.and_then(|register| register.doc.as_ref()).map_or_else(String::new, |doc| format!(": {doc}"));
-    writeln!(console.out, "{}", paint(TITLE, found.title()))?;
-    writeln!(console.out, "{}\n", paint(FAINT, bound.params.changes(&found.format)))?;
+    title(found, bound, console)?;
     writeln!(console.out, "{} in {}{doc}", paint(TITLE, show::hex(raw)), paint(TITLE, name))?;
     if let Some(root) = report.root {
         let table = format!("table of level {}, {} bytes", bound.geometry.top(), 1_u64 << bound.geometry.root_bits());
