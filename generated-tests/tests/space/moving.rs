@@ -15,6 +15,7 @@ in_every_format! {
     what_is_behind_an_area_moves_with_it
     a_part_moves_to_below_where_its_whole_began
     leaves_stay_as_large_as_the_new_place_allows
+    a_table_moves_with_all_that_is_in_it
     what_was_written_shows_at_the_new_place
     the_place_must_be_free
     a_place_that_overlaps_where_there_is_no_area_is_free
@@ -154,6 +155,29 @@ fn leaves_stay_as_large_as_the_new_place_allows<F: Format>(mut rig: Rig<F>) {
     ] {
         assert_eq!(rig.space.translate(gpa(address)), output.map(hpa), "at {address:#x}");
     }
+}
+
+fn a_table_moves_with_all_that_is_in_it<F: Format>(mut rig: Rig<F>) {
+    let (page, block) = (rig.page(), rig.block());
+    // Pages, for host and guest are not aligned alike.
+    rig.space.map_linear(gpa(4 * block), distant(64 * block + page, 2 * block), RW).unwrap();
+    let table = |rig: &Rig<F>, at: usize| {
+        let tables: Vec<_> = rig.space.page_table().tables().collect();
+        tables.into_iter().find(|table| table.range == range(at, block)).map(|table| table.address)
+    };
+    let moved = table(&rig, 4 * block);
+    assert!(moved.is_some());
+    // What a processor knows of the way there, it must forget.
+    for at in [4 * block + 3 * page, 5 * block, 9 * block + 5 * page] {
+        rig.access(at, Rights::R);
+    }
+    rig.space.move_range(gpa(4 * block), block, gpa(9 * block)).unwrap();
+    rig.check_mmu();
+    assert_eq!((table(&rig, 4 * block), table(&rig, 9 * block)), (None, moved));
+    for at in [4 * block + 3 * page, 5 * block, 9 * block + 5 * page] {
+        rig.access(at, Rights::R);
+    }
+    assert_eq!(rig.space.translate(gpa(9 * block + 5 * page)), Some(hpa(64 * block + 6 * page)));
 }
 
 /// The pages that a harvest finds, as numbers.
