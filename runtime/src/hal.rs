@@ -1,6 +1,7 @@
 //! What the engine needs of the machine and its owner: frames, addresses, cache and TLB maintenance.
 
 use core::ptr::NonNull;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::{ClosedRange, Format, HostPhysAddr, Tag};
 
@@ -238,4 +239,18 @@ pub enum Invalidation {
     Space,
     /// Everything of every tag.
     All,
+}
+
+/// Copies `1 << size` bytes, word by word.
+///
+/// # Safety
+///
+/// Both are memory that `phys_to_virt` maps, as large as that, and aligned to it; the new one is the caller's alone. Others
+/// may write to the old one meanwhile, by words: guests do, and whoever accesses guest memory.
+pub(crate) unsafe fn copy_frame(hal: &impl Hal, from: HostPhysAddr, to: HostPhysAddr, size: u8) {
+    let (from, to) = (hal.phys_to_virt(from).cast::<AtomicU64>(), hal.phys_to_virt(to).cast::<u64>());
+    for word in 0..(1 << size) / size_of::<u64>() {
+        // SAFETY: as the caller promises.
+        unsafe { to.add(word).write(from.add(word).as_ref().load(Relaxed)) };
+    }
 }

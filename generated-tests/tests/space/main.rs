@@ -11,6 +11,7 @@ mod backends;
 mod caches;
 mod costs;
 mod cuts;
+mod enlarge;
 mod failures;
 mod faults;
 mod formats;

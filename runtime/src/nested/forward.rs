@@ -159,6 +159,7 @@ macro_rules! forward {
                 fn map(range: ClosedRange, oa: u64, attributes: &Attributes) -> ();
                 fn depopulate(range: ClosedRange) -> ();
                 fn collapse(range: ClosedRange) -> ();
+                fn enlarge(range: ClosedRange, largest: u8) -> usize;
                 fn fault_in_exclusive(ia: u64, size: u8, oa: u64, attributes: &Attributes) -> FaultIn;
                 fn remap(ia: u64, oa: u64, attributes: &Attributes) -> bool;
             } }
@@ -287,6 +288,7 @@ macro_rules! forward {
                 ) -> () | SpaceError;
                 fn split(start: GuestPhysAddr, size: usize, largest: u8) -> () | SpaceError;
                 fn collapse(start: GuestPhysAddr, size: usize) -> () | SpaceError;
+                fn enlarge(start: GuestPhysAddr, size: usize) -> usize | SpaceError;
                 fn attach(sink: Sink);
                 fn detach(sink: Sink);
                 fn renew_tag(tags: &Tags) -> bool | SpaceError;

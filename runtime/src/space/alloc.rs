@@ -96,6 +96,17 @@ unsafe impl Backend for Alloc {
         Ok(unsafe { table.depopulate(range, gather) }?)
     }
 
+    unsafe fn enlarge<F: Format, H: Hal>(
+        &self,
+        range: ClosedRange,
+        table: &mut PageTable<F, H>,
+        gather: &mut Gather<F, H>,
+    ) -> Result<usize, BackendError> {
+        // SAFETY: as in `unmap`. The memory is this guest's alone: accesses of the host's have ended, for they hold the
+        // space.
+        Ok(unsafe { table.enlarge(range, self.largest, gather) }?)
+    }
+
     fn moved(&self, _distance: u64) -> Result<Self, BackendError> {
         Ok(*self)
     }

@@ -130,6 +130,25 @@ pub unsafe trait Backend: Joinable + Display {
         false
     }
 
+    /// Puts larger frames in the place of small ones, with what is in them, and returns how many: see
+    /// [`AddrSpace::enlarge`](super::AddrSpace::enlarge). Without other word, none.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be tried; that there are no such frames is none.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Backend::unmap`].
+    unsafe fn enlarge<F: Format, H: Hal>(
+        &self,
+        _range: ClosedRange,
+        _table: &mut PageTable<F, H>,
+        _gather: &mut Gather<F, H>,
+    ) -> Result<usize, BackendError> {
+        Ok(0)
+    }
+
     /// Maps what a new area has from the start. All or nothing.
     ///
     /// # Errors
@@ -409,6 +428,16 @@ unsafe impl Backend for Builtin {
     ) -> Result<(), BackendError> {
         // SAFETY: as the caller promises.
         forward!(self, backend => unsafe { backend.unmap(range, table, gather) })
+    }
+
+    unsafe fn enlarge<F: Format, H: Hal>(
+        &self,
+        range: ClosedRange,
+        table: &mut PageTable<F, H>,
+        gather: &mut Gather<F, H>,
+    ) -> Result<usize, BackendError> {
+        // SAFETY: as the caller promises.
+        forward!(self, backend => unsafe { backend.enlarge(range, table, gather) })
     }
 
     fn moved(&self, distance: u64) -> Result<Self, BackendError> {

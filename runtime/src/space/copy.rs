@@ -1,12 +1,11 @@
 //! Areas that begin as somebody else's memory, and get frames of their own where they are written.
 
 use core::fmt::{self, Display, Formatter};
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::{Backend, BackendError, Fault, FaultOutcome, Joinable, Shared, SharedMemory};
 use crate::{
     Attributes, Change, ClosedRange, Error, FaultIn, Format, FrameCache, Gather, GuestPhysAddr, Hal, HostPhysAddr,
-    Operation, PageTable, Rights,
+    Operation, PageTable, Rights, hal::copy_frame,
 };
 
 /// What [`SharedMemory`] holds, until it is written: a page that is written gets a frame of its own, with a copy. Who
@@ -102,12 +101,9 @@ impl CopyOnWrite {
         let (hal, page) = (table.hal(), ClosedRange::around(address, F::PAGE_BITS));
         let original = HostPhysAddr::from_usize(self.base.output(page.start())? as usize);
         let frame = frames.take(F::PAGE_BITS)?;
-        let (from, to) = (hal.phys_to_virt(original).cast::<AtomicU64>(), hal.phys_to_virt(frame).cast::<u64>());
-        for word in 0..(1 << F::PAGE_BITS) / size_of::<u64>() {
-            // SAFETY: both are mapped, aligned, and as large as a page. The frame is ours alone; the original others may
-            // write meanwhile, as guests or through `GuestSlice`.
-            unsafe { to.add(word).write(from.add(word).as_ref().load(Relaxed)) };
-        }
+        // SAFETY: both are as large as a page. The frame is ours alone; the original others may write meanwhile, as guests
+        // or through `GuestSlice`.
+        unsafe { copy_frame(hal, original, frame, F::PAGE_BITS) };
         hal.prepare_frame(frame, F::PAGE_BITS);
         Some(frame)
     }

@@ -57,6 +57,52 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         Ok(())
     }
 
+    /// Gives areas in `size` bytes from `start` on larger frames, where [`Alloc::up_to`](super::Alloc::up_to) allows them:
+    /// wherever pages fill one, it takes a frame from the HAL, copies what is in them, and gives them back. Returns how many
+    /// it took.
+    ///
+    /// So a space whose pages were first used one by one comes to the large leaves that it would have got if there had been
+    /// frames for them. While a frame is copied, a guest that runs meanwhile faults on it, and waits for the exclusive access
+    /// that this has; where a device [cannot retry](Hal::retries), nothing changes. In a dirty log, the pages of a larger
+    /// leaf are no longer told apart.
+    ///
+    /// ```
+    /// use tablewright::{AddrSpace, Alloc, Format, GuestMemoryAccessor, MappingFlags, Tag};
+    /// use tablewright::{sim::Machine, x86_64::ept};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let format = ept::Format::new(&ept::Config { pa_bits: 40, ..ept::Config::new(4, 48) })?;
+    /// let mut space = AddrSpace::new_empty(format, Machine::new(0, 8 << 20), Tag(1))?;
+    /// let rights = MappingFlags::READ | MappingFlags::WRITE;
+    /// space.map(0.into(), 2 << 20, rights, Alloc::LAZY.up_to(21))?;
+    /// // A page that the guest gave up for a while: what is around it are pages, too.
+    /// space.write_obj(0x1ff8.into(), 1_u64)?;
+    /// space.unmap(0x8000.into(), 0x1000)?;
+    /// space.map(0x8000.into(), 0x1000, rights, Alloc::LAZY.up_to(21))?;
+    /// space.write_obj(0x8000.into(), 2_u64)?;
+    /// assert_eq!(space.statistics().leaves[12], 512);
+    /// assert_eq!(space.enlarge(0.into(), 2 << 20)?, 1);
+    /// assert_eq!((space.statistics().leaves[21], space.read_obj::<u64>(0x1ff8.into())?), (1, 1));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`SpaceError::OutOfRange`], [`SpaceError::Misaligned`]; [`SpaceError::Area`] names an area whose backend cannot.
+    pub fn enlarge(&mut self, start: GuestPhysAddr, size: usize) -> Result<usize, SpaceError> {
+        let Some(range) = self.whole_pages(start, size)? else { return Ok(0) };
+        let mut gather = self.table.gather();
+        let mut taken = 0;
+        for area in self.areas.overlapping(range) {
+            let Some(part) = area.range().intersection(&range) else { continue };
+            // SAFETY: the area's backend maps in its areas, and others' hooks stay out of them.
+            let enlarged = unsafe { area.backend().enlarge(part, &mut self.table, &mut gather) };
+            taken += enlarged.map_err(|error| SpaceError::Area { area: part, error })?;
+        }
+        Ok(taken)
+    }
+
     /// From now on `sink` may translate through this space: see [`PageTable::attach`](crate::PageTable::attach).
     pub fn attach(&mut self, sink: Sink) {
         self.table.attach(sink);

@@ -11,6 +11,7 @@ mod access;
 mod alike;
 mod build;
 mod collapse;
+mod enlarge;
 mod entries;
 mod error;
 mod exclusive;

@@ -269,7 +269,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// Gives a frame that was just allocated back if it is beyond what an entry can hold.
-    fn check_frame(&self, level: Level, frame: HostPhysAddr, size: u8) -> Result<(), Error> {
+    pub(super) fn check_frame(&self, level: Level, frame: HostPhysAddr, size: u8) -> Result<(), Error> {
         let address = frame.as_usize() as u64;
         if self.output_fits(address, size_mask(size)).is_ok() {
             return Ok(());

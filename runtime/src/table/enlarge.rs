@@ -1,0 +1,176 @@
+//! Larger frames in place of small ones, with what is in them.
+
+use super::{
+    Error, Gather, PageTable, build::Found, entries::Entries, layout::parts, release::free_tree, split::Located,
+};
+use crate::{Attributes, ClosedRange, Format, Hal, HostPhysAddr, Level, Prototype, hal::copy_frame};
+
+/// An entry that leads to a table, in whose place there may be a leaf.
+struct Slot<'a> {
+    level: Level,
+    entries: &'a Entries,
+    index: usize,
+    range: ClosedRange,
+    /// What it is.
+    raw: u64,
+    /// The table.
+    below: Entries,
+    address: HostPhysAddr,
+}
+
+impl<F: Format, H: Hal> PageTable<F, H> {
+    /// Wherever smaller frames fill what a larger leaf of at most `1 << largest` bytes would translate, and say the same:
+    /// takes a frame of that size from the HAL, copies what is in them, maps it in their place, and gives them back.
+    /// Returns how many it took.
+    ///
+    /// Where the HAL has no such frame, nothing changes; nor if it does not free frames in parts, or a device
+    /// [cannot retry](Hal::retries): while a frame is copied, what is in it is not mapped. The larger leaf is accessed or
+    /// dirty if one of the smaller was.
+    ///
+    /// ```
+    /// use tablewright::{Attributes, ClosedRange, Format, MemoryType, PageTable, Rights, Tag};
+    /// use tablewright::{riscv64::sv_x4, sim::Machine};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+    /// let mut table = PageTable::new(format, Machine::new(0, 8 << 20), Tag(1))?;
+    /// let block = ClosedRange::around(0x8000_0000, 21);
+    /// let mut gather = table.gather();
+    /// table.populate(block, &Attributes::new(Rights::RW, MemoryType::WriteBack), 12, &mut gather)?;
+    /// assert_eq!(table.mappings(block).count(), 512);
+    /// // SAFETY: all of it was populated, and nobody uses it.
+    /// assert_eq!(unsafe { table.enlarge(block, 21, &mut gather) }, Ok(1));
+    /// assert_eq!(table.mappings(block).count(), 1);
+    /// # // SAFETY: as above.
+    /// # unsafe { table.depopulate(block, &mut gather)? };
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfRange`], [`Error::Misaligned`]; [`Error::ForeignGather`].
+    ///
+    /// # Safety
+    ///
+    /// As for [`PageTable::depopulate`]; and nobody but those who translate through this table writes to what is mapped.
+    pub unsafe fn enlarge(
+        &mut self,
+        range: ClosedRange,
+        largest: u8,
+        gather: &mut Gather<F, H>,
+    ) -> Result<usize, Error> {
+        let range = self.exclusive(range, gather)?;
+        if !self.hal.frees_parts() || self.is_strict() {
+            return Ok(0);
+        }
+        Ok(self.enlarge_in(self.geometry.top(), &self.root_entries(), range, largest, gather))
+    }
+
+    /// The same in the part of `range` that this table translates: the largest frames first, so that nothing is copied
+    /// twice.
+    fn enlarge_in(
+        &self,
+        level: Level,
+        entries: &Entries,
+        range: ClosedRange,
+        largest: u8,
+        gather: &mut Gather<F, H>,
+    ) -> usize {
+        let size = self.geometry.entry_bits(level);
+        let has_leaves = size <= largest && self.format.page_sizes(level).contains(size);
+        let in_slot = |(index, part): (usize, ClosedRange)| {
+            let (raw, Found::Table { entries: below, level: lower, address }) = self.visit(level, entries, index)
+            else {
+                return 0;
+            };
+            let slot = Slot { level, entries, index, range: part, raw, below, address };
+            let whole = has_leaves && self.geometry.slot(level, part.start()) == part;
+            if whole && self.enlarge_at(&slot, gather).is_some() {
+                return 1;
+            }
+            self.enlarge_in(lower, &below, part, largest, gather)
+        };
+        parts(&self.geometry, level, range).map(in_slot).sum()
+    }
+
+    /// Puts a frame in the place of a table and all that it maps; `None`, and nothing has changed, if that cannot be.
+    fn enlarge_at(&self, slot: &Slot<'_>, gather: &mut Gather<F, H>) -> Option<()> {
+        let &Slot { level, entries, index, range, raw, below, address } = slot;
+        self.leaf_for(slot)?;
+        let size = self.geometry.entry_bits(level);
+        let frame = self.hal.allocate(size)?;
+        self.check_frame(level, frame, size).ok()?;
+
+        entries.store(&self.hal, index, self.format.empty(level));
+        self.invalidate(range, 0, false);
+        // Now no MMU writes to the frames or marks the leaves any more. If these say what no larger leaf can, they stay.
+        let leaf = self.leaf_for(slot);
+        match leaf {
+            Some(leaf) => {
+                let output = frame.as_usize() as u64;
+                let copied = self.for_leaves(level - 1, &below, range, &mut |small| {
+                    let from = HostPhysAddr::from_usize(small.address as usize);
+                    let to = HostPhysAddr::from_usize((output + (small.range.start() - range.start())) as usize);
+                    // SAFETY: the smaller frame is mapped whole by a leaf in `range`, the larger is as large as `range` and
+                    // nobody else's.
+                    unsafe { copy_frame(&self.hal, from, to, small.size) };
+                    Some(())
+                });
+                debug_assert!(copied.is_some(), "they fill the range");
+                self.hal.prepare_frame(frame, size);
+                entries.store(&self.hal, index, self.format.strip(leaf, output, 1).first);
+                // SAFETY: no MMU can reach the table or its frames any more, and these are the HAL's, as the caller of
+                // `enlarge` promises.
+                unsafe { free_tree(&self.format, &self.hal, level - 1, address, true) };
+            }
+            None => {
+                entries.store(&self.hal, index, raw);
+                // SAFETY: it was just allocated with this size, and is not mapped.
+                unsafe { self.hal.free(frame, size) };
+            }
+        }
+        self.made(range, leaf.is_some(), gather);
+        leaf.map(|_| ())
+    }
+
+    /// The leaf that says what all leaves in the table of a slot say, if they fill it and are alike.
+    fn leaf_for(&self, slot: &Slot<'_>) -> Option<Prototype> {
+        let unmarked = |attributes| Attributes { accessed: false, dirty: false, ..attributes };
+        let mut all: Option<Attributes> = None;
+        self.for_leaves(slot.level.checked_sub(1)?, &slot.below, slot.range, &mut |leaf| {
+            let (_, attributes) = self.attributes(leaf)?;
+            let first = all.get_or_insert(attributes);
+            first.accessed |= attributes.accessed;
+            first.dirty |= attributes.dirty;
+            (unmarked(*first) == unmarked(attributes)).then_some(())
+        })?;
+        self.format.prototype(slot.level, self.geometry.entry_bits(slot.level), &all?).ok()
+    }
+
+    /// Calls `act` for all leaves in `range`, which this table translates; `None` at the first hole, or when `act` says so.
+    fn for_leaves(
+        &self,
+        level: Level,
+        entries: &Entries,
+        range: ClosedRange,
+        act: &mut impl FnMut(&Located) -> Option<()>,
+    ) -> Option<()> {
+        let mut next = Some(range.start());
+        while let Some(rest) = next.and_then(|start| ClosedRange::new(start, range.last())) {
+            let slot = self.geometry.slot(level, rest.start());
+            let mut last = slot.last();
+            match self.visit(level, entries, self.geometry.index(level, rest.start())) {
+                (_, Found::Absent) => return None,
+                (raw, Found::Leaf) => {
+                    let leaf = self.locate(level, entries, rest.start(), raw);
+                    last = leaf.range.last();
+                    act(&leaf)?;
+                }
+                (_, Found::Table { entries, level, .. }) => self.for_leaves(level, &entries, slot, act)?,
+            }
+            next = last.checked_add(1);
+        }
+        Some(())
+    }
+}
