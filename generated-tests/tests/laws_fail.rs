@@ -28,6 +28,7 @@ const BREACHES: &[(&str, &str, &str, &str, &str)] = &[
         "\"0x8000_0000_0000_0000 if suppress_ve\", \"1\"",
     ),
     ("live_edits", "ept", "server", "break = [\"size if !size_change_safe\"]", "break = []"),
+    ("registers", "npt", "server", "31:0 asid = tag", "31:0 asid = tag & 0xffff"),
     ("examples", "ept", "server", "\"6 wb\"", "\"7 wb\""),
     ("agreement", "ept", "server", "walk_length = levels - 1", "walk_length = levels"),
 ];

@@ -164,7 +164,7 @@ pub unsafe trait Format: Copy + Debug + Send + Sync + 'static {
     /// What any value means at `level`.
     fn decode(&self, level: Level, raw: u64) -> Entry;
 
-    /// The register values that activate the tables under `root`.
+    /// The register values that activate the tables under `root`. Where no register has a place for `tag`, any will do.
     ///
     /// # Errors
     ///

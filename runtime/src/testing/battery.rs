@@ -167,7 +167,7 @@ macro_rules! format_tests {
 
             $crate::__law_tests! {
                 $path: radix table_round_trip leaf_sweep attribute_round_trip page_sizes totality empty live_edits
-                examples agreement engine
+                registers examples agreement engine
             }
         }
     };

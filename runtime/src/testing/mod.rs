@@ -19,6 +19,7 @@ mod leaves;
 mod live_edits;
 mod page_sizes;
 mod radix;
+mod registers;
 mod samples;
 mod subject;
 mod tables;
@@ -98,6 +99,7 @@ pub const LAWS: &[Law] = &[
     Law { name: "totality", check: totality::check },
     Law { name: "empty", check: empty::check },
     Law { name: "live_edits", check: live_edits::check },
+    Law { name: "registers", check: registers::check },
     Law { name: "examples", check: examples::check },
 ];
 
