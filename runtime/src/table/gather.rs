@@ -2,6 +2,8 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use arrayvec::ArrayVec;
+
 use super::release::free_tree;
 use super::sinks::{Pending, Sinks};
 use crate::{ClosedRange, Format, Hal, HostPhysAddr, Invalidation, Level, Tag};
@@ -53,14 +55,10 @@ pub struct Gather<F: Format, H: Hal> {
     root: HostPhysAddr,
     tag: Tag,
     sinks: Sinks,
-    /// The first `ranges` are due.
-    due: [Due; RANGES],
-    ranges: usize,
+    due: ArrayVec<Due, RANGES>,
     pending: Pending,
     forgotten: Option<ClosedRange>,
-    /// The first `holds` are held.
-    held: [Held; HELD],
-    holds: usize,
+    held: ArrayVec<Held, HELD>,
 }
 
 /// Tells tables apart that have the same root and tag: those of other machines, and those that are gone.
@@ -84,9 +82,6 @@ struct Due {
 }
 
 impl Due {
-    /// A place for one.
-    const NONE: Self = Self { range: ClosedRange::around(0, 0), leaf_only: true, granule: 0 };
-
     /// How many by-address operations it takes.
     fn operations(&self) -> u64 {
         (self.range.span() >> self.granule).saturating_add(1)
@@ -120,14 +115,13 @@ pub(super) enum Held {
 
 impl<F: Format, H: Hal> Gather<F, H> {
     pub(super) fn new(identity: Identity, format: F, hal: H, root: HostPhysAddr, tag: Tag, sinks: Sinks) -> Self {
-        let (due, held) = ([Due::NONE; RANGES], [Held::NONE; HELD]);
-        let pending = Pending::default();
-        Self { identity, format, hal, root, tag, sinks, due, ranges: 0, pending, forgotten: None, held, holds: 0 }
+        let (due, held) = (ArrayVec::new(), ArrayVec::new());
+        Self { identity, format, hal, root, tag, sinks, due, pending: Pending::default(), forgotten: None, held }
     }
 
     /// Whether nothing is due, and nothing rides here.
     pub fn is_empty(&self) -> bool {
-        self.ranges == 0 && self.pending.is_empty() && self.holds == 0
+        self.due.is_empty() && self.pending.is_empty() && self.held.is_empty()
     }
 
     /// The addresses around all pages whose dirty state operations with this gather forgot, since no leaf with the new
@@ -145,13 +139,13 @@ impl<F: Format, H: Hal> Gather<F, H> {
     /// Begins to invalidate what is due, and does not wait: other work may be done before [`Gather::flush`] or the drop
     /// of the gather, which wait and release.
     pub fn begin(&mut self) {
-        if self.ranges > 0 {
+        if !self.due.is_empty() {
             self.begin_due();
         }
     }
 
     fn begin_due(&mut self) {
-        let due = self.due.get(..self.ranges).unwrap_or_default();
+        let due = &self.due;
         let operations = due.iter().fold(0_u64, |sum, due| sum.saturating_add(due.operations()));
         let limit = due.iter().map(|due| self.format.invalidation_limit(due.leaf_only)).min();
         let mut begin = |set| self.sinks.begin(&self.hal, &self.format, self.root, self.tag, &set, &mut self.pending);
@@ -164,7 +158,7 @@ impl<F: Format, H: Hal> Gather<F, H> {
             }
         }
         // Not before: if the HAL panics, the duty stays, and nothing is released.
-        self.ranges = 0;
+        self.due.clear();
     }
 
     /// Whether what has [begun](Gather::begin) is complete, so that [`Gather::flush`] would not wait for it.
@@ -183,11 +177,9 @@ impl<F: Format, H: Hal> Gather<F, H> {
     fn flush_all(&mut self) {
         self.begin();
         self.pending.wait(&self.hal);
-        while let Some(last) = self.holds.checked_sub(1) {
-            self.holds = last;
-            let Some(held) = self.held.get(last) else { continue };
+        while let Some(held) = self.held.pop() {
             // SAFETY: `hold` takes only what was taken out of the table and recorded, and the invalidation is complete.
-            unsafe { release(&self.format, &self.hal, *held) };
+            unsafe { release(&self.format, &self.hal, held) };
         }
     }
 
@@ -195,7 +187,7 @@ impl<F: Format, H: Hal> Gather<F, H> {
     /// With `tables`, also if a table is: it may have stood where a new one is linked, with `range` elsewhere in it.
     pub(super) fn settle(&mut self, range: ClosedRange, tables: bool) {
         let range = self.extend(range);
-        let mut due = self.due.iter().take(self.ranges);
+        let mut due = self.due.iter();
         let meets = |due: &Due| tables && !due.leaf_only || due.range.intersection(&range).is_some();
         if !self.pending.is_empty() || due.any(meets) {
             self.flush();
@@ -219,14 +211,11 @@ impl<F: Format, H: Hal> Gather<F, H> {
     pub(super) fn record(&mut self, range: ClosedRange, leaf_only: bool, granule: u8) {
         let range = self.extend(range);
         let new = Due { range, leaf_only, granule };
-        let due = self.due.get_mut(..self.ranges).unwrap_or_default();
         // The newest first: operations go through addresses in ascending order.
-        if let Some(due) = due.iter_mut().rev().find(|due| due.continues(&new)) {
+        if let Some(due) = self.due.iter_mut().rev().find(|due| due.continues(&new)) {
             *due = due.join(&new);
-        } else if let Some(free) = self.due.get_mut(self.ranges) {
-            *free = new;
-            self.ranges += 1;
-        } else if let Some(due) =
+        } else if self.due.try_push(new).is_err()
+            && let Some(due) =
             self.due.iter_mut().min_by_key(|due| due.join(&new).operations().saturating_sub(due.operations()))
         {
             *due = due.join(&new);
@@ -241,23 +230,18 @@ impl<F: Format, H: Hal> Gather<F, H> {
     /// Takes over what is out of the table, after that was recorded.
     pub(super) fn hold(&mut self, new: Held) {
         // The newest first: see `record`.
-        if self.held.iter_mut().take(self.holds).rev().any(|held| held.join(new)) {
+        if self.held.iter_mut().rev().any(|held| held.join(new)) {
             return;
         }
-        if self.holds == HELD {
+        if self.held.is_full() {
             self.flush();
         }
-        if let Some(free) = self.held.get_mut(self.holds) {
-            *free = new;
-            self.holds += 1;
-        }
+        let held = self.held.try_push(new);
+        debug_assert!(held.is_ok(), "a flush released everything");
     }
 }
 
 impl Held {
-    /// A place for one.
-    const NONE: Self = Self::Frames { first: 0, size: 0, count: 0 };
-
     /// Takes `new` into `self` if it continues it.
     fn join(&mut self, new: Held) -> bool {
         match (self, new) {
