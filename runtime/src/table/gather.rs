@@ -216,7 +216,7 @@ impl<F: Format, H: Hal> Gather<F, H> {
             *due = due.join(&new);
         } else if self.due.try_push(new).is_err()
             && let Some(due) =
-            self.due.iter_mut().min_by_key(|due| due.join(&new).operations().saturating_sub(due.operations()))
+                self.due.iter_mut().min_by_key(|due| due.join(&new).operations().saturating_sub(due.operations()))
         {
             *due = due.join(&new);
         }
