@@ -1,0 +1,93 @@
+//! What to do when a guest's access was not translated.
+
+use super::{AddrSpace, Area, Backend, Fault, FaultOutcome};
+use crate::device::AccessWidth;
+use crate::{Format, FrameCache, GuestPhysAddr, Hal, Lookup, Mapping, MappingFlags, Rights};
+
+impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
+    /// Deals with a fault at `address`, of an access that needs the rights `access`.
+    pub fn handle_fault(&self, address: GuestPhysAddr, access: Rights) -> FaultOutcome {
+        self.handle_fault_cached(address, access, &mut self.table.frame_cache())
+    }
+
+    /// As [`AddrSpace::handle_fault`], with frames from a cache of the virtual CPU's (see
+    /// [`AddrSpace::frame_cache`]): the HAL is asked for frames only if the cache has too few, or for larger ones.
+    pub fn handle_fault_cached(
+        &self,
+        address: GuestPhysAddr,
+        access: Rights,
+        frames: &mut FrameCache<H>,
+    ) -> FaultOutcome {
+        self.handle(address, access, None, frames)
+    }
+
+    pub(super) fn handle(
+        &self,
+        address: GuestPhysAddr,
+        access: Rights,
+        width: Option<AccessWidth>,
+        frames: &mut FrameCache<H>,
+    ) -> FaultOutcome {
+        let address = address.as_usize() as u64;
+        let Some(area) = self.areas.find(address) else { return FaultOutcome::NotMapped };
+        if !area.attributes().rights.contains(access) {
+            return FaultOutcome::Denied;
+        }
+        let fault = Fault { width, ..Fault::new(address, access, area, false, self.table.identity()) };
+        match area.backend().first_use(&fault, &self.table, frames) {
+            Some(outcome) => outcome,
+            None => self.handle_other_fault(fault, area, frames),
+        }
+    }
+
+    /// Deals with a fault that is not the first use of a page.
+    fn handle_other_fault(&self, fault: Fault, area: &Area<B>, frames: &mut FrameCache<H>) -> FaultOutcome {
+        let leaf = self.leaf_at(fault.address);
+        if leaf.is_some_and(|leaf| leaf.attributes.rights.contains(fault.access)) {
+            return match self.table.mark(fault.address, fault.access.intersects(Rights::W)) {
+                true => FaultOutcome::Marked,
+                false => FaultOutcome::Spurious,
+            };
+        }
+        area.backend().fault(&Fault { mapped: leaf.is_some(), ..fault }, &self.table, frames)
+    }
+
+    /// As [`AddrSpace::handle_fault`], and goes on where that answers [`FaultOutcome::NeedsExclusive`].
+    pub fn handle_fault_exclusive(&mut self, address: GuestPhysAddr, access: Rights) -> FaultOutcome {
+        let outcome = self.handle_fault(address, access);
+        self.go_on(outcome, address, access, None)
+    }
+
+    /// Goes on with a fault that came to `outcome`, if that is because it takes exclusive access.
+    pub(super) fn go_on(
+        &mut self,
+        outcome: FaultOutcome,
+        address: GuestPhysAddr,
+        access: Rights,
+        width: Option<AccessWidth>,
+    ) -> FaultOutcome {
+        let address = address.as_usize() as u64;
+        match self.areas.find(address) {
+            Some(area) if matches!(outcome, FaultOutcome::NeedsExclusive(_)) => {
+                let mapped = self.leaf_at(address).is_some();
+                let fault = Fault { width, ..Fault::new(address, access, area, mapped, self.table.identity()) };
+                let mut gather = self.table.gather();
+                area.backend().fault_exclusive(&fault, &mut self.table, &mut gather)
+            }
+            _ => outcome,
+        }
+    }
+
+    /// The leaf at `address`.
+    pub(crate) fn leaf_at(&self, address: u64) -> Option<Mapping> {
+        match self.table.query(address)? {
+            Lookup::Mapped(leaf) => Some(leaf),
+            Lookup::Hole(_) => None,
+        }
+    }
+
+    /// Deals with a fault; whether the guest may run again.
+    pub fn handle_page_fault(&mut self, address: GuestPhysAddr, access_flags: MappingFlags) -> bool {
+        self.handle_fault_exclusive(address, access_flags.into()).is_resolved()
+    }
+}
