@@ -7,7 +7,7 @@ pub use iter::Areas;
 
 use alloc::{collections::TryReserveError, vec::Vec};
 
-use super::{Area, Joinable, sorted::Sorted};
+use super::{Area, Joinable, SpaceError, sorted::Sorted};
 use crate::ClosedRange;
 
 /// The most areas in one chunk: so few that their keys are moved at once, and so many that even a million areas are in few
@@ -20,8 +20,8 @@ type Chunk<B> = Sorted<Area<B>>;
 
 /// Areas that do not overlap, in ascending order. Neighbours that are of one piece are joined.
 ///
-/// It grows only in [`MemorySet::reserve`]; after that, nothing can fail for want of memory. What is done with one area
-/// takes time that hardly depends on how many there are.
+/// No operation aborts for want of memory: each makes room first, and after [`MemorySet::reserve`] it has that room. What
+/// is done with one area takes time that hardly depends on how many there are.
 ///
 /// ```
 /// use tablewright::{Area, Attributes, ClosedRange, GuestPhysAddr, HostRegion, Linear, MemorySet, MemoryType, Rights};
@@ -33,8 +33,8 @@ type Chunk<B> = Sorted<Area<B>>;
 /// let range = ClosedRange::from_start_size(0x1000, 0x4000).ok_or("empty")?;
 /// let mut areas = MemorySet::default();
 /// areas.reserve(3)?;
-/// areas.insert(Area::new(range, Attributes::new(Rights::RW, MemoryType::WriteBack), backend)).map_err(|_| "taken")?;
-/// areas.remove(ClosedRange::around(0x2000, 12));
+/// areas.insert(Area::new(range, Attributes::new(Rights::RW, MemoryType::WriteBack), backend))?;
+/// areas.remove(ClosedRange::around(0x2000, 12))?;
 /// assert_eq!(areas.len(), 2);
 /// assert!(areas.find(0x2000).is_none() && areas.find(0x3000).is_some());
 /// # Ok(())
@@ -137,6 +137,12 @@ impl<B: Joinable> MemorySet<B> {
         self.make_room(more, more)
     }
 
+    /// Makes room for what takes `range` out of the area at `place`: one with addresses on both sides becomes two.
+    pub(super) fn reserve_for_hole(&mut self, place: Place, range: ClosedRange) -> Result<(), TryReserveError> {
+        let is_hole = |whole: ClosedRange| whole.start() < range.start() && range.last() < whole.last();
+        if self.area(place).is_some_and(|area| is_hole(area.range())) { self.reserve(1) } else { Ok(()) }
+    }
+
     /// Makes room for `more` areas that are inserted in ascending order with no other between them, after one is removed.
     pub(super) fn reserve_row(&mut self, more: usize) -> Result<(), TryReserveError> {
         // A chunk that is divided has room for at least as many as half of one.
@@ -170,9 +176,10 @@ impl<B: Joinable> MemorySet<B> {
     ///
     /// # Errors
     ///
-    /// The range of an area that is in the way; then nothing changed.
-    pub fn insert(&mut self, area: Area<B>) -> Result<(), ClosedRange> {
-        let gap = self.gap(area.range())?;
+    /// [`SpaceError::Overlap`] names an area that is in the way; [`SpaceError::NoMemory`]. Then nothing changed.
+    pub fn insert(&mut self, area: Area<B>) -> Result<(), SpaceError> {
+        let gap = self.gap(area.range()).map_err(SpaceError::Overlap)?;
+        self.reserve(1).map_err(|_| SpaceError::NoMemory)?;
         self.fill(gap, area);
         Ok(())
     }
@@ -202,7 +209,8 @@ impl<B: Joinable> MemorySet<B> {
         Ok(Gap { place, touched })
     }
 
-    /// As [`MemorySet::insert`], of an area for whose range [`MemorySet::gap`] answered, with no change since then.
+    /// As [`MemorySet::insert`], of an area for which there is room, and for whose range [`MemorySet::gap`] answered, with no
+    /// change since then.
     pub(super) fn fill(&mut self, gap: Gap, area: Area<B>) {
         let range = area.range();
         self.insert_at(gap.place, area);

@@ -204,7 +204,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
             }
         } else {
             drop(parts);
-            self.areas.change(range, change);
+            self.areas.cut_and_change(range, change);
             self.areas.resolve(range, &mut self.pages, self.table.format());
         }
         result.map(|()| gather.forgotten())
@@ -213,11 +213,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     pub(super) fn unmap_range(&mut self, range: ClosedRange) -> Result<(), SpaceError> {
         self.table.check_partial(range)?;
         let place = self.areas.place(range.start());
-        let is_hole = |area: &Area<B>| area.range().start() < range.start() && range.last() < area.range().last();
-        if self.areas.overlapping_from(place, range).next().is_some_and(is_hole) {
-            // It makes two areas of one.
-            self.areas.reserve(1).map_err(|_| SpaceError::NoMemory)?;
-        }
+        self.areas.reserve_for_hole(place, range).map_err(|_| SpaceError::NoMemory)?;
         let parts = Parts { areas: self.areas.overlapping_from(place, range), range };
         let mut gather = self.table.gather();
         parts.prepare(&mut self.table, &mut gather)?;

@@ -62,10 +62,12 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
 
         let mut gather = self.table.gather();
         self.table.move_range(range, target.start(), &mut gather)?;
-        self.areas.remove(range);
+        self.areas.remove_from(self.areas.place(range.start()), range);
         for area in moved {
-            let inserted = self.areas.insert(area);
-            debug_assert_eq!(inserted, Ok(()), "there was no area");
+            match self.areas.gap(area.range()) {
+                Ok(gap) => self.areas.fill(gap, area),
+                Err(other) => debug_assert!(false, "there was no area, and now there is {other:x?}"),
+            }
         }
         Ok(())
     }

@@ -58,7 +58,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         if made_room.is_ok() {
             self.move_in(range, &aside);
             let area = self.resolved(Area::new(range, attributes, backend));
-            self.areas.insert(area).map_err(SpaceError::Overlap)?;
+            self.areas.insert(area)?;
         } else {
             // SAFETY: it mapped all that is there.
             unsafe { backend.unmap(range, &mut aside, &mut gather) }.map_err(refused)?;

@@ -1,16 +1,23 @@
 //! Taking areas out, and changing, cutting and joining them.
 
 use super::{CHUNK, Chunk, MemorySet, Place};
-use crate::space::{Area, Joinable, area::UsedPages};
+use crate::space::{Area, Joinable, SpaceError, area::UsedPages};
 use crate::{Change, ClosedRange, Format};
 
 impl<B: Joinable> MemorySet<B> {
     /// Takes `range` out of all areas. Those that it covers in part are cut short; one all around it becomes two.
-    pub fn remove(&mut self, range: ClosedRange) {
-        self.remove_from(self.place(range.start()), range);
+    ///
+    /// # Errors
+    ///
+    /// [`SpaceError::NoMemory`] if one becomes two; then nothing changed.
+    pub fn remove(&mut self, range: ClosedRange) -> Result<(), SpaceError> {
+        let place = self.place(range.start());
+        self.reserve_for_hole(place, range).map_err(|_| SpaceError::NoMemory)?;
+        self.remove_from(place, range);
+        Ok(())
     }
 
-    /// The same, where the place of the first of its addresses is known.
+    /// The same, where there is room for it, and the place of the first of its addresses is known.
     pub(in crate::space) fn remove_from(&mut self, mut place: Place, range: ClosedRange) {
         if let Some(area) = self.area_mut(place) {
             let whole = area.range();
@@ -53,7 +60,18 @@ impl<B: Joinable> MemorySet<B> {
     }
 
     /// Applies `change` to all areas in `range`. Those that it covers in part are cut.
-    pub fn change(&mut self, range: ClosedRange, change: &Change) {
+    ///
+    /// # Errors
+    ///
+    /// [`SpaceError::NoMemory`]; then nothing changed.
+    pub fn change(&mut self, range: ClosedRange, change: &Change) -> Result<(), SpaceError> {
+        self.reserve(2).map_err(|_| SpaceError::NoMemory)?;
+        self.cut_and_change(range, change);
+        Ok(())
+    }
+
+    /// The same, where there is room for it.
+    pub(in crate::space) fn cut_and_change(&mut self, range: ClosedRange, change: &Change) {
         self.cut_before(range.start());
         if let Some(after) = after(range) {
             self.cut_before(after);

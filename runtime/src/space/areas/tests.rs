@@ -31,7 +31,7 @@ fn shape(set: &MemorySet<char>) -> Vec<(u64, u64, char)> {
 fn an_overlap_names_the_area_in_the_way() {
     let mut set = set(&[(10, 19, 'a'), (30, 39, 'b')]);
     let new = Area::new(range(19, 30), *set.find(10).unwrap().attributes(), 'c');
-    assert_eq!(set.insert(new), Err(range(10, 19)));
+    assert_eq!(set.insert(new), Err(SpaceError::Overlap(range(10, 19))));
     assert_eq!(set.len(), 2);
 }
 
@@ -44,7 +44,7 @@ fn neighbours_of_one_piece_are_joined() {
 #[test]
 fn a_hole_cuts_an_area_in_two() {
     let mut set = set(&[(10, 19, 'a')]);
-    set.remove(range(13, 15));
+    set.remove(range(13, 15)).unwrap();
     assert_eq!(shape(&set), [(10, 12, 'a'), (16, 19, 'a')]);
     assert!(set.find(14).is_none());
 }
@@ -54,11 +54,11 @@ fn only_a_hole_takes_room() {
     let mut set = set(&[(10, 19, 'a'), (20, 29, 'b'), (30, 39, 'a')]);
     set.chunks.get_mut(0).unwrap().shrink_to_fit();
     let room = |set: &MemorySet<char>| set.chunks.get(0).unwrap().capacity();
-    set.remove(range(15, 32));
+    set.remove(range(15, 32)).unwrap();
     assert_eq!((shape(&set), room(&set)), (vec![(10, 14, 'a'), (33, 39, 'a')], 3));
-    set.remove(range(12, 12));
+    set.remove(range(12, 12)).unwrap();
     assert_eq!((shape(&set), room(&set)), (vec![(10, 11, 'a'), (13, 14, 'a'), (33, 39, 'a')], 3));
-    set.remove(range(14, 40));
+    set.remove(range(14, 40)).unwrap();
     assert_eq!(shape(&set), [(10, 11, 'a'), (13, 13, 'a')]);
 }
 
@@ -66,7 +66,7 @@ fn only_a_hole_takes_room() {
 fn room_that_was_reserved_stays_when_the_last_area_goes() {
     let mut set = set(&[(10, 19, 'a'), (20, 29, 'b')]);
     assert_eq!(set.reserve(7), Ok(()));
-    set.remove(ClosedRange::FULL);
+    set.remove(ClosedRange::FULL).unwrap();
     assert!(set.is_empty() && set.chunks.get(0).unwrap().capacity() >= 7);
 }
 
@@ -94,19 +94,21 @@ fn many_areas_are_what_their_addresses_say() {
         let before: Vec<usize> = set.chunks.iter().map(Chunk::capacity).collect();
         match random(4) {
             0 => {
-                set.remove(range);
+                set.remove_from(set.place(range.start()), range);
                 addresses[part].fill(None);
             }
             1 => {
                 let rights = if random(2) == 0 { Rights::R } else { Rights::RW };
-                set.change(range, &Change { rights: Some(rights), ..Change::default() });
+                set.cut_and_change(range, &Change { rights: Some(rights), ..Change::default() });
                 addresses[part].iter_mut().flatten().for_each(|(_, all)| *all = rights);
             }
             _ => {
                 let backend = if random(2) == 0 { 'a' } else { 'b' };
                 let free = addresses[part.clone()].iter().all(Option::is_none);
-                assert_eq!(set.insert(Area::new(range, attributes, backend)).is_ok(), free);
-                if free {
+                let gap = set.gap(range);
+                assert_eq!(gap.is_ok(), free);
+                if let Ok(gap) = gap {
+                    set.fill(gap, Area::new(range, attributes, backend));
                     addresses[part].fill(Some((backend, Rights::RW)));
                 }
             }
@@ -138,17 +140,17 @@ fn many_areas_are_what_their_addresses_say() {
 fn a_change_cuts_and_taking_it_back_joins() {
     let mut set = set(&[(10, 19, 'a'), (20, 29, 'b')]);
     let rights = |rights| Change { rights: Some(rights), ..Change::default() };
-    set.change(range(15, 24), &rights(Rights::R));
+    set.change(range(15, 24), &rights(Rights::R)).unwrap();
     assert_eq!(shape(&set), [(10, 14, 'a'), (15, 19, 'a'), (20, 24, 'b'), (25, 29, 'b')]);
-    set.change(range(0, 100), &rights(Rights::RW));
+    set.change(range(0, 100), &rights(Rights::RW)).unwrap();
     assert_eq!(shape(&set), [(10, 19, 'a'), (20, 29, 'b')]);
 }
 
 #[test]
 fn the_ends_of_the_space_are_ordinary() {
     let mut set = set(&[(0, u64::MAX, 'a')]);
-    set.remove(range(u64::MAX, u64::MAX));
-    set.remove(range(0, 0));
+    set.remove(range(u64::MAX, u64::MAX)).unwrap();
+    set.remove(range(0, 0)).unwrap();
     assert_eq!(shape(&set), [(1, u64::MAX - 1, 'a')]);
     assert!(set.find_free(2, 0, ClosedRange::FULL).is_none());
     assert_eq!(set.find_free(1, 0, range(5, u64::MAX)), Some(range(u64::MAX, u64::MAX)));
@@ -176,11 +178,12 @@ fn a_row_of_areas_takes_only_the_room_that_was_reserved() {
         assert_eq!(set.reserve_row(row), Ok(()));
         let (spare, chunks) = (set.spare.len(), set.chunks.len());
         // One becomes two.
-        set.remove(range(10 * hole + 4, 10 * hole + 5));
+        let two = range(10 * hole + 4, 10 * hole + 5);
+        set.remove_from(set.place(two.start()), two);
         let start = 10 * (before / 2 + 1);
         for number in 0..row as u64 {
-            let start = start + 3 * number;
-            set.insert(Area::new(range(start, start + 2), attributes, backend(number))).unwrap();
+            let area = Area::new(range(start + 3 * number, start + 3 * number + 2), attributes, backend(number));
+            set.fill(set.gap(area.range()).unwrap(), area);
         }
         assert!(set.spare.len() + set.chunks.len() == spare + chunks, "a chunk was made outside `reserve_row`");
     }
