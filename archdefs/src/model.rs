@@ -96,6 +96,8 @@ pub struct Format {
     pub translated: Option<Translated>,
     /// `[access]`.
     pub access: Option<Access>,
+    /// `[raise.*]`.
+    pub raise: Option<Raise>,
     /// `[[build]]`.
     pub builds: Vec<Build>,
     /// `[[config]]`.

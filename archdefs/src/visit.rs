@@ -124,6 +124,14 @@ impl<'a> Visit<'a, '_> {
             self.choices(Part::Other, &fault.cause, |_, _| {});
             self.all(Part::Other, fault.guest_walk.iter().map(|walk| &walk.value));
         }
+        for register in format.raise.iter().flat_map(|raise| &raise.registers) {
+            self.all(Part::Other, &register.when);
+            for field in &register.fields {
+                self.all(Part::Other, &field.when);
+                self.bits(Part::Other, &field.bits);
+                (self.see)(Part::Other, &field.value);
+            }
+        }
         if let Some(translated) = &format.translated {
             let truths = translated.second_stage.iter().chain(&translated.guest_walk).chain([&translated.faulted]);
             self.all(Part::Other, truths.map(|truth| &truth.value));

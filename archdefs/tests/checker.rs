@@ -135,6 +135,9 @@ broken! {
     register_field_of_two_places: "\"3:1 levels = levels\"" => "\"3:1 levels = 3 if levels == 3\", \"4:1 levels = levels\"";
     capability_that_cannot_be: "[fault]" => "[capabilities]\nregisters = [\"id\"]\nvalues = [\"pa_bits = 43 if id[0]\", \"huge = 2\", \"pa_bits = 44\"]\n\n[fault]";
     capability_fields_that_meet: "[fault]" => "[capabilities]\nregisters = [\"id\"]\nvalues = [\"pa_bits = 44 if id[3:0] >= 2\", \"pa_bits = 40 if id[2:0] == 1\", \"huge = id[4]\"]\n\n[fault]";
+    report_overlap: "[fault]" => "[raise.report]\nfields = [\"3:0 what = 1\", \"2 write = write\"]\n\n[raise.address]\nfields = \"63:0 address = address\"\n\n[fault]";
+    report_field_of_two_places: "[fault]" => "[raise.report]\nfields = [\"1:0 what = 1 if write\", \"2:0 what = 3\"]\n\n[raise.address]\nfields = \"63:0 address = address\"\n\n[fault]";
+    report_without_a_value: "[fault]" => "[raise.report]\nfields = \"0 write = write\"\n\n[fault]";
     register_overlap: "\"3:1 levels = levels\"" => "\"3:0 levels = levels\"";
     register_value_too_wide: "\"3:1 levels = levels\"" => "\"2:1 levels = levels\"";
     root_too_wide: "\"47:12 root = root >> 12\"" => "\"31:12 root = root >> 12\"";

@@ -1789,6 +1789,17 @@ impl Report {
     }
 }
 
+impl Report {
+    /// Each register's name and value.
+    pub const fn by_name(&self) -> [(&'static str, u64); 3] {
+        [
+            ("exit_reason", self.exit_reason),
+            ("qualification", self.qualification),
+            ("guest_physical_address", self.guest_physical_address),
+        ]
+    }
+}
+
 impl Controls {
     /// These from its registers' values, in the order of the fields.
     pub const fn from_values([]: [u64; 0]) -> Self {

@@ -11,7 +11,7 @@ use ::tablewright::{
     Format as FormatTrait, Table as DecodedTable, AccessedDirty, Attributes, Cause,
     Change, ConfigError, Edit, Entry, Extension, FaultInfo, FormatInfo, Geometry,
     HostPhysAddr, Invalidation, Kinds, Leaf, Level, MemoryType, Next, Options, PageSizes,
-    Prototype, Refusal, Rewrite, Rights, Strip, Tag,
+    Prototype, Refusal, Rewrite, Rights, Stage1Cause, Stage1Fault, Strip, Tag,
 };
 
 /// What varies between machines and between address spaces. The root can have these shapes:
@@ -1801,6 +1801,70 @@ unsafe impl FormatTrait for Format {
             })
     }
 
+    fn raise(&self, fault: &Stage1Fault, controls: &Controls) -> Option<Report> {
+        let config = &self.config;
+        if fault.level >= self.geometry.levels {
+            return None;
+        }
+        let raw = match fault.cause {
+            Stage1Cause::NotMarked | Stage1Cause::Denied => fault.entry,
+            _ => 0,
+        };
+        let protection_key: u64 = if config.user_keys || config.supervisor_keys {
+            raw >> 59 & 0xf
+        } else {
+            0
+        };
+        let address = fault.address;
+        let write = fault.access.intersects(Rights::W);
+        let execute = fault.access.intersects(Rights::X);
+        let user = fault.access.intersects(Rights::U);
+        let input = ::core::matches!(fault.cause, Stage1Cause::Input);
+        let not_mapped = ::core::matches!(fault.cause, Stage1Cause::NotMapped);
+        let reserved = ::core::matches!(fault.cause, Stage1Cause::Reserved(_));
+        let denied = ::core::matches!(fault.cause, Stage1Cause::Denied);
+        let ur = fault.granted.contains(Rights::UR);
+        if input {
+            return None;
+        }
+        Some(Report {
+            error_code: codec::insert(!not_mapped as u64, 0, 0)
+                | codec::insert(write as u64, 1, 1) | codec::insert(user as u64, 2, 2)
+                | codec::insert(reserved as u64, 3, 3)
+                | codec::insert(
+                    (execute && (config.no_execute || (controls.cr4 >> 20 & 1 != 0)))
+                        as u64,
+                    4,
+                    4,
+                )
+                | (if denied && !execute && ur {
+                    codec::insert(
+                        (config.user_keys
+                            && (controls.pkru >> ((2 * protection_key) as u8) & 1 == 1
+                                || write && (user || (controls.cr0 >> 16 & 1 != 0))
+                                    && controls.pkru >> ((2 * protection_key + 1) as u8) & 1
+                                        == 1)) as u64,
+                        5,
+                        5,
+                    )
+                } else if denied && !execute {
+                    codec::insert(
+                        (config.supervisor_keys
+                            && (controls.ia32_pkrs >> ((2 * protection_key) as u8) & 1
+                                == 1
+                                || write && (controls.cr0 >> 16 & 1 != 0)
+                                    && controls.ia32_pkrs >> ((2 * protection_key + 1) as u8)
+                                        & 1 == 1)) as u64,
+                        5,
+                        5,
+                    )
+                } else {
+                    0
+                }),
+            cr2: address,
+        })
+    }
+
     #[cfg(all(target_arch = "x86_64", target_os = "none"))]
     unsafe fn invalidate(
         &self,
@@ -2122,6 +2186,13 @@ impl Report {
     /// A report from its registers' values, in the order of the fields.
     pub const fn from_values([error_code, cr2]: [u64; 2]) -> Self {
         Self { error_code, cr2 }
+    }
+}
+
+impl Report {
+    /// Each register's name and value.
+    pub const fn by_name(&self) -> [(&'static str, u64); 2] {
+        [("error_code", self.error_code), ("cr2", self.cr2)]
     }
 }
 

@@ -1585,6 +1585,13 @@ impl Report {
     }
 }
 
+impl Report {
+    /// Each register's name and value.
+    pub const fn by_name(&self) -> [(&'static str, u64); 2] {
+        [("estat", self.estat), ("badv", self.badv)]
+    }
+}
+
 impl Controls {
     /// These from its registers' values, in the order of the fields.
     pub const fn from_values([]: [u64; 0]) -> Self {

@@ -1592,6 +1592,17 @@ impl Report {
     }
 }
 
+impl Report {
+    /// Each register's name and value.
+    pub const fn by_name(&self) -> [(&'static str, u64); 3] {
+        [
+            ("exit_code", self.exit_code),
+            ("exit_info_1", self.exit_info_1),
+            ("exit_info_2", self.exit_info_2),
+        ]
+    }
+}
+
 impl Controls {
     /// These from its registers' values, in the order of the fields.
     pub const fn from_values([]: [u64; 0]) -> Self {

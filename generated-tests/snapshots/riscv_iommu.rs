@@ -1349,6 +1349,13 @@ impl Report {
     }
 }
 
+impl Report {
+    /// Each register's name and value.
+    pub const fn by_name(&self) -> [(&'static str, u64); 3] {
+        [("record", self.record), ("iotval", self.iotval), ("iotval2", self.iotval2)]
+    }
+}
+
 impl Controls {
     /// These from its registers' values, in the order of the fields.
     pub const fn from_values([]: [u64; 0]) -> Self {

@@ -2024,6 +2024,18 @@ impl Report {
     }
 }
 
+impl Report {
+    /// Each register's name and value.
+    pub const fn by_name(&self) -> [(&'static str, u64); 4] {
+        [
+            ("event0", self.event0),
+            ("event1", self.event1),
+            ("event2", self.event2),
+            ("event3", self.event3),
+        ]
+    }
+}
+
 impl Controls {
     /// These from its registers' values, in the order of the fields.
     pub const fn from_values([]: [u64; 0]) -> Self {

@@ -11,7 +11,8 @@ use ::tablewright::{
     Format as FormatTrait, Table as DecodedTable, AccessedDirty, Attributes, Cause,
     Change, ConfigError, Edit, Entry, Extension, FaultInfo, FormatInfo, Geometry,
     HostPhysAddr, Invalidation, Kinds, Leaf, Level, MemoryType, Next, Options, PageSizes,
-    Prototype, Refusal, Rewrite, Rights, Shareability, Strip, Tag, Translated,
+    Prototype, Refusal, Rewrite, Rights, Shareability, Stage1Cause, Stage1Fault, Strip,
+    Tag, Translated,
 };
 
 /// What varies between machines and between address spaces. The root can have these shapes:
@@ -1930,6 +1931,45 @@ unsafe impl FormatTrait for Format {
             })
     }
 
+    fn raise(&self, fault: &Stage1Fault, _controls: &Controls) -> Option<Report> {
+        let config = &self.config;
+        if fault.level >= self.geometry.levels {
+            return None;
+        }
+        let address = fault.address;
+        let level = fault.level;
+        let entry = fault.entry;
+        let write = fault.access.intersects(Rights::W);
+        let execute = fault.access.intersects(Rights::X);
+        let user = fault.access.intersects(Rights::U);
+        let input = ::core::matches!(fault.cause, Stage1Cause::Input);
+        let not_mapped = ::core::matches!(fault.cause, Stage1Cause::NotMapped);
+        let reserved = ::core::matches!(fault.cause, Stage1Cause::Reserved(_));
+        let not_marked = ::core::matches!(fault.cause, Stage1Cause::NotMarked);
+        Some(Report {
+            esr_elx: codec::insert(32 | (!execute as u64) << 2 | (!user as u64), 31, 26)
+                | 0x200_0000 | codec::insert(write as u64, 6, 6)
+                | (if input {
+                    4
+                } else if level == 4 && (not_mapped || entry >> 1 & 1 == 0) {
+                    0x2b
+                } else if level == 4 {
+                    0x29
+                } else if not_mapped
+                    || entry >> 1 & 1 == 0 && (level == 0 || level == 3 && !config.lpa2)
+                {
+                    codec::insert((7 - level) as u64, 5, 0)
+                } else if reserved {
+                    codec::insert((3 - (level as i64)) as u64, 5, 0)
+                } else if not_marked {
+                    codec::insert((11 - level) as u64, 5, 0)
+                } else {
+                    codec::insert((15 - level) as u64, 5, 0)
+                }),
+            far_elx: address,
+        })
+    }
+
     #[cfg(all(target_arch = "aarch64", target_os = "none"))]
     unsafe fn invalidate(
         &self,
@@ -2297,6 +2337,13 @@ impl Report {
     /// A report from its registers' values, in the order of the fields.
     pub const fn from_values([esr_elx, far_elx]: [u64; 2]) -> Self {
         Self { esr_elx, far_elx }
+    }
+}
+
+impl Report {
+    /// Each register's name and value.
+    pub const fn by_name(&self) -> [(&'static str, u64); 2] {
+        [("esr_elx", self.esr_elx), ("far_elx", self.far_elx)]
     }
 }
 

@@ -1997,6 +1997,17 @@ impl Report {
     }
 }
 
+impl Report {
+    /// Each register's name and value.
+    pub const fn by_name(&self) -> [(&'static str, u64); 3] {
+        [
+            ("esr_el2", self.esr_el2),
+            ("far_el2", self.far_el2),
+            ("hpfar_el2", self.hpfar_el2),
+        ]
+    }
+}
+
 impl Controls {
     /// These from its registers' values, in the order of the fields.
     pub const fn from_values([]: [u64; 0]) -> Self {

@@ -11,7 +11,7 @@ use ::tablewright::{
     Format as FormatTrait, Table as DecodedTable, AccessedDirty, Attributes, Cause,
     Change, ConfigError, Edit, Entry, Extension, FaultInfo, FormatInfo, Geometry,
     HostPhysAddr, Invalidation, Kinds, Leaf, Level, MemoryType, Next, Options, PageSizes,
-    Prototype, Refusal, Rewrite, Rights, Strip, Tag,
+    Prototype, Refusal, Rewrite, Rights, Stage1Fault, Strip, Tag,
 };
 
 /// What varies between machines and between address spaces. The root can have these shapes:
@@ -1272,6 +1272,19 @@ unsafe impl FormatTrait for Format {
             })
     }
 
+    fn raise(&self, fault: &Stage1Fault, _controls: &Controls) -> Option<Report> {
+        if fault.level >= self.geometry.levels {
+            return None;
+        }
+        let address = fault.address;
+        let write = fault.access.intersects(Rights::W);
+        let execute = fault.access.intersects(Rights::X);
+        Some(Report {
+            scause: (if execute { 0xc } else if write { 0xf } else { 0xd }),
+            stval: address,
+        })
+    }
+
     #[cfg(all(target_arch = "riscv64", target_os = "none"))]
     unsafe fn invalidate(
         &self,
@@ -1532,6 +1545,13 @@ impl Report {
     /// A report from its registers' values, in the order of the fields.
     pub const fn from_values([scause, stval]: [u64; 2]) -> Self {
         Self { scause, stval }
+    }
+}
+
+impl Report {
+    /// Each register's name and value.
+    pub const fn by_name(&self) -> [(&'static str, u64); 2] {
+        [("scause", self.scause), ("stval", self.stval)]
     }
 }
 

@@ -1367,6 +1367,18 @@ impl Report {
     }
 }
 
+impl Report {
+    /// Each register's name and value.
+    pub const fn by_name(&self) -> [(&'static str, u64); 4] {
+        [
+            ("scause", self.scause),
+            ("stval", self.stval),
+            ("htval", self.htval),
+            ("htinst", self.htinst),
+        ]
+    }
+}
+
 impl Controls {
     /// These from its registers' values, in the order of the fields.
     pub const fn from_values([]: [u64; 0]) -> Self {

@@ -1306,6 +1306,13 @@ impl Report {
     }
 }
 
+impl Report {
+    /// Each register's name and value.
+    pub const fn by_name(&self) -> [(&'static str, u64); 2] {
+        [("fault0", self.fault0), ("fault1", self.fault1)]
+    }
+}
+
 impl Controls {
     /// These from its registers' values, in the order of the fields.
     pub const fn from_values([pasid2]: [u64; 1]) -> Self {

@@ -13,7 +13,7 @@ use crate::{Attributes, Change, HostPhysAddr, Invalidation, Rights};
 
 pub use entry::{AccessedDirty, Edit, Entry, Kinds, Leaf, Next, Prototype, Rewrite, Strip, Table};
 pub use error::{ConfigError, Refusal};
-pub use fault::{Cause, FaultInfo};
+pub use fault::{Cause, FaultInfo, Stage1Cause, Stage1Fault};
 pub use geometry::{Extension, Geometry, PageSizes};
 pub use signal::Signal;
 pub use translated::{Shareability, Translated};
@@ -173,6 +173,13 @@ pub unsafe trait Format: Copy + Debug + Send + Sync + 'static {
 
     /// Reads a fault report; `None` if it is not of a fault of this translation.
     fn fault(&self, report: &Self::Report) -> Option<FaultInfo>;
+
+    /// What the hardware reports of a fault that software met as it walked these tables, where `controls` are the machine's
+    /// registers: what [`Format::fault`] reads. `None` if the format's file does not say (`[raise]`), or of such a fault
+    /// there is another report or none.
+    fn raise(&self, _fault: &Stage1Fault, _controls: &Self::Controls) -> Option<Self::Report> {
+        None
+    }
 
     /// Reads what the machine's own instruction for a translation has left in its registers, which are passed in the order
     /// of the format's file; `None` if there are as many as there should not be, or if there is no such instruction.

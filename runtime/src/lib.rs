@@ -166,14 +166,15 @@ pub use attributes::{Attributes, Change, MappingFlags, MemoryType, Options, Righ
 pub use bitmap::PageBitmap;
 pub use format::{
     AccessedDirty, AtEntry, Cause, ConfigError, Edit, Entry, Extension, FaultInfo, Format, FormatInfo, Geometry, Kinds,
-    Leaf, Level, Next, PageSizes, Prototype, Refusal, Rewrite, Shareability, Signal, Strip, Table, Tag, Translated,
+    Leaf, Level, Next, PageSizes, Prototype, Refusal, Rewrite, Shareability, Signal, Stage1Cause, Stage1Fault, Strip,
+    Table, Tag, Translated,
 };
 #[doc(inline)]
 pub use formats::*;
 pub use frame::PhysFrame;
 pub use guest::{
-    GuestAtomic, GuestError, GuestFault, GuestMemoryAccessor, GuestSlice, GuestTables, Stage1Cause, Stage1Translation,
-    VirtError, VirtFault,
+    GuestAtomic, GuestError, GuestFault, GuestMemoryAccessor, GuestSlice, GuestTables, Stage1Translation, VirtError,
+    VirtFault,
 };
 pub use hal::{Completion, Hal, Invalidation, Sink};
 pub use host::{HostRegion, RegionKind};

@@ -27,7 +27,9 @@ pub use params::Params;
 pub use shape::{BoundField, BoundFix, BoundMeaning, BoundRow, BoundRows, Shape};
 
 use crate::eval::{Env, eval, holds};
-use crate::model::{Access, Completion, EditClass, Facts, Fault, Format, MemoryType, Register, TlbOp, Translated};
+use crate::model::{
+    Access, Completion, EditClass, Facts, Fault, Format, MemoryType, Raise, Register, TlbOp, Translated,
+};
 
 /// A format under one combination of parameters.
 #[derive(Clone, Debug)]
@@ -55,6 +57,7 @@ pub struct Bound {
     pub(crate) fault: Option<Fault>,
     pub(crate) translated: Option<Translated>,
     pub(crate) access: Option<Access>,
+    pub(crate) raise: Option<Raise>,
 }
 
 impl Bound {
@@ -106,6 +109,7 @@ impl Bound {
             fault: format.fault.clone(),
             translated: format.translated.clone(),
             access: format.access.clone(),
+            raise: format.raise.clone(),
         })
     }
 

@@ -3,21 +3,24 @@
 
 use super::Checker;
 use super::projection::Projection;
-use crate::bound::{Geometry, Params, low_bits, whole_env};
+use crate::bound::{Bits, Geometry, Params, low_bits, whole_env};
 use crate::diagnostics::Diagnostic;
 use crate::eval::{eval, names};
 use crate::expr::Expr;
 use crate::interpret::{BoundRegisterField, register_fields};
-use crate::model::{BitMap, Register, RegisterField, Role, Segment};
+use crate::model::{BitMap, RaisedRegister, Register, RegisterField, Role, Segment};
 use crate::show;
 use crate::source::Span;
 use crate::visit::Part;
 
 pub(super) fn check(checker: &mut Checker<'_>) {
     let format = checker.format;
-    format.registers.iter().for_each(|register| one_place(checker, register));
+    format.registers.iter().for_each(|register| one_place(checker, &register.name.value, &register.fields));
+    let raised = || format.raise.iter().flat_map(|raise| &raise.registers);
+    raised().for_each(|register| one_place(checker, &register.name.value, &register.fields));
     for params in &Projection::of_parts(format, |part| matches!(part, Part::Register | Part::Geometry)).cases(checker) {
         if let Ok(geometry) = Geometry::new(format, params) {
+            raised().for_each(|register| apart(checker, params, &geometry, register));
             let of_root =
                 format.registers.iter().flat_map(|register| self::register(checker, params, &geometry, register));
             let of_root: Vec<&Expr> = of_root.collect();
@@ -28,17 +31,44 @@ pub(super) fn check(checker: &mut Checker<'_>) {
 }
 
 /// A code has the same bits in every row of its field. Addresses and tags may be spread as their width asks for.
-fn one_place(checker: &mut Checker<'_>, register: &Register) {
-    let rows: Vec<&RegisterField> = register.fields.iter().filter(|field| is_code(field)).collect();
+fn one_place(checker: &mut Checker<'_>, register: &str, fields: &[RegisterField]) {
+    let rows: Vec<&RegisterField> = fields.iter().filter(|field| is_code(field)).collect();
     for (index, row) in rows.iter().enumerate() {
         let first = rows[..index].iter().find(|first| first.name == row.name);
         if let Some(first) = first.filter(|first| bits(&first.bits) != bits(&row.bits)) {
-            let message = format!("`{}` of `{}` has two places", row.name, register.name.value);
+            let message = format!("`{}` of `{register}` has two places", row.name);
             let label = |row: &RegisterField| format!("bits {} here", bits(&row.bits));
             let diagnostic = Diagnostic::new(message, row.span, label(row)).and(first.span, label(first));
             checker.findings.add(diagnostic.help("another field has another name"));
         }
     }
+}
+
+/// Fields of a report do not meet, whichever of one name it is.
+fn apart(checker: &mut Checker<'_>, params: &Params, geometry: &Geometry, register: &RaisedRegister) {
+    let env = whole_env(params, geometry);
+    let masks: Result<Vec<u64>, _> =
+        register.fields.iter().map(|field| Bits::number(&field.bits, &env).map(|bits| bits.mask())).collect();
+    let masks = match masks {
+        Ok(masks) => masks,
+        Err(problem) => return checker.malformed(params, &problem),
+    };
+    for (index, (field, mask)) in register.fields.iter().zip(&masks).enumerate() {
+        let mut before = register.fields.iter().zip(&masks).take(index);
+        let met = before.find(|(other, bits)| other.name != field.name && *bits & mask != 0);
+        if let Some((other, bits)) = met {
+            checker.findings.under(params, "report overlap", &[other.span, field.span], || {
+                two_owners(&register.name.value, bits & mask, (&other.name, other.span), (&field.name, field.span))
+            });
+        }
+    }
+}
+
+/// Two fields of a register have some bits.
+fn two_owners(register: &str, mask: u64, first: (&str, Span), second: (&str, Span)) -> Diagnostic {
+    let message = format!("two owners for {} of `{register}`", show::named_bits(mask));
+    let label = |name: &str| format!("`{name}`");
+    Diagnostic::new(message, second.1, label(second.0)).and(first.1, label(first.0))
 }
 
 fn is_code(field: &RegisterField) -> bool {
@@ -70,7 +100,7 @@ fn register<'a>(
 ) -> Vec<&'a Expr> {
     let root = geometry.last_output() & !low_bits(u64::MAX, geometry.root_bits());
     let env = whole_env(params, geometry).with("root", root).with("tag", 0);
-    let fields = match register_fields(register, &env) {
+    let fields = match register_fields(&register.fields, &env) {
         Ok(fields) => fields,
         Err(problem) => {
             checker.malformed(params, &problem);
@@ -78,7 +108,7 @@ fn register<'a>(
         }
     };
     // Only some values depend on where the root is.
-    let elsewhere = register_fields(register, &env.clone().with("root", 0)).unwrap_or_default();
+    let elsewhere = register_fields(&register.fields, &env.clone().with("root", 0)).unwrap_or_default();
     let at_zero = |field: &BoundRegisterField| elsewhere.iter().find(|other| other.span == field.span);
     let of_root = |field: &BoundRegisterField| at_zero(field).is_some_and(|other| other.value != field.value);
     let mut owned = 0;
@@ -97,10 +127,8 @@ fn register<'a>(
         let met = fields.iter().find(|other| owned & other.bits.mask() & mask != 0);
         if let Some(other) = met.filter(|_| owned & mask != 0) {
             checker.findings.under(params, "register overlap", &[other.span, field.span], || {
-                let bits = show::named_bits(other.bits.mask() & mask);
-                let message = format!("two owners for {bits} of `{}`", register.name.value);
-                let label = |field: &BoundRegisterField| format!("`{}`", field.name);
-                Diagnostic::new(message, field.span, label(field)).and(other.span, label(other))
+                let both = other.bits.mask() & mask;
+                two_owners(&register.name.value, both, (&other.name, other.span), (&field.name, field.span))
             });
         }
         owned |= mask;
@@ -148,7 +176,7 @@ fn tag_is_held(checker: &mut Checker<'_>, params: &Params, geometry: &Geometry) 
     let env = whole_env(params, geometry).with("root", 0);
     let values = |tag: u64| {
         let env = env.clone().with("tag", tag);
-        let fields = registers.iter().flat_map(|register| register_fields(register, &env).unwrap_or_default());
+        let fields = registers.iter().flat_map(|register| register_fields(&register.fields, &env).unwrap_or_default());
         fields.map(|field| (field.span, field.value)).collect::<Vec<_>>()
     };
     let of_zero = values(0);

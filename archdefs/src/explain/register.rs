@@ -65,7 +65,7 @@ impl Bound {
 
     fn register_report(&self, register: &Register, raw: u64) -> Result<RegisterReport, Malformed> {
         let nowhere = self.env().with("root", 0).with("tag", 0);
-        let fields: Vec<_> = register_fields(register, &nowhere)?;
+        let fields: Vec<_> = register_fields(&register.fields, &nowhere)?;
         let values: Vec<(&Expr, u64)> =
             fields.iter().filter_map(|field| Some((formula(register, field.span)?, field.bits.extract(raw)))).collect();
         let root = solve(&values, "root", &nowhere);

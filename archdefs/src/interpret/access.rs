@@ -1,8 +1,8 @@
 //! Whether an access is allowed.
 
 use crate::bound::{Bound, kind};
-use crate::eval::eval;
-use crate::model::Facts;
+use crate::eval::{Env, eval};
+use crate::model::{Facts, Reading};
 use crate::words::Word;
 
 impl Bound {
@@ -17,31 +17,34 @@ impl Bound {
     fn permits_one(&self, level: u8, raw: u64, granted: Facts, right: Facts, registers: &[u64]) -> bool {
         let Some(access) = &self.access else { return granted.contains(right) };
         let one_of = |rights: Facts| i128::from(rights.contains(right));
-        let mut env = self.env();
-        for (word, one) in
-            Facts::WORDS.iter().filter(|(_, fact)| fact.bits().count_ones() == 1 && Facts::RIGHTS.contains(*fact))
-        {
-            env = env.with(word, granted.contains(*one));
-        }
-        env = env
+        let env = self
+            .with_leaf(level, raw, granted, &access.fields)
             .with("granted", granted.contains(right))
             .with("user", one_of(Facts::UR | Facts::UW | Facts::UX))
             .with("read", one_of(Facts::PR | Facts::UR))
             .with("write", one_of(Facts::PW | Facts::UW))
             .with("execute", one_of(Facts::PX | Facts::UX));
-        let leaf = self.level(level).and_then(|level| level.leaf_shape(raw));
-        for name in &access.fields {
-            let mut fields = leaf.iter().flat_map(|(_, shape)| &shape.fields);
-            let field = fields.find(|field| *field.name == **name);
-            env = env.with(name, field.map_or(0, |field| field.bits.extract(raw)));
-        }
-        let values = registers.iter().copied().chain(std::iter::repeat(0));
-        let env = access
-            .registers
-            .iter()
-            .zip(values)
-            .fold(env, |env, (register, value)| env.with(&register.name.value, value));
+        let env = with_values(env, &access.registers, registers);
         let choice = kind::first(&access.allowed, &env).ok().flatten();
         choice.is_some_and(|choice| eval(&choice.value, &env).is_ok_and(|allowed| allowed != 0))
     }
+
+    /// What is known at every level, and of the leaf `raw`: the rights of which `granted` is left, and these fields.
+    pub(super) fn with_leaf<'a>(&'a self, level: u8, raw: u64, granted: Facts, fields: &'a [String]) -> Env<'a> {
+        let rights =
+            Facts::WORDS.iter().filter(|(_, fact)| fact.bits().count_ones() == 1 && Facts::RIGHTS.contains(*fact));
+        let env = rights.fold(self.env(), |env, (word, one)| env.with(word, granted.contains(*one)));
+        let leaf = self.level(level).and_then(|level| level.leaf_shape(raw));
+        fields.iter().fold(env, |env, name| {
+            let mut fields = leaf.iter().flat_map(|(_, shape)| &shape.fields);
+            let field = fields.find(|field| *field.name == **name);
+            env.with(name, field.map_or(0, |field| field.bits.extract(raw)))
+        })
+    }
+}
+
+/// What is known, and the values of registers, in their order (what is missing is 0).
+pub(super) fn with_values<'a>(env: Env<'a>, registers: &'a [Reading], values: &[u64]) -> Env<'a> {
+    let values = values.iter().copied().chain(std::iter::repeat(0));
+    registers.iter().zip(values).fold(env, |env, (register, value)| env.with(&register.name.value, value))
 }

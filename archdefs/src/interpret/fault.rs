@@ -1,5 +1,6 @@
 //! What a hardware's fault report says.
 
+use super::access::with_values;
 use crate::bound::{Bound, kind};
 use crate::eval::eval;
 use crate::expr::Expr;
@@ -27,9 +28,7 @@ impl Bound {
     /// of a fault of this translation, or if the format has no reports.
     pub fn fault(&self, report: &[u64]) -> Option<FaultInfo> {
         let fault = self.fault.as_ref()?;
-        let values = report.iter().copied().chain(std::iter::repeat(0));
-        let registers = fault.registers.iter().zip(values);
-        let env = registers.fold(self.env(), |env, (register, value)| env.with(&register.name.value, value));
+        let env = with_values(self.env(), &fault.registers, report);
         if eval(&fault.when.value, &env).ok()? == 0 {
             return None;
         }

@@ -3,7 +3,7 @@
 use super::Refused;
 use crate::bound::{Bits, Bound, Malformed};
 use crate::eval::{Env, eval, holds, names};
-use crate::model::{Register, RegisterField, Role};
+use crate::model::{RegisterField, Role};
 use crate::source::Span;
 
 /// A register's value.
@@ -29,7 +29,7 @@ impl Bound {
         let mut values = Vec::new();
         for register in &self.registers {
             // A format that the checker has passed has no register that makes no sense.
-            let fields = register_fields(register, &env).unwrap_or_default();
+            let fields = register_fields(&register.fields, &env).unwrap_or_default();
             let mut value = 0;
             for field in fields {
                 value |= field.placed().ok_or(if field.of_tag { Refused::Tag(tag) } else { Refused::Address(root) })?;
@@ -40,10 +40,10 @@ impl Bound {
     }
 }
 
-/// The fields of `register` that hold: of those with one name, the first. `env` knows `root` and `tag`.
-pub(crate) fn register_fields(register: &Register, env: &Env<'_>) -> Result<Vec<BoundRegisterField>, Malformed> {
+/// Those of the fields of a register that hold: of several with one name, the first. `env` knows what they speak of.
+pub(crate) fn register_fields(fields: &[RegisterField], env: &Env<'_>) -> Result<Vec<BoundRegisterField>, Malformed> {
     let mut bound: Vec<BoundRegisterField> = Vec::new();
-    for field in &register.fields {
+    for field in fields {
         if bound.iter().all(|known| known.name != field.name) && holds(field.when.as_ref(), env)? {
             bound.push(BoundRegisterField::bind(field, env)?);
         }

@@ -101,6 +101,31 @@ pub struct Fault {
     pub cite: Option<String>,
 }
 
+/// `[raise.*]`: the report of a fault that software meets as it walks the tables, for whoever has to be told of it.
+#[derive(Clone, Debug)]
+pub struct Raise {
+    /// The registers of `[fault]`, each with its value.
+    pub registers: Vec<RaisedRegister>,
+    /// The fields whose values in the leaf are known by their names (0 if it has no such field).
+    pub fields: Vec<String>,
+}
+
+/// `[raise.name]`.
+#[derive(Clone, Debug)]
+pub struct RaisedRegister {
+    /// Its name, as `[fault]` has it.
+    pub name: At<String>,
+    /// Where there is such a report at all.
+    pub when: Option<Expr>,
+    /// Its fields. Known are the fault (`address`, `level`, `entry`, `read` .. `user`, `input` .. `denied`), what leaf
+    /// and tables together grant (`pr` .. `ux`), the values of the leaf's fields, and the registers of `[access]`.
+    pub fields: Vec<RegisterField>,
+    /// For documentation.
+    pub doc: Option<String>,
+    /// The manual's section, if given.
+    pub cite: Option<String>,
+}
+
 /// `[access]`: what modifies rights at the time of an access.
 #[derive(Clone, Debug)]
 pub struct Access {

@@ -1,13 +1,13 @@
-//! Reads `[live]`, `[memory]`, `[[tlb]]`, `[[completion]]`, `[registers.*]`, `[capabilities]`, `[fault]`, `[translated]`:
-//! what surrounds the entries.
+//! Reads `[live]`, `[memory]`, `[[tlb]]`, `[[completion]]`, `[registers.*]`, `[capabilities]`, `[fault]`, `[translated]`,
+//! `[access]`, `[raise.*]`: what surrounds the entries.
 
 use super::section::Section;
 use crate::diagnostics::Diagnostic;
 use crate::grammar::Cursor;
 use crate::grammar::scope::Scope as Names;
 use crate::model::{
-    Access, At, Capabilities, Completion, Fallback, Fault, Field, Live, Operand, Param, Reading, Record, Register,
-    Scope, Signal, TlbOp, Translated,
+    Access, At, Capabilities, Completion, Fallback, Fault, Field, Live, Operand, Param, Raise, RaisedRegister, Reading,
+    Record, Register, Scope, Signal, TlbOp, Translated,
 };
 
 pub(super) fn live(section: &Section<'_>) -> Live {
@@ -159,12 +159,70 @@ pub(super) fn access(section: &Section<'_>, params: &[Param], fields: &[Field]) 
         let problem = Diagnostic::new(message, name.span, "this name").and(section.span, "where it has that meaning");
         section.context.report(problem.help(format!("give it another name, such as `{}_bit`", name.value)));
     }
-    let is_free = |name: &&String| space.get(name).is_none() && !is_truth(name);
-    let named = fields.iter().map(|field| &field.name.value).filter(is_free);
-    let fields: Vec<String> = named.cloned().collect();
+    let fields = leaf_fields(section, fields, &ACCESS_TRUTHS);
     let scope = space.with(fields.iter().map(String::as_str)).with_truths(ACCESS_TRUTHS);
     let (registers, scope) = registers(section, &scope);
     Access { registers, fields, allowed: section.choices("allowed", &scope, Cursor::condition), cite: section.cite() }
+}
+
+/// The fields that expressions know by their names: those of which nothing else has the name.
+fn leaf_fields(section: &Section<'_>, fields: &[Field], taken: &[&str]) -> Vec<String> {
+    let is_free = |name: &&String| section.scopes().space.get(name).is_none() && !taken.contains(&name.as_str());
+    fields.iter().map(|field| &field.name.value).filter(is_free).cloned().collect()
+}
+
+/// What is known of a fault as numbers, and as truth values.
+const FAULT_NUMBERS: [&str; 3] = ["address", "level", "entry"];
+const FAULT_TRUTHS: [&str; 15] = [
+    "read",
+    "write",
+    "execute",
+    "user",
+    "input",
+    "not_mapped",
+    "reserved",
+    "not_marked",
+    "denied",
+    "pr",
+    "pw",
+    "px",
+    "ur",
+    "uw",
+    "ux",
+];
+
+/// `[raise.*]`, of a file with these fields and sections.
+pub(super) fn raise(
+    section: &Section<'_>,
+    fields: &[Field],
+    fault: Option<&Fault>,
+    access: Option<&Access>,
+) -> Option<Raise> {
+    let fields = leaf_fields(section, fields, &[&FAULT_NUMBERS[..], &FAULT_TRUTHS[..]].concat());
+    let controls = access.iter().flat_map(|access| &access.registers).map(|register| register.name.value.as_str());
+    let numbers = FAULT_NUMBERS.into_iter().chain(fields.iter().map(String::as_str)).chain(controls);
+    let scope = section.scopes().space.with(numbers).with_truths(FAULT_TRUTHS);
+    let registers = section.named("raise", |section, name| RaisedRegister {
+        name,
+        when: section.when(&scope),
+        fields: section.list("fields", &scope, Cursor::register_field),
+        doc: section.doc(),
+        cite: section.cite(),
+    });
+    let reported = || fault.iter().flat_map(|fault| &fault.registers).map(|register| &register.name);
+    for register in &registers {
+        if reported().all(|name| name.value != register.name.value) {
+            let message = format!("`[fault]` has no register `{}`", register.name.value);
+            section.context.report(Diagnostic::new(message, register.name.span, "not one of a report"));
+        }
+    }
+    let first = registers.first()?;
+    for name in reported().filter(|name| registers.iter().all(|register| register.name.value != name.value)) {
+        let message = format!("a report has no value for `{}`", name.value);
+        let problem = Diagnostic::new(message, name.span, "this register").and(first.name.span, "others have one");
+        section.context.report(problem.help(format!("say it in `[raise.{}]`", name.value)));
+    }
+    Some(Raise { registers, fields })
 }
 
 pub(super) fn fault(section: &Section<'_>) -> Fault {

@@ -120,6 +120,7 @@ fn format(file: &Section<'_>) -> Option<Format> {
     let fault = file.section("fault", behaviour::fault);
     let translated = file.section("translated", behaviour::translated);
     let access = file.section("access", |access| behaviour::access(access, &params, &fields));
+    let raise = behaviour::raise(file, &fields, fault.as_ref(), access.as_ref());
     let builds = file.rows("build", |build| examples::build(build, &params), |build| &build.name);
     let configs = file.rows("config", |config| examples::config(config, &params), |config| &config.id);
     let named = examples::Named { params: &params, configs: &configs, registers: &registers, tlb: &tlb };
@@ -151,6 +152,7 @@ fn format(file: &Section<'_>) -> Option<Format> {
         fault,
         translated,
         access,
+        raise,
         builds,
         configs,
         examples,

@@ -1,5 +1,5 @@
 //! `[live]`, `[memory]`, `[[tlb]]`, `[[completion]]`, `[registers.*]`, `[capabilities]`, `[fault]`,
-//! `[translated]`, `[access]`.
+//! `[translated]`, `[access]`, `[raise.*]`.
 
 use super::entries::MEMORY as MEMORY_TYPE;
 use super::form::Form::{Choices, Code, Condition, Expression, Flag, Guarded, Id, Many, Number, Syntax, Word};
@@ -198,6 +198,17 @@ pub(super) const TRANSLATED: &[Key] = &[
     ),
     optional("second_stage", Condition, "never", "whether the fault is one of the second stage"),
     optional("guest_walk", Condition, "never", "whether it was met while the tables of the first stage were walked"),
+    CITE,
+];
+
+pub(super) const RAISE: &[Key] = &[
+    optional("if", Condition, "always", "where there is such a report at all: of other faults it is another"),
+    required(
+        "fields",
+        Many(&Guarded(&Syntax("bits name = number"))),
+        "its fields; of several with one name the first whose condition holds. Bits without a field are 0",
+    ),
+    DOC,
     CITE,
 ];
 

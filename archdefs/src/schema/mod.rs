@@ -97,6 +97,12 @@ pub const FILE: &[Key] = &[
         "how the result of the machine's own instruction for a translation is read",
     ),
     optional("access", Table(behaviour::ACCESS), "rights alone", "what modifies rights at the time of an access"),
+    optional(
+        "raise",
+        Named(behaviour::RAISE),
+        "none",
+        "the report of a fault that software meets as it walks the tables",
+    ),
     optional("build", Rows(examples::BUILD), "one module", "one generated module for each choice of build parameters"),
     optional("config", Rows(examples::CONFIG), "none", "the parameters that tests and documentation run through"),
     optional("example", Table(examples::EXAMPLE), "none", "raw values and their meaning"),

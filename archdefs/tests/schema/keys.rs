@@ -16,7 +16,7 @@ fn values(text: &str) -> Vec<(String, Range<usize>)> {
 }
 
 fn in_table(prefix: &str, table: &DeTable<'_>, found: &mut Vec<(String, Range<usize>)>) {
-    let named = ["params.", "fields.", "registers."].contains(&prefix);
+    let named = ["params.", "fields.", "registers.", "raise."].contains(&prefix);
     for (key, value) in table.iter() {
         let path = if named { format!("{prefix}*") } else { format!("{prefix}{}", key.get_ref()) };
         in_value(path, value, found);

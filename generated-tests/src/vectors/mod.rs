@@ -8,6 +8,7 @@ mod facts;
 mod faults;
 mod layouts;
 mod limits;
+mod raised;
 mod registers;
 
 use tablewright::testing::Configured;
@@ -23,12 +24,14 @@ pub fn hold(cases: &[(Interpreted, Configured)]) -> Result<(), String> {
     for (subject, case) in cases {
         let (name, config) = (&*case.format.name.value, &*case.config.id.value);
         let told = faults::check(name, subject);
+        let raised = raised::check(name, subject);
         let facts = facts::check(name, config, subject);
         let limits = limits::check(name, config, case);
         let registers = registers::check(name, config, case);
         let empty = empty::check(name, config, case);
         let layouts = layouts::check(name, &case.bound);
-        told.and(facts)
+        told.and(raised)
+            .and(facts)
             .and(limits)
             .and(registers)
             .and(layouts)

@@ -1,6 +1,6 @@
 //! Whether a reading of a format's file says what the MMU said.
 
-use tablewright::Rights;
+use tablewright::{Rights, Stage1Cause, Stage1Fault};
 use tablewright_archdefs::bound::Shape;
 use tablewright_archdefs::interpret::{Translation, Walk};
 use tablewright_archdefs::model::Facts;
@@ -41,6 +41,12 @@ pub fn agrees(format: &Interpreted, fault_registers: &[&str], tables: &Tables, r
             matches!(expected, Expected::Reaches(address) if seen.is_none_or(|seen| seen == address))
         }
         Outcome::Faulted { kind, level, report, told } => {
+            let cause = match expected {
+                Expected::Reaches(_) | Expected::Denied => Stage1Cause::Denied,
+                Expected::Unmarked => Stage1Cause::NotMarked,
+                Expected::NotMapped => Stage1Cause::NotMapped,
+                Expected::Reserved => Stage1Cause::Reserved(""),
+            };
             let kind = match (&**kind, expected) {
                 (_, Expected::Reaches(_)) => false,
                 ("Misconfigured" | "AddressSize", expected) => matches!(expected, Expected::Reserved),
@@ -51,9 +57,27 @@ pub fn agrees(format: &Interpreted, fault_registers: &[&str], tables: &Tables, r
             };
             let values: Vec<u64> = fault_registers.iter().map(|name| report.get(*name).copied().unwrap_or(0)).collect();
             let read = format.fault(&values).as_ref().map(short);
-            kind && level.is_none_or(|level| level == here) && read == *told
+            let granted = match &walk {
+                Walk::Translated(translation) => Rights::from_bits_truncate(translation.facts.bits()),
+                _ => Rights::empty(),
+            };
+            let (address, access) = (recorded.probe.address, needs(&recorded.probe));
+            let fault = Stage1Fault { address, access, cause, level: here, entry: last, granted };
+            let raised = format.raise(&fault, tables.controls.as_deref().unwrap_or_default());
+            // What the emulator does not survive, it does not report.
+            let raised = read.is_none() || raised.is_none_or(|raised| reports(fault_registers, &raised, &values));
+            kind && level.is_none_or(|level| level == here) && read == *told && raised
         }
     }
+}
+
+/// Whether the MMU reported what was to be reported. QEMU leaves out that an entry with a reserved bit is present
+/// ([`RESERVED_NOT_PRESENT`](crate::mmu::deviations::RESERVED_NOT_PRESENT)).
+fn reports(registers: &[&str], raised: &[u64], seen: &[u64]) -> bool {
+    let departs =
+        |name: &str, raised: u64, seen: u64| name == "error_code" && raised & 0b1001 == 0b1001 && seen | 1 == raised;
+    let values = raised.iter().zip(seen);
+    registers.iter().zip(values).all(|(name, (raised, seen))| raised == seen || departs(name, *raised, *seen))
 }
 
 /// What becomes of an access to a leaf. A state that is missing comes before rights that are, and dirty after both.

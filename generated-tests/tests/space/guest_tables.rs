@@ -1,10 +1,12 @@
 //! Guest memory by virtual addresses, through random tables: what the interpreter of the formats' files says, which
 //! shares no code with the library, must come out.
 
+use std::fmt::Debug;
+
 use fastrand::Rng;
 use tablewright::{
     Attributes, Format, GuestFault, GuestMemoryAccessor, GuestTables, GuestVirtAddr, MemoryType, Rights, Stage1Cause,
-    VirtFault,
+    Stage1Fault, VirtFault,
     aarch64::{stage1_4k, stage1_16k, stage1_64k},
     riscv64::sv,
     sim::{Bound, built_in},
@@ -15,6 +17,8 @@ use tablewright_archdefs::{
     interpret::{Decoded, Walk},
     model::Facts,
 };
+
+use tablewright_tests::laws::{Interpreted, Subject};
 
 use crate::rig::{READ, RW, Rig, gpa};
 use crate::witness::DIRECT;
@@ -141,8 +145,32 @@ fn random_access<F: Format>(format: &F, random: &mut Rng) -> (u64, Rights) {
     (if random.u8(..16) == 0 { random.u64(..) } else { format.geometry().extend(ia) }, access)
 }
 
-fn agrees<F: Format>(bound: &Bound, format: &F, controls: impl Fn(&[u64]) -> F::Controls, registers: usize) -> usize {
+/// What the interpreter reports of a fault.
+fn raised(
+    subject: &Interpreted,
+    words: &[u64],
+    (address, access): (u64, Rights),
+    fault: Result<u64, VirtFault>,
+    controls: &[u64],
+) -> Option<Vec<u64>> {
+    let Err(VirtFault::Stage1 { level, cause }) = fault else { return None };
+    let mut entry = 0;
+    let word = |slot: u64| words.get((slot.checked_sub(BASE as u64)? / 8) as usize).copied();
+    let walk = subject.0.walk_from(subject.0.start(chunk(0)), address, word, |step| entry = step.raw);
+    let granted = if let Walk::Translated(found) = walk { found.facts } else { Facts::empty() };
+    let granted = Rights::from_bits_truncate(granted.bits());
+    subject.raise(&Stage1Fault { address, access, cause, level, entry, granted }, controls)
+}
+
+fn agrees<F: Format<Report: PartialEq + Debug>>(
+    bound: &Bound,
+    format: &F,
+    controls: impl Fn(&[u64]) -> F::Controls,
+    report: impl Fn(&[u64]) -> F::Report,
+    registers: usize,
+) -> usize {
     let mut random = Rng::with_seed(0x6e57);
+    let interpreted = Interpreted(bound.clone());
     let (rig, mut words) = guest_with_tables(format, &mut random);
     let mut translated = 0;
     for _ in 0..20_000 {
@@ -156,9 +184,13 @@ fn agrees<F: Format>(bound: &Bound, format: &F, controls: impl Fn(&[u64]) -> F::
         let (slot, wanted) = expected(bound, &words, ia, access, &values);
         let address = found.map(|found| found.address.as_usize() as u64);
         assert_eq!(address, wanted, "{ia:#x} for {access} under {values:x?}, by the entry at {slot:#x}");
-        if wanted.is_err() {
+        let told = tables.report(GuestVirtAddr::from_usize(ia as usize), access);
+        let Ok(_) = wanted else {
+            let raised = raised(&interpreted, &words, (ia, access), wanted, &values).map(|values| report(&values));
+            assert_eq!(told, raised, "{ia:#x} for {access} under {values:x?}, by the entry at {slot:#x}");
             continue;
-        }
+        };
+        assert_eq!(told, None, "{ia:#x} for {access} is allowed");
         translated += 1;
         let index = (slot as usize - BASE) / 8;
         let (old, new) = (words[index], rig.space.read_volatile::<u64>(gpa(slot as usize)).unwrap());
@@ -211,7 +243,10 @@ macro_rules! judged {
                 let controls = |values: &[u64]| {
                     $module::Controls::from_values(values.try_into().expect("as many as registers"))
                 };
-                translated += agrees(&bound, &format, controls, size_of::<$module::Controls>() / 8);
+                let report = |values: &[u64]| {
+                    $module::Report::from_values(values.try_into().expect("as many as registers"))
+                };
+                translated += agrees(&bound, &format, controls, report, size_of::<$module::Controls>() / 8);
             }
             assert!(translated > 500, "only {translated} accesses were translated");
         }

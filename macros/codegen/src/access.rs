@@ -31,19 +31,13 @@ pub(crate) fn controls(scope: &Scope<'_>) -> TokenStream {
 pub(crate) fn method(scope: &Scope<'_>) -> TokenStream {
     let Some(access) = &scope.format.access else { return TokenStream::new() };
     let truths: Vec<_> = truths();
-    let truth_types = truths.iter().map(|(name, _)| (*name, Type::Bool));
-    let field_types = access.fields.iter().map(|name| (name.as_str(), Type::Word));
-    let mut inner = scope.with_registers("controls").with_locals(truth_types.chain(field_types));
-    for field in &scope.format.fields {
-        let width = scope.choices(&field.bits).first().and_then(|(_, map)| bits::width(scope, map)).unwrap_or(64);
-        inner.ranges.insert(field.name.value.clone(), (0, (1 << width) - 1));
-    }
+    let inner = with_fields(scope, &access.fields).with_locals(truths.iter().map(|(name, _)| (*name, Type::Bool)));
     let allowed = rules(&inner, access);
     let truths = truths.iter().filter(|(name, _)| mentions(&allowed, name)).map(|(name, value)| {
         let name = ident(name);
         quote!(let #name = #value;)
     });
-    let fields = fields(scope, access, &allowed);
+    let fields = fields(scope, &access.fields, &allowed);
     let body = bind(
         quote! {
             #fields
@@ -100,10 +94,21 @@ fn truths() -> Vec<(&'static str, TokenStream)> {
     ]
 }
 
-/// Statements that bind the values of the leaf's fields that are spoken of.
-fn fields(scope: &Scope<'_>, access: &Access, allowed: &TokenStream) -> TokenStream {
+/// This scope with registers in `controls`, and with local variables for the values of these fields of a leaf.
+pub(crate) fn with_fields<'a>(scope: &Scope<'a>, fields: &[String]) -> Scope<'a> {
+    let field_types = fields.iter().map(|name| (name.as_str(), Type::Word));
+    let mut inner = scope.with_registers("controls").with_locals(field_types);
+    for field in &scope.format.fields {
+        let width = scope.choices(&field.bits).first().and_then(|(_, map)| bits::width(scope, map)).unwrap_or(64);
+        inner.ranges.insert(field.name.value.clone(), (0, (1 << width) - 1));
+    }
+    inner
+}
+
+/// Statements that bind the values of those fields of the leaf `raw` that `code` speaks of.
+pub(crate) fn fields(scope: &Scope<'_>, fields: &[String], code: &TokenStream) -> TokenStream {
     let leaf = members::fields(scope, Shape::Leaf);
-    let spoken = access.fields.iter().filter(|name| mentions(allowed, &ident(name).to_string()));
+    let spoken = fields.iter().filter(|name| mentions(code, &ident(name).to_string()));
     let statements = spoken.map(|name| {
         let mut code = quote!(0);
         for (when, field) in leaf.iter().filter(|(_, field)| field.name.value == *name) {

@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::members::Shape;
 use crate::scope::Scope;
 use crate::{
-    access, attributes, completion, constructor, decode, edit, fault, hot, info, kinds, literal, registers, tlb,
+    access, attributes, completion, constructor, decode, edit, fault, hot, info, kinds, literal, raise, registers, tlb,
     translated,
 };
 
@@ -118,6 +118,7 @@ fn implementation(scope: &Scope<'_>, name: &str, title: &str) -> Result<TokenStr
     let fault = fault::method(scope);
     let translated = translated::method(scope);
     let permits = access::method(scope);
+    let raise = raise::method(scope);
     let invalidate = tlb::method(scope);
     let at_entry = tlb::at_entry(scope);
     let commands = tlb::commands(scope);
@@ -200,6 +201,7 @@ fn implementation(scope: &Scope<'_>, name: &str, title: &str) -> Result<TokenStr
             #fault
             #translated
             #permits
+            #raise
             #invalidate
             #at_entry
             #commands

@@ -34,6 +34,7 @@ mod named;
 mod options;
 #[cfg(feature = "print")]
 mod print;
+mod raise;
 mod readings;
 mod registers;
 mod rows;
@@ -161,6 +162,8 @@ fn imports(items: &TokenStream, runtime: &TokenStream) -> TokenStream {
         "Rights",
         "Shareability",
         "Signal",
+        "Stage1Cause",
+        "Stage1Fault",
         "Strip",
         "Tag",
         "Translated",

@@ -7,10 +7,13 @@ use tablewright_archdefs::model::{Domain, Reading};
 use crate::literal;
 use crate::scope::{Scope, Type, ident, param_type};
 
-/// `Config::set` and `Config::by_name`, `Registers::by_name`, and `from_values` of what the machine tells.
+/// `Config::set` and `Config::by_name`, `Registers::by_name`, `Report::by_name`, and `from_values` of what the machine tells.
 pub(crate) fn named(scope: &Scope<'_>) -> TokenStream {
-    let (config, registers) = (config(scope), registers(scope));
-    let report = from_values("Report", "A report from", scope.format.fault.iter().flat_map(|fault| &fault.registers));
+    let config = config(scope);
+    let registers = by_name("Registers", scope.format.registers.iter().map(|register| register.name.value.as_str()));
+    let reported = || scope.format.fault.iter().flat_map(|fault| &fault.registers);
+    let report_by_name = by_name("Report", reported().map(|register| register.name.value.as_str()));
+    let report = from_values("Report", "A report from", reported());
     let capabilities = scope.format.capabilities.iter().flat_map(|capabilities| &capabilities.registers);
     let capabilities = from_values("Capabilities", "These from", capabilities);
     let controls =
@@ -19,6 +22,7 @@ pub(crate) fn named(scope: &Scope<'_>) -> TokenStream {
         #config
         #registers
         #report
+        #report_by_name
         #controls
         #capabilities
     }
@@ -80,14 +84,14 @@ fn config(scope: &Scope<'_>) -> TokenStream {
     }
 }
 
-fn registers(scope: &Scope<'_>) -> TokenStream {
-    let pairs = scope.format.registers.iter().map(|register| {
-        let (name, field) = (&register.name.value, ident(&register.name.value));
-        quote!((#name, self.#field))
-    });
-    let count = literal::number(scope.format.registers.len() as i128);
+/// `by_name` of a type that has a field for each of `registers`.
+fn by_name<'a>(name: &str, registers: impl Iterator<Item = &'a str>) -> TokenStream {
+    let name = ident(name);
+    let pairs: Vec<_> = registers.map(|register| (register, ident(register))).collect();
+    let count = literal::number(pairs.len() as i128);
+    let pairs = pairs.iter().map(|(register, field)| quote!((#register, self.#field)));
     quote! {
-        impl Registers {
+        impl #name {
             /// Each register's name and value.
             pub const fn by_name(&self) -> [(&'static str, u64); #count] {
                 [#(#pairs),*]

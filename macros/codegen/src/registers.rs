@@ -84,16 +84,9 @@ pub(crate) fn method(scope: &Scope<'_>) -> TokenStream {
 /// The constant bits of a register, and the statements that add the others.
 fn value(scope: &Scope<'_>, register: &Register) -> (TokenStream, TokenStream) {
     let name = ident(&register.name.value);
-    let mut names: Vec<&str> = Vec::new();
-    for field in &register.fields {
-        if !names.contains(&field.name.as_str()) {
-            names.push(&field.name);
-        }
-    }
     let mut constant = 0;
     let mut steps = Vec::new();
-    for field_name in names {
-        let fields: Vec<_> = register.fields.iter().filter(|field| field.name == field_name).collect();
+    for fields in of_one_name(&register.fields) {
         if let [field] = fields.as_slice()
             && condition(scope, field).node == Node::Int(1)
             && let Some(value) = scope.constant(&field.value).and_then(|value| u64::try_from(value).ok())
@@ -122,12 +115,25 @@ fn value(scope: &Scope<'_>, register: &Register) -> (TokenStream, TokenStream) {
     (literal::hex(constant), quote!(#(#steps)*))
 }
 
-fn condition(scope: &Scope<'_>, field: &RegisterField) -> Expr {
+/// The fields of a register, those of one name together: the first whose condition holds is the one.
+pub(crate) fn of_one_name(fields: &[RegisterField]) -> Vec<Vec<&RegisterField>> {
+    let mut groups: Vec<Vec<&RegisterField>> = Vec::new();
+    for field in fields {
+        match groups.iter_mut().find(|group| group.iter().any(|known| known.name == field.name)) {
+            Some(group) => group.push(field),
+            None => groups.push(vec![field]),
+        }
+    }
+    groups
+}
+
+/// Where a field of a register is.
+pub(crate) fn condition(scope: &Scope<'_>, field: &RegisterField) -> Expr {
     field.when.as_ref().map_or(int(1), |when| scope.fold(when))
 }
 
 /// A field's value in its bits.
-fn placed(scope: &Scope<'_>, field: &RegisterField) -> TokenStream {
+pub(crate) fn placed(scope: &Scope<'_>, field: &RegisterField) -> TokenStream {
     match scope.constant(&field.value).and_then(|value| u64::try_from(value).ok()) {
         Some(value) => bits::insert_constant(scope, &field.bits, value),
         None => bits::insert(scope, &field.bits, &scope.emit(&field.value, Type::Word)),

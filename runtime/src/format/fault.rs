@@ -66,3 +66,73 @@ pub enum Cause {
     /// The hardware does not say.
     Unspecified,
 }
+
+/// A fault that software met as it walked the tables of a first stage: what [`Format::raise`](crate::Format::raise) makes a
+/// report of.
+///
+/// ```
+/// use tablewright::{Format, Rights, Stage1Cause, Stage1Fault, riscv64::sv};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let format = sv::Format::new(&sv::Config::new(3, 39))?;
+/// let (cause, granted) = (Stage1Cause::NotMapped, Rights::empty());
+/// let fault = Stage1Fault { address: 0x1234, access: Rights::PW, cause, level: 0, entry: 0, granted };
+/// let report = format.raise(&fault, &sv::Controls::default()).ok_or("no such report")?;
+/// assert_eq!((report.scause, report.stval), (15, 0x1234));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stage1Fault {
+    /// The input address.
+    pub address: u64,
+    /// The rights that the access needs: those of one kind of access, at one level of privilege.
+    pub access: Rights,
+    /// Why it is not allowed.
+    pub cause: Stage1Cause,
+    /// The level of the entry that says so; the root's, where no entry was read.
+    pub level: Level,
+    /// That entry; 0 if none was read.
+    pub entry: u64,
+    /// What leaf and tables together grant, if there is a leaf.
+    pub granted: Rights,
+}
+
+/// Why the guest's tables do not allow an access.
+///
+/// ```
+/// use tablewright::{Stage1Cause, VirtFault};
+/// # use tablewright::{AddrSpace, Format, GuestMemoryAccessor, GuestTables, MappingFlags, Rights, Tag};
+/// # use tablewright::{riscv64::{sv, sv_x4}, sim::Machine};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// # let mut space = AddrSpace::<_, _>::new_empty(format, Machine::new(0, 1 << 20), Tag(1))?;
+/// # space.map_alloc(0x8000_0000.into(), 0x8000, MappingFlags::READ | MappingFlags::WRITE, false)?;
+/// # // The guest's table: 1 GiB at 0x4000_0000 is the memory at 0x8000_0000, for the supervisor.
+/// # space.write_obj(0x8000_1008.into(), 0x8000_0000_u64 >> 2 | 0b1100_0111)?;
+/// # let guest_format = sv::Format::new(&sv::Config::new(3, 39))?;
+/// # let tables = GuestTables::new(&space, &guest_format, 0x8000_1000.into(), sv::Controls::default());
+/// let cause = |address: usize, access| match tables.translate(address.into(), access) {
+///     Err(VirtFault::Stage1 { cause, .. }) => Some(cause),
+///     _ => None,
+/// };
+/// assert_eq!(cause(0, Rights::PR), Some(Stage1Cause::NotMapped));
+/// assert_eq!(cause(0x4000_0000, Rights::PX), Some(Stage1Cause::Denied));
+/// assert_eq!(cause(1 << 38, Rights::PR), Some(Stage1Cause::Input));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage1Cause {
+    /// The address is none that these tables translate.
+    Input,
+    /// Nothing is mapped there.
+    NotMapped,
+    /// The entry breaks the named rule of the format's file.
+    Reserved(&'static str),
+    /// The entry is not marked accessed or, for a write, dirty, and no hardware does that.
+    NotMarked,
+    /// No right to do this.
+    Denied,
+}

@@ -5,7 +5,10 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::{GuestError, GuestFault, GuestMemoryAccessor};
-use crate::{Attributes, ClosedRange, Format, GuestPhysAddr, GuestVirtAddr, Level, Rights, WalkError, Walked, walk};
+use crate::{
+    Attributes, ClosedRange, Format, GuestPhysAddr, GuestVirtAddr, Level, Rights, Stage1Cause, Stage1Fault, WalkError,
+    Walked, walk,
+};
 
 /// A guest's own page tables, read from its memory as its MMU would read them.
 ///
@@ -146,7 +149,7 @@ pub enum VirtFault {
     /// The range goes beyond the last address.
     #[error("the addresses wrap around")]
     Overflow,
-    /// The guest's own tables do not allow it: the guest gets the fault.
+    /// The guest's own tables do not allow it: the guest gets the fault, as [`GuestTables::report`] says it.
     #[error("stage 1, level {level}: {cause:?}")]
     Stage1 {
         /// The level of the entry that says so; the root's, where no entry was read.
@@ -175,45 +178,6 @@ pub enum VirtFault {
     Changing,
 }
 
-/// Why the guest's tables do not allow an access.
-///
-/// ```
-/// use tablewright::{Stage1Cause, VirtFault};
-/// # use tablewright::{AddrSpace, Format, GuestMemoryAccessor, GuestTables, MappingFlags, Rights, Tag};
-/// # use tablewright::{riscv64::{sv, sv_x4}, sim::Machine};
-///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
-/// # let mut space = AddrSpace::<_, _>::new_empty(format, Machine::new(0, 1 << 20), Tag(1))?;
-/// # space.map_alloc(0x8000_0000.into(), 0x8000, MappingFlags::READ | MappingFlags::WRITE, false)?;
-/// # // The guest's table: 1 GiB at 0x4000_0000 is the memory at 0x8000_0000, for the supervisor.
-/// # space.write_obj(0x8000_1008.into(), 0x8000_0000_u64 >> 2 | 0b1100_0111)?;
-/// # let guest_format = sv::Format::new(&sv::Config::new(3, 39))?;
-/// # let tables = GuestTables::new(&space, &guest_format, 0x8000_1000.into(), sv::Controls::default());
-/// let cause = |address: usize, access| match tables.translate(address.into(), access) {
-///     Err(VirtFault::Stage1 { cause, .. }) => Some(cause),
-///     _ => None,
-/// };
-/// assert_eq!(cause(0, Rights::PR), Some(Stage1Cause::NotMapped));
-/// assert_eq!(cause(0x4000_0000, Rights::PX), Some(Stage1Cause::Denied));
-/// assert_eq!(cause(1 << 38, Rights::PR), Some(Stage1Cause::Input));
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage1Cause {
-    /// The address is none that these tables translate.
-    Input,
-    /// Nothing is mapped there.
-    NotMapped,
-    /// The entry breaks the named rule of the format's file.
-    Reserved(&'static str),
-    /// The entry is not marked accessed or, for a write, dirty, and no hardware does that.
-    NotMarked,
-    /// No right to do this.
-    Denied,
-}
-
 /// So often a leaf that changed is looked at again before it is marked. A guest cannot hold up the host for longer.
 const ATTEMPTS: usize = 64;
 
@@ -238,9 +202,45 @@ impl<'a, F: Format, M: GuestMemoryAccessor> GuestTables<'a, F, M> {
         })
     }
 
+    /// What the guest's CPU would report of the fault that an access meets which needs the rights `access`, to inject it:
+    /// after [`VirtFault::Stage1`], for each access by itself. The tables are read again, and nothing is marked.
+    ///
+    /// `None` if it meets no fault of theirs now, so that the guest may run the instruction again; if the report would be
+    /// that of another exception, such as a general protection fault; or if the format's file does not say (`[raise]`).
+    ///
+    /// ```
+    /// use tablewright::{AddrSpace, Format, GuestMemoryAccessor, GuestTables, MappingFlags, Rights, Tag};
+    /// use tablewright::{sim::Machine, x86_64::{ept, long_mode}};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut space = AddrSpace::new_empty(ept::Format::new(&ept::Config::new(4, 48))?, Machine::new(0, 1 << 20), Tag(1))?;
+    /// space.map_alloc(0.into(), 0x4000, MappingFlags::READ | MappingFlags::WRITE, false)?;
+    /// // The guest's table at 0x1000 leads to one at 0x2000, and there is nothing.
+    /// space.write_obj(0x1000.into(), 0x2007_u64)?;
+    /// let format = long_mode::Format::new(&long_mode::Config::new(4, 48))?;
+    /// let tables = GuestTables::new(&space, &format, 0x1000.into(), long_mode::Controls::default());
+    /// assert!(tables.translate(0x5123.into(), Rights::UW).is_err());
+    /// // A write by user mode, to what is not present.
+    /// let report = long_mode::Report { error_code: 0b110, cr2: 0x5123 };
+    /// assert_eq!(tables.report(0x5123.into(), Rights::UW), Some(report));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn report(&self, address: GuestVirtAddr, access: Rights) -> Option<F::Report> {
+        let mut entry = 0;
+        let (walked, fault) = match self.walk(address, |raw| entry = raw) {
+            Ok((walked, _)) => (Some(walked), self.check(&walked, access).err()?),
+            Err(fault) => (None, fault),
+        };
+        let VirtFault::Stage1 { level, cause } = fault else { return None };
+        let granted = walked.map_or(Rights::empty(), |walked| walked.attributes.rights);
+        let address = address.as_usize() as u64;
+        self.format.raise(&Stage1Fault { address, access, cause, level, entry, granted }, &self.controls)
+    }
+
     fn resolve(&self, address: GuestVirtAddr, access: Rights) -> Result<Walked, VirtFault> {
         for _ in 0..ATTEMPTS {
-            let (walked, entry) = self.walk(address)?;
+            let (walked, entry) = self.walk(address, |_| {})?;
             let marked = self.check(&walked, access)?;
             if marked == walked.raw || self.mark(entry, walked.raw, marked)? {
                 return Ok(walked);
@@ -249,15 +249,15 @@ impl<'a, F: Format, M: GuestMemoryAccessor> GuestTables<'a, F, M> {
         Err(VirtFault::Changing)
     }
 
-    /// The leaf that maps `address`, and where it is.
-    fn walk(&self, address: GuestVirtAddr) -> Result<(Walked, GuestPhysAddr), VirtFault> {
+    /// The leaf that maps `address`, and where it is. `see` is given each entry that is read.
+    fn walk(&self, address: GuestVirtAddr, mut see: impl FnMut(u64)) -> Result<(Walked, GuestPhysAddr), VirtFault> {
         let geometry = self.format.geometry();
         let root = ClosedRange::around(self.root.as_usize() as u64, geometry.table_bits(geometry.top())).start();
         let mut entry = GuestPhysAddr::from_usize(root as usize);
         let mut unreadable = None;
         let read = |at| {
             entry = GuestPhysAddr::from_usize(at as usize);
-            let word = self.memory.read_volatile::<u64>(entry).map(u64::from_le);
+            let word = self.memory.read_volatile::<u64>(entry).map(u64::from_le).inspect(|word| see(*word));
             word.map_err(|error| unreadable = Some(error.fault)).ok()
         };
         let walked = walk(self.format, root, address.as_usize() as u64, read, |_| {});

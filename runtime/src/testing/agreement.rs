@@ -1,6 +1,8 @@
 //! Law 10, as far as entries go: generated code says what the interpreter says.
 
-use crate::{Change, ClosedRange, Entry, HostPhysAddr, Invalidation, Rights, Signal};
+use crate::{
+    Cause, Change, ClosedRange, Entry, FaultInfo, HostPhysAddr, Invalidation, Rights, Signal, Stage1Cause, Stage1Fault,
+};
 use std::prelude::rust_2024::*;
 use tablewright_archdefs::model::Example;
 
@@ -26,6 +28,7 @@ pub(super) fn check(case: &Case<'_>) -> Verdict {
         let (found, wanted) = (subject.fault(&report), reference.fault(&report));
         ensure!(found == wanted, "the report {report:#x?} says {found:x?}, not {wanted:x?}");
     }
+    raised(case)?;
     invalidations(case)?;
     completions(case)?;
     results(case)?;
@@ -41,6 +44,56 @@ pub(super) fn check(case: &Case<'_>) -> Verdict {
         }
         made(case, level)?;
         permitted(case, level)?;
+    }
+    Ok(())
+}
+
+/// Both make the same reports of faults, and these say what the fault was.
+fn raised(case: &Case<'_>) -> Verdict {
+    let (subject, reference) = (case.subject, case.reference);
+    let registers = case.format.access.as_ref().map_or(0, |access| access.registers.len());
+    if case.format.raise.is_none() {
+        return Ok(());
+    }
+    let all = levels(subject).flat_map(|level| own_entries(case, level).into_iter().map(move |raw| (level, raw)));
+    let is_leaf = |(level, raw): &(u8, u64)| matches!(reference.decode(*level, *raw), Entry::Leaf(_));
+    let leaves: Vec<(u8, u64)> = all.filter(is_leaf).collect();
+    let mut random = random();
+    for _ in 0..2000 {
+        let access = Rights::RWX.iter().nth(random.usize(..6)).unwrap_or_default();
+        let (cause, told): (_, &[Cause]) = match random.u8(..5) {
+            0 => (Stage1Cause::Input, &[Cause::NotMapped]),
+            1 => (Stage1Cause::NotMapped, &[Cause::NotMapped]),
+            2 => (Stage1Cause::Reserved(""), &[Cause::Misconfigured, Cause::AddressSize, Cause::NotMapped]),
+            3 => (Stage1Cause::NotMarked, &[Cause::AccessFlag]),
+            _ => (Stage1Cause::Denied, &[Cause::Permission]),
+        };
+        let level = random.u8(..=subject.geometry().levels);
+        let leaf = matches!(cause, Stage1Cause::NotMarked | Stage1Cause::Denied);
+        let leaves = leaves.iter().filter(|(of, _)| leaf && *of == level).collect::<Vec<_>>();
+        let entry = if leaves.is_empty() { random.u64(..) } else { leaves[random.usize(..leaves.len())].1 };
+        let unheard_of = cause == Stage1Cause::NotMarked && reference.0.hardware;
+        if leaf && leaves.is_empty() || unheard_of {
+            continue;
+        }
+        let (address, granted) = (random.u64(..) >> random.u32(..64), Rights::from_bits_truncate(random.u8(..)));
+        let fault = Stage1Fault { address, access, cause, level, entry, granted };
+        let controls: Vec<u64> = (0..registers).map(|_| random.u64(..)).collect();
+        let (found, wanted) = (subject.raise(&fault, &controls), reference.raise(&fault, &controls));
+        ensure!(found == wanted, "of {fault:x?} the report is {found:x?}, not {wanted:x?}");
+        let Some(report) = found else { continue };
+        let read = subject.fault(&report);
+        let Some(FaultInfo { address: at, access: done, cause: why, level: here, .. }) = read else {
+            // A regime of one level of privilege has no users.
+            ensure!(access.intersects(Rights::U), "{report:x?}, of {fault:x?}, is no report of such faults");
+            continue;
+        };
+        // Where nothing can forbid a fetch, it is told as a read.
+        let same = at.is_none_or(|at| at == address)
+            && (done.contains(access) || access.intersects(Rights::X) && done == Rights::R)
+            && (why == Cause::Unspecified || told.contains(&why))
+            && (cause == Stage1Cause::Input || here.is_none_or(|here| here == level));
+        ensure!(same, "{report:x?}, of {fault:x?}, says {read:x?}");
     }
     Ok(())
 }

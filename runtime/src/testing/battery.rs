@@ -131,6 +131,7 @@ macro_rules! generated_format {
             module::Format::new(&config).map(|format| $crate::testing::Generated {
                 format,
                 registers: |registers: &module::Registers| registers.by_name().to_vec(),
+                raised: |report: &module::Report| report.by_name().into_iter().map(|(_, value)| value).collect(),
                 report: |values| values.try_into().ok().map(module::Report::from_values),
                 controls: |values| values.try_into().ok().map(module::Controls::from_values),
                 machine: |values, levels, input_bits| {

@@ -2,7 +2,7 @@
 
 use crate::{
     Attributes, Change, Edit, Entry, FaultInfo, Format, Geometry, HostPhysAddr, Invalidation, Level, Next, PageSizes,
-    Refusal, Rights, Signal, Tag, Translated,
+    Refusal, Rights, Signal, Stage1Fault, Tag, Translated,
 };
 use std::prelude::rust_2024::*;
 
@@ -43,6 +43,8 @@ pub struct Generated<F: Format> {
     pub format: F,
     /// The registers' names and values.
     pub registers: fn(&F::Registers) -> Vec<(&'static str, u64)>,
+    /// The values of a fault report's registers, in the order of the file.
+    pub raised: fn(&F::Report) -> Vec<u64>,
     /// A fault report from its registers' values, in the order of the file.
     pub report: fn(&[u64]) -> Option<F::Report>,
     /// What modifies rights at the time of an access, from its registers' values, in the order of the file.
@@ -164,6 +166,10 @@ impl<F: Format> Subject for Generated<F> {
 
     fn fault(&self, report: &[u64]) -> Option<FaultInfo> {
         self.format.fault(&(self.report)(report)?)
+    }
+
+    fn raise(&self, fault: &Stage1Fault, controls: &[u64]) -> Option<Vec<u64>> {
+        self.format.raise(fault, &(self.controls)(controls)?).map(|report| (self.raised)(&report))
     }
 
     fn translated(&self, registers: &[u64]) -> Option<Translated> {

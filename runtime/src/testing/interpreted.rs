@@ -2,11 +2,12 @@
 
 use crate::{
     Attributes, Cause, Change, Edit, Entry, Extension, FaultInfo, Geometry, HostPhysAddr, Invalidation, Leaf, Level,
-    MemoryType, Options, PageSizes, Refusal, Rights, Shareability, Signal, Table, Tag, Translated,
+    MemoryType, Options, PageSizes, Refusal, Rights, Shareability, Signal, Stage1Cause, Stage1Fault, Table, Tag,
+    Translated,
 };
 use std::prelude::rust_2024::*;
 use tablewright_archdefs::bound::Bound;
-use tablewright_archdefs::interpret::{self, Decoded, LeafEntry, Means, Refused, Stale};
+use tablewright_archdefs::interpret::{self, Decoded, LeafEntry, Means, Met, Refused, Stale, Why};
 use tablewright_archdefs::model::{self, Facts, FaultAccess, FaultCause, InputExtension};
 
 use super::{Case, Glance, Subject, Verdict};
@@ -177,6 +178,19 @@ impl Subject for Interpreted {
             width: fault.width,
             guest_walk: fault.guest_walk,
         })
+    }
+
+    fn raise(&self, fault: &Stage1Fault, controls: &[u64]) -> Option<Vec<u64>> {
+        let Stage1Fault { address, level, entry, .. } = *fault;
+        let why = match fault.cause {
+            Stage1Cause::Input => Why::Input,
+            Stage1Cause::NotMapped => Why::NotMapped,
+            Stage1Cause::Reserved(_) => Why::Reserved,
+            Stage1Cause::NotMarked => Why::NotMarked,
+            Stage1Cause::Denied => Why::Denied,
+        };
+        let [access, granted] = [fault.access, fault.granted].map(|rights| Facts::from_bits_truncate(rights.bits()));
+        self.0.raise(&Met { address, access, why, level, entry, granted }, controls)
     }
 
     fn translated(&self, registers: &[u64]) -> Option<Translated> {

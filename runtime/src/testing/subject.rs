@@ -6,7 +6,7 @@ use tablewright_archdefs::bound::Bound;
 use super::{Case, Verdict};
 use crate::{
     Attributes, Change, Edit, Entry, FaultInfo, Geometry, Invalidation, Level, PageSizes, Refusal, Rights, Signal,
-    Translated,
+    Stage1Fault, Translated,
 };
 
 /// A format in one configuration.
@@ -122,6 +122,9 @@ pub trait Subject {
 
     /// What a fault report says: its registers' values, in the order of the file.
     fn fault(&self, report: &[u64]) -> Option<FaultInfo>;
+
+    /// The report of a fault that software met: its registers' values, in the order of the file; `controls` likewise.
+    fn raise(&self, fault: &Stage1Fault, controls: &[u64]) -> Option<Vec<u64>>;
 
     /// What the result of the machine's own instruction for a translation says, likewise.
     fn translated(&self, registers: &[u64]) -> Option<Translated>;

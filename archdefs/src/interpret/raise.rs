@@ -1,0 +1,75 @@
+//! The report of a fault that software meets as it walks the tables.
+
+use super::access::with_values;
+use super::register_fields;
+use crate::bound::Bound;
+use crate::eval::holds;
+use crate::model::Facts;
+
+/// A fault that software met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Met {
+    /// The input address.
+    pub address: u64,
+    /// The rights that the access needs.
+    pub access: Facts,
+    /// Why it is not allowed.
+    pub why: Why,
+    /// The level of the entry that says so.
+    pub level: u8,
+    /// That entry; 0 if none was read.
+    pub entry: u64,
+    /// What leaf and tables together grant, if there is a leaf.
+    pub granted: Facts,
+}
+
+/// Why an access is not allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// The address is none that the tables translate.
+    Input,
+    /// Nothing is mapped there.
+    NotMapped,
+    /// The entry breaks a rule.
+    Reserved,
+    /// A state is missing that no hardware sets.
+    NotMarked,
+    /// A right is missing.
+    Denied,
+}
+
+impl Bound {
+    /// The report of a fault: the values of `[fault] registers`, in their order. `controls` are those of `[access]
+    /// registers`, likewise (what is missing is 0). `None` if there is no such report, or the format does not say.
+    pub fn raise(&self, met: &Met, controls: &[u64]) -> Option<Vec<u64>> {
+        let (raise, fault) = (self.raise.as_ref()?, self.fault.as_ref()?);
+        self.level(met.level)?;
+        let any = |rights: Facts| met.access.intersects(rights);
+        let leaf = if matches!(met.why, Why::NotMarked | Why::Denied) { met.entry } else { 0 };
+        let env = self
+            .with_leaf(met.level, leaf, met.granted, &raise.fields)
+            .with("address", met.address)
+            .with("level", met.level)
+            .with("entry", met.entry)
+            .with("read", any(Facts::PR | Facts::UR))
+            .with("write", any(Facts::PW | Facts::UW))
+            .with("execute", any(Facts::PX | Facts::UX))
+            .with("user", any(Facts::UR | Facts::UW | Facts::UX))
+            .with("input", met.why == Why::Input)
+            .with("not_mapped", met.why == Why::NotMapped)
+            .with("reserved", met.why == Why::Reserved)
+            .with("not_marked", met.why == Why::NotMarked)
+            .with("denied", met.why == Why::Denied);
+        let known = self.access.as_ref().map_or(&[][..], |access| &access.registers);
+        let env = with_values(env, known, controls);
+        let value = |name: &str| {
+            let register = raise.registers.iter().find(|register| register.name.value == name)?;
+            if !holds(register.when.as_ref(), &env).ok()? {
+                return None;
+            }
+            let fields = register_fields(&register.fields, &env).ok()?;
+            Some(fields.iter().fold(0, |value, field| value | field.bits.insert(field.value as u64)))
+        };
+        fault.registers.iter().map(|register| value(&register.name.value)).collect()
+    }
+}
