@@ -142,9 +142,10 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             self.hal.prepare_frame(frame, size);
             Ok(address)
         });
-        if result != Ok(FaultIn::Installed)
-            && let Some(frame) = taken
-        {
+        if let Ok(FaultIn::Installed) = result {
+            return Ok(FaultIn::Installed);
+        }
+        if let Some(frame) = taken {
             // SAFETY: it was just taken with this size, and is not installed.
             unsafe { cache.give_back(frame, size) };
         }
@@ -198,7 +199,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         if end.is_leaf || end.level < target {
             return Ok(self.in_the_way(ia, &end));
         }
-        let oa = output(self.geometry.table_bits(0), tables)?;
+        let oa = output(self.start.table_bits, tables)?;
         let entry = self.format.strip(prototype, oa, 1).first;
         loop {
             let index = self.geometry.index(end.level, ia);

@@ -106,6 +106,8 @@ struct Start {
     entry_bits: u8,
     /// Number of entries of the root, less one.
     mask: usize,
+    /// log2 of the bytes that a table below the root takes.
+    table_bits: u8,
 }
 
 impl Start {
@@ -118,7 +120,7 @@ impl Start {
             Extension::Sign => (!(input >> 1), [0, !(input >> 1)]),
         };
         let (entry_bits, mask) = (geometry.entry_bits(top), geometry.entries(top) - 1);
-        Self { input, upper, uppers, entry_bits, mask }
+        Self { input, upper, uppers, entry_bits, mask, table_bits: geometry.table_bits(0) }
     }
 }
 

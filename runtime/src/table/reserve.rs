@@ -206,7 +206,7 @@ impl<H: Hal> Drop for FrameCache<H> {
 impl<F: Format, H: Hal> PageTable<F, H> {
     /// An empty cache for faults on this table.
     pub fn frame_cache(&self) -> FrameCache<H> {
-        let (hal, size) = (self.hal.clone(), self.geometry.table_bits(0));
+        let (hal, size) = (self.hal.clone(), self.start.table_bits);
         FrameCache { hal, identity: self.identity, size, list: List::default() }
     }
 
@@ -293,7 +293,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// Takes one more frame for a table below the root.
     pub(super) fn reserve_table(&self, frames: &mut Frames<'_, H>) -> Result<(), Error> {
-        let size = self.geometry.table_bits(0);
+        let size = self.start.table_bits;
         let frame = self.hal.allocate(size).ok_or(Error::NoMemory { size })?;
         let linked = (1..self.geometry.levels).try_for_each(|level| self.link_entry(level, frame).map(|_| ()));
         match linked {
