@@ -185,8 +185,10 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// leaves that are already as they will be are left out.
     #[inline]
     pub(super) fn edges(&self, range: ClosedRange, fate: Fate<'_>) -> Result<[Option<Split>; 2], Error> {
-        let first = self.find(range.start()).filter(|leaf| !range.covers(&leaf.range));
-        let last = self.find(range.last()).filter(|leaf| !range.covers(&leaf.range));
+        let first = self.find(range.start());
+        let is_one = first.as_ref().is_some_and(|first| first.range.contains(range.last()));
+        let last = if is_one { None } else { self.find(range.last()).filter(|leaf| !range.covers(&leaf.range)) };
+        let first = first.filter(|leaf| !range.covers(&leaf.range));
         // Plans are large, and most ranges need none.
         if first.is_none() && last.is_none() { Ok([None, None]) } else { self.plan_edges(range, fate, first, last) }
     }
@@ -199,7 +201,6 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         first: Option<Located>,
         last: Option<Located>,
     ) -> Result<[Option<Split>; 2], Error> {
-        let last = last.filter(|last| first.as_ref().is_none_or(|first| first.range != last.range));
         let split = |leaf: Option<Located>| leaf.map_or(Ok(None), |leaf| self.plan_split(leaf, fate));
         let edges = [split(first)?, split(last)?];
         for split in edges.iter().flatten() {
