@@ -134,8 +134,10 @@ pub struct Machine(Arc<Shared>);
 
 struct Shared {
     base: u64,
+    size: usize,
     host: NonNull<u8>,
-    layout: Layout,
+    /// What `host` is a part of, and was allocated as.
+    allocated: (NonNull<u8>, Layout),
     parts: bool,
     /// For each unit: log2 of the size of the frame it belongs to; 0: free.
     owner: Box<[AtomicU8]>,
@@ -192,25 +194,31 @@ impl Machine {
     fn build(base: u64, size: usize, parts: bool) -> Self {
         let units = size >> UNIT;
         assert!(units > 0 && base.is_multiple_of(1 << UNIT) && base.checked_add(size as u64 - 1).is_some());
-        let layout = Layout::from_size_align(units << UNIT, 1 << UNIT).expect("a size that the host can address");
+        let size = units << UNIT;
+        // With an alignment of its own, memory would be cleared, and so be there, before anybody uses it.
+        let layout = Layout::from_size_align(size.saturating_add(1 << UNIT), align_of::<u64>())
+            .expect("a size that the host can address");
         // SAFETY: the layout is not empty.
-        let host = NonNull::new(unsafe { alloc_zeroed(layout) }).unwrap_or_else(|| handle_alloc_error(layout));
+        let start = NonNull::new(unsafe { alloc_zeroed(layout) }).unwrap_or_else(|| handle_alloc_error(layout));
+        // SAFETY: a unit was allocated for this beside the memory.
+        let host = unsafe { start.add(start.align_offset(1 << UNIT)) };
         let mut state = State::default();
         let mut address = base;
-        let end = base as u128 + layout.size() as u128;
+        let end = base as u128 + size as u128;
         while (address as u128) < end {
             let room = (end - address as u128).ilog2() as u8;
-            let size = room.min(address.trailing_zeros() as u8).min(63);
-            state.release(address, size, base, end);
-            match address.checked_add(1 << size) {
+            let block = room.min(address.trailing_zeros() as u8).min(63);
+            state.release(address, block, base, end);
+            match address.checked_add(1 << block) {
                 Some(next) => address = next,
                 None => break,
             }
         }
         Self(Arc::new(Shared {
             base,
+            size,
             host,
-            layout,
+            allocated: (start, layout),
             parts,
             owner: (0..units).map(|_| AtomicU8::new(0)).collect(),
             state: Mutex::new(state),
@@ -284,7 +292,7 @@ impl Machine {
 
     /// The base and size of the memory.
     pub fn memory(&self) -> (u64, usize) {
-        (self.0.base, self.0.layout.size())
+        (self.0.base, self.0.size)
     }
 
     /// Reads a word, as an MMU does; `None` outside the allocated memory.
@@ -386,7 +394,7 @@ unsafe impl Hal for Machine {
         for observer in self.observers() {
             observer.freed(self, frame, size);
         }
-        let end = self.0.base as u128 + self.0.layout.size() as u128;
+        let end = self.0.base as u128 + self.0.size as u128;
         let mut state = self.state();
         let inside = address >= self.0.base && address as u128 + (1 << size) <= end && size >= UNIT;
         let units = if inside && address.is_multiple_of(1 << size) { self.units(address, size) } else { &[] };
@@ -479,14 +487,15 @@ unsafe impl Hal for Machine {
 
 impl core::fmt::Debug for Machine {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "Machine({:#x}, {:#x} bytes)", self.0.base, self.0.layout.size())
+        write!(f, "Machine({:#x}, {:#x} bytes)", self.0.base, self.0.size)
     }
 }
 
 impl Drop for Shared {
     fn drop(&mut self) {
+        let (start, layout) = self.allocated;
         // SAFETY: allocated with this layout, and the last handle is gone.
-        unsafe { dealloc(self.host.as_ptr(), self.layout) };
+        unsafe { dealloc(start.as_ptr(), layout) };
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         if !std::thread::panicking() {
             assert!(state.errors.is_empty(), "mistakes in the use of physical memory: {:?}", state.errors);
