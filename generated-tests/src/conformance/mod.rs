@@ -133,13 +133,17 @@ impl<F: Format> Setup<F> {
         Ok((self.generated.registers)(&space.registers()?))
     }
 
-    /// What generated code and the interpreter read in the report of a fault.
+    /// What generated code and the interpreter read in the report of a fault; where nothing of it is in the format's
+    /// registers, there is nothing to read.
     fn read(&self, fault: &Fault) -> [Option<FaultInfo>; 2] {
         let names = self.case.format.fault.iter().flat_map(|fault| &fault.registers);
+        let value = |name: &str| Some(fault.report.iter().find(|(register, _)| *register == name)?.1);
+        let given: Vec<Option<u64>> = names.map(|register| value(&register.name.value)).collect();
+        if given.iter().all(Option::is_none) {
+            return [None, None];
+        }
         // What a model does not give plays no part in such a report.
-        let value =
-            |name: &str| fault.report.iter().find(|(register, _)| *register == name).map_or(0, |(_, value)| *value);
-        let report: Vec<u64> = names.map(|register| value(&register.name.value)).collect();
+        let report: Vec<u64> = given.into_iter().map(Option::unwrap_or_default).collect();
         [self.generated.fault(&report), self.interpreted.fault(&report)]
     }
 }

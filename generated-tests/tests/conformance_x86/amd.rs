@@ -39,6 +39,8 @@ pub(crate) struct Amd {
     nested: bool,
     /// Bits of the addresses that can be probed.
     reach: u8,
+    /// Bits of linear addresses, if these are what is probed: the bits above are copies of the highest.
+    linear_bits: Option<u32>,
     /// Width of the processor's physical addresses.
     width: i64,
     /// EFER, as the tables were last walked under it.
@@ -57,9 +59,18 @@ impl Amd {
             _ => (format!("max,phys-bits={}", get("pa_bits")), get("pa_bits")),
         };
         let input_bits = get("input_bits");
-        // The stub asks about the lower half of linear addresses.
-        let reach = if nested { input_bits.min(width) } else { input_bits - 1 };
-        Self { emulator, model, nested, reach: reach as u8, width, efer: 0, machine: None, memory: Memory::default() }
+        let reach = if nested { input_bits.min(width) as u8 } else { 64 };
+        let linear_bits = (!nested).then_some(input_bits as u32);
+        let (machine, memory) = (None, Memory::default());
+        Self { emulator, model, nested, reach, linear_bits, width, efer: 0, machine, memory }
+    }
+
+    /// Whether it is an address that tables can be asked about (SDM volume 1, *Canonical Addressing*).
+    fn is_canonical(&self, address: u64) -> bool {
+        self.linear_bits.is_none_or(|bits| {
+            let unused = 64 - bits;
+            (address << unused) as i64 >> unused == address as i64
+        })
     }
 }
 
@@ -82,8 +93,17 @@ impl Judge for Amd {
         self.reach
     }
 
-    fn fault(&self, _: &Probe, mapped: Option<Rights>) -> FaultKind {
-        if mapped.is_some() { FaultKind::Permission } else { FaultKind::NotMapped }
+    /// The processor is not entered at an address that is not canonical.
+    fn may_ask(&self, probe: &Probe) -> bool {
+        probe.access != Access::Execute || self.is_canonical(probe.address)
+    }
+
+    fn fault(&self, probe: &Probe, mapped: Option<Rights>) -> FaultKind {
+        match mapped {
+            Some(_) => FaultKind::Permission,
+            None if self.is_canonical(probe.address) => FaultKind::NotMapped,
+            None => FaultKind::AddressSize,
+        }
     }
 
     fn can_judge(&self, params: &Params, level: Level, raw: u64) -> bool {
@@ -104,7 +124,7 @@ impl Judge for Amd {
         // By the manual, an error code tells fetches where NXE is set, and a nested fault always does.
         let fetches_are_told = self.efer & NO_EXECUTE_ENABLE != 0
             || self.nested && self.machine.as_ref().is_some_and(|machine| !machine.deviates(&NESTED_FETCH));
-        // An address of too many bits never reaches the nested tables: the guest's own walk faults.
+        // An address of too many bits never reaches the tables: the guest's own walk faults, or the guest without any.
         (fault.kind != FaultKind::AddressSize).then(|| FaultInfo {
             address: Some(probe.address),
             access: if probe.access == Access::Execute && !fetches_are_told { Rights::R } else { access(probe) },

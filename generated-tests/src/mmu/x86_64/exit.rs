@@ -94,8 +94,9 @@ impl Exit {
             _ if refused != 0 => End::Refused(refused),
             reason::VMCALL => End::Call,
             reason::EXCEPTION => {
-                report = page_fault(error_code, qualification);
-                End::Exception { vector: information & 0xff, error_code, address: qualification }
+                let vector = information & 0xff;
+                report = exception(vector, error_code, qualification);
+                End::Exception { vector, error_code, address: qualification }
             }
             reason::EPT_VIOLATION => {
                 report.extend([("qualification", qualification), ("guest_physical_address", guest_physical_address)]);
@@ -119,12 +120,9 @@ impl Exit {
             code::INVALID => End::Refused(code),
             code::VMMCALL => End::Call,
             code::FIRST_EXCEPTION..=code::LAST_EXCEPTION => {
-                report = page_fault(information_1, information_2);
-                End::Exception {
-                    vector: code - code::FIRST_EXCEPTION,
-                    error_code: information_1,
-                    address: information_2,
-                }
+                let vector = code - code::FIRST_EXCEPTION;
+                report = exception(vector, information_1, information_2);
+                End::Exception { vector, error_code: information_1, address: information_2 }
             }
             // EXITINFO1 has the error code, and in bit 33 whether it was on the walk of the guest's tables (APM *Nested
             // versus Guest Page Faults, Fault Ordering*).
@@ -178,8 +176,12 @@ fn kind_of(error_code: u64) -> FaultKind {
     }
 }
 
-fn page_fault(error_code: u64, address: u64) -> Vec<(&'static str, u64)> {
-    vec![("error_code", error_code), ("cr2", address)]
+/// Of a page fault, what is in its registers; of another exception, which it was.
+fn exception(vector: u64, error_code: u64, address: u64) -> Vec<(&'static str, u64)> {
+    match vector {
+        PAGE_FAULT => vec![("error_code", error_code), ("cr2", address)],
+        _ => vec![("vector", vector)],
+    }
 }
 
 fn translated(rax: u64, probe: &Probe) -> Verdict {
