@@ -107,7 +107,11 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         attributes: impl Into<Attributes>,
         backend: impl Into<B>,
     ) -> Result<(), SpaceError> {
-        let (attributes, backend) = (attributes.into(), backend.into());
+        self.add(start, size, attributes.into(), backend.into())
+    }
+
+    /// The same for all kinds of attributes and backends: it is there once.
+    fn add(&mut self, start: GuestPhysAddr, size: usize, attributes: Attributes, backend: B) -> Result<(), SpaceError> {
         let range = self.whole_pages(start, size)?.ok_or(SpaceError::Empty(start))?;
         let gap = self.areas.gap(range).map_err(SpaceError::Overlap)?;
         let refused = |error| SpaceError::Area { area: range, error };

@@ -29,6 +29,8 @@ use crate::{ClosedRange, ConfigError, Level, Refusal};
 /// # }
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+// The tag is a word, so that what passes an error on does so by words.
+#[repr(u64)]
 pub enum Error {
     /// The format's parameters are illegal.
     #[error(transparent)]
