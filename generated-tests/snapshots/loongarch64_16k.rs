@@ -11,7 +11,7 @@ use ::tablewright::{
     Format as FormatTrait, Table as DecodedTable, AccessedDirty, Attributes, Cause,
     Change, ConfigError, Edit, Entry, Extension, FaultInfo, FormatInfo, Geometry,
     HostPhysAddr, Invalidation, Kinds, Leaf, Level, MemoryType, Next, Options, PageSizes,
-    Prototype, Refusal, Rewrite, Rights, Strip, Tag,
+    Prototype, Refusal, Rewrite, Rights, Stage1Cause, Stage1Fault, Strip, Tag,
 };
 
 /// What varies between machines and between address spaces. The root can have these shapes:
@@ -1308,6 +1308,53 @@ unsafe impl FormatTrait for Format {
             level: None,
             width: None,
             guest_walk: false,
+        })
+    }
+
+    fn raise(&self, fault: &Stage1Fault, _controls: &Controls) -> Option<Report> {
+        let config = &self.config;
+        if fault.level >= self.geometry.levels {
+            return None;
+        }
+        let raw = match fault.cause {
+            Stage1Cause::NotMarked | Stage1Cause::Denied => fault.entry,
+            _ => 0,
+        };
+        let privilege: u64 = if config.restricted_level {
+            (raw >> 63) << 2 | (raw >> 2 & 3)
+        } else {
+            raw >> 2 & 3
+        };
+        let no_execute: u64 = if config.execute_protection { raw >> 62 & 1 } else { 0 };
+        let address = fault.address;
+        let write = fault.access.intersects(Rights::W);
+        let execute = fault.access.intersects(Rights::X);
+        let user = fault.access.intersects(Rights::U);
+        let input = ::core::matches!(fault.cause, Stage1Cause::Input);
+        let not_marked = ::core::matches!(fault.cause, Stage1Cause::NotMarked);
+        let denied = ::core::matches!(fault.cause, Stage1Cause::Denied);
+        if input {
+            return None;
+        }
+        Some(Report {
+            estat: (if denied && (user && privilege & 3 != 3 || !user && privilege >= 5)
+                && !(execute && no_execute == 1)
+            {
+                0x7_0000
+            } else if write && (denied || not_marked) {
+                0x4_0000
+            } else if denied && execute {
+                0x6_0000
+            } else if denied {
+                0x5_0000
+            } else if execute {
+                0x3_0000
+            } else if write {
+                0x2_0000
+            } else {
+                0x1_0000
+            }),
+            badv: address,
         })
     }
 

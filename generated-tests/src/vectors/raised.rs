@@ -12,6 +12,7 @@ pub(super) fn check(format: &str, subject: &Interpreted) -> Result<(), String> {
         "stage1" => arm(subject, &[Rights::PR, Rights::PW, Rights::PX, Rights::UR, Rights::UW, Rights::UX]),
         "stage1_el2" => arm(subject, &[Rights::PR, Rights::PW, Rights::PX]),
         "sv" => riscv(subject),
+        "loongarch64" => loongarch(subject),
         _ => Ok(()),
     }
 }
@@ -112,6 +113,44 @@ fn riscv(subject: &Interpreted) -> Result<(), String> {
     {
         for why in [Input, NotMapped, Reserved(""), NotMarked, Denied] {
             raises(subject, &met(access, why, 0, 0), &[0], Some(cause))?;
+        }
+    }
+    Ok(())
+}
+
+/// LoongArch Reference Manual, Volume 1, ESTAT: Ecode 21:16 is PIL 1, PIS 2, PIF 3, PME 4, PNR 5, PNX 6, PPI 7. In a leaf,
+/// PLV is 3:2, RPLV 63.
+fn loongarch(subject: &Interpreted) -> Result<(), String> {
+    let has = |param| subject.0.params.get(param) == Some(1);
+    for access in [Rights::PR, Rights::PW, Rights::PX, Rights::UR, Rights::UW, Rights::UX] {
+        let says = |cause, entry, code: Option<u64>| {
+            raises(subject, &met(access, cause, 0, entry), &[], code.map(|code| code << 16))
+        };
+        let invalid = match (access.intersects(Rights::W), access.intersects(Rights::X)) {
+            (true, _) => 2,
+            (_, true) => 3,
+            _ => 1,
+        };
+        says(Input, 0, None)?;
+        says(NotMapped, 0, Some(invalid))?;
+        for (restricted, level, inhibits) in
+            (0..2).flat_map(|bit| (0..4).flat_map(move |l| (0..2).map(move |i| (bit, l, i))))
+        {
+            let of_user = u64::from(access.intersects(Rights::U)) * 3;
+            let foreign = if restricted == 1 && has("restricted_level") { of_user != level } else { of_user > level };
+            // NX is bit 62, NR bit 61. A fetch that nothing forbids is not denied.
+            let code = match invalid {
+                3 if inhibits == 1 && has("execute_protection") => Some(6),
+                _ if foreign => Some(7),
+                3 => continue,
+                2 => Some(4),
+                _ => Some(5),
+            };
+            says(Denied, restricted << 63 | inhibits << 62 | 1 << 61 | level << 2, code)?;
+        }
+        let user = 3 << 2;
+        if access.intersects(Rights::W) {
+            says(NotMarked, user, Some(4))?;
         }
     }
     Ok(())

@@ -65,7 +65,7 @@ fn raised(case: &Case<'_>) -> Verdict {
             0 => (Stage1Cause::Input, &[Cause::NotMapped]),
             1 => (Stage1Cause::NotMapped, &[Cause::NotMapped]),
             2 => (Stage1Cause::Reserved(""), &[Cause::Misconfigured, Cause::AddressSize, Cause::NotMapped]),
-            3 => (Stage1Cause::NotMarked, &[Cause::AccessFlag]),
+            3 => (Stage1Cause::NotMarked, &[Cause::AccessFlag, Cause::NotMapped]),
             _ => (Stage1Cause::Denied, &[Cause::Permission]),
         };
         let level = random.u8(..=subject.geometry().levels);
@@ -88,9 +88,9 @@ fn raised(case: &Case<'_>) -> Verdict {
             ensure!(access.intersects(Rights::U), "{report:x?}, of {fault:x?}, is no report of such faults");
             continue;
         };
-        // Where nothing can forbid a fetch, it is told as a read.
+        // Where nothing can forbid a fetch, it is told as a read; what is not for some level, perhaps not as what.
         let same = at.is_none_or(|at| at == address)
-            && (done.contains(access) || access.intersects(Rights::X) && done == Rights::R)
+            && (done.contains(access) || done.is_empty() || access.intersects(Rights::X) && done == Rights::R)
             && (why == Cause::Unspecified || told.contains(&why))
             && (cause == Stage1Cause::Input || here.is_none_or(|here| here == level));
         ensure!(same, "{report:x?}, of {fault:x?}, says {read:x?}");
