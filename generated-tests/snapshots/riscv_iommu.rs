@@ -8,8 +8,8 @@ use ::core::fmt;
 use ::core::prelude::rust_2024::*;
 use ::tablewright::codec::{self, Facts, Grants, Kind, Named, Pattern, Run};
 use ::tablewright::{
-    Format as FormatTrait, Table as DecodedTable, AccessedDirty, Attributes, Cause,
-    Change, ConfigError, Edit, Entry, Extension, FaultInfo, FormatInfo, Geometry,
+    Format as FormatTrait, Table as DecodedTable, AccessedDirty, Attributes, ByName,
+    Cause, Change, ConfigError, Edit, Entry, Extension, FaultInfo, FormatInfo, Geometry,
     HostPhysAddr, Invalidation, Kinds, Leaf, Level, MemoryType, Next, Options, PageSizes,
     Prototype, Refusal, Rewrite, Rights, Signal, Strip, Tag,
 };
@@ -1367,5 +1367,42 @@ impl Capabilities {
     /// These from its registers' values, in the order of the fields.
     pub const fn from_values([capabilities]: [u64; 1]) -> Self {
         Self { capabilities }
+    }
+}
+
+impl ByName for Format {
+    fn config(levels: u8, input_bits: u8) -> Config {
+        Config::new(levels, input_bits)
+    }
+
+    fn set(config: &mut Config, name: &str, value: i64) -> bool {
+        config.set(name, value)
+    }
+
+    fn parameters(config: &Config) -> impl Iterator<Item = (&'static str, i64)> {
+        config.by_name().into_iter()
+    }
+
+    fn of_machine(registers: &[u64], levels: u8, input_bits: u8) -> Option<Config> {
+        let capabilities = Capabilities::from_values(registers.try_into().ok()?);
+        Some(Config::from_capabilities(&capabilities, levels, input_bits))
+    }
+
+    fn register_values(
+        registers: &Registers,
+    ) -> impl Iterator<Item = (&'static str, u64)> {
+        registers.by_name().into_iter()
+    }
+
+    fn report(registers: &[u64]) -> Option<Report> {
+        registers.try_into().ok().map(Report::from_values)
+    }
+
+    fn report_values(report: &Report) -> impl Iterator<Item = (&'static str, u64)> {
+        report.by_name().into_iter()
+    }
+
+    fn controls(registers: &[u64]) -> Option<Controls> {
+        registers.try_into().ok().map(Controls::from_values)
     }
 }

@@ -2,7 +2,7 @@
 //! in everything, and illegal ones must be refused by both.
 
 use fastrand::Rng;
-use tablewright::{Attributes, ConfigError, Format, MemoryType, Rights, WalkError, walk};
+use tablewright::{Attributes, ByName, ConfigError, Format, MemoryType, Rights, WalkError, walk};
 use tablewright_archdefs::bound::{BindError, Bound, Params, legal_params};
 use tablewright_archdefs::interpret::{self, Walk};
 use tablewright_archdefs::model::{self, At, Build, Facts};
@@ -16,7 +16,7 @@ const CHANGED: usize = 2_000;
 /// How many walks through tables of random words.
 const WALKS: usize = 2_000;
 
-fn agrees<F: Format>(name: &str, build: Option<&str>, make: impl Fn(&Params) -> Result<Generated<F>, ConfigError>) {
+fn agrees<F: ByName>(name: &str, build: Option<&str>, make: impl Fn(&Params) -> Result<Generated<F>, ConfigError>) {
     let format = read_builtin(name).expect("it is built in").1.expect("it has no mistakes");
     let build = build.map(|name| format.builds.iter().find(|build| build.name.value == name).expect("it is a build"));
     // There are more than can be gone through: let this build have all of them.
@@ -66,7 +66,7 @@ fn sets(build: Option<&Build>, name: &str) -> bool {
 }
 
 /// The laws that compare one with the other.
-fn compare<F: Format>(format: &model::Format, params: &Params, reference: &Interpreted, subject: &Generated<F>) {
+fn compare<F: ByName>(format: &model::Format, params: &Params, reference: &Interpreted, subject: &Generated<F>) {
     let id = At { value: "at random".to_owned(), span: Span::default() };
     let page_sizes = At { value: Vec::new(), span: Span::default() };
     let config = model::Config { id, set: Vec::new(), page_sizes };

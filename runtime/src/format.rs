@@ -1,5 +1,6 @@
 //! What the engine asks of a page-table format. Generated from TOML; the contracts here are what the laws test.
 
+mod by_name;
 mod entry;
 mod error;
 mod fault;
@@ -11,6 +12,7 @@ use core::fmt::Debug;
 
 use crate::{Attributes, Change, HostPhysAddr, Invalidation, Rights};
 
+pub use by_name::ByName;
 pub use entry::{AccessedDirty, Edit, Entry, Kinds, Leaf, Next, Prototype, Rewrite, Strip, Table};
 pub use error::{ConfigError, Refusal};
 pub use fault::{Cause, FaultInfo, Stage1Cause, Stage1Fault};

@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use fastrand::Rng;
 use libtest_mimic::Failed;
 use tablewright::sim::Machine;
-use tablewright::{AddrSpace, Attributes, FaultOutcome, Format, GuestPhysAddr, Rights, Tag};
+use tablewright::{AddrSpace, Attributes, ByName, FaultOutcome, GuestPhysAddr, Rights, Tag};
 
 use super::{Ground, Judge, Setup, TABLES, dump};
 use crate::mmu::{Access, Probe, Verdict};
 
 /// Accesses an area page by page, in random order, in rounds.
-pub(super) fn conforms<F: Format>(setup: &Setup<F>, judge: &mut impl Judge) -> Result<usize, Failed> {
+pub(super) fn conforms<F: ByName>(setup: &Setup<F>, judge: &mut impl Judge) -> Result<usize, Failed> {
     let ram = judge.ram();
     let machine = Machine::new(ram.start, TABLES as usize);
     let ground = Ground::new(&setup.generated.format, ram.start + TABLES..ram.end, judge.reach());

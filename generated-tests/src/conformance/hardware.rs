@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use libtest_mimic::Failed;
-use tablewright::{ClosedRange, Format, PageBitmap, State};
+use tablewright::{ByName, ClosedRange, PageBitmap, State};
 
 use super::Setup;
 use super::live::{Hearing, Live, Rig, ground};
@@ -17,7 +17,7 @@ struct Leaf {
 }
 
 /// Touches some leaves, and harvests, again and again.
-pub(super) fn conforms<F: Format, J: Live>(setup: &Setup<F>, judge: &mut J) -> Result<usize, Failed> {
+pub(super) fn conforms<F: ByName, J: Live>(setup: &Setup<F>, judge: &mut J) -> Result<usize, Failed> {
     let ground = ground(setup, judge);
     let bits = ground.geometry.page_bits;
     let keeps_dirty = setup.generated.format.accessed_dirty(0).dirty_mask != 0;
@@ -78,7 +78,7 @@ pub(super) fn conforms<F: Format, J: Live>(setup: &Setup<F>, judge: &mut J) -> R
     Ok(asked)
 }
 
-impl<F: Format, J: Live> Rig<'_, F, J> {
+impl<F: ByName, J: Live> Rig<'_, F, J> {
     /// The pages in a state, which they are then no more.
     fn harvest_pages(&mut self, range: ClosedRange, state: State) -> Result<BTreeSet<u64>, String> {
         let bits = self.table.geometry().page_bits;

@@ -3,21 +3,21 @@
 use std::collections::BTreeMap;
 
 use fastrand::Rng;
-use tablewright::{Attributes, Format, Geometry, Level};
+use tablewright::{Attributes, ByName, Geometry, Level};
 
 use super::Ground;
 use crate::laws::{Generated, Subject};
 use crate::mmu::Chunk;
 
 /// Tables, and room for more after them.
-pub(super) struct Image<'a, F: Format> {
+pub(super) struct Image<'a, F: ByName> {
     generated: &'a Generated<F>,
     geometry: Geometry,
     tables: BTreeMap<u64, Vec<u64>>,
     free: u64,
 }
 
-impl<'a, F: Format> Image<'a, F> {
+impl<'a, F: ByName> Image<'a, F> {
     /// No tables yet; the first will be at `start` or a little above.
     pub(super) fn new(generated: &'a Generated<F>, start: u64) -> Self {
         Self { generated, geometry: generated.format.geometry(), tables: BTreeMap::new(), free: start }

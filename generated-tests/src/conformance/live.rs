@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use tablewright::sim::Machine;
-use tablewright::{Change, ClosedRange, Error, Format, PageBitmap, PageTable, Rights, State, Tag};
+use tablewright::{ByName, Change, ClosedRange, Error, PageBitmap, PageTable, Rights, State, Tag};
 
 use super::compare::Case;
 use super::hardware_writes::HardwareWrites;
@@ -56,7 +56,7 @@ pub enum Hearing {
 }
 
 /// A table in use.
-pub(super) struct Rig<'a, F: Format, J> {
+pub(super) struct Rig<'a, F: ByName, J> {
     setup: &'a Setup<F>,
     judge: &'a mut J,
     hearing: Hearing,
@@ -74,19 +74,19 @@ pub(super) struct Rig<'a, F: Format, J> {
 /// The memory that a program may map.
 pub(super) const TARGETS: u64 = 64 << 20;
 
-pub(super) fn ground<F: Format>(setup: &Setup<F>, judge: &impl Judge) -> Ground {
+pub(super) fn ground<F: ByName>(setup: &Setup<F>, judge: &impl Judge) -> Ground {
     let start = judge.ram().start + TABLES;
     Ground::new(&setup.generated.format, start..start + TARGETS, judge.reach())
 }
 
-impl<'a, F: Format, J: Live> Rig<'a, F, J> {
+impl<'a, F: ByName, J: Live> Rig<'a, F, J> {
     pub(super) fn new(setup: &'a Setup<F>, judge: &'a mut J, hearing: Hearing) -> Result<Self, String> {
         let machine = Machine::new(judge.ram().start, TABLES as usize);
         let ground = ground(setup, judge);
         let table =
             PageTable::new(setup.generated.format, machine.clone(), Tag(1)).map_err(|error| error.to_string())?;
         let registers = table.registers().map_err(|error| error.to_string())?;
-        judge.begin(&(setup.generated.registers)(&registers), &ground.targets);
+        judge.begin(&F::register_values(&registers).collect::<Vec<_>>(), &ground.targets);
         let (shown, done, written) = Default::default();
         let mut rig = Self { setup, judge, hearing, machine, table, ground, shown, done, written, asked: 0 };
         rig.show();

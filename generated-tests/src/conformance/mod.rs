@@ -27,7 +27,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use libtest_mimic::{Failed, Trial};
 use tablewright::sim::Machine;
-use tablewright::{AddrSpace, Cause, FaultInfo, Format, GuestPhysAddr, Level, Rights, TableInfo, Tag};
+use tablewright::{AddrSpace, ByName, Cause, FaultInfo, Format, GuestPhysAddr, Level, Rights, TableInfo, Tag};
 use tablewright_archdefs::bound::Params;
 
 use crate::formats::Configured;
@@ -111,7 +111,7 @@ pub trait Judge {
 
 /// One configuration of a format, generated and interpreted.
 #[derive(Clone, Debug)]
-pub struct Setup<F: Format> {
+pub struct Setup<F: ByName> {
     /// For the names of tests.
     pub name: String,
     /// From its file.
@@ -122,7 +122,7 @@ pub struct Setup<F: Format> {
     pub generated: Generated<F>,
 }
 
-impl<F: Format> Setup<F> {
+impl<F: ByName> Setup<F> {
     /// The configuration under its own name.
     pub fn new(case: &Configured, generated: Generated<F>) -> Self {
         let interpreted = Arc::new(Interpreted(case.bound.clone()));
@@ -130,7 +130,7 @@ impl<F: Format> Setup<F> {
     }
 
     fn registers(&self, space: &AddrSpace<F, Machine>) -> Result<Vec<(&'static str, u64)>, Failed> {
-        Ok((self.generated.registers)(&space.registers()?))
+        Ok(F::register_values(&space.registers()?).collect())
     }
 
     /// What generated code and the interpreter read in the report of a fault; where nothing of it is in the format's
@@ -200,7 +200,7 @@ impl<J> Shared<J> {
     }
 
     /// A test that asks the judge about a configuration, and says how many probes showed that some property holds.
-    pub fn trial<F: Format>(
+    pub fn trial<F: ByName>(
         &self,
         setup: &Setup<F>,
         (test, property): (&str, &'static str),
@@ -243,7 +243,7 @@ impl<J> Shared<J> {
 }
 
 /// A test for every layout under this setup.
-pub fn trials<F: Format, J: Judge + Send + 'static>(setup: &Setup<F>, judge: &Shared<J>) -> Vec<Trial> {
+pub fn trials<F: ByName, J: Judge + Send + 'static>(setup: &Setup<F>, judge: &Shared<J>) -> Vec<Trial> {
     let trial = |&layout: &Layout| {
         judge.trial(setup, (layout.name, "mappings"), move |setup, judge| conforms(setup, layout, judge))
     };
@@ -253,7 +253,7 @@ pub fn trials<F: Format, J: Judge + Send + 'static>(setup: &Setup<F>, judge: &Sh
 }
 
 /// A test of random entries, after something was set.
-pub fn raw_trial<F: Format, J: Judge + Send + 'static>(
+pub fn raw_trial<F: ByName, J: Judge + Send + 'static>(
     setup: &Setup<F>,
     judge: &Shared<J>,
     name: &'static str,
@@ -266,20 +266,20 @@ pub fn raw_trial<F: Format, J: Judge + Send + 'static>(
 }
 
 /// Tests of tables in use: random edits, and, where hardware sets them, accessed and dirty states.
-pub fn live_trials<F: Format, J: Live + Send + 'static>(setup: &Setup<F>, judge: &Shared<J>) -> Vec<Trial> {
+pub fn live_trials<F: ByName, J: Live + Send + 'static>(setup: &Setup<F>, judge: &Shared<J>) -> Vec<Trial> {
     let edits = judge.trial(setup, ("edits", "edits in use"), |setup, judge| sequence::conforms(setup, judge));
     [edits].into_iter().chain(hardware_trial(setup, judge)).collect()
 }
 
 /// A test of the accessed and dirty states, where hardware sets them.
-pub fn hardware_trial<F: Format, J: Live + Send + 'static>(setup: &Setup<F>, judge: &Shared<J>) -> Option<Trial> {
+pub fn hardware_trial<F: ByName, J: Live + Send + 'static>(setup: &Setup<F>, judge: &Shared<J>) -> Option<Trial> {
     let states = ("hardware_states", "hardware states");
     let has_states = setup.generated.format.accessed_dirty(0).hardware;
     has_states.then(|| judge.trial(setup, states, |setup, judge| hardware::conforms(setup, judge)))
 }
 
 /// The negative control: edits whose invalidations are not all executed are caught.
-pub fn control_trial<F: Format, J: Live + Send + 'static>(
+pub fn control_trial<F: ByName, J: Live + Send + 'static>(
     setup: &Setup<F>,
     judge: &Shared<J>,
     (name, hearing): (&str, Hearing),
@@ -295,14 +295,14 @@ const TABLES: u64 = 16 << 20;
 const ABOVE_GAPS: [&str; 3] = ["every_right", "top_of_the_input", "random_1"];
 
 /// Runs a layout's program, and compares what all say of it.
-fn conforms<F: Format>(setup: &Setup<F>, layout: Layout, judge: &mut impl Judge) -> Result<usize, Failed> {
+fn conforms<F: ByName>(setup: &Setup<F>, layout: Layout, judge: &mut impl Judge) -> Result<usize, Failed> {
     let ram = judge.ram();
     let ground = Ground::new(&setup.generated.format, ram.start + TABLES..ram.end, judge.reach());
     let halves = ground.halves().into_iter().filter(|half| half.base == 0 || ABOVE_GAPS.contains(&layout.name));
     halves.map(|half| half_conforms(setup, layout, judge, &half)).sum()
 }
 
-fn half_conforms<F: Format>(
+fn half_conforms<F: ByName>(
     setup: &Setup<F>,
     layout: Layout,
     judge: &mut impl Judge,

@@ -9,7 +9,7 @@ use std::env;
 use fastrand::Rng;
 use libtest_mimic::Failed;
 use tablewright::{
-    Attributes, Entry, Format, HostPhysAddr, Level, Options, Rights, Tag, WalkError, WalkStep, Walked, walk,
+    Attributes, ByName, Entry, Format, HostPhysAddr, Level, Options, Rights, Tag, WalkError, WalkStep, Walked, walk,
 };
 use tablewright_archdefs::interpret::Walk;
 
@@ -52,7 +52,7 @@ struct Question {
 }
 
 /// Fills a table at each level, and asks about its entries. With `BLESS=1` some of what the judge says is recorded.
-pub(super) fn conforms<F: Format>(setup: &Setup<F>, judge: &mut impl Judge, test: &str) -> Result<usize, Failed> {
+pub(super) fn conforms<F: ByName>(setup: &Setup<F>, judge: &mut impl Judge, test: &str) -> Result<usize, Failed> {
     let ram = judge.ram();
     let ground = Ground::new(&setup.generated.format, ram.start + TABLES..ram.end, judge.reach());
     let mut random = Rng::with_seed(SEED);
@@ -86,7 +86,7 @@ pub(super) fn conforms<F: Format>(setup: &Setup<F>, judge: &mut impl Judge, test
     Ok(judged)
 }
 
-fn one_table<F: Format>(
+fn one_table<F: ByName>(
     setup: &Setup<F>,
     judge: &mut impl Judge,
     ground: &Ground,
@@ -121,7 +121,7 @@ fn one_table<F: Format>(
 
     let registers = format.registers(HostPhysAddr::from_usize(root as usize), Tag(1))?;
     let probes: Vec<Probe> = questions.iter().map(|question| question.probe).collect();
-    let verdicts = judge.judge(&image.chunks(), &(setup.generated.registers)(&registers), &probes);
+    let verdicts = judge.judge(&image.chunks(), &F::register_values(&registers).collect::<Vec<_>>(), &probes);
     let mut complaints = Vec::new();
     for (question, verdict) in questions.iter().zip(&verdicts) {
         let wrong = question.complaint(setup, judge, verdict);
@@ -156,7 +156,7 @@ fn spread(slots: u64) -> impl Iterator<Item = u64> {
 }
 
 /// What makes the entries of one table.
-struct Writer<'a, F: Format> {
+struct Writer<'a, F: ByName> {
     setup: &'a Setup<F>,
     ground: &'a Ground,
     level: Level,
@@ -164,7 +164,7 @@ struct Writer<'a, F: Format> {
     below: Option<u64>,
 }
 
-impl<F: Format> Writer<'_, F> {
+impl<F: ByName> Writer<'_, F> {
     fn entry(&self, random: &mut Rng) -> u64 {
         let legal = self.legal(random);
         match random.u8(..8) {
@@ -229,7 +229,7 @@ impl<F: Format> Writer<'_, F> {
 }
 
 /// Where to ask within what an entry spans: where a leaf leads to memory that may be accessed, if it does.
-fn offset<F: Format>(setup: &Setup<F>, ground: &Ground, level: Level, raw: u64, random: &mut Rng) -> u64 {
+fn offset<F: ByName>(setup: &Setup<F>, ground: &Ground, level: Level, raw: u64, random: &mut Rng) -> u64 {
     let within = (1 << ground.geometry.entry_bits(level)) - 1;
     let anywhere = random.u64(..);
     let target = match setup.generated.format.decode(level, raw) {
@@ -245,7 +245,7 @@ fn offset<F: Format>(setup: &Setup<F>, ground: &Ground, level: Level, raw: u64, 
 
 /// The probe with what the library makes of it; `None` if the access would get through to where it must not go, or if
 /// the walk leaves the tables, or meets what the model cannot judge: who knows where that leads.
-fn question<F: Format>(
+fn question<F: ByName>(
     setup: &Setup<F>,
     judge: &impl Judge,
     image: &Image<'_, F>,
@@ -297,7 +297,7 @@ fn raw_of(met: &[(Level, u64)]) -> u64 {
 }
 
 /// What generated code and the interpreter make of the controls must be what the judge knows.
-fn permitted<F: Format>(
+fn permitted<F: ByName>(
     setup: &Setup<F>,
     judge: &impl Judge,
     probe: &Probe,
@@ -350,7 +350,7 @@ fn agree(generated: &Result<Walked, WalkError>, interpreted: &Walk) -> bool {
 
 impl Question {
     /// What the judge said, for those who cannot ask it.
-    fn record<F: Format>(self, setup: &Setup<F>, judge: &impl Judge, verdict: &Verdict) -> Recorded {
+    fn record<F: ByName>(self, setup: &Setup<F>, judge: &impl Judge, verdict: &Verdict) -> Recorded {
         let told = match verdict {
             Verdict::Fault(fault) => judge.told(&self.probe, fault),
             Verdict::Translated(_) => None,
@@ -361,7 +361,7 @@ impl Question {
     }
 
     /// What is wrong with the verdict, or with how its report is read.
-    fn complaint<F: Format>(&self, setup: &Setup<F>, judge: &impl Judge, verdict: &Verdict) -> Option<String> {
+    fn complaint<F: ByName>(&self, setup: &Setup<F>, judge: &impl Judge, verdict: &Verdict) -> Option<String> {
         let right = match (self.expected, verdict) {
             (Expected::Reaches(address), Verdict::Translated(seen)) => {
                 seen.map_or(!self.readable, |seen| seen == address)
@@ -378,7 +378,7 @@ impl Question {
         }
     }
 
-    fn misread<F: Format>(&self, setup: &Setup<F>, judge: &impl Judge, fault: &Fault) -> Option<String> {
+    fn misread<F: ByName>(&self, setup: &Setup<F>, judge: &impl Judge, fault: &Fault) -> Option<String> {
         let told = judge.told(&self.probe, fault);
         let read = setup.read(fault);
         read.iter().any(|read| *read != told).then(|| format!("a report that tells {told:x?} was read as {read:x?}"))

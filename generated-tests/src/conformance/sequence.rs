@@ -6,7 +6,9 @@ use std::fmt::Write as _;
 use fastrand::Rng;
 use libtest_mimic::Failed;
 use tablewright::sim::Machine;
-use tablewright::{Change, ClosedRange, Error, FaultIn, Format, Gather, Mapping, MemoryType, PageTable, Relax, Rights};
+use tablewright::{
+    ByName, Change, ClosedRange, Error, FaultIn, Format, Gather, Mapping, MemoryType, PageTable, Relax, Rights,
+};
 
 use super::live::{self, Hearing, Live, Rig};
 use super::program::unseen;
@@ -185,7 +187,7 @@ fn program(ground: &Ground, random: &mut Rng) -> Vec<Edit> {
 }
 
 /// Runs random programs, and those that were found before.
-pub(super) fn conforms<F: Format, J: Live>(setup: &Setup<F>, judge: &mut J) -> Result<usize, Failed> {
+pub(super) fn conforms<F: ByName, J: Live>(setup: &Setup<F>, judge: &mut J) -> Result<usize, Failed> {
     let ground = live::ground(setup, judge);
     let mut random = Rng::with_seed(SEED);
     let found = FOUND.iter().filter(|(name, _)| *name == setup.name).map(|(_, found)| found());
@@ -201,7 +203,7 @@ pub(super) fn conforms<F: Format, J: Live>(setup: &Setup<F>, judge: &mut J) -> R
 }
 
 /// Runs a program; how many probes were judged, or what is wrong after which edit.
-pub(super) fn run<F: Format, J: Live>(
+pub(super) fn run<F: ByName, J: Live>(
     setup: &Setup<F>,
     judge: &mut J,
     edits: &[Edit],
@@ -215,7 +217,7 @@ pub(super) fn run<F: Format, J: Live>(
 }
 
 /// The negative control: with invalidations missing, some program must be caught.
-pub(super) fn is_caught<F: Format, J: Live>(
+pub(super) fn is_caught<F: ByName, J: Live>(
     setup: &Setup<F>,
     judge: &mut J,
     hearing: Hearing,
@@ -239,7 +241,7 @@ pub(super) fn is_caught<F: Format, J: Live>(
 }
 
 /// The smallest program found that fails, as a test to paste.
-fn told<F: Format, J: Live>(setup: &Setup<F>, judge: &mut J, mut edits: Vec<Edit>) -> String {
+fn told<F: ByName, J: Live>(setup: &Setup<F>, judge: &mut J, mut edits: Vec<Edit>) -> String {
     let mut wrong = String::new();
     loop {
         // What comes after the failure is of no account.

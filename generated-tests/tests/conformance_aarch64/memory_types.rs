@@ -2,7 +2,7 @@
 
 use libtest_mimic::Failed;
 use tablewright::{
-    Attributes, Cause, ClosedRange, Error, Format, Level, Lookup, MemoryType, PageTable, Rights, Shareability,
+    Attributes, ByName, Cause, ClosedRange, Error, Format, Level, Lookup, MemoryType, PageTable, Rights, Shareability,
     TableInfo, Tag, Translated, sim,
 };
 use tablewright_tests::conformance::{Judge, NestedJudge, Setup};
@@ -33,7 +33,7 @@ const PAGE: u64 = 64 << 10;
 type Table<F> = PageTable<F, sim::Machine>;
 
 /// Leaves of every size and type tell their types, or those that were taken in their places.
-pub(crate) fn of_stage1<F: Format>(setup: &Setup<F>, judge: &mut stage1::Qemu) -> Result<usize, Failed> {
+pub(crate) fn of_stage1<F: ByName>(setup: &Setup<F>, judge: &mut stage1::Qemu) -> Result<usize, Failed> {
     let format = setup.generated.format;
     let (geometry, machine) = (format.geometry(), sim::Machine::new(judge.ram().start, 2 * TABLES as usize));
     let mut table = PageTable::new(format, machine.clone(), Tag(1))?;
@@ -55,13 +55,13 @@ pub(crate) fn of_stage1<F: Format>(setup: &Setup<F>, judge: &mut stage1::Qemu) -
         }
         mapped.push((range.start(), found));
     }
-    judge.judge(&dump(&table, &machine), &(setup.generated.registers)(&table.registers()?), &[]);
+    judge.judge(&dump(&table, &machine), &F::register_values(&table.registers()?).collect::<Vec<_>>(), &[]);
     faults(&mut judge.stage1, &format, geometry.extend(next))?;
     check(&mut judge.stage1, &format, &mapped, |par| par >> 56)
 }
 
 /// Every type of stage 1 over every type of stage 2.
-pub(crate) fn of_both<G: Format, N: Format>(
+pub(crate) fn of_both<G: ByName, N: ByName>(
     guest: &Setup<G>,
     nested: &Setup<N>,
     judge: &mut two_stage::Qemu,
@@ -99,8 +99,8 @@ pub(crate) fn of_both<G: Format, N: Format>(
     judge.prepare(&guest.case);
     judge.begin(
         &[dump(&below, &machine), dump(&own, &own_machine)].concat(),
-        &(guest.generated.registers)(&own.registers()?),
-        &(nested.generated.registers)(&below.registers()?),
+        &G::register_values(&own.registers()?).collect::<Vec<_>>(),
+        &N::register_values(&below.registers()?).collect::<Vec<_>>(),
     );
     check(&mut judge.stage1, &guest.generated.format, &expected, |par| par >> 56 << 2 | par >> 7 & 0b11)
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use libtest_mimic::Trial;
-use tablewright::{FaultInfo, Format, Level, Rights};
+use tablewright::{ByName, FaultInfo, Level, Rights};
 use tablewright_archdefs::bound::Params;
 use tablewright_tests::conformance::{Judge, Live, Memory, Setup, access, cause, hardware_trial, trials};
 use tablewright_tests::emulators::{Emulator, Found};
@@ -207,7 +207,7 @@ impl Amd {
 }
 
 /// The tests of a configuration.
-fn tests_of<F: Format>(
+fn tests_of<F: ByName>(
     found: &Found,
     judges: &mut Judges<Amd>,
     (stage, case): (&str, &Configured),

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use libtest_mimic::Trial;
-use tablewright::{Format, Rights};
+use tablewright::{ByName, Rights};
 use tablewright_tests::conformance::{Asked, NestedJudge, Setup, two_stage_trials};
 use tablewright_tests::emulators::{Emulator, Found};
 use tablewright_tests::formats::{Configured, configured, varied};
@@ -112,7 +112,7 @@ fn guest() -> Setup<tablewright::x86_64::long_mode::Format> {
     Setup::new(&case, generated.expect("a legal configuration"))
 }
 
-fn tests_of<F: Format>(
+fn tests_of<F: ByName>(
     judges: &mut Judges<Processor>,
     (stage, case): (&str, &Configured),
     generated: Generated<F>,

@@ -4,7 +4,7 @@ use proptest::{
     prelude::*,
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
-use tablewright::{Format, aarch64, loongarch64, riscv64, x86_64};
+use tablewright::{ByName, aarch64, loongarch64, riscv64, x86_64};
 use tablewright_archdefs::{
     bound::{Bound, Params},
     read_builtin,
@@ -16,14 +16,18 @@ use crate::{
     rules,
 };
 
-/// Runs random programs on all configurations of a format's file that `configure` accepts; how many these are.
-fn programs<F: Format>(file_name: &str, configure: impl Fn(&[(&str, i64)]) -> Option<F>) -> usize {
+/// Runs random programs on all configurations of a format's file that are of this format; how many these are.
+fn programs<F: ByName>(file_name: &str) -> usize {
     let (_, file) = read_builtin(file_name).expect("a built-in format");
     let file = file.expect("the built-in formats are correct");
     let mut configured = 0;
     for config in &file.configs {
-        let set: Vec<_> = config.set.iter().map(|(name, value)| (name.value.as_str(), value.value)).collect();
-        let Some(format) = configure(&set) else { continue };
+        let mut of_format = F::config(0, 0);
+        // What the module was built for cannot be set to anything else.
+        if !config.set.iter().all(|(name, value)| F::set(&mut of_format, &name.value, value.value)) {
+            continue;
+        }
+        let format = F::new(&of_format).expect("a legal configuration");
         let params = Params::of_config(&file, config).expect("parameters");
         let bound = Bound::new(&file, &params).expect("a configuration");
         let rules = rules::of(file_name, &bound);
@@ -44,13 +48,7 @@ macro_rules! law_9 {
     ($($test:ident: $($module:ident)::+ of $file:literal;)+) => {
         $(#[test]
         fn $test() {
-            use $($module)::+ as module;
-            let configured = programs($file, |set| {
-                let mut config = module::Config::new(0, 0);
-                // What the module was built for cannot be set to anything else.
-                let fits = set.iter().all(|&(name, value)| config.set(name, value));
-                fits.then(|| module::Format::new(&config).expect("a legal configuration"))
-            });
+            let configured = programs::<$($module)::+::Format>($file);
             assert!(configured > 0, "no configuration of this build");
         })+
     };

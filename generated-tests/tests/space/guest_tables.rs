@@ -5,8 +5,8 @@ use std::fmt::Debug;
 
 use fastrand::Rng;
 use tablewright::{
-    Attributes, Format, GuestFault, GuestMemoryAccessor, GuestTables, GuestVirtAddr, MemoryType, Rights, Stage1Cause,
-    Stage1Fault, VirtFault,
+    Attributes, ByName, Format, GuestFault, GuestMemoryAccessor, GuestTables, GuestVirtAddr, MemoryType, Rights,
+    Stage1Cause, Stage1Fault, VirtFault,
     aarch64::{stage1_4k, stage1_16k, stage1_64k},
     riscv64::sv,
     sim::{Bound, built_in},
@@ -162,13 +162,8 @@ fn raised(
     subject.raise(&Stage1Fault { address, access, cause, level, entry, granted }, controls)
 }
 
-fn agrees<F: Format<Report: PartialEq + Debug>>(
-    bound: &Bound,
-    format: &F,
-    controls: impl Fn(&[u64]) -> F::Controls,
-    report: impl Fn(&[u64]) -> F::Report,
-    registers: usize,
-) -> usize {
+fn agrees<F: ByName<Report: PartialEq + Debug>>(bound: &Bound, format: &F) -> usize {
+    let registers = size_of::<F::Controls>() / size_of::<u64>();
     let mut random = Rng::with_seed(0x6e57);
     let interpreted = Interpreted(bound.clone());
     let (rig, mut words) = guest_with_tables(format, &mut random);
@@ -176,7 +171,8 @@ fn agrees<F: Format<Report: PartialEq + Debug>>(
     for _ in 0..20_000 {
         let (ia, access) = random_access(format, &mut random);
         let values: Vec<u64> = (0..registers).map(|_| random.u64(..) & random.u64(..)).collect();
-        let tables = GuestTables::new(&rig.space, format, gpa(chunk(0) as usize), controls(&values));
+        let controls = F::controls(&values).expect("as many as registers");
+        let tables = GuestTables::new(&rig.space, format, gpa(chunk(0) as usize), controls);
         let mut found = tables.translate(GuestVirtAddr::from_usize(ia as usize), access);
         if let Err(VirtFault::Stage1 { cause: Stage1Cause::Reserved(rule), .. }) = &mut found {
             *rule = "";
@@ -186,7 +182,8 @@ fn agrees<F: Format<Report: PartialEq + Debug>>(
         assert_eq!(address, wanted, "{ia:#x} for {access} under {values:x?}, by the entry at {slot:#x}");
         let told = tables.report(GuestVirtAddr::from_usize(ia as usize), access);
         let Ok(_) = wanted else {
-            let raised = raised(&interpreted, &words, (ia, access), wanted, &values).map(|values| report(&values));
+            let raised =
+                raised(&interpreted, &words, (ia, access), wanted, &values).and_then(|values| F::report(&values));
             assert_eq!(told, raised, "{ia:#x} for {access} under {values:x?}, by the entry at {slot:#x}");
             continue;
         };
@@ -239,14 +236,7 @@ macro_rules! judged {
                 let bound = built_in($file, row).expect("such a row");
                 let mut config = $module::Config::new($levels, $bits);
                 assert!(bound.params.iter().all(|(name, value)| config.set(name, value)), "{row}");
-                let format = $module::Format::new(&config).expect("a legal configuration");
-                let controls = |values: &[u64]| {
-                    $module::Controls::from_values(values.try_into().expect("as many as registers"))
-                };
-                let report = |values: &[u64]| {
-                    $module::Report::from_values(values.try_into().expect("as many as registers"))
-                };
-                translated += agrees(&bound, &format, controls, report, size_of::<$module::Controls>() / 8);
+                translated += agrees(&bound, &$module::Format::new(&config).expect("a legal configuration"));
             }
             assert!(translated > 500, "only {translated} accesses were translated");
         }

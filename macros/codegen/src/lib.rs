@@ -138,6 +138,7 @@ fn imports(items: &TokenStream, runtime: &TokenStream) -> TokenStream {
         "AccessedDirty",
         "AtEntry",
         "Attributes",
+        "ByName",
         "Cause",
         "Change",
         "ConfigError",

@@ -7,7 +7,8 @@ use tablewright_archdefs::model::{Domain, Reading};
 use crate::literal;
 use crate::scope::{Scope, Type, ident, param_type};
 
-/// `Config::set` and `Config::by_name`, `Registers::by_name`, `Report::by_name`, and `from_values` of what the machine tells.
+/// `Config::set` and `Config::by_name`, `Registers::by_name`, `Report::by_name`, `from_values` of what the machine tells, and
+/// the trait that has all of it.
 pub(crate) fn named(scope: &Scope<'_>) -> TokenStream {
     let config = config(scope);
     let registers = by_name("Registers", scope.format.registers.iter().map(|register| register.name.value.as_str()));
@@ -18,6 +19,7 @@ pub(crate) fn named(scope: &Scope<'_>) -> TokenStream {
     let capabilities = from_values("Capabilities", "These from", capabilities);
     let controls =
         from_values("Controls", "These from", scope.format.access.iter().flat_map(|access| &access.registers));
+    let implementation = implementation();
     quote! {
         #config
         #registers
@@ -25,6 +27,47 @@ pub(crate) fn named(scope: &Scope<'_>) -> TokenStream {
         #report_by_name
         #controls
         #capabilities
+        #implementation
+    }
+}
+
+/// `impl ByName`: all that is known here, for generic code.
+fn implementation() -> TokenStream {
+    quote! {
+        impl ByName for Format {
+            fn config(levels: u8, input_bits: u8) -> Config {
+                Config::new(levels, input_bits)
+            }
+
+            fn set(config: &mut Config, name: &str, value: i64) -> bool {
+                config.set(name, value)
+            }
+
+            fn parameters(config: &Config) -> impl Iterator<Item = (&'static str, i64)> {
+                config.by_name().into_iter()
+            }
+
+            fn of_machine(registers: &[u64], levels: u8, input_bits: u8) -> Option<Config> {
+                let capabilities = Capabilities::from_values(registers.try_into().ok()?);
+                Some(Config::from_capabilities(&capabilities, levels, input_bits))
+            }
+
+            fn register_values(registers: &Registers) -> impl Iterator<Item = (&'static str, u64)> {
+                registers.by_name().into_iter()
+            }
+
+            fn report(registers: &[u64]) -> Option<Report> {
+                registers.try_into().ok().map(Report::from_values)
+            }
+
+            fn report_values(report: &Report) -> impl Iterator<Item = (&'static str, u64)> {
+                report.by_name().into_iter()
+            }
+
+            fn controls(registers: &[u64]) -> Option<Controls> {
+                registers.try_into().ok().map(Controls::from_values)
+            }
+        }
     }
 }
 

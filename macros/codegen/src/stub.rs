@@ -101,5 +101,16 @@ fn items(outline: &Outline, runtime: &TokenStream) -> TokenStream {
             fn fault(&self, _: &Report) -> Option<FaultInfo> { loop {} }
             unsafe fn invalidate(&self, _: HostPhysAddr, _: Tag, _: &Invalidation) -> bool { loop {} }
         }
+
+        impl ByName for Format {
+            fn config(_: u8, _: u8) -> Config { loop {} }
+            fn set(_: &mut Config, _: &str, _: i64) -> bool { loop {} }
+            fn parameters(_: &Config) -> impl Iterator<Item = (&'static str, i64)> { ::core::iter::empty() }
+            fn of_machine(_: &[u64], _: u8, _: u8) -> Option<Config> { loop {} }
+            fn register_values(_: &Registers) -> impl Iterator<Item = (&'static str, u64)> { ::core::iter::empty() }
+            fn report(_: &[u64]) -> Option<Report> { loop {} }
+            fn report_values(_: &Report) -> impl Iterator<Item = (&'static str, u64)> { ::core::iter::empty() }
+            fn controls(_: &[u64]) -> Option<Controls> { loop {} }
+        }
     }
 }

@@ -123,23 +123,8 @@ pub fn hold(law: &str, root: &str, path: &str, modules: &[Module]) {
 #[macro_export]
 macro_rules! generated_format {
     ($($module:ident)::+, $params:expr) => {{
-        // The crate around may have switched the prelude off.
-        use ::core::prelude::rust_2024::*;
         use $($module)::+ as module;
-        let mut config = module::Config::new(0, 0);
-        $params.iter().all(|(name, value)| config.set(name, value)).then(|| {
-            module::Format::new(&config).map(|format| $crate::testing::Generated {
-                format,
-                registers: |registers: &module::Registers| registers.by_name().to_vec(),
-                raised: |report: &module::Report| report.by_name().into_iter().map(|(_, value)| value).collect(),
-                report: |values| values.try_into().ok().map(module::Report::from_values),
-                controls: |values| values.try_into().ok().map(module::Controls::from_values),
-                machine: |values, levels, input_bits| {
-                    let machine = module::Capabilities::from_values(values.try_into().ok()?);
-                    Some(module::Config::from_capabilities(&machine, levels, input_bits).by_name().to_vec())
-                },
-            })
-        })
+        $crate::testing::generated::<module::Format>(&$params)
     }};
 }
 

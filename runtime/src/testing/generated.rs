@@ -1,26 +1,16 @@
 //! Generated code as the subject of the laws.
 
 use crate::{
-    Attributes, Change, Edit, Entry, FaultInfo, Format, Geometry, HostPhysAddr, Invalidation, Level, Next, PageSizes,
-    Refusal, Rights, Signal, Stage1Fault, Tag, Translated,
+    Attributes, ByName, Change, ConfigError, Edit, Entry, FaultInfo, Geometry, HostPhysAddr, Invalidation, Level, Next,
+    PageSizes, Refusal, Rights, Signal, Stage1Fault, Tag, Translated,
 };
 use std::prelude::rust_2024::*;
 
-use tablewright_archdefs::bound::Bound;
+use tablewright_archdefs::bound::{Bound, Params};
 
 use super::{Case, Glance, Subject, Verdict, engine};
 
-/// Parameters by their names.
-///
-/// ```
-/// use tablewright::testing::Parameters;
-///
-/// let parameters: Parameters = tablewright::riscv64::sv_x4::Config::new(3, 41).by_name().to_vec();
-/// assert!(parameters.contains(&("levels", 3)));
-/// ```
-pub type Parameters = Vec<(&'static str, i64)>;
-
-/// A generated format, configured, with the names of its registers.
+/// A generated format, configured.
 ///
 /// ```
 /// use tablewright::testing::Subject;
@@ -38,23 +28,21 @@ pub type Parameters = Vec<(&'static str, i64)>;
 /// # }
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct Generated<F: Format> {
+pub struct Generated<F: ByName> {
     /// The format.
     pub format: F,
-    /// The registers' names and values.
-    pub registers: fn(&F::Registers) -> Vec<(&'static str, u64)>,
-    /// The values of a fault report's registers, in the order of the file.
-    pub raised: fn(&F::Report) -> Vec<u64>,
-    /// A fault report from its registers' values, in the order of the file.
-    pub report: fn(&[u64]) -> Option<F::Report>,
-    /// What modifies rights at the time of an access, from its registers' values, in the order of the file.
-    pub controls: fn(&[u64]) -> Option<F::Controls>,
-    /// The parameters of a machine, by their names, from the values of its identification registers, in the order of the
-    /// file, the number of levels and the input bits.
-    pub machine: fn(&[u64], u8, u8) -> Option<Parameters>,
 }
 
-impl<F: Format> Subject for Generated<F> {
+/// The generated format under these parameters, or the error of its constructor; `None` if they belong to another module of
+/// the same file.
+#[doc(hidden)]
+pub fn generated<F: ByName>(params: &Params) -> Option<Result<Generated<F>, ConfigError>> {
+    let mut config = F::config(0, 0);
+    let known = params.iter().all(|(name, value)| F::set(&mut config, name, value));
+    known.then(|| F::new(&config).map(|format| Generated { format }))
+}
+
+impl<F: ByName> Subject for Generated<F> {
     fn geometry(&self) -> Geometry {
         self.format.geometry()
     }
@@ -127,11 +115,11 @@ impl<F: Format> Subject for Generated<F> {
 
     fn registers(&self, root: u64, tag: u32) -> Option<Vec<(String, u64)>> {
         let registers = self.format.registers(HostPhysAddr::from_usize(root as usize), Tag(tag)).ok()?;
-        Some((self.registers)(&registers).into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+        Some(F::register_values(&registers).map(|(name, value)| (name.to_owned(), value)).collect())
     }
 
     fn permits(&self, level: Level, raw: u64, granted: Rights, access: Rights, controls: &[u64]) -> bool {
-        let controls = (self.controls)(controls);
+        let controls = F::controls(controls);
         controls.is_some_and(|controls| self.format.permits(level, raw, granted, access, &controls))
     }
 
@@ -160,16 +148,17 @@ impl<F: Format> Subject for Generated<F> {
 
     fn of_machine(&self, _case: &Case<'_>, registers: &[u64]) -> Option<Vec<(String, i64)>> {
         let geometry = self.format.geometry();
-        let params = (self.machine)(registers, geometry.levels, geometry.input_bits)?;
-        Some(params.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+        let config = F::of_machine(registers, geometry.levels, geometry.input_bits)?;
+        Some(F::parameters(&config).map(|(name, value)| (name.to_owned(), value)).collect())
     }
 
     fn fault(&self, report: &[u64]) -> Option<FaultInfo> {
-        self.format.fault(&(self.report)(report)?)
+        self.format.fault(&F::report(report)?)
     }
 
     fn raise(&self, fault: &Stage1Fault, controls: &[u64]) -> Option<Vec<u64>> {
-        self.format.raise(fault, &(self.controls)(controls)?).map(|report| (self.raised)(&report))
+        let report = self.format.raise(fault, &F::controls(controls)?)?;
+        Some(F::report_values(&report).map(|(_, value)| value).collect())
     }
 
     fn translated(&self, registers: &[u64]) -> Option<Translated> {

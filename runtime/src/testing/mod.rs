@@ -26,7 +26,7 @@ mod tables;
 mod totality;
 
 pub use battery::{Configured, Module, configured, hold, names, subject};
-pub use generated::{Generated, Parameters};
+pub use generated::{Generated, generated};
 pub use interpreted::Interpreted;
 pub use subject::{Glance, Subject};
 use tablewright_archdefs::model::{Config, Format};

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use libtest_mimic::Failed;
 use tablewright::sim::Machine;
-use tablewright::{AddrSpace, Attributes, ClosedRange, Format, GuestPhysAddr, Mapping, PageBitmap, Rights, State};
+use tablewright::{
+    AddrSpace, Attributes, ByName, ClosedRange, Format, GuestPhysAddr, Mapping, PageBitmap, Rights, State,
+};
 
 use super::super::program::{Program, Step};
 use super::NestedJudge;
@@ -31,7 +33,7 @@ impl Marks {
     }
 }
 
-impl<G: Format, N: Format> Stages<'_, G, N> {
+impl<G: ByName, N: ByName> Stages<'_, G, N> {
     /// What was accessed is marked in both stages, and what was not is not. Of an access that only the nested tables
     /// refused, the guest's own may be marked.
     pub(super) fn check_marks(&self, judge: &impl NestedJudge) -> Result<(), Failed> {

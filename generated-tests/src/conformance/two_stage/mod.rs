@@ -12,7 +12,7 @@ use std::ops::Range;
 
 use fastrand::Rng;
 use libtest_mimic::{Failed, Trial};
-use tablewright::{FaultInfo, Format, Rights};
+use tablewright::{ByName, FaultInfo, Rights};
 
 use super::probes::needs;
 use super::{LAYOUTS, Layout, Setup, Shared};
@@ -112,7 +112,7 @@ pub struct Asked<'a> {
 const OWN: [&str; 5] = ["every_size", "every_right", "parts_protected", "random_1", "random_2"];
 
 /// A test for each layout of the guest's own tables.
-pub fn two_stage_trials<G: Format, N: Format, J: NestedJudge + Send + 'static>(
+pub fn two_stage_trials<G: ByName, N: ByName, J: NestedJudge + Send + 'static>(
     guest: &Setup<G>,
     nested: &Setup<N>,
     judge: &Shared<J>,
@@ -128,7 +128,7 @@ pub fn two_stage_trials<G: Format, N: Format, J: NestedJudge + Send + 'static>(
 }
 
 /// A test that asks the judge about both stages, and says how many probes showed that some property holds.
-pub fn two_stage_trial<G: Format, N: Format, J: NestedJudge + Send + 'static>(
+pub fn two_stage_trial<G: ByName, N: ByName, J: NestedJudge + Send + 'static>(
     (guest, nested): (&Setup<G>, &Setup<N>),
     judge: &Shared<J>,
     test: (&str, &'static str),

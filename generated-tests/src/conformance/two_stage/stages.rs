@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use fastrand::Rng;
 use libtest_mimic::Failed;
 use tablewright::sim::Machine;
-use tablewright::{AddrSpace, ClosedRange, FaultInfo, Format, Level, Rights, Tag};
+use tablewright::{AddrSpace, ByName, ClosedRange, FaultInfo, Level, Rights, Tag};
 use tablewright_archdefs::interpret::Walk;
 
 use super::super::hardware_writes::HardwareWrites;
@@ -25,7 +25,7 @@ const TABLES_AT: u64 = 2 << 30;
 const PROBES: usize = 4000;
 
 /// Both stages: what they are to do, and the tables that the library made for it.
-pub(super) struct Stages<'a, G: Format, N: Format> {
+pub(super) struct Stages<'a, G: ByName, N: ByName> {
     guest: &'a Setup<G>,
     nested: &'a Setup<N>,
     own_machine: Machine,
@@ -50,7 +50,7 @@ pub(super) enum Expected {
     Nested { kind: FaultKind, address: u64, needed: Rights, guest_walk: bool },
 }
 
-impl<'a, G: Format, N: Format> Stages<'a, G, N> {
+impl<'a, G: ByName, N: ByName> Stages<'a, G, N> {
     pub(super) fn new<J: NestedJudge>(
         guest: &'a Setup<G>,
         nested: &'a Setup<N>,
@@ -265,7 +265,7 @@ impl<'a, G: Format, N: Format> Stages<'a, G, N> {
 }
 
 /// The level at which a walk ends.
-fn level<F: Format>(setup: &Setup<F>, space: &AddrSpace<F, Machine>, machine: &Machine, address: u64) -> Option<Level> {
+fn level<F: ByName>(setup: &Setup<F>, space: &AddrSpace<F, Machine>, machine: &Machine, address: u64) -> Option<Level> {
     let root = space.page_table_root().as_usize() as u64;
     match setup.case.bound.walk(root, address, |at| machine.read_word(at)) {
         Walk::Translated(translation) => Some(translation.level),
