@@ -21,6 +21,7 @@ pub(crate) enum Step {
     SplitTo { at: Place, size: u8 },
     Collapse(Place),
     Move { at: Place, to: Place },
+    Enlarge { at: Place, largest: u8 },
 }
 
 #[derive(Clone, Debug)]
@@ -54,6 +55,7 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         1 => (place(), 12_u8..24).prop_map(|(at, size)| Step::SplitTo { at, size }),
         2 => place().prop_map(Step::Collapse),
         3 => (place(), place()).prop_map(|(at, to)| Step::Move { at, to }),
+        1 => (place(), 12_u8..26).prop_map(|(at, largest)| Step::Enlarge { at, largest }),
         2 => (place(), any::<bool>()).prop_map(|(at, dirty)| Step::Harvest { at, dirty }),
     ]
 }
@@ -134,6 +136,9 @@ pub(crate) fn run_on<F: Format>(mut rig: Rig<F>, steps: &[Step]) {
                 assert!(matches!(result, Ok(()) | Err(Error::NoMemory { .. })), "{result:?}");
             }
             Step::Collapse(at) => rig.collapse(at.range(&rig, false)).unwrap(),
+            Step::Enlarge { at, largest } => {
+                rig.enlarge(at.range(&rig, true), *largest).unwrap();
+            }
             Step::Move { at, to } => {
                 // What is populated stays in its half.
                 let owned = at.window == 2;

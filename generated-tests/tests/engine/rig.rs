@@ -445,6 +445,26 @@ impl<F: Format> Rig<F> {
         result
     }
 
+    /// Enlarges frames; the model believes the table which they are, and nothing else.
+    pub(crate) fn enlarge(&mut self, range: ClosedRange, largest: u8) -> Result<usize, Error> {
+        self.touch(range);
+        let leaves = self.table.mappings(range).count();
+        let mut gather = self.table.gather();
+        // SAFETY: callers use this where only `populate` mapped.
+        let result = unsafe { self.table.enlarge(range, largest, &mut gather) };
+        assert_eq!(self.table.mappings(range).count() < leaves, result.is_ok_and(|taken| taken > 0));
+        for region in self.model.intersecting(range).collect::<Vec<_>>() {
+            self.model.remove(region.range);
+            for now in self.table.regions(region.range) {
+                self.model.insert(Region { attributes: region.attributes, ..now });
+            }
+            let mapped: u64 = self.model.intersecting(region.range).map(|now| now.range.span() + 1).sum();
+            assert_eq!(mapped, region.range.span() + 1, "a hole in {region:x?}");
+        }
+        self.finish(gather);
+        result
+    }
+
     /// Populates; the model believes the frames that the table shows, after checks of its own.
     pub(crate) fn populate(&mut self, range: ClosedRange, attributes: Attributes, largest: u8) -> Result<(), Error> {
         self.touch(range);
