@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use common::{bound_configs, format};
 use tablewright_archdefs::bound::{Bound, Params};
 use tablewright_archdefs::interpret::{Attributes, Decoded, Edit, FieldValue, LeafEntry, Refused, Walk};
-use tablewright_archdefs::model::{Facts, FixClass, InputExtension, MemoryType};
+use tablewright_archdefs::model::{Completion, Facts, FixClass, InputExtension, MemoryType, Signal};
 
 const RW: Facts = Facts::PR.union(Facts::UR).union(Facts::PW).union(Facts::UW);
 const R: Facts = Facts::PR.union(Facts::UR);
@@ -252,4 +252,21 @@ fn fields_are_listed_with_their_meanings() {
     owner 0x1 free for software
     output 0x12340000 0x1234_0000
     ");
+}
+
+/// The stages of one device have one queue; as they extend different formats, each file says what its commands are.
+#[test]
+fn both_stages_of_a_device_complete_alike() {
+    for [first, second] in [["vtd_first_stage", "vtd_second_stage"], ["riscv_iommu_first_stage", "riscv_iommu"]] {
+        let rows = |name| {
+            let rows = format(name).completions;
+            let row = |row: Completion| {
+                let words: Vec<String> = row.command.iter().map(|word| word.value.to_string()).collect();
+                (row.id.value, row.signal, row.when.map(|when| when.to_string()), row.record, words)
+            };
+            rows.into_iter().map(row).collect::<Vec<_>>()
+        };
+        assert!(rows(first).iter().any(|row| row.1 == Signal::Write));
+        assert_eq!(rows(first), rows(second), "{first}, {second}");
+    }
 }

@@ -51,7 +51,8 @@ impl<'a> Row<'a> {
 
 /// Every such list.
 pub(super) fn preferences(format: &Format) -> Vec<Preference<'_>> {
-    let access = format.access.iter().map(|access| (Knows::Access, choices(&access.allowed)));
+    let access = format.access.iter().map(|access| choices(&access.allowed)).chain(of_raised(format));
+    let access = access.map(|rows| (Knows::Access, rows));
     let of_spaces = of_spaces(format).into_iter().chain(of_reports(format)).map(|rows| (Knows::Space, rows));
     let capabilities = of_machines(format).into_iter().map(|rows| (Knows::Build, rows));
     of_spaces.chain(access).chain(capabilities).map(|(knows, rows)| Preference { rows, knows }).collect()
@@ -84,6 +85,13 @@ fn of_reports(format: &Format) -> Vec<Vec<Row<'_>>> {
         lists.extend([choices(&translated.memory), choices(&translated.shareability), choices(&translated.cause)]);
     }
     lists
+}
+
+/// What software reports.
+fn of_raised(format: &Format) -> impl Iterator<Item = Vec<Row<'_>>> {
+    format.raise.iter().flat_map(|raise| &raise.registers).flat_map(|register| {
+        grouped(register.fields.iter().map(|field| (&field.name, Row::new("this field", field.span, &field.when))))
+    })
 }
 
 /// What a machine tells of itself.
