@@ -119,6 +119,7 @@ broken! {
     unused_parameter: "[levels]" => "nobody = { type = \"bool\", bind = \"boot\", doc = \"nothing\" }\n\n[levels]";
     never_legal: "levels == 3 || pa_bits >= 44" => "pa_bits > 48";
     two_roots: "levels = 4\nindex_bits = 11" => "levels = \"3..=4\"\nindex_bits = \"9, 11\"";
+    root_too_deep: "levels = 4\nindex_bits = 11" => "levels = \"4, 9\"\nindex_bits = 11";
     root_never_used: "levels = 4\nindex_bits = 11" => "levels = 4\nindex_bits = 11\nif = \"pa_bits == 40\"", "id = \"wide\"\nset = \"levels = 4, input_bits = 50" => "id = \"wide\"\nset = \"levels = 3, input_bits = 39";
     item_never_used: "\"ignored if states\"" => "\"ignored if pa_bits > 48\"";
     other_page_sizes: "page_sizes = \"4K 64K\"" => "page_sizes = \"4K 64K 2M\"";

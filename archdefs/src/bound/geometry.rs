@@ -24,6 +24,9 @@ pub struct Geometry {
 }
 
 impl Geometry {
+    /// No format has more levels.
+    pub const MAX_LEVELS: u8 = 8;
+
     /// # Errors
     ///
     /// [`BindError::Malformed`] if a width is no width or the levels below the root do not fit the input;

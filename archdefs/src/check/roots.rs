@@ -2,7 +2,7 @@
 
 use super::projection::Projection;
 use super::{Checker, MALFORMED};
-use crate::bound::{BindError, Params, below_root, matching_roots};
+use crate::bound::{BindError, Geometry, Params, below_root, matching_roots};
 use crate::diagnostics::Diagnostic;
 use crate::model::{Bind, Build, Format, Root};
 use crate::visit::Part;
@@ -10,6 +10,9 @@ use crate::visit::Part;
 /// Whether any combination of parameters is legal.
 pub(super) fn check(checker: &mut Checker<'_>) -> bool {
     let format = checker.format;
+    if format.roots.iter().filter(|root| is_too_deep(checker, root)).count() > 0 {
+        return false;
+    }
     let legal = Projection::of_parts(format, |part| part == Part::Root).and("input_bits").cases(checker);
     if format.builds.is_empty() {
         build(checker, None, &legal);
@@ -26,6 +29,15 @@ pub(super) fn check(checker: &mut Checker<'_>) -> bool {
         }
     }
     !legal.is_empty()
+}
+
+/// Reports a root with more levels than the engine has place for.
+fn is_too_deep(checker: &mut Checker<'_>, root: &Root) -> bool {
+    let most = Geometry::MAX_LEVELS;
+    let Some(levels) = root.levels.value.iter().find(|levels| **levels > most.into()) else { return false };
+    let message = format!("root `{}` has {levels} levels", root.id.value);
+    checker.findings.add(Diagnostic::new(message, root.levels.span, format!("at most {most} can be")));
+    true
 }
 
 fn build(checker: &mut Checker<'_>, build: Option<&Build>, legal: &[Params]) {

@@ -50,8 +50,8 @@ impl AddressMap {
         }
         map.shifts.sort_by_key(|shift| shift.unsigned_abs());
         if map.shifts.is_empty() {
-            let message = "no field of this format says where such an entry holds its address";
-            return Err(Error::new(scope.format.name.span, message));
+            // Where all spaces have one level there are no tables: no bit of an entry leads to one.
+            map.shifts.push(0);
         }
         Ok(map)
     }
