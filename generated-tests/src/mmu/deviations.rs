@@ -10,6 +10,8 @@ use crate::emulators::{Emulator, Found, Version};
 pub struct Deviation {
     /// Which emulator departs.
     pub emulator: Emulator,
+    /// Whether that is its IOMMU, not its processor.
+    pub iommu: bool,
     /// The first version that was right, where there is one.
     pub until: Option<Version>,
     /// What it does, and what it should do.
@@ -28,6 +30,7 @@ impl Deviation {
 /// The reserved memory type is taken.
 pub const RESERVED_PBMT: Deviation = Deviation {
     emulator: Emulator::QemuRiscv64,
+    iommu: false,
     until: None,
     what: "a leaf with PBMT=3 is translated, and should fault",
     manual: "RISC-V Privileged Architecture, Svpbmt: PBMT=3 is reserved, and reserved encodings raise a page fault",
@@ -36,6 +39,7 @@ pub const RESERVED_PBMT: Deviation = Deviation {
 /// A table that is not in memory is taken for one that maps nothing.
 pub const TABLE_OUTSIDE_MEMORY: Deviation = Deviation {
     emulator: Emulator::QemuRiscv64,
+    iommu: false,
     until: None,
     what: "a pointer to missing memory raises a guest-page fault, and should raise an access fault",
     manual: "RISC-V Privileged Architecture, Virtual Address Translation Process, step 2",
@@ -44,6 +48,7 @@ pub const TABLE_OUTSIDE_MEMORY: Deviation = Deviation {
 /// A G-stage root need not be aligned to its size.
 pub const UNALIGNED_ROOT: Deviation = Deviation {
     emulator: Emulator::QemuRiscv64,
+    iommu: false,
     until: None,
     what: "the two low bits of hgatp.PPN are kept and used, and should read as zero",
     manual: "RISC-V Privileged Architecture, hgatp: the root is 16 KiB, and aligned to that",
@@ -52,6 +57,7 @@ pub const UNALIGNED_ROOT: Deviation = Deviation {
 /// Marks in a guest's own entries are no writes to the guest's memory.
 pub const MARKS_ARE_NO_WRITES: Deviation = Deviation {
     emulator: Emulator::QemuRiscv64,
+    iommu: false,
     until: None,
     what: "hardware sets A and D in entries of vsatp's tables where the G-stage grants no right to write, and without \
            setting D there; it should need that right, and set D",
@@ -61,15 +67,63 @@ pub const MARKS_ARE_NO_WRITES: Deviation = Deviation {
 /// One of two registers that have to agree is not asked.
 pub const HENVCFG_IS_NOT_ASKED: Deviation = Deviation {
     emulator: Emulator::QemuRiscv64,
+    iommu: false,
     until: None,
     what: "HLV and HSV in M-mode set A and D in entries of vsatp's tables where menvcfg.ADUE is 1, and should raise a page \
            fault where henvcfg.ADUE is 0",
     manual: "RISC-V Privileged Architecture, H Extension, henvcfg",
 };
 
+/// Of an IOMMU's entries, too much is taken for the address.
+pub const IOMMU_ADDRESS_IS_WIDE: Deviation = Deviation {
+    emulator: Emulator::QemuRiscv64,
+    iommu: true,
+    until: None,
+    what: "the IOMMU takes bits 61:54 of an entry for bits of its address, and does not look at 63:62; without Svnapot and \
+           Svpbmt each of them should raise a page fault",
+    manual: "RISC-V IOMMU Architecture Specification, Second-stage address translation",
+};
+
+/// An IOMMU's leaves need not be for users.
+pub const IOMMU_IGNORES_USER: Deviation = Deviation {
+    emulator: Emulator::QemuRiscv64,
+    iommu: true,
+    until: None,
+    what: "the IOMMU translates by leaves of the second stage whose U is 0, and should raise a guest-page fault",
+    manual: "RISC-V IOMMU Architecture Specification, Second-stage address translation",
+};
+
+/// Bits of an IOMMU's pointers are not checked.
+pub const IOMMU_IGNORES_POINTER_BITS: Deviation = Deviation {
+    emulator: Emulator::QemuRiscv64,
+    iommu: true,
+    until: None,
+    what: "the IOMMU follows pointers in which A, D or U is set, and should raise a page fault, as they are reserved",
+    manual: "RISC-V Privileged Architecture, Sv39: Virtual Address Translation Process, step 3",
+};
+
+/// An IOMMU stores by leaves that are not marked accessed.
+pub const IOMMU_STORES_UNACCESSED: Deviation = Deviation {
+    emulator: Emulator::QemuRiscv64,
+    iommu: true,
+    until: None,
+    what: "without GADE, the IOMMU stores by leaves in which D is 1 and A is 0, and should raise a guest-page fault",
+    manual: "RISC-V Privileged Architecture, Virtual Address Translation Process, step 9",
+};
+
+/// An IOMMU's report lacks the guest-physical address.
+pub const IOMMU_REPORTS_NO_GPA: Deviation = Deviation {
+    emulator: Emulator::QemuRiscv64,
+    iommu: true,
+    until: None,
+    what: "the IOMMU records guest-page faults with iotval2 = 0, which should be the guest-physical address",
+    manual: "RISC-V IOMMU Architecture Specification, Fault/Event-Queue",
+};
+
 /// Upper address bits count only where the addresses are configured to have them.
 pub const UPPER_ADDRESS_BITS: Deviation = Deviation {
     emulator: Emulator::QemuAarch64,
+    iommu: false,
     until: None,
     what: "with VTCR_EL2.PS below 52 bits, address bits 51:48 (64K granule) or 51:50 (VTCR_EL2.DS) of a descriptor are \
            ignored, and should raise an Address size fault",
@@ -79,6 +133,7 @@ pub const UPPER_ADDRESS_BITS: Deviation = Deviation {
 /// A page that hardware would mark dirty counts as one that cannot be written, where that matters to execution.
 pub const CLEAN_IS_EXECUTED: Deviation = Deviation {
     emulator: Emulator::QemuAarch64,
+    iommu: false,
     until: None,
     what: "while hardware manages the dirty state, a leaf with DBM and AP[2] set that EL0 could write is executed by the \
            privileged level, and with SCTLR_ELx.WXN by any that could write it, and should raise a Permission fault",
@@ -88,6 +143,7 @@ pub const CLEAN_IS_EXECUTED: Deviation = Deviation {
 /// A type of Device memory takes the place of a stricter one.
 pub const DEVICE_IS_FORCED: Deviation = Deviation {
     emulator: Emulator::QemuAarch64,
+    iommu: false,
     until: None,
     what: "with HCR_EL2.FWB, a leaf of stage 2 of some type of Device memory gives that type to all of stage 1, and should \
            leave it a stricter type of Device memory",
@@ -97,15 +153,53 @@ pub const DEVICE_IS_FORCED: Deviation = Deviation {
 /// A type of Normal memory counts as one of Device memory.
 pub const NON_CACHEABLE_ORDERS: Deviation = Deviation {
     emulator: Emulator::QemuAarch64,
+    iommu: false,
     until: None,
     what: "without HCR_EL2.FWB, Normal Non-cacheable in one stage and Device-nGRE or Device-GRE in the other come to \
            Device-nGnRE, and should come to the type of the other",
     manual: "Arm ARM (DDI 0487), AArch64.S2CombineS1MemAttrs",
 };
 
+/// Of two faults of an SMMU's, the wrong one comes first.
+pub const SMMU_CHECKS_ADDRESS_LAST: Deviation = Deviation {
+    emulator: Emulator::QemuAarch64,
+    iommu: true,
+    until: None,
+    what: "the SMMU records F_ACCESS or F_PERMISSION of a leaf whose address is too wide, too, and should record F_ADDR_SIZE",
+    manual: "IHI 0070, F_ADDR_SIZE; Arm ARM (DDI 0487), AArch64.S2Walk",
+};
+
+/// An SMMU follows pointers to where there can be nothing.
+pub const SMMU_READS_WIDE_TABLES: Deviation = Deviation {
+    emulator: Emulator::QemuAarch64,
+    iommu: true,
+    until: None,
+    what: "the SMMU reads tables at addresses that are too wide, and records F_WALK_EABT, and should record F_ADDR_SIZE",
+    manual: "IHI 0070, F_ADDR_SIZE; Arm ARM (DDI 0487), AArch64.S2Walk",
+};
+
+/// An SMMU's blocks are of any size.
+pub const SMMU_TAKES_ANY_BLOCK: Deviation = Deviation {
+    emulator: Emulator::QemuAarch64,
+    iommu: true,
+    until: None,
+    what: "the SMMU translates by blocks at levels that have none, and should record F_TRANSLATION",
+    manual: "Arm ARM (DDI 0487), VMSAv8-64 Block descriptor and Page descriptor formats",
+};
+
+/// A root has one table only.
+pub const SMMU_ROOT_IS_ONE_TABLE: Deviation = Deviation {
+    emulator: Emulator::QemuAarch64,
+    iommu: true,
+    until: None,
+    what: "the SMMU translates all addresses by the first of concatenated tables, and should translate each by its own",
+    manual: "Arm ARM (DDI 0487), Concatenated translation tables for the initial stage 2 lookup",
+};
+
 /// A bit of EPT blocks is not checked.
 pub const BLOCK_BIT_12: Deviation = Deviation {
     emulator: Emulator::Bochs,
+    iommu: false,
     until: None,
     what: "bit 12 of an EPT entry that maps 2 MiB or 1 GiB is ignored, and should be a misconfiguration",
     manual: "SDM volume 3, Format of an EPT Page-Directory Entry that Maps a 2-MByte Page, and of one of 1 GByte",
@@ -114,6 +208,7 @@ pub const BLOCK_BIT_12: Deviation = Deviation {
 /// Marks in a guest's own entries are no writes to the guest's memory.
 pub const MARKS_ARE_NO_WRITES_IN_EPT: Deviation = Deviation {
     emulator: Emulator::Bochs,
+    iommu: false,
     until: None,
     what: "where EPT has no accessed and dirty flags, those of a guest's own entries are set although EPT grants no right \
            to write them, and that should be a violation",
@@ -123,6 +218,7 @@ pub const MARKS_ARE_NO_WRITES_IN_EPT: Deviation = Deviation {
 /// A bit of the exit qualification is in another place. No version before 3.0 has mode-based execute control.
 pub const USER_EXECUTE_IN_BIT_13: Deviation = Deviation {
     emulator: Emulator::Bochs,
+    iommu: false,
     until: None,
     what: "with mode-based execute control, the right of user-mode fetches is bit 13 of the qualification of a violation \
            by a data access, and should be bit 6",
@@ -132,6 +228,7 @@ pub const USER_EXECUTE_IN_BIT_13: Deviation = Deviation {
 /// Faults for reserved bits look like faults of entries that are not present.
 pub const RESERVED_NOT_PRESENT: Deviation = Deviation {
     emulator: Emulator::QemuX86,
+    iommu: false,
     until: None,
     what: "the error code of a page fault for a reserved bit has bit 0 (present) clear, and should have it set",
     manual: "SDM volume 3 and APM volume 2, Page-Fault Error Code",
@@ -140,6 +237,7 @@ pub const RESERVED_NOT_PRESENT: Deviation = Deviation {
 /// A bit of upper tables is not checked.
 pub const TABLE_BIT_8: Deviation = Deviation {
     emulator: Emulator::QemuX86,
+    iommu: false,
     until: None,
     what: "bit 8 of an entry of level 2 or 3 that points to a table is ignored, and should be a reserved bit on \
            processors of AMD's",
@@ -152,6 +250,7 @@ pub const TABLE_BIT_8_BOCHS: Deviation = Deviation { emulator: Emulator::Bochs, 
 /// What a nested fault tells of fetches.
 pub const NESTED_FETCH: Deviation = Deviation {
     emulator: Emulator::QemuX86,
+    iommu: false,
     until: None,
     what: "where the host has EFER.NXE off, bit 4 of EXITINFO1 is clear if a fetch faults in nested tables, and should be \
            set, as for every code read",
@@ -161,6 +260,7 @@ pub const NESTED_FETCH: Deviation = Deviation {
 /// An exception of a fetch reads what could not be fetched.
 pub const REFUSED_FETCHES_HANG: Deviation = Deviation {
     emulator: Emulator::QemuLoongArch64,
+    iommu: false,
     until: None,
     what: "a fetch from a page that is not for this level never ends, for the exception reads the instruction for BADI, and \
            should raise PPI (it is judged by what the refill handler puts into the TLB, and there is no report)",
@@ -170,6 +270,7 @@ pub const REFUSED_FETCHES_HANG: Deviation = Deviation {
 /// LDDIR cuts what it reads.
 pub const LDDIR_LOSES_RIGHTS: Deviation = Deviation {
     emulator: Emulator::QemuLoongArch64,
+    iommu: false,
     until: None,
     what: "LDDIR clears bits 63:48 of what it reads, and should leave NR, NX and RPLV of a block (the refill handler here \
            reads them again)",
@@ -179,6 +280,7 @@ pub const LDDIR_LOSES_RIGHTS: Deviation = Deviation {
 /// The address of the upper half of a block.
 pub const HALF_IS_ADDED: Deviation = Deviation {
     emulator: Emulator::QemuLoongArch64,
+    iommu: false,
     until: None,
     what: "LDPTE adds half the size of a block to its address for the upper half, without clearing the bit below the \
            address first, and should ignore it",
@@ -189,6 +291,7 @@ pub const HALF_IS_ADDED: Deviation = Deviation {
 /// What QEMU keeps beside the TLB knows nothing of NR.
 pub const READ_AFTER_WRITE: Deviation = Deviation {
     emulator: Emulator::QemuLoongArch64,
+    iommu: false,
     until: None,
     what: "a load from a page with NR is let through after a store to it or a fetch from it, and should raise PNR (the \
            probes change ASID back and forth before each access, which has QEMU look at the TLB again)",
@@ -198,22 +301,32 @@ pub const READ_AFTER_WRITE: Deviation = Deviation {
 /// Of two exceptions, the wrong one comes first.
 pub const NR_BEFORE_LEVEL: Deviation = Deviation {
     emulator: Emulator::QemuLoongArch64,
+    iommu: false,
     until: None,
     what: "a load from a page that has NR, and that is not for this level, raises PNR, and should raise PPI",
     manual: "LoongArch Reference Manual, Volume 1, TLB-based Translation of Virtual Addresses to Physical Addresses",
 };
 
 /// All that are known.
-pub const ALL: [&Deviation; 21] = [
+pub const ALL: [&Deviation; 30] = [
     &RESERVED_PBMT,
     &TABLE_OUTSIDE_MEMORY,
     &UNALIGNED_ROOT,
     &MARKS_ARE_NO_WRITES,
     &HENVCFG_IS_NOT_ASKED,
+    &IOMMU_ADDRESS_IS_WIDE,
+    &IOMMU_IGNORES_USER,
+    &IOMMU_IGNORES_POINTER_BITS,
+    &IOMMU_STORES_UNACCESSED,
+    &IOMMU_REPORTS_NO_GPA,
     &UPPER_ADDRESS_BITS,
     &CLEAN_IS_EXECUTED,
     &DEVICE_IS_FORCED,
     &NON_CACHEABLE_ORDERS,
+    &SMMU_CHECKS_ADDRESS_LAST,
+    &SMMU_READS_WIDE_TABLES,
+    &SMMU_TAKES_ANY_BLOCK,
+    &SMMU_ROOT_IS_ONE_TABLE,
     &BLOCK_BIT_12,
     &MARKS_ARE_NO_WRITES_IN_EPT,
     &USER_EXECUTE_IN_BIT_13,

@@ -3,6 +3,7 @@
 
 pub mod aarch64;
 pub mod deviations;
+pub mod iommu;
 pub mod loongarch64;
 pub mod pc;
 pub mod qemu;

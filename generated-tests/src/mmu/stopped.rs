@@ -1,56 +1,58 @@
-//! A machine of QEMU's whose CPUs do not run: its memory and the registers of its devices are read and written from
+//! A machine of QEMU's whose CPUs do nothing: its memory and the registers of its devices are read and written from
 //! outside, so that a device can be driven without a program for its machine.
+//!
+//! Its time is counted in instructions, and goes on to what a device waits for as soon as no CPU has any.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Seek, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::emulators::Found;
 
-/// How long a machine lives at most: whoever waits for one that hangs is told.
-const LIFE: Duration = Duration::from_secs(60);
+/// How long an answer may take: whoever waits for a machine that hangs is told.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A stopped machine.
 pub struct Stopped {
-    qemu: Arc<Mutex<Child>>,
+    watched: Arc<Mutex<Watched>>,
     to: ChildStdin,
     from: BufReader<ChildStdout>,
-    /// When it is dropped, the watch over the machine ends.
-    _watch: Sender<()>,
+    errors: File,
+}
+
+struct Watched {
+    qemu: Child,
+    /// Since when it owes an answer.
+    asked: Option<Instant>,
 }
 
 impl Stopped {
-    /// Starts a machine, by the arguments that choose it and its devices.
+    /// Starts a machine, by the arguments that choose it and its devices, and that leave its CPUs without work.
     ///
     /// # Errors
     ///
     /// If QEMU cannot be run.
     pub fn start(found: &Found, machine: &[&str]) -> io::Result<Self> {
+        let errors = tempfile::tempfile()?;
         let mut qemu = found
             .command()
             .args(machine)
-            .args(["-S", "-accel", "tcg", "-nodefaults", "-display", "none", "-serial", "none", "-monitor", "none"])
-            .args(["-qtest", "stdio", "-qtest-log", "none"])
+            .args(["-accel", "tcg", "-icount", "shift=0,sleep=off", "-nodefaults", "-no-user-config"])
+            .args(["-display", "none", "-serial", "none", "-monitor", "none", "-qtest", "stdio", "-qtest-log", "none"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stderr(errors.try_clone()?)
             .spawn()?;
         let (Some(to), Some(from)) = (qemu.stdin.take(), qemu.stdout.take()) else {
             unreachable!("both were asked for as pipes");
         };
-        let qemu = Arc::new(Mutex::new(qemu));
-        let (watch, ended) = mpsc::channel();
-        let watched = Arc::clone(&qemu);
-        thread::spawn(move || {
-            if ended.recv_timeout(LIFE) == Err(RecvTimeoutError::Timeout) {
-                // What went before is told by whoever waits.
-                let _ = watched.lock().unwrap_or_else(PoisonError::into_inner).kill();
-            }
-        });
-        Ok(Self { qemu, to, from: BufReader::new(from), _watch: watch })
+        let watched = Arc::new(Mutex::new(Watched { qemu, asked: None }));
+        let watch = Arc::downgrade(&watched);
+        thread::spawn(move || while_alive(&watch));
+        Ok(Self { watched, to, from: BufReader::new(from), errors })
     }
 
     /// 4 or 8 bytes at a physical address.
@@ -74,29 +76,60 @@ impl Stopped {
         assert_eq!(answer, "OK", "at {address:#x}");
     }
 
+    /// Writes 4 bytes to an I/O port.
+    ///
+    /// # Panics
+    ///
+    /// If the machine is gone, or has no such ports.
+    pub fn write_port(&mut self, port: u16, value: u32) {
+        let answer = self.ask(&format!("outl {port:#x} {value:#x}"));
+        assert_eq!(answer, "OK", "at port {port:#x}");
+    }
+
     fn ask(&mut self, question: &str) -> String {
         let mut answer = String::new();
-        let asked = writeln!(self.to, "{question}").and_then(|()| self.from.read_line(&mut answer));
-        if !matches!(asked, Ok(1..)) {
+        lock(&self.watched).asked = Some(Instant::now());
+        // In one piece, so that QEMU does not wake up for a part of it.
+        let asked = self.to.write_all(format!("{question}\n").as_bytes());
+        let answered = asked.and_then(|()| self.from.read_line(&mut answer));
+        lock(&self.watched).asked = None;
+        if !matches!(answered, Ok(1..)) {
             panic!("QEMU was lost at `{question}`: {}", self.last_words());
         }
         answer.trim_end().to_owned()
     }
 
     fn last_words(&mut self) -> String {
-        let mut qemu = self.qemu.lock().unwrap_or_else(PoisonError::into_inner);
+        let qemu = &mut lock(&self.watched).qemu;
         let (mut said, ended) = (String::new(), qemu.kill().and_then(|()| qemu.wait()));
         // What cannot be read is not there.
-        let _ = qemu.stderr.take().map(|mut errors| errors.read_to_string(&mut said));
+        let _ = self.errors.rewind().and_then(|()| self.errors.read_to_string(&mut said));
         format!("{ended:?}\n{said}")
     }
 }
 
 impl Drop for Stopped {
     fn drop(&mut self) {
-        let mut qemu = self.qemu.lock().unwrap_or_else(PoisonError::into_inner);
+        let qemu = &mut lock(&self.watched).qemu;
         // It may have ended by itself.
         let _ = qemu.kill().and_then(|()| qemu.wait());
+    }
+}
+
+fn lock(watched: &Mutex<Watched>) -> MutexGuard<'_, Watched> {
+    watched.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Ends a machine that does not answer.
+fn while_alive(watched: &Weak<Mutex<Watched>>) {
+    while let Some(watched) = watched.upgrade() {
+        let mut watched = lock(&watched);
+        if watched.asked.is_some_and(|since| since.elapsed() > PATIENCE) {
+            // What went before is told by whoever waits.
+            let _ = watched.qemu.kill();
+        }
+        drop(watched);
+        thread::sleep(Duration::from_secs(1));
     }
 }
 

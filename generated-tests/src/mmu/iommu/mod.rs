@@ -1,0 +1,167 @@
+//! IOMMUs of QEMU's, each with a device behind it: driven by their registers and queues, as their manuals say.
+//!
+//! The device is `edu`, which copies between memory and a buffer of its own wherever it is told to.
+
+pub mod amd;
+mod dma;
+pub mod riscv;
+pub mod smmu_v3;
+pub mod vtd;
+
+use std::io::Write;
+
+use tempfile::NamedTempFile;
+
+pub use dma::Dma;
+
+use super::FaultKind;
+use super::shared::SharedRam;
+use super::stopped::Stopped;
+use crate::emulators::{Emulator, require};
+
+/// How much RAM the machines have.
+const RAM_SIZE: u64 = 128 << 20;
+
+/// The registers of a fault report and their values, by the names that formats give them.
+pub type Report = Vec<(&'static str, u64)>;
+
+/// The values of the registers that lead to tables, by the names that formats give them.
+pub type Registers<'a> = &'a [(&'static str, u64)];
+
+/// An IOMMU of some machine, by its manual.
+pub struct Model {
+    /// The emulator that has it.
+    pub emulator: Emulator,
+    /// The machine, whose RAM is `ram`, with the device, and CPUs without work.
+    machine: &'static [&'static str],
+    /// Where all RAM begins.
+    base: u64,
+    /// RAM that nobody uses but the IOMMU: its queues, and the structures that lead to tables.
+    pub own: u64,
+    /// The size of an item of the queue in words.
+    words: usize,
+    /// Turns the queues on.
+    enable: fn(&mut Board),
+    /// Tells how many items there are, since the queue was turned on.
+    submit: fn(&mut Board, u64),
+    /// How many items were taken, but for whole rounds.
+    head: fn(&mut Board) -> u64,
+    /// Whether a command was refused.
+    failed: fn(&mut Board) -> bool,
+    /// Whether it interrupts, if that can be seen.
+    pub interrupts: Option<fn(&mut Board) -> bool>,
+    /// What it refuses: a reserved bit or operation. `None`: it takes anything, and only its completions prove something.
+    pub wrong: Option<[u64; 2]>,
+}
+
+/// How the accesses of the device behind an IOMMU come to be translated.
+pub struct Path {
+    /// The IOMMU.
+    model: &'static Model,
+    /// Commands after which nothing is remembered.
+    forget: &'static [[u64; 2]],
+    /// Makes the device answer, at the address that this gives.
+    plug: fn(&mut Board) -> u64,
+    /// Has what the device does translated by tables that these registers lead to.
+    translate: fn(&mut Board, Registers<'_>),
+    /// Lets all that the device does through as it is.
+    bypass: fn(&mut Board),
+    /// The first fault since this was asked last.
+    fault: fn(&mut Board) -> Option<Report>,
+    /// What a fault is.
+    kind: fn(&Report) -> FaultKind,
+}
+
+/// How many items a queue has room for.
+const ITEMS: u64 = 256;
+
+/// Where in its own RAM an IOMMU finds its queue, and writes what faults; where it finds structures; what a device writes
+/// when nothing is translated.
+const QUEUE: u64 = 0;
+const FAULTS: u64 = 0x1_0000;
+const STRUCTURES: u64 = 0x2_0000;
+const BUFFER: u64 = 0x8_0000;
+/// How much of it there is.
+const OWN_SIZE: u64 = 1 << 20;
+
+/// The device's number on the bus, and with it its identity.
+const DEVICE: u64 = 3;
+const IDENTITY: u64 = DEVICE << 3;
+
+/// A machine, and its memory.
+pub struct Board {
+    /// What is on it.
+    pub model: &'static Model,
+    /// For registers.
+    pub machine: Stopped,
+    ram: SharedRam,
+    submitted: u64,
+}
+
+impl Board {
+    /// `None` if there is no QEMU that has the model.
+    ///
+    /// # Panics
+    ///
+    /// If QEMU does not run.
+    #[must_use]
+    pub fn start(model: &'static Model) -> Option<Self> {
+        let found = require(model.emulator)?;
+        if found.version < (10, 0) {
+            eprintln!("SKIPPED, nothing was tested: {found} does not have the whole model");
+            return None;
+        }
+        let ram = SharedRam::new(model.base, RAM_SIZE, 0..0).expect("there is room");
+        // A PC starts with firmware, which does nothing: cli; hlt.
+        let mut firmware = NamedTempFile::new().expect("there is room");
+        let mut code = vec![0; 0x1_0000];
+        code[0xfff0..0xfff4].copy_from_slice(&[0xfa, 0xf4, 0xeb, 0xfd]);
+        firmware.write_all(&code).expect("there is room");
+        let path = firmware.path().to_str().expect("its name is plain");
+        let pc: &[&str] = if model.emulator == Emulator::QemuX86 { &["-bios", path] } else { &[] };
+        let device = format!("edu,addr={DEVICE:#x},dma_mask={:#x}", u64::MAX);
+        let backend = ram.arguments();
+        let common = ["-m", "128M", "-device", &device, &backend[0], &backend[1]];
+        let machine = Stopped::start(&found, &[model.machine, pc, &common].concat()).expect("QEMU runs");
+        let mut board = Self { model, machine, ram, submitted: 0 };
+        (model.enable)(&mut board);
+        assert!(!model.interrupts.is_some_and(|interrupts| interrupts(&mut board)), "nothing is done yet");
+        Some(board)
+    }
+
+    /// Puts a command into the queue; where the queue takes longer ones, the rest is zero.
+    pub fn push(&mut self, words: &[u64]) {
+        let item = self.model.own + QUEUE + self.submitted % ITEMS * self.model.words as u64 * 8;
+        for (address, index) in (item..).step_by(8).zip(0..self.model.words) {
+            self.write(address, words.get(index).copied().unwrap_or(0));
+        }
+        self.submitted += 1;
+        // Models take commands at once, so there is room again.
+        if self.submitted.is_multiple_of(ITEMS / 2) {
+            (self.model.submit)(self, self.submitted);
+        }
+    }
+
+    /// Whether all commands were taken, and none refused.
+    pub fn done(&mut self) -> bool {
+        (self.model.submit)(self, self.submitted);
+        !(self.model.failed)(self) && (self.model.head)(self) % ITEMS == self.submitted % ITEMS
+    }
+
+    /// A word of RAM.
+    #[must_use]
+    pub fn read(&self, address: u64) -> u64 {
+        self.ram.word(address).load(std::sync::atomic::Ordering::Acquire)
+    }
+
+    /// Writes a word of RAM.
+    pub fn write(&self, address: u64, value: u64) {
+        self.ram.word(address).store(value, std::sync::atomic::Ordering::Release);
+    }
+}
+
+/// One of the values.
+fn value(registers: Registers<'_>, name: &str) -> u64 {
+    let found = registers.iter().find(|(register, _)| *register == name);
+    found.unwrap_or_else(|| panic!("no {name} in {registers:x?}")).1
+}

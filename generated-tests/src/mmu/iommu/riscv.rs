@@ -1,0 +1,99 @@
+//! RISC-V IOMMU Architecture Specification; chapters are named.
+
+use super::{Board, IDENTITY, ITEMS, Model, Path, Report, value};
+use crate::emulators::Emulator;
+use crate::mmu::FaultKind;
+
+/// The RISC-V IOMMU of `virt`.
+pub const RISCV: Model = Model {
+    emulator: Emulator::QemuRiscv64,
+    machine: &["-M", "virt,iommu-sys=on,memory-backend=ram", "-bios", "none", "-cpu", "max,start-powered-off=on"],
+    base: 0x8000_0000,
+    own: OWN,
+    words: 2,
+    enable: |board| {
+        // Wired interrupts; 2^8 items; cqen and fqen.
+        board.machine.write(FCTL, 4, 2);
+        board.machine.write(CQB, 8, QUEUE >> 12 << 10 | 7);
+        board.machine.write(CQCSR, 4, 1);
+        board.machine.write(FQB, 8, FAULTS >> 12 << 10 | 7);
+        board.machine.write(FQCSR, 4, 1);
+    },
+    submit: |board, count| board.machine.write(CQT, 4, count % ITEMS),
+    head: |board| board.machine.read(CQH, 4),
+    // cqmf, cmd_to, cmd_ill.
+    failed: |board| board.machine.read(CQCSR, 4) & 0x700 != 0,
+    // QEMU does not set fence_w_ip.
+    interrupts: None,
+    // IOTINVAL.GVMA with PSCV.
+    wrong: Some([0x1_0000_0081, 0]),
+};
+
+/// How it translates for a device.
+pub const PATH: Path = Path {
+    model: &RISCV,
+    // IODIR.INVAL_DDT, IOTINVAL.VMA, IOTINVAL.GVMA.
+    forget: &[[3, 0], [1, 0], [0x81, 0]],
+    plug: |board| {
+        board.machine.write(CONFIGURATION + 0x10, 4, DEVICE_REGISTERS);
+        board.machine.write(CONFIGURATION + 4, 4, 0b110);
+        DEVICE_REGISTERS
+    },
+    translate: |board, registers| {
+        // A device context of 64 bytes: tc, iohgatp, ta, fsc, and nothing of MSIs (Device-context base-format fields).
+        let names = ["tc", "iohgatp", "ta", "fsc"];
+        for (field, name) in (STRUCTURES + IDENTITY * 64..).step_by(8).zip(names) {
+            let given = registers.iter().any(|(register, _)| *register == name);
+            board.write(field, if given { value(registers, name) } else { 0 });
+        }
+        // 1LVL.
+        set_directory(board, STRUCTURES >> 12 << 10 | 2);
+    },
+    // Bare.
+    bypass: |board| set_directory(board, 1),
+    fault: |board| {
+        let (head, tail) = (board.machine.read(FQH, 4), board.machine.read(FQT, 4));
+        let record = FAULTS + head * 32;
+        board.machine.write(FQH, 4, tail);
+        (head != tail).then(|| {
+            let at = |word: u64| board.read(record + word * 8);
+            Report::from([("record", at(0)), ("iotval", at(2)), ("iotval2", at(3))])
+        })
+    },
+    // One cause for everything.
+    kind: |report| match value(report, "record") & 0xfff {
+        12 | 13 | 15 | 20 | 21 | 23 => FaultKind::Unspecified,
+        _ => FaultKind::Bus,
+    },
+};
+
+/// Sets ddtp, and has contexts forgotten, as those of Bare are remembered, too: IODIR.INVAL_DDT.
+fn set_directory(board: &mut Board, ddtp: u64) {
+    board.machine.write(DDTP, 8, ddtp);
+    board.push(&[3, 0]);
+    assert!(board.done(), "it does not forget");
+}
+
+const OWN: u64 = 0x8010_0000;
+const QUEUE: u64 = OWN + super::QUEUE;
+const FAULTS: u64 = OWN + super::FAULTS;
+const STRUCTURES: u64 = OWN + super::STRUCTURES;
+
+/// Memory-mapped register interface.
+const REGISTERS: u64 = 0x301_0000;
+/// The register that tells what it can do.
+pub const CAPABILITIES: u64 = REGISTERS;
+const FCTL: u64 = REGISTERS + 0x8;
+const DDTP: u64 = REGISTERS + 0x10;
+const CQB: u64 = REGISTERS + 0x18;
+const CQH: u64 = REGISTERS + 0x20;
+const CQT: u64 = REGISTERS + 0x24;
+const FQB: u64 = REGISTERS + 0x28;
+const FQH: u64 = REGISTERS + 0x30;
+const FQT: u64 = REGISTERS + 0x34;
+const CQCSR: u64 = REGISTERS + 0x48;
+const FQCSR: u64 = REGISTERS + 0x4c;
+
+/// The device's configuration space, and a place for its registers.
+const CONFIGURATION: u64 = 0x3000_0000 + (IDENTITY << 12);
+const DEVICE_REGISTERS: u64 = 0x4000_0000;

@@ -1,0 +1,203 @@
+//! Checks the judges of IOMMUs' tables themselves: tables written by hand from the manuals, and what QEMU must say of the
+//! loads and stores of a device.
+
+use tablewright_tests::emulators::{Emulator, Found, require};
+use tablewright_tests::mmu::Access::{Read, Write};
+use tablewright_tests::mmu::FaultKind::{self, AccessFlag, AddressSize, Bus, NotMapped, Permission, Unspecified};
+use tablewright_tests::mmu::deviations::{
+    Deviation, IOMMU_ADDRESS_IS_WIDE, IOMMU_IGNORES_POINTER_BITS, IOMMU_IGNORES_USER, IOMMU_REPORTS_NO_GPA,
+    IOMMU_STORES_UNACCESSED, SMMU_CHECKS_ADDRESS_LAST, SMMU_READS_WIDE_TABLES, SMMU_ROOT_IS_ONE_TABLE,
+    SMMU_TAKES_ANY_BLOCK,
+};
+use tablewright_tests::mmu::iommu::{Dma, Path, riscv, smmu_v3};
+use tablewright_tests::mmu::{Access, Probe, Verdict};
+
+/// Where tables are in a machine's free memory: the root, which may have several pages, and one for each level below.
+const ROOT: u64 = 0;
+const LEVEL_1: u64 = 0x1_0000;
+const LEVEL_0: u64 = 0x1_1000;
+/// Where leaves lead to, in free memory.
+const TARGET: u64 = 0x20_0000;
+
+/// A machine, and what leads its device to a root.
+struct Judge {
+    dma: Dma,
+    free: u64,
+    registers: fn(u64) -> Vec<(&'static str, u64)>,
+}
+
+impl Judge {
+    /// `None` if there is no QEMU for it.
+    fn start(path: &'static Path, registers: fn(u64) -> Vec<(&'static str, u64)>) -> Option<Self> {
+        let dma = Dma::start(path)?;
+        let free = dma.ram().start;
+        Some(Self { dma, free, registers })
+    }
+
+    /// What an access comes to with these entries: where they are from the start of free memory on, and their values.
+    fn ask(&mut self, entries: &[(u64, u64)], address: u64, access: Access) -> Verdict {
+        let chunks: Vec<_> = [ROOT, ROOT + 0x1000, LEVEL_1, LEVEL_0]
+            .map(|table| {
+                let mut page = vec![0; 0x1000];
+                for &(at, entry) in entries.iter().filter(|(at, _)| (table..table + 0x1000).contains(at)) {
+                    page[(at - table) as usize..][..8].copy_from_slice(&entry.to_le_bytes());
+                }
+                (self.free + table, page)
+            })
+            .into();
+        self.dma.clear();
+        self.dma.load(&chunks);
+        self.dma.translate(&(self.registers)(self.free + ROOT));
+        self.dma.probe(&[Probe { address, access, user: false }]).remove(0)
+    }
+
+    /// Where the access went, from the start of the targets on.
+    fn reaches(&mut self, entries: &[(u64, u64)], address: u64, access: Access) -> Option<u64> {
+        match self.ask(entries, address, access) {
+            Verdict::Translated(at) => Some(at.expect("readable memory") - self.free - TARGET),
+            Verdict::Fault(_) => None,
+        }
+    }
+
+    /// What fault it met.
+    fn faults(&mut self, entries: &[(u64, u64)], address: u64, access: Access) -> Option<FaultKind> {
+        match self.ask(entries, address, access) {
+            Verdict::Translated(_) => None,
+            Verdict::Fault(fault) => Some(fault.kind),
+        }
+    }
+}
+
+// RISC-V IOMMU: Sv39x4.
+
+fn riscv_judge() -> Option<(Judge, Found)> {
+    let registers = |root: u64| vec![("tc", 1), ("iohgatp", 8 << 60 | 3 << 44 | root >> 12), ("fsc", 0)];
+    Some((Judge::start(&riscv::PATH, registers)?, require(Emulator::QemuRiscv64)?))
+}
+
+/// V, and A, D, U, W and R of a leaf.
+const POINTER: u64 = 0x1;
+const LEAF: u64 = 0xd7;
+
+fn to(address: u64) -> u64 {
+    address >> 12 << 10
+}
+
+/// A way to the table of pages, and one page.
+fn riscv_page(free: u64, page: u64) -> [(u64, u64); 3] {
+    [(ROOT, to(free + LEVEL_1) | POINTER), (LEVEL_1, to(free + LEVEL_0) | POINTER), (LEVEL_0 + 8, page)]
+}
+
+#[test]
+fn riscv_rights_are_asked_for() {
+    let Some((mut judge, _)) = riscv_judge() else { return };
+    let free = judge.free;
+    let page = |bits| riscv_page(free, to(free + TARGET) | bits);
+    assert_eq!(judge.reaches(&page(LEAF), 0x1238, Read), Some(0x238));
+    assert_eq!(judge.reaches(&page(LEAF), 0x1238, Write), Some(0x238));
+    assert_eq!(judge.reaches(&page(LEAF & !4), 0x1238, Read), Some(0x238), "without W");
+    assert_eq!(judge.faults(&page(LEAF & !4), 0x1238, Write), Some(Unspecified), "without W");
+    assert_eq!(judge.faults(&page(LEAF & !2), 0x1238, Read), Some(Unspecified), "W without R");
+    assert_eq!(judge.faults(&page(LEAF & !0x80), 0x1238, Write), Some(Unspecified), "without D");
+    assert_eq!(judge.faults(&page(LEAF & !1), 0x1238, Read), Some(Unspecified), "without V");
+    assert_eq!(judge.faults(&page(LEAF), 0x2000, Read), Some(Unspecified), "the next page");
+    assert_eq!(judge.faults(&page(LEAF), 1 << 41 | 0x1238, Read), Some(Unspecified), "above 41 bits");
+}
+
+#[test]
+fn riscv_roots_have_four_pages() {
+    let Some((mut judge, _)) = riscv_judge() else { return };
+    let gigabyte = to(0x8000_0000) | LEAF;
+    let at = judge.free - 0x8000_0000 + TARGET + 0x18;
+    assert_eq!(judge.reaches(&[(ROOT + 0x1008, gigabyte)], (0x201 << 30) + at, Write), Some(0x18));
+    assert_eq!(judge.faults(&[(ROOT + 0x1008, gigabyte)], (1 << 30) + at, Write), Some(Unspecified));
+}
+
+#[test]
+fn riscv_departures_are_known() {
+    let Some((mut judge, found)) = riscv_judge() else { return };
+    let free = judge.free;
+    let page = |bits| riscv_page(free, to(free + TARGET) | bits);
+    let departs = |known: &Deviation| known.applies_to(&found);
+
+    let wide = [60, 62].map(|bit| judge.faults(&page(LEAF | 1 << bit), 0x1238, Read).is_none());
+    assert_eq!(wide, [departs(&IOMMU_ADDRESS_IS_WIDE); 2], "a reserved bit, and a memory type that it does not have");
+    let by_users = judge.reaches(&page(LEAF & !0x10), 0x1238, Read).is_some();
+    assert_eq!(by_users, departs(&IOMMU_IGNORES_USER));
+    let unaccessed = judge.reaches(&page(LEAF & !0x40), 0x1238, Write).is_some();
+    assert_eq!(unaccessed, departs(&IOMMU_STORES_UNACCESSED));
+    let mut marked = page(LEAF);
+    marked[1].1 |= 0x40;
+    assert_eq!(judge.reaches(&marked, 0x1238, Read).is_some(), departs(&IOMMU_IGNORES_POINTER_BITS));
+    let Verdict::Fault(fault) = judge.ask(&page(0), 0x1238, Read) else { panic!("nothing is mapped") };
+    let told = fault.report.contains(&("iotval2", 0x1238));
+    assert_eq!(!told, departs(&IOMMU_REPORTS_NO_GPA), "{fault:x?}");
+}
+
+// SMMUv3: 4 KiB granule, IDR5.OAS 44 bits. 39 or 40 bits of input from level 1 on, as the manual counts.
+
+fn smmu_judge(input_bits: u64) -> Option<(Judge, Found)> {
+    let registers: fn(u64) -> Vec<_> = match input_bits {
+        39 => |root| ste(39, 1, root),
+        40 => |root| ste(40, 1, root),
+        _ => |root| ste(44, 2, root),
+    };
+    Some((Judge::start(&smmu_v3::PATH, registers)?, require(Emulator::QemuAarch64)?))
+}
+
+/// S2VMID, S2T0SZ, S2SL0, S2PS (44 bits), S2AA64, S2R.
+fn ste(input_bits: u64, start: u64, root: u64) -> Vec<(&'static str, u64)> {
+    let control = 5 | (64 - input_bits) << 32 | start << 38 | 4 << 48 | 1 << 51 | 1 << 58;
+    vec![("ste0", 0xd), ("ste1", 1 << 44), ("ste2", control), ("ste3", root)]
+}
+
+/// A table; a page and a block with AF, and the rights to read and write.
+const TABLE: u64 = 0b11;
+const PAGE: u64 = 0x4ff;
+const BLOCK: u64 = 0x4fd;
+
+fn smmu_page(free: u64, page: u64) -> [(u64, u64); 3] {
+    [(ROOT, free + LEVEL_1 | TABLE), (LEVEL_1, free + LEVEL_0 | TABLE), (LEVEL_0 + 8, page)]
+}
+
+#[test]
+fn smmu_rights_are_asked_for() {
+    let Some((mut judge, _)) = smmu_judge(39) else { return };
+    let free = judge.free;
+    let page = |bits| smmu_page(free, free + TARGET | bits);
+    assert_eq!(judge.reaches(&page(PAGE), 0x1238, Read), Some(0x238));
+    assert_eq!(judge.reaches(&page(PAGE), 0x1238, Write), Some(0x238));
+    assert_eq!(judge.reaches(&page(PAGE & !0x80), 0x1238, Read), Some(0x238), "S2AP 01");
+    assert_eq!(judge.faults(&page(PAGE & !0x80), 0x1238, Write), Some(Permission), "S2AP 01");
+    assert_eq!(judge.faults(&page(PAGE & !0x40), 0x1238, Read), Some(Permission), "S2AP 10");
+    assert_eq!(judge.faults(&page(PAGE & !0x400), 0x1238, Read), Some(AccessFlag));
+    assert_eq!(judge.faults(&page(PAGE & !1), 0x1238, Read), Some(NotMapped));
+    assert_eq!(judge.faults(&page(PAGE & !2), 0x1238, Read), Some(NotMapped), "a block of level 3");
+    assert_eq!(judge.faults(&page(PAGE | 1 << 44), 0x1238, Read), Some(AddressSize));
+    assert_eq!(judge.faults(&page(PAGE), 1 << 39 | 0x1238, Read), Some(NotMapped));
+}
+
+#[test]
+fn smmu_departures_are_known() {
+    let Some((mut judge, found)) = smmu_judge(39) else { return };
+    let free = judge.free;
+    let page = |bits| smmu_page(free, free + TARGET | bits);
+    let departs = |known: &Deviation| known.applies_to(&found);
+
+    let late = judge.faults(&page(PAGE & !0x400 | 1 << 44), 0x1238, Read);
+    assert_eq!(late == Some(AccessFlag), departs(&SMMU_CHECKS_ADDRESS_LAST), "{late:?}");
+    let mut far = page(PAGE);
+    far[1].1 |= 1 << 44;
+    let far = judge.faults(&far, 0x1238, Read);
+    assert_eq!(far == Some(Bus), departs(&SMMU_READS_WIDE_TABLES), "{far:?}");
+
+    let Some((mut judge, _)) = smmu_judge(44) else { return };
+    let block = judge.faults(&[(ROOT, 1 << 44 | BLOCK)], 0x1238, Read);
+    assert_eq!(block == Some(AddressSize), departs(&SMMU_TAKES_ANY_BLOCK), "{block:?}: a block of level 0");
+
+    let Some((mut judge, _)) = smmu_judge(40) else { return };
+    let second = [(ROOT, 0), (ROOT + 0x1000, 0x4000_0000 | BLOCK)];
+    let at = judge.free - 0x4000_0000 + TARGET + 0x18;
+    let own = judge.reaches(&second, (1 << 39) + at, Read);
+    assert_eq!(own.is_none(), departs(&SMMU_ROOT_IS_ONE_TABLE), "{own:x?}");
+}
