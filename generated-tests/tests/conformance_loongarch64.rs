@@ -202,6 +202,6 @@ fn main() -> ExitCode {
     let tests =
         [all!(loongarch64_4k, 12, &judge), all!(loongarch64_16k, 14, &judge), all!(loongarch64_64k, 16, &judge)];
     let counts = || judge.counts();
-    let sections = [Section { title: "LoongArch64", found: &found, counts: &counts }];
+    let sections = [Section { title: "LoongArch64", found: &found, iommu: false, counts: &counts }];
     report::run(&arguments, tests.into_iter().flatten().collect(), &sections)
 }

@@ -157,14 +157,14 @@ const PAGE: u64 = 0x4ff;
 const BLOCK: u64 = 0x4fd;
 
 fn smmu_page(free: u64, page: u64) -> [(u64, u64); 3] {
-    [(ROOT, free + LEVEL_1 | TABLE), (LEVEL_1, free + LEVEL_0 | TABLE), (LEVEL_0 + 8, page)]
+    [(ROOT, (free + LEVEL_1) | TABLE), (LEVEL_1, (free + LEVEL_0) | TABLE), (LEVEL_0 + 8, page)]
 }
 
 #[test]
 fn smmu_rights_are_asked_for() {
     let Some((mut judge, _)) = smmu_judge(39) else { return };
     let free = judge.free;
-    let page = |bits| smmu_page(free, free + TARGET | bits);
+    let page = |bits| smmu_page(free, (free + TARGET) | bits);
     assert_eq!(judge.reaches(&page(PAGE), 0x1238, Read), Some(0x238));
     assert_eq!(judge.reaches(&page(PAGE), 0x1238, Write), Some(0x238));
     assert_eq!(judge.reaches(&page(PAGE & !0x80), 0x1238, Read), Some(0x238), "S2AP 01");
@@ -181,7 +181,7 @@ fn smmu_rights_are_asked_for() {
 fn smmu_departures_are_known() {
     let Some((mut judge, found)) = smmu_judge(39) else { return };
     let free = judge.free;
-    let page = |bits| smmu_page(free, free + TARGET | bits);
+    let page = |bits| smmu_page(free, (free + TARGET) | bits);
     let departs = |known: &Deviation| known.applies_to(&found);
 
     let late = judge.faults(&page(PAGE & !0x400 | 1 << 44), 0x1238, Read);

@@ -34,6 +34,9 @@ pub trait Live: Judge {
     /// Executes instructions.
     fn execute(&mut self, _instructions: &Instructions) {}
 
+    /// Has a device execute commands, if the format has these instead.
+    fn command(&mut self, _commands: &[Vec<u64>]) {}
+
     /// Privileged accesses of the kind that shows what the TLB remembers, by way of the TLB.
     fn remembered(&mut self, addresses: &[u64]) -> Vec<Verdict> {
         let probe = |&address: &u64| Probe { address, access: Self::REMEMBERED, user: false };
@@ -198,6 +201,13 @@ impl<'a, F: ByName, J: Live> Rig<'a, F, J> {
         let root = self.table.root().as_usize() as u64;
         let log = self.machine.take_log();
         for (tag, set) in log.into_iter().filter(|_| J::REMEMBERS) {
+            let mut commands = Vec::new();
+            if self.setup.generated.format.commands(tag, &set, |words| commands.push(words.to_vec())) {
+                if self.hearing == Hearing::Good {
+                    self.judge.command(&commands);
+                }
+                continue;
+            }
             for mut instructions in instructions(&self.setup.case, root, tag, &set) {
                 match self.hearing {
                     Hearing::Good => {}

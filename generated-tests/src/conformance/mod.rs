@@ -25,6 +25,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use fastrand::Rng;
 use libtest_mimic::{Failed, Trial};
 use tablewright::sim::Machine;
 use tablewright::{AddrSpace, ByName, Cause, FaultInfo, Format, GuestPhysAddr, Level, Rights, TableInfo, Tag};
@@ -64,6 +65,11 @@ pub trait Judge {
     /// Whether the model has such an access.
     fn may_ask(&self, _probe: &Probe) -> bool {
         true
+    }
+
+    /// A random access, and whether it is a user's: where the model has few of them, one that it has.
+    fn draw(&self, random: &mut Rng) -> (Access, bool) {
+        ([Access::Read, Access::Write, Access::Execute][random.usize(..3)], random.bool())
     }
 
     /// Whether leaf and tables that grant these rights let the probe through, as the model's controls are set.

@@ -111,8 +111,8 @@ fn one_table<F: ByName>(
     for (index, raw) in entries.into_iter().flat_map(|entry| [entry; 2]) {
         let address = index << ground.geometry.entry_bits(level) | offset(setup, ground, level, raw, random);
         let address = ground.geometry.extend(address);
-        let access = [Access::Read, Access::Write, Access::Execute][random.usize(..3)];
-        let probe = Probe { address, access, user: random.bool() };
+        let (access, user) = judge.draw(random);
+        let probe = Probe { address, access, user };
         if !judge.may_ask(&probe) {
             continue;
         }

@@ -20,6 +20,8 @@ pub struct Section<'a> {
     pub title: &'a str,
     /// The judge.
     pub found: &'a Found,
+    /// Whether it is an IOMMU of that, not the processor.
+    pub iommu: bool,
     /// Gives what was judged, once all tests have run.
     pub counts: &'a dyn Fn() -> Counts,
 }
@@ -86,7 +88,9 @@ impl Section<'_> {
             }
             text.push('\n');
         }
-        let known = deviations::ALL.iter().filter(|deviation| deviation.applies_to(self.found));
+        let known = deviations::ALL
+            .iter()
+            .filter(|deviation| deviation.iommu == self.iommu && deviation.applies_to(self.found));
         for (number, deviation) in known.enumerate() {
             if number == 0 {
                 text += "\nWhere the model departs from its manual, and so does not judge:\n\n";

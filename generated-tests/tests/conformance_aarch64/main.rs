@@ -69,9 +69,9 @@ fn main() -> ExitCode {
     let tests = stage2::all(&stage2).into_iter().chain(stage1::all(&stage1)).chain(two_stage::all(&both)).collect();
     let (of_stage1, of_stage2, of_both) = (|| stage1.counts(), || stage2.counts(), || both.counts());
     let sections = [
-        Section { title: "AArch64 stage 2", found: &found, counts: &of_stage2 },
-        Section { title: "AArch64 stage 1", found: &found, counts: &of_stage1 },
-        Section { title: "AArch64 two-stage", found: &found, counts: &of_both },
+        Section { title: "AArch64 stage 2", found: &found, iommu: false, counts: &of_stage2 },
+        Section { title: "AArch64 stage 1", found: &found, iommu: false, counts: &of_stage1 },
+        Section { title: "AArch64 two-stage", found: &found, iommu: false, counts: &of_both },
     ];
     report::run(&arguments, tests, &sections)
 }

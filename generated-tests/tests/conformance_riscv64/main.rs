@@ -52,9 +52,9 @@ fn main() -> ExitCode {
     let tests = gstage::all(&gstage).into_iter().chain(stage1::all(&stage1)).chain(two_stage::all(&both)).collect();
     let (of_stage1, of_gstage, of_both) = (|| stage1.counts(), || gstage.counts(), || both.counts());
     let sections = [
-        Section { title: "RISC-V G-stage", found: &found, counts: &of_gstage },
-        Section { title: "RISC-V satp", found: &found, counts: &of_stage1 },
-        Section { title: "RISC-V two-stage", found: &found, counts: &of_both },
+        Section { title: "RISC-V G-stage", found: &found, iommu: false, counts: &of_gstage },
+        Section { title: "RISC-V satp", found: &found, iommu: false, counts: &of_stage1 },
+        Section { title: "RISC-V two-stage", found: &found, iommu: false, counts: &of_both },
     ];
     report::run(&arguments, tests, &sections)
 }

@@ -45,7 +45,7 @@ fn main() -> ExitCode {
     }
     let of_qemu = || on_qemu.counts().into_iter().chain(both_on_qemu.counts()).collect();
     let of_bochs = || on_bochs.counts().into_iter().chain(of_ept.counts()).chain(both_on_bochs.counts()).collect();
-    let qemu = qemu.iter().map(|found| Section { title: "x86-64 on QEMU", found, counts: &of_qemu });
-    let bochs = bochs.iter().map(|found| Section { title: "x86-64 on Bochs", found, counts: &of_bochs });
+    let qemu = qemu.iter().map(|found| Section { title: "x86-64 on QEMU", found, iommu: false, counts: &of_qemu });
+    let bochs = bochs.iter().map(|found| Section { title: "x86-64 on Bochs", found, iommu: false, counts: &of_bochs });
     report::run(&arguments, tests, &qemu.chain(bochs).collect::<Vec<_>>())
 }

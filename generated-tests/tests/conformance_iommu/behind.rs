@@ -1,0 +1,121 @@
+//! A device behind an IOMMU, as a judge.
+
+use std::ops::Range;
+
+use fastrand::Rng;
+use tablewright::{FaultInfo, Level, Rights};
+use tablewright_archdefs::bound::Params;
+use tablewright_tests::conformance::{Judge, Live};
+use tablewright_tests::mmu::deviations::Deviation;
+use tablewright_tests::mmu::iommu::{Dma, Path};
+use tablewright_tests::mmu::{Access, Chunk, Fault, FaultKind, Probe, Verdict};
+
+/// What an IOMMU's manual says of faults, and what its model has.
+pub(crate) struct Rules {
+    /// Bits of the addresses that the model reports faults of.
+    pub(crate) reach: u8,
+    /// What is called a fault where a leaf or nothing is mapped.
+    pub(crate) fault: fn(&Probe, mapped: bool) -> FaultKind,
+    /// What is called a fault of an illegal entry.
+    pub(crate) reserved: fn(&Params, Level, raw: u64) -> FaultKind,
+    /// What is called a fault where software has to set a state first.
+    pub(crate) unmarked: FaultKind,
+    /// Where the model departs from the manual.
+    pub(crate) deviates: fn(&Params, Level, raw: u64) -> Option<&'static Deviation>,
+    /// What a report tells.
+    pub(crate) told: fn(&Probe, &Fault) -> Option<FaultInfo>,
+}
+
+/// A device behind an IOMMU.
+pub(crate) struct Behind {
+    dma: Dma,
+    rules: &'static Rules,
+}
+
+impl Behind {
+    /// Starts the machine.
+    pub(crate) fn start(path: &'static Path, rules: &'static Rules) -> Self {
+        Self { dma: Dma::start(path).expect("it was found before"), rules }
+    }
+}
+
+impl Judge for Behind {
+    fn ram(&self) -> Range<u64> {
+        self.dma.ram()
+    }
+
+    fn reach(&self) -> u8 {
+        self.rules.reach
+    }
+
+    /// The device has no modes and runs no code.
+    fn may_ask(&self, probe: &Probe) -> bool {
+        probe.access != Access::Execute && !probe.user
+    }
+
+    fn draw(&self, random: &mut Rng) -> (Access, bool) {
+        (if random.bool() { Access::Read } else { Access::Write }, false)
+    }
+
+    fn fault(&self, probe: &Probe, mapped: Option<Rights>) -> FaultKind {
+        (self.rules.fault)(probe, mapped.is_some())
+    }
+
+    fn reserved(&self, params: &Params, level: Level, raw: u64) -> FaultKind {
+        (self.rules.reserved)(params, level, raw)
+    }
+
+    fn unmarked(&self) -> FaultKind {
+        self.rules.unmarked
+    }
+
+    /// Too few entries would be left if those that it gets wrong were drawn.
+    fn can_judge(&self, params: &Params, level: Level, raw: u64) -> bool {
+        self.deviates(params, level, raw).is_none()
+    }
+
+    fn deviates(&self, params: &Params, level: Level, raw: u64) -> Option<&'static Deviation> {
+        (self.rules.deviates)(params, level, raw)
+    }
+
+    fn told(&self, probe: &Probe, fault: &Fault) -> Option<FaultInfo> {
+        (self.rules.told)(probe, fault)
+    }
+
+    fn judge(&mut self, tables: &[Chunk], registers: &[(&'static str, u64)], probes: &[Probe]) -> Vec<Verdict> {
+        self.dma.clear();
+        self.dma.load(tables);
+        self.dma.translate(registers);
+        self.dma.probe(probes)
+    }
+}
+
+impl Live for Behind {
+    const REMEMBERED: Access = Access::Read;
+
+    fn begin(&mut self, registers: &[(&'static str, u64)], _targets: &Range<u64>) {
+        self.dma.clear();
+        self.dma.translate(registers);
+    }
+
+    fn write(&mut self, chunks: &[Chunk]) {
+        self.dma.load(chunks);
+    }
+
+    fn read(&mut self, address: u64, length: usize) -> Vec<u8> {
+        self.dma.dump(address, length)
+    }
+
+    fn command(&mut self, commands: &[Vec<u64>]) {
+        commands.iter().for_each(|words| self.dma.board.push(words));
+        assert!(self.dma.board.done(), "refused: {commands:x?}");
+    }
+
+    fn remembered(&mut self, addresses: &[u64]) -> Vec<Verdict> {
+        self.dma.remembered(addresses)
+    }
+
+    fn ask(&mut self, probes: &[Probe]) -> Vec<Verdict> {
+        self.dma.probe(probes)
+    }
+}

@@ -1,0 +1,69 @@
+//! RISC-V IOMMU: the second stage.
+
+use libtest_mimic::Trial;
+use tablewright::{Cause, FaultInfo};
+use tablewright_tests::conformance::{Hearing, Setup, Shared, access, control_trial, live_trials, trials};
+use tablewright_tests::formats::{configured, varied};
+use tablewright_tests::generated;
+use tablewright_tests::mmu::FaultKind;
+use tablewright_tests::mmu::deviations::{
+    IOMMU_ADDRESS_IS_WIDE, IOMMU_IGNORES_POINTER_BITS, IOMMU_IGNORES_USER, IOMMU_STORES_UNACCESSED,
+};
+use tablewright_tests::mmu::iommu::riscv::PATH;
+
+use super::behind::{Behind, Rules};
+
+/// Bits of an entry: R, W and X; U; A and D; D.
+const RIGHTS: u64 = 0b111 << 1;
+const USER: u64 = 1 << 4;
+const STATES: u64 = 0b11 << 6;
+const DIRTY: u64 = 1 << 7;
+
+/// There is one fault for everything.
+const RULES: Rules = Rules {
+    reach: 64,
+    fault: |_, _| FaultKind::Unspecified,
+    reserved: |_, _, _| FaultKind::Unspecified,
+    unmarked: FaultKind::Unspecified,
+    deviates: |_, _, raw| match raw {
+        _ if raw >> 54 != 0 => Some(&IOMMU_ADDRESS_IS_WIDE),
+        _ if raw & RIGHTS == 0 => (raw & (USER | STATES) != 0).then_some(&IOMMU_IGNORES_POINTER_BITS),
+        _ if raw & USER == 0 => Some(&IOMMU_IGNORES_USER),
+        _ => (raw & STATES == DIRTY).then_some(&IOMMU_STORES_UNACCESSED),
+    },
+    told: |probe, _| {
+        Some(FaultInfo {
+            // IOMMU_REPORTS_NO_GPA: iotval tells the two lowest bits.
+            address: Some(probe.address & 0b11),
+            access: access(probe),
+            cause: Cause::Unspecified,
+            level: None,
+            width: None,
+            guest_walk: false,
+        })
+    },
+};
+
+/// The judge of all configurations.
+pub(crate) fn judge() -> Shared<Behind> {
+    Shared::new(|| Behind::start(&PATH, &RULES))
+}
+
+/// All tests.
+pub(crate) fn all(judge: &Shared<Behind>) -> Vec<Trial> {
+    let mut tests = Vec::new();
+    for case in configured("riscv_iommu") {
+        // The model has neither runs nor memory types, and sets no states.
+        let plain = [("svnapot", 0), ("svpbmt", 0), ("svadu", 0), ("svrsw60t59b", 0)];
+        let name = format!("riscv_iommu/{}", case.config.id.value);
+        let case = varied(&case, &name, &plain);
+        let generated = generated!(tablewright::riscv64::riscv_iommu, case.params).expect("one module for all");
+        let setup = Setup::new(&case, generated.expect("a legal configuration"));
+        tests.extend(trials(&setup, judge));
+        tests.extend(live_trials(&setup, judge));
+        if setup.name == "riscv_iommu/sv39x4" {
+            tests.push(control_trial(&setup, judge, ("not_invalidated", Hearing::Deaf)));
+        }
+    }
+    tests
+}
