@@ -2,10 +2,10 @@
 
 use tablewright::{
     AddrSpace, BackendError, CopyOnWrite, Error, FaultOutcome, Format, FrameCache, GuestFault, GuestMemoryAccessor,
-    Operation, Refusal, Rights, Shared, SharedMemory, Sink, SpaceError, Tag, sim::Machine,
+    MappingFlags, Operation, Refusal, Rights, Shared, SharedMemory, Sink, SpaceError, Tag, sim::Machine,
 };
 
-use crate::formats::in_every_format;
+use crate::formats::{in_every_format, stage2_4k};
 use crate::{
     rig::{READ, RW, RX, Rig, gpa, range},
     witness::{BREAKING, DIRECT, LARGE},
@@ -284,4 +284,26 @@ fn a_copy_that_takes_a_break_is_refused_where_a_device_cannot_retry() {
     assert_eq!(copy(Rig::new(DIRECT)), (FaultOutcome::Mapped, false));
     let (outcome, same) = copy(Rig::new(BREAKING));
     assert!(matches!(outcome, FaultOutcome::Failed(Error::NeedsBreak { .. })) && same, "{outcome:?}");
+}
+
+#[test]
+fn where_a_page_of_a_clone_cannot_change_none_does() {
+    let mut rig = stage2_4k("4k-48");
+    let page = rig.page();
+    // SAFETY: the only space is on this machine.
+    let template = unsafe { SharedMemory::new(&rig.machine, 4 * page, 12, 12) }.unwrap();
+    rig.space.map_copy_on_write(gpa(0), &template, RW).unwrap();
+    // A page of the template's, and one of the clone's own.
+    assert_eq!(rig.space.handle_fault(gpa(0), Rights::R), FaultOutcome::Mapped);
+    assert_eq!(rig.space.handle_fault(gpa(page), Rights::W), FaultOutcome::Mapped);
+    let device = Sink::device(1).expect("a number");
+    rig.machine.forbid_retries(device);
+    rig.space.attach(device);
+    let before = rig.state();
+    let refused = rig.space.protect(gpa(0), 4 * page, RW | MappingFlags::UNCACHED);
+    let needs_break = |error| matches!(error, BackendError::Table(Error::NeedsBreak { .. }));
+    assert!(matches!(refused, Err(SpaceError::Area { error, .. }) if needs_break(error)), "{refused:?}");
+    assert!(rig.state() == before, "something changed");
+    rig.space.detach(device);
+    rig.space.protect(gpa(0), 4 * page, RW | MappingFlags::UNCACHED).unwrap();
 }

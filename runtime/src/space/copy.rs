@@ -190,6 +190,8 @@ unsafe impl Backend for CopyOnWrite {
         table: &mut PageTable<F, H>,
         gather: &mut Gather<F, H>,
     ) -> Result<(), BackendError> {
+        // Pages are never split: after this, no part can fail when others have been changed.
+        table.check_protect(range, change)?;
         Ok(self.parts(range, table, |table, part, of_base| match of_base {
             true => table.unmap(part, gather),
             false => table.protect(part, change, gather),

@@ -61,12 +61,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let rewrites = self.rewrites(range, change)?;
         let mut edges = self.edges(range, Fate::Changed(change))?;
         let breaks = self.format.may_break(change);
-        if breaks && self.is_strict() {
-            let first = self.first_break(self.geometry.top(), &self.root_entries(), range, &rewrites);
-            if let Some((address, level, entry)) = first {
-                return Err(self.needs_break(address, level, entry));
-            }
-        }
+        self.refuse_breaks(range, change, &rewrites)?;
 
         let tables = self.reserve_tables(self.tables_for_splits(&edges, range))?;
         let mut reserve = Frames::of(&self.hal, tables);
@@ -87,6 +82,23 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             self.rewrite(level, &entries, rest, &mut pass);
         }
         Ok(())
+    }
+
+    /// What else than splitting can keep [`PageTable::protect`] from its work: for who does it in parts.
+    pub(crate) fn check_protect(&self, range: ClosedRange, change: &Change) -> Result<(), Error> {
+        let range = self.input(range)?;
+        self.refuse_breaks(range, change, &self.rewrites(range, change)?)
+    }
+
+    /// That no leaf has to be broken where an MMU cannot retry.
+    fn refuse_breaks(&self, range: ClosedRange, change: &Change, rewrites: &Rewrites) -> Result<(), Error> {
+        if !self.format.may_break(change) || !self.is_strict() {
+            return Ok(());
+        }
+        match self.first_break(self.geometry.top(), &self.root_entries(), range, rewrites) {
+            Some((address, level, entry)) => Err(self.needs_break(address, level, entry)),
+            None => Ok(()),
+        }
     }
 
     /// How to rewrite the leaves in `range`.
