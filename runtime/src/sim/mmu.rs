@@ -205,6 +205,8 @@ impl Mmu {
     }
 
     /// Accesses `ia` as the guest of `tag` does, through the caches. `None` if no tables are loaded for it.
+    /// It sets no accessed or dirty state, whatever the format says of hardware: a dirty log shows what was written through
+    /// the space.
     pub fn access(&self, machine: &Machine, tag: Tag, ia: u64, needs: Rights) -> Option<Access> {
         let mut state = self.state();
         if state.recent.len() >= 64 {
