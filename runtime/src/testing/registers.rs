@@ -18,8 +18,10 @@ pub(super) fn check(case: &Case<'_>) -> Verdict {
             ensure!(!refused || is_narrow, "the root {root:#x} is refused beside the tag {tag}");
         }
     }
-    let unfit = (0..align).chain(geometry.output_bits..64).map(|bit| 1 << bit);
-    for root in unfit.chain([below(align), u64::MAX]) {
+    // A frame may be larger than a table has to be.
+    let aligned = geometry.index_bits.max(geometry.level_index_bits(geometry.top())) + 3;
+    let unfit = (0..aligned).chain(geometry.output_bits..64).map(|bit| 1 << bit);
+    for root in unfit.chain([below(aligned), u64::MAX]) {
         ensure!(case.subject.registers(root, 0).is_none(), "the root {root:#x} is not refused");
     }
     let all_below = (0..=u32::BITS).map(|bits| below(bits as u8) as u32);
