@@ -4,6 +4,7 @@ mod failures;
 mod formats;
 mod gathers;
 mod hardware;
+mod harvests;
 mod live;
 mod random;
 mod ranges;

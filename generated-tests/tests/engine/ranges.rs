@@ -1,6 +1,6 @@
 //! Ranges at the edges of what there is, and inputs that make no sense.
 
-use tablewright::{ClosedRange, Error, FaultIn, Format, Lookup, PageTable, Refusal, Rights, Tag, sim::Machine};
+use tablewright::{Change, ClosedRange, Error, FaultIn, Format, Lookup, PageTable, Refusal, Rights, Tag, sim::Machine};
 
 use crate::{
     rig::{Rig, attributes, range},
@@ -39,6 +39,34 @@ fn the_last_page() {
     last_page(FLAT);
 }
 
+/// So many that loops over many at once reach the end of the addresses.
+fn last_pages<F: Format>(format: F) {
+    let mut rig = Rig::new(format);
+    let size = 192 * rig.page();
+    let (last, below) = (range(rig.end() - (size - 1), size), range(rig.end() - (4 * size - 1), size));
+    rig.map(below, rig.page(), attributes(RW)).unwrap();
+    rig.move_range(below, last.start()).unwrap();
+    rig.check();
+    rig.protect(last, Change { rights: Some(Rights::R), ..Default::default() }).unwrap();
+    rig.check();
+    rig.move_range(last, below.start()).unwrap();
+    rig.unmap(below).unwrap();
+    rig.populate(last, attributes(RW), F::PAGE_BITS).unwrap();
+    rig.check();
+    rig.depopulate(last).unwrap();
+    rig.end_of_life();
+}
+
+#[test]
+fn many_last_pages_at_once() {
+    last_pages(DIRECT);
+    last_pages(WIDE);
+    last_pages(BREAKING);
+    last_pages(LARGE);
+    last_pages(FULL);
+    last_pages(SIGNED);
+}
+
 #[test]
 fn the_whole_space() {
     let mut rig = Rig::new(WIDE);
@@ -48,7 +76,7 @@ fn the_whole_space() {
     // A root of 2048 entries holds it all: its index is not cut, and no table is needed.
     assert_eq!(rig.table.tables().count(), 1);
     assert_eq!(rig.table.tables().next().unwrap().size, 14);
-    rig.protect(all, tablewright::Change { rights: Some(Rights::R), ..Default::default() }).unwrap();
+    rig.protect(all, Change { rights: Some(Rights::R), ..Default::default() }).unwrap();
     rig.check();
     rig.unmap(range(all.last() - 4095, 4096)).unwrap();
     rig.check();
@@ -133,7 +161,7 @@ fn what_the_format_cannot_say_is_refused() {
     assert_eq!(rig.map(range(0, 4096), 0, attributes(Rights::W)), Err(Error::Refused { level: 0, refusal }));
     assert_eq!(rig.populate(range(0, 4096), attributes(Rights::W), 12), Err(Error::Refused { level: 0, refusal }));
     rig.map(range(0, 2 << 20), 0, attributes(RW)).unwrap();
-    let change = tablewright::Change { rights: Some(Rights::W), ..Default::default() };
+    let change = Change { rights: Some(Rights::W), ..Default::default() };
     assert_eq!(rig.protect(range(0, 4096), change), Err(Error::Refused { level: 1, refusal }));
     // Where nothing is mapped, nothing needs to be said.
     assert_eq!(rig.protect(range(1 << 30, 4096), change), Ok(()));

@@ -123,7 +123,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let bits = self.geometry.entry_bits(level);
         let first = self.geometry.index(level, range.start());
         let start = self.geometry.slot(level, range.start()).start();
-        let address = |index: usize| start + (((index - first) as u64) << bits);
+        let slot = |index: usize| ClosedRange::around(start + (((index - first) as u64) << bits), bits);
         let end = first + slots(&self.geometry, level, range);
         let mut index = first;
         while index < end {
@@ -141,7 +141,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                         {
                             stop += Entries::BLOCK;
                         }
-                        let range = ClosedRange::clamp(address(index), address(stop) - 1);
+                        let range = slot(index).hull(&slot(stop - 1));
                         let (entries, items, raw) = (&entries, stop - index, entries.load(index));
                         act(Group { alike, level, entries, index, items, range, raw })?;
                     }
@@ -154,7 +154,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             // One by one.
             while index < stop {
                 let raw = entries.load(index);
-                let slot = ClosedRange::around(address(index), bits);
+                let slot = slot(index);
                 if kinds.is_leaf(raw) {
                     let alike = match find(seen.at(level), [raw, raw]) {
                         Some(&alike) => alike,
