@@ -64,12 +64,10 @@ impl Emulator {
     /// The oldest version whose MMU is good enough to judge ours.
     pub const fn minimum(self) -> Version {
         match self {
-            // Older ones ignore reserved bits, PBMTE and the rights of HLVX.
-            Self::QemuAarch64 | Self::QemuRiscv64 => (10, 0),
+            // Older ones ignore reserved bits, PBMTE and the rights of HLVX, and have a part of each IOMMU only.
+            Self::QemuAarch64 | Self::QemuRiscv64 | Self::QemuX86 => (10, 0),
             // The first with the page table walker.
             Self::QemuLoongArch64 => (10, 2),
-            // The first whose nested paging has five levels.
-            Self::QemuX86 => (7, 2),
             Self::Bochs => (2, 7),
         }
     }
