@@ -138,6 +138,27 @@ fn images_that_disagree_are_noticed() {
 }
 
 #[test]
+fn comparing_images_ends() {
+    let files = files();
+    // One that says many times over where its memory is.
+    let part = Image { base: 0x1000_0000, bytes: vec![0; 1 << 20] };
+    let mut core = core_file(&[&part; 3000]);
+    core.truncate(64 + 56 * 3000 + (1 << 20));
+    for header in 0..3000 {
+        let offset = 64 + 56 * header + 8;
+        core[offset..offset + 8].copy_from_slice(&(64 + 56 * 3000_u64).to_le_bytes());
+    }
+    files.write("core", core);
+    let ran = files.run(&format!("walk {EPT} --image DIR/core 0x1234"));
+    assert!(
+        ran.err.contains("warning: images overlap in so many bytes that not all of these were compared\n"),
+        "{}",
+        ran.err
+    );
+    assert_eq!(ran.err.matches("warning").count(), 1, "{}", ran.err);
+}
+
+#[test]
 fn a_core_file_that_was_cut_short_is_noticed() {
     let files = files();
     let mut core = core_file(&[&damaged_ept()]);

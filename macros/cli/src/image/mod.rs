@@ -18,8 +18,10 @@ const HEADERS: u64 = 16 << 20;
 /// Files are read in blocks of so many bytes.
 const BLOCK: u64 = 4096;
 
-/// Images are compared in parts of so many bytes.
+/// Images are compared in parts of so many bytes,
 const COMPARED: u64 = 64 << 10;
+/// and no more than this: a file may say many times over that it has the same memory.
+const MOST_COMPARED: u64 = 1 << 30;
 
 /// So many blocks are kept.
 const CACHE: usize = 256;
@@ -44,6 +46,8 @@ pub(crate) struct Memory {
     cache: Vec<Option<Block>>,
     /// The files that were found to have other memory than an earlier one, each with that.
     differing: BTreeSet<(usize, usize)>,
+    /// How many bytes were compared.
+    compared: u64,
     /// What is odd about the files.
     pub(crate) remarks: Vec<String>,
 }
@@ -166,13 +170,23 @@ impl Memory {
         let mut from = address;
         loop {
             let count = COMPARED.min((last - from).saturating_add(1));
+            if self.compared >= MOST_COMPARED {
+                let remark = "images overlap in so many bytes that not all of these were compared";
+                if self.remarks.iter().all(|known| known != remark) {
+                    self.remarks.push(remark.into());
+                }
+                return;
+            }
+            self.compared += count;
             let mut bytes = |segment: Segment| {
                 let offset = segment.offset.saturating_add(from - address);
                 self.files.get_mut(segment.file)?.bytes(offset, count).ok()
             };
             // What cannot be read is remarked on where it is needed.
             let (Some(one), Some(other)) = (bytes(earlier), bytes(later)) else { return };
-            if let Some(differs) = one.iter().zip(&other).position(|(one, other)| one != other) {
+            if one != other
+                && let Some(differs) = one.iter().zip(&other).position(|(one, other)| one != other)
+            {
                 let path = |file: usize| self.files.get(file).map_or("", |source| &source.path);
                 self.remarks.push(format!(
                     "`{}` and `{}` differ at {:#x}, which both have: the first counts",
