@@ -182,7 +182,8 @@ unsafe impl Backend for CopyOnWrite {
         })?)
     }
 
-    /// Pages of the base must not become writable: they are taken away, and the next fault maps them anew.
+    /// Pages of the base get all but a right to write; where the format has no such leaf, they are taken away, and the
+    /// next fault maps them anew.
     fn protect<F: Format, H: Hal>(
         &self,
         range: ClosedRange,
@@ -192,7 +193,10 @@ unsafe impl Backend for CopyOnWrite {
     ) -> Result<(), BackendError> {
         // Pages are never split: after this, no part can fail when others have been changed.
         table.check_protect(range, change)?;
-        Ok(self.parts(range, table, |table, part, of_base| match of_base {
+        let of_base = Change { rights: change.rights.map(|rights| rights - Rights::W), ..*change };
+        let stays = table.check_protect(range, &of_base).is_ok();
+        Ok(self.parts(range, table, |table, part, is_of_base| match is_of_base {
+            true if stays => table.protect(part, &of_base, gather),
             true => table.unmap(part, gather),
             false => table.protect(part, change, gather),
         })?)
