@@ -133,8 +133,10 @@ impl<B: Joinable> MemorySet<B> {
     ///
     /// If there is no memory for them; then nothing changed.
     pub fn reserve(&mut self, more: usize) -> Result<(), TryReserveError> {
-        // Each area that comes may divide a chunk.
-        self.make_room(more, more)
+        // An area that comes divides a chunk only if that is full: each may be at first, at its end and in the middle. One
+        // that was divided has room for all but one of half a chunk, which then counts for it and for the one before.
+        let divisions = 2 * self.chunks.len() + 3 * more / (CHUNK / 2 - 1);
+        self.make_room(more, more.min(divisions + 1))
     }
 
     /// Makes room for what takes `range` out of the area at `place`: one with addresses on both sides becomes two.
@@ -264,8 +266,11 @@ impl<B: Joinable> MemorySet<B> {
             self.chunks.insert(0, 0, Chunk::default());
         }
         let start = area.range().start();
-        if self.chunks.get(place.chunk).is_some_and(|chunk| chunk.len() >= CHUNK) {
-            place = self.divide(place, start);
+        if self.is_full(place.chunk) {
+            // What comes between two chunks, as from the top down, goes to the upper one.
+            let upper = Place { chunk: place.chunk + 1, index: 0 };
+            let has_room = place.index == CHUNK && upper.chunk < self.chunks.len() && !self.is_full(upper.chunk);
+            place = if has_room { upper } else { self.divide(place, start) };
         }
         let Some(chunk) = self.chunks.get_mut(place.chunk) else { return };
         chunk.insert(place.index, start, area);
@@ -273,6 +278,10 @@ impl<B: Joinable> MemorySet<B> {
         if place.index == 0 {
             self.update_key(place.chunk);
         }
+    }
+
+    fn is_full(&self, chunk: usize) -> bool {
+        self.chunks.get(chunk).is_some_and(|chunk| chunk.len() >= CHUNK)
     }
 
     /// Divides a full chunk; `place`, which an area that begins at `start` goes to, as it is then.

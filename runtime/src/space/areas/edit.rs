@@ -1,5 +1,7 @@
 //! Taking areas out, and changing, cutting and joining them.
 
+use core::mem;
+
 use super::{CHUNK, Chunk, MemorySet, Place};
 use crate::space::{Area, Joinable, SpaceError, area::UsedPages};
 use crate::{Change, ClosedRange, Format};
@@ -105,7 +107,8 @@ impl<B: Joinable> MemorySet<B> {
         self.tidy(place.chunk, place.chunk);
     }
 
-    /// Takes empty chunks among those from `first` to `last` out, and puts small neighbours together.
+    /// Takes empty chunks among those from `first` to `last` out, and puts small neighbours together: two that follow each
+    /// other have more than half of one between them.
     fn tidy(&mut self, first: usize, last: usize) {
         let is_empty = |chunk: usize| self.chunks.get(chunk).is_some_and(Chunk::is_empty);
         // Those between have lost all areas, if any have.
@@ -113,16 +116,39 @@ impl<B: Joinable> MemorySet<B> {
         let end = if is_empty(last) { last + 1 } else { last };
         // The last of all stays: there may be room in it that somebody counts on.
         let from = if end - from.min(end) == self.chunks.len() { from + 1 } else { from };
+        for empty in from..end {
+            let empty = self.chunks.get_mut(empty).map(mem::take);
+            self.keep(empty);
+        }
         if from < end {
             self.chunks.remove_range(from..end);
         }
+        // Of those around the gap and those next to them, each may fit into the one before.
+        let mut here = first.saturating_sub(1);
+        for _ in 0..3 {
+            if !self.put_together(here) {
+                here += 1;
+            }
+        }
+    }
+
+    /// Puts a chunk and the next together, if both are small.
+    fn put_together(&mut self, here: usize) -> bool {
         let len = |chunk: usize| self.chunks.get(chunk).map(Chunk::len);
-        if let (Some(here), Some(next)) = (len(first), len(first + 1))
-            && here + next <= CHUNK / 2
-            && let Some(mut next) = self.chunks.remove(first + 1)
-            && let Some(chunk) = self.chunks.get_mut(first)
-        {
-            next.move_to(chunk, 0);
+        let small = len(here).zip(len(here + 1)).is_some_and(|(lower, upper)| lower + upper <= CHUNK / 2);
+        let upper = if small { self.chunks.remove(here + 1) } else { None };
+        let Some(mut upper) = upper else { return false };
+        if let Some(lower) = self.chunks.get_mut(here) {
+            upper.move_to(lower, 0);
+        }
+        self.keep(Some(upper));
+        true
+    }
+
+    /// Keeps an empty chunk, if it is one that somebody may count on.
+    fn keep(&mut self, chunk: Option<Chunk<B>>) {
+        if self.spare.len() < self.spare.capacity() {
+            self.spare.extend(chunk);
         }
     }
 

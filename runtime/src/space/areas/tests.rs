@@ -70,6 +70,68 @@ fn room_that_was_reserved_stays_when_the_last_area_goes() {
     assert!(set.is_empty() && set.chunks.get(0).unwrap().capacity() >= 7);
 }
 
+/// Two chunks that follow each other hold more than half of one: so however areas come and go, their chunks are few.
+fn assert_compact(set: &MemorySet<char>) {
+    let lengths: Vec<usize> = set.chunks.iter().map(Chunk::len).collect();
+    assert!(lengths.windows(2).all(|two| two[0] + two[1] > CHUNK / 2), "{lengths:?}");
+}
+
+/// In which order areas may come, or go.
+const ORDERS: [fn(u64, u64) -> u64; 4] = [
+    |number, _| number,
+    |number, count| count - 1 - number,
+    // From both ends; from the middle.
+    |number, count| if number.is_multiple_of(2) { number / 2 } else { count - 1 - number / 2 },
+    |number, count| if number.is_multiple_of(2) { (count + number) / 2 } else { (count - 1 - number) / 2 },
+];
+
+#[test]
+fn chunks_are_few_in_whatever_order_areas_come_and_go() {
+    const COUNT: u64 = 20 * CHUNK as u64;
+    let attributes = Attributes::new(Rights::RW, MemoryType::WriteBack);
+    let one = |number: u64| range(2 * number, 2 * number);
+    for come in ORDERS {
+        // All go but every `stay`th.
+        for (go, stay) in ORDERS.into_iter().flat_map(|go| [10, 100, u64::MAX].map(|stay| (go, stay))) {
+            let mut set = MemorySet::default();
+            for number in 0..COUNT {
+                set.insert(Area::new(one(come(number, COUNT)), attributes, 'a')).unwrap();
+                assert_compact(&set);
+            }
+            for number in (0..COUNT).map(|number| go(number, COUNT)).filter(|number| number % stay != 0) {
+                set.remove(one(number)).unwrap();
+                assert_compact(&set);
+            }
+            assert_eq!(set.len() as u64, COUNT.div_ceil(stay));
+        }
+    }
+}
+
+#[test]
+fn what_is_reserved_is_enough_for_any_order() {
+    let attributes = Attributes::new(Rights::RW, MemoryType::WriteBack);
+    for order in ORDERS {
+        for (before, more) in [(0, 1000), (3 * CHUNK as u64, 1000), (10 * CHUNK as u64, 10), (CHUNK as u64, 1)] {
+            let mut set = MemorySet::default();
+            for number in 0..before {
+                set.insert(Area::new(range(10_000 * number, 10_000 * number), attributes, 'a')).unwrap();
+            }
+            set.reserve(more as usize).unwrap();
+            let chunks = |set: &MemorySet<char>| set.chunks.len() + set.spare.len();
+            let reserved = chunks(&set);
+            assert!(reserved <= 4 * (1 + before as usize / CHUNK) + more as usize / 20, "{reserved}");
+            for number in (0..more).map(|number| order(number, more)) {
+                let place = range(before * 5000 + 2 * number + 1, before * 5000 + 2 * number + 1);
+                set.fill(set.gap(place).unwrap(), Area::new(place, attributes, 'a'));
+                // What comes and goes again takes nothing for good.
+                set.remove_from(set.place(place.start()), place);
+                set.fill(set.gap(place).unwrap(), Area::new(place, attributes, 'a'));
+            }
+            assert_eq!(chunks(&set), reserved, "a chunk was made outside `reserve`");
+        }
+    }
+}
+
 /// What a list of single addresses says of many areas, in many chunks.
 #[test]
 fn many_areas_are_what_their_addresses_say() {
@@ -115,6 +177,7 @@ fn many_areas_are_what_their_addresses_say() {
         }
         let after = set.chunks.iter().map(Chunk::capacity).max();
         assert!(after <= before.iter().copied().chain([CHUNK]).max(), "it grew outside `reserve`");
+        assert_compact(&set);
         assert_eq!(set.len(), set.iter().count());
         most = most.max(set.len());
         if step % 50 == 0 {
