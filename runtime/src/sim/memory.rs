@@ -1,12 +1,15 @@
 //! Simulated physical memory: frames with accounting, fault injection, and a log of invalidations.
 
+mod blocks;
+mod hal;
+
 extern crate std;
 
 use core::ptr::NonNull;
 use std::{
     alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error},
     boxed::Box,
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::VecDeque,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU8, Ordering},
@@ -14,7 +17,10 @@ use std::{
     vec::Vec,
 };
 
-use crate::{Completion, Format, Hal, HostPhysAddr, Invalidation, Sink, Tag};
+use blocks::Blocks;
+
+use super::Observer;
+use crate::{Completion, HostPhysAddr, Invalidation, Sink, Tag};
 
 /// log2 of the granule of the accounting.
 const UNIT: u8 = 12;
@@ -52,61 +58,6 @@ pub enum MemoryError {
     /// Memory was used that is not allocated, or not memory at all.
     #[error("address {0:#x} was used but is not allocated")]
     UseAfterFree(u64),
-}
-
-/// Who wants to know what happens to memory and translations as it happens: a TLB emulator.
-///
-/// Called without locks held; it may read the machine's memory.
-///
-/// ```
-/// use std::sync::{Arc, atomic::{AtomicUsize, Ordering}};
-/// use tablewright::{AddrSpace, Format, HostPhysAddr, Invalidation, MappingFlags, Tag, riscv64::sv_x4};
-/// use tablewright::sim::{Machine, Observer};
-///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// #[derive(Default)]
-/// struct Count(AtomicUsize);
-///
-/// impl Observer for Count {
-///     fn invalidated(&self, _machine: &Machine, _root: HostPhysAddr, _tag: Tag, _set: &Invalidation) {
-///         self.0.fetch_add(1, Ordering::Relaxed);
-///     }
-/// }
-///
-/// let machine = Machine::new(0, 1 << 20);
-/// let count = Arc::new(Count::default());
-/// machine.observe(count.clone());
-/// let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
-/// let mut space = AddrSpace::<_, _>::new_empty(format, machine, Tag(1))?;
-/// space.map_alloc(0x1000.into(), 0x1000, MappingFlags::READ, true)?;
-/// let before = count.0.load(Ordering::Relaxed);
-/// space.unmap(0x1000.into(), 0x1000)?;
-/// assert_eq!(count.0.load(Ordering::Relaxed), before + 1);
-/// # Ok(())
-/// # }
-/// ```
-pub trait Observer: Send + Sync {
-    /// An invalidation was asked for; afterwards nothing that `set` names may be cached.
-    fn invalidated(&self, machine: &Machine, root: HostPhysAddr, tag: Tag, set: &Invalidation) {
-        let _ = (machine, root, tag, set);
-    }
-
-    /// The same at one sink; without other word only what happens at the CPUs is told.
-    fn invalidated_at(&self, machine: &Machine, sink: Sink, root: HostPhysAddr, tag: Tag, set: &Invalidation) {
-        if sink == Sink::CPUS {
-            self.invalidated(machine, root, tag, set);
-        }
-    }
-
-    /// Entries in `length` bytes from `start` on were written.
-    fn published(&self, machine: &Machine, start: HostPhysAddr, length: usize) {
-        let _ = (machine, start, length);
-    }
-
-    /// A frame is about to be given back: no translation may lead to it or through it any more.
-    fn freed(&self, machine: &Machine, frame: HostPhysAddr, size: u8) {
-        let _ = (machine, frame, size);
-    }
 }
 
 /// Simulated physical memory; a cheap handle, clones share the memory.
@@ -149,8 +100,7 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    /// Free blocks, by log2 of their size: a buddy allocator, lowest address first.
-    free: BTreeMap<u8, BTreeSet<u64>>,
+    blocks: Blocks,
     /// Bytes that are allocated.
     used: usize,
     allocations: u64,
@@ -182,11 +132,20 @@ unsafe impl Sync for Shared {}
 
 impl Machine {
     /// A machine with `size` bytes of memory from `base` on; both are multiples of 4 KiB.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such memory: it has no frame, `base` is no multiple of 4 KiB, it ends beyond 2^64, or the host has
+    /// less.
     pub fn new(base: u64, size: usize) -> Self {
         Self::build(base, size, true)
     }
 
     /// Like [`Machine::new`], but frames can only be freed whole.
+    ///
+    /// # Panics
+    ///
+    /// As [`Machine::new`].
     pub fn with_whole_frames(base: u64, size: usize) -> Self {
         Self::build(base, size, false)
     }
@@ -202,18 +161,7 @@ impl Machine {
         let start = NonNull::new(unsafe { alloc_zeroed(layout) }).unwrap_or_else(|| handle_alloc_error(layout));
         // SAFETY: a unit was allocated for this beside the memory.
         let host = unsafe { start.add(start.align_offset(1 << UNIT)) };
-        let mut state = State::default();
-        let mut address = base;
-        let end = base as u128 + size as u128;
-        while (address as u128) < end {
-            let room = (end - address as u128).ilog2() as u8;
-            let block = room.min(address.trailing_zeros() as u8).min(63);
-            state.release(address, block, base, end);
-            match address.checked_add(1 << block) {
-                Some(next) => address = next,
-                None => break,
-            }
-        }
+        let state = State { blocks: Blocks::new(base, size), ..State::default() };
         Self(Arc::new(Shared {
             base,
             size,
@@ -338,150 +286,6 @@ impl Machine {
     fn units(&self, frame: u64, size: u8) -> &[AtomicU8] {
         let first = ((frame - self.0.base) >> UNIT) as usize;
         &self.0.owner[first..first + (1 << (size - UNIT))]
-    }
-}
-
-impl State {
-    /// Puts a block back and joins it with its buddies.
-    fn release(&mut self, mut address: u64, mut size: u8, base: u64, end: u128) {
-        while size < 62 {
-            let buddy = address ^ (1 << size);
-            let inside = buddy >= base && (buddy as u128) < end;
-            if !inside || !self.free.get_mut(&size).is_some_and(|blocks| blocks.remove(&buddy)) {
-                break;
-            }
-            address &= !(1 << size);
-            size += 1;
-        }
-        self.free.entry(size).or_default().insert(address);
-    }
-
-    /// Takes the lowest block of the smallest size that will do.
-    fn take(&mut self, size: u8) -> Option<u64> {
-        let (&found, blocks) = self.free.range_mut(size..).find(|(_, blocks)| !blocks.is_empty())?;
-        let address = blocks.pop_first()?;
-        for half in size..found {
-            self.free.entry(half).or_default().insert(address + (1 << half));
-        }
-        Some(address)
-    }
-}
-
-// SAFETY: frames come from memory that this machine owns and gives out once; translations are cached by observers only,
-// which are told.
-unsafe impl Hal for Machine {
-    fn allocate(&self, size: u8) -> Option<HostPhysAddr> {
-        let size = size.max(UNIT);
-        let mut state = self.state();
-        let number = state.allocations;
-        state.allocations += 1;
-        if state.fail == Some(number) {
-            state.fail = None;
-            return None;
-        }
-        let address = state.take(size)?;
-        state.used += 1 << size;
-        for unit in self.units(address, size) {
-            unit.store(size, Ordering::Release);
-        }
-        // SAFETY: the frame is inside the memory and nobody else's. Junk, so that nobody relies on zeros.
-        unsafe { self.host(address).write_bytes(0xa5, 1 << size) };
-        Some(HostPhysAddr::from_usize(address as usize))
-    }
-
-    unsafe fn free(&self, frame: HostPhysAddr, size: u8) {
-        let address = frame.as_usize() as u64;
-        for observer in self.observers() {
-            observer.freed(self, frame, size);
-        }
-        let end = self.0.base as u128 + self.0.size as u128;
-        let mut state = self.state();
-        let inside = address >= self.0.base && address as u128 + (1 << size) <= end && size >= UNIT;
-        let units = if inside && address.is_multiple_of(1 << size) { self.units(address, size) } else { &[] };
-        // A frame that was freed in part has units without an owner.
-        let owner = units.iter().map(|unit| unit.load(Ordering::Acquire)).min().unwrap_or(0);
-        if owner == 0 {
-            state.errors.push(MemoryError::NotAllocated { address, size });
-        } else if owner < size || owner > size && !self.0.parts {
-            state.errors.push(MemoryError::WrongSize { address, size, allocated: owner });
-        } else {
-            for unit in units {
-                unit.store(0, Ordering::Release);
-            }
-            // SAFETY: the frame is inside the memory and nobody's any more. Junk, so that stale uses show.
-            unsafe { self.host(address).write_bytes(0xf5, 1 << size) };
-            state.used -= 1 << size;
-            state.release(address, size, self.0.base, end);
-        }
-    }
-
-    fn frees_parts(&self) -> bool {
-        self.0.parts
-    }
-
-    fn phys_to_virt(&self, address: HostPhysAddr) -> NonNull<u8> {
-        let address = address.as_usize() as u64;
-        if !self.is_allocated(address) {
-            self.state().errors.push(MemoryError::UseAfterFree(address));
-        }
-        assert!(self.owner(address).is_some(), "address {address:#x} is not memory");
-        self.host(address)
-    }
-
-    fn publish_table(&self, start: HostPhysAddr, length: usize) {
-        if self.0.observed.load(Ordering::Acquire) {
-            for observer in self.observers() {
-                observer.published(self, start, length);
-            }
-        }
-    }
-
-    fn invalidate<F: Format>(&self, _format: &F, root: HostPhysAddr, tag: Tag, set: &Invalidation) {
-        for sink in core::iter::once(Sink::CPUS).chain((1..Sink::MOST).filter_map(Sink::device)) {
-            self.perform(Asked { sink, root, tag, set: *set });
-        }
-    }
-
-    fn begin_invalidation<F: Format>(
-        &self,
-        sink: Sink,
-        _format: &F,
-        root: HostPhysAddr,
-        tag: Tag,
-        set: &Invalidation,
-    ) -> Completion {
-        let asked = Asked { sink, root, tag, set: *set };
-        let mut state = self.state();
-        let Some(number) = &mut state.deferred else {
-            drop(state);
-            self.perform(asked);
-            return Completion::default();
-        };
-        *number += 1;
-        let completion = Completion(*number);
-        state.waiting.push_back((completion, asked));
-        completion
-    }
-
-    fn is_complete(&self, sink: Sink, completion: Completion) -> bool {
-        !self.state().waiting.iter().any(|(begun, asked)| asked.sink == sink && begun.0 <= completion.0)
-    }
-
-    fn wait(&self, sink: Sink, completion: Completion) {
-        loop {
-            let mut state = self.state();
-            let due = |(begun, asked): &(Completion, Asked)| asked.sink == sink && begun.0 <= completion.0;
-            let Some(next) = state.waiting.iter().position(due) else { return };
-            let asked = state.waiting.remove(next);
-            drop(state);
-            if let Some((_, asked)) = asked {
-                self.perform(asked);
-            }
-        }
-    }
-
-    fn retries(&self, sink: Sink) -> bool {
-        self.state().strict >> sink.number() & 1 == 0
     }
 }
 

@@ -6,19 +6,19 @@
 
 extern crate std;
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::format;
-use std::string::String;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::vec::Vec;
 
 use tablewright_archdefs::bound::Bound;
-use tablewright_archdefs::interpret::{Decoded, Edit, Start, Translation, Walk};
-use tablewright_archdefs::model::Facts;
+use tablewright_archdefs::interpret::Walk;
 
+use super::guest::{Guest, rights};
+use super::shadow::Shadow;
 use super::tlb::{Cached, Tlb, What};
-use super::{Machine, Observer, Rules};
-use crate::{ClosedRange, HostPhysAddr, Invalidation, Level, Rights, Sink, Tag};
+use super::{Machine, Observer, Rules, Violation};
+use crate::{HostPhysAddr, Invalidation, Rights, Sink, Tag};
 
 /// What an access came to.
 ///
@@ -52,71 +52,6 @@ pub enum Access {
     Fault(Walk),
 }
 
-/// What an MMU could have done wrong to a guest, because of what the engine did or left out.
-///
-/// ```
-/// use tablewright::sim::Violation;
-/// # use tablewright::{AddrSpace, Format, MappingFlags, Rights, Tag, riscv64::sv_x4};
-/// # use tablewright::sim::{Machine, Mmu, built_in};
-///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let machine = Machine::new(0, 1 << 20);
-/// # let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
-/// # let mut space = AddrSpace::<_, _>::new_empty(format, machine.clone(), Tag(1))?;
-/// # space.map_alloc(0x8000_0000.into(), 0x1000, MappingFlags::READ, true)?;
-/// # let mmu = Mmu::new(&machine, 1);
-/// # mmu.load(Tag(1), space.page_table_root(), built_in("sv_x4", "sv39x4")?);
-/// mmu.access(&machine, Tag(1), 0x8000_0000, Rights::R);
-/// space.unmap(0x8000_0000.into(), 0x1000)?;
-/// // Whatever the MMU had cached of it was invalidated in time.
-/// mmu.check(&machine);
-/// let violations: Vec<Violation> = mmu.take_violations();
-/// assert!(violations.is_empty());
-/// mmu.unload(Tag(1));
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Violation {
-    /// A change is complete, and a translation from before it is still cached.
-    #[error("{range:#x?} of {tag:?} is still cached as {cached}, but the tables say {tables}")]
-    Stale {
-        /// The tag.
-        tag: Tag,
-        /// The input addresses.
-        range: ClosedRange,
-        /// What is cached.
-        cached: String,
-        /// What the tables say.
-        tables: String,
-    },
-    /// A frame was freed to which, or through which, a cached translation leads.
-    #[error("the frame {frame:#x} of 2^{size} bytes was freed while {range:#x?} of {tag:?} is cached through it")]
-    FreedWhileCached {
-        /// The frame.
-        frame: u64,
-        /// log2 of its size.
-        size: u8,
-        /// The tag.
-        tag: Tag,
-        /// The input addresses.
-        range: ClosedRange,
-    },
-    /// A live entry went from one value to another that needed a break in between.
-    #[error("entry {old:#x} of level {level} became {new:#x} without break-before-make")]
-    NoBreak {
-        /// The entry's level.
-        level: Level,
-        /// The value before.
-        old: u64,
-        /// The value after.
-        new: u64,
-    },
-}
-
-/// log2 of the smallest table.
-const FRAME: usize = 12;
-
 /// The MMU of a simulated machine's CPU, which runs any number of guests; or a device's.
 ///
 /// ```
@@ -143,29 +78,15 @@ pub struct Mmu {
     state: Mutex<State>,
 }
 
-/// Tables by tag and address, with their level and entries.
-type Shadow = HashMap<(Tag, u64), (Level, Vec<u64>)>;
-
 #[derive(Debug, Default)]
 struct State {
-    spaces: Vec<Space>,
+    guests: Vec<Guest>,
     tlb: Tlb,
-    /// The live tables as last seen.
     shadow: Shadow,
-    /// Frames in which entries were written since.
-    written: BTreeSet<u64>,
     /// Addresses accessed lately: those a running guest is likely to access again.
     recent: VecDeque<(Tag, u64)>,
     violations: Vec<Violation>,
     random: u64,
-}
-
-#[derive(Debug)]
-struct Space {
-    tag: Tag,
-    root: u64,
-    bound: Bound,
-    rules: Rules,
 }
 
 impl Mmu {
@@ -192,15 +113,15 @@ impl Mmu {
     /// The same on a machine with these rules.
     pub fn load_by(&self, tag: Tag, root: HostPhysAddr, bound: Bound, rules: Rules) {
         let root = root.as_usize() as u64;
-        self.state().spaces.push(Space { tag, root, bound, rules });
+        self.state().guests.push(Guest { tag, root, bound, rules });
     }
 
     /// Takes a guest's tables out again; to be called before they are dropped. Whatever is cached of it must have been
     /// invalidated before its tag is used again, which is not checked here.
     pub fn unload(&self, tag: Tag) {
         let mut state = self.state();
-        state.spaces.retain(|space| space.tag != tag);
-        state.shadow.retain(|&(owner, _), _| owner != tag);
+        state.guests.retain(|guest| guest.tag != tag);
+        state.shadow.forget(tag);
         state.tlb.forget(tag);
     }
 
@@ -235,8 +156,7 @@ impl Mmu {
 
 impl Observer for Mmu {
     fn published(&self, _machine: &Machine, start: HostPhysAddr, length: usize) {
-        let (first, last) = (start.as_usize() >> FRAME, (start.as_usize() + length.max(1) - 1) >> FRAME);
-        self.state().written.extend((first..=last).map(|frame| (frame << FRAME) as u64));
+        self.state().shadow.note(start, length);
     }
 
     fn invalidated_at(&self, machine: &Machine, sink: Sink, _root: HostPhysAddr, tag: Tag, set: &Invalidation) {
@@ -247,8 +167,8 @@ impl Observer for Mmu {
         // The guest runs right up to the completion.
         state.run_guests(machine);
         state.compare_written(machine);
-        let space = state.spaces.iter().find(|space| space.tag == tag);
-        let rules = space.map_or(Rules::STRICTEST, |space| space.rules);
+        let guest = state.guests.iter().find(|guest| guest.tag == tag);
+        let rules = guest.map_or(Rules::STRICTEST, |guest| guest.rules);
         state.tlb.invalidate(&rules, tag, set);
         state.run_guests(machine);
     }
@@ -321,9 +241,9 @@ impl State {
         }
         let shortcut = !self.random().is_multiple_of(8);
         let start = if shortcut { self.tlb.nearest_table(tag, ia).cloned() } else { None };
-        let space = self.spaces.iter().find(|space| space.tag == tag)?;
+        let guest = self.guests.iter().find(|guest| guest.tag == tag)?;
         let mut seen = Vec::new();
-        let walk = space.walk(machine, ia, start.as_ref(), |cached| seen.push(cached));
+        let walk = guest.walk(machine, ia, start.as_ref(), |cached| seen.push(cached));
         for cached in seen {
             let random = self.random();
             self.tlb.insert(cached, random);
@@ -335,56 +255,20 @@ impl State {
         })
     }
 
-    /// Compares all live tables with how they were seen last, and judges each edit.
+    /// Judges the edits of all tables since they were seen last.
     fn compare_all(&mut self, machine: &Machine) {
-        self.written.clear();
-        let mut shadow = Shadow::new();
-        for space in &self.spaces {
-            space.collect_tables(machine, space.root, space.bound.geometry.top(), &mut shadow);
-        }
-        let before = core::mem::replace(&mut self.shadow, shadow);
-        for (key, (level, before)) in &before {
-            if let Some((same, now)) = self.shadow.get(key).filter(|(now, _)| now == level)
-                && let Some(space) = self.spaces.iter().find(|space| space.tag == key.0)
-            {
-                self.violations.extend(space.judge(*same, before, now));
-            }
-        }
+        self.violations.extend(self.shadow.compare_all(machine, &self.guests));
     }
 
-    /// The same for the tables that were written to since, and what hangs on them: with all tables each time, large spaces
-    /// would take forever.
+    /// The same of the tables that were written to.
     fn compare_written(&mut self, machine: &Machine) {
-        if self.spaces.iter().any(|space| !self.shadow.contains_key(&(space.tag, space.root))) {
-            // One was loaded since.
-            return self.compare_all(machine);
-        }
-        for frame in core::mem::take(&mut self.written) {
-            for space in &self.spaces {
-                let (level, table) = space.table_of(frame, &self.shadow);
-                let Some((_, before)) = level.and_then(|_| self.shadow.get(&(space.tag, table)).cloned()) else {
-                    continue;
-                };
-                let level = level.unwrap_or_default();
-                let now = space.entries(machine, table, level);
-                self.violations.extend(space.judge(level, &before, &now));
-                for (&old, &new) in before.iter().zip(&now).filter(|(old, new)| old != new) {
-                    if let Decoded::Table(next) = space.bound.decode(level, old) {
-                        space.forget_tables(next.address, &mut self.shadow);
-                    }
-                    if let Decoded::Table(next) = space.bound.decode(level, new) {
-                        space.collect_tables(machine, next.address, next.level, &mut self.shadow);
-                    }
-                }
-                self.shadow.insert((space.tag, table), (level, now));
-            }
-        }
+        self.violations.extend(self.shadow.compare_written(machine, &self.guests));
     }
 
     fn compare_caches(&mut self, machine: &Machine) {
         for cached in self.tlb.entries() {
-            let Some(space) = self.spaces.iter().find(|space| space.tag == cached.tag) else { continue };
-            if let Err(tables) = space.still_holds(machine, cached) {
+            let Some(guest) = self.guests.iter().find(|guest| guest.tag == cached.tag) else { continue };
+            if let Err(tables) = guest.still_holds(machine, cached) {
                 self.violations.push(Violation::Stale {
                     tag: cached.tag,
                     range: cached.range,
@@ -394,140 +278,4 @@ impl State {
             }
         }
     }
-}
-
-impl Space {
-    /// Walks from the root, or from a cached table, and tells `seen` what may be cached of it.
-    fn walk(&self, machine: &Machine, ia: u64, from: Option<&Cached>, mut seen: impl FnMut(Cached)) -> Walk {
-        let geometry = &self.bound.geometry;
-        let (start, mut path) = match from {
-            Some(Cached { what: What::Table(start), path, .. }) => (*start, path.clone()),
-            _ => (self.bound.start(self.root), Vec::new()),
-        };
-        let mut limit = start.limit;
-        let mut remember = |bits: u8, what: What, path: &[u64]| {
-            seen(Cached { tag: self.tag, range: ClosedRange::around(ia, bits), what, path: path.to_vec() });
-        };
-        let walk = self.bound.walk_from(
-            start,
-            ia,
-            |slot| machine.read_word(slot),
-            |step| {
-                path.push(step.table);
-                match step.decoded {
-                    Decoded::Table(next) => {
-                        limit &= next.limit;
-                        let table = Start { table: next.address, level: next.level, limit };
-                        remember(geometry.entry_bits(step.level), What::Table(table), &path);
-                    }
-                    Decoded::Invalid if self.rules.invalid_cached => {
-                        remember(geometry.entry_bits(step.level), What::Hole, &path);
-                    }
-                    _ => {}
-                }
-            },
-        );
-        if let Walk::Translated(found) = walk {
-            // Hardware may hold a whole run as one translation, or its items one by one.
-            for size in [found.size, geometry.entry_bits(found.level)] {
-                let offset = ia - ClosedRange::around(ia, size).start();
-                let first = Translation { address: found.address.wrapping_sub(offset), ..found };
-                remember(size, What::Leaf(first), &path);
-            }
-        }
-        walk
-    }
-
-    /// Whether fresh walks find what is cached, or something that allows more of the same, all over its range.
-    fn still_holds(&self, machine: &Machine, cached: &Cached) -> Result<(), String> {
-        let mut next = Some(cached.range.start());
-        while let Some(ia) = next.filter(|&ia| cached.range.contains(ia)) {
-            let spoken_for = self.holds_at(machine, cached, ia)?;
-            next = spoken_for.last().checked_add(1);
-        }
-        Ok(())
-    }
-
-    /// The same at `ia`, and the addresses that this says it of.
-    fn holds_at(&self, machine: &Machine, cached: &Cached, ia: u64) -> Result<ClosedRange, String> {
-        let mut tables = Vec::new();
-        let now = self.walk(machine, ia, None, |seen| tables.push(seen.what));
-        // Fewer rights in a cache than in the tables only cost a walk.
-        let holds = match &cached.what {
-            What::Leaf(then) => matches!(&now, Walk::Translated(now)
-                if now.address == then.address.wrapping_add(ia - cached.range.start())
-                && now.memory == then.memory
-                && rights(now.facts).contains(rights(then.facts))),
-            What::Table(then) => tables.iter().any(|seen| {
-                matches!(seen, What::Table(now) if (now.table, now.level) == (then.table, then.level)
-                    && now.limit.contains(then.limit))
-            }),
-            What::Hole => !matches!(now, Walk::Translated(_)),
-        };
-        if !holds {
-            return Err(format!("{now:x?} at {ia:#x}"));
-        }
-        Ok(match (&cached.what, now) {
-            // What leads to a table is the same for all that it translates.
-            (What::Table(_), _) => cached.range,
-            (_, Walk::Translated(now)) => ClosedRange::around(ia, now.size),
-            (_, Walk::NotMapped { level }) => ClosedRange::around(ia, self.bound.geometry.entry_bits(level)),
-            _ => cached.range,
-        })
-    }
-
-    /// The edits of live entries that needed a break.
-    fn judge(&self, level: Level, before: &[u64], now: &[u64]) -> Vec<Violation> {
-        let changed = before.iter().zip(now).filter(|(old, new)| old != new);
-        let broken = changed.filter(|&(&old, &new)| self.bound.edit(level, old, new) == Edit::BreakBeforeMake);
-        broken.map(|(&old, &new)| Violation::NoBreak { level, old, new }).collect()
-    }
-
-    /// The live table that `frame` is part of, if it is: its level, and where it begins.
-    fn table_of(&self, frame: u64, shadow: &Shadow) -> (Option<Level>, u64) {
-        let geometry = &self.bound.geometry;
-        let top = geometry.top();
-        for (size, level) in [(geometry.level_index_bits(top) + 3, Some(top)), (geometry.level_index_bits(0) + 3, None)]
-        {
-            let table = frame >> size.max(FRAME as u8) << size.max(FRAME as u8);
-            if let Some((found, _)) = shadow.get(&(self.tag, table))
-                && level.is_none_or(|level| level == *found)
-            {
-                return (Some(*found), table);
-            }
-        }
-        (None, frame)
-    }
-
-    /// What a table holds.
-    fn entries(&self, machine: &Machine, table: u64, level: Level) -> Vec<u64> {
-        let count = 1_u64 << self.bound.geometry.level_index_bits(level);
-        (0..count).map_while(|index| machine.read_word(table + index * 8)).collect()
-    }
-
-    /// The live tables below `table`, with their entries.
-    fn collect_tables(&self, machine: &Machine, table: u64, level: Level, into: &mut Shadow) {
-        let entries = self.entries(machine, table, level);
-        for &raw in &entries {
-            if let Decoded::Table(next) = self.bound.decode(level, raw) {
-                self.collect_tables(machine, next.address, next.level, into);
-            }
-        }
-        into.insert((self.tag, table), (level, entries));
-    }
-
-    /// Takes a table that was unlinked, and all below it, out again.
-    fn forget_tables(&self, table: u64, from: &mut Shadow) {
-        let Some((level, entries)) = from.remove(&(self.tag, table)) else { return };
-        for raw in entries {
-            if let Decoded::Table(next) = self.bound.decode(level, raw) {
-                self.forget_tables(next.address, from);
-            }
-        }
-    }
-}
-
-/// The rights among some facts, as the rest of this crate names them.
-fn rights(facts: Facts) -> Rights {
-    Rights::from_bits_truncate(facts.bits())
 }
