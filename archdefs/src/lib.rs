@@ -8,6 +8,7 @@ pub mod explain;
 pub mod expr;
 mod grammar;
 pub mod interpret;
+pub mod linear;
 pub mod mappings;
 pub mod model;
 mod reader;

@@ -7,6 +7,7 @@ mod completion;
 mod examples;
 mod live;
 mod machine;
+mod marks;
 mod translated;
 
 pub use completion::*;

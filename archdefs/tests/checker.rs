@@ -85,6 +85,8 @@ broken! {
     address_hole: "bits = \"pa_bits-1:leaf_bits\"" => "bits = \"pa_bits-2:leaf_bits\"";
     address_excess: "bits = \"pa_bits-1:12\"" => "bits = \"pa_bits-1:11\"";
     address_twice: "bits = \"pa_bits-1:12\"" => "bits = \"pa_bits-1:12, 11 <- 12\"";
+    address_that_moves_by_a_parameter: "bits = \"pa_bits-1:12\"" => "bits = \"51:92-pa_bits <- pa_bits-1:40, 39:12\"",
+        "bits = \"pa_bits-1:leaf_bits\"" => "bits = \"51:92-pa_bits <- pa_bits-1:40, 39:leaf_bits\"", "bits = \"63:pa_bits\"" => "bits = \"63:52, 91-pa_bits:40\"";
     no_address: "address = \"table\"" => "software = true";
     two_addresses: "bits = \"10:9\"\nsoftware = true" => "bits = \"10:9\"\naddress = \"output\"";
     next_level_too_wide: "[fields.next_table]" => "[fields.next_level]\nin = \"table\"\nbits = 3\nnext = 1\n\n[fields.next_table]", "bits = \"11:5, 3\"" => "bits = \"11:5\"";
@@ -102,7 +104,10 @@ broken! {
         "match = \"0 == 1 & 4 == 1\"\n\n[[kind]]" => "match = \"0 == 1 & 4 == 1 & 3:1 != 0\"\n\n[[kind]]",
         "rights = [\"0b001 r\"" => "rights = [\"0b000 none decode-only\", \"0b001 r\"";
     default_without_a_row: "\"1 global\"]" => "\"1 global if typed\"]\nother = \"unnamed\"";
-    mark_that_grants: "\"0b100 x if typed\"" => "\"0b010 r accessed\", \"0b100 x if typed\"";
+    state_without_a_mark: "\"0 none\", \"1 accessed\"" => "\"0 none if typed\", \"0 accessed if !typed\", \"1 accessed\"";
+    state_of_two_fields: "bits = \"10:9\"\nsoftware = true" => "if = \"states\"\nbits = \"10:9\"\nrights = [\"0 none\", \"1 accessed\", \"2 none decode-only\", \"3 none decode-only\"]",
+        "[[fix]]\nid = \"too-wide\"" => "[[fix]]\nid = \"10-9\"\nin = \"leaf\"\nif = \"!states\"\nbits = \"10:9\"\nis = \"software\"\n\n[[fix]]\nid = \"too-wide\"";
+    mark_that_grants: "\"0b100 x if typed\"" => "\"0b010 r dirty\", \"0b100 x if typed\"";
     tables_without_every_right: "\"0b11 r w\", " => "\"0b11 r w decode-only\", ";
 }
 

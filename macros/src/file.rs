@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use proc_macro2::TokenStream;
-use tablewright_archdefs::{Diagnostic, Diagnostics, Outline, Sources, Style};
+use tablewright_archdefs::{Diagnostics, Outline, Sources, Style};
 
 /// What a file gives.
 pub(crate) struct Generated {
@@ -40,10 +40,9 @@ pub(crate) fn generate(path: &str, runtime: &TokenStream) -> Generated {
     let read = outside.map(|file| from_crate(&crate_root, &shown_from.join(&file.path))).collect();
     let (items, problems) = match format {
         Err(problems) => (None, problems),
-        Ok(format) => match tablewright_codegen::modules(&format, runtime) {
-            Ok(items) => (Some(items), tablewright_archdefs::check::check(&format)),
-            Err(error) => (None, one(error)),
-        },
+        Ok(format) => {
+            (Some(tablewright_codegen::modules(&format, runtime)), tablewright_archdefs::check::check(&format))
+        }
     };
     let stub = || tablewright_codegen::stub(&tablewright_archdefs::outline(&shown, &text, &load), runtime);
     let items = items.unwrap_or_else(stub);
@@ -57,11 +56,7 @@ pub(crate) fn builtin(name: &str, runtime: &TokenStream) -> Result<TokenStream, 
         return Err(format!("there is no built-in format `{name}`"));
     };
     let format = format.map_err(|problems| render(&problems, &sources))?;
-    tablewright_codegen::builtin(&format, runtime).map_err(|error| render(&one(error), &sources))
-}
-
-fn one(error: tablewright_codegen::Error) -> Diagnostics {
-    vec![Diagnostic::new(error.message, error.span, "")].into()
+    Ok(tablewright_codegen::builtin(&format, runtime))
 }
 
 fn render(problems: &Diagnostics, sources: &Sources) -> String {

@@ -13,6 +13,7 @@ mod examples;
 mod findings;
 mod kinds;
 mod levels;
+mod moves;
 mod owners;
 mod params;
 mod preferences;
@@ -51,6 +52,8 @@ pub fn check(format: &Format) -> Diagnostics {
     comparisons::check(&mut checker);
     capabilities::check(&mut checker);
     let legal = roots::check(&mut checker);
+    moves::check(&mut checker);
+    states::check_marks(&mut checker);
     levels::check(&mut checker);
     owners::report_gaps(&mut checker);
     registers::check(&mut checker);

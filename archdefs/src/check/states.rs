@@ -1,5 +1,5 @@
 //! A leaf in use is given other rights while hardware may mark it: what of its bits can be a mark stays, and has no part
-//! in the rights.
+//! in the rights. And that it is marked, some bits of one field say.
 
 use std::collections::BTreeSet;
 
@@ -7,13 +7,35 @@ use super::{Checker, Site};
 use crate::bound::{BoundField, BoundMeaning};
 use crate::diagnostics::Diagnostic;
 use crate::interpret::rights::{best, combinations, shown};
-use crate::model::{Class, Facts};
+use crate::model::{Class, Facts, Field, Meaning};
 use crate::show;
+
+const STATES: [(Facts, &str); 2] = [(Facts::ACCESSED, "accessed"), (Facts::DIRTY, "dirty")];
+
+/// One mask tells the rows with a state from those without it.
+pub(super) fn check_marks(checker: &mut Checker<'_>) {
+    let in_leaves = |field: &&Field| field.classes.iter().any(|class| matches!(class, Class::Page | Class::Block));
+    for field in checker.format.fields.iter().filter(in_leaves) {
+        let Meaning::Rights(rows) = &field.meaning else { continue };
+        for (state, word) in STATES {
+            let mut with = rows.rows.iter().filter(|row| row.meaning.contains(state));
+            let (Some(first), None) = (with.next(), rows.mark(state)) else { continue };
+            let message = format!("no bits of `{}` tell `{word}` from its absence", field.name.value);
+            let diagnostic = Diagnostic::new(message, first.span, "shows the state");
+            let diagnostic = with.fold(diagnostic, |diagnostic, row| diagnostic.and(row.span, "as does this"));
+            checker.findings.add(diagnostic.help(
+                "some bits must have one value in all rows with the state, whatever their conditions, and another in \
+                 each row without it",
+            ));
+        }
+    }
+}
 
 pub(super) fn check(checker: &mut Checker<'_>, site: &Site<'_>) {
     if site.shape.class == Class::Table {
         return;
     }
+    one_field(checker, site);
     let implies = checker.format.implies;
     let combinations = combinations(site.shape);
     // A value with two rows means nothing yet.
@@ -32,6 +54,23 @@ pub(super) fn check(checker: &mut Checker<'_>, site: &Site<'_>) {
         let mut becomes = changed.map(|raw| shown(site.shape, raw, implies).map(|facts| facts & Facts::RIGHTS));
         if let Some(wrong) = becomes.find(|becomes| *becomes != Some(rights)) {
             report(checker, site, marks, rights, wrong);
+        }
+    }
+}
+
+/// No two fields of a leaf speak of one state.
+fn one_field(checker: &mut Checker<'_>, site: &Site<'_>) {
+    for (state, word) in STATES {
+        let speaks = |field: &&BoundField| match &field.meaning {
+            BoundMeaning::Rights(rows, _) => rows.rows.iter().any(|row| row.meaning.contains(state)),
+            _ => false,
+        };
+        let fields: Vec<&BoundField> = site.shape.fields.iter().filter(speaks).collect();
+        if let [first, second, ..] = fields[..] {
+            checker.findings.under(site.params, "state twice", &[first.span, second.span], || {
+                let message = format!("two fields say whether {site} is {word}");
+                Diagnostic::new(message, second.span, "this one").and(first.span, "and this one")
+            });
         }
     }
 }

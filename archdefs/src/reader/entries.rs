@@ -3,8 +3,9 @@
 use super::section::Section;
 use super::tree::Kind as TreeKind;
 use crate::diagnostics::Diagnostic;
+use crate::grammar::scope::Scope as Names;
 use crate::grammar::{Cursor, Parsed};
-use crate::model::{At, Field, Fix, Kind, Meaning, MemoryType, Other, Row, Rows, Run};
+use crate::model::{At, Field, Fix, Kind, Match, Meaning, MemoryType, Other, Row, Rows, Run, Test, TestValue};
 
 pub(super) fn kind(section: &Section<'_>) -> Kind {
     let is_else =
@@ -151,11 +152,23 @@ pub(super) fn run(section: &Section<'_>) -> Run {
             }
         }),
         when: section.when(&scopes.entry),
-        mark: section.parse("mark", &test, Cursor::matching),
-        single: section.parse("single", &test, Cursor::matching),
+        mark: one_value(section, "mark", &test),
+        single: one_value(section, "single", &test),
         shared: section.second_of_two("addresses"),
         cite: section.cite(),
     }
+}
+
+/// Tests that one value of each bit passes.
+fn one_value(section: &Section<'_>, key: &'static str, scope: &Names) -> Match {
+    let tests: Match = section.parse(key, scope, Cursor::matching);
+    let is_vague = |test: &&Test| !matches!(test.values[..], [TestValue::Value(_) | TestValue::Ones]) || test.negated;
+    for test in tests.0.iter().filter(is_vague) {
+        let message = format!("`{key}` tests each bit for one value");
+        let problem = Diagnostic::new(message, test.span, "several values may pass this test");
+        section.context.report(problem.help("test for one value with `==`"));
+    }
+    tests
 }
 
 pub(super) fn fix(section: &Section<'_>) -> Fix {

@@ -63,7 +63,6 @@ fn compiled(
 ) -> Result<(TokenStream, TokenStream), String> {
     let shown = format!("{name}.toml:{}: {}", mutant.line, mutant.name);
     let items = tablewright_codegen::modules(format, &quote!(::tablewright));
-    let items = items.map_err(|error| format!("{shown}: {}", error.message))?;
     let builds = format.builds.iter().map(|build| {
         let build = format_ident!("{}", build.name.value);
         quote!(crate::#module::#build)

@@ -1,6 +1,6 @@
 //! `tablewright expand`.
 
-use tablewright_archdefs::{Diagnostic, Diagnostics, Style};
+use tablewright_archdefs::Style;
 
 use crate::Console;
 use crate::failure::{Failure, Outcome, Result};
@@ -43,10 +43,6 @@ pub(crate) fn run(args: &Args, console: &mut Console<'_>) -> Result {
         Some(build) => tablewright_codegen::module(&found.format, Some(build), &runtime),
         None => tablewright_codegen::modules(&found.format, &runtime),
     };
-    let items = items.map_err(|error| {
-        let diagnostics = Diagnostics::from(vec![Diagnostic::new(error.message, error.span, "")]);
-        Failure::Mistakes(diagnostics.render(&found.sources, Style::Coloured))
-    })?;
     let code = tablewright_codegen::print(items).map_err(|error| Failure::new(error.to_string()))?;
     match &args.check {
         None => write!(console.out, "{code}")?,

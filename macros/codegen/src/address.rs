@@ -6,7 +6,6 @@ use tablewright_archdefs::expr::Expr;
 use tablewright_archdefs::model::Meaning;
 
 use crate::bits::{Segment, address_segments};
-use crate::error::Error;
 use crate::literal;
 use crate::members::{self, Shape};
 use crate::scope::{Scope, all_of, int};
@@ -23,7 +22,7 @@ pub(crate) struct AddressMap {
 
 impl AddressMap {
     /// The address of entries of `shape`.
-    pub(crate) fn of(scope: &Scope<'_>, shape: Shape) -> Result<Self, Error> {
+    pub(crate) fn of(scope: &Scope<'_>, shape: Shape) -> Self {
         let place = match shape {
             Shape::Leaf => quote!(output),
             Shape::Table => quote!(next_table),
@@ -36,11 +35,7 @@ impl AddressMap {
         for (when, field) in fields {
             for (choice, bits) in scope.choices(&field.bits) {
                 let segments = address_segments(scope, bits);
-                for (segment, written) in segments.iter().zip(&bits.segments) {
-                    let Some(shift) = segment.shift() else {
-                        let message = "an address segment must move by the same distance under all parameters";
-                        return Err(Error::new(written.span, message));
-                    };
+                for shift in segments.iter().filter_map(Segment::shift) {
                     if !map.shifts.contains(&shift) {
                         map.shifts.push(shift);
                     }
@@ -53,7 +48,7 @@ impl AddressMap {
             // Where all spaces have one level there are no tables: no bit of an entry leads to one.
             map.shifts.push(0);
         }
-        Ok(map)
+        map
     }
 
     /// How many masks there are.

@@ -32,7 +32,8 @@ impl Segment {
             .is_some_and(|width| width < 0)
     }
 
-    /// How far up the value's bits stand from the entry's; `None` if parameters change it.
+    /// How far up the value's bits stand from the entry's; `None` if parameters change it, which the checker refuses of
+    /// addresses.
     pub(crate) fn shift(&self) -> Option<i8> {
         let shift = Linear::of(&join(Op::Sub, self.from.clone(), self.low.clone()))?.constant()?;
         i8::try_from(shift).ok()

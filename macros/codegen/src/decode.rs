@@ -6,7 +6,6 @@ use tablewright_archdefs::model::{Facts, Field, FixClass, Meaning, Other, Rows};
 
 use crate::address::AddressMap;
 use crate::attributes::memory_chain;
-use crate::error::Error;
 use crate::layout::run_slots;
 use crate::locals::{bind, parameter};
 use crate::members::{self, Shape};
@@ -16,10 +15,10 @@ use crate::{bits, literal};
 use tablewright_archdefs::expr::Expr;
 
 /// The private methods behind `decode`.
-pub(crate) fn decoders(scope: &Scope<'_>) -> Result<TokenStream, Error> {
-    let leaf = leaf(scope)?;
+pub(crate) fn decoders(scope: &Scope<'_>) -> TokenStream {
+    let leaf = leaf(scope);
     let facts = leaf_facts(scope);
-    let table = table(scope)?;
+    let table = table(scope);
     let run = (run_slots(scope) > 0).then(|| {
         quote! {
             /// log2 of the number of items of the run that a leaf belongs to; `None` if its mark is illegal.
@@ -33,16 +32,16 @@ pub(crate) fn decoders(scope: &Scope<'_>) -> Result<TokenStream, Error> {
             }
         }
     });
-    Ok(quote! {
+    quote! {
         #run
         #leaf
         #facts
         #table
-    })
+    }
 }
 
-fn leaf(scope: &Scope<'_>) -> Result<TokenStream, Error> {
-    let output = AddressMap::of(scope, Shape::Leaf)?.gather();
+fn leaf(scope: &Scope<'_>) -> TokenStream {
+    let output = AddressMap::of(scope, Shape::Leaf).gather();
     let fields = fields(scope, Shape::Leaf);
     let fixes = fixes(scope, Shape::Leaf);
     let implied = rows::fact_value(scope.format.implies);
@@ -82,12 +81,12 @@ fn leaf(scope: &Scope<'_>) -> Result<TokenStream, Error> {
         })
     };
     let body = bind(body, if shared { &["leaf_bits"] } else { &[] });
-    Ok(quote! {
+    quote! {
         /// A leaf's content.
         fn decode_leaf(&self, level: Level, raw: u64) -> Entry {
             #body
         }
-    })
+    }
 }
 
 /// The method that reads a leaf's rights and states, and nothing else.
@@ -137,8 +136,8 @@ fn shared_size(scope: &Scope<'_>) -> Option<TokenStream> {
     })
 }
 
-fn table(scope: &Scope<'_>) -> Result<TokenStream, Error> {
-    let address = AddressMap::of(scope, Shape::Table)?.gather();
+fn table(scope: &Scope<'_>) -> TokenStream {
+    let address = AddressMap::of(scope, Shape::Table).gather();
     let scope = &scope.above_level_0();
     let fields = fields(scope, Shape::Table);
     let fixes = fixes(scope, Shape::Table);
@@ -153,12 +152,12 @@ fn table(scope: &Scope<'_>) -> Result<TokenStream, Error> {
         },
         &[],
     );
-    Ok(quote! {
+    quote! {
         /// A table entry's content.
         fn decode_table(&self, level: Level, raw: u64) -> Entry {
             #body
         }
-    })
+    }
 }
 
 /// Statements that read all fields, in the order of the file, so that the first illegal one is named.

@@ -1,8 +1,7 @@
 //! Expressions folded: constants put in and computed, conditions decided where bounds decide them.
 
-use std::collections::BTreeMap;
-
 use tablewright_archdefs::expr::{Expr, Node, Op};
+use tablewright_archdefs::linear::Linear;
 
 use crate::scope::Scope;
 
@@ -177,45 +176,4 @@ fn compute(op: Op, a: i128, b: i128) -> Option<i128> {
         Op::AndAlso => (a != 0 && b != 0).into(),
         Op::OrElse => (a != 0 || b != 0).into(),
     })
-}
-
-/// `constant + sum of factor * name`: the form in which two positions can be subtracted.
-pub(crate) struct Linear {
-    constant: i128,
-    terms: BTreeMap<String, i128>,
-}
-
-impl Linear {
-    /// The linear form of `expr`, if it has one.
-    pub(crate) fn of(expr: &Expr) -> Option<Self> {
-        match &expr.node {
-            Node::Int(value) => Some(Self { constant: *value, terms: BTreeMap::new() }),
-            Node::Name(name) => Some(Self { constant: 0, terms: BTreeMap::from([(name.clone(), 1)]) }),
-            Node::Binary(Op::Add, a, b) => Some(Self::of(a)?.plus(Self::of(b)?, 1)),
-            Node::Binary(Op::Sub, a, b) => Some(Self::of(a)?.plus(Self::of(b)?, -1)),
-            Node::Binary(Op::Mul, a, b) => {
-                let (a, b) = (Self::of(a)?, Self::of(b)?);
-                match (a.constant(), b.constant()) {
-                    (Some(factor), _) => Some(Self { constant: 0, terms: BTreeMap::new() }.plus(b, factor)),
-                    (_, Some(factor)) => Some(Self { constant: 0, terms: BTreeMap::new() }.plus(a, factor)),
-                    _ => None,
-                }
-            }
-            _ => None,
-        }
-    }
-
-    fn plus(mut self, other: Self, factor: i128) -> Self {
-        self.constant += factor * other.constant;
-        for (name, count) in other.terms {
-            *self.terms.entry(name).or_default() += factor * count;
-        }
-        self.terms.retain(|_, count| *count != 0);
-        self
-    }
-
-    /// Its value, if no name is left.
-    pub(crate) fn constant(&self) -> Option<i128> {
-        self.terms.is_empty().then_some(self.constant)
-    }
 }

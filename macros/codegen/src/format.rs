@@ -4,7 +4,6 @@ use proc_macro2::TokenStream;
 use quote::quote;
 
 use crate::address::AddressMap;
-use crate::error::Error;
 use crate::members::Shape;
 use crate::scope::Scope;
 use crate::{
@@ -13,18 +12,18 @@ use crate::{
 };
 
 /// `struct Format`, its private methods, and the trait's.
-pub(crate) fn format(scope: &Scope<'_>, name: &str, title: &str) -> Result<TokenStream, Error> {
+pub(crate) fn format(scope: &Scope<'_>, name: &str, title: &str) -> TokenStream {
     let doc = format!(" {title} under one choice of parameters.");
     let rows = attributes::row_methods(scope);
     let encoders = attributes::encoders(scope);
     let kind = kinds::decision(scope);
-    let decoders = decode::decoders(scope)?;
+    let decoders = decode::decoders(scope);
     let invalidations = tlb::operations(scope);
     let new = constructor::constructor(scope);
     let page_sizes = page_sizes(scope);
     let prototype = attributes::prototype(scope);
-    let strip = hot::strip(scope)?;
-    let link = AddressMap::of(scope, Shape::Table)?.scatter(quote!(address));
+    let strip = hot::strip(scope);
+    let link = AddressMap::of(scope, Shape::Table).scatter(quote!(address));
     let leads_on = !scope.format.empty_table.0.is_empty();
     let not_empty_doc =
         leads_on.then(|| quote!(#[doc = " It is refused, too, if the table there stands for nothing."]));
@@ -35,8 +34,8 @@ pub(crate) fn format(scope: &Scope<'_>, name: &str, title: &str) -> Result<Token
             }
         }
     });
-    let implementation = implementation(scope, name, title)?;
-    Ok(quote! {
+    let implementation = implementation(scope, name, title);
+    quote! {
         #[doc = #doc]
         ///
         /// A value holds what its [`Config`] resolves to, so that no parameter is looked at where entries are handled.
@@ -104,15 +103,15 @@ pub(crate) fn format(scope: &Scope<'_>, name: &str, title: &str) -> Result<Token
         }
 
         #implementation
-    })
+    }
 }
 
-fn implementation(scope: &Scope<'_>, name: &str, title: &str) -> Result<TokenStream, Error> {
+fn implementation(scope: &Scope<'_>, name: &str, title: &str) -> TokenStream {
     let page_bits = literal::number(scope.number("page_bits").into());
     let index_bits = literal::number(scope.number("index_bits").into());
-    let hot = hot::methods(scope)?;
+    let hot = hot::methods(scope);
     let rewrite = attributes::rewrite();
-    let states = registers::accessed_dirty(scope)?;
+    let states = registers::accessed_dirty(scope);
     let (edit, grant) = (edit::edit(scope), edit::grant(scope));
     let registers = registers::method(scope);
     let fault = fault::method(scope);
@@ -125,7 +124,7 @@ fn implementation(scope: &Scope<'_>, name: &str, title: &str) -> Result<TokenStr
     let completion = completion::method(scope);
     let limit = tlb::limit(scope);
     let info = info::info(scope, name, title);
-    Ok(quote! {
+    quote! {
         /// `output` and `next` read addresses through the very masks that `strip` and `table` write them through, and
         /// the checker has proved that these hold every bit of an address once.
         unsafe impl FormatTrait for Format {
@@ -209,7 +208,7 @@ fn implementation(scope: &Scope<'_>, name: &str, title: &str) -> Result<TokenStr
 
             #limit
         }
-    })
+    }
 }
 
 /// `fn page_sizes`.

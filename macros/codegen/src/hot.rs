@@ -4,16 +4,15 @@ use proc_macro2::TokenStream;
 use quote::quote;
 
 use crate::address::AddressMap;
-use crate::error::Error;
 use crate::kinds;
 use crate::layout::run_slots;
 use crate::members::Shape;
 use crate::scope::Scope;
 
 /// The trait's methods on entries that the format wrote itself.
-pub(crate) fn methods(scope: &Scope<'_>) -> Result<TokenStream, Error> {
-    let output = AddressMap::of(scope, Shape::Leaf)?;
-    let table = AddressMap::of(scope, Shape::Table)?.gather();
+pub(crate) fn methods(scope: &Scope<'_>) -> TokenStream {
+    let output = AddressMap::of(scope, Shape::Leaf);
+    let table = AddressMap::of(scope, Shape::Table).gather();
     let gather = output.gather();
     let runs = run_slots(scope) > 0;
     let shared = scope.format.runs.iter().any(|run| run.shared);
@@ -49,7 +48,7 @@ pub(crate) fn methods(scope: &Scope<'_>) -> Result<TokenStream, Error> {
             }
         },
     };
-    Ok(quote! {
+    quote! {
         #[inline]
         fn next(&self, level: Level, raw: u64) -> Next {
             let layout = self.layout(level);
@@ -79,12 +78,12 @@ pub(crate) fn methods(scope: &Scope<'_>) -> Result<TokenStream, Error> {
             #run_bits
             layout.leaf_bits
         }
-    })
+    }
 }
 
 /// `fn strip`.
-pub(crate) fn strip(scope: &Scope<'_>) -> Result<TokenStream, Error> {
-    let output = AddressMap::of(scope, Shape::Leaf)?;
+pub(crate) fn strip(scope: &Scope<'_>) -> TokenStream {
+    let output = AddressMap::of(scope, Shape::Leaf);
     let first = output.scatter(quote!(oa));
     let step = output.scatter(quote!(size));
     let shared = scope.format.runs.iter().any(|run| run.shared);
@@ -112,7 +111,7 @@ pub(crate) fn strip(scope: &Scope<'_>) -> Result<TokenStream, Error> {
     } else {
         TokenStream::new()
     };
-    Ok(quote! {
+    quote! {
         /// The raw entries for a leaf prototype from output address `oa` on, for at most `items` items.
         #[inline]
         pub const fn strip(&self, leaf: Prototype, oa: u64, items: usize) -> Strip {
@@ -123,5 +122,5 @@ pub(crate) fn strip(scope: &Scope<'_>) -> Result<TokenStream, Error> {
             #items
             Strip { first, step: #step, items }
         }
-    })
+    }
 }

@@ -5,10 +5,9 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 use tablewright_archdefs::expr::{Expr, Op};
-use tablewright_archdefs::model::{Choices, Facts, Field, Fix, FixClass, Is, Match, Meaning, Run, Test};
+use tablewright_archdefs::model::{Choices, Facts, Field, Fix, FixClass, Is, Match, Meaning, Run};
 
 use crate::address::AddressMap;
-use crate::error::Error;
 use crate::kinds::{self, Pattern};
 use crate::members::{self, Shape};
 use crate::rows;
@@ -16,10 +15,10 @@ use crate::scope::{Scope, Type, all_of, int, is, join, name, same};
 use crate::{bits, literal};
 
 /// `struct Layout` and its constructor.
-pub(crate) fn layout(scope: &Scope<'_>) -> Result<TokenStream, Error> {
-    let output = AddressMap::of(scope, Shape::Leaf)?;
-    let next_table = AddressMap::of(scope, Shape::Table)?;
-    let run_statements = runs(scope)?;
+pub(crate) fn layout(scope: &Scope<'_>) -> TokenStream {
+    let output = AddressMap::of(scope, Shape::Leaf);
+    let next_table = AddressMap::of(scope, Shape::Table);
+    let run_statements = runs(scope);
     let run_slots = run_slots(scope);
     let slots = literal::number(run_slots as i128);
     let output_type = output.field_type();
@@ -48,8 +47,8 @@ pub(crate) fn layout(scope: &Scope<'_>) -> Result<TokenStream, Error> {
             empty_table: u64,
         }
     });
-    let constructor = constructor(scope, &output, &next_table, &run_statements)?;
-    Ok(quote! {
+    let constructor = constructor(scope, &output, &next_table, &run_statements);
+    quote! {
         /// What the entries of one level look like, with every condition resolved.
         #[derive(Clone, Copy, Debug)]
         struct Layout {
@@ -87,15 +86,10 @@ pub(crate) fn layout(scope: &Scope<'_>) -> Result<TokenStream, Error> {
         impl Layout {
             #constructor
         }
-    })
+    }
 }
 
-fn constructor(
-    scope: &Scope<'_>,
-    output: &AddressMap,
-    next_table: &AddressMap,
-    runs: &TokenStream,
-) -> Result<TokenStream, Error> {
+fn constructor(scope: &Scope<'_>, output: &AddressMap, next_table: &AddressMap, runs: &TokenStream) -> TokenStream {
     let leaf_bits = {
         let (page, index) = (literal::number(scope.number("page_bits").into()), scope.number("index_bits"));
         let index = literal::number(index.into());
@@ -131,7 +125,7 @@ fn constructor(
     // A value that stands for nothing may be told by its address bits, and these say nothing of a table.
     let present = by_row.then(|| quote!(layout.table = layout.table.excluding(layout.absent, layout.table_base);));
     let mutable = (!additions.is_empty() || carry.is_some() || !runs.is_empty() || by_row).then(|| quote!(mut));
-    Ok(quote! {
+    quote! {
         const fn new(config: &Config, level: Level) -> Self {
             let leaf_bits = #leaf_bits;
             let block_level = #block_level;
@@ -157,7 +151,7 @@ fn constructor(
             #runs
             layout
         }
-    })
+    }
 }
 
 /// A field of the layout that is the sum of many parts, each under its condition.
@@ -280,7 +274,7 @@ fn masks(scope: &Scope<'_>) -> [Sum; 3] {
 }
 
 /// Statements that fill in the runs of a level.
-fn runs(scope: &Scope<'_>) -> Result<TokenStream, Error> {
+fn runs(scope: &Scope<'_>) -> TokenStream {
     let mut code = Vec::new();
     let mut slot = 0usize;
     for run in &scope.format.runs {
@@ -292,7 +286,7 @@ fn runs(scope: &Scope<'_>) -> Result<TokenStream, Error> {
         for items in &run.items.value {
             let log = items.ilog2();
             let items = literal::number(log.into());
-            let mark = conjunction(scope, &run.mark.0)?;
+            let mark = conjunction(scope, &run.mark);
             let index = literal::number(slot as i128);
             let size = mark.to_string().contains("run_bits").then(|| quote!(let run_bits = leaf_bits + #items;));
             let assignment = quote!(layout.runs[#index] = Run { mark: #mark, items: #items };);
@@ -302,21 +296,16 @@ fn runs(scope: &Scope<'_>) -> Result<TokenStream, Error> {
             });
             slot += 1;
         }
-        let single = conjunction(scope, &run.single.0)?;
+        let single = conjunction(scope, &run.single);
         statements.push(quote!(layout.single = layout.single.and(#single);));
         code.push(scope.guarded(&when, quote!(#(#statements)*)));
     }
-    Ok(quote!(#(#code)*))
+    quote!(#(#code)*)
 }
 
-fn conjunction(scope: &Scope<'_>, tests: &[Test]) -> Result<TokenStream, Error> {
-    for test in tests {
-        if Pattern::of_test(scope, test).is_none() {
-            return Err(Error::new(test.span, "the mark of a run must ask for one value of each of its bits"));
-        }
-    }
-    let matches = Match(tests.to_vec());
-    Ok(Pattern::of_match(scope, &matches).map_or(quote!(Pattern::ALWAYS), |pattern| pattern.construct()))
+/// What a run tests: one value of each bit.
+fn conjunction(scope: &Scope<'_>, tests: &Match) -> TokenStream {
+    Pattern::of_match(scope, tests).map_or(quote!(Pattern::ALWAYS), |pattern| pattern.construct())
 }
 
 /// The condition under which a run exists at a level.

@@ -19,7 +19,6 @@ mod docs;
 mod edit;
 mod emit;
 mod entries;
-mod error;
 mod fault;
 mod fold;
 mod format;
@@ -50,50 +49,40 @@ use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 use tablewright_archdefs::model::{Bind, Build, Format};
 
-pub use error::Error;
 #[cfg(feature = "print")]
 pub use print::print;
 pub use stub::stub;
 
-/// Everything that is generated for a format: its module's items, or a module for each of its builds.
-///
-/// # Errors
-///
-/// As for [`module`].
-pub fn modules(format: &Format, runtime: &TokenStream) -> Result<TokenStream, Error> {
+/// Everything that is generated for a format: its module's items, or a module for each of its builds. See [`module`].
+pub fn modules(format: &Format, runtime: &TokenStream) -> TokenStream {
     if format.builds.is_empty() {
         return module(format, None, runtime);
     }
     let modules = format.builds.iter().map(|build| {
-        let (name, items) = (scope::ident(&build.name.value), module(format, Some(build), runtime)?);
-        Ok(quote!(pub mod #name { #items }))
+        let (name, items) = (scope::ident(&build.name.value), module(format, Some(build), runtime));
+        quote!(pub mod #name { #items })
     });
     modules.collect()
 }
 
 /// As [`modules`], each in a module of its own: a format without builds in one of its own name.
-///
-/// # Errors
-///
-/// As for [`module`].
-pub fn builtin(format: &Format, runtime: &TokenStream) -> Result<TokenStream, Error> {
-    let modules = modules(format, runtime)?;
+pub fn builtin(format: &Format, runtime: &TokenStream) -> TokenStream {
+    let modules = modules(format, runtime);
     let name = scope::ident(&format.name.value);
-    Ok(if format.builds.is_empty() { quote!(pub mod #name { #modules }) } else { modules })
+    if format.builds.is_empty() { quote!(pub mod #name { #modules }) } else { modules }
 }
 
 /// The items of a format's module, for one of its builds. `runtime` is the path of the runtime crate.
 ///
-/// # Errors
-///
-/// [`Error`] if the file says what no code can be generated for.
-pub fn module(format: &Format, build: Option<&Build>, runtime: &TokenStream) -> Result<TokenStream, Error> {
+/// Of a format that the checker refuses, too, there are all items, so that whoever names them meets no further errors; what
+/// they do is nothing to rely on.
+pub fn module(format: &Format, build: Option<&Build>, runtime: &TokenStream) -> TokenStream {
     let scope = &scope::Scope::new(format, &build_params(format, build));
     let name = build.map_or(&format.name.value, |build| &build.name.value);
     let title = build.and_then(|build| build.title.as_deref()).unwrap_or(&format.title);
     let config = config::config(scope);
-    let layout = layout::layout(scope)?;
-    let format_items = format::format(scope, name, title)?;
+    let layout = layout::layout(scope);
+    let format_items = format::format(scope, name, title);
     let entries = entries::entries(scope);
     let options = options::options(scope);
     let registers = registers::registers(scope);
@@ -113,11 +102,11 @@ pub fn module(format: &Format, build: Option<&Build>, runtime: &TokenStream) -> 
     };
     let imports = imports(&items, runtime);
     let docs = docs::module(format, title);
-    Ok(quote! {
+    quote! {
         #(#![doc = #docs])*
         #imports
         #items
-    })
+    }
 }
 
 /// The values of the build parameters.

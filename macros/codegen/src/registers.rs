@@ -3,9 +3,8 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 use tablewright_archdefs::expr::{Expr, Node};
-use tablewright_archdefs::model::{Facts, Field, Meaning, Register, RegisterField, Role, Rows};
+use tablewright_archdefs::model::{Facts, Meaning, Register, RegisterField, Role};
 
-use crate::error::Error;
 use crate::fold::speaks;
 use crate::locals::{bind, parameter};
 use crate::members::{self, Shape};
@@ -174,7 +173,7 @@ fn refusal(value: &Expr) -> Option<TokenStream> {
 }
 
 /// `fn accessed_dirty`.
-pub(crate) fn accessed_dirty(scope: &Scope<'_>) -> Result<TokenStream, Error> {
+pub(crate) fn accessed_dirty(scope: &Scope<'_>) -> TokenStream {
     let hardware = scope.choose(&scope.format.live.hardware, quote!(false), |value| scope.emit(value, Type::Bool));
     let mut steps = Vec::new();
     for (when, field) in members::fields_that(scope, Shape::Leaf, |meaning| matches!(meaning, Meaning::Rights(_))) {
@@ -184,8 +183,7 @@ pub(crate) fn accessed_dirty(scope: &Scope<'_>) -> Result<TokenStream, Error> {
             (Facts::ACCESSED, quote!(accessed_mask), quote!(accessed_value)),
             (Facts::DIRTY, quote!(dirty_mask), quote!(dirty_value)),
         ] {
-            if rows.rows.iter().any(|row| row.meaning.contains(state)) {
-                let (mask, value) = cube(field, rows, state)?;
+            if let Some((mask, value)) = rows.mark(state) {
                 let mask = scope.choose(&field.bits, quote!(0), |map| bits::insert_constant(scope, map, mask));
                 let value = scope.choose(&field.bits, quote!(0), |map| bits::insert_constant(scope, map, value));
                 statements.push(quote! {
@@ -209,27 +207,10 @@ pub(crate) fn accessed_dirty(scope: &Scope<'_>) -> Result<TokenStream, Error> {
         &[],
     );
     let level = parameter(&body, "level");
-    Ok(quote! {
+    quote! {
         #[inline]
         fn accessed_dirty(&self, #level: Level) -> AccessedDirty {
             #body
         }
-    })
-}
-
-/// The fewest bits of a field that tell the rows with `state` from those without.
-fn cube(field: &Field, rows: &Rows<Facts>, state: Facts) -> Result<(u64, u64), Error> {
-    let (with, without): (Vec<_>, Vec<_>) = rows.rows.iter().partition(|row| row.meaning.contains(state));
-    let all = rows.rows.iter().fold(0, |all, row| all | row.value);
-    let first = with.first().map_or(0, |row| row.value);
-    let mut masks: Vec<u64> = (1..=all).filter(|mask| mask & !all == 0).collect();
-    masks.sort_by_key(|mask| mask.count_ones());
-    let tells = |mask: &u64| {
-        with.iter().all(|row| row.value & mask == first & mask)
-            && without.iter().all(|row| row.value & mask != first & mask)
-    };
-    match masks.into_iter().find(tells) {
-        Some(mask) => Ok((mask, first & mask)),
-        None => Err(Error::new(field.name.span, "one mask must tell the rows with a state from those without it")),
     }
 }

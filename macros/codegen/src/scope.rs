@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use tablewright_archdefs::model::{Domain, Format, Param};
 
 pub(crate) use crate::emit::{Type, ident, param_type};
-pub(crate) use crate::fold::{Linear, all_of, exclude, int, is, join, name, not, same};
+pub(crate) use crate::fold::{all_of, exclude, int, is, join, name, not, same};
+pub(crate) use tablewright_archdefs::linear::Linear;
 
 /// Names and their meaning. Cheap to clone: a narrower scope is a clone with more constants.
 #[derive(Clone)]

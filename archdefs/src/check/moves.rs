@@ -1,0 +1,43 @@
+//! The bits of an address move by distances that no parameter changes: addresses are read and written with a shift for each.
+
+use super::Checker;
+use super::projection::Projection;
+use crate::bound::{Params, below_root};
+use crate::diagnostics::Diagnostic;
+use crate::linear::Linear;
+use crate::model::{Bind, Format, Meaning, Segment};
+
+pub(super) fn check(checker: &mut Checker<'_>) {
+    let format = checker.format;
+    let holds_address = |meaning: &Meaning| matches!(meaning, Meaning::Output | Meaning::Table);
+    for params in &Projection::of_builds(format).cases(checker) {
+        for field in format.fields.iter().filter(|field| holds_address(&field.meaning)) {
+            for segment in field.bits.0.iter().flat_map(|choice| &choice.value.segments) {
+                if !is_still(format, params, segment) {
+                    checker.findings.under(params, "moving address", &[segment.span], || {
+                        let message = format!("the bits of `{}` move by a distance that parameters change", field.name.value);
+                        let help = "the low ends on both sides of `<-` must differ by one number in each build; give each \
+                                    distance a choice of its own";
+                        Diagnostic::new(message, segment.span, "").help(help)
+                    });
+                }
+            }
+        }
+    }
+}
+
+/// Whether a segment, unless it is empty in this build, holds address bits at one distance.
+fn is_still(format: &Format, params: &Params, segment: &Segment) -> bool {
+    let Some((_, from)) = &segment.from else { return true };
+    let below_root = below_root(format, params).ok();
+    let known = |name: &str| match (name, below_root) {
+        ("page_bits", Some((page_bits, _))) => Some(page_bits.into()),
+        ("index_bits", Some((_, index_bits))) => Some(index_bits.into()),
+        _ => {
+            let param = format.params.iter().find(|param| param.name.value == name)?;
+            (param.bind == Bind::Build).then(|| params.number(name)).flatten()
+        }
+    };
+    let difference = |a, b| Linear::under(a, &known)?.minus(&Linear::under(b, &known)?)?.constant();
+    difference(from, &segment.low).is_some() || difference(&segment.high, &segment.low).is_some_and(|bits| bits < 0)
+}

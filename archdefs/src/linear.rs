@@ -1,0 +1,68 @@
+//! Positions of bits as sums: the form in which two of them can be subtracted.
+
+use std::collections::BTreeMap;
+
+use crate::expr::{Expr, Node, Op};
+
+/// `constant + sum of factor * name`.
+pub struct Linear {
+    constant: i128,
+    terms: BTreeMap<String, i128>,
+}
+
+impl Linear {
+    /// The linear form of `expr`, if it has one.
+    #[must_use]
+    pub fn of(expr: &Expr) -> Option<Self> {
+        Self::under(expr, &|_| None)
+    }
+
+    /// The same, where some names have known values.
+    pub fn under(expr: &Expr, known: &dyn Fn(&str) -> Option<i128>) -> Option<Self> {
+        let of = |expr| Self::under(expr, known);
+        match &expr.node {
+            Node::Int(value) => Some(Self::number(*value)),
+            Node::Name(name) => Some(match known(name) {
+                Some(value) => Self::number(value),
+                None => Self { constant: 0, terms: BTreeMap::from([(name.clone(), 1)]) },
+            }),
+            Node::Binary(Op::Add, a, b) => of(a)?.plus(&of(b)?, 1),
+            Node::Binary(Op::Sub, a, b) => of(a)?.minus(&of(b)?),
+            Node::Binary(Op::Mul, a, b) => {
+                let (a, b) = (of(a)?, of(b)?);
+                match (a.constant(), b.constant()) {
+                    (Some(factor), _) => Self::number(0).plus(&b, factor),
+                    (_, Some(factor)) => Self::number(0).plus(&a, factor),
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+
+    fn number(constant: i128) -> Self {
+        Self { constant, terms: BTreeMap::new() }
+    }
+
+    /// The difference, if it is not too large to be computed.
+    #[must_use]
+    pub fn minus(self, other: &Self) -> Option<Self> {
+        self.plus(other, -1)
+    }
+
+    fn plus(mut self, other: &Self, factor: i128) -> Option<Self> {
+        self.constant = self.constant.checked_add(other.constant.checked_mul(factor)?)?;
+        for (name, count) in &other.terms {
+            let so_far = self.terms.entry(name.clone()).or_default();
+            *so_far = so_far.checked_add(count.checked_mul(factor)?)?;
+        }
+        self.terms.retain(|_, count| *count != 0);
+        Some(self)
+    }
+
+    /// Its value, if no name is left.
+    #[must_use]
+    pub fn constant(&self) -> Option<i128> {
+        self.terms.is_empty().then_some(self.constant)
+    }
+}
