@@ -185,6 +185,9 @@ broken! {
     cause_said_twice: "\"permission if report[2] == 1\"" => "\"permission if report > 7\", \"external if report > 7\"";
     right_never_asked_for: "[fault]" => "[access]\nregisters = [\"mode\"]\nallowed = [\"false if user && mode[0]\", \"granted if write || !user\", \"false if !user && mode[1]\", \"granted\"]\n\n[fault]";
     report_never_made: "[fault]" => "[raise.report]\nfields = [\"0 fault = 1\", \"1 write = 1 if write\", \"1 write = 0 if write && user\", \"2 denied = denied\"]\n\n[raise.address]\nfields = \"63:0 address = address\"\n\n[fault]";
+    report_of_no_fault: "[fault]" => "[raise.report]\nif = \"level == 4\"\nfields = \"0 fault = 1\"\n\n[raise.address]\nif = \"not_mapped && denied\"\nfields = \"63:0 address = address\"\n\n[fault]";
+    report_with_two_conditions: "[fault]" => "[raise.report]\nif = \"input\"\nfields = \"0 fault = 1\"\n\n[raise.address]\nif = \"!input && write\"\nfields = \"63:0 address = address\"\n\n[fault]";
+    report_of_another_fault: "[fault]" => "[raise.report]\nif = \"not_mapped || reserved\"\nfields = [\"3:0 cause = 1 if not_mapped\", \"3:0 cause = 2 if reserved && level < 4\", \"3:0 cause = 3\", \"4 global = 1 if denied && scope == 1\"]\n\n[raise.address]\nfields = \"63:0 address = address\"\n\n[fault]";
     capability_never_taken: "[fault]" => "[capabilities]\nregisters = [\"id\"]\nvalues = [\"huge = id[0] if id[1]\", \"pa_bits = 44\", \"pa_bits = 40 if id[2]\", \"huge = 1 if id[1] && pa_bits == 44\"]\n\n[fault]";
 }
 

@@ -18,6 +18,7 @@ mod owners;
 mod params;
 mod preferences;
 mod projection;
+mod reads;
 mod registers;
 mod roots;
 mod rows;

@@ -3,13 +3,26 @@
 
 use crate::expr::Expr;
 use crate::interpret::Means;
-use crate::model::{Choice, Choices, Completion, Format, Scope, TlbOp};
+use crate::model::{Choice, Choices, Completion, Format, RaisedRegister, Scope, TlbOp};
 use crate::source::Span;
 
 /// Of which the first is taken whose condition holds.
 pub(super) struct Preference<'a> {
     pub(super) rows: Vec<Row<'a>>,
     pub(super) knows: Knows,
+    /// Conditions without which none of them matters.
+    pub(super) given: Vec<&'a Expr>,
+}
+
+impl<'a> Preference<'a> {
+    fn new(knows: Knows, rows: Vec<Row<'a>>) -> Self {
+        Self { rows, knows, given: Vec::new() }
+    }
+
+    /// All conditions that have a part in what is taken.
+    pub(super) fn conditions(&self) -> impl Iterator<Item = &'a Expr> {
+        self.rows.iter().filter_map(|row| row.when).chain(self.given.iter().copied())
+    }
 }
 
 /// What the conditions know beside the registers that they read.
@@ -19,6 +32,8 @@ pub(super) enum Knows {
     Space,
     /// This and what an access is.
     Access,
+    /// This and what a fault is that software met.
+    Fault,
     /// The build: other parameters are being found out, and may have any values.
     Build,
 }
@@ -51,11 +66,13 @@ impl<'a> Row<'a> {
 
 /// Every such list.
 pub(super) fn preferences(format: &Format) -> Vec<Preference<'_>> {
-    let access = format.access.iter().map(|access| choices(&access.allowed)).chain(of_raised(format));
-    let access = access.map(|rows| (Knows::Access, rows));
-    let of_spaces = of_spaces(format).into_iter().chain(of_reports(format)).map(|rows| (Knows::Space, rows));
-    let capabilities = of_machines(format).into_iter().map(|rows| (Knows::Build, rows));
-    of_spaces.chain(access).chain(capabilities).map(|(knows, rows)| Preference { rows, knows }).collect()
+    let of_spaces = of_spaces(format).into_iter().chain(of_reports(format));
+    let mut lists: Vec<_> = of_spaces.map(|rows| Preference::new(Knows::Space, rows)).collect();
+    let access = format.access.iter().map(|access| choices(&access.allowed));
+    lists.extend(access.map(|rows| Preference::new(Knows::Access, rows)));
+    lists.extend(of_raised(format));
+    lists.extend(of_machines(format).into_iter().map(|rows| Preference::new(Knows::Build, rows)));
+    lists
 }
 
 /// What is there in an address space.
@@ -87,11 +104,20 @@ fn of_reports(format: &Format) -> Vec<Vec<Row<'_>>> {
     lists
 }
 
-/// What software reports.
-fn of_raised(format: &Format) -> impl Iterator<Item = Vec<Row<'_>>> {
-    format.raise.iter().flat_map(|raise| &raise.registers).flat_map(|register| {
-        grouped(register.fields.iter().map(|field| (&field.name, Row::new("this field", field.span, &field.when))))
-    })
+/// What software reports. There is a report where the conditions of all its registers hold.
+fn of_raised<'a>(format: &'a Format) -> Vec<Preference<'a>> {
+    let registers: Vec<_> = format.raise.iter().flat_map(|raise| &raise.registers).collect();
+    let when =
+        |registers: &[&'a RaisedRegister]| registers.iter().filter_map(|register| register.when.as_ref()).collect();
+    let reports = registers.iter().enumerate().map(|(index, register)| {
+        let row = Row::new(format!("the report with `{}`", register.name.value), register.name.span, &register.when);
+        Preference { rows: vec![row], knows: Knows::Fault, given: when(&registers[..index]) }
+    });
+    let fields = registers.iter().flat_map(|register| {
+        let rows = register.fields.iter().map(|field| (&field.name, Row::new("this field", field.span, &field.when)));
+        grouped(rows).into_iter().map(|rows| Preference { rows, knows: Knows::Fault, given: when(&registers) })
+    });
+    reports.chain(fields).collect()
 }
 
 /// What a machine tells of itself.

@@ -35,7 +35,7 @@ pub(super) fn tlb_op(section: &Section<'_>) -> TlbOp {
     let command = of_page(&["ia", "leaf_bits"]).with(["tag"]);
     let at_entry = section.optional("at_entry", &operands, Cursor::operand);
     means(section, &at_entry, scope);
-    TlbOp {
+    let operation = TlbOp {
         id: section.id("id", '-'),
         scope,
         broadcast: section.second_of_two("reach"),
@@ -52,6 +52,29 @@ pub(super) fn tlb_op(section: &Section<'_>) -> TlbOp {
         descriptor: section.list("descriptor", &operands, Cursor::placed_expression),
         doc: section.doc(),
         cite: section.cite(),
+    };
+    descriptor(section, &operation);
+    if operation.loaded_context && scope == Scope::All {
+        let problem =
+            Diagnostic::new("everything is that of every tag", section.place("context"), "not of one that is loaded");
+        section.context.report(problem);
+    }
+    operation
+}
+
+/// The words of a descriptor are in memory for an operand that is their address.
+fn descriptor(section: &Section<'_>, operation: &TlbOp) {
+    let taken = operation.operands.iter().find(|operand| operand.value.is_none());
+    match (taken, operation.descriptor.is_empty()) {
+        (Some(operand), true) => section.context.report_missing(
+            Diagnostic::new("there is no descriptor", operand.span, "the address of nothing")
+                .help("its words are in the key `descriptor`"),
+        ),
+        (None, false) => section.context.report(
+            Diagnostic::new("no operand is the address of the descriptor", section.place("descriptor"), "not used")
+                .help("such as `operands = \"rcx = &descriptor\"`"),
+        ),
+        _ => {}
     }
 }
 
@@ -69,8 +92,12 @@ fn means(section: &Section<'_>, at_entry: &Option<Operand>, scope: Scope) {
                 .and(value.span, format!("`{first}` does so, too")),
         ),
     }
-    if let (Some(control), Scope::Address) = (at_entry, scope) {
+    let Some(control) = at_entry else { return };
+    if scope == Scope::Address {
         section.context.report(Diagnostic::new("an entry takes one value, not one for each page", control.span, ""));
+    }
+    if control.value.is_none() {
+        section.context.report(Diagnostic::new("an entry takes a number", control.span, "no descriptor"));
     }
 }
 
@@ -173,7 +200,9 @@ fn leaf_fields(section: &Section<'_>, fields: &[Field], taken: &[&str]) -> Vec<S
 
 /// What is known of a fault as numbers, and as truth values.
 const FAULT_NUMBERS: [&str; 3] = ["address", "level", "entry"];
-const FAULT_TRUTHS: [&str; 15] = [
+/// Why software stops: of a fault, one of these is true.
+pub(crate) const FAULT_CAUSES: [&str; 5] = ["input", "not_mapped", "reserved", "not_marked", "denied"];
+pub(crate) const FAULT_TRUTHS: [&str; 15] = [
     "read",
     "write",
     "execute",

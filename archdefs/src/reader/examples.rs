@@ -118,8 +118,8 @@ pub(super) fn examples(section: &Section<'_>, named: &Named<'_>) -> Vec<Example>
             config: config(row),
             level: row.parse("level", nothing, Cursor::level),
             raw: row.number("raw"),
-            limit: row.optional("tables", nothing, Cursor::facts).unwrap_or(Facts::RIGHTS),
-            access: row.parse("access", nothing, Cursor::facts),
+            limit: row.rights("tables").unwrap_or(Facts::RIGHTS),
+            access: row.rights("access").unwrap_or_default(),
             registers: row.list("registers", nothing, Cursor::number),
             allowed: row.flag("allowed"),
             span: row.span,
@@ -197,9 +197,20 @@ pub(super) fn examples(section: &Section<'_>, named: &Named<'_>) -> Vec<Example>
 }
 
 impl Section<'_> {
+    /// Rights, without states: of an access at least one.
+    fn rights(&self, key: &'static str) -> Option<Facts> {
+        let rights: Facts = self.optional(key, &self.scopes().nothing, Cursor::facts)?;
+        let is_none = rights.is_empty() && key == "access";
+        if is_none || rights.intersects(Facts::ACCESSED | Facts::DIRTY) {
+            let label = if is_none { "an access needs one" } else { "states are no rights" };
+            self.context.report(Diagnostic::new("expected rights", self.place(key), label));
+        }
+        Some(rights)
+    }
+
     /// The name of something that stands elsewhere in the file.
     fn reference(&self, key: &'static str, what: &str, known: &[&str]) -> At<String> {
-        let name = At { value: self.text(key), span: self.get(key).map_or(self.span, |value| value.span) };
+        let name = At { value: self.text(key), span: self.place(key) };
         if !name.value.is_empty() && !known.contains(&name.value.as_str()) {
             let message = format!("`{}` is not one of the {what}", name.value);
             self.context.report_missing(Diagnostic::new(message, name.span, "unknown").help(crate::suggest::advice(

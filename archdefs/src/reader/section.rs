@@ -10,7 +10,7 @@ use crate::expr::{Expr, Node};
 use crate::grammar::scope::Scope;
 use crate::grammar::{Cursor, Parsed};
 use crate::model::{At, Choice, Choices, Class, LevelSet, LevelTerm};
-use crate::schema::{Form, Key, Presence};
+use crate::schema::{Form, Key, Presence, show};
 use crate::source::Span;
 use crate::suggest::{advice, closest};
 use crate::words::Word;
@@ -71,6 +71,12 @@ impl<'a> Section<'a> {
         let legal = || self.keys.iter().filter(|key| self.is_legal(key)).map(|key| key.name);
         let mut meant = Vec::new();
         for entry in self.table.0.iter().filter(|entry| legal().all(|key| key != entry.key)) {
+            if let Some(Presence::With { keys, .. }) = self.key(&entry.key).map(|key| key.presence) {
+                let message = format!("`{}` means nothing in {}", entry.key, self.what);
+                let problem = Diagnostic::new(message, entry.key_span, "without effect");
+                self.context.report(problem.help(format!("it goes with {}", show(keys))));
+                continue;
+            }
             meant.extend(closest(&entry.key, legal()));
             let message = format!("unknown key `{}` in {}", entry.key, self.what);
             let help = advice(&entry.key, "keys here", legal().collect::<Vec<_>>().into_iter());
@@ -111,6 +117,11 @@ impl<'a> Section<'a> {
     /// What the schema says of a key.
     fn key(&self, name: &str) -> Option<&'static Key> {
         self.keys.iter().find(|key| key.name == name)
+    }
+
+    /// Where the value of a key stands, or else the table.
+    pub(super) fn place(&self, key: &str) -> Span {
+        self.get(key).map_or(self.span, |value| value.span)
     }
 
     /// The value of a key, if it is there.

@@ -4,7 +4,7 @@
 use super::entries::MEMORY as MEMORY_TYPE;
 use super::form::Form::{Choices, Code, Condition, Expression, Flag, Guarded, Id, Many, Number, Syntax, Word};
 use super::form::words;
-use super::{CITE, DOC, Form, Key, Presence, one_of, optional, required};
+use super::{CITE, DOC, Form, Key, Presence, With, one_of, optional, required, with};
 use crate::model::{EditClass, FaultAccess, FaultCause, Role, Scope, Shareability, Signal};
 
 pub(super) const LIVE: &[Key] = &[
@@ -30,27 +30,34 @@ pub(super) const MEMORY: &[Key] = &[required(
     "the memory type taken in place of one that has no row; followed repeatedly",
 )];
 
+/// What an invalidation that is executed has.
+const EXECUTED: With = &[("code", None)];
+/// What one has that is done page by page.
+pub(super) const OF_PAGES: With = &[("scope", Some("address"))];
+
 pub(super) const TLB: &[Key] = &[
     required("id", Id, "its id"),
     required("scope", Word(words::<Scope>), "what it reaches: one page, everything of one tag, everything"),
-    optional("reach", Word(|| vec!["local", "broadcast"]), "`local`", "this CPU, or every CPU"),
-    optional(
+    with("reach", Word(|| vec!["local", "broadcast"]), EXECUTED, "`local`", "this CPU, or every CPU"),
+    with(
         "covers",
         Word(|| vec!["all", "leaf"]),
+        OF_PAGES,
         "`all`",
         "whether it drops what is cached of tables, too, or of leaves only",
     ),
-    optional(
+    with(
         "context",
         Word(|| vec!["operand", "loaded"]),
+        EXECUTED,
         "`operand`",
         "whether operands name the tag, or it acts on the one that is loaded",
     ),
-    optional("limit", Number, "none", "above this many pages the scope `space` is used instead"),
+    with("limit", Number, OF_PAGES, "none", "above this many pages the scope `space` is used instead"),
     optional("if", Condition, "always", "where it exists"),
-    optional("before", Many(&Code), "none", "executed once, before"),
+    with("before", Many(&Code), EXECUTED, "none", "executed once, before"),
     one_of("code", Many(&Code), "executed with the operands, for scope `address` once per page"),
-    optional("after", Many(&Code), "none", "executed once, after"),
+    with("after", Many(&Code), EXECUTED, "none", "executed once, after"),
     one_of(
         "at_entry",
         Syntax("control = number"),
@@ -63,15 +70,17 @@ pub(super) const TLB: &[Key] = &[
         "nothing is executed: the words of a command for the queue of a device, of which the HAL is told, for scope \
          `address` once per page",
     ),
-    optional(
+    with(
         "operands",
         Many(&Syntax("register = number")),
+        EXECUTED,
         "none",
         "machine registers and their values; `&descriptor` is the address of the descriptor",
     ),
-    optional(
+    with(
         "descriptor",
         Many(&Expression),
+        &[("operands", None)],
         "none",
         "words in memory, for `&descriptor`; in them `root` is the value of the register with role `root`",
     ),
@@ -79,9 +88,12 @@ pub(super) const TLB: &[Key] = &[
     CITE,
 ];
 
+/// What a command has that makes the device write.
+pub(super) const OF_WRITE: With = &[("signal", Some("write"))];
+
 /// A key that goes with `signal = "write"`.
 const fn of_write(name: &'static str, form: Form, absent: Option<&'static str>, meaning: &'static str) -> Key {
-    let presence = Presence::With { keys: &[("signal", Some("write"))], absent };
+    let presence = Presence::With { keys: OF_WRITE, absent };
     Key { name, form, presence, meaning }
 }
 

@@ -1,11 +1,12 @@
 //! `[[build]]`, `[[config]]`, `[[example.*]]`.
 
+use super::behaviour::{OF_PAGES, OF_WRITE};
 use super::entries::MEMORY;
 use super::form::Form::{
     Assignments, Code, Facts, Flag, Id, Level, Many, Name, Number, Reference, Rows, Sizes, Syntax, Text, Word,
 };
 use super::form::words;
-use super::{CITE, Key, optional, required};
+use super::{CITE, Key, With, optional, required, with};
 use crate::model::{Class, FaultAccess, FaultCause, Scope, Shareability, Signal};
 
 const IN_CONFIG: Key = required("config", Reference("a `[[config]]`"), "the parameters");
@@ -123,33 +124,43 @@ const TRANSLATED: &[Key] = &[
 const COMPLETION: &[Key] = &[
     IN_CONFIG,
     required("signal", Word(words::<Signal>), "how the device tells"),
-    optional("address", Number, "0", "with signal `write`: where it writes"),
-    optional("data", Number, "0", "with signal `write`: what it writes"),
+    with("address", Number, OF_WRITE, "0", "where it writes"),
+    with("data", Number, OF_WRITE, "0", "what it writes"),
     optional("command", Many(&Number), "it is refused", "the words of the command"),
     CITE,
 ];
 
+/// What is said of the operation that does it.
+const OF_OPERATION: With = &[("operation", None)];
+
 const INVALIDATION: &[Key] = &[
     IN_CONFIG,
     required("scope", Word(words::<Scope>), "what must be invalidated: pages, everything of one tag, everything"),
-    optional("start", Number, "0", "with scope `address`: where the first page starts"),
-    optional("pages", Number, "1", "with scope `address`: how many pages there are"),
-    optional("page_bits", Number, "the smallest page's", "with scope `address`: log2 of the size of the pages"),
-    optional("covers", Word(|| vec!["all", "leaf"]), "`all`", "whether tables changed, too, or leaves only"),
+    with("start", Number, OF_PAGES, "0", "where the first page starts"),
+    with("pages", Number, OF_PAGES, "1", "how many pages there are"),
+    with("page_bits", Number, OF_PAGES, "the smallest page's", "log2 of the size of the pages"),
+    with("covers", Word(|| vec!["all", "leaf"]), OF_PAGES, "`all`", "whether tables changed, too, or leaves only"),
     optional("root", Number, "0", "the root table's address"),
     optional("tag", Number, "0", "the tag"),
     optional("operation", Reference("a `[[tlb]]`"), "there is none", "which operation does it"),
-    optional("times", Number, "1", "how often it is done"),
-    optional("code", Many(&Code), "not compared", "what is executed if it is done once, from first to last"),
-    optional(
+    with("times", Number, OF_OPERATION, "1", "how often it is done"),
+    with("code", Many(&Code), OF_OPERATION, "not compared", "what is executed if it is done once, from first to last"),
+    with(
         "operands",
         Many(&Syntax("register = number")),
+        OF_OPERATION,
         "not compared",
         "the operands; of several times, one after the other, of as many as are given",
     ),
-    optional("descriptor", Many(&Number), "not compared", "the words of the descriptor, likewise"),
-    optional("command", Many(&Number), "not compared", "the words of the command, likewise"),
-    optional("at_entry", Syntax("control = number"), "not compared", "what is told at the next entry"),
-    optional("reach", Word(|| vec!["local", "broadcast"]), "not compared", "whether it reaches this CPU or every CPU"),
+    with("descriptor", Many(&Number), OF_OPERATION, "not compared", "the words of the descriptor, likewise"),
+    with("command", Many(&Number), OF_OPERATION, "not compared", "the words of the command, likewise"),
+    with("at_entry", Syntax("control = number"), OF_OPERATION, "not compared", "what is told at the next entry"),
+    with(
+        "reach",
+        Word(|| vec!["local", "broadcast"]),
+        OF_OPERATION,
+        "not compared",
+        "whether it reaches this CPU or every CPU",
+    ),
     CITE,
 ];

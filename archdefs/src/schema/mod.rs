@@ -27,6 +27,19 @@ pub struct Key {
     pub meaning: &'static str,
 }
 
+/// Keys, and the word that each must have as its value, if it matters.
+pub type With = &'static [(&'static str, Option<&'static str>)];
+
+/// Such keys as Markdown: ``` `code`, `scope = "address"` ```.
+#[must_use]
+pub fn show(keys: With) -> String {
+    let one = |(key, word): &(&str, Option<&str>)| match word {
+        Some(word) => format!("`{key} = \"{word}\"`"),
+        None => format!("`{key}`"),
+    };
+    keys.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
 /// Whether a key must be there.
 #[derive(Clone, Copy, Debug)]
 pub enum Presence {
@@ -38,8 +51,8 @@ pub enum Presence {
     OneOf,
     /// It goes with another key: with one of these.
     With {
-        /// Keys, and the word that the key must have as its value, if it matters.
-        keys: &'static [(&'static str, Option<&'static str>)],
+        /// These keys.
+        keys: With,
         /// What its absence means; `None` if it must be there with these keys.
         absent: Option<&'static str>,
     },
@@ -55,6 +68,10 @@ const fn optional(name: &'static str, form: Form, absent: &'static str, meaning:
 
 const fn one_of(name: &'static str, form: Form, meaning: &'static str) -> Key {
     Key { name, form, presence: Presence::OneOf, meaning }
+}
+
+const fn with(name: &'static str, form: Form, keys: With, absent: &'static str, meaning: &'static str) -> Key {
+    Key { name, form, presence: Presence::With { keys, absent: Some(absent) }, meaning }
 }
 
 /// `cite`, which many tables have.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use tablewright_archdefs::schema::tables;
+use tablewright_archdefs::schema::{Form, Key, Presence, With, tables};
 use tablewright_archdefs::{BUILTINS, read};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -63,4 +63,42 @@ fn the_reader_reads_every_key_that_the_schema_has() {
     });
     let unseen: Vec<String> = keys.filter(|key| !seen.contains(key)).collect();
     assert!(unseen.is_empty(), "no file here has these keys: {unseen:?}");
+}
+
+/// What a row can say so that a key that goes with others goes with none of them.
+fn elsewhere(keys: &[Key], with: With) -> Vec<String> {
+    let with_word = with.iter().filter_map(|(other, word)| Some((other, (*word)?)));
+    let other_words = with_word.flat_map(|(other, _)| {
+        let Some(Form::Word(words)) = keys.iter().find(|key| key.name == *other).map(|key| key.form) else {
+            panic!("`{other}` has no words");
+        };
+        let fits = |word: &&str| with.contains(&(other, Some(word)));
+        let others: Vec<&str> = words().into_iter().filter(|word| !fits(word)).collect();
+        others.into_iter().map(move |word| format!("{other} = \"{word}\""))
+    });
+    std::iter::once(String::new()).chain(other_words).collect()
+}
+
+#[test]
+fn a_key_without_what_it_goes_with_is_refused() {
+    let mut tried = 0;
+    for (path, keys) in tables() {
+        for key in keys {
+            let Presence::With { keys: with, .. } = key.presence else { continue };
+            let header = match (path.strip_suffix("[]"), path.strip_suffix('*')) {
+                (Some(rows), _) => format!("[[{rows}]]"),
+                (_, Some(named)) => format!("[{named}another]"),
+                _ => format!("[{path}]"),
+            };
+            for beside in elsewhere(keys, with) {
+                let text = format!("{TOY}\n{header}\n{beside}\n{} = 1\n", key.name);
+                let (_, format) = read("toy.toml", &text, &|_| Err("there are no other files".to_owned()));
+                let refused = format!("`{}` means nothing in", key.name);
+                let told = format.unwrap_err().iter().any(|mistake| mistake.message.starts_with(&refused));
+                assert!(told, "{header} {beside} {}", key.name);
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried > 20, "{tried}");
 }

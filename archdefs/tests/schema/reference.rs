@@ -1,6 +1,6 @@
 //! The tables of `README.md`: between `<!-- keys of PATH -->` and `<!-- end -->` stand the keys of that table.
 
-use tablewright_archdefs::schema::{Key, Presence, tables};
+use tablewright_archdefs::schema::{Key, Presence, show, tables};
 
 /// The text with every table as the schema has it.
 pub(crate) fn with_tables(readme: &str) -> String {
@@ -31,12 +31,8 @@ fn table(keys: &[Key]) -> String {
             Presence::Optional(absent) => absent.to_owned(),
             Presence::OneOf => "*meaning*".to_owned(),
             Presence::With { keys, absent } => {
-                let with: Vec<String> = keys
-                    .iter()
-                    .map(|(key, word)| word.map_or(format!("`{key}`"), |word| format!("`{key} = \"{word}\"`")))
-                    .collect();
                 let absent = absent.map_or(String::new(), |absent| format!(": {absent}"));
-                format!("only with {}{absent}", with.join(", "))
+                format!("only with {}{absent}", show(keys))
             }
         };
         let cells = [format!("`{}`", key.name), key.form.to_string(), key.meaning.to_owned(), absent];
