@@ -1351,6 +1351,11 @@ unsafe impl FormatTrait for Format {
         self.layout(level).empty
     }
 
+    #[inline]
+    fn rights(&self, level: Level, raw: u64) -> Rights {
+        self.leaf_facts(level, raw).map_or(Rights::empty(), Facts::rights)
+    }
+
     fn edit(&self, level: Level, old: u64, new: u64) -> Edit {
         let config = &self.config;
         let needs_break = match (self.decode(level, old), self.decode(level, new)) {

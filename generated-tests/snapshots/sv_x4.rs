@@ -1043,6 +1043,11 @@ unsafe impl FormatTrait for Format {
         self.layout(level).empty
     }
 
+    #[inline]
+    fn rights(&self, level: Level, raw: u64) -> Rights {
+        self.leaf_facts(level, raw).map_or(Rights::empty(), Facts::rights)
+    }
+
     fn edit(&self, _level: Level, _old: u64, _new: u64) -> Edit {
         Edit::Direct
     }

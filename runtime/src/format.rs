@@ -109,6 +109,15 @@ pub unsafe trait Format: Copy + Debug + Send + Sync + 'static {
     /// log2 of the size of a leaf that this format wrote, run included.
     fn leaf_bits(&self, level: Level, raw: u64) -> u8;
 
+    /// The rights that a leaf grants which this format wrote.
+    #[inline]
+    fn rights(&self, level: Level, raw: u64) -> Rights {
+        match self.decode(level, raw) {
+            Entry::Leaf(leaf) => leaf.attributes.rights,
+            _ => Rights::empty(),
+        }
+    }
+
     /// The raw entries for a leaf prototype from output address `oa` on: item `i` is `first + i * step`, for
     /// `i < items`. `items` is at most the number asked for, and fewer where the encoding does not continue so
     /// (always at least one; a whole run is one strip). `oa` is a multiple of the prototype's size, and no item is

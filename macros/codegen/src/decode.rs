@@ -120,6 +120,16 @@ fn leaf_facts(scope: &Scope<'_>) -> TokenStream {
     }
 }
 
+/// `fn rights`.
+pub(crate) fn rights() -> TokenStream {
+    quote! {
+        #[inline]
+        fn rights(&self, level: Level, raw: u64) -> Rights {
+            self.leaf_facts(level, raw).map_or(Rights::empty(), Facts::rights)
+        }
+    }
+}
+
 /// `leaf_bits` of a leaf that may be an item of a run with a shared address.
 fn shared_size(scope: &Scope<'_>) -> Option<TokenStream> {
     let runs = &scope.format.runs;

@@ -112,7 +112,7 @@ fn implementation(scope: &Scope<'_>, name: &str, title: &str) -> TokenStream {
     let hot = hot::methods(scope);
     let rewrite = attributes::rewrite();
     let states = registers::accessed_dirty(scope);
-    let (edit, grant) = (edit::edit(scope), edit::grant(scope));
+    let (rights, edit, grant) = (decode::rights(), edit::edit(scope), edit::grant(scope));
     let registers = registers::method(scope);
     let fault = fault::method(scope);
     let translated = translated::method(scope);
@@ -179,6 +179,8 @@ fn implementation(scope: &Scope<'_>, name: &str, title: &str) -> TokenStream {
             fn empty(&self, level: Level) -> u64 {
                 self.layout(level).empty
             }
+
+            #rights
 
             #edit
 

@@ -87,17 +87,21 @@ impl<'a> GuestSlice<'a> {
         let mut rest = buffer.get_mut(..length).unwrap_or_default();
         let mut from = self.start;
         while !rest.is_empty() {
-            let width = width(from, rest.len());
-            let (piece, after) = rest.split_at_mut(width);
+            let (width, count) = widest(from, rest.len());
+            let (piece, after) = rest.split_at_mut(width * count);
             // SAFETY: the bytes are in the slice, and `width` is a size to which the address is aligned.
             unsafe {
                 match width {
-                    8 => piece.copy_from_slice(&from.cast::<AtomicU64>().as_ref().load(Relaxed).to_ne_bytes()),
+                    8 => {
+                        for (index, word) in piece.as_chunks_mut().0.iter_mut().enumerate() {
+                            *word = from.cast::<AtomicU64>().add(index).as_ref().load(Relaxed).to_ne_bytes();
+                        }
+                    }
                     4 => piece.copy_from_slice(&from.cast::<AtomicU32>().as_ref().load(Relaxed).to_ne_bytes()),
                     2 => piece.copy_from_slice(&from.cast::<AtomicU16>().as_ref().load(Relaxed).to_ne_bytes()),
                     _ => piece.fill(from.cast::<AtomicU8>().as_ref().load(Relaxed)),
                 }
-                from = from.add(width);
+                from = from.add(width * count);
             }
             rest = after;
         }
@@ -116,23 +120,24 @@ impl<'a> GuestSlice<'a> {
         let length = self.length.min(buffer.len());
         let mut rest = buffer.get(..length).unwrap_or_default();
         let mut to = self.start;
-        while let Some(&byte) = rest.first() {
-            let width = width(to, rest.len());
-            let (piece, after) = rest.split_at(width);
+        while !rest.is_empty() {
+            let (width, count) = widest(to, rest.len());
+            let (piece, after) = rest.split_at(width * count);
             // SAFETY: the bytes are in the slice, and `width` is a size to which the address is aligned.
             unsafe {
                 match *piece {
-                    [a, b, c, d, e, f, g, h] => {
-                        let word = u64::from_ne_bytes([a, b, c, d, e, f, g, h]);
-                        to.cast::<AtomicU64>().as_ref().store(word, Relaxed);
-                    }
                     [a, b, c, d] => {
                         to.cast::<AtomicU32>().as_ref().store(u32::from_ne_bytes([a, b, c, d]), Relaxed);
                     }
                     [a, b] => to.cast::<AtomicU16>().as_ref().store(u16::from_ne_bytes([a, b]), Relaxed),
-                    _ => to.cast::<AtomicU8>().as_ref().store(byte, Relaxed),
+                    [byte] => to.cast::<AtomicU8>().as_ref().store(byte, Relaxed),
+                    _ => {
+                        for (index, word) in piece.as_chunks().0.iter().enumerate() {
+                            to.cast::<AtomicU64>().add(index).as_ref().store(u64::from_ne_bytes(*word), Relaxed);
+                        }
+                    }
                 }
-                to = to.add(width);
+                to = to.add(width * count);
             }
             rest = after;
         }
@@ -156,8 +161,13 @@ impl<'a> GuestSlice<'a> {
     }
 }
 
-/// The size of the largest access at `address` that moves no more than `length` bytes, which is at least 1.
-fn width(address: NonNull<u8>, length: usize) -> usize {
+/// The size of the largest access at `address` that moves no more than `length` bytes, which is at least 1; and how many
+/// such accesses follow each other.
+fn widest(address: NonNull<u8>, length: usize) -> (usize, usize) {
     let fits = |width: &usize| *width <= length && address.addr().get().is_multiple_of(*width);
-    [8, 4, 2].into_iter().find(fits).unwrap_or(1)
+    match [8, 4, 2].into_iter().find(fits) {
+        Some(8) => (8, length / 8),
+        Some(width) => (width, 1),
+        None => (1, 1),
+    }
 }

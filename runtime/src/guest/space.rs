@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::{GuestError, GuestFault, GuestMemoryAccessor, GuestSlice};
-use crate::{AddrSpace, Backend, FaultOutcome, Format, GuestPhysAddr, Hal, HostPhysAddr, Mapping, Rights};
+use crate::{AddrSpace, Backend, FaultOutcome, Format, GuestPhysAddr, Hal, HostPhysAddr, Rights};
 
 impl<F: Format, H: Hal, B: Backend> GuestMemoryAccessor for AddrSpace<F, H, B> {
     /// One page at a time. What is mapped when it is first used, is mapped now.
@@ -12,14 +12,13 @@ impl<F: Format, H: Hal, B: Backend> GuestMemoryAccessor for AddrSpace<F, H, B> {
         if !area.backend().is_ram() || area.attributes().memory.is_device() {
             return Err(GuestFault::Device);
         }
-        if let Some(leaf) = self.leaf(address, access) {
-            return Ok(self.slice(&leaf, address, length, access));
+        if let Some(slice) = self.reachable(address, length, access) {
+            return Ok(slice);
         }
         let unresolved = match self.handle_fault(address, access) {
-            FaultOutcome::Mapped | FaultOutcome::Marked | FaultOutcome::Spurious => match self.leaf(address, access) {
-                Some(leaf) => return Ok(self.slice(&leaf, address, length, access)),
-                None => GuestFault::Denied,
-            },
+            FaultOutcome::Mapped | FaultOutcome::Marked | FaultOutcome::Spurious => {
+                return self.reachable(address, length, access).ok_or(GuestFault::Denied);
+            }
             FaultOutcome::Denied => GuestFault::Denied,
             FaultOutcome::NotMapped => GuestFault::NotMapped,
             FaultOutcome::Device(_) => GuestFault::Device,
@@ -64,23 +63,20 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         Ok(slices)
     }
 
-    /// The leaf that allows `access` at `address`.
-    fn leaf(&self, address: GuestPhysAddr, access: Rights) -> Option<Mapping> {
-        self.leaf_at(address.as_usize() as u64).filter(|leaf| leaf.attributes.rights.contains(access))
-    }
-
-    /// The bytes from `address` to the end of a leaf of an area of RAM, at most `length`. As after the guest's own
-    /// access, the leaf is marked accessed, or dirty.
-    fn slice(&self, leaf: &Mapping, address: GuestPhysAddr, length: usize, access: Rights) -> GuestSlice<'_> {
+    /// The bytes from `address` to the end of the leaf that allows `access` to them, at most `length`. As after the guest's
+    /// own access, the leaf is marked accessed, or dirty.
+    #[inline]
+    fn reachable(&self, address: GuestPhysAddr, length: usize, access: Rights) -> Option<GuestSlice<'_>> {
         let address = address.as_usize() as u64;
         let writes = access.intersects(Rights::W);
-        if !leaf.attributes.accessed || writes && !leaf.attributes.dirty {
+        let leaf = self.page_table().reach(address, writes).filter(|leaf| leaf.rights.contains(access))?;
+        if !leaf.is_marked {
             self.page_table().mark(address, writes);
         }
-        let length = length.min((leaf.range.last() - address).saturating_add(1) as usize);
-        let start = self.page_table().hal().phys_to_virt(HostPhysAddr::from_usize(leaf.output(address) as usize));
+        let length = length.min(leaf.rest.saturating_add(1) as usize);
+        let start = self.page_table().hal().phys_to_virt(HostPhysAddr::from_usize(leaf.output as usize));
         // SAFETY: backends of RAM map only memory that the HAL maps, leaf by leaf, for as long as it is mapped; nothing
         // is unmapped while the space is borrowed. Host memory to which references exist is not given to guests.
-        unsafe { GuestSlice::new(start, length, leaf.attributes.rights) }
+        Some(unsafe { GuestSlice::new(start, length, leaf.rights) })
     }
 }

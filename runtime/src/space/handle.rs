@@ -2,7 +2,7 @@
 
 use super::{AddrSpace, Area, Backend, Fault, FaultOutcome};
 use crate::device::AccessWidth;
-use crate::{Format, FrameCache, GuestPhysAddr, Hal, Lookup, Mapping, MappingFlags, Rights};
+use crate::{Format, FrameCache, GuestPhysAddr, Hal, MappingFlags, Rights};
 
 impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     /// Deals with a fault at `address`, of an access that needs the rights `access`.
@@ -42,9 +42,9 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
 
     /// Deals with a fault that is not the first use of a page.
     fn handle_other_fault(&self, fault: Fault, area: &Area<B>, frames: &mut FrameCache<H>) -> FaultOutcome {
-        let leaf = self.leaf_at(fault.address);
-        if leaf.is_some_and(|leaf| leaf.attributes.rights.contains(fault.access)) {
-            return match self.table.mark(fault.address, fault.access.intersects(Rights::W)) {
+        let leaf = self.table.reach(fault.address, fault.writes());
+        if leaf.is_some_and(|leaf| leaf.rights.contains(fault.access)) {
+            return match self.table.mark(fault.address, fault.writes()) {
                 true => FaultOutcome::Marked,
                 false => FaultOutcome::Spurious,
             };
@@ -69,20 +69,12 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         let address = address.as_usize() as u64;
         match self.areas.find(address) {
             Some(area) if matches!(outcome, FaultOutcome::NeedsExclusive(_)) => {
-                let mapped = self.leaf_at(address).is_some();
+                let mapped = self.table.translate(address).is_some();
                 let fault = Fault { width, ..Fault::new(address, access, area, mapped, self.table.identity()) };
                 let mut gather = self.table.gather();
                 area.backend().fault_exclusive(&fault, &mut self.table, &mut gather)
             }
             _ => outcome,
-        }
-    }
-
-    /// The leaf at `address`.
-    pub(crate) fn leaf_at(&self, address: u64) -> Option<Mapping> {
-        match self.table.query(address)? {
-            Lookup::Mapped(leaf) => Some(leaf),
-            Lookup::Hole(_) => None,
         }
     }
 

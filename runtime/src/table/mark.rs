@@ -1,7 +1,7 @@
 //! Setting the accessed and dirty states that an MMU does not set by itself.
 
 use super::{PageTable, build::End};
-use crate::{Entry, Format, Hal, Rights};
+use crate::{Format, Hal, Rights};
 
 impl<F: Format, H: Hal> PageTable<F, H> {
     /// Marks the leaf that maps `ia` accessed and, with `write` and where it may be written, dirty, while others use
@@ -29,12 +29,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// The leaf `raw`, accessed and, with `write` and if it may be written, dirty.
     fn marked(&self, level: u8, raw: u64, write: bool) -> u64 {
         let accessed = self.with_states(level, raw, false);
-        match self.format.decode(level, accessed) {
-            Entry::Leaf(leaf) if write && leaf.attributes.rights.intersects(Rights::W) => {
-                self.with_states(level, accessed, true)
-            }
-            _ => accessed,
-        }
+        let writable = write && self.format.rights(level, accessed).intersects(Rights::W);
+        if writable { self.with_states(level, accessed, true) } else { accessed }
     }
 
     /// The leaf `raw`, accessed and, with `dirty`, dirty: only a leaf that may be written can be that.

@@ -27,6 +27,7 @@ mod moving;
 mod populate;
 mod protect;
 mod query;
+mod reach;
 mod relax;
 mod release;
 mod remake;

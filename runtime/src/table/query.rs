@@ -181,12 +181,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     pub fn translate(&self, ia: u64) -> Option<u64> {
         let ia = self.reduce(ia)?;
         let End { level, raw, is_leaf, .. } = self.descend(ia);
-        if !is_leaf {
-            return None;
-        }
-        // An item of a run may hold the run's address, or its own.
-        let within = !(u64::MAX << (self.format.leaf_bits(level, raw) & 63));
-        Some(self.format.output(level, raw) & !within | ia & within)
+        is_leaf.then(|| self.output_at(level, raw, ia))
     }
 
     /// The leaves that intersect `range`, in ascending order, one by one and whole. Nothing if the table cannot

@@ -108,7 +108,8 @@ impl<F: ByName> Subject for Generated<F> {
             Next::Absent => Glance::Absent,
             Next::Table(address) => Glance::Table(address),
             Next::Leaf => {
-                Glance::Leaf { address: self.format.output(level, raw), size: self.format.leaf_bits(level, raw) }
+                let (address, size) = (self.format.output(level, raw), self.format.leaf_bits(level, raw));
+                Glance::Leaf { address, size, rights: self.format.rights(level, raw) }
             }
         }
     }

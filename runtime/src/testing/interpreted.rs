@@ -116,7 +116,10 @@ impl Subject for Interpreted {
     fn glance(&self, level: Level, raw: u64) -> Glance {
         match self.0.decode(level, raw) {
             Decoded::Table(table) => Glance::Table(table.address),
-            Decoded::Leaf(leaf) => Glance::Leaf { address: leaf.address, size: leaf.size },
+            Decoded::Leaf(leaf) => {
+                let rights = Rights::from_bits_truncate(leaf.facts.bits());
+                Glance::Leaf { address: leaf.address, size: leaf.size, rights }
+            }
             Decoded::Invalid | Decoded::Reserved(_) => Glance::Absent,
         }
     }

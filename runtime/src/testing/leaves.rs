@@ -39,7 +39,7 @@ fn leaf(subject: &dyn Subject, level: Level, size: u8, oa: u64, items: &[u64]) -
         let start = leaf.address & !below(size);
         ensure!(start == oa, "level {level}: {raw:#x} translates to {start:#x}, and was made for {oa:#x}");
         let seen = subject.glance(level, raw);
-        let wanted = Glance::Leaf { address: leaf.address, size };
+        let wanted = Glance::Leaf { address: leaf.address, size, rights: leaf.attributes.rights };
         ensure!(seen == wanted, "level {level}: {raw:#x} seems to be {seen:x?}, and is {wanted:x?}");
         held.push(leaf.address);
     }

@@ -158,5 +158,7 @@ pub enum Glance {
         address: u64,
         /// log2 of its size, run included.
         size: u8,
+        /// What it grants.
+        rights: Rights,
     },
 }

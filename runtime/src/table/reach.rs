@@ -1,0 +1,46 @@
+//! What the host has to know of a leaf to access for the guest what is behind it.
+
+use super::{PageTable, build::End};
+use crate::{Format, Hal, Rights};
+
+/// What a leaf says to an access at one of its addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reached {
+    /// The output address.
+    pub(crate) output: u64,
+    /// How many addresses of the leaf follow.
+    pub(crate) rest: u64,
+    /// What the leaf grants.
+    pub(crate) rights: Rights,
+    /// Whether it is as marked as the access would leave it.
+    pub(crate) is_marked: bool,
+}
+
+impl<F: Format, H: Hal> PageTable<F, H> {
+    /// What the leaf that maps `ia` says to an access that reads, or writes; `None` if nothing is mapped.
+    #[inline]
+    pub(crate) fn reach(&self, ia: u64, write: bool) -> Option<Reached> {
+        let ia = self.reduce(ia)?;
+        let End { level, raw, is_leaf, .. } = self.descend(ia);
+        is_leaf.then(|| Reached {
+            output: self.output_at(level, raw, ia),
+            rest: !ia & self.within(level, raw),
+            rights: self.format.rights(level, raw),
+            is_marked: self.with_states(level, raw, write) == raw,
+        })
+    }
+
+    /// Where a leaf maps `ia`, which it translates, to.
+    #[inline]
+    pub(super) fn output_at(&self, level: u8, raw: u64, ia: u64) -> u64 {
+        // An item of a run may hold the run's address, or its own.
+        let within = self.within(level, raw);
+        self.format.output(level, raw) & !within | ia & within
+    }
+
+    /// The bits of an address that a leaf leaves as they are.
+    #[inline]
+    fn within(&self, level: u8, raw: u64) -> u64 {
+        !(u64::MAX << (self.format.leaf_bits(level, raw) & 63))
+    }
+}
