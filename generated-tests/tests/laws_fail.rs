@@ -29,6 +29,7 @@ const BREACHES: &[(&str, &str, &str, &str, &str)] = &[
     ),
     ("live_edits", "ept", "server", "break = [\"size if !size_change_safe\"]", "break = []"),
     ("registers", "npt", "server", "31:0 asid = tag", "31:0 asid = tag & 0xffff"),
+    ("commands", "riscv_iommu", "sv39x4", "0x2_0000_0081 | tag << 44", "0x2_0000_0081 | tag << 52"),
     ("examples", "ept", "server", "\"6 wb\"", "\"7 wb\""),
     ("agreement", "ept", "server", "walk_length = levels - 1", "walk_length = levels"),
 ];

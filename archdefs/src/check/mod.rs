@@ -24,6 +24,7 @@ mod roots;
 mod rows;
 mod runs;
 mod states;
+mod tags;
 mod taken;
 mod used;
 
@@ -60,6 +61,7 @@ pub fn check(format: &Format) -> Diagnostics {
     registers::check(&mut checker);
     let configs = configs::check(&mut checker);
     completions::check(&mut checker, &configs);
+    tags::check(&mut checker, &configs);
     examples::check(&mut checker, &configs);
     // Without legal parameters everything would seem unused, and so would what stands beside something that makes no
     // sense.

@@ -75,7 +75,7 @@ fn is_code(field: &RegisterField) -> bool {
     !has_name(&field.value, "root") && !has_name(&field.value, "tag")
 }
 
-fn has_name(value: &Expr, wanted: &str) -> bool {
+pub(super) fn has_name(value: &Expr, wanted: &str) -> bool {
     let mut found = false;
     names(value, &mut |name, _| found |= name == wanted);
     found

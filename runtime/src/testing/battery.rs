@@ -153,7 +153,7 @@ macro_rules! format_tests {
 
             $crate::__law_tests! {
                 $path: radix table_round_trip leaf_sweep attribute_round_trip page_sizes totality empty live_edits
-                registers examples agreement engine
+                registers commands examples agreement engine
             }
         }
     };

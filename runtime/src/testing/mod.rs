@@ -10,6 +10,7 @@ use std::prelude::rust_2024::*;
 mod agreement;
 mod attributes;
 mod battery;
+mod commands;
 mod empty;
 mod engine;
 mod examples;
@@ -100,6 +101,7 @@ pub const LAWS: &[Law] = &[
     Law { name: "empty", check: empty::check },
     Law { name: "live_edits", check: live_edits::check },
     Law { name: "registers", check: registers::check },
+    Law { name: "commands", check: commands::check },
     Law { name: "examples", check: examples::check },
 ];
 
