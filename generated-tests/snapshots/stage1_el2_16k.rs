@@ -1598,6 +1598,9 @@ unsafe impl FormatTrait for Format {
         let not_mapped = ::core::matches!(fault.cause, Stage1Cause::NotMapped);
         let reserved = ::core::matches!(fault.cause, Stage1Cause::Reserved(_));
         let not_marked = ::core::matches!(fault.cause, Stage1Cause::NotMarked);
+        if user {
+            return None;
+        }
         Some(Report {
             esr_elx: codec::insert(32 | (!execute as u64) << 2 | (!user as u64), 31, 26)
                 | 0x200_0000 | codec::insert(write as u64, 6, 6)

@@ -9,13 +9,16 @@ use Stage1Cause::{Denied, Input, NotMapped, NotMarked, Reserved};
 pub(super) fn check(format: &str, subject: &Interpreted) -> Result<(), String> {
     match format {
         "long_mode" => page_fault(subject),
-        "stage1" => arm(subject, &[Rights::PR, Rights::PW, Rights::PX, Rights::UR, Rights::UW, Rights::UX]),
-        "stage1_el2" => arm(subject, &[Rights::PR, Rights::PW, Rights::PX]),
+        "stage1" => arm(subject, &[PRIVILEGED, USER].concat()),
+        "stage1_el2" => arm(subject, &PRIVILEGED).and_then(|()| no_user_mode(subject)),
         "sv" => riscv(subject),
         "loongarch64" => loongarch(subject),
         _ => Ok(()),
     }
 }
+
+const PRIVILEGED: [Rights; 3] = [Rights::PR, Rights::PW, Rights::PX];
+const USER: [Rights; 3] = [Rights::UR, Rights::UW, Rights::UX];
 
 const ADDRESS: u64 = 0x1678;
 
@@ -104,6 +107,12 @@ fn arm(subject: &Interpreted, accesses: &[Rights]) -> Result<(), String> {
         raises(subject, &met(*access, NotMapped, subject.geometry().levels, 0), &[0, 0], None)?;
     }
     Ok(())
+}
+
+/// Arm ARM, Translation regimes: that of EL2 (HCR_EL2.E2H 0) is for EL2 alone, so that EL0 makes no access in it.
+fn no_user_mode(subject: &Interpreted) -> Result<(), String> {
+    let each = |access: Rights| [Input, NotMapped, Denied].map(|why| met(access, why, 0, 0b11));
+    USER.into_iter().flat_map(each).try_for_each(|fault| raises(subject, &fault, &[0, 0], None))
 }
 
 /// RISC-V Privileged Architecture, scause: page faults of instructions, loads, and stores.
