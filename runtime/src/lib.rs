@@ -173,8 +173,8 @@ pub use format::{
 pub use formats::*;
 pub use frame::PhysFrame;
 pub use guest::{
-    GuestAtomic, GuestError, GuestFault, GuestMemoryAccessor, GuestSlice, GuestTables, Stage1Translation, VirtError,
-    VirtFault,
+    GuestAtomic, GuestError, GuestFault, GuestMemoryAccessor, GuestSlice, GuestTables, Stage1Report, Stage1Translation,
+    VirtError, VirtFault,
 };
 pub use hal::{Completion, Hal, Invalidation, Sink};
 pub use host::{HostRegion, RegionKind};

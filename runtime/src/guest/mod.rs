@@ -15,4 +15,4 @@ pub use accessor::GuestMemoryAccessor;
 pub use atomic::GuestAtomic;
 pub use error::{GuestError, GuestFault};
 pub use slice::GuestSlice;
-pub use tables::{GuestTables, Stage1Translation, VirtError, VirtFault};
+pub use tables::{GuestTables, Stage1Report, Stage1Translation, VirtError, VirtFault};

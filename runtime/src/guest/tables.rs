@@ -1,13 +1,16 @@
 //! Guest memory by the guest's virtual addresses: through tables that the guest writes, and then through ours.
 
+mod report;
+
+pub use report::Stage1Report;
+
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::{GuestError, GuestFault, GuestMemoryAccessor};
 use crate::{
-    Attributes, ClosedRange, Format, GuestPhysAddr, GuestVirtAddr, Level, Rights, Stage1Cause, Stage1Fault, WalkError,
-    Walked, walk,
+    Attributes, ClosedRange, Format, GuestPhysAddr, GuestVirtAddr, Level, Rights, Stage1Cause, WalkError, Walked, walk,
 };
 
 /// A guest's own page tables, read from its memory as its MMU would read them.
@@ -200,42 +203,6 @@ impl<'a, F: Format, M: GuestMemoryAccessor> GuestTables<'a, F, M> {
             attributes: walked.attributes,
             page_bits: walked.size,
         })
-    }
-
-    /// What the guest's CPU would report of the fault that an access meets which needs the rights `access`, to inject it:
-    /// after [`VirtFault::Stage1`], for each access by itself. The tables are read again, and nothing is marked.
-    ///
-    /// `None` if it meets no fault of theirs now, so that the guest may run the instruction again; if the report would be
-    /// that of another exception, such as a general protection fault; or if the format's file does not say (`[raise]`).
-    ///
-    /// ```
-    /// use tablewright::{AddrSpace, Format, GuestMemoryAccessor, GuestTables, MappingFlags, Rights, Tag};
-    /// use tablewright::{sim::Machine, x86_64::{ept, long_mode}};
-    ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let mut space = AddrSpace::new_empty(ept::Format::new(&ept::Config::new(4, 48))?, Machine::new(0, 1 << 20), Tag(1))?;
-    /// space.map_alloc(0.into(), 0x4000, MappingFlags::READ | MappingFlags::WRITE, false)?;
-    /// // The guest's table at 0x1000 leads to one at 0x2000, and there is nothing.
-    /// space.write_obj(0x1000.into(), 0x2007_u64)?;
-    /// let format = long_mode::Format::new(&long_mode::Config::new(4, 48))?;
-    /// let tables = GuestTables::new(&space, &format, 0x1000.into(), long_mode::Controls::default());
-    /// assert!(tables.translate(0x5123.into(), Rights::UW).is_err());
-    /// // A write by user mode, to what is not present.
-    /// let report = long_mode::Report { error_code: 0b110, cr2: 0x5123 };
-    /// assert_eq!(tables.report(0x5123.into(), Rights::UW), Some(report));
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn report(&self, address: GuestVirtAddr, access: Rights) -> Option<F::Report> {
-        let mut entry = 0;
-        let (walked, fault) = match self.walk(address, |raw| entry = raw) {
-            Ok((walked, _)) => (Some(walked), self.check(&walked, access).err()?),
-            Err(fault) => (None, fault),
-        };
-        let VirtFault::Stage1 { level, cause } = fault else { return None };
-        let granted = walked.map_or(Rights::empty(), |walked| walked.attributes.rights);
-        let address = address.as_usize() as u64;
-        self.format.raise(&Stage1Fault { address, access, cause, level, entry, granted }, &self.controls)
     }
 
     fn resolve(&self, address: GuestVirtAddr, access: Rights) -> Result<Walked, VirtFault> {
