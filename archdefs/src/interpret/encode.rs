@@ -87,6 +87,21 @@ impl Bound {
         Ok((0..items).map(item).collect())
     }
 
+    /// Everything for which [`Bound::encode_leaf`] refuses: address, options, rights and memory type have no part in each
+    /// other.
+    pub fn leaf_refusals(&self, level: u8, size: u8, address: u64, attributes: &Attributes) -> Vec<Refused> {
+        let run = self.level(level).and_then(|here| here.runs.iter().find(|run| run.run_bits == size));
+        let leaf = || self.level(level).filter(|here| here.entry_bits == size).and_then(|here| here.leaf.as_ref());
+        let Some(shape) = run.map(|run| &run.shape).or_else(leaf) else { return vec![Refused::Size { level, size }] };
+        let refusals = [
+            self.fits(address, size).err(),
+            encode_options(shape, attributes.options).err(),
+            self.encode_rights(shape, attributes.facts).err(),
+            self.encode_memory(shape, attributes.memory).err(),
+        ];
+        refusals.into_iter().flatten().collect()
+    }
+
     /// The entry at `level` that points to a table of the level below, with every right granted.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! The report of a fault that software meets as it walks the tables.
 
 use super::access::with_values;
-use super::register_fields;
+use super::{Decoded, register_fields};
 use crate::bound::Bound;
 use crate::eval::holds;
 use crate::model::Facts;
@@ -39,6 +39,28 @@ pub enum Why {
 }
 
 impl Bound {
+    /// Why an access is stopped that needs one right, `access`, and comes to the entry `raw` at `level`; `None` if it goes
+    /// on. The tables on the way left the rights `tables`; `controls` are as for [`Bound::raise`].
+    pub fn stops(&self, level: u8, raw: u64, tables: Facts, access: Facts, controls: &[u64]) -> Option<Why> {
+        let leaf = match self.decode(level, raw) {
+            Decoded::Invalid => return Some(Why::NotMapped),
+            Decoded::Reserved(_) => return Some(Why::Reserved),
+            Decoded::Table(_) => return None,
+            Decoded::Leaf(leaf) => leaf,
+        };
+        let states = self.level(level)?.leaf_shape(raw).map_or(Facts::empty(), |(_, shape)| shape.speaks());
+        let is_missing = |state| !self.hardware && (states - leaf.facts).contains(state);
+        // Where the two can be told apart, access flag faults come before those of rights.
+        if is_missing(Facts::ACCESSED) {
+            return Some(Why::NotMarked);
+        }
+        if !self.permits(level, raw, leaf.facts & Facts::RIGHTS & tables, access, controls) {
+            return Some(Why::Denied);
+        }
+        let writes = access.intersects(Facts::PW | Facts::UW);
+        (writes && is_missing(Facts::DIRTY)).then_some(Why::NotMarked)
+    }
+
     /// The report of a fault: the values of `[fault] registers`, in their order. `controls` are those of `[access]
     /// registers`, likewise (what is missing is 0). `None` if there is no such report, or the format does not say.
     pub fn raise(&self, met: &Met, controls: &[u64]) -> Option<Vec<u64>> {

@@ -113,9 +113,13 @@ fn expected(bound: &Bound, words: &[u64], ia: u64, access: Rights, controls: &[u
     let missing = |state| keeps(bound, level, raw, state) && !found.facts.contains(state);
     let unmarked = missing(Facts::ACCESSED) || write && missing(Facts::DIRTY);
     let needs = Facts::from_bits_truncate(access.bits());
+    // The tool says so without tables.
+    let is_stopped = bound.stops(level, raw, found.facts & Facts::RIGHTS, needs, controls).is_some();
+    let may = bound.permits(level, raw, found.facts & Facts::RIGHTS, needs, controls);
+    assert_eq!(is_stopped, !may || unmarked && !bound.hardware);
     if missing(Facts::ACCESSED) && !bound.hardware {
         refuse(level, Stage1Cause::NotMarked)
-    } else if !bound.permits(level, raw, found.facts & Facts::RIGHTS, needs, controls) {
+    } else if !may {
         refuse(level, Stage1Cause::Denied)
     } else if unmarked && !bound.hardware {
         refuse(level, Stage1Cause::NotMarked)

@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::Console;
 use crate::failure::Result;
-use crate::{check, diagram, dump, encode, expand, explain, list, new, schema, walk};
+use crate::{check, diagram, dump, encode, expand, explain, list, new, raise, schema, walk};
 
 /// Page-table formats as data: check their files, read their entries, walk and dump tables in memory images
 ///
@@ -41,6 +41,7 @@ pub(crate) enum Command {
     Check(check::Args),
     Explain(explain::Args),
     Encode(encode::Args),
+    Raise(raise::Args),
     Walk(walk::Args),
     Dump(dump::Args),
     Diagram(diagram::Args),
@@ -56,6 +57,7 @@ impl Command {
             Self::Check(args) => check::run(args, console),
             Self::Explain(args) => explain::run(args, console),
             Self::Encode(args) => encode::run(args, console),
+            Self::Raise(args) => raise::run(args, console),
             Self::Walk(args) => walk::run(args, console),
             Self::Dump(args) => dump::run(args, console),
             Self::Diagram(args) => diagram::run(args, console),

@@ -11,10 +11,11 @@ use tablewright_archdefs::words::Word;
 
 use crate::Console;
 use crate::explain::summary;
-use crate::failure::{Failure, Outcome, Result};
-use crate::format::{FormatArgs, Found};
+use crate::failure::{Failure, Failures, Outcome, Result};
+use crate::format::{FormatArgs, Found, no_level};
 use crate::number;
 use crate::paint::{FAINT, paint};
+use crate::rights::rights;
 
 /// Make an entry: the reverse of `explain`
 ///
@@ -64,12 +65,6 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, console: &mut Console<'_>) -> Result {
     let found = Found::noting(&args.format.format, console)?;
     let bound = found.bind(&args.format.params)?;
-    if let Some(level) = args.level
-        && bound.level(level).is_none()
-    {
-        let help = format!("with these parameters levels are 0..={}; 0 is the leaf-most", bound.geometry.top());
-        return Err(Failure::new(format!("there is no level {level}")).help(help));
-    }
     let (level, items) = if args.table { table(args, &bound)? } else { leaf(args, &bound)? };
     for raw in items {
         match args.explain {
@@ -87,39 +82,45 @@ fn table(args: &Args, bound: &Bound) -> Result<(u8, Vec<u64>)> {
     let has_tables = |level: &u8| bound.level(*level).is_some_and(|level| level.table.is_some());
     let lowest = (0..bound.geometry.levels).find(has_tables);
     let level = args.level.or(lowest).unwrap_or(1);
+    bound.level(level).ok_or_else(|| no_level(bound, level))?;
     let raw = bound.encode_table(level, args.address).map_err(|refused| match refused {
         Refused::Size { .. } => {
             let levels: Vec<i64> = (0..bound.geometry.levels).filter(has_tables).map(i64::from).collect();
             let help = format!("tables are pointed to from levels {}", show::set(&levels));
             Failure::new(format!("an entry at level {level} cannot point to a table")).help(help)
         }
-        refused => failure(bound, refused, bound.geometry.table_bits(), None),
+        refused => failure(bound, refused, (level, bound.geometry.table_bits()), None),
     })?;
     Ok((level, vec![raw]))
 }
 
 fn leaf(args: &Args, bound: &Bound) -> Result<(u8, Vec<u64>)> {
-    let (level, size) = place(args, bound)?;
-    let here = bound.level(level);
-    let run = here.and_then(|here| here.runs.iter().find(|run| run.run_bits == size));
-    let shape = run.map(|run| &run.shape).or(here.and_then(|here| here.leaf.as_ref()));
-    let attributes = Attributes {
-        facts: rights(&args.rights)?,
-        memory: memory(&args.memory)?,
-        options: shape.map_or(Ok(0), |shape| options(&args.options, args.software, shape))?,
+    let mut failures = Failures::default();
+    let place = failures.note(place(args, bound));
+    let shape = place.and_then(|(level, size)| {
+        let here = bound.level(level)?;
+        here.runs.iter().find(|run| run.run_bits == size).map(|run| &run.shape).or(here.leaf.as_ref())
+    });
+    let facts = failures.note(rights(&args.rights));
+    let memory = failures.note(memory(&args.memory));
+    let options = failures.note(shape.map_or(Ok(0), |shape| options(&args.options, args.software, shape)));
+    let (Some((level, size)), Some(facts), Some(memory), Some(options)) = (place, facts, memory, options) else {
+        return Err(failures.into());
     };
-    let items = bound.encode_leaf(level, size, args.address, &attributes);
-    items.map(|items| (level, items)).map_err(|refused| match refused {
-        Refused::Memory(_) => Failure::new(refused.to_string()).help(memory_types(bound, (level, size), &attributes)),
-        refused => failure(bound, refused, size, shape),
+    let attributes = Attributes { facts, memory, options };
+    bound.encode_leaf(level, size, args.address, &attributes).map(|items| (level, items)).map_err(|_| {
+        let refusals = bound.leaf_refusals(level, size, args.address, &attributes);
+        Failure::Several(refusals.into_iter().map(|refused| failure(bound, refused, (level, size), shape)).collect())
     })
 }
 
-/// The memory types that may be asked for in this place beside these rights, and what is taken for those that the format
-/// replaces.
-fn memory_types(bound: &Bound, (level, size): (u8, u8), asked: &Attributes) -> String {
+/// The memory types that may be asked for in this place, and what is taken for those that the format replaces.
+fn memory_types(bound: &Bound, (level, size): (u8, u8)) -> String {
     let known = MemoryType::WORDS.iter().filter_map(|(word, memory)| {
-        let items = bound.encode_leaf(level, size, 0, &Attributes { memory: *memory, ..*asked }).ok()?;
+        // Some rights can be granted.
+        let items = all_rights().find_map(|facts| {
+            bound.encode_leaf(level, size, 0, &Attributes { facts, memory: *memory, options: 0 }).ok()
+        })?;
         match bound.decode(level, *items.first()?) {
             Decoded::Leaf(leaf) if leaf.memory == Some(*memory) => Some((*word).to_owned()),
             Decoded::Leaf(leaf) => Some(format!("{word} (as {})", leaf.memory.map_or("another", MemoryType::word))),
@@ -134,7 +135,11 @@ fn memory_types(bound: &Bound, (level, size): (u8, u8), asked: &Attributes) -> S
 
 /// The level and the size of a leaf.
 fn place(args: &Args, bound: &Bound) -> Result<(u8, u8)> {
-    let levels: Vec<u8> = args.level.map_or_else(|| (0..bound.geometry.levels).collect(), |level| vec![level]);
+    let levels: Vec<u8> = match args.level {
+        Some(level) if bound.level(level).is_none() => return Err(no_level(bound, level)),
+        Some(level) => vec![level],
+        None => (0..bound.geometry.levels).collect(),
+    };
     let all: Vec<(u8, u8)> =
         levels.iter().flat_map(|level| bound.page_sizes(*level).into_iter().map(|size| (*level, size))).collect();
     let known: Vec<String> = all.iter().map(|(_, size)| show::size(*size)).collect();
@@ -155,23 +160,6 @@ fn place(args: &Args, bound: &Bound) -> Result<(u8, u8)> {
     })
 }
 
-fn rights(text: &str) -> Result<Facts> {
-    let mut facts = Facts::empty();
-    for word in text.split([' ', ',']).filter(|word| !word.is_empty()) {
-        let of = |word: &str| Facts::WORDS.iter().find(|(known, _)| *known == word).map(|(_, facts)| *facts);
-        // `rw` is short for `r w`.
-        let together = || word.chars().map(|letter| of(letter.encode_utf8(&mut [0; 4]))).collect::<Option<Vec<_>>>();
-        facts |= match of(word) {
-            Some(facts) => facts,
-            None => together().map(|all| all.into_iter().collect()).ok_or_else(|| {
-                let words = Facts::WORDS.iter().map(|(word, _)| *word);
-                Failure::unknown(format!("there is no right `{word}`"), word, Facts::WHAT, words)
-            })?,
-        };
-    }
-    Ok(facts)
-}
-
 fn memory(word: &str) -> Result<MemoryType> {
     let known = MemoryType::WORDS.iter().find(|(known, _)| *known == word);
     known.map(|(_, memory)| *memory).ok_or_else(|| {
@@ -190,26 +178,28 @@ fn options(words: &[String], software: u64, shape: &Shape) -> Result<u64> {
             _ => Vec::new(),
         })
     };
-    let mut options = software;
-    for word in words {
+    let option = |word: &String| {
         let row = rows().find(|(known, _)| known == word);
-        options |= row.map(|row| row.1).ok_or_else(|| {
+        row.map(|row| row.1).ok_or_else(|| {
             let known: BTreeSet<_> = rows().map(|(word, _)| word).collect();
             Failure::unknown(format!("there is no option `{word}`"), word, "options here", known.iter().copied())
-        })?;
-    }
-    Ok(options)
+        })
+    };
+    let mut failures = Failures::default();
+    let bits: Vec<u64> = words.iter().filter_map(|word| failures.note(option(word))).collect();
+    if bits.len() < words.len() { Err(failures.into()) } else { Ok(bits.iter().fold(software, |all, bits| all | bits)) }
 }
 
 /// Why there is no such entry, and which there are.
-fn failure(bound: &Bound, refused: Refused, size: u8, shape: Option<&Shape>) -> Failure {
+fn failure(bound: &Bound, refused: Refused, (level, size): (u8, u8), shape: Option<&Shape>) -> Failure {
     let failure = Failure::new(refused.to_string());
     match refused {
         Refused::Address(_) => {
             let last = show::hex(bound.geometry.last_output());
             failure.help(format!("addresses here go up to {last} and are aligned to {}", show::size(size)))
         }
-        Refused::Rights(_) => failure.help(format!("it can be one of: {}", grantable(bound, shape).join(", "))),
+        Refused::Rights(_) => failure.help(format!("it can be one of: {}", grantable(bound, (level, size)).join(", "))),
+        Refused::Memory(_) => failure.help(memory_types(bound, (level, size))),
         Refused::Options(_) => {
             let bits = shape.map_or(0, Shape::option_bits);
             failure.help(format!("options and bits that are free for software: {}", show::bits(bits)))
@@ -218,22 +208,16 @@ fn failure(bound: &Bound, refused: Refused, size: u8, shape: Option<&Shape>) -> 
     }
 }
 
-/// The sets of rights that some leaf of this layout grants.
-fn grantable(bound: &Bound, shape: Option<&Shape>) -> Vec<String> {
-    let Some((shape, level)) = shape.and_then(|shape| {
-        let level = bound.levels.iter().find(|level| level.shapes().any(|(known, _)| std::ptr::eq(known, shape)))?;
-        Some((shape, level))
-    }) else {
-        return Vec::new();
-    };
-    let run = level.runs.iter().find(|run| std::ptr::eq(&run.shape, shape));
-    let size = run.map_or(level.entry_bits, |run| run.run_bits);
+/// The sets of rights that some leaf of this size grants.
+fn grantable(bound: &Bound, (level, size): (u8, u8)) -> Vec<String> {
     let grants = |facts: &Facts| {
-        let memory = MemoryType::WORDS.iter().map(|(_, memory)| *memory);
-        memory.into_iter().any(|memory| {
-            bound.encode_leaf(level.level, size, 0, &Attributes { facts: *facts, memory, options: 0 }).is_ok()
-        })
+        let mut memory = MemoryType::WORDS.iter().map(|(_, memory)| *memory);
+        memory
+            .any(|memory| bound.encode_leaf(level, size, 0, &Attributes { facts: *facts, memory, options: 0 }).is_ok())
     };
-    let all = (0..=Facts::RIGHTS.bits()).map(Facts::from_bits_truncate);
-    all.filter(grants).map(show::facts).collect()
+    all_rights().filter(grants).map(show::facts).collect()
+}
+
+fn all_rights() -> impl Iterator<Item = Facts> {
+    (0..=Facts::RIGHTS.bits()).map(Facts::from_bits_truncate)
 }

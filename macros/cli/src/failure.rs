@@ -30,9 +30,28 @@ pub(crate) enum Failure {
     },
     /// A file's mistakes, as text.
     Mistakes(String),
+    /// All of these.
+    Several(Vec<Self>),
 }
 
 pub(crate) type Result<T = Outcome> = std::result::Result<T, Failure>;
+
+/// The failures of what does not depend on each other, so that all are told at once.
+#[derive(Debug, Default)]
+pub(crate) struct Failures(Vec<Failure>);
+
+impl Failures {
+    /// What came out, if anything did.
+    pub(crate) fn note<T>(&mut self, result: Result<T>) -> Option<T> {
+        result.map_err(|failure| self.0.push(failure)).ok()
+    }
+}
+
+impl From<Failures> for Failure {
+    fn from(failures: Failures) -> Self {
+        Self::Several(failures.0)
+    }
+}
 
 impl Failure {
     pub(crate) fn new(message: impl Into<String>) -> Self {
@@ -78,6 +97,7 @@ impl fmt::Display for Failure {
                 help.iter().try_for_each(|help| writeln!(f, "{HINT}help{HINT:#}: {help}"))
             }
             Self::Mistakes(text) => writeln!(f, "{text}"),
+            Self::Several(failures) => failures.iter().try_for_each(|failure| failure.fmt(f)),
         }
     }
 }

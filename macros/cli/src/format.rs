@@ -256,6 +256,12 @@ impl Found {
     }
 }
 
+/// That there is no such level, and which there are.
+pub(crate) fn no_level(bound: &Bound, level: u8) -> Failure {
+    let help = format!("with these parameters levels are 0..={}; 0 is the leaf-most", bound.geometry.top());
+    Failure::new(format!("there is no level {level}")).help(help)
+}
+
 /// `name=value`, `name` or `!name`.
 fn assignment(text: &str) -> Result<(String, i64)> {
     let text = text.trim();

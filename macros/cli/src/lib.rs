@@ -17,6 +17,8 @@ mod list;
 mod new;
 mod number;
 mod paint;
+mod raise;
+mod rights;
 mod schema;
 mod walk;
 

@@ -79,10 +79,11 @@ proptest! {
     }
 
     #[test]
-    fn any_entry_is_explained(format in format(), raw in any::<u64>()) {
+    fn any_entry_is_explained(format in format(), raw in any::<u64>(), address in any::<u64>()) {
         let files = Files::new();
         let ran = files.run(&format!("explain {format} {raw:x}"));
         prop_assert_eq!(ran.code, 0);
+        ends(&files, &format!("raise {format} {raw:x} --access pw --address {:x}", address & 0x7f_ffff_ffff))?;
     }
 
     #[test]

@@ -159,6 +159,18 @@ fn comparing_images_ends() {
 }
 
 #[test]
+fn a_segment_larger_than_its_memory_is_damage() {
+    let files = files();
+    let mut core = core_file(&[&damaged_ept()]);
+    // p_memsz of the first program header.
+    core[64 + 40..64 + 48].copy_from_slice(&0x1000_u64.to_le_bytes());
+    files.write("core", core);
+    let ran = files.run(&format!("dump {EPT} --image DIR/core"));
+    assert_eq!(ran.code, 2);
+    assert!(ran.err.contains("the segment at 0x10000000 is larger than its memory"), "{}", ran.err);
+}
+
+#[test]
 fn a_core_file_that_was_cut_short_is_noticed() {
     let files = files();
     let mut core = core_file(&[&damaged_ept()]);

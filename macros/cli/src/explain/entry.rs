@@ -11,17 +11,13 @@ use tablewright_archdefs::words::Word;
 
 use super::report::title;
 use crate::Console;
-use crate::failure::{Failure, Outcome, Result};
-use crate::format::Found;
+use crate::failure::{Outcome, Result};
+use crate::format::{Found, no_level};
 use crate::paint::{BAD, FAINT, TITLE, WARN, columns, paint};
 
 pub(super) fn explain(found: &Found, bound: &Bound, level: Option<u8>, raw: u64, console: &mut Console<'_>) -> Result {
     let levels: Vec<u8> = match level {
-        Some(level) if bound.level(level).is_none() => {
-            let message = format!("there is no level {level}");
-            let help = format!("with these parameters levels are 0..={}; 0 is the leaf-most", bound.geometry.top());
-            return Err(Failure::new(message).help(help));
-        }
+        Some(level) if bound.level(level).is_none() => return Err(no_level(bound, level)),
         Some(level) => vec![level],
         None => (0..bound.geometry.levels).collect(),
     };
@@ -163,13 +159,13 @@ pub(super) fn value(value: u64, width: u32) -> String {
 
 /// The sections of the manual that are referred to, as notes below.
 #[derive(Default)]
-pub(super) struct Manual {
+pub(crate) struct Manual {
     cites: Vec<String>,
 }
 
 impl Manual {
     /// `"[1]"`.
-    pub(super) fn number(&mut self, cite: Option<&str>) -> String {
+    pub(crate) fn number(&mut self, cite: Option<&str>) -> String {
         let Some(cite) = cite else { return String::new() };
         let number = self.cites.iter().position(|known| known == cite).unwrap_or_else(|| {
             self.cites.push(cite.into());
@@ -178,7 +174,7 @@ impl Manual {
         paint(FAINT, format!("[{}]", number + 1))
     }
 
-    pub(super) fn list(&self) -> String {
+    pub(crate) fn list(&self) -> String {
         let notes = self.cites.iter().enumerate();
         notes.map(|(index, cite)| paint(FAINT, format!("  [{}] {cite}", index + 1)) + "\n").collect()
     }

@@ -12,7 +12,8 @@ use crate::failure::{Failure, Result};
 use crate::format::{FormatArgs, Found};
 use crate::number;
 
-pub(crate) use entry::{limit, summary};
+pub(crate) use entry::{Manual, limit, summary};
+pub(crate) use report::title;
 
 /// Explain an entry, bit by bit, a register, or what hardware reports, with the manual's section
 #[derive(clap::Args, Debug)]

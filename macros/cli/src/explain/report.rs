@@ -32,7 +32,7 @@ pub(super) fn begin(
 }
 
 /// The format and its parameters.
-pub(super) fn title(found: &Found, bound: &Bound, console: &mut Console<'_>) -> Result<()> {
+pub(crate) fn title(found: &Found, bound: &Bound, console: &mut Console<'_>) -> Result<()> {
     writeln!(console.out, "{}", paint(TITLE, found.title()))?;
     Ok(writeln!(console.out, "{}\n", paint(FAINT, bound.params.changes(&found.format)))?)
 }

@@ -52,10 +52,14 @@ fn loads_of<Header: FileHeader<Endian = Endianness>>(head: &[u8]) -> std::result
         return Err("an ELF file, but no core file".into());
     }
     let program_headers = header.program_headers(endian, head).map_err(told)?;
-    let loads = program_headers.iter().filter(|header| header.p_type(endian) == PT_LOAD).map(|header| Load {
-        address: header.p_paddr(endian).into(),
-        offset: header.p_offset(endian).into(),
-        size: header.p_filesz(endian).into(),
-    });
-    Ok(loads.filter(|load| load.size > 0).collect())
+    let mut loads = Vec::new();
+    for header in program_headers.iter().filter(|header| header.p_type(endian) == PT_LOAD) {
+        let (address, size): (u64, u64) = (header.p_paddr(endian).into(), header.p_filesz(endian).into());
+        if size > header.p_memsz(endian).into() {
+            return Err(format!("damaged ELF headers: the segment at {address:#x} is larger than its memory"));
+        }
+        loads.push(Load { address, offset: header.p_offset(endian).into(), size });
+    }
+    loads.retain(|load| load.size > 0);
+    Ok(loads)
 }
