@@ -11,7 +11,7 @@ use tablewright_archdefs::source::Span;
 use tablewright_archdefs::{BUILTINS, Diagnostics, Sources, Style, check, read, read_builtin, show};
 
 use crate::Console;
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Failures, Result};
 use crate::number;
 
 /// Which format, and which of its parameters.
@@ -156,7 +156,21 @@ impl Found {
             })?,
             None => self.default_params()?,
         };
-        let set = args.set.iter().map(|text| assignment(text)).collect::<Result<Vec<_>>>()?;
+        let mut failures = Failures::default();
+        let each = |text: &String| {
+            let (name, value) = assignment(text)?;
+            match base.with(&self.format, &[(name.as_str(), value)]) {
+                Err(error @ (BindError::Unknown(_) | BindError::Value { .. })) => {
+                    Err(self.failure(&error, Some(&base)))
+                }
+                // Beside others it may be legal.
+                _ => Ok((name, value)),
+            }
+        };
+        let set: Vec<_> = args.set.iter().filter_map(|text| failures.note(each(text))).collect();
+        if set.len() < args.set.len() {
+            return Err(failures.into());
+        }
         let set: Vec<_> = set.iter().map(|(name, value)| (name.as_str(), *value)).collect();
         let params = base.with(&self.format, &set).map_err(|error| self.failure(&error, Some(&base)))?;
         Bound::new(&self.format, &params).map_err(|error| self.failure(&error, Some(&params)))

@@ -2,6 +2,7 @@
 
 use tablewright_archdefs::bound::Bound;
 use tablewright_archdefs::interpret::{Step, Walk};
+use tablewright_archdefs::model::InputExtension;
 use tablewright_archdefs::show;
 
 use crate::Console;
@@ -64,13 +65,8 @@ pub(crate) fn run(args: &Args, console: &mut Console<'_>) -> Result {
             format!("{}: the entry at level {level} is reserved, says `{rule}`", paint(BAD, "faults"))
         }
         Walk::InputTooWide => {
-            let bits = bound.geometry.input_bits;
-            format!(
-                "{}: these are {bits} bits, from {} to {}",
-                paint(BAD, "is no input address"),
-                show::hex(bound.geometry.extend(0)),
-                show::hex(bound.geometry.extend(u64::MAX))
-            )
+            let (bits, ranges) = (bound.geometry.input_bits, input_ranges(&bound));
+            format!("{}: these are {bits} bits, {ranges}", paint(BAD, "is no input address"))
         }
         Walk::ReadFailed { level, address } => {
             format!(
@@ -84,6 +80,18 @@ pub(crate) fn run(args: &Args, console: &mut Console<'_>) -> Result {
     Ok(outcome)
 }
 
+/// The input addresses: of those that are sign-extended there are two halves.
+fn input_ranges(bound: &Bound) -> String {
+    let geometry = &bound.geometry;
+    let half = 1_u64 << (geometry.input_bits - 1);
+    let range =
+        |first, last| format!("from {} to {}", show::hex(geometry.extend(first)), show::hex(geometry.extend(last)));
+    match geometry.extension {
+        InputExtension::Zero | InputExtension::One => range(0, u64::MAX),
+        InputExtension::Sign => format!("{} and {}", range(0, half - 1), range(half, u64::MAX)),
+    }
+}
+
 fn row(bound: &Bound, step: &Step) -> [String; 4] {
     let label = bound.level(step.level).map_or(0, |level| level.label);
     [
@@ -94,17 +102,16 @@ fn row(bound: &Bound, step: &Step) -> [String; 4] {
     ]
 }
 
-/// A root that is not aligned is more often a mistake than a damaged table.
+/// A root that is not aligned, or too high, is more often a mistake than a damaged table.
 pub(crate) fn remark_root(bound: &Bound, root: u64, console: &mut Console<'_>) -> Result<()> {
-    let size = 1_u64 << bound.geometry.root_bits();
-    if !root.is_multiple_of(size) {
+    let is_aligned = root.is_multiple_of(1_u64 << bound.geometry.root_bits());
+    if !is_aligned || root > bound.geometry.last_output() {
         let size = show::size(bound.geometry.root_bits());
-        writeln!(
-            console.err,
-            "{}: a root has {size} and is aligned to that; {} is not",
-            paint(WARN, "warning"),
-            show::hex(root)
-        )?;
+        let what = match is_aligned {
+            true => format!("is beyond {}, the last address", show::hex(bound.geometry.last_output())),
+            false => format!("is not aligned to {size}, as a root is"),
+        };
+        writeln!(console.err, "{}: {} {what}", paint(WARN, "warning"), show::hex(root))?;
         writeln!(
             console.err,
             "if this is a register's value, `tablewright explain FORMAT --register NAME RAW` finds the root in it"

@@ -177,6 +177,28 @@ fn what_is_no_file_is_not_waited_for() {
 }
 
 #[test]
+fn what_is_odd_about_a_question_is_said() {
+    let files = Files::new();
+    files.write("empty", []);
+    files.write("page", [0; 0x1000]);
+    for (question, remark) in [
+        ("dump ept --image DIR/empty@0 --root 0", "`DIR/empty` is empty"),
+        ("dump ept --image DIR/page@ffff_ffff_ffff_f001 --root 0", "reaches beyond the last of 2^64 addresses"),
+        ("dump ept --image DIR/page@0 --root 8", "0x8 is not aligned to 4K"),
+        ("dump ept --image DIR/page@0 --root ffff_0000_0000_0000", "is beyond 0xf_ffff_ffff, the last address"),
+        ("dump ept --image DIR/page@0x1g --root 0", "`0x1g` is no hexadecimal address"),
+        ("explain ept 0 --set foo=1,bar=2", "there is no parameter `bar`"),
+        ("explain ept 0 --set bar,pa_bits=3", "parameter `pa_bits` cannot be 3"),
+    ] {
+        let ran = files.run(question);
+        assert!(ran.err.contains(remark), "{question}: {}", ran.err);
+    }
+    let ran = files.run("walk sv --image DIR/page@0 --root 0 8000_0000_0000_0000");
+    let halves = "from 0x0 to 0x3f_ffff_ffff and from 0xffff_ffc0_0000_0000 to 0xffff_ffff_ffff_ffff";
+    assert!(ran.out.contains(halves), "{}", ran.out);
+}
+
+#[test]
 fn a_table_of_pointers_to_itself_ends() {
     let files = Files::new();
     let mut image = Image::new(0x1000, 0x1000);

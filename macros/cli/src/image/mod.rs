@@ -101,7 +101,13 @@ impl Memory {
     fn add(&mut self, image: &str) -> Result<()> {
         let raw = image.rsplit_once('@').and_then(|(path, at)| Some((path, number::raw(at).ok()?)));
         let path = raw.map_or(image, |(path, _)| path);
-        let unreadable = |error: io::Error| Failure::new(format!("cannot read `{path}`: {error}"));
+        let unreadable = |error: io::Error| {
+            let failure = Failure::new(format!("cannot read `{path}`: {error}"));
+            match path.rsplit_once('@') {
+                Some((_, at)) if raw.is_none() => failure.help(format!("`{at}` is no hexadecimal address")),
+                _ => failure,
+            }
+        };
         // To open a pipe would be to wait for its writer.
         if !fs::metadata(path).map_err(unreadable)?.is_file() {
             return Err(
@@ -117,7 +123,16 @@ impl Memory {
         let number = self.files.len();
         self.files.push(Source { path: path.to_owned(), file });
         match raw {
-            Some((_, address)) => self.map(address, length, number, 0),
+            Some((_, address)) => {
+                match length.checked_sub(1) {
+                    None => self.remarks.push(format!("`{path}` is empty")),
+                    Some(beyond) if address.checked_add(beyond).is_none() => {
+                        self.remarks.push(format!("`{path}` reaches beyond the last of 2^64 addresses"));
+                    }
+                    Some(_) => {}
+                }
+                self.map(address, length, number, 0);
+            }
             None => {
                 for load in loads(path, &head)? {
                     let there = length.saturating_sub(load.offset).min(load.size);
