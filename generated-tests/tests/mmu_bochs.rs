@@ -8,7 +8,7 @@ use tablewright_tests::emulators::{Emulator, require};
 use tablewright_tests::mmu::Access::{self, Execute, Read, Write};
 use tablewright_tests::mmu::FaultKind::{self, AddressSize, Misconfigured, NotMapped, Permission};
 use tablewright_tests::mmu::deviations::{BLOCK_BIT_12, USER_EXECUTE_IN_BIT_13};
-use tablewright_tests::mmu::pc::{self, Board, Output, Run};
+use tablewright_tests::mmu::pc::{self, Board, Run};
 use tablewright_tests::mmu::x86_64::{Batch, Error, Machine, Nested};
 use tablewright_tests::mmu::{Chunk, Probe, Verdict};
 
@@ -389,7 +389,7 @@ fn a_hung_bochs_is_killed_and_named() {
     let mut rom = vec![0; 0x1_0000];
     rom[0xfff0..0xfff2].copy_from_slice(&[0xeb, 0xfe]); // jump to itself
     let run = Run {
-        board: Board { model: "corei7_haswell_4770", memory: 32, rom: &rom, output: Output::DebugPort },
+        board: Board { model: "corei7_haswell_4770", memory: 32, rom: &rom },
         magic: 0,
         results: 0,
         time_limit: Duration::from_secs(2),

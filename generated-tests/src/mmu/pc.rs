@@ -60,27 +60,34 @@ pub struct Board<'a> {
     /// The firmware: at most 2 MiB, ending at 4 GiB. It powers off by writing `Shutdown` to port 0x8900 (Bochs) or
     /// anything to port 0xf4 (QEMU).
     pub rom: &'a [u8],
-    /// What goes to the emulator's standard output.
-    pub output: Output,
 }
 
-/// A device to which firmware can write bytes.
+/// A device to which firmware can write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Output {
-    /// Port 0xe9, which needs no driver.
-    DebugPort,
-    /// The first serial line.
+    /// The first serial line, which is the emulator's standard output: for what is to be seen as it comes. Both emulators
+    /// make a system call for each byte.
     Serial,
+    /// The first ATA disk, of so many sectors of 512 bytes: the file `disk` in the folder.
+    Disk {
+        /// How many.
+        sectors: u64,
+    },
 }
+
+/// The name of the file that is the disk.
+const DISK: &str = "disk";
+/// Bytes that are written at once.
+pub(super) const SECTOR: u64 = 512;
 
 /// What to run.
 #[derive(Clone, Copy, Debug)]
 pub struct Run<'a> {
     /// On what.
     pub board: Board<'a>,
-    /// The word that precedes the results; what goes to standard output shares it with the emulator's own words.
+    /// The word that is on the disk before the results, and again after the last of them.
     pub magic: u64,
-    /// How many words of results there are after it.
+    /// How many words of results there are.
     pub results: usize,
     /// How long it may take. An emulator starts in less than a second.
     pub time_limit: Duration,
@@ -93,19 +100,23 @@ pub struct Run<'a> {
 /// # Errors
 ///
 /// [`Error::Io`]
-pub fn command(found: &Found, board: &Board<'_>, folder: &Path) -> Result<Command, Error> {
+pub fn command(found: &Found, board: &Board<'_>, output: Output, folder: &Path) -> Result<Command, Error> {
     let write =
         |name: &str, bytes: &[u8]| fs::write(folder.join(name), bytes).map_err(io_error(&format!("write {name}")));
     write("rom.bin", board.rom)?;
+    if let Output::Disk { sectors } = output {
+        let disk = fs::File::create(folder.join(DISK)).and_then(|disk| disk.set_len(sectors * SECTOR));
+        disk.map_err(io_error("make a disk"))?;
+    }
     let mut command = found.command();
     if found.emulator == Emulator::Bochs {
         write("vga.bin", &[0; 32 << 10])?;
-        write("bochsrc", configuration(board).as_bytes())?;
+        write("bochsrc", configuration(board, output).as_bytes())?;
         // For the debugger, where it is built in: without this it would wait for a person.
         write("commands", b"c\nq\n")?;
         command.args(["-q", "-f", "bochsrc", "-rc", "commands"]).env("TERM", "vt100");
     } else {
-        command.args(qemu_arguments(board));
+        command.args(qemu_arguments(board, output));
     }
     command.current_dir(folder).stdin(Stdio::null());
     Ok(command)
@@ -119,27 +130,29 @@ pub fn command(found: &Found, board: &Board<'_>, folder: &Path) -> Result<Comman
 pub fn run(found: &Found, run: &Run<'_>) -> Result<Vec<u64>, Error> {
     let folder = tempfile::tempdir().map_err(io_error("a folder for the emulator"))?;
     let create = |name: &str| fs::File::create(folder.path().join(name)).map_err(io_error(&format!("create {name}")));
-    let mut command = command(found, &run.board, folder.path())?;
+    // The results between two magic words, and an end that begins a sector of its own.
+    let sectors = (run.results as u64 + 2).div_ceil(SECTOR / 8) + 1;
+    let mut command = command(found, &run.board, Output::Disk { sectors }, folder.path())?;
     let emulator = found.emulator;
     let errors = if emulator == Emulator::Bochs { Stdio::null() } else { create("log")?.into() };
     let mut child =
-        command.stdout(create("output")?).stderr(errors).spawn().map_err(io_error(&format!("start {found}")))?;
+        command.stdout(Stdio::null()).stderr(errors).spawn().map_err(io_error(&format!("start {found}")))?;
     let status = wait(&mut child, run.time_limit).map_err(io_error("wait for the emulator"))?;
     let log = || log_tail(&folder.path().join("log"));
     let what = || run.what.to_owned();
     let Some(status) = status else {
         return Err(Error::Hung { emulator, what: what(), time_limit: run.time_limit, log: log() });
     };
-    let output = fs::read(folder.path().join("output")).map_err(io_error("read output"))?;
-    results(&output, run).ok_or_else(|| Error::Failed { emulator, what: what(), status, log: log() })
+    let disk = fs::read(folder.path().join(DISK)).map_err(io_error("read the disk"))?;
+    results(&disk, run).ok_or_else(|| Error::Failed { emulator, what: what(), status, log: log() })
 }
 
-/// The words after the magic one, if they are all there.
-fn results(output: &[u8], run: &Run<'_>) -> Option<Vec<u64>> {
-    let magic = run.magic.to_le_bytes();
-    let start = output.windows(magic.len()).position(|bytes| bytes == magic)? + magic.len();
-    let bytes = output.get(start..start + run.results * 8)?;
-    bytes.chunks_exact(8).map(|word| word.try_into().ok().map(u64::from_le_bytes)).collect()
+/// The words between the magic ones, if both are there.
+fn results(disk: &[u8], run: &Run<'_>) -> Option<Vec<u64>> {
+    let mut words = disk.as_chunks().0.iter().map(|word| u64::from_le_bytes(*word));
+    words.next().filter(|first| *first == run.magic)?;
+    let results: Vec<u64> = words.by_ref().take(run.results).collect();
+    (words.next() == Some(run.magic)).then_some(results)
 }
 
 /// Waits for the end, or kills the process and gives `None`.
@@ -156,22 +169,23 @@ fn wait(child: &mut Child, time_limit: Duration) -> io::Result<Option<ExitStatus
     Ok(None)
 }
 
-fn qemu_arguments(board: &Board<'_>) -> Vec<String> {
+fn qemu_arguments(board: &Board<'_>, output: Output) -> Vec<String> {
     let fixed = "-nodefaults -no-user-config -display none -no-reboot -machine pc,accel=tcg -bios rom.bin \
                  -device isa-debug-exit,iobase=0xf4";
-    let output = match board.output {
-        Output::DebugPort => "-debugcon",
-        Output::Serial => "-serial",
+    let output = match output {
+        Output::Serial => ["-serial", "stdio"],
+        Output::Disk { .. } => ["-drive", &format!("file={DISK},format=raw,if=ide")],
     };
-    let own = [output, "stdio", "-cpu", board.model, "-m", &format!("{}M", board.memory)].map(str::to_owned);
+    let own = ["-cpu", board.model, "-m", &format!("{}M", board.memory)];
+    let own = output.into_iter().chain(own).map(str::to_owned);
     fixed.split(' ').map(str::to_owned).chain(own).collect()
 }
 
 /// The same with as little else as Bochs can do with.
-fn configuration(board: &Board<'_>) -> String {
-    let (output, serial) = match board.output {
-        Output::DebugPort => ("port_e9_hack: enabled=1", 0),
+fn configuration(board: &Board<'_>, output: Output) -> String {
+    let (output, serial) = match output {
         Output::Serial => ("com1: enabled=1, mode=file, dev=/dev/stdout", 1),
+        Output::Disk { .. } => (&*format!("ata0-master: type=disk, path={DISK}, mode=flat, cylinders=0"), 0),
     };
     format!(
         "\

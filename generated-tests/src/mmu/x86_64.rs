@@ -34,7 +34,7 @@ use std::time::Duration;
 use dynasmrt::DynasmError;
 
 use super::deviations::Deviation;
-use super::pc::{self, Board, Output, Run};
+use super::pc::{self, Board, Run};
 use super::{Access, Chunk, Probe, Verdict};
 use crate::emulators::{Emulator, Found};
 use exit::Exit;
@@ -552,7 +552,7 @@ impl Pc {
         rom.resize(layout::PROGRAM_SIZE, 0);
         rom.extend(&self.firmware);
         let run = Run {
-            board: Board { model: &self.model, memory: layout::RAM_SIZE >> 20, rom: &rom, output: Output::DebugPort },
+            board: Board { model: &self.model, memory: layout::RAM_SIZE >> 20, rom: &rom },
             magic: program::MAGIC,
             results,
             time_limit: Duration::from_secs(60),

@@ -126,8 +126,9 @@ impl Machine {
             }
             Boot::Firmware(model) => {
                 let rom = firmware(&image).map_err(|why| format!("{}: {why}", image.display()))?;
-                let board = Board { model, memory: 256, rom: &rom, output: Output::Serial };
-                let mut command = pc::command(found, &board, folder.path()).map_err(|error| error.to_string())?;
+                let board = Board { model, memory: 256, rom: &rom };
+                let mut command =
+                    pc::command(found, &board, Output::Serial, folder.path()).map_err(|error| error.to_string())?;
                 command.stderr(Stdio::null());
                 command
             }

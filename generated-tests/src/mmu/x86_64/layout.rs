@@ -9,6 +9,8 @@
 
 use std::ops::Range;
 
+use crate::mmu::pc;
+
 /// Size of the emulated PC's memory. Every start tags all of it, which takes most of its time.
 pub(super) const RAM_SIZE: u64 = 64 << 20;
 
@@ -56,6 +58,11 @@ pub(super) const LENT: [u64; 2] = [page(22), page(22) + 16];
 /// What is swapped where no root entry is.
 pub(super) const NOWHERE: u64 = page(22) + 32;
 pub(super) const STACK_TOP: u64 = page(24);
+/// What goes to the disk next, and after it where the next word of that goes.
+pub(super) const SECTOR: u64 = page(25);
+pub(super) const NEXT_WORD: u64 = SECTOR + pc::SECTOR;
+/// The command for that: what goes to registers of the disk, a byte each.
+pub(super) const WRITE_SECTOR: u64 = NEXT_WORD + 8;
 /// The code is the last page, as the reset vector wants it.
 pub(super) const CODE: u64 = page(31);
 
@@ -63,6 +70,15 @@ pub(super) const CODE: u64 = page(31);
 pub(super) const WINDOW: u64 = LARGE_PAGE;
 /// Where its page-table entry is.
 pub(super) const WINDOW_ENTRY: u64 = WINDOW_TABLE;
+
+/// Registers of the first ATA disk (ATA/ATAPI-4 *I/O register descriptions*): data; sector count, the first of six that
+/// are written for a command; command, which reads as status; device control.
+pub(super) const DISK_DATA: i32 = 0x1f0;
+pub(super) const DISK_COUNT: i32 = 0x1f2;
+pub(super) const DISK_STATUS: i32 = 0x1f7;
+pub(super) const DISK_CONTROL: i32 = 0x3f6;
+/// One sector, its number in three bytes, the first device by such a number, and the command that writes it.
+const WRITE_FIRST_SECTOR: u64 = 0x30e0_0000_0001;
 
 /// A present, writable entry of x86-64 paging, accessed and dirty already (SDM *4-Level Paging*).
 const SUPERVISOR_ENTRY: u64 = 0x63;
@@ -158,6 +174,8 @@ impl Extension {
         set(OVERLAY_POINTERS, 0, OVERLAY_DIRECTORY | entry);
         set(OVERLAY_DIRECTORY, 0, OWN | leaf);
         LENT.into_iter().for_each(|record| put(record, &NOWHERE.to_le_bytes()));
+        put(NEXT_WORD, &SECTOR.to_le_bytes());
+        put(WRITE_SECTOR, &WRITE_FIRST_SECTOR.to_le_bytes());
         put(CODE, code);
         memory
     }

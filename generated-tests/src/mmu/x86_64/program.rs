@@ -2,7 +2,7 @@
 
 use super::layout::{self, PROGRAM_SIZE};
 
-/// The first word of the results.
+/// The word before the results, and after them.
 pub(super) const MAGIC: u64 = 0x6574_6972_7765_6c62;
 /// Bits 63:48 of a tag; the rest is the physical address of its page.
 pub(super) const TAG_MARK: u64 = 0x7ab1 << 48;

@@ -1,9 +1,9 @@
 //! The program that runs inside the emulated PC: the whole of its firmware, and a small hypervisor.
 //!
-//! It interprets a [`Program`](super::program::Program), which lies at the start of the ROM. Results leave through the
-//! debug port, eight bytes each, in the order of the operations that give one. What can be known beforehand (page
-//! tables, the guest's state, addresses) is in the operations or in [`layout`], not here. Intel's and AMD's processors
-//! differ in how the guest is entered and in what it leaves behind, and in nothing else.
+//! It interprets a [`Program`](super::program::Program), which lies at the start of the ROM. Results leave through a
+//! disk, eight bytes each, in the order of the operations that give one. What can be known beforehand (page tables, the
+//! guest's state, addresses) is in the operations or in [`layout`], not here. Intel's and AMD's processors differ in how
+//! the guest is entered and in what it leaves behind, and in nothing else.
 //!
 //! It is one page: the last of the ROM, so that the processor finds the reset vector at its end, and the last of the
 //! 128 KiB that the first instructions copy to RAM, where the rest runs.
@@ -34,6 +34,10 @@ pub(super) const CODE_64: u16 = 0x18;
 
 /// Null, 32-bit code, data, 64-bit code: flat, and accessed already.
 const GDT_ENTRIES: [u64; 4] = [0, 0x00cf_9b00_0000_ffff, 0x00cf_9300_0000_ffff, 0x00af_9b00_0000_ffff];
+
+/// Bits of the disk's status.
+const DISK_BUSY: i8 = 0x80_u8 as i8;
+const DISK_WANTS_DATA: i8 = 0x08;
 
 /// Not canonical, so that a guest that uses it as an address faults, and its lowest byte is 0.
 const GUEST_RAX: u64 = 1 << 63;
@@ -234,6 +238,9 @@ fn interpreter(extension: Extension) -> Result<Vec<u8>, DynasmError> {
     }
     dynasm!(code
         ; .arch x64
+        ; mov edx, layout::DISK_CONTROL
+        ; mov al, 2                                     // no interrupts
+        ; out dx, al
         ; mov rax, QWORD MAGIC as i64
         ; call ->emit
         ; mov ebx, layout::PROGRAM as u32 as i32
@@ -264,7 +271,10 @@ fn interpreter(extension: Extension) -> Result<Vec<u8>, DynasmError> {
         ; cmp eax, Operation::Cpuid as i32
         ; je ->cpuid
 
-        // The end: what Bochs powers off by, and what QEMU does.
+        // The end: the rest of the results, then what Bochs powers off by, and what QEMU does.
+        ; mov rax, QWORD MAGIC as i64
+        ; call ->emit
+        ; call ->write_sector
         ; lea rsi, [->shutdown]
         ; mov ecx, 8
         ; mov edx, 0x8900
@@ -383,15 +393,44 @@ fn interpreter(extension: Extension) -> Result<Vec<u8>, DynasmError> {
         ; mov BYTE [rdi + SECOND_TAG as i32 + 10], 0xcc_u8 as i8
         ; ret
 
-        // Sends rax.
+        // Sends rax, together with others: once the sector is full.
         ; ->emit:
+        ; mov ecx, [layout::NEXT_WORD as i32]
+        ; mov [rcx], rax
+        ; add ecx, 8
+        ; mov [layout::NEXT_WORD as i32], ecx
+        ; cmp ecx, layout::NEXT_WORD as i32
+        ; je ->write_sector
+        ; ret
+
+        // Sends the sector, and waits until it is in the file.
+        ; ->write_sector:
         ; push rsi
-        ; push rax
-        ; mov rsi, rsp
-        ; mov ecx, 8
-        ; mov edx, 0xe9
-        ; rep outsb
-        ; pop rax
+        ; mov rax, [layout::WRITE_SECTOR as i32]
+        ; add DWORD [layout::WRITE_SECTOR as i32], 0x100 // the next one
+        ; mov edx, layout::DISK_COUNT
+        ; mov ecx, 6
+        ; set:
+        ; out dx, al
+        ; shr rax, 8
+        ; inc edx
+        ; loop <set
+        ; mov edx, layout::DISK_STATUS
+        ; wanted:
+        ; in al, dx
+        ; and al, DISK_BUSY | DISK_WANTS_DATA
+        ; cmp al, DISK_WANTS_DATA
+        ; jne <wanted
+        ; mov edx, layout::DISK_DATA
+        ; mov esi, layout::SECTOR as i32
+        ; mov [layout::NEXT_WORD as i32], esi
+        ; mov ecx, (layout::NEXT_WORD - layout::SECTOR) as i32 / 2
+        ; rep outsw
+        ; mov edx, layout::DISK_STATUS
+        ; written:
+        ; in al, dx
+        ; test al, DISK_BUSY
+        ; jnz <written
         ; pop rsi
         ; ret
     );
