@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use tablewright::{Attributes, ClosedRange, Format, Geometry, MemoryType, Rights};
 
-use super::{Judge, Program};
+use super::Judge;
 use crate::mmu::Probe;
 
 /// What a layout has to build on.
@@ -98,13 +98,10 @@ impl Ground {
         fitting.max().unwrap_or(self.geometry.page_bits)
     }
 
-    /// Whether a judge may do this: it faults, or it goes to memory that is there for it.
-    pub(super) fn may_access(&self, judge: &impl Judge, program: &Program, probe: &Probe) -> bool {
+    /// Whether a judge may do this where that is mapped: it faults, or it goes to memory that is there for it.
+    pub(super) fn may_access(&self, judge: &impl Judge, probe: &Probe, mapped: Option<(u64, Rights)>) -> bool {
         self.askable(probe.address)
             && judge.may_ask(probe)
-            && match program.expect(probe.address) {
-                Some((oa, rights)) => !judge.grants(probe, rights) || self.targets.contains(&oa),
-                None => true,
-            }
+            && mapped.is_none_or(|(oa, rights)| !judge.grants(probe, rights) || self.targets.contains(&oa))
     }
 }

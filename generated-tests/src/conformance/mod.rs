@@ -330,16 +330,16 @@ fn half_conforms<F: ByName>(
     for probe in &probes {
         space.handle_fault(GuestPhysAddr::from_usize(probe.address as usize), probes::needs(probe));
     }
-    let may_access = |probe: &Probe| ground.may_access(judge, &program, probe);
-    let may_access: Vec<bool> = probes.iter().map(may_access).collect();
+    let expected = program.expect_each(&probes);
+    let may_access = |(probe, expected)| ground.may_access(judge, probe, expected);
+    let may_access: Vec<bool> = probes.iter().zip(expected.iter().copied()).map(may_access).collect();
     let asked: Vec<Probe> = probes.iter().zip(&may_access).filter_map(|(probe, may)| may.then_some(*probe)).collect();
     let mut verdicts = judge.judge(&dump(&space, &machine), &setup.registers(&space)?, &asked).into_iter();
 
     let root = space.page_table_root().as_usize() as u64;
     let mut complaints = Vec::new();
-    for (probe, may_access) in probes.iter().zip(may_access) {
+    for ((probe, expected), may_access) in probes.iter().zip(expected).zip(may_access) {
         let verdict = may_access.then(|| verdicts.next()).flatten();
-        let expected = program.expect(probe.address);
         let case = compare::Case {
             probe,
             expected,

@@ -1,9 +1,13 @@
 //! A program of steps on an address space, and its own plain idea of what they come to.
 
+use std::iter;
+
 use tablewright::{
     AddrSpace, Attributes, Change, ClosedRange, Format, GuestPhysAddr, Hal, HostPhysAddr, HostRegion, MemoryType,
     Rights, SpaceError,
 };
+
+use crate::mmu::Probe;
 
 /// One call of the library.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +62,12 @@ impl Program {
             Step::Unmap { .. } => None,
             Step::Protect { rights, .. } => mapped.map(|(oa, _)| (oa, rights)),
         })
+    }
+
+    /// The same of each probe's address; neighbours that have one in common share the search.
+    pub(super) fn expect_each(&self, probes: &[Probe]) -> Vec<Option<(u64, Rights)>> {
+        let groups = probes.chunk_by(|probe, next| probe.address == next.address);
+        groups.flat_map(|group| iter::repeat_n(self.expect(group[0].address), group.len())).collect()
     }
 
     /// Does the steps. What is mapped counts as accessed and written to.

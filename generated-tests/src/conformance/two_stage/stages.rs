@@ -107,13 +107,14 @@ impl<'a, G: ByName, N: ByName> Stages<'a, G, N> {
         let probes = probes::of(&own_program, &ground);
         // Large leaves reach the guest's own tables, which no access may change, and the judge's code.
         let taken = [TABLES_AT..TABLES_AT + TABLES, code];
-        let askable = |probe: &Probe| {
-            ground.askable(probe.address)
-                && own_program.expect(probe.address).is_none_or(|(oa, rights)| {
-                    taken.iter().all(|taken| !taken.contains(&oa)) && judge.may_ask(probe, rights)
-                })
+        let askable = |(probe, mapped): (Probe, Option<(u64, Rights)>)| {
+            let may_access = mapped.is_none_or(|(oa, rights)| {
+                taken.iter().all(|taken| !taken.contains(&oa)) && judge.may_ask(&probe, rights)
+            });
+            (ground.askable(probe.address) && may_access).then_some(probe)
         };
-        let probes = probes.into_iter().filter(askable);
+        let mapped = own_program.expect_each(&probes);
+        let probes = probes.into_iter().zip(mapped).filter_map(askable);
         let probes = random.choose_multiple(probes, PROBES);
         let stages = Self {
             guest,
