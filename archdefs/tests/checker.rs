@@ -155,6 +155,7 @@ broken! {
     tag_cut_by_a_mask: "\"63:56 space = tag\"" => "\"63:56 space = tag & 0xff\"";
     tag_without_its_lowest_bit: "\"63:56 space = tag\"" => "\"63:56 space = tag >> 1\"";
     tag_cut_in_an_invalidation: "code = \"0x01\"" => "code = \"0x01\"\n\n[[tlb]]\nid = \"space\"\nscope = \"space\"\ncode = \"0x02\"\noperands = [\"a0 = tag[6:0]\", \"a1 = 3\"]";
+    limit_with_nothing_beyond: "code = \"0x01\"" => "code = \"0x01\"\n\n[[tlb]]\nid = \"page\"\nscope = \"address\"\nlimit = 8\ncommand = [\"1\", \"ia\"]";
     tag_cut_in_a_command: "code = \"0x01\"" => "code = \"0x01\"\n\n[[tlb]]\nid = \"space\"\nscope = \"space\"\ncommand = [\"1\", \"tag << 58\"]";
     narrow_but_for_the_root: "\"3:1 levels = levels\"" => "\"2:1 levels = levels\"", "role = \"root\"" => "role = \"root\"\nnarrow = true", "\"47:12 root = root >> 12\"" => "\"31:12 root = root >> 12\"";
     narrow_without_effect: "role = \"root\"" => "role = \"root\"\nnarrow = true";

@@ -13,6 +13,7 @@ mod examples;
 mod findings;
 mod kinds;
 mod levels;
+mod limits;
 mod moves;
 mod owners;
 mod params;
@@ -62,6 +63,7 @@ pub fn check(format: &Format) -> Diagnostics {
     let configs = configs::check(&mut checker);
     completions::check(&mut checker, &configs);
     tags::check(&mut checker, &configs);
+    limits::check(&mut checker, &configs);
     examples::check(&mut checker, &configs);
     // Without legal parameters everything would seem unused, and so would what stands beside something that makes no
     // sense.
