@@ -40,7 +40,10 @@ impl Alike {
     }
 }
 
-/// What was met last at each level: of the leaves that stay, and of those that do not.
+/// What becomes of a leaf, given its level, the first address of its entry and its value; or why it could not.
+pub(super) type Judge<'a> = dyn Fn(Level, u64, u64) -> Result<Alike, Error> + 'a;
+
+/// The two kinds that were met last at each level.
 #[derive(Debug, Default)]
 pub(super) struct Seen([[Option<Alike>; 2]; Geometry::MAX_LEVELS]);
 
@@ -109,15 +112,14 @@ impl Group<'_> {
 
 impl<F: Format, H: Hal> PageTable<F, H> {
     /// Calls `act` for all leaves in the part of `range` that this table translates which do not stay as they are. For a
-    /// leaf unlike those seen, `judge` says what becomes of it, given its level, the first address of its entry and its
-    /// value.
+    /// leaf unlike those seen, `judge` says what becomes of it.
     pub(super) fn for_groups(
         &self,
         (level, entries): (Level, Entries),
         range: ClosedRange,
         seen: &mut Seen,
-        judge: &impl Fn(Level, u64, u64) -> Result<Alike, Error>,
-        act: &mut impl FnMut(Group<'_>) -> Result<(), Error>,
+        judge: &Judge<'_>,
+        act: &mut dyn FnMut(Group<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let kinds = self.format.kinds(level);
         let bits = self.geometry.entry_bits(level);
@@ -128,23 +130,21 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let mut index = first;
         while index < end {
             match Block::at(&entries, index..end, &kinds, seen.at(level)) {
-                Block::Empty => {
+                Block::Empty | Block::Alike(Alike { rewrite: None, .. }) => {
                     index += Entries::BLOCK;
                     continue;
                 }
                 Block::Alike(&alike) => {
                     let mut stop = index + Entries::BLOCK;
-                    if alike.rewrite.is_some() {
-                        while stop - index < Group::MOST
-                            && let Block::Alike(more) = Block::at(&entries, stop..end, &kinds, seen.at(level))
-                            && *more == alike
-                        {
-                            stop += Entries::BLOCK;
-                        }
-                        let range = slot(index).hull(&slot(stop - 1));
-                        let (entries, items, raw) = (&entries, stop - index, entries.load(index));
-                        act(Group { alike, level, entries, index, items, range, raw })?;
+                    while stop - index < Group::MOST
+                        && let Block::Alike(more) = Block::at(&entries, stop..end, &kinds, seen.at(level))
+                        && *more == alike
+                    {
+                        stop += Entries::BLOCK;
                     }
+                    let range = slot(index).hull(&slot(stop - 1));
+                    let (entries, items, raw) = (&entries, stop - index, entries.load(index));
+                    act(Group { alike, level, entries, index, items, range, raw })?;
                     index = stop;
                     continue;
                 }
@@ -160,7 +160,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                         Some(&alike) => alike,
                         None => {
                             let alike = judge(level, slot.start(), raw)?;
-                            seen.at(level)[usize::from(alike.rewrite.is_some())] = Some(alike);
+                            let [last, before] = seen.at(level);
+                            *before = last.replace(alike);
                             alike
                         }
                     };

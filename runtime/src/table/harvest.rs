@@ -6,7 +6,7 @@
 
 use super::{
     Error, Gather, Operation, PageTable,
-    alike::{Alike, Group, Seen},
+    alike::{Alike, Group, Judge, Seen},
 };
 use crate::{
     AccessedDirty, Change, ClosedRange, Edit, Entry, Format, Hal, Level, PageBitmap, Refusal, Rewrite, Rights,
@@ -126,21 +126,23 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         if state == State::Accessed {
             return Err(Error::Refused { level: 0, refusal: Refusal::Untracked });
         }
-        let around = self.table_around(range);
-        self.for_groups(around, range, &mut Seen::default(), &self.judge(state), &mut |group| {
-            if shared && group.alike.run {
+        let judge = self.judge(state);
+        let check = |level, address, raw| {
+            let mut alike = judge(level, address, raw)?;
+            if shared && alike.run && alike.rewrite.is_some() {
                 return Err(Error::NeedsExclusive(Operation::Run));
             }
-            if group.alike.breaks {
-                if self.is_strict() {
-                    return Err(self.needs_break(group.range.start(), group.level, group.raw));
-                }
-                if shared {
-                    return Err(Error::NeedsExclusive(Operation::Break));
-                }
+            if alike.breaks && self.is_strict() {
+                return Err(self.needs_break(address, level, raw));
             }
-            Ok(())
-        })
+            if alike.breaks && shared {
+                return Err(Error::NeedsExclusive(Operation::Break));
+            }
+            // One speaks for all: there is nothing to do for the others.
+            alike.rewrite = None;
+            Ok(alike)
+        };
+        self.for_groups(self.table_around(range), range, &mut Seen::default(), &check, &mut |_| Ok(()))
     }
 
     /// What becomes of leaves when their state is harvested.
@@ -216,13 +218,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// Clears the state of the items of a group, each as it is now: those that it was cleared of, as bits.
-    fn clear_items(
-        &self,
-        group: &Group<'_>,
-        rewrite: Rewrite,
-        state: State,
-        judge: &impl Fn(Level, u64, u64) -> Result<Alike, Error>,
-    ) -> u64 {
+    fn clear_items(&self, group: &Group<'_>, rewrite: Rewrite, state: State, judge: &Judge<'_>) -> u64 {
         let &Group { alike, level, entries, index, .. } = group;
         // The MMU or a fault may have changed one meanwhile.
         let change = |raw| {
