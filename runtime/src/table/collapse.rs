@@ -8,7 +8,6 @@ use super::{
     layout::{parts, size_mask, sizes_of},
     reserve::Frames,
     split::{Fate, Located},
-    walk::{Met, Walk},
 };
 use crate::{Attributes, ClosedRange, Edit, Format, Hal, Level, Prototype, Strip};
 
@@ -55,10 +54,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// The leaves in `range` that are larger than `1 << size` bytes.
     fn larger(&self, range: ClosedRange, size: u8) -> impl Iterator<Item = Located> {
-        Walk::new(self, Some(range)).filter_map(move |met| match met {
-            Met::Leaf(leaf) if leaf.size > size => Some(leaf),
-            _ => None,
-        })
+        self.leaves(range).filter(move |leaf| leaf.size > size)
     }
 
     /// Cuts a leaf: a run into its items first, for these have to be replaced one by one.
@@ -157,18 +153,15 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             }
             let Some((whole, prototype)) = self.whole(level, entries, run, level, size) else { continue };
             let items = 1 << (size - self.geometry.entry_bits(level));
-            let index = self.geometry.index(level, run.start());
+            let (entries, index) = (*entries, self.geometry.index(level, run.start()));
             let strip = self.format.strip(prototype, whole.address, items);
             if (0..items).any(|item| self.takes_break_for(level, entries.load(index + item), strip.first)) {
                 if self.is_strict() {
                     continue;
                 }
-                let states = self.format.accessed_dirty(level);
-                let mut first = strip.first;
-                for item in 0..items {
-                    first = states.join(first, entries.swap(&self.hal, index + item, self.format.empty(level)));
-                }
-                self.invalidate(run, level, true);
+                let taken =
+                    self.take_away(&Located { entries, level, index, items, range: run, address: whole.address, size });
+                let first = self.format.accessed_dirty(level).join(strip.first, taken);
                 entries.store_strip(&self.hal, index, Strip { first, ..strip });
                 self.made(run, true, gather);
             } else {

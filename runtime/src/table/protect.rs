@@ -8,8 +8,7 @@ use super::{
     entries::Entries,
     layout::{parts, sizes_of, slots},
     remake::{Broken, Forgotten, Pass},
-    reserve::Frames,
-    split::Fate,
+    split::{Fate, Located},
 };
 use crate::{Change, ClosedRange, Edit, Format, Geometry, Hal, Level, PageBitmap, Rewrite};
 
@@ -63,11 +62,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let breaks = self.format.may_break(change);
         self.refuse_breaks(range, change, &rewrites)?;
 
-        let tables = self.reserve_tables(self.tables_for_splits(&edges, range))?;
-        let mut reserve = Frames::of(&self.hal, tables);
-        for split in edges.iter_mut().flatten() {
-            let done = self.commit_split(split, range, &mut reserve, gather);
-            debug_assert!(done.is_some(), "the plan counted too few tables");
+        self.split_edges(&mut edges, range, gather)?;
+        for split in edges.iter().flatten() {
             if self.forgets_dirty(split)
                 && let Some(part) = split.leaf.range.intersection(&range)
             {
@@ -95,8 +91,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         if !self.format.may_break(change) || !self.is_strict() {
             return Ok(());
         }
-        match self.first_break(self.geometry.top(), &self.root_entries(), range, rewrites) {
-            Some((address, level, entry)) => Err(self.needs_break(address, level, entry)),
+        match self.leaves(range).find(|leaf| self.breaks(leaf, rewrites) == Some(true)) {
+            Some(leaf) => Err(self.needs_break(leaf.range.start(), leaf.level, leaf.entries.load(leaf.index))),
             None => Ok(()),
         }
     }
@@ -110,24 +106,22 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             }
             match self.format.rewrite(level, change) {
                 Ok(rewrite) => *slot = Some(rewrite),
-                Err(refusal) => {
-                    let (around, entries) = self.table_around(range);
-                    if self.has_leaf(level, around, &entries, range) {
-                        return Err(Error::Refused { level, refusal });
-                    }
+                Err(refusal) if self.leaves(range).any(|leaf| leaf.level == level) => {
+                    return Err(Error::Refused { level, refusal });
                 }
+                Err(_) => {}
             }
         }
         Ok(rewrites)
     }
 
-    /// Whether there is a leaf at level `wanted` in the part of `range` that this table translates.
-    fn has_leaf(&self, wanted: Level, level: Level, entries: &Entries, range: ClosedRange) -> bool {
-        parts(&self.geometry, level, range).any(|(index, part)| match self.visit(level, entries, index) {
-            (_, Found::Leaf) => level == wanted,
-            (_, Found::Table { entries, level, .. }) => level >= wanted && self.has_leaf(wanted, level, &entries, part),
-            (_, Found::Absent) => false,
-        })
+    /// Whether a leaf must not change while it is in use; `None` if it does not change.
+    fn breaks(&self, leaf: &Located, rewrites: &Rewrites) -> Option<bool> {
+        let rewrite = rewrites.get(usize::from(leaf.level)).copied().flatten()?;
+        // The items of a run are alike.
+        let old = leaf.entries.load(leaf.index);
+        let new = rewrite.apply(old);
+        (new != old).then(|| self.format.edit(leaf.level, old, new) == Edit::BreakBeforeMake)
     }
 
     /// Rewrites every leaf in the part of `range` that this table translates. A leaf that is not covered whole says
@@ -142,8 +136,10 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         for (index, part) in parts(&self.geometry, level, range) {
             match (self.visit(level, entries, index), rewrite) {
                 ((raw, Found::Table { entries: below, level: lower, .. }), _) => {
+                    // If the first leaf that changes must be broken, most of those that follow are like it: then it is
+                    // cheaper to take the whole table away once.
                     let whole = self.geometry.slot(level, part.start()) == part;
-                    if whole && self.begins_with_break(lower, &below, part, &pass.rewrites) == Some(true) {
+                    if whole && self.leaves(part).find_map(|leaf| self.breaks(&leaf, &pass.rewrites)) == Some(true) {
                         entries.store(&self.hal, index, self.format.empty(level));
                         pass.broken.push(raw, part);
                     } else {
@@ -167,9 +163,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                         } else {
                             entries.store(&self.hal, index, new);
                         }
-                        if states.is_dirty(old) && !states.is_dirty(rewrite.apply(old)) {
-                            self.tell(self.locate(level, entries, part.start(), old).range, pass.pages, pass.gather);
-                        }
+                        self.account(level, part, [old, rewrite.apply(old)], pass.pages, pass.gather);
                         changed = Some(changed.map_or(part, |changed| changed.hull(&part)));
                     }
                 }
@@ -274,49 +268,5 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             }
         }
         (indices.end, first..end)
-    }
-
-    /// Whether the first leaf that changes must not do so while it is in use; `None` if none does. Then it is cheaper to
-    /// take the whole table away once, for most of those that follow are like it.
-    fn begins_with_break(
-        &self,
-        level: Level,
-        entries: &Entries,
-        range: ClosedRange,
-        rewrites: &Rewrites,
-    ) -> Option<bool> {
-        let rewrite = rewrites.get(usize::from(level)).copied().flatten();
-        parts(&self.geometry, level, range).find_map(|(index, part)| {
-            match (self.visit(level, entries, index), rewrite) {
-                ((_, Found::Table { entries, level, .. }), _) => {
-                    self.begins_with_break(level, &entries, part, rewrites)
-                }
-                ((raw, Found::Leaf), Some(rewrite)) if rewrite.apply(raw) != raw => {
-                    Some(self.format.edit(level, raw, rewrite.apply(raw)) == Edit::BreakBeforeMake)
-                }
-                _ => None,
-            }
-        })
-    }
-
-    /// The first leaf that must not change while it is in use: its address, level and value.
-    fn first_break(
-        &self,
-        level: Level,
-        entries: &Entries,
-        range: ClosedRange,
-        rewrites: &Rewrites,
-    ) -> Option<(u64, Level, u64)> {
-        let rewrite = rewrites.get(usize::from(level)).copied().flatten();
-        parts(&self.geometry, level, range).find_map(|(index, part)| {
-            match (self.visit(level, entries, index), rewrite) {
-                ((_, Found::Table { entries, level, .. }), _) => self.first_break(level, &entries, part, rewrites),
-                ((raw, Found::Leaf), Some(rewrite)) => {
-                    let breaks = self.format.edit(level, raw, rewrite.apply(raw)) == Edit::BreakBeforeMake;
-                    breaks.then_some((part.start(), level, raw))
-                }
-                _ => None,
-            }
-        })
     }
 }

@@ -97,13 +97,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         gather: &mut Gather<F, H>,
     ) {
         let (level, entries) = (leaf.level, leaf.entries);
-        let states = self.format.accessed_dirty(level);
-        let empty = self.format.empty(level);
-        let mut first = entries.swap(&self.hal, leaf.index, empty);
-        for item in 1..leaf.items {
-            first = states.join(first, entries.swap(&self.hal, leaf.index + item, empty));
-        }
-        self.invalidate(leaf.range, level, true);
+        let first = self.take_away(leaf);
         // How the address goes on from item to item, which is the same for all leaves of this size.
         let bare = Prototype { bits: 0, level, size: leaf.size };
         let strip = self.format.strip(bare, leaf.address, leaf.items);
@@ -111,6 +105,15 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         entries.store_strip(&self.hal, leaf.index, Strip { first: made, ..strip });
         self.account(level, leaf.range, [first, made], pages, gather);
         self.made(leaf.range, true, gather);
+    }
+
+    /// Takes all items of a leaf away from the MMU: the first as it was, with the states of all.
+    pub(super) fn take_away(&self, leaf: &Located) -> u64 {
+        let states = self.format.accessed_dirty(leaf.level);
+        let take = |item| leaf.entries.swap(&self.hal, leaf.index + item, self.format.empty(leaf.level));
+        let first = (1..leaf.items).fold(take(0), |first, item| states.join(first, take(item)));
+        self.invalidate(leaf.range, leaf.level, true);
+        first
     }
 }
 

@@ -78,6 +78,8 @@ pub enum PartialChange {
 pub(super) enum Fate<'a> {
     /// It is unmapped.
     Gone,
+    /// It is unmapped, and its part of the frame given back.
+    Freed,
     /// It stays as it is, in leaves of its own.
     Kept,
     /// It stays as it is, in leaves of at most this size.
@@ -136,7 +138,17 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     pub fn split(&mut self, range: ClosedRange, gather: &mut Gather<F, H>) -> Result<(), Error> {
         let range = self.exclusive(range, gather)?;
         let mut edges = self.edges(range, Fate::Kept)?;
-        let tables = self.reserve_tables(self.tables_for_splits(&edges, range))?;
+        self.split_edges(&mut edges, range, gather)
+    }
+
+    /// Splits the leaves that `range` covers in part, as planned by [`PageTable::edges`]. All or nothing.
+    pub(super) fn split_edges(
+        &mut self,
+        edges: &mut [Option<Split>; 2],
+        range: ClosedRange,
+        gather: &mut Gather<F, H>,
+    ) -> Result<(), Error> {
+        let tables = self.reserve_tables(self.tables_for_splits(edges, range))?;
         let mut reserve = Frames::of(&self.hal, tables);
         for split in edges.iter_mut().flatten() {
             let done = self.commit_split(split, range, &mut reserve, gather);
@@ -206,13 +218,16 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         for split in edges.iter().flatten() {
             self.check_break(split, range)?;
         }
-        let refused = self.partial == PartialChange::Refuse && !matches!(fate, Fate::Kept);
-        match edges.iter().flatten().next().filter(|_| refused) {
-            Some(Split { leaf, .. }) => {
-                Err(Error::Partial { address: self.geometry.extend(leaf.range.start()), size: leaf.size })
+        if let Some(Split { leaf, .. }) = edges.iter().flatten().next() {
+            let (address, size) = (self.geometry.extend(leaf.range.start()), leaf.size);
+            if self.partial == PartialChange::Refuse && !matches!(fate, Fate::Kept) {
+                return Err(Error::Partial { address, size });
             }
-            None => Ok(edges),
+            if matches!(fate, Fate::Freed) && !self.hal.frees_parts() {
+                return Err(Error::PartialFrame { address, size });
+            }
         }
+        Ok(edges)
     }
 
     pub(super) fn plan_split(&self, leaf: Located, fate: Fate<'_>) -> Result<Option<Split>, Error> {
@@ -224,7 +239,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         // What takes its place is smaller.
         let limit = leaf.size.saturating_sub(1);
         let new = match fate {
-            Fate::Gone => None,
+            Fate::Gone | Fate::Freed => None,
             Fate::Cut(most) => Some((Change::default(), Prototypes::new(&self.format, &attributes, limit.min(most))?)),
             Fate::Kept => Some((Change::default(), Prototypes::new(&self.format, &attributes, limit)?)),
             Fate::Changed(change) => {

@@ -6,7 +6,6 @@ use super::{
     entries::Entries,
     gather::Held,
     layout::parts,
-    reserve::Frames,
     split::{Fate, Located},
 };
 use crate::{ClosedRange, Format, Hal, Level};
@@ -42,20 +41,10 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// `free`: the caller made the promise of [`PageTable::depopulate`].
     fn remove(&mut self, range: ClosedRange, free: bool, gather: &mut Gather<F, H>) -> Result<(), Error> {
         let range = self.exclusive(range, gather)?;
-        let mut edges = self.edges(range, Fate::Gone)?;
-        if let Some(split) = edges.iter().flatten().next().filter(|_| free && !self.hal.frees_parts()) {
-            let (address, size) = (self.geometry.extend(split.leaf.range.start()), split.leaf.size);
-            return Err(Error::PartialFrame { address, size });
-        }
-
-        let tables = self.reserve_tables(self.tables_for_splits(&edges, range))?;
-        let mut reserve = Frames::of(&self.hal, tables);
-        for split in edges.iter_mut().flatten() {
-            let done = self.commit_split(split, range, &mut reserve, gather);
-            debug_assert!(done.is_some(), "the plan counted too few tables");
-            if free {
-                gather.hold(self.part_of_frame(&split.leaf, range));
-            }
+        let mut edges = self.edges(range, if free { Fate::Freed } else { Fate::Gone })?;
+        self.split_edges(&mut edges, range, gather)?;
+        for split in edges.iter().flatten().filter(|_| free) {
+            gather.hold(self.part_of_frame(&split.leaf, range));
         }
         self.clear(self.geometry.top(), &self.root_entries(), range, free, gather);
         Ok(())

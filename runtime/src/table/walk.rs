@@ -44,6 +44,16 @@ impl<'a, F: Format, H: Hal> Walk<'a, F, H> {
     }
 }
 
+impl<F: Format, H: Hal> PageTable<F, H> {
+    /// The leaves in `range`, in ascending order, those at its ends whole.
+    pub(super) fn leaves(&self, range: ClosedRange) -> impl Iterator<Item = Located> {
+        Walk::new(self, Some(range)).filter_map(|met| match met {
+            Met::Leaf(leaf) => Some(leaf),
+            Met::Table { .. } => None,
+        })
+    }
+}
+
 impl<F: Format, H: Hal> Iterator for Walk<'_, F, H> {
     type Item = Met;
 
