@@ -2,7 +2,7 @@
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::cell::UnsafeCell;
-use core::ptr::NonNull;
+use core::ptr::{NonNull, with_exposed_provenance_mut};
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use tablewright::{Format, Hal, HostPhysAddr, Invalidation, Tag};
@@ -55,7 +55,7 @@ pub struct FrameHal;
 unsafe impl Hal for FrameHal {
     fn allocate(&self, size: u8) -> Option<HostPhysAddr> {
         let count = 1_usize.checked_shl(u32::from(size))? / FRAME;
-        take(count).map(|frame| HostPhysAddr::from_usize(frame.addr().get()))
+        take(count).map(|frame| HostPhysAddr::from_usize(frame.expose_provenance().get()))
     }
 
     unsafe fn free(&self, frame: HostPhysAddr, size: u8) {
@@ -67,7 +67,7 @@ unsafe impl Hal for FrameHal {
     }
 
     fn phys_to_virt(&self, address: HostPhysAddr) -> NonNull<u8> {
-        pool().with_addr(address.as_usize().try_into().unwrap_or(pool().addr()))
+        NonNull::new(with_exposed_provenance_mut(address.as_usize())).unwrap_or(pool())
     }
 
     fn invalidate<F: Format>(&self, format: &F, root: HostPhysAddr, tag: Tag, set: &Invalidation) {

@@ -3,7 +3,7 @@
 use core::fmt::{self, Display, Formatter};
 
 use super::{Backend, BackendError, Fault, FaultOutcome, Joinable};
-use crate::{Attributes, ClosedRange, Error, FaultIn, Format, FrameCache, Gather, Hal, PageTable, Prototype};
+use crate::{Attributes, ClosedRange, FaultIn, Format, FrameCache, Gather, Hal, PageTable, Prototype};
 
 /// Zeroed frames from the HAL, which go back when they are unmapped.
 ///
@@ -128,8 +128,7 @@ unsafe impl Backend for Alloc {
             Ok(FaultIn::Installed) => Some(FaultOutcome::Mapped),
             Ok(FaultIn::Present(_)) => fault.admit(table),
             Ok(FaultIn::Smaller { .. } | FaultIn::NeedsExclusive(_)) => None,
-            Err(Error::NoMemory { .. }) => Some(FaultOutcome::OutOfMemory),
-            Err(error) => Some(FaultOutcome::Failed(error)),
+            Err(error) => Some(error.into()),
         }
     }
 
@@ -163,8 +162,7 @@ unsafe impl Backend for Alloc {
                 Ok(FaultIn::Installed | FaultIn::Present(_)) => return FaultOutcome::Spurious,
                 // Other pages around it have their frames already.
                 Ok(FaultIn::Smaller { .. } | FaultIn::NeedsExclusive(_)) => {}
-                Err(Error::NoMemory { .. }) => return FaultOutcome::OutOfMemory,
-                Err(error) => return FaultOutcome::Failed(error),
+                Err(error) => return error.into(),
             }
         }
         FaultOutcome::OutOfMemory

@@ -231,6 +231,6 @@ pub unsafe trait Backend: Joinable + Display {
         table: &mut PageTable<F, H>,
         gather: &mut Gather<F, H>,
     ) -> FaultOutcome {
-        table.relax_exclusive(fault.address, fault.wanted(), gather).into()
+        fault.relax_exclusive(table, gather)
     }
 }

@@ -139,8 +139,7 @@ impl CopyOnWrite {
             Ok(FaultIn::Installed) => FaultOutcome::Mapped,
             Ok(FaultIn::Present(_) | FaultIn::Smaller { .. }) => FaultOutcome::Spurious,
             Ok(FaultIn::NeedsExclusive(operation)) => FaultOutcome::NeedsExclusive(operation),
-            Err(Error::NoMemory { .. }) => FaultOutcome::OutOfMemory,
-            Err(error) => FaultOutcome::Failed(error),
+            Err(error) => error.into(),
         }
     }
 }
@@ -228,9 +227,7 @@ unsafe impl Backend for CopyOnWrite {
         let mut frames = table.frame_cache();
         match self.is_of_base(fault.address, table) {
             None => self.install(fault, table, &mut frames),
-            Some(of_base) if !(of_base && fault.writes()) => {
-                table.relax_exclusive(fault.address, fault.wanted(), gather).into()
-            }
+            Some(of_base) if !(of_base && fault.writes()) => fault.relax_exclusive(table, gather),
             Some(_) => {
                 let Some(copy) = self.copy(fault.address, table, &mut frames) else { return FaultOutcome::OutOfMemory };
                 // SAFETY: the copy is the guest's from here on, unless it is not installed.
@@ -239,7 +236,7 @@ unsafe impl Backend for CopyOnWrite {
                     failed => {
                         // SAFETY: it was just taken with this size, and is not installed.
                         unsafe { frames.give_back(copy, F::PAGE_BITS) };
-                        failed.map_or_else(FaultOutcome::Failed, |_| FaultOutcome::Spurious)
+                        failed.map_or_else(FaultOutcome::from, |_| FaultOutcome::Spurious)
                     }
                 }
             }

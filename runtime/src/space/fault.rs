@@ -3,7 +3,7 @@
 use super::{Area, FaultOutcome};
 use crate::device::AccessWidth;
 use crate::table::{Admitted, Identity};
-use crate::{Attributes, ClosedRange, Format, Hal, PageTable, Rights};
+use crate::{Attributes, ClosedRange, Format, Gather, Hal, PageTable, Rights};
 
 /// A fault that the attributes of the area allow, but the table does not (yet).
 ///
@@ -61,6 +61,15 @@ impl Fault {
     /// Gives the leaf that is there the rights of the area, if it lacks those of the access.
     pub fn relax<F: Format, H: Hal>(&self, table: &PageTable<F, H>) -> FaultOutcome {
         table.relax(self.address, self.wanted()).into()
+    }
+
+    /// The same, by whatever takes exclusive access.
+    pub fn relax_exclusive<F: Format, H: Hal>(
+        &self,
+        table: &mut PageTable<F, H>,
+        gather: &mut Gather<F, H>,
+    ) -> FaultOutcome {
+        table.relax_exclusive(self.address, self.wanted(), gather).into()
     }
 
     /// One in a space with this table.

@@ -101,8 +101,17 @@ impl From<Result<Relax, Error>> for FaultOutcome {
             Ok(Relax::Granted) => Self::Spurious,
             Ok(Relax::NotMapped) => Self::NotMapped,
             Ok(Relax::NeedsExclusive(operation)) => Self::NeedsExclusive(operation),
-            Err(Error::NoMemory { .. }) => Self::OutOfMemory,
-            Err(error) => Self::Failed(error),
+            Err(error) => error.into(),
+        }
+    }
+}
+
+/// What it means for a fault that the table refused what should resolve it.
+impl From<Error> for FaultOutcome {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::NoMemory { .. } => Self::OutOfMemory,
+            error => Self::Failed(error),
         }
     }
 }

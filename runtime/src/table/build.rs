@@ -91,7 +91,9 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             (Next::Leaf, _) => Found::Leaf,
             (Next::Table(address), Some(below)) => {
                 let address = HostPhysAddr::from_usize(address as usize);
-                Found::Table { entries: self.entries(below, address), level: below, address }
+                // SAFETY: as in `entries`; below the root, all tables have these index bits.
+                let entries = unsafe { Entries::with_bits(&self.hal, F::INDEX_BITS, address) };
+                Found::Table { entries, level: below, address }
             }
             (Next::Absent, _) | (Next::Table(_), None) => Found::Absent,
         }

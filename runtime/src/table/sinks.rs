@@ -130,6 +130,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// An empty gather for operations on this table.
+    #[inline(never)]
     pub fn gather(&self) -> Gather<F, H> {
         Gather::new(self.identity, self.format, self.hal.clone(), self.root, self.tag, self.sinks)
     }
