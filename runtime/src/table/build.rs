@@ -3,8 +3,8 @@
 use super::{
     PageTable,
     entries::{Entries, Fresh},
+    frames::Frames,
     layout::{Layout, Pieces, Placed, slots},
-    reserve::Frames,
 };
 use crate::{ClosedRange, Format, Hal, HostPhysAddr, Level, Next, Strip};
 

@@ -4,10 +4,11 @@ use super::{
     Error, Gather, PageTable,
     build::Found,
     entries::Entries,
+    frames::Frames,
     gather::Held,
     layout::{parts, size_mask, sizes_of},
-    reserve::Frames,
-    split::{Fate, Located},
+    located::Located,
+    split::Fate,
 };
 use crate::{Attributes, ClosedRange, Edit, Format, Hal, Level, Prototype, Strip};
 

@@ -1,7 +1,7 @@
 //! Larger frames in place of small ones, with what is in them.
 
 use super::{
-    Error, Gather, PageTable, build::Found, entries::Entries, layout::parts, release::free_tree, split::Located,
+    Error, Gather, PageTable, build::Found, entries::Entries, layout::parts, located::Located, release::free_tree,
 };
 use crate::{Attributes, ClosedRange, Format, Hal, HostPhysAddr, Level, Prototype, hal::copy_frame};
 

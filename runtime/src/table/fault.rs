@@ -3,8 +3,8 @@
 use super::{
     Error, FrameCache, Mapping, Operation, PageTable,
     build::{End, Found},
+    frames::{Frames, List},
     layout::{Piece, Prototypes, size_mask},
-    reserve::{Frames, List},
 };
 use crate::{Attributes, ClosedRange, Format, Hal, Level, Prototype, Refusal};
 

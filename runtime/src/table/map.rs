@@ -4,8 +4,8 @@ use super::{
     Error, Gather, PageTable,
     build::Found,
     entries::Entries,
+    frames::Frames,
     layout::{Layout, Piece, Pieces, Placed, Prototypes, parts, size_within, tables_below},
-    reserve::Frames,
 };
 use crate::{Attributes, ClosedRange, Format, Hal, Level};
 

@@ -12,11 +12,12 @@ use super::{
     Error, Gather, PageTable,
     build::Found,
     entries::Entries,
+    frames::Frames,
     gather::Held,
     layout::{Piece, Prototypes, parts},
+    located::Located,
     missing::Missing,
-    reserve::Frames,
-    split::{Fate, Located},
+    split::Fate,
 };
 use crate::{Attributes, ClosedRange, Format, Hal, Level};
 

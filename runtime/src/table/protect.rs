@@ -7,8 +7,9 @@ use super::{
     build::Found,
     entries::Entries,
     layout::{parts, sizes_of, slots},
+    located::Located,
     remake::{Broken, Forgotten, Pass},
-    split::{Fate, Located},
+    split::Fate,
 };
 use crate::{Change, ClosedRange, Edit, Format, Geometry, Hal, Level, PageBitmap, Rewrite};
 

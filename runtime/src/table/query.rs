@@ -3,7 +3,7 @@
 use super::{
     Lookup, Mapping, PageTable, Region, TableInfo,
     build::End,
-    split::Located,
+    located::Located,
     walk::{Met, Walk},
 };
 use crate::{Attributes, ClosedRange, Format, Hal, HostPhysAddr, Level, MemoryType, Options, Rights};

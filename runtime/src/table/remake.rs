@@ -1,6 +1,6 @@
 //! Leaves that must not change while they are in use: taken away, invalidated, and put back as they are to be.
 
-use super::{Gather, PageTable, build::Found, entries::Entries, layout::parts, protect::Rewrites, split::Located};
+use super::{Gather, PageTable, build::Found, entries::Entries, layout::parts, located::Located, protect::Rewrites};
 use crate::{ClosedRange, Format, Hal, HostPhysAddr, Level, Next, PageBitmap, Prototype, Rewrite, Strip};
 
 /// Who wants to know which pages were dirty and cannot say so any more.

@@ -1,12 +1,8 @@
 //! Unmapping, and giving back the frames that were mapped.
 
 use super::{
-    Error, Gather, PageTable,
-    build::Found,
-    entries::Entries,
-    gather::Held,
-    layout::parts,
-    split::{Fate, Located},
+    Error, Gather, PageTable, build::Found, entries::Entries, gather::Held, layout::parts, located::Located,
+    split::Fate,
 };
 use crate::{ClosedRange, Format, Hal, Level};
 

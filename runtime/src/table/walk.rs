@@ -1,6 +1,6 @@
 //! Going through a tree in ascending order, without recursion.
 
-use super::{PageTable, build::Found, entries::Entries, split::Located};
+use super::{PageTable, build::Found, entries::Entries, located::Located};
 use crate::{ClosedRange, Format, Geometry, Hal, HostPhysAddr, Level};
 
 /// What a walk meets.

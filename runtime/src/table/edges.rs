@@ -1,0 +1,137 @@
+//! The ends of a range: at each, a leaf may reach beyond it, of which an operation changes only a part.
+
+use super::{
+    Error, Gather, PageTable,
+    frames::Frames,
+    located::Located,
+    split::{Fate, Split},
+};
+use crate::{ClosedRange, Format, Hal};
+
+/// What an operation does that changes a leaf only in part.
+///
+/// ```
+/// use tablewright::{Error, PartialChange};
+/// # use tablewright::{Attributes, ClosedRange, Format, MemoryType, PageTable, Rights, Tag};
+/// # use tablewright::{riscv64::sv_x4, sim::Machine};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let machine = Machine::new(0, 1 << 20);
+/// # let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// # let mut table = PageTable::new(format, machine.clone(), Tag(1))?;
+/// # let range = ClosedRange::from_start_size(0x8000_0000, 4 << 20).ok_or("empty")?;
+/// # let rw = Attributes::new(Rights::RW, MemoryType::WriteBack);
+/// # let mut gather = table.gather();
+/// # // SAFETY: nobody translates through this table.
+/// # unsafe { table.map(range, 0x4000_0000, &rw, &mut gather)? };
+/// # gather.flush();
+/// table.set_partial_change(PartialChange::Refuse);
+/// let page = ClosedRange::around(0x8000_1000, 12);
+/// assert!(matches!(table.unmap(page, &mut gather), Err(Error::Partial { .. })));
+/// table.set_partial_change(PartialChange::Split);
+/// table.unmap(page, &mut gather)?;
+/// assert_eq!(table.mappings(range).count(), 511 + 1);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum PartialChange {
+    /// It splits the leaf: the rest stays as it is.
+    #[default]
+    Split,
+    /// It answers [`Error::Partial`].
+    Refuse,
+}
+
+impl<F: Format, H: Hal> PageTable<F, H> {
+    /// What operations do from now on that change a leaf only in part. [`PageTable::split`] and
+    /// [`PageTable::split_to`] split in any case.
+    pub fn set_partial_change(&mut self, policy: PartialChange) {
+        self.partial = policy;
+    }
+
+    /// Checks that an operation on `range` changes no leaf in part, if that is to be refused.
+    pub(crate) fn check_partial(&self, range: ClosedRange) -> Result<(), Error> {
+        if self.partial == PartialChange::Refuse
+            && let Some(range) = self.geometry.reduce(range)
+        {
+            for end in [range.start(), range.last()] {
+                if let Some(leaf) = self.find(end).filter(|leaf| !range.covers(&leaf.range)) {
+                    return Err(Error::Partial { address: self.geometry.extend(leaf.range.start()), size: leaf.size });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Splits the larger leaves that `range` covers in part, so that no leaf reaches across its ends. What is mapped
+    /// stays as it is. All or nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfRange`], [`Error::Misaligned`]; [`Error::NoMemory`] or [`Error::Refused`] if a leaf cannot be
+    /// split; [`Error::NeedsBreak`]; [`Error::Corrupt`]; [`Error::ForeignGather`].
+    pub fn split(&mut self, range: ClosedRange, gather: &mut Gather<F, H>) -> Result<(), Error> {
+        let range = self.exclusive(range, gather)?;
+        let mut edges = self.edges(range, Fate::Kept)?;
+        self.split_edges(&mut edges, range, gather)
+    }
+
+    /// Splits the leaves that `range` covers in part, as planned by [`PageTable::edges`]. All or nothing.
+    pub(super) fn split_edges(
+        &mut self,
+        edges: &mut [Option<Split>; 2],
+        range: ClosedRange,
+        gather: &mut Gather<F, H>,
+    ) -> Result<(), Error> {
+        let tables = self.reserve_tables(self.tables_for_splits(edges, range))?;
+        let mut reserve = Frames::of(&self.hal, tables);
+        for split in edges.iter_mut().flatten() {
+            let done = self.commit_split(split, range, &mut reserve, gather);
+            debug_assert!(done.is_some(), "the plan counted too few tables");
+        }
+        Ok(())
+    }
+
+    /// The leaves that `range` covers in part: at most one at each end. `fate` is what becomes of the covered part;
+    /// leaves that are already as they will be are left out.
+    #[inline]
+    pub(super) fn edges(&self, range: ClosedRange, fate: Fate<'_>) -> Result<[Option<Split>; 2], Error> {
+        let first = self.find(range.start());
+        let is_one = first.as_ref().is_some_and(|first| first.range.contains(range.last()));
+        let last = if is_one { None } else { self.find(range.last()).filter(|leaf| !range.covers(&leaf.range)) };
+        let first = first.filter(|leaf| !range.covers(&leaf.range));
+        // Plans are large, and most ranges need none.
+        if first.is_none() && last.is_none() { Ok([None, None]) } else { self.plan_edges(range, fate, first, last) }
+    }
+
+    /// [`PageTable::edges`], where there are leaves that are not covered.
+    fn plan_edges(
+        &self,
+        range: ClosedRange,
+        fate: Fate<'_>,
+        first: Option<Located>,
+        last: Option<Located>,
+    ) -> Result<[Option<Split>; 2], Error> {
+        let split = |leaf: Option<Located>| leaf.map_or(Ok(None), |leaf| self.plan_split(leaf, fate));
+        let edges = [split(first)?, split(last)?];
+        for split in edges.iter().flatten() {
+            self.check_break(split, range)?;
+        }
+        if let Some(Split { leaf, .. }) = edges.iter().flatten().next() {
+            let (address, size) = (self.geometry.extend(leaf.range.start()), leaf.size);
+            if self.partial == PartialChange::Refuse && !matches!(fate, Fate::Kept) {
+                return Err(Error::Partial { address, size });
+            }
+            if matches!(fate, Fate::Freed) && !self.hal.frees_parts() {
+                return Err(Error::PartialFrame { address, size });
+            }
+        }
+        Ok(edges)
+    }
+
+    /// How many tables the splits take.
+    pub(super) fn tables_for_splits(&self, edges: &[Option<Split>; 2], range: ClosedRange) -> usize {
+        edges.iter().flatten().map(|split| self.tables_for_split(split, range)).sum()
+    }
+}

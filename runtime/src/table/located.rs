@@ -1,0 +1,68 @@
+//! A leaf where it stands, and what it says.
+
+use super::{PageTable, build::End, entries::Entries};
+use crate::{Attributes, ClosedRange, Entry, Format, Hal, Level};
+
+/// A leaf of this tree.
+pub(super) struct Located {
+    pub(super) entries: Entries,
+    pub(super) level: Level,
+    /// The index of its first item.
+    pub(super) index: usize,
+    pub(super) items: usize,
+    /// The input addresses it translates.
+    pub(super) range: ClosedRange,
+    /// The first of its output addresses.
+    pub(super) address: u64,
+    /// log2 of its size.
+    pub(super) size: u8,
+}
+
+impl Located {
+    /// The part of `range` beyond this leaf, which translates one of its ends.
+    pub(super) fn remainder_of(&self, range: ClosedRange) -> Option<ClosedRange> {
+        if self.range.contains(range.start()) {
+            ClosedRange::new(self.range.last().checked_add(1)?, range.last())
+        } else {
+            ClosedRange::new(range.start(), self.range.start().checked_sub(1)?)
+        }
+    }
+}
+
+impl<F: Format, H: Hal> PageTable<F, H> {
+    /// The leaf at `index`, with all items of its run.
+    pub(super) fn locate(&self, level: Level, entries: &Entries, ia: u64, raw: u64) -> Located {
+        let entry = self.geometry.entry_bits(level);
+        let size = self.format.leaf_bits(level, raw).max(entry);
+        let range = ClosedRange::around(ia, size);
+        Located {
+            entries: *entries,
+            level,
+            index: self.geometry.index(level, range.start()),
+            items: 1 << (size - entry),
+            range,
+            address: ClosedRange::around(self.format.output(level, raw), size).start(),
+            size,
+        }
+    }
+
+    /// The leaf that maps `ia`.
+    pub(super) fn find(&self, ia: u64) -> Option<Located> {
+        let End { level, entries, raw, is_leaf } = self.descend(ia);
+        is_leaf.then(|| self.locate(level, &entries, ia, raw))
+    }
+
+    /// What a leaf says beside its address, with the states of all its items.
+    pub(super) fn attributes(&self, leaf: &Located) -> Option<(u64, Attributes)> {
+        let raw = leaf.entries.load(leaf.index);
+        let Entry::Leaf(decoded) = self.format.decode(leaf.level, raw) else { return None };
+        let states = self.format.accessed_dirty(leaf.level);
+        let mut attributes = decoded.attributes;
+        for item in 1..leaf.items {
+            let raw = leaf.entries.load(leaf.index + item);
+            attributes.accessed |= states.is_accessed(raw);
+            attributes.dirty |= states.is_dirty(raw);
+        }
+        Some((raw, attributes))
+    }
+}

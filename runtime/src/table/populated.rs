@@ -1,0 +1,191 @@
+//! Subtrees with a frame of their own at every page, complete before anybody can see them.
+
+use core::ops::Range;
+
+use super::{
+    Error, PageTable,
+    build::Found,
+    entries::{Entries, Fresh},
+    layout::{Leaves, Prototypes, parts, size_mask, size_within},
+    populate::Reserve,
+};
+use crate::{ClosedRange, Format, Hal, HostPhysAddr, Level, Prototype, Refusal};
+
+impl<F: Format, H: Hal> PageTable<F, H> {
+    /// Builds the table at `level` that translates `range`, with frames at all of `range`.
+    pub(super) fn build_populated(
+        &self,
+        level: Level,
+        range: ClosedRange,
+        leaf: &Prototypes,
+        reserve: &mut Reserve<'_, H>,
+    ) -> Result<HostPhysAddr, Error> {
+        if reserve.tables.len() == 0 {
+            self.reserve_table(&mut reserve.tables)?;
+        }
+        let mut table = self.fresh(&mut reserve.tables).ok_or(self.no_page())?;
+        let first = self.geometry.index(level, range.start());
+        table.fill(0, self.empty_strip(level, first));
+        let mut filled = first;
+        let result = self.fill_populated(level, range, leaf, &mut table, &mut filled, reserve);
+        table.fill(filled, self.empty_strip(level, self.geometry.entries(level) - filled));
+        let table = table.publish(&self.hal);
+        if let Err(error) = result {
+            self.unbuild(level, table, true, &mut reserve.tables);
+            return Err(error);
+        }
+        Ok(table)
+    }
+
+    /// Fills `table` with frames at all of `range`; `filled`: the entries up to there are.
+    fn fill_populated(
+        &self,
+        level: Level,
+        range: ClosedRange,
+        leaf: &Prototypes,
+        table: &mut Fresh,
+        filled: &mut usize,
+        reserve: &mut Reserve<'_, H>,
+    ) -> Result<(), Error> {
+        let mut next = Some(range.start());
+        while let Some(rest) = next.and_then(|start| ClosedRange::new(start, range.last())) {
+            let done = match self.take_frame(level, None, rest, leaf)? {
+                Some((frame, size)) => {
+                    match reserve.first {
+                        Some(_) => self.zero(frame, size),
+                        None => reserve.first = Some((frame, size)),
+                    }
+                    let done = ClosedRange::around(rest.start(), size);
+                    for (index, strip) in self.leaf_of(level, done, frame, leaf).strips(&self.format, &self.geometry) {
+                        table.fill(index, strip);
+                    }
+                    *filled = self.geometry.index(level, done.last()) + 1;
+                    done
+                }
+                None => {
+                    let below = level.checked_sub(1).ok_or(self.no_page())?;
+                    let slot = self.geometry.slot(level, rest.start());
+                    let part = ClosedRange::clamp(rest.start(), slot.last().min(rest.last()));
+                    let lower = self.build_populated(below, part, leaf, reserve)?;
+                    match self.link_entry(level, lower) {
+                        Ok(entry) => table.write(*filled, entry),
+                        Err(error) => {
+                            self.unbuild(below, lower, true, &mut reserve.tables);
+                            return Err(error);
+                        }
+                    }
+                    *filled += 1;
+                    part
+                }
+            };
+            next = done.last().checked_add(1);
+            if level == 0 && leaf.sizes(&self.geometry, 0).0 == 1 << self.geometry.page_bits {
+                return self.fill_pages(next, range.last(), leaf, table, filled);
+            }
+        }
+        Ok(())
+    }
+
+    /// The same for the rest of a table of pages, from `next` on, of which no larger leaf may be made.
+    fn fill_pages(
+        &self,
+        next: Option<u64>,
+        last: u64,
+        leaf: &Prototypes,
+        table: &mut Fresh,
+        filled: &mut usize,
+    ) -> Result<(), Error> {
+        let size = F::PAGE_BITS;
+        let Some(rest) = next.and_then(|next| ClosedRange::new(next, last)) else { return Ok(()) };
+        let end = self.geometry.index(0, rest.last()) + 1;
+        let (done, refused) = self.fill_with_frames(leaf.get(0, size), table, *filled..end);
+        *filled = done;
+        match refused {
+            Some(frame) => self.check_frame(0, frame, size),
+            None if done < end => Err(self.no_page()),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes leaves like `page`, each with a frame of its own, as long as there are frames: up to which index, and the
+    /// frame that is beyond what an entry can hold, if one was. A loop of its own, as most frames are taken here.
+    #[inline(never)]
+    fn fill_with_frames(
+        &self,
+        page: Prototype,
+        table: &mut Fresh,
+        indices: Range<usize>,
+    ) -> (usize, Option<HostPhysAddr>) {
+        let limit = self.geometry.last_output() - size_mask(page.size);
+        let mut index = indices.start;
+        while index < indices.end
+            && let Some(frame) = self.hal.allocate(page.size)
+        {
+            let address = frame.as_usize() as u64;
+            if address > limit {
+                return (index, Some(frame));
+            }
+            self.zero(frame, page.size);
+            table.write(index, self.format.strip(page, address, 1).first);
+            index += 1;
+        }
+        (index, None)
+    }
+
+    /// Takes the largest frame for a leaf at `level` that fits at the start of `rest`, if there is one.
+    pub(super) fn take_frame(
+        &self,
+        level: Level,
+        entries: Option<&Entries>,
+        rest: ClosedRange,
+        leaf: &Prototypes,
+    ) -> Result<Option<(HostPhysAddr, u8)>, Error> {
+        let mut sizes = leaf.sizes(&self.geometry, level);
+        let aligned = rest.start().trailing_zeros().min(63) as u8;
+        while let Some(size) = sizes.largest_within(aligned.min(size_within(rest.span()))) {
+            sizes.0 &= !(1 << size);
+            let range = ClosedRange::around(rest.start(), size);
+            if entries.is_some_and(|entries| !self.is_hole(level, entries, range)) {
+                continue;
+            }
+            if let Some(frame) = self.hal.allocate(size) {
+                return self.check_frame(level, frame, size).map(|()| Some((frame, size)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether nothing stands in the slots of `range`.
+    fn is_hole(&self, level: Level, entries: &Entries, range: ClosedRange) -> bool {
+        parts(&self.geometry, level, range)
+            .all(|(index, _)| matches!(self.visit(level, entries, index).1, Found::Absent))
+    }
+
+    /// Gives a frame that was just allocated back if it is beyond what an entry can hold.
+    pub(super) fn check_frame(&self, level: Level, frame: HostPhysAddr, size: u8) -> Result<(), Error> {
+        let address = frame.as_usize() as u64;
+        if self.output_fits(address, size_mask(size)).is_ok() {
+            return Ok(());
+        }
+        // SAFETY: it was just allocated with this size.
+        unsafe { self.hal.free(frame, size) };
+        Err(Error::Refused { level, refusal: Refusal::Address(address) })
+    }
+
+    /// The leaf that maps `range` to a frame as large.
+    pub(super) fn leaf_of(&self, level: Level, range: ClosedRange, frame: HostPhysAddr, leaf: &Prototypes) -> Leaves {
+        let delta = (frame.as_usize() as u64).wrapping_sub(range.start());
+        Leaves { range, prototype: leaf.get(level, size_within(range.span())), delta }
+    }
+
+    #[inline]
+    pub(super) fn zero(&self, frame: HostPhysAddr, size: u8) {
+        // SAFETY: the frame was allocated with this size and is not mapped yet.
+        unsafe { self.hal.zero_frame(frame, size) };
+        self.hal.prepare_frame(frame, size);
+    }
+
+    pub(super) fn no_page(&self) -> Error {
+        Error::NoMemory { size: self.geometry.page_bits }
+    }
+}
