@@ -28,7 +28,7 @@ fn met(access: Rights, cause: Stage1Cause, level: Level, entry: u64) -> Stage1Fa
 }
 
 fn raises(subject: &Interpreted, fault: &Stage1Fault, controls: &[u64], wanted: Option<u64>) -> Result<(), String> {
-    let (found, wanted) = (subject.raise(fault, controls), wanted.map(|first| vec![first, ADDRESS]));
+    let (found, wanted) = (subject.raise(fault, controls), wanted.map(|first| vec![first, fault.address]));
     if found == wanted { Ok(()) } else { Err(format!("{fault:x?} is {found:x?} under {controls:x?}, not {wanted:x?}")) }
 }
 
@@ -91,7 +91,9 @@ fn arm(subject: &Interpreted, accesses: &[Rights]) -> Result<(), String> {
             raises(subject, &met(*access, cause, level, entry), &[0, 0], Some(around | status))
         };
         for level in 0..subject.geometry().levels {
-            says(Input, level, 0, 0b00_0100)?;
+            // The register has all bits of an address that no table translates.
+            let outside = Stage1Fault { address: 1 << 63 | ADDRESS, ..met(*access, Input, level, 0) };
+            raises(subject, &outside, &[0, 0], Some(around | 0b00_0100))?;
             let here = u64::from(3_u8.wrapping_sub(level)) & 0b11;
             let of_level = |code: u64, minus_one| if level == 4 { minus_one } else { code | here };
             says(NotMapped, level, 0, of_level(0b00_0100, 0b10_1011))?;
