@@ -1,14 +1,14 @@
 //! This library: a bare page table, and an address space.
 
 use tablewright::{
-    AddrSpace, Alloc, Attributes, Change, ClosedRange, FaultIn, GuestPhysAddr, HostRegion, MemoryType, PageBitmap,
-    PageTable, Rights, State, Tag,
+    AddrSpace, Alloc, Attributes, Change, ClosedRange, FaultIn, GuestMemoryAccessor, GuestPhysAddr, HostRegion,
+    MemoryType, PageBitmap, PageTable, Rights, State, Tag,
 };
 
 use crate::{
     frames::{self, Arena},
     machine::Machine,
-    subject::{Areas, Find, Harvest, Lazy, Linear, Populate, Protect, Relax, Shared, Split, Subject},
+    subject::{Areas, CopyOut, Find, Harvest, Lazy, Linear, Populate, Protect, Read, Relax, Shared, Split, Subject},
 };
 
 const ALL: Attributes = Attributes::new(Rights::RWX, MemoryType::WriteBack);
@@ -224,5 +224,17 @@ impl<M: Machine> Areas for Space<M> {
 impl<M: Machine> Find for Space<M> {
     fn find(&self, ia: u64) -> bool {
         self.0.find_area(at(ia)).is_some()
+    }
+}
+
+impl<M: Machine> Read for Space<M> {
+    fn read(&self, ia: u64) -> u64 {
+        self.0.read_obj(at(ia)).expect("memory")
+    }
+}
+
+impl<M: Machine> CopyOut for Space<M> {
+    fn copy(&self, ia: u64, buffer: &mut [u8]) {
+        self.0.read_buffer(at(ia), buffer).expect("memory");
     }
 }

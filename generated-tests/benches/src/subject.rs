@@ -92,3 +92,15 @@ pub trait Find: Areas {
     /// Whether `ia` is in an area.
     fn find(&self, ia: u64) -> bool;
 }
+
+/// The guest's memory as the host reads it.
+pub trait Read: Populate {
+    /// The 8 bytes at `ia`, which are on one page.
+    fn read(&self, ia: u64) -> u64;
+}
+
+/// The guest's memory as the host copies it.
+pub trait CopyOut: Populate {
+    /// Fills `buffer` with what is there from `ia` on.
+    fn copy(&self, ia: u64, buffer: &mut [u8]);
+}

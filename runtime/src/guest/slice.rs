@@ -55,21 +55,25 @@ impl<'a> GuestSlice<'a> {
     }
 
     /// The number of bytes.
+    #[inline]
     pub const fn len(&self) -> usize {
         self.length
     }
 
     /// Whether there are no bytes.
+    #[inline]
     pub const fn is_empty(&self) -> bool {
         self.length == 0
     }
 
     /// What the guest may do here.
+    #[inline]
     pub const fn rights(&self) -> Rights {
         self.rights
     }
 
     /// Where the host sees the first byte.
+    #[inline]
     pub const fn as_ptr(&self) -> *mut u8 {
         self.start.as_ptr()
     }
@@ -145,6 +149,7 @@ impl<'a> GuestSlice<'a> {
     }
 
     /// The bytes after the first `count`.
+    #[inline]
     pub fn skip(&self, count: usize) -> Self {
         let count = count.min(self.length);
         // SAFETY: still inside the slice, or just behind it.
@@ -152,10 +157,12 @@ impl<'a> GuestSlice<'a> {
     }
 
     /// The first bytes, at most `count`.
+    #[inline]
     pub fn take(&self, count: usize) -> Self {
         Self { length: self.length.min(count), ..*self }
     }
 
+    #[inline]
     fn check(&self, wanted: Rights) -> Result<(), GuestFault> {
         if self.rights.intersects(wanted) { Ok(()) } else { Err(GuestFault::Denied) }
     }
@@ -163,11 +170,16 @@ impl<'a> GuestSlice<'a> {
 
 /// The size of the largest access at `address` that moves no more than `length` bytes, which is at least 1; and how many
 /// such accesses follow each other.
+#[inline]
 fn widest(address: NonNull<u8>, length: usize) -> (usize, usize) {
-    let fits = |width: &usize| *width <= length && address.addr().get().is_multiple_of(*width);
-    match [8, 4, 2].into_iter().find(fits) {
-        Some(8) => (8, length / 8),
-        Some(width) => (width, 1),
-        None => (1, 1),
+    let fits = |width: usize| width <= length && address.addr().get().is_multiple_of(width);
+    if fits(8) {
+        (8, length / 8)
+    } else if fits(4) {
+        (4, 1)
+    } else if fits(2) {
+        (2, 1)
+    } else {
+        (1, 1)
     }
 }

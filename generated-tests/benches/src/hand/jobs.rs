@@ -6,7 +6,7 @@ use super::{Hand, TOP, entry, entry_bits, fill};
 use crate::{
     frames,
     machine::Machine,
-    subject::{Areas, Find, Harvest, Lazy, Linear, Populate, Protect, Relax, Shared, Split},
+    subject::{Areas, CopyOut, Find, Harvest, Lazy, Linear, Populate, Protect, Read, Relax, Shared, Split},
 };
 
 impl<M: Machine> Linear for Hand<M> {
@@ -100,6 +100,7 @@ impl<M: Machine> Populate for Hand<M> {
             }
             parent.store(M::table(table), Release);
         }
+        self.areas.insert(ia, (ia + size - 1, 0));
     }
 
     fn unpopulate(&mut self, ia: u64, size: u64) {
@@ -212,5 +213,29 @@ impl<M: Machine> Areas for Hand<M> {
 impl<M: Machine> Find for Hand<M> {
     fn find(&self, ia: u64) -> bool {
         self.covering(ia).is_some()
+    }
+}
+
+impl<M: Machine> Read for Hand<M> {
+    fn read(&self, ia: u64) -> u64 {
+        self.covering(ia).expect("an area");
+        entry(self.translate(ia).expect("a page"), 0).load(Relaxed)
+    }
+}
+
+impl<M: Machine> CopyOut for Hand<M> {
+    fn copy(&self, ia: u64, buffer: &mut [u8]) {
+        self.covering(ia).expect("an area");
+        let mut ia = ia;
+        let mut rest = buffer;
+        while !rest.is_empty() {
+            let here = (0x1000 - (ia & 0xfff)).min(rest.len() as u64);
+            let (piece, after) = rest.split_at_mut(here as usize);
+            let page = self.translate(ia).expect("a page");
+            for (index, word) in piece.as_chunks_mut().0.iter_mut().enumerate() {
+                *word = entry(page, index as u64).load(Relaxed).to_ne_bytes();
+            }
+            (ia, rest) = (ia + here, after);
+        }
     }
 }

@@ -1,13 +1,15 @@
 //! `axaddrspace`: an address space, without change of rights. Below it is `page-table-generic`, whose addresses it uses.
 
-use ::axaddrspace::{AddrSpace, AddrSpaceError, AddrSpaceResult, MappingFlags, NestedPageTableOps, PageSize};
+use ::axaddrspace::{
+    AddrSpace, AddrSpaceError, AddrSpaceResult, GuestMemoryAccessor, MappingFlags, NestedPageTableOps, PageSize,
+};
 use axvm_types::GuestPhysAddr;
 use page_table_generic::{MapConfig, PhysAddr, VirtAddr};
 
 use super::Generic;
 use crate::{
     frames,
-    subject::{Areas, Lazy, Linear, Populate, Subject},
+    subject::{Areas, Lazy, Linear, Populate, Read, Subject},
 };
 
 /// The table.
@@ -154,5 +156,18 @@ impl Areas for AxAddrSpace {
 
     fn remove(&mut self, ia: u64, size: u64) {
         self.unmap(ia, size);
+    }
+}
+
+impl GuestMemoryAccessor for AxAddrSpace {
+    fn translate_and_get_limit(&self, address: GuestPhysAddr) -> Option<(PhysAddr, usize)> {
+        self.0.translate_and_get_limit(address)
+    }
+}
+
+/// It does not tell where frames end, so what is on several pages it does not copy.
+impl Read for AxAddrSpace {
+    fn read(&self, ia: u64) -> u64 {
+        self.read_obj(at(ia)).expect("memory")
     }
 }

@@ -1,8 +1,10 @@
 //! The jobs, for any contender that can do them.
 
 mod areas;
+mod memory;
 
 pub use areas::{TOUCHED, add_areas, find_areas, remove_areas};
+pub use memory::{COPIED, READS, copy, read};
 
 use std::{
     hint::black_box,
