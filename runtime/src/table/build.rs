@@ -71,17 +71,19 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// The lowest table that translates all of `range`, in which no single entry is all of it: an operation that unlinks
     /// no table may begin there.
     pub(super) fn table_around(&self, range: ClosedRange) -> (Level, Entries) {
-        let (mut level, mut entries) = (self.geometry.top(), self.root_entries());
-        loop {
-            let slot = self.geometry.slot(level, range.start());
-            if slot == range || !slot.covers(&range) {
-                return (level, entries);
+        let (mut level, mut entries, mut bits) = (self.geometry.top(), self.root_entries(), self.start.entry_bits);
+        // The low bits that are not the same in all of it; one more if they may be anything.
+        let varying = 64 - (range.start() ^ range.last()).leading_zeros() as u8;
+        let least = varying + u8::from(range == ClosedRange::around(range.start(), varying));
+        while bits >= least {
+            // `Entries` cuts the index to its table.
+            match self.visit(level, &entries, (range.start() >> bits) as usize) {
+                (_, Found::Table { entries: below, level: lower, .. }) => (level, entries) = (lower, below),
+                (_, Found::Leaf | Found::Absent) => break,
             }
-            match self.visit(level, &entries, self.geometry.index(level, range.start())).1 {
-                Found::Table { entries: below, level: lower, .. } => (level, entries) = (lower, below),
-                Found::Leaf | Found::Absent => return (level, entries),
-            }
+            bits -= F::INDEX_BITS;
         }
+        (level, entries)
     }
 
     /// What an entry of this tree is.

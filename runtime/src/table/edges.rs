@@ -2,6 +2,7 @@
 
 use super::{
     Error, Gather, PageTable,
+    build::End,
     frames::Frames,
     located::Located,
     split::{Fate, Split},
@@ -93,27 +94,29 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         Ok(())
     }
 
+    /// Whether `range` covers a leaf in part. Plans are large, and most ranges need none.
+    #[inline]
+    pub(super) fn cuts(&self, range: ClosedRange) -> bool {
+        let around = |ia| {
+            let End { level, raw, is_leaf, .. } = self.descend(ia);
+            is_leaf.then(|| ClosedRange::around(ia, self.format.leaf_bits(level, raw)))
+        };
+        let cuts = |leaf: &ClosedRange| !range.covers(leaf);
+        let first = around(range.start());
+        let is_one = first.is_some_and(|first| first.contains(range.last()));
+        first.as_ref().is_some_and(cuts) || !is_one && around(range.last()).as_ref().is_some_and(cuts)
+    }
+
     /// The leaves that `range` covers in part: at most one at each end. `fate` is what becomes of the covered part;
     /// leaves that are already as they will be are left out.
-    #[inline]
     pub(super) fn edges(&self, range: ClosedRange, fate: Fate<'_>) -> Result<[Option<Split>; 2], Error> {
         let first = self.find(range.start());
         let is_one = first.as_ref().is_some_and(|first| first.range.contains(range.last()));
-        let last = if is_one { None } else { self.find(range.last()).filter(|leaf| !range.covers(&leaf.range)) };
-        let first = first.filter(|leaf| !range.covers(&leaf.range));
-        // Plans are large, and most ranges need none.
-        if first.is_none() && last.is_none() { Ok([None, None]) } else { self.plan_edges(range, fate, first, last) }
-    }
-
-    /// [`PageTable::edges`], where there are leaves that are not covered.
-    fn plan_edges(
-        &self,
-        range: ClosedRange,
-        fate: Fate<'_>,
-        first: Option<Located>,
-        last: Option<Located>,
-    ) -> Result<[Option<Split>; 2], Error> {
-        let split = |leaf: Option<Located>| leaf.map_or(Ok(None), |leaf| self.plan_split(leaf, fate));
+        let last = if is_one { None } else { self.find(range.last()) };
+        let split = |leaf: Option<Located>| match leaf {
+            Some(leaf) if !range.covers(&leaf.range) => self.plan_split(leaf, fate),
+            _ => Ok(None),
+        };
         let edges = [split(first)?, split(last)?];
         for split in edges.iter().flatten() {
             self.check_break(split, range)?;

@@ -5,7 +5,7 @@ use super::{
     build::Found,
     entries::Entries,
     frames::Frames,
-    layout::{Layout, Piece, Pieces, Placed, Prototypes, parts, size_within, tables_below},
+    layout::{Layout, Leaves, Piece, Pieces, Placed, Prototypes, parts, size_within, sizes_of, slots, tables_below},
 };
 use crate::{Attributes, ClosedRange, Format, Hal, Level};
 
@@ -43,9 +43,32 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         gather: &mut Gather<F, H>,
     ) -> Result<(), Error> {
         let range = self.exclusive(range, gather)?;
+        if self.map_pages(range, oa, attributes, gather).is_some() {
+            return Ok(());
+        }
         let (leaf, delta) = self.output(range, oa, attributes)?;
         let pieces = [Some(Piece { range, delta, leaf: &leaf }), None, None];
         self.map_pieces(range, &pieces, gather)
+    }
+
+    /// Maps pages whose table is there, with nothing in their places, and which are no runs: most calls map few. `None`,
+    /// and nothing has changed, if it is not as simple as that.
+    fn map_pages(&self, range: ClosedRange, oa: u64, attributes: &Attributes, gather: &mut Gather<F, H>) -> Option<()> {
+        let (0, entries) = self.table_around(range) else { return None };
+        let delta = self.delta(range, oa).ok()?;
+        let size = sizes_of(&self.geometry, 0, self.format.page_sizes(0)).largest_within(limit(range, delta))?;
+        let first = self.geometry.index(0, range.start());
+        let (kinds, mut indices) = (self.format.kinds(0), first..first + slots(&self.geometry, 0, range));
+        if size != self.geometry.page_bits || !indices.all(|index| kinds.is_absent(entries.load(index))) {
+            return None;
+        }
+        let prototype = self.format.prototype(0, size, attributes).ok()?;
+        gather.settle(range, false);
+        for (index, strip) in (Leaves { range, prototype, delta }).strips(&self.format, &self.geometry) {
+            entries.store_strip(&self.hal, index, strip);
+        }
+        self.made(range, true, gather);
+        Some(())
     }
 
     /// Maps the pieces, which are in `range`.
@@ -75,14 +98,18 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// The leaves for `range` and how far above it their output is.
     fn output(&self, range: ClosedRange, oa: u64, attributes: &Attributes) -> Result<(Prototypes, u64), Error> {
+        let delta = self.delta(range, oa)?;
+        Ok((Prototypes::new(&self.format, attributes, limit(range, delta))?, delta))
+    }
+
+    /// How far above `range` its output is.
+    fn delta(&self, range: ClosedRange, oa: u64) -> Result<u64, Error> {
         let size = self.geometry.page_bits;
         if !oa.is_multiple_of(1 << size) {
             return Err(Error::Misaligned { address: oa, size });
         }
         self.output_fits(oa, range.span())?;
-        let delta = oa.wrapping_sub(range.start());
-        let limit = size_within(range.span()).min(delta.trailing_zeros() as u8);
-        Ok((Prototypes::new(&self.format, attributes, limit)?, delta))
+        Ok(oa.wrapping_sub(range.start()))
     }
 
     /// Checks that `span + 1` bytes from `oa` on are output addresses.
@@ -166,4 +193,9 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         }
         Some(())
     }
+}
+
+/// log2 of the largest leaf that may stand in `range`, which maps to what is `delta` higher.
+fn limit(range: ClosedRange, delta: u64) -> u8 {
+    size_within(range.span()).min(delta.trailing_zeros() as u8)
 }

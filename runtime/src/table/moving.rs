@@ -13,8 +13,7 @@ use super::{
     build::Found,
     entries::Entries,
     frames::Frames,
-    gather::Held,
-    layout::{Piece, Prototypes, parts},
+    layout::{Piece, Prototypes},
     located::Located,
     missing::Missing,
     split::Fate,
@@ -260,24 +259,6 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             (at, entries) = (lower, below);
         }
         Some((entries, linked))
-    }
-
-    /// Takes out the tables in `range` that have nothing left, after all that was mapped there has moved.
-    fn prune(&self, level: Level, entries: &Entries, range: ClosedRange, gather: &mut Gather<F, H>) {
-        for (index, part) in parts(&self.geometry, level, range) {
-            let (_, Found::Table { entries: below, level: lower, address }) = self.visit(level, entries, index) else {
-                continue;
-            };
-            let whole = self.geometry.slot(level, part.start()) == part;
-            if !whole {
-                self.prune(lower, &below, part, gather);
-            }
-            if whole || self.is_empty(lower, &below) {
-                entries.store(&self.hal, index, self.format.empty(level));
-                gather.record(part, false, self.geometry.page_bits);
-                gather.hold(Held::Tree { table: address, level: lower, frames: false });
-            }
-        }
     }
 }
 

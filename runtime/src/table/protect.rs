@@ -58,11 +58,32 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         gather: &mut Gather<F, H>,
     ) -> Result<(), Error> {
         let range = self.exclusive(range, gather)?;
-        let rewrites = self.rewrites(range, change)?;
-        let mut edges = self.edges(range, Fate::Changed(change))?;
+        let (mut level, mut entries) = self.table_around(range);
+        let rewrites = self.rewrites(level, range, change)?;
         let breaks = self.format.may_break(change);
         self.refuse_breaks(range, change, &rewrites)?;
 
+        let mut rest = range;
+        if self.cuts(range) {
+            let Some(left) = self.change_edges(range, change, pages, gather)? else { return Ok(()) };
+            (level, entries) = self.table_around(left);
+            rest = left;
+        }
+        let mut pass = Pass { rewrites, breaks, broken: Broken::default(), pages, gather };
+        self.rewrite(level, &entries, rest, &mut pass);
+        Ok(())
+    }
+
+    /// Changes the leaves that `range` covers in part; what of it is left to do.
+    #[inline(never)]
+    fn change_edges(
+        &mut self,
+        range: ClosedRange,
+        change: &Change,
+        pages: &mut Forgotten<'_, '_>,
+        gather: &mut Gather<F, H>,
+    ) -> Result<Option<ClosedRange>, Error> {
+        let mut edges = self.edges(range, Fate::Changed(change))?;
         self.split_edges(&mut edges, range, gather)?;
         for split in edges.iter().flatten() {
             if self.forgets_dirty(split)
@@ -71,20 +92,14 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                 self.tell(part, pages, gather);
             }
         }
-        // What was split is done.
-        let rest = edges.iter().flatten().try_fold(range, |rest, split| split.leaf.remainder_of(rest));
-        if let Some(rest) = rest {
-            let mut pass = Pass { rewrites, breaks, broken: Broken::default(), pages, gather };
-            let (level, entries) = self.table_around(rest);
-            self.rewrite(level, &entries, rest, &mut pass);
-        }
-        Ok(())
+        Ok(edges.iter().flatten().try_fold(range, |rest, split| split.leaf.remainder_of(rest)))
     }
 
     /// What else than splitting can keep [`PageTable::protect`] from its work: for who does it in parts.
     pub(crate) fn check_protect(&self, range: ClosedRange, change: &Change) -> Result<(), Error> {
         let range = self.input(range)?;
-        self.refuse_breaks(range, change, &self.rewrites(range, change)?)
+        let (level, _) = self.table_around(range);
+        self.refuse_breaks(range, change, &self.rewrites(level, range, change)?)
     }
 
     /// That no leaf has to be broken where an MMU cannot retry.
@@ -98,10 +113,10 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         }
     }
 
-    /// How to rewrite the leaves in `range`.
-    fn rewrites(&self, range: ClosedRange, change: &Change) -> Result<Rewrites, Error> {
+    /// How to rewrite the leaves in `range`, which are at `top` or below.
+    fn rewrites(&self, top: Level, range: ClosedRange, change: &Change) -> Result<Rewrites, Error> {
         let mut rewrites = [None; Geometry::MAX_LEVELS];
-        for (level, slot) in (0..self.geometry.levels).zip(&mut rewrites) {
+        for (level, slot) in (0..=top).zip(&mut rewrites) {
             if sizes_of(&self.geometry, level, self.format.page_sizes(level)).0 == 0 {
                 continue;
             }

@@ -37,12 +37,24 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// `free`: the caller made the promise of [`PageTable::depopulate`].
     fn remove(&mut self, range: ClosedRange, free: bool, gather: &mut Gather<F, H>) -> Result<(), Error> {
         let range = self.exclusive(range, gather)?;
+        if self.cuts(range) {
+            self.remove_edges(range, free, gather)?;
+        }
+        let (level, entries) = self.table_around(range);
+        if self.clear(level, &entries, range, free, gather) {
+            self.prune(self.geometry.top(), &self.root_entries(), range, gather);
+        }
+        Ok(())
+    }
+
+    /// Takes the covered parts out of the leaves that `range` covers in part.
+    #[inline(never)]
+    fn remove_edges(&mut self, range: ClosedRange, free: bool, gather: &mut Gather<F, H>) -> Result<(), Error> {
         let mut edges = self.edges(range, if free { Fate::Freed } else { Fate::Gone })?;
         self.split_edges(&mut edges, range, gather)?;
         for split in edges.iter().flatten().filter(|_| free) {
             gather.hold(self.part_of_frame(&split.leaf, range));
         }
-        self.clear(self.geometry.top(), &self.root_entries(), range, free, gather);
         Ok(())
     }
 
@@ -96,8 +108,31 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         lost && !left && self.is_empty(level, entries)
     }
 
-    pub(super) fn is_empty(&self, level: Level, entries: &Entries) -> bool {
+    /// Takes out the tables in `range` that have nothing left, after what was mapped there is gone.
+    pub(super) fn prune(&self, level: Level, entries: &Entries, range: ClosedRange, gather: &mut Gather<F, H>) {
+        for (index, part) in parts(&self.geometry, level, range) {
+            let (_, Found::Table { entries: below, level: lower, address }) = self.visit(level, entries, index) else {
+                continue;
+            };
+            let whole = self.geometry.slot(level, part.start()) == part;
+            if !whole {
+                self.prune(lower, &below, part, gather);
+            }
+            if whole || self.is_empty(lower, &below) {
+                entries.store(&self.hal, index, self.format.empty(level));
+                gather.record(part, false, self.geometry.page_bits);
+                gather.hold(Held::Tree { table: address, level: lower, frames: false });
+            }
+        }
+    }
+
+    fn is_empty(&self, level: Level, entries: &Entries) -> bool {
         let kinds = self.format.kinds(level);
-        (0..self.geometry.entries(level)).all(|index| kinds.is_absent(entries.load(index)))
+        let absent = |index| match entries.common(index) {
+            // What all have and what any has: they are absent if both would be.
+            Some(common) => common.into_iter().all(|raw| kinds.is_absent(raw)),
+            None => (index..self.geometry.entries(level)).all(|index| kinds.is_absent(entries.load(index))),
+        };
+        (0..self.geometry.entries(level)).step_by(Entries::BLOCK).all(absent)
     }
 }
