@@ -3,13 +3,15 @@
 
 use tablewright_tests::emulators::{Emulator, Found, require};
 use tablewright_tests::mmu::Access::{Read, Write};
-use tablewright_tests::mmu::FaultKind::{self, AccessFlag, AddressSize, Bus, NotMapped, Permission, Unspecified};
+use tablewright_tests::mmu::FaultKind::{
+    self, AccessFlag, AddressSize, Bus, Misconfigured, NotMapped, Permission, Unspecified,
+};
 use tablewright_tests::mmu::deviations::{
     Deviation, IOMMU_ADDRESS_IS_WIDE, IOMMU_IGNORES_POINTER_BITS, IOMMU_IGNORES_USER, IOMMU_REPORTS_NO_GPA,
     IOMMU_STORES_UNACCESSED, SMMU_CHECKS_ADDRESS_LAST, SMMU_READS_WIDE_TABLES, SMMU_ROOT_IS_ONE_TABLE,
-    SMMU_TAKES_ANY_BLOCK,
+    SMMU_TAKES_ANY_BLOCK, VTD_REFUSES_WHOLE_PAGES,
 };
-use tablewright_tests::mmu::iommu::{Dma, Path, riscv, smmu_v3};
+use tablewright_tests::mmu::iommu::{Dma, Path, riscv, smmu_v3, vtd};
 use tablewright_tests::mmu::{Access, Probe, Verdict};
 
 /// Where tables are in a machine's free memory: the root, which may have several pages, and one for each level below.
@@ -200,4 +202,65 @@ fn smmu_departures_are_known() {
     let at = judge.free - 0x4000_0000 + TARGET + 0x18;
     let own = judge.reaches(&second, (1 << 39) + at, Read);
     assert_eq!(own.is_none(), departs(&SMMU_ROOT_IS_ONE_TABLE), "{own:x?}");
+}
+
+// VT-d: second stage, 3 levels.
+
+fn vtd_judge() -> Option<(Judge, Found)> {
+    // Present; domain 1, 39 bits.
+    let registers = |root: u64| vec![("entry0", root | 1), ("entry1", 1 << 8 | 1)];
+    Some((Judge::start(&vtd::LEGACY, registers)?, require(Emulator::QemuX86)?))
+}
+
+/// R and W; PS.
+const READ_WRITE: u64 = 0b11;
+const LARGE: u64 = 1 << 7;
+
+fn vtd_page(free: u64, page: u64) -> [(u64, u64); 3] {
+    [(ROOT, (free + LEVEL_1) | READ_WRITE), (LEVEL_1, (free + LEVEL_0) | READ_WRITE), (LEVEL_0 + 8, page)]
+}
+
+#[test]
+fn vtd_rights_are_asked_for() {
+    let Some((mut judge, _)) = vtd_judge() else { return };
+    let free = judge.free;
+    let page = |bits| vtd_page(free, (free + TARGET) | bits);
+    assert_eq!(judge.reaches(&page(READ_WRITE), 0x1238, Read), Some(0x238));
+    assert_eq!(judge.reaches(&page(READ_WRITE), 0x1238, Write), Some(0x238));
+    assert_eq!(judge.reaches(&page(0b01), 0x1238, Read), Some(0x238), "without W");
+    assert_eq!(judge.faults(&page(0b01), 0x1238, Write), Some(Unspecified), "without W");
+    assert_eq!(judge.faults(&page(0b10), 0x1238, Read), Some(Unspecified), "without R");
+    assert_eq!(judge.faults(&page(0b10), 0x1238, Write), None, "without R");
+    assert_eq!(judge.faults(&page(0), 0x1238, Read), Some(Unspecified));
+    assert_eq!(judge.faults(&page(READ_WRITE), 0x2000, Read), Some(Unspecified), "the next page");
+    assert_eq!(judge.faults(&page(READ_WRITE), 1 << 39 | 0x1238, Read), Some(AddressSize));
+    let mut read_only = page(READ_WRITE);
+    read_only[0].1 &= !0b10;
+    assert_eq!(judge.faults(&read_only, 0x1238, Write), Some(Unspecified), "W of a table");
+    assert_eq!(judge.reaches(&read_only, 0x1238, Read), Some(0x238), "W of a table");
+}
+
+#[test]
+fn vtd_reserved_bits_are_checked() {
+    let Some((mut judge, _)) = vtd_judge() else { return };
+    let free = judge.free;
+    let page = |bits| vtd_page(free, (free + TARGET) | READ_WRITE | bits);
+    assert_eq!(judge.faults(&page(1 << 48), 0x1238, Read), Some(Misconfigured), "above 48 bits");
+    assert_eq!(judge.faults(&page(1 << 62), 0x1238, Read), Some(Misconfigured), "TM");
+    assert_eq!(judge.reaches(&page(1 << 63 | 0x3ff << 52), 0x1238, Read), Some(0x238), "ignored");
+    assert_eq!(judge.reaches(&page(1 << 11), 0x1238, Read), Some(0x238), "SNP");
+    let mut table = page(0);
+    table[1].1 |= 1 << 11;
+    assert_eq!(judge.faults(&table, 0x1238, Read), Some(Misconfigured), "SNP of a table");
+    let block = |bits| [(ROOT, (free + LEVEL_1) | READ_WRITE), (LEVEL_1 + 8, bits | READ_WRITE | LARGE)];
+    assert_eq!(judge.reaches(&block(free + TARGET), 0x20_1238, Write), Some(0x1238));
+    assert_eq!(judge.faults(&block(free + TARGET + 0x1000), 0x20_1238, Write), Some(Misconfigured));
+}
+
+#[test]
+fn vtd_departures_are_known() {
+    let Some((mut judge, found)) = vtd_judge() else { return };
+    // Interrupts are at 0xfee0_0000, and nothing is here.
+    let blocked = judge.faults(&[(ROOT, 0xc000_0000 | READ_WRITE | LARGE)], 0x1000_0000, Read);
+    assert_eq!(blocked.is_some(), VTD_REFUSES_WHOLE_PAGES.applies_to(&found), "{blocked:?}");
 }

@@ -85,9 +85,9 @@ pub trait Judge {
     /// What the model calls it when the probe faults, where a leaf with these rights or nothing is mapped.
     fn fault(&self, probe: &Probe, mapped: Option<Rights>) -> FaultKind;
 
-    /// What the model calls it when a walk meets this illegal entry under some parameters. Where nothing else is said,
+    /// What the model calls it when a probe meets this illegal entry under some parameters. Where nothing else is said,
     /// entries are illegal in one way only.
-    fn reserved(&self, _params: &Params, _level: Level, _raw: u64) -> FaultKind {
+    fn reserved(&self, _probe: &Probe, _params: &Params, _level: Level, _raw: u64) -> FaultKind {
         FaultKind::Misconfigured
     }
 

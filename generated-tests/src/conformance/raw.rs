@@ -275,7 +275,7 @@ fn question<F: ByName>(
         _ if !met.iter().all(judged) => return Ok(None),
         Err(WalkError::NotMapped { level }) => (Expected::Faults(judge.fault(&probe, None), level), false),
         Err(WalkError::Reserved { level, .. }) => {
-            (Expected::Faults(judge.reserved(params, level, raw_of(&met)), level), false)
+            (Expected::Faults(judge.reserved(&probe, params, level, raw_of(&met)), level), false)
         }
         Err(WalkError::Input | WalkError::Unreadable { .. }) => return Ok(None),
         Ok(leaf) => {

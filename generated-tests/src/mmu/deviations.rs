@@ -307,8 +307,18 @@ pub const NR_BEFORE_LEVEL: Deviation = Deviation {
     manual: "LoongArch Reference Manual, Volume 1, TLB-based Translation of Virtual Addresses to Physical Addresses",
 };
 
+/// A page is refused for a part of it.
+pub const VTD_REFUSES_WHOLE_PAGES: Deviation = Deviation {
+    emulator: Emulator::QemuX86,
+    iommu: true,
+    until: None,
+    what: "VT-d blocks each request by a leaf of 1 GiB that spans the interrupt address range, and should block those that \
+           come to an address in that range",
+    manual: "Intel VT-d Architecture Specification, Handling Requests to Interrupt Address Range",
+};
+
 /// All that are known.
-pub const ALL: [&Deviation; 30] = [
+pub const ALL: [&Deviation; 31] = [
     &RESERVED_PBMT,
     &TABLE_OUTSIDE_MEMORY,
     &UNALIGNED_ROOT,
@@ -339,4 +349,5 @@ pub const ALL: [&Deviation; 30] = [
     &HALF_IS_ADDED,
     &READ_AFTER_WRITE,
     &NR_BEFORE_LEVEL,
+    &VTD_REFUSES_WHOLE_PAGES,
 ];

@@ -83,7 +83,7 @@ impl Judge for Qemu {
         if mapped.is_some() { FaultKind::Permission } else { FaultKind::NotMapped }
     }
 
-    fn reserved(&self, params: &Params, level: Level, raw: u64) -> FaultKind {
+    fn reserved(&self, _probe: &Probe, params: &Params, level: Level, raw: u64) -> FaultKind {
         crate::reserved(params, level, raw)
     }
 

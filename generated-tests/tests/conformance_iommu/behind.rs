@@ -6,6 +6,7 @@ use fastrand::Rng;
 use tablewright::{FaultInfo, Level, Rights};
 use tablewright_archdefs::bound::Params;
 use tablewright_tests::conformance::{Judge, Live};
+use tablewright_tests::formats::Configured;
 use tablewright_tests::mmu::deviations::Deviation;
 use tablewright_tests::mmu::iommu::{Dma, Path};
 use tablewright_tests::mmu::{Access, Chunk, Fault, FaultKind, Probe, Verdict};
@@ -14,10 +15,10 @@ use tablewright_tests::mmu::{Access, Chunk, Fault, FaultKind, Probe, Verdict};
 pub(crate) struct Rules {
     /// Bits of the addresses that the model reports faults of.
     pub(crate) reach: u8,
-    /// What is called a fault where a leaf or nothing is mapped.
-    pub(crate) fault: fn(&Probe, mapped: bool) -> FaultKind,
+    /// What is called a fault of an input address that is not too wide, or is, where a leaf or nothing is mapped.
+    pub(crate) fault: fn(fits: bool, mapped: bool) -> FaultKind,
     /// What is called a fault of an illegal entry.
-    pub(crate) reserved: fn(&Params, Level, raw: u64) -> FaultKind,
+    pub(crate) reserved: fn(&Probe, &Params, Level, raw: u64) -> FaultKind,
     /// What is called a fault where software has to set a state first.
     pub(crate) unmarked: FaultKind,
     /// Where the model departs from the manual.
@@ -30,16 +31,22 @@ pub(crate) struct Rules {
 pub(crate) struct Behind {
     dma: Dma,
     rules: &'static Rules,
+    /// Of the tables that are judged.
+    input_bits: u32,
 }
 
 impl Behind {
     /// Starts the machine.
     pub(crate) fn start(path: &'static Path, rules: &'static Rules) -> Self {
-        Self { dma: Dma::start(path).expect("it was found before"), rules }
+        Self { dma: Dma::start(path).expect("it was found before"), rules, input_bits: 0 }
     }
 }
 
 impl Judge for Behind {
+    fn prepare(&mut self, case: &Configured) {
+        self.input_bits = case.bound.geometry.input_bits.into();
+    }
+
     fn ram(&self) -> Range<u64> {
         self.dma.ram()
     }
@@ -58,11 +65,11 @@ impl Judge for Behind {
     }
 
     fn fault(&self, probe: &Probe, mapped: Option<Rights>) -> FaultKind {
-        (self.rules.fault)(probe, mapped.is_some())
+        (self.rules.fault)(probe.address >> self.input_bits == 0, mapped.is_some())
     }
 
-    fn reserved(&self, params: &Params, level: Level, raw: u64) -> FaultKind {
-        (self.rules.reserved)(params, level, raw)
+    fn reserved(&self, probe: &Probe, params: &Params, level: Level, raw: u64) -> FaultKind {
+        (self.rules.reserved)(probe, params, level, raw)
     }
 
     fn unmarked(&self) -> FaultKind {

@@ -3,6 +3,7 @@
 mod behind;
 mod riscv;
 mod smmu_v3;
+mod vtd_second_stage;
 
 use std::process::ExitCode;
 
@@ -18,9 +19,10 @@ type Bench = (Emulator, &'static str, Shared<Behind>, fn(&Shared<Behind>) -> Vec
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let benches: [Bench; 2] = [
+    let benches: [Bench; 3] = [
         (Emulator::QemuRiscv64, "RISC-V IOMMU", riscv::judge(), riscv::all),
         (Emulator::QemuAarch64, "SMMUv3", smmu_v3::judge(), smmu_v3::all),
+        (Emulator::QemuX86, "VT-d", vtd_second_stage::judge(), vtd_second_stage::all),
     ];
     let (mut tests, mut asked) = (Vec::new(), Vec::new());
     for (emulator, title, judge, all) in benches {

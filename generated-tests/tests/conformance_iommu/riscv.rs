@@ -23,7 +23,7 @@ const DIRTY: u64 = 1 << 7;
 const RULES: Rules = Rules {
     reach: 64,
     fault: |_, _| FaultKind::Unspecified,
-    reserved: |_, _, _| FaultKind::Unspecified,
+    reserved: |_, _, _, _| FaultKind::Unspecified,
     unmarked: FaultKind::Unspecified,
     deviates: |_, _, raw| match raw {
         _ if raw >> 54 != 0 => Some(&IOMMU_ADDRESS_IS_WIDE),

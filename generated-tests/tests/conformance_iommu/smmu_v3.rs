@@ -20,7 +20,7 @@ const RULES: Rules = Rules {
     reach: 44,
     fault: |_, mapped| if mapped { FaultKind::Permission } else { FaultKind::NotMapped },
     // A block of pages' level, or an address that is too wide: what else can be wrong is misread.
-    reserved: |_, level, raw| {
+    reserved: |_, _, level, raw| {
         if level == 0 && raw & 0b11 == 0b01 { FaultKind::NotMapped } else { FaultKind::AddressSize }
     },
     unmarked: FaultKind::AccessFlag,

@@ -51,7 +51,7 @@ impl Judge for Qemu {
         FaultKind::Unspecified
     }
 
-    fn reserved(&self, _params: &Params, _level: Level, _raw: u64) -> FaultKind {
+    fn reserved(&self, _probe: &Probe, _params: &Params, _level: Level, _raw: u64) -> FaultKind {
         FaultKind::Unspecified
     }
 

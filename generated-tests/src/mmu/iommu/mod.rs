@@ -4,6 +4,7 @@
 
 pub mod amd;
 mod dma;
+mod pc;
 pub mod riscv;
 pub mod smmu_v3;
 pub mod vtd;

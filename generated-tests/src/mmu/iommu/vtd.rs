@@ -1,9 +1,10 @@
 //! Intel Virtualization Technology for Directed I/O; chapters are named.
 
-use super::{ITEMS, Model};
+use super::{Board, IDENTITY, ITEMS, Model, Path, Registers, Report, pc, value};
 use crate::emulators::Emulator;
+use crate::mmu::FaultKind;
 
-/// The IOMMU of Intel's chipsets, in scalable mode.
+/// The IOMMU of Intel's chipsets, with a first stage.
 pub const VTD: Model = Model {
     emulator: Emulator::QemuX86,
     machine: &[
@@ -28,8 +29,77 @@ pub const VTD: Model = Model {
     wrong: Some([0xf2 | 1 << 50, 0x1000]),
 };
 
+/// The one that has a second stage in either mode.
+pub const SECOND_STAGE: Model = Model {
+    machine: &[
+        "-M",
+        "q35,kernel-irqchip=off,memory-backend=ram",
+        "-device",
+        "intel-iommu,x-scalable-mode=on,aw-bits=48,snoop-control=on",
+    ],
+    ..VTD
+};
+
+/// How it translates for a device by a context entry of legacy mode.
+pub const LEGACY: Path = Path {
+    model: &SECOND_STAGE,
+    // A global invalidation of the IOTLB, with reads and writes drained; of contexts there is one whenever they are set.
+    forget: &[[0xd2, 0]],
+    plug: |board| {
+        // A root entry, that of bus 0.
+        board.write(STRUCTURES, CONTEXTS | 1);
+        turn_on(board, STRUCTURES);
+        pc::plug(board)
+    },
+    translate: |board, registers| set_context(board, [value(registers, "entry0"), value(registers, "entry1")]),
+    // Pass-through, of 4 levels.
+    bypass: |board| set_context(board, [2 << 2 | 1, 2]),
+    fault: take_fault,
+    // Fault Reason Encodings, Legacy Mode: LSL.1 to LSL.3, and LGN.1.
+    kind: |report| match reason(report) {
+        4 => FaultKind::AddressSize,
+        5 | 6 => FaultKind::Unspecified,
+        0xc => FaultKind::Misconfigured,
+        _ => FaultKind::Bus,
+    },
+};
+
+/// Sets the root table, and has it used.
+fn turn_on(board: &mut Board, root: u64) {
+    board.machine.write(RTADDR, 8, root);
+    // QIE, and SRTP or TE.
+    board.machine.write(GCMD, 4, 1 << 26 | 1 << 30);
+    board.machine.write(GCMD, 4, 1 << 26 | 1 << 31);
+}
+
+/// Sets the device's context, and has contexts forgotten. What the IOTLB holds stays.
+fn set_context(board: &mut Board, entry: [u64; 2]) {
+    for (word, value) in (CONTEXTS + IDENTITY * 16..).step_by(8).zip(entry) {
+        board.write(word, value);
+    }
+    board.push(&[0x11, 0]);
+    assert!(board.done(), "it does not forget");
+}
+
+/// The only fault recording register, which is made free.
+fn take_fault(board: &mut Board) -> Option<Report> {
+    let high = board.machine.read(FRCD + 8, 8);
+    (high >> 63 != 0).then(|| {
+        let low = board.machine.read(FRCD, 8);
+        board.machine.write(FRCD + 8, 8, 1 << 63);
+        Report::from([("fault0", low), ("fault1", high)])
+    })
+}
+
+/// FR.
+fn reason(report: Registers<'_>) -> u64 {
+    value(report, "fault1") >> 32 & 0xff
+}
+
 const OWN: u64 = 0x10_0000;
 const QUEUE: u64 = OWN + super::QUEUE;
+const STRUCTURES: u64 = OWN + super::STRUCTURES;
+const CONTEXTS: u64 = STRUCTURES + 0x1000;
 
 /// Register Descriptions.
 const REGISTERS: u64 = 0xfed9_0000;
@@ -38,8 +108,11 @@ pub const CAPABILITIES: u64 = REGISTERS + 0x8;
 /// The same.
 pub const EXTENDED_CAPABILITIES: u64 = REGISTERS + 0x10;
 const GCMD: u64 = REGISTERS + 0x18;
+const RTADDR: u64 = REGISTERS + 0x20;
 const FSTS: u64 = REGISTERS + 0x34;
 const IQH: u64 = REGISTERS + 0x80;
 const IQT: u64 = REGISTERS + 0x88;
 const IQA: u64 = REGISTERS + 0x90;
 const ICS: u64 = REGISTERS + 0x9c;
+/// CAP.FRO of this model.
+const FRCD: u64 = REGISTERS + 0x220;
