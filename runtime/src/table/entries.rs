@@ -149,6 +149,32 @@ impl Entries {
         self.publish(hal, index, strip.items);
     }
 
+    /// Takes entries out, which leaves `empty`, and puts them into another table from `first` on, over entries that are not
+    /// present. `hardware`: the MMU may change them up to that moment.
+    pub(super) fn move_to(
+        &self,
+        hal: &impl Hal,
+        indices: Range<usize>,
+        to: &Self,
+        first: usize,
+        empty: u64,
+        hardware: bool,
+    ) {
+        let places = indices.clone().zip(first..);
+        if hardware {
+            places.for_each(|(index, there)| to.store(hal, there, self.swap(hal, index, empty)));
+            return;
+        }
+        for (index, there) in places {
+            let old = self.entry(index);
+            let raw = old.load(Ordering::Acquire);
+            old.store(empty, Ordering::Release);
+            to.entry(there).store(raw, Ordering::Release);
+        }
+        self.publish(hal, indices.start, indices.len());
+        to.publish(hal, first, indices.len());
+    }
+
     /// Rewrites leaves among `indices` with plain stores, several at once, up to the first that may not be leaves: where
     /// these are, and the indices around all that changed. It does not publish them.
     #[inline(never)]

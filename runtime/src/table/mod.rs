@@ -36,6 +36,7 @@ mod relax;
 mod release;
 mod remake;
 mod reserve;
+mod shift;
 mod sinks;
 mod split;
 mod unmap;

@@ -16,26 +16,10 @@ use super::{
     layout::{Piece, Prototypes},
     located::Located,
     missing::Missing,
+    shift::{Part, Shift, Stretch},
     split::Fate,
 };
 use crate::{Attributes, ClosedRange, Format, Hal, Level};
-
-/// How far everything moves.
-#[derive(Clone, Copy)]
-struct Shift {
-    /// What is added to each address, modulo 2^64.
-    distance: u64,
-    /// log2 of the largest power of two that this is a multiple of.
-    aligned: u8,
-}
-
-/// What moves at once.
-enum Part {
-    /// Entries that stay as they are: a leaf, or a table with all that is below it.
-    Entries { level: Level, entries: Entries, index: usize, items: usize, range: ClosedRange, is_table: bool },
-    /// A leaf that becomes smaller ones, as far as it moves.
-    Leaf(Located),
-}
 
 impl<F: Format, H: Hal> PageTable<F, H> {
     /// Moves all that is mapped in `range` to the addresses from `to` on, where nothing is mapped yet, with everything that
@@ -115,53 +99,10 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         Ok(())
     }
 
-    /// Calls `act` for all that moves in the part of `range` that this table translates, in ascending order. It may take
-    /// away what it is given.
-    fn for_parts(
-        &self,
-        level: Level,
-        entries: &Entries,
-        range: ClosedRange,
-        shift: Shift,
-        act: &mut impl FnMut(Part) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        let mut next = Some(range.start());
-        while let Some(rest) = next.and_then(|start| ClosedRange::new(start, range.last())) {
-            let slot = self.geometry.slot(level, rest.start());
-            let index = self.geometry.index(level, rest.start());
-            let mut last = slot.last();
-            match self.visit(level, entries, index) {
-                (_, Found::Absent) => {}
-                (raw, Found::Leaf) => {
-                    let leaf = self.locate(level, entries, rest.start(), raw);
-                    last = leaf.range.last();
-                    act(match leaf.size <= shift.aligned && range.covers(&leaf.range) {
-                        true => {
-                            let Located { entries, index, items, range, .. } = leaf;
-                            Part::Entries { level, entries, index, items, range, is_table: false }
-                        }
-                        false => Part::Leaf(leaf),
-                    })?;
-                }
-                (_, Found::Table { entries: below, level: lower, .. }) => {
-                    if range.covers(&slot) && self.geometry.entry_bits(level) <= shift.aligned {
-                        let entries = *entries;
-                        act(Part::Entries { level, entries, index, items: 1, range: slot, is_table: true })?;
-                    } else {
-                        let part = ClosedRange::clamp(rest.start(), slot.last().min(range.last()));
-                        self.for_parts(lower, &below, part, shift, act)?;
-                    }
-                }
-            }
-            next = last.checked_add(1);
-        }
-        Ok(())
-    }
-
     /// Finds every reason why a part could not move, and counts the tables that it takes.
     fn plan_part(&self, part: &Part, range: ClosedRange, shift: Shift, missing: &mut Missing) -> Result<(), Error> {
         match part {
-            Part::Entries { level, range, .. } => {
+            Part::Stretch(Stretch { level, range, .. }) => {
                 self.count_missing(*level, range.shifted(shift.distance).start(), missing);
             }
             Part::Leaf(leaf) => {
@@ -188,25 +129,24 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         reserve: &mut Frames<'_, H>,
         gather: &mut Gather<F, H>,
     ) -> Option<()> {
-        let empty = |level| self.format.empty(level);
         match part {
-            Part::Entries { level, entries, index, items, range, is_table } => {
+            Part::Stretch(Stretch { level, entries, index, items, range, are_tables }) => {
                 let target = range.shifted(shift.distance);
                 let (to, linked) = self.table_for(level, target.start(), reserve)?;
                 let first = self.geometry.index(level, target.start());
-                for item in 0..items {
-                    to.store(&self.hal, first + item, entries.swap(&self.hal, index + item, empty(level)));
-                }
-                let smallest = if is_table { 0 } else { level };
-                gather.record(range, !is_table, self.geometry.entry_bits(smallest));
-                self.made(target, !is_table && !linked, gather);
+                let hardware = self.format.accessed_dirty(level).hardware;
+                let empty = self.format.empty(level);
+                entries.move_to(&self.hal, index..index + items, &to, first, empty, hardware);
+                let smallest = if are_tables { 0 } else { level };
+                gather.record(range, !are_tables, self.geometry.entry_bits(smallest));
+                self.made(target, !are_tables && !linked, gather);
                 Some(())
             }
             Part::Leaf(leaf) => {
                 let (_, mut attributes) = self.attributes(&leaf)?;
-                let states = self.format.accessed_dirty(leaf.level);
+                let (states, empty) = (self.format.accessed_dirty(leaf.level), self.format.empty(leaf.level));
                 for item in 0..leaf.items {
-                    let raw = leaf.entries.swap(&self.hal, leaf.index + item, empty(leaf.level));
+                    let raw = leaf.entries.swap(&self.hal, leaf.index + item, empty);
                     attributes.accessed |= states.is_accessed(raw);
                     attributes.dirty |= states.is_dirty(raw);
                 }

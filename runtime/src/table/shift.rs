@@ -1,0 +1,103 @@
+//! What moves at once: found table by table, as it is planned and again as it is done.
+
+use super::{Error, PageTable, build::Found, entries::Entries, located::Located};
+use crate::{ClosedRange, Format, Hal, Level};
+
+/// How far everything moves.
+#[derive(Clone, Copy)]
+pub(super) struct Shift {
+    /// What is added to each address, modulo 2^64.
+    pub(super) distance: u64,
+    /// log2 of the largest power of two that this is a multiple of.
+    pub(super) aligned: u8,
+}
+
+/// What moves at once.
+pub(super) enum Part {
+    /// Entries that stay as they are.
+    Stretch(Stretch),
+    /// A leaf that becomes smaller ones, as far as it moves.
+    Leaf(Located),
+}
+
+/// Neighbours in one table that go to one table: leaves, or tables with all that is below them.
+pub(super) struct Stretch {
+    pub(super) level: Level,
+    pub(super) entries: Entries,
+    pub(super) index: usize,
+    pub(super) items: usize,
+    /// The input addresses that they translate.
+    pub(super) range: ClosedRange,
+    pub(super) are_tables: bool,
+}
+
+impl<F: Format, H: Hal> PageTable<F, H> {
+    /// Calls `act` for all that moves in the part of `range` that this table translates, in ascending order. It may take
+    /// away what it is given.
+    pub(super) fn for_parts(
+        &self,
+        level: Level,
+        entries: &Entries,
+        range: ClosedRange,
+        shift: Shift,
+        act: &mut impl FnMut(Part) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut next = Some(range.start());
+        while let Some(rest) = next.and_then(|start| ClosedRange::new(start, range.last())) {
+            let slot = self.geometry.slot(level, rest.start());
+            let index = self.geometry.index(level, rest.start());
+            let mut last = slot.last();
+            match self.visit(level, entries, index) {
+                (_, Found::Absent) => {}
+                (raw, Found::Leaf) => {
+                    let leaf = self.locate(level, entries, rest.start(), raw);
+                    if leaf.size <= shift.aligned && range.covers(&leaf.range) {
+                        let stretch = self.stretch(level, entries, rest, shift, false);
+                        last = stretch.range.last();
+                        act(Part::Stretch(stretch))?;
+                    } else {
+                        last = leaf.range.last();
+                        act(Part::Leaf(leaf))?;
+                    }
+                }
+                (_, Found::Table { entries: below, level: lower, .. }) => {
+                    if range.covers(&slot) && self.geometry.entry_bits(level) <= shift.aligned {
+                        let stretch = self.stretch(level, entries, rest, shift, true);
+                        last = stretch.range.last();
+                        act(Part::Stretch(stretch))?;
+                    } else {
+                        let part = ClosedRange::clamp(rest.start(), slot.last().min(range.last()));
+                        self.for_parts(lower, &below, part, shift, act)?;
+                    }
+                }
+            }
+            next = last.checked_add(1);
+        }
+        Ok(())
+    }
+
+    /// What moves together with the first entry in `range`, which moves as it is: up to where either table ends, or something
+    /// else comes.
+    fn stretch(&self, level: Level, entries: &Entries, range: ClosedRange, shift: Shift, are_tables: bool) -> Stretch {
+        let (start, bits, kinds) = (range.start(), self.geometry.entry_bits(level), self.format.kinds(level));
+        let index = self.geometry.index(level, start);
+        let there = self.geometry.index(level, start.wrapping_add(shift.distance));
+        let room = self.geometry.entries(level) - index.max(there);
+        let whole = (range.span() >> bits) + u64::from(range.span().trailing_ones() >= u32::from(bits));
+        let joins = |item: usize| {
+            if are_tables {
+                return matches!(self.visit(level, entries, index + item), (_, Found::Table { .. }));
+            }
+            let raw = entries.load(index + item);
+            let fits = |size| {
+                let leaf = ClosedRange::around(start + ((item as u64) << bits), size);
+                size <= bits || size <= shift.aligned && range.covers(&leaf)
+            };
+            kinds.is_leaf(raw) && fits(self.format.leaf_bits(level, raw))
+        };
+        let most = room.min(usize::try_from(whole).unwrap_or(room));
+        let items = (1..most).find(|&item| !joins(item)).unwrap_or(most);
+        let range = ClosedRange::clamp(start, start + (((items as u64) << bits) - 1));
+        Stretch { level, entries: *entries, index, items, range, are_tables }
+    }
+}
