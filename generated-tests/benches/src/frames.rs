@@ -14,8 +14,8 @@ use tablewright::{Format, Hal, HostPhysAddr, Invalidation, Tag};
 /// The arena: room for the tables of 1 TiB of pages. What is never touched takes no memory.
 const BYTES: usize = 5 << 30;
 const FRAME_BITS: u8 = 12;
-/// Frames of up to `1 << LARGEST` bytes; the larger ones are few: wide roots.
-const LARGEST: u8 = 16;
+/// Frames of up to `1 << LARGEST` bytes; the larger ones are few: wide roots, and blocks.
+const LARGEST: u8 = 21;
 const FEW: usize = 64;
 
 /// Free frames of one size: a stack.
@@ -165,6 +165,11 @@ unsafe impl Hal for Arena {
     #[inline]
     unsafe fn free(&self, frame: HostPhysAddr, size: u8) {
         give(frame.as_usize() as u64, size);
+    }
+
+    /// Of what is freed in parts, small frames come to be.
+    fn frees_parts(&self) -> bool {
+        true
     }
 
     /// Nobody reads them: zeroing is left aside, for all contenders.

@@ -8,7 +8,10 @@ use tablewright::{
 use crate::{
     frames::{self, Arena},
     machine::Machine,
-    subject::{Areas, CopyOut, Find, Harvest, Lazy, Linear, Populate, Protect, Read, Relax, Shared, Split, Subject},
+    subject::{
+        Areas, CopyOut, Enlarge, Find, Harvest, Lazy, Linear, Move, Populate, Protect, Read, Relax, Shared, Split,
+        Subject,
+    },
 };
 
 const ALL: Attributes = Attributes::new(Rights::RWX, MemoryType::WriteBack);
@@ -63,6 +66,30 @@ impl<M: Machine> Protect for Bare<M> {
 impl<M: Machine> Split for Bare<M> {
     fn protect_part(&mut self, ia: u64) {
         self.protect(ia, 0x1000, false);
+    }
+}
+
+impl<M: Machine> Move for Bare<M> {
+    fn move_range(&mut self, ia: u64, size: u64, to: u64) {
+        let mut gather = self.0.gather();
+        self.0.move_range(range(ia, size), to, &mut gather).expect("nothing in the way");
+    }
+}
+
+impl<M: Machine> Enlarge for Bare<M> {
+    fn populate_small(&mut self, ia: u64, size: u64) {
+        self.populate(ia, size);
+    }
+
+    fn enlarge(&mut self, ia: u64, size: u64) {
+        let mut gather = self.0.gather();
+        // SAFETY: `populate` mapped all of it, and nobody uses it.
+        let taken = unsafe { self.0.enlarge(range(ia, size), 21, &mut gather) };
+        assert_eq!(taken, Ok((size >> 21) as usize));
+    }
+
+    fn unpopulate_large(&mut self, ia: u64, size: u64) {
+        self.unpopulate(ia, size);
     }
 }
 
@@ -160,6 +187,29 @@ impl<M: Machine> Protect for Space<M> {
 impl<M: Machine> Split for Space<M> {
     fn protect_part(&mut self, ia: u64) {
         self.protect(ia, 0x1000, false);
+    }
+}
+
+impl<M: Machine> Move for Space<M> {
+    fn move_range(&mut self, ia: u64, size: u64, to: u64) {
+        self.0.move_range(at(ia), size as usize, at(to)).expect("nothing in the way");
+    }
+}
+
+impl<M: Machine> Enlarge for Space<M> {
+    fn populate_small(&mut self, ia: u64, size: u64) {
+        // In halves, so that no larger frame fits yet.
+        for half in (ia..ia + size).step_by(1 << 20) {
+            self.0.map(at(half), 1 << 20, ALL, Alloc::POPULATED.up_to(21)).expect("frames");
+        }
+    }
+
+    fn enlarge(&mut self, ia: u64, size: u64) {
+        assert_eq!(self.0.enlarge(at(ia), size as usize), Ok((size >> 21) as usize));
+    }
+
+    fn unpopulate_large(&mut self, ia: u64, size: u64) {
+        self.unpopulate(ia, size);
     }
 }
 

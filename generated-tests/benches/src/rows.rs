@@ -184,6 +184,19 @@ fn edits<M: Machine>() -> Vec<Row> {
             1.3,
             contenders!(split(): Bare, Space; Generic),
         ),
+        row::<M>(
+            "move 1 GiB of pages by whole tables",
+            ("call", BATCH as u64),
+            1.5,
+            contenders!(move_calls(work::BY_TABLES): Bare, Space),
+        ),
+        row::<M>(
+            "move 1 GiB of pages one by one",
+            pages,
+            1.5,
+            contenders!(move_pages(work::BY_SINGLE_PAGES): Bare, Space),
+        ),
+        row::<M>("give 2 MiB of pages one frame", ("block", work::ENLARGED), 1.3, contenders!(enlarge(): Bare, Space)),
     ];
     rows.into_iter().map(|row| Row { hardware: Some(M::HARDWARE), ..row }).collect()
 }

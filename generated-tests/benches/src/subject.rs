@@ -33,6 +33,12 @@ pub trait Split: Linear {
     fn protect_part(&mut self, ia: u64);
 }
 
+/// Moving what is mapped.
+pub trait Move: Linear {
+    /// Moves the pages in `size` bytes from `ia` on to the addresses from `to` on, where there is no table yet.
+    fn move_range(&mut self, ia: u64, size: u64, to: u64);
+}
+
 /// Memory that comes when it is used.
 pub trait Lazy: Subject {
     /// `size` bytes from `ia` on are to be allocated on first use.
@@ -58,6 +64,18 @@ pub trait Populate: Subject {
 
     /// Unmaps them, and gives the frames back.
     fn unpopulate(&mut self, ia: u64, size: u64);
+}
+
+/// Larger frames in place of pages, with what is in them.
+pub trait Enlarge: Subject {
+    /// Allocates and maps `size` bytes from `ia` on, in pages that may become larger.
+    fn populate_small(&mut self, ia: u64, size: u64);
+
+    /// Gives each 2 MiB of them one frame.
+    fn enlarge(&mut self, ia: u64, size: u64);
+
+    /// Unmaps them, and gives the frames back.
+    fn unpopulate_large(&mut self, ia: u64, size: u64);
 }
 
 /// Single pages that get a right.

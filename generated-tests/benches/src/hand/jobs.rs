@@ -6,7 +6,9 @@ use super::{Hand, TOP, entry, entry_bits, fill};
 use crate::{
     frames,
     machine::Machine,
-    subject::{Areas, CopyOut, Find, Harvest, Lazy, Linear, Populate, Protect, Read, Relax, Shared, Split},
+    subject::{
+        Areas, CopyOut, Enlarge, Find, Harvest, Lazy, Linear, Move, Populate, Protect, Read, Relax, Shared, Split,
+    },
 };
 
 impl<M: Machine> Linear for Hand<M> {
@@ -86,6 +88,61 @@ impl<M: Machine> Split for Hand<M> {
             block.store(M::table(table), Release);
         }
         frames::invalidate();
+    }
+}
+
+impl<M: Machine> Move for Hand<M> {
+    fn move_range(&mut self, ia: u64, size: u64, to: u64) {
+        // Whole tables, or their pages.
+        let level = if (to - ia).is_multiple_of(1 << entry_bits(1)) { 1 } else { 0 };
+        let slot = 1 << entry_bits(level);
+        let (mut at, end) = (ia, ia + size);
+        while at < end {
+            // Up to where either table ends.
+            let (from, here) = (Self::index(level, at), Self::index(level, at - ia + to));
+            let count = ((end - at) / slot).min(512 - from).min(512 - here);
+            let (old, new) = (self.table(level, at), self.table_or_new(level, at - ia + to));
+            for index in 0..count {
+                let old = entry(old, from + index);
+                let raw = if M::HARDWARE { old.swap(0, AcqRel) } else { old.load(Relaxed) };
+                if !M::HARDWARE {
+                    old.store(0, Relaxed);
+                }
+                entry(new, here + index).store(raw, Release);
+            }
+            at += count * slot;
+        }
+        self.unmap_tables(ia, size, false);
+    }
+}
+
+impl<M: Machine> Enlarge for Hand<M> {
+    fn populate_small(&mut self, ia: u64, size: u64) {
+        self.populate(ia, size);
+    }
+
+    fn enlarge(&mut self, ia: u64, size: u64) {
+        for ia in (ia..ia + size).step_by(2 << 20) {
+            let block = entry(self.table(1, ia), Self::index(1, ia));
+            let (table, frame) = (M::address(block.load(Relaxed)), frames::take(21).expect("a frame"));
+            block.store(0, Release);
+            frames::invalidate();
+            for index in 0..512 {
+                let page = M::address(entry(table, index).load(Relaxed));
+                // SAFETY: both are frames in use, and the new one is nobody else's.
+                unsafe { ((frame + (index << 12)) as *mut [u64; 512]).write(*(page as *const [u64; 512])) };
+                frames::give(page, 12);
+            }
+            frames::give(table, 12);
+            block.store(M::leaf(1, frame), Release);
+        }
+    }
+
+    fn unpopulate_large(&mut self, ia: u64, size: u64) {
+        for ia in (ia..ia + size).step_by(2 << 20) {
+            frames::give(M::address(entry(self.table(1, ia), Self::index(1, ia)).load(Relaxed)), 21);
+        }
+        self.unmap_tables(ia, size, false);
     }
 }
 

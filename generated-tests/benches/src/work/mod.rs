@@ -16,7 +16,7 @@ use std::{
 use crate::{
     frames,
     measure::{Contender, batch, each, repeat, timed},
-    subject::{Harvest, Lazy, Linear, Populate, Protect, Relax, Shared, Split, Subject},
+    subject::{Enlarge, Harvest, Lazy, Linear, Move, Populate, Protect, Relax, Shared, Split, Subject},
 };
 
 /// The smallest page.
@@ -233,6 +233,41 @@ pub fn split<S: Split>() -> Contender {
             |space: &mut S| space.map(IA, GIB, BY_2M, 21),
             |space| (0..512).for_each(|block| space.protect_part(IA + (block << 21) + 77 * PAGE)),
             |_| {},
+        )
+    })
+}
+
+/// Where moves by whole tables go: each 1 GiB to parts of two.
+pub const BY_TABLES: u64 = IA + 8 * GIB + (2 << 20);
+/// Where moves by single pages go.
+pub const BY_SINGLE_PAGES: u64 = IA + 8 * GIB + PAGE;
+
+/// Moves 1 GiB of pages in each of several spaces.
+pub fn move_calls<S: Move>(to: u64) -> Contender {
+    Contender::new::<S>(move |runs| {
+        batch(runs, |space: &mut S| space.map(IA, GIB, BY_PAGES, 12), |space| space.move_range(IA, GIB, to))
+    })
+}
+
+/// Moves 1 GiB of pages.
+pub fn move_pages<S: Move>(to: u64) -> Contender {
+    Contender::new::<S>(move |runs| {
+        each(runs, |space: &mut S| space.map(IA, GIB, BY_PAGES, 12), |space| space.move_range(IA, GIB, to), |_| {})
+    })
+}
+
+/// How many times 2 MiB one run enlarges.
+pub const ENLARGED: u64 = 16;
+
+/// Gives 2 MiB of pages one frame, several times.
+pub fn enlarge<S: Enlarge>() -> Contender {
+    Contender::new::<S>(|runs| {
+        let size = ENLARGED << 21;
+        each(
+            runs,
+            |space: &mut S| space.populate_small(IA, size),
+            |space| space.enlarge(IA, size),
+            |space| space.unpopulate_large(IA, size),
         )
     })
 }
