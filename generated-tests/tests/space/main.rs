@@ -19,6 +19,7 @@ mod guest_memory;
 mod guest_tables;
 mod handing_on;
 mod hostile_tables;
+mod large;
 mod live;
 mod machine;
 mod moving;

@@ -81,7 +81,7 @@ fn step<F: Format>(rig: &mut Rig<F>, model: &mut Model, random: &mut Rng, number
     let mut insert = |behind: &dyn Fn(usize) -> Behind| {
         model.pages.extend(pages.clone().map(|at| (at, Page { rights, behind: behind(at) })));
     };
-    match random.u8(0..19) {
+    match random.u8(0..21) {
         0 | 1 => {
             // Beyond the machine's own memory; in half of the cases so that blocks fit.
             let unit = [1, 512][random.usize(0..2)];
@@ -177,6 +177,16 @@ fn step<F: Format>(rig: &mut Rig<F>, model: &mut Model, random: &mut Rng, number
                 Err(SpaceError::Table(Error::NoMemory { .. })) if !taken => {}
                 result => assert!(taken && matches!(result, Err(SpaceError::Overlap(_))), "{result:?}"),
             }
+        }
+        // Blocks become pages, and those of them that are frames of the HAL's become blocks again, elsewhere.
+        19 | 20 => {
+            let block = pages.start / 512 * 512..(pages.end.next_multiple_of(512)).min(PAGES);
+            let (start, size) = (gpa(block.start * page), block.len() * page);
+            match rig.space.split(start, size, F::PAGE_BITS) {
+                Ok(()) => {}
+                Err(error) => assert!(matches!(error, SpaceError::Table(Error::NoMemory { .. })), "{error}"),
+            }
+            rig.space.enlarge(start, size).unwrap();
         }
         11 => {
             let access = if random.bool() { Rights::R } else { Rights::W };
