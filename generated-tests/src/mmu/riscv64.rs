@@ -1,12 +1,14 @@
 //! QEMU's RISC-V as a judge: here of G-stage tables, in [`stage1`] of those for satp.
 //!
-//! M-mode loads and stores as the guest would, by HLV and HSV with vsatp bare. For a fetch it goes to the guest by MRET.
+//! M-mode loads and stores as the guest would, by HLV and HSV with vsatp bare. For a fetch it goes to the guest by MRET. A
+//! guest with tables of its own does it all [itself](Machine::probe_by_guest).
 //!
 //! The output address is seen in the memory reached: the upper half of each 64-bit word of RAM tells its own address. The
 //! lower half is zero, which is an illegal instruction, so that a fetch that is let through ends in a trap of its own.
 //!
 //! Manual: The RISC-V Instruction Set Manual, Volume II, *"H" Extension for Hypervisor Support*.
 
+mod guest;
 pub mod stage1;
 mod stub;
 
@@ -17,6 +19,7 @@ use super::qemu::{Call, Image, Link, RunError, Session, StartError};
 use super::shared::SharedRam;
 use super::{Access, Chunk, Fault, FaultKind, Probe, Verdict};
 use crate::emulators::Emulator;
+pub use guest::GuestCode;
 use stub::{NO_TRAP, REPORT_WORDS, REPORTED};
 
 /// Where the stub is: the start of RAM, where the reset vector goes.
@@ -47,6 +50,8 @@ const FETCH_ACCESS: u64 = 1;
 const ILLEGAL_INSTRUCTION: u64 = 2;
 const LOAD_ACCESS: u64 = 5;
 const STORE_ACCESS: u64 = 7;
+const ECALL_FROM_USER: u64 = 8;
+const ECALL_FROM_VIRTUAL_SUPERVISOR: u64 = 10;
 const FETCH_PAGE: u64 = 12;
 const LOAD_PAGE: u64 = 13;
 const STORE_PAGE: u64 = 15;
@@ -196,20 +201,10 @@ impl Machine {
     ///
     /// A probed page is really accessed: hardware may set flags in descriptors. What a write finds it writes again.
     pub fn probe(&mut self, probes: &[Probe]) -> Vec<Verdict> {
-        self.probe_and_write(probes, &stub::REWRITE_BYTE)
-    }
-
-    /// As [`Machine::probe`], but a write does not read what it finds: it stores a zero byte, which memory that tells its
-    /// address has anyway in the lower half of each word.
-    pub fn probe_without_reading(&mut self, probes: &[Probe]) -> Vec<Verdict> {
-        self.probe_and_write(probes, &stub::STORE_BYTE)
-    }
-
-    fn probe_and_write(&mut self, probes: &[Probe], write: &'static [u32]) -> Vec<Verdict> {
         let all: Vec<usize> = (0..probes.len()).collect();
         let mut reports = self.ask(probes, &all, |probe| match probe.access {
             Access::Read => stub::LOAD_BYTE_AND_TAG.as_slice(),
-            Access::Write => write,
+            Access::Write => &stub::REWRITE_BYTE,
             // HLVX needs the right to execute, but QEMU reports its lack by a cause of its own: MRET asks for the fault.
             Access::Execute => stub::LOAD_CODE_AND_TAG.as_slice(),
         });
@@ -317,10 +312,15 @@ impl Report {
         self.0[2]
     }
 
-    /// What the report of an access says. If it did not trap, a0 has a tag.
+    /// Whether the code went through to its end.
+    fn has_returned(&self) -> bool {
+        matches!(self.cause(), NO_TRAP | ECALL_FROM_USER | ECALL_FROM_VIRTUAL_SUPERVISOR)
+    }
+
+    /// What the report of an access says. If that went through, a0 has a tag.
     fn verdict(&self, address: u64) -> Verdict {
         match self.cause() {
-            NO_TRAP => {
+            _ if self.has_returned() => {
                 let output = self.0[0] << 3 | address & 7;
                 // Memory that was loaded has no tags.
                 let told = RAM.contains(&output) && output & 0xfff == address & 0xfff;

@@ -9,11 +9,21 @@ use tablewright_tests::emulators::Found;
 use tablewright_tests::formats::{Configured, configured};
 use tablewright_tests::generated;
 use tablewright_tests::mmu::deviations::MARKS_ARE_NO_WRITES;
-use tablewright_tests::mmu::riscv64::Machine;
-use tablewright_tests::mmu::{Fault, FaultKind, Verdict};
+use tablewright_tests::mmu::riscv64::{GuestCode, Machine};
+use tablewright_tests::mmu::{Chunk, Fault, FaultKind, Verdict};
 
 /// vsstatus.SUM: the supervisor may access user memory.
 const SUM: u64 = 1 << 18;
+
+/// Code of the judge's, at the end of the memory.
+const CODE: u64 = 4 << 10;
+
+/// Flags of a leaf that code can be run from.
+const V: u64 = 1;
+const R: u64 = 1 << 1;
+const X: u64 = 1 << 3;
+const U: u64 = 1 << 4;
+const A: u64 = 1 << 6;
 
 /// A machine whose guest has tables of its own.
 pub(crate) struct Qemu {
@@ -23,11 +33,17 @@ pub(crate) struct Qemu {
 
 impl NestedJudge for Qemu {
     fn ram(&self) -> Range<u64> {
-        self.machine.ram()
+        let ram = self.machine.ram();
+        ram.start..ram.end - CODE
     }
 
     fn reach(&self) -> u8 {
         64
+    }
+
+    fn own_code(&self) -> Range<u64> {
+        let ram = self.machine.ram();
+        ram.end - CODE..ram.end
     }
 
     fn is_nested(&self, fault: &Fault) -> bool {
@@ -52,8 +68,11 @@ impl NestedJudge for Qemu {
     }
 
     fn told(&self, known: FaultInfo) -> FaultInfo {
-        // htval is the address without its two lowest bits, and 0 if it is not reported.
-        FaultInfo { address: known.address.filter(|address| address >> 2 != 0), ..known }
+        // htval is the address without its two lowest bits, and 0 if it is not reported. htinst has the instruction: guests
+        // load and store bytes.
+        let is_data = !known.guest_walk && known.access.intersects(Rights::R | Rights::W);
+        let address = known.address.filter(|address| address >> 2 != 0);
+        FaultInfo { address, width: is_data.then_some(1), ..known }
     }
 
     fn judge(&mut self, asked: &Asked<'_>) -> (Vec<Verdict>, Vec<u64>) {
@@ -64,11 +83,58 @@ impl NestedJudge for Qemu {
             _ => None,
         });
         let registers: Vec<_> = asked.nested.iter().copied().chain(own).chain([("vsstatus", SUM)]).collect();
+        let [supervisor, user] = self.free_slots(asked);
         self.machine.clear();
         self.machine.load(asked.image);
+        self.machine.load(&[(self.own_code().start, GuestCode::bytes())]);
+        self.machine.load(&[supervisor.leaf(0), user.leaf(U)]);
         self.machine.set_gstage(&registers);
-        let verdicts = self.machine.probe_without_reading(asked.probes);
+        let code = GuestCode { supervisor: supervisor.code, user: user.code };
+        let verdicts = self.machine.probe_by_guest(asked.probes, code);
+        self.machine.load(&[supervisor.empty(), user.empty()]);
         (verdicts, read_words(asked.peek, |address, bytes| self.machine.dump(address, bytes)))
+    }
+}
+
+/// A slot of the guest's root that nothing is in, for a leaf that translates to all around the judge's code.
+struct Slot {
+    /// Where the entry is.
+    entry: u64,
+    /// The first address that the leaf translates to.
+    output: u64,
+    /// Where the code then is for the guest.
+    code: u64,
+}
+
+impl Slot {
+    fn leaf(&self, user: u64) -> Chunk {
+        (self.entry, (self.output >> 2 | A | X | R | V | user).to_le_bytes().to_vec())
+    }
+
+    fn empty(&self) -> Chunk {
+        (self.entry, vec![0; 8])
+    }
+}
+
+impl Qemu {
+    /// Two slots that no probe goes to.
+    fn free_slots(&self, asked: &Asked<'_>) -> [Slot; 2] {
+        let satp = asked.guest.iter().find(|(name, _)| *name == "satp").expect("the guest's root").1;
+        // Sv39 has mode 8 and 3 levels, and each mode after it one level more.
+        let shift = 12 + 9 * ((satp >> 60) - 6);
+        let (_, root) = asked.image.iter().find(|(at, _)| *at == asked.guest_root).expect("the root is a table");
+        let is_free = |slot: &u64| {
+            let entry = &root[8 * *slot as usize..][..8];
+            entry.iter().all(|byte| *byte == 0)
+                && asked.probes.iter().all(|probe| probe.address >> shift & 511 != *slot)
+        };
+        let code = self.own_code().start;
+        let output = code >> shift << shift;
+        // Addresses are sign-extended.
+        let extended = |slot: u64| ((slot << 55) as i64 >> (55 - shift)) as u64;
+        let slot = |slot| Slot { entry: asked.guest_root + 8 * slot, output, code: extended(slot) | (code - output) };
+        let mut free = (0..512).filter(is_free).map(slot);
+        [(); 2].map(|()| free.next().expect("most of a root is empty"))
     }
 }
 
@@ -81,12 +147,15 @@ pub(crate) fn judge(found: &Found) -> Shared<Qemu> {
     })
 }
 
-/// The guest's own tables, and what they are under: every width, with A and D set by hardware in both, or in none. (In the
-/// lower stage alone, the model departs from the manual, and without ADUE in menvcfg there is none in henvcfg.)
-const STAGES: [(&str, &str); 7] = [
+/// The guest's own tables, and what they are under: every width, with A and D set by hardware in both, in the lower stage
+/// alone, or in none. (Without ADUE or PBMTE in menvcfg there is none in henvcfg.)
+const STAGES: [(&str, &str); 10] = [
     ("sv39-rich", "sv39x4-rich"),
     ("sv48-napot", "sv48x4-napot"),
     ("sv57-rich", "sv57x4-rich"),
+    ("sv39", "sv39x4-rich"),
+    ("sv48", "sv57x4-rich"),
+    ("sv57", "sv57x4-rich"),
     ("sv39", "sv39x4"),
     ("sv57", "sv57x4"),
     ("sv48", "sv48x4"),

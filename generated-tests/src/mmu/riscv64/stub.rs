@@ -299,6 +299,12 @@ pub(super) static REWRITE_BYTE_BY_MPRV: Snippet = as_lower_mode!(; lbu t1, [a0] 
 /// Stores a zero byte at a0.
 pub(super) static STORE_BYTE_BY_MPRV: Snippet = as_lower_mode!(; sb x0, [a0]);
 
+/// A guest's own: loads the byte at a3, then into a0 the upper half of the 64-bit word that it is in, and comes back.
+pub(super) static GUEST_LOADS: Snippet = snippet!(; lbu t1, [a3] ; andi t0, a3, -8 ; lwu a0, [t0, 4] ; ecall);
+
+/// A guest's own: stores a zero byte at a3, and comes back.
+pub(super) static GUEST_STORES: Snippet = snippet!(; sb x0, [a3] ; ecall);
+
 /// Counts in the word at a2 up to what the word after it says, and writes each count to one of the 64 pages from a0
 /// on, which xorshift draws from a3, if it can be translated.
 pub(super) static WRITE_PAGES: Snippet = snippet!(
