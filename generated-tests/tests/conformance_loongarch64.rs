@@ -8,7 +8,7 @@ use tablewright::{Cause, FaultInfo, Level, Rights};
 use tablewright_archdefs::bound::Params;
 use tablewright_tests::conformance::report::{self, Section};
 use tablewright_tests::conformance::{
-    Hearing, Instructions, Judge, Live, Setup, Shared, access, control_trial, live_trials, trials,
+    Instructions, Judge, Live, Setup, Shared, access, control_trials, live_trials, trials,
 };
 use tablewright_tests::emulators::{Emulator, Found, require};
 use tablewright_tests::formats::{Configured, configured};
@@ -179,10 +179,9 @@ macro_rules! all {
                 let generated =
                     generated!(tablewright::loongarch64::$module, case.params).expect("one module for each granule");
                 let setup = Setup::new(&case, generated.expect("a legal configuration"));
-                let control = control_trial(&setup, $judge, ("not_invalidated", Hearing::Deaf));
                 let mut tests = trials(&setup, $judge);
                 tests.extend(live_trials(&setup, $judge));
-                tests.push(control);
+                tests.extend(control_trials(&setup, $judge));
                 tests
             })
             .collect::<Vec<Trial>>()

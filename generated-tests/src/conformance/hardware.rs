@@ -6,8 +6,8 @@ use libtest_mimic::Failed;
 use tablewright::{ByName, ClosedRange, PageBitmap, State};
 
 use super::Setup;
+use super::edit::Edit;
 use super::live::{Hearing, Live, Rig, ground};
-use super::sequence::Edit;
 use crate::mmu::{Access, Probe, Verdict};
 
 /// A leaf that stands alone, and where in it memory is accessed.
@@ -16,7 +16,7 @@ struct Leaf {
     at: u64,
 }
 
-/// Touches some leaves, and harvests, again and again.
+/// Touches some leaves, and harvests, again and again; sometimes all of them move in between.
 pub(super) fn conforms<F: ByName, J: Live>(setup: &Setup<F>, judge: &mut J) -> Result<usize, Failed> {
     let ground = ground(setup, judge);
     let bits = ground.geometry.page_bits;
@@ -41,7 +41,9 @@ pub(super) fn conforms<F: ByName, J: Live>(setup: &Setup<F>, judge: &mut J) -> R
     }
     rig.apply_all();
 
-    let whole = ClosedRange::new(leaves[0].range.start(), leaves[leaves.len() - 1].range.last()).ok_or("a range")?;
+    let mut whole =
+        ClosedRange::new(leaves[0].range.start(), leaves[leaves.len() - 1].range.last()).ok_or("a range")?;
+    let size = whole.span() + 1;
     let mut asked = 0;
     for round in 0..6 {
         // In the last round nothing is touched.
@@ -57,14 +59,25 @@ pub(super) fn conforms<F: ByName, J: Live>(setup: &Setup<F>, judge: &mut J) -> R
             return Err(format!("everything is mapped: {fault:x?}").into());
         }
         asked += probes.len();
-        let covered = |probe: &Probe| leaves.iter().find(|leaf| leaf.at == probe.address).map(|leaf| leaf.range);
+        // What was marked goes with what was mapped: with tables where there are some, then into smaller leaves.
+        let distance = match (round, all / size) {
+            (1, 2..) => size,
+            (4, 4..) => size + (1 << bits),
+            _ => 0,
+        };
+        if distance != 0 {
+            Edit::Move(whole.start(), whole.last(), whole.start() + distance).run(&mut rig.table)?;
+        }
+        let moved = |range: ClosedRange| ClosedRange::new(range.start() + distance, range.last() + distance);
+        let covered =
+            |probe: &Probe| leaves.iter().find(|leaf| leaf.at == probe.address).and_then(|leaf| moved(leaf.range));
         for state in [State::Dirty, State::Accessed] {
             if state == State::Dirty && !keeps_dirty {
                 continue;
             }
             let shows = |probe: &&Probe| state == State::Accessed || probe.access == Access::Write;
             let expected: Vec<ClosedRange> = probes.iter().filter(shows).filter_map(covered).collect();
-            let found = rig.harvest_pages(whole, state)?;
+            let found = rig.harvest_pages(moved(whole).ok_or("a range")?, state)?;
             let expected: BTreeSet<u64> = expected
                 .iter()
                 .flat_map(|range| (range.start() >> bits..=range.last() >> bits).map(|page| page << bits))
@@ -74,13 +87,17 @@ pub(super) fn conforms<F: ByName, J: Live>(setup: &Setup<F>, judge: &mut J) -> R
             }
         }
         rig.apply_all();
+        for leaf in &mut leaves {
+            *leaf = Leaf { range: moved(leaf.range).ok_or("a range")?, at: leaf.at + distance };
+        }
+        whole = moved(whole).ok_or("a range")?;
     }
     Ok(asked)
 }
 
 impl<F: ByName, J: Live> Rig<'_, F, J> {
     /// The pages in a state, which they are then no more.
-    fn harvest_pages(&mut self, range: ClosedRange, state: State) -> Result<BTreeSet<u64>, String> {
+    pub(super) fn harvest_pages(&mut self, range: ClosedRange, state: State) -> Result<BTreeSet<u64>, String> {
         let bits = self.table.geometry().page_bits;
         let mut words = vec![0; PageBitmap::words(range, bits)];
         let mut pages = PageBitmap::new(range, bits, &mut words).ok_or("no bitmap for whole pages")?;

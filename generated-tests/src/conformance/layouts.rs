@@ -24,6 +24,7 @@ pub const LAYOUTS: &[Layout] = &[
     Layout { name: "parts_protected", make: parts_protected },
     Layout { name: "top_of_the_input", make: top_of_the_input },
     Layout { name: "mapped_again", make: mapped_again },
+    Layout { name: "moved", make: moved },
     Layout { name: "random_1", make: |ground| random(ground, 1) },
     Layout { name: "random_2", make: |ground| random(ground, 2) },
     Layout { name: "random_3", make: |ground| random(ground, 3) },
@@ -63,6 +64,14 @@ impl<'a> Writer<'a> {
 
     fn protect(&mut self, start: u64, bytes: u64, rights: Rights) {
         self.program.steps.push(Step::Protect { range: self.ground.range(start, bytes), rights });
+    }
+
+    fn move_range(&mut self, start: u64, bytes: u64, to: u64) {
+        let [range, to] = [start, to].map(|start| self.ground.range(start, bytes));
+        if range.intersection(&to).is_none() {
+            self.program.steps.push(Step::Unmap { range: to });
+            self.program.steps.push(Step::Move { range, to: to.start() });
+        }
     }
 
     fn page(&self) -> u64 {
@@ -204,6 +213,26 @@ fn mapped_again(ground: &Ground) -> Program {
     writer.program
 }
 
+/// Pages that move with their tables, blocks that become pages by it, and a part of a block.
+fn moved(ground: &Ground) -> Program {
+    let mut writer = Writer::new(ground);
+    let (page, bits, block) = (writer.page(), ground.geometry.page_bits, ground.block(4));
+    for size in (1..ground.geometry.levels.min(4)).map(|level| ground.geometry.entry_bits(level)) {
+        // Of the first table and of the last one that holds something: each in a table of its own.
+        let Some(start) = 3_u64.checked_shl(size.into()).and_then(|bytes| writer.room(size, bytes)) else { break };
+        for (index, &rights) in (0..8).zip(ground.rights.iter().cycle()) {
+            writer.map(start + 3 * index * page, page, ground.target(bits) + (80 - index) * page, rights);
+        }
+        writer.move_range(start, 1 << size, start + (2 << size));
+    }
+    for (slip, cut) in [(0, 0), (page, 0), (0, page), (3 * page, page)] {
+        let Some(start) = writer.room(block, 4 << block).filter(|_| block > bits) else { break };
+        writer.map(start, 2 << block, ground.target(block), ground.full);
+        writer.move_range(start + cut, (1 << block) + page, start + (2 << block) + slip);
+    }
+    writer.program
+}
+
 /// Steps of all kinds, here and there.
 fn random(ground: &Ground, seed: u64) -> Program {
     let mut random = Rng::with_seed(seed);
@@ -222,9 +251,14 @@ fn random(ground: &Ground, seed: u64) -> Program {
         let bytes = wanted.min(window - offset);
         let start = windows[random.usize(..windows.len())] + offset;
         let rights = ground.rights[random.usize(..ground.rights.len())];
-        match random.u8(..4) {
+        match random.u8(..5) {
             0 => writer.unmap(start, bytes),
             1 => writer.protect(start, bytes, rights),
+            2 => {
+                let window_there = windows[random.usize(..windows.len())];
+                let slip = if random.bool() { 0 } else { page << random.u8(..8) };
+                writer.move_range(start, bytes, window_there + (offset ^ slip).min(window - bytes));
+            }
             _ => {
                 writer.unmap(start, bytes);
                 let slip = if random.bool() { 0 } else { page << random.u8(..8) };

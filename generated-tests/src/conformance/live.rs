@@ -8,9 +8,9 @@ use tablewright::sim::Machine;
 use tablewright::{ByName, Change, ClosedRange, Error, PageBitmap, PageTable, Rights, State, Tag};
 
 use super::compare::Case;
+use super::edit::{Edit, expect};
 use super::hardware_writes::HardwareWrites;
 use super::invalidation::{Instructions, instructions};
-use super::sequence::{Edit, expect};
 use super::{Ground, Judge, Setup, TABLES};
 use crate::mmu::{Access, Chunk, Probe, Verdict};
 
@@ -56,16 +56,18 @@ pub enum Hearing {
     Deaf,
     /// All but this instruction.
     Without(u32),
+    /// All but what moves ask for.
+    DeafToMoves,
 }
 
 /// A table in use.
 pub(super) struct Rig<'a, F: ByName, J> {
     setup: &'a Setup<F>,
-    judge: &'a mut J,
+    pub(super) judge: &'a mut J,
     hearing: Hearing,
     machine: Machine,
     pub(super) table: PageTable<F, Machine>,
-    ground: Ground,
+    pub(super) ground: Ground,
     /// What the model's memory holds of each table.
     shown: BTreeMap<u64, Vec<u8>>,
     done: Vec<Edit>,
@@ -84,8 +86,19 @@ pub(super) fn ground<F: ByName>(setup: &Setup<F>, judge: &impl Judge) -> Ground 
 
 impl<'a, F: ByName, J: Live> Rig<'a, F, J> {
     pub(super) fn new(setup: &'a Setup<F>, judge: &'a mut J, hearing: Hearing) -> Result<Self, String> {
+        let targets = ground(setup, judge).targets;
+        Self::in_memory(setup, judge, hearing, targets)
+    }
+
+    /// As [`Rig::new`]: the frames beside the tables tell where they are.
+    pub(super) fn in_own_memory(setup: &'a Setup<F>, judge: &'a mut J, hearing: Hearing) -> Result<Self, String> {
+        let start = judge.ram().start;
+        Self::in_memory(setup, judge, hearing, start..start + TABLES)
+    }
+
+    fn in_memory(setup: &'a Setup<F>, judge: &'a mut J, hearing: Hearing, targets: Range<u64>) -> Result<Self, String> {
         let machine = Machine::new(judge.ram().start, TABLES as usize);
-        let ground = ground(setup, judge);
+        let ground = Ground { targets, ..ground(setup, judge) };
         let table =
             PageTable::new(setup.generated.format, machine.clone(), Tag(1)).map_err(|error| error.to_string())?;
         let registers = table.registers().map_err(|error| error.to_string())?;
@@ -130,18 +143,23 @@ impl<'a, F: ByName, J: Live> Rig<'a, F, J> {
         verdicts
     }
 
-    /// The first and last pages of what the edit is about and of the edits before it, and those around it.
+    /// The first and last pages of what the edit and those before it are about, and those around them.
     fn edges(&self, edit: &Edit) -> BTreeSet<u64> {
         let page = 1 << self.ground.geometry.page_bits;
-        let recent = self.done.iter().rev().take(3).chain([edit]);
-        let ranges = recent.map(Edit::range);
+        let recent = self.done.iter().skip(self.done.len().saturating_sub(3)).chain([edit]);
+        let ranges = recent.clone().map(Edit::range).chain(recent.clone().map(Edit::place));
         let at = ranges.flat_map(|range| {
             let (start, end) = (range.start(), range.last() & !(page - 1));
             let middle = (start + range.span() / 2) & !(page - 1);
             [start.wrapping_sub(page), start, middle, end, end.wrapping_add(page)]
         });
+        let mut at: BTreeSet<u64> = at.collect();
+        // And where these are after moves.
+        for shift in recent.filter_map(Edit::shift) {
+            at.extend(at.clone().into_iter().filter_map(|address| shift.destination(address)));
+        }
         let geometry = self.ground.geometry;
-        at.filter(|&address| geometry.extend(address) == address && self.ground.askable(address)).collect()
+        at.into_iter().filter(|&address| geometry.extend(address) == address && self.ground.askable(address)).collect()
     }
 
     fn remember(&mut self, edges: &BTreeSet<u64>) -> Result<(), String> {
@@ -163,7 +181,7 @@ impl<'a, F: ByName, J: Live> Rig<'a, F, J> {
     }
 
     /// Takes over what the MMU wrote into the tables.
-    fn observe(&mut self) {
+    pub(super) fn observe(&mut self) {
         for (&table, shown) in &mut self.shown {
             let now = self.judge.read(table, shown.len());
             for (offset, (new, old)) in
@@ -200,19 +218,20 @@ impl<'a, F: ByName, J: Live> Rig<'a, F, J> {
     fn invalidate(&mut self) {
         let root = self.table.root().as_usize() as u64;
         let log = self.machine.take_log();
-        for (tag, set) in log.into_iter().filter(|_| J::REMEMBERS) {
+        let is_deaf = match self.hearing {
+            Hearing::Good | Hearing::Without(_) => !J::REMEMBERS,
+            Hearing::Deaf => true,
+            Hearing::DeafToMoves => matches!(self.done.last(), Some(Edit::Move(..))),
+        };
+        for (tag, set) in log.into_iter().filter(|_| !is_deaf) {
             let mut commands = Vec::new();
             if self.setup.generated.format.commands(tag, &set, |words| commands.push(words.to_vec())) {
-                if self.hearing == Hearing::Good {
-                    self.judge.command(&commands);
-                }
+                self.judge.command(&commands);
                 continue;
             }
             for mut instructions in instructions(&self.setup.case, root, tag, &set) {
-                match self.hearing {
-                    Hearing::Good => {}
-                    Hearing::Deaf => continue,
-                    Hearing::Without(missing) => instructions.words.retain(|word| *word != missing),
+                if let Hearing::Without(missing) = self.hearing {
+                    instructions.words.retain(|word| *word != missing);
                 }
                 self.judge.execute(&instructions);
             }
@@ -261,6 +280,12 @@ impl<'a, F: ByName, J: Live> Rig<'a, F, J> {
             }
             Edit::Map(..) | Edit::Unmap(..) | Edit::Protect(..) => {
                 self.written.retain(|page| !range.contains(*page));
+                edit.run(&mut self.table)
+            }
+            Edit::Move(..) => {
+                if let Some(shift) = edit.shift() {
+                    self.written = self.written.iter().filter_map(|&page| shift.destination(page)).collect();
+                }
                 edit.run(&mut self.table)
             }
             _ => edit.run(&mut self.table),

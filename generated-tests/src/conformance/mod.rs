@@ -6,6 +6,8 @@
 
 mod compare;
 mod demand;
+mod edit;
+mod enlarged;
 mod ground;
 mod hardware;
 mod hardware_writes;
@@ -19,6 +21,7 @@ mod program;
 mod raw;
 pub mod report;
 mod sequence;
+mod shift;
 mod two_stage;
 
 use std::collections::BTreeMap;
@@ -35,6 +38,7 @@ use crate::formats::Configured;
 use crate::laws::{Generated, Interpreted, Subject};
 use crate::mmu::deviations::Deviation;
 use crate::mmu::{Access, Chunk, Fault, FaultKind, Probe, Verdict};
+pub use edit::Edit;
 pub use ground::Ground;
 pub use invalidation::Instructions;
 pub use layouts::{LAYOUTS, Layout};
@@ -42,7 +46,6 @@ pub use live::{Hearing, Live};
 pub use memory::Memory;
 pub(crate) use probes::needs;
 pub use program::{Program, Step};
-pub use sequence::Edit;
 pub use two_stage::{Asked, NestedJudge, read_words, two_stage_trial, two_stage_trials};
 
 /// An MMU model that can walk tables of some formats, and what its architecture's manual says of faults. Nothing in it
@@ -274,7 +277,14 @@ pub fn raw_trial<F: ByName, J: Judge + Send + 'static>(
 /// Tests of tables in use: random edits, and, where hardware sets them, accessed and dirty states.
 pub fn live_trials<F: ByName, J: Live + Send + 'static>(setup: &Setup<F>, judge: &Shared<J>) -> Vec<Trial> {
     let edits = judge.trial(setup, ("edits", "edits in use"), |setup, judge| sequence::conforms(setup, judge));
-    [edits].into_iter().chain(hardware_trial(setup, judge)).collect()
+    [edits].into_iter().chain(enlarged_trial(setup, judge)).chain(hardware_trial(setup, judge)).collect()
+}
+
+/// A test of larger frames in place of pages, where memory has room for one.
+fn enlarged_trial<F: ByName, J: Live + Send + 'static>(setup: &Setup<F>, judge: &Shared<J>) -> Option<Trial> {
+    let enlarged = ("enlarged", "edits in use");
+    let is_possible = enlarged::is_possible(&setup.generated.format);
+    is_possible.then(|| judge.trial(setup, enlarged, |setup, judge| enlarged::conforms(setup, judge)))
 }
 
 /// A test of the accessed and dirty states, where hardware sets them.
@@ -284,7 +294,17 @@ pub fn hardware_trial<F: ByName, J: Live + Send + 'static>(setup: &Setup<F>, jud
     has_states.then(|| judge.trial(setup, states, |setup, judge| hardware::conforms(setup, judge)))
 }
 
-/// The negative control: edits whose invalidations are not all executed are caught.
+/// The negative controls: edits whose invalidations are not executed are caught, and so are moves, and larger frames, alone.
+pub fn control_trials<F: ByName, J: Live + Send + 'static>(setup: &Setup<F>, judge: &Shared<J>) -> Vec<Trial> {
+    let edits = [("not_invalidated", Hearing::Deaf), ("moves_not_invalidated", Hearing::DeafToMoves)];
+    let edits = edits.map(|control| control_trial(setup, judge, control));
+    let enlarged = ("enlarged_not_invalidated", "stale when not invalidated");
+    let enlarged = enlarged::is_possible(&setup.generated.format)
+        .then(|| judge.trial(setup, enlarged, |setup, judge| enlarged::is_caught(setup, judge)));
+    edits.into_iter().chain(enlarged).collect()
+}
+
+/// A negative control: edits whose invalidations are not all executed are caught.
 pub fn control_trial<F: ByName, J: Live + Send + 'static>(
     setup: &Setup<F>,
     judge: &Shared<J>,

@@ -56,6 +56,10 @@ fn addresses(program: &Program, ground: &Ground) -> BTreeSet<u64> {
                 addresses.extend(at.map(|target| range.start() + (target - oa)));
             }
         }
+        // What is asked about before a move is asked about after it.
+        if let Some(shift) = step.shift() {
+            addresses.extend(addresses.clone().into_iter().filter_map(|address| shift.destination(address)));
+        }
     }
     addresses.into_iter().map(|address| address & !(ALIGN - 1)).collect()
 }

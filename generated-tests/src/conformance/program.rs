@@ -7,6 +7,7 @@ use tablewright::{
     Rights, SpaceError,
 };
 
+use super::shift::Shift;
 use crate::mmu::Probe;
 
 /// One call of the library.
@@ -35,6 +36,13 @@ pub enum Step {
         /// The new rights.
         rights: Rights,
     },
+    /// Moves a range to where nothing is.
+    Move {
+        /// The input addresses.
+        range: ClosedRange,
+        /// Where the first of them goes.
+        to: u64,
+    },
 }
 
 /// Steps, in order.
@@ -48,7 +56,18 @@ impl Step {
     /// The input addresses that it is about.
     pub fn range(&self) -> ClosedRange {
         match *self {
-            Self::Map { range, .. } | Self::Unmap { range } | Self::Protect { range, .. } => range,
+            Self::Map { range, .. }
+            | Self::Unmap { range }
+            | Self::Protect { range, .. }
+            | Self::Move { range, .. } => range,
+        }
+    }
+
+    /// What moves, if anything does.
+    pub(super) fn shift(&self) -> Option<Shift> {
+        match *self {
+            Self::Move { range, to } => Shift::new(range, to),
+            _ => None,
         }
     }
 }
@@ -56,12 +75,7 @@ impl Step {
 impl Program {
     /// Where `ia` maps to after all steps, and with what rights.
     pub fn expect(&self, ia: u64) -> Option<(u64, Rights)> {
-        let steps = self.steps.iter().filter(|step| step.range().contains(ia));
-        steps.fold(None, |mapped, step| match *step {
-            Step::Map { range, oa, rights, .. } => Some((oa + (ia - range.start()), rights)),
-            Step::Unmap { .. } => None,
-            Step::Protect { rights, .. } => mapped.map(|(oa, _)| (oa, rights)),
-        })
+        expect(&self.steps, ia)
     }
 
     /// The same of each probe's address; neighbours that have one in common share the search.
@@ -99,9 +113,23 @@ impl Program {
                 Step::Protect { rights, .. } => {
                     space.protect(start, size, Change { rights: Some(rights), ..Change::default() })?;
                 }
+                Step::Move { to, .. } => space.move_range(start, size, GuestPhysAddr::from_usize(to as usize))?,
             }
         }
         Ok(())
+    }
+}
+
+fn expect(steps: &[Step], ia: u64) -> Option<(u64, Rights)> {
+    let (step, earlier) = steps.split_last()?;
+    if let Some(shift) = step.shift() {
+        return expect(earlier, shift.origin(ia)?);
+    }
+    match *step {
+        Step::Map { range, oa, rights, .. } if range.contains(ia) => Some((oa + (ia - range.start()), rights)),
+        Step::Unmap { range } if range.contains(ia) => None,
+        Step::Protect { range, rights } if range.contains(ia) => expect(earlier, ia).map(|(oa, _)| (oa, rights)),
+        _ => expect(earlier, ia),
     }
 }
 

@@ -6,7 +6,7 @@ use libtest_mimic::Trial;
 use tablewright::{FaultInfo, Level, Rights};
 use tablewright_archdefs::bound::Params;
 use tablewright_tests::conformance::{
-    Hearing, Instructions, Judge, Live, Setup, Shared, control_trial, live_trials, raw_trial, trials,
+    Instructions, Judge, Live, Setup, Shared, control_trials, live_trials, raw_trial, trials,
 };
 use tablewright_tests::emulators::Found;
 use tablewright_tests::formats::{Configured, configured};
@@ -176,7 +176,7 @@ pub(crate) fn all(judge: &Shared<Qemu>) -> Vec<Trial> {
                 tests.push(judge.trial(&setup, ("memory_types", "memory types"), of_stage1));
                 tests.extend(live_trials(&setup, judge));
                 if controlled {
-                    tests.push(control_trial(&setup, judge, ("not_invalidated", Hearing::Deaf)));
+                    tests.extend(control_trials(&setup, judge));
                 }
             }
         };

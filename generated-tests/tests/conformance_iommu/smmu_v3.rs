@@ -2,7 +2,7 @@
 
 use libtest_mimic::Trial;
 use tablewright::FaultInfo;
-use tablewright_tests::conformance::{Hearing, Setup, Shared, access, cause, control_trial, live_trials, trials};
+use tablewright_tests::conformance::{Setup, Shared, access, cause, control_trials, live_trials, trials};
 use tablewright_tests::formats::{configured, varied};
 use tablewright_tests::generated;
 use tablewright_tests::mmu::FaultKind;
@@ -81,7 +81,7 @@ pub(crate) fn all(judge: &Shared<Behind>) -> Vec<Trial> {
                     tests.extend(trials(&setup, judge));
                     tests.extend(live_trials(&setup, judge));
                     if setup.name == "smmu_v3/4k-39" {
-                        tests.push(control_trial(&setup, judge, ("not_invalidated", Hearing::Deaf)));
+                        tests.extend(control_trials(&setup, judge));
                     }
                 }
             };

@@ -5,9 +5,7 @@ use std::ops::Range;
 use libtest_mimic::Trial;
 use tablewright::{FaultInfo, Level, Rights};
 use tablewright_archdefs::bound::Params;
-use tablewright_tests::conformance::{
-    Hearing, Instructions, Judge, Live, Setup, Shared, control_trial, live_trials, trials,
-};
+use tablewright_tests::conformance::{Instructions, Judge, Live, Setup, Shared, control_trials, live_trials, trials};
 use tablewright_tests::emulators::Found;
 use tablewright_tests::formats::configured;
 use tablewright_tests::generated;
@@ -109,7 +107,7 @@ pub(crate) fn all(judge: &Shared<Qemu>) -> Vec<Trial> {
         tests.extend(trials(&setup, judge));
         tests.extend(live_trials(&setup, judge));
         if setup.name == "sv39x4" {
-            tests.push(control_trial(&setup, judge, ("not_invalidated", Hearing::Deaf)));
+            tests.extend(control_trials(&setup, judge));
         }
     }
     tests

@@ -6,7 +6,7 @@ use libtest_mimic::Trial;
 use tablewright::{FaultInfo, Level, Rights};
 use tablewright_archdefs::bound::Params;
 use tablewright_tests::conformance::{
-    Hearing, Instructions, Judge, Live, Setup, Shared, control_trial, live_trials, raw_trial, trials,
+    Instructions, Judge, Live, Setup, Shared, control_trials, live_trials, raw_trial, trials,
 };
 use tablewright_tests::emulators::Found;
 use tablewright_tests::formats::{Configured, configured};
@@ -151,7 +151,7 @@ pub(crate) fn all(judge: &Shared<Qemu>) -> Vec<Trial> {
         tests.push(raw_trial(&setup, judge, "raw_entries_readable", readable));
         tests.extend(live_trials(&setup, judge));
         if ["sv39", "sv39-rich"].contains(&setup.name.as_str()) {
-            tests.push(control_trial(&setup, judge, ("not_invalidated", Hearing::Deaf)));
+            tests.extend(control_trials(&setup, judge));
         }
     }
     tests
