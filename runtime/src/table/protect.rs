@@ -69,7 +69,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             (level, entries) = self.table_around(left);
             rest = left;
         }
-        let mut pass = Pass { rewrites, breaks, broken: Broken::default(), pages, gather };
+        let mut pass = Pass { rewrites: &rewrites, breaks, broken: Broken::default(), pages, gather };
         self.rewrite(level, &entries, rest, &mut pass);
         Ok(())
     }
@@ -155,7 +155,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                     // If the first leaf that changes must be broken, most of those that follow are like it: then it is
                     // cheaper to take the whole table away once.
                     let whole = self.geometry.slot(level, part.start()) == part;
-                    if whole && self.leaves(part).find_map(|leaf| self.breaks(&leaf, &pass.rewrites)) == Some(true) {
+                    if whole && self.leaves(part).find_map(|leaf| self.breaks(&leaf, pass.rewrites)) == Some(true) {
                         entries.store(&self.hal, index, self.format.empty(level));
                         pass.broken.push(raw, part);
                     } else {

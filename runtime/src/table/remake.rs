@@ -1,5 +1,7 @@
 //! Leaves that must not change while they are in use: taken away, invalidated, and put back as they are to be.
 
+use arrayvec::ArrayVec;
+
 use super::{Gather, PageTable, build::Found, entries::Entries, layout::parts, located::Located, protect::Rewrites};
 use crate::{ClosedRange, Format, Hal, HostPhysAddr, Level, Next, PageBitmap, Prototype, Rewrite, Strip};
 
@@ -8,7 +10,7 @@ pub(super) type Forgotten<'a, 'b> = Option<&'a mut PageBitmap<'b>>;
 
 /// One change of all leaves in a range.
 pub(super) struct Pass<'p, 'a, 'b, F: Format, H: Hal> {
-    pub(super) rewrites: Rewrites,
+    pub(super) rewrites: &'p Rewrites,
     /// Whether any leaf may have to be broken.
     pub(super) breaks: bool,
     pub(super) broken: Broken,
@@ -28,9 +30,9 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     pub(super) fn make(&self, level: Level, entries: &Entries, pass: &mut Pass<'_, '_, '_, F, H>) {
         let Some(range) = pass.broken.range.take() else { return };
         // The smallest translation that may be cached of what was broken.
-        let tables = pass.broken.items().any(|&(raw, _)| matches!(self.format.next(level, raw), Next::Table(_)));
+        let tables = pass.broken.entries.iter().any(|&(raw, _)| matches!(self.format.next(level, raw), Next::Table(_)));
         self.invalidate(range, if tables { 0 } else { level }, !tables);
-        for (raw, start) in pass.broken.take() {
+        for (raw, start) in core::mem::take(&mut pass.broken.entries) {
             let slot = self.geometry.slot(level, start);
             let mut made = raw;
             if let (Next::Table(address), Some(below)) = (self.format.next(level, raw), level.checked_sub(1)) {
@@ -118,40 +120,21 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 }
 
 /// Entries of one table that are taken away at the same time, so that one invalidation is enough for all of them.
+#[derive(Default)]
 pub(super) struct Broken {
     /// What they were, and the first address that each translates.
-    entries: [(u64, u64); Self::MOST],
-    count: usize,
+    entries: ArrayVec<(u64, u64), 32>,
     range: Option<ClosedRange>,
 }
 
 impl Broken {
-    const MOST: usize = 32;
-
     pub(super) fn push(&mut self, raw: u64, part: ClosedRange) {
-        if let Some(entry) = self.entries.get_mut(self.count) {
-            *entry = (raw, part.start());
-            self.count += 1;
+        if self.entries.try_push((raw, part.start())).is_ok() {
             self.range = Some(self.range.map_or(part, |range| range.hull(&part)));
         }
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.count == Self::MOST
-    }
-
-    /// Takes all of them out.
-    fn take(&mut self) -> impl Iterator<Item = (u64, u64)> + use<> {
-        self.entries.into_iter().take(core::mem::take(&mut self.count))
-    }
-
-    fn items(&self) -> impl Iterator<Item = &(u64, u64)> {
-        self.entries.iter().take(self.count)
-    }
-}
-
-impl Default for Broken {
-    fn default() -> Self {
-        Self { entries: [(0, 0); Self::MOST], count: 0, range: None }
+        self.entries.is_full()
     }
 }
