@@ -3,9 +3,9 @@
 use std::ops::Range;
 
 use fastrand::Rng;
-use tablewright::{FaultInfo, Level, Rights};
+use tablewright::{Cause, FaultInfo, Level, Rights};
 use tablewright_archdefs::bound::Params;
-use tablewright_tests::conformance::{Judge, Live};
+use tablewright_tests::conformance::{Judge, Live, access};
 use tablewright_tests::formats::Configured;
 use tablewright_tests::mmu::deviations::Deviation;
 use tablewright_tests::mmu::iommu::{Dma, Path};
@@ -23,9 +23,14 @@ pub(crate) struct Rules {
     pub(crate) unmarked: FaultKind,
     /// Where the model departs from the manual.
     pub(crate) deviates: fn(&Params, Level, raw: u64) -> Option<&'static Deviation>,
-    /// What a report tells.
-    pub(crate) told: fn(&Probe, &Fault) -> Option<FaultInfo>,
+    /// What of an address a report tells.
+    pub(crate) address: fn(u64) -> u64,
+    /// What of a kind of fault it tells.
+    pub(crate) cause: fn(FaultKind) -> Cause,
 }
+
+/// A configuration, and the one that it is made from, with other parameters.
+pub(crate) type Made = (&'static str, &'static str, &'static [(&'static str, i64)]);
 
 /// A device behind an IOMMU.
 pub(crate) struct Behind {
@@ -86,7 +91,14 @@ impl Judge for Behind {
     }
 
     fn told(&self, probe: &Probe, fault: &Fault) -> Option<FaultInfo> {
-        (self.rules.told)(probe, fault)
+        Some(FaultInfo {
+            address: Some((self.rules.address)(probe.address)),
+            access: access(probe),
+            cause: (self.rules.cause)(fault.kind),
+            level: None,
+            width: None,
+            guest_walk: false,
+        })
     }
 
     fn judge(&mut self, tables: &[Chunk], registers: &[(&'static str, u64)], probes: &[Probe]) -> Vec<Verdict> {

@@ -1,8 +1,8 @@
 //! RISC-V IOMMU: the second stage.
 
 use libtest_mimic::Trial;
-use tablewright::{Cause, FaultInfo};
-use tablewright_tests::conformance::{Setup, Shared, access, control_trials, live_trials, trials};
+use tablewright::Cause;
+use tablewright_tests::conformance::{Setup, Shared, control_trials, live_trials, trials};
 use tablewright_tests::formats::{configured, varied};
 use tablewright_tests::generated;
 use tablewright_tests::mmu::FaultKind;
@@ -31,17 +31,9 @@ const RULES: Rules = Rules {
         _ if raw & USER == 0 => Some(&IOMMU_IGNORES_USER),
         _ => (raw & STATES == DIRTY).then_some(&IOMMU_STORES_UNACCESSED),
     },
-    told: |probe, _| {
-        Some(FaultInfo {
-            // IOMMU_REPORTS_NO_GPA: iotval tells the two lowest bits.
-            address: Some(probe.address & 0b11),
-            access: access(probe),
-            cause: Cause::Unspecified,
-            level: None,
-            width: None,
-            guest_walk: false,
-        })
-    },
+    // IOMMU_REPORTS_NO_GPA: iotval tells the two lowest bits.
+    address: |address| address & 0b11,
+    cause: |_| Cause::Unspecified,
 };
 
 /// The judge of all configurations.

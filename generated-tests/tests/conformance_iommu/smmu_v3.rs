@@ -1,15 +1,14 @@
 //! SMMUv3: stage 2.
 
 use libtest_mimic::Trial;
-use tablewright::FaultInfo;
-use tablewright_tests::conformance::{Setup, Shared, access, cause, control_trials, live_trials, trials};
+use tablewright_tests::conformance::{Setup, Shared, cause, control_trials, live_trials, trials};
 use tablewright_tests::formats::{configured, varied};
 use tablewright_tests::generated;
 use tablewright_tests::mmu::FaultKind;
 use tablewright_tests::mmu::deviations::{SMMU_CHECKS_ADDRESS_LAST, SMMU_READS_WIDE_TABLES, SMMU_TAKES_ANY_BLOCK};
 use tablewright_tests::mmu::iommu::smmu_v3::PATH;
 
-use super::behind::{Behind, Rules};
+use super::behind::{Behind, Made, Rules};
 
 /// Bits of a leaf: S2AP; AF.
 const RIGHTS: u64 = 0b11 << 6;
@@ -37,20 +36,9 @@ const RULES: Rules = Rules {
             _ => Some(&SMMU_READS_WIDE_TABLES),
         }
     },
-    told: |probe, fault| {
-        Some(FaultInfo {
-            address: Some(probe.address),
-            access: access(probe),
-            cause: cause(fault.kind),
-            level: None,
-            width: None,
-            guest_walk: false,
-        })
-    },
+    address: |address| address,
+    cause,
 };
-
-/// A configuration, and the one that it is made from, with other parameters.
-type Made = (&'static str, &'static str, &'static [(&'static str, i64)]);
 
 /// The model has addresses of 44 bits, and takes no roots of several tables.
 const CONFIGS: [Made; 5] = [

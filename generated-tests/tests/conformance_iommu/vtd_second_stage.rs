@@ -1,14 +1,13 @@
 //! Intel VT-d: the second stage.
 
 use libtest_mimic::Trial;
-use tablewright::FaultInfo;
-use tablewright_tests::conformance::{Hearing, Setup, Shared, access, cause, control_trial, live_trials, trials};
+use tablewright_tests::conformance::{Setup, Shared, cause, control_trials, live_trials, trials};
 use tablewright_tests::formats::{configured, varied};
 use tablewright_tests::generated;
 use tablewright_tests::mmu::iommu::vtd::LEGACY;
 use tablewright_tests::mmu::{Access, FaultKind};
 
-use super::behind::{Behind, Rules};
+use super::behind::{Behind, Made, Rules};
 
 /// Bits of an entry.
 const READ: u64 = 1 << 0;
@@ -24,20 +23,9 @@ const RULES: Rules = Rules {
     },
     unmarked: FaultKind::Unspecified,
     deviates: |_, _, _| None,
-    told: |probe, fault| {
-        Some(FaultInfo {
-            address: Some(probe.address & !0xfff),
-            access: access(probe),
-            cause: cause(fault.kind),
-            level: None,
-            width: None,
-            guest_walk: false,
-        })
-    },
+    address: |address| address & !0xfff,
+    cause,
 };
-
-/// A configuration, and the one that it is made from, with other parameters.
-type Made = (&'static str, &'static str, &'static [(&'static str, i64)]);
 
 /// The model has addresses of 48 bits, and all sizes of pages.
 const CONFIGS: [Made; 2] = [
@@ -61,7 +49,7 @@ pub(crate) fn all(judge: &Shared<Behind>) -> Vec<Trial> {
         let setup = Setup::new(&case, generated.expect("a legal configuration"));
         tests.extend(trials(&setup, judge));
         tests.extend(live_trials(&setup, judge));
-        tests.push(control_trial(&setup, judge, ("not_invalidated", Hearing::Deaf)));
+        tests.extend(control_trials(&setup, judge));
     }
     tests
 }

@@ -1,7 +1,7 @@
 //! Setting the accessed and dirty states that an MMU does not set by itself.
 
 use super::{PageTable, build::End};
-use crate::{Format, Hal, Rights};
+use crate::{Format, Hal, Level, Rights};
 
 impl<F: Format, H: Hal> PageTable<F, H> {
     /// Marks the leaf that maps `ia` accessed and, with `write` and where it may be written, dirty, while others use
@@ -27,14 +27,14 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// The leaf `raw`, accessed and, with `write` and if it may be written, dirty.
-    fn marked(&self, level: u8, raw: u64, write: bool) -> u64 {
+    fn marked(&self, level: Level, raw: u64, write: bool) -> u64 {
         let accessed = self.with_states(level, raw, false);
         let writable = write && self.format.rights(level, accessed).intersects(Rights::W);
         if writable { self.with_states(level, accessed, true) } else { accessed }
     }
 
     /// The leaf `raw`, accessed and, with `dirty`, dirty: only a leaf that may be written can be that.
-    pub(super) fn with_states(&self, level: u8, raw: u64, dirty: bool) -> u64 {
+    pub(super) fn with_states(&self, level: Level, raw: u64, dirty: bool) -> u64 {
         let states = self.format.accessed_dirty(level);
         let accessed = raw & !states.accessed_mask | states.accessed_value;
         if dirty { accessed & !states.dirty_mask | states.dirty_value } else { accessed }

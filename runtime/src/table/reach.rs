@@ -1,7 +1,7 @@
 //! What the host has to know of a leaf to access for the guest what is behind it.
 
 use super::{PageTable, build::End};
-use crate::{Format, Hal, Rights};
+use crate::{Format, Hal, Level, Rights};
 
 /// What a leaf says to an access at one of its addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// Where a leaf maps `ia`, which it translates, to.
     #[inline]
-    pub(super) fn output_at(&self, level: u8, raw: u64, ia: u64) -> u64 {
+    pub(super) fn output_at(&self, level: Level, raw: u64, ia: u64) -> u64 {
         // An item of a run may hold the run's address, or its own.
         let within = self.within(level, raw);
         self.format.output(level, raw) & !within | ia & within
@@ -40,7 +40,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// The bits of an address that a leaf leaves as they are.
     #[inline]
-    fn within(&self, level: u8, raw: u64) -> u64 {
+    fn within(&self, level: Level, raw: u64) -> u64 {
         !(u64::MAX << (self.format.leaf_bits(level, raw) & 63))
     }
 }
