@@ -136,6 +136,52 @@ fn riscv_departures_are_known() {
     assert_eq!(!told, departs(&IOMMU_REPORTS_NO_GPA), "{fault:x?}");
 }
 
+// RISC-V IOMMU: Sv39 of the first stage.
+
+fn riscv_first_stage_judge(registers: fn(u64) -> Vec<(&'static str, u64)>) -> Option<(Judge, Found)> {
+    Some((Judge::start(&riscv::PATH, registers)?, require(Emulator::QemuRiscv64)?))
+}
+
+/// V; PSCID 3; Sv39.
+fn by_device(root: u64) -> Vec<(&'static str, u64)> {
+    vec![("tc", 1), ("iohgatp", 0), ("ta", 3 << 12), ("fsc", 8 << 60 | root >> 12)]
+}
+
+/// V and PDTV; V and PSCID 3; Sv39.
+fn by_process(root: u64) -> Vec<(&'static str, u64)> {
+    vec![("tc", 0x21), ("iohgatp", 0), ("ta", 3 << 12 | 1), ("fsc", 8 << 60 | root >> 12)]
+}
+
+#[test]
+fn riscv_first_stage_rights_are_asked_for() {
+    for registers in [by_device, by_process] {
+        let Some((mut judge, found)) = riscv_first_stage_judge(registers) else { return };
+        let free = judge.free;
+        let page = |bits| riscv_page(free, to(free + TARGET) | bits);
+        assert_eq!(judge.reaches(&page(LEAF), 0x1238, Read), Some(0x238));
+        assert_eq!(judge.reaches(&page(LEAF), 0x1238, Write), Some(0x238));
+        assert_eq!(judge.faults(&page(LEAF & !4), 0x1238, Write), Some(Unspecified), "without W");
+        assert_eq!(judge.faults(&page(LEAF & !6 | 8), 0x1238, Read), Some(Unspecified), "X alone");
+        assert_eq!(judge.faults(&page(LEAF & !1), 0x1238, Read), Some(Unspecified), "without V");
+        assert_eq!(judge.faults(&page(LEAF), 1 << 39 | 0x1238, Read), Some(Unspecified), "above 39 bits");
+        let mut upper = page(LEAF);
+        upper[0].0 = ROOT + 0x800;
+        assert_eq!(judge.reaches(&upper, !0 << 38 | 0x1238, Read), Some(0x238), "the upper half");
+        assert_eq!(judge.faults(&upper, 1 << 38 | 0x1238, Read), Some(Unspecified), "bit 38 is not extended");
+        let by_users = judge.reaches(&page(LEAF & !0x10), 0x1238, Read).is_some();
+        assert_eq!(by_users, IOMMU_IGNORES_USER.applies_to(&found), "without U");
+    }
+}
+
+#[test]
+fn riscv_processes_have_contexts() {
+    let invalid =
+        |root| by_process(root).into_iter().map(|(name, value)| (name, if name == "ta" { 0 } else { value })).collect();
+    let Some((mut judge, _)) = riscv_first_stage_judge(invalid) else { return };
+    let page = riscv_page(judge.free, to(judge.free + TARGET) | LEAF);
+    assert_eq!(judge.faults(&page, 0x1238, Read), Some(Bus), "V of ta is 0");
+}
+
 // SMMUv3: 4 KiB granule, IDR5.OAS 44 bits. 39 or 40 bits of input from level 1 on, as the manual counts.
 
 fn smmu_judge(input_bits: u64) -> Option<(Judge, Found)> {

@@ -14,7 +14,7 @@ use crate::mmu::{Access, Probe, Verdict};
 pub(super) fn conforms<F: ByName>(setup: &Setup<F>, judge: &mut impl Judge) -> Result<usize, Failed> {
     let ram = judge.ram();
     let machine = Machine::new(ram.start, TABLES as usize);
-    let ground = Ground::new(&setup.generated.format, ram.start + TABLES..ram.end, judge.reach());
+    let ground = Ground::judged(setup, ram.start + TABLES..ram.end, judge);
     let mut space = AddrSpace::<F, Machine>::new_empty(setup.generated.format, machine.clone(), Tag(1))?;
     let page = 1_u64 << ground.geometry.page_bits;
     let pages = ((1_u64 << ground.reach.min(63)) / page).min(40) - 1;

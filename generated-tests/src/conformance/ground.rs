@@ -2,9 +2,10 @@
 
 use std::ops::Range;
 
-use tablewright::{Attributes, ClosedRange, Format, Geometry, MemoryType, Rights};
+use tablewright::{Attributes, ByName, ClosedRange, Format, Geometry, MemoryType, Rights};
 
-use super::Judge;
+use super::{Judge, Setup};
+use crate::laws::Subject;
 use crate::mmu::Probe;
 
 /// What a layout has to build on.
@@ -51,6 +52,17 @@ impl Ground {
             judged,
             base: 0,
         }
+    }
+
+    /// The same for this judge: no leaf has rights that it cannot judge.
+    pub(super) fn judged<F: ByName>(setup: &Setup<F>, targets: Range<u64>, judge: &impl Judge) -> Self {
+        let mut ground = Self::new(&setup.generated.format, targets, judge.reach());
+        let (bits, memory) = (ground.geometry.page_bits, ground.memory[0]);
+        ground.rights.retain(|&rights| {
+            let page = setup.generated.leaf(0, bits, 0, &Attributes::new(rights, memory));
+            page.map_or(true, |items| judge.can_judge(&setup.case.params, 0, items[0]))
+        });
+        ground
     }
 
     /// The same as one space of addresses, or as two: what a gap parts cannot be in one.

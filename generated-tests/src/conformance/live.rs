@@ -81,7 +81,7 @@ pub(super) const TARGETS: u64 = 64 << 20;
 
 pub(super) fn ground<F: ByName>(setup: &Setup<F>, judge: &impl Judge) -> Ground {
     let start = judge.ram().start + TABLES;
-    Ground::new(&setup.generated.format, start..start + TARGETS, judge.reach())
+    Ground::judged(setup, start..start + TARGETS, judge)
 }
 
 impl<'a, F: ByName, J: Live> Rig<'a, F, J> {

@@ -44,7 +44,7 @@ pub use invalidation::Instructions;
 pub use layouts::{LAYOUTS, Layout};
 pub use live::{Hearing, Live};
 pub use memory::Memory;
-pub(crate) use probes::needs;
+pub use probes::needs;
 pub use program::{Program, Step};
 pub use two_stage::{Asked, NestedJudge, read_words, two_stage_trial, two_stage_trials};
 
@@ -323,7 +323,7 @@ const ABOVE_GAPS: [&str; 3] = ["every_right", "top_of_the_input", "random_1"];
 /// Runs a layout's program, and compares what all say of it.
 fn conforms<F: ByName>(setup: &Setup<F>, layout: Layout, judge: &mut impl Judge) -> Result<usize, Failed> {
     let ram = judge.ram();
-    let ground = Ground::new(&setup.generated.format, ram.start + TABLES..ram.end, judge.reach());
+    let ground = Ground::judged(setup, ram.start + TABLES..ram.end, judge);
     let halves = ground.halves().into_iter().filter(|half| half.base == 0 || ABOVE_GAPS.contains(&layout.name));
     halves.map(|half| half_conforms(setup, layout, judge, &half)).sum()
 }

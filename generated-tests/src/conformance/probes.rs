@@ -22,7 +22,7 @@ pub(super) fn of(program: &Program, ground: &Ground) -> Vec<Probe> {
 }
 
 /// The right that a probe asks for.
-pub(crate) fn needs(probe: &Probe) -> Rights {
+pub fn needs(probe: &Probe) -> Rights {
     match (probe.access, probe.user) {
         (Access::Read, false) => Rights::PR,
         (Access::Read, true) => Rights::UR,

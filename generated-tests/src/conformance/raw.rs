@@ -54,7 +54,7 @@ struct Question {
 /// Fills a table at each level, and asks about its entries. With `BLESS=1` some of what the judge says is recorded.
 pub(super) fn conforms<F: ByName>(setup: &Setup<F>, judge: &mut impl Judge, test: &str) -> Result<usize, Failed> {
     let ram = judge.ram();
-    let ground = Ground::new(&setup.generated.format, ram.start + TABLES..ram.end, judge.reach());
+    let ground = Ground::judged(setup, ram.start + TABLES..ram.end, judge);
     let mut random = Rng::with_seed(SEED);
     let mut judged = 0;
     let mut recorded = Vec::new();

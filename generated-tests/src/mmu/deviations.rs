@@ -89,8 +89,8 @@ pub const IOMMU_IGNORES_USER: Deviation = Deviation {
     emulator: Emulator::QemuRiscv64,
     iommu: true,
     until: None,
-    what: "the IOMMU translates by leaves of the second stage whose U is 0, and should raise a guest-page fault",
-    manual: "RISC-V IOMMU Architecture Specification, Second-stage address translation",
+    what: "the IOMMU translates users' requests by leaves whose U is 0, in either stage, and should raise a page fault",
+    manual: "RISC-V IOMMU Architecture Specification, Process to translate an IOVA; Second-stage address translation",
 };
 
 /// Bits of an IOMMU's pointers are not checked.
@@ -107,7 +107,7 @@ pub const IOMMU_STORES_UNACCESSED: Deviation = Deviation {
     emulator: Emulator::QemuRiscv64,
     iommu: true,
     until: None,
-    what: "without GADE, the IOMMU stores by leaves in which D is 1 and A is 0, and should raise a guest-page fault",
+    what: "without SADE or GADE, the IOMMU stores by leaves in which D is 1 and A is 0, and should raise a page fault",
     manual: "RISC-V Privileged Architecture, Virtual Address Translation Process, step 9",
 };
 

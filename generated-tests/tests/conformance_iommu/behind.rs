@@ -5,7 +5,7 @@ use std::ops::Range;
 use fastrand::Rng;
 use tablewright::{Cause, FaultInfo, Level, Rights};
 use tablewright_archdefs::bound::Params;
-use tablewright_tests::conformance::{Judge, Live, access};
+use tablewright_tests::conformance::{Judge, Live, access, needs};
 use tablewright_tests::formats::Configured;
 use tablewright_tests::mmu::deviations::Deviation;
 use tablewright_tests::mmu::iommu::{Dma, Path};
@@ -13,6 +13,8 @@ use tablewright_tests::mmu::{Access, Chunk, Fault, FaultKind, Probe, Verdict};
 
 /// What an IOMMU's manual says of faults, and what its model has.
 pub(crate) struct Rules {
+    /// Whether the device asks as a user.
+    pub(crate) user: bool,
     /// Bits of the addresses that the model reports faults of.
     pub(crate) reach: u8,
     /// What is called a fault of an input address that is not too wide, or is, where a leaf or nothing is mapped.
@@ -60,13 +62,18 @@ impl Judge for Behind {
         self.rules.reach
     }
 
-    /// The device has no modes and runs no code.
+    /// The device has one mode and runs no code.
     fn may_ask(&self, probe: &Probe) -> bool {
-        probe.access != Access::Execute && !probe.user
+        probe.access != Access::Execute && probe.user == self.rules.user
     }
 
     fn draw(&self, random: &mut Rng) -> (Access, bool) {
-        (if random.bool() { Access::Read } else { Access::Write }, false)
+        (if random.bool() { Access::Read } else { Access::Write }, self.rules.user)
+    }
+
+    /// By whomever an access is meant to be made, the device makes it.
+    fn grants(&self, probe: &Probe, rights: Rights) -> bool {
+        rights.contains(needs(&Probe { user: self.rules.user, ..*probe }))
     }
 
     fn fault(&self, probe: &Probe, mapped: Option<Rights>) -> FaultKind {

@@ -2,6 +2,7 @@
 
 mod behind;
 mod riscv;
+mod riscv_first_stage;
 mod smmu_v3;
 mod vtd_second_stage;
 
@@ -19,8 +20,9 @@ type Bench = (Emulator, &'static str, Shared<Behind>, fn(&Shared<Behind>) -> Vec
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let benches: [Bench; 3] = [
-        (Emulator::QemuRiscv64, "RISC-V IOMMU", riscv::judge(), riscv::all),
+    let benches: [Bench; 4] = [
+        (Emulator::QemuRiscv64, "RISC-V IOMMU, second stage", riscv::judge(), riscv::all),
+        (Emulator::QemuRiscv64, "RISC-V IOMMU, first stage", riscv_first_stage::judge(), riscv_first_stage::all),
         (Emulator::QemuAarch64, "SMMUv3", smmu_v3::judge(), smmu_v3::all),
         (Emulator::QemuX86, "VT-d", vtd_second_stage::judge(), vtd_second_stage::all),
     ];

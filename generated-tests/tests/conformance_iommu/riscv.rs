@@ -19,8 +19,12 @@ const USER: u64 = 1 << 4;
 const STATES: u64 = 0b11 << 6;
 const DIRTY: u64 = 1 << 7;
 
+/// The model has neither runs nor memory types, and sets no states.
+pub(super) const PLAIN: [(&str, i64); 4] = [("svnapot", 0), ("svpbmt", 0), ("svadu", 0), ("svrsw60t59b", 0)];
+
 /// There is one fault for everything.
-const RULES: Rules = Rules {
+pub(super) const RULES: Rules = Rules {
+    user: false,
     reach: 64,
     fault: |_, _| FaultKind::Unspecified,
     reserved: |_, _, _, _| FaultKind::Unspecified,
@@ -45,10 +49,8 @@ pub(crate) fn judge() -> Shared<Behind> {
 pub(crate) fn all(judge: &Shared<Behind>) -> Vec<Trial> {
     let mut tests = Vec::new();
     for case in configured("riscv_iommu") {
-        // The model has neither runs nor memory types, and sets no states.
-        let plain = [("svnapot", 0), ("svpbmt", 0), ("svadu", 0), ("svrsw60t59b", 0)];
         let name = format!("riscv_iommu/{}", case.config.id.value);
-        let case = varied(&case, &name, &plain);
+        let case = varied(&case, &name, &PLAIN);
         let generated = generated!(tablewright::riscv64::riscv_iommu, case.params).expect("one module for all");
         let setup = Setup::new(&case, generated.expect("a legal configuration"));
         tests.extend(trials(&setup, judge));

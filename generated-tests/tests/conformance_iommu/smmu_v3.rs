@@ -15,6 +15,7 @@ const RIGHTS: u64 = 0b11 << 6;
 const ACCESSED: u64 = 1 << 10;
 
 const RULES: Rules = Rules {
+    user: false,
     // Above, stage 1 faults, which is not there (and the model reports nothing).
     reach: 44,
     fault: |_, mapped| if mapped { FaultKind::Permission } else { FaultKind::NotMapped },

@@ -14,6 +14,7 @@ const READ: u64 = 1 << 0;
 const WRITE: u64 = 1 << 1;
 
 const RULES: Rules = Rules {
+    user: false,
     reach: 64,
     fault: |fits, _| if fits { FaultKind::Unspecified } else { FaultKind::AddressSize },
     // Of an entry that is illegal and grants too little, both are true, and the manual does not say what comes first.

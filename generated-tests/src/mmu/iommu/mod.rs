@@ -129,9 +129,9 @@ impl Board {
     /// Puts a command into the queue; where the queue takes longer ones, the rest is zero.
     pub fn push(&mut self, words: &[u64]) {
         let item = self.model.own + QUEUE + self.submitted % ITEMS * self.model.words as u64 * 8;
-        for (address, index) in (item..).step_by(8).zip(0..self.model.words) {
-            self.write(address, words.get(index).copied().unwrap_or(0));
-        }
+        let mut whole = words.to_vec();
+        whole.resize(self.model.words, 0);
+        self.write_words(item, &whole);
         self.submitted += 1;
         // Models take commands at once, so there is room again.
         if self.submitted.is_multiple_of(ITEMS / 2) {
@@ -154,6 +154,11 @@ impl Board {
     /// Writes a word of RAM.
     pub fn write(&self, address: u64, value: u64) {
         self.ram.word(address).store(value, std::sync::atomic::Ordering::Release);
+    }
+
+    /// Writes words of RAM that follow each other.
+    fn write_words(&self, address: u64, words: &[u64]) {
+        (address..).step_by(8).zip(words).for_each(|(at, &word)| self.write(at, word));
     }
 }
 

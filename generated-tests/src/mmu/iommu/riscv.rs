@@ -40,12 +40,17 @@ pub const PATH: Path = Path {
         DEVICE_REGISTERS
     },
     translate: |board, registers| {
-        // A device context of 64 bytes: tc, iohgatp, ta, fsc, and nothing of MSIs (Device-context base-format fields).
-        let names = ["tc", "iohgatp", "ta", "fsc"];
-        for (field, name) in (STRUCTURES + IDENTITY * 64..).step_by(8).zip(names) {
-            let given = registers.iter().any(|(register, _)| *register == name);
-            board.write(field, if given { value(registers, name) } else { 0 });
-        }
+        // Not each format has a register for ta.
+        let ta = if registers.iter().any(|(name, _)| *name == "ta") { value(registers, "ta") } else { 0 };
+        let [tc, iohgatp, fsc] = ["tc", "iohgatp", "fsc"].map(|name| value(registers, name));
+        // A device context of 64 bytes, with nothing of MSIs (Device-context base-format fields). With PDTV, it leads to the
+        // context of a process. The device names none, so by DPE that is the first, in a directory of one page (PD8).
+        let context = match tc & PDTV {
+            0 => [tc, iohgatp, ta, fsc],
+            _ => [tc | DPE, iohgatp, 0, 1 << 60 | PROCESSES >> 12],
+        };
+        board.write_words(STRUCTURES + IDENTITY * 64, &context);
+        board.write_words(PROCESSES, &[ta, fsc]);
         // 1LVL.
         set_directory(board, STRUCTURES >> 12 << 10 | 2);
     },
@@ -78,6 +83,11 @@ const OWN: u64 = 0x8010_0000;
 const QUEUE: u64 = OWN + super::QUEUE;
 const FAULTS: u64 = OWN + super::FAULTS;
 const STRUCTURES: u64 = OWN + super::STRUCTURES;
+const PROCESSES: u64 = STRUCTURES + 0x1000;
+
+/// Bits of tc.
+const PDTV: u64 = 1 << 5;
+const DPE: u64 = 1 << 9;
 
 /// Memory-mapped register interface.
 const REGISTERS: u64 = 0x301_0000;

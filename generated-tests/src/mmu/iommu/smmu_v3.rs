@@ -46,10 +46,8 @@ pub const PATH: Path = Path {
         DEVICE_REGISTERS
     },
     translate: |board, registers| {
-        let names = ["ste0", "ste1", "ste2", "ste3"];
-        for (word, name) in (STRUCTURES + IDENTITY * 64..).step_by(8).zip(names) {
-            board.write(word, value(registers, name));
-        }
+        let entry = ["ste0", "ste1", "ste2", "ste3"].map(|name| value(registers, name));
+        board.write_words(STRUCTURES + IDENTITY * 64, &entry);
         board.machine.write(CR0, 4, QUEUES | 1);
     },
     bypass: |board| board.machine.write(CR0, 4, QUEUES),
