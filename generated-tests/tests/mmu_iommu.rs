@@ -9,7 +9,8 @@ use tablewright_tests::mmu::FaultKind::{
 use tablewright_tests::mmu::deviations::{
     Deviation, IOMMU_ADDRESS_IS_WIDE, IOMMU_IGNORES_POINTER_BITS, IOMMU_IGNORES_USER, IOMMU_REPORTS_NO_GPA,
     IOMMU_STORES_UNACCESSED, SMMU_CHECKS_ADDRESS_LAST, SMMU_READS_WIDE_TABLES, SMMU_ROOT_IS_ONE_TABLE,
-    SMMU_TAKES_ANY_BLOCK, VTD_REFUSES_WHOLE_PAGES,
+    SMMU_TAKES_ANY_BLOCK, VTD_KEEPS_STATES, VTD_RECORDS_LEGACY_REASONS, VTD_REFUSES_WHOLE_PAGES,
+    VTD_TAKES_WIDTH_OF_SECOND_STAGE,
 };
 use tablewright_tests::mmu::iommu::{Dma, Path, riscv, smmu_v3, vtd};
 use tablewright_tests::mmu::{Access, Probe, Verdict};
@@ -67,6 +68,12 @@ impl Judge {
             Verdict::Translated(_) => None,
             Verdict::Fault(fault) => Some(fault.kind),
         }
+    }
+
+    /// What an entry is after an access.
+    fn leaves(&mut self, entries: &[(u64, u64)], address: u64, access: Access, entry: u64) -> u64 {
+        assert!(self.reaches(entries, address, access).is_some());
+        self.dma.board.read(self.free + entry)
     }
 }
 
@@ -309,4 +316,92 @@ fn vtd_departures_are_known() {
     // Interrupts are at 0xfee0_0000, and nothing is here.
     let blocked = judge.faults(&[(ROOT, 0xc000_0000 | READ_WRITE | LARGE)], 0x1000_0000, Read);
     assert_eq!(blocked.is_some(), VTD_REFUSES_WHOLE_PAGES.applies_to(&found), "{blocked:?}");
+}
+
+// VT-d in scalable mode: second stage, 3 levels.
+
+fn vtd_scalable_judge() -> Option<(Judge, Found)> {
+    // Present, 39 bits, second stage; domain 1.
+    let registers = |root: u64| vec![("entry0", root | 2 << 6 | 1 << 2 | 1), ("entry1", 1)];
+    Some((Judge::start(&vtd::scalable::SECOND_STAGE, registers)?, require(Emulator::QemuX86)?))
+}
+
+#[test]
+fn vtd_has_the_second_stage_in_scalable_mode() {
+    let Some((mut judge, found)) = vtd_scalable_judge() else { return };
+    let free = judge.free;
+    let page = |bits| vtd_page(free, (free + TARGET) | bits);
+    assert_eq!(judge.reaches(&page(READ_WRITE), 0x1238, Write), Some(0x238));
+    assert_eq!(judge.reaches(&page(0b01), 0x1238, Read), Some(0x238), "without W");
+    assert_eq!(judge.faults(&page(READ_WRITE | 1 << 62), 0x1238, Read), Some(Misconfigured), "TM");
+    assert_eq!(judge.faults(&page(READ_WRITE), 1 << 39 | 0x1238, Read), Some(AddressSize));
+    let Verdict::Fault(fault) = judge.ask(&page(0b01), 0x1238, Write) else { panic!("without W") };
+    let [(_, _), (_, high)] = fault.report[..] else { panic!("two words") };
+    assert_eq!(high >> 32 & 0xff == 5, VTD_RECORDS_LEGACY_REASONS.applies_to(&found), "{fault:x?}");
+}
+
+// VT-d: first stage, 4 levels.
+
+fn vtd_first_stage_judge(path: &'static Path) -> Option<(Judge, Found)> {
+    // Present, first stage; domain 1; WPE, 4 levels.
+    let registers = |root: u64| vec![("pasid0", 1 << 6 | 1), ("pasid1", 1), ("pasid2", root | 1 << 4)];
+    Some((Judge::start(path, registers)?, require(Emulator::QemuX86)?))
+}
+
+/// P, R/W and U/S; A and D.
+const FIRST: u64 = 0b111;
+const ACCESSED: u64 = 1 << 5;
+const DIRTY: u64 = 1 << 6;
+
+/// A way by the first and the last entry of the root, and one page.
+fn vtd_first_page(free: u64, page: u64) -> [(u64, u64); 5] {
+    let level_2 = (free + ROOT + 0x1000) | FIRST;
+    let (level_1, level_0) = ((free + LEVEL_1) | FIRST, (free + LEVEL_0) | FIRST);
+    [(ROOT, level_2), (ROOT + 0xff8, level_2), (ROOT + 0x1000, level_1), (LEVEL_1, level_0), (LEVEL_0 + 8, page)]
+}
+
+#[test]
+fn vtd_first_stage_is_for_users() {
+    let Some((mut judge, _)) = vtd_first_stage_judge(&vtd::scalable::FIRST_STAGE) else { return };
+    let free = judge.free;
+    let page = |bits| vtd_first_page(free, (free + TARGET) | bits);
+    assert_eq!(judge.reaches(&page(FIRST), 0x1238, Read), Some(0x238));
+    assert_eq!(judge.reaches(&page(FIRST), 0x1238, Write), Some(0x238));
+    assert_eq!(judge.reaches(&page(FIRST), 0xffff_ff80_0000_1238, Write), Some(0x238), "the upper half");
+    assert_eq!(judge.faults(&page(FIRST), 1 << 47 | 0x1238, Read), Some(AddressSize), "not canonical");
+    assert_eq!(judge.reaches(&page(0b101), 0x1238, Read), Some(0x238), "without R/W");
+    assert_eq!(judge.faults(&page(0b101), 0x1238, Write), Some(Permission), "without R/W");
+    assert_eq!(judge.faults(&page(0b011), 0x1238, Read), Some(Permission), "without U/S");
+    assert_eq!(judge.faults(&page(0b110), 0x1238, Read), Some(NotMapped), "without P");
+    assert_eq!(judge.faults(&page(FIRST), 0x2000, Read), Some(NotMapped), "the next page");
+    assert_eq!(judge.reaches(&page(FIRST | 1 << 63 | 0b11 << 3), 0x1238, Read), Some(0x238), "XD, PCD and PWT");
+    assert_eq!(judge.faults(&page(FIRST | 1 << 48), 0x1238, Read), Some(Misconfigured), "above 48 bits");
+    for (entry, bit) in [(0, 0b010), (2, 0b010), (3, 0b100)] {
+        let mut table = page(FIRST);
+        table[entry].1 &= !bit;
+        assert_eq!(judge.faults(&table, 0x1238, Write), Some(Permission), "{bit:#b} of a table");
+    }
+}
+
+#[test]
+fn vtd_first_stage_marks() {
+    let Some((mut judge, found)) = vtd_first_stage_judge(&vtd::scalable::FIRST_STAGE) else { return };
+    let leaf = (judge.free + TARGET) | FIRST;
+    let mut marks = |page: u64, access, entry| {
+        let entries = vtd_first_page(judge.free, leaf | page);
+        judge.leaves(&entries, 0x1238, access, entry) & (ACCESSED | DIRTY)
+    };
+    assert_eq!(marks(0, Read, LEVEL_0 + 8), ACCESSED);
+    assert_eq!(marks(0, Write, LEVEL_0 + 8), ACCESSED | DIRTY);
+    assert_eq!(marks(0, Write, LEVEL_1), ACCESSED, "a table");
+    let kept = [ACCESSED, DIRTY].map(|state| marks(state, Write, LEVEL_0 + 8) == state);
+    assert_eq!(kept, [VTD_KEEPS_STATES.applies_to(&found); 2]);
+}
+
+#[test]
+fn vtd_first_stage_needs_no_second() {
+    let Some((mut judge, found)) = vtd_first_stage_judge(&vtd::scalable::FIRST_STAGE_ALONE) else { return };
+    let page = vtd_first_page(judge.free, (judge.free + TARGET) | FIRST);
+    let refused = judge.faults(&page, 0xffff_ff80_0000_1238, Read);
+    assert_eq!(refused == Some(AddressSize), VTD_TAKES_WIDTH_OF_SECOND_STAGE.applies_to(&found), "{refused:?}");
 }

@@ -25,6 +25,11 @@ pub trait Live: Judge {
     /// Forgets everything before, sets the registers, and makes memory tell where it is.
     fn begin(&mut self, registers: &[(&'static str, u64)], targets: &Range<u64>);
 
+    /// Whether a page that was loaded from is marked dirty when it is stored to.
+    fn marks_loaded(&self) -> bool {
+        true
+    }
+
     /// Writes memory, and nothing else.
     fn write(&mut self, chunks: &[Chunk]);
 
@@ -316,7 +321,9 @@ impl<'a, F: ByName, J: Live> Rig<'a, F, J> {
         let root = self.table.root().as_usize() as u64;
         for (probe, verdict) in probes.iter().zip(&verdicts) {
             let expected = expect(&self.done, probe.address);
-            if probe.access == Access::Write && matches!(verdict, Verdict::Translated(_)) {
+            // Loads came first, everywhere.
+            let is_stored = probe.access == Access::Write && matches!(verdict, Verdict::Translated(_));
+            if is_stored && self.judge.marks_loaded() {
                 self.written.insert(probe.address >> self.ground.geometry.page_bits << self.ground.geometry.page_bits);
             }
             let told = match verdict {

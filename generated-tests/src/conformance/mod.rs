@@ -88,6 +88,11 @@ pub trait Judge {
     /// What the model calls it when the probe faults, where a leaf with these rights or nothing is mapped.
     fn fault(&self, probe: &Probe, mapped: Option<Rights>) -> FaultKind;
 
+    /// The same where nothing is mapped below tables that grant these rights.
+    fn not_mapped(&self, probe: &Probe, _tables: Rights) -> FaultKind {
+        self.fault(probe, None)
+    }
+
     /// What the model calls it when a probe meets this illegal entry under some parameters. Where nothing else is said,
     /// entries are illegal in one way only.
     fn reserved(&self, _probe: &Probe, _params: &Params, _level: Level, _raw: u64) -> FaultKind {

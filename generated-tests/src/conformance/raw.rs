@@ -273,7 +273,9 @@ fn question<F: ByName>(
     };
     let (expected, readable) = match walked {
         _ if !met.iter().all(judged) => return Ok(None),
-        Err(WalkError::NotMapped { level }) => (Expected::Faults(judge.fault(&probe, None), level), false),
+        Err(WalkError::NotMapped { level }) => {
+            (Expected::Faults(judge.not_mapped(&probe, limit(&setup.generated.format, &met)), level), false)
+        }
         Err(WalkError::Reserved { level, .. }) => {
             (Expected::Faults(judge.reserved(&probe, params, level, raw_of(&met)), level), false)
         }
@@ -289,6 +291,14 @@ fn question<F: ByName>(
         Expected::Faults(..) => true,
     };
     Ok(harmless.then_some(Question { probe, raw, words, expected, readable }))
+}
+
+/// The rights that the tables grant that were met.
+fn limit<F: Format>(format: &F, met: &[(Level, u64)]) -> Rights {
+    met.iter().fold(Rights::all(), |limit, &(level, raw)| match format.decode(level, raw) {
+        Entry::Table(table) => limit & table.limit,
+        _ => limit,
+    })
 }
 
 /// The entry that was met last.

@@ -317,8 +317,38 @@ pub const VTD_REFUSES_WHOLE_PAGES: Deviation = Deviation {
     manual: "Intel VT-d Architecture Specification, Handling Requests to Interrupt Address Range",
 };
 
+/// Reasons are those of the other mode.
+pub const VTD_RECORDS_LEGACY_REASONS: Deviation = Deviation {
+    emulator: Emulator::QemuX86,
+    iommu: true,
+    until: None,
+    what: "VT-d records faults of the second stage in scalable mode with the reasons of legacy mode (4, 5, 6 and 12), and \
+           should record those of scalable mode",
+    manual: "Intel VT-d Architecture Specification, Fault Reason Encodings",
+};
+
+/// Addresses of the first stage are as wide as those of the second.
+pub const VTD_TAKES_WIDTH_OF_SECOND_STAGE: Deviation = Deviation {
+    emulator: Emulator::QemuX86,
+    iommu: true,
+    until: None,
+    what: "VT-d takes input addresses of the first stage for canonical by AW of the PASID-table entry, which is for the \
+           second, and should by FSPM (the judge sets AW, too)",
+    manual: "Intel VT-d Architecture Specification, Scalable-Mode PASID Table Entry",
+};
+
+/// Of two flags of a leaf, one that is set keeps the other from being set.
+pub const VTD_KEEPS_STATES: Deviation = Deviation {
+    emulator: Emulator::QemuX86,
+    iommu: true,
+    until: None,
+    what: "a store by a leaf of VT-d's first stage in which A or D is set sets neither, and should set both (what was \
+           stored after a load is not looked for in edits in use)",
+    manual: "Intel VT-d Architecture Specification, Accessed, Extended Accessed, and Dirty Flags",
+};
+
 /// All that are known.
-pub const ALL: [&Deviation; 31] = [
+pub const ALL: [&Deviation; 34] = [
     &RESERVED_PBMT,
     &TABLE_OUTSIDE_MEMORY,
     &UNALIGNED_ROOT,
@@ -350,4 +380,7 @@ pub const ALL: [&Deviation; 31] = [
     &READ_AFTER_WRITE,
     &NR_BEFORE_LEVEL,
     &VTD_REFUSES_WHOLE_PAGES,
+    &VTD_RECORDS_LEGACY_REASONS,
+    &VTD_TAKES_WIDTH_OF_SECOND_STAGE,
+    &VTD_KEEPS_STATES,
 ];

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use fastrand::Rng;
 use tablewright::{Cause, FaultInfo, Level, Rights};
-use tablewright_archdefs::bound::Params;
-use tablewright_tests::conformance::{Judge, Live, access, needs};
+use tablewright_archdefs::bound::{Geometry, Params};
+use tablewright_tests::conformance::{Judge, Live, access, cause, needs};
 use tablewright_tests::formats::Configured;
 use tablewright_tests::mmu::deviations::Deviation;
 use tablewright_tests::mmu::iommu::{Dma, Path};
@@ -15,20 +15,43 @@ use tablewright_tests::mmu::{Access, Chunk, Fault, FaultKind, Probe, Verdict};
 pub(crate) struct Rules {
     /// Whether the device asks as a user.
     pub(crate) user: bool,
+    /// What modifies rights, where anything does.
+    pub(crate) controls: Option<&'static [u64]>,
     /// Bits of the addresses that the model reports faults of.
     pub(crate) reach: u8,
     /// What is called a fault of an input address that is not too wide, or is, where a leaf or nothing is mapped.
     pub(crate) fault: fn(fits: bool, mapped: bool) -> FaultKind,
+    /// What it is called where nothing is mapped below tables that do not grant the access, if that is something else.
+    pub(crate) denied_above: Option<FaultKind>,
     /// What is called a fault of an illegal entry.
     pub(crate) reserved: fn(&Probe, &Params, Level, raw: u64) -> FaultKind,
     /// What is called a fault where software has to set a state first.
     pub(crate) unmarked: FaultKind,
+    /// Whether a store marks a page dirty that was loaded from.
+    pub(crate) marks_loaded: bool,
     /// Where the model departs from the manual.
     pub(crate) deviates: fn(&Params, Level, raw: u64) -> Option<&'static Deviation>,
     /// What of an address a report tells.
     pub(crate) address: fn(u64) -> u64,
-    /// What of a kind of fault it tells.
-    pub(crate) cause: fn(FaultKind) -> Cause,
+    /// What of a kind of fault it tells; `None`: it is no report of this translation.
+    pub(crate) cause: fn(FaultKind) -> Option<Cause>,
+}
+
+impl Rules {
+    /// Those of most IOMMUs.
+    pub(crate) const COMMON: Self = Self {
+        user: false,
+        controls: None,
+        reach: 64,
+        fault: |_, mapped| if mapped { FaultKind::Permission } else { FaultKind::NotMapped },
+        denied_above: None,
+        reserved: |_, _, _, _| FaultKind::Misconfigured,
+        unmarked: FaultKind::AccessFlag,
+        marks_loaded: true,
+        deviates: |_, _, _| None,
+        address: |address| address,
+        cause: |kind| Some(cause(kind)),
+    };
 }
 
 /// A configuration, and the one that it is made from, with other parameters.
@@ -39,19 +62,19 @@ pub(crate) struct Behind {
     dma: Dma,
     rules: &'static Rules,
     /// Of the tables that are judged.
-    input_bits: u32,
+    geometry: Option<Geometry>,
 }
 
 impl Behind {
     /// Starts the machine.
     pub(crate) fn start(path: &'static Path, rules: &'static Rules) -> Self {
-        Self { dma: Dma::start(path).expect("it was found before"), rules, input_bits: 0 }
+        Self { dma: Dma::start(path).expect("it was found before"), rules, geometry: None }
     }
 }
 
 impl Judge for Behind {
     fn prepare(&mut self, case: &Configured) {
-        self.input_bits = case.bound.geometry.input_bits.into();
+        self.geometry = Some(case.bound.geometry);
     }
 
     fn ram(&self) -> Range<u64> {
@@ -76,8 +99,18 @@ impl Judge for Behind {
         rights.contains(needs(&Probe { user: self.rules.user, ..*probe }))
     }
 
+    fn controls(&self) -> Option<Vec<u64>> {
+        self.rules.controls.map(<[u64]>::to_vec)
+    }
+
     fn fault(&self, probe: &Probe, mapped: Option<Rights>) -> FaultKind {
-        (self.rules.fault)(probe.address >> self.input_bits == 0, mapped.is_some())
+        let fits = self.geometry.is_some_and(|geometry| geometry.extend(probe.address) == probe.address);
+        (self.rules.fault)(fits, mapped.is_some())
+    }
+
+    fn not_mapped(&self, probe: &Probe, tables: Rights) -> FaultKind {
+        let denied = self.rules.denied_above.filter(|_| !self.grants(probe, tables));
+        denied.unwrap_or_else(|| self.fault(probe, None))
     }
 
     fn reserved(&self, probe: &Probe, params: &Params, level: Level, raw: u64) -> FaultKind {
@@ -98,10 +131,11 @@ impl Judge for Behind {
     }
 
     fn told(&self, probe: &Probe, fault: &Fault) -> Option<FaultInfo> {
+        let cause = (self.rules.cause)(fault.kind)?;
         Some(FaultInfo {
             address: Some((self.rules.address)(probe.address)),
             access: access(probe),
-            cause: (self.rules.cause)(fault.kind),
+            cause,
             level: None,
             width: None,
             guest_walk: false,
@@ -135,6 +169,10 @@ impl Live for Behind {
     fn command(&mut self, commands: &[Vec<u64>]) {
         commands.iter().for_each(|words| self.dma.board.push(words));
         assert!(self.dma.board.done(), "refused: {commands:x?}");
+    }
+
+    fn marks_loaded(&self) -> bool {
+        self.rules.marks_loaded
     }
 
     fn remembered(&mut self, addresses: &[u64]) -> Vec<Verdict> {

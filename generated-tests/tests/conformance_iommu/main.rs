@@ -4,36 +4,42 @@ mod behind;
 mod riscv;
 mod riscv_first_stage;
 mod smmu_v3;
+mod vtd_first_stage;
 mod vtd_second_stage;
 
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
-use tablewright_tests::conformance::Shared;
 use tablewright_tests::conformance::report::{self, Section};
+use tablewright_tests::conformance::{Counts, Shared};
 use tablewright_tests::emulators::{Emulator, require};
 
 use behind::Behind;
 
-/// An emulator, the heading of what its IOMMUs judge, the judge, and what it is asked.
-type Bench = (Emulator, &'static str, Shared<Behind>, fn(&Shared<Behind>) -> Vec<Trial>);
+/// A judge, and all that it is asked.
+type Judged = (Shared<Behind>, Vec<Trial>);
+
+/// An emulator, the heading of what its IOMMU judges, and its judges, one for each way to translate.
+type Bench = (Emulator, &'static str, &'static [fn() -> Judged]);
+
+const BENCHES: [Bench; 3] = [
+    (Emulator::QemuRiscv64, "RISC-V IOMMU", &[riscv::all, riscv_first_stage::all]),
+    (Emulator::QemuAarch64, "SMMUv3", &[smmu_v3::all]),
+    (Emulator::QemuX86, "VT-d", &[vtd_second_stage::legacy, vtd_second_stage::scalable, vtd_first_stage::all]),
+];
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let benches: [Bench; 4] = [
-        (Emulator::QemuRiscv64, "RISC-V IOMMU, second stage", riscv::judge(), riscv::all),
-        (Emulator::QemuRiscv64, "RISC-V IOMMU, first stage", riscv_first_stage::judge(), riscv_first_stage::all),
-        (Emulator::QemuAarch64, "SMMUv3", smmu_v3::judge(), smmu_v3::all),
-        (Emulator::QemuX86, "VT-d", vtd_second_stage::judge(), vtd_second_stage::all),
-    ];
     let (mut tests, mut asked) = (Vec::new(), Vec::new());
-    for (emulator, title, judge, all) in benches {
+    for (emulator, title, judged) in BENCHES {
         if let Some(found) = require(emulator) {
-            tests.extend(all(&judge).into_iter().map(|test| test.with_kind(title)));
-            asked.push((title, found, judge));
+            let (judges, its_tests): (Vec<_>, Vec<_>) = judged.iter().map(|all| all()).unzip();
+            tests.extend(its_tests.into_iter().flatten().map(|test| test.with_kind(title)));
+            asked.push((title, found, judges));
         }
     }
-    let counts: Vec<_> = asked.iter().map(|(_, _, judge)| || judge.counts()).collect();
+    let counts: Vec<_> =
+        asked.iter().map(|(_, _, judges)| || judges.iter().flat_map(Shared::counts).collect::<Counts>()).collect();
     let told = asked.iter().zip(&counts);
     let sections: Vec<Section<'_>> =
         told.map(|((title, found, _), counts)| Section { title, found, iommu: true, counts }).collect();

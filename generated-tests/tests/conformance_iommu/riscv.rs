@@ -1,6 +1,5 @@
 //! RISC-V IOMMU: the second stage.
 
-use libtest_mimic::Trial;
 use tablewright::Cause;
 use tablewright_tests::conformance::{Setup, Shared, control_trials, live_trials, trials};
 use tablewright_tests::formats::{configured, varied};
@@ -11,6 +10,7 @@ use tablewright_tests::mmu::deviations::{
 };
 use tablewright_tests::mmu::iommu::riscv::PATH;
 
+use super::Judged;
 use super::behind::{Behind, Rules};
 
 /// Bits of an entry: R, W and X; U; A and D; D.
@@ -24,8 +24,6 @@ pub(super) const PLAIN: [(&str, i64); 4] = [("svnapot", 0), ("svpbmt", 0), ("sva
 
 /// There is one fault for everything.
 pub(super) const RULES: Rules = Rules {
-    user: false,
-    reach: 64,
     fault: |_, _| FaultKind::Unspecified,
     reserved: |_, _, _, _| FaultKind::Unspecified,
     unmarked: FaultKind::Unspecified,
@@ -37,16 +35,13 @@ pub(super) const RULES: Rules = Rules {
     },
     // IOMMU_REPORTS_NO_GPA: iotval tells the two lowest bits.
     address: |address| address & 0b11,
-    cause: |_| Cause::Unspecified,
+    cause: |_| Some(Cause::Unspecified),
+    ..Rules::COMMON
 };
 
-/// The judge of all configurations.
-pub(crate) fn judge() -> Shared<Behind> {
-    Shared::new(|| Behind::start(&PATH, &RULES))
-}
-
 /// All tests.
-pub(crate) fn all(judge: &Shared<Behind>) -> Vec<Trial> {
+pub(crate) fn all() -> Judged {
+    let judge = &Shared::new(|| Behind::start(&PATH, &RULES));
     let mut tests = Vec::new();
     for case in configured("riscv_iommu") {
         let name = format!("riscv_iommu/{}", case.config.id.value);
@@ -59,5 +54,5 @@ pub(crate) fn all(judge: &Shared<Behind>) -> Vec<Trial> {
             tests.extend(control_trials(&setup, judge));
         }
     }
-    tests
+    (judge.clone(), tests)
 }

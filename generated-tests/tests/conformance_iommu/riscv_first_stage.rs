@@ -1,24 +1,19 @@
 //! RISC-V IOMMU: the first stage, by a device context, and by a process context below it.
 
-use libtest_mimic::Trial;
 use tablewright_tests::conformance::{Setup, Shared, control_trials, live_trials, trials};
 use tablewright_tests::formats::{configured, varied};
 use tablewright_tests::generated;
 use tablewright_tests::mmu::iommu::riscv::PATH;
 
 use super::behind::{Behind, Rules};
-use super::riscv;
+use super::{Judged, riscv};
 
 /// The device has no privilege, and a report tells all of its address.
 const RULES: Rules = Rules { user: true, address: |address| address, ..riscv::RULES };
 
-/// The judge of all configurations.
-pub(crate) fn judge() -> Shared<Behind> {
-    Shared::new(|| Behind::start(&PATH, &RULES))
-}
-
 /// All tests.
-pub(crate) fn all(judge: &Shared<Behind>) -> Vec<Trial> {
+pub(crate) fn all() -> Judged {
+    let judge = &Shared::new(|| Behind::start(&PATH, &RULES));
     let mut tests = Vec::new();
     for case in configured("riscv_iommu_first_stage") {
         let name = format!("riscv_iommu_first_stage/{}", case.config.id.value);
@@ -32,5 +27,5 @@ pub(crate) fn all(judge: &Shared<Behind>) -> Vec<Trial> {
             tests.extend(control_trials(&setup, judge));
         }
     }
-    tests
+    (judge.clone(), tests)
 }

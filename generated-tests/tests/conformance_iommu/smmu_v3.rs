@@ -1,13 +1,13 @@
 //! SMMUv3: stage 2.
 
-use libtest_mimic::Trial;
-use tablewright_tests::conformance::{Setup, Shared, cause, control_trials, live_trials, trials};
+use tablewright_tests::conformance::{Setup, Shared, control_trials, live_trials, trials};
 use tablewright_tests::formats::{configured, varied};
 use tablewright_tests::generated;
 use tablewright_tests::mmu::FaultKind;
 use tablewright_tests::mmu::deviations::{SMMU_CHECKS_ADDRESS_LAST, SMMU_READS_WIDE_TABLES, SMMU_TAKES_ANY_BLOCK};
 use tablewright_tests::mmu::iommu::smmu_v3::PATH;
 
+use super::Judged;
 use super::behind::{Behind, Made, Rules};
 
 /// Bits of a leaf: S2AP; AF.
@@ -15,15 +15,12 @@ const RIGHTS: u64 = 0b11 << 6;
 const ACCESSED: u64 = 1 << 10;
 
 const RULES: Rules = Rules {
-    user: false,
     // Above, stage 1 faults, which is not there (and the model reports nothing).
     reach: 44,
-    fault: |_, mapped| if mapped { FaultKind::Permission } else { FaultKind::NotMapped },
     // A block of pages' level, or an address that is too wide: what else can be wrong is misread.
     reserved: |_, _, level, raw| {
         if level == 0 && raw & 0b11 == 0b01 { FaultKind::NotMapped } else { FaultKind::AddressSize }
     },
-    unmarked: FaultKind::AccessFlag,
     deviates: |params, level, raw| {
         let blocks = if params.get("granule") == Some(12) { 1..=2 } else { 1..=1 };
         if raw & 0b11 == 0b01 && level > 0 && !blocks.contains(&level) {
@@ -37,8 +34,7 @@ const RULES: Rules = Rules {
             _ => Some(&SMMU_READS_WIDE_TABLES),
         }
     },
-    address: |address| address,
-    cause,
+    ..Rules::COMMON
 };
 
 /// The model has addresses of 44 bits, and takes no roots of several tables.
@@ -50,13 +46,9 @@ const CONFIGS: [Made; 5] = [
     ("64k-42", "64k-42", &[]),
 ];
 
-/// The judge of all configurations.
-pub(crate) fn judge() -> Shared<Behind> {
-    Shared::new(|| Behind::start(&PATH, &RULES))
-}
-
 /// All tests.
-pub(crate) fn all(judge: &Shared<Behind>) -> Vec<Trial> {
+pub(crate) fn all() -> Judged {
+    let judge = &Shared::new(|| Behind::start(&PATH, &RULES));
     let mut tests = Vec::new();
     let cases = configured("smmu_v3");
     for (name, from, made) in CONFIGS {
@@ -79,5 +71,5 @@ pub(crate) fn all(judge: &Shared<Behind>) -> Vec<Trial> {
         of_module!(tablewright::aarch64::smmu_v3_16k);
         of_module!(tablewright::aarch64::smmu_v3_64k);
     }
-    tests
+    (judge.clone(), tests)
 }

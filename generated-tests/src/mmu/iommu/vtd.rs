@@ -1,5 +1,7 @@
 //! Intel Virtualization Technology for Directed I/O; chapters are named.
 
+pub mod scalable;
+
 use super::{Board, IDENTITY, ITEMS, Model, Path, Registers, Report, pc, value};
 use crate::emulators::Emulator;
 use crate::mmu::FaultKind;
@@ -11,7 +13,7 @@ pub const VTD: Model = Model {
         "-M",
         "q35,kernel-irqchip=off,memory-backend=ram",
         "-device",
-        "intel-iommu,x-scalable-mode=on,x-flts=on",
+        "intel-iommu,x-scalable-mode=on,x-flts=on,aw-bits=48",
     ],
     base: 0,
     own: OWN,
@@ -30,7 +32,7 @@ pub const VTD: Model = Model {
 };
 
 /// The one that has a second stage in either mode.
-pub const SECOND_STAGE: Model = Model {
+pub const VTD_SECOND_STAGE: Model = Model {
     machine: &[
         "-M",
         "q35,kernel-irqchip=off,memory-backend=ram",
@@ -42,9 +44,8 @@ pub const SECOND_STAGE: Model = Model {
 
 /// How it translates for a device by a context entry of legacy mode.
 pub const LEGACY: Path = Path {
-    model: &SECOND_STAGE,
-    // A global invalidation of the IOTLB, with reads and writes drained; of contexts there is one whenever they are set.
-    forget: &[[0xd2, 0]],
+    model: &VTD_SECOND_STAGE,
+    forget: FORGET,
     plug: |board| {
         // A root entry, that of bus 0.
         board.write(STRUCTURES, CONTEXTS | 1);
@@ -64,6 +65,9 @@ pub const LEGACY: Path = Path {
     },
 };
 
+/// A global invalidation of the IOTLB, with reads and writes drained; of contexts there is one whenever they are set.
+const FORGET: &[[u64; 2]] = &[[0xd2, 0]];
+
 /// Sets the root table, and has it used.
 fn turn_on(board: &mut Board, root: u64) {
     board.machine.write(RTADDR, 8, root);
@@ -74,9 +78,7 @@ fn turn_on(board: &mut Board, root: u64) {
 
 /// Sets the device's context, and has contexts forgotten. What the IOTLB holds stays.
 fn set_context(board: &mut Board, entry: [u64; 2]) {
-    for (word, value) in (CONTEXTS + IDENTITY * 16..).step_by(8).zip(entry) {
-        board.write(word, value);
-    }
+    board.write_words(CONTEXTS + IDENTITY * 16, &entry);
     board.push(&[0x11, 0]);
     assert!(board.done(), "it does not forget");
 }
