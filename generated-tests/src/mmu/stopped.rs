@@ -21,6 +21,8 @@ pub struct Stopped {
     to: ChildStdin,
     from: BufReader<ChildStdout>,
     errors: File,
+    /// Commands that are not sent yet.
+    writes: Vec<String>,
 }
 
 struct Watched {
@@ -52,7 +54,7 @@ impl Stopped {
         let watched = Arc::new(Mutex::new(Watched { qemu, asked: None }));
         let watch = Arc::downgrade(&watched);
         thread::spawn(move || while_alive(&watch));
-        Ok(Self { watched, to, from: BufReader::new(from), errors })
+        Ok(Self { watched, to, from: BufReader::new(from), errors, writes: Vec::new() })
     }
 
     /// 4 or 8 bytes at a physical address.
@@ -61,42 +63,57 @@ impl Stopped {
     ///
     /// If the machine is gone.
     pub fn read(&mut self, address: u64, bytes: usize) -> u64 {
-        let answer = self.ask(&format!("read{} {address:#x}", suffix(bytes)));
-        let number = answer.strip_prefix("OK 0x").and_then(|digits| u64::from_str_radix(digits, 16).ok());
-        number.unwrap_or_else(|| panic!("at {address:#x}: {answer}"))
+        self.read_all(&[(address, bytes)])[0]
     }
 
-    /// Writes 4 or 8 bytes at a physical address.
+    /// The same at several addresses, one after the other.
     ///
     /// # Panics
     ///
     /// If the machine is gone.
-    pub fn write(&mut self, address: u64, bytes: usize, value: u64) {
-        let answer = self.ask(&format!("write{} {address:#x} {value:#x}", suffix(bytes)));
-        assert_eq!(answer, "OK", "at {address:#x}");
+    pub fn read_all(&mut self, places: &[(u64, usize)]) -> Vec<u64> {
+        let read = |&(address, bytes): &(u64, usize)| format!("read{} {address:#x}", suffix(bytes));
+        let answers = self.exchange(places.iter().map(read).collect());
+        let number = |answer: &String| u64::from_str_radix(answer.strip_prefix("OK 0x")?, 16).ok();
+        answers.iter().map(|answer| number(answer).unwrap_or_else(|| panic!("{answer} at {places:x?}"))).collect()
     }
 
-    /// Writes 4 bytes to an I/O port.
+    /// Writes 4 or 8 bytes at a physical address, before anything is read.
+    pub fn write(&mut self, address: u64, bytes: usize, value: u64) {
+        self.writes.push(format!("write{} {address:#x} {value:#x}", suffix(bytes)));
+    }
+
+    /// Writes 4 bytes to an I/O port, before anything is read.
+    pub fn write_port(&mut self, port: u16, value: u32) {
+        self.writes.push(format!("outl {port:#x} {value:#x}"));
+    }
+
+    /// Waits until everything is written.
     ///
     /// # Panics
     ///
-    /// If the machine is gone, or has no such ports.
-    pub fn write_port(&mut self, port: u16, value: u32) {
-        let answer = self.ask(&format!("outl {port:#x} {value:#x}"));
-        assert_eq!(answer, "OK", "at port {port:#x}");
+    /// If the machine is gone.
+    pub fn settle(&mut self) {
+        self.exchange(Vec::new());
     }
 
-    fn ask(&mut self, question: &str) -> String {
-        let mut answer = String::new();
+    /// Sends the writes and then these questions, all at once, as a round trip takes far longer than a command. Returns the
+    /// answers to the questions.
+    fn exchange(&mut self, questions: Vec<String>) -> Vec<String> {
+        let written = self.writes.len();
+        let commands = [std::mem::take(&mut self.writes), questions].concat();
+        let lines: String = commands.iter().map(|command| format!("{command}\n")).collect();
         lock(&self.watched).asked = Some(Instant::now());
-        // In one piece, so that QEMU does not wake up for a part of it.
-        let asked = self.to.write_all(format!("{question}\n").as_bytes());
-        let answered = asked.and_then(|()| self.from.read_line(&mut answer));
+        let sent = self.to.write_all(lines.as_bytes());
+        let answers = sent.and_then(|()| (&mut self.from).lines().take(commands.len()).collect::<io::Result<Vec<_>>>());
         lock(&self.watched).asked = None;
-        if !matches!(answered, Ok(1..)) {
-            panic!("QEMU was lost at `{question}`: {}", self.last_words());
+        let Some(mut answers) = answers.ok().filter(|answers| answers.len() == commands.len()) else {
+            panic!("QEMU was lost at {commands:?}: {}", self.last_words())
+        };
+        for (command, answer) in commands.iter().zip(&answers) {
+            assert!(answer.starts_with("OK"), "{command}: {answer}");
         }
-        answer.trim_end().to_owned()
+        answers.split_off(written)
     }
 
     fn last_words(&mut self) -> String {

@@ -1,12 +1,12 @@
 //! AMD I/O Virtualization Technology (IOMMU) Specification (48882); chapters are named.
 
-use super::{ITEMS, Model};
+use super::{ITEMS, Model, pc};
 use crate::emulators::Emulator;
 
 /// AMD's IOMMU.
 pub const AMD: Model = Model {
     emulator: Emulator::QemuX86,
-    machine: &["-M", "q35,kernel-irqchip=off,memory-backend=ram", "-device", "amd-iommu"],
+    machine: &["-M", pc::MACHINE, "-device", "amd-iommu"],
     base: 0,
     own: OWN,
     words: 2,

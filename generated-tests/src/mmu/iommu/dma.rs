@@ -127,30 +127,31 @@ impl Dma {
             if anew {
                 self.forget();
             }
-            let store = match probe.access {
-                Access::Read => None,
-                Access::Write => Some(self.copy(NUMBERS + slot * 4, probe.address, 4, TO_MEMORY)),
+            let load = |dma: &mut Self| dma.copy(probe.address, BUFFER_START + slot * 8, 8, 0);
+            match probe.access {
+                Access::Read => load(self),
+                // What was stored is loaded again, if it can be.
+                Access::Write => self.copy(NUMBERS + slot * 4, probe.address, 4, TO_MEMORY).or_else(|| {
+                    load(self);
+                    None
+                }),
                 Access::Execute => panic!("the device does not execute"),
-            };
-            let load = self.copy(probe.address, BUFFER_START + slot * 8, 8, 0);
-            store.unwrap_or(load)
+            }
         };
         let reports: Vec<Option<Report>> = probes.iter().zip(slots.clone()).map(access).collect();
         let seen = self.seen(probes.len());
         let mut verdicts = Vec::new();
         for ((probe, report), (slot, &word)) in probes.iter().zip(reports).zip(slots.zip(&seen)) {
-            let at = Some(word >> 32 << 3).filter(|at| self.ram().contains(at));
             verdicts.push(match report {
                 Some(report) => Verdict::Fault(Fault { kind: (self.path.kind)(&report), level: None, report }),
-                // What was just stored was loaded again.
-                None if probe.access == Access::Write => {
-                    Verdict::Translated(at.filter(|_| word & 0xffff_ffff == slot + 1))
+                None => {
+                    let at = Some(word >> 32 << 3).filter(|at| self.ram().contains(at));
+                    at.into_iter().for_each(|at| self.tag(at..at + 8));
+                    // What was just stored was loaded again.
+                    let is_stored = word & 0xffff_ffff == slot + 1;
+                    Verdict::Translated(at.filter(|_| probe.access == Access::Read || is_stored))
                 }
-                None => Verdict::Translated(at),
             });
-            if let Some(at) = at {
-                self.tag(at..at + 8);
-            }
         }
         verdicts
     }
@@ -180,10 +181,14 @@ impl Dma {
         for (register, value) in command {
             machine.write(self.registers + register, 8, value);
         }
+        let told_by = [&[(self.registers + COMMAND, 8)], self.path.told_by].concat();
         let start = Instant::now();
-        while machine.read(self.registers + COMMAND, 8) & RUN != 0 {
+        loop {
+            let told = machine.read_all(&told_by);
+            if told[0] & RUN == 0 {
+                return (self.path.fault)(&mut self.board, &told[1..]);
+            }
             assert!(start.elapsed() < PATIENCE, "the device hangs while it copies from {from:#x} to {to:#x}");
         }
-        (self.path.fault)(&mut self.board)
     }
 }

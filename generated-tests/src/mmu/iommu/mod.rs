@@ -67,8 +67,10 @@ pub struct Path {
     translate: fn(&mut Board, Registers<'_>),
     /// Lets all that the device does through as it is.
     bypass: fn(&mut Board),
-    /// The first fault since this was asked last.
-    fault: fn(&mut Board) -> Option<Report>,
+    /// Registers that tell of faults, and how many bytes each has.
+    told_by: &'static [(u64, usize)],
+    /// The first fault since this was asked last, from what these registers hold.
+    fault: fn(&mut Board, &[u64]) -> Option<Report>,
     /// What a fault is.
     kind: fn(&Report) -> FaultKind,
 }
@@ -133,9 +135,10 @@ impl Board {
         whole.resize(self.model.words, 0);
         self.write_words(item, &whole);
         self.submitted += 1;
-        // Models take commands at once, so there is room again.
+        // Models take commands as soon as they are told of them, so there is room again.
         if self.submitted.is_multiple_of(ITEMS / 2) {
             (self.model.submit)(self, self.submitted);
+            self.machine.settle();
         }
     }
 

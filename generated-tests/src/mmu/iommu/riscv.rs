@@ -56,11 +56,12 @@ pub const PATH: Path = Path {
     },
     // Bare.
     bypass: |board| set_directory(board, 1),
-    fault: |board| {
-        let (head, tail) = (board.machine.read(FQH, 4), board.machine.read(FQT, 4));
+    told_by: &[(FQH, 4), (FQT, 4)],
+    fault: |board, told| {
+        let (head, tail) = (told[0], told[1]);
         let record = FAULTS + head * 32;
-        board.machine.write(FQH, 4, tail);
         (head != tail).then(|| {
+            board.machine.write(FQH, 4, tail);
             let at = |word: u64| board.read(record + word * 8);
             Report::from([("record", at(0)), ("iotval", at(2)), ("iotval2", at(3))])
         })

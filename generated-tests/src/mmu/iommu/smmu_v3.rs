@@ -51,11 +51,12 @@ pub const PATH: Path = Path {
         board.machine.write(CR0, 4, QUEUES | 1);
     },
     bypass: |board| board.machine.write(CR0, 4, QUEUES),
-    fault: |board| {
-        let (head, tail) = (board.machine.read(EVENTQ_CONS, 4), board.machine.read(EVENTQ_PROD, 4));
+    told_by: &[(EVENTQ_CONS, 4), (EVENTQ_PROD, 4)],
+    fault: |board, told| {
+        let (head, tail) = (told[0], told[1]);
         let record = FAULTS + head % ITEMS * 32;
-        board.machine.write(EVENTQ_CONS, 4, tail);
         (head != tail).then(|| {
+            board.machine.write(EVENTQ_CONS, 4, tail);
             let at = |word: u64| board.read(record + word * 8);
             Report::from([("event0", at(0)), ("event1", at(1)), ("event2", at(2)), ("event3", at(3))])
         })

@@ -9,12 +9,7 @@ use crate::mmu::FaultKind;
 /// The IOMMU of Intel's chipsets, with a first stage.
 pub const VTD: Model = Model {
     emulator: Emulator::QemuX86,
-    machine: &[
-        "-M",
-        "q35,kernel-irqchip=off,memory-backend=ram",
-        "-device",
-        "intel-iommu,x-scalable-mode=on,x-flts=on,aw-bits=48",
-    ],
+    machine: &["-M", pc::MACHINE, "-device", "intel-iommu,x-scalable-mode=on,x-flts=on,aw-bits=48"],
     base: 0,
     own: OWN,
     // Descriptors of 256 bits, which PASID-based invalidations take.
@@ -33,12 +28,7 @@ pub const VTD: Model = Model {
 
 /// The one that has a second stage in either mode.
 pub const VTD_SECOND_STAGE: Model = Model {
-    machine: &[
-        "-M",
-        "q35,kernel-irqchip=off,memory-backend=ram",
-        "-device",
-        "intel-iommu,x-scalable-mode=on,aw-bits=48,snoop-control=on",
-    ],
+    machine: &["-M", pc::MACHINE, "-device", "intel-iommu,x-scalable-mode=on,aw-bits=48,snoop-control=on"],
     ..VTD
 };
 
@@ -55,6 +45,7 @@ pub const LEGACY: Path = Path {
     translate: |board, registers| set_context(board, [value(registers, "entry0"), value(registers, "entry1")]),
     // Pass-through, of 4 levels.
     bypass: |board| set_context(board, [2 << 2 | 1, 2]),
+    told_by: FAULT,
     fault: take_fault,
     // Fault Reason Encodings, Legacy Mode: LSL.1 to LSL.3, and LGN.1.
     kind: |report| match reason(report) {
@@ -83,11 +74,13 @@ fn set_context(board: &mut Board, entry: [u64; 2]) {
     assert!(board.done(), "it does not forget");
 }
 
-/// The only fault recording register, which is made free.
-fn take_fault(board: &mut Board) -> Option<Report> {
-    let high = board.machine.read(FRCD + 8, 8);
+/// The only fault recording register.
+const FAULT: &[(u64, usize)] = &[(FRCD, 8), (FRCD + 8, 8)];
+
+/// What it holds. It is made free.
+fn take_fault(board: &mut Board, told: &[u64]) -> Option<Report> {
+    let (low, high) = (told[0], told[1]);
     (high >> 63 != 0).then(|| {
-        let low = board.machine.read(FRCD, 8);
         board.machine.write(FRCD + 8, 8, 1 << 63);
         Report::from([("fault0", low), ("fault1", high)])
     })

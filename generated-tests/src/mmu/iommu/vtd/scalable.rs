@@ -1,6 +1,6 @@
 //! Scalable mode: what leads to tables is an entry of a PASID table.
 
-use super::{FORGET, IDENTITY, LEGACY, STRUCTURES, VTD, VTD_SECOND_STAGE, reason, take_fault, turn_on};
+use super::{FAULT, FORGET, IDENTITY, LEGACY, STRUCTURES, VTD, VTD_SECOND_STAGE, reason, take_fault, turn_on};
 use crate::mmu::FaultKind;
 use crate::mmu::iommu::{Board, Path, Registers, pc, value};
 
@@ -11,6 +11,7 @@ pub const SECOND_STAGE: Path = Path {
     plug,
     translate: |board, registers| set_entry(board, [value(registers, "entry0"), value(registers, "entry1"), 0]),
     bypass,
+    told_by: FAULT,
     fault: take_fault,
     // VTD_RECORDS_LEGACY_REASONS.
     kind: LEGACY.kind,
@@ -27,6 +28,7 @@ pub const FIRST_STAGE: Path = Path {
         set_entry(board, [low | 2 << 2, middle, high]);
     },
     bypass,
+    told_by: FAULT,
     fault: take_fault,
     // Fault Reason Encodings, Scalable Mode: SFS.2 and SFS.3, SGN.1 to SGN.3, SGN.5 and SGN.6.
     kind: |report| match reason(report) {
