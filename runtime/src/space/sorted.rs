@@ -94,10 +94,10 @@ impl<T> Sorted<T> {
             self.places.push(self.values.len() as u32);
             self.values.push(None);
         }
-        let free = self.places.get(len).and_then(|&place| self.values.get_mut(place as usize));
-        if let (Some(free), Some(places)) = (free, self.places.get_mut(index..=len)) {
+        let place = self.places.swap_remove(len);
+        if let Some(free) = self.values.get_mut(place as usize) {
             *free = Some(value);
-            places.rotate_right(1);
+            self.places.insert(index, place);
             self.keys.insert(index, key);
         }
     }
@@ -105,20 +105,15 @@ impl<T> Sorted<T> {
     /// Takes the value at `index` out.
     pub(super) fn remove(&mut self, index: usize) -> Option<T> {
         let value = self.take(index)?;
-        let len = self.len();
-        self.places.get_mut(index..len)?.rotate_left(1);
+        let place = self.places.remove(index);
+        self.places.push(place);
         self.keys.remove(index);
         Some(value)
     }
 
     /// Takes out what is at the indices `range`.
     pub(super) fn remove_range(&mut self, range: Range<usize>) {
-        range.clone().for_each(|index| drop(self.take(index)));
-        let len = self.len();
-        if let Some(places) = self.places.get_mut(range.start..len) {
-            places.rotate_left(range.len());
-            self.keys.drain(range);
-        }
+        range.rev().for_each(|index| drop(self.remove(index)));
     }
 
     /// Moves what is from `index` on to the end of `other`, whose keys are lower.
