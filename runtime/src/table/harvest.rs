@@ -163,13 +163,15 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             return Err(Error::Corrupt { address: self.geometry.extend(address), level, entry: raw });
         };
         let rights = leaf.attributes.rights;
+        let change = Change { rights: Some(rights - Rights::W), ..Change::default() };
         let rewrite = if rights.intersects(Rights::W) {
-            let change = Change { rights: Some(rights - Rights::W), ..Change::default() };
             Some(self.format.rewrite(level, &change).map_err(|refusal| Error::Refused { level, refusal })?)
         } else {
             None
         };
-        let breaks = |rewrite: Rewrite| self.format.edit(level, raw, rewrite.apply(raw)) == Edit::BreakBeforeMake;
+        let breaks = |rewrite: Rewrite| {
+            self.format.may_break(&change) && self.format.edit(level, raw, rewrite.apply(raw)) == Edit::BreakBeforeMake
+        };
         Ok(self.alike(level, raw, !self.address_bits(level), rewrite, rewrite.is_some_and(breaks)))
     }
 

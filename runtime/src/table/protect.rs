@@ -60,7 +60,6 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let range = self.exclusive(range, gather)?;
         let (mut level, mut entries) = self.table_around(range);
         let rewrites = self.rewrites(level, range, change)?;
-        let breaks = self.format.may_break(change);
         self.refuse_breaks(range, change, &rewrites)?;
 
         let mut rest = range;
@@ -69,8 +68,13 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             (level, entries) = self.table_around(left);
             rest = left;
         }
-        let mut pass = Pass { rewrites: &rewrites, breaks, broken: Broken::default(), pages, gather };
-        self.rewrite(level, &entries, rest, &mut pass);
+        let mut pass = Pass { rewrites: &rewrites, broken: Broken::default(), pages, gather };
+        // Asked here, for most formats have a short answer, and then only one of the two is there.
+        if self.format.may_break(change) {
+            self.rewrite_breaking(level, &entries, rest, &mut pass);
+        } else {
+            self.rewrite(level, &entries, rest, &mut pass);
+        }
         Ok(())
     }
 
@@ -140,12 +144,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         (new != old).then(|| self.format.edit(leaf.level, old, new) == Edit::BreakBeforeMake)
     }
 
-    /// Rewrites every leaf in the part of `range` that this table translates. A leaf that is not covered whole says
-    /// already what it should.
-    fn rewrite(&self, level: Level, entries: &Entries, range: ClosedRange, pass: &mut Pass<'_, '_, '_, F, H>) {
-        if !pass.breaks {
-            return self.rewrite_directly(level, entries, range, pass);
-        }
+    /// [`Self::rewrite`] where leaves may have to be broken.
+    fn rewrite_breaking(&self, level: Level, entries: &Entries, range: ClosedRange, pass: &mut Pass<'_, '_, '_, F, H>) {
         let rewrite = pass.of_level(level);
         let states = self.format.accessed_dirty(level);
         let mut changed: Option<ClosedRange> = None;
@@ -160,7 +160,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                         pass.broken.push(raw, part);
                     } else {
                         self.make(level, entries, pass);
-                        self.rewrite(lower, &below, part, pass);
+                        self.rewrite_breaking(lower, &below, part, pass);
                     }
                 }
                 ((raw, Found::Leaf), Some(rewrite)) if rewrite.apply(raw) != raw => {
@@ -195,8 +195,9 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         }
     }
 
-    /// [`Self::rewrite`] where no leaf has to be broken.
-    fn rewrite_directly(&self, level: Level, entries: &Entries, range: ClosedRange, pass: &mut Pass<'_, '_, '_, F, H>) {
+    /// Rewrites every leaf in the part of `range` that this table translates, where none has to be broken. A leaf that is
+    /// not covered whole says already what it should.
+    fn rewrite(&self, level: Level, entries: &Entries, range: ClosedRange, pass: &mut Pass<'_, '_, '_, F, H>) {
         let rewrite = pass.of_level(level).unwrap_or(Rewrite { keep: u64::MAX, set: 0 });
         let states = self.format.accessed_dirty(level);
         let bits = self.geometry.entry_bits(level);
@@ -229,7 +230,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                 && let Some(part) = slot(stop).intersection(&range)
                 && let (_, Found::Table { entries, level, .. }) = self.visit(level, entries, stop)
             {
-                self.rewrite_directly(level, &entries, part, pass);
+                self.rewrite(level, &entries, part, pass);
             }
             next = stop + 1;
         }

@@ -11,8 +11,6 @@ pub(super) type Forgotten<'a, 'b> = Option<&'a mut PageBitmap<'b>>;
 /// One change of all leaves in a range.
 pub(super) struct Pass<'p, 'a, 'b, F: Format, H: Hal> {
     pub(super) rewrites: &'p Rewrites,
-    /// Whether any leaf may have to be broken.
-    pub(super) breaks: bool,
     pub(super) broken: Broken,
     pub(super) pages: &'p mut Forgotten<'a, 'b>,
     pub(super) gather: &'p mut Gather<F, H>,
