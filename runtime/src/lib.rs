@@ -181,8 +181,8 @@ pub use host::{HostRegion, RegionKind};
 pub use range::ClosedRange;
 pub use space::{
     AddrSpace, Alloc, Area, Areas, Backend, BackendError, Builtin, CopyOnWrite, Device, DeviceAccess, Fault,
-    FaultCounts, FaultOutcome, Joinable, Linear, MemorySet, NestedPageFaultInfo, ReportError, ResolvedPage, Shared,
-    SharedMemory, SpaceError, Statistics, Translation,
+    FaultCounts, FaultOutcome, FirstUse, Joinable, Linear, MemorySet, NestedPageFaultInfo, ReportError, ResolvedPage,
+    Shared, SharedMemory, SpaceError, Statistics, Translation,
 };
 pub use table::{
     Error, FaultIn, FrameCache, Gather, Lookup, Mapping, Mappings, Operation, PageTable, PartialChange, Region,

@@ -3,8 +3,8 @@
 use core::fmt::{self, Display, Formatter};
 
 use tablewright::{
-    AddrSpace, Alloc, Area, Attributes, Backend, BackendError, ClosedRange, Fault, FaultOutcome, Format, FrameCache,
-    Gather, Hal, Joinable, PageTable, Rights, Tag, sim::Machine, walk, x86_64::npt,
+    AddrSpace, Alloc, Area, Attributes, Backend, BackendError, ClosedRange, Fault, FaultOutcome, FirstUse, Format,
+    FrameCache, Gather, Hal, Joinable, PageTable, Rights, Tag, sim::Machine, walk, x86_64::npt,
 };
 
 use crate::{
@@ -68,7 +68,7 @@ unsafe impl Backend for ReadFirst {
         fault: &Fault,
         table: &PageTable<F, H>,
         frames: &mut FrameCache<H>,
-    ) -> Option<FaultOutcome> {
+    ) -> Option<FirstUse> {
         self.0.first_use(&Self::narrowed(fault), table, frames)
     }
 
@@ -112,8 +112,8 @@ fn a_fault_of_another_space_is_written_in_the_format_of_the_one_that_it_is_hande
     encrypted.map_alloc(gpa(0x4000), 0x1000, RW, false).unwrap();
     let (table, alloc) = (encrypted.page_table(), Alloc::LAZY);
     let mut frames = table.frame_cache();
-    let outcome =
-        alloc.first_use(&fault, table, &mut frames).unwrap_or_else(|| alloc.fault(&fault, table, &mut frames));
+    let first_use = alloc.first_use(&fault, table, &mut frames);
+    let outcome = first_use.map_or_else(|| alloc.fault(&fault, table, &mut frames), FaultOutcome::from);
     assert_eq!(outcome, FaultOutcome::Mapped);
     let root = table.root().as_usize() as u64;
     let leaf = walk(table.format(), root, 0x4000, |address| machine.read_word(address), |_| {}).unwrap();

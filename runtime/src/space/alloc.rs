@@ -2,8 +2,8 @@
 
 use core::fmt::{self, Display, Formatter};
 
-use super::{Backend, BackendError, Fault, FaultOutcome, Joinable};
-use crate::{Attributes, ClosedRange, FaultIn, Format, FrameCache, Gather, Hal, PageTable, Prototype};
+use super::{Backend, BackendError, Fault, FaultOutcome, FirstUse, Joinable};
+use crate::{Attributes, ClosedRange, Error, FaultIn, Format, FrameCache, Gather, Hal, PageTable, Prototype};
 
 /// Zeroed frames from the HAL, which go back when they are unmapped.
 ///
@@ -118,17 +118,17 @@ unsafe impl Backend for Alloc {
         fault: &Fault,
         table: &PageTable<F, H>,
         frames: &mut FrameCache<H>,
-    ) -> Option<FaultOutcome> {
+    ) -> Option<FirstUse> {
         if self.largest > F::PAGE_BITS && table.hal().frees_parts() {
             return fault.admit(table);
         }
         let page = Prototype { bits: fault.page?.of(table, &fault.attributes)?, level: 0, size: F::PAGE_BITS };
         // SAFETY: whoever unmaps in an address space waits for the invalidation.
         match unsafe { table.fault_in_zeroed_leaf(fault.address, page, frames) } {
-            Ok(FaultIn::Installed) => Some(FaultOutcome::Mapped),
+            Ok(FaultIn::Installed) => Some(FirstUse::Mapped),
             Ok(FaultIn::Present(_)) => fault.admit(table),
-            Ok(FaultIn::Smaller { .. } | FaultIn::NeedsExclusive(_)) => None,
-            Err(error) => Some(error.into()),
+            Err(Error::NoMemory { .. }) => Some(FirstUse::OutOfMemory),
+            Ok(FaultIn::Smaller { .. } | FaultIn::NeedsExclusive(_)) | Err(_) => None,
         }
     }
 

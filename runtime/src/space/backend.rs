@@ -2,7 +2,7 @@
 
 use core::fmt::Display;
 
-use super::{BackendError, Fault, FaultOutcome, Joinable};
+use super::{BackendError, Fault, FaultOutcome, FirstUse, Joinable};
 use crate::{Attributes, Change, ClosedRange, Format, FrameCache, Gather, Hal, PageTable, Refusal};
 
 /// What is behind an area: where its memory comes from, when it is mapped, and what a fault does.
@@ -210,7 +210,7 @@ pub unsafe trait Backend: Joinable + Display {
         _fault: &Fault,
         _table: &PageTable<F, H>,
         _frames: &mut FrameCache<H>,
-    ) -> Option<FaultOutcome> {
+    ) -> Option<FirstUse> {
         None
     }
 

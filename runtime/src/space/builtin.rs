@@ -2,7 +2,9 @@
 
 use core::fmt::{self, Display, Formatter};
 
-use super::{Alloc, Backend, BackendError, CopyOnWrite, Device, Fault, FaultOutcome, Joinable, Linear, Shared};
+use super::{
+    Alloc, Backend, BackendError, CopyOnWrite, Device, Fault, FaultOutcome, FirstUse, Joinable, Linear, Shared,
+};
 use crate::{Attributes, Change, ClosedRange, Format, FrameCache, Gather, Hal, PageTable, Refusal};
 
 /// The backends that come with the library.
@@ -126,7 +128,7 @@ unsafe impl Backend for Builtin {
         fault: &Fault,
         table: &PageTable<F, H>,
         frames: &mut FrameCache<H>,
-    ) -> Option<FaultOutcome> {
+    ) -> Option<FirstUse> {
         forward!(self, backend => backend.first_use(fault, table, frames))
     }
 

@@ -1,6 +1,6 @@
 //! What a backend is told of a fault.
 
-use super::{Area, FaultOutcome};
+use super::{Area, FaultOutcome, FirstUse};
 use crate::device::AccessWidth;
 use crate::table::{Admitted, Identity};
 use crate::{Attributes, ClosedRange, Format, Gather, Hal, PageTable, Rights};
@@ -49,12 +49,13 @@ impl Fault {
 
     /// If a leaf is there, gives it in one walk what the access lacks, where one store is enough for that; `None`, and
     /// nothing has changed, if not.
-    #[inline]
-    pub(super) fn admit<F: Format, H: Hal>(&self, table: &PageTable<F, H>) -> Option<FaultOutcome> {
+    // Always: a fault whose address nobody takes need not be put into memory before the first use of a page.
+    #[inline(always)]
+    pub(super) fn admit<F: Format, H: Hal>(&self, table: &PageTable<F, H>) -> Option<FirstUse> {
         Some(match table.admit(self.address, self.access, self.wanted())? {
-            Admitted::Already => FaultOutcome::Spurious,
-            Admitted::Marked => FaultOutcome::Marked,
-            Admitted::Relaxed => FaultOutcome::Mapped,
+            Admitted::Already => FirstUse::Spurious,
+            Admitted::Marked => FirstUse::Marked,
+            Admitted::Relaxed => FirstUse::Mapped,
         })
     }
 

@@ -35,21 +35,30 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         }
         let fault = Fault { width, ..Fault::new(address, access, area, false, self.table.identity()) };
         match area.backend().first_use(&fault, &self.table, frames) {
-            Some(outcome) => outcome,
-            None => self.handle_other_fault(fault, area, frames),
+            Some(admitted) => admitted.into(),
+            None => self.handle_other_fault(address, access, width, area, frames),
         }
     }
 
     /// Deals with a fault that is not the first use of a page.
-    fn handle_other_fault(&self, fault: Fault, area: &Area<B>, frames: &mut FrameCache<H>) -> FaultOutcome {
-        let leaf = self.table.reach(fault.address, fault.writes());
-        if leaf.is_some_and(|leaf| leaf.rights.contains(fault.access)) {
-            return match self.table.mark(fault.address, fault.writes()) {
-                true => FaultOutcome::Marked,
-                false => FaultOutcome::Spurious,
-            };
+    // With a fault of its own, out of line: that of the caller need not be in memory, then.
+    #[inline(never)]
+    fn handle_other_fault(
+        &self,
+        address: u64,
+        access: Rights,
+        width: Option<AccessWidth>,
+        area: &Area<B>,
+        frames: &mut FrameCache<H>,
+    ) -> FaultOutcome {
+        let write = access.intersects(Rights::W);
+        let leaf = self.table.reach(address, write);
+        if leaf.is_some_and(|leaf| leaf.rights.contains(access)) {
+            let marked = self.table.mark(address, write);
+            return if marked { FaultOutcome::Marked } else { FaultOutcome::Spurious };
         }
-        area.backend().fault(&Fault { mapped: leaf.is_some(), ..fault }, &self.table, frames)
+        let fault = Fault { width, ..Fault::new(address, access, area, leaf.is_some(), self.table.identity()) };
+        area.backend().fault(&fault, &self.table, frames)
     }
 
     /// As [`AddrSpace::handle_fault`], and goes on where that answers [`FaultOutcome::NeedsExclusive`].

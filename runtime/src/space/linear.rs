@@ -2,7 +2,7 @@
 
 use core::fmt::{self, Display, Formatter};
 
-use super::{Backend, BackendError, Fault, FaultOutcome, Joinable};
+use super::{Backend, BackendError, Fault, FaultOutcome, FirstUse, Joinable};
 use crate::{
     Attributes, ClosedRange, Format, FrameCache, Gather, GuestPhysAddr, Hal, HostRegion, PageTable, Refusal,
     RegionKind, Rights,
@@ -116,7 +116,7 @@ unsafe impl Backend for Linear {
         fault: &Fault,
         table: &PageTable<F, H>,
         _frames: &mut FrameCache<H>,
-    ) -> Option<FaultOutcome> {
+    ) -> Option<FirstUse> {
         fault.admit(table)
     }
 

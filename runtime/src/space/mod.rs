@@ -34,7 +34,7 @@ pub use device::Device;
 pub use error::{BackendError, SpaceError};
 pub use fault::{Fault, ResolvedPage};
 pub use linear::Linear;
-pub use outcome::{DeviceAccess, FaultOutcome};
+pub use outcome::{DeviceAccess, FaultOutcome, FirstUse};
 pub use report::{NestedPageFaultInfo, ReportError};
 pub use shared::{Shared, SharedMemory};
 pub use statistics::{FaultCounts, Statistics};

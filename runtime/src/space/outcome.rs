@@ -55,6 +55,26 @@ impl FaultOutcome {
     }
 }
 
+/// What became of most faults, so small that it is handed up in a register: see
+/// [`Backend::first_use`](super::Backend::first_use).
+///
+/// ```
+/// use tablewright::{FaultOutcome, FirstUse};
+///
+/// assert_eq!(FaultOutcome::from(FirstUse::Mapped), FaultOutcome::Mapped);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FirstUse {
+    /// [`FaultOutcome::Mapped`].
+    Mapped,
+    /// [`FaultOutcome::Marked`].
+    Marked,
+    /// [`FaultOutcome::Spurious`].
+    Spurious,
+    /// [`FaultOutcome::OutOfMemory`].
+    OutOfMemory,
+}
+
 /// A guest's access to an emulated device.
 ///
 /// ```
@@ -90,6 +110,17 @@ impl DeviceAccess {
     /// Whether the guest writes to the device.
     pub const fn is_write(&self) -> bool {
         self.access.intersects(Rights::W)
+    }
+}
+
+impl From<FirstUse> for FaultOutcome {
+    fn from(first_use: FirstUse) -> Self {
+        match first_use {
+            FirstUse::Mapped => Self::Mapped,
+            FirstUse::Marked => Self::Marked,
+            FirstUse::Spurious => Self::Spurious,
+            FirstUse::OutOfMemory => Self::OutOfMemory,
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use alloc::{sync::Arc, vec::Vec};
 use core::fmt::{self, Debug, Display, Formatter};
 
-use super::{Backend, BackendError, Fault, FaultOutcome, Joinable};
+use super::{Backend, BackendError, Fault, FaultOutcome, FirstUse, Joinable};
 use crate::{
     Attributes, ClosedRange, Error, Format, FrameCache, Gather, GuestPhysAddr, Hal, HostPhysAddr, PageTable, Refusal,
     Rights,
@@ -289,7 +289,7 @@ unsafe impl Backend for Shared {
         fault: &Fault,
         table: &PageTable<F, H>,
         _frames: &mut FrameCache<H>,
-    ) -> Option<FaultOutcome> {
+    ) -> Option<FirstUse> {
         fault.admit(table)
     }
 

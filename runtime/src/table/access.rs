@@ -25,7 +25,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let write = access.intersects(Rights::W);
         let mut end = self.descend(ia);
         while end.is_leaf {
-            let End { level, entries, raw, .. } = end;
+            let End { level, entries, index, raw, .. } = end;
             let marked = self.format.grant(level, raw, access, write)?;
             if marked == raw {
                 return Some(Admitted::Already);
@@ -41,7 +41,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             if new == raw {
                 return None;
             }
-            if entries.exchange(&self.hal, self.geometry.index(level, ia), raw, new).is_ok() {
+            if entries.exchange(&self.hal, index, raw, new).is_ok() {
                 self.invalidate(self.geometry.slot(level, ia), level, true);
                 return Some(admitted);
             }

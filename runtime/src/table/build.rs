@@ -6,7 +6,7 @@ use super::{
     frames::Frames,
     layout::{Layout, Pieces, Placed, slots},
 };
-use crate::{ClosedRange, Format, Hal, HostPhysAddr, Level, Next, Strip};
+use crate::{ClosedRange, Format, Geometry, Hal, HostPhysAddr, Level, Next, Strip};
 
 impl<F: Format, H: Hal> PageTable<F, H> {
     /// The entries of a table of this tree.
@@ -50,20 +50,21 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let mut index = (ia >> bits) as usize;
         // The index into each table below is uppermost in turn.
         let mut rest = ia << (64 - bits);
+        // So it is: `PageTable::new` saw to it. The compiler, which does not know that, need not cut each.
+        level %= Geometry::MAX_LEVELS as Level;
         loop {
             let raw = entries.load(index);
             match self.format.next(level, raw) {
-                Next::Table(address) => {
+                Next::Table(address) if level > 0 => {
                     // SAFETY: as in `entries`; below the root, all tables have these index bits.
                     entries = unsafe {
                         Entries::with_bits(&self.hal, F::INDEX_BITS, HostPhysAddr::from_usize(address as usize))
                     };
-                    // At level 0 nothing is a table.
-                    level = level.wrapping_sub(1);
+                    level -= 1;
                     index = (rest >> (64 - F::INDEX_BITS)) as usize;
                     rest <<= F::INDEX_BITS;
                 }
-                next => return End { level, entries, raw, is_leaf: next == Next::Leaf },
+                next => return End { level, entries, index, raw, is_leaf: next == Next::Leaf },
             }
         }
     }
@@ -174,6 +175,8 @@ pub(super) struct End {
     pub(super) level: Level,
     /// The table that the entry is in.
     pub(super) entries: Entries,
+    /// Where it is in there, with upper bits that [`Entries`] cuts off.
+    pub(super) index: usize,
     pub(super) raw: u64,
     pub(super) is_leaf: bool,
 }

@@ -108,14 +108,11 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         attributes: &Attributes,
         cache: &mut FrameCache<H>,
     ) -> Result<FaultIn, Error> {
-        match self.leaf(ia, size, attributes)? {
-            // SAFETY: as the caller promises.
-            Ok(leaf) => unsafe { self.fault_in_zeroed_leaf(ia, leaf, cache) },
-            Err(operation) => Ok(FaultIn::NeedsExclusive(operation)),
-        }
+        // SAFETY: as the caller promises.
+        self.with_leaf(ia, size, attributes, |leaf| unsafe { self.fault_in_zeroed_leaf(ia, leaf, cache) })
     }
 
-    /// The same for a leaf that [`PageTable::leaf`] or the format has resolved, and that is not a run.
+    /// The same for a leaf that the format has resolved, and that is not a run.
     ///
     /// # Safety
     ///
@@ -164,23 +161,29 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             return Err(Error::Misaligned { address: oa, size });
         }
         self.output_fits(oa, size_mask(size))?;
-        match self.leaf(ia, size, attributes)? {
-            Ok(leaf) => self.install(ia, leaf, tables, |_, _| Ok(oa)),
-            Err(operation) => Ok(FaultIn::NeedsExclusive(operation)),
-        }
+        self.with_leaf(ia, size, attributes, |leaf| self.install(ia, leaf, tables, |_, _| Ok(oa)))
     }
 
-    /// The leaf of `1 << size` bytes for `ia`; what it takes, if that is a run.
+    /// Has `install` put the leaf of `1 << size` bytes for `ia` in its place, unless that is a run.
     #[inline]
-    fn leaf(&self, ia: u64, size: u8, attributes: &Attributes) -> Result<Result<Prototype, Operation>, Error> {
+    fn with_leaf(
+        &self,
+        ia: u64,
+        size: u8,
+        attributes: &Attributes,
+        install: impl FnOnce(Prototype) -> Result<FaultIn, Error>,
+    ) -> Result<FaultIn, Error> {
         self.reduce(ia).ok_or(Error::OutOfRange(ClosedRange::around(ia, 0)))?;
         let refused = |refusal| Error::Refused { level: 0, refusal };
         let level = self.level_of(size).ok_or(refused(Refusal::Size { level: 0, size }))?;
         if size != self.geometry.entry_bits(level) {
-            return Ok(Err(Operation::Run));
+            return Ok(FaultIn::NeedsExclusive(Operation::Run));
         }
-        let leaf = self.format.prototype(level, size, attributes);
-        leaf.map(Ok).map_err(|refusal| Error::Refused { level, refusal })
+        match self.format.prototype(level, size, attributes) {
+            // The rest is known: to read it from the answer takes waiting for several stores at once.
+            Ok(Prototype { bits, .. }) => install(Prototype { bits, level, size }),
+            Err(refusal) => Err(Error::Refused { level, refusal }),
+        }
     }
 
     /// Installs a leaf that maps to what `output` says, given the size of tables and those that there are. It is asked
@@ -197,23 +200,22 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let (target, size) = (prototype.level, prototype.size);
         let mut end = self.descend(ia);
         if end.is_leaf || end.level < target {
-            return Ok(self.in_the_way(ia, &end));
+            return Ok(self.in_the_way(ia, end));
         }
         let oa = output(self.start.table_bits, tables)?;
         let entry = self.format.strip(prototype, oa, 1).first;
         loop {
-            let index = self.geometry.index(end.level, ia);
             if end.level > target {
-                if self.install_tables(ia, &end, prototype, oa, tables)? {
+                if self.install_tables(ia, end, prototype, oa, tables)? {
                     break;
                 }
-            } else if end.entries.exchange(&self.hal, index, end.raw, entry).is_ok() {
+            } else if end.entries.exchange(&self.hal, end.index, end.raw, entry).is_ok() {
                 break;
             }
             // Another CPU was faster.
             end = self.descend_from(end.level, end.entries, ia);
             if end.is_leaf || end.level < target {
-                return Ok(self.in_the_way(ia, &end));
+                return Ok(self.in_the_way(ia, end));
             }
         }
         if self.format.invalid_cached() {
@@ -228,7 +230,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     fn install_tables(
         &self,
         ia: u64,
-        end: &End,
+        end: End,
         prototype: Prototype,
         oa: u64,
         tables: &mut List,
@@ -244,8 +246,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let linked = result.map(|()| {
             let slot = self.geometry.slot(end.level, ia);
             let Some(entry) = self.build(end.level - 1, slot, &pieces, &mut reserve) else { return false };
-            let index = self.geometry.index(end.level, ia);
-            let linked = end.entries.exchange(&self.hal, index, end.raw, entry).is_ok();
+            let linked = end.entries.exchange(&self.hal, end.index, end.raw, entry).is_ok();
             if !linked && let Found::Table { level, address, .. } = self.found(end.level, entry) {
                 self.unbuild(level, address, false, &mut reserve);
             }
@@ -264,7 +265,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// What stands where a leaf was to go: one, or a table with a hole.
     #[cold]
-    pub(super) fn in_the_way(&self, ia: u64, end: &End) -> FaultIn {
+    pub(super) fn in_the_way(&self, ia: u64, end: End) -> FaultIn {
         if end.is_leaf {
             return FaultIn::Present(self.mapping(&self.locate(end.level, &end.entries, ia, end.raw)));
         }

@@ -48,7 +48,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// The leaf that maps `ia`.
     pub(super) fn find(&self, ia: u64) -> Option<Located> {
-        let End { level, entries, raw, is_leaf } = self.descend(ia);
+        let End { level, entries, raw, is_leaf, .. } = self.descend(ia);
         is_leaf.then(|| self.locate(level, &entries, ia, raw))
     }
 

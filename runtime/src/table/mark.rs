@@ -11,12 +11,12 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let Some(ia) = self.reduce(ia) else { return false };
         let mut end = self.descend(ia);
         while end.is_leaf {
-            let End { level, entries, raw, .. } = end;
+            let End { level, entries, index, raw, .. } = end;
             let marked = self.marked(level, raw, write);
             if marked == raw {
                 return false;
             }
-            if entries.exchange(&self.hal, self.geometry.index(level, ia), raw, marked).is_ok() {
+            if entries.exchange(&self.hal, index, raw, marked).is_ok() {
                 self.invalidate(self.geometry.slot(level, ia), level, true);
                 return true;
             }

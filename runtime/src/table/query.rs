@@ -169,7 +169,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// What the table says about `ia`; `None` if `ia` is outside the table.
     pub fn query(&self, ia: u64) -> Option<Lookup> {
         let ia = self.reduce(ia)?;
-        let End { level, entries, raw, is_leaf } = self.descend(ia);
+        let End { level, entries, raw, is_leaf, .. } = self.descend(ia);
         Some(match is_leaf {
             true => Lookup::Mapped(self.mapping(&self.locate(level, &entries, ia, raw))),
             false => Lookup::Hole(self.extend(self.geometry.slot(level, ia))),

@@ -53,7 +53,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let ia = self.reduce(ia).ok_or(outside)?;
         let mut end = self.descend(ia);
         while end.is_leaf {
-            let End { level, entries, raw, .. } = end;
+            let End { level, entries, index, raw, .. } = end;
             let new = match self.format.grant(level, raw, rights, rights.intersects(Rights::W)) {
                 Some(new) if new == raw => return Ok(Relax::Granted),
                 Some(new) => new,
@@ -62,7 +62,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                     Err(answer) => return Ok(answer),
                 },
             };
-            if entries.exchange(&self.hal, self.geometry.index(level, ia), raw, new).is_ok() {
+            if entries.exchange(&self.hal, index, raw, new).is_ok() {
                 self.invalidate(self.geometry.slot(level, ia), level, true);
                 return Ok(Relax::Relaxed);
             }
