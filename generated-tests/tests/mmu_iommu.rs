@@ -7,12 +7,13 @@ use tablewright_tests::mmu::FaultKind::{
     self, AccessFlag, AddressSize, Bus, Misconfigured, NotMapped, Permission, Unspecified,
 };
 use tablewright_tests::mmu::deviations::{
-    Deviation, IOMMU_ADDRESS_IS_WIDE, IOMMU_IGNORES_POINTER_BITS, IOMMU_IGNORES_USER, IOMMU_REPORTS_NO_GPA,
-    IOMMU_STORES_UNACCESSED, SMMU_CHECKS_ADDRESS_LAST, SMMU_READS_WIDE_TABLES, SMMU_ROOT_IS_ONE_TABLE,
-    SMMU_TAKES_ANY_BLOCK, VTD_KEEPS_STATES, VTD_RECORDS_LEGACY_REASONS, VTD_REFUSES_WHOLE_PAGES,
-    VTD_TAKES_WIDTH_OF_SECOND_STAGE,
+    AMD_IGNORES_SKIPPED_BITS, AMD_IGNORES_UPPER_BITS, AMD_RECORDS_NO_FAULTS, AMD_TAKES_ILLEGAL_ENTRIES,
+    AMD_TRANSLATES_BY_ABSENT_LEAVES, Deviation, IOMMU_ADDRESS_IS_WIDE, IOMMU_IGNORES_POINTER_BITS, IOMMU_IGNORES_USER,
+    IOMMU_REPORTS_NO_GPA, IOMMU_STORES_UNACCESSED, SMMU_CHECKS_ADDRESS_LAST, SMMU_READS_WIDE_TABLES,
+    SMMU_ROOT_IS_ONE_TABLE, SMMU_TAKES_ANY_BLOCK, VTD_KEEPS_STATES, VTD_RECORDS_LEGACY_REASONS,
+    VTD_REFUSES_WHOLE_PAGES, VTD_TAKES_WIDTH_OF_SECOND_STAGE,
 };
-use tablewright_tests::mmu::iommu::{Dma, Path, riscv, smmu_v3, vtd};
+use tablewright_tests::mmu::iommu::{Dma, Path, amd, riscv, smmu_v3, vtd};
 use tablewright_tests::mmu::{Access, Probe, Verdict};
 
 /// Where tables are in a machine's free memory: the root, which may have several pages, and one for each level below.
@@ -404,4 +405,96 @@ fn vtd_first_stage_needs_no_second() {
     let page = vtd_first_page(judge.free, (judge.free + TARGET) | FIRST);
     let refused = judge.faults(&page, 0xffff_ff80_0000_1238, Read);
     assert_eq!(refused == Some(AddressSize), VTD_TAKES_WIDTH_OF_SECOND_STAGE.applies_to(&found), "{refused:?}");
+}
+
+// AMD's IOMMU: 3 levels, which the manual counts from 1.
+
+fn amd_judge() -> Option<(Judge, Found)> {
+    // V, TV, Mode 3, IR and IW; domain 1.
+    let registers = |root: u64| vec![("dte0", root | 3 | 3 << 9 | AMD_RIGHTS), ("dte1", 1)];
+    Some((Judge::start(&amd::PATH, registers)?, require(Emulator::QemuX86)?))
+}
+
+/// IR and IW.
+const AMD_READ: u64 = 1 << 61;
+const AMD_WRITE: u64 = 1 << 62;
+const AMD_RIGHTS: u64 = AMD_READ | AMD_WRITE;
+
+/// An entry with PR, all rights and this Next Level.
+fn amd_entry(address: u64, next_level: u64) -> u64 {
+    address | 1 | next_level << 9 | AMD_RIGHTS
+}
+
+fn amd_page(free: u64, page: u64) -> [(u64, u64); 3] {
+    [(ROOT, amd_entry(free + LEVEL_1, 2)), (LEVEL_1, amd_entry(free + LEVEL_0, 1)), (LEVEL_0 + 8, page)]
+}
+
+#[test]
+fn amd_rights_are_asked_for() {
+    let Some((mut judge, _)) = amd_judge() else { return };
+    let free = judge.free;
+    let leaf = amd_entry(free + TARGET, 0);
+    assert_eq!(judge.reaches(&amd_page(free, leaf), 0x1238, Read), Some(0x238));
+    assert_eq!(judge.reaches(&amd_page(free, leaf), 0x1238, Write), Some(0x238));
+    assert_eq!(judge.reaches(&amd_page(free, leaf & !AMD_WRITE), 0x1238, Read), Some(0x238), "without IW");
+    assert_eq!(judge.faults(&amd_page(free, leaf & !AMD_WRITE), 0x1238, Write), Some(Unspecified), "without IW");
+    assert_eq!(judge.faults(&amd_page(free, leaf & !AMD_READ), 0x1238, Read), Some(Unspecified), "without IR");
+    assert_eq!(judge.faults(&amd_page(free, leaf & !AMD_READ), 0x1238, Write), None, "without IR");
+    assert_eq!(judge.faults(&amd_page(free, 0), 0x1238, Read), Some(Unspecified));
+    assert_eq!(judge.faults(&amd_page(free, leaf), 0x2000, Read), Some(Unspecified), "the next page");
+    let mut read_only = amd_page(free, leaf);
+    read_only[0].1 &= !AMD_WRITE;
+    assert_eq!(judge.faults(&read_only, 0x1238, Write), Some(Unspecified), "IW of a table");
+    assert_eq!(judge.reaches(&read_only, 0x1238, Read), Some(0x238), "IW of a table");
+    let mut absent = amd_page(free, leaf);
+    absent[1].1 &= !1;
+    assert_eq!(judge.faults(&absent, 0x1238, Read), Some(Unspecified), "PR of a table");
+}
+
+#[test]
+fn amd_sizes_are_in_addresses() {
+    let Some((mut judge, _)) = amd_judge() else { return };
+    let free = judge.free;
+    // Bit 12 is 0: 8 KiB. Bits 13:12 are 1, and bit 14 is 0: 32 KiB.
+    for (code, bytes) in [(0, 0x2000), (0x3000, 0x8000)] {
+        let at = |address: u64| (LEVEL_0 + address / 0x1000 * 8, amd_entry(free + TARGET + code, 7));
+        let [root, table, _] = amd_page(free, 0);
+        let entries = [root, table, at(bytes), at(2 * bytes - 0x1000)];
+        assert_eq!(judge.reaches(&entries, bytes + 0x238, Read), Some(0x238), "{bytes:#x} bytes");
+        assert_eq!(judge.reaches(&entries, 2 * bytes - 0x238, Write), Some(bytes - 0x238), "{bytes:#x} bytes");
+    }
+    let large = [(ROOT, amd_entry(free + LEVEL_1, 2)), (LEVEL_1 + 8, amd_entry(free + TARGET, 0))];
+    assert_eq!(judge.reaches(&large, 0x20_1238, Write), Some(0x1238), "a page of the level's own size");
+}
+
+#[test]
+fn amd_levels_may_be_skipped() {
+    let Some((mut judge, found)) = amd_judge() else { return };
+    let skip = [(ROOT, amd_entry(judge.free + LEVEL_0, 1)), (LEVEL_0 + 8, amd_entry(judge.free + TARGET, 0))];
+    assert_eq!(judge.reaches(&skip, 0x1238, Write), Some(0x238));
+    let other = judge.reaches(&skip, 0x20_1238, Write);
+    assert_eq!(other.is_some(), AMD_IGNORES_SKIPPED_BITS.applies_to(&found), "{other:x?}");
+}
+
+#[test]
+fn amd_departures_are_known() {
+    let Some((mut judge, found)) = amd_judge() else { return };
+    let free = judge.free;
+    let leaf = amd_entry(free + TARGET, 0);
+    let departs = |known: &Deviation| known.applies_to(&found);
+
+    let absent = judge.reaches(&amd_page(free, leaf & !1), 0x1238, Read).is_some();
+    assert_eq!(absent, departs(&AMD_TRANSLATES_BY_ABSENT_LEAVES));
+    let reserved = judge.reaches(&amd_page(free, leaf | 1 << 52), 0x1238, Read).is_some();
+    // 2 MiB, as a size of its own, in a table of pages.
+    let large = judge.reaches(&amd_page(free, amd_entry(free + TARGET + 0xff000, 7)), 0x1238, Read).is_some();
+    assert_eq!([reserved, large], [departs(&AMD_TAKES_ILLEGAL_ENTRIES); 2]);
+    let upper = judge.reaches(&amd_page(free, leaf), 1 << 39 | 0x1238, Read).is_some();
+    assert_eq!(upper, departs(&AMD_IGNORES_UPPER_BITS));
+    let mut denied = amd_page(free, leaf);
+    denied[0].1 &= !AMD_WRITE;
+    for entries in [amd_page(free, 0), denied] {
+        assert_eq!(judge.faults(&entries, 0x1238, Write), Some(Unspecified));
+        assert_eq!(judge.dma.board.machine.read(amd::EVENT_TAIL, 8) == 0, departs(&AMD_RECORDS_NO_FAULTS));
+    }
 }

@@ -180,7 +180,7 @@ fn top_of_the_input(ground: &Ground) -> Program {
         writer.map(start, 1 << size, ground.target(size), ground.full);
         end = start;
     }
-    if ground.last() >> ground.reach != 0 {
+    if ground.last() > u64::MAX >> (64 - ground.reach) {
         writer.map(ground.last() - (page - 1), page, ground.targets.start, ground.full);
     }
     if end > page {

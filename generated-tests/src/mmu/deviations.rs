@@ -347,8 +347,56 @@ pub const VTD_KEEPS_STATES: Deviation = Deviation {
     manual: "Intel VT-d Architecture Specification, Accessed, Extended Accessed, and Dirty Flags",
 };
 
+/// Not every leaf need be present.
+pub const AMD_TRANSLATES_BY_ABSENT_LEAVES: Deviation = Deviation {
+    emulator: Emulator::QemuX86,
+    iommu: true,
+    until: None,
+    what: "AMD's IOMMU translates by leaves whose PR is 0, if any other bit is 1, and should fault",
+    manual: "48882, I/O Page Tables for Host Translations",
+};
+
+/// Illegal entries are followed.
+pub const AMD_TAKES_ILLEGAL_ENTRIES: Deviation = Deviation {
+    emulator: Emulator::QemuX86,
+    iommu: true,
+    until: None,
+    what: "AMD's IOMMU translates by entries with reserved bits that are 1, pages of sizes that their levels do not have, and \
+           tables of a level that is not below theirs, and should fault",
+    manual: "48882, I/O Page Tables for Host Translations",
+};
+
+/// Addresses that a table is not for are translated by it.
+pub const AMD_IGNORES_SKIPPED_BITS: Deviation = Deviation {
+    emulator: Emulator::QemuX86,
+    iommu: true,
+    until: None,
+    what: "AMD's IOMMU translates by tables that skip levels whatever the bits of the address are that would select entries \
+           there, and should fault if one is 1",
+    manual: "48882, I/O Page Tables for Host Translations",
+};
+
+/// Addresses that no table is for are translated.
+pub const AMD_IGNORES_UPPER_BITS: Deviation = Deviation {
+    emulator: Emulator::QemuX86,
+    iommu: true,
+    until: None,
+    what: "AMD's IOMMU ignores bits of the address above those that the levels translate, and should fault if one is 1",
+    manual: "48882, I/O Page Tables for Host Translations",
+};
+
+/// Faults leave no trace.
+pub const AMD_RECORDS_NO_FAULTS: Deviation = Deviation {
+    emulator: Emulator::QemuX86,
+    iommu: true,
+    until: None,
+    what: "AMD's IOMMU logs no event for an access that faults, and should log IO_PAGE_FAULT (what has faulted is told by \
+           QEMU's own log of accesses that nothing answers)",
+    manual: "48882, IO_PAGE_FAULT Event",
+};
+
 /// All that are known.
-pub const ALL: [&Deviation; 34] = [
+pub const ALL: [&Deviation; 39] = [
     &RESERVED_PBMT,
     &TABLE_OUTSIDE_MEMORY,
     &UNALIGNED_ROOT,
@@ -383,4 +431,9 @@ pub const ALL: [&Deviation; 34] = [
     &VTD_RECORDS_LEGACY_REASONS,
     &VTD_TAKES_WIDTH_OF_SECOND_STAGE,
     &VTD_KEEPS_STATES,
+    &AMD_TRANSLATES_BY_ABSENT_LEAVES,
+    &AMD_TAKES_ILLEGAL_ENTRIES,
+    &AMD_IGNORES_SKIPPED_BITS,
+    &AMD_IGNORES_UPPER_BITS,
+    &AMD_RECORDS_NO_FAULTS,
 ];

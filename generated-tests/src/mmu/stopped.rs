@@ -21,6 +21,8 @@ pub struct Stopped {
     to: ChildStdin,
     from: BufReader<ChildStdout>,
     errors: File,
+    /// How much of it was heard of.
+    heard: u64,
     /// Commands that are not sent yet.
     writes: Vec<String>,
 }
@@ -54,7 +56,7 @@ impl Stopped {
         let watched = Arc::new(Mutex::new(Watched { qemu, asked: None }));
         let watch = Arc::downgrade(&watched);
         thread::spawn(move || while_alive(&watch));
-        Ok(Self { watched, to, from: BufReader::new(from), errors, writes: Vec::new() })
+        Ok(Self { watched, to, from: BufReader::new(from), errors, heard: 0, writes: Vec::new() })
     }
 
     /// 4 or 8 bytes at a physical address.
@@ -95,6 +97,16 @@ impl Stopped {
     /// If the machine is gone.
     pub fn settle(&mut self) {
         self.exchange(Vec::new());
+    }
+
+    /// Whether QEMU has said something on its stderr since this was asked last.
+    ///
+    /// # Panics
+    ///
+    /// If what it says cannot be kept.
+    pub fn has_complained(&mut self) -> bool {
+        let said = self.errors.metadata().expect("a file of ours").len();
+        std::mem::replace(&mut self.heard, said) != said
     }
 
     /// Sends the writes and then these questions, all at once, as a round trip takes far longer than a command. Returns the

@@ -17,8 +17,8 @@ pub(crate) struct Rules {
     pub(crate) user: bool,
     /// What modifies rights, where anything does.
     pub(crate) controls: Option<&'static [u64]>,
-    /// Bits of the addresses that the model reports faults of.
-    pub(crate) reach: u8,
+    /// How many bits the addresses have that the model can be asked about, where tables are for addresses of so many bits.
+    pub(crate) reach: fn(u8) -> u8,
     /// What is called a fault of an input address that is not too wide, or is, where a leaf or nothing is mapped.
     pub(crate) fault: fn(fits: bool, mapped: bool) -> FaultKind,
     /// What it is called where nothing is mapped below tables that do not grant the access, if that is something else.
@@ -42,7 +42,7 @@ impl Rules {
     pub(crate) const COMMON: Self = Self {
         user: false,
         controls: None,
-        reach: 64,
+        reach: |_| 64,
         fault: |_, mapped| if mapped { FaultKind::Permission } else { FaultKind::NotMapped },
         denied_above: None,
         reserved: |_, _, _, _| FaultKind::Misconfigured,
@@ -82,7 +82,7 @@ impl Judge for Behind {
     }
 
     fn reach(&self) -> u8 {
-        self.rules.reach
+        self.geometry.map_or(0, |geometry| (self.rules.reach)(geometry.input_bits))
     }
 
     /// The device has one mode and runs no code.

@@ -1,5 +1,6 @@
 //! IOMMUs' tables that the library built, walked by QEMU for what a device loads and stores.
 
+mod amd_v1;
 mod behind;
 mod riscv;
 mod riscv_first_stage;
@@ -19,13 +20,17 @@ use behind::Behind;
 /// A judge, and all that it is asked.
 type Judged = (Shared<Behind>, Vec<Trial>);
 
-/// An emulator, the heading of what its IOMMU judges, and its judges, one for each way to translate.
+/// An emulator, the heading of what its IOMMUs judge, and its judges, one for each way to translate.
 type Bench = (Emulator, &'static str, &'static [fn() -> Judged]);
 
 const BENCHES: [Bench; 3] = [
     (Emulator::QemuRiscv64, "RISC-V IOMMU", &[riscv::all, riscv_first_stage::all]),
     (Emulator::QemuAarch64, "SMMUv3", &[smmu_v3::all]),
-    (Emulator::QemuX86, "VT-d", &[vtd_second_stage::legacy, vtd_second_stage::scalable, vtd_first_stage::all]),
+    (
+        Emulator::QemuX86,
+        "VT-d and AMD's IOMMU",
+        &[vtd_second_stage::legacy, vtd_second_stage::scalable, vtd_first_stage::all, amd_v1::all],
+    ),
 ];
 
 fn main() -> ExitCode {

@@ -16,7 +16,7 @@ const ACCESSED: u64 = 1 << 10;
 
 const RULES: Rules = Rules {
     // Above, stage 1 faults, which is not there (and the model reports nothing).
-    reach: 44,
+    reach: |_| 44,
     // A block of pages' level, or an address that is too wide: what else can be wrong is misread.
     reserved: |_, _, level, raw| {
         if level == 0 && raw & 0b11 == 0b01 { FaultKind::NotMapped } else { FaultKind::AddressSize }
