@@ -10,7 +10,6 @@ use crate::{ClosedRange, Format, Geometry, Hal, HostPhysAddr, Level, Next, Strip
 
 impl<F: Format, H: Hal> PageTable<F, H> {
     /// The entries of a table of this tree.
-    #[inline]
     pub(super) fn entries(&self, level: Level, address: HostPhysAddr) -> Entries {
         // SAFETY: the callers' addresses are the root's or come from table entries of this tree (or of a detached or
         // not yet linked part of it), whose tables are allocated until they have been unlinked, and freed only through
@@ -19,22 +18,25 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// The entries of the root.
-    #[inline]
     pub(super) fn root_entries(&self) -> Entries {
         // SAFETY: as in `entries`.
         unsafe { Entries::with_mask(&self.hal, self.start.mask, self.root) }
     }
 
     /// What the entry at `index` is; a table as its entries.
-    #[inline]
     pub(super) fn visit(&self, level: Level, entries: &Entries, index: usize) -> (u64, Found) {
         let raw = entries.load(index);
         (raw, self.found(level, raw))
     }
 
     /// Goes down towards `ia` as far as there are tables.
-    #[inline]
     pub(super) fn descend(&self, ia: u64) -> End {
+        self.descend_here(ia)
+    }
+
+    /// The same without a call: for translations, which are hardly more than that.
+    #[inline(always)]
+    pub(super) fn descend_here(&self, ia: u64) -> End {
         self.go_down(self.geometry.top(), self.root_entries(), self.start.entry_bits, ia)
     }
 
@@ -88,7 +90,6 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// What an entry of this tree is.
-    #[inline]
     pub(super) fn found(&self, level: Level, raw: u64) -> Found {
         match (self.format.next(level, raw), level.checked_sub(1)) {
             (Next::Leaf, _) => Found::Leaf,

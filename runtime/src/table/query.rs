@@ -180,7 +180,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     #[inline]
     pub fn translate(&self, ia: u64) -> Option<u64> {
         let ia = self.reduce(ia)?;
-        let End { level, raw, is_leaf, .. } = self.descend(ia);
+        let End { level, raw, is_leaf, .. } = self.descend_here(ia);
         is_leaf.then(|| self.output_at(level, raw, ia))
     }
 

@@ -21,7 +21,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     #[inline]
     pub(crate) fn reach(&self, ia: u64, write: bool) -> Option<Reached> {
         let ia = self.reduce(ia)?;
-        let End { level, raw, is_leaf, .. } = self.descend(ia);
+        let End { level, raw, is_leaf, .. } = self.descend_here(ia);
         is_leaf.then(|| Reached {
             output: self.output_at(level, raw, ia),
             rest: !ia & self.within(level, raw),
