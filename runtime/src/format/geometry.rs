@@ -111,7 +111,6 @@ impl Geometry {
     }
 
     /// `ia` extended to 64 bits from its lowest `input_bits`.
-    #[inline]
     pub const fn extend(&self, ia: u64) -> u64 {
         let rest = 64 - self.input_bits as u32;
         match self.extension {
@@ -122,7 +121,6 @@ impl Geometry {
     }
 
     /// The lowest `input_bits` of the addresses in `range`; `None` if not all of them are input addresses.
-    #[inline]
     pub const fn reduce(&self, range: ClosedRange) -> Option<ClosedRange> {
         let (start, last) = (range.start() & self.last_input(), range.last() & self.last_input());
         if self.extend(start) != range.start() || self.extend(last) != range.last() || last - start != range.span() {

@@ -123,10 +123,9 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     ) -> Result<(), Error> {
         let kinds = self.format.kinds(level);
         let bits = self.geometry.entry_bits(level);
-        let first = self.geometry.index(level, range.start());
+        let Range { start: first, end } = slots(&self.geometry, level, range);
         let start = self.geometry.slot(level, range.start()).start();
         let slot = |index: usize| ClosedRange::around(start + (((index - first) as u64) << bits), bits);
-        let end = first + slots(&self.geometry, level, range);
         let mut index = first;
         while index < end {
             match Block::at(&entries, index..end, &kinds, seen.at(level)) {

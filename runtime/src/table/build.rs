@@ -1,5 +1,7 @@
 //! Subtrees that are complete before anybody can see them.
 
+use core::ops::Range;
+
 use super::{
     PageTable,
     entries::{Entries, Fresh},
@@ -27,6 +29,22 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     pub(super) fn visit(&self, level: Level, entries: &Entries, index: usize) -> (u64, Found) {
         let raw = entries.load(index);
         (raw, self.found(level, raw))
+    }
+
+    /// Whether nothing stands at `indices` of a table at `level`.
+    pub(super) fn is_hole(&self, level: Level, entries: &Entries, indices: Range<usize>) -> bool {
+        let kinds = self.format.kinds(level);
+        let Range { start: mut index, end } = indices;
+        while index + Entries::BLOCK <= end
+            && let Some(common) = entries.common(index)
+        {
+            // What all have and what any has: they stand for nothing if both would.
+            if !common.into_iter().all(|raw| kinds.is_absent(raw)) {
+                return false;
+            }
+            index += Entries::BLOCK;
+        }
+        (index..end).all(|index| kinds.is_absent(entries.load(index)))
     }
 
     /// Goes down towards `ia` as far as there are tables.
@@ -121,8 +139,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         for placed in Layout::new(&self.geometry, level, range, pieces) {
             match placed {
                 Placed::Nothing(range) => {
-                    let items = slots(&self.geometry, level, range);
-                    table.fill(self.geometry.index(level, range.start()), self.empty_strip(level, items));
+                    let slots = slots(&self.geometry, level, range);
+                    table.fill(slots.start, self.empty_strip(level, slots.len()));
                 }
                 Placed::Leaves(leaves) => {
                     for (index, strip) in leaves.strips(&self.format, &self.geometry) {

@@ -95,7 +95,6 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// Whether `range` covers a leaf in part. Plans are large, and most ranges need none.
-    #[inline]
     pub(super) fn cuts(&self, range: ClosedRange) -> bool {
         let around = |ia| {
             let End { level, raw, is_leaf, .. } = self.descend(ia);

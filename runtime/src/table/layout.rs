@@ -2,6 +2,8 @@
 //!
 //! The plan counts with it and the commit builds with it, so that they cannot disagree.
 
+use core::ops::Range;
+
 use super::Error;
 use crate::{Attributes, ClosedRange, Format, Geometry, Level, PageSizes, Prototype, Strip};
 
@@ -157,42 +159,42 @@ impl Leaves {
     ) -> impl Iterator<Item = (usize, Strip)> + use<'a, F> {
         let prototype = self.prototype;
         let entry = geometry.entry_bits(prototype.level);
-        let mut index = geometry.index(prototype.level, self.range.start());
-        let mut left = slots(geometry, prototype.level, self.range);
+        let Range { start: mut index, end } = slots(geometry, prototype.level, self.range);
         let mut oa = self.range.start().wrapping_add(self.delta);
         core::iter::from_fn(move || {
-            if left == 0 {
+            if index >= end {
                 return None;
             }
-            let strip = format.strip(prototype, oa, left);
+            let strip = format.strip(prototype, oa, end - index);
             let at = index;
-            left -= strip.items.clamp(1, left);
-            index += strip.items;
+            index += strip.items.max(1);
             oa = oa.wrapping_add((strip.items as u64) << entry);
             Some((at, strip))
         })
     }
 }
 
-/// How many slots of a table at `level` the range takes.
+/// The slots of a table at `level` that the range takes.
 #[inline]
-pub(super) fn slots(geometry: &Geometry, level: Level, range: ClosedRange) -> usize {
-    geometry.index(level, range.last()) - geometry.index(level, range.start()) + 1
+pub(super) fn slots(geometry: &Geometry, level: Level, range: ClosedRange) -> Range<usize> {
+    let (first, bits) = (geometry.index(level, range.start()), geometry.entry_bits(level));
+    first..first + ((range.last() >> bits) - (range.start() >> bits)) as usize + 1
 }
 
-/// The slots of one table at `level` that `range` touches: the index, and the part of `range` in it.
+/// The slots of one table at `level` that `range` touches: the index, which [`Entries`](super::entries::Entries) cut to
+/// their table, and the part of `range` in it.
 pub(super) fn parts(
     geometry: &Geometry,
     level: Level,
     range: ClosedRange,
 ) -> impl Iterator<Item = (usize, ClosedRange)> + use<> {
-    let geometry = *geometry;
+    let bits = geometry.entry_bits(level);
     let mut next = Some(range.start());
     core::iter::from_fn(move || {
         let rest = ClosedRange::new(next?, range.last())?;
-        let last = geometry.slot(level, rest.start()).last().min(rest.last());
+        let last = ClosedRange::around(rest.start(), bits).last().min(rest.last());
         next = last.checked_add(1);
-        Some((geometry.index(level, rest.start()), ClosedRange::clamp(rest.start(), last)))
+        Some(((rest.start() >> bits) as usize, ClosedRange::clamp(rest.start(), last)))
     })
 }
 

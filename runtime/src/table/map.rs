@@ -2,10 +2,10 @@
 
 use super::{
     Error, Gather, PageTable,
-    build::Found,
+    build::{End, Found},
     entries::Entries,
     frames::Frames,
-    layout::{Layout, Leaves, Piece, Pieces, Placed, Prototypes, parts, size_within, sizes_of, slots, tables_below},
+    layout::{Layout, Leaves, Piece, Pieces, Placed, Prototypes, size_within, sizes_of, slots, tables_below},
 };
 use crate::{Attributes, ClosedRange, Format, Hal, Level};
 
@@ -57,9 +57,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let (0, entries) = self.table_around(range) else { return None };
         let delta = self.delta(range, oa).ok()?;
         let size = sizes_of(&self.geometry, 0, self.format.page_sizes(0)).largest_within(limit(range, delta))?;
-        let first = self.geometry.index(0, range.start());
-        let (kinds, mut indices) = (self.format.kinds(0), first..first + slots(&self.geometry, 0, range));
-        if size != self.geometry.page_bits || !indices.all(|index| kinds.is_absent(entries.load(index))) {
+        if size != self.geometry.page_bits || !self.is_hole(0, &entries, slots(&self.geometry, 0, range)) {
             return None;
         }
         let prototype = self.format.prototype(0, size, attributes).ok()?;
@@ -148,12 +146,12 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// Checks that nothing is mapped in `range`, which is in this table.
     pub(super) fn check_unmapped(&self, level: Level, entries: &Entries, range: ClosedRange) -> Result<(), Error> {
-        for (index, part) in parts(&self.geometry, level, range) {
-            match self.visit(level, entries, index) {
-                (_, Found::Absent) => {}
-                (_, Found::Table { entries, level, .. }) => self.check_unmapped(level, &entries, part)?,
-                (entry, Found::Leaf) => return Err(self.already_mapped(level, part.start(), entry)),
-            }
+        if !self.is_hole(level, entries, slots(&self.geometry, level, range))
+            && let Some(leaf) = self.leaves(range).next()
+        {
+            let address = leaf.range.start().max(range.start());
+            let End { level, raw, .. } = self.descend(address);
+            return Err(self.already_mapped(level, address, raw));
         }
         Ok(())
     }

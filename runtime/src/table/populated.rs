@@ -4,9 +4,8 @@ use core::ops::Range;
 
 use super::{
     Error, PageTable,
-    build::Found,
     entries::{Entries, Fresh},
-    layout::{Leaves, Prototypes, parts, size_mask, size_within},
+    layout::{Leaves, Prototypes, size_mask, size_within, slots},
     populate::Reserve,
 };
 use crate::{ClosedRange, Format, Hal, HostPhysAddr, Level, Prototype, Refusal};
@@ -145,7 +144,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         while let Some(size) = sizes.largest_within(aligned.min(size_within(rest.span()))) {
             sizes.0 &= !(1 << size);
             let range = ClosedRange::around(rest.start(), size);
-            if entries.is_some_and(|entries| !self.is_hole(level, entries, range)) {
+            let is_hole = |entries| self.is_hole(level, entries, slots(&self.geometry, level, range));
+            if !entries.is_none_or(is_hole) {
                 continue;
             }
             if let Some(frame) = self.hal.allocate(size) {
@@ -153,12 +153,6 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             }
         }
         Ok(None)
-    }
-
-    /// Whether nothing stands in the slots of `range`.
-    fn is_hole(&self, level: Level, entries: &Entries, range: ClosedRange) -> bool {
-        parts(&self.geometry, level, range)
-            .all(|(index, _)| matches!(self.visit(level, entries, index).1, Found::Absent))
     }
 
     /// Gives a frame that was just allocated back if it is beyond what an entry can hold.

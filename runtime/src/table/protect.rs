@@ -201,10 +201,9 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let rewrite = pass.of_level(level).unwrap_or(Rewrite { keep: u64::MAX, set: 0 });
         let states = self.format.accessed_dirty(level);
         let bits = self.geometry.entry_bits(level);
-        let first = self.geometry.index(level, range.start());
+        let Range { start: first, end } = slots(&self.geometry, level, range);
         let start = self.geometry.slot(level, range.start()).start();
         let slot = |index: usize| ClosedRange::around(start + (((index - first) as u64) << bits), bits);
-        let end = first + slots(&self.geometry, level, range);
         // Only a change of bits that say it can make a leaf forget that it is dirty.
         let atomic = states.hardware || states.dirty_mask & !rewrite.keep != 0;
         let mut changed: Option<Range<usize>> = None;

@@ -226,8 +226,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         for placed in Layout::new(&self.geometry, level, all, &split.pieces(range)) {
             match placed {
                 Placed::Nothing(part) => {
-                    let strip = self.empty_strip(level, slots(&self.geometry, level, part));
-                    entries.store_strip(&self.hal, self.geometry.index(level, part.start()), strip);
+                    let slots = slots(&self.geometry, level, part);
+                    entries.store_strip(&self.hal, slots.start, self.empty_strip(level, slots.len()));
                 }
                 Placed::Leaves(leaves) => {
                     for (index, strip) in leaves.strips(&self.format, &self.geometry) {

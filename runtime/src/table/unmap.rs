@@ -105,7 +105,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             }
             lost = true;
         }
-        lost && !left && self.is_empty(level, entries)
+        lost && !left && self.is_hole(level, entries, 0..self.geometry.entries(level))
     }
 
     /// Takes out the tables in `range` that have nothing left, after what was mapped there is gone.
@@ -118,21 +118,11 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             if !whole {
                 self.prune(lower, &below, part, gather);
             }
-            if whole || self.is_empty(lower, &below) {
+            if whole || self.is_hole(lower, &below, 0..self.geometry.entries(lower)) {
                 entries.store(&self.hal, index, self.format.empty(level));
                 gather.record(part, false, self.geometry.page_bits);
                 gather.hold(Held::Tree { table: address, level: lower, frames: false });
             }
         }
-    }
-
-    fn is_empty(&self, level: Level, entries: &Entries) -> bool {
-        let kinds = self.format.kinds(level);
-        let absent = |index| match entries.common(index) {
-            // What all have and what any has: they are absent if both would be.
-            Some(common) => common.into_iter().all(|raw| kinds.is_absent(raw)),
-            None => (index..self.geometry.entries(level)).all(|index| kinds.is_absent(entries.load(index))),
-        };
-        (0..self.geometry.entries(level)).step_by(Entries::BLOCK).all(absent)
     }
 }
