@@ -4,6 +4,7 @@ mod edit;
 mod iter;
 
 pub use iter::Areas;
+pub(super) use iter::Parts;
 
 use alloc::{collections::TryReserveError, vec::Vec};
 
@@ -100,13 +101,17 @@ impl<B: Joinable> MemorySet<B> {
 
     /// The areas that have addresses in `range`.
     pub fn overlapping(&self, range: ClosedRange) -> impl Iterator<Item = &Area<B>> + Clone {
-        self.overlapping_from(self.place(range.start()), range)
+        self.parts(range).map(|(_, area)| area)
+    }
+
+    /// The parts of areas that lie in `range`.
+    pub(super) fn parts(&self, range: ClosedRange) -> Parts<'_, B> {
+        self.parts_from(self.place(range.start()), range)
     }
 
     /// The same, where the place of the first of its addresses is known.
-    pub(super) fn overlapping_from(&self, place: Place, range: ClosedRange) -> impl Iterator<Item = &Area<B>> + Clone {
-        let areas = Areas { set: self, place, left: self.len };
-        areas.take_while(move |area| area.range().start() <= range.last())
+    pub(super) fn parts_from(&self, place: Place, range: ClosedRange) -> Parts<'_, B> {
+        Parts { areas: Areas { set: self, place, left: self.len }, range }
     }
 
     /// The lowest range of `size` bytes that starts at a multiple of `1 << align` inside `within` and has no area.
@@ -116,7 +121,7 @@ impl<B: Joinable> MemorySet<B> {
             block => block.last().checked_add(1),
         };
         let mut start = align_up(within.start())?;
-        let mut areas = self.overlapping_from(self.place(start), within);
+        let mut areas = self.overlapping(ClosedRange::clamp(start, within.last()));
         loop {
             let wanted = ClosedRange::from_start_size(start, size).filter(|wanted| within.covers(wanted))?;
             // Gaps that the alignment passes over are none.

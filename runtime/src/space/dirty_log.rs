@@ -71,8 +71,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     pub fn stop_dirty_log(&mut self, start: GuestPhysAddr, size: usize) -> Result<(), SpaceError> {
         let Some(range) = self.whole_pages(start, size)? else { return Ok(()) };
         let mut gather = self.table.gather();
-        for area in self.areas.overlapping(range) {
-            let Some(part) = area.range().intersection(&range) else { continue };
+        for (part, area) in self.areas.parts(range) {
             let rights = Change { rights: Some(area.attributes().rights), ..Change::default() };
             let restored = area.backend().protect(part, &rights, &mut self.table, &mut gather);
             restored.map_err(|error| SpaceError::Area { area: part, error })?;

@@ -1,6 +1,7 @@
 //! Mapping, unmapping and protecting: each plans first, and records areas only after the table took the change.
 
-use super::{AddrSpace, Alloc, Area, Backend, CopyOnWrite, Device, Joinable, Linear, Shared, SharedMemory, SpaceError};
+use super::areas::Parts;
+use super::{AddrSpace, Alloc, Area, Backend, CopyOnWrite, Device, Linear, Shared, SharedMemory, SpaceError};
 use crate::{
     Attributes, Change, ClosedRange, Format, Gather, GuestPhysAddr, Hal, HostRegion, MemoryType, PageTable, Rights,
 };
@@ -185,29 +186,28 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         // Both ends may cut an area.
         self.areas.reserve(2).map_err(|_| SpaceError::NoMemory)?;
 
-        let parts = Parts { areas: self.areas.overlapping(range), range };
+        let parts = self.areas.parts(range);
         let mut gather = self.table.gather();
         parts.prepare(&mut self.table, &mut gather)?;
         let mut done = 0;
-        let mut result = parts.iter().try_for_each(|(part, area)| {
+        let mut result = parts.clone().try_for_each(|(part, area)| {
             let protected = area.backend().protect(part, change, &mut self.table, &mut gather);
             protected.map_err(|error| SpaceError::Area { area: part, error })?;
             done += 1;
             Ok(())
         });
         let differs = |(_, area): (_, &Area<B>)| area.attributes().with(change) != *area.attributes();
-        if result.is_ok() && parts.iter().any(differs) {
+        if result.is_ok() && parts.clone().any(differs) {
             // Where areas are cut, so are leaves, also those that say already what they should: to unmap whole areas
             // never takes a frame.
             result = self.table.split(range, &mut gather).map_err(SpaceError::Table);
         }
         if result.is_err() {
-            for (part, area) in parts.iter().take(done) {
+            for (part, area) in parts.take(done) {
                 // It was so before, and no leaf has to be split any more: nothing is in the way.
                 let _ = area.backend().protect(part, &area.attributes().into(), &mut self.table, &mut gather);
             }
         } else {
-            drop(parts);
             self.areas.cut_and_change(range, change);
             self.areas.resolve(range, &mut self.pages, self.table.format());
         }
@@ -218,18 +218,17 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         self.table.check_partial(range)?;
         let place = self.areas.place(range.start());
         self.areas.reserve_for_hole(place, range).map_err(|_| SpaceError::NoMemory)?;
-        let parts = Parts { areas: self.areas.overlapping_from(place, range), range };
+        let mut parts = self.areas.parts_from(place, range);
         let mut gather = self.table.gather();
         parts.prepare(&mut self.table, &mut gather)?;
         let mut done = None;
-        let result = parts.iter().try_for_each(|(part, area)| {
+        let result = parts.try_for_each(|(part, area)| {
             // SAFETY: the area's backend maps in its areas, and others' hooks stay out of them.
             let unmapped = unsafe { area.backend().unmap(part, &mut self.table, &mut gather) };
             unmapped.map_err(|error| SpaceError::Area { area: part, error })?;
             done = ClosedRange::new(range.start(), part.last());
             Ok(())
         });
-        drop(parts);
         // What the areas keep alive may be in use until this is complete.
         gather.flush();
         if let Some(done) = done {
@@ -239,18 +238,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     }
 }
 
-/// The parts of areas that lie in a range.
-struct Parts<I> {
-    areas: I,
-    range: ClosedRange,
-}
-
-impl<'a, B: Joinable + 'a, I: Iterator<Item = &'a Area<B>> + Clone> Parts<I> {
-    fn iter(&self) -> impl Iterator<Item = (ClosedRange, &'a Area<B>)> {
-        let range = self.range;
-        self.areas.clone().filter_map(move |area| Some((area.range().intersection(&range)?, area)))
-    }
-
+impl<B> Parts<'_, B> {
     /// If several areas are to be changed, does at once for all of them what takes frames: after that, none can fail
     /// for want of one when others have been changed already.
     fn prepare<F: Format, H: Hal>(
@@ -258,7 +246,7 @@ impl<'a, B: Joinable + 'a, I: Iterator<Item = &'a Area<B>> + Clone> Parts<I> {
         table: &mut PageTable<F, H>,
         gather: &mut Gather<F, H>,
     ) -> Result<(), SpaceError> {
-        if self.iter().nth(1).is_some() {
+        if self.clone().nth(1).is_some() {
             table.split(self.range, gather)?;
         }
         Ok(())

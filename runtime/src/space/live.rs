@@ -48,11 +48,9 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     pub fn collapse(&mut self, start: GuestPhysAddr, size: usize) -> Result<(), SpaceError> {
         let Some(range) = self.whole_pages(start, size)? else { return Ok(()) };
         let mut gather = self.table.gather();
-        for area in self.areas.overlapping(range).filter(|area| area.backend().may_collapse()) {
-            if let Some(part) = area.range().intersection(&range) {
-                // SAFETY: the backend says that this may be.
-                unsafe { self.table.collapse(part, &mut gather) }?;
-            }
+        for (part, _) in self.areas.parts(range).filter(|(_, area)| area.backend().may_collapse()) {
+            // SAFETY: the backend says that this may be.
+            unsafe { self.table.collapse(part, &mut gather) }?;
         }
         Ok(())
     }
@@ -94,8 +92,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         let Some(range) = self.whole_pages(start, size)? else { return Ok(0) };
         let mut gather = self.table.gather();
         let mut taken = 0;
-        for area in self.areas.overlapping(range) {
-            let Some(part) = area.range().intersection(&range) else { continue };
+        for (part, area) in self.areas.parts(range) {
             // SAFETY: the area's backend maps in its areas, and others' hooks stay out of them.
             let enlarged = unsafe { area.backend().enlarge(part, &mut self.table, &mut gather) };
             taken += enlarged.map_err(|error| SpaceError::Area { area: part, error })?;

@@ -74,11 +74,10 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
 
     /// The parts of areas in `range`, as they are `distance` higher.
     fn moved(&self, range: ClosedRange, distance: u64) -> Result<Vec<Area<B>>, SpaceError> {
-        let areas = self.areas.overlapping(range);
+        let parts = self.areas.parts(range);
         let mut moved = Vec::new();
-        moved.try_reserve_exact(areas.clone().count()).map_err(|_| SpaceError::NoMemory)?;
-        for area in areas {
-            let Some(part) = area.range().intersection(&range) else { continue };
+        moved.try_reserve_exact(parts.clone().count()).map_err(|_| SpaceError::NoMemory)?;
+        for (part, area) in parts {
             let backend = area.backend().moved(distance).map_err(|error| SpaceError::Area { area: part, error })?;
             moved.push(area.moved(part.shifted(distance), backend));
         }

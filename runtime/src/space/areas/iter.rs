@@ -1,6 +1,7 @@
 //! Going through areas in ascending order.
 
 use super::{MemorySet, Place};
+use crate::ClosedRange;
 use crate::space::Area;
 
 /// All areas, in ascending order; see [`MemorySet::iter`].
@@ -54,3 +55,24 @@ impl<'a, B> Iterator for Areas<'a, B> {
 }
 
 impl<B> ExactSizeIterator for Areas<'_, B> {}
+
+/// The parts of areas that lie in a range, in ascending order.
+pub(in crate::space) struct Parts<'a, B> {
+    pub(super) areas: Areas<'a, B>,
+    pub(in crate::space) range: ClosedRange,
+}
+
+impl<B> Clone for Parts<'_, B> {
+    fn clone(&self) -> Self {
+        Self { areas: self.areas.clone(), range: self.range }
+    }
+}
+
+impl<'a, B> Iterator for Parts<'a, B> {
+    type Item = (ClosedRange, &'a Area<B>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let area = self.areas.next()?;
+        Some((area.range().intersection(&self.range)?, area))
+    }
+}
