@@ -4,11 +4,13 @@ pub mod bound;
 pub mod check;
 pub mod diagnostics;
 pub mod eval;
+#[cfg(feature = "tools")]
 pub mod explain;
 pub mod expr;
 mod grammar;
 pub mod interpret;
 pub mod linear;
+#[cfg(feature = "tools")]
 pub mod mappings;
 pub mod model;
 mod reader;
@@ -16,6 +18,7 @@ pub mod schema;
 pub mod show;
 pub mod source;
 pub mod suggest;
+#[cfg(feature = "tools")]
 mod summary;
 mod visit;
 pub mod words;
@@ -24,6 +27,7 @@ pub use check::check;
 pub use diagnostics::{Diagnostic, Diagnostics, Style};
 pub use reader::{Outline, outline, read, read_builtin};
 pub use source::{Sources, Span};
+#[cfg(feature = "tools")]
 pub use summary::Summary;
 
 /// The formats of this package: name and text of each file.
