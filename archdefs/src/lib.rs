@@ -1,5 +1,6 @@
 //! Page-table formats as data: the TOML files, their reader, checker and reference interpreter.
 
+mod ascending;
 pub mod bound;
 pub mod check;
 pub mod diagnostics;

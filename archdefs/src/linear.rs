@@ -1,13 +1,11 @@
 //! Positions of bits as sums: the form in which two of them can be subtracted.
 
-use std::collections::BTreeMap;
-
 use crate::expr::{Expr, Node, Op};
 
 /// `constant + sum of factor * name`.
 pub struct Linear {
     constant: i128,
-    terms: BTreeMap<String, i128>,
+    terms: Vec<(String, i128)>,
 }
 
 impl Linear {
@@ -24,7 +22,7 @@ impl Linear {
             Node::Int(value) => Some(Self::number(*value)),
             Node::Name(name) => Some(match known(name) {
                 Some(value) => Self::number(value),
-                None => Self { constant: 0, terms: BTreeMap::from([(name.clone(), 1)]) },
+                None => Self { constant: 0, terms: vec![(name.clone(), 1)] },
             }),
             Node::Binary(Op::Add, a, b) => of(a)?.plus(&of(b)?, 1),
             Node::Binary(Op::Sub, a, b) => of(a)?.minus(&of(b)?),
@@ -41,7 +39,7 @@ impl Linear {
     }
 
     fn number(constant: i128) -> Self {
-        Self { constant, terms: BTreeMap::new() }
+        Self { constant, terms: Vec::new() }
     }
 
     /// The difference, if it is not too large to be computed.
@@ -53,10 +51,13 @@ impl Linear {
     fn plus(mut self, other: &Self, factor: i128) -> Option<Self> {
         self.constant = self.constant.checked_add(other.constant.checked_mul(factor)?)?;
         for (name, count) in &other.terms {
-            let so_far = self.terms.entry(name.clone()).or_default();
-            *so_far = so_far.checked_add(count.checked_mul(factor)?)?;
+            let more = count.checked_mul(factor)?;
+            match self.terms.iter_mut().find(|(known, _)| known == name) {
+                Some((_, so_far)) => *so_far = so_far.checked_add(more)?,
+                None => self.terms.push((name.clone(), more)),
+            }
         }
-        self.terms.retain(|_, count| *count != 0);
+        self.terms.retain(|(_, count)| *count != 0);
         Some(self)
     }
 

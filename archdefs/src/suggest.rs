@@ -1,8 +1,8 @@
 //! "Did you mean ..?"
 
 /// Advice for a word that is not one of `legal`: the closest of them, if one is close, and the list.
-pub fn advice<'a>(word: &str, what: &str, legal: impl Iterator<Item = &'a str> + Clone) -> String {
-    let list = legal.clone().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
+pub fn advice(word: &str, what: &str, legal: &[&str]) -> String {
+    let list = legal.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
     let list = if list.is_empty() { format!("there are no {what}") } else { format!("{what}: {list}") };
     match closest(word, legal) {
         Some(closest) => format!("did you mean `{closest}`? {list}"),
@@ -11,12 +11,13 @@ pub fn advice<'a>(word: &str, what: &str, legal: impl Iterator<Item = &'a str> +
 }
 
 /// The candidate with the fewest slips, if they are few for the word's length.
-pub fn closest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub fn closest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
     let length = word.chars().count();
     // Any two short words are close.
     let limit = if length < 3 { 0 } else { (length + 1) / 3 };
     candidates
-        .map(|candidate| (slips(word, candidate), candidate))
+        .iter()
+        .map(|candidate| (slips(word, candidate), *candidate))
         .filter(|(slips, _)| *slips <= limit)
         .min_by_key(|(slips, _)| *slips)
         .map(|(_, candidate)| candidate)
@@ -54,8 +55,8 @@ mod tests {
         assert_eq!(slips("bits", "bit"), 1);
         assert_eq!(slips("", "abc"), 3);
         assert_eq!(slips("abc", ""), 3);
-        assert_eq!(closest("execute_onyl", ["execute_only", "access_dirty"].into_iter()), Some("execute_only"));
-        assert_eq!(closest("elephant", ["execute_only", "access_dirty"].into_iter()), None);
-        assert_eq!(closest("rw", ["r", "w"].into_iter()), None);
+        assert_eq!(closest("execute_onyl", &["execute_only", "access_dirty"]), Some("execute_only"));
+        assert_eq!(closest("elephant", &["execute_only", "access_dirty"]), None);
+        assert_eq!(closest("rw", &["r", "w"]), None);
     }
 }

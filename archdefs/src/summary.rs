@@ -34,7 +34,7 @@ impl Summary {
         let set = build.map_or(&[][..], |build| &build.set);
         let is_of_build = |params: &Params| set.iter().all(|(name, to)| params.get(&name.value) == Some(to.value));
         let mut summary = Self::default();
-        for params in legal_cases(format, |name| relevant.contains(name)) {
+        for params in legal_cases(format, &|name| relevant.contains(name)).0 {
             if let Some(bound) =
                 Some(&params).filter(|params| is_of_build(params)).and_then(|p| Bound::new(format, p).ok())
             {

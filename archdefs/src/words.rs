@@ -18,6 +18,11 @@ pub trait Word: Copy + PartialEq + 'static {
     }
 }
 
+/// The words of a closed set.
+pub fn words<W: Word>() -> Vec<&'static str> {
+    W::WORDS.iter().map(|(word, _)| *word).collect()
+}
+
 macro_rules! words {
     ($($type:ident, $what:literal: $($word:literal => $meaning:ident),+;)+) => {$(
         impl Word for $type {

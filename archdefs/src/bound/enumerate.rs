@@ -1,9 +1,10 @@
 //! All legal combinations of parameters.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::HashSet;
 
 use super::legal::{env, roots};
 use super::{Params, geometry};
+use crate::ascending::ascending;
 use crate::eval::{EvalError, eval, literals, names};
 use crate::expr::Expr;
 use crate::model::{Bind, Build, Domain, Format, Param};
@@ -22,16 +23,12 @@ const MOST_ASSIGNMENTS: usize = MOST_CASES * 8;
 /// evaluated makes a combination illegal: the checker reports it, as it does where there are too many combinations to go
 /// through all.
 pub fn legal_params(format: &Format) -> impl Iterator<Item = Params> {
-    legal_cases(format, |_| true).into_iter()
+    legal_cases(format, &|_| true).0.into_iter()
 }
 
-/// The same, but the parameters that are not `relevant` take only those values that others need to be legal.
-pub(crate) fn legal_cases(format: &Format, relevant: impl Fn(&str) -> bool) -> Vec<Params> {
-    legal_cases_or_some(format, relevant).0
-}
-
-/// The same, and whether these are all.
-pub(crate) fn legal_cases_or_some(format: &Format, relevant: impl Fn(&str) -> bool) -> (Vec<Params>, bool) {
+/// The same, but the parameters that are not `relevant` take only those values that others need to be legal; and whether
+/// these are all.
+pub(crate) fn legal_cases(format: &Format, relevant: &dyn Fn(&str) -> bool) -> (Vec<Params>, bool) {
     let builds: Vec<Option<&Build>> = match format.builds.as_slice() {
         [] => vec![None],
         builds => builds.iter().map(Some).collect(),
@@ -44,7 +41,7 @@ pub(crate) fn legal_cases_or_some(format: &Format, relevant: impl Fn(&str) -> bo
         if params.assign(set).is_ok()
             && let Ok((page_bits, index_bits)) = geometry::below_root(format, &params)
         {
-            let enumeration = Enumeration::new(format, &params, (page_bits, index_bits), &relevant);
+            let enumeration = Enumeration::new(format, &params, (page_bits, index_bits), relevant);
             enumeration.run(0, &mut params, &mut found, &mut left);
         }
     }
@@ -79,7 +76,7 @@ impl<'a> Enumeration<'a> {
         format: &'a Format,
         params: &Params,
         (page_bits, index_bits): (u8, u8),
-        relevant: &impl Fn(&str) -> bool,
+        relevant: &dyn Fn(&str) -> bool,
     ) -> Self {
         let constrained = constrained(format);
         let named = named_values(format);
@@ -155,14 +152,15 @@ impl<'a> Enumeration<'a> {
             }
             return;
         }
-        let mut sizes: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
+        let mut sizes: Vec<(i64, i64)> = Vec::new();
         for (levels, input_bits) in roots(self.format, params).unwrap_or_default() {
             if self.size(params, levels, input_bits) && self.allowed(depth + 1, params).unwrap_or(false) {
-                sizes.entry(levels).or_default().push(input_bits);
+                sizes.push((levels, input_bits));
             }
         }
-        for (levels, mut input_bits) in sizes {
-            input_bits.sort_unstable();
+        for levels in ascending(sizes.iter().map(|size| size.0).collect()) {
+            let of_levels = sizes.iter().filter(|size| size.0 == levels);
+            let input_bits = ascending(of_levels.map(|size| size.1).collect());
             let input_bits = match self.input_bits {
                 true => sample("input_bits", &input_bits, &self.named),
                 false => input_bits.into_iter().take(1).collect(),
@@ -235,7 +233,7 @@ fn named_values(format: &Format) -> HashSet<(String, i64)> {
 fn contents(format: &Format, param: &Param) -> Vec<i64> {
     let set = format.configs.iter().flat_map(|config| &config.set);
     let named = set.filter(|(name, _)| name.value == param.name.value).map(|(_, value)| value.value);
-    named.chain([param.default]).collect::<BTreeSet<i64>>().into_iter().collect()
+    ascending(named.chain([param.default]).collect())
 }
 
 /// All of a parameter's values, ascending, unless there are too many.
@@ -247,5 +245,5 @@ fn sample(name: &str, values: &[i64], named: &HashSet<(String, i64)>) -> Vec<i64
     let is_near =
         |value: &&i64| [-1, 0, 1].iter().any(|by| named.contains(&(name.to_owned(), value.saturating_add(*by))));
     let near = values.iter().filter(is_near).copied();
-    near.chain(ends).collect::<BTreeSet<i64>>().into_iter().collect()
+    ascending(near.chain(ends).collect())
 }

@@ -15,7 +15,7 @@ mod shape;
 
 pub use bits::{Bits, Piece};
 pub use enumerate::legal_params;
-pub(crate) use enumerate::{MOST_CASES, legal_cases, legal_cases_or_some};
+pub(crate) use enumerate::{MOST_CASES, legal_cases};
 pub use error::{BindError, Malformed};
 pub use geometry::Geometry;
 pub(crate) use geometry::{below_root, low_bits, shift_right};
@@ -26,6 +26,7 @@ pub(crate) use levels::{Place, blocks};
 pub use params::Params;
 pub use shape::{BoundField, BoundFix, BoundMeaning, BoundRow, BoundRows, Shape};
 
+use crate::ascending::ascending;
 use crate::eval::{Env, eval, holds};
 use crate::model::{
     Access, Completion, EditClass, Facts, Fault, Format, MemoryType, Raise, Register, TlbOp, Translated,
@@ -131,11 +132,8 @@ impl Bound {
         };
         let single = level.leaf.iter().map(|_| level.entry_bits);
         let runs = level.runs.iter().map(|run| run.run_bits);
-        let mut sizes: Vec<u8> =
-            single.chain(runs).filter(|&size| size < 64 && size <= self.geometry.input_bits).collect();
-        sizes.sort_unstable();
-        sizes.dedup();
-        sizes
+        let offered = single.chain(runs).filter(|&size| size < 64 && size <= self.geometry.input_bits);
+        ascending(offered.collect())
     }
 }
 

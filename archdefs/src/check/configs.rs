@@ -1,6 +1,7 @@
 //! Every `[[config]]` is legal and has the page sizes that it restates.
 
 use super::Checker;
+use crate::ascending::ascending;
 use crate::bound::{BindError, Bound, Params};
 use crate::diagnostics::Diagnostic;
 use crate::model::Config;
@@ -28,9 +29,7 @@ pub(super) fn check<'a>(checker: &mut Checker<'a>) -> Vec<(&'a str, Bound)> {
 }
 
 fn sizes(checker: &mut Checker<'_>, config: &Config, bound: &Bound) {
-    let mut bits: Vec<u8> = (0..bound.geometry.levels).flat_map(|level| bound.page_sizes(level)).collect();
-    bits.sort_unstable();
-    bits.dedup();
+    let bits = ascending((0..bound.geometry.levels).flat_map(|level| bound.page_sizes(level)).collect());
     let sizes: Vec<u64> = bits.iter().map(|bits| 1 << bits).collect();
     if sizes != config.page_sizes.value {
         let rows: Vec<String> = bits.into_iter().map(show::size).collect();

@@ -3,6 +3,7 @@
 use super::cubes::Cube;
 use super::kinds::Patterns;
 use super::{Checker, Site};
+use crate::ascending::ascending;
 use crate::bound::kind::classify;
 use crate::bound::{BoundField, BoundMeaning};
 use crate::diagnostics::Diagnostic;
@@ -18,10 +19,8 @@ pub(super) fn check(checker: &mut Checker<'_>, site: &Site<'_>, patterns: &Patte
         match written_values(field, site.level.level) {
             Written::Any => free |= mask,
             Written::Values(values) if mask != 0 => {
-                written =
-                    written.iter().flat_map(|so_far| values.iter().map(move |value| so_far | value & mask)).collect();
-                written.sort_unstable();
-                written.dedup();
+                let with = |so_far: &u64| values.iter().map(|value| so_far | value & mask).collect::<Vec<_>>();
+                written = ascending(written.iter().flat_map(with).collect());
             }
             Written::Values(_) => {}
         }

@@ -46,8 +46,12 @@ struct Report(Vec<String>);
 impl Report {
     fn compare<T: PartialEq>(&mut self, what: &str, file: T, rows: T, show: impl Fn(&T) -> String) {
         if file != rows {
-            self.0.push(format!("{what}: the example says {}, the rows give {}", show(&file), show(&rows)));
+            self.differs(what, &show(&file), &show(&rows));
         }
+    }
+
+    fn differs(&mut self, what: &str, file: &str, rows: &str) {
+        self.0.push(format!("{what}: the example says {file}, the rows give {rows}"));
     }
 }
 
@@ -84,8 +88,7 @@ fn entry(report: &mut Report, bound: &Bound, example: &EntryExample) {
             Decoded::Reserved(rule) => format!(" (because of `{rule}`)"),
             _ => String::new(),
         };
-        let (file, rows) = (word(&example.class), word(&class));
-        report.0.push(format!("kind: the example says {file}, the rows give {rows}{why}"));
+        report.differs("kind", &word(&example.class), &(word(&class) + &why));
         return;
     }
     if example.address.is_some() {

@@ -3,7 +3,10 @@
 
 use crate::expr::Expr;
 use crate::interpret::Means;
-use crate::model::{Choice, Choices, Completion, Format, RaisedRegister, Scope, TlbOp};
+use crate::model::{
+    Choice, Choices, Completion, EditClass, Fallback, Format, MemoryType, RaisedRegister, RegisterField, Scope, Signal,
+    TlbOp,
+};
 use crate::source::Span;
 
 /// Of which the first is taken whose condition holds.
@@ -64,6 +67,18 @@ impl<'a> Row<'a> {
     }
 }
 
+/// What rows compete for.
+#[derive(PartialEq)]
+enum For<'a> {
+    Edit(EditClass),
+    Memory(MemoryType),
+    /// And whether it is for leaves only.
+    Invalidation(Means, Scope, bool),
+    Completion(Signal),
+    Field(&'a str),
+    Param(&'a str),
+}
+
 /// Every such list.
 pub(super) fn preferences(format: &Format) -> Vec<Preference<'_>> {
     let of_spaces = of_spaces(format).into_iter().chain(of_reports(format));
@@ -76,17 +91,17 @@ pub(super) fn preferences(format: &Format) -> Vec<Preference<'_>> {
 }
 
 /// What is there in an address space.
-fn of_spaces(format: &Format) -> Vec<Vec<Row<'_>>> {
+fn of_spaces<'a>(format: &'a Format) -> Vec<Vec<Row<'a>>> {
     let live = &format.live;
     let mut lists = vec![choices(&format.levels.input), choices(&live.invalid_cached), choices(&live.hardware)];
-    lists.extend(grouped(live.breaks.iter().map(|edit| (edit.value, Row::choice(edit)))));
-    let fallbacks = format.fallbacks.iter();
-    lists.extend(grouped(fallbacks.map(|row| (row.from, Row::new("this fallback", row.span, &row.when)))));
-    let mut operations: Vec<&TlbOp> = format.tlb.iter().collect();
-    operations.sort_by_key(|op| !op.broadcast);
-    let rivals = |op: &TlbOp| (Means::of(op), op.scope, op.scope == Scope::Address && op.leaf_only);
-    lists.extend(grouped(operations.into_iter().map(|op| (rivals(op), Row::operation(op)))));
-    lists.extend(grouped(format.completions.iter().map(|row| (row.signal, Row::completion(row)))));
+    let breaks = live.breaks.iter().map(|edit| (For::Edit(edit.value), Row::choice(edit)));
+    let fallback = |row: &'a Fallback| (For::Memory(row.from), Row::new("this fallback", row.span, &row.when));
+    let fallbacks = format.fallbacks.iter().map(fallback);
+    let (broadcast, local): (Vec<&TlbOp>, Vec<&TlbOp>) = format.tlb.iter().partition(|op| op.broadcast);
+    let rivals = |op: &TlbOp| For::Invalidation(Means::of(op), op.scope, op.scope == Scope::Address && op.leaf_only);
+    let operations = broadcast.into_iter().chain(local).map(|op| (rivals(op), Row::operation(op)));
+    let completions = format.completions.iter().map(|row| (For::Completion(row.signal), Row::completion(row)));
+    lists.extend(grouped(breaks.chain(fallbacks).chain(operations).chain(completions)));
     lists
 }
 
@@ -114,7 +129,8 @@ fn of_raised<'a>(format: &'a Format) -> Vec<Preference<'a>> {
         Preference { rows: vec![row], knows: Knows::Fault, given: when(&registers[..index]) }
     });
     let fields = registers.iter().flat_map(|register| {
-        let rows = register.fields.iter().map(|field| (&field.name, Row::new("this field", field.span, &field.when)));
+        let row = |field: &'a RegisterField| (For::Field(&field.name), Row::new("this field", field.span, &field.when));
+        let rows = register.fields.iter().map(row);
         grouped(rows).into_iter().map(|rows| Preference { rows, knows: Knows::Fault, given: when(&registers) })
     });
     reports.chain(fields).collect()
@@ -123,7 +139,7 @@ fn of_raised<'a>(format: &'a Format) -> Vec<Preference<'a>> {
 /// What a machine tells of itself.
 fn of_machines(format: &Format) -> Vec<Vec<Row<'_>>> {
     let values = format.capabilities.iter().flat_map(|capabilities| &capabilities.values);
-    grouped(values.map(|row| (&row.param.value, Row::new("this value", row.param.span, &row.when))))
+    grouped(values.map(|row| (For::Param(&row.param.value), Row::new("this value", row.param.span, &row.when))))
 }
 
 fn choices<T>(choices: &Choices<T>) -> Vec<Row<'_>> {
@@ -131,12 +147,12 @@ fn choices<T>(choices: &Choices<T>) -> Vec<Row<'_>> {
 }
 
 /// The rows by what they compete for.
-fn grouped<'a, K: PartialEq>(rows: impl Iterator<Item = (K, Row<'a>)>) -> Vec<Vec<Row<'a>>> {
-    let mut groups: Vec<(K, Vec<Row<'a>>)> = Vec::new();
-    for (key, row) in rows {
-        match groups.iter_mut().find(|(known, _)| *known == key) {
+fn grouped<'a>(rows: impl Iterator<Item = (For<'a>, Row<'a>)>) -> Vec<Vec<Row<'a>>> {
+    let mut groups: Vec<(For<'a>, Vec<Row<'a>>)> = Vec::new();
+    for (what, row) in rows {
+        match groups.iter_mut().find(|(known, _)| *known == what) {
             Some((_, group)) => group.push(row),
-            None => groups.push((key, vec![row])),
+            None => groups.push((what, vec![row])),
         }
     }
     groups.into_iter().map(|(_, group)| group).collect()

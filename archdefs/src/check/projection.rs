@@ -1,9 +1,9 @@
 //! The parameters that a claim depends on: what differs in others only needs no second proof.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 
 use super::Checker;
-use crate::bound::{Params, legal_cases_or_some};
+use crate::bound::{Params, legal_cases};
 use crate::eval;
 use crate::expr::Expr;
 use crate::model::{Bind, Format, Param};
@@ -13,7 +13,7 @@ use crate::visit::{self, Part};
 const SOME_CASES: usize = 1 << 10;
 
 /// Names of parameters: the build parameters, and all that some expressions name.
-pub(super) struct Projection(BTreeSet<String>);
+pub(super) struct Projection(Vec<String>);
 
 impl Projection {
     /// What the expressions of some parts of the file name.
@@ -38,24 +38,32 @@ impl Projection {
 
     /// Adds what `expr` names.
     fn name(&mut self, expr: &Expr) {
-        eval::names(expr, &mut |name, _| {
-            self.0.insert(name.to_owned());
-        });
+        eval::names(expr, &mut |name, _| self.add(name));
     }
 
     /// Adds a name.
     pub(super) fn and(mut self, name: &str) -> Self {
-        self.0.insert(name.to_owned());
+        self.add(name);
         self
+    }
+
+    fn add(&mut self, name: &str) {
+        if !self.names(name) {
+            self.0.push(name.to_owned());
+        }
+    }
+
+    fn names(&self, name: &str) -> bool {
+        self.0.iter().any(|known| known == name)
     }
 
     /// One legal combination of parameters for each combination of these and of `levels`.
     pub(super) fn cases(&self, checker: &mut Checker<'_>) -> Vec<Params> {
         let format = checker.format;
         let mut seen = HashSet::new();
-        let (mut cases, complete) = legal_cases_or_some(format, |name| self.0.contains(name));
+        let (mut cases, complete) = legal_cases(format, &|name| self.names(name));
         if !complete {
-            let of_these = |param: &&Param| self.0.contains(&param.name.value);
+            let of_these = |param: &&Param| self.names(&param.name.value);
             checker.incomplete(&format.params.iter().filter(of_these).collect::<Vec<_>>());
             // Enough for what is wrong with most of them.
             cases.truncate(SOME_CASES);

@@ -1,9 +1,8 @@
 //! A leaf in use is given other rights while hardware may mark it: what of its bits can be a mark stays, and has no part
 //! in the rights. And that it is marked, some bits of one field say.
 
-use std::collections::BTreeSet;
-
 use super::{Checker, Site};
+use crate::ascending::ascending;
 use crate::bound::{BoundField, BoundMeaning};
 use crate::diagnostics::Diagnostic;
 use crate::interpret::rights::{best, combinations, shown};
@@ -42,15 +41,15 @@ pub(super) fn check(checker: &mut Checker<'_>, site: &Site<'_>) {
     if combinations.iter().any(|rights| shown(site.shape, rights.raw, implies) != Some(rights.shown(implies))) {
         return;
     }
-    let sets: BTreeSet<u8> = combinations.iter().map(|rights| (rights.shown(implies) & Facts::RIGHTS).bits()).collect();
-    for rights in sets.into_iter().map(Facts::from_bits_truncate) {
+    let sets = combinations.iter().map(|rights| (rights.shown(implies) & Facts::RIGHTS).bits());
+    for rights in ascending(sets.collect()).into_iter().map(Facts::from_bits_truncate) {
         let with = |states| best(&combinations, implies, rights | states).map(|rights| rights.raw);
         let (Some(clear), Some(marked)) = (with(Facts::empty()), with(Facts::ACCESSED | Facts::DIRTY)) else {
             continue;
         };
         let marks = clear ^ marked;
-        let kept: BTreeSet<u64> = combinations.iter().map(|rights| rights.raw & marks).collect();
-        let changed = kept.into_iter().map(|kept| clear & !marks | kept);
+        let kept = combinations.iter().map(|rights| rights.raw & marks);
+        let changed = ascending(kept.collect()).into_iter().map(|kept| clear & !marks | kept);
         let mut becomes = changed.map(|raw| shown(site.shape, raw, implies).map(|facts| facts & Facts::RIGHTS));
         if let Some(wrong) = becomes.find(|becomes| *becomes != Some(rights)) {
             report(checker, site, marks, rights, wrong);

@@ -11,7 +11,7 @@ use crate::diagnostics::Diagnostic;
 use crate::model::{At, Choice};
 use crate::source::Span;
 use crate::suggest::advice;
-use crate::words::Word;
+use crate::words::{Word, words};
 use scope::Scope;
 
 /// What a parser of a small language returns: it stops at its string's first error.
@@ -35,10 +35,12 @@ impl<'a> Cursor<'a> {
     /// Reads the whole text with one parser.
     pub(crate) fn whole<T>(mut self, parser: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
         let value = parser(&mut self)?;
-        match self.rest() {
-            "" => Ok(value),
-            _ => Err(self.unexpected("the end of the string")),
-        }
+        self.end()?;
+        Ok(value)
+    }
+
+    fn end(&mut self) -> Parsed<()> {
+        if self.rest().is_empty() { Ok(()) } else { Err(self.unexpected("the end of the string")) }
     }
 
     /// What is left, without white space before it.
@@ -145,10 +147,16 @@ impl<'a> Cursor<'a> {
 
     /// A word of a closed set.
     pub(crate) fn word<W: Word>(&mut self) -> Parsed<W> {
-        let word = self.kebab(&format!("one of the {}", W::WHAT))?;
-        W::WORDS.iter().find(|(legal, _)| *legal == word.value).map(|(_, meaning)| *meaning).ok_or_else(|| {
-            Diagnostic::new(format!("`{}` is not one of the {}", word.value, W::WHAT), word.span, "unknown word")
-                .help(advice(word.value, W::WHAT, W::WORDS.iter().map(|(legal, _)| *legal)))
+        let index = self.one_of(W::WHAT, &words::<W>())?;
+        Ok(W::WORDS[index].1)
+    }
+
+    /// Which of these words is next.
+    fn one_of(&mut self, what: &str, legal: &[&str]) -> Parsed<usize> {
+        let word = self.kebab(&format!("one of the {what}"))?;
+        legal.iter().position(|legal| *legal == word.value).ok_or_else(|| {
+            Diagnostic::new(format!("`{}` is not one of the {what}", word.value), word.span, "unknown word")
+                .help(advice(word.value, what, legal))
         })
     }
 

@@ -56,10 +56,11 @@ impl Scope {
         if self.open || self.get(name).is_some() {
             return Ok(());
         }
+        let names: Vec<&str> = self.names().collect();
         Err(Diagnostic::new(format!("`{name}` is not known here"), span, "unknown name").help(advice(
             name,
             "names known here",
-            self.names(),
+            &names,
         )))
     }
 

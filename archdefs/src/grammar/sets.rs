@@ -1,6 +1,7 @@
 //! Sets of numbers and of levels, and page sizes.
 
 use super::{Cursor, Parsed};
+use crate::ascending::ascending;
 use crate::diagnostics::Diagnostic;
 use crate::model::{LevelSet, LevelTerm};
 
@@ -10,10 +11,7 @@ const MAX_MEMBERS: i64 = 256;
 impl Cursor<'_> {
     /// `"4, 16..=32"`: numbers, ascending and without repetition.
     pub(crate) fn set(&mut self) -> Parsed<Vec<i64>> {
-        let mut members: Vec<i64> = self.commas(Self::range)?.into_iter().flatten().collect();
-        members.sort_unstable();
-        members.dedup();
-        Ok(members)
+        Ok(ascending(self.commas(Self::range)?.into_iter().flatten().collect()))
     }
 
     fn range(&mut self) -> Parsed<std::ops::RangeInclusive<i64>> {

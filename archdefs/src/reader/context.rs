@@ -84,6 +84,12 @@ impl Context<'_> {
         scope: &'c Scope,
         parser: impl FnOnce(&mut Cursor<'c>) -> Parsed<T>,
     ) -> Option<T> {
+        let read = self.cursor(value, scope)?.whole(parser);
+        read.map_err(|problem| self.report(problem)).ok()
+    }
+
+    /// Where such a string begins.
+    fn cursor<'c>(&'c self, value: &'c Value, scope: &'c Scope) -> Option<Cursor<'c>> {
         let raw = self.sources.text(value.span);
         let (text, span) = match &value.kind {
             Kind::Plain => (raw, value.span),
@@ -102,7 +108,7 @@ impl Context<'_> {
                 return None;
             }
         };
-        Cursor::new(text, span, scope).whole(parser).map_err(|problem| self.report(problem)).ok()
+        Some(Cursor::new(text, span, scope))
     }
 }
 

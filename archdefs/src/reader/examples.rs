@@ -216,7 +216,7 @@ impl Section<'_> {
             self.context.report_missing(Diagnostic::new(message, name.span, "unknown").help(crate::suggest::advice(
                 &name.value,
                 what,
-                known.iter().copied(),
+                known,
             )));
         }
         name

@@ -60,8 +60,8 @@ impl<'a> Files<'a> {
                     return self.new_file(File { path, text: text.to_owned(), built_in: true }, extends.span);
                 }
                 None => fail(format!("`{name}` is no built-in format")).map(|problem| {
-                    let names = crate::BUILTINS.iter().map(|(name, _)| *name);
-                    problem.help(advice(name, "built-in formats (a path ends with `.toml`)", names))
+                    let names: Vec<&str> = crate::BUILTINS.iter().map(|(name, _)| *name).collect();
+                    problem.help(advice(name, "built-in formats (a path ends with `.toml`)", &names))
                 }),
             },
             Kind::Text(path) => {
@@ -105,9 +105,10 @@ impl<'a> Files<'a> {
             };
             if !remove_path(tree, path) {
                 let paths = removable(tree);
+                let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
                 self.problems.push(
                     Diagnostic::new(format!("the parent has no `{path}`"), item.span, "nothing to remove")
-                        .help(advice(path, "what it has", paths.iter().map(String::as_str))),
+                        .help(advice(path, "what it has", &paths)),
                 );
             }
         }

@@ -68,18 +68,18 @@ impl<'a> Section<'a> {
 
     /// Reports the keys that are unknown and those that are missing; one that is misspelt is not missing, too.
     fn report_keys(&self) {
-        let legal = || self.keys.iter().filter(|key| self.is_legal(key)).map(|key| key.name);
+        let legal: Vec<&str> = self.keys.iter().filter(|key| self.is_legal(key)).map(|key| key.name).collect();
         let mut meant = Vec::new();
-        for entry in self.table.0.iter().filter(|entry| legal().all(|key| key != entry.key)) {
+        for entry in self.table.0.iter().filter(|entry| !legal.contains(&entry.key.as_str())) {
             if let Some(Presence::With { keys, .. }) = self.key(&entry.key).map(|key| key.presence) {
                 let message = format!("`{}` means nothing in {}", entry.key, self.what);
                 let problem = Diagnostic::new(message, entry.key_span, "without effect");
                 self.context.report(problem.help(format!("it goes with {}", show(keys))));
                 continue;
             }
-            meant.extend(closest(&entry.key, legal()));
+            meant.extend(closest(&entry.key, &legal));
             let message = format!("unknown key `{}` in {}", entry.key, self.what);
-            let help = advice(&entry.key, "keys here", legal().collect::<Vec<_>>().into_iter());
+            let help = advice(&entry.key, "keys here", &legal);
             self.context.report(Diagnostic::new(message, entry.key_span, "unknown key").help(help));
         }
         for key in self.keys.iter().filter(|key| self.is_required(key) && self.get(key.name).is_none()) {
@@ -286,7 +286,7 @@ impl<'a> Section<'a> {
             let word = cursor.kebab("one of two words")?;
             let known = words().iter().position(|known| *known == word.value);
             known.map(|index| index > 0).ok_or_else(|| {
-                let help = advice(word.value, "words here", words().into_iter());
+                let help = advice(word.value, "words here", &words());
                 Diagnostic::new(format!("`{}` is not known here", word.value), word.span, "unknown word").help(help)
             })
         })
@@ -363,13 +363,11 @@ impl<'a> Section<'a> {
                 "block" => Ok(vec![Class::Block]),
                 other => {
                     Err(Diagnostic::new(format!("`{other}` is no kind of entry with bits of its own"), word.span, "")
-                        .help(advice(other, "kinds", ["leaf", "page", "block", "table"].into_iter())))
+                        .help(advice(other, "kinds", &["leaf", "page", "block", "table"])))
                 }
             }
         });
-        let mut classes = words.concat();
-        classes.sort_unstable();
-        classes.dedup();
-        classes
+        let said = words.concat();
+        Class::WORDS.iter().map(|(_, class)| *class).filter(|class| said.contains(class)).collect()
     }
 }

@@ -3,9 +3,9 @@
 
 use super::entries::MEMORY as MEMORY_TYPE;
 use super::form::Form::{Choices, Code, Condition, Expression, Flag, Guarded, Id, Many, Number, Syntax, Word};
-use super::form::words;
 use super::{CITE, DOC, Form, Key, Presence, With, one_of, optional, required, with};
 use crate::model::{EditClass, FaultAccess, FaultCause, Role, Scope, Shareability, Signal};
+use crate::words::words;
 
 pub(super) const LIVE: &[Key] = &[
     required(

@@ -1,12 +1,13 @@
 //! `[[kind]]`, `[empty]`, `[fields.*]`, `[[run]]`, `[[fix]]`.
 
+use super::form::Form;
 use super::form::Form::{
     BitMap, Choices, Condition, Expression, Facts, Flag, Id, LevelSet, Many, Match, Number, Set, Syntax, ValueRows,
     Word,
 };
-use super::form::{Form, words};
 use super::{CITE, DOC, Key, Presence, one_of, optional, required};
 use crate::model::{FixClass, Is, MemoryType, Other};
+use crate::words::words;
 
 const LEVEL: Key = optional("level", LevelSet, "all", "the levels it is at");
 const IF: Key = optional("if", Condition, "always", "where it exists");

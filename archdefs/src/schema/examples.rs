@@ -5,9 +5,9 @@ use super::entries::MEMORY;
 use super::form::Form::{
     Assignments, Code, Facts, Flag, Id, Level, Many, Name, Number, Reference, Rows, Sizes, Syntax, Text, Word,
 };
-use super::form::words;
 use super::{CITE, Key, With, optional, required, with};
 use crate::model::{Class, FaultAccess, FaultCause, Scope, Shareability, Signal};
+use crate::words::words;
 
 const IN_CONFIG: Key = required("config", Reference("a `[[config]]`"), "the parameters");
 const LEVEL: Key = required("level", Level, "where it stands");

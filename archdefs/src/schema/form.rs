@@ -1,7 +1,6 @@
 //! What the value of a key looks like.
 
 use super::Key;
-use crate::words::Word;
 use std::fmt;
 
 /// What the value of a key looks like.
@@ -72,11 +71,6 @@ impl Form {
             _ => &[],
         }
     }
-}
-
-/// The words of a closed set, for [`Form::Word`].
-pub(super) fn words<W: Word>() -> Vec<&'static str> {
-    W::WORDS.iter().map(|(word, _)| *word).collect()
 }
 
 /// The form in the words of `README.md`, as Markdown.

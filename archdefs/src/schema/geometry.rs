@@ -3,9 +3,9 @@
 use super::form::Form::{
     Choices, Condition, Expression, Facts, Guarded, Id, LevelSet, Many, Name, NumberOrTruth, Set, Syntax, Text, Word,
 };
-use super::form::words;
 use super::{CITE, Key, Presence, optional, required};
 use crate::model::{Bind, InputExtension};
+use crate::words::words;
 
 pub(super) const FORMAT: &[Key] = &[
     required("name", Name, "the format's name"),

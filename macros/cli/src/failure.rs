@@ -63,9 +63,9 @@ impl Failure {
         message: impl Into<String>,
         word: &str,
         what: &str,
-        legal: impl Iterator<Item = &'a str> + Clone,
+        legal: impl Iterator<Item = &'a str>,
     ) -> Self {
-        Self::new(message).help(advice(word, what, legal))
+        Self::new(message).help(advice(word, what, &legal.collect::<Vec<_>>()))
     }
 
     /// Adds what to do next.

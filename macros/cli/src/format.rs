@@ -74,7 +74,7 @@ pub(crate) fn read_named(name: &str) -> Result<Reading> {
     read_builtin(name).ok_or_else(|| unknown(name, BUILTINS.iter().map(|(name, _)| *name)))
 }
 
-fn unknown<'a>(name: &str, names: impl Iterator<Item = &'a str> + Clone) -> Failure {
+fn unknown<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Failure {
     let what = "built-in names (a path ends with `.toml`)";
     Failure::unknown(format!("there is no built-in format `{name}`"), name, what, names)
 }
