@@ -36,9 +36,14 @@ impl Scope<'_> {
         otherwise: TokenStream,
         mut value: impl FnMut(&T) -> TokenStream,
     ) -> TokenStream {
+        let items = self.choices(choices).into_iter().map(|(when, item)| (when, value(item)));
+        self.branch(items.collect(), otherwise)
+    }
+
+    /// The same, over code.
+    fn branch(&self, items: Vec<(Option<Expr>, TokenStream)>, otherwise: TokenStream) -> TokenStream {
         let mut branches: Vec<(Option<Expr>, TokenStream)> = Vec::new();
-        for (when, item) in self.choices(choices) {
-            let item = value(item);
+        for (when, item) in items {
             match (branches.last_mut(), when) {
                 // Neighbours that say the same are one branch.
                 (Some((Some(before), last)), Some(when)) if last.to_string() == item.to_string() => {

@@ -1,7 +1,5 @@
 //! Constants for what callers may choose beside rights and memory type.
 
-use std::collections::BTreeMap;
-
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 use tablewright_archdefs::expr::Expr;
@@ -38,13 +36,11 @@ pub(crate) fn options(scope: &Scope<'_>) -> TokenStream {
             }
         }
     });
-    let mut uses = BTreeMap::new();
-    for (_, name, ..) in &named {
-        *uses.entry(name.clone()).or_insert(0) += 1;
-    }
+    let names: Vec<String> = named.iter().map(|(_, name, ..)| name.clone()).collect();
     let constants = named.into_iter().map(|(field, name, bits, docs)| {
         // Two options may call a value alike.
-        let name = if uses[&name] > 1 { constant_name(&format!("{field}-{name}")) } else { name };
+        let is_alone = names.iter().filter(|other| **other == name).count() == 1;
+        let name = if is_alone { name } else { constant_name(&format!("{field}-{name}")) };
         let (name, bits) = (format_ident!("{name}"), literal::hex(bits));
         quote! {
             #(#[doc = #docs])*

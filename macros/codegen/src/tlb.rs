@@ -154,7 +154,7 @@ fn executed() -> Means {
 
 /// The choice of an operation for what is to be invalidated.
 fn dispatch(scope: &Scope<'_>, means: &Means) -> TokenStream {
-    let of_scope = |reach| candidates(scope, |op| op.scope == reach && (means.among)(op));
+    let of_scope = |reach| candidates(scope, &|op| op.scope == reach && (means.among)(op));
     let one = |op: &TlbOp| (means.one)(scope, op);
     let broader = chain(scope, of_scope(Reach::All), means.none.clone(), one);
     let space = chain(scope, of_scope(Reach::Space), broader.clone(), one);
@@ -212,7 +212,7 @@ fn arm(code: TokenStream) -> TokenStream {
 /// `fn invalidation_limit` of the trait.
 pub(crate) fn limit(scope: &Scope<'_>) -> TokenStream {
     let limit = |leaf_only, otherwise: TokenStream| {
-        let ops = candidates(scope, |op| op.scope == Reach::Address && op.leaf_only == leaf_only);
+        let ops = candidates(scope, &|op| op.scope == Reach::Address && op.leaf_only == leaf_only);
         let number = |op: &TlbOp| op.limit.map_or(quote!(u64::MAX), |limit| literal::number(limit.into()));
         // Whichever of them it is, if there always is one.
         let always = ops.iter().any(|(when, _)| is(when, 1));
@@ -246,10 +246,11 @@ fn condition(scope: &Scope<'_>, op: &TlbOp) -> Expr {
 
 /// The operations that `wanted` picks, those that reach every CPU first, with their conditions; one that is taken where
 /// another before it is not always exists.
-fn candidates<'a>(scope: &Scope<'a>, wanted: impl Fn(&TlbOp) -> bool) -> Vec<(Expr, &'a TlbOp)> {
+fn candidates<'a>(scope: &Scope<'a>, wanted: &dyn Fn(&TlbOp) -> bool) -> Vec<(Expr, &'a TlbOp)> {
     let wanted = scope.format.tlb.iter().filter(|op| wanted(op));
-    let mut ops: Vec<_> = wanted.map(|op| (condition(scope, op), op)).filter(|(when, _)| !is(when, 0)).collect();
-    ops.sort_by_key(|(_, op)| !op.broadcast);
+    let (broadcast, local): (Vec<&TlbOp>, Vec<&TlbOp>) = wanted.partition(|op| op.broadcast);
+    let ops = broadcast.into_iter().chain(local).map(|op| (condition(scope, op), op));
+    let mut ops: Vec<_> = ops.filter(|(when, _)| !is(when, 0)).collect();
     for index in 1..ops.len() {
         let (earlier, rest) = ops.split_at_mut(index);
         let when = &mut rest[0].0;
