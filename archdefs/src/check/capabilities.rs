@@ -1,8 +1,6 @@
 //! What the machine tells of itself: each field of an identification register is read as a whole, and gives a parameter
 //! a value that it can have.
 
-use std::collections::HashMap;
-
 use super::Checker;
 use crate::diagnostics::Diagnostic;
 use crate::eval::slices;
@@ -38,18 +36,19 @@ pub(super) fn out_of_domain(message: String, place: Span, param: &Param) -> Diag
 
 /// Fields of identification registers do not share bits: two ranges that do are one field, of which one is wrong.
 fn fields(checker: &mut Checker<'_>, capabilities: &Capabilities) {
-    let mut known: HashMap<(String, u64), Span> = HashMap::new();
+    let mut known: Vec<(String, u64, Span)> = Vec::new();
     let conditions = capabilities.values.iter().filter_map(|row| row.when.as_ref());
     let exprs: Vec<&Expr> = capabilities.values.iter().map(|row| &row.value).chain(conditions).collect();
     for expr in exprs {
         slices(expr, &mut |name, mask, span| {
-            let other =
-                known.iter().find(|((register, bits), _)| register == name && bits & mask != 0 && *bits != mask);
-            if let Some(((_, bits), other)) = other {
+            let of_register = || known.iter().filter(|(register, ..)| register == name);
+            if let Some((_, bits, other)) = of_register().find(|(_, bits, _)| bits & mask != 0 && *bits != mask) {
                 let message = format!("two fields of `{name}` share {}", show::named_bits(bits & mask));
                 checker.findings.add(Diagnostic::new(message, span, "this one").and(*other, "and this one"));
             }
-            known.entry((name.to_owned(), mask)).or_insert(span);
+            if of_register().all(|(_, bits, _)| *bits != mask) {
+                known.push((name.to_owned(), mask, span));
+            }
         });
     }
 }

@@ -67,7 +67,7 @@ fn read_anyway(file: File, load: &dyn Fn(&str) -> Result<String, String>) -> (So
         incomplete,
     };
     let header = tree.get("format").map_or(Span::default(), |header| header.span);
-    let format = Section::read(&context, "this file".to_owned(), header, &tree, FILE, format);
+    let format = format(&Section::new(&context, "this file".to_owned(), header, &tree, FILE));
     let problems = context.finish();
     (files.sources, format, problems)
 }

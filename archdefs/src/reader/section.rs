@@ -27,38 +27,27 @@ pub(super) struct Section<'a> {
 }
 
 impl<'a> Section<'a> {
-    /// Reads a table that may have these keys by `read`; reports those that are unknown and those that are missing.
-    pub(super) fn read<T>(
+    /// A table that may have these keys; reports those that are unknown and those that are missing.
+    pub(super) fn new(
         context: &'a Context<'a>,
         what: String,
         span: Span,
         table: &'a Table,
         keys: &'static [Key],
-        read: impl FnOnce(&Self) -> T,
-    ) -> T {
+    ) -> Self {
         let section = Self { context, what, span, table, keys };
         section.report_keys();
-        read(&section)
+        section
     }
 
-    /// As [`Section::read`], of what stands under `key` of this table and should be a table, too.
-    fn read_value<T>(
-        &self,
-        key: &str,
-        what: String,
-        value: &'a Value,
-        read: impl FnOnce(&Section<'a>) -> T,
-    ) -> Option<T> {
-        match value.table() {
-            Some(table) => {
-                let keys = self.key(key).map_or(&[][..], |key| key.form.keys());
-                Some(Section::read(self.context, what, value.span, table, keys, read))
-            }
-            None => {
-                self.context.expected("a table", value);
-                None
-            }
-        }
+    /// What stands under `key` of this table and should be a table, too.
+    fn below(&self, key: &str, what: String, value: &'a Value) -> Option<Self> {
+        let Some(table) = value.table() else {
+            self.context.expected("a table", value);
+            return None;
+        };
+        let keys = self.key(key).map_or(&[][..], |key| key.form.keys());
+        Some(Self::new(self.context, what, value.span, table, keys))
     }
 
     /// The names that expressions may use.
@@ -137,11 +126,15 @@ impl<'a> Section<'a> {
 
     /// A section that may be there.
     pub(super) fn section<T>(&self, key: &'static str, read: impl FnOnce(&Section<'a>) -> T) -> Option<T> {
-        self.read_value(key, format!("`[{key}]`"), self.get(key)?, read)
+        self.below(key, format!("`[{key}]`"), self.get(key)?).map(|section| read(&section))
     }
 
     /// The entries of a section of named tables, in the order of the file.
     pub(super) fn named<T>(&self, key: &'static str, read: impl Fn(&Section<'a>, At<String>) -> T) -> Vec<T> {
+        self.entries(key).into_iter().map(|(name, entry)| read(&entry, name)).collect()
+    }
+
+    fn entries(&self, key: &'static str) -> Vec<(At<String>, Self)> {
         let Some(value) = self.get(key) else { return Vec::new() };
         let Some(table) = value.table() else {
             self.context.expected("a table", value);
@@ -150,7 +143,7 @@ impl<'a> Section<'a> {
         let entries = table.0.iter().filter_map(|entry| {
             let name = At { value: entry.key.clone(), span: entry.key_span };
             check_name(self.context, &name, '_');
-            self.read_value(key, format!("`{key}.{}`", entry.key), &entry.value, |entry| read(entry, name))
+            Some((name, self.below(key, format!("`{key}.{}`", entry.key), &entry.value)?))
         });
         entries.collect()
     }
@@ -163,25 +156,33 @@ impl<'a> Section<'a> {
         id: impl Fn(&T) -> &At<String>,
     ) -> Vec<T> {
         let rows = self.all(key, read);
-        for (index, row) in rows.iter().enumerate() {
-            let (row, mut earlier) = (id(row), rows[..index].iter().map(&id));
-            if let Some(earlier) = earlier.find(|earlier| earlier.value == row.value && !row.value.is_empty()) {
-                let message = format!("two rows of `[[{key}]]` are called `{}`", row.value);
-                self.context.report(Diagnostic::new(message, row.span, "again").and(earlier.span, "first"));
+        self.report_same(key, &rows.iter().map(id).collect::<Vec<_>>());
+        rows
+    }
+
+    fn report_same(&self, key: &'static str, ids: &[&At<String>]) {
+        for (index, id) in ids.iter().enumerate() {
+            let earlier = ids[..index].iter().find(|earlier| earlier.value == id.value && !id.value.is_empty());
+            if let Some(earlier) = earlier {
+                let message = format!("two rows of `[[{key}]]` are called `{}`", id.value);
+                self.context.report(Diagnostic::new(message, id.span, "again").and(earlier.span, "first"));
             }
         }
-        rows
     }
 
     /// The rows of a section.
     pub(super) fn all<T>(&self, key: &'static str, read: impl Fn(&Section<'a>) -> T) -> Vec<T> {
+        self.each(key).iter().map(read).collect()
+    }
+
+    fn each(&self, key: &'static str) -> Vec<Self> {
         let Some(value) = self.get(key) else { return Vec::new() };
         let Some(rows) = value.array() else {
             self.context.expected(&format!("rows, each with its own header `[[{key}]]`"), value);
             return Vec::new();
         };
         let what = format!("this row of `[[{key}]]`");
-        rows.iter().filter_map(|row| self.read_value(key, what.clone(), row, &read)).collect()
+        rows.iter().filter_map(|row| self.below(key, what.clone(), row)).collect()
     }
 
     /// Free text.
@@ -300,9 +301,12 @@ impl<'a> Section<'a> {
         scope: &'c Scope,
         parser: impl Fn(&mut Cursor<'c>) -> Parsed<T>,
     ) -> Vec<T> {
-        let Some(value) = self.get(key) else { return Vec::new() };
-        let items = value.array().unwrap_or(std::slice::from_ref(value));
-        items.iter().filter_map(|item| self.context.parse(item, scope, &parser)).collect()
+        self.items(key).iter().filter_map(|item| self.context.parse(item, scope, &parser)).collect()
+    }
+
+    fn items(&self, key: &'static str) -> &'a [Value] {
+        let Some(value) = self.get(key) else { return &[] };
+        value.array().unwrap_or(std::slice::from_ref(value))
     }
 
     /// A choice list, empty if the key is missing.
