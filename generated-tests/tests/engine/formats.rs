@@ -1,10 +1,14 @@
-//! Law 9 for every built-in format in every configuration that its file names, with the interpreter as the MMU.
+//! Law 9 for every built-in format in every configuration that its file names, with the interpreter as the MMU; and that
+//! leaves are as large as they can be.
 
 use proptest::{
     prelude::*,
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
-use tablewright::{ByName, aarch64, loongarch64, riscv64, x86_64};
+use tablewright::{
+    Attributes, ByName, ClosedRange, Format, Lookup, MemoryType, PageTable, Rights, Tag, aarch64, loongarch64, riscv64,
+    sim::Machine, x86_64,
+};
 use tablewright_archdefs::{
     bound::{Bound, Params},
     read_builtin,
@@ -32,6 +36,7 @@ fn programs<F: ByName>(file_name: &str) -> usize {
         let bound = Bound::new(&file, &params).expect("a configuration");
         let rules = rules::of(file_name, &bound);
         configured += 1;
+        largest_leaves(format, &config.id.value);
         let random = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
         let settings = Config { cases: 2, failure_persistence: None, ..Config::default() };
         let result = TestRunner::new_with_rng(settings, random).run(&prop::collection::vec(step(), 15..40), |steps| {
@@ -41,6 +46,28 @@ fn programs<F: ByName>(file_name: &str) -> usize {
         result.unwrap_or_else(|error| panic!("{}: {error}", config.id.value));
     }
     configured
+}
+
+/// Where both addresses allow a leaf of one entry at some level, one is used, however many smaller sizes there are.
+fn largest_leaves<F: Format>(format: F, config: &str) {
+    let geometry = format.geometry();
+    let attributes = Attributes::new(Rights::RW, MemoryType::WriteBack);
+    let mut table = PageTable::new(format, Machine::new(0x4000_0000, 1 << 20), Tag(1)).expect("a root");
+    for level in 0..geometry.levels {
+        let size = geometry.entry_bits(level);
+        let range = ClosedRange::around(geometry.extend(0), size);
+        let inside = range.span() <= geometry.last_output() && range.span() < geometry.last_input();
+        if !inside || format.prototype(level, size, &attributes).is_err() {
+            continue;
+        }
+        let mut gather = table.gather();
+        // SAFETY: nobody translates through this table.
+        unsafe { table.map(range, 0, &attributes, &mut gather) }.expect("nothing in the way");
+        let found = table.query(range.start());
+        let whole = matches!(&found, Some(Lookup::Mapped(leaf)) if leaf.range.covers(&range));
+        assert!(whole, "{config}: 2^{size} bytes at level {level} are mapped by {found:x?}");
+        table.unmap(range, &mut gather).expect("whole leaves");
+    }
 }
 
 /// Tests the format of a generated module.

@@ -7,7 +7,7 @@ use core::ops::Range;
 use super::Error;
 use crate::{Attributes, ClosedRange, Format, Geometry, Level, PageSizes, Prototype, Strip};
 
-/// The most sizes of leaves that are used side by side.
+/// The most sizes of leaves that are used side by side: one of an entry for each level, and of the runs the smallest.
 const SIZES: usize = 16;
 
 /// Everything but the address of the leaves of each size, for one set of attributes.
@@ -24,7 +24,12 @@ impl Prototypes {
         let geometry = format.geometry();
         let mut prototypes = Self { sizes: PageSizes::default(), bits: [0; SIZES] };
         for level in (0..geometry.levels).take_while(|&level| geometry.entry_bits(level) <= limit) {
+            let entry = geometry.entry_bits(level);
+            let room = SIZES - usize::from(geometry.top() - level);
             for size in sizes_of(&geometry, level, format.page_sizes(level)).iter().take_while(|&size| size <= limit) {
+                if size != entry && prototypes.sizes.0.count_ones() as usize >= room {
+                    break;
+                }
                 match format.prototype(level, size, attributes) {
                     Ok(prototype) => prototypes.insert(prototype),
                     Err(refusal) if size == geometry.page_bits => return Err(Error::Refused { level, refusal }),
@@ -42,8 +47,7 @@ impl Prototypes {
         prototypes
     }
 
-    /// Takes a leaf that is larger than all others, or in the place of one as large. One more than there is room for is
-    /// not used.
+    /// Takes a leaf that is larger than all others, or in the place of one as large.
     fn insert(&mut self, prototype: Prototype) {
         let place = self.place(prototype.size);
         if let Some(bits) = self.bits.get_mut(place) {
