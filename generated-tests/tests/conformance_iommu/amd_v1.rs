@@ -61,9 +61,8 @@ pub(crate) fn all() -> Judged {
     let cases = configured("amd_iommu_v1");
     for (name, from, made) in CONFIGS {
         let from = cases.iter().find(|case| case.config.id.value == from).expect("such a configuration");
-        // The model sets no states, and the device has no TLB. Pages of 512 GiB and more are mapped by smaller ones, whose
-        // tables take more memory than there is.
-        let plain = [("access_dirty", 0), ("device_tlb", 0), ("huge_512g", 0)];
+        // The model sets no states, and the device has no TLB.
+        let plain = [("access_dirty", 0), ("device_tlb", 0)];
         let case = varied(from, &format!("amd_iommu_v1/{name}"), &[&plain, made].concat());
         let generated = generated!(tablewright::x86_64::amd_iommu_v1, case.params).expect("one module for all");
         let setup = Setup::new(&case, generated.expect("a legal configuration"));
