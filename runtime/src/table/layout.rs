@@ -47,7 +47,7 @@ impl Prototypes {
         prototypes
     }
 
-    /// Takes a leaf that is larger than all others, or in the place of one as large.
+    /// Takes a leaf that is larger than all others.
     fn insert(&mut self, prototype: Prototype) {
         let place = self.place(prototype.size);
         if let Some(bits) = self.bits.get_mut(place) {
@@ -65,13 +65,9 @@ impl Prototypes {
     /// Takes over other accessed and dirty states in `attributes`, which are otherwise those it was made of. Formats
     /// refuse nothing on account of these states.
     pub(super) fn restate<F: Format>(&mut self, format: &F, attributes: &Attributes) {
-        let geometry = format.geometry();
-        for level in 0..geometry.levels {
-            for size in sizes_of(&geometry, level, self.sizes).iter() {
-                if let Ok(prototype) = format.prototype(level, size, attributes) {
-                    self.insert(prototype);
-                }
-            }
+        let limit = self.sizes.largest_within(63).unwrap_or(0);
+        if let Ok(restated) = Self::new(format, attributes, limit) {
+            *self = restated;
         }
     }
 
