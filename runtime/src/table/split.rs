@@ -246,6 +246,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
 impl Split {
     /// What the leaf becomes if `range` is changed.
+    #[inline(never)]
     fn pieces(&self, range: ClosedRange) -> Pieces<'_> {
         let leaf = &self.leaf;
         let delta = leaf.address.wrapping_sub(leaf.range.start());
