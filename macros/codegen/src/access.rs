@@ -100,7 +100,7 @@ pub(crate) fn with_fields<'a>(scope: &Scope<'a>, fields: &[String]) -> Scope<'a>
     let mut inner = scope.with_registers("controls").with_locals(field_types);
     for field in &scope.format.fields {
         let width = scope.choices(&field.bits).first().and_then(|(_, map)| bits::width(scope, map)).unwrap_or(64);
-        inner.ranges.insert(field.name.value.clone(), (0, (1 << width) - 1));
+        inner.know(&field.name.value).range = Some((0, (1 << width) - 1));
     }
     inner
 }

@@ -5,7 +5,7 @@ use quote::{format_ident, quote};
 use tablewright_archdefs::expr::{Expr, Node, Op};
 use tablewright_archdefs::model::Domain;
 
-use crate::scope::{Scope, same};
+use crate::scope::{Known, Scope, same};
 
 /// Rust types of generated expressions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -169,7 +169,7 @@ impl Scope<'_> {
             return quote!(block_level);
         }
         let ident = ident(name);
-        if self.locals.contains_key(name) {
+        if self.known(name).local.is_some() {
             return quote!(#ident);
         }
         let param = self.format.params.iter().any(|param| param.name.value == name);
@@ -191,13 +191,10 @@ impl Scope<'_> {
             Node::Int(value) if *value < 0 => Type::Signed,
             Node::Int(_) | Node::Slice(..) => Type::Word,
             Node::Name(name) if name == "block" => Type::Bool,
-            Node::Name(name) if self.locals.contains_key(name) => self.locals[name],
-            Node::Name(name) => match self.format.params.iter().find(|p| p.name.value == *name) {
-                Some(param) if param.domain == Domain::Bool => Type::Bool,
-                _ => match self.ranges.get(name) {
-                    Some(range) => range_type(*range),
-                    None => Type::Word,
-                },
+            Node::Name(name) => match (self.known(name), self.format.params.iter().find(|p| p.name.value == *name)) {
+                (Known { local: Some(local), .. }, _) => local,
+                (_, Some(param)) if param.domain == Domain::Bool => Type::Bool,
+                (known, _) => known.range.map_or(Type::Word, range_type),
             },
             Node::Not(_) => Type::Bool,
             Node::Binary(op, left, right) => match op {

@@ -9,8 +9,8 @@ impl Scope<'_> {
     /// `expr` with constants put in and computed.
     pub(crate) fn fold(&self, expr: &Expr) -> Expr {
         let node = match &expr.node {
-            Node::Name(name) => match self.constants.get(name) {
-                Some(value) => Node::Int(*value),
+            Node::Name(name) => match self.known(name).constant {
+                Some(value) => Node::Int(value),
                 None => expr.node.clone(),
             },
             Node::Not(inner) => negate(self.fold(inner)),
@@ -55,7 +55,7 @@ impl Scope<'_> {
     pub(crate) fn range(&self, expr: &Expr) -> Option<(i128, i128)> {
         match &expr.node {
             Node::Int(value) => Some((*value, *value)),
-            Node::Name(name) => self.ranges.get(name).copied(),
+            Node::Name(name) => self.known(name).range,
             Node::Slice(_, high, low) if high >= low => Some((0, (1 << (high - low + 1)) - 1)),
             Node::Binary(op, left, right) => {
                 let (a, b) = (self.range(left)?, self.range(right)?);

@@ -43,11 +43,9 @@ mod text;
 mod tlb;
 mod translated;
 
-use std::collections::BTreeMap;
-
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
-use tablewright_archdefs::model::{Bind, Build, Format};
+use tablewright_archdefs::model::{Build, Format};
 
 #[cfg(feature = "print")]
 pub use print::print;
@@ -77,7 +75,7 @@ pub fn builtin(format: &Format, runtime: &TokenStream) -> TokenStream {
 /// Of a format that the checker refuses, too, there are all items, so that whoever names them meets no further errors; what
 /// they do is nothing to rely on.
 pub fn module(format: &Format, build: Option<&Build>, runtime: &TokenStream) -> TokenStream {
-    let scope = &scope::Scope::new(format, &build_params(format, build));
+    let scope = &scope::Scope::new(format, build);
     let name = build.map_or(&format.name.value, |build| &build.name.value);
     let title = build.and_then(|build| build.title.as_deref()).unwrap_or(&format.title);
     let config = config::config(scope);
@@ -107,17 +105,6 @@ pub fn module(format: &Format, build: Option<&Build>, runtime: &TokenStream) -> 
         #imports
         #items
     }
-}
-
-/// The values of the build parameters.
-fn build_params(format: &Format, build: Option<&Build>) -> BTreeMap<String, i128> {
-    let params = format.params.iter().filter(|param| param.bind == Bind::Build);
-    let mut values: BTreeMap<_, _> =
-        params.map(|param| (param.name.value.clone(), i128::from(param.default))).collect();
-    for (name, value) in build.iter().flat_map(|build| &build.set) {
-        values.insert(name.value.clone(), value.value.into());
-    }
-    values
 }
 
 /// `use` items for what the generated code names, so that it compiles whatever is in scope around it.

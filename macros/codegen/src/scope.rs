@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use tablewright_archdefs::model::{Domain, Format, Param};
+use tablewright_archdefs::model::{Bind, Build, Domain, Format, Param};
 
 pub(crate) use crate::emit::{Type, ident, param_type};
 pub(crate) use crate::fold::{all_of, exclude, int, is, join, name, not, same};
@@ -16,34 +16,38 @@ pub(crate) struct Scope<'a> {
     pub(crate) format: &'a Format,
     /// Where the registers of expressions live: a struct of the generated code.
     pub(crate) registers: Option<&'static str>,
-    /// Local variables of the generated code.
-    pub(crate) locals: BTreeMap<String, Type>,
-    /// What the build, or a narrower scope, fixes.
-    pub(crate) constants: BTreeMap<String, i128>,
-    /// Bounds of what is not constant.
-    pub(crate) ranges: BTreeMap<String, (i128, i128)>,
+    names: BTreeMap<String, Known>,
+}
+
+/// What is known of a name.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Known {
+    /// Its type, if it is a local variable of the generated code.
+    pub(crate) local: Option<Type>,
+    /// Its value, if the build, or a narrower scope, fixes it.
+    pub(crate) constant: Option<i128>,
+    /// Its bounds.
+    pub(crate) range: Option<(i128, i128)>,
 }
 
 impl<'a> Scope<'a> {
     /// The scope of a module: its build parameters are constants.
-    pub(crate) fn new(format: &'a Format, build: &BTreeMap<String, i128>) -> Self {
-        let mut scope = Self {
-            format,
-            registers: None,
-            locals: BTreeMap::new(),
-            constants: build.clone(),
-            ranges: BTreeMap::new(),
-        };
+    pub(crate) fn new(format: &'a Format, build: Option<&Build>) -> Self {
+        let mut scope = Self { format, registers: None, names: BTreeMap::new() };
+        for param in format.params.iter().filter(|param| param.bind == Bind::Build) {
+            scope.know(&param.name.value).constant = Some(param.default.into());
+        }
+        for (name, value) in build.iter().flat_map(|build| &build.set) {
+            scope.know(&name.value).constant = Some(value.value.into());
+        }
         for (name, expr) in [("page_bits", &format.levels.page_bits), ("index_bits", &format.levels.index_bits)] {
             // The checker has made sure that these depend on build parameters only.
-            if let Some(value) = scope.constant(&expr.value) {
-                scope.constants.insert(name.into(), value);
-            }
+            scope.know(name).constant = scope.constant(&expr.value);
         }
         for param in &format.params {
             // Nowhere available under this build.
             if param.when.as_ref().is_some_and(|when| is(&scope.fold(when), 0)) {
-                scope.constants.insert(param.name.value.clone(), 0);
+                scope.know(&param.name.value).constant = Some(0);
             }
             let range = match &param.domain {
                 Domain::Bool => (0, 1),
@@ -52,25 +56,39 @@ impl<'a> Scope<'a> {
                 }
                 Domain::Word => (0, u64::MAX.into()),
             };
-            scope.ranges.insert(param.name.value.clone(), range);
+            scope.know(&param.name.value).range = Some(range);
         }
         let levels = || format.roots.iter().flat_map(|root| &root.levels.value);
         let top = levels().copied().max().unwrap_or(1).into();
         let bottom = levels().copied().min().unwrap_or(1).into();
-        scope.ranges.insert("levels".into(), (bottom, top));
-        scope.ranges.insert("level".into(), (0, top - 1));
-        scope.ranges.insert("input_bits".into(), (1, 64));
         let page_bits = scope.number("page_bits").into();
-        scope.ranges.insert("leaf_bits".into(), (page_bits, 63));
-        scope.ranges.insert("run_bits".into(), (page_bits, 63));
-        scope.ranges.insert("block".into(), (0, 1));
+        for (name, range) in [
+            ("levels", (bottom, top)),
+            ("level", (0, top - 1)),
+            ("input_bits", (1, 64)),
+            ("leaf_bits", (page_bits, 63)),
+            ("run_bits", (page_bits, 63)),
+            ("block", (0, 1)),
+        ] {
+            scope.know(name).range = Some(range);
+        }
         scope
+    }
+
+    /// What is known of a name.
+    pub(crate) fn known(&self, name: &str) -> Known {
+        self.names.get(name).copied().unwrap_or_default()
+    }
+
+    /// The same, to add to it.
+    pub(crate) fn know(&mut self, name: &str) -> &mut Known {
+        self.names.entry(name.to_owned()).or_default()
     }
 
     /// This scope, with a name made constant.
     pub(crate) fn with(&self, name: &str, value: i128) -> Self {
         let mut scope = self.clone();
-        scope.constants.insert(name.into(), value);
+        scope.know(name).constant = Some(value);
         scope
     }
 
@@ -82,7 +100,7 @@ impl<'a> Scope<'a> {
     /// This scope above level 0.
     pub(crate) fn above_level_0(&self) -> Self {
         let mut scope = self.clone();
-        if let Some(range) = scope.ranges.get_mut("level") {
+        if let Some(range) = &mut scope.know("level").range {
             range.0 = 1;
         }
         scope
@@ -98,28 +116,30 @@ impl<'a> Scope<'a> {
     /// This scope, with more local variables of the generated code.
     pub(crate) fn with_locals<'n>(&self, locals: impl IntoIterator<Item = (&'n str, Type)>) -> Self {
         let mut scope = self.clone();
-        scope.locals.extend(locals.into_iter().map(|(name, ty)| (name.to_owned(), ty)));
+        for (name, ty) in locals {
+            scope.know(name).local = Some(ty);
+        }
         scope
     }
 
     /// The parameters that are fields of `Config`: those that this build leaves open, in the order of the file.
     pub(crate) fn open_params(&self) -> impl Iterator<Item = &'a Param> + use<'a, '_> {
-        self.format.params.iter().filter(|param| !self.constants.contains_key(&param.name.value))
+        self.format.params.iter().filter(|param| self.known(&param.name.value).constant.is_none())
     }
 
     /// The parameters that this build fixes, and their values.
     pub(crate) fn fixed_params(&self) -> impl Iterator<Item = (&'a Param, i128)> + use<'a, '_> {
-        let value = |param: &'a Param| self.constants.get(&param.name.value).map(|value| (param, *value));
+        let value = |param: &'a Param| self.known(&param.name.value).constant.map(|value| (param, value));
         self.format.params.iter().filter_map(value)
     }
 
     /// A constant that fits a byte; 0 if it is unknown, which the checker has refused.
     pub(crate) fn number(&self, name: &str) -> u8 {
-        self.constants.get(name).and_then(|value| u8::try_from(*value).ok()).unwrap_or(0)
+        self.known(name).constant.and_then(|value| u8::try_from(value).ok()).unwrap_or(0)
     }
 
     /// The greatest number of levels of any root.
     pub(crate) fn most_levels(&self) -> u8 {
-        u8::try_from(self.ranges["levels"].1).unwrap_or(u8::MAX)
+        self.known("levels").range.and_then(|(_, most)| u8::try_from(most).ok()).unwrap_or(u8::MAX)
     }
 }
