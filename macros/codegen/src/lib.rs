@@ -44,7 +44,7 @@ mod tlb;
 mod translated;
 
 use proc_macro2::TokenStream;
-use quote::{format_ident, quote};
+use quote::quote;
 use tablewright_archdefs::model::{Build, Format};
 
 #[cfg(feature = "print")]
@@ -145,10 +145,7 @@ fn imports(items: &TokenStream, runtime: &TokenStream) -> TokenStream {
         "Tag",
         "Translated",
     ];
-    let used = |names: &[&str]| -> Vec<_> {
-        names.iter().filter(|name| locals::mentions(items, name)).map(|name| format_ident!("{name}")).collect()
-    };
-    let (codec, names) = (used(CODEC), used(RUNTIME));
+    let (codec, names) = (locals::mentioned(items, CODEC), locals::mentioned(items, RUNTIME));
     quote! {
         use ::core::fmt;
         use ::core::prelude::rust_2024::*;

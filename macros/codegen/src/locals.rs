@@ -23,11 +23,27 @@ pub(crate) fn parameter(body: &TokenStream, name: &str) -> Ident {
 
 /// Whether `name` occurs in `code` other than after a `.` or as a `let`'s name.
 pub(crate) fn mentions(code: &TokenStream, name: &str) -> bool {
+    any_name(code.clone(), &mut |ident| ident == name)
+}
+
+/// Those of `names` that occur in `code` so.
+pub(crate) fn mentioned(code: &TokenStream, names: &[&str]) -> Vec<Ident> {
+    let mut left = names.to_vec();
+    any_name(code.clone(), &mut |ident| {
+        let ident = ident.to_string();
+        left.retain(|name| *name != ident);
+        left.is_empty()
+    });
+    names.iter().filter(|name| !left.contains(name)).map(|name| format_ident!("{name}")).collect()
+}
+
+/// Whether there is such a name in `code`.
+fn any_name(code: TokenStream, is_such: &mut dyn FnMut(&Ident) -> bool) -> bool {
     let mut after_dot = false;
-    for token in code.clone() {
+    for token in code {
         match &token {
-            TokenTree::Group(group) if mentions(&group.stream(), name) => return true,
-            TokenTree::Ident(ident) if ident == name && !after_dot => return true,
+            TokenTree::Group(group) if any_name(group.stream(), is_such) => return true,
+            TokenTree::Ident(ident) if !after_dot && is_such(ident) => return true,
             _ => {}
         }
         // The second dot of `..` does not lead to a field.
