@@ -57,7 +57,7 @@ impl CopyOnWrite {
 
     /// Whether what is mapped at `address` is of the base; `None` if nothing is.
     fn is_of_base<F: Format, H: Hal>(&self, address: u64, table: &PageTable<F, H>) -> Option<bool> {
-        table.translate(address).map(|output| self.base.is_shared(address, output))
+        table.reach(address, false).map(|leaf| self.base.is_shared(address, leaf.output))
     }
 
     /// The first part of `range` where all that is mapped is of the base, or nothing is, and whether it is of the base.

@@ -18,7 +18,6 @@ pub(crate) struct Reached {
 
 impl<F: Format, H: Hal> PageTable<F, H> {
     /// What the leaf that maps `ia` says to an access that reads, or writes; `None` if nothing is mapped.
-    #[inline]
     pub(crate) fn reach(&self, ia: u64, write: bool) -> Option<Reached> {
         let ia = self.reduce(ia)?;
         let End { level, raw, is_leaf, .. } = self.descend_here(ia);
