@@ -13,7 +13,7 @@ use crate::scope::{Scope, Type, ident};
 /// `struct Controls`.
 pub(crate) fn controls(scope: &Scope<'_>) -> TokenStream {
     let access = scope.format.access.as_ref();
-    let fields = readings::fields(access.iter().flat_map(|access| &access.registers));
+    let fields = readings::fields(access.map_or(&[], |access| &access.registers));
     let docs = match access {
         Some(access) => readings::docs("What modifies rights at the time of an access", access.cite.as_deref()),
         None => vec![" What modifies rights at the time of an access: nothing does.".into()],

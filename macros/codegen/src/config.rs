@@ -87,7 +87,7 @@ fn zero(param: &Param) -> TokenStream {
 
 fn capabilities(scope: &Scope<'_>) -> TokenStream {
     let capabilities = scope.format.capabilities.as_ref();
-    let fields = readings::fields(capabilities.iter().flat_map(|capabilities| &capabilities.registers));
+    let fields = readings::fields(capabilities.map_or(&[], |capabilities| &capabilities.registers));
     let values: Vec<_> = capabilities.iter().flat_map(|capabilities| &capabilities.values).collect();
     let register_scope = scope.with_registers("capabilities");
     let assignments = scope.open_params().filter_map(|param| {

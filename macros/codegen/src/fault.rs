@@ -11,7 +11,7 @@ use crate::scope::{Scope, Type};
 /// `struct Report`.
 pub(crate) fn report(scope: &Scope<'_>) -> TokenStream {
     let fault = scope.format.fault.as_ref();
-    let fields = readings::fields(fault.iter().flat_map(|fault| &fault.registers));
+    let fields = readings::fields(fault.map_or(&[], |fault| &fault.registers));
     let docs = match fault {
         Some(fault) => readings::docs("The hardware's report of a fault", fault.cite.as_deref()),
         None => vec![" The hardware's report of a fault, of which the format's file does not speak.".into()],

@@ -11,14 +11,16 @@ use crate::scope::{Scope, Type, ident, param_type};
 /// the trait that has all of it.
 pub(crate) fn named(scope: &Scope<'_>) -> TokenStream {
     let config = config(scope);
-    let registers = by_name("Registers", scope.format.registers.iter().map(|register| register.name.value.as_str()));
-    let reported = || scope.format.fault.iter().flat_map(|fault| &fault.registers);
-    let report_by_name = by_name("Report", reported().map(|register| register.name.value.as_str()));
-    let report = from_values("Report", "A report from", reported());
-    let capabilities = scope.format.capabilities.iter().flat_map(|capabilities| &capabilities.registers);
-    let capabilities = from_values("Capabilities", "These from", capabilities);
-    let controls =
-        from_values("Controls", "These from", scope.format.access.iter().flat_map(|access| &access.registers));
+    let format = scope.format;
+    let registers: Vec<&str> = format.registers.iter().map(|register| register.name.value.as_str()).collect();
+    let registers = by_name("Registers", &registers);
+    let reported = names(format.fault.as_ref().map_or(&[], |fault| &fault.registers));
+    let report_by_name = by_name("Report", &reported);
+    let report = from_values("Report", "A report from", &reported);
+    let capabilities = names(format.capabilities.as_ref().map_or(&[], |capabilities| &capabilities.registers));
+    let capabilities = from_values("Capabilities", "These from", &capabilities);
+    let controls = names(format.access.as_ref().map_or(&[], |access| &access.registers));
+    let controls = from_values("Controls", "These from", &controls);
     let implementation = implementation();
     quote! {
         #config
@@ -127,27 +129,30 @@ fn config(scope: &Scope<'_>) -> TokenStream {
     }
 }
 
+fn names(registers: &[Reading]) -> Vec<&str> {
+    registers.iter().map(|register| register.name.value.as_str()).collect()
+}
+
 /// `by_name` of a type that has a field for each of `registers`.
-fn by_name<'a>(name: &str, registers: impl Iterator<Item = &'a str>) -> TokenStream {
+fn by_name(name: &str, registers: &[&str]) -> TokenStream {
     let name = ident(name);
-    let pairs: Vec<_> = registers.map(|register| (register, ident(register))).collect();
-    let count = literal::number(pairs.len() as i128);
-    let pairs = pairs.iter().map(|(register, field)| quote!((#register, self.#field)));
+    let count = literal::number(registers.len() as i128);
+    let fields = registers.iter().map(|register| ident(register));
     quote! {
         impl #name {
             /// Each register's name and value.
             pub const fn by_name(&self) -> [(&'static str, u64); #count] {
-                [#(#pairs),*]
+                [#((#registers, self.#fields)),*]
             }
         }
     }
 }
 
 /// `from_values` of a type that has a field for each of `registers`.
-fn from_values<'a>(name: &str, what: &str, registers: impl Iterator<Item = &'a Reading>) -> TokenStream {
+fn from_values(name: &str, what: &str, registers: &[&str]) -> TokenStream {
     let doc = format!(" {what} its registers' values, in the order of the fields.");
     let name = ident(name);
-    let names: Vec<_> = registers.map(|register| ident(&register.name.value)).collect();
+    let names: Vec<_> = registers.iter().map(|register| ident(register)).collect();
     let count = literal::number(names.len() as i128);
     quote! {
         impl #name {

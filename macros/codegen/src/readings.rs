@@ -14,8 +14,8 @@ pub(crate) fn docs(what: &str, cite: Option<&str>) -> Vec<String> {
 }
 
 /// A field for each register, documented by its name where the file says no more.
-pub(crate) fn fields<'a>(registers: impl Iterator<Item = &'a Reading>) -> TokenStream {
-    let fields = registers.map(|register| {
+pub(crate) fn fields(registers: &[Reading]) -> TokenStream {
+    let fields = registers.iter().map(|register| {
         let name = &register.name.value;
         let doc = format!(" {}", register.doc.as_deref().map_or(format!("`{name}`."), sentence));
         let name = ident(name);
