@@ -246,7 +246,8 @@ impl<B> Parts<'_, B> {
         table: &mut PageTable<F, H>,
         gather: &mut Gather<F, H>,
     ) -> Result<(), SpaceError> {
-        if self.clone().nth(1).is_some() {
+        let mut rest = self.clone();
+        if rest.next().is_some_and(|(first, _)| first.last() < self.range.last()) && rest.next().is_some() {
             table.split(self.range, gather)?;
         }
         Ok(())

@@ -102,9 +102,13 @@ impl<B: Joinable> MemorySet<B> {
     fn remove_at(&mut self, place: Place) {
         let Some(chunk) = self.chunks.get_mut(place.chunk) else { return };
         chunk.remove(place.index);
+        // One that is more than half full is never put together with another.
+        let is_small = chunk.len() <= CHUNK / 2;
         self.len -= 1;
         self.update_key(place.chunk);
-        self.tidy(place.chunk, place.chunk);
+        if is_small {
+            self.tidy(place.chunk, place.chunk);
+        }
     }
 
     /// Takes empty chunks among those from `first` to `last` out, and puts small neighbours together: two that follow each
