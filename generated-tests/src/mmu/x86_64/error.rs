@@ -22,7 +22,7 @@ pub enum Error {
         /// What it has not.
         feature: &'static str,
     },
-    /// A chunk, a root or a word to read is not in [`Machine::RAM`].
+    /// A chunk, a root or a word to read is not in [`Machine::RAM`](super::Machine::RAM).
     #[error("{start:#x}..{end:#x} is not in the memory free for tables")]
     OutsideRam {
         /// First address.
