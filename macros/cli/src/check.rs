@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tablewright_archdefs::{Diagnostic, Diagnostics, Sources, Span, Style, check};
 
 use crate::Console;
-use crate::failure::{Outcome, Result};
+use crate::failure::{Failure, Outcome, Result};
 use crate::format::read_named;
 use crate::paint::{GOOD, paint};
 
@@ -39,6 +39,9 @@ enum Format {
 }
 
 pub(crate) fn run(args: &Args, console: &mut Console<'_>) -> Result {
+    if args.files.iter().filter(|file| *file == "-").count() > 1 {
+        return Err(Failure::new("standard input (`-`) can be read once only"));
+    }
     let mut outcome = Outcome::Yes;
     let mut unreadable = None;
     let mut all = Vec::new();

@@ -26,6 +26,13 @@ fn a_new_file_passes_the_check_and_everything_else() {
 }
 
 #[test]
+fn standard_input_is_read_once() {
+    let ran = run(&["check", "-", "-"]);
+    assert_eq!((ran.code, ran.out.as_str()), (2, ""));
+    assert!(ran.err.contains("once only"), "{}", ran.err);
+}
+
+#[test]
 fn every_sound_file_of_the_repository_passes_the_check() {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     for folder in [
