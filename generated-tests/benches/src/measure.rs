@@ -91,7 +91,9 @@ impl FromIterator<Duration> for Times {
 pub fn timed(job: impl FnOnce()) -> Duration {
     let before = own_time();
     let time = measured(job);
-    time.min(own_time().saturating_sub(before))
+    // That clock goes back now and then, where the machine is a virtual one.
+    let own = own_time().checked_sub(before).filter(|own| !own.is_zero());
+    own.map_or(time, |own| time.min(own))
 }
 
 /// How long this thread has run.
