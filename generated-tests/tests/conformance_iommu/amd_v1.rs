@@ -36,7 +36,7 @@ fn deviates(_: &Params, level: Level, raw: u64) -> Option<&'static Deviation> {
     }
 }
 
-/// Whether there is such a size at the level, and reserved bits are 0.
+/// Whether there is such a size at the level, without those of 512 GiB and more, and reserved bits are 0.
 fn is_legal_leaf(level: Level, raw: u64) -> bool {
     let size_of_level = 12 + 9 * u32::from(level);
     let is_legal_size = match raw >> 9 & 0b111 {

@@ -128,6 +128,7 @@ unsafe impl Backend for Alloc {
             Ok(FaultIn::Installed) => Some(FirstUse::Mapped),
             Ok(FaultIn::Present(_)) => fault.admit(table),
             Err(Error::NoMemory { .. }) => Some(FirstUse::OutOfMemory),
+            // `fault` meets the same error, and tells it.
             Ok(FaultIn::Smaller { .. } | FaultIn::NeedsExclusive(_)) | Err(_) => None,
         }
     }

@@ -43,6 +43,14 @@ impl Order {
         self.keys.remove(index);
     }
 
+    /// Takes the keys at the indices `range` out, in one pass; their places are free then.
+    fn remove_range(&mut self, range: Range<usize>) {
+        for index in range.end..self.keys.len() {
+            self.places.swap(index - range.len(), index);
+        }
+        self.keys.drain(range);
+    }
+
     /// Where the value of the key at `index` is.
     #[inline]
     fn place(&self, index: usize) -> Option<usize> {
@@ -139,7 +147,8 @@ impl<T> Sorted<T> {
 
     /// Takes out what is at the indices `range`.
     pub(super) fn remove_range(&mut self, range: Range<usize>) {
-        range.rev().for_each(|index| drop(self.remove(index)));
+        range.clone().for_each(|index| drop(self.take(index)));
+        self.order.remove_range(range);
     }
 
     /// Moves what is from `index` on to the end of `other`, whose keys are lower.

@@ -70,7 +70,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let mut index = (ia >> bits) as usize;
         // The index into each table below is uppermost in turn.
         let mut rest = ia << (64 - bits);
-        // So it is: `PageTable::new` saw to it. The compiler, which does not know that, need not cut each.
+        // Changes nothing, for `PageTable::new` takes no more levels; but now the compiler knows, and need not cut each.
         level %= Geometry::MAX_LEVELS as Level;
         loop {
             let raw = entries.load(index);
