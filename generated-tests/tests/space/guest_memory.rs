@@ -4,15 +4,16 @@ use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 use tablewright::{
     AddrSpace, Alloc, Attributes, Change, FaultOutcome, Format, GuestError, GuestFault, GuestMemoryAccessor,
-    MappingFlags, Rights, Tag,
+    MappingFlags, PageBitmap, Rights, State, Tag,
 };
 
 use crate::formats::in_every_format;
-use crate::rig::{READ, RW, Rig, distant, gpa};
+use crate::rig::{READ, RW, Rig, distant, gpa, range};
 
 in_every_format! {
     bytes_come_back_across_pages
     what_the_host_wrote_is_dirty
+    what_was_taken_to_read_is_not_written
     values_may_lie_on_two_pages
     lazy_memory_is_mapped_when_it_is_read
     partial_progress_is_reported
@@ -108,6 +109,28 @@ fn devices_are_never_touched<F: Format>(mut rig: Rig<F>) {
     for number in 0..4 {
         let refused = rig.space.read_obj::<u32>(gpa(number * page)).map_err(|error| error.fault);
         assert_eq!(refused, Err(GuestFault::Device), "page {number}");
+    }
+}
+
+/// Nobody would know of it.
+fn what_was_taken_to_read_is_not_written<F: Format>(mut rig: Rig<F>) {
+    let page = rig.page();
+    rig.space.map_alloc(gpa(0), 4 * page, RW, true).unwrap();
+    rig.space.start_dirty_log(gpa(0), 4 * page).unwrap();
+    let slice = rig.space.guest_slice(gpa(page), 8, Rights::R).unwrap();
+    assert_eq!(slice.write(&[1]), Err(GuestFault::Denied));
+    assert_eq!(slice.atomic::<AtomicU64>().map(|_| ()), Err(GuestFault::Denied));
+    let (skipped, taken) = (slice.skip(4), slice.take(4));
+    assert_eq!([skipped.write(&[1]), taken.write(&[1])], [Err(GuestFault::Denied); 2]);
+    // Whatever can be written shows, once it was asked for.
+    let mut written: Vec<_> = rig.space.translated_byte_buffer(gpa(0), 3 * page).unwrap();
+    written.push(rig.space.guest_slice(gpa(3 * page), 8, Rights::W).unwrap());
+    for (number, slice) in written.into_iter().enumerate() {
+        let (here, is_written) = (range(number * page, page), slice.write(&[1]).is_ok());
+        let mut words = [0];
+        let mut pages = PageBitmap::new(here, F::PAGE_BITS, &mut words).unwrap();
+        rig.space.harvest(State::Dirty, &mut pages).unwrap();
+        assert_eq!(pages.len(), usize::from(is_written), "page {number}");
     }
 }
 

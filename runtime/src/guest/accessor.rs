@@ -40,7 +40,7 @@ use crate::{GuestPhysAddr, Rights};
 /// ```
 pub trait GuestMemoryAccessor {
     /// The guest memory from `address` on that is consecutive for the host, at most `length` bytes and at least one.
-    /// It has all rights in `access`.
+    /// It has all rights in `access`, and a right to write only if there is one among these: then it counts as written.
     ///
     /// # Errors
     ///

@@ -53,11 +53,10 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     ) -> Result<Vec<GuestSlice<'_>>, GuestError> {
         let mut slices = Vec::new();
         self.for_each_slice(address, length, Rights::R, |done, slice| {
-            // Who can write it may do so.
-            let writes = slice.rights().intersects(Rights::W);
-            self.page_table().mark((address.as_usize() + done) as u64, writes);
             slices.try_reserve(1).map_err(|_| GuestFault::NoMemory)?;
-            slices.push(slice);
+            // Where the guest may write, so may who has the piece.
+            let at = GuestPhysAddr::from_usize(address.as_usize() + done);
+            slices.push(self.reachable(at, slice.len(), Rights::RW).unwrap_or(slice));
             Ok(())
         })?;
         Ok(slices)
@@ -74,9 +73,11 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
             self.page_table().mark(address, writes);
         }
         let length = length.min(leaf.rest.saturating_add(1) as usize);
+        // Who did not ask to write may not, for the leaf need not say that it is dirty.
+        let rights = if writes { leaf.rights } else { leaf.rights - Rights::W };
         let start = self.page_table().hal().phys_to_virt(HostPhysAddr::from_usize(leaf.output as usize));
         // SAFETY: backends of RAM map only memory that the HAL maps, leaf by leaf, for as long as it is mapped; nothing
         // is unmapped while the space is borrowed. Host memory to which references exist is not given to guests.
-        Some(unsafe { GuestSlice::new(start, length, leaf.rights) })
+        Some(unsafe { GuestSlice::new(start, length, rights) })
     }
 }
