@@ -15,6 +15,7 @@ mod enlarge;
 mod failures;
 mod faults;
 mod formats;
+mod free;
 mod guest_memory;
 mod guest_tables;
 mod handing_on;

@@ -242,7 +242,7 @@ macro_rules! forward {
                 fn page_table_root() -> HostPhysAddr;
                 fn areas() -> Areas<'_, B>;
                 fn find_area(address: GuestPhysAddr) -> Option<&Area<B>>;
-                fn find_free_area(hint: GuestPhysAddr, size: usize, align: u8) -> Option<GuestPhysAddr>;
+                fn find_free_area(within: ClosedRange, size: usize, align: u8) -> Option<GuestPhysAddr>;
                 fn translate(address: GuestPhysAddr) -> Option<HostPhysAddr>;
                 fn query(address: GuestPhysAddr) -> Option<Translation>;
                 fn translate_and_get_limit(address: GuestPhysAddr) -> Option<(HostPhysAddr, usize)>;

@@ -213,12 +213,28 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         self.areas.find(address.as_usize() as u64)
     }
 
-    /// The lowest `size` bytes, from a multiple of `1 << align` on and not below `hint`, that are free: a size of 0 and
-    /// an alignment below a page are taken as one page.
-    pub fn find_free_area(&self, hint: GuestPhysAddr, size: usize, align: u8) -> Option<GuestPhysAddr> {
+    /// The lowest `size` bytes in `within`, from a multiple of `1 << align` on, that are free: a size of 0 and an alignment
+    /// below a page are taken as one page.
+    ///
+    /// ```
+    /// use tablewright::{AddrSpace, ClosedRange, Format, MappingFlags, Tag};
+    /// use tablewright::{sim::Machine, x86_64::ept};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let format = ept::Format::new(&ept::Config { pa_bits: 40, ..ept::Config::new(4, 48) })?;
+    /// let mut space = AddrSpace::new_empty(format, Machine::new(0, 1 << 20), Tag(1))?;
+    /// space.map_alloc(0xc000_0000.into(), 0x5000, MappingFlags::READ, false)?;
+    /// // A window for devices that know no more than 32 bits, at a multiple of 64 KiB.
+    /// let low = ClosedRange::new(0xc000_0000, 0xffff_ffff).ok_or("empty")?;
+    /// assert_eq!(space.find_free_area(low, 0x10_0000, 16), Some(0xc001_0000.into()));
+    /// assert_eq!(space.find_free_area(low, 0x4000_0000, 16), None);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn find_free_area(&self, within: ClosedRange, size: usize, align: u8) -> Option<GuestPhysAddr> {
         let page_bits = self.table.geometry().page_bits;
-        let within = ClosedRange::new(self.range.start().max(hint.as_usize() as u64), self.range.last())?;
         let size = (size as u64).max(1).checked_next_multiple_of(1 << page_bits)?;
+        let within = within.intersection(&self.range)?;
         let free = self.areas.find_free(size, align.clamp(page_bits, 64), within)?;
         Some(GuestPhysAddr::from_usize(free.start() as usize))
     }
