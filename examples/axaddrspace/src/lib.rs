@@ -14,6 +14,7 @@ extern crate alloc;
 
 mod accessor;
 mod backend;
+mod edit;
 mod error;
 mod format;
 mod frame;

@@ -11,8 +11,8 @@ use crate::{
     hal::{Machine, to_client},
 };
 
-/// A guest's page table. The one of an [`AddrSpace`](crate::AddrSpace) is only read from outside; a table of a client's own
-/// is changed by [`Backend`](crate::Backend)s.
+/// A guest's page table. The one of an [`AddrSpace`](crate::AddrSpace) is only read from outside; one of a client's own is
+/// changed by [`Backend`](crate::Backend)s, or by the client.
 #[repr(transparent)]
 pub struct NestedPageTable<H: PagingHandler>(PageTable<Format, Machine<H>>);
 
@@ -42,7 +42,7 @@ impl<H: PagingHandler> NestedPageTable<H> {
     }
 
     /// Where the root table is.
-    pub fn root_paddr(&self) -> HostPhysAddr {
+    pub const fn root_paddr(&self) -> HostPhysAddr {
         to_client(self.0.root())
     }
 

@@ -136,6 +136,56 @@ fn a_set_of_a_clients_own_works_on_a_table_of_its_own() {
     assert_eq!(Frames::allocated(), 0);
 }
 
+#[test]
+fn a_table_of_a_clients_own_is_changed_page_by_page_and_by_regions() {
+    use memory_set::MappingError;
+    use page_table_multiarch::PageSize;
+
+    let mut table = NestedPageTable::<Frames>::new(4).unwrap();
+    const ROOT: fn(&NestedPageTable<Frames>) -> axaddrspace::HostPhysAddr = {
+        const fn root(table: &NestedPageTable<Frames>) -> axaddrspace::HostPhysAddr {
+            table.root_paddr()
+        }
+        root
+    };
+    assert_eq!(table.root_paddr(), ROOT(&table));
+    table.map(0x40_0000.into(), 0x80_0000.into(), PageSize::Size2M, RW).unwrap();
+    assert_eq!(table.map(0x40_1000.into(), 0.into(), PageSize::Size4K, RW), Err(MappingError::AlreadyExists));
+    assert_eq!(table.query(0x40_1234.into()), Ok((0x80_1234.into(), RW, PageSize::Size2M)));
+    assert!(table.remap(0x40_0000.into(), 0xa0_0000.into(), MappingFlags::READ));
+    assert_eq!(table.unmap(0x40_1234.into()), Ok((0xa0_0000.into(), MappingFlags::READ, PageSize::Size2M)));
+    assert_eq!(table.unmap(0x40_1234.into()), Err(MappingError::BadState));
+    assert!(!table.remap(0x40_0000.into(), 0xa0_0000.into(), RW));
+
+    // Each page where the function says; the last two are taken by another's turn.
+    let scattered = |at: GuestPhysAddr| axaddrspace::HostPhysAddr::from_usize(at.as_usize() ^ 0x1000);
+    table.map_region(0x1000.into(), scattered, 0x3000, RW, true).unwrap();
+    assert_eq!(
+        [0x1000, 0x2000, 0x3000].map(|at| table.translate(at.into())),
+        [Some(0.into()), Some(0x3000.into()), Some(0x2000.into())]
+    );
+    let same = |at: GuestPhysAddr| axaddrspace::HostPhysAddr::from_usize(at.as_usize());
+    assert_eq!(table.map_region(0.into(), same, 0x2000, RW, true), Err(MappingError::AlreadyExists));
+    assert_eq!(table.translate(0.into()), None, "all or nothing");
+    for (huge, size) in [(true, PageSize::Size2M), (false, PageSize::Size4K)] {
+        table.map_region(0x20_0000.into(), same, 0x20_0000, RW, huge).unwrap();
+        assert_eq!(table.query(0x20_0000.into()).unwrap().2, size);
+        assert!(table.protect_region(0x20_1000.into(), 0x1000, MappingFlags::READ));
+        assert_eq!(table.query(0x20_1000.into()).unwrap().1, MappingFlags::READ);
+        table.unmap_region(0x20_0000.into(), 0x1000).unwrap();
+        assert_eq!(table.query(0x20_2000.into()).unwrap().1, RW);
+        table.unmap_region(0x20_0000.into(), 0x20_0000).unwrap();
+    }
+    // At the end of the addresses, and beyond.
+    let end = GuestPhysAddr::from_usize(usize::MAX - 0xfff);
+    assert_eq!(table.map_region(end, same, 0x2000, RW, false), Err(MappingError::InvalidParam));
+    assert_eq!(table.unmap_region(0x123.into(), 0x1000), Err(MappingError::InvalidParam));
+    assert!(!table.protect_region(end, 0x1000, RW));
+    assert_eq!((table.unmap_region(0.into(), 0), table.map_region(0.into(), same, 0, RW, true)), (Ok(()), Ok(())));
+    table.unmap_region(0.into(), 0x1_0000).unwrap();
+    assert_eq!(Frames::allocated(), 1, "the root");
+}
+
 /// A translation of a client's own, with pages that do not follow each other on the host.
 struct Scattered([Box<[u8; 0x1000]>; 2]);
 

@@ -193,7 +193,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// Where the root table is.
-    pub fn root(&self) -> HostPhysAddr {
+    pub const fn root(&self) -> HostPhysAddr {
         self.root
     }
 
