@@ -113,7 +113,7 @@ fn change_size<F: Format>(table: &mut PageTable<F, SharedRam>, turn: u64) {
     match turn % 4 {
         0 => table.split_to(whole(), 12, &mut gather).expect("room"),
         // SAFETY: the pages are never freed.
-        2 => unsafe { table.collapse(whole(), &mut gather) }.expect("a range"),
+        2 => unsafe { table.collapse(whole(), u8::MAX, &mut gather) }.expect("a range"),
         _ => {}
     }
 }

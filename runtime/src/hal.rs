@@ -64,12 +64,21 @@ pub unsafe trait Hal: Clone {
     ///
     /// # Safety
     ///
-    /// It was allocated with this size (or is an aligned part of a frame for which [`Hal::frees_parts`] holds), and
-    /// nobody uses it any more.
+    /// It was allocated with this size, and nobody uses it any more. Or it is an aligned part of such a frame, if
+    /// [`Hal::frees_parts`] holds; or it consists of such frames or parts, if [`Hal::frees_joined`] holds.
     unsafe fn free(&self, frame: HostPhysAddr, size: u8);
 
     /// Whether a frame may be freed in smaller parts than it was allocated in. Without other word, it may not.
     fn frees_parts(&self) -> bool {
+        false
+    }
+
+    /// Whether frames that were allocated one by one, and fill a larger one, may be freed as that. Without other word, they
+    /// may not; where the allocator keeps no record of the frames that it gives out, they may.
+    ///
+    /// Then larger frames whose pages were told apart for a while become one again: see
+    /// [`AddrSpace::stop_dirty_log`](crate::AddrSpace::stop_dirty_log).
+    fn frees_joined(&self) -> bool {
         false
     }
 

@@ -89,6 +89,10 @@ unsafe impl Hal for FrameHal {
         true
     }
 
+    fn frees_joined(&self) -> bool {
+        true
+    }
+
     fn phys_to_virt(&self, address: HostPhysAddr) -> NonNull<u8> {
         // No frame is at address 0.
         NonNull::new(core::ptr::with_exposed_provenance_mut(address.as_usize())).unwrap_or(NonNull::dangling())

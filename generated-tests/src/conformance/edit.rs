@@ -75,7 +75,7 @@ impl Edit {
             }
             Self::Split(_, _, size) => table.split_to(range, size, &mut gather),
             // SAFETY: nothing that is mapped is ever freed.
-            Self::Collapse(..) => unsafe { table.collapse(range, &mut gather) },
+            Self::Collapse(..) => unsafe { table.collapse(range, u8::MAX, &mut gather) },
             Self::Harvest(..) | Self::ProtectAndHarvest(..) => Ok(()),
             Self::Relax(_, _, size) => table.split_to(range, size, &mut gather).and_then(|()| {
                 let leaves: Vec<Mapping> = table.mappings(range).collect();

@@ -255,7 +255,7 @@ fn what_cannot_be_collapsed_after_all_stays() {
     let entry = walk(&machine, &DIRECT, table.root().as_usize() as u64, 4096).expect("mapped").entry;
     machine.observe(Arc::new(Takes(entry)));
     // SAFETY: as above.
-    unsafe { table.collapse(range(0, 2 * MIB), &mut gather) }.unwrap();
+    unsafe { table.collapse(range(0, 2 * MIB), u8::MAX, &mut gather) }.unwrap();
     drop(gather);
     assert_eq!((table.mappings(range(0, 2 * MIB)).count(), table.tables().count()), (511, tables));
 }

@@ -32,3 +32,4 @@ mod shared;
 mod shy;
 mod statistics;
 mod traps;
+mod whole_again;

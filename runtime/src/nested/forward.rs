@@ -158,7 +158,7 @@ macro_rules! forward {
             } unsafe {
                 fn map(range: ClosedRange, oa: u64, attributes: &Attributes) -> ();
                 fn depopulate(range: ClosedRange) -> ();
-                fn collapse(range: ClosedRange) -> ();
+                fn collapse(range: ClosedRange, largest: u8) -> ();
                 fn enlarge(range: ClosedRange, largest: u8) -> usize;
                 fn fault_in_exclusive(ia: u64, size: u8, oa: u64, attributes: &Attributes) -> FaultIn;
                 fn remap(ia: u64, oa: u64, attributes: &Attributes) -> bool;

@@ -113,6 +113,8 @@ struct State {
     waiting: VecDeque<(Completion, Asked)>,
     /// A bit for each sink that cannot retry.
     strict: u8,
+    /// Whether frames may be freed as the larger one that they fill.
+    joined: bool,
 }
 
 /// An invalidation that was asked for.
@@ -219,6 +221,11 @@ impl Machine {
     /// `sink` cannot retry an access that met an entry which is not present.
     pub fn forbid_retries(&self, sink: Sink) {
         self.state().strict |= 1 << sink.number();
+    }
+
+    /// Frames may be freed as the larger one that they fill, from now on.
+    pub fn join_frames(&self) {
+        self.state().joined = true;
     }
 
     /// Lets an invalidation take effect.

@@ -96,6 +96,10 @@ unsafe impl Backend for Alloc {
         Ok(unsafe { table.depopulate(range, gather) }?)
     }
 
+    fn collapses_to(&self, hal: &impl Hal) -> u8 {
+        if hal.frees_parts() && hal.frees_joined() { self.largest } else { 0 }
+    }
+
     unsafe fn enlarge<F: Format, H: Hal>(
         &self,
         range: ClosedRange,

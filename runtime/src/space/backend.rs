@@ -122,10 +122,10 @@ pub unsafe trait Backend: Joinable + Display {
         format.prototype(0, format.geometry().page_bits, attributes).map(|_| ())
     }
 
-    /// Whether leaves that were mapped one by one may become one: not if they are frames of the HAL, which go back as they
-    /// were allocated.
-    fn may_collapse(&self) -> bool {
-        false
+    /// log2 of the size of the largest leaf that leaves which were mapped one by one may become. Without other word, they
+    /// stay as they are: frames of the HAL go back as they were allocated, unless it [frees joined ones](Hal::frees_joined).
+    fn collapses_to(&self, _hal: &impl Hal) -> u8 {
+        0
     }
 
     /// Puts larger frames in the place of small ones, with what is in them, and returns how many: see

@@ -70,8 +70,8 @@ unsafe impl Backend for Builtin {
         forward!(self, backend => backend.is_ram())
     }
 
-    fn may_collapse(&self) -> bool {
-        forward!(self, backend => backend.may_collapse())
+    fn collapses_to(&self, hal: &impl Hal) -> u8 {
+        forward!(self, backend => backend.collapses_to(hal))
     }
 
     fn accepts(&self, format: &impl Format, attributes: &Attributes) -> Result<(), Refusal> {

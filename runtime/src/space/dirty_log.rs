@@ -62,7 +62,8 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     }
 
     /// Ends what [`AddrSpace::start_dirty_log`] began: pages that were write-protected to see what is written get their
-    /// areas' rights back, and leaves become large again where [backends](Backend::may_collapse) allow it.
+    /// areas' rights back, and leaves become large again that are in the range whole, where
+    /// [backends](Backend::collapses_to) allow it: those of frames of the HAL, if it [frees joined ones](Hal::frees_joined).
     ///
     /// # Errors
     ///

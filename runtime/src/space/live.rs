@@ -40,7 +40,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     }
 
     /// Joins leaves in `size` bytes from `start` on to the largest that say the same, in areas whose
-    /// [backends](Backend::may_collapse) allow that.
+    /// [backends](Backend::collapses_to) allow that.
     ///
     /// # Errors
     ///
@@ -48,9 +48,10 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     pub fn collapse(&mut self, start: GuestPhysAddr, size: usize) -> Result<(), SpaceError> {
         let Some(range) = self.whole_pages(start, size)? else { return Ok(()) };
         let mut gather = self.table.gather();
-        for (part, _) in self.areas.parts(range).filter(|(_, area)| area.backend().may_collapse()) {
+        for (part, area) in self.areas.parts(range) {
+            let largest = area.backend().collapses_to(self.table.hal());
             // SAFETY: the backend says that this may be.
-            unsafe { self.table.collapse(part, &mut gather) }?;
+            unsafe { self.table.collapse(part, largest, &mut gather) }?;
         }
         Ok(())
     }

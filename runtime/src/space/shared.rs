@@ -240,8 +240,8 @@ unsafe impl Backend for Shared {
         format.prototype(0, format.geometry().page_bits, attributes).map(|_| ())
     }
 
-    fn may_collapse(&self) -> bool {
-        true
+    fn collapses_to(&self, _hal: &impl Hal) -> u8 {
+        u8::MAX
     }
 
     fn map<F: Format, H: Hal>(

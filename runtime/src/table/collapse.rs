@@ -80,8 +80,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         self.commit_split(&mut split, range, reserve, gather)
     }
 
-    /// Replaces leaves in `range` that continue each other in input, output and attributes by the largest that say the
-    /// same, and frees the tables that this makes superfluous. What is mapped stays as it is; a larger leaf is accessed
+    /// Replaces leaves in `range` that continue each other in input, output and attributes by the largest of up to
+    /// `1 << largest` bytes that say the same, and frees the tables that this makes superfluous. What is mapped stays as it is; a larger leaf is accessed
     /// or dirty if one of those was that it replaces. Takes no memory. What would take a break is left as it is where a
     /// device [cannot retry](Hal::retries).
     ///
@@ -93,23 +93,26 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     ///
     /// If what is mapped in `range` is to be freed leaf by leaf (see [`PageTable::depopulate`]), the HAL takes memory
     /// back that was allocated as several frames as one.
-    pub unsafe fn collapse(&mut self, range: ClosedRange, gather: &mut Gather<F, H>) -> Result<(), Error> {
+    pub unsafe fn collapse(&mut self, range: ClosedRange, largest: u8, gather: &mut Gather<F, H>) -> Result<(), Error> {
         let range = self.exclusive(range, gather)?;
-        self.collapse_in(self.geometry.top(), &self.root_entries(), range, gather);
+        if largest > self.geometry.page_bits {
+            self.collapse_in(self.geometry.top(), &self.root_entries(), range, largest, gather);
+        }
         Ok(())
     }
 
     /// Collapses what is in the part of `range` that this table translates: what is below it first.
-    fn collapse_in(&self, level: Level, entries: &Entries, range: ClosedRange, gather: &mut Gather<F, H>) {
+    fn collapse_in(&self, level: Level, entries: &Entries, range: ClosedRange, largest: u8, gather: &mut Gather<F, H>) {
         let sizes = sizes_of(&self.geometry, level, self.format.page_sizes(level));
+        let fits = |size| size <= largest && sizes.contains(size);
         let entry = self.geometry.entry_bits(level);
         for (index, part) in parts(&self.geometry, level, range) {
             let (raw, Found::Table { entries: below, level: lower, address }) = self.visit(level, entries, index)
             else {
                 continue;
             };
-            self.collapse_in(lower, &below, part, gather);
-            if sizes.contains(entry)
+            self.collapse_in(lower, &below, part, largest, gather);
+            if fits(entry)
                 && ClosedRange::around(part.start(), entry) == part
                 && let Some((whole, prototype)) = self.whole(lower, &below, part, level, entry)
             {
@@ -138,7 +141,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                 gather.hold(table);
             }
         }
-        for size in (entry + 1..64).rev().filter(|&size| sizes.contains(size)) {
+        for size in (entry + 1..64).rev().filter(|&size| fits(size)) {
             self.collapse_runs(level, entries, range, size, gather);
         }
     }

@@ -152,7 +152,7 @@ impl<F: Format> Rig<F> {
         let before = self.table.tables().count();
         let mut gather = self.table.gather();
         // SAFETY: callers use this where only `map` mapped.
-        let result = unsafe { self.table.collapse(range, &mut gather) };
+        let result = unsafe { self.table.collapse(range, u8::MAX, &mut gather) };
         self.finish(gather);
         assert!(self.table.tables().count() <= before);
         result

@@ -43,7 +43,7 @@ unsafe impl Hal for Machine {
         let owner = units.iter().map(|unit| unit.load(Ordering::Acquire)).min().unwrap_or(0);
         if owner == 0 {
             state.errors.push(MemoryError::NotAllocated { address, size });
-        } else if owner < size || owner > size && !self.0.parts {
+        } else if owner < size && !state.joined || owner > size && !self.0.parts {
             state.errors.push(MemoryError::WrongSize { address, size, allocated: owner });
         } else {
             for unit in units {
@@ -58,6 +58,10 @@ unsafe impl Hal for Machine {
 
     fn frees_parts(&self) -> bool {
         self.0.parts
+    }
+
+    fn frees_joined(&self) -> bool {
+        self.state().joined
     }
 
     fn phys_to_virt(&self, address: HostPhysAddr) -> NonNull<u8> {
