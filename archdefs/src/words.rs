@@ -73,3 +73,32 @@ impl Word for Facts {
         ("dirty", Facts::DIRTY),
     ];
 }
+
+/// What the conditions of `[access]` know by name: what an access is, and what leaf and tables grant.
+pub const ACCESS_TRUTHS: [&str; 11] =
+    ["read", "write", "execute", "user", "granted", "pr", "pw", "px", "ur", "uw", "ux"];
+
+/// What `[raise.*]` knows of a fault as numbers.
+pub const FAULT_NUMBERS: [&str; 3] = ["address", "level", "entry"];
+
+/// Why software stops: of a fault, one of these is true.
+pub const FAULT_CAUSES: [&str; 5] = ["input", "not_mapped", "reserved", "not_marked", "denied"];
+
+/// What the conditions of `[raise.*]` know by name: the access, the cause, and what leaf and tables grant.
+pub const FAULT_TRUTHS: [&str; 15] = [
+    "read",
+    "write",
+    "execute",
+    "user",
+    "input",
+    "not_mapped",
+    "reserved",
+    "not_marked",
+    "denied",
+    "pr",
+    "pw",
+    "px",
+    "ur",
+    "uw",
+    "ux",
+];

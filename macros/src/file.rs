@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use proc_macro2::TokenStream;
-use tablewright_archdefs::{Diagnostics, Outline, Sources, Style};
+use tablewright_archdefs::Outline;
+
+use crate::render;
 
 /// What a file gives.
 pub(crate) struct Generated {
@@ -48,21 +50,6 @@ pub(crate) fn generate(path: &str, runtime: &TokenStream) -> Generated {
     let items = items.unwrap_or_else(stub);
     let error = (!problems.is_empty()).then(|| render(&problems, &sources));
     Generated { items, error, read }
-}
-
-/// Generates a built-in format. It is not checked here: the tests of its package have done that.
-pub(crate) fn builtin(name: &str, runtime: &TokenStream) -> Result<TokenStream, String> {
-    let Some((sources, format)) = tablewright_archdefs::read_builtin(name) else {
-        return Err(format!("there is no built-in format `{name}`"));
-    };
-    let format = format.map_err(|problems| render(&problems, &sources))?;
-    Ok(tablewright_codegen::builtin(&format, runtime))
-}
-
-fn render(problems: &Diagnostics, sources: &Sources) -> String {
-    // The compiler puts `error: ` before the whole.
-    let text = problems.render(sources, Style::Plain);
-    text.strip_prefix("error: ").unwrap_or(&text).to_owned()
 }
 
 /// `file` as a path from the crate's root.

@@ -2,9 +2,12 @@
 
 use proc_macro2::TokenStream;
 use syn::parse::{Parse, ParseStream, Result};
-use syn::{Attribute, Ident, LitStr, Token, Visibility, bracketed};
+#[cfg(feature = "format-files")]
+use syn::{Attribute, Ident, Token, Visibility};
+use syn::{LitStr, bracketed};
 
 /// `[runtime] #[attributes] pub mod name = "path"`
+#[cfg(feature = "format-files")]
 pub(crate) struct Module {
     pub(crate) runtime: TokenStream,
     pub(crate) attributes: Vec<Attribute>,
@@ -25,6 +28,7 @@ fn runtime(input: ParseStream<'_>) -> Result<TokenStream> {
     path.parse()
 }
 
+#[cfg(feature = "format-files")]
 impl Parse for Module {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
         let runtime = runtime(input)?;

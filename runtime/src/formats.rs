@@ -19,10 +19,22 @@
 /// machines and address spaces), a `Format` that implements [`Format`](crate::Format), `Page`, `Block` and `Table` for
 /// single entries, `Registers`, and `Report`. A file with `[[build]]` rows gives a module of that kind for each of them
 /// within. What is wrong with the file is shown as a compile error, with the place in it.
+///
+/// It is behind the feature `format-files` (default).
+#[cfg(feature = "format-files")]
 #[macro_export]
 macro_rules! page_table_format {
     ($($input:tt)*) => {
         $crate::__macros::page_table_format! { [$crate] $($input)* }
+    };
+}
+
+/// Needs the feature `format-files`.
+#[cfg(not(feature = "format-files"))]
+#[macro_export]
+macro_rules! page_table_format {
+    ($($input:tt)*) => {
+        ::core::compile_error! { "format files of your own need the feature `format-files` of `tablewright`" }
     };
 }
 

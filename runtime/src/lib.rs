@@ -123,8 +123,8 @@
 //! simulated machine that all tests run on). What the generator writes stands in `generated-tests/snapshots`.
 //!
 //! Features: `x86_64`, `aarch64`, `riscv64`, `loongarch64` are the built-in formats; `arm-el2` (default): this code runs
-//! at EL2 and may execute EL2's invalidations; `sim`: the simulated machine, which needs `std`; `testing`: the laws that
-//! every format must pass, and `format_tests!` for formats of your own.
+//! at EL2 and may execute EL2's invalidations; `format-files` (default): [`page_table_format!`], for formats of your own;
+//! `sim`: the simulated machine, which needs `std`; `testing`: the laws that every format must pass, and `format_tests!`.
 #![no_std]
 
 extern crate alloc;

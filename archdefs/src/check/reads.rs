@@ -7,7 +7,7 @@ use crate::bound::{Params, low_bits};
 use crate::expr::{Expr, Node};
 use crate::linear::Linear;
 use crate::model::{Bind, BitMap, Domain, Format};
-use crate::reader::{ACCESS_TRUTHS, FAULT_CAUSES, FAULT_TRUTHS};
+use crate::words::{ACCESS_TRUTHS, FAULT_CAUSES, FAULT_TRUTHS};
 
 /// Conditions that read more bits than this are not tried with every content.
 const MOST_BITS: u32 = 14;

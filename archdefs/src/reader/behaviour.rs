@@ -9,6 +9,7 @@ use crate::model::{
     Access, At, Capabilities, Completion, Fallback, Fault, Field, Live, Operand, Param, Raise, RaisedRegister, Reading,
     Record, Register, Scope, Signal, TlbOp, Translated,
 };
+use crate::words::{ACCESS_TRUTHS, FAULT_NUMBERS, FAULT_TRUTHS};
 
 pub(super) fn live(section: &Section<'_>) -> Live {
     let scopes = section.scopes();
@@ -172,10 +173,6 @@ pub(super) fn capabilities(section: &Section<'_>) -> Capabilities {
     }
 }
 
-/// What an access is, and what leaf and tables grant.
-pub(crate) const ACCESS_TRUTHS: [&str; 11] =
-    ["read", "write", "execute", "user", "granted", "pr", "pw", "px", "ur", "uw", "ux"];
-
 /// A parameter hides a field of the same name.
 pub(super) fn access(section: &Section<'_>, params: &[Param], fields: &[Field]) -> Access {
     let space = &section.scopes().space;
@@ -197,28 +194,6 @@ fn leaf_fields(section: &Section<'_>, fields: &[Field], taken: &[&str]) -> Vec<S
     let is_free = |name: &&String| section.scopes().space.get(name).is_none() && !taken.contains(&name.as_str());
     fields.iter().map(|field| &field.name.value).filter(is_free).cloned().collect()
 }
-
-/// What is known of a fault as numbers, and as truth values.
-const FAULT_NUMBERS: [&str; 3] = ["address", "level", "entry"];
-/// Why software stops: of a fault, one of these is true.
-pub(crate) const FAULT_CAUSES: [&str; 5] = ["input", "not_mapped", "reserved", "not_marked", "denied"];
-pub(crate) const FAULT_TRUTHS: [&str; 15] = [
-    "read",
-    "write",
-    "execute",
-    "user",
-    "input",
-    "not_mapped",
-    "reserved",
-    "not_marked",
-    "denied",
-    "pr",
-    "pw",
-    "px",
-    "ur",
-    "uw",
-    "ux",
-];
 
 /// `[raise.*]`, of a file with these fields and sections.
 pub(super) fn raise(

@@ -15,7 +15,6 @@ use crate::grammar::scope::{Scope, Type};
 use crate::model::{At, Facts, Format};
 use crate::schema::FILE;
 use crate::source::{File, Sources, Span};
-pub(crate) use behaviour::{ACCESS_TRUTHS, FAULT_CAUSES, FAULT_TRUTHS};
 use context::{Context, Scopes};
 use files::Files;
 pub use outline::{Outline, outline};

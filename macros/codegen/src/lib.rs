@@ -38,6 +38,7 @@ mod readings;
 mod registers;
 mod rows;
 mod scope;
+#[cfg(feature = "stub")]
 mod stub;
 mod text;
 mod tlb;
@@ -49,6 +50,7 @@ use tablewright_archdefs::model::{Build, Format};
 
 #[cfg(feature = "print")]
 pub use print::print;
+#[cfg(feature = "stub")]
 pub use stub::stub;
 
 /// Everything that is generated for a format: its module's items, or a module for each of its builds. See [`module`].

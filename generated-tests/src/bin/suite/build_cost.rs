@@ -37,20 +37,10 @@ pub fn format() -> Option<hyp::Format> {
 }
 ";
 
-/// Builds a dependant cold and warm, and expands the built-in formats.
+/// Builds dependants cold and warm, and expands the built-in formats.
 pub(crate) fn report() -> Outcome {
-    let place = tempfile::tempdir().map_err(|error| error.to_string())?;
-    write_dependant(place.path()).map_err(|error| format!("{}: {error}", place.path().display()))?;
-
-    let edit = |text: &str| fs::write(place.path().join("src/lib.rs"), text).map_err(|error| error.to_string());
-    edit(BUILT_IN)?;
-    print("cold: a dependant with one built-in architecture, and all that is below it", &build(place.path())?);
-    edit(&format!("{BUILT_IN}// edited\n"))?;
-    print("warm: the same, after an edit of the dependant", &build(place.path())?);
-    edit(OWN)?;
-    build(place.path())?;
-    edit(&format!("{OWN}// edited\n"))?;
-    print("warm: after an edit of a dependant with a format file of its own", &build(place.path())?);
+    cold_and_warm("a dependant with one built-in architecture", "\"x86_64\"", BUILT_IN)?;
+    cold_and_warm("a dependant with a format file of its own", "\"format-files\"", OWN)?;
 
     println!("\nto expand a built-in format, without optimisation as the compiler runs macros:");
     for (name, _) in BUILTINS {
@@ -59,13 +49,26 @@ pub(crate) fn report() -> Outcome {
     Ok(())
 }
 
-/// A crate outside of the workspace, that depends on the library with one architecture. What it depends on is compiled as
-/// what comes from a registry: once, so not incrementally.
-fn write_dependant(place: &Path) -> std::io::Result<()> {
+/// Builds a crate with this text, which depends on the library with these features only, from nothing and after an edit.
+fn cold_and_warm(what: &str, features: &str, text: &str) -> Outcome {
+    let place = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let place = place.path();
+    write_dependant(place, features).map_err(|error| format!("{}: {error}", place.display()))?;
+    let edit = |text: &str| fs::write(place.join("src/lib.rs"), text).map_err(|error| error.to_string());
+    edit(text)?;
+    print(&format!("cold: {what}, and all that is below it"), &build(place)?);
+    edit(&format!("{text}// edited\n"))?;
+    print("warm: the same, after an edit of the dependant", &build(place)?);
+    Ok(())
+}
+
+/// A crate outside of the workspace. What it depends on is compiled as what comes from a registry: once, so not
+/// incrementally.
+fn write_dependant(place: &Path, features: &str) -> std::io::Result<()> {
     let library = workspace().join("runtime");
     let manifest = format!(
         "[package]\nname = \"dependant\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n\n\
-         [dependencies]\ntablewright = {{ path = {library:?}, features = [\"x86_64\"] }}\n\n\
+         [dependencies]\ntablewright = {{ path = {library:?}, default-features = false, features = [{features}] }}\n\n\
          [profile.dev.package.\"*\"]\nincremental = false\n"
     );
     fs::create_dir(place.join("src"))?;

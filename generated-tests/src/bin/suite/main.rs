@@ -116,7 +116,9 @@ fn lints() -> Outcome {
 
 /// `cargo test --workspace` unifies features, so a missing `cfg` would not show there.
 fn features() -> Outcome {
-    for features in ["", "x86_64", "aarch64", "loongarch64", "riscv64", "aarch64,arm-el2", "sim", "testing"] {
+    for features in
+        ["", "x86_64", "aarch64", "loongarch64", "riscv64", "aarch64,arm-el2", "format-files", "sim", "testing"]
+    {
         step::cargo_with(
             &["check", "--package", "tablewright", "--no-default-features", "--features", features],
             &[("RUSTFLAGS", "-D warnings")],
