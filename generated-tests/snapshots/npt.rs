@@ -62,6 +62,12 @@ pub struct Config {
     ///
     /// By default `false`. Bound at boot, by [`Config::from_capabilities`].
     pub flush_by_asid: bool,
+    /// Separate execute rights for the guest's supervisor and user modes: the guest mode execute trap; processors that have it say so in bit 17 of EDX of CPUID leaf 0x8000_000a.
+    ///
+    /// By default `false`. Bound at boot.
+    /// It must be `false` unless `no_execute`.
+    /// AMD APM Vol. 2, Guest Mode Execute Trap Extension.
+    pub gmet: bool,
     /// Number of levels.
     pub levels: u8,
     /// Width of an input address.
@@ -81,6 +87,7 @@ impl Config {
             table_global_reserved: true,
             size_change_safe: false,
             flush_by_asid: false,
+            gmet: false,
             levels,
             input_bits,
         }
@@ -164,7 +171,8 @@ pub const SOFTWARE: Options = Options::from_bits(0x7ff0_0000_0000_0e00);
 ///
 /// | bits | name | meaning | manual |
 /// |---|---|---|---|
-/// | 63, 2:1 | `access` | no-execute, user/supervisor, read/write: 0b11 r w x, 0b10 r x, 0b111 r w, 0b110 r, 0b0 none, 0b1 none, 0b100 none, 0b101 none, if `no_execute` | AMD APM Vol. 2, Nested Table Walk; Combining Nested and Guest Attributes |
+/// | 63, 2:1 | `access` | no-execute, user/supervisor, read/write: 0b11 r w x, 0b10 r x, 0b111 r w, 0b110 r, 0b0 none, 0b1 none, 0b100 none, 0b101 none, if `no_execute && !gmet` | AMD APM Vol. 2, Nested Table Walk; Combining Nested and Guest Attributes |
+/// | 63, 2:1 | `access_by_mode` | no-execute, user/supervisor, read/write: 0b11 r w ux, 0b10 r ux, 0b1 r w x, 0b0 r x, 0b111 r w, 0b110 r, 0b101 r w, 0b100 r, if `no_execute && gmet` | AMD APM Vol. 2, Guest Mode Execute Trap Extension, GMET Page Configuration |
 /// | 63 | `no-execute-disable` | must be zero, if `!no_execute` | Intel SDM Vol. 3A, Page-Fault Exceptions, reserved bits |
 /// | 62:52, 11:9 | `leaf-software` | free for software | AMD APM Vol. 2, 4-Kbyte Page Translation |
 /// | pa_bits - 1:12 | `output` | output address | Intel SDM Vol. 3A, Format of a Page-Table Entry that Maps a 4-KByte Page |
@@ -218,7 +226,7 @@ impl Page {
 
     /// Bits 63, 2:1: no-execute, user/supervisor, read/write: 0b11 r w x, 0b10 r x, 0b111 r w, 0b110 r, 0b0 none, 0b1 none, 0b100 none, 0b101 none.
     ///
-    /// Only where `no_execute`.
+    /// Only where `no_execute && !gmet`.
     pub const fn access(self) -> u64 {
         (self.0 >> 63) << 2 | (self.0 >> 1 & 3)
     }
@@ -274,6 +282,21 @@ impl Page {
     pub const fn with_dirty(self, value: u64) -> Self {
         Self(self.0 & !0x40 | codec::insert(value, 6, 6))
     }
+
+    /// Bits 63, 2:1: no-execute, user/supervisor, read/write: 0b11 r w ux, 0b10 r ux, 0b1 r w x, 0b0 r x, 0b111 r w, 0b110 r, 0b101 r w, 0b100 r.
+    ///
+    /// Only where `no_execute && gmet`.
+    pub const fn access_by_mode(self) -> u64 {
+        (self.0 >> 63) << 2 | (self.0 >> 1 & 3)
+    }
+
+    /// This entry with another `access_by_mode`; what does not fit is cut.
+    pub const fn with_access_by_mode(self, value: u64) -> Self {
+        Self(
+            self.0 & !0x8000_0000_0000_0006 | codec::insert(value >> 2, 63, 63)
+                | codec::insert(value, 2, 1),
+        )
+    }
 }
 
 impl fmt::Debug for Page {
@@ -306,6 +329,22 @@ impl fmt::Debug for Page {
             .field("memory_type", &Named(self.memory_type(), &[]))
             .field("accessed", &Named(self.accessed(), &[(0, "none"), (1, "accessed")]))
             .field("dirty", &Named(self.dirty(), &[(0, "none"), (1, "dirty")]))
+            .field(
+                "access_by_mode",
+                &Named(
+                    self.access_by_mode(),
+                    &[
+                        (3, "r w ux"),
+                        (2, "r ux"),
+                        (1, "r w x"),
+                        (0, "r x"),
+                        (7, "r w"),
+                        (6, "r"),
+                        (5, "r w"),
+                        (4, "r"),
+                    ],
+                ),
+            )
             .finish()
     }
 }
@@ -314,7 +353,8 @@ impl fmt::Debug for Page {
 ///
 /// | bits | name | meaning | manual |
 /// |---|---|---|---|
-/// | 63, 2:1 | `access` | no-execute, user/supervisor, read/write: 0b11 r w x, 0b10 r x, 0b111 r w, 0b110 r, 0b0 none, 0b1 none, 0b100 none, 0b101 none, if `no_execute` | AMD APM Vol. 2, Nested Table Walk; Combining Nested and Guest Attributes |
+/// | 63, 2:1 | `access` | no-execute, user/supervisor, read/write: 0b11 r w x, 0b10 r x, 0b111 r w, 0b110 r, 0b0 none, 0b1 none, 0b100 none, 0b101 none, if `no_execute && !gmet` | AMD APM Vol. 2, Nested Table Walk; Combining Nested and Guest Attributes |
+/// | 63, 2:1 | `access_by_mode` | no-execute, user/supervisor, read/write: 0b11 r w ux, 0b10 r ux, 0b1 r w x, 0b0 r x, 0b111 r w, 0b110 r, 0b101 r w, 0b100 r, if `no_execute && gmet` | AMD APM Vol. 2, Guest Mode Execute Trap Extension, GMET Page Configuration |
 /// | 63 | `no-execute-disable` | must be zero, if `!no_execute` | Intel SDM Vol. 3A, Page-Fault Exceptions, reserved bits |
 /// | 62:52, 11:9 | `leaf-software` | free for software | AMD APM Vol. 2, 4-Kbyte Page Translation |
 /// | pa_bits - 1:leaf_bits | `output` | output address | Intel SDM Vol. 3A, Format of a Page-Table Entry that Maps a 4-KByte Page |
@@ -371,7 +411,7 @@ impl Block {
 
     /// Bits 63, 2:1: no-execute, user/supervisor, read/write: 0b11 r w x, 0b10 r x, 0b111 r w, 0b110 r, 0b0 none, 0b1 none, 0b100 none, 0b101 none.
     ///
-    /// Only where `no_execute`.
+    /// Only where `no_execute && !gmet`.
     pub const fn access(self) -> u64 {
         (self.0 >> 63) << 2 | (self.0 >> 1 & 3)
     }
@@ -428,6 +468,21 @@ impl Block {
     pub const fn with_dirty(self, value: u64) -> Self {
         Self(self.0 & !0x40 | codec::insert(value, 6, 6))
     }
+
+    /// Bits 63, 2:1: no-execute, user/supervisor, read/write: 0b11 r w ux, 0b10 r ux, 0b1 r w x, 0b0 r x, 0b111 r w, 0b110 r, 0b101 r w, 0b100 r.
+    ///
+    /// Only where `no_execute && gmet`.
+    pub const fn access_by_mode(self) -> u64 {
+        (self.0 >> 63) << 2 | (self.0 >> 1 & 3)
+    }
+
+    /// This entry with another `access_by_mode`; what does not fit is cut.
+    pub const fn with_access_by_mode(self, value: u64) -> Self {
+        Self(
+            self.0 & !0x8000_0000_0000_0006 | codec::insert(value >> 2, 63, 63)
+                | codec::insert(value, 2, 1),
+        )
+    }
 }
 
 impl fmt::Debug for Block {
@@ -460,6 +515,22 @@ impl fmt::Debug for Block {
             .field("memory_type", &Named(self.memory_type(), &[]))
             .field("accessed", &Named(self.accessed(), &[(0, "none"), (1, "accessed")]))
             .field("dirty", &Named(self.dirty(), &[(0, "none"), (1, "dirty")]))
+            .field(
+                "access_by_mode",
+                &Named(
+                    self.access_by_mode(),
+                    &[
+                        (3, "r w ux"),
+                        (2, "r ux"),
+                        (1, "r w x"),
+                        (0, "r x"),
+                        (7, "r w"),
+                        (6, "r"),
+                        (5, "r w"),
+                        (4, "r"),
+                    ],
+                ),
+            )
             .finish()
     }
 }
@@ -468,7 +539,8 @@ impl fmt::Debug for Block {
 ///
 /// | bits | name | meaning | manual |
 /// |---|---|---|---|
-/// | 63, 2:1 | `access` | no-execute, user/supervisor, read/write: 0b11 r w x, 0b10 r x, 0b111 r w, 0b110 r, 0b0 none, 0b1 none, 0b100 none, 0b101 none, if `no_execute` | AMD APM Vol. 2, Nested Table Walk; Combining Nested and Guest Attributes |
+/// | 63, 2:1 | `access` | no-execute, user/supervisor, read/write: 0b11 r w x, 0b10 r x, 0b111 r w, 0b110 r, 0b0 none, 0b1 none, 0b100 none, 0b101 none, if `no_execute && !gmet` | AMD APM Vol. 2, Nested Table Walk; Combining Nested and Guest Attributes |
+/// | 63, 2:1 | `table_access_by_mode` | no-execute, user/supervisor, read/write; tables of the supervisor, which hardware takes, are not supported: 0b11 r w x, 0b10 r x, 0b111 r w, 0b110 r, if `no_execute && gmet` | AMD APM Vol. 2, Guest Mode Execute Trap Extension |
 /// | 63 | `no-execute-disable` | must be zero, if `!no_execute` | Intel SDM Vol. 3A, Page-Fault Exceptions, reserved bits |
 /// | 62:52, 11:9, 6 | `table-ignored` | ignored | Intel SDM Vol. 3A, Format of a PML4 Entry (PML4E) that References a Page-Directory-Pointer Table |
 /// | pa_bits - 1:12 | `next_table` | address of the next table | Intel SDM Vol. 3A, Format of a PML4 Entry (PML4E) that References a Page-Directory-Pointer Table |
@@ -517,7 +589,7 @@ impl Table {
 
     /// Bits 63, 2:1: no-execute, user/supervisor, read/write: 0b11 r w x, 0b10 r x, 0b111 r w, 0b110 r, 0b0 none, 0b1 none, 0b100 none, 0b101 none.
     ///
-    /// Only where `no_execute`.
+    /// Only where `no_execute && !gmet`.
     pub const fn access(self) -> u64 {
         (self.0 >> 63) << 2 | (self.0 >> 1 & 3)
     }
@@ -551,6 +623,21 @@ impl Table {
     pub const fn with_table_memory_type(self, value: u64) -> Self {
         Self(self.0 & !0x18 | codec::insert(value, 4, 3))
     }
+
+    /// Bits 63, 2:1: no-execute, user/supervisor, read/write; tables of the supervisor, which hardware takes, are not supported: 0b11 r w x, 0b10 r x, 0b111 r w, 0b110 r.
+    ///
+    /// Only where `no_execute && gmet`.
+    pub const fn table_access_by_mode(self) -> u64 {
+        (self.0 >> 63) << 2 | (self.0 >> 1 & 3)
+    }
+
+    /// This entry with another `table_access_by_mode`; what does not fit is cut.
+    pub const fn with_table_access_by_mode(self, value: u64) -> Self {
+        Self(
+            self.0 & !0x8000_0000_0000_0006 | codec::insert(value >> 2, 63, 63)
+                | codec::insert(value, 2, 1),
+        )
+    }
 }
 
 impl fmt::Debug for Table {
@@ -581,6 +668,13 @@ impl fmt::Debug for Table {
                 ),
             )
             .field("table_memory_type", &Named(self.table_memory_type(), &[]))
+            .field(
+                "table_access_by_mode",
+                &Named(
+                    self.table_access_by_mode(),
+                    &[(3, "r w x"), (2, "r x"), (7, "r w"), (6, "r")],
+                ),
+            )
             .finish()
     }
 }
@@ -614,6 +708,12 @@ impl Format {
             return Err(ConfigError::Value {
                 param: "c_bit",
                 value: config.c_bit as i64,
+            });
+        }
+        if config.gmet && !config.no_execute {
+            return Err(ConfigError::Unavailable {
+                param: "gmet",
+                condition: "no_execute",
             });
         }
         let (levels, input_bits) = (config.levels, config.input_bits);
@@ -789,12 +889,13 @@ impl Format {
         let layout = self.layout(level);
         let leaf_bits = layout.leaf_bits;
         let mut grants = Grants::new();
-        if config.no_execute {
+        if config.no_execute && !config.gmet {
             let Some(facts) = self.access_facts((raw >> 63) << 2 | (raw >> 1 & 3)) else {
                 return Entry::Reserved("access");
             };
             grants.field(Facts::RWX, facts);
-        } else {
+        }
+        if !config.no_execute {
             let Some(facts) = self.access_without_nx_facts(raw >> 1 & 3) else {
                 return Entry::Reserved("access_without_nx");
             };
@@ -818,6 +919,13 @@ impl Format {
             return Entry::Reserved("dirty");
         };
         grants.field(Facts::DIRTY, facts);
+        if config.no_execute && config.gmet {
+            let Some(facts) = self
+                .access_by_mode_facts((raw >> 63) << 2 | (raw >> 1 & 3)) else {
+                return Entry::Reserved("access_by_mode");
+            };
+            grants.field(Facts::RWX, facts);
+        }
         let checked = if config.c_bit != 0 {
             codec::bits(51, config.c_bit + 1)
                 | codec::bits(((config.c_bit as i64) - 1) as u8, config.pa_bits)
@@ -853,17 +961,25 @@ impl Format {
     fn leaf_facts(&self, _level: Level, raw: u64) -> Option<Facts> {
         let config = &self.config;
         let mut grants = Grants::new();
-        if config.no_execute {
+        if config.no_execute && !config.gmet {
             grants
                 .field(
                     Facts::RWX,
                     self.access_facts((raw >> 63) << 2 | (raw >> 1 & 3))?,
                 );
-        } else {
+        }
+        if !config.no_execute {
             grants.field(Facts::RWX, self.access_without_nx_facts(raw >> 1 & 3)?);
         }
         grants.field(Facts::ACCESSED, self.accessed_facts(raw >> 5 & 1)?);
         grants.field(Facts::DIRTY, self.dirty_facts(raw >> 6 & 1)?);
+        if config.no_execute && config.gmet {
+            grants
+                .field(
+                    Facts::RWX,
+                    self.access_by_mode_facts((raw >> 63) << 2 | (raw >> 1 & 3))?,
+                );
+        }
         Some(grants.of_leaf(Facts::NONE))
     }
 
@@ -872,14 +988,22 @@ impl Format {
         let config = &self.config;
         let layout = self.layout(level);
         let mut grants = Grants::new();
-        if config.no_execute {
+        if config.no_execute && !config.gmet {
             let Some(facts) = self.access_facts((raw >> 63) << 2 | (raw >> 1 & 3)) else {
                 return Entry::Reserved("access");
             };
             grants.field(Facts::RWX, facts);
-        } else {
+        }
+        if !config.no_execute {
             let Some(facts) = self.access_without_nx_facts(raw >> 1 & 3) else {
                 return Entry::Reserved("access_without_nx");
+            };
+            grants.field(Facts::RWX, facts);
+        }
+        if config.no_execute && config.gmet {
+            let Some(facts) = self
+                .table_access_by_mode_facts((raw >> 63) << 2 | (raw >> 1 & 3)) else {
+                return Entry::Reserved("table_access_by_mode");
             };
             grants.field(Facts::RWX, facts);
         }
@@ -910,11 +1034,12 @@ impl Format {
         let config = &self.config;
         let mut bits = 0;
         let mut spoken = Facts::NONE;
-        if config.no_execute {
+        if config.no_execute && !config.gmet {
             let Some(value) = self.access_value(facts) else { return None };
             spoken = spoken.union(Facts::RWX);
             bits |= codec::insert(value >> 2, 63, 63) | codec::insert(value, 2, 1);
-        } else {
+        }
+        if !config.no_execute {
             let Some(value) = self.access_without_nx_value(facts) else { return None };
             spoken = spoken.union(Facts::RWX);
             bits |= codec::insert(value, 2, 1);
@@ -925,6 +1050,11 @@ impl Format {
         let Some(value) = self.dirty_value(facts) else { return None };
         spoken = spoken.union(Facts::DIRTY);
         bits |= codec::insert(value, 6, 6);
+        if config.no_execute && config.gmet {
+            let Some(value) = self.access_by_mode_value(facts) else { return None };
+            spoken = spoken.union(Facts::RWX);
+            bits |= codec::insert(value >> 2, 63, 63) | codec::insert(value, 2, 1);
+        }
         let wanted = facts.intersection(Facts::RWX);
         if spoken.contains(wanted) { Some(bits) } else { None }
     }
@@ -1071,6 +1201,49 @@ impl Format {
         match facts.intersection(Facts::DIRTY) {
             Facts::NONE => Some(0),
             Facts::DIRTY => Some(1),
+            _ => None,
+        }
+    }
+
+    /// What a value of `access_by_mode` states; `None` if it is illegal.
+    const fn access_by_mode_facts(&self, value: u64) -> Option<Facts> {
+        const RW_UX: Facts = Facts::RW.union(Facts::UX);
+        const R_UX: Facts = Facts::R.union(Facts::UX);
+        match value {
+            0b011 => Some(RW_UX),
+            0b010 => Some(R_UX),
+            0b001 => Some(Facts::RWX),
+            0b000 => Some(Facts::RX),
+            0b111 => Some(Facts::RW),
+            0b110 => Some(Facts::R),
+            0b101 => Some(Facts::RW),
+            0b100 => Some(Facts::R),
+            _ => None,
+        }
+    }
+
+    /// The value of `access_by_mode` with exactly these rights, and with these states if it can.
+    const fn access_by_mode_value(&self, facts: Facts) -> Option<u64> {
+        const RW_UX: Facts = Facts::RW.union(Facts::UX);
+        const R_UX: Facts = Facts::R.union(Facts::UX);
+        match facts.intersection(Facts::RWX) {
+            RW_UX => Some(0b011),
+            R_UX => Some(0b010),
+            Facts::RWX => Some(0b001),
+            Facts::RX => Some(0b000),
+            Facts::RW => Some(0b111),
+            Facts::R => Some(0b110),
+            _ => None,
+        }
+    }
+
+    /// What a value of `table_access_by_mode` states; `None` if it is illegal.
+    const fn table_access_by_mode_facts(&self, value: u64) -> Option<Facts> {
+        match value {
+            0b011 => Some(Facts::RWX),
+            0b010 => Some(Facts::RX),
+            0b111 => Some(Facts::RW),
+            0b110 => Some(Facts::R),
             _ => None,
         }
     }
@@ -1291,6 +1464,7 @@ unsafe impl FormatTrait for Format {
             } else {
                 0
             };
+        registers.nested_control |= codec::insert(config.gmet as u64, 3, 3);
         if tag & 0xffff_ffff_0000_0000 != 0 {
             return Err(Refusal::Tag(Tag(tag as u32)));
         }
@@ -1435,7 +1609,7 @@ impl Layout {
         if config.c_bit != 0 {
             layout.leaf_base |= codec::insert(1, config.c_bit, config.c_bit);
         }
-        if config.no_execute {
+        if config.no_execute && !config.gmet {
             layout.table_base |= 6;
         }
         if !config.no_execute {
@@ -1444,11 +1618,17 @@ impl Layout {
         if config.c_bit != 0 {
             layout.table_base |= codec::insert(1, config.c_bit, config.c_bit);
         }
-        if config.no_execute {
+        if config.no_execute && config.gmet {
+            layout.table_base |= 6;
+        }
+        if config.no_execute && !config.gmet {
             layout.rights |= 0x8000_0000_0000_0006;
         }
         if !config.no_execute {
             layout.rights |= 6;
+        }
+        if config.no_execute && config.gmet {
+            layout.rights |= 0x8000_0000_0000_0006;
         }
         layout.memory |= if level == 0 { 0x98 } else { 0x1018 };
         if config.c_bit != 0 {
@@ -1537,6 +1717,7 @@ impl Config {
             "table_global_reserved" => self.table_global_reserved = value != 0,
             "size_change_safe" => self.size_change_safe = value != 0,
             "flush_by_asid" => self.flush_by_asid = value != 0,
+            "gmet" => self.gmet = value != 0,
             "levels" => {
                 match u8::try_from(value) {
                     Ok(value) => self.levels = value,
@@ -1555,7 +1736,7 @@ impl Config {
     }
 
     /// Each parameter's name and value, as [`Config::set`] takes them.
-    pub const fn by_name(&self) -> [(&'static str, i64); 11] {
+    pub const fn by_name(&self) -> [(&'static str, i64); 12] {
         [
             ("pa_bits", self.pa_bits as i64),
             ("huge_1g", self.huge_1g as i64),
@@ -1566,6 +1747,7 @@ impl Config {
             ("table_global_reserved", self.table_global_reserved as i64),
             ("size_change_safe", self.size_change_safe as i64),
             ("flush_by_asid", self.flush_by_asid as i64),
+            ("gmet", self.gmet as i64),
             ("levels", self.levels as i64),
             ("input_bits", self.input_bits as i64),
         ]

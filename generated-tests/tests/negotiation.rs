@@ -79,7 +79,8 @@ fn npt_takes_what_the_processor_has() {
         cpuid_7_ecx: 1 << 16,
         cpuid_80000001_edx: 1 << 20 | 1 << 26,
         cpuid_80000008_eax: 0x3934,
-        cpuid_8000000a_edx: 1 | 1 << 6,
+        // The guest mode execute trap, too, which is for the hypervisor to turn on.
+        cpuid_8000000a_edx: 1 | 1 << 6 | 1 << 17,
         cpuid_8000001f_ebx: 6 << 6 | 51,
         ia32_pat: 0x0007_0406_0007_0406,
         syscfg: 1 << 23,

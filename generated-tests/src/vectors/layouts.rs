@@ -71,6 +71,7 @@ const LAYOUTS: &[Layout] = &[
     (&["long_mode"], "ia32_pat", &[("types", 63, 0)]),
     (&["npt"], "n_cr3", &[("root", PHYSICAL, 12)]),
     (&["npt"], "guest_asid", &[("asid", 31, 0)]),
+    (&["npt"], "nested_control", &[("np_enable", 0, 0), ("execute_trap", 3, 3)]),
     // Intel VT-d Architecture Specification, Scalable-Mode PASID Table Entry: P, SLPTPTR with its AW, PGTT; DID, PWSNP;
     // SRE, FLPM, WPE, EAFE, FLPTPTR. Linux drivers/iommu/intel/pasid.h, where SLPTPTR is 63:12, and SLADE below it: all of
     // that is 0 here.

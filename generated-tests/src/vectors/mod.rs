@@ -10,6 +10,7 @@ mod layouts;
 mod limits;
 mod raised;
 mod registers;
+mod rights;
 
 use tablewright::testing::Configured;
 
@@ -26,12 +27,14 @@ pub fn hold(cases: &[(Interpreted, Configured)]) -> Result<(), String> {
         let told = faults::check(name, subject);
         let raised = raised::check(name, subject);
         let facts = facts::check(name, config, subject);
+        let rights = rights::check(name, config, subject);
         let limits = limits::check(name, config, case);
         let registers = registers::check(name, config, case);
         let empty = empty::check(name, config, case);
         let layouts = layouts::check(name, &case.bound);
         told.and(raised)
             .and(facts)
+            .and(rights)
             .and(limits)
             .and(registers)
             .and(layouts)
