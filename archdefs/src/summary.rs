@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use crate::bound::{Bound, Params, legal_cases};
+use crate::bound::{Bound, Params, Values, legal_cases};
 use crate::eval::names;
 use crate::model::{Build, Format};
 use crate::visit::{self, Part};
@@ -34,7 +34,8 @@ impl Summary {
         let set = build.map_or(&[][..], |build| &build.set);
         let is_of_build = |params: &Params| set.iter().all(|(name, to)| params.get(&name.value) == Some(to.value));
         let mut summary = Self::default();
-        for params in legal_cases(format, &|name| relevant.contains(name)).0 {
+        let wanted = |name: &str| if relevant.contains(name) { Values::Sampled } else { Values::Needed };
+        for params in legal_cases(format, &wanted).0 {
             if let Some(bound) =
                 Some(&params).filter(|params| is_of_build(params)).and_then(|p| Bound::new(format, p).ok())
             {

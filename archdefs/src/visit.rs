@@ -88,7 +88,7 @@ impl<'a> Visit<'a, '_> {
         self.values(Part::Other, &format.live.invalid_cached);
         self.values(Part::Other, &format.live.hardware);
         self.all(Part::Other, format.live.breaks.iter().filter_map(|edit| edit.when.as_ref()));
-        self.all(Part::Other, format.fallbacks.iter().filter_map(|fallback| fallback.when.as_ref()));
+        self.all(Part::Entry, format.fallbacks.iter().filter_map(|fallback| fallback.when.as_ref()));
     }
 
     fn machine(&mut self, format: &'a Format) {

@@ -133,7 +133,26 @@ broken! {
     levels_never_reached: "levels = 4\nindex_bits = 11" => "levels = \"4..=5\"\nindex_bits = 11", "levels == 3 || pa_bits >= 44\"]" => "levels == 3 || pa_bits >= 44\", \"input_bits <= 50\"]";
     index_bits_never_reached: "levels = 4\nindex_bits = 11" => "levels = 4\nindex_bits = \"11..=17\"", "levels == 3 || pa_bits >= 44\"]" => "levels == 3 || pa_bits >= 44\", \"input_bits <= 50\"]";
     compared_with_what_it_never_is: "levels == 3 || pa_bits >= 44" => "levels == 3 || pa_bits >= 43";
+    rules_without_effect: "levels == 3 || pa_bits >= 44\"]" => "levels == 3 || pa_bits >= 44\", \"typed <= states\", \"levels <= 4\", \"pa_bits > 40 || levels != 4\"]";
     unavailable_parameter: "pa_bits = 44, states, typed" => "pa_bits = 44, typed";
+}
+
+/// A rule has an effect if it excludes one value, even where ranges are so wide that other claims try a few.
+#[test]
+fn a_rule_may_exclude_a_single_value() {
+    let text = TOY.replacen("\"40, 44..=48\"", "\"40..=48\"", 1).replacen(
+        "pa_bits >= 44\"]",
+        "pa_bits >= 44\", \"pa_bits != 36 + 10 * states\"]",
+        1,
+    );
+    assert!(text.contains("40..=48") && text.contains("10 * states"));
+    assert_eq!(findings("toy", &text), "");
+}
+
+// What is there for nothing.
+broken! {
+    fallback_for_what_has_a_row: "\"nc -> uc if !typed\"" => "\"nc -> uc if typed\"", "\"inherit -> wb\"" => "\"inherit -> wb\", \"uc -> wb if huge\"";
+    execute_feature_without_code: "stage = 2\n" => "stage = 2\nexecute_feature = \"arm-el2\"\n", "code = \"0x01\"" => "at_entry = \"flush = 1\"";
 }
 
 // Registers.

@@ -23,12 +23,33 @@ const MOST_ASSIGNMENTS: usize = MOST_CASES * 8;
 /// evaluated makes a combination illegal: the checker reports it, as it does where there are too many combinations to go
 /// through all.
 pub fn legal_params(format: &Format) -> impl Iterator<Item = Params> {
-    legal_cases(format, &|_| true).0.into_iter()
+    legal_cases(format, &|_| Values::Sampled).0.into_iter()
 }
 
-/// The same, but the parameters that are not `relevant` take only those values that others need to be legal; and whether
-/// these are all.
-pub(crate) fn legal_cases(format: &Format, relevant: &dyn Fn(&str) -> bool) -> (Vec<Params>, bool) {
+/// Which values of a parameter are gone through.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Values {
+    /// Those that others need to be legal.
+    Needed,
+    /// As [`legal_params`] has them.
+    Sampled,
+    /// Every one. Of registers there are never all.
+    All,
+}
+
+/// The same with the values that are `wanted` of each parameter and of `input_bits`; and whether these are all.
+pub(crate) fn legal_cases(format: &Format, wanted: &dyn Fn(&str) -> Values) -> (Vec<Params>, bool) {
+    first_cases(format, wanted, MOST_CASES)
+}
+
+/// Whether any combination of parameters is legal. `None` if there are too many to know.
+pub(crate) fn is_ever_legal(format: &Format, wanted: &dyn Fn(&str) -> Values) -> Option<bool> {
+    let (found, complete) = first_cases(format, wanted, 1);
+    (complete || !found.is_empty()).then_some(!found.is_empty())
+}
+
+/// At most so many of them, and whether there are no more.
+fn first_cases(format: &Format, wanted: &dyn Fn(&str) -> Values, most: usize) -> (Vec<Params>, bool) {
     let builds: Vec<Option<&Build>> = match format.builds.as_slice() {
         [] => vec![None],
         builds => builds.iter().map(Some).collect(),
@@ -41,11 +62,11 @@ pub(crate) fn legal_cases(format: &Format, relevant: &dyn Fn(&str) -> bool) -> (
         if params.assign(set).is_ok()
             && let Ok((page_bits, index_bits)) = geometry::below_root(format, &params)
         {
-            let enumeration = Enumeration::new(format, &params, (page_bits, index_bits), relevant);
+            let enumeration = Enumeration::new(format, &params, (page_bits, index_bits), wanted, most);
             enumeration.run(0, &mut params, &mut found, &mut left);
         }
     }
-    let complete = left > 0 && found.len() < MOST_CASES;
+    let complete = left > 0 && found.len() < most;
     (found, complete)
 }
 
@@ -58,8 +79,10 @@ struct Enumeration<'a> {
     free: Vec<(usize, Vec<i64>)>,
     /// At `n`: what is known once the first `n` free parameters are. The roots come last.
     conditions: Vec<Vec<Condition<'a>>>,
-    /// Whether all input sizes matter, or only one for each number of levels.
-    input_bits: bool,
+    /// Which input sizes of each number of levels: if none is wanted, the smallest.
+    input_bits: Values,
+    /// How many to find.
+    most: usize,
     /// Parameters with the numbers that stand in an expression with them.
     named: HashSet<(String, i64)>,
 }
@@ -76,18 +99,21 @@ impl<'a> Enumeration<'a> {
         format: &'a Format,
         params: &Params,
         (page_bits, index_bits): (u8, u8),
-        relevant: &dyn Fn(&str) -> bool,
+        wanted: &dyn Fn(&str) -> Values,
+        most: usize,
     ) -> Self {
         let constrained = constrained(format);
         let named = named_values(format);
         let declared = || format.params.iter().enumerate();
         let values = |param: &Param| {
             let name = param.name.value.as_str();
-            if !constrained.contains(name) && !relevant(name) {
+            let wanted = wanted(name);
+            if !constrained.contains(name) && wanted == Values::Needed {
                 return vec![param.default];
             }
             let mut values = match &param.domain {
                 Domain::Bool => vec![0, 1],
+                Domain::Int(values) if wanted == Values::All => values.clone(),
                 Domain::Int(values) => sample(name, values, &named),
                 Domain::Word => contents(format, param),
             };
@@ -104,7 +130,8 @@ impl<'a> Enumeration<'a> {
             index_bits,
             free,
             conditions: Vec::new(),
-            input_bits: relevant("input_bits"),
+            input_bits: wanted("input_bits"),
+            most,
             named,
         };
         this.conditions.resize_with(this.free.len() + 2, Vec::new);
@@ -141,7 +168,7 @@ impl<'a> Enumeration<'a> {
 
     /// `left` is the number of assignments that may still be made.
     fn run(&self, depth: usize, params: &mut Params, found: &mut Vec<Params>, left: &mut usize) {
-        if *left == 0 || found.len() >= MOST_CASES || !self.allowed(depth, params).unwrap_or(false) {
+        if *left == 0 || found.len() >= self.most || !self.allowed(depth, params).unwrap_or(false) {
             return;
         }
         *left -= 1;
@@ -162,8 +189,9 @@ impl<'a> Enumeration<'a> {
             let of_levels = sizes.iter().filter(|size| size.0 == levels);
             let input_bits = ascending(of_levels.map(|size| size.1).collect());
             let input_bits = match self.input_bits {
-                true => sample("input_bits", &input_bits, &self.named),
-                false => input_bits.into_iter().take(1).collect(),
+                Values::All => input_bits,
+                Values::Sampled => sample("input_bits", &input_bits, &self.named),
+                Values::Needed => input_bits.into_iter().take(1).collect(),
             };
             for input_bits in input_bits {
                 if self.size(params, levels, input_bits) {

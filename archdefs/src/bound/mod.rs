@@ -15,7 +15,7 @@ mod shape;
 
 pub use bits::{Bits, Piece};
 pub use enumerate::legal_params;
-pub(crate) use enumerate::{MOST_CASES, legal_cases};
+pub(crate) use enumerate::{MOST_CASES, Values, is_ever_legal, legal_cases};
 pub use error::{BindError, Malformed};
 pub use geometry::Geometry;
 pub(crate) use geometry::{below_root, low_bits, shift_right};

@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 
 use super::projection::Projection;
-use super::{Checker, Site, address, encoder, kinds, owners, rows, runs, states};
+use super::{Checker, Site, address, encoder, fallbacks, kinds, owners, rows, runs, states};
 use crate::bound::{BindError, Geometry, Level, Params, Place, blocks, whole_env};
 use crate::diagnostics::Diagnostic;
+use crate::eval::Env;
 use crate::model::Is;
 use crate::source::Span;
 use crate::visit::Part;
@@ -47,17 +48,17 @@ pub(super) fn check(checker: &mut Checker<'_>) {
                 problems.iter().for_each(|problem| checker.malformed(params, problem));
                 block_levels(checker, params, &level, place.holds_blocks(), sets.first().map(|set| set.span));
                 if problems.is_empty() {
-                    self::level(checker, params, &geometry, &level, below_root);
+                    self::level(checker, params, &geometry, &level, &env);
                 }
             }
         }
     }
 }
 
-fn level(checker: &mut Checker<'_>, params: &Params, geometry: &Geometry, level: &Level, below_root: bool) {
+fn level(checker: &mut Checker<'_>, params: &Params, geometry: &Geometry, level: &Level, env: &Env<'_>) {
     let patterns = kinds::check(checker, params, level);
     kinds::check_empty(checker, params, level);
-    runs::check(checker, params, geometry, level, below_root);
+    runs::check(checker, params, geometry, level, level.level < geometry.top());
     for (shape, run) in level.shapes() {
         let site =
             Site { params, output_bits: geometry.output_bits, table_bits: geometry.table_bits(), level, shape, run };
@@ -68,6 +69,7 @@ fn level(checker: &mut Checker<'_>, params: &Params, geometry: &Geometry, level:
         address::check(checker, &site);
         rows::check(checker, &site, &patterns);
         states::check(checker, &site);
+        fallbacks::check(checker, &site, env);
     }
 }
 

@@ -10,6 +10,7 @@ mod configs;
 mod cubes;
 mod encoder;
 mod examples;
+mod fallbacks;
 mod findings;
 mod kinds;
 mod levels;
@@ -23,6 +24,7 @@ mod reads;
 mod registers;
 mod roots;
 mod rows;
+mod rules;
 mod runs;
 mod states;
 mod tags;
@@ -47,6 +49,7 @@ pub fn check(format: &Format) -> Diagnostics {
         format,
         findings: Findings::new(format),
         used: HashSet::new(),
+        idle: HashSet::new(),
         needs_other: HashSet::new(),
         incomplete: false,
         gaps: BTreeMap::new(),
@@ -69,6 +72,7 @@ pub fn check(format: &Format) -> Diagnostics {
     // sense.
     if legal && !checker.incomplete && !checker.findings.knows(MALFORMED) {
         used::check(&mut checker);
+        rules::check(&mut checker);
         taken::check(&mut checker);
     }
     checker.findings.into_diagnostics()
@@ -80,6 +84,8 @@ struct Checker<'a> {
     findings: Findings<'a>,
     /// What some parameters have made use of.
     used: HashSet<Span>,
+    /// What was there for use, but some parameters have made none of.
+    idle: HashSet<Span>,
     /// The fields of which some value has no row.
     needs_other: HashSet<Span>,
     /// Whether there were too many combinations of parameters to go through all.

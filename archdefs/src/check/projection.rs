@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::Checker;
-use crate::bound::{Params, legal_cases};
+use crate::bound::{Params, Values, legal_cases};
 use crate::eval;
 use crate::expr::Expr;
 use crate::model::{Bind, Format, Param};
@@ -61,7 +61,8 @@ impl Projection {
     pub(super) fn cases(&self, checker: &mut Checker<'_>) -> Vec<Params> {
         let format = checker.format;
         let mut seen = HashSet::new();
-        let (mut cases, complete) = legal_cases(format, &|name| self.names(name));
+        let wanted = |name: &str| if self.names(name) { Values::Sampled } else { Values::Needed };
+        let (mut cases, complete) = legal_cases(format, &wanted);
         if !complete {
             let of_these = |param: &&Param| self.names(&param.name.value);
             checker.incomplete(&format.params.iter().filter(of_these).collect::<Vec<_>>());

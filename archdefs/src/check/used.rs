@@ -1,7 +1,8 @@
 //! Nothing in the file is without effect under all parameters.
 
-use super::Checker;
+use super::{Checker, fallbacks};
 use crate::diagnostics::Diagnostic;
+use crate::interpret::Means;
 use crate::model::{Choice, Choices, Field, Meaning, Other, Rows};
 use crate::source::Span;
 
@@ -21,6 +22,12 @@ pub(super) fn check(checker: &mut Checker<'_>) {
         of("field", vec![field.span]);
     }
     of("`narrow`", format.registers.iter().filter_map(|register| register.narrow).collect());
+    let executes = format.tlb.iter().any(|op| Means::of(op) == Means::Code);
+    if let Some(feature) = format.execute_feature.as_ref().filter(|_| !executes) {
+        let message = "`execute_feature` says nothing";
+        checker.findings.add(Diagnostic::new(message, feature.span, "no `[[tlb]]` has `code` that it would allow"));
+    }
+    fallbacks::report(checker);
     for kind in &format.kinds {
         whole_or_parts(checker, "kind", kind.id.span, kind.matches.iter().flat_map(choices).collect());
     }
