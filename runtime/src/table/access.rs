@@ -1,6 +1,6 @@
 //! What a faulting access lacked of a leaf that is there, given in one walk.
 
-use super::{PageTable, build::End};
+use super::PageTable;
 use crate::{Format, Hal, Rights};
 
 /// What [`PageTable::admit`] found or did.
@@ -23,31 +23,22 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     pub(crate) fn admit(&self, ia: u64, access: Rights, wanted: Rights) -> Option<Admitted> {
         let ia = self.reduce(ia)?;
         let write = access.intersects(Rights::W);
-        let mut end = self.descend(ia);
-        while end.is_leaf {
-            let End { level, entries, index, raw, .. } = end;
-            let marked = self.format.grant(level, raw, access, write)?;
+        self.exchange_leaf(ia, |level, raw| {
+            let grant = |rights, write| self.format.grant(level, raw, rights, write).ok_or(None);
+            let marked = grant(access, write)?;
             if marked == raw {
-                return Some(Admitted::Already);
+                return Err(Some(Admitted::Already));
             }
             // A leaf with these rights becomes nothing but accessed by being given them.
             let states = self.format.accessed_dirty(level);
-            let has_rights = states.accessed_mask | states.dirty_mask != 0
-                && self.format.grant(level, raw, access, false)? == self.with_states(level, raw, false);
-            let (new, admitted) = match has_rights {
-                true => (marked, Admitted::Marked),
-                false => (self.format.grant(level, raw, wanted, write)?, Admitted::Relaxed),
-            };
-            if new == raw {
-                return None;
+            let keeps_states = states.accessed_mask | states.dirty_mask != 0;
+            if keeps_states && grant(access, false)? == self.with_states(level, raw, false) {
+                return Ok((marked, Some(Admitted::Marked)));
             }
-            if entries.exchange(&self.hal, index, raw, new).is_ok() {
-                self.invalidate(self.geometry.slot(level, ia), level, true);
-                return Some(admitted);
+            match grant(wanted, write)? {
+                new if new == raw => Err(None),
+                new => Ok((new, Some(Admitted::Relaxed))),
             }
-            // The MMU or another CPU was faster.
-            end = self.descend_from(level, entries, ia);
-        }
-        None
+        })?
     }
 }

@@ -1,4 +1,5 @@
-//! Setting the accessed and dirty states that an MMU does not set by itself.
+//! Changing one leaf while an MMU or other CPUs may change it, too; and setting the accessed and dirty states that an MMU does
+//! not set by itself.
 
 use super::{PageTable, build::End};
 use crate::{Format, Hal, Level, Rights};
@@ -9,21 +10,37 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// also if nothing is mapped or the format does not keep these states.
     pub fn mark(&self, ia: u64, write: bool) -> bool {
         let Some(ia) = self.reduce(ia) else { return false };
-        let mut end = self.descend(ia);
+        let marked = self.exchange_leaf(ia, |level, raw| match self.marked(level, raw, write) {
+            marked if marked == raw => Err(false),
+            marked => Ok((marked, true)),
+        });
+        marked.unwrap_or(false)
+    }
+
+    /// Lets the leaf that maps `ia` become what `change` makes of it, given its level and what it is, with an answer;
+    /// `Err`: it stays, and this is the answer. Stale translations have been invalidated then. `None`: nothing is mapped.
+    ///
+    /// `change` is asked again if the MMU or another CPU was faster.
+    #[inline]
+    pub(super) fn exchange_leaf<T>(
+        &self,
+        ia: u64,
+        mut change: impl FnMut(Level, u64) -> Result<(u64, T), T>,
+    ) -> Option<T> {
+        let mut end = self.descend_here(ia);
         while end.is_leaf {
             let End { level, entries, index, raw, .. } = end;
-            let marked = self.marked(level, raw, write);
-            if marked == raw {
-                return false;
-            }
-            if entries.exchange(&self.hal, index, raw, marked).is_ok() {
+            let (new, answer) = match change(level, raw) {
+                Ok(new) => new,
+                Err(answer) => return Some(answer),
+            };
+            if entries.exchange(&self.hal, index, raw, new).is_ok() {
                 self.invalidate(self.geometry.slot(level, ia), level, true);
-                return true;
+                return Some(answer);
             }
-            // The MMU or another CPU was faster.
             end = self.descend_from(level, entries, ia);
         }
-        false
+        None
     }
 
     /// The leaf `raw`, accessed and, with `write` and if it may be written, dirty.

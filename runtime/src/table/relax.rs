@@ -1,6 +1,6 @@
 //! Giving one leaf more rights while others use the table.
 
-use super::{Error, Operation, PageTable, build::End};
+use super::{Error, Operation, PageTable};
 use crate::{Change, ClosedRange, Edit, Entry, Format, Hal, Level, Rights};
 
 /// What [`PageTable::relax`] found or did.
@@ -51,48 +51,37 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     pub fn relax(&self, ia: u64, rights: Rights) -> Result<Relax, Error> {
         let outside = Error::OutOfRange(ClosedRange::around(ia, 0));
         let ia = self.reduce(ia).ok_or(outside)?;
-        let mut end = self.descend(ia);
-        while end.is_leaf {
-            let End { level, entries, index, raw, .. } = end;
-            let new = match self.format.grant(level, raw, rights, rights.intersects(Rights::W)) {
-                Some(new) if new == raw => return Ok(Relax::Granted),
-                Some(new) => new,
-                None => match self.relaxed(ia, level, raw, rights)? {
-                    Ok(new) => new,
-                    Err(answer) => return Ok(answer),
-                },
-            };
-            if entries.exchange(&self.hal, index, raw, new).is_ok() {
-                self.invalidate(self.geometry.slot(level, ia), level, true);
-                return Ok(Relax::Relaxed);
+        let relaxed = self.exchange_leaf(ia, |level, raw| {
+            match self.format.grant(level, raw, rights, rights.intersects(Rights::W)) {
+                Some(new) if new == raw => Err(Ok(Relax::Granted)),
+                Some(new) => Ok((new, Ok(Relax::Relaxed))),
+                None => self.relaxed(ia, level, raw, rights).map(|new| (new, Ok(Relax::Relaxed))),
             }
-            // The MMU or another CPU was faster.
-            end = self.descend_from(level, entries, ia);
-        }
-        Ok(Relax::NotMapped)
+        });
+        relaxed.unwrap_or(Ok(Relax::NotMapped))
     }
 
     /// What the leaf `raw` becomes, where there is no short way to it; or the answer, if nothing is left to do here.
     #[cold]
-    fn relaxed(&self, ia: u64, level: Level, raw: u64, rights: Rights) -> Result<Result<u64, Relax>, Error> {
+    fn relaxed(&self, ia: u64, level: Level, raw: u64, rights: Rights) -> Result<u64, Result<Relax, Error>> {
         let write = rights.intersects(Rights::W);
         let Entry::Leaf(leaf) = self.format.decode(level, raw) else {
-            return Err(Error::Corrupt { address: self.geometry.extend(ia), level, entry: raw });
+            return Err(Err(Error::Corrupt { address: self.geometry.extend(ia), level, entry: raw }));
         };
         if leaf.attributes.rights.contains(rights) {
             let marked = self.mark(self.geometry.extend(ia), write);
-            return Ok(Err(if marked { Relax::Relaxed } else { Relax::Granted }));
+            return Err(Ok(if marked { Relax::Relaxed } else { Relax::Granted }));
         }
         if leaf.items > 1 {
-            return Ok(Err(Relax::NeedsExclusive(Operation::Run)));
+            return Err(Ok(Relax::NeedsExclusive(Operation::Run)));
         }
         let change = Change { rights: Some(leaf.attributes.rights | rights), ..Change::default() };
-        let rewrite = self.format.rewrite(level, &change).map_err(|refusal| Error::Refused { level, refusal })?;
+        let rewrite = self.format.rewrite(level, &change).map_err(|refusal| Err(Error::Refused { level, refusal }))?;
         // With a right to write among `rights`, it may be written now.
         let new = self.with_states(level, rewrite.apply(raw), write);
         if self.format.may_break(&change) && self.format.edit(level, raw, new) == Edit::BreakBeforeMake {
-            return Ok(Err(Relax::NeedsExclusive(Operation::Break)));
+            return Err(Ok(Relax::NeedsExclusive(Operation::Break)));
         }
-        Ok(Ok(new))
+        Ok(new)
     }
 }
