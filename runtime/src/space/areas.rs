@@ -265,8 +265,8 @@ impl<B: Joinable> MemorySet<B> {
         self.chunks.get_mut(place.chunk)?.get_mut(place.index)
     }
 
-    /// Puts an area where it belongs; a full chunk is divided.
-    fn insert_at(&mut self, mut place: Place, area: Area<B>) {
+    /// Puts an area where it belongs, and says where it is then; a full chunk is divided.
+    fn insert_at(&mut self, mut place: Place, area: Area<B>) -> Place {
         if self.chunks.is_empty() {
             self.chunks.insert(0, 0, Chunk::default());
         }
@@ -277,12 +277,13 @@ impl<B: Joinable> MemorySet<B> {
             let has_room = place.index == CHUNK && upper.chunk < self.chunks.len() && !self.is_full(upper.chunk);
             place = if has_room { upper } else { self.divide(place, start) };
         }
-        let Some(chunk) = self.chunks.get_mut(place.chunk) else { return };
+        let Some(chunk) = self.chunks.get_mut(place.chunk) else { return place };
         chunk.insert(place.index, start, area);
         self.len += 1;
         if place.index == 0 {
             self.update_key(place.chunk);
         }
+        place
     }
 
     fn is_full(&self, chunk: usize) -> bool {

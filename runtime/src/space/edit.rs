@@ -1,10 +1,7 @@
 //! Mapping, unmapping and protecting: each plans first, and records areas only after the table took the change.
 
-use super::areas::Parts;
 use super::{AddrSpace, Alloc, Area, Backend, CopyOnWrite, Device, Linear, Shared, SharedMemory, SpaceError};
-use crate::{
-    Attributes, Change, ClosedRange, Format, Gather, GuestPhysAddr, Hal, HostRegion, MemoryType, PageTable, Rights,
-};
+use crate::{Attributes, Change, ClosedRange, Format, GuestPhysAddr, Hal, HostRegion, MemoryType, Rights};
 
 impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     /// Maps host memory at `start`, all of it at once and with the largest pages that fit. It stays the caller's.
@@ -177,18 +174,27 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         range: ClosedRange,
         change: &Change,
     ) -> Result<Option<ClosedRange>, SpaceError> {
-        for area in self.areas.overlapping(range) {
+        let place = self.areas.place(range.start());
+        let (mut count, mut differs) = (0, false);
+        for (_, area) in self.areas.parts_from(place, range) {
+            let attributes = area.attributes().with(change);
             area.backend()
-                .accepts(self.table.format(), &area.attributes().with(change))
+                .accepts(self.table.format(), &attributes)
                 .map_err(|refusal| SpaceError::Area { area: area.range(), error: refusal.into() })?;
+            count += 1;
+            differs |= attributes != *area.attributes();
         }
         self.table.check_partial(range)?;
         // Both ends may cut an area.
         self.areas.reserve(2).map_err(|_| SpaceError::NoMemory)?;
 
-        let parts = self.areas.parts(range);
+        let parts = self.areas.parts_from(place, range);
         let mut gather = self.table.gather();
-        parts.prepare(&mut self.table, &mut gather)?;
+        if count > 1 {
+            // What takes frames is done at once for all areas: after that, none can fail for want of one when others have
+            // been changed already.
+            self.table.split(range, &mut gather)?;
+        }
         let mut done = 0;
         let mut result = parts.clone().try_for_each(|(part, area)| {
             let protected = area.backend().protect(part, change, &mut self.table, &mut gather);
@@ -196,8 +202,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
             done += 1;
             Ok(())
         });
-        let differs = |(_, area): (_, &Area<B>)| area.attributes().with(change) != *area.attributes();
-        if result.is_ok() && parts.clone().any(differs) {
+        if result.is_ok() && differs {
             // Where areas are cut, so are leaves, also those that say already what they should: to unmap whole areas
             // never takes a frame.
             result = self.table.split(range, &mut gather).map_err(SpaceError::Table);
@@ -208,8 +213,10 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
                 let _ = area.backend().protect(part, &area.attributes().into(), &mut self.table, &mut gather);
             }
         } else {
-            self.areas.cut_and_change(range, change);
-            self.areas.resolve(range, &mut self.pages, self.table.format());
+            self.areas.cut_and_change(place, range, |area| {
+                area.change(change);
+                area.resolve(&mut self.pages, self.table.format());
+            });
         }
         result.map(|()| gather.forgotten())
     }
@@ -220,7 +227,10 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         self.areas.reserve_for_hole(place, range).map_err(|_| SpaceError::NoMemory)?;
         let mut parts = self.areas.parts_from(place, range);
         let mut gather = self.table.gather();
-        parts.prepare(&mut self.table, &mut gather)?;
+        if parts.clone().nth(1).is_some() {
+            // As in `protect_range`.
+            self.table.split(range, &mut gather)?;
+        }
         let mut done = None;
         let result = parts.try_for_each(|(part, area)| {
             // SAFETY: the area's backend maps in its areas, and others' hooks stay out of them.
@@ -235,22 +245,6 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
             self.areas.remove_from(place, done);
         }
         result
-    }
-}
-
-impl<B> Parts<'_, B> {
-    /// If several areas are to be changed, does at once for all of them what takes frames: after that, none can fail
-    /// for want of one when others have been changed already.
-    fn prepare<F: Format, H: Hal>(
-        &self,
-        table: &mut PageTable<F, H>,
-        gather: &mut Gather<F, H>,
-    ) -> Result<(), SpaceError> {
-        let mut rest = self.clone();
-        if rest.next().is_some_and(|(first, _)| first.last() < self.range.last()) && rest.next().is_some() {
-            table.split(self.range, gather)?;
-        }
-        Ok(())
     }
 }
 

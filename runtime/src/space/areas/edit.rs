@@ -3,8 +3,8 @@
 use core::mem;
 
 use super::{CHUNK, Chunk, MemorySet, Place};
-use crate::space::{Area, Joinable, SpaceError, area::UsedPages};
-use crate::{Change, ClosedRange, Format};
+use crate::space::{Area, Joinable, SpaceError};
+use crate::{Change, ClosedRange};
 
 impl<B: Joinable> MemorySet<B> {
     /// Takes `range` out of all areas. Those that it covers in part are cut short; one all around it becomes two.
@@ -32,7 +32,8 @@ impl<B: Joinable> MemorySet<B> {
                 let rest = right.map(|right| area.part(right));
                 area.shrink(left);
                 if let Some(rest) = rest {
-                    return self.insert_at(place, rest);
+                    self.insert_at(place, rest);
+                    return;
                 }
             }
         }
@@ -68,34 +69,35 @@ impl<B: Joinable> MemorySet<B> {
     /// [`SpaceError::NoMemory`]; then nothing changed.
     pub fn change(&mut self, range: ClosedRange, change: &Change) -> Result<(), SpaceError> {
         self.reserve(2).map_err(|_| SpaceError::NoMemory)?;
-        self.cut_and_change(range, change);
+        self.cut_and_change(self.place(range.start()), range, |area| area.change(change));
         Ok(())
     }
 
-    /// The same, where there is room for it.
-    pub(in crate::space) fn cut_and_change(&mut self, range: ClosedRange, change: &Change) {
-        self.cut_before(range.start());
-        if let Some(after) = after(range) {
-            self.cut_before(after);
-        }
-        self.for_each(range, |area| area.change(change));
-        self.join_around(range);
-    }
-
-    /// Resolves the attributes of all areas in `range` that have changed.
-    pub(in crate::space) fn resolve(&mut self, range: ClosedRange, pages: &mut UsedPages, format: &impl Format) {
-        self.for_each(range, |area| area.resolve(pages, format));
-    }
-
-    /// Does `each` with all areas that have addresses in `range`; where they are stays as it is.
-    fn for_each(&mut self, range: ClosedRange, mut each: impl FnMut(&mut Area<B>)) {
-        let mut place = self.settled(self.place(range.start()));
-        while let Some(area) = self.area_mut(place)
+    /// The same with whatever `change` does to areas, where there is room for it, and the place of the first address is
+    /// known.
+    pub(in crate::space) fn cut_and_change(
+        &mut self,
+        place: Place,
+        range: ClosedRange,
+        mut change: impl FnMut(&mut Area<B>),
+    ) {
+        let first = self.cut_before(place, range.start());
+        let mut place = self.settled(first);
+        while let Some(area) = self.area(place)
             && area.range().start() <= range.last()
         {
-            each(area);
+            if let Some(after) = after(range)
+                && area.range().contains(after)
+            {
+                // Where a chunk is divided for it, what stands before may be in another place.
+                self.cut_before(place, after);
+                place = self.place(range.last());
+            }
+            let Some(area) = self.area_mut(place) else { return };
+            change(area);
             place = self.settled(place.next());
         }
+        self.join_around(range);
     }
 
     /// Takes the area at `place` out.
@@ -156,16 +158,19 @@ impl<B: Joinable> MemorySet<B> {
         }
     }
 
-    /// Cuts the area that both `address` and the address before it are in.
-    fn cut_before(&mut self, address: u64) {
-        let place = self.place(address);
-        let Some(area) = self.area_mut(place) else { return };
+    /// Cuts the area at `place`, if both `address` and the address before it are in it; the place of what is at `address` or
+    /// comes next then.
+    fn cut_before(&mut self, place: Place, address: u64) -> Place {
+        let Some(area) = self.area_mut(place) else { return place };
         let whole = area.range();
         let left = address.checked_sub(1).and_then(|last| ClosedRange::new(whole.start(), last));
-        if let (Some(left), Some(right)) = (left, ClosedRange::new(address, whole.last())) {
-            let rest = area.part(right);
-            area.shrink(left);
-            self.insert_at(place.next(), rest);
+        match (left, ClosedRange::new(address, whole.last())) {
+            (Some(left), Some(right)) => {
+                let rest = area.part(right);
+                area.shrink(left);
+                self.insert_at(place.next(), rest)
+            }
+            _ => place,
         }
     }
 

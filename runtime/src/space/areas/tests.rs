@@ -161,7 +161,8 @@ fn many_areas_are_what_their_addresses_say() {
             }
             1 => {
                 let rights = if random(2) == 0 { Rights::R } else { Rights::RW };
-                set.cut_and_change(range, &Change { rights: Some(rights), ..Change::default() });
+                let change = Change { rights: Some(rights), ..Change::default() };
+                set.cut_and_change(set.place(range.start()), range, |area| area.change(&change));
                 addresses[part].iter_mut().flatten().for_each(|(_, all)| *all = rights);
             }
             _ => {
