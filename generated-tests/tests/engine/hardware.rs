@@ -21,17 +21,28 @@ use crate::{
 /// Accessed and dirty.
 const MARKS: u64 = 3 << 7;
 
-/// A HAL that gives the hardware a turn whenever the engine publishes a store.
+/// A HAL that gives the hardware a turn at certain moments.
 #[derive(Clone)]
 struct Interleaved {
     machine: Machine,
+    moment: Moment,
     turn: Arc<Mutex<Option<u64>>>,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Moment {
+    /// Whenever the engine has allocated a frame: the plan is made, and nothing has changed.
+    Allocated,
+    /// Whenever the engine has published a store.
+    Published,
+}
+
 impl Interleaved {
-    /// Marks the leaf that maps the chosen address, if it still does.
-    fn run_hardware(&self) {
-        if let Some(entry) = *self.turn.lock().unwrap() {
+    /// Marks the leaf that maps the chosen address, if it still does, and this is the moment for it.
+    fn run_hardware(&self, now: Moment) {
+        if let Some(entry) = *self.turn.lock().unwrap()
+            && now == self.moment
+        {
             mark(&self.machine, entry);
         }
     }
@@ -48,7 +59,9 @@ fn mark(machine: &Machine, entry: u64) {
 // SAFETY: it does what the machine does.
 unsafe impl Hal for Interleaved {
     fn allocate(&self, size: u8) -> Option<HostPhysAddr> {
-        self.machine.allocate(size)
+        let frame = self.machine.allocate(size);
+        self.run_hardware(Moment::Allocated);
+        frame
     }
 
     unsafe fn free(&self, frame: HostPhysAddr, size: u8) {
@@ -61,7 +74,7 @@ unsafe impl Hal for Interleaved {
     }
 
     fn publish_table(&self, _: HostPhysAddr, _: usize) {
-        self.run_hardware();
+        self.run_hardware(Moment::Published);
     }
 
     fn invalidate<F: Format>(&self, format: &F, root: HostPhysAddr, tag: Tag, set: &Invalidation) {
@@ -77,7 +90,18 @@ fn keeps_marks<const PAGE: u8>(
     item: u64,
     operation: impl Fn(&mut PageTable<Witness<PAGE>, Interleaved>, &mut Gather<Witness<PAGE>, Interleaved>),
 ) {
-    let hal = Interleaved { machine: Machine::new(0, 16 << 20), turn: Arc::default() };
+    keeps_marks_of(Moment::Published, format, size, item, operation);
+}
+
+/// The same, where the hardware has its turn at another moment.
+fn keeps_marks_of<const PAGE: u8>(
+    moment: Moment,
+    format: Witness<PAGE>,
+    size: u64,
+    item: u64,
+    operation: impl Fn(&mut PageTable<Witness<PAGE>, Interleaved>, &mut Gather<Witness<PAGE>, Interleaved>),
+) {
+    let hal = Interleaved { machine: Machine::new(0, 16 << 20), moment, turn: Arc::default() };
     let mut table = PageTable::new(format, hal.clone(), Tag(1)).unwrap();
     let mut gather = table.gather();
     // SAFETY: nobody accesses memory through this table.
@@ -98,7 +122,10 @@ fn while_a_block_is_split() {
     keeps_marks(DIRECT, 2 << 20, 0, |table, gather| table.unmap(range(4096, 4096), gather).unwrap());
     let change = Change { rights: Some(Rights::R), ..Change::default() };
     keeps_marks(DIRECT, 2 << 20, 0, |table, gather| table.protect(range(4096, 4096), &change, gather).unwrap());
-    keeps_marks(LARGE, 32 << 20, 0, |table, gather| table.protect(range(1 << 14, 1 << 14), &change, gather).unwrap());
+    // Nothing is published before the block is taken away.
+    keeps_marks_of(Moment::Allocated, LARGE, 32 << 20, 0, |table, gather| {
+        table.protect(range(1 << 14, 1 << 14), &change, gather).unwrap();
+    });
 }
 
 #[test]

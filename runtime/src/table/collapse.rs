@@ -3,6 +3,7 @@
 use super::{
     Error, Gather, PageTable,
     build::Found,
+    edges::Edges,
     entries::Entries,
     frames::Frames,
     gather::Held,
@@ -29,12 +30,13 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     pub fn split_to(&mut self, range: ClosedRange, size: u8, gather: &mut Gather<F, H>) -> Result<(), Error> {
         let range = self.exclusive(range, gather)?;
         let size = size.max(self.geometry.page_bits);
-        let mut edges = self.edges(range, Fate::Kept)?;
+        let mut edges = Edges::default();
+        self.plan_edges(&self.cut_leaves(self.table_around(range), range), range, Fate::Kept, &mut edges)?;
         // Those of the larger leaves at the edges are among those of all larger ones.
         let small = edges.each_ref().map(|edge| edge.as_ref().filter(|edge| edge.leaf.size <= size));
         let mut tables: usize = small.into_iter().flatten().map(|edge| self.tables_for_split(edge, range)).sum();
         for leaf in self.larger(range, size) {
-            if let Some(split) = self.plan_split(leaf, Fate::Cut(size))? {
+            if let Some(split) = self.plan_split(&leaf, Fate::Cut(size))? {
                 self.check_break(&split, split.leaf.range)?;
                 tables += self.tables_for_split(&split, range);
             }
@@ -75,7 +77,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     fn cut_once(&self, leaf: Located, size: u8, reserve: &mut Frames<'_, H>, gather: &mut Gather<F, H>) -> Option<()> {
-        let mut split = self.plan_split(leaf, Fate::Cut(size)).ok()??;
+        let mut split = self.plan_split(&leaf, Fate::Cut(size)).ok()??;
         let range = split.leaf.range;
         self.commit_split(&mut split, range, reserve, gather)
     }

@@ -3,11 +3,18 @@
 use super::{
     Error, Gather, PageTable,
     build::End,
+    entries::Entries,
     frames::Frames,
     located::Located,
     split::{Fate, Split},
 };
-use crate::{ClosedRange, Format, Hal};
+use crate::{ClosedRange, Format, Hal, Level};
+
+/// The leaves at the ends of a range that it covers in part.
+pub(super) type Cut = [Option<Located>; 2];
+
+/// How they are split.
+pub(super) type Edges<'a> = [Option<Split<'a>>; 2];
 
 /// What an operation does that changes a leaf only in part.
 ///
@@ -74,14 +81,19 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// split; [`Error::NeedsBreak`]; [`Error::Corrupt`]; [`Error::ForeignGather`].
     pub fn split(&mut self, range: ClosedRange, gather: &mut Gather<F, H>) -> Result<(), Error> {
         let range = self.exclusive(range, gather)?;
-        let mut edges = self.edges(range, Fate::Kept)?;
+        let cut = self.cut_leaves(self.table_around(range), range);
+        if let [None, None] = cut {
+            return Ok(());
+        }
+        let mut edges = Edges::default();
+        self.plan_edges(&cut, range, Fate::Kept, &mut edges)?;
         self.split_edges(&mut edges, range, gather)
     }
 
-    /// Splits the leaves that `range` covers in part, as planned by [`PageTable::edges`]. All or nothing.
+    /// Splits the leaves that `range` covers in part, as planned by [`PageTable::plan_edges`]. All or nothing.
     pub(super) fn split_edges(
         &mut self,
-        edges: &mut [Option<Split>; 2],
+        edges: &mut Edges<'_>,
         range: ClosedRange,
         gather: &mut Gather<F, H>,
     ) -> Result<(), Error> {
@@ -94,29 +106,33 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         Ok(())
     }
 
-    /// Whether `range` covers a leaf in part. Plans are large, and most ranges need none.
-    pub(super) fn cuts(&self, range: ClosedRange) -> bool {
-        let around = |ia| {
-            let End { level, raw, is_leaf, .. } = self.descend(ia);
-            is_leaf.then(|| ClosedRange::around(ia, self.format.leaf_bits(level, raw)))
+    /// The leaves that `range` covers in part, at most one at each end, in or below the table around it. Plans to split them
+    /// are large, and most ranges need none.
+    pub(super) fn cut_leaves(&self, (level, entries): (Level, Entries), range: ClosedRange) -> Cut {
+        let cut = |ia| {
+            let End { level, entries, raw, is_leaf, .. } = self.descend_from(level, entries, ia);
+            let leaf = is_leaf.then(|| self.locate(level, &entries, ia, raw));
+            leaf.filter(|leaf| !range.covers(&leaf.range))
         };
-        let cuts = |leaf: &ClosedRange| !range.covers(leaf);
-        let first = around(range.start());
-        let is_one = first.is_some_and(|first| first.contains(range.last()));
-        first.as_ref().is_some_and(cuts) || !is_one && around(range.last()).as_ref().is_some_and(cuts)
+        let first = cut(range.start());
+        let is_one = first.as_ref().is_some_and(|first| first.range.contains(range.last()));
+        [first, if is_one { None } else { cut(range.last()) }]
     }
 
-    /// The leaves that `range` covers in part: at most one at each end. `fate` is what becomes of the covered part;
-    /// leaves that are already as they will be are left out.
-    pub(super) fn edges(&self, range: ClosedRange, fate: Fate<'_>) -> Result<[Option<Split>; 2], Error> {
-        let first = self.find(range.start());
-        let is_one = first.as_ref().is_some_and(|first| first.range.contains(range.last()));
-        let last = if is_one { None } else { self.find(range.last()) };
-        let split = |leaf: Option<Located>| match leaf {
-            Some(leaf) if !range.covers(&leaf.range) => self.plan_split(leaf, fate),
-            _ => Ok(None),
-        };
-        let edges = [split(first)?, split(last)?];
+    /// Plans to split the leaves that `range` covers in part. `fate` is what becomes of the covered part; leaves that are
+    /// already as they will be are left out. The plans are made where they stay.
+    pub(super) fn plan_edges<'a>(
+        &self,
+        cut: &Cut,
+        range: ClosedRange,
+        fate: Fate<'a>,
+        edges: &mut Edges<'a>,
+    ) -> Result<(), Error> {
+        for (edge, leaf) in edges.iter_mut().zip(cut) {
+            if let Some(leaf) = leaf {
+                *edge = self.plan_split(leaf, fate)?;
+            }
+        }
         for split in edges.iter().flatten() {
             self.check_break(split, range)?;
         }
@@ -129,11 +145,11 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                 return Err(Error::PartialFrame { address, size });
             }
         }
-        Ok(edges)
+        Ok(())
     }
 
     /// How many tables the splits take.
-    pub(super) fn tables_for_splits(&self, edges: &[Option<Split>; 2], range: ClosedRange) -> usize {
+    pub(super) fn tables_for_splits(&self, edges: &Edges<'_>, range: ClosedRange) -> usize {
         edges.iter().flatten().map(|split| self.tables_for_split(split, range)).sum()
     }
 }

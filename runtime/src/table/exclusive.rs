@@ -82,7 +82,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let prototype = self.format.prototype(level, size, attributes);
         let leaf = Prototypes::single(prototype.map_err(|refusal| Error::Refused { level, refusal })?);
         let range = ClosedRange::around(ia, size);
-        let pieces = [Some(Piece { range, delta: oa.wrapping_sub(range.start()), leaf: &leaf }), None, None];
+        let pieces = [Some(Piece::new(range, oa.wrapping_sub(range.start()), &leaf)), None, None];
         match self.map_pieces(range, &pieces, gather) {
             Err(Error::AlreadyMapped { .. }) => Ok(self.in_the_way(ia, self.descend(ia))),
             result => result.map(|()| FaultIn::Installed),

@@ -237,7 +237,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     ) -> Result<bool, Error> {
         let range = ClosedRange::around(ia, prototype.size);
         let leaf = Prototypes::single(prototype);
-        let pieces = [Some(Piece { range, delta: oa.wrapping_sub(range.start()), leaf: &leaf }), None, None];
+        let pieces = [Some(Piece::new(range, oa.wrapping_sub(range.start()), &leaf)), None, None];
         let mut reserve = Frames::of(&self.hal, core::mem::take(tables));
         let mut result = Ok(());
         while result.is_ok() && reserve.len() < usize::from(end.level - prototype.level) {

@@ -4,7 +4,7 @@
 
 use core::ops::Range;
 
-use super::Error;
+use super::{Error, remake::Rewrites};
 use crate::{Attributes, ClosedRange, Format, Geometry, Level, PageSizes, Prototype, Strip};
 
 /// The most sizes of leaves that are used side by side: one of an entry for each level, and of the runs the smallest.
@@ -71,7 +71,7 @@ impl Prototypes {
         }
     }
 
-    /// The prototype of a size that [`Prototypes::fit`] gave.
+    /// The prototype of a size that [`fit`] gave.
     #[inline]
     pub(super) fn get(&self, level: Level, size: u8) -> Prototype {
         Prototype { bits: self.bits.get(self.place(size)).copied().unwrap_or(0), level, size }
@@ -82,24 +82,23 @@ impl Prototypes {
     pub(super) fn sizes(&self, geometry: &Geometry, level: Level) -> PageSizes {
         sizes_of(geometry, level, self.sizes)
     }
+}
 
-    /// The largest leaf at `level` that fits at the start of `range`, which maps to what is `delta` higher; and the
-    /// last address up to which leaves of that size follow, before a larger one may start.
-    #[inline]
-    fn fit(&self, geometry: &Geometry, level: Level, range: ClosedRange, delta: u64) -> Option<(u8, u64)> {
-        let sizes = self.sizes(geometry, level);
-        let aligned = (range.start() | delta).trailing_zeros() as u8;
-        let size = sizes.largest_within(aligned.min(size_within(range.span())))?;
-        let end = match sizes.iter().find(|&larger| larger > size && u32::from(larger) <= delta.trailing_zeros()) {
-            Some(larger) => range.last().min(ClosedRange::around(range.start(), larger).last()),
-            None => range.last(),
-        };
-        // The last address of the last whole leaf.
-        let mask = size_mask(size);
-        let span = end - range.start();
-        let last = if span & mask == mask { end } else { range.start() + (span & !mask) - 1 };
-        Some((size, last))
-    }
+/// The largest leaf of these `sizes`, which are those of one level, that fits at the start of `range`, which maps to
+/// what is `delta` higher; and the last address up to which leaves of that size follow, before a larger one may start.
+#[inline]
+fn fit(sizes: PageSizes, range: ClosedRange, delta: u64) -> Option<(u8, u64)> {
+    let aligned = (range.start() | delta).trailing_zeros() as u8;
+    let size = sizes.largest_within(aligned.min(size_within(range.span())))?;
+    let larger = (sizes.0 & !size_mask(size + 1)).trailing_zeros();
+    let end = match larger <= delta.trailing_zeros() {
+        true => range.last().min(range.start() | size_mask(larger as u8)),
+        false => range.last(),
+    };
+    // The last address of the last whole leaf.
+    let mask = size_mask(size);
+    let last = range.start() + ((end - range.start()).wrapping_add(1) & !mask).wrapping_sub(1);
+    Some((size, last))
 }
 
 /// Those of `sizes` that belong to `level`: at least an entry, and less than a table (or, at the top, than everything).
@@ -127,6 +126,37 @@ pub(super) struct Piece<'a> {
     pub(super) range: ClosedRange,
     pub(super) delta: u64,
     pub(super) leaf: &'a Prototypes,
+    /// log2 of the size of the largest leaf that is used.
+    pub(super) largest: u8,
+    /// What becomes of the leaves before they are written; those of a level for which there is none are not used.
+    pub(super) rewrites: Option<&'a Rewrites>,
+}
+
+impl<'a> Piece<'a> {
+    /// With all leaves there are, as they are.
+    #[inline]
+    pub(super) const fn new(range: ClosedRange, delta: u64, leaf: &'a Prototypes) -> Self {
+        Self { range, delta, leaf, largest: 63, rewrites: None }
+    }
+
+    /// The leaf at `level`, of a size that may be used there.
+    #[inline]
+    fn prototype(&self, level: Level, size: u8) -> Prototype {
+        let prototype = self.leaf.get(level, size);
+        match self.rewrites.and_then(|rewrites| rewrites.at(level)) {
+            Some(rewrite) => Prototype { bits: rewrite.apply(prototype.bits), ..prototype },
+            None => prototype,
+        }
+    }
+
+    /// Those of `sizes`, which are those of `level`, that are used.
+    #[inline]
+    fn used(&self, level: Level, sizes: u64) -> PageSizes {
+        match self.rewrites {
+            Some(rewrites) if rewrites.at(level).is_none() => PageSizes::default(),
+            _ => PageSizes(self.leaf.sizes.0 & sizes & size_mask(self.largest + 1)),
+        }
+    }
 }
 
 /// What is to be mapped: up to three pieces, in ascending order. A leaf that is changed in its middle gives three.
@@ -200,37 +230,25 @@ pub(super) fn parts(
 
 /// The stretches of the slots of one table at `level`, in ascending order.
 pub(super) struct Layout<'a> {
-    geometry: Geometry,
     level: Level,
-    pieces: &'a Pieces<'a>,
+    /// What an entry spans, less one.
+    slot: u64,
+    /// The sizes of leaves that stand at this level.
+    sizes: u64,
+    /// Those pieces that do not end before `next`.
+    pieces: &'a [Option<Piece<'a>>],
+    /// The start of a slot.
     next: Option<u64>,
     last: u64,
 }
 
 impl<'a> Layout<'a> {
     /// Of the slots that `range` touches.
+    #[inline]
     pub(super) fn new(geometry: &Geometry, level: Level, range: ClosedRange, pieces: &'a Pieces<'a>) -> Self {
-        let next = Some(geometry.slot(level, range.start()).start());
-        Self { geometry: *geometry, level, pieces, next, last: geometry.slot(level, range.last()).last() }
-    }
-
-    /// What stands at `rest.start()`, the start of a slot, and how far it goes.
-    fn place(&self, rest: ClosedRange) -> (Placed, u64) {
-        let next = self.pieces.iter().flatten().find_map(|piece| Some((piece, piece.range.intersection(&rest)?)));
-        let Some((piece, part)) = next else { return (Placed::Nothing(rest), rest.last()) };
-        let slot = self.geometry.slot(self.level, rest.start());
-        if part.start() > slot.last() {
-            let last = self.geometry.slot(self.level, part.start()).start() - 1;
-            return (Placed::Nothing(ClosedRange::clamp(rest.start(), last)), last);
-        }
-        if part.start() == slot.start()
-            && let Some((size, last)) = piece.leaf.fit(&self.geometry, self.level, part, piece.delta)
-        {
-            let range = ClosedRange::clamp(part.start(), last);
-            let prototype = piece.leaf.get(self.level, size);
-            return (Placed::Leaves(Leaves { range, prototype, delta: piece.delta }), last);
-        }
-        (Placed::Table(slot), slot.last())
+        let slot = size_mask(geometry.entry_bits(level));
+        let sizes = sizes_of(geometry, level, PageSizes(u64::MAX)).0;
+        Self { level, slot, sizes, pieces, next: Some(range.start() & !slot), last: range.last() | slot }
     }
 }
 
@@ -238,8 +256,32 @@ impl<'a> Iterator for Layout<'a> {
     type Item = Placed;
 
     fn next(&mut self) -> Option<Placed> {
-        let rest = ClosedRange::new(self.next?, self.last)?;
-        let (placed, last) = self.place(rest);
+        let start = self.next.filter(|&start| start <= self.last)?;
+        while let [first, rest @ ..] = self.pieces
+            && first.as_ref().is_none_or(|piece| piece.range.last() < start)
+        {
+            self.pieces = rest;
+        }
+        let to = |last| ClosedRange::clamp(start, last);
+        let (slot, last) = (start | self.slot, self.last);
+        let (placed, last) = match self.pieces.first() {
+            Some(Some(piece)) if piece.range.start() <= last => {
+                let from = piece.range.start();
+                let part = ClosedRange::clamp(start, piece.range.last().min(last));
+                if from > slot {
+                    let last = (from & !self.slot) - 1;
+                    (Placed::Nothing(to(last)), last)
+                } else if from <= start
+                    && let Some((size, last)) = fit(piece.used(self.level, self.sizes), part, piece.delta)
+                {
+                    let prototype = piece.prototype(self.level, size);
+                    (Placed::Leaves(Leaves { range: to(last), prototype, delta: piece.delta }), last)
+                } else {
+                    (Placed::Table(to(slot)), slot)
+                }
+            }
+            _ => (Placed::Nothing(to(last)), last),
+        };
         self.next = last.checked_add(1);
         Some(placed)
     }

@@ -4,6 +4,7 @@ use super::{PageTable, build::End, entries::Entries};
 use crate::{Attributes, ClosedRange, Entry, Format, Hal, Level};
 
 /// A leaf of this tree.
+#[derive(Clone, Copy)]
 pub(super) struct Located {
     pub(super) entries: Entries,
     pub(super) level: Level,

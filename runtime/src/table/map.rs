@@ -18,7 +18,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     pub fn tables_for(&self, range: ClosedRange, oa: u64, attributes: &Attributes) -> Result<usize, Error> {
         let range = self.input(range)?;
         let (leaf, delta) = self.output(range, oa, attributes)?;
-        let pieces = [Some(Piece { range, delta, leaf: &leaf }), None, None];
+        let pieces = [Some(Piece::new(range, delta, &leaf)), None, None];
         let (level, entries) = self.table_around(range);
         self.plan_map(level, &entries, range, &pieces)
     }
@@ -47,7 +47,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             return Ok(());
         }
         let (leaf, delta) = self.output(range, oa, attributes)?;
-        let pieces = [Some(Piece { range, delta, leaf: &leaf }), None, None];
+        let pieces = [Some(Piece::new(range, delta, &leaf)), None, None];
         self.map_pieces(range, &pieces, gather)
     }
 
@@ -160,7 +160,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         Error::AlreadyMapped { address: self.geometry.extend(address), level, entry }
     }
 
-    /// Writes the leaves, and links the tables that are missing. `None` only if the reserve is short.
+    /// Lets the part of `range` that this table translates, where there is no table, become what the pieces say: with
+    /// tables that are missing, and with nothing where there is no piece. `None` only if the reserve is short.
     pub(super) fn commit_map(
         &self,
         level: Level,
@@ -171,7 +172,10 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     ) -> Option<()> {
         for placed in Layout::new(&self.geometry, level, range, pieces) {
             match placed {
-                Placed::Nothing(_) => {}
+                Placed::Nothing(part) => {
+                    let slots = slots(&self.geometry, level, part);
+                    entries.store_strip(&self.hal, slots.start, self.empty_strip(level, slots.len()));
+                }
                 Placed::Leaves(leaves) => {
                     for (index, strip) in leaves.strips(&self.format, &self.geometry) {
                         entries.store_strip(&self.hal, index, strip);

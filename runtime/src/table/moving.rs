@@ -11,6 +11,7 @@
 use super::{
     Error, Gather, PageTable,
     build::Found,
+    edges::Edges,
     entries::Entries,
     frames::Frames,
     layout::{Piece, Prototypes},
@@ -74,9 +75,10 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         self.check_unmapped(level, &entries, target)?;
         let distance = target.start().wrapping_sub(range.start());
         let shift = Shift { distance, aligned: distance.trailing_zeros() as u8 };
-        let mut edges = self.edges(range, Fate::Gone)?;
-        let mut missing = Missing::default();
         let (level, entries) = self.table_around(range);
+        let mut edges = Edges::default();
+        self.plan_edges(&self.cut_leaves((level, entries), range), range, Fate::Gone, &mut edges)?;
+        let mut missing = Missing::default();
         self.for_parts(level, &entries, range, shift, &mut |part| self.plan_part(&part, range, shift, &mut missing))?;
 
         let tables = self.reserve_tables(missing.count + self.tables_for_splits(&edges, range))?;
@@ -207,5 +209,5 @@ fn piece<'a>(leaf: &Located, range: ClosedRange, shift: Shift, smaller: &'a Prot
     let part = leaf.range.intersection(&range)?;
     let target = part.shifted(shift.distance);
     let output = leaf.address + (part.start() - leaf.range.start());
-    Some(Piece { range: target, delta: output.wrapping_sub(target.start()), leaf: smaller })
+    Some(Piece::new(target, output.wrapping_sub(target.start()), smaller))
 }

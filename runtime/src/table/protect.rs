@@ -5,16 +5,14 @@ use core::ops::Range;
 use super::{
     Error, Gather, PageTable,
     build::Found,
+    edges::{Cut, Edges},
     entries::Entries,
     layout::{parts, sizes_of, slots},
     located::Located,
-    remake::{Broken, Forgotten, Pass},
+    remake::{Broken, Forgotten, Pass, Rewrites},
     split::Fate,
 };
-use crate::{Change, ClosedRange, Edit, Format, Geometry, Hal, Level, PageBitmap, Rewrite};
-
-/// How to rewrite the leaves of each level; `None` where the format refuses, and the plan found no leaf.
-pub(super) type Rewrites = [Option<Rewrite>; Geometry::MAX_LEVELS];
+use crate::{Change, ClosedRange, Edit, Format, Hal, Level, PageBitmap, Rewrite};
 
 impl<F: Format, H: Hal> PageTable<F, H> {
     /// Changes the attributes of everything mapped in `range`; holes are skipped. Larger leaves that it covers in
@@ -63,8 +61,10 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         self.refuse_breaks(range, change, &rewrites)?;
 
         let mut rest = range;
-        if self.cuts(range) {
-            let Some(left) = self.change_edges(range, change, pages, gather)? else { return Ok(()) };
+        let cut = self.cut_leaves((level, entries), range);
+        if !matches!(cut, [None, None]) {
+            let fate = Fate::Changed(change, &rewrites);
+            let Some(left) = self.change_edges(&cut, range, fate, pages, gather)? else { return Ok(()) };
             (level, entries) = self.table_around(left);
             rest = left;
         }
@@ -82,12 +82,14 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     #[inline(never)]
     fn change_edges(
         &mut self,
+        cut: &Cut,
         range: ClosedRange,
-        change: &Change,
+        fate: Fate<'_>,
         pages: &mut Forgotten<'_, '_>,
         gather: &mut Gather<F, H>,
     ) -> Result<Option<ClosedRange>, Error> {
-        let mut edges = self.edges(range, Fate::Changed(change))?;
+        let mut edges = Edges::default();
+        self.plan_edges(cut, range, fate, &mut edges)?;
         self.split_edges(&mut edges, range, gather)?;
         for split in edges.iter().flatten() {
             if self.forgets_dirty(split)
@@ -119,8 +121,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// How to rewrite the leaves in `range`, which are at `top` or below.
     fn rewrites(&self, top: Level, range: ClosedRange, change: &Change) -> Result<Rewrites, Error> {
-        let mut rewrites = [None; Geometry::MAX_LEVELS];
-        for (level, slot) in (0..=top).zip(&mut rewrites) {
+        let mut rewrites = Rewrites::default();
+        for (level, slot) in (0..=top).zip(&mut rewrites.0) {
             if sizes_of(&self.geometry, level, self.format.page_sizes(level)).0 == 0 {
                 continue;
             }
@@ -137,7 +139,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// Whether a leaf must not change while it is in use; `None` if it does not change.
     fn breaks(&self, leaf: &Located, rewrites: &Rewrites) -> Option<bool> {
-        let rewrite = rewrites.get(usize::from(leaf.level)).copied().flatten()?;
+        let rewrite = rewrites.at(leaf.level)?;
         // The items of a run are alike.
         let old = leaf.entries.load(leaf.index);
         let new = rewrite.apply(old);
@@ -146,7 +148,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// [`Self::rewrite`] where leaves may have to be broken.
     fn rewrite_breaking(&self, level: Level, entries: &Entries, range: ClosedRange, pass: &mut Pass<'_, '_, '_, F, H>) {
-        let rewrite = pass.of_level(level);
+        let rewrite = pass.rewrites.at(level);
         let states = self.format.accessed_dirty(level);
         let mut changed: Option<ClosedRange> = None;
         for (index, part) in parts(&self.geometry, level, range) {
@@ -198,7 +200,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// Rewrites every leaf in the part of `range` that this table translates, where none has to be broken. A leaf that is
     /// not covered whole says already what it should.
     fn rewrite(&self, level: Level, entries: &Entries, range: ClosedRange, pass: &mut Pass<'_, '_, '_, F, H>) {
-        let rewrite = pass.of_level(level).unwrap_or(Rewrite { keep: u64::MAX, set: 0 });
+        let rewrite = pass.rewrites.at(level).unwrap_or(Rewrite { keep: u64::MAX, set: 0 });
         let states = self.format.accessed_dirty(level);
         let bits = self.geometry.entry_bits(level);
         let Range { start: first, end } = slots(&self.geometry, level, range);

@@ -2,8 +2,20 @@
 
 use arrayvec::ArrayVec;
 
-use super::{Gather, PageTable, build::Found, entries::Entries, layout::parts, located::Located, protect::Rewrites};
-use crate::{ClosedRange, Format, Hal, HostPhysAddr, Level, Next, PageBitmap, Prototype, Rewrite, Strip};
+use super::{Gather, PageTable, build::Found, entries::Entries, layout::parts, located::Located};
+use crate::{ClosedRange, Format, Geometry, Hal, HostPhysAddr, Level, Next, PageBitmap, Prototype, Rewrite, Strip};
+
+/// How to rewrite the leaves of each level; `None` where the format refuses, and the plan found no leaf.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Rewrites(pub(super) [Option<Rewrite>; Geometry::MAX_LEVELS]);
+
+impl Rewrites {
+    /// How to rewrite the leaves at `level`.
+    #[inline]
+    pub(super) fn at(&self, level: Level) -> Option<Rewrite> {
+        self.0.get(usize::from(level)).copied().flatten()
+    }
+}
 
 /// Who wants to know which pages were dirty and cannot say so any more.
 pub(super) type Forgotten<'a, 'b> = Option<&'a mut PageBitmap<'b>>;
@@ -14,13 +26,6 @@ pub(super) struct Pass<'p, 'a, 'b, F: Format, H: Hal> {
     pub(super) broken: Broken,
     pub(super) pages: &'p mut Forgotten<'a, 'b>,
     pub(super) gather: &'p mut Gather<F, H>,
-}
-
-impl<F: Format, H: Hal> Pass<'_, '_, '_, F, H> {
-    /// How to rewrite the leaves at `level`.
-    pub(super) fn of_level(&self, level: Level) -> Option<Rewrite> {
-        self.rewrites.get(usize::from(level)).copied().flatten()
-    }
 }
 
 impl<F: Format, H: Hal> PageTable<F, H> {
@@ -36,7 +41,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             if let (Next::Table(address), Some(below)) = (self.format.next(level, raw), level.checked_sub(1)) {
                 let table = self.entries(below, HostPhysAddr::from_usize(address as usize));
                 self.rewrite_unseen(below, &table, slot, pass);
-            } else if let Some(rewrite) = pass.of_level(level) {
+            } else if let Some(rewrite) = pass.rewrites.at(level) {
                 made = rewrite.apply(raw);
                 self.account(level, slot, [raw, made], pass.pages, pass.gather);
             }
@@ -47,7 +52,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// Rewrites all leaves of a table that no MMU can see.
     fn rewrite_unseen(&self, level: Level, entries: &Entries, range: ClosedRange, pass: &mut Pass<'_, '_, '_, F, H>) {
-        let rewrite = pass.of_level(level);
+        let rewrite = pass.rewrites.at(level);
         for (index, part) in parts(&self.geometry, level, range) {
             match (self.visit(level, entries, index), rewrite) {
                 ((_, Found::Table { entries, level, .. }), _) => {

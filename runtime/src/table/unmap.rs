@@ -1,7 +1,13 @@
 //! Unmapping, and giving back the frames that were mapped.
 
 use super::{
-    Error, Gather, PageTable, build::Found, entries::Entries, gather::Held, layout::parts, located::Located,
+    Error, Gather, PageTable,
+    build::Found,
+    edges::{Cut, Edges},
+    entries::Entries,
+    gather::Held,
+    layout::parts,
+    located::Located,
     split::Fate,
 };
 use crate::{ClosedRange, Format, Hal, Level};
@@ -37,10 +43,12 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// `free`: the caller made the promise of [`PageTable::depopulate`].
     fn remove(&mut self, range: ClosedRange, free: bool, gather: &mut Gather<F, H>) -> Result<(), Error> {
         let range = self.exclusive(range, gather)?;
-        if self.cuts(range) {
-            self.remove_edges(range, free, gather)?;
+        let (mut level, mut entries) = self.table_around(range);
+        let cut = self.cut_leaves((level, entries), range);
+        if !matches!(cut, [None, None]) {
+            self.remove_edges(&cut, range, free, gather)?;
+            (level, entries) = self.table_around(range);
         }
-        let (level, entries) = self.table_around(range);
         if self.clear(level, &entries, range, free, gather) {
             self.prune(self.geometry.top(), &self.root_entries(), range, gather);
         }
@@ -49,8 +57,15 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// Takes the covered parts out of the leaves that `range` covers in part.
     #[inline(never)]
-    fn remove_edges(&mut self, range: ClosedRange, free: bool, gather: &mut Gather<F, H>) -> Result<(), Error> {
-        let mut edges = self.edges(range, if free { Fate::Freed } else { Fate::Gone })?;
+    fn remove_edges(
+        &mut self,
+        cut: &Cut,
+        range: ClosedRange,
+        free: bool,
+        gather: &mut Gather<F, H>,
+    ) -> Result<(), Error> {
+        let mut edges = Edges::default();
+        self.plan_edges(cut, range, if free { Fate::Freed } else { Fate::Gone }, &mut edges)?;
         self.split_edges(&mut edges, range, gather)?;
         for split in edges.iter().flatten().filter(|_| free) {
             gather.hold(self.part_of_frame(&split.leaf, range));
