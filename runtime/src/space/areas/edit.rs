@@ -89,9 +89,9 @@ impl<B: Joinable> MemorySet<B> {
             if let Some(after) = after(range)
                 && area.range().contains(after)
             {
-                // Where a chunk is divided for it, what stands before may be in another place.
-                self.cut_before(place, after);
-                place = self.place(range.last());
+                let rest = self.cut_before(place, after);
+                // Where a chunk was divided for it, what stands before may be in another place.
+                place = self.previous(rest).unwrap_or(place);
             }
             let Some(area) = self.area_mut(place) else { return };
             change(area);
@@ -172,6 +172,15 @@ impl<B: Joinable> MemorySet<B> {
             }
             _ => place,
         }
+    }
+
+    /// The place of the area before `place`.
+    fn previous(&self, place: Place) -> Option<Place> {
+        if let Some(index) = place.index.checked_sub(1) {
+            return Some(Place { index, ..place });
+        }
+        let chunk = place.chunk.checked_sub(1)?;
+        Some(Place { chunk, index: self.chunks.get(chunk)?.len().checked_sub(1)? })
     }
 
     /// Joins the areas in `range` with each other and with their neighbours.
