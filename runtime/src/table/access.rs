@@ -15,8 +15,8 @@ pub(crate) enum Admitted {
 }
 
 impl<F: Format, H: Hal> PageTable<F, H> {
-    /// Lets the leaf that maps `ia` admit an access that needs the rights `access`: if it lacks one, it gets those of
-    /// `wanted` besides those that it has; and it is marked accessed and, with a right to write, dirty. `None`, and nothing
+    /// Lets the leaf that maps `ia` admit an access that needs the rights `access`: it gets those of `wanted`, which are no
+    /// less, besides those that it has; and it is marked accessed and, with a right to write, dirty. `None`, and nothing
     /// has changed, if there is no such leaf or this takes more than one store: see [`Format::grant`].
     // Out of line and by value: what calls it keeps its own fault in registers, for the first use of a page never gets here.
     #[inline(never)]
@@ -24,21 +24,14 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let ia = self.reduce(ia)?;
         let write = access.intersects(Rights::W);
         self.exchange_leaf(ia, |level, raw| {
-            let grant = |rights, write| self.format.grant(level, raw, rights, write).ok_or(None);
-            let marked = grant(access, write)?;
-            if marked == raw {
+            let new = self.format.grant(level, raw, wanted, write).ok_or(None)?;
+            if new == raw {
                 return Err(Some(Admitted::Already));
             }
-            // A leaf with these rights becomes nothing but accessed by being given them.
             let states = self.format.accessed_dirty(level);
             let keeps_states = states.accessed_mask | states.dirty_mask != 0;
-            if keeps_states && grant(access, false)? == self.with_states(level, raw, false) {
-                return Ok((marked, Some(Admitted::Marked)));
-            }
-            match grant(wanted, write)? {
-                new if new == raw => Err(None),
-                new => Ok((new, Some(Admitted::Relaxed))),
-            }
+            let had_rights = keeps_states && self.format.rights(level, raw).contains(access);
+            Ok((new, Some(if had_rights { Admitted::Marked } else { Admitted::Relaxed })))
         })?
     }
 }
