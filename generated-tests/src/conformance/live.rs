@@ -189,12 +189,8 @@ impl<'a, F: ByName, J: Live> Rig<'a, F, J> {
     pub(super) fn observe(&mut self) {
         for (&table, shown) in &mut self.shown {
             let now = self.judge.read(table, shown.len());
-            for (offset, (new, old)) in
-                now.chunks(8).zip(shown.chunks(8)).enumerate().filter(|(_, (new, old))| new != old)
-            {
-                let word = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().unwrap_or_default());
-                let (new, old, address) = (word(new), word(old), table + 8 * offset as u64);
-                self.machine.hardware_writes(address, old, new);
+            for (offset, [old, new]) in changes(shown, &now) {
+                self.machine.hardware_writes(table + offset, u64::from_le_bytes(old), u64::from_le_bytes(new));
             }
             *shown = now;
         }
@@ -202,22 +198,20 @@ impl<'a, F: ByName, J: Live> Rig<'a, F, J> {
 
     /// Shows the MMU what has changed.
     fn show(&mut self) {
-        let mut changes = Vec::new();
+        let mut written = Vec::new();
+        let mut shown = std::mem::take(&mut self.shown);
         for info in self.table.tables() {
             let address = info.address.as_usize() as u64;
             let now = self.machine.dump(info.address, info.size);
-            match self.shown.get(&address).filter(|shown| shown.len() == now.len()) {
-                None => changes.push((address, now.clone())),
-                Some(shown) => {
-                    let words = now.chunks(8).zip(shown.chunks(8)).enumerate().filter(|(_, (new, old))| new != old);
-                    changes.extend(words.map(|(word, (new, _))| (address + 8 * word as u64, new.to_vec())));
+            match shown.remove(&address).filter(|shown| shown.len() == now.len()) {
+                None => written.push((address, now.clone())),
+                Some(old) => {
+                    written.extend(changes(&old, &now).map(|(offset, [_, new])| (address + offset, new.to_vec())));
                 }
             }
             self.shown.insert(address, now);
         }
-        let live: BTreeSet<u64> = self.table.tables().map(|info| info.address.as_usize() as u64).collect();
-        self.shown.retain(|address, _| live.contains(address));
-        self.judge.write(&changes);
+        self.judge.write(&written);
     }
 
     fn invalidate(&mut self) {
@@ -348,4 +342,15 @@ impl<'a, F: ByName, J: Live> Rig<'a, F, J> {
         }
         Ok(())
     }
+}
+
+/// The words in which two states of a table differ, by their offsets.
+fn changes(old: &[u8], new: &[u8]) -> impl Iterator<Item = (u64, [[u8; 8]; 2])> {
+    // Most of a table stays as it is.
+    const BLOCK: usize = 512;
+    let blocks = old.chunks(BLOCK).zip(new.chunks(BLOCK)).enumerate().filter(|(_, (old, new))| old != new);
+    blocks.flat_map(|(block, (old, new))| {
+        let words = old.as_chunks().0.iter().zip(new.as_chunks().0).enumerate().filter(|(_, (old, new))| old != new);
+        words.map(move |(word, (old, new))| ((BLOCK * block + 8 * word) as u64, [*old, *new]))
+    })
 }

@@ -16,6 +16,7 @@ mod invalidation;
 mod layouts;
 mod live;
 mod memory;
+mod pieces;
 mod probes;
 mod program;
 mod raw;
@@ -44,6 +45,7 @@ pub use invalidation::Instructions;
 pub use layouts::{LAYOUTS, Layout};
 pub use live::{Hearing, Live};
 pub use memory::Memory;
+use pieces::Pieces;
 pub use probes::needs;
 pub use program::{Program, Step};
 pub use two_stage::{Asked, NestedJudge, read_words, two_stage_trial, two_stage_trials};
@@ -355,7 +357,8 @@ fn half_conforms<F: ByName>(
     for probe in &probes {
         space.handle_fault(GuestPhysAddr::from_usize(probe.address as usize), probes::needs(probe));
     }
-    let expected = program.expect_each(&probes);
+    let pieces = Pieces::of(&program.steps);
+    let expected: Vec<_> = probes.iter().map(|probe| pieces.get(probe.address)).collect();
     let may_access = |(probe, expected)| ground.may_access(judge, probe, expected);
     let may_access: Vec<bool> = probes.iter().zip(expected.iter().copied()).map(may_access).collect();
     let asked: Vec<Probe> = probes.iter().zip(&may_access).filter_map(|(probe, may)| may.then_some(*probe)).collect();

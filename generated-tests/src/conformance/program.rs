@@ -1,14 +1,11 @@
 //! A program of steps on an address space, and its own plain idea of what they come to.
 
-use std::iter;
-
 use tablewright::{
     AddrSpace, Attributes, Change, ClosedRange, Format, GuestPhysAddr, Hal, HostPhysAddr, HostRegion, MemoryType,
     Rights, SpaceError,
 };
 
 use super::shift::Shift;
-use crate::mmu::Probe;
 
 /// One call of the library.
 #[derive(Clone, Copy, Debug)]
@@ -73,17 +70,6 @@ impl Step {
 }
 
 impl Program {
-    /// Where `ia` maps to after all steps, and with what rights.
-    pub fn expect(&self, ia: u64) -> Option<(u64, Rights)> {
-        expect(&self.steps, ia)
-    }
-
-    /// The same of each probe's address; neighbours that have one in common share the search.
-    pub(super) fn expect_each(&self, probes: &[Probe]) -> Vec<Option<(u64, Rights)>> {
-        let groups = probes.chunk_by(|probe, next| probe.address == next.address);
-        groups.flat_map(|group| iter::repeat_n(self.expect(group[0].address), group.len())).collect()
-    }
-
     /// Does the steps. What is mapped counts as accessed and written to.
     pub(super) fn run<F: Format, H: Hal>(&self, space: &mut AddrSpace<F, H>) -> Result<(), SpaceError> {
         self.run_with(space, Attributes::new)
@@ -117,19 +103,6 @@ impl Program {
             }
         }
         Ok(())
-    }
-}
-
-fn expect(steps: &[Step], ia: u64) -> Option<(u64, Rights)> {
-    let (step, earlier) = steps.split_last()?;
-    if let Some(shift) = step.shift() {
-        return expect(earlier, shift.origin(ia)?);
-    }
-    match *step {
-        Step::Map { range, oa, rights, .. } if range.contains(ia) => Some((oa + (ia - range.start()), rights)),
-        Step::Unmap { range } if range.contains(ia) => None,
-        Step::Protect { range, rights } if range.contains(ia) => expect(earlier, ia).map(|(oa, _)| (oa, rights)),
-        _ => expect(earlier, ia),
     }
 }
 

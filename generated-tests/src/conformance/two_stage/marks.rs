@@ -77,7 +77,7 @@ impl<G: ByName, N: ByName> Stages<'_, G, N> {
             Expected::Reaches(_) => {
                 own.must.extend(in_own);
                 nested.must.extend(marked);
-                let translated = accessed.and_then(|address| self.own_program.expect(address));
+                let translated = accessed.and_then(|address| self.own_pieces.get(address));
                 nested.must.extend(translated.and_then(|(address, _)| leaf(&self.tables, address)));
             }
             Expected::Nested { guest_walk: false, address, .. } => {

@@ -9,6 +9,7 @@ use tablewright::{AddrSpace, ByName, ClosedRange, FaultInfo, Level, Rights, Tag}
 use tablewright_archdefs::interpret::Walk;
 
 use super::super::hardware_writes::HardwareWrites;
+use super::super::pieces::Pieces;
 use super::super::probes;
 use super::super::program::{Program, Step};
 use super::super::{Ground, Setup, access, cause, dump};
@@ -30,9 +31,12 @@ pub(super) struct Stages<'a, G: ByName, N: ByName> {
     nested: &'a Setup<N>,
     own_machine: Machine,
     pub(super) own_program: Program,
+    /// What it comes to.
+    pub(super) own_pieces: Pieces,
     pub(super) own: AddrSpace<G, Machine>,
     nested_machine: Machine,
     pub(super) nested_program: Program,
+    nested_pieces: Pieces,
     pub(super) tables: AddrSpace<N, Machine>,
     /// Where the leaves of both begin that hardware takes for not accessed, and does not mark.
     own_unmarked: BTreeSet<u64>,
@@ -113,16 +117,19 @@ impl<'a, G: ByName, N: ByName> Stages<'a, G, N> {
             });
             (ground.askable(probe.address) && may_access).then_some(probe)
         };
-        let mapped = own_program.expect_each(&probes);
-        let probes = probes.into_iter().zip(mapped).filter_map(askable);
+        let own_pieces = Pieces::of(&own_program.steps);
+        let with_mapped = |probe: Probe| (probe, own_pieces.get(probe.address));
+        let probes = probes.into_iter().map(with_mapped).filter_map(askable);
         let probes = random.choose_multiple(probes, PROBES);
         let stages = Self {
             guest,
             nested,
             own_machine,
             own_program,
+            own_pieces,
             own,
             nested_machine,
+            nested_pieces: Pieces::of(&nested_program.steps),
             nested_program,
             tables,
             own_unmarked,
@@ -191,7 +198,7 @@ impl<'a, G: ByName, N: ByName> Stages<'a, G, N> {
 
     pub(super) fn expect(&self, judge: &impl NestedJudge, probe: &Probe) -> Expected {
         let refused = |address, needed: Rights, guest_walk| {
-            let mapped = self.nested_program.expect(address).map(|(_, rights)| rights);
+            let mapped = self.nested_pieces.get(address).map(|(_, rights)| rights);
             let unmarked = leaf(&self.tables, address).is_some_and(|leaf| self.nested_unmarked.contains(&leaf));
             let granted = !unmarked && mapped.is_some_and(|rights| rights.contains(needed));
             let kind = if unmarked { judge.unmarked() } else { judge.nested_fault(mapped) };
@@ -205,14 +212,14 @@ impl<'a, G: ByName, N: ByName> Stages<'a, G, N> {
         if leaf(&self.own, probe.address).is_some_and(|leaf| self.own_unmarked.contains(&leaf)) {
             return Expected::Own(judge.unmarked());
         }
-        let mapped = self.own_program.expect(probe.address);
+        let mapped = self.own_pieces.get(probe.address);
         let Some((address, own)) = mapped.filter(|(_, rights)| judge.grants(probe, *rights)) else {
             return Expected::Own(judge.own_fault(mapped.map(|(_, rights)| rights)));
         };
         // Where the mark cannot be written it is missing at each access.
         let unmarked = path.last().and_then(|&entry| refused(entry, self.marks(judge)?, true));
         unmarked.or_else(|| refused(address, judge.needs(probe, own), false)).unwrap_or_else(|| {
-            let mapped = self.nested_program.expect(address);
+            let mapped = self.nested_pieces.get(address);
             Expected::Reaches(mapped.map_or(0, |(address, _)| address))
         })
     }
