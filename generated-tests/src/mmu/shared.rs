@@ -62,11 +62,20 @@ impl SharedRam {
     ///
     /// If it is not one of this memory.
     pub fn word(&self, address: u64) -> &AtomicU64 {
+        &self.words(address, 1)[0]
+    }
+
+    /// So many words from an address on.
+    ///
+    /// # Panics
+    ///
+    /// If they are not all of this memory.
+    pub fn words(&self, address: u64, count: usize) -> &[AtomicU64] {
         let offset = (address - self.0.base) as usize;
-        assert!(offset.is_multiple_of(8) && offset + 8 <= self.0.map.len(), "no word at {address:#x}");
-        // SAFETY: an aligned word of the mapping, which lives as long as `self`; all accesses in this process are atomic,
+        assert!(offset.is_multiple_of(8) && offset + 8 * count <= self.0.map.len(), "no word at {address:#x}");
+        // SAFETY: aligned words of the mapping, which lives as long as `self`; all accesses in this process are atomic,
         // and those of the emulator happen in another.
-        unsafe { AtomicU64::from_ptr(self.0.map.as_mut_ptr().add(offset).cast()) }
+        unsafe { std::slice::from_raw_parts(self.0.map.as_mut_ptr().add(offset).cast(), count) }
     }
 
     /// From now on the guest counts at this address how often it has dropped its translations, up to what the next word

@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, Write};
+use std::os::unix::fs::FileExt;
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
@@ -85,6 +86,12 @@ impl Stopped {
         self.writes.push(format!("write{} {address:#x} {value:#x}", suffix(bytes)));
     }
 
+    /// Writes words that follow each other, as [`Stopped::write`] does.
+    pub fn write_words(&mut self, address: u64, words: &[u64]) {
+        let digits: String = words.iter().map(|word| format!("{:016x}", word.swap_bytes())).collect();
+        self.writes.push(format!("write {address:#x} {:#x} 0x{digits}", 8 * words.len()));
+    }
+
     /// Writes 4 bytes to an I/O port, before anything is read.
     pub fn write_port(&mut self, port: u16, value: u32) {
         self.writes.push(format!("outl {port:#x} {value:#x}"));
@@ -99,14 +106,17 @@ impl Stopped {
         self.exchange(Vec::new());
     }
 
-    /// Whether QEMU has said something on its stderr since this was asked last.
+    /// What QEMU has said on its stderr since this was asked last.
     ///
     /// # Panics
     ///
     /// If what it says cannot be kept.
-    pub fn has_complained(&mut self) -> bool {
-        let said = self.errors.metadata().expect("a file of ours").len();
-        std::mem::replace(&mut self.heard, said) != said
+    pub fn complaints(&mut self) -> String {
+        let length = self.errors.metadata().expect("a file of ours").len();
+        let mut said = vec![0; (length - self.heard) as usize];
+        self.errors.read_exact_at(&mut said, self.heard).expect("a file of ours");
+        self.heard = length;
+        String::from_utf8_lossy(&said).into_owned()
     }
 
     /// Sends the writes and then these questions, all at once, as a round trip takes far longer than a command. Returns the

@@ -1,6 +1,6 @@
 //! AMD I/O Virtualization Technology (IOMMU) Specification (48882); chapters are named.
 
-use super::{IDENTITY, ITEMS, Model, Path, Report, pc, value};
+use super::{Copy, DEVICES, ITEMS, Model, Path, Report, pc, value};
 use crate::emulators::Emulator;
 use crate::mmu::FaultKind;
 
@@ -12,6 +12,7 @@ pub const AMD: Model = Model {
     base: 0,
     own: OWN,
     words: 2,
+    devices: DEVICES,
     enable: |board| {
         // 256 items each.
         board.machine.write(COMMAND_BUFFER, 8, QUEUE | 8 << 56);
@@ -39,18 +40,39 @@ pub const PATH: Path = Path {
     translate: |board, registers| {
         board.machine.write(CONTROL, 8, ENABLED);
         let entry = ["dte0", "dte1"].map(|name| value(registers, name));
-        board.write_words(STRUCTURES + IDENTITY * 32, &entry);
-        // INVALIDATE_DEVTAB_ENTRY.
-        board.push(&[2 << 60 | IDENTITY, 0]);
+        for (_, identity) in board.devices() {
+            board.write_words(STRUCTURES + identity * 32, &entry);
+            // INVALIDATE_DEVTAB_ENTRY.
+            board.push(&[2 << 60 | identity, 0]);
+        }
         assert!(board.done(), "it does not forget");
     },
     // Nothing is forgotten by it.
     bypass: |board| board.machine.write(CONTROL, 8, 0),
     // AMD_RECORDS_NO_FAULTS, but QEMU logs what was refused.
     told_by: &[],
-    fault: |board, _| board.machine.has_complained().then(Report::new),
+    faults: |board, _, copies| {
+        let log = board.machine.complaints();
+        let refused: Vec<Option<u64>> = log.lines().map(refused).collect();
+        let is_of = |copy: &Copy, at: &Option<u64>| {
+            let start = if copy.to_memory { copy.to } else { copy.from };
+            at.and_then(|at| at.checked_sub(start)).is_some_and(|offset| offset < copy.bytes)
+        };
+        match copies {
+            [_] => vec![(!log.is_empty()).then(Report::new)],
+            // That may be of any of them.
+            _ if refused.iter().any(|at| !copies.iter().any(|copy| is_of(copy, at))) => Vec::new(),
+            _ => copies.iter().map(|copy| refused.iter().any(|at| is_of(copy, at)).then(Report::new)).collect(),
+        }
+    },
     kind: |_| FaultKind::Unspecified,
 };
+
+/// The address at which a device was refused, by a line of the log: `Invalid read at addr 0x1000, size 4, ...`.
+fn refused(line: &str) -> Option<u64> {
+    let (_, rest) = line.strip_prefix("Invalid ")?.split_once(" at addr 0x")?;
+    u64::from_str_radix(rest.split(',').next()?, 16).ok()
+}
 
 const OWN: u64 = 0x10_0000;
 const QUEUE: u64 = OWN + super::QUEUE;

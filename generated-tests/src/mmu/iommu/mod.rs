@@ -1,6 +1,7 @@
-//! IOMMUs of QEMU's, each with a device behind it: driven by their registers and queues, as their manuals say.
+//! IOMMUs of QEMU's, each with devices behind it: driven by their registers and queues, as their manuals say.
 //!
-//! The device is `edu`, which copies between memory and a buffer of its own wherever it is told to.
+//! The devices are `edu`, which copies between memory and a buffer of its own wherever it is told to. There are many, as
+//! time has to go on before a copy is made, which takes far longer than the copy.
 
 pub mod amd;
 mod dma;
@@ -33,8 +34,10 @@ pub type Registers<'a> = &'a [(&'static str, u64)];
 pub struct Model {
     /// The emulator that has it.
     pub emulator: Emulator,
-    /// The machine, whose RAM is `ram`, with the device, and CPUs without work.
+    /// The machine, whose RAM is `ram`, with CPUs without work.
     machine: &'static [&'static str],
+    /// How many devices there are.
+    devices: u64,
     /// Where all RAM begins.
     base: u64,
     /// RAM that nobody uses but the IOMMU: its queues, and the structures that lead to tables.
@@ -55,22 +58,25 @@ pub struct Model {
     pub wrong: Option<[u64; 2]>,
 }
 
-/// How the accesses of the device behind an IOMMU come to be translated.
+/// How the accesses of the devices behind an IOMMU come to be translated.
 pub struct Path {
     /// The IOMMU.
     model: &'static Model,
     /// Commands after which nothing is remembered.
     forget: &'static [[u64; 2]],
-    /// Makes the device answer, at the address that this gives.
+    /// Makes the devices answer, the first at the address that this gives, and each other [`REGISTERS_SIZE`] after the one
+    /// before.
     plug: fn(&mut Board) -> u64,
-    /// Has what the device does translated by tables that these registers lead to.
+    /// Has what the devices do translated by tables that these registers lead to. What is remembered for one of them is of
+    /// no use for another; the first is in the domain that the registers name.
     translate: fn(&mut Board, Registers<'_>),
-    /// Lets all that the device does through as it is.
+    /// Lets all that the devices do through as it is.
     bypass: fn(&mut Board),
     /// Registers that tell of faults, and how many bytes each has.
     told_by: &'static [(u64, usize)],
-    /// The first fault since this was asked last, from what these registers hold.
-    fault: fn(&mut Board, &[u64]) -> Option<Report>,
+    /// What became of copies made at once, in their order, from what these registers hold: of each its first fault. Nothing
+    /// is said of those at the end of which it is not known; of one copy alone it always is.
+    faults: fn(&mut Board, &[u64], &[Copy]) -> Vec<Option<Report>>,
     /// What a fault is.
     kind: fn(&Report) -> FaultKind,
 }
@@ -78,7 +84,7 @@ pub struct Path {
 /// How many items a queue has room for.
 const ITEMS: u64 = 256;
 
-/// Where in its own RAM an IOMMU finds its queue, and writes what faults; where it finds structures; what a device writes
+/// Where in its own RAM an IOMMU finds its queue, and writes what faults; where it finds structures; what devices write
 /// when nothing is translated.
 const QUEUE: u64 = 0;
 const FAULTS: u64 = 0x1_0000;
@@ -87,9 +93,24 @@ const BUFFER: u64 = 0x8_0000;
 /// How much of it there is.
 const OWN_SIZE: u64 = 1 << 20;
 
-/// The device's number on the bus, and with it its identity.
+/// How many devices most machines have.
+const DEVICES: u64 = 16;
+/// The number of the first on the bus, and with it its identity. The others are the functions after it.
 const DEVICE: u64 = 3;
 const IDENTITY: u64 = DEVICE << 3;
+/// How much room the registers of each take.
+const REGISTERS_SIZE: u64 = 1 << 20;
+
+/// What a device does.
+#[derive(Clone, Copy, Debug)]
+struct Copy {
+    /// Which of them.
+    device: u64,
+    from: u64,
+    to: u64,
+    bytes: u64,
+    to_memory: bool,
+}
 
 /// A machine, and its memory.
 pub struct Board {
@@ -118,10 +139,15 @@ impl Board {
         firmware.write_all(&code).expect("there is room");
         let path = firmware.path().to_str().expect("its name is plain");
         let pc: &[&str] = if model.emulator == Emulator::QemuX86 { &["-bios", path] } else { &[] };
-        let device = format!("edu,addr={DEVICE:#x},dma_mask={:#x}", u64::MAX);
+        let device = |number: u64| {
+            let (slot, function) = (DEVICE + number / 8, number % 8);
+            format!("edu,addr={slot:x}.{function},multifunction=on,dma_mask={:#x}", u64::MAX)
+        };
+        let devices: Vec<String> = (0..model.devices).map(device).collect();
+        let devices: Vec<&str> = devices.iter().flat_map(|device| ["-device", device]).collect();
         let backend = ram.arguments();
-        let common = ["-m", "128M", "-device", &device, &backend[0], &backend[1]];
-        let machine = Stopped::start(&found, &[model.machine, pc, &common].concat()).expect("QEMU runs");
+        let common = ["-m", "128M", &backend[0], &backend[1]];
+        let machine = Stopped::start(&found, &[model.machine, pc, &common, &devices].concat()).expect("QEMU runs");
         let mut board = Self { model, machine, ram, submitted: 0 };
         (model.enable)(&mut board);
         assert!(!model.interrupts.is_some_and(|interrupts| interrupts(&mut board)), "nothing is done yet");
@@ -148,6 +174,11 @@ impl Board {
         !(self.model.failed)(self) && (self.model.head)(self) % ITEMS == self.submitted % ITEMS
     }
 
+    /// The number of each device, and its identity.
+    fn devices(&self) -> impl Iterator<Item = (u64, u64)> + use<> {
+        (0..self.model.devices).map(|number| (number, IDENTITY + number))
+    }
+
     /// A word of RAM.
     #[must_use]
     pub fn read(&self, address: u64) -> u64 {
@@ -163,6 +194,25 @@ impl Board {
     fn write_words(&self, address: u64, words: &[u64]) {
         (address..).step_by(8).zip(words).for_each(|(at, &word)| self.write(at, word));
     }
+}
+
+/// Makes the devices answer from an address on, where their configuration space is memory: that of bus 0 is given.
+fn plug_all(board: &mut Board, configuration: u64, registers: u64) -> u64 {
+    for (number, identity) in board.devices() {
+        let its = configuration + (identity << 12);
+        board.machine.write(its + 0x10, 4, registers + number * REGISTERS_SIZE);
+        board.machine.write(its + 4, 4, 0b110);
+    }
+    registers
+}
+
+/// The first report of the device that makes each copy, from all reports and the identities in them.
+fn reports_of(copies: &[Copy], records: &[(u64, Report)]) -> Vec<Option<Report>> {
+    let of_device = |copy: &Copy| {
+        let found = records.iter().find(|(identity, _)| *identity == IDENTITY + copy.device);
+        found.map(|(_, report)| report.clone())
+    };
+    copies.iter().map(of_device).collect()
 }
 
 /// One of the values.

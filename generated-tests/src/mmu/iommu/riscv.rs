@@ -1,6 +1,6 @@
 //! RISC-V IOMMU Architecture Specification; chapters are named.
 
-use super::{Board, IDENTITY, ITEMS, Model, Path, Report, value};
+use super::{Board, DEVICES, ITEMS, Model, Path, Report, plug_all, reports_of, value};
 use crate::emulators::Emulator;
 use crate::mmu::FaultKind;
 
@@ -11,6 +11,7 @@ pub const RISCV: Model = Model {
     base: 0x8000_0000,
     own: OWN,
     words: 2,
+    devices: DEVICES,
     enable: |board| {
         // Wired interrupts; 2^8 items; cqen and fqen.
         board.machine.write(FCTL, 4, 2);
@@ -34,37 +35,42 @@ pub const PATH: Path = Path {
     model: &RISCV,
     // IODIR.INVAL_DDT, IOTINVAL.VMA, IOTINVAL.GVMA.
     forget: &[[3, 0], [1, 0], [0x81, 0]],
-    plug: |board| {
-        board.machine.write(CONFIGURATION + 0x10, 4, DEVICE_REGISTERS);
-        board.machine.write(CONFIGURATION + 4, 4, 0b110);
-        DEVICE_REGISTERS
-    },
+    plug: |board| plug_all(board, CONFIGURATION, DEVICE_REGISTERS),
     translate: |board, registers| {
         // Not each format has a register for ta.
         let ta = if registers.iter().any(|(name, _)| *name == "ta") { value(registers, "ta") } else { 0 };
         let [tc, iohgatp, fsc] = ["tc", "iohgatp", "fsc"].map(|name| value(registers, name));
-        // A device context of 64 bytes, with nothing of MSIs (Device-context base-format fields). With PDTV, it leads to the
-        // context of a process. The device names none, so by DPE that is the first, in a directory of one page (PD8).
-        let context = match tc & PDTV {
-            0 => [tc, iohgatp, ta, fsc],
-            _ => [tc | DPE, iohgatp, 0, 1 << 60 | PROCESSES >> 12],
-        };
-        board.write_words(STRUCTURES + IDENTITY * 64, &context);
-        board.write_words(PROCESSES, &[ta, fsc]);
+        for (number, identity) in board.devices() {
+            // A GSCID and a PSCID of its own, where these mean something.
+            let iohgatp = if iohgatp == 0 { 0 } else { iohgatp + (number << 44) };
+            let ta = if fsc == 0 { ta } else { ta + (number << 12) };
+            let processes = PROCESSES + number * 0x1000;
+            // A device context of 64 bytes, with nothing of MSIs (Device-context base-format fields). With PDTV, it leads to
+            // the context of a process. The device names none, so by DPE that is the first, in a directory of one page (PD8).
+            let context = match tc & PDTV {
+                0 => [tc, iohgatp, ta, fsc],
+                _ => [tc | DPE, iohgatp, 0, 1 << 60 | processes >> 12],
+            };
+            board.write_words(STRUCTURES + identity * 64, &context);
+            board.write_words(processes, &[ta, fsc]);
+        }
         // 1LVL.
         set_directory(board, STRUCTURES >> 12 << 10 | 2);
     },
     // Bare.
     bypass: |board| set_directory(board, 1),
     told_by: &[(FQH, 4), (FQT, 4)],
-    fault: |board, told| {
-        let (head, tail) = (told[0], told[1]);
-        let record = FAULTS + head * 32;
-        (head != tail).then(|| {
-            board.machine.write(FQH, 4, tail);
-            let at = |word: u64| board.read(record + word * 8);
-            Report::from([("record", at(0)), ("iotval", at(2)), ("iotval2", at(3))])
-        })
+    faults: |board, told, copies| {
+        let (mut head, tail, mut records) = (told[0], told[1], Vec::new());
+        while head != tail {
+            let at = |word: u64| board.read(FAULTS + head * 32 + word * 8);
+            // DID.
+            let identity = at(0) >> 40;
+            records.push((identity, Report::from([("record", at(0)), ("iotval", at(2)), ("iotval2", at(3))])));
+            head = (head + 1) % ITEMS;
+        }
+        board.machine.write(FQH, 4, tail);
+        reports_of(copies, &records)
     },
     // One cause for everything.
     kind: |report| match value(report, "record") & 0xfff {
@@ -105,6 +111,6 @@ const FQT: u64 = REGISTERS + 0x34;
 const CQCSR: u64 = REGISTERS + 0x48;
 const FQCSR: u64 = REGISTERS + 0x4c;
 
-/// The device's configuration space, and a place for its registers.
-const CONFIGURATION: u64 = 0x3000_0000 + (IDENTITY << 12);
+/// Configuration space, and a place for the registers of devices.
+const CONFIGURATION: u64 = 0x3000_0000;
 const DEVICE_REGISTERS: u64 = 0x4000_0000;

@@ -1,6 +1,6 @@
 //! Arm System Memory Management Unit Architecture Specification, version 3 (IHI 0070); chapters are named.
 
-use super::{IDENTITY, ITEMS, Model, Path, Report, value};
+use super::{DEVICES, ITEMS, Model, Path, Report, plug_all, reports_of, value};
 use crate::emulators::Emulator;
 use crate::mmu::FaultKind;
 
@@ -18,6 +18,7 @@ pub const SMMU_V3: Model = Model {
     base: 0x4000_0000,
     own: OWN,
     words: 2,
+    devices: DEVICES,
     enable: |board| {
         // 2^8 items each; 2^8 stream table entries.
         board.machine.write(CMDQ_BASE, 8, QUEUE | 8);
@@ -40,26 +41,28 @@ pub const PATH: Path = Path {
     model: &SMMU_V3,
     // CMD_CFGI_ALL, CMD_TLBI_NSNH_ALL.
     forget: &[[4, 31], [0x30, 0]],
-    plug: |board| {
-        board.machine.write(CONFIGURATION + 0x10, 4, DEVICE_REGISTERS);
-        board.machine.write(CONFIGURATION + 4, 4, 0b110);
-        DEVICE_REGISTERS
-    },
+    plug: |board| plug_all(board, CONFIGURATION, DEVICE_REGISTERS),
     translate: |board, registers| {
-        let entry = ["ste0", "ste1", "ste2", "ste3"].map(|name| value(registers, name));
-        board.write_words(STRUCTURES + IDENTITY * 64, &entry);
+        let [ste0, ste1, ste2, ste3] = ["ste0", "ste1", "ste2", "ste3"].map(|name| value(registers, name));
+        for (number, identity) in board.devices() {
+            // An S2VMID of its own.
+            board.write_words(STRUCTURES + identity * 64, &[ste0, ste1, ste2 + number, ste3]);
+        }
         board.machine.write(CR0, 4, QUEUES | 1);
     },
     bypass: |board| board.machine.write(CR0, 4, QUEUES),
     told_by: &[(EVENTQ_CONS, 4), (EVENTQ_PROD, 4)],
-    fault: |board, told| {
-        let (head, tail) = (told[0], told[1]);
-        let record = FAULTS + head % ITEMS * 32;
-        (head != tail).then(|| {
-            board.machine.write(EVENTQ_CONS, 4, tail);
-            let at = |word: u64| board.read(record + word * 8);
-            Report::from([("event0", at(0)), ("event1", at(1)), ("event2", at(2)), ("event3", at(3))])
-        })
+    faults: |board, told, copies| {
+        let (mut head, tail, mut records) = (told[0], told[1], Vec::new());
+        while head != tail {
+            let at = |word: u64| board.read(FAULTS + head % ITEMS * 32 + word * 8);
+            let event = Report::from([("event0", at(0)), ("event1", at(1)), ("event2", at(2)), ("event3", at(3))]);
+            // StreamID.
+            records.push((at(0) >> 32, event));
+            head = (head + 1) % (2 * ITEMS);
+        }
+        board.machine.write(EVENTQ_CONS, 4, tail);
+        reports_of(copies, &records)
     },
     // Event records: F_TRANSLATION, F_ADDR_SIZE, F_ACCESS, F_PERMISSION.
     kind: |report| match value(report, "event0") & 0xff {
@@ -92,6 +95,6 @@ const EVENTQ_BASE: u64 = REGISTERS + 0xa0;
 const EVENTQ_PROD: u64 = REGISTERS + 0x1_00a8;
 const EVENTQ_CONS: u64 = REGISTERS + 0x1_00ac;
 
-/// The device's configuration space, and a place for its registers.
-const CONFIGURATION: u64 = 0x40_1000_0000 + (IDENTITY << 12);
+/// Configuration space, and a place for the registers of devices.
+const CONFIGURATION: u64 = 0x40_1000_0000;
 const DEVICE_REGISTERS: u64 = 0x1000_0000;

@@ -2,7 +2,7 @@
 
 pub mod scalable;
 
-use super::{Board, IDENTITY, ITEMS, Model, Path, Registers, Report, pc, value};
+use super::{Board, Copy, IDENTITY, ITEMS, Model, Path, Registers, Report, pc, value};
 use crate::emulators::Emulator;
 use crate::mmu::FaultKind;
 
@@ -14,6 +14,8 @@ pub const VTD: Model = Model {
     own: OWN,
     // Descriptors of 256 bits, which PASID-based invalidations take.
     words: 4,
+    // It keeps one fault, and takes long to turn translation on and off for a device.
+    devices: 1,
     enable: |board| {
         board.machine.write(IQA, 8, QUEUE | 1 << 11 | 1);
         board.machine.write(GCMD, 4, 1 << 26);
@@ -46,7 +48,7 @@ pub const LEGACY: Path = Path {
     // Pass-through, of 4 levels.
     bypass: |board| set_context(board, [2 << 2 | 1, 2]),
     told_by: FAULT,
-    fault: take_fault,
+    faults: take_fault,
     // Fault Reason Encodings, Legacy Mode: LSL.1 to LSL.3, and LGN.1.
     kind: |report| match reason(report) {
         4 => FaultKind::AddressSize,
@@ -67,9 +69,9 @@ fn turn_on(board: &mut Board, root: u64) {
     board.machine.write(GCMD, 4, 1 << 26 | 1 << 31);
 }
 
-/// Sets the device's context, and has contexts forgotten. What the IOTLB holds stays.
+/// Sets the devices' contexts, and has contexts forgotten. What the IOTLB holds stays; it is of each device.
 fn set_context(board: &mut Board, entry: [u64; 2]) {
-    board.write_words(CONTEXTS + IDENTITY * 16, &entry);
+    board.devices().for_each(|(_, identity)| board.write_words(CONTEXTS + identity * 16, &entry));
     board.push(&[0x11, 0]);
     assert!(board.done(), "it does not forget");
 }
@@ -77,13 +79,18 @@ fn set_context(board: &mut Board, entry: [u64; 2]) {
 /// The only fault recording register.
 const FAULT: &[(u64, usize)] = &[(FRCD, 8), (FRCD + 8, 8)];
 
-/// What it holds. It is made free.
-fn take_fault(board: &mut Board, told: &[u64]) -> Option<Report> {
+/// What it holds, which is the first fault: of copies after that nothing is known. It is made free, and told that no other
+/// was lost (PFO).
+fn take_fault(board: &mut Board, told: &[u64], copies: &[Copy]) -> Vec<Option<Report>> {
     let (low, high) = (told[0], told[1]);
-    (high >> 63 != 0).then(|| {
-        board.machine.write(FRCD + 8, 8, 1 << 63);
-        Report::from([("fault0", low), ("fault1", high)])
-    })
+    if high >> 63 == 0 {
+        return vec![None; copies.len()];
+    }
+    board.machine.write(FRCD + 8, 8, 1 << 63);
+    board.machine.write(FSTS, 4, 1);
+    // SID.
+    let before = copies.iter().take_while(|copy| IDENTITY + copy.device != high & 0xffff);
+    before.map(|_| None).chain([Some(Report::from([("fault0", low), ("fault1", high)]))]).collect()
 }
 
 /// FR.

@@ -1,6 +1,6 @@
 //! Scalable mode: what leads to tables is an entry of a PASID table.
 
-use super::{FAULT, FORGET, IDENTITY, LEGACY, STRUCTURES, VTD, VTD_SECOND_STAGE, reason, take_fault, turn_on};
+use super::{FAULT, FORGET, LEGACY, STRUCTURES, VTD, VTD_SECOND_STAGE, reason, take_fault, turn_on};
 use crate::mmu::FaultKind;
 use crate::mmu::iommu::{Board, Path, Registers, pc, value};
 
@@ -12,7 +12,7 @@ pub const SECOND_STAGE: Path = Path {
     translate: |board, registers| set_entry(board, [value(registers, "entry0"), value(registers, "entry1"), 0]),
     bypass,
     told_by: FAULT,
-    fault: take_fault,
+    faults: take_fault,
     // VTD_RECORDS_LEGACY_REASONS.
     kind: LEGACY.kind,
 };
@@ -29,7 +29,7 @@ pub const FIRST_STAGE: Path = Path {
     },
     bypass,
     told_by: FAULT,
-    fault: take_fault,
+    faults: take_fault,
     // Fault Reason Encodings, Scalable Mode: SFS.2 and SFS.3, SGN.1 to SGN.3, SGN.5 and SGN.6.
     kind: |report| match reason(report) {
         0x71 => FaultKind::NotMapped,
@@ -51,10 +51,10 @@ const CONTEXTS: u64 = STRUCTURES + 0x1000;
 const DIRECTORY: u64 = STRUCTURES + 0x2000;
 const PASIDS: u64 = STRUCTURES + 0x3000;
 
-/// A root entry for bus 0, a context entry of 256 bits, and a directory entry; all are present.
+/// A root entry for bus 0, a context entry of 256 bits for each device, and a directory entry; all are present.
 fn plug(board: &mut Board) -> u64 {
     board.write(STRUCTURES, CONTEXTS | 1);
-    board.write_words(CONTEXTS + IDENTITY * 32, &[DIRECTORY | 1, PASID]);
+    board.devices().for_each(|(_, identity)| board.write_words(CONTEXTS + identity * 32, &[DIRECTORY | 1, PASID]));
     board.write(DIRECTORY + (PASID >> 6) * 8, PASIDS | 1);
     // TTM: scalable mode.
     turn_on(board, STRUCTURES | 1 << 10);
