@@ -157,11 +157,14 @@ impl<F: Format, H: Hal> Iterator for Tables<'_, F, H> {
         if let Some(root) = self.root.take() {
             return Some(root);
         }
-        let table = self.walk.table;
-        self.walk.find_map(|met| match met {
-            Met::Table { level, address, range } => Some(table.table_info(level, address, range)),
-            Met::Leaf(_) => None,
-        })
+        loop {
+            let Met::Table { level, address, range } = self.walk.next()? else { continue };
+            // There are no tables below it, but many leaves.
+            if level == 0 {
+                self.walk.advance(range.last());
+            }
+            return Some(self.walk.table.table_info(level, address, range));
+        }
     }
 }
 

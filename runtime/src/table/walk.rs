@@ -34,7 +34,7 @@ impl<'a, F: Format, H: Hal> Walk<'a, F, H> {
     }
 
     /// Goes on after `last`, in the table that holds what follows.
-    fn advance(&mut self, last: u64) {
+    pub(super) fn advance(&mut self, last: u64) {
         self.next = last.checked_add(1).filter(|&next| next <= self.last);
         let Some(next) = self.next else { return };
         let geometry = &self.table.geometry;
