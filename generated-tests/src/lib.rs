@@ -1,12 +1,11 @@
-//! What the tests share: the laws of formats, the MMU models that judge our tables, and the means to reach them.
+//! What the tests share: the laws of formats, and what MMU models are asked about our tables.
 
 pub mod conformance;
-pub mod emulators;
 pub mod formats;
 pub mod laws;
-pub mod mmu;
 pub mod mutation;
 pub mod vectors;
 pub mod verdicts;
 
 pub use tablewright::generated_format as generated;
+pub use tablewright_machines::{emulators, mmu};

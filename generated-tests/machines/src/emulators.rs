@@ -274,8 +274,8 @@ fn version_in(said: &str) -> Option<Version> {
 }
 
 fn folder() -> PathBuf {
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
-    tests.parent().unwrap_or(tests).join(".emulators")
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).unwrap_or(here).join(".emulators")
 }
 
 fn unpacked() -> PathBuf {
