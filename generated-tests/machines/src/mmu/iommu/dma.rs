@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::{BUFFER, Board, Copy, OWN_SIZE, Path, RAM_SIZE, REGISTERS_SIZE, Registers, Report};
+use super::{BUFFER, Board, Copy, OWN_SIZE, Path, RAM_SIZE, REGISTERS_SIZE, Registers, Report, Reports};
 use crate::mmu::{Access, Chunk, Fault, Probe, Verdict};
 
 /// Registers of a device (QEMU's *EDU device*): the first of source, destination and count of a copy and what starts it,
@@ -228,7 +228,7 @@ impl Dma {
     }
 
     /// Has devices copy, each at most once, and tells of the first of them which fault they met, as far as it is known.
-    fn copy(&mut self, copies: &[Copy]) -> Vec<Option<Report>> {
+    fn copy(&mut self, copies: &[Copy]) -> Reports {
         let Some(last) = copies.last() else { return Vec::new() };
         let machine = &mut self.board.machine;
         let registers = |copy: &Copy| self.registers + copy.device * REGISTERS_SIZE;

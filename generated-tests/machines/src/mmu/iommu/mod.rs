@@ -27,6 +27,9 @@ const RAM_SIZE: u64 = 128 << 20;
 /// The registers of a fault report and their values, by the names that formats give them.
 pub type Report = Vec<(&'static str, u64)>;
 
+/// What was reported of copies: of each the fault that it met, if any.
+type Reports = Vec<Option<Report>>;
+
 /// The values of the registers that lead to tables, by the names that formats give them.
 pub type Registers<'a> = &'a [(&'static str, u64)];
 
@@ -76,7 +79,7 @@ pub struct Path {
     told_by: &'static [(u64, usize)],
     /// What became of copies made at once, in their order, from what these registers hold: of each its first fault. Nothing
     /// is said of those at the end of which it is not known; of one copy alone it always is.
-    faults: fn(&mut Board, &[u64], &[Copy]) -> Vec<Option<Report>>,
+    faults: fn(&mut Board, &[u64], &[Copy]) -> Reports,
     /// What a fault is.
     kind: fn(&Report) -> FaultKind,
 }
@@ -207,7 +210,7 @@ fn plug_all(board: &mut Board, configuration: u64, registers: u64) -> u64 {
 }
 
 /// The first report of the device that makes each copy, from all reports and the identities in them.
-fn reports_of(copies: &[Copy], records: &[(u64, Report)]) -> Vec<Option<Report>> {
+fn reports_of(copies: &[Copy], records: &[(u64, Report)]) -> Reports {
     let of_device = |copy: &Copy| {
         let found = records.iter().find(|(identity, _)| *identity == IDENTITY + copy.device);
         found.map(|(_, report)| report.clone())

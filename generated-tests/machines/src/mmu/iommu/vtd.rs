@@ -2,7 +2,7 @@
 
 pub mod scalable;
 
-use super::{Board, Copy, IDENTITY, ITEMS, Model, Path, Registers, Report, pc, value};
+use super::{Board, Copy, IDENTITY, ITEMS, Model, Path, Registers, Report, Reports, pc, value};
 use crate::emulators::Emulator;
 use crate::mmu::FaultKind;
 
@@ -81,7 +81,7 @@ const FAULT: &[(u64, usize)] = &[(FRCD, 8), (FRCD + 8, 8)];
 
 /// What it holds, which is the first fault: of copies after that nothing is known. It is made free, and told that no other
 /// was lost (PFO).
-fn take_fault(board: &mut Board, told: &[u64], copies: &[Copy]) -> Vec<Option<Report>> {
+fn take_fault(board: &mut Board, told: &[u64], copies: &[Copy]) -> Reports {
     let (low, high) = (told[0], told[1]);
     if high >> 63 == 0 {
         return vec![None; copies.len()];
