@@ -1,23 +1,17 @@
 //! The areas of an address space: ranges that do not overlap, in ascending order.
 
+mod chunks;
 mod edit;
 mod iter;
 
 pub use iter::Areas;
 pub(super) use iter::Parts;
 
-use alloc::{collections::TryReserveError, vec::Vec};
+use alloc::collections::TryReserveError;
 
-use super::{Area, Joinable, SpaceError, sorted::Sorted};
+use super::{Area, Joinable, SpaceError};
 use crate::ClosedRange;
-
-/// The most areas in one chunk: so few that their keys are moved at once, and so many that even a million areas are in few
-/// chunks.
-const CHUNK: usize = 128;
-
-/// Areas that follow each other, by where they start, with room for [`CHUNK`] of them; only if there is no other chunk,
-/// perhaps for fewer.
-type Chunk<B> = Sorted<Area<B>>;
+use chunks::{CHUNK, Chunks};
 
 /// Areas that do not overlap, in ascending order. Neighbours that are of one piece are joined.
 ///
@@ -43,11 +37,8 @@ type Chunk<B> = Sorted<Area<B>>;
 /// ```
 #[derive(Clone, Debug)]
 pub struct MemorySet<B> {
-    /// By the start of their first areas. None is empty, but for the only one.
-    chunks: Sorted<Chunk<B>>,
+    chunks: Chunks<B>,
     len: usize,
-    /// Room for chunks to come.
-    spare: Vec<Chunk<B>>,
 }
 
 /// The place of an area: the chunk, and the index in it, which may be one after the last.
@@ -73,7 +64,7 @@ pub(super) struct Gap {
 
 impl<B> Default for MemorySet<B> {
     fn default() -> Self {
-        Self { chunks: Sorted::default(), len: 0, spare: Vec::new() }
+        Self { chunks: Chunks::default(), len: 0 }
     }
 }
 
@@ -141,7 +132,7 @@ impl<B: Joinable> MemorySet<B> {
         // An area that comes divides a chunk only if that is full: each may be at first, at its end and in the middle. One
         // that was divided has room for all but one of half a chunk, which then counts for it and for the one before.
         let divisions = 2 * self.chunks.len() + 3 * more / (CHUNK / 2 - 1);
-        self.make_room(more, more.min(divisions + 1))
+        self.chunks.try_reserve(more, more.min(divisions + 1))
     }
 
     /// Makes room for what takes `range` out of the area at `place`: one with addresses on both sides becomes two.
@@ -153,30 +144,7 @@ impl<B: Joinable> MemorySet<B> {
     /// Makes room for `more` areas that are inserted in ascending order with no other between them, after one is removed.
     pub(super) fn reserve_row(&mut self, more: usize) -> Result<(), TryReserveError> {
         // A chunk that is divided has room for at least as many as half of one.
-        self.make_room(more + 1, 2 + more / (CHUNK / 2))
-    }
-
-    /// Makes room for `more` areas, which divide up to `divisions` chunks.
-    fn make_room(&mut self, more: usize, divisions: usize) -> Result<(), TryReserveError> {
-        self.chunks.try_reserve(divisions + 1)?;
-        if self.chunks.is_empty() {
-            self.chunks.insert(0, 0, Chunk::default());
-        }
-        if self.chunks.len() == 1
-            && let Some(only) = self.chunks.get_mut(0)
-        {
-            only.try_reserve(more.min(CHUNK - only.len()))?;
-            if only.len() + more <= CHUNK {
-                return Ok(());
-            }
-        }
-        self.spare.try_reserve(divisions.saturating_sub(self.spare.len()))?;
-        while self.spare.len() < divisions {
-            let mut chunk = Chunk::default();
-            chunk.try_reserve(CHUNK)?;
-            self.spare.push(chunk);
-        }
-        Ok(())
+        self.chunks.try_reserve(more + 1, 2 + more / (CHUNK / 2))
     }
 
     /// Adds an area, and joins it with its neighbours where they are of one piece.
@@ -193,7 +161,7 @@ impl<B: Joinable> MemorySet<B> {
 
     /// Where an area with this range goes; the range of an area in the way, if there is one.
     pub(super) fn gap(&self, range: ClosedRange) -> Result<Gap, ClosedRange> {
-        let chunk = self.chunk_of(range.start());
+        let chunk = self.chunks.around(range.start());
         let index = self.chunks.get(chunk).map_or(0, |chunk| chunk.up_to(range.start()));
         let place = Place { chunk, index };
         let mut touched = false;
@@ -226,16 +194,9 @@ impl<B: Joinable> MemorySet<B> {
         }
     }
 
-    /// The chunk where an area around `address` is, if there is one, or would go.
-    #[inline]
-    fn chunk_of(&self, address: u64) -> usize {
-        // In most spaces there is one, and nothing to look for.
-        if self.chunks.len() == 1 { 0 } else { self.chunks.up_to(address).saturating_sub(1) }
-    }
-
     /// The place of the first area that ends at `address` or later.
     pub(super) fn place(&self, address: u64) -> Place {
-        let chunk = self.chunk_of(address);
+        let chunk = self.chunks.around(address);
         let after = self.chunks.get(chunk).map_or(0, |chunk| chunk.up_to(address));
         let before = after.checked_sub(1).map(|index| Place { chunk, index });
         let around = before.filter(|&place| self.area(place).is_some_and(|area| area.range().last() >= address));
@@ -253,7 +214,7 @@ impl<B: Joinable> MemorySet<B> {
     /// The last area that starts at `address` or before.
     #[inline]
     fn starting_up_to(&self, address: u64) -> Option<&Area<B>> {
-        let chunk = self.chunks.get(self.chunk_of(address))?;
+        let chunk = self.chunks.get(self.chunks.around(address))?;
         chunk.get(chunk.up_to(address).checked_sub(1)?)
     }
 
@@ -267,47 +228,29 @@ impl<B: Joinable> MemorySet<B> {
 
     /// Puts an area where it belongs, and says where it is then; a full chunk is divided.
     fn insert_at(&mut self, mut place: Place, area: Area<B>) -> Place {
-        if self.chunks.is_empty() {
-            self.chunks.insert(0, 0, Chunk::default());
-        }
         let start = area.range().start();
-        if self.is_full(place.chunk) {
+        if self.chunks.is_full(place.chunk) {
             // What comes between two chunks, as from the top down, goes to the upper one.
             let upper = Place { chunk: place.chunk + 1, index: 0 };
-            let has_room = place.index == CHUNK && upper.chunk < self.chunks.len() && !self.is_full(upper.chunk);
+            let has_room = place.index == CHUNK && upper.chunk < self.chunks.len() && !self.chunks.is_full(upper.chunk);
             place = if has_room { upper } else { self.divide(place, start) };
         }
         let Some(chunk) = self.chunks.get_mut(place.chunk) else { return place };
         chunk.insert(place.index, start, area);
         self.len += 1;
         if place.index == 0 {
-            self.update_key(place.chunk);
+            self.chunks.update_key(place.chunk);
         }
         place
-    }
-
-    fn is_full(&self, chunk: usize) -> bool {
-        self.chunks.get(chunk).is_some_and(|chunk| chunk.len() >= CHUNK)
     }
 
     /// Divides a full chunk; `place`, which an area that begins at `start` goes to, as it is then.
     fn divide(&mut self, place: Place, start: u64) -> Place {
         // Areas that come in ascending order fill chunks to the last place.
         let keep = if place.index == CHUNK { CHUNK } else { CHUNK / 2 };
-        let mut upper = self.spare.pop().unwrap_or_default();
-        if let Some(chunk) = self.chunks.get_mut(place.chunk) {
-            chunk.move_to(&mut upper, keep);
-        }
-        let next = place.chunk + 1;
-        self.chunks.insert(next, upper.key(0).unwrap_or(start), upper);
-        if place.index > keep || keep == CHUNK { Place { chunk: next, index: place.index - keep } } else { place }
-    }
-
-    /// Notes where the first area of a chunk starts.
-    fn update_key(&mut self, chunk: usize) {
-        if let Some(start) = self.chunks.get(chunk).and_then(|chunk| chunk.key(0)) {
-            self.chunks.set_key(chunk, start);
-        }
+        self.chunks.divide(place.chunk, keep, start);
+        let is_above = place.index > keep || keep == CHUNK;
+        if is_above { Place { chunk: place.chunk + 1, index: place.index - keep } } else { place }
     }
 }
 

@@ -1,8 +1,6 @@
 //! Taking areas out, and changing, cutting and joining them.
 
-use core::mem;
-
-use super::{CHUNK, Chunk, MemorySet, Place};
+use super::{MemorySet, Place, chunks::CHUNK};
 use crate::space::{Area, Joinable, SpaceError};
 use crate::{Change, ClosedRange};
 
@@ -53,13 +51,13 @@ impl<B: Joinable> MemorySet<B> {
                 self.len -= end - place.index;
             }
             let is_last = place.index < chunk.len();
-            self.update_key(place.chunk);
+            self.chunks.update_key(place.chunk);
             if is_last {
                 break;
             }
             place = Place { chunk: place.chunk + 1, index: 0 };
         }
-        self.tidy(first, place.chunk);
+        self.chunks.tidy(first, place.chunk);
     }
 
     /// Applies `change` to all areas in `range`. Those that it covers in part are cut.
@@ -107,54 +105,9 @@ impl<B: Joinable> MemorySet<B> {
         // One that is more than half full is never put together with another.
         let is_small = chunk.len() <= CHUNK / 2;
         self.len -= 1;
-        self.update_key(place.chunk);
+        self.chunks.update_key(place.chunk);
         if is_small {
-            self.tidy(place.chunk, place.chunk);
-        }
-    }
-
-    /// Takes empty chunks among those from `first` to `last` out, and puts small neighbours together: two that follow each
-    /// other have more than half of one between them.
-    fn tidy(&mut self, first: usize, last: usize) {
-        let is_empty = |chunk: usize| self.chunks.get(chunk).is_some_and(Chunk::is_empty);
-        // Those between have lost all areas, if any have.
-        let from = if is_empty(first) { first } else { first + 1 };
-        let end = if is_empty(last) { last + 1 } else { last };
-        // The last of all stays: there may be room in it that somebody counts on.
-        let from = if end - from.min(end) == self.chunks.len() { from + 1 } else { from };
-        for empty in from..end {
-            let empty = self.chunks.get_mut(empty).map(mem::take);
-            self.keep(empty);
-        }
-        if from < end {
-            self.chunks.remove_range(from..end);
-        }
-        // Of those around the gap and those next to them, each may fit into the one before.
-        let mut here = first.saturating_sub(1);
-        for _ in 0..3 {
-            if !self.put_together(here) {
-                here += 1;
-            }
-        }
-    }
-
-    /// Puts a chunk and the next together, if both are small.
-    fn put_together(&mut self, here: usize) -> bool {
-        let len = |chunk: usize| self.chunks.get(chunk).map(Chunk::len);
-        let small = len(here).zip(len(here + 1)).is_some_and(|(lower, upper)| lower + upper <= CHUNK / 2);
-        let upper = if small { self.chunks.remove(here + 1) } else { None };
-        let Some(mut upper) = upper else { return false };
-        if let Some(lower) = self.chunks.get_mut(here) {
-            upper.move_to(lower, 0);
-        }
-        self.keep(Some(upper));
-        true
-    }
-
-    /// Keeps an empty chunk, if it is one that somebody may count on.
-    fn keep(&mut self, chunk: Option<Chunk<B>>) {
-        if self.spare.len() < self.spare.capacity() {
-            self.spare.extend(chunk);
+            self.chunks.tidy(place.chunk, place.chunk);
         }
     }
 
