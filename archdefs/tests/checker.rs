@@ -176,6 +176,10 @@ broken! {
     tag_cut_in_an_invalidation: "code = \"0x01\"" => "code = \"0x01\"\n\n[[tlb]]\nid = \"space\"\nscope = \"space\"\ncode = \"0x02\"\noperands = [\"a0 = tag[6:0]\", \"a1 = 3\"]";
     limit_with_nothing_beyond: "code = \"0x01\"" => "code = \"0x01\"\n\n[[tlb]]\nid = \"page\"\nscope = \"address\"\nlimit = 8\ncommand = [\"1\", \"ia\"]";
     tag_cut_in_a_command: "code = \"0x01\"" => "code = \"0x01\"\n\n[[tlb]]\nid = \"space\"\nscope = \"space\"\ncommand = [\"1\", \"tag << 58\"]";
+    address_cut_in_a_command: "code = \"0x01\"" => "code = \"0x01\"\n\n[[tlb]]\nid = \"page\"\nscope = \"address\"\ncommand = [\"1 | tag << 8\", \"ia[37:12] << 12\"]";
+    parts_that_meet_in_a_command: "code = \"0x01\"" => "code = \"0x01\"\n\n[[tlb]]\nid = \"page\"\nscope = \"address\"\ncommand = [\"0x41 | tag << 4\", \"ia | leaf_bits << 8\"]";
+    parts_that_meet_in_an_operand: "code = \"0x01\"" => "code = \"0x01\"\n\n[[tlb]]\nid = \"page\"\nscope = \"address\"\ncode = \"0x02\"\noperands = \"a0 = tag << 32 | ia >> 12\"";
+    parts_that_meet_in_a_completion: "[registers.root]" => "[[completion]]\nid = \"done\"\nsignal = \"write\"\naddress = \"47:2\"\ndata = 16\ncommand = [\"1 | data << 4\", \"address >> 2 | 1 << 45\"]\n\n[registers.root]";
     narrow_but_for_the_root: "\"3:1 levels = levels\"" => "\"2:1 levels = levels\"", "role = \"root\"" => "role = \"root\"\nnarrow = true", "\"47:12 root = root >> 12\"" => "\"31:12 root = root >> 12\"";
     narrow_without_effect: "role = \"root\"" => "role = \"root\"\nnarrow = true";
     register_field_never_used: "\"0 enable = 1\"" => "\"0 enable = 1\", \"0 enable = 0 if huge\"";

@@ -1,16 +1,14 @@
 //! The words of commands hold whatever a caller may choose.
 
 use super::Checker;
+use super::asked::completions;
 use crate::bound::Bound;
 use crate::diagnostics::Diagnostic;
-use crate::eval::{eval, holds};
+use crate::eval::eval;
 
 pub(super) fn check(checker: &mut Checker<'_>, configs: &[(&str, Bound)]) {
     for (_, bound) in configs {
-        for completion in &bound.completions {
-            if !holds(completion.when.as_ref(), &bound.env()).unwrap_or(false) {
-                continue;
-            }
+        for completion in completions(bound) {
             // A word grows with what it holds, so that the highest values show whether all fit.
             let most = completion.record.map_or((0, 0), |record| (record.address_mask(), record.last_data()));
             let env = bound.env().with("address", most.0).with("data", most.1);

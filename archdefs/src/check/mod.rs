@@ -3,6 +3,7 @@
 //! Each module is one claim. All mistakes are reported at once, each once, with the first parameters that show it.
 
 mod address;
+mod asked;
 mod capabilities;
 mod comparisons;
 mod completions;
@@ -18,6 +19,7 @@ mod limits;
 mod moves;
 mod owners;
 mod params;
+mod parts;
 mod preferences;
 mod projection;
 mod reads;
@@ -27,8 +29,8 @@ mod rows;
 mod rules;
 mod runs;
 mod states;
-mod tags;
 mod taken;
+mod unsaid;
 mod used;
 
 use std::collections::{BTreeMap, HashSet};
@@ -65,7 +67,8 @@ pub fn check(format: &Format) -> Diagnostics {
     registers::check(&mut checker);
     let configs = configs::check(&mut checker);
     completions::check(&mut checker, &configs);
-    tags::check(&mut checker, &configs);
+    unsaid::check(&mut checker, &configs);
+    parts::check(&mut checker, &configs);
     limits::check(&mut checker, &configs);
     examples::check(&mut checker, &configs);
     // Without legal parameters everything would seem unused, and so would what stands beside something that makes no
