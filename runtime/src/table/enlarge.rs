@@ -104,7 +104,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
         entries.store(&self.hal, index, self.format.empty(level));
         self.invalidate(range, 0, false);
-        // Now no MMU writes to the frames or marks the leaves any more. If these say what no larger leaf can, they stay.
+        // Now no MMU writes to the frames or marks the leaves any more, and nobody else is here. If these say what no larger leaf can, they stay.
         let leaf = self.leaf_for(slot);
         match leaf {
             Some(leaf) => {

@@ -6,7 +6,8 @@
 //!
 //! For a moment MMUs may know both places. That harms nobody: the same guest finds the same memory there with the same
 //! rights. What an MMU marks by then it marks in the entry itself, which has been taken out by one exchange and cannot be
-//! marked any more, or in a table that moved with all that is marked in it.
+//! marked any more, or in a table that moved with all that is marked in it. Nobody but MMUs can be there meanwhile, for
+//! this takes `&mut self`; `generated-tests/loom` runs these races in every order.
 
 use super::{
     Error, Gather, PageTable,

@@ -1,0 +1,44 @@
+//! An MMU that sets accessed and dirty states.
+
+use loom::sync::atomic::Ordering::{AcqRel, Acquire};
+use tablewright::{Format, HostPhysAddr, walk};
+
+use crate::{memory::Memory, tiny};
+
+/// It keeps nothing from one access to the next; but what it has read of a table in one walk, may be another's when it comes
+/// to the next.
+pub struct Mmu {
+    /// Where it walks.
+    pub memory: Memory,
+    /// What it takes for entries.
+    pub format: tiny::Format,
+    /// Where its walks begin.
+    pub root: HostPhysAddr,
+}
+
+impl Mmu {
+    /// Lets the guest store a word; whether it did. If not, the address was not mapped, or is to be tried again.
+    pub fn store(&self, ia: u64, value: u64) -> bool {
+        let _walking = self.memory.walking();
+        for _ in 0..2 {
+            let mut at = 0;
+            let read = |address| {
+                at = address;
+                Some(self.memory.word(address).load(Acquire))
+            };
+            let Ok(leaf) = walk(&self.format, self.root.as_usize() as u64, ia, read, |_| {}) else { return false };
+            let states = self.format.accessed_dirty(leaf.level);
+            let kept = leaf.raw & !(states.accessed_mask | states.dirty_mask);
+            let marked = kept | states.accessed_value | states.dirty_value;
+            let entry = self.memory.word(at);
+            if marked == leaf.raw || entry.compare_exchange(leaf.raw, marked, AcqRel, Acquire).is_ok() {
+                if let Some(datum) = self.memory.datum(leaf.address) {
+                    // SAFETY: of the model's threads, only one runs at a time.
+                    unsafe { datum.write_volatile(value) };
+                }
+                return true;
+            }
+        }
+        false
+    }
+}
