@@ -1,9 +1,9 @@
 //! The Nth frame allocation fails, for every N, in every operation: nothing has changed, and nothing leaks.
 
-use tablewright::{Alloc, FaultOutcome, Format, Linear, Rights, SpaceError};
+use tablewright::{Alloc, Error, FaultOutcome, Format, Linear, PageBitmap, Rights, SharedMemory, SpaceError, State};
 
 use crate::formats::in_every_format;
-use crate::rig::{READ, RW, RX, Rig, distant, gpa};
+use crate::rig::{READ, RW, RX, Rig, distant, gpa, range};
 
 in_every_format! {
     operations_change_all_or_nothing
@@ -20,6 +20,13 @@ fn furnished<F: Format>(rig: &mut Rig<F>) {
     rig.space.map_alloc(gpa(4 * block), 4 * page, RW, true).unwrap();
     rig.space.map_device(gpa(5 * block), page, 9).unwrap();
     rig.space.map_linear(gpa(6 * block), distant(30 * block, block), RX).unwrap();
+    // SAFETY: the guest runs on this machine.
+    let shared = unsafe { SharedMemory::new(&rig.machine, 6 * page, F::PAGE_BITS, F::PAGE_BITS + 1) }.unwrap();
+    rig.space.map_shared(gpa(4 * block + 16 * page), &shared, RW).unwrap();
+    rig.space.map_copy_on_write(gpa(4 * block + 32 * page), &shared, RW).unwrap();
+    for (number, access) in [Rights::R, Rights::W, Rights::R, Rights::W].into_iter().enumerate() {
+        assert!(rig.space.handle_fault(gpa(4 * block + (32 + number) * page), access).is_resolved());
+    }
 }
 
 fn operations<F: Format>() -> Vec<Operation<F>> {
@@ -59,6 +66,48 @@ fn operations<F: Format>() -> Vec<Operation<F>> {
         ("move what is populated", |rig| {
             let (page, block) = (rig.page(), rig.block());
             rig.space.move_range(gpa(4 * block + page), 2 * page, gpa(9 * block))
+        }),
+        ("move what is shared, and copies of it", |rig| {
+            let (page, block) = (rig.page(), rig.block());
+            rig.space.move_range(gpa(4 * block + 17 * page), 20 * page, gpa(9 * block + 3 * page))
+        }),
+        ("replace what is shared, and copies of it", |rig| {
+            let (page, block) = (rig.page(), rig.block());
+            rig.space.replace(gpa(4 * block + 17 * page), 20 * page, RW, Alloc::POPULATED)
+        }),
+        ("map what is shared", |rig| {
+            let (page, block) = (rig.page(), rig.block());
+            // SAFETY: the guest runs on this machine.
+            let shared = unsafe { SharedMemory::new(&rig.machine, 3 * page, F::PAGE_BITS, F::PAGE_BITS) };
+            rig.space.map_shared(gpa(9 * block - page), &shared.map_err(SpaceError::Table)?, RW)
+        }),
+        ("write a copy", |rig| {
+            let (page, block) = (rig.page(), rig.block());
+            match rig.space.handle_fault_exclusive(gpa(4 * block + 34 * page), Rights::W) {
+                FaultOutcome::OutOfMemory => Err(SpaceError::NoMemory),
+                outcome => {
+                    assert!(outcome.is_resolved(), "{outcome:?}");
+                    Ok(())
+                }
+            }
+        }),
+        ("split", |rig| {
+            let block = rig.block();
+            rig.space.split(gpa(block), 2 * block, F::PAGE_BITS)
+        }),
+        ("start a log", |rig| {
+            let block = rig.block();
+            rig.space.start_dirty_log(gpa(0), 3 * block)
+        }),
+        ("harvest a part of a block", |rig| {
+            let part = range(3 * rig.page(), rig.page());
+            let mut words = [0];
+            let mut pages = PageBitmap::new(part, F::PAGE_BITS, &mut words).expect("a page");
+            rig.space.harvest_exclusive(State::Accessed, &mut pages).or_else(|error| match error {
+                // The format does not record it: then writes are what is left to ask for.
+                SpaceError::Table(Error::Refused { .. }) => rig.space.harvest_exclusive(State::Dirty, &mut pages),
+                error => Err(error),
+            })
         }),
         ("unmap in a block", |rig| {
             let page = rig.page();
