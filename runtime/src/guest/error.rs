@@ -61,7 +61,10 @@ pub enum GuestFault {
     /// It is a device's.
     #[error("device memory")]
     Device,
-    /// It is mapped when it is first used, and that failed.
+    /// It is mapped when it is first used, and that failed. After [`FaultOutcome::NeedsExclusive`], as for a page of a
+    /// copy that was read before it is written,
+    /// [`AddrSpace::handle_fault_exclusive`](crate::AddrSpace::handle_fault_exclusive) does it, and the access can be tried
+    /// again.
     #[error("{0:?}")]
     NotResolved(FaultOutcome),
     /// One access cannot do it: the size is not 1, 2, 4 or 8, the address is no multiple of it, or it is on two pages.

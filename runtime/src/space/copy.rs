@@ -16,7 +16,7 @@ use crate::{
 /// [`NeedsExclusive`](FaultOutcome::NeedsExclusive) with [`Operation::CopyOnWrite`].
 ///
 /// ```
-/// use tablewright::{AddrSpace, Format, GuestMemoryAccessor, MappingFlags, SharedMemory, Tag};
+/// use tablewright::{AddrSpace, FaultOutcome, Format, GuestMemoryAccessor, MappingFlags, Rights, SharedMemory, Tag};
 /// use tablewright::{sim::Machine, x86_64::ept};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -36,6 +36,10 @@ use crate::{
 /// second.map_copy_on_write(0.into(), &memory, rights)?;
 /// first.write_obj(0x1000.into(), 2_u32)?;
 /// assert_eq!((first.read_obj::<u32>(0x1000.into())?, second.read_obj::<u32>(0x1000.into())?), (2, 1));
+/// // The second has read it: what the host writes there for it, takes the space exclusively for a moment.
+/// assert!(second.write_obj(0x1000.into(), 3_u32).is_err());
+/// assert_eq!(second.handle_fault_exclusive(0x1000.into(), Rights::W), FaultOutcome::Mapped);
+/// second.write_obj(0x1000.into(), 3_u32)?;
 /// # Ok(())
 /// # }
 /// ```

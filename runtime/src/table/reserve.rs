@@ -110,7 +110,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// The most tables that an operation through `&mut self` on `range`, or faults in it, can add: those for
-    /// pages wherever nothing is mapped, and those for splitting what is mapped across its ends.
+    /// pages wherever nothing is mapped, and those for splitting what is mapped across its ends. What
+    /// [`PageTable::split_to`] splits inside the range is not among them.
     ///
     /// # Errors
     ///
