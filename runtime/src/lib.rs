@@ -185,8 +185,8 @@ pub use space::{
     Shared, SharedMemory, SpaceError, Statistics, Translation,
 };
 pub use table::{
-    Error, FaultIn, FrameCache, Gather, Lookup, Mapping, Mappings, Operation, PageTable, PartialChange, Region,
-    Regions, Relax, State, TableInfo, Tables,
+    ChangeCounts, Error, FaultIn, FrameCache, Gather, Lookup, Mapping, Mappings, Operation, PageTable, PartialChange,
+    Region, Regions, Relax, State, TableInfo, Tables,
 };
 pub use tags::Tags;
 pub use walk::{WalkError, WalkStep, Walked, walk};

@@ -203,10 +203,10 @@ pub(crate) mod prelude {
         as_inside, gathering, methods, outcome, reporting, with_gather, with_report,
     };
     pub(crate) use crate::{
-        AddrSpace, Alloc, Area, Areas, Attributes, Backend, Builtin, Change, ClosedRange, CopyOnWrite, Device, Error,
-        FaultIn, FaultInfo, FaultOutcome, FrameCache, Gather, Geometry, GuestError, GuestFault, GuestMemoryAccessor,
-        GuestPhysAddr, GuestSlice, Hal, HostPhysAddr, HostRegion, Linear, Lookup, MappingFlags, NestedPageFaultInfo,
-        PageBitmap, PageTable, PartialChange, Refusal, Relax, ReportError, Rights, Shared, SharedMemory, Sink,
-        SpaceError, State, Statistics, Tag, Tags, Translation,
+        AddrSpace, Alloc, Area, Areas, Attributes, Backend, Builtin, Change, ChangeCounts, ClosedRange, CopyOnWrite,
+        Device, Error, FaultIn, FaultInfo, FaultOutcome, FrameCache, Gather, Geometry, GuestError, GuestFault,
+        GuestMemoryAccessor, GuestPhysAddr, GuestSlice, Hal, HostPhysAddr, HostRegion, Linear, Lookup, MappingFlags,
+        NestedPageFaultInfo, PageBitmap, PageTable, PartialChange, Refusal, Relax, ReportError, Rights, Shared,
+        SharedMemory, Sink, SpaceError, State, Statistics, Tag, Tags, Translation,
     };
 }

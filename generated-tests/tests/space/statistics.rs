@@ -1,13 +1,14 @@
 //! What a space says that it consists of.
 
-use tablewright::{DeviceAccess, FaultCounts, FaultOutcome, Format, Operation, Rights};
+use tablewright::{DeviceAccess, FaultCounts, FaultOutcome, Format, Operation, PageBitmap, Rights, State};
 
 use crate::formats::in_every_format;
-use crate::rig::{RW, Rig, distant, gpa};
+use crate::rig::{READ, RW, Rig, distant, gpa, range};
 
 in_every_format! {
     every_byte_that_the_guest_holds_is_counted
     pages_of_each_size_are_told_apart
+    the_work_of_changes_is_counted
 }
 
 /// The machine counts frames when they are taken; the statistics find them in the tables.
@@ -45,6 +46,50 @@ fn pages_of_each_size_are_told_apart<F: Format>(mut rig: Rig<F>) {
     assert_eq!((statistics.tables[usize::from(top)], statistics.tables[0]), (1, 1));
     rig.space.map_alloc(gpa(4 * block), page, RW, false).unwrap();
     assert_eq!(rig.space.statistics().leaves, statistics.leaves);
+}
+
+/// The machine knows what was asked of it, and the tables show which leaves are gone.
+fn the_work_of_changes_is_counted<F: Format>(mut rig: Rig<F>) {
+    let (page, block) = (rig.page(), rig.block());
+    rig.space.map_linear(gpa(0), distant(1 << 34, 4 * block), RW).unwrap();
+    rig.space.map_alloc(gpa(8 * block), 8 * page, RW, true).unwrap();
+    let large = |rig: &Rig<F>| {
+        let leaves = rig.space.statistics().leaves;
+        leaves.iter().skip(usize::from(F::PAGE_BITS) + 1).sum::<usize>() as u64
+    };
+    rig.machine.take_log();
+    let mut before = rig.space.change_counts();
+    let mut change = |name: &str, splits: bool, operation: &dyn Fn(&mut Rig<F>)| {
+        let leaves = large(&rig);
+        operation(&mut rig);
+        let now = rig.space.change_counts();
+        assert_eq!(now.invalidations - before.invalidations, rig.machine.take_log().len() as u64, "{name}");
+        assert_eq!(now.splits > before.splits, splits, "{name}");
+        if splits {
+            // A run is cut in two steps.
+            let gone = leaves.saturating_sub(large(&rig));
+            assert!(now.splits - before.splits >= gone, "{name}");
+        }
+        before = now;
+    };
+    change("nothing", false, &|rig| rig.space.unmap(gpa(0), 0).unwrap());
+    change("protect in a block", true, &|rig| rig.space.protect(gpa(page), page, READ).unwrap());
+    change("protect again", false, &|rig| rig.space.protect(gpa(page), page, READ).unwrap());
+    change("protect pages", false, &|rig| rig.space.protect(gpa(8 * block), 8 * page, READ).unwrap());
+    change("unmap in a block", true, &|rig| rig.space.unmap(gpa(block + page), page).unwrap());
+    change("log", true, &|rig| rig.space.start_dirty_log(gpa(0), 4 * block).unwrap());
+    change("harvest", false, &|rig| {
+        let all = range(0, 16 * block);
+        let mut words = vec![0; PageBitmap::words(all, F::PAGE_BITS)];
+        let mut pages = PageBitmap::new(all, F::PAGE_BITS, &mut words).unwrap();
+        rig.space.harvest(State::Dirty, &mut pages).unwrap();
+    });
+    change("end of the log", false, &|rig| rig.space.stop_dirty_log(gpa(0), 4 * block).unwrap());
+    change("move", false, &|rig| rig.space.move_range(gpa(0), block, gpa(16 * block)).unwrap());
+    change("move by a page", true, &|rig| rig.space.move_range(gpa(3 * block), page, gpa(32 * block)).unwrap());
+    change("enlarge", false, &|rig| _ = rig.space.enlarge(gpa(0), 64 * block).unwrap());
+    change("unmap all", false, &|rig| rig.space.clear().unwrap());
+    assert!(before.splits >= 4 && before.invalidations >= 4, "{before}");
 }
 
 #[test]

@@ -134,6 +134,7 @@ macro_rules! forward {
                 fn tables_for(range: ClosedRange, oa: u64, attributes: &Attributes) -> usize | Error;
                 fn tables_needed(range: ClosedRange) -> usize | Error;
                 fn reserved() -> usize;
+                fn change_counts() -> ChangeCounts;
             } }
 
             methods! { $variants "PageTable" &mut self {
@@ -257,6 +258,7 @@ macro_rules! forward {
                 fn top_up(cache: &mut FrameCache<H>) -> () | SpaceError;
                 fn harvest(state: State, pages: &mut PageBitmap<'_>) -> () | SpaceError;
                 fn statistics() -> Statistics;
+                fn change_counts() -> ChangeCounts;
             } }
 
             methods! { $variants "AddrSpace" &mut self {

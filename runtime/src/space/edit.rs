@@ -1,6 +1,6 @@
 //! Mapping, unmapping and protecting: each plans first, and records areas only after the table took the change.
 
-use super::{AddrSpace, Alloc, Area, Backend, CopyOnWrite, Device, Linear, Shared, SharedMemory, SpaceError};
+use super::{AddrSpace, Alloc, Area, Backend, CopyOnWrite, Counted, Device, Linear, Shared, SharedMemory, SpaceError};
 use crate::{Attributes, Change, ClosedRange, Format, GuestPhysAddr, Hal, HostRegion, MemoryType, Rights};
 
 impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
@@ -116,8 +116,9 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         backend.accepts(self.table.format(), &attributes).map_err(|refusal| refused(refusal.into()))?;
         self.areas.reserve(1).map_err(|_| SpaceError::NoMemory)?;
 
-        let mut gather = self.table.gather();
+        let mut gather = Counted::new(&self.table, self.invalidations.get_mut());
         backend.map(range, &attributes, &mut self.table, &mut gather).map_err(refused)?;
+        drop(gather);
         let area = self.resolved(Area::new(range, attributes, backend));
         self.areas.fill(gap, area);
         Ok(())
@@ -189,7 +190,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         self.areas.reserve(2).map_err(|_| SpaceError::NoMemory)?;
 
         let parts = self.areas.parts_from(place, range);
-        let mut gather = self.table.gather();
+        let mut gather = Counted::new(&self.table, self.invalidations.get_mut());
         if count > 1 {
             // What takes frames is done at once for all areas: after that, none can fail for want of one when others have
             // been changed already.
@@ -226,7 +227,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         let place = self.areas.place(range.start());
         self.areas.reserve_for_hole(place, range).map_err(|_| SpaceError::NoMemory)?;
         let mut parts = self.areas.parts_from(place, range);
-        let mut gather = self.table.gather();
+        let mut gather = Counted::new(&self.table, self.invalidations.get_mut());
         if parts.clone().nth(1).is_some() {
             // As in `protect_range`.
             self.table.split(range, &mut gather)?;

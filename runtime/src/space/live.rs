@@ -1,6 +1,8 @@
 //! A space whose guest runs: what was accessed and written, and frames for its faults.
 
-use super::{AddrSpace, Backend, SpaceError};
+use core::sync::atomic::Ordering::Relaxed;
+
+use super::{AddrSpace, Backend, Counted, SpaceError};
 use crate::{Format, FrameCache, GuestPhysAddr, Hal, PageBitmap, PartialChange, Sink, State, Tags};
 
 impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
@@ -13,7 +15,11 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     ///
     /// [`SpaceError::Table`] with those of [`PageTable::harvest`](crate::PageTable::harvest); then nothing has changed.
     pub fn harvest(&self, state: State, pages: &mut PageBitmap<'_>) -> Result<(), SpaceError> {
-        Ok(self.table.harvest(state, pages, &mut self.table.gather())?)
+        let mut gather = self.table.gather();
+        let result = self.table.harvest(state, pages, &mut gather);
+        gather.flush();
+        self.invalidations.fetch_add(gather.invalidations(), Relaxed);
+        Ok(result?)
     }
 
     /// As [`AddrSpace::harvest`], and does what takes exclusive access: leaves that reach beyond the range are split.
@@ -22,7 +28,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     ///
     /// [`SpaceError::Table`] with those of [`PageTable::harvest_exclusive`](crate::PageTable::harvest_exclusive).
     pub fn harvest_exclusive(&mut self, state: State, pages: &mut PageBitmap<'_>) -> Result<(), SpaceError> {
-        let mut gather = self.table.gather();
+        let mut gather = Counted::new(&self.table, self.invalidations.get_mut());
         Ok(self.table.harvest_exclusive(state, pages, &mut gather)?)
     }
 
@@ -35,7 +41,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     /// [`PageTable::split_to`](crate::PageTable::split_to).
     pub fn split(&mut self, start: GuestPhysAddr, size: usize, largest: u8) -> Result<(), SpaceError> {
         let Some(range) = self.whole_pages(start, size)? else { return Ok(()) };
-        let mut gather = self.table.gather();
+        let mut gather = Counted::new(&self.table, self.invalidations.get_mut());
         Ok(self.table.split_to(range, largest, &mut gather)?)
     }
 
@@ -47,7 +53,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     /// [`SpaceError::OutOfRange`], [`SpaceError::Misaligned`].
     pub fn collapse(&mut self, start: GuestPhysAddr, size: usize) -> Result<(), SpaceError> {
         let Some(range) = self.whole_pages(start, size)? else { return Ok(()) };
-        let mut gather = self.table.gather();
+        let mut gather = Counted::new(&self.table, self.invalidations.get_mut());
         for (part, area) in self.areas.parts(range) {
             let largest = area.backend().collapses_to(self.table.hal());
             // SAFETY: the backend says that this may be.
@@ -91,7 +97,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     /// [`SpaceError::OutOfRange`], [`SpaceError::Misaligned`]; [`SpaceError::Area`] names an area whose backend cannot.
     pub fn enlarge(&mut self, start: GuestPhysAddr, size: usize) -> Result<usize, SpaceError> {
         let Some(range) = self.whole_pages(start, size)? else { return Ok(0) };
-        let mut gather = self.table.gather();
+        let mut gather = Counted::new(&self.table, self.invalidations.get_mut());
         let mut taken = 0;
         for (part, area) in self.areas.parts(range) {
             // SAFETY: the area's backend maps in its areas, and others' hooks stay out of them.
@@ -142,8 +148,9 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     }
 
     /// Reserves what any operation on `size` bytes from `start` on can take for tables and areas, so that it cannot fail
-    /// for want of memory; only the frames of areas that are populated at once, and what [`AddrSpace::replace`] and
-    /// [`AddrSpace::move_range`] take beside, are not among these.
+    /// for want of memory. Not among these are the frames of areas that are populated at once, what [`AddrSpace::replace`] and
+    /// [`AddrSpace::move_range`] take beside, and the tables for leaves that [`AddrSpace::split`] and
+    /// [`AddrSpace::start_dirty_log`] split inside the range.
     ///
     /// # Errors
     ///

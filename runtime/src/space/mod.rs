@@ -5,6 +5,7 @@ mod area;
 mod areas;
 mod backend;
 mod builtin;
+mod changes;
 mod copy;
 mod device;
 mod dirty_log;
@@ -40,7 +41,10 @@ pub use shared::{Shared, SharedMemory};
 pub use statistics::{FaultCounts, Statistics};
 pub use translate::Translation;
 
+use core::sync::atomic::AtomicU64;
+
 use area::UsedPages;
+use changes::Counted;
 
 use crate::{ClosedRange, Error, Extension, Format, GuestPhysAddr, Hal, HostPhysAddr, PageTable, Refusal, Tag};
 
@@ -103,6 +107,8 @@ pub struct AddrSpace<F: Format, H: Hal, B: Backend = Builtin> {
     /// What the areas' attributes come to.
     pages: UsedPages,
     table: PageTable<F, H>,
+    /// How many invalidations gathers have asked for.
+    invalidations: AtomicU64,
 }
 
 impl<F: Format, H: Hal> AddrSpace<F, H> {
@@ -152,6 +158,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
             areas: MemorySet::default(),
             pages: UsedPages::default(),
             table: PageTable::new(format, hal, tag)?,
+            invalidations: AtomicU64::new(0),
         })
     }
 

@@ -219,7 +219,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             }
         }
         if self.format.invalid_cached() {
-            self.invalidate(ClosedRange::around(ia, size), 0, end.level == target);
+            self.invalidate_shared(ClosedRange::around(ia, size), 0, end.level == target);
         }
         Ok(FaultIn::Installed)
     }

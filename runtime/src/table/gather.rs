@@ -58,6 +58,8 @@ pub struct Gather<F: Format, H: Hal> {
     due: ArrayVec<Due, RANGES>,
     pending: Pending,
     forgotten: Option<ClosedRange>,
+    /// How many invalidations have begun.
+    begun: u64,
     held: ArrayVec<Held, HELD>,
 }
 
@@ -116,7 +118,19 @@ pub(super) enum Held {
 impl<F: Format, H: Hal> Gather<F, H> {
     pub(super) fn new(identity: Identity, format: F, hal: H, root: HostPhysAddr, tag: Tag, sinks: Sinks) -> Self {
         let (due, held) = (ArrayVec::new(), ArrayVec::new());
-        Self { identity, format, hal, root, tag, sinks, due, pending: Pending::default(), forgotten: None, held }
+        Self {
+            identity,
+            format,
+            hal,
+            root,
+            tag,
+            sinks,
+            due,
+            pending: Pending::default(),
+            forgotten: None,
+            begun: 0,
+            held,
+        }
     }
 
     /// Whether nothing is due, and nothing rides here.
@@ -128,6 +142,11 @@ impl<F: Format, H: Hal> Gather<F, H> {
     /// rights can say it: see [`PageTable::protect`](super::PageTable::protect).
     pub fn forgotten(&self) -> Option<ClosedRange> {
         self.forgotten
+    }
+
+    /// How many invalidations it has asked the HAL for, each of a range or of everything of the tag, at all sinks.
+    pub fn invalidations(&self) -> u64 {
+        self.begun
     }
 
     /// Notes that pages in `range` are not known to be dirty any more.
@@ -148,7 +167,10 @@ impl<F: Format, H: Hal> Gather<F, H> {
         let due = &self.due;
         let operations = due.iter().fold(0_u64, |sum, due| sum.saturating_add(due.operations()));
         let limit = due.iter().map(|due| self.format.invalidation_limit(due.leaf_only)).min();
-        let mut begin = |set| self.sinks.begin(&self.hal, &self.format, self.root, self.tag, &set, &mut self.pending);
+        let mut begin = |set| {
+            self.begun += 1;
+            self.sinks.begin(&self.hal, &self.format, self.root, self.tag, &set, &mut self.pending);
+        };
         // One range alone is for the machine to judge.
         if due.len() > 1 && limit.is_some_and(|limit| operations >= limit) {
             begin(Invalidation::Space);

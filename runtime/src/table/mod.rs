@@ -10,6 +10,7 @@
 mod access;
 mod alike;
 mod build;
+mod changes;
 mod collapse;
 mod edges;
 mod enlarge;
@@ -43,6 +44,7 @@ mod unmap;
 mod walk;
 
 pub(crate) use access::Admitted;
+pub use changes::ChangeCounts;
 pub use edges::PartialChange;
 pub use error::Error;
 pub use exclusive::Operation;
@@ -54,6 +56,7 @@ pub use query::{Mappings, Regions, Tables};
 pub use relax::Relax;
 pub use reserve::FrameCache;
 
+use changes::Changes;
 use entries::Fresh;
 use frames::List;
 pub(crate) use gather::Identity;
@@ -100,6 +103,7 @@ pub struct PageTable<F: Format, H: Hal> {
     /// Frames for tables that operations through `&mut self` add.
     reserved: List,
     partial: PartialChange,
+    changes: Changes,
 }
 
 /// What every walk begins with, worked out once.
@@ -169,6 +173,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             start: Start::of(&geometry),
             reserved: List::default(),
             partial: PartialChange::Split,
+            changes: Changes::default(),
         })
     }
 

@@ -135,8 +135,14 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         Gather::new(self.identity, self.format, self.hal.clone(), self.root, self.tag, self.sinks)
     }
 
-    /// Invalidates translations in `range`, in entries at `level`, at once.
+    /// Invalidates translations in `range`, in entries at `level`, at once, while nobody else changes the table.
     pub(super) fn invalidate(&self, range: ClosedRange, level: Level, leaf_only: bool) {
+        self.changes.count_invalidation();
+        self.invalidate_shared(range, level, leaf_only);
+    }
+
+    /// The same while others may change it, too: it is not counted, so that CPUs share nothing.
+    pub(super) fn invalidate_shared(&self, range: ClosedRange, level: Level, leaf_only: bool) {
         let (range, granule) = (self.extend(range), self.geometry.entry_bits(level));
         self.invalidate_at_once(&Invalidation::Range { range, leaf_only, granule });
     }

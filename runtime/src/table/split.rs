@@ -122,6 +122,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         reserve: &mut Frames<'_, H>,
         gather: &mut Gather<F, H>,
     ) -> Option<()> {
+        self.changes.count_split();
         let Located { level, entries, index, items, range: all, .. } = split.leaf;
         let broken = self.breaks_for(split, range);
         if broken {

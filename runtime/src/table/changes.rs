@@ -1,0 +1,79 @@
+//! How much work changes were.
+
+use core::fmt::{self, Display, Formatter};
+use core::ops::Add;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use super::PageTable;
+use crate::{Format, Hal};
+
+/// How much work the changes of a page table, or of a space, were since it was made: see [`PageTable::change_counts`] and
+/// [`AddrSpace::change_counts`](crate::AddrSpace::change_counts).
+///
+/// ```
+/// use tablewright::{AddrSpace, ChangeCounts, Format, HostRegion, MappingFlags, Tag, sim::Machine, x86_64::ept};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let format = ept::Format::new(&ept::Config { pa_bits: 40, ..ept::Config::new(4, 48) })?;
+/// let mut space = AddrSpace::new_empty(format, Machine::new(0, 1 << 20), Tag(1))?;
+/// // SAFETY: the guest never runs.
+/// let memory = unsafe { HostRegion::ram((1 << 30).into(), 2 << 20) }.ok_or("nothing")?;
+/// space.map_linear(0.into(), memory, MappingFlags::READ | MappingFlags::WRITE)?;
+/// assert_eq!(space.change_counts(), ChangeCounts::default());
+/// space.protect(0x3000.into(), 0x1000, MappingFlags::READ)?;
+/// assert_eq!(space.change_counts().to_string(), "1 splits, 1 invalidations");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ChangeCounts {
+    /// How many leaves were split into smaller ones.
+    pub splits: u64,
+    /// How many invalidations were asked of the HAL, each of a range or of everything of the tag, at all sinks.
+    pub invalidations: u64,
+}
+
+impl Add for ChangeCounts {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            splits: self.splits.saturating_add(other.splits),
+            invalidations: self.invalidations.saturating_add(other.invalidations),
+        }
+    }
+}
+
+impl Display for ChangeCounts {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{} splits, {} invalidations", self.splits, self.invalidations)
+    }
+}
+
+/// The counts of one table. Only what takes the table exclusively counts, so that CPUs which use it share nothing.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    splits: AtomicU64,
+    invalidations: AtomicU64,
+}
+
+impl Changes {
+    pub(super) fn count_split(&self) {
+        self.splits.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn count_invalidation(&self) {
+        self.invalidations.fetch_add(1, Relaxed);
+    }
+}
+
+impl<F: Format, H: Hal> PageTable<F, H> {
+    /// How much work changes were since the table was made, but for the invalidations that gathers asked for, which these
+    /// [say](super::Gather::invalidations): what is left are those of entries that had to be taken away before others could
+    /// stand in their place. What is changed through `&self`, as for faults, is not counted, so that CPUs share nothing
+    /// there.
+    pub fn change_counts(&self) -> ChangeCounts {
+        let Changes { splits, invalidations } = &self.changes;
+        ChangeCounts { splits: splits.load(Relaxed), invalidations: invalidations.load(Relaxed) }
+    }
+}
