@@ -115,11 +115,13 @@ impl HostRegion {
         self.range.covers(&range).then_some(Self { range, kind: self.kind })
     }
 
-    /// Both regions as one, if `next` begins where this one ends and is of the same kind.
-    pub fn join(&self, next: &Self) -> Option<Self> {
-        let adjacent = self.range.last().checked_add(1) == Some(next.range.start());
-        let joined = Self { range: self.range.hull(&next.range), kind: self.kind };
+    /// Both regions as one, if nothing is between them and they are of the same kind: either may begin where the other ends,
+    /// or in it.
+    pub fn join(&self, other: &Self) -> Option<Self> {
+        let (start, last) = (self.range.start().max(other.range.start()), self.range.last().min(other.range.last()));
+        let touches = start <= last.saturating_add(1);
+        let joined = Self { range: self.range.hull(&other.range), kind: self.kind };
         // What no `usize` can count is left apart, so that `size` is always right.
-        (adjacent && self.kind == next.kind && joined.range.span() < u64::MAX).then_some(joined)
+        (touches && self.kind == other.kind && joined.range.span() < u64::MAX).then_some(joined)
     }
 }

@@ -321,6 +321,11 @@ fn a_host_region_cannot_wrap_around() {
     assert_eq!(low.part(4, 4), device(4, 4));
     assert_eq!(low.join(&device(8, 1).unwrap()), device(0, 9));
     assert_eq!(low.join(&device(9, 1).unwrap()), None);
+    // In either order, and where they overlap.
+    assert_eq!(device(8, 1).unwrap().join(&low), device(0, 9));
+    assert_eq!((low.join(&device(2, 3).unwrap()), device(2, 3).unwrap().join(&low)), (Some(low), Some(low)));
+    assert_eq!(low.join(&device(4, 8).unwrap()), device(0, 12));
+    assert_eq!(region.join(&device(0, usize::MAX).unwrap()), None, "no size counts it");
 }
 
 #[test]

@@ -26,6 +26,7 @@ mod machine;
 mod moving;
 mod nested;
 mod random;
+mod replaced;
 mod reports;
 mod rig;
 mod shared;

@@ -57,13 +57,10 @@ impl Linear {
 
 impl Joinable for Linear {
     fn join(&self, next: &Self) -> Option<Self> {
-        let same_piece = self == next;
+        // The guest may have had something else in between for a while: then one has the other's memory in it.
         let displacement = |linear: &Self| linear.region.range().start().wrapping_sub(linear.start);
-        let joined = || {
-            let region = self.region.join(&next.region).filter(|_| displacement(self) == displacement(next))?;
-            Some(Self { start: self.start, region })
-        };
-        if same_piece { Some(*self) } else { joined() }
+        let region = self.region.join(&next.region).filter(|_| displacement(self) == displacement(next))?;
+        Some(Self { start: region.range().start().wrapping_sub(displacement(self)), region })
     }
 }
 
