@@ -1,7 +1,7 @@
 //! Frames of physical memory, and the names of devices.
 
 use tablewright::{
-    Error, GuestPhysAddrRange, PhysFrame,
+    Error, GuestPhysAddr, GuestPhysAddrRange, GuestVirtAddr, HostPhysAddr, HostPhysAddrRange, HostVirtAddr, PhysFrame,
     device::{AccessWidth, DeviceAddrRange, Port, PortRange, SysRegAddr, SysRegAddrRange},
     sim::Machine,
 };
@@ -46,6 +46,20 @@ fn no_frame_is_an_error() {
     machine.fail_allocation(0);
     assert_eq!(PhysFrame::alloc(&machine).map(|_| ()), Err(Error::NoMemory { size: 12 }));
     assert_eq!(PhysFrame::alloc_sized(&machine, 30).map(|_| ()), Err(Error::NoMemory { size: 30 }));
+}
+
+#[test]
+fn addresses_say_what_they_are_of() {
+    let shown = |at: usize| {
+        let (guest, host) = (GuestPhysAddr::from_usize(at), HostPhysAddr::from_usize(at));
+        let (guest_virt, host_virt) = (GuestVirtAddr::from_usize(at), HostVirtAddr::from_usize(at));
+        format!("{guest:?} {host:x} {guest_virt:X} {host_virt:?}")
+    };
+    assert_eq!(shown(0x1abc), "GPA:0x1abc HPA:0x1abc GVA:0x1ABC HVA:0x1abc");
+    let range = GuestPhysAddrRange::new(gpa(0x1000), gpa(0x1000) + 0x1000);
+    assert_eq!((range.size(), range.contains(gpa(0x1fff)), range.contains(gpa(0x2000))), (0x1000, true, false));
+    assert_eq!(HostPhysAddrRange::from_start_size(hpa(0), 0x10).size(), 0x10);
+    assert_eq!(format!("{range:?}"), "GPA:0x1000..GPA:0x2000");
 }
 
 #[test]

@@ -24,6 +24,7 @@ mod large;
 mod live;
 mod machine;
 mod moving;
+mod negotiated;
 mod nested;
 mod random;
 mod replaced;

@@ -3,7 +3,7 @@
 use tablewright::{
     Attributes, Change, ClosedRange, DeviceAccess, Error, FaultOutcome, GuestMemoryAccessor, MemoryType, PageBitmap,
     Relax, ReportError, Rights, State, Tag,
-    aarch64::{self, stage2_4k, stage2_64k},
+    aarch64::{self, stage2_4k, stage2_16k, stage2_64k},
     riscv64,
     sim::Machine,
     x86_64::{self, ept, npt},
@@ -57,7 +57,16 @@ fn each_architecture_has_one_type_for_its_formats() {
     runs_a_guest!(aarch64, granule_4k.unwrap());
     let granule_64k = stage2_64k::Format::new(&stage2_64k::Config { pa_bits: 40, ..stage2_64k::Config::new(2, 40) });
     runs_a_guest!(aarch64, granule_64k.unwrap());
-    runs_a_guest!(riscv64, riscv64::sv_x4::Format::new(&riscv64::sv_x4::Config::new(3, 41)).unwrap());
+    let granule_16k = stage2_16k::Format::new(&stage2_16k::Config { pa_bits: 42, ..stage2_16k::Config::new(3, 40) });
+    runs_a_guest!(aarch64, granule_16k.unwrap());
+    for (levels, input_bits) in [(3, 41), (4, 50), (5, 59)] {
+        let config = riscv64::sv_x4::Config::new(levels, input_bits);
+        runs_a_guest!(riscv64, riscv64::sv_x4::Format::new(&config).unwrap());
+    }
+    let five = ept::Config { pa_bits: 46, five_level: true, ..ept::Config::new(5, 57) };
+    runs_a_guest!(x86_64, ept::Format::new(&five).unwrap());
+    let five = npt::Config { pa_bits: 46, five_level: true, ..npt::Config::new(5, 57) };
+    runs_a_guest!(x86_64, npt::Format::new(&five).unwrap());
 }
 
 #[test]
