@@ -3,7 +3,8 @@
 use std::sync::Barrier;
 
 use tablewright::{
-    Alloc, Attributes, DeviceAccess, FaultOutcome, Format, GuestMemoryAccessor, PageBitmap, Rights, State, x86_64,
+    Alloc, Attributes, BackendError, Change, DeviceAccess, Error, FaultOutcome, Format, GuestMemoryAccessor,
+    PageBitmap, Rights, SpaceError, State, x86_64,
 };
 
 use crate::formats::{self, in_every_format};
@@ -168,6 +169,34 @@ fn the_bool_form_says_whether_to_go_on<F: Format>(mut rig: Rig<F>) {
     assert!(rig.space.handle_page_fault(gpa(0), READ));
     assert!(!rig.space.handle_page_fault(gpa(0), RW));
     assert!(!rig.space.handle_page_fault(gpa(page), READ));
+}
+
+#[test]
+fn what_only_pages_can_say_is_refused_of_blocks() {
+    let mut rig = formats::ept("baseline");
+    let (page, block) = (rig.page(), rig.block());
+    let change = Change { options: Some(x86_64::ept::SUB_PAGE_WRITE), ..Change::default() };
+    // Pages, a block, and pages.
+    rig.space.map_linear(gpa(block - 2 * page), distant(8 * block - 2 * page, block + 4 * page), READ).unwrap();
+    let area = range(block - 2 * page, block + 4 * page);
+    let before = rig.state();
+    for (start, size) in [(block - 2 * page, block + 4 * page), (block - page, 2 * page), (2 * block - page, 2 * page)]
+    {
+        let refused = rig.space.protect(gpa(start), size, change);
+        let named = range(start, size);
+        assert!(
+            matches!(refused, Err(SpaceError::Area { area, error: BackendError::Table(Error::Refused { level: 1, .. }) })
+                if area == named),
+            "{refused:?}"
+        );
+        assert!(rig.state() == before, "{start:#x}");
+    }
+    for start in [block - 2 * page, 2 * block] {
+        rig.space.protect(gpa(start), 2 * page, change).unwrap();
+        let options = rig.space.query(gpa(start + page)).map(|found| found.attributes.options);
+        assert_eq!(options, Some(x86_64::ept::SUB_PAGE_WRITE));
+    }
+    assert_eq!(rig.space.areas().map(|part| part.range()).reduce(|all, part| all.hull(&part)), Some(area));
 }
 
 #[test]

@@ -1,6 +1,11 @@
 //! A leaf where it stands, and what it says.
 
-use super::{PageTable, build::End, entries::Entries};
+use super::{
+    PageTable,
+    build::{End, Found},
+    entries::Entries,
+    layout::parts,
+};
 use crate::{Attributes, ClosedRange, Entry, Format, Hal, Level};
 
 /// A leaf of this tree.
@@ -51,6 +56,18 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     pub(super) fn find(&self, ia: u64) -> Option<Located> {
         let End { level, entries, raw, is_leaf, .. } = self.descend(ia);
         is_leaf.then(|| self.locate(level, &entries, ia, raw))
+    }
+
+    /// Whether a leaf at `level` maps something in the part of `range` that this table translates. What is below it is not
+    /// looked at.
+    pub(super) fn has_leaf_at(&self, level: Level, (at, entries): (Level, Entries), range: ClosedRange) -> bool {
+        parts(&self.geometry, at, range).any(|(index, part)| match self.visit(at, &entries, index).1 {
+            Found::Leaf => at == level,
+            Found::Table { entries, level: lower, .. } => {
+                lower >= level && self.has_leaf_at(level, (lower, entries), part)
+            }
+            Found::Absent => false,
+        })
     }
 
     /// What a leaf says beside its address, with the states of all its items.

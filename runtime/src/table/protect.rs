@@ -128,7 +128,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             }
             match self.format.rewrite(level, change) {
                 Ok(rewrite) => *slot = Some(rewrite),
-                Err(refusal) if self.leaves(range).any(|leaf| leaf.level == level) => {
+                Err(refusal) if self.has_leaf_at(level, self.table_around(range), range) => {
                     return Err(Error::Refused { level, refusal });
                 }
                 Err(_) => {}
