@@ -1458,6 +1458,16 @@ unsafe impl FormatTrait for Format {
     }
 
     #[inline]
+    fn table_accessed(&self, _level: Level) -> u64 {
+        let config = &self.config;
+        let mut accessed = 0;
+        if config.access_dirty {
+            accessed |= 0x100;
+        }
+        accessed
+    }
+
+    #[inline]
     fn table(&self, level: Level, address: u64) -> Result<u64, Refusal> {
         Format::table(self, level, address)
     }

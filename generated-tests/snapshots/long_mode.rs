@@ -1622,6 +1622,11 @@ unsafe impl FormatTrait for Format {
     }
 
     #[inline]
+    fn table_accessed(&self, _level: Level) -> u64 {
+        0x20
+    }
+
+    #[inline]
     fn table(&self, level: Level, address: u64) -> Result<u64, Refusal> {
         Format::table(self, level, address)
     }

@@ -151,6 +151,12 @@ pub unsafe trait Format: Copy + Debug + Send + Sync + 'static {
     /// Where a leaf at `level` keeps its accessed and dirty states.
     fn accessed_dirty(&self, level: Level) -> AccessedDirty;
 
+    /// The bits that hardware sets in an entry at `level` for a table when it goes through it: x86's accessed flags, and
+    /// nothing in most formats.
+    fn table_accessed(&self, _level: Level) -> u64 {
+        0
+    }
+
     /// The entry at `level` that points to a table of the level below, with every right granted.
     ///
     /// # Errors

@@ -29,7 +29,7 @@ pub use shape::{BoundField, BoundFix, BoundMeaning, BoundRow, BoundRows, Shape};
 use crate::ascending::ascending;
 use crate::eval::{Env, eval, holds};
 use crate::model::{
-    Access, Completion, EditClass, Facts, Fault, Format, MemoryType, Raise, Register, TlbOp, Translated,
+    Access, Completion, EditClass, Facts, Fault, FixClass, Format, MemoryType, Raise, Register, TlbOp, Translated,
 };
 
 /// A format under one combination of parameters.
@@ -134,6 +134,12 @@ impl Bound {
         let runs = level.runs.iter().map(|run| run.run_bits);
         let offered = single.chain(runs).filter(|&size| size < 64 && size <= self.geometry.input_bits);
         ascending(offered.collect())
+    }
+
+    /// The bits that hardware sets in an entry at `level` for a table when it goes through it.
+    pub fn table_accessed(&self, level: u8) -> u64 {
+        let fixes = self.level(level).and_then(|level| level.table.as_ref()).map_or(&[][..], |table| &table.fixes);
+        fixes.iter().filter(|fix| fix.is == FixClass::Hardware).fold(0, |bits, fix| bits | fix.mask)
     }
 }
 

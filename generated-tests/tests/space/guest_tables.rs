@@ -92,10 +92,10 @@ fn entry<F: Format>(format: &F, level: u8, random: &mut Rng) -> u64 {
 /// What an access comes to, by the interpreter: the entry that it ends at, and the address or the fault.
 fn expected(bound: &Bound, words: &[u64], ia: u64, access: Rights, controls: &[u64]) -> (u64, Result<u64, VirtFault>) {
     let word = |slot: u64| words.get((slot.checked_sub(BASE as u64)? / 8) as usize).copied();
-    let mut last = None;
-    let walk = bound.walk_from(bound.start(chunk(0)), ia, word, |step| last = Some((step.level, step.slot, step.raw)));
+    let mut steps = Vec::new();
+    let walk = bound.walk_from(bound.start(chunk(0)), ia, word, |step| steps.push((step.level, step.slot, step.raw)));
     let top = bound.geometry.top();
-    let (level, slot, raw) = last.unwrap_or((top, 0, 0));
+    let (level, slot, raw) = steps.pop().unwrap_or((top, 0, 0));
     let refuse = |level, cause| (slot, Err(VirtFault::Stage1 { level, cause }));
     let found = match walk {
         Walk::Translated(found) => found,
@@ -123,11 +123,19 @@ fn expected(bound: &Bound, words: &[u64], ia: u64, access: Rights, controls: &[u
         refuse(level, Stage1Cause::Denied)
     } else if unmarked && !bound.hardware {
         refuse(level, Stage1Cause::NotMarked)
-    } else if unmarked && slot >= chunk(READ_ONLY) {
+    } else if let Some(slot) =
+        marked(bound, &steps).chain(unmarked.then_some(slot)).find(|slot| *slot >= chunk(READ_ONLY))
+    {
         (slot, Err(VirtFault::Walk { entry: gpa(slot as usize), fault: GuestFault::Denied }))
     } else {
         (slot, Ok(found.address))
     }
+}
+
+/// The slots of entries for tables among these steps (level, slot, value) that a walk through them marks.
+fn marked<'a>(bound: &'a Bound, steps: &'a [(u8, u64, u64)]) -> impl Iterator<Item = u64> + 'a {
+    let unmarked = |(level, _, raw): &&(u8, u64, u64)| bound.table_accessed(*level) & !raw != 0;
+    steps.iter().filter(unmarked).map(|(_, slot, _)| *slot)
 }
 
 /// Whether leaves like this one have a place for that state.
@@ -184,6 +192,14 @@ fn agrees<F: ByName<Report: PartialEq + Debug>>(bound: &Bound, format: &F) -> us
         let (slot, wanted) = expected(bound, &words, ia, access, &values);
         let address = found.map(|found| found.address.as_usize() as u64);
         assert_eq!(address, wanted, "{ia:#x} for {access} under {values:x?}, by the entry at {slot:#x}");
+        // Up to one that cannot be written, all are marked, as MMUs do it.
+        let cannot_mark = matches!(wanted, Err(VirtFault::Walk { fault: GuestFault::Denied, .. }));
+        if wanted.is_ok() || cannot_mark {
+            let on_the_way = tables_on_the_way(bound, &words, ia).into_iter();
+            for (level, slot) in on_the_way.take_while(|(_, on_the_way)| !cannot_mark || *on_the_way != slot) {
+                words[(slot as usize - BASE) / 8] |= bound.table_accessed(level);
+            }
+        }
         let told = tables.report(GuestVirtAddr::from_usize(ia as usize), access);
         let Ok(_) = wanted else {
             let raised = raised(&interpreted, &words, (ia, access), wanted, &values);
@@ -215,6 +231,15 @@ fn agrees<F: ByName<Report: PartialEq + Debug>>(bound: &Bound, format: &F) -> us
     let read: Vec<u64> = bytes.chunks_exact(8).map(|word| u64::from_le_bytes(word.try_into().unwrap())).collect();
     assert!(read == words, "something else was written");
     translated
+}
+
+/// Level and slot of each entry for a table that the walk to a leaf goes through.
+fn tables_on_the_way(bound: &Bound, words: &[u64], ia: u64) -> Vec<(u8, u64)> {
+    let word = |slot: u64| words.get((slot.checked_sub(BASE as u64)? / 8) as usize).copied();
+    let mut steps = Vec::new();
+    bound.walk_from(bound.start(chunk(0)), ia, word, |step| steps.push((step.level, step.slot)));
+    steps.pop();
+    steps
 }
 
 /// The level of the leaf.
@@ -263,4 +288,25 @@ judged! {
     stage1_16k_is_walked_as_its_file_says: stage1_16k(4, 48), "stage1", ["16k-48" "16k-vhe-upper"];
     stage1_64k_is_walked_as_its_file_says: stage1_64k(2, 42), "stage1", ["64k-42" "64k-52"];
     sv_is_walked_as_its_file_says: sv(3, 39), "sv", ["sv39" "sv39-rich" "sv48" "sv57"];
+}
+
+/// Intel SDM Vol. 3A, Accessed and Dirty Flags: whatever entry a translation uses, the flag is in bit 5.
+#[test]
+fn long_mode_marks_all_entries_on_the_way_of_an_access_that_is_allowed() {
+    let mut rig = Rig::new(DIRECT);
+    rig.space.map_alloc(gpa(BASE), 0x5000, RW, true).unwrap();
+    let format = long_mode::Format::new(&long_mode::Config::new(4, 48)).unwrap();
+    let place = |number: usize| BASE + (number << 12);
+    for (number, flags) in [0b111, 0b111, 0b111, 0b101].into_iter().enumerate() {
+        rig.space.write_obj(gpa(place(number)), (place(number + 1) | flags) as u64).unwrap();
+    }
+    let entries = || [0, 1, 2, 3].map(|number| rig.space.read_volatile::<u64>(gpa(place(number))).unwrap() & 0xfff);
+    let tables = GuestTables::new(&rig.space, &format, gpa(BASE), long_mode::Controls::default());
+
+    let write = tables.translate(GuestVirtAddr::from_usize(0x123), Rights::UW);
+    assert_eq!(write, Err(VirtFault::Stage1 { level: 0, cause: Stage1Cause::Denied }));
+    assert_eq!(entries(), [0b111, 0b111, 0b111, 0b101]);
+    let read = tables.translate(GuestVirtAddr::from_usize(0x123), Rights::UR).unwrap();
+    assert_eq!(read.address.as_usize(), place(4) + 0x123);
+    assert_eq!(entries(), [0b10_0111, 0b10_0111, 0b10_0111, 0b10_0101]);
 }

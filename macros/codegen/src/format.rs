@@ -112,6 +112,7 @@ fn implementation(scope: &Scope<'_>, name: &str, title: &str) -> TokenStream {
     let hot = hot::methods(scope);
     let rewrite = attributes::rewrite();
     let states = registers::accessed_dirty(scope);
+    let table_states = registers::table_accessed(scope);
     let (rights, edit, grant) = (decode::rights(), edit::edit(scope), edit::grant(scope));
     let registers = registers::method(scope);
     let fault = fault::method(scope);
@@ -169,6 +170,8 @@ fn implementation(scope: &Scope<'_>, name: &str, title: &str) -> TokenStream {
 
             #rewrite
             #states
+
+            #table_states
 
             #[inline]
             fn table(&self, level: Level, address: u64) -> Result<u64, Refusal> {

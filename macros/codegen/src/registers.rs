@@ -3,12 +3,12 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 use tablewright_archdefs::expr::{Expr, Node};
-use tablewright_archdefs::model::{Facts, Meaning, Register, RegisterField, Role};
+use tablewright_archdefs::model::{Facts, FixClass, Meaning, Register, RegisterField, Role};
 
 use crate::fold::speaks;
 use crate::locals::{bind, parameter};
 use crate::members::{self, Shape};
-use crate::scope::{Scope, Type, ident, int};
+use crate::scope::{Scope, Type, all_of, ident, int, is, not};
 use crate::text::sentence;
 use crate::{bits, literal};
 
@@ -170,6 +170,39 @@ fn refusal(value: &Expr) -> Option<TokenStream> {
     } else {
         speaks(value, "root").then(|| quote!(Refusal::Address(root)))
     }
+}
+
+/// `fn table_accessed`, where hardware writes into entries for tables.
+pub(crate) fn table_accessed(scope: &Scope<'_>) -> Option<TokenStream> {
+    let (mut always, mut steps) = (Vec::new(), Vec::new());
+    for fix in &scope.format.fixes {
+        let mask = scope.choose(&fix.bits, quote!(0), |map| bits::mask(scope, map));
+        let mut earlier = vec![members::has_fix(scope, Shape::Table, fix)];
+        for (condition, class) in scope.choices(&fix.is) {
+            let when = scope.fold(&all_of(earlier.iter().cloned().chain(condition.clone())));
+            if *class == FixClass::Hardware && is(&when, 1) {
+                always.push(mask.clone());
+            } else if *class == FixClass::Hardware && !is(&when, 0) {
+                steps.push((when, quote!(accessed |= #mask;)));
+            }
+            earlier.extend(condition.map(not));
+        }
+    }
+    let has_steps = !steps.is_empty();
+    if always.is_empty() && !has_steps {
+        return None;
+    }
+    let always = if always.is_empty() { quote!(0) } else { quote!(#(#always)|*) };
+    let steps = scope.guarded_all(steps);
+    let body = if has_steps { quote!(let mut accessed = #always; #steps accessed) } else { always };
+    let body = bind(body, &[]);
+    let level = parameter(&body, "level");
+    Some(quote! {
+        #[inline]
+        fn table_accessed(&self, #level: Level) -> u64 {
+            #body
+        }
+    })
 }
 
 /// `fn accessed_dirty`.

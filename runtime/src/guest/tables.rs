@@ -6,11 +6,13 @@ pub use report::Stage1Report;
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use arrayvec::ArrayVec;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::{GuestError, GuestFault, GuestMemoryAccessor};
 use crate::{
-    Attributes, ClosedRange, Format, GuestPhysAddr, GuestVirtAddr, Level, Rights, Stage1Cause, WalkError, Walked, walk,
+    Attributes, ClosedRange, Entry, Format, Geometry, GuestPhysAddr, GuestVirtAddr, Level, Rights, Stage1Cause,
+    WalkError, WalkStep, Walked, walk,
 };
 
 /// A guest's own page tables, read from its memory as its MMU would read them.
@@ -21,8 +23,8 @@ use crate::{
 /// whether the tables and the registers in `controls` (CR0.WP, SMAP, SUM, PAN, ...) grant them, the format says.
 ///
 /// As by hardware, leaves are marked accessed, and dirty by writes, where the format's parameters say that hardware
-/// does so; where they do not, the guest has to be told of [`Stage1Cause::NotMarked`]. The accessed flags that x86 keeps
-/// in entries that point to tables are left alone: hardware sets them when the guest itself gets there.
+/// does so; where they do not, the guest has to be told of [`Stage1Cause::NotMarked`]. So are, of
+/// an access that is allowed, the entries for tables on the way in which x86 keeps accessed flags.
 ///
 /// Where two roots share the addresses (AArch64's TTBR0 and TTBR1), there is one value for each;
 /// [`Stage1Cause::Input`] says that it is the other's address.
@@ -207,9 +209,18 @@ impl<'a, F: Format, M: GuestMemoryAccessor> GuestTables<'a, F, M> {
 
     fn resolve(&self, address: GuestVirtAddr, access: Rights) -> Result<Walked, VirtFault> {
         for _ in 0..ATTEMPTS {
-            let (walked, entry) = self.walk(address, |_| {})?;
+            let mut tables = ArrayVec::<_, { Geometry::MAX_LEVELS }>::new();
+            let (walked, entry) = self.walk(address, |step| {
+                let marked = step.raw | self.format.table_accessed(step.level);
+                if marked != step.raw && matches!(step.entry, Entry::Table(_)) {
+                    // There is room: a walk has no more steps than levels.
+                    let _ = tables.try_push((GuestPhysAddr::from_usize(step.address as usize), step.raw, marked));
+                }
+            })?;
             let marked = self.check(&walked, access)?;
-            if marked == walked.raw || self.mark(entry, walked.raw, marked)? {
+            let leaf = (marked != walked.raw).then_some((entry, walked.raw, marked));
+            let mut all = tables.into_iter().chain(leaf);
+            if all.try_fold(true, |done, (at, old, new)| Ok(done && self.mark(at, old, new)?))? {
                 return Ok(walked);
             }
         }
@@ -217,17 +228,17 @@ impl<'a, F: Format, M: GuestMemoryAccessor> GuestTables<'a, F, M> {
     }
 
     /// The leaf that maps `address`, and where it is. `see` is given each entry that is read.
-    fn walk(&self, address: GuestVirtAddr, mut see: impl FnMut(u64)) -> Result<(Walked, GuestPhysAddr), VirtFault> {
+    fn walk(&self, address: GuestVirtAddr, see: impl FnMut(&WalkStep)) -> Result<(Walked, GuestPhysAddr), VirtFault> {
         let geometry = self.format.geometry();
         let root = ClosedRange::around(self.root.as_usize() as u64, geometry.table_bits(geometry.top())).start();
         let mut entry = GuestPhysAddr::from_usize(root as usize);
         let mut unreadable = None;
         let read = |at| {
             entry = GuestPhysAddr::from_usize(at as usize);
-            let word = self.memory.read_volatile::<u64>(entry).map(u64::from_le).inspect(|word| see(*word));
+            let word = self.memory.read_volatile::<u64>(entry).map(u64::from_le);
             word.map_err(|error| unreadable = Some(error.fault)).ok()
         };
-        let walked = walk(self.format, root, address.as_usize() as u64, read, |_| {});
+        let walked = walk(self.format, root, address.as_usize() as u64, read, see);
         let stage1 = |level, cause| VirtFault::Stage1 { level, cause };
         walked.map(|walked| (walked, entry)).map_err(|error| match (error, unreadable) {
             (WalkError::Unreadable { .. }, Some(fault)) => VirtFault::Walk { entry, fault },

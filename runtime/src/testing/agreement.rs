@@ -36,6 +36,15 @@ pub(super) fn check(case: &Case<'_>) -> Verdict {
     for level in levels(subject) {
         let sizes = (subject.page_sizes(level), reference.page_sizes(level));
         ensure!(sizes.0 == sizes.1, "level {level}: page sizes {:x?}, not {:x?}", sizes.0, sizes.1);
+        // Entries at level 0 are for no tables.
+        let of = |subject: &dyn Subject| if level > 0 { subject.table_accessed(level) } else { 0 };
+        let accessed = (of(subject), of(reference));
+        ensure!(
+            accessed.0 == accessed.1,
+            "level {level}: tables are marked by {:#x}, not {:#x}",
+            accessed.0,
+            accessed.1
+        );
         let empty = (subject.empty(level), reference.empty(level));
         ensure!(empty.0 == empty.1, "level {level}: nothing is {:#x}, not {:#x}", empty.0, empty.1);
         for raw in own_entries(case, level).into_iter().chain(foreign_entries(case, level)) {

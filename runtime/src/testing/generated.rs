@@ -55,6 +55,10 @@ impl<F: ByName> Subject for Generated<F> {
         self.format.page_sizes(level)
     }
 
+    fn table_accessed(&self, level: Level) -> u64 {
+        self.format.table_accessed(level)
+    }
+
     fn invalid_cached(&self) -> bool {
         self.format.invalid_cached()
     }

@@ -52,6 +52,10 @@ impl Subject for Interpreted {
         PageSizes(self.0.page_sizes(level).into_iter().fold(0, |sizes, size| sizes | 1 << size))
     }
 
+    fn table_accessed(&self, level: Level) -> u64 {
+        self.0.table_accessed(level)
+    }
+
     fn invalid_cached(&self) -> bool {
         self.0.invalid_cached
     }

@@ -37,6 +37,9 @@ pub trait Subject {
     /// The sizes of leaves at `level`.
     fn page_sizes(&self, level: Level) -> PageSizes;
 
+    /// The bits that hardware sets in an entry at `level` for a table when it goes through it.
+    fn table_accessed(&self, level: Level) -> u64;
+
     /// Whether an entry that is not present may be cached.
     fn invalid_cached(&self) -> bool;
 

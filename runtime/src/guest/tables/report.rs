@@ -65,7 +65,7 @@ impl<F: Format, M: GuestMemoryAccessor> GuestTables<'_, F, M> {
     /// ```
     pub fn report(&self, address: GuestVirtAddr, access: Rights) -> Stage1Report<F::Report> {
         let mut entry = 0;
-        let (granted, fault) = match self.walk(address, |raw| entry = raw) {
+        let (granted, fault) = match self.walk(address, |step| entry = step.raw) {
             Ok((walked, _)) => (walked.attributes.rights, self.check(&walked, access).err()),
             Err(fault) => (Rights::empty(), Some(fault)),
         };
