@@ -23,8 +23,8 @@ use crate::{
 /// whether the tables and the registers in `controls` (CR0.WP, SMAP, SUM, PAN, ...) grant them, the format says.
 ///
 /// As by hardware, leaves are marked accessed, and dirty by writes, where the format's parameters say that hardware
-/// does so; where they do not, the guest has to be told of [`Stage1Cause::NotMarked`]. So are, of
-/// an access that is allowed, the entries for tables on the way in which x86 keeps accessed flags.
+/// does so; where they do not, the guest has to be told of [`Stage1Cause::NotMarked`]. Entries for tables are marked, too,
+/// where they have an accessed flag, as x86's have: those that an access which is allowed goes through.
 ///
 /// Where two roots share the addresses (AArch64's TTBR0 and TTBR1), there is one value for each;
 /// [`Stage1Cause::Input`] says that it is the other's address.

@@ -83,9 +83,9 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// Replaces leaves in `range` that continue each other in input, output and attributes by the largest of up to
-    /// `1 << largest` bytes that say the same, and frees the tables that this makes superfluous. What is mapped stays as it is; a larger leaf is accessed
-    /// or dirty if one of those was that it replaces. Takes no memory. What would take a break is left as it is where a
-    /// device [cannot retry](Hal::retries).
+    /// `1 << largest` bytes that say the same, and frees the tables that this makes superfluous. What is mapped stays as
+    /// it is; a larger leaf is accessed or dirty if one of those was that it replaces. Takes no memory. What would take a
+    /// break is left as it is where a device [cannot retry](Hal::retries).
     ///
     /// # Errors
     ///
