@@ -6,6 +6,7 @@ use core::arch::{asm, global_asm};
 // A stub for each exception, 16 bytes apart. It pushes the number below what the CPU has pushed.
 global_asm!(
     "
+    .section .text
     .balign 16
 exceptions:
     .set    number, 0
