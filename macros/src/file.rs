@@ -1,24 +1,70 @@
-//! From a path to generated items, and every file that had to be read.
+//! The module of a format file: its items, what is wrong with it, and that the compiler reads it again when it changes.
 
 use std::path::{Path, PathBuf};
 
 use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+use syn::parse::{Parse, ParseStream, Result};
+use syn::{Attribute, Ident, LitStr, Token, Visibility};
 use tablewright_archdefs::Outline;
 
+use crate::input::runtime;
 use crate::render;
 
+/// `[runtime] #[attributes] pub mod name = "path"`
+pub(crate) struct Module {
+    runtime: TokenStream,
+    attributes: Vec<Attribute>,
+    visibility: Visibility,
+    name: Ident,
+    path: LitStr,
+}
+
+impl Parse for Module {
+    fn parse(input: ParseStream<'_>) -> Result<Self> {
+        let runtime = runtime(input)?;
+        let attributes = input.call(Attribute::parse_outer)?;
+        let visibility = input.parse()?;
+        input.parse::<Token![mod]>()?;
+        let name = input.parse()?;
+        input.parse::<Token![=]>()?;
+        let path = input.parse()?;
+        input.parse::<Option<Token![;]>>()?;
+        Ok(Self { runtime, attributes, visibility, name, path })
+    }
+}
+
+/// The module, with an error beside it if there is one.
+pub(crate) fn module(input: Module) -> TokenStream {
+    let Module { runtime, attributes, visibility, name, path } = input;
+    let file = generate(&path.value(), &runtime);
+    let error = file.error.map(|message| quote_spanned!(path.span()=> ::core::compile_error!(#message);));
+    let (items, tracked) = (file.items, file.read);
+    quote! {
+        // That a user's crate needs only part of this is no fault of it, nor is an architecture that Rust does not know.
+        #(#attributes)*
+        #[allow(dead_code, unexpected_cfgs, unreachable_pub)]
+        #visibility mod #name {
+            #items
+            // Makes a change of a file rebuild the crate.
+            #(const _: &[u8] = ::core::include_bytes!(::core::concat!(::core::env!("CARGO_MANIFEST_DIR"), "/", #tracked));)*
+        }
+        #error
+    }
+}
+
 /// What a file gives.
-pub(crate) struct Generated {
+struct Generated {
     /// The module's items: those of the format, or what stands in for them.
-    pub(crate) items: TokenStream,
+    items: TokenStream,
     /// Everything that is wrong with the file, as text.
-    pub(crate) error: Option<String>,
+    error: Option<String>,
     /// The files read, relative to the crate.
-    pub(crate) read: Vec<String>,
+    read: Vec<String>,
 }
 
 /// Reads, checks and generates the format file at `path` in the crate that is being compiled.
-pub(crate) fn generate(path: &str, runtime: &TokenStream) -> Generated {
+fn generate(path: &str, runtime: &TokenStream) -> Generated {
     let crate_root = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from).unwrap_or_default();
     // Messages show paths from where the compiler runs, as its own messages do.
     let shown_from = std::env::current_dir().ok().filter(|current| crate_root.starts_with(current));

@@ -6,8 +6,6 @@ mod file;
 mod input;
 
 use proc_macro::TokenStream;
-#[cfg(feature = "format-files")]
-use quote::quote;
 use quote::quote_spanned;
 use syn::parse_macro_input;
 use tablewright_archdefs::{Diagnostics, Sources, Style};
@@ -17,22 +15,7 @@ use tablewright_archdefs::{Diagnostics, Sources, Style};
 #[cfg(feature = "format-files")]
 #[proc_macro]
 pub fn page_table_format(input: TokenStream) -> TokenStream {
-    let input::Module { runtime, attributes, visibility, name, path } = parse_macro_input!(input);
-    let file = file::generate(&path.value(), &runtime);
-    let error = file.error.map(|message| quote_spanned!(path.span()=> ::core::compile_error!(#message);));
-    let (items, tracked) = (file.items, file.read);
-    quote! {
-        // That a user's crate needs only part of this is no fault of it, nor is an architecture that Rust does not know.
-        #(#attributes)*
-        #[allow(dead_code, unexpected_cfgs, unreachable_pub)]
-        #visibility mod #name {
-            #items
-            // Makes a change of a file rebuild the crate.
-            #(const _: &[u8] = ::core::include_bytes!(::core::concat!(::core::env!("CARGO_MANIFEST_DIR"), "/", #tracked));)*
-        }
-        #error
-    }
-    .into()
+    file::module(parse_macro_input!(input)).into()
 }
 
 /// `builtin_format! { [runtime] "name" }`: the modules of a built-in format, here. It is not checked: the tests of its
