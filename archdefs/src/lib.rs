@@ -1,18 +1,14 @@
 //! Page-table formats as data: the TOML files, their reader, checker and reference interpreter.
 
 mod ascending;
-#[cfg(feature = "check")]
 pub mod bound;
-#[cfg(feature = "check")]
 pub mod check;
 pub mod diagnostics;
-#[cfg(feature = "check")]
 pub mod eval;
 #[cfg(feature = "tools")]
 pub mod explain;
 pub mod expr;
 mod grammar;
-#[cfg(feature = "check")]
 pub mod interpret;
 pub mod linear;
 #[cfg(feature = "tools")]
@@ -25,11 +21,9 @@ pub mod source;
 pub mod suggest;
 #[cfg(feature = "tools")]
 mod summary;
-#[cfg(feature = "check")]
 mod visit;
 pub mod words;
 
-#[cfg(feature = "check")]
 pub use check::check;
 pub use diagnostics::{Diagnostic, Diagnostics, Style};
 pub use reader::{Outline, outline, read, read_builtin};

@@ -5,11 +5,8 @@ use std::path::{Path, PathBuf};
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::parse::{Parse, ParseStream, Result};
-use syn::{Attribute, Ident, LitStr, Token, Visibility};
-use tablewright_archdefs::Outline;
-
-use crate::input::runtime;
-use crate::render;
+use syn::{Attribute, Ident, LitStr, Token, Visibility, bracketed};
+use tablewright_archdefs::{Diagnostics, Outline, Sources, Style};
 
 /// `[runtime] #[attributes] pub mod name = "path"`
 pub(crate) struct Module {
@@ -22,7 +19,9 @@ pub(crate) struct Module {
 
 impl Parse for Module {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
-        let runtime = runtime(input)?;
+        let runtime;
+        bracketed!(runtime in input);
+        let runtime = runtime.parse()?;
         let attributes = input.call(Attribute::parse_outer)?;
         let visibility = input.parse()?;
         input.parse::<Token![mod]>()?;
@@ -96,6 +95,12 @@ fn generate(path: &str, runtime: &TokenStream) -> Generated {
     let items = items.unwrap_or_else(stub);
     let error = (!problems.is_empty()).then(|| render(&problems, &sources));
     Generated { items, error, read }
+}
+
+/// The problems as text. The compiler puts `error: ` before the whole.
+fn render(problems: &Diagnostics, sources: &Sources) -> String {
+    let text = problems.render(sources, Style::Plain);
+    text.strip_prefix("error: ").unwrap_or(&text).to_owned()
 }
 
 /// `file` as a path from the crate's root.

@@ -1,4 +1,8 @@
 //! The built-in formats, by architecture, and the macro that adds others.
+//!
+//! What is generated from the built-in files stands beside this, in a folder for each architecture: who uses them compiles
+//! no generator. It is made anew by `BLESS=1 cargo test -p tablewright-cli --test builtin`, and that test fails while it is
+//! not what the files say.
 
 /// Generates the module of a format file of your own.
 ///
@@ -20,7 +24,7 @@
 /// single entries, `Registers`, and `Report`. A file with `[[build]]` rows gives a module of that kind for each of them
 /// within. What is wrong with the file is shown as a compile error, with the place in it.
 ///
-/// It is behind the feature `format-files` (default).
+/// It is behind the feature `format-files`, as it takes the compiler longer than all of the rest.
 #[cfg(feature = "format-files")]
 #[macro_export]
 macro_rules! page_table_format {
@@ -38,18 +42,26 @@ macro_rules! page_table_format {
     };
 }
 
+#[cfg(feature = "format-files")]
 #[doc(hidden)]
 pub use tablewright_macros as __macros;
+
+/// Modules of formats, each in a file of its own, as `tablewright expand` writes it.
+#[cfg(any(feature = "x86_64", feature = "aarch64", feature = "loongarch64", feature = "riscv64"))]
+macro_rules! generated {
+    ($($name:ident)*) => {
+        $(
+            // A rule that must hold is written as the file has it: `!(input_bits <= pa_bits)`.
+            #[allow(clippy::nonminimal_bool)]
+            pub mod $name;
+        )*
+    };
+}
 
 /// Formats of x86-64 machines.
 #[cfg(feature = "x86_64")]
 pub mod x86_64 {
-    tablewright_macros::builtin_format! { [crate] "ept" }
-    tablewright_macros::builtin_format! { [crate] "npt" }
-    tablewright_macros::builtin_format! { [crate] "long_mode" }
-    tablewright_macros::builtin_format! { [crate] "vtd_first_stage" }
-    tablewright_macros::builtin_format! { [crate] "vtd_second_stage" }
-    tablewright_macros::builtin_format! { [crate] "amd_iommu_v1" }
+    generated! { ept npt long_mode vtd_first_stage vtd_second_stage amd_iommu_v1 }
 
     pub use nested::*;
 
@@ -74,10 +86,7 @@ let format = ept::Format::new(&ept::Config::new(4, 48))?;"
 /// Formats of AArch64 machines.
 #[cfg(feature = "aarch64")]
 pub mod aarch64 {
-    tablewright_macros::builtin_format! { [crate] "stage2" }
-    tablewright_macros::builtin_format! { [crate] "stage1" }
-    tablewright_macros::builtin_format! { [crate] "stage1_el2" }
-    tablewright_macros::builtin_format! { [crate] "smmu_v3" }
+    generated! { stage2_4k stage2_16k stage2_64k stage1_4k stage1_16k stage1_64k stage1_el2_4k stage1_el2_16k stage1_el2_64k smmu_v3_4k smmu_v3_16k smmu_v3_64k }
 
     pub use nested::*;
 
@@ -104,16 +113,13 @@ let format = stage2_4k::Format::new(&stage2_4k::Config::new(3, 39))?;"
 /// Formats of LoongArch64 machines.
 #[cfg(feature = "loongarch64")]
 pub mod loongarch64 {
-    tablewright_macros::builtin_format! { [crate] "loongarch64" }
+    generated! { loongarch64_4k loongarch64_16k loongarch64_64k }
 }
 
 /// Formats of 64-bit RISC-V machines.
 #[cfg(feature = "riscv64")]
 pub mod riscv64 {
-    tablewright_macros::builtin_format! { [crate] "sv_x4" }
-    tablewright_macros::builtin_format! { [crate] "sv" }
-    tablewright_macros::builtin_format! { [crate] "riscv_iommu" }
-    tablewright_macros::builtin_format! { [crate] "riscv_iommu_first_stage" }
+    generated! { sv_x4 sv riscv_iommu riscv_iommu_first_stage }
 
     /// The one nested format.
     ///

@@ -120,10 +120,11 @@
 //!
 //! To read it: `format.rs` (what is asked of a format), `hal.rs` (what is asked of the machine), `table/` (the
 //! engine; `entries.rs` has all atomics), `space/` (areas and what is behind them), `guest/` (guest memory), `sim/` (the
-//! simulated machine that all tests run on). What the generator writes stands in `generated-tests/snapshots`.
+//! simulated machine that all tests run on). What the generator wrote for the built-in formats stands in
+//! `formats/`.
 //!
 //! Features: `x86_64`, `aarch64`, `riscv64`, `loongarch64` are the built-in formats; `arm-el2` (default): this code runs
-//! at EL2 and may execute EL2's invalidations; `format-files` (default): [`page_table_format!`], for formats of your own;
+//! at EL2 and may execute EL2's invalidations; `format-files`: [`page_table_format!`], for formats of your own;
 //! `sim`: the simulated machine, which needs `std`; `testing`: the laws that every format must pass, and `format_tests!`.
 #![no_std]
 
@@ -169,6 +170,13 @@ pub use format::{
     Geometry, Kinds, Leaf, Level, Next, PageSizes, Prototype, Refusal, Rewrite, Shareability, Signal, Stage1Cause,
     Stage1Fault, Strip, Table, Tag, Translated,
 };
+#[cfg(any(
+    feature = "x86_64",
+    feature = "aarch64",
+    feature = "loongarch64",
+    feature = "riscv64",
+    feature = "format-files"
+))]
 #[doc(inline)]
 pub use formats::*;
 pub use frame::PhysFrame;

@@ -9,13 +9,14 @@ use tablewright_archdefs::model::{Choices, Facts, Field, Fix, FixClass, Is, Matc
 
 use crate::address::AddressMap;
 use crate::kinds::{self, Pattern};
+use crate::locals::mentions;
 use crate::members::{self, Shape};
 use crate::rows;
 use crate::scope::{Scope, Type, all_of, int, is, join, name, same};
 use crate::{bits, literal};
 
-/// `struct Layout` and its constructor.
-pub(crate) fn layout(scope: &Scope<'_>) -> TokenStream {
+/// `struct Layout` and its constructor. Whether the format allows blocks is told where others want to know.
+pub(crate) fn layout(scope: &Scope<'_>, blocks_matter: bool) -> TokenStream {
     let output = AddressMap::of(scope, Shape::Leaf);
     let next_table = AddressMap::of(scope, Shape::Table);
     let run_statements = runs(scope);
@@ -47,7 +48,13 @@ pub(crate) fn layout(scope: &Scope<'_>) -> TokenStream {
             empty_table: u64,
         }
     });
-    let constructor = constructor(scope, &output, &next_table, &run_statements);
+    let holds_blocks = blocks_matter.then(|| {
+        quote! {
+            /// Whether the format allows blocks here.
+            holds_blocks: bool,
+        }
+    });
+    let constructor = constructor(scope, &output, &next_table, &run_statements, blocks_matter);
     quote! {
         /// What the entries of one level look like, with every condition resolved.
         #[derive(Clone, Copy, Debug)]
@@ -56,8 +63,7 @@ pub(crate) fn layout(scope: &Scope<'_>) -> TokenStream {
             leaf_bits: u8,
             /// Whether there are leaves.
             holds_leaves: bool,
-            /// Whether the format allows blocks here.
-            holds_blocks: bool,
+            #holds_blocks
             /// The value that stands for nothing.
             empty: u64,
             #empty_table_field
@@ -89,7 +95,13 @@ pub(crate) fn layout(scope: &Scope<'_>) -> TokenStream {
     }
 }
 
-fn constructor(scope: &Scope<'_>, output: &AddressMap, next_table: &AddressMap, runs: &TokenStream) -> TokenStream {
+fn constructor(
+    scope: &Scope<'_>,
+    output: &AddressMap,
+    next_table: &AddressMap,
+    runs: &TokenStream,
+    blocks_matter: bool,
+) -> TokenStream {
     let leaf_bits = {
         let (page, index) = (literal::number(scope.number("page_bits").into()), scope.number("index_bits"));
         let index = literal::number(index.into());
@@ -125,31 +137,36 @@ fn constructor(scope: &Scope<'_>, output: &AddressMap, next_table: &AddressMap, 
     // A value that stands for nothing may be told by its address bits, and these say nothing of a table.
     let present = by_row.then(|| quote!(layout.table = layout.table.excluding(layout.absent, layout.table_base);));
     let mutable = (!additions.is_empty() || carry.is_some() || !runs.is_empty() || by_row).then(|| quote!(mut));
+    let holds_blocks = blocks_matter.then(|| quote!(holds_blocks: block_level,));
+    let rest = quote! {
+        let empty = #empty;
+        let #mutable layout = Self {
+            leaf_bits,
+            holds_leaves: #leaves,
+            #holds_blocks
+            empty,
+            #empty_table
+            absent: #absent,
+            table: #table,
+            output: #output_masks,
+            #carry_field
+            next_table: #next_masks,
+            #(#starts)*
+            #run_fields
+        };
+        #carry
+        #additions
+        #tables
+        #present
+        #runs
+        layout
+    };
+    let block_level = mentions(&rest, "block_level").then(|| quote!(let block_level = #block_level;));
     quote! {
         const fn new(config: &Config, level: Level) -> Self {
             let leaf_bits = #leaf_bits;
-            let block_level = #block_level;
-            let empty = #empty;
-            let #mutable layout = Self {
-                leaf_bits,
-                holds_leaves: #leaves,
-                holds_blocks: block_level,
-                empty,
-                #empty_table
-                absent: #absent,
-                table: #table,
-                output: #output_masks,
-                #carry_field
-                next_table: #next_masks,
-                #(#starts)*
-                #run_fields
-            };
-            #carry
-            #additions
-            #tables
-            #present
-            #runs
-            layout
+            #block_level
+            #rest
         }
     }
 }

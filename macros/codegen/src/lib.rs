@@ -38,7 +38,6 @@ mod readings;
 mod registers;
 mod rows;
 mod scope;
-#[cfg(feature = "stub")]
 mod stub;
 mod text;
 mod tlb;
@@ -50,7 +49,6 @@ use tablewright_archdefs::model::{Build, Format};
 
 #[cfg(feature = "print")]
 pub use print::print;
-#[cfg(feature = "stub")]
 pub use stub::stub;
 
 /// Everything that is generated for a format: its module's items, or a module for each of its builds. See [`module`].
@@ -65,13 +63,6 @@ pub fn modules(format: &Format, runtime: &TokenStream) -> TokenStream {
     modules.collect()
 }
 
-/// As [`modules`], each in a module of its own: a format without builds in one of its own name.
-pub fn builtin(format: &Format, runtime: &TokenStream) -> TokenStream {
-    let modules = modules(format, runtime);
-    let name = scope::ident(&format.name.value);
-    if format.builds.is_empty() { quote!(pub mod #name { #modules }) } else { modules }
-}
-
 /// The items of a format's module, for one of its builds. `runtime` is the path of the runtime crate.
 ///
 /// Of a format that the checker refuses, too, there are all items, so that whoever names them meets no further errors; what
@@ -81,7 +72,6 @@ pub fn module(format: &Format, build: Option<&Build>, runtime: &TokenStream) -> 
     let name = build.map_or(&format.name.value, |build| &build.name.value);
     let title = build.and_then(|build| build.title.as_deref()).unwrap_or(&format.title);
     let config = config::config(scope);
-    let layout = layout::layout(scope);
     let format_items = format::format(scope, name, title);
     let entries = entries::entries(scope);
     let options = options::options(scope);
@@ -89,6 +79,8 @@ pub fn module(format: &Format, build: Option<&Build>, runtime: &TokenStream) -> 
     let report = fault::report(scope);
     let controls = access::controls(scope);
     let named = named::named(scope);
+    let blocks_matter = [&entries, &format_items].into_iter().any(|items| locals::mentions(items, "block_level"));
+    let layout = layout::layout(scope, blocks_matter);
     let items = quote! {
         #config
         #options

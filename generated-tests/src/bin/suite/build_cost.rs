@@ -120,7 +120,7 @@ fn expansion(name: &str) -> Result<Duration, String> {
         let start = Instant::now();
         let (_, format) = read_builtin(name).ok_or("it is not built in")?;
         let format = format.map_err(|_| format!("{name} has mistakes"))?;
-        let code = tablewright_codegen::builtin(&format, &quote!(::tablewright));
+        let code = tablewright_codegen::modules(&format, &quote!(::tablewright));
         fastest = fastest.min(start.elapsed());
         drop(code);
     }
