@@ -6,7 +6,7 @@ use tablewright_archdefs::show;
 use crate::docs;
 use crate::fold::speaks;
 use crate::scope::{Scope, int, is};
-use crate::text::sentence;
+use crate::text::{plain, sentence};
 
 /// The documentation of `Config`: a table of the roots that this build can have.
 pub(crate) fn roots(scope: &Scope<'_>) -> Vec<String> {
@@ -72,7 +72,7 @@ pub(crate) fn param(scope: &Scope<'_>, param: &Param) -> Vec<String> {
         docs.push(format!(" It must be {zero} unless `{when}`."));
     }
     docs.extend(rules(scope, &param.name.value));
-    docs.extend(param.cite.iter().map(|cite| format!(" {cite}.")));
+    docs.extend(param.cite.iter().map(|cite| format!(" {}.", plain(cite))));
     docs
 }
 

@@ -12,9 +12,9 @@ use crate::text;
 /// The documentation of a format's module.
 pub(crate) fn module(format: &Format, title: &str) -> Vec<String> {
     vec![
-        format!(" {title}."),
+        format!(" {}.", text::plain(title)),
         String::new(),
-        format!(" {}.", format.cite),
+        format!(" {}.", text::plain(&format.cite)),
         String::new(),
         " Start at [`Config`], make a [`Format`] of it, and give that to the page table.".into(),
     ]
@@ -25,7 +25,7 @@ pub(crate) fn bit_table(scope: &Scope<'_>, class: Class) -> Vec<String> {
     let shape = if class == Class::Table { Shape::Table } else { Shape::Leaf };
     let mut rows = Vec::new();
     for (when, field) in members::fields(scope, shape) {
-        let cite = field.cite.as_deref().unwrap_or_default();
+        let cite = &text::plain(field.cite.as_deref().unwrap_or_default());
         let meaning = cell(&meaning(field), condition(scope, &when));
         rows.push((
             highest(scope, &field.bits),
@@ -35,7 +35,7 @@ pub(crate) fn bit_table(scope: &Scope<'_>, class: Class) -> Vec<String> {
     for fix in &scope.format.fixes {
         let when = members::has_fix(scope, shape, fix);
         if !is(&when, 0) {
-            let cite = fix.cite.as_deref().unwrap_or_default();
+            let cite = &text::plain(fix.cite.as_deref().unwrap_or_default());
             let meaning = cell(&fix_meaning(scope, &fix.is), condition(scope, &when));
             rows.push((
                 highest(scope, &fix.bits),
@@ -96,7 +96,7 @@ pub(crate) fn meaning(field: &Field) -> String {
         }
     };
     match &field.doc {
-        Some(doc) => format!("{doc}: {what}"),
+        Some(doc) => format!("{}: {what}", text::plain(doc)),
         None => what,
     }
 }

@@ -6,6 +6,7 @@ use quote::quote;
 use crate::address::AddressMap;
 use crate::members::Shape;
 use crate::scope::Scope;
+use crate::text::plain;
 use crate::{
     access, attributes, completion, constructor, decode, edit, fault, hot, info, kinds, literal, raise, registers, tlb,
     translated,
@@ -13,7 +14,7 @@ use crate::{
 
 /// `struct Format`, its private methods, and the trait's.
 pub(crate) fn format(scope: &Scope<'_>, name: &str, title: &str) -> TokenStream {
-    let doc = format!(" {title} under one choice of parameters.");
+    let doc = format!(" {} under one choice of parameters.", plain(title));
     let rows = attributes::row_methods(scope);
     let encoders = attributes::encoders(scope);
     let kind = kinds::decision(scope);

@@ -7,7 +7,7 @@ use tablewright_archdefs::model::{Field, FixClass, Meaning, Row};
 
 use crate::members::{self, Shape};
 use crate::scope::{Scope, is};
-use crate::{bits, docs, literal, locals, scope};
+use crate::{bits, docs, literal, locals, scope, text};
 
 /// A constant for each value of an option that is not its default, and the mask of the bits free for software.
 pub(crate) fn options(scope: &Scope<'_>) -> TokenStream {
@@ -65,7 +65,7 @@ fn documentation(scope: &Scope<'_>, when: &Expr, field: &Field, row: &Row<String
     if !conditions.is_empty() {
         docs.extend([String::new(), format!(" Only where `{conditions}`.")]);
     }
-    docs.extend(field.cite.iter().flat_map(|cite| [String::new(), format!(" {cite}.")]));
+    docs.extend(text::cited(field.cite.as_deref()));
     docs
 }
 

@@ -5,12 +5,11 @@ use quote::quote;
 use tablewright_archdefs::model::Reading;
 
 use crate::scope::ident;
-use crate::text::sentence;
+use crate::text::{cited, sentence};
 
 /// The documentation of such a struct: what its registers are, and the manual's section.
 pub(crate) fn docs(what: &str, cite: Option<&str>) -> Vec<String> {
-    let cite = cite.into_iter().flat_map(|cite| [String::new(), format!(" {cite}.")]);
-    [format!(" {what}, one field for each register.")].into_iter().chain(cite).collect()
+    [format!(" {what}, one field for each register.")].into_iter().chain(cited(cite)).collect()
 }
 
 /// A field for each register, documented by its name where the file says no more.

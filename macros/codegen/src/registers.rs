@@ -9,7 +9,7 @@ use crate::fold::speaks;
 use crate::locals::{bind, parameter};
 use crate::members::{self, Shape};
 use crate::scope::{Scope, Type, all_of, ident, int, is, not};
-use crate::text::sentence;
+use crate::text::{plain, sentence};
 use crate::{bits, literal};
 
 /// `struct Registers`.
@@ -28,7 +28,7 @@ pub(crate) fn registers(scope: &Scope<'_>) -> TokenStream {
         if register.narrow.is_some() {
             docs.push(" It cannot hold every address: a root beyond is refused.".into());
         }
-        docs.extend(register.cite.as_ref().map(|cite| format!(" {cite}.")));
+        docs.extend(register.cite.as_deref().map(|cite| format!(" {}.", plain(cite))));
         if docs.last().is_some_and(String::is_empty) {
             docs.pop();
         }

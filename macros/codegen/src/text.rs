@@ -29,9 +29,29 @@ fn bit_map(scope: &Scope<'_>, map: &BitMap) -> String {
     segments.collect::<Vec<_>>().join(", ")
 }
 
-/// Text as a sentence: its first letter large, a full stop at its end.
+/// Text of the file as documentation shows it: `AP[2]` is no link, and `<n>` no tag, but for code between backticks.
+pub(crate) fn plain(text: &str) -> String {
+    let mut code = false;
+    let mut shown = String::with_capacity(text.len());
+    for char in text.chars() {
+        code ^= char == '`';
+        if !code && matches!(char, '[' | ']' | '<' | '>') {
+            shown.push('\\');
+        }
+        shown.push(char);
+    }
+    shown
+}
+
+/// Text of the file as a sentence: its first letter large, a full stop at its end.
 pub(crate) fn sentence(text: &str) -> String {
     let mut chars = text.chars();
     let text: String = chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect());
+    let text = plain(&text);
     if text.ends_with('.') { text } else { format!("{text}.") }
+}
+
+/// The manual's section, as a paragraph of its own.
+pub(crate) fn cited(cite: Option<&str>) -> impl Iterator<Item = String> {
+    cite.into_iter().flat_map(|cite| [String::new(), format!(" {}.", plain(cite))])
 }

@@ -8,6 +8,7 @@ use tablewright_archdefs::model::{Code, Role, Scope as Reach, TlbOp};
 use crate::literal;
 use crate::locals::{bind, mentions, parameter};
 use crate::scope::{Scope, Type, ident, int, is, not, same};
+use crate::text;
 
 /// One private function for each operation that [`method`] may choose.
 pub(crate) fn operations(scope: &Scope<'_>) -> TokenStream {
@@ -311,8 +312,8 @@ fn operation(scope: &Scope<'_>, op: &TlbOp) -> TokenStream {
     let body = bind(quote!(#setup #instructions true), &[]);
     let [root, tag] = ["root", "tag"].map(|name| parameter(&body, name));
     let architecture = &scope.format.architecture;
-    let doc = format!(" {}.", op.doc.as_deref().unwrap_or(&op.id.value));
-    let cite = op.cite.iter().flat_map(|cite| [String::new(), format!(" {cite}.")]);
+    let doc = format!(" {}.", text::plain(op.doc.as_deref().unwrap_or(&op.id.value)));
+    let cite = text::cited(op.cite.as_deref());
     quote! {
         #[doc = #doc]
         #(#[doc = #cite])*

@@ -200,7 +200,7 @@ pub const SOFTWARE: Options = Options::from_bits(0x700_0000_0000_0000);
 /// | 54:53 | `xn` | execute-never, for EL1 and EL0 apart: 0b0 x, 0b1 ux, 0b10 none, 0b11 px, if `xnx` | Arm ARM, Stage 2 instruction execution using Direct permissions |
 /// | 54 | `xn_all` | execute-never: 0b0 x, 0b1 none, if `!xnx` | Arm ARM, Stage 2 instruction execution using Direct permissions |
 /// | 53 | `no-xnx` | written as zero, if `!xnx` | Arm ARM, Stage 2 instruction execution using Direct permissions |
-/// | 51, 7:6 | `s2ap_dbm` | dirty bit modifier and data access permissions: S2AP[1] is the dirty state where DBM is 1: 0b0 none, 0b1 r, 0b101 r w, 0b111 r w dirty, 0b100 w, 0b110 w dirty, 0b11 r w dirty, 0b10 w dirty, if `hardware_dirty` | Arm ARM, Hardware management of the dirty state |
+/// | 51, 7:6 | `s2ap_dbm` | dirty bit modifier and data access permissions: S2AP\[1\] is the dirty state where DBM is 1: 0b0 none, 0b1 r, 0b101 r w, 0b111 r w dirty, 0b100 w, 0b110 w dirty, 0b11 r w dirty, 0b10 w dirty, if `hardware_dirty` | Arm ARM, Hardware management of the dirty state |
 /// | 51 | `no-dbm` | written as zero, if `!hardware_dirty` | Arm ARM, Hardware management of the dirty state |
 /// | 50 if lpa2; 50:48 | `no-52-bit-address` | written as zero | Arm ARM, VMSAv8-64 descriptor formats |
 /// | 49:14, 9:8 <- 51:50 if lpa2 && pa_bits == 52; pa_bits - 1:14 | `output` | output address | Arm ARM, Stage 2 VMSAv8-64 Block and Page descriptor fields |
@@ -266,7 +266,7 @@ impl Page {
         Self(self.0 & !0xc0 | codec::insert(value, 7, 6))
     }
 
-    /// Bits 51, 7:6: dirty bit modifier and data access permissions: S2AP[1] is the dirty state where DBM is 1: 0b0 none, 0b1 r, 0b101 r w, 0b111 r w dirty, 0b100 w, 0b110 w dirty, 0b11 r w dirty, 0b10 w dirty.
+    /// Bits 51, 7:6: dirty bit modifier and data access permissions: S2AP\[1\] is the dirty state where DBM is 1: 0b0 none, 0b1 r, 0b101 r w, 0b111 r w dirty, 0b100 w, 0b110 w dirty, 0b11 r w dirty, 0b10 w dirty.
     ///
     /// Only where `hardware_dirty`.
     pub const fn s2ap_dbm(self) -> u64 {
@@ -441,7 +441,7 @@ impl fmt::Debug for Page {
 /// | 54 | `xn_all` | execute-never: 0b0 x, 0b1 none, if `!xnx` | Arm ARM, Stage 2 instruction execution using Direct permissions |
 /// | 53 | `no-xnx` | written as zero, if `!xnx` | Arm ARM, Stage 2 instruction execution using Direct permissions |
 /// | 52 | `not-contiguous-16k-64k` | written as zero, if `level >= 2` | Arm ARM, The Contiguous bit |
-/// | 51, 7:6 | `s2ap_dbm` | dirty bit modifier and data access permissions: S2AP[1] is the dirty state where DBM is 1: 0b0 none, 0b1 r, 0b101 r w, 0b111 r w dirty, 0b100 w, 0b110 w dirty, 0b11 r w dirty, 0b10 w dirty, if `hardware_dirty` | Arm ARM, Hardware management of the dirty state |
+/// | 51, 7:6 | `s2ap_dbm` | dirty bit modifier and data access permissions: S2AP\[1\] is the dirty state where DBM is 1: 0b0 none, 0b1 r, 0b101 r w, 0b111 r w dirty, 0b100 w, 0b110 w dirty, 0b11 r w dirty, 0b10 w dirty, if `hardware_dirty` | Arm ARM, Hardware management of the dirty state |
 /// | 51 | `no-dbm` | written as zero, if `!hardware_dirty` | Arm ARM, Hardware management of the dirty state |
 /// | 50 if lpa2; 50:48 | `no-52-bit-address` | written as zero | Arm ARM, VMSAv8-64 descriptor formats |
 /// | 49:leaf_bits, 9:8 <- 51:50 if lpa2 && pa_bits == 52; pa_bits - 1:leaf_bits | `output` | output address | Arm ARM, Stage 2 VMSAv8-64 Block and Page descriptor fields |
@@ -509,7 +509,7 @@ impl Block {
         Self(self.0 & !0xc0 | codec::insert(value, 7, 6))
     }
 
-    /// Bits 51, 7:6: dirty bit modifier and data access permissions: S2AP[1] is the dirty state where DBM is 1: 0b0 none, 0b1 r, 0b101 r w, 0b111 r w dirty, 0b100 w, 0b110 w dirty, 0b11 r w dirty, 0b10 w dirty.
+    /// Bits 51, 7:6: dirty bit modifier and data access permissions: S2AP\[1\] is the dirty state where DBM is 1: 0b0 none, 0b1 r, 0b101 r w, 0b111 r w dirty, 0b100 w, 0b110 w dirty, 0b11 r w dirty, 0b10 w dirty.
     ///
     /// Only where `hardware_dirty`.
     pub const fn s2ap_dbm(self) -> u64 {

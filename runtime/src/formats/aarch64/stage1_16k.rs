@@ -199,7 +199,7 @@ pub const SOFTWARE: Options = Options::from_bits(0x780_0000_0000_0000);
 /// | 58:55 | `leaf-software` | free for software | Arm ARM, Stage 1 VMSAv8-64 Block and Page descriptor fields |
 /// | 54 | `uxn` | execute-never at EL0: 0b0 ux, 0b1 none | Arm ARM, Stage 1 instruction execution using Direct permissions |
 /// | 53 | `pxn` | execute-never at ELx: 0b0 px, 0b1 none | Arm ARM, Stage 1 instruction execution using Direct permissions |
-/// | 51, 7:6 | `ap_dbm` | dirty bit modifier and data access permissions: AP[2] is zero in the dirty state where DBM is 1: 0b10 pr, 0b11 r, 0b110 pr pw, 0b111 r w, 0b100 pr pw dirty, 0b101 r w dirty, 0b0 pr pw dirty, 0b1 r w dirty, if `hardware_dirty` | Arm ARM, Hardware management of the dirty state |
+/// | 51, 7:6 | `ap_dbm` | dirty bit modifier and data access permissions: AP\[2\] is zero in the dirty state where DBM is 1: 0b10 pr, 0b11 r, 0b110 pr pw, 0b111 r w, 0b100 pr pw dirty, 0b101 r w dirty, 0b0 pr pw dirty, 0b1 r w dirty, if `hardware_dirty` | Arm ARM, Hardware management of the dirty state |
 /// | 51 | `no-dbm` | written as zero, if `!hardware_dirty` | Arm ARM, Hardware management of the dirty state |
 /// | 50 if lpa2; 50:48 | `no-52-bit-address` | written as zero | Arm ARM, VMSAv8-64 descriptor formats |
 /// | 49:14, 9:8 <- 51:50 if lpa2 && pa_bits == 52; pa_bits - 1:14 | `output` | output address | Arm ARM, Stage 2 VMSAv8-64 Block and Page descriptor fields |
@@ -297,7 +297,7 @@ impl Page {
         Self(self.0 & !0xc0 | codec::insert(value, 7, 6))
     }
 
-    /// Bits 51, 7:6: dirty bit modifier and data access permissions: AP[2] is zero in the dirty state where DBM is 1: 0b10 pr, 0b11 r, 0b110 pr pw, 0b111 r w, 0b100 pr pw dirty, 0b101 r w dirty, 0b0 pr pw dirty, 0b1 r w dirty.
+    /// Bits 51, 7:6: dirty bit modifier and data access permissions: AP\[2\] is zero in the dirty state where DBM is 1: 0b10 pr, 0b11 r, 0b110 pr pw, 0b111 r w, 0b100 pr pw dirty, 0b101 r w dirty, 0b0 pr pw dirty, 0b1 r w dirty.
     ///
     /// Only where `hardware_dirty`.
     pub const fn ap_dbm(self) -> u64 {
@@ -404,7 +404,7 @@ impl fmt::Debug for Page {
 /// | 54 | `uxn` | execute-never at EL0: 0b0 ux, 0b1 none | Arm ARM, Stage 1 instruction execution using Direct permissions |
 /// | 53 | `pxn` | execute-never at ELx: 0b0 px, 0b1 none | Arm ARM, Stage 1 instruction execution using Direct permissions |
 /// | 52 | `not-contiguous-16k-64k` | written as zero, if `level >= 2` | Arm ARM, The Contiguous bit |
-/// | 51, 7:6 | `ap_dbm` | dirty bit modifier and data access permissions: AP[2] is zero in the dirty state where DBM is 1: 0b10 pr, 0b11 r, 0b110 pr pw, 0b111 r w, 0b100 pr pw dirty, 0b101 r w dirty, 0b0 pr pw dirty, 0b1 r w dirty, if `hardware_dirty` | Arm ARM, Hardware management of the dirty state |
+/// | 51, 7:6 | `ap_dbm` | dirty bit modifier and data access permissions: AP\[2\] is zero in the dirty state where DBM is 1: 0b10 pr, 0b11 r, 0b110 pr pw, 0b111 r w, 0b100 pr pw dirty, 0b101 r w dirty, 0b0 pr pw dirty, 0b1 r w dirty, if `hardware_dirty` | Arm ARM, Hardware management of the dirty state |
 /// | 51 | `no-dbm` | written as zero, if `!hardware_dirty` | Arm ARM, Hardware management of the dirty state |
 /// | 50 if lpa2; 50:48 | `no-52-bit-address` | written as zero | Arm ARM, VMSAv8-64 descriptor formats |
 /// | 49:leaf_bits, 9:8 <- 51:50 if lpa2 && pa_bits == 52; pa_bits - 1:leaf_bits | `output` | output address | Arm ARM, Stage 2 VMSAv8-64 Block and Page descriptor fields |
@@ -504,7 +504,7 @@ impl Block {
         Self(self.0 & !0xc0 | codec::insert(value, 7, 6))
     }
 
-    /// Bits 51, 7:6: dirty bit modifier and data access permissions: AP[2] is zero in the dirty state where DBM is 1: 0b10 pr, 0b11 r, 0b110 pr pw, 0b111 r w, 0b100 pr pw dirty, 0b101 r w dirty, 0b0 pr pw dirty, 0b1 r w dirty.
+    /// Bits 51, 7:6: dirty bit modifier and data access permissions: AP\[2\] is zero in the dirty state where DBM is 1: 0b10 pr, 0b11 r, 0b110 pr pw, 0b111 r w, 0b100 pr pw dirty, 0b101 r w dirty, 0b0 pr pw dirty, 0b1 r w dirty.
     ///
     /// Only where `hardware_dirty`.
     pub const fn ap_dbm(self) -> u64 {

@@ -1284,7 +1284,7 @@ impl Format {
         }
     }
 
-    /// INVEPT rax, [rcx]: all translations of one EPTP.
+    /// INVEPT rax, \[rcx\]: all translations of one EPTP.
     ///
     /// Intel SDM Vol. 3C, INVEPT.
     ///
@@ -1307,7 +1307,7 @@ impl Format {
         true
     }
 
-    /// INVEPT rax, [rcx]: all translations of all EPTPs.
+    /// INVEPT rax, \[rcx\]: all translations of all EPTPs.
     ///
     /// Intel SDM Vol. 3C, INVEPT.
     ///

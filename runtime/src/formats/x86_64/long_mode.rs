@@ -1344,7 +1344,7 @@ impl Format {
         }
     }
 
-    /// INVPCID rax, [rcx]: one address of one PCID.
+    /// INVPCID rax, \[rcx\]: one address of one PCID.
     ///
     /// Intel SDM Vol. 2, INVPCID.
     ///
@@ -1379,7 +1379,7 @@ impl Format {
         true
     }
 
-    /// INVLPG [rax].
+    /// INVLPG \[rax\].
     ///
     /// Intel SDM Vol. 2, INVLPG.
     ///
@@ -1411,7 +1411,7 @@ impl Format {
         true
     }
 
-    /// INVPCID rax, [rcx]: everything of one PCID but global translations.
+    /// INVPCID rax, \[rcx\]: everything of one PCID but global translations.
     ///
     /// Intel SDM Vol. 2, INVPCID.
     ///
@@ -1451,7 +1451,7 @@ impl Format {
         true
     }
 
-    /// INVPCID rax, [rcx]: everything, global translations too.
+    /// INVPCID rax, \[rcx\]: everything, global translations too.
     ///
     /// Intel SDM Vol. 2, INVPCID.
     ///
