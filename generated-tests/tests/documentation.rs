@@ -32,6 +32,10 @@ fn every_public_type_has_an_example() {
             continue;
         }
         let text = fs::read_to_string(&path).expect("it can be read");
+        // The types of formats are the same in each: the crate's page has an example of them all.
+        if text.starts_with("// @generated") {
+            continue;
+        }
         let lines: Vec<&str> = text.lines().collect();
         for (at, line) in lines.iter().map(|line| line.trim()).enumerate() {
             // Nobody can name what seals a trait.
