@@ -6,7 +6,8 @@ use super::{
     Error, PageTable,
     build::Found,
     entries::Entries,
-    layout::{size_mask, sizes_of, slots},
+    layout::{size_mask, sizes_of},
+    slots::slots,
 };
 use crate::{ClosedRange, Format, Geometry, Hal, Kinds, Level, Prototype, Rewrite};
 
@@ -75,7 +76,7 @@ enum Block<'a> {
 impl<'a> Block<'a> {
     /// The entries from the start of `indices` on, of a level with these kinds of entries.
     #[inline(always)]
-    fn at(entries: &Entries, indices: Range<usize>, kinds: &Kinds, seen: &'a [Option<Alike>; 2]) -> Self {
+    fn at(entries: Entries, indices: Range<usize>, kinds: &Kinds, seen: &'a [Option<Alike>; 2]) -> Self {
         if indices.len() < Entries::BLOCK {
             return Self::Mixed;
         }
@@ -92,10 +93,10 @@ impl<'a> Block<'a> {
 }
 
 /// Leaves that are alike, side by side in one table, and do not stay as they are.
-pub(super) struct Group<'a> {
+pub(super) struct Group {
     pub(super) alike: Alike,
     pub(super) level: Level,
-    pub(super) entries: &'a Entries,
+    pub(super) entries: Entries,
     pub(super) index: usize,
     /// How many there are, at most [`Group::MOST`]. A run comes item by item.
     pub(super) items: usize,
@@ -105,7 +106,7 @@ pub(super) struct Group<'a> {
     pub(super) raw: u64,
 }
 
-impl Group<'_> {
+impl Group {
     /// The most items of one: a bit tells of each.
     const MOST: usize = 64;
 }
@@ -115,20 +116,21 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// leaf unlike those seen, `judge` says what becomes of it.
     pub(super) fn for_groups(
         &self,
-        (level, entries): (Level, Entries),
+        entries: Entries,
         range: ClosedRange,
         seen: &mut Seen,
         judge: &Judge<'_>,
-        act: &mut dyn FnMut(Group<'_>) -> Result<(), Error>,
+        act: &mut dyn FnMut(Group) -> Result<(), Error>,
     ) -> Result<(), Error> {
+        let level = entries.level();
         let kinds = self.format.kinds(level);
-        let bits = self.geometry.entry_bits(level);
-        let Range { start: first, end } = slots(&self.geometry, level, range);
-        let start = self.geometry.slot(level, range.start()).start();
+        let bits = Self::entry_bits(level);
+        let Range { start: first, end } = slots::<F>(level, entries.count(), range);
+        let start = Self::slot(level, range.start()).start();
         let slot = |index: usize| ClosedRange::around(start + (((index - first) as u64) << bits), bits);
         let mut index = first;
         while index < end {
-            match Block::at(&entries, index..end, &kinds, seen.at(level)) {
+            match Block::at(entries, index..end, &kinds, seen.at(level)) {
                 Block::Empty | Block::Alike(Alike { rewrite: None, .. }) => {
                     index += Entries::BLOCK;
                     continue;
@@ -136,13 +138,13 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                 Block::Alike(&alike) => {
                     let mut stop = index + Entries::BLOCK;
                     while stop - index < Group::MOST
-                        && let Block::Alike(more) = Block::at(&entries, stop..end, &kinds, seen.at(level))
+                        && let Block::Alike(more) = Block::at(entries, stop..end, &kinds, seen.at(level))
                         && *more == alike
                     {
                         stop += Entries::BLOCK;
                     }
                     let range = slot(index).hull(&slot(stop - 1));
-                    let (entries, items, raw) = (&entries, stop - index, entries.load(index));
+                    let (items, raw) = (stop - index, entries.load(index));
                     act(Group { alike, level, entries, index, items, range, raw })?;
                     index = stop;
                     continue;
@@ -166,12 +168,12 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                     };
                     if alike.rewrite.is_some() {
                         let range = ClosedRange::around(slot.start(), self.format.leaf_bits(level, raw)).hull(&slot);
-                        act(Group { alike, level, entries: &entries, index, items: 1, range, raw })?;
+                        act(Group { alike, level, entries, index, items: 1, range, raw })?;
                     }
-                } else if let Found::Table { entries, level, .. } = self.found(level, raw)
+                } else if let Found::Table(entries) = self.found(level, raw)
                     && let Some(part) = slot.intersection(&range)
                 {
-                    self.for_groups((level, entries), part, seen, judge, act)?;
+                    self.for_groups(entries, part, seen, judge, act)?;
                 }
                 index += 1;
             }
@@ -181,7 +183,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// What becomes of all leaves like `raw`, given which of its bits say so.
     pub(super) fn alike(&self, level: Level, raw: u64, mask: u64, rewrite: Option<Rewrite>, breaks: bool) -> Alike {
-        let entry = self.geometry.entry_bits(level);
+        let entry = Self::entry_bits(level);
         let has_runs = sizes_of(&self.geometry, level, self.format.page_sizes(level)).0 & !(1 << entry) != 0;
         let (run, mask) = if has_runs {
             // What marks a run is not an address.
@@ -194,7 +196,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// The bits of a leaf at `level`, of the size of one entry, that hold its address.
     pub(super) fn address_bits(&self, level: Level) -> u64 {
-        let size = self.geometry.entry_bits(level);
+        let size = Self::entry_bits(level);
         let nothing = Prototype { bits: 0, level, size };
         self.format.strip(nothing, self.geometry.last_output() & !size_mask(size), 1).first
     }

@@ -6,34 +6,36 @@ use super::{
     PageTable,
     entries::{Entries, Fresh},
     frames::Frames,
-    layout::{Layout, Pieces, Placed, slots},
+    layout::{Layout, Pieces, Placed},
+    slots::slots,
 };
 use crate::{ClosedRange, Format, Geometry, Hal, HostPhysAddr, Level, Next, Strip};
 
 impl<F: Format, H: Hal> PageTable<F, H> {
-    /// The entries of a table of this tree.
+    /// The entries of a table of this tree below the root.
+    #[inline]
     pub(super) fn entries(&self, level: Level, address: HostPhysAddr) -> Entries {
-        // SAFETY: the callers' addresses are the root's or come from table entries of this tree (or of a detached or
-        // not yet linked part of it), whose tables are allocated until they have been unlinked, and freed only through
-        // `&mut self` or by a gather that nobody walks any more.
-        unsafe { Entries::new(&self.hal, &self.geometry, level, address) }
+        // SAFETY: the callers' addresses come from table entries of this tree (or of a detached or not yet linked part of
+        // it), whose tables are allocated until they have been unlinked, and freed only through `&mut self` or by a gather
+        // that nobody walks any more. Below the root, all have these index bits.
+        unsafe { Entries::new(&self.hal, level, F::INDEX_BITS, address) }
     }
 
     /// The entries of the root.
     pub(super) fn root_entries(&self) -> Entries {
-        // SAFETY: as in `entries`.
-        unsafe { Entries::with_mask(&self.hal, self.start.mask, self.root) }
+        // SAFETY: it is allocated as long as the table lives.
+        unsafe { Entries::new(&self.hal, self.geometry.top(), self.start.index_bits, self.root) }
     }
 
     /// What the entry at `index` is; a table as its entries.
-    pub(super) fn visit(&self, level: Level, entries: &Entries, index: usize) -> (u64, Found) {
+    pub(super) fn visit(&self, entries: Entries, index: usize) -> (u64, Found) {
         let raw = entries.load(index);
-        (raw, self.found(level, raw))
+        (raw, self.found(entries.level(), raw))
     }
 
-    /// Whether nothing stands at `indices` of a table at `level`.
-    pub(super) fn is_hole(&self, level: Level, entries: &Entries, indices: Range<usize>) -> bool {
-        let kinds = self.format.kinds(level);
+    /// Whether nothing stands at `indices`.
+    pub(super) fn is_hole(&self, entries: Entries, indices: Range<usize>) -> bool {
+        let kinds = self.format.kinds(entries.level());
         let Range { start: mut index, end } = indices;
         while index + Entries::BLOCK <= end
             && let Some(common) = entries.common(index)
@@ -55,56 +57,62 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// The same without a call: for translations, which are hardly more than that.
     #[inline(always)]
     pub(super) fn descend_here(&self, ia: u64) -> End {
-        self.go_down(self.geometry.top(), self.root_entries(), self.start.entry_bits, ia)
+        let start = (self.geometry.top(), self.start.index_bits, self.start.mask, self.root);
+        self.go_down(start, self.start.entry_bits, ia)
     }
 
     /// The same, from a table of this tree on the way to `ia`.
-    pub(super) fn descend_from(&self, level: Level, entries: Entries, ia: u64) -> End {
-        self.go_down(level, entries, self.geometry.entry_bits(level), ia)
+    pub(super) fn descend_from(&self, entries: Entries, ia: u64) -> End {
+        let (level, count) = (entries.level(), entries.count());
+        let start = (level, count.trailing_zeros() as u8, count - 1, entries.address());
+        self.go_down(start, Self::entry_bits(level), ia)
     }
 
-    /// `bits`: log2 of what an entry of this table spans.
+    /// Starts at a table with its level, index bits, greatest index and address. `bits`: log2 of what an entry of it spans.
     #[inline(always)]
-    fn go_down(&self, mut level: Level, mut entries: Entries, bits: u8, ia: u64) -> End {
-        // `Entries` cuts the index to its table.
+    fn go_down(&self, start: (Level, u8, usize, HostPhysAddr), bits: u8, ia: u64) -> End {
+        let (mut level, mut index_bits, mut mask, mut address) = start;
         let mut index = (ia >> bits) as usize;
         // The index into each table below is uppermost in turn.
         let mut rest = ia << (64 - bits);
         // Changes nothing, for `PageTable::new` takes no more levels; but now the compiler knows, and need not cut each.
         level %= Geometry::MAX_LEVELS as Level;
         loop {
-            let raw = entries.load(index);
+            // SAFETY: as in `root_entries` and `entries`.
+            let raw = unsafe { Entries::load_at(&self.hal, address, mask, index) };
             match self.format.next(level, raw) {
-                Next::Table(address) if level > 0 => {
-                    // SAFETY: as in `entries`; below the root, all tables have these index bits.
-                    entries = unsafe {
-                        Entries::with_bits(&self.hal, F::INDEX_BITS, HostPhysAddr::from_usize(address as usize))
-                    };
+                Next::Table(below) if level > 0 => {
+                    address = HostPhysAddr::from_usize(below as usize);
+                    (index_bits, mask) = (F::INDEX_BITS, (1 << F::INDEX_BITS) - 1);
                     level -= 1;
                     index = (rest >> (64 - F::INDEX_BITS)) as usize;
                     rest <<= F::INDEX_BITS;
                 }
-                next => return End { level, entries, index, raw, is_leaf: next == Next::Leaf },
+                next => {
+                    // SAFETY: as above.
+                    let entries = unsafe { Entries::new(&self.hal, level, index_bits, address) };
+                    return End { level, entries, index, raw, is_leaf: next == Next::Leaf };
+                }
             }
         }
     }
 
     /// The lowest table that translates all of `range`, in which no single entry is all of it: an operation that unlinks
     /// no table may begin there.
-    pub(super) fn table_around(&self, range: ClosedRange) -> (Level, Entries) {
-        let (mut level, mut entries, mut bits) = (self.geometry.top(), self.root_entries(), self.start.entry_bits);
+    pub(super) fn table_around(&self, range: ClosedRange) -> Entries {
+        let (mut entries, mut bits) = (self.root_entries(), self.start.entry_bits);
         // The low bits that are not the same in all of it; one more if they may be anything.
         let varying = 64 - (range.start() ^ range.last()).leading_zeros() as u8;
         let least = varying + u8::from(range == ClosedRange::around(range.start(), varying));
         while bits >= least {
             // `Entries` cuts the index to its table.
-            match self.visit(level, &entries, (range.start() >> bits) as usize) {
-                (_, Found::Table { entries: below, level: lower, .. }) => (level, entries) = (lower, below),
+            match self.visit(entries, (range.start() >> bits) as usize) {
+                (_, Found::Table(below)) => entries = below,
                 (_, Found::Leaf | Found::Absent) => break,
             }
             bits -= F::INDEX_BITS;
         }
-        (level, entries)
+        entries
     }
 
     /// What an entry of this tree is.
@@ -112,10 +120,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         match (self.format.next(level, raw), level.checked_sub(1)) {
             (Next::Leaf, _) => Found::Leaf,
             (Next::Table(address), Some(below)) => {
-                let address = HostPhysAddr::from_usize(address as usize);
-                // SAFETY: as in `entries`; below the root, all tables have these index bits.
-                let entries = unsafe { Entries::with_bits(&self.hal, F::INDEX_BITS, address) };
-                Found::Table { entries, level: below, address }
+                Found::Table(self.entries(below, HostPhysAddr::from_usize(address as usize)))
             }
             (Next::Absent, _) | (Next::Table(_), None) => Found::Absent,
         }
@@ -139,17 +144,17 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         for placed in Layout::new(&self.geometry, level, range, pieces) {
             match placed {
                 Placed::Nothing(range) => {
-                    let slots = slots(&self.geometry, level, range);
+                    let slots = slots::<F>(level, Self::COUNT, range);
                     table.fill(slots.start, self.empty_strip(level, slots.len()));
                 }
                 Placed::Leaves(leaves) => {
-                    for (index, strip) in leaves.strips(&self.format, &self.geometry) {
+                    for (index, strip) in leaves.strips(&self.format, Self::COUNT) {
                         table.fill(index, strip);
                     }
                 }
                 Placed::Table(slot) => {
                     let first = self.build(level.checked_sub(1)?, slot, pieces, reserve)?;
-                    table.fill(self.geometry.index(level, slot.start()), Strip { first, step: 0, items: 1 });
+                    table.write(Self::index_below(level, slot.start()), first);
                 }
             }
         }
@@ -158,18 +163,18 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// Takes a built subtree, which was never linked, apart again; with `frames`, the frames that it maps go back to the
     /// HAL.
-    pub(super) fn unbuild(&self, level: Level, table: HostPhysAddr, frames: bool, reserve: &mut Frames<'_, H>) {
-        let entries = self.entries(level, table);
+    pub(super) fn unbuild(&self, entries: Entries, frames: bool, reserve: &mut Frames<'_, H>) {
+        let level = entries.level();
         let mut index = 0;
-        while index < self.geometry.entries(level) {
+        while index < entries.count() {
             let raw = entries.load(index);
             index += 1;
             match self.found(level, raw) {
-                Found::Table { level, address, .. } => self.unbuild(level, address, frames, reserve),
+                Found::Table(below) => self.unbuild(below, frames, reserve),
                 Found::Leaf if frames => {
                     let size = self.format.leaf_bits(level, raw);
                     // Of a run, this is the first item: it is one frame.
-                    index += (1 << (size - self.geometry.entry_bits(level))) - 1;
+                    index += (1 << (size - Self::entry_bits(level))) - 1;
                     let frame = HostPhysAddr::from_usize(self.format.output(level, raw) as usize);
                     // SAFETY: it was allocated with this size for this subtree, and nobody used it.
                     unsafe { self.hal.free(frame, size) };
@@ -177,7 +182,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                 Found::Leaf | Found::Absent => {}
             }
         }
-        reserve.put(table, self.geometry.table_bits(level));
+        reserve.put(entries.address(), self.start.table_bits);
     }
 
     /// A table in a reserved frame.
@@ -207,5 +212,5 @@ pub(super) enum Found {
     /// A leaf.
     Leaf,
     /// A table.
-    Table { entries: Entries, level: Level, address: HostPhysAddr },
+    Table(Entries),
 }

@@ -7,7 +7,7 @@ use super::{
     entries::Entries,
     frames::Frames,
     gather::Held,
-    layout::{parts, size_mask, sizes_of},
+    layout::{size_mask, sizes_of},
     located::Located,
     split::Fate,
 };
@@ -29,7 +29,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// split; [`Error::NeedsBreak`]; [`Error::Corrupt`]; [`Error::ForeignGather`].
     pub fn split_to(&mut self, range: ClosedRange, size: u8, gather: &mut Gather<F, H>) -> Result<(), Error> {
         let range = self.exclusive(range, gather)?;
-        let size = size.max(self.geometry.page_bits);
+        let size = size.max(F::PAGE_BITS);
         let mut edges = Edges::default();
         self.plan_edges(&self.cut_leaves(self.table_around(range), range), range, Fate::Kept, &mut edges)?;
         // Those of the larger leaves at the edges are among those of all larger ones.
@@ -62,7 +62,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// Cuts a leaf: a run into its items first, for these have to be replaced one by one.
     fn cut(&self, leaf: Located, size: u8, reserve: &mut Frames<'_, H>, gather: &mut Gather<F, H>) -> Option<()> {
-        let entry = self.geometry.entry_bits(leaf.level);
+        let entry = Self::entry_bits(leaf.level);
         let (range, items) = (leaf.range, leaf.items as u64);
         if items > 1 {
             self.cut_once(leaf, size.max(entry), reserve, gather)?;
@@ -97,29 +97,29 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// back that was allocated as several frames as one.
     pub unsafe fn collapse(&mut self, range: ClosedRange, largest: u8, gather: &mut Gather<F, H>) -> Result<(), Error> {
         let range = self.exclusive(range, gather)?;
-        if largest > self.geometry.page_bits {
-            self.collapse_in(self.geometry.top(), &self.root_entries(), range, largest, gather);
+        if largest > F::PAGE_BITS {
+            self.collapse_in(self.root_entries(), range, largest, gather);
         }
         Ok(())
     }
 
     /// Collapses what is in the part of `range` that this table translates: what is below it first.
-    fn collapse_in(&self, level: Level, entries: &Entries, range: ClosedRange, largest: u8, gather: &mut Gather<F, H>) {
+    fn collapse_in(&self, entries: Entries, range: ClosedRange, largest: u8, gather: &mut Gather<F, H>) {
+        let level = entries.level();
         let sizes = sizes_of(&self.geometry, level, self.format.page_sizes(level));
         let fits = |size| size <= largest && sizes.contains(size);
-        let entry = self.geometry.entry_bits(level);
-        for (index, part) in parts(&self.geometry, level, range) {
-            let (raw, Found::Table { entries: below, level: lower, address }) = self.visit(level, entries, index)
-            else {
+        let entry = Self::entry_bits(level);
+        for (index, part) in Self::parts(level, range) {
+            let (raw, Found::Table(below)) = self.visit(entries, index) else {
                 continue;
             };
-            self.collapse_in(lower, &below, part, largest, gather);
+            self.collapse_in(below, part, largest, gather);
             if fits(entry)
                 && ClosedRange::around(part.start(), entry) == part
-                && let Some((whole, prototype)) = self.whole(lower, &below, part, level, entry)
+                && let Some((whole, prototype)) = self.whole(below, part, level, entry)
             {
                 let new = self.format.strip(prototype, whole.address, 1).first;
-                let table = Held::Tree { table: address, level: lower, frames: false };
+                let table = Held::Tree { table: below.address(), level: below.level(), frames: false };
                 if self.takes_break_for(level, raw, new) {
                     if self.is_strict() {
                         continue;
@@ -127,7 +127,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                     entries.store(&self.hal, index, self.format.empty(level));
                     self.invalidate(part, 0, false);
                     // Now no MMU marks the leaves any more. If they have come to say what no larger leaf can, they stay.
-                    let marked = self.whole(lower, &below, part, level, entry);
+                    let marked = self.whole(below, part, level, entry);
                     let new = marked
                         .as_ref()
                         .map_or(raw, |(whole, prototype)| self.format.strip(*prototype, whole.address, 1).first);
@@ -138,18 +138,19 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                     }
                 } else {
                     entries.store(&self.hal, index, new);
-                    gather.record(part, false, self.geometry.page_bits);
+                    gather.record(part, false, F::PAGE_BITS);
                 }
                 gather.hold(table);
             }
         }
         for size in (entry + 1..64).rev().filter(|&size| fits(size)) {
-            self.collapse_runs(level, entries, range, size, gather);
+            self.collapse_runs(entries, range, size, gather);
         }
     }
 
     /// Makes runs of `1 << size` bytes of the leaves of this table.
-    fn collapse_runs(&self, level: Level, entries: &Entries, range: ClosedRange, size: u8, gather: &mut Gather<F, H>) {
+    fn collapse_runs(&self, entries: Entries, range: ClosedRange, size: u8, gather: &mut Gather<F, H>) {
+        let level = entries.level();
         let mut next = Some(range.start());
         while let Some(rest) = next.and_then(|start| ClosedRange::new(start, range.last())) {
             let run = ClosedRange::around(rest.start(), size);
@@ -157,9 +158,9 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             if !range.covers(&run) {
                 continue;
             }
-            let Some((whole, prototype)) = self.whole(level, entries, run, level, size) else { continue };
-            let items = 1 << (size - self.geometry.entry_bits(level));
-            let (entries, index) = (*entries, self.geometry.index(level, run.start()));
+            let Some((whole, prototype)) = self.whole(entries, run, level, size) else { continue };
+            let items = 1 << (size - Self::entry_bits(level));
+            let (entries, index) = (entries, Self::index(level, run.start()));
             let strip = self.format.strip(prototype, whole.address, items);
             if (0..items).any(|item| self.takes_break_for(level, entries.load(index + item), strip.first)) {
                 if self.is_strict() {
@@ -172,7 +173,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                 self.made(run, true, gather);
             } else {
                 entries.store_strip(&self.hal, index, strip);
-                gather.record(run, true, self.geometry.entry_bits(level));
+                gather.record(run, true, Self::entry_bits(level));
             }
         }
     }
@@ -186,19 +187,13 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// The leaf of `1 << size` bytes at level `target` that says what the leaves in this table say of `range`, which are
     /// smaller; `None` if there is none.
-    fn whole(
-        &self,
-        level: Level,
-        entries: &Entries,
-        range: ClosedRange,
-        target: Level,
-        size: u8,
-    ) -> Option<(Whole, Prototype)> {
+    fn whole(&self, entries: Entries, range: ClosedRange, target: Level, size: u8) -> Option<(Whole, Prototype)> {
+        let level = entries.level();
         let mut whole: Option<Whole> = None;
         let mut next = range.start();
         loop {
-            let (raw, Found::Leaf) = self.visit(level, entries, self.geometry.index(level, next)) else { return None };
-            let leaf = self.locate(level, entries, next, raw);
+            let (raw, Found::Leaf) = self.visit(entries, Self::index(level, next)) else { return None };
+            let leaf = self.locate(entries, next, raw);
             let (_, attributes) = self.attributes(&leaf).filter(|_| leaf.size < size && range.covers(&leaf.range))?;
             let first = whole.get_or_insert(Whole { address: leaf.address, attributes });
             let unmarked = |attributes| Attributes { accessed: false, dirty: false, ..attributes };

@@ -8,7 +8,7 @@ use super::{
     located::Located,
     split::{Fate, Split},
 };
-use crate::{ClosedRange, Format, Hal, Level};
+use crate::{ClosedRange, Format, Hal};
 
 /// The leaves at the ends of a range that it covers in part.
 pub(super) type Cut = [Option<Located>; 2];
@@ -108,10 +108,10 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// The leaves that `range` covers in part, at most one at each end, in or below the table around it. Plans to split them
     /// are large, and most ranges need none.
-    pub(super) fn cut_leaves(&self, (level, entries): (Level, Entries), range: ClosedRange) -> Cut {
+    pub(super) fn cut_leaves(&self, entries: Entries, range: ClosedRange) -> Cut {
         let cut = |ia| {
-            let End { level, entries, raw, is_leaf, .. } = self.descend_from(level, entries, ia);
-            let leaf = is_leaf.then(|| self.locate(level, &entries, ia, raw));
+            let End { entries, raw, is_leaf, .. } = self.descend_from(entries, ia);
+            let leaf = is_leaf.then(|| self.locate(entries, ia, raw));
             leaf.filter(|leaf| !range.covers(&leaf.range))
         };
         let first = cut(range.start());

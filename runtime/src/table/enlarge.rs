@@ -1,21 +1,17 @@
 //! Larger frames in place of small ones, with what is in them.
 
-use super::{
-    Error, Gather, PageTable, build::Found, entries::Entries, layout::parts, located::Located, release::free_tree,
-};
-use crate::{Attributes, ClosedRange, Format, Hal, HostPhysAddr, Level, Prototype, hal::copy_frame};
+use super::{Error, Gather, PageTable, build::Found, entries::Entries, located::Located, release::free_tree};
+use crate::{Attributes, ClosedRange, Format, Hal, HostPhysAddr, Prototype, hal::copy_frame};
 
 /// An entry that leads to a table, in whose place there may be a leaf.
-struct Slot<'a> {
-    level: Level,
-    entries: &'a Entries,
+struct Slot {
+    entries: Entries,
     index: usize,
     range: ClosedRange,
     /// What it is.
     raw: u64,
     /// The table.
     below: Entries,
-    address: HostPhysAddr,
 }
 
 impl<F: Format, H: Hal> PageTable<F, H> {
@@ -64,41 +60,35 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         if !self.hal.frees_parts() || self.is_strict() {
             return Ok(0);
         }
-        Ok(self.enlarge_in(self.geometry.top(), &self.root_entries(), range, largest, gather))
+        Ok(self.enlarge_in(self.root_entries(), range, largest, gather))
     }
 
     /// The same in the part of `range` that this table translates: the largest frames first, so that nothing is copied
     /// twice.
-    fn enlarge_in(
-        &self,
-        level: Level,
-        entries: &Entries,
-        range: ClosedRange,
-        largest: u8,
-        gather: &mut Gather<F, H>,
-    ) -> usize {
-        let size = self.geometry.entry_bits(level);
+    fn enlarge_in(&self, entries: Entries, range: ClosedRange, largest: u8, gather: &mut Gather<F, H>) -> usize {
+        let level = entries.level();
+        let size = Self::entry_bits(level);
         let has_leaves = size <= largest && self.format.page_sizes(level).contains(size);
         let in_slot = |(index, part): (usize, ClosedRange)| {
-            let (raw, Found::Table { entries: below, level: lower, address }) = self.visit(level, entries, index)
-            else {
+            let (raw, Found::Table(below)) = self.visit(entries, index) else {
                 return 0;
             };
-            let slot = Slot { level, entries, index, range: part, raw, below, address };
-            let whole = has_leaves && self.geometry.slot(level, part.start()) == part;
+            let slot = Slot { entries, index, range: part, raw, below };
+            let whole = has_leaves && Self::slot(level, part.start()) == part;
             if whole && self.enlarge_at(&slot, gather).is_some() {
                 return 1;
             }
-            self.enlarge_in(lower, &below, part, largest, gather)
+            self.enlarge_in(below, part, largest, gather)
         };
-        parts(&self.geometry, level, range).map(in_slot).sum()
+        Self::parts(level, range).map(in_slot).sum()
     }
 
     /// Puts a frame in the place of a table and all that it maps; `None`, and nothing has changed, if that cannot be.
-    fn enlarge_at(&self, slot: &Slot<'_>, gather: &mut Gather<F, H>) -> Option<()> {
-        let &Slot { level, entries, index, range, raw, below, address } = slot;
+    fn enlarge_at(&self, slot: &Slot, gather: &mut Gather<F, H>) -> Option<()> {
+        let &Slot { entries, index, range, raw, below } = slot;
+        let level = entries.level();
         self.leaf_for(slot)?;
-        let size = self.geometry.entry_bits(level);
+        let size = Self::entry_bits(level);
         let frame = self.hal.allocate(size)?;
         self.check_frame(level, frame, size).ok()?;
 
@@ -109,7 +99,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         match leaf {
             Some(leaf) => {
                 let output = frame.as_usize() as u64;
-                let copied = self.for_leaves(level - 1, &below, range, &mut |small| {
+                let copied = self.for_leaves(below, range, &mut |small| {
                     let from = HostPhysAddr::from_usize(small.address as usize);
                     let to = HostPhysAddr::from_usize((output + (small.range.start() - range.start())) as usize);
                     // SAFETY: the smaller frame is mapped whole by a leaf in `range`, the larger is as large as `range` and
@@ -122,7 +112,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                 entries.store(&self.hal, index, self.format.strip(leaf, output, 1).first);
                 // SAFETY: no MMU can reach the table or its frames any more, and these are the HAL's, as the caller of
                 // `enlarge` promises.
-                unsafe { free_tree(&self.format, &self.hal, level - 1, address, true) };
+                unsafe { free_tree(&self.format, &self.hal, level - 1, below.address(), true) };
             }
             None => {
                 entries.store(&self.hal, index, raw);
@@ -135,39 +125,40 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// The leaf that says what all leaves in the table of a slot say, if they fill it and are alike.
-    fn leaf_for(&self, slot: &Slot<'_>) -> Option<Prototype> {
+    fn leaf_for(&self, slot: &Slot) -> Option<Prototype> {
+        let level = slot.entries.level();
         let unmarked = |attributes| Attributes { accessed: false, dirty: false, ..attributes };
         let mut all: Option<Attributes> = None;
-        self.for_leaves(slot.level.checked_sub(1)?, &slot.below, slot.range, &mut |leaf| {
+        self.for_leaves(slot.below, slot.range, &mut |leaf| {
             let (_, attributes) = self.attributes(leaf)?;
             let first = all.get_or_insert(attributes);
             first.accessed |= attributes.accessed;
             first.dirty |= attributes.dirty;
             (unmarked(*first) == unmarked(attributes)).then_some(())
         })?;
-        self.format.prototype(slot.level, self.geometry.entry_bits(slot.level), &all?).ok()
+        self.format.prototype(level, Self::entry_bits(level), &all?).ok()
     }
 
     /// Calls `act` for all leaves in `range`, which this table translates; `None` at the first hole, or when `act` says so.
     fn for_leaves(
         &self,
-        level: Level,
-        entries: &Entries,
+        entries: Entries,
         range: ClosedRange,
         act: &mut impl FnMut(&Located) -> Option<()>,
     ) -> Option<()> {
+        let level = entries.level();
         let mut next = Some(range.start());
         while let Some(rest) = next.and_then(|start| ClosedRange::new(start, range.last())) {
-            let slot = self.geometry.slot(level, rest.start());
+            let slot = Self::slot(level, rest.start());
             let mut last = slot.last();
-            match self.visit(level, entries, self.geometry.index(level, rest.start())) {
+            match self.visit(entries, Self::index(level, rest.start())) {
                 (_, Found::Absent) => return None,
                 (raw, Found::Leaf) => {
-                    let leaf = self.locate(level, entries, rest.start(), raw);
+                    let leaf = self.locate(entries, rest.start(), raw);
                     last = leaf.range.last();
                     act(&leaf)?;
                 }
-                (_, Found::Table { entries, level, .. }) => self.for_leaves(level, &entries, slot, act)?,
+                (_, Found::Table(entries)) => self.for_leaves(entries, slot, act)?,
             }
             next = last.checked_add(1);
         }

@@ -14,16 +14,22 @@ use core::sync::atomic::AtomicU64;
 #[cfg(loom)]
 use loom::sync::atomic::AtomicU64;
 
-use crate::{Geometry, Hal, HostPhysAddr, Kinds, Level, Rewrite, Strip};
+use crate::{Hal, HostPhysAddr, Kinds, Level, Rewrite, Strip};
 
-/// The entries of a table that may be in use.
+/// The entries of a table that may be in use: two words, so that it goes by registers from function to function.
 #[derive(Clone, Copy)]
 pub(super) struct Entries {
     base: NonNull<AtomicU64>,
-    address: HostPhysAddr,
-    /// Number of entries, a power of two, less one.
-    mask: usize,
+    /// The address of the table; and in the bits that are zero in it, what else is to be known of it: log2 of the number of
+    /// its entries and, from [`LEVEL`] on, its level.
+    place: u64,
 }
+
+/// Where the level is in [`Entries::place`].
+const LEVEL: u32 = 8;
+
+/// The bits of [`Entries::place`] that are not of the address: any frame for a table is aligned to more.
+const NOTES: u64 = 0xfff;
 
 /// Where the entries are in a frame. In the `loom` form a link of a list of frames has its place before them: it is not
 /// a number that an atomic could hold.
@@ -42,43 +48,57 @@ impl Entries {
     /// How many entries are looked at together.
     pub(super) const BLOCK: usize = 16;
 
-    /// The table at `level` at `address`.
+    /// The table with `1 << bits` entries at `address`, which stands at `level`.
     ///
     /// # Safety
     ///
-    /// It is a table of this geometry and level, allocated from `hal`, and stays allocated while the value is used.
+    /// It has at least so many entries, was allocated from `hal`, and stays allocated while the value is used.
     #[inline]
-    pub(super) unsafe fn new(hal: &impl Hal, geometry: &Geometry, level: Level, address: HostPhysAddr) -> Self {
-        // SAFETY: as the caller promises.
-        unsafe { Self::with_bits(hal, geometry.level_index_bits(level), address) }
+    pub(super) unsafe fn new(hal: &impl Hal, level: Level, bits: u8, address: HostPhysAddr) -> Self {
+        let place = address.as_usize() as u64 | u64::from(level) << LEVEL | u64::from(bits);
+        Self { base: words(hal, address), place }
     }
 
-    /// The table with `1 << bits` entries at `address`.
-    ///
-    /// # Safety
-    ///
-    /// As for [`Entries::new`]: it has at least so many.
+    /// The level that the table stands at.
     #[inline]
-    pub(super) unsafe fn with_bits(hal: &impl Hal, bits: u8, address: HostPhysAddr) -> Self {
-        // SAFETY: as the caller promises.
-        unsafe { Self::with_mask(hal, (1 << bits) - 1, address) }
+    pub(super) const fn level(self) -> Level {
+        (self.place >> LEVEL) as Level & 0xf
     }
 
-    /// The table with `mask + 1` entries, a power of two, at `address`.
-    ///
-    /// # Safety
-    ///
-    /// As for [`Entries::new`]: it has at least so many.
+    /// Where the table is.
     #[inline]
-    pub(super) unsafe fn with_mask(hal: &impl Hal, mask: usize, address: HostPhysAddr) -> Self {
-        Self { base: words(hal, address), address, mask }
+    pub(super) const fn address(self) -> HostPhysAddr {
+        HostPhysAddr::from_usize((self.place & !NOTES) as usize)
+    }
+
+    /// Number of entries.
+    #[inline]
+    pub(super) const fn count(self) -> usize {
+        1 << (self.place as u8 & 63)
+    }
+
+    /// Number of entries, a power of two, less one.
+    #[inline]
+    const fn mask(self) -> usize {
+        self.count() - 1
     }
 
     #[inline]
     fn entry(&self, index: usize) -> &AtomicU64 {
         // SAFETY: the masked index is inside the table, which is allocated and aligned; everybody accesses it through
         // atomics.
-        unsafe { self.base.add(index & self.mask).as_ref() }
+        unsafe { self.base.add(index & self.mask()).as_ref() }
+    }
+
+    /// Reads the entry at `index & mask` of the table at `address`, of which nothing else is to be known.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Entries::new`]: it has at least `mask + 1` entries.
+    #[inline]
+    pub(super) unsafe fn load_at(hal: &impl Hal, address: HostPhysAddr, mask: usize, index: usize) -> u64 {
+        // SAFETY: the masked index is inside the table, as the caller promises; see `entry`.
+        unsafe { words(hal, address).add(index & mask).as_ref() }.load(Ordering::Acquire)
     }
 
     /// Reads an entry; what it points to was written before it.
@@ -185,7 +205,7 @@ impl Entries {
         rewrite: Rewrite,
     ) -> (usize, Option<Range<usize>>) {
         let (keep, set) = (rewrite.keep, rewrite.set);
-        let (mut index, end) = (indices.start, indices.end.min(self.mask + 1));
+        let (mut index, end) = (indices.start, indices.end.min(self.count()));
         let mut changed: Option<Range<usize>> = None;
         while index + Self::BLOCK <= end {
             // SAFETY: inside the table, as just checked; see `entry`.
@@ -242,7 +262,7 @@ impl Entries {
     /// table ends before.
     #[inline]
     pub(super) fn common(&self, index: usize) -> Option<[u64; 2]> {
-        if index + Self::BLOCK > self.mask + 1 {
+        if index + Self::BLOCK > self.count() {
             return None;
         }
         // SAFETY: inside the table, as just checked; see `entry`.
@@ -253,7 +273,7 @@ impl Entries {
     /// Makes entries that were changed by plain stores known to MMUs that do not snoop caches.
     #[inline]
     pub(super) fn publish(&self, hal: &impl Hal, index: usize, items: usize) {
-        let start = self.address.as_usize() + 8 * (index & self.mask);
+        let start = self.address().as_usize() + 8 * (index & self.mask());
         hal.publish_table(HostPhysAddr::from_usize(start), 8 * items);
     }
 }

@@ -64,7 +64,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         attributes: &Attributes,
         gather: &mut Gather<F, H>,
     ) -> Result<FaultIn, Error> {
-        let page = ClosedRange::around(ia, self.geometry.page_bits);
+        let page = ClosedRange::around(ia, F::PAGE_BITS);
         let ia = self.exclusive(page, gather)?.start();
         // What was unmapped there must be invalidated before.
         gather.settle(ClosedRange::around(ia, size), true);
@@ -109,7 +109,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         attributes: &Attributes,
         gather: &mut Gather<F, H>,
     ) -> Result<bool, Error> {
-        let page = self.exclusive(ClosedRange::around(ia, self.geometry.page_bits), gather)?;
+        let page = self.exclusive(ClosedRange::around(ia, F::PAGE_BITS), gather)?;
         let Some(leaf) = self.find(page.start()).filter(|leaf| leaf.items == 1) else { return Ok(false) };
         let (level, size, index) = (leaf.level, leaf.size, leaf.index);
         if oa & size_mask(size) != 0 {
@@ -140,7 +140,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     ///
     /// Those of [`PageTable::relax`]; [`Error::NeedsBreak`]; [`Error::ForeignGather`].
     pub fn relax_exclusive(&mut self, ia: u64, rights: Rights, gather: &mut Gather<F, H>) -> Result<Relax, Error> {
-        let page = self.exclusive(ClosedRange::around(ia, self.geometry.page_bits), gather)?;
+        let page = self.exclusive(ClosedRange::around(ia, F::PAGE_BITS), gather)?;
         match self.relax(ia, rights)? {
             Relax::NeedsExclusive(_) => {}
             done => return Ok(done),

@@ -176,7 +176,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         self.reduce(ia).ok_or(Error::OutOfRange(ClosedRange::around(ia, 0)))?;
         let refused = |refusal| Error::Refused { level: 0, refusal };
         let level = self.level_of(size).ok_or(refused(Refusal::Size { level: 0, size }))?;
-        if size != self.geometry.entry_bits(level) {
+        if size != Self::entry_bits(level) {
             return Ok(FaultIn::NeedsExclusive(Operation::Run));
         }
         match self.format.prototype(level, size, attributes) {
@@ -213,7 +213,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                 break;
             }
             // Another CPU was faster.
-            end = self.descend_from(end.level, end.entries, ia);
+            end = self.descend_from(end.entries, ia);
             if end.is_leaf || end.level < target {
                 return Ok(self.in_the_way(ia, end));
             }
@@ -244,11 +244,11 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             result = self.reserve_table(&mut reserve);
         }
         let linked = result.map(|()| {
-            let slot = self.geometry.slot(end.level, ia);
+            let slot = Self::slot(end.level, ia);
             let Some(entry) = self.build(end.level - 1, slot, &pieces, &mut reserve) else { return false };
             let linked = end.entries.exchange(&self.hal, end.index, end.raw, entry).is_ok();
-            if !linked && let Found::Table { level, address, .. } = self.found(end.level, entry) {
-                self.unbuild(level, address, false, &mut reserve);
+            if !linked && let Found::Table(below) = self.found(end.level, entry) {
+                self.unbuild(below, false, &mut reserve);
             }
             linked
         });
@@ -267,9 +267,9 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     #[cold]
     pub(super) fn in_the_way(&self, ia: u64, end: End) -> FaultIn {
         if end.is_leaf {
-            return FaultIn::Present(self.mapping(&self.locate(end.level, &end.entries, ia, end.raw)));
+            return FaultIn::Present(self.mapping(&self.locate(end.entries, ia, end.raw)));
         }
-        let entry = |level| self.geometry.entry_bits(level);
+        let entry = |level| Self::entry_bits(level);
         let fits = (0..=end.level).rev().find(|&level| self.format.page_sizes(level).contains(entry(level)));
         FaultIn::Smaller { size: entry(fits.unwrap_or(0)) }
     }

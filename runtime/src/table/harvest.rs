@@ -106,7 +106,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// Checks that a bitmap has pages of the table's size.
     pub(super) fn counts_in(&self, pages: &PageBitmap<'_>) -> Result<(), Error> {
-        let (size, expected) = (pages.page_bits(), self.geometry.page_bits);
+        let (size, expected) = (pages.page_bits(), F::PAGE_BITS);
         if size == expected { Ok(()) } else { Err(Error::PageSize { size, expected }) }
     }
 
@@ -192,9 +192,9 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             if !range.covers(&group.range) || alike.breaks && shared {
                 return Ok(());
             }
-            let bits = self.geometry.entry_bits(level);
+            let bits = Self::entry_bits(level);
             let done = if alike.breaks {
-                let leaf = self.locate(level, entries, group.range.start(), group.raw);
+                let leaf = self.locate(entries, group.range.start(), group.raw);
                 self.remake(&leaf, &rewrite, &mut Some(&mut *pages), gather);
                 1
             } else {
@@ -207,7 +207,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                     pages.insert(self.extend(ClosedRange::around(group.range.start() + (item << bits), bits)));
                 }
             }
-            let table = self.geometry.slot(level + 1, group.range.start());
+            let table = Self::slot(level + 1, group.range.start());
             if let Some((range, bits)) = cleared.add(group.range, bits, table) {
                 gather.record(range, true, bits);
             }
@@ -220,7 +220,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// Clears the state of the items of a group, each as it is now: those that it was cleared of, as bits.
-    fn clear_items(&self, group: &Group<'_>, rewrite: Rewrite, state: State, judge: &Judge<'_>) -> u64 {
+    fn clear_items(&self, group: &Group, rewrite: Rewrite, state: State, judge: &Judge<'_>) -> u64 {
         let &Group { alike, level, entries, index, .. } = group;
         // The MMU or a fault may have changed one meanwhile.
         let change = |raw| {

@@ -4,7 +4,7 @@
 
 use core::ops::Range;
 
-use super::{Error, remake::Rewrites};
+use super::{Error, remake::Rewrites, slots::slots};
 use crate::{Attributes, ClosedRange, Format, Geometry, Level, PageSizes, Prototype, Strip};
 
 /// The most sizes of leaves that are used side by side: one of an entry for each level, and of the runs the smallest.
@@ -181,15 +181,15 @@ pub(super) struct Leaves {
 }
 
 impl Leaves {
-    /// The entries, as strips with the index that each begins at.
+    /// The entries, in a table with `count`, as strips with the index that each begins at.
     pub(super) fn strips<'a, F: Format>(
         &self,
         format: &'a F,
-        geometry: &Geometry,
+        count: usize,
     ) -> impl Iterator<Item = (usize, Strip)> + use<'a, F> {
         let prototype = self.prototype;
-        let entry = geometry.entry_bits(prototype.level);
-        let Range { start: mut index, end } = slots(geometry, prototype.level, self.range);
+        let entry = F::PAGE_BITS + F::INDEX_BITS * prototype.level;
+        let Range { start: mut index, end } = slots::<F>(prototype.level, count, self.range);
         let mut oa = self.range.start().wrapping_add(self.delta);
         core::iter::from_fn(move || {
             if index >= end {
@@ -202,30 +202,6 @@ impl Leaves {
             Some((at, strip))
         })
     }
-}
-
-/// The slots of a table at `level` that the range takes.
-#[inline]
-pub(super) fn slots(geometry: &Geometry, level: Level, range: ClosedRange) -> Range<usize> {
-    let (first, bits) = (geometry.index(level, range.start()), geometry.entry_bits(level));
-    first..first + ((range.last() >> bits) - (range.start() >> bits)) as usize + 1
-}
-
-/// The slots of one table at `level` that `range` touches: the index, which [`Entries`](super::entries::Entries) cut to
-/// their table, and the part of `range` in it.
-pub(super) fn parts(
-    geometry: &Geometry,
-    level: Level,
-    range: ClosedRange,
-) -> impl Iterator<Item = (usize, ClosedRange)> + use<> {
-    let bits = geometry.entry_bits(level);
-    let mut next = Some(range.start());
-    core::iter::from_fn(move || {
-        let rest = ClosedRange::new(next?, range.last())?;
-        let last = ClosedRange::around(rest.start(), bits).last().min(rest.last());
-        next = last.checked_add(1);
-        Some(((rest.start() >> bits) as usize, ClosedRange::clamp(rest.start(), last)))
-    })
 }
 
 /// The stretches of the slots of one table at `level`, in ascending order.

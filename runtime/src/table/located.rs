@@ -4,7 +4,6 @@ use super::{
     PageTable,
     build::{End, Found},
     entries::Entries,
-    layout::parts,
 };
 use crate::{Attributes, ClosedRange, Entry, Format, Hal, Level};
 
@@ -37,14 +36,15 @@ impl Located {
 
 impl<F: Format, H: Hal> PageTable<F, H> {
     /// The leaf at `index`, with all items of its run.
-    pub(super) fn locate(&self, level: Level, entries: &Entries, ia: u64, raw: u64) -> Located {
-        let entry = self.geometry.entry_bits(level);
+    pub(super) fn locate(&self, entries: Entries, ia: u64, raw: u64) -> Located {
+        let level = entries.level();
+        let entry = Self::entry_bits(level);
         let size = self.format.leaf_bits(level, raw).max(entry);
         let range = ClosedRange::around(ia, size);
         Located {
-            entries: *entries,
+            entries,
             level,
-            index: self.geometry.index(level, range.start()),
+            index: Self::index(level, range.start()),
             items: 1 << (size - entry),
             range,
             address: ClosedRange::around(self.format.output(level, raw), size).start(),
@@ -54,18 +54,17 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// The leaf that maps `ia`.
     pub(super) fn find(&self, ia: u64) -> Option<Located> {
-        let End { level, entries, raw, is_leaf, .. } = self.descend(ia);
-        is_leaf.then(|| self.locate(level, &entries, ia, raw))
+        let End { entries, raw, is_leaf, .. } = self.descend(ia);
+        is_leaf.then(|| self.locate(entries, ia, raw))
     }
 
     /// Whether a leaf at `level` maps something in the part of `range` that this table translates. What is below it is not
     /// looked at.
-    pub(super) fn has_leaf_at(&self, level: Level, (at, entries): (Level, Entries), range: ClosedRange) -> bool {
-        parts(&self.geometry, at, range).any(|(index, part)| match self.visit(at, &entries, index).1 {
+    pub(super) fn has_leaf_at(&self, level: Level, entries: Entries, range: ClosedRange) -> bool {
+        let at = entries.level();
+        Self::parts(at, range).any(|(index, part)| match self.visit(entries, index).1 {
             Found::Leaf => at == level,
-            Found::Table { entries, level: lower, .. } => {
-                lower >= level && self.has_leaf_at(level, (lower, entries), part)
-            }
+            Found::Table(below) => below.level() >= level && self.has_leaf_at(level, below, part),
             Found::Absent => false,
         })
     }

@@ -5,7 +5,8 @@ use super::{
     build::{End, Found},
     entries::Entries,
     frames::Frames,
-    layout::{Layout, Leaves, Piece, Pieces, Placed, Prototypes, size_within, sizes_of, slots, tables_below},
+    layout::{Layout, Leaves, Piece, Pieces, Placed, Prototypes, size_within, sizes_of, tables_below},
+    slots::slots,
 };
 use crate::{Attributes, ClosedRange, Format, Hal, Level};
 
@@ -19,8 +20,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let range = self.input(range)?;
         let (leaf, delta) = self.output(range, oa, attributes)?;
         let pieces = [Some(Piece::new(range, delta, &leaf)), None, None];
-        let (level, entries) = self.table_around(range);
-        self.plan_map(level, &entries, range, &pieces)
+        let entries = self.table_around(range);
+        self.plan_map(entries, range, &pieces)
     }
 
     /// Maps `range` to the output addresses from `oa` on, with the largest pages that fit. All or nothing.
@@ -54,15 +55,18 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// Maps pages whose table is there, with nothing in their places, and which are no runs: most calls map few. `None`,
     /// and nothing has changed, if it is not as simple as that.
     fn map_pages(&self, range: ClosedRange, oa: u64, attributes: &Attributes, gather: &mut Gather<F, H>) -> Option<()> {
-        let (0, entries) = self.table_around(range) else { return None };
+        let entries = self.table_around(range);
+        if entries.level() != 0 {
+            return None;
+        }
         let delta = self.delta(range, oa).ok()?;
         let size = sizes_of(&self.geometry, 0, self.format.page_sizes(0)).largest_within(limit(range, delta))?;
-        if size != self.geometry.page_bits || !self.is_hole(0, &entries, slots(&self.geometry, 0, range)) {
+        if size != F::PAGE_BITS || !self.is_hole(entries, slots::<F>(0, entries.count(), range)) {
             return None;
         }
         let prototype = self.format.prototype(0, size, attributes).ok()?;
         gather.settle(range, false);
-        for (index, strip) in (Leaves { range, prototype, delta }).strips(&self.format, &self.geometry) {
+        for (index, strip) in (Leaves { range, prototype, delta }).strips(&self.format, entries.count()) {
             entries.store_strip(&self.hal, index, strip);
         }
         self.made(range, true, gather);
@@ -76,12 +80,12 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         pieces: &Pieces<'_>,
         gather: &mut Gather<F, H>,
     ) -> Result<(), Error> {
-        let (level, entries) = self.table_around(range);
-        let missing = self.plan_map(level, &entries, range, pieces)?;
+        let entries = self.table_around(range);
+        let missing = self.plan_map(entries, range, pieces)?;
         let tables = self.reserve_tables(missing)?;
         let mut reserve = Frames::of(&self.hal, tables);
         gather.settle(range, missing > 0);
-        let done = self.commit_map(level, &entries, range, pieces, &mut reserve);
+        let done = self.commit_map(entries, range, pieces, &mut reserve);
         debug_assert!(done.is_some(), "the plan counted too few tables");
         self.made(range, missing == 0, gather);
         Ok(())
@@ -90,7 +94,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// New leaves stand in `range` where there was nothing; `leaf_only`: and no new tables.
     pub(super) fn made(&self, range: ClosedRange, leaf_only: bool, gather: &mut Gather<F, H>) {
         if self.format.invalid_cached() {
-            gather.record(range, leaf_only, self.geometry.page_bits);
+            gather.record(range, leaf_only, F::PAGE_BITS);
         }
     }
 
@@ -102,7 +106,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// How far above `range` its output is.
     fn delta(&self, range: ClosedRange, oa: u64) -> Result<u64, Error> {
-        let size = self.geometry.page_bits;
+        let size = F::PAGE_BITS;
         if !oa.is_multiple_of(1 << size) {
             return Err(Error::Misaligned { address: oa, size });
         }
@@ -119,23 +123,18 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// How many tables are missing in the part of `range` that this table translates.
-    fn plan_map(
-        &self,
-        level: Level,
-        entries: &Entries,
-        range: ClosedRange,
-        pieces: &Pieces<'_>,
-    ) -> Result<usize, Error> {
+    fn plan_map(&self, entries: Entries, range: ClosedRange, pieces: &Pieces<'_>) -> Result<usize, Error> {
+        let level = entries.level();
         let mut missing = 0;
         for placed in Layout::new(&self.geometry, level, range, pieces) {
             match placed {
                 Placed::Nothing(_) => {}
-                Placed::Leaves(leaves) => self.check_unmapped(level, entries, leaves.range)?,
+                Placed::Leaves(leaves) => self.check_unmapped(entries, leaves.range)?,
                 Placed::Table(slot) => {
                     let part = slot.intersection(&range).unwrap_or(slot);
-                    missing += match self.visit(level, entries, self.geometry.index(level, slot.start())) {
+                    missing += match self.visit(entries, Self::index(level, slot.start())) {
                         (_, Found::Absent) => 1 + tables_below(&self.geometry, level - 1, part, pieces),
-                        (_, Found::Table { entries, level, .. }) => self.plan_map(level, &entries, part, pieces)?,
+                        (_, Found::Table(entries)) => self.plan_map(entries, part, pieces)?,
                         (entry, Found::Leaf) => return Err(self.already_mapped(level, part.start(), entry)),
                     };
                 }
@@ -145,8 +144,9 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// Checks that nothing is mapped in `range`, which is in this table.
-    pub(super) fn check_unmapped(&self, level: Level, entries: &Entries, range: ClosedRange) -> Result<(), Error> {
-        if !self.is_hole(level, entries, slots(&self.geometry, level, range))
+    pub(super) fn check_unmapped(&self, entries: Entries, range: ClosedRange) -> Result<(), Error> {
+        let level = entries.level();
+        if !self.is_hole(entries, slots::<F>(level, entries.count(), range))
             && let Some(leaf) = self.leaves(range).next()
         {
             let address = leaf.range.start().max(range.start());
@@ -164,28 +164,28 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// tables that are missing, and with nothing where there is no piece. `None` only if the reserve is short.
     pub(super) fn commit_map(
         &self,
-        level: Level,
-        entries: &Entries,
+        entries: Entries,
         range: ClosedRange,
         pieces: &Pieces<'_>,
         reserve: &mut Frames<'_, H>,
     ) -> Option<()> {
+        let level = entries.level();
         for placed in Layout::new(&self.geometry, level, range, pieces) {
             match placed {
                 Placed::Nothing(part) => {
-                    let slots = slots(&self.geometry, level, part);
+                    let slots = slots::<F>(level, entries.count(), part);
                     entries.store_strip(&self.hal, slots.start, self.empty_strip(level, slots.len()));
                 }
                 Placed::Leaves(leaves) => {
-                    for (index, strip) in leaves.strips(&self.format, &self.geometry) {
+                    for (index, strip) in leaves.strips(&self.format, entries.count()) {
                         entries.store_strip(&self.hal, index, strip);
                     }
                 }
                 Placed::Table(slot) => {
-                    let index = self.geometry.index(level, slot.start());
-                    if let (_, Found::Table { entries, level, .. }) = self.visit(level, entries, index) {
+                    let index = Self::index(level, slot.start());
+                    if let (_, Found::Table(entries)) = self.visit(entries, index) {
                         let part = slot.intersection(&range)?;
-                        self.commit_map(level, &entries, part, pieces, reserve)?;
+                        self.commit_map(entries, part, pieces, reserve)?;
                     } else {
                         let entry = self.build(level.checked_sub(1)?, slot, pieces, reserve)?;
                         entries.store(&self.hal, index, entry);

@@ -35,10 +35,10 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                 Err(answer) => return Some(answer),
             };
             if entries.exchange(&self.hal, index, raw, new).is_ok() {
-                self.invalidate_shared(self.geometry.slot(level, ia), level, true);
+                self.invalidate_shared(Self::slot(level, ia), level, true);
                 return Some(answer);
             }
-            end = self.descend_from(level, entries, ia);
+            end = self.descend_from(entries, ia);
         }
         None
     }

@@ -39,6 +39,7 @@ mod remake;
 mod reserve;
 mod shift;
 mod sinks;
+mod slots;
 mod split;
 mod unmap;
 mod walk;
@@ -118,6 +119,8 @@ struct Start {
     entry_bits: u8,
     /// Number of entries of the root, less one.
     mask: usize,
+    /// log2 of the number of entries of the root.
+    index_bits: u8,
     /// log2 of the bytes that a table below the root takes.
     table_bits: u8,
 }
@@ -131,8 +134,9 @@ impl Start {
             // With the highest bit of the input address.
             Extension::Sign => (!(input >> 1), [0, !(input >> 1)]),
         };
-        let (entry_bits, mask) = (geometry.entry_bits(top), geometry.entries(top) - 1);
-        Self { input, upper, uppers, entry_bits, mask, table_bits: geometry.table_bits(0) }
+        let (entry_bits, index_bits) = (geometry.entry_bits(top), geometry.level_index_bits(top));
+        let (mask, table_bits) = ((1 << index_bits) - 1, geometry.table_bits(0));
+        Self { input, upper, uppers, entry_bits, mask, index_bits, table_bits }
     }
 }
 
@@ -225,7 +229,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// `range` reduced to input bits, if it is one of whole pages that this table can translate.
     fn input(&self, range: ClosedRange) -> Result<ClosedRange, Error> {
-        let size = self.geometry.page_bits;
+        let size = F::PAGE_BITS;
         for address in [range.start(), range.last().wrapping_add(1)] {
             if !address.is_multiple_of(1 << size) {
                 return Err(Error::Misaligned { address, size });

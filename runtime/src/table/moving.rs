@@ -72,15 +72,15 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         if let Some(both) = range.intersection(&target) {
             return Err(Error::Overlap(self.extend(both)));
         }
-        let (level, entries) = self.table_around(target);
-        self.check_unmapped(level, &entries, target)?;
+        let entries = self.table_around(target);
+        self.check_unmapped(entries, target)?;
         let distance = target.start().wrapping_sub(range.start());
         let shift = Shift { distance, aligned: distance.trailing_zeros() as u8 };
-        let (level, entries) = self.table_around(range);
+        let entries = self.table_around(range);
         let mut edges = Edges::default();
-        self.plan_edges(&self.cut_leaves((level, entries), range), range, Fate::Gone, &mut edges)?;
+        self.plan_edges(&self.cut_leaves(entries, range), range, Fate::Gone, &mut edges)?;
         let mut missing = Missing::default();
-        self.for_parts(level, &entries, range, shift, &mut |part| self.plan_part(&part, range, shift, &mut missing))?;
+        self.for_parts(entries, range, shift, &mut |part| self.plan_part(&part, range, shift, &mut missing))?;
 
         let tables = self.reserve_tables(missing.count + self.tables_for_splits(&edges, range))?;
         let mut reserve = Frames::of(&self.hal, tables);
@@ -91,13 +91,13 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                 .and_then(|()| self.commit_split(split, range, &mut reserve, gather))
                 .and_then(|()| self.make_leaf(&split.leaf, &split.attributes, range, shift, &mut reserve, gather));
         }
-        let (level, entries) = self.table_around(range);
-        let moved = self.for_parts(level, &entries, range, shift, &mut |part| {
+        let entries = self.table_around(range);
+        let moved = self.for_parts(entries, range, shift, &mut |part| {
             done = done.and_then(|()| self.commit_part(part, range, shift, &mut reserve, gather));
             Ok(())
         });
         debug_assert!(moved.is_ok() && done.is_some(), "the plan counted too few tables");
-        self.prune(self.geometry.top(), &self.root_entries(), range, gather);
+        self.prune(self.root_entries(), range, gather);
         gather.flush();
         Ok(())
     }
@@ -136,12 +136,12 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             Part::Stretch(Stretch { level, entries, index, items, range, are_tables }) => {
                 let target = range.shifted(shift.distance);
                 let (to, linked) = self.table_for(level, target.start(), reserve)?;
-                let first = self.geometry.index(level, target.start());
+                let first = Self::index(level, target.start());
                 let hardware = self.format.accessed_dirty(level).hardware;
                 let empty = self.format.empty(level);
                 entries.move_to(&self.hal, index..index + items, &to, first, empty, hardware);
                 let smallest = if are_tables { 0 } else { level };
-                gather.record(range, !are_tables, self.geometry.entry_bits(smallest));
+                gather.record(range, !are_tables, Self::entry_bits(smallest));
                 self.made(target, !are_tables && !linked, gather);
                 Some(())
             }
@@ -153,7 +153,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                     attributes.accessed |= states.is_accessed(raw);
                     attributes.dirty |= states.is_dirty(raw);
                 }
-                gather.record(leaf.range, true, self.geometry.entry_bits(leaf.level));
+                gather.record(leaf.range, true, Self::entry_bits(leaf.level));
                 self.make_leaf(&leaf, &attributes, range, shift, reserve, gather)
             }
         }
@@ -172,8 +172,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let smaller = self.smaller(leaf, attributes, shift).ok()?;
         let piece = piece(leaf, range, shift, &smaller)?;
         let target = piece.range;
-        let (level, entries) = self.table_around(target);
-        self.commit_map(level, &entries, target, &[Some(piece), None, None], reserve)?;
+        let entries = self.table_around(target);
+        self.commit_map(entries, target, &[Some(piece), None, None], reserve)?;
         self.made(target, false, gather);
         Some(())
     }
@@ -186,20 +186,21 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// The table at `level` that translates `ia`, where nothing is mapped, and whether it was missing. `None` only if the
     /// reserve is short.
     fn table_for(&self, level: Level, ia: u64, reserve: &mut Frames<'_, H>) -> Option<(Entries, bool)> {
-        let (mut at, mut entries, mut linked) = (self.geometry.top(), self.root_entries(), false);
-        while at > level {
-            let index = self.geometry.index(at, ia);
-            if let Found::Absent = self.visit(at, &entries, index).1 {
+        let (mut entries, mut linked) = (self.root_entries(), false);
+        while entries.level() > level {
+            let at = entries.level();
+            let index = Self::index(at, ia);
+            if let Found::Absent = self.visit(entries, index).1 {
                 let mut table = self.fresh(reserve)?;
                 table.clear(self.format.empty(at - 1));
                 let entry = self.link_entry(at, table.publish(&self.hal)).ok()?;
                 entries.store(&self.hal, index, entry);
                 linked = true;
             }
-            let Found::Table { entries: below, level: lower, .. } = self.visit(at, &entries, index).1 else {
+            let Found::Table(below) = self.visit(entries, index).1 else {
                 return None;
             };
-            (at, entries) = (lower, below);
+            entries = below;
         }
         Some((entries, linked))
     }

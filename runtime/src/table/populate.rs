@@ -50,19 +50,19 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         gather: &mut Gather<F, H>,
     ) -> Result<(), Error> {
         let range = self.exclusive(range, gather)?;
-        let page = self.geometry.page_bits;
+        let page = F::PAGE_BITS;
         let largest = if self.hal.frees_parts() { largest.clamp(page, 63) } else { page };
         let leaf = Prototypes::new(&self.format, attributes, largest.min(size_within(range.span())))?;
-        let (level, entries) = self.table_around(range);
+        let entries = self.table_around(range);
 
         let reserved = core::mem::take(&mut self.reserved);
         let before = reserved.len();
         let tables = Frames::of(&self.hal, reserved);
         let mut reserve = Reserve { tables, planned: List::default(), has_trees: false, first: None };
-        let plan = self.plan_populate(level, &entries, range, &leaf, &mut reserve);
+        let plan = self.plan_populate(entries, range, &leaf, &mut reserve);
         if plan.is_ok() {
             gather.settle(range, reserve.has_trees);
-            let done = self.commit_populate(level, &entries, range, &leaf, &mut reserve);
+            let done = self.commit_populate(entries, range, &leaf, &mut reserve);
             debug_assert!(done.is_some(), "the plan took too few frames");
             self.made(range, !reserve.has_trees, gather);
         }
@@ -70,7 +70,9 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             match planned {
                 // SAFETY: it was allocated with this size, and nobody used it.
                 Planned::Frame { size } => unsafe { self.hal.free(frame, size) },
-                Planned::Tree { level, table, .. } => self.unbuild(level, table, true, &mut reserve.tables),
+                Planned::Tree { level, table, .. } => {
+                    self.unbuild(self.entries(level, table), true, &mut reserve.tables)
+                }
             }
         }
         let mut rest = reserve.tables.into_list();
@@ -82,20 +84,20 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// Takes the frames for the part of `range` that this table translates.
     fn plan_populate(
         &self,
-        level: Level,
-        entries: &Entries,
+        entries: Entries,
         range: ClosedRange,
         leaf: &Prototypes,
         reserve: &mut Reserve<'_, H>,
     ) -> Result<(), Error> {
+        let level = entries.level();
         let mut next = Some(range.start());
         while let Some(rest) = next.and_then(|start| ClosedRange::new(start, range.last())) {
-            let slot = self.geometry.slot(level, rest.start());
+            let slot = Self::slot(level, rest.start());
             let part = ClosedRange::clamp(rest.start(), slot.last().min(rest.last()));
             let mut done = part;
-            match self.visit(level, entries, self.geometry.index(level, rest.start())).1 {
+            match self.visit(entries, Self::index(level, rest.start())).1 {
                 Found::Leaf => {}
-                Found::Table { entries, level, .. } => self.plan_populate(level, &entries, part, leaf, reserve)?,
+                Found::Table(entries) => self.plan_populate(entries, part, leaf, reserve)?,
                 Found::Absent => match self.take_frame(level, Some(entries), rest, leaf)? {
                     Some((frame, size)) => {
                         reserve.planned.put(&self.hal, frame, Planned::Frame { size });
@@ -120,27 +122,27 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// Puts in what the plan took. `None` only if that is too little.
     fn commit_populate(
         &self,
-        level: Level,
-        entries: &Entries,
+        entries: Entries,
         range: ClosedRange,
         leaf: &Prototypes,
         reserve: &mut Reserve<'_, H>,
     ) -> Option<()> {
+        let level = entries.level();
         let mut next = Some(range.start());
         while let Some(rest) = next.and_then(|start| ClosedRange::new(start, range.last())) {
-            let index = self.geometry.index(level, rest.start());
-            let slot = self.geometry.slot(level, rest.start());
+            let index = Self::index(level, rest.start());
+            let slot = Self::slot(level, rest.start());
             let part = ClosedRange::clamp(rest.start(), slot.last().min(rest.last()));
             let mut done = part;
-            match self.visit(level, entries, index).1 {
+            match self.visit(entries, index).1 {
                 Found::Leaf => {}
-                Found::Table { entries, level, .. } => self.commit_populate(level, &entries, part, leaf, reserve)?,
+                Found::Table(entries) => self.commit_populate(entries, part, leaf, reserve)?,
                 Found::Absent => match reserve.planned.take(&self.hal)? {
                     (frame, Planned::Frame { size }) => {
                         self.zero(frame, size);
                         done = ClosedRange::around(rest.start(), size);
                         let leaves = self.leaf_of(level, done, frame, leaf);
-                        for (index, strip) in leaves.strips(&self.format, &self.geometry) {
+                        for (index, strip) in leaves.strips(&self.format, entries.count()) {
                             entries.store_strip(&self.hal, index, strip);
                         }
                     }

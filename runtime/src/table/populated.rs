@@ -5,8 +5,9 @@ use core::ops::Range;
 use super::{
     Error, PageTable,
     entries::{Entries, Fresh},
-    layout::{Leaves, Prototypes, size_mask, size_within, slots},
+    layout::{Leaves, Prototypes, size_mask, size_within},
     populate::Reserve,
+    slots::slots,
 };
 use crate::{ClosedRange, Format, Hal, HostPhysAddr, Level, Prototype, Refusal};
 
@@ -23,14 +24,14 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             self.reserve_table(&mut reserve.tables)?;
         }
         let mut table = self.fresh(&mut reserve.tables).ok_or(self.no_page())?;
-        let first = self.geometry.index(level, range.start());
+        let first = Self::index_below(level, range.start());
         table.fill(0, self.empty_strip(level, first));
         let mut filled = first;
         let result = self.fill_populated(level, range, leaf, &mut table, &mut filled, reserve);
-        table.fill(filled, self.empty_strip(level, self.geometry.entries(level) - filled));
+        table.fill(filled, self.empty_strip(level, Self::COUNT - filled));
         let table = table.publish(&self.hal);
         if let Err(error) = result {
-            self.unbuild(level, table, true, &mut reserve.tables);
+            self.unbuild(self.entries(level, table), true, &mut reserve.tables);
             return Err(error);
         }
         Ok(table)
@@ -55,21 +56,21 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                         None => reserve.first = Some((frame, size)),
                     }
                     let done = ClosedRange::around(rest.start(), size);
-                    for (index, strip) in self.leaf_of(level, done, frame, leaf).strips(&self.format, &self.geometry) {
+                    for (index, strip) in self.leaf_of(level, done, frame, leaf).strips(&self.format, Self::COUNT) {
                         table.fill(index, strip);
                     }
-                    *filled = self.geometry.index(level, done.last()) + 1;
+                    *filled = Self::index_below(level, done.last()) + 1;
                     done
                 }
                 None => {
                     let below = level.checked_sub(1).ok_or(self.no_page())?;
-                    let slot = self.geometry.slot(level, rest.start());
+                    let slot = Self::slot(level, rest.start());
                     let part = ClosedRange::clamp(rest.start(), slot.last().min(rest.last()));
                     let lower = self.build_populated(below, part, leaf, reserve)?;
                     match self.link_entry(level, lower) {
                         Ok(entry) => table.write(*filled, entry),
                         Err(error) => {
-                            self.unbuild(below, lower, true, &mut reserve.tables);
+                            self.unbuild(self.entries(below, lower), true, &mut reserve.tables);
                             return Err(error);
                         }
                     }
@@ -78,7 +79,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                 }
             };
             next = done.last().checked_add(1);
-            if level == 0 && leaf.sizes(&self.geometry, 0).0 == 1 << self.geometry.page_bits {
+            if level == 0 && leaf.sizes(&self.geometry, 0).0 == 1 << F::PAGE_BITS {
                 return self.fill_pages(next, range.last(), leaf, table, filled);
             }
         }
@@ -96,7 +97,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     ) -> Result<(), Error> {
         let size = F::PAGE_BITS;
         let Some(rest) = next.and_then(|next| ClosedRange::new(next, last)) else { return Ok(()) };
-        let end = self.geometry.index(0, rest.last()) + 1;
+        let end = Self::index_below(0, rest.last()) + 1;
         let (done, refused) = self.fill_with_frames(leaf.get(0, size), table, *filled..end);
         *filled = done;
         match refused {
@@ -135,7 +136,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     pub(super) fn take_frame(
         &self,
         level: Level,
-        entries: Option<&Entries>,
+        entries: Option<Entries>,
         rest: ClosedRange,
         leaf: &Prototypes,
     ) -> Result<Option<(HostPhysAddr, u8)>, Error> {
@@ -144,7 +145,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         while let Some(size) = sizes.largest_within(aligned.min(size_within(rest.span()))) {
             sizes.0 &= !(1 << size);
             let range = ClosedRange::around(rest.start(), size);
-            let is_hole = |entries| self.is_hole(level, entries, slots(&self.geometry, level, range));
+            let is_hole = |entries: Entries| self.is_hole(entries, slots::<F>(level, entries.count(), range));
             if !entries.is_none_or(is_hole) {
                 continue;
             }
@@ -180,6 +181,6 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     pub(super) fn no_page(&self) -> Error {
-        Error::NoMemory { size: self.geometry.page_bits }
+        Error::NoMemory { size: F::PAGE_BITS }
     }
 }

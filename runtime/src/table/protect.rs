@@ -7,9 +7,10 @@ use super::{
     build::Found,
     edges::{Cut, Edges},
     entries::Entries,
-    layout::{parts, sizes_of, slots},
+    layout::sizes_of,
     located::Located,
     remake::{Broken, Forgotten, Pass, Rewrites},
+    slots::slots,
     split::Fate,
 };
 use crate::{Change, ClosedRange, Edit, Format, Hal, Level, PageBitmap, Rewrite};
@@ -56,24 +57,24 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         gather: &mut Gather<F, H>,
     ) -> Result<(), Error> {
         let range = self.exclusive(range, gather)?;
-        let (mut level, mut entries) = self.table_around(range);
-        let rewrites = self.rewrites(level, range, change)?;
+        let mut entries = self.table_around(range);
+        let rewrites = self.rewrites(entries.level(), range, change)?;
         self.refuse_breaks(range, change, &rewrites)?;
 
         let mut rest = range;
-        let cut = self.cut_leaves((level, entries), range);
+        let cut = self.cut_leaves(entries, range);
         if !matches!(cut, [None, None]) {
             let fate = Fate::Changed(change, &rewrites);
             let Some(left) = self.change_edges(&cut, range, fate, pages, gather)? else { return Ok(()) };
-            (level, entries) = self.table_around(left);
+            entries = self.table_around(left);
             rest = left;
         }
         let mut pass = Pass { rewrites: &rewrites, broken: Broken::default(), pages, gather };
         // Asked here, for most formats have a short answer, and then only one of the two is there.
         if self.format.may_break(change) {
-            self.rewrite_breaking(level, &entries, rest, &mut pass);
+            self.rewrite_breaking(entries, rest, &mut pass);
         } else {
-            self.rewrite(level, &entries, rest, &mut pass);
+            self.rewrite(entries, rest, &mut pass);
         }
         Ok(())
     }
@@ -104,7 +105,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// What else than splitting can keep [`PageTable::protect`] from its work: for who does it in parts.
     pub(crate) fn check_protect(&self, range: ClosedRange, change: &Change) -> Result<(), Error> {
         let range = self.input(range)?;
-        let (level, _) = self.table_around(range);
+        let level = self.table_around(range).level();
         self.refuse_breaks(range, change, &self.rewrites(level, range, change)?)
     }
 
@@ -147,28 +148,29 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// [`Self::rewrite`] where leaves may have to be broken.
-    fn rewrite_breaking(&self, level: Level, entries: &Entries, range: ClosedRange, pass: &mut Pass<'_, '_, '_, F, H>) {
+    fn rewrite_breaking(&self, entries: Entries, range: ClosedRange, pass: &mut Pass<'_, '_, '_, F, H>) {
+        let level = entries.level();
         let rewrite = pass.rewrites.at(level);
         let states = self.format.accessed_dirty(level);
         let mut changed: Option<ClosedRange> = None;
-        for (index, part) in parts(&self.geometry, level, range) {
-            match (self.visit(level, entries, index), rewrite) {
-                ((raw, Found::Table { entries: below, level: lower, .. }), _) => {
+        for (index, part) in Self::parts(level, range) {
+            match (self.visit(entries, index), rewrite) {
+                ((raw, Found::Table(below)), _) => {
                     // If the first leaf that changes must be broken, most of those that follow are like it: then it is
                     // cheaper to take the whole table away once.
-                    let whole = self.geometry.slot(level, part.start()) == part;
+                    let whole = Self::slot(level, part.start()) == part;
                     if whole && self.leaves(part).find_map(|leaf| self.breaks(&leaf, pass.rewrites)) == Some(true) {
                         entries.store(&self.hal, index, self.format.empty(level));
                         pass.broken.push(raw, part);
                     } else {
-                        self.make(level, entries, pass);
-                        self.rewrite_breaking(lower, &below, part, pass);
+                        self.make(entries, pass);
+                        self.rewrite_breaking(below, part, pass);
                     }
                 }
                 ((raw, Found::Leaf), Some(rewrite)) if rewrite.apply(raw) != raw => {
                     let new = rewrite.apply(raw);
                     if self.format.edit(level, raw, new) == Edit::BreakBeforeMake {
-                        let leaf = self.locate(level, entries, part.start(), raw);
+                        let leaf = self.locate(entries, part.start(), raw);
                         if leaf.items > 1 {
                             self.remake(&leaf, &rewrite, pass.pages, pass.gather);
                         } else {
@@ -188,23 +190,24 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                 ((_, Found::Leaf), _) | ((_, Found::Absent), _) => {}
             }
             if pass.broken.is_full() {
-                self.make(level, entries, pass);
+                self.make(entries, pass);
             }
         }
-        self.make(level, entries, pass);
+        self.make(entries, pass);
         if let Some(changed) = changed {
-            pass.gather.record(changed, true, self.geometry.entry_bits(level));
+            pass.gather.record(changed, true, Self::entry_bits(level));
         }
     }
 
     /// Rewrites every leaf in the part of `range` that this table translates, where none has to be broken. A leaf that is
     /// not covered whole says already what it should.
-    fn rewrite(&self, level: Level, entries: &Entries, range: ClosedRange, pass: &mut Pass<'_, '_, '_, F, H>) {
+    fn rewrite(&self, entries: Entries, range: ClosedRange, pass: &mut Pass<'_, '_, '_, F, H>) {
+        let level = entries.level();
         let rewrite = pass.rewrites.at(level).unwrap_or(Rewrite { keep: u64::MAX, set: 0 });
         let states = self.format.accessed_dirty(level);
-        let bits = self.geometry.entry_bits(level);
-        let Range { start: first, end } = slots(&self.geometry, level, range);
-        let start = self.geometry.slot(level, range.start()).start();
+        let bits = Self::entry_bits(level);
+        let Range { start: first, end } = slots::<F>(level, entries.count(), range);
+        let start = Self::slot(level, range.start()).start();
         let slot = |index: usize| ClosedRange::around(start + (((index - first) as u64) << bits), bits);
         // Only a change of bits that say it can make a leaf forget that it is dirty.
         let atomic = states.hardware || states.dirty_mask & !rewrite.keep != 0;
@@ -212,13 +215,13 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let mut next = first;
         while next < end {
             let (stop, new) = if atomic {
-                self.rewrite_leaves(level, entries, next..end, rewrite, false, |index, raw, _| {
+                self.rewrite_leaves(entries, next..end, rewrite, false, |index, raw, _| {
                     let apply = |raw| Some(rewrite.apply(raw));
                     let old = entries.update_from(&self.hal, index, raw, apply).unwrap_or(raw);
                     self.account(level, slot(index), [old, rewrite.apply(old)], pass.pages, pass.gather);
                 })
             } else {
-                self.rewrite_leaves(level, entries, next..end, rewrite, true, |index, _, new| {
+                self.rewrite_leaves(entries, next..end, rewrite, true, |index, _, new| {
                     entries.store(&self.hal, index, new);
                 })
             };
@@ -229,9 +232,9 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             };
             if stop < end
                 && let Some(part) = slot(stop).intersection(&range)
-                && let (_, Found::Table { entries, level, .. }) = self.visit(level, entries, stop)
+                && let (_, Found::Table(entries)) = self.visit(entries, stop)
             {
-                self.rewrite(level, &entries, part, pass);
+                self.rewrite(entries, part, pass);
             }
             next = stop + 1;
         }
@@ -247,13 +250,13 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     #[inline]
     fn rewrite_leaves(
         &self,
-        level: Level,
-        entries: &Entries,
+        entries: Entries,
         indices: Range<usize>,
         rewrite: Rewrite,
         plain: bool,
         mut write: impl FnMut(usize, u64, u64),
     ) -> (usize, Range<usize>) {
+        let level = entries.level();
         let kinds = self.format.kinds(level);
         let (mut first, mut end) = (usize::MAX, 0);
         let mut index = indices.start;

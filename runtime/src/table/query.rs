@@ -174,8 +174,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let ia = self.reduce(ia)?;
         let End { level, entries, raw, is_leaf, .. } = self.descend(ia);
         Some(match is_leaf {
-            true => Lookup::Mapped(self.mapping(&self.locate(level, &entries, ia, raw))),
-            false => Lookup::Hole(self.extend(self.geometry.slot(level, ia))),
+            true => Lookup::Mapped(self.mapping(&self.locate(entries, ia, raw))),
+            false => Lookup::Hole(self.extend(Self::slot(level, ia))),
         })
     }
 

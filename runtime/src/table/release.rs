@@ -1,7 +1,7 @@
 //! Giving tables back, after nobody can walk them any more.
 
 use super::entries::Entries;
-use crate::{Format, Geometry, Hal, HostPhysAddr, Level, Next};
+use crate::{Format, Hal, HostPhysAddr, Level, Next};
 
 /// Frees a table and all below it; with `frames`, the frames that its leaves map, too.
 ///
@@ -21,15 +21,15 @@ pub(super) unsafe fn free_tree<F: Format, H: Hal>(
     let is_opaque = |level| level == 0 && !frames;
     if !is_opaque(level) {
         // SAFETY: it is allocated, as the caller promises.
-        let entries = unsafe { Entries::new(hal, &geometry, level, table) };
+        let entries = unsafe { Entries::new(hal, level, geometry.level_index_bits(level), table) };
         if frames {
             // SAFETY: as the caller promises.
-            unsafe { free_frames(format, hal, &geometry, level, &entries) };
+            unsafe { free_frames(format, hal, entries) };
         }
         if let Some(below) = level.checked_sub(1) {
             let (kinds, empty, size) = (format.kinds(level), format.empty(level), geometry.table_bits(below));
             let mut index = 0;
-            while index < geometry.entries(level) {
+            while index < entries.count() {
                 // Most of most tables is empty.
                 if empty == 0 && index % Entries::BLOCK == 0 && entries.common(index).is_some_and(|[_, any]| any == 0) {
                     index += Entries::BLOCK;
@@ -62,8 +62,9 @@ pub(super) unsafe fn free_tree<F: Format, H: Hal>(
 ///
 /// As for [`free_tree`] with `frames`.
 #[inline(never)]
-unsafe fn free_frames<F: Format, H: Hal>(format: &F, hal: &H, geometry: &Geometry, level: Level, entries: &Entries) {
-    let (kinds, entry_bits, count) = (format.kinds(level), geometry.entry_bits(level), geometry.entries(level));
+unsafe fn free_frames<F: Format, H: Hal>(format: &F, hal: &H, entries: Entries) {
+    let (level, count) = (entries.level(), entries.count());
+    let (kinds, entry_bits) = (format.kinds(level), F::PAGE_BITS + F::INDEX_BITS * level);
     let mut index = 0;
     while index < count {
         let raw = entries.load(index);

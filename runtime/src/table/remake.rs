@@ -2,7 +2,7 @@
 
 use arrayvec::ArrayVec;
 
-use super::{Gather, PageTable, build::Found, entries::Entries, layout::parts, located::Located};
+use super::{Gather, PageTable, build::Found, entries::Entries, located::Located};
 use crate::{ClosedRange, Format, Geometry, Hal, HostPhysAddr, Level, Next, PageBitmap, Prototype, Rewrite, Strip};
 
 /// How to rewrite the leaves of each level; `None` where the format refuses, and the plan found no leaf.
@@ -30,33 +30,35 @@ pub(super) struct Pass<'p, 'a, 'b, F: Format, H: Hal> {
 
 impl<F: Format, H: Hal> PageTable<F, H> {
     /// Makes what was broken, after one invalidation for all of it. Tables come back as they were, with new leaves.
-    pub(super) fn make(&self, level: Level, entries: &Entries, pass: &mut Pass<'_, '_, '_, F, H>) {
+    pub(super) fn make(&self, entries: Entries, pass: &mut Pass<'_, '_, '_, F, H>) {
+        let level = entries.level();
         let Some(range) = pass.broken.range.take() else { return };
         // The smallest translation that may be cached of what was broken.
         let tables = pass.broken.entries.iter().any(|&(raw, _)| matches!(self.format.next(level, raw), Next::Table(_)));
         self.invalidate(range, if tables { 0 } else { level }, !tables);
         for (raw, start) in core::mem::take(&mut pass.broken.entries) {
-            let slot = self.geometry.slot(level, start);
+            let slot = Self::slot(level, start);
             let mut made = raw;
             if let (Next::Table(address), Some(below)) = (self.format.next(level, raw), level.checked_sub(1)) {
                 let table = self.entries(below, HostPhysAddr::from_usize(address as usize));
-                self.rewrite_unseen(below, &table, slot, pass);
+                self.rewrite_unseen(table, slot, pass);
             } else if let Some(rewrite) = pass.rewrites.at(level) {
                 made = rewrite.apply(raw);
                 self.account(level, slot, [raw, made], pass.pages, pass.gather);
             }
-            entries.store(&self.hal, self.geometry.index(level, start), made);
+            entries.store(&self.hal, Self::index(level, start), made);
         }
         self.made(range, !tables, pass.gather);
     }
 
     /// Rewrites all leaves of a table that no MMU can see.
-    fn rewrite_unseen(&self, level: Level, entries: &Entries, range: ClosedRange, pass: &mut Pass<'_, '_, '_, F, H>) {
+    fn rewrite_unseen(&self, entries: Entries, range: ClosedRange, pass: &mut Pass<'_, '_, '_, F, H>) {
+        let level = entries.level();
         let rewrite = pass.rewrites.at(level);
-        for (index, part) in parts(&self.geometry, level, range) {
-            match (self.visit(level, entries, index), rewrite) {
-                ((_, Found::Table { entries, level, .. }), _) => {
-                    self.rewrite_unseen(level, &entries, part, pass);
+        for (index, part) in Self::parts(level, range) {
+            match (self.visit(entries, index), rewrite) {
+                ((_, Found::Table(entries)), _) => {
+                    self.rewrite_unseen(entries, part, pass);
                 }
                 ((raw, Found::Leaf), Some(rewrite)) => {
                     let new = rewrite.apply(raw);

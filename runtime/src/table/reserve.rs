@@ -6,7 +6,6 @@ use super::{
     entries::Entries,
     frames::{Frames, List},
     gather::Identity,
-    layout::parts,
 };
 use crate::{ClosedRange, Format, Hal, HostPhysAddr, Level, Refusal};
 
@@ -121,7 +120,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let leaves = [range.start(), range.last()].map(|end| self.find(end));
         let split = leaves.iter().flatten().filter(|leaf| !range.covers(&leaf.range));
         let split: usize = split.map(|leaf| usize::from(leaf.level)).sum();
-        Ok(split + self.tables_missing(self.geometry.top(), &self.root_entries(), range))
+        Ok(split + self.tables_missing(self.root_entries(), range))
     }
 
     /// Takes frames for tables from the HAL until `tables` of them wait for operations through `&mut self`: one that
@@ -193,15 +192,16 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// How many tables pages wherever nothing is mapped in `range`, which is in this table, take.
-    fn tables_missing(&self, level: Level, entries: &Entries, range: ClosedRange) -> usize {
-        parts(&self.geometry, level, range)
-            .map(|(index, part)| match self.visit(level, entries, index).1 {
+    fn tables_missing(&self, entries: Entries, range: ClosedRange) -> usize {
+        let level = entries.level();
+        Self::parts(level, range)
+            .map(|(index, part)| match self.visit(entries, index).1 {
                 Found::Leaf => 0,
-                Found::Table { entries, level, .. } => self.tables_missing(level, &entries, part),
+                Found::Table(entries) => self.tables_missing(entries, part),
                 // A table for each slot of each level above 0 that the part touches.
                 Found::Absent => (1..=level)
                     .map(|level| {
-                        let bits = self.geometry.entry_bits(level);
+                        let bits = Self::entry_bits(level);
                         ((part.last() >> bits) - (part.start() >> bits)) as usize + 1
                     })
                     .sum(),

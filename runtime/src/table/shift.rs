@@ -36,23 +36,23 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// away what it is given.
     pub(super) fn for_parts(
         &self,
-        level: Level,
-        entries: &Entries,
+        entries: Entries,
         range: ClosedRange,
         shift: Shift,
         act: &mut impl FnMut(Part) -> Result<(), Error>,
     ) -> Result<(), Error> {
+        let level = entries.level();
         let mut next = Some(range.start());
         while let Some(rest) = next.and_then(|start| ClosedRange::new(start, range.last())) {
-            let slot = self.geometry.slot(level, rest.start());
-            let index = self.geometry.index(level, rest.start());
+            let slot = Self::slot(level, rest.start());
+            let index = Self::index(level, rest.start());
             let mut last = slot.last();
-            match self.visit(level, entries, index) {
+            match self.visit(entries, index) {
                 (_, Found::Absent) => {}
                 (raw, Found::Leaf) => {
-                    let leaf = self.locate(level, entries, rest.start(), raw);
+                    let leaf = self.locate(entries, rest.start(), raw);
                     if leaf.size <= shift.aligned && range.covers(&leaf.range) {
-                        let stretch = self.stretch(level, entries, rest, shift, false);
+                        let stretch = self.stretch(entries, rest, shift, false);
                         last = stretch.range.last();
                         act(Part::Stretch(stretch))?;
                     } else {
@@ -60,14 +60,14 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                         act(Part::Leaf(leaf))?;
                     }
                 }
-                (_, Found::Table { entries: below, level: lower, .. }) => {
-                    if range.covers(&slot) && self.geometry.entry_bits(level) <= shift.aligned {
-                        let stretch = self.stretch(level, entries, rest, shift, true);
+                (_, Found::Table(below)) => {
+                    if range.covers(&slot) && Self::entry_bits(level) <= shift.aligned {
+                        let stretch = self.stretch(entries, rest, shift, true);
                         last = stretch.range.last();
                         act(Part::Stretch(stretch))?;
                     } else {
                         let part = ClosedRange::clamp(rest.start(), slot.last().min(range.last()));
-                        self.for_parts(lower, &below, part, shift, act)?;
+                        self.for_parts(below, part, shift, act)?;
                     }
                 }
             }
@@ -78,15 +78,16 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// What moves together with the first entry in `range`, which moves as it is: up to where either table ends, or something
     /// else comes.
-    fn stretch(&self, level: Level, entries: &Entries, range: ClosedRange, shift: Shift, are_tables: bool) -> Stretch {
-        let (start, bits, kinds) = (range.start(), self.geometry.entry_bits(level), self.format.kinds(level));
-        let index = self.geometry.index(level, start);
-        let there = self.geometry.index(level, start.wrapping_add(shift.distance));
-        let room = self.geometry.entries(level) - index.max(there);
+    fn stretch(&self, entries: Entries, range: ClosedRange, shift: Shift, are_tables: bool) -> Stretch {
+        let level = entries.level();
+        let (start, bits, kinds) = (range.start(), Self::entry_bits(level), self.format.kinds(level));
+        let place = |ia| Self::index(level, ia) & (entries.count() - 1);
+        let (index, there) = (place(start), place(start.wrapping_add(shift.distance)));
+        let room = entries.count() - index.max(there);
         let whole = (range.span() >> bits) + u64::from(range.span().trailing_ones() >= u32::from(bits));
         let joins = |item: usize| {
             if are_tables {
-                return matches!(self.visit(level, entries, index + item), (_, Found::Table { .. }));
+                return matches!(self.visit(entries, index + item), (_, Found::Table(_)));
             }
             let raw = entries.load(index + item);
             let fits = |size| {
@@ -98,6 +99,6 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let most = room.min(usize::try_from(whole).unwrap_or(room));
         let items = (1..most).find(|&item| !joins(item)).unwrap_or(most);
         let range = ClosedRange::clamp(start, start + (((items as u64) << bits) - 1));
-        Stretch { level, entries: *entries, index, items, range, are_tables }
+        Stretch { level, entries, index, items, range, are_tables }
     }
 }

@@ -71,7 +71,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// Whether the leaf was dirty, and the part of it that was changed cannot say so.
     pub(super) fn forgets_dirty(&self, split: &Split<'_>) -> bool {
         let Fate::Changed(_, rewrites) = split.fate else { return false };
-        let (page, states) = (split.smaller.get(0, self.geometry.page_bits).bits, self.format.accessed_dirty(0));
+        let (page, states) = (split.smaller.get(0, F::PAGE_BITS).bits, self.format.accessed_dirty(0));
         split.attributes.dirty && rewrites.at(0).is_some_and(|rewrite| !states.is_dirty(rewrite.apply(page)))
     }
 
@@ -88,7 +88,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     fn breaks_for(&self, split: &Split<'_>, range: ClosedRange) -> bool {
         let Located { level, ref entries, items, range: all, .. } = split.leaf;
         let breaks = |start, new| {
-            let old = entries.load(self.geometry.index(level, start));
+            let old = entries.load(Self::index(level, start));
             self.format.edit(level, old, new) == Edit::BreakBeforeMake
         };
         // Any table will do: what matters is that it is one.
@@ -102,7 +102,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                 Placed::Nothing(_) => false,
                 // They are alike, and so are the items of a run: one of them speaks for all.
                 Placed::Leaves(leaves) => {
-                    let strip = leaves.strips(&self.format, &self.geometry).next();
+                    let strip = leaves.strips(&self.format, entries.count()).next();
                     strip.is_some_and(|(_, strip)| breaks(leaves.range.start(), strip.first))
                 }
                 Placed::Table(slot) => becomes_table(slot.start()),
@@ -131,20 +131,20 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             split.raw = self.format.empty(level);
         }
         if items > 1 {
-            self.commit_map(level, &entries, all, &split.pieces(range), reserve)?;
+            self.commit_map(entries, all, &split.pieces(range), reserve)?;
         } else {
             loop {
                 let table = self.build(level.checked_sub(1)?, all, &split.pieces(range), reserve)?;
                 let Err(raw) = entries.exchange(&self.hal, index, split.raw, table) else { break };
                 split.raw = raw;
                 self.observe(split, raw);
-                if let Found::Table { level, address, .. } = self.found(level, table) {
-                    self.unbuild(level, address, false, reserve);
+                if let Found::Table(below) = self.found(level, table) {
+                    self.unbuild(below, false, reserve);
                 }
             }
         }
         if !broken || self.format.invalid_cached() {
-            gather.record(all, !broken, self.geometry.entry_bits(level));
+            gather.record(all, !broken, Self::entry_bits(level));
         }
         Some(())
     }

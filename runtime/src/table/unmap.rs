@@ -6,11 +6,10 @@ use super::{
     edges::{Cut, Edges},
     entries::Entries,
     gather::Held,
-    layout::parts,
     located::Located,
     split::Fate,
 };
-use crate::{ClosedRange, Format, Hal, Level};
+use crate::{ClosedRange, Format, Hal};
 
 impl<F: Format, H: Hal> PageTable<F, H> {
     /// Unmaps `range`; holes in it are fine. Larger leaves that it covers in part are split. The memory stays whose
@@ -43,14 +42,14 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// `free`: the caller made the promise of [`PageTable::depopulate`].
     fn remove(&mut self, range: ClosedRange, free: bool, gather: &mut Gather<F, H>) -> Result<(), Error> {
         let range = self.exclusive(range, gather)?;
-        let (mut level, mut entries) = self.table_around(range);
-        let cut = self.cut_leaves((level, entries), range);
+        let mut entries = self.table_around(range);
+        let cut = self.cut_leaves(entries, range);
         if !matches!(cut, [None, None]) {
             self.remove_edges(&cut, range, free, gather)?;
-            (level, entries) = self.table_around(range);
+            entries = self.table_around(range);
         }
-        if self.clear(level, &entries, range, free, gather) {
-            self.prune(self.geometry.top(), &self.root_entries(), range, gather);
+        if self.clear(entries, range, free, gather) {
+            self.prune(self.root_entries(), range, gather);
         }
         Ok(())
     }
@@ -76,67 +75,62 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// The part of a leaf's frame that `range` maps, in pages.
     fn part_of_frame(&self, leaf: &Located, range: ClosedRange) -> Held {
         let part = leaf.range.intersection(&range).unwrap_or(leaf.range);
-        let size = self.geometry.page_bits;
+        let size = F::PAGE_BITS;
         let first = leaf.address + (part.start() - leaf.range.start());
         Held::Frames { first, size, count: (part.span() >> size) + 1 }
     }
 
     /// Empties the part of this table that translates `range`, which covers every leaf there whole. Whether the table
     /// lost entries and has none left.
-    fn clear(
-        &self,
-        level: Level,
-        entries: &Entries,
-        range: ClosedRange,
-        free: bool,
-        gather: &mut Gather<F, H>,
-    ) -> bool {
-        let bits = self.geometry.entry_bits(level);
+    fn clear(&self, entries: Entries, range: ClosedRange, free: bool, gather: &mut Gather<F, H>) -> bool {
+        let level = entries.level();
+        let bits = Self::entry_bits(level);
         let (mut lost, mut left) = (false, false);
-        for (index, part) in parts(&self.geometry, level, range) {
-            match self.visit(level, entries, index) {
+        for (index, part) in Self::parts(level, range) {
+            match self.visit(entries, index) {
                 (_, Found::Absent) => continue,
                 (raw, Found::Leaf) => {
                     entries.store(&self.hal, index, self.format.empty(level));
                     gather.record(part, true, bits);
                     if free {
-                        let leaf = self.locate(level, entries, part.start(), raw);
+                        let leaf = self.locate(entries, part.start(), raw);
                         // A run is one frame, free when its last item is gone.
                         if leaf.range.last() == part.last() {
                             gather.hold(Held::Frames { first: leaf.address, size: leaf.size, count: 1 });
                         }
                     }
                 }
-                (_, Found::Table { entries: below, level: lower, address }) => {
-                    let whole = self.geometry.slot(level, part.start()) == part;
-                    if !whole && !self.clear(lower, &below, part, free, gather) {
+                (_, Found::Table(below)) => {
+                    let whole = Self::slot(level, part.start()) == part;
+                    if !whole && !self.clear(below, part, free, gather) {
                         left = true;
                         continue;
                     }
                     entries.store(&self.hal, index, self.format.empty(level));
-                    gather.record(part, false, self.geometry.page_bits);
-                    gather.hold(Held::Tree { table: address, level: lower, frames: free && whole });
+                    gather.record(part, false, F::PAGE_BITS);
+                    gather.hold(Held::Tree { table: below.address(), level: below.level(), frames: free && whole });
                 }
             }
             lost = true;
         }
-        lost && !left && self.is_hole(level, entries, 0..self.geometry.entries(level))
+        lost && !left && self.is_hole(entries, 0..entries.count())
     }
 
     /// Takes out the tables in `range` that have nothing left, after what was mapped there is gone.
-    pub(super) fn prune(&self, level: Level, entries: &Entries, range: ClosedRange, gather: &mut Gather<F, H>) {
-        for (index, part) in parts(&self.geometry, level, range) {
-            let (_, Found::Table { entries: below, level: lower, address }) = self.visit(level, entries, index) else {
+    pub(super) fn prune(&self, entries: Entries, range: ClosedRange, gather: &mut Gather<F, H>) {
+        let level = entries.level();
+        for (index, part) in Self::parts(level, range) {
+            let (_, Found::Table(below)) = self.visit(entries, index) else {
                 continue;
             };
-            let whole = self.geometry.slot(level, part.start()) == part;
+            let whole = Self::slot(level, part.start()) == part;
             if !whole {
-                self.prune(lower, &below, part, gather);
+                self.prune(below, part, gather);
             }
-            if whole || self.is_hole(lower, &below, 0..self.geometry.entries(lower)) {
+            if whole || self.is_hole(below, 0..below.count()) {
                 entries.store(&self.hal, index, self.format.empty(level));
-                gather.record(part, false, self.geometry.page_bits);
-                gather.hold(Held::Tree { table: address, level: lower, frames: false });
+                gather.record(part, false, F::PAGE_BITS);
+                gather.hold(Held::Tree { table: below.address(), level: below.level(), frames: false });
             }
         }
     }

@@ -61,15 +61,16 @@ impl<F: Format, H: Hal> Iterator for Walk<'_, F, H> {
         loop {
             let (ia, level) = (self.next?, self.level);
             let entries = *self.path.get(usize::from(level))?;
-            let slot = self.table.geometry.slot(level, ia);
-            match self.table.visit(level, &entries, self.table.geometry.index(level, ia)) {
+            let slot = PageTable::<F, H>::slot(level, ia);
+            match self.table.visit(entries, PageTable::<F, H>::index(level, ia)) {
                 (_, Found::Absent) => self.advance(slot.last()),
                 (raw, Found::Leaf) => {
-                    let leaf = self.table.locate(level, &entries, ia, raw);
+                    let leaf = self.table.locate(entries, ia, raw);
                     self.advance(leaf.range.last());
                     return Some(Met::Leaf(leaf));
                 }
-                (_, Found::Table { entries, level, address }) => {
+                (_, Found::Table(entries)) => {
+                    let (level, address) = (entries.level(), entries.address());
                     *self.path.get_mut(usize::from(level))? = entries;
                     self.level = level;
                     return Some(Met::Table { level, address, range: slot });

@@ -1,0 +1,57 @@
+//! Which addresses the entries of a table stand for.
+
+use core::ops::Range;
+
+use super::PageTable;
+use crate::{ClosedRange, Format, Hal, Level};
+
+impl<F: Format, H: Hal> PageTable<F, H> {
+    /// log2 of what an entry at `level` spans.
+    #[inline]
+    pub(super) const fn entry_bits(level: Level) -> u8 {
+        F::PAGE_BITS + F::INDEX_BITS * level
+    }
+
+    /// What the entry around `ia` at `level` spans.
+    #[inline]
+    pub(super) const fn slot(level: Level, ia: u64) -> ClosedRange {
+        ClosedRange::around(ia, Self::entry_bits(level))
+    }
+
+    /// Where the entry for `ia` is in a table at `level`, with upper bits that [`Entries`](super::entries::Entries) cut to their table.
+    #[inline]
+    pub(super) const fn index(level: Level, ia: u64) -> usize {
+        (ia >> Self::entry_bits(level)) as usize
+    }
+
+    /// How many entries a table below the root has.
+    pub(super) const COUNT: usize = 1 << F::INDEX_BITS;
+
+    /// As [`Self::index`], for a table below the root, and without any upper bits.
+    #[inline]
+    pub(super) const fn index_below(level: Level, ia: u64) -> usize {
+        Self::index(level, ia) & (Self::COUNT - 1)
+    }
+
+    /// The slots of one table at `level` that `range` touches: the index, as [`Self::index`] gives it, and the part of
+    /// `range` in it.
+    #[inline]
+    pub(super) fn parts(level: Level, range: ClosedRange) -> impl Iterator<Item = (usize, ClosedRange)> + use<F, H> {
+        let mut next = Some(range.start());
+        core::iter::from_fn(move || {
+            let rest = ClosedRange::new(next?, range.last())?;
+            let last = Self::slot(level, rest.start()).last().min(rest.last());
+            next = last.checked_add(1);
+            Some((Self::index(level, rest.start()), ClosedRange::clamp(rest.start(), last)))
+        })
+    }
+}
+
+/// The slots of the table at `level` with `count` entries, a power of two, that `range` takes.
+#[inline]
+pub(super) const fn slots<F: Format>(level: Level, count: usize, range: ClosedRange) -> Range<usize> {
+    let bits = F::PAGE_BITS + F::INDEX_BITS * level;
+    let (start, last) = (range.start() >> bits, range.last() >> bits);
+    let first = start as usize & (count - 1);
+    first..first + (last - start) as usize + 1
+}
