@@ -133,6 +133,9 @@ extern crate alloc;
 #[macro_use]
 extern crate std;
 
+#[macro_use]
+mod ok;
+
 mod addr;
 mod attributes;
 mod bitmap;

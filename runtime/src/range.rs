@@ -50,6 +50,13 @@ impl ClosedRange {
         Self { start: address & !mask, last: address | mask }
     }
 
+    /// As [`Self::around`], where it is known that there are fewer than 2^64: of `size`, only the lowest six bits count.
+    #[inline]
+    pub(crate) const fn block(address: u64, size: u8) -> Self {
+        let mask = (1 << (size & 63)) - 1;
+        Self { start: address & !mask, last: address | mask }
+    }
+
     /// The range from `start` to `last`, or only `start` if `last` is below it.
     #[inline]
     pub(crate) const fn clamp(start: u64, last: u64) -> Self {

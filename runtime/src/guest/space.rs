@@ -12,19 +12,22 @@ impl<F: Format, H: Hal, B: Backend> GuestMemoryAccessor for AddrSpace<F, H, B> {
         if !area.backend().is_ram() || area.attributes().memory.is_device() {
             return Err(GuestFault::Device);
         }
-        if let Some(slice) = self.reachable(address, length, access) {
-            return Ok(slice);
-        }
-        let unresolved = match self.handle_fault(address, access) {
-            FaultOutcome::Mapped | FaultOutcome::Marked | FaultOutcome::Spurious => {
-                return self.reachable(address, length, access).ok_or(GuestFault::Denied);
+        let mut resolved = false;
+        loop {
+            if let Some(slice) = self.reachable(address, length, access) {
+                return Ok(slice);
             }
-            FaultOutcome::Denied => GuestFault::Denied,
-            FaultOutcome::NotMapped => GuestFault::NotMapped,
-            FaultOutcome::Device(_) => GuestFault::Device,
-            outcome => GuestFault::NotResolved(outcome),
-        };
-        Err(unresolved)
+            if resolved {
+                return Err(GuestFault::Denied);
+            }
+            match self.handle_fault(address, access) {
+                FaultOutcome::Mapped | FaultOutcome::Marked | FaultOutcome::Spurious => resolved = true,
+                FaultOutcome::Denied => return Err(GuestFault::Denied),
+                FaultOutcome::NotMapped => return Err(GuestFault::NotMapped),
+                FaultOutcome::Device(_) => return Err(GuestFault::Device),
+                outcome => return Err(GuestFault::NotResolved(outcome)),
+            }
+        }
     }
 }
 

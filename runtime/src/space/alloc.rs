@@ -80,7 +80,7 @@ unsafe impl Backend for Alloc {
         gather: &mut Gather<F, H>,
     ) -> Result<(), BackendError> {
         if self.populate {
-            table.populate(range, attributes, self.largest, gather)?;
+            ok!(table.populate(range, attributes, self.largest, gather));
         }
         Ok(())
     }

@@ -85,7 +85,6 @@ impl<B: Joinable> MemorySet<B> {
     }
 
     /// The area that `address` is in.
-    #[inline]
     pub fn find(&self, address: u64) -> Option<&Area<B>> {
         self.starting_up_to(address).filter(|area| area.range().contains(address))
     }
@@ -212,7 +211,6 @@ impl<B: Joinable> MemorySet<B> {
     }
 
     /// The last area that starts at `address` or before.
-    #[inline]
     fn starting_up_to(&self, address: u64) -> Option<&Area<B>> {
         let chunk = self.chunks.get(self.chunks.around(address))?;
         chunk.get(chunk.up_to(address).checked_sub(1)?)

@@ -89,7 +89,7 @@ impl CopyOnWrite {
         let mut left = Some(range);
         while let Some(range) = left {
             let (part, of_base) = self.part(range, table);
-            each(table, part, of_base)?;
+            ok!(each(table, part, of_base));
             left = part.last().checked_add(1).and_then(|next| ClosedRange::new(next, range.last()));
         }
         Ok(())
@@ -195,7 +195,7 @@ unsafe impl Backend for CopyOnWrite {
         gather: &mut Gather<F, H>,
     ) -> Result<(), BackendError> {
         // Pages are never split: after this, no part can fail when others have been changed.
-        table.check_protect(range, change)?;
+        ok!(table.check_protect(range, change));
         let of_base = Change { rights: change.rights.map(|rights| rights - Rights::W), ..*change };
         let stays = table.check_protect(range, &of_base).is_ok();
         Ok(self.parts(range, table, |table, part, is_of_base| match is_of_base {

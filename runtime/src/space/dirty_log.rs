@@ -43,7 +43,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         let page_bits = self.table.geometry().page_bits;
         let bytes = (WORDS as u64 * 64).saturating_mul(1 << page_bits);
         let mut gather = Counted::new(&self.table, self.invalidations.get_mut());
-        self.table.split_to(range, page_bits, &mut gather)?;
+        ok!(self.table.split_to(range, page_bits, &mut gather));
         let mut left = Some(range);
         // Of a large space, little may be mapped.
         while let Some(range) = left
@@ -54,7 +54,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
             let mut words = [0; WORDS];
             let part = ClosedRange::new(start, last);
             if let Some(mut pages) = part.and_then(|part| PageBitmap::new(part, page_bits, &mut words)) {
-                self.table.harvest_exclusive(State::Dirty, &mut pages, &mut gather)?;
+                ok!(self.table.harvest_exclusive(State::Dirty, &mut pages, &mut gather));
             }
             left = last.checked_add(1).and_then(|next| ClosedRange::new(next, range.last()));
         }
@@ -74,8 +74,9 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         let mut gather = Counted::new(&self.table, self.invalidations.get_mut());
         for (part, area) in self.areas.parts(range) {
             let rights = Change { rights: Some(area.attributes().rights), ..Change::default() };
-            let restored = area.backend().protect(part, &rights, &mut self.table, &mut gather);
-            restored.map_err(|error| SpaceError::Area { area: part, error })?;
+            if let Err(error) = &area.backend().protect(part, &rights, &mut self.table, &mut gather) {
+                return SpaceError::of_area(part, error);
+            }
         }
         drop(gather);
         self.collapse(start, size)
@@ -97,7 +98,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     ) -> Result<(), SpaceError> {
         let change = change.into();
         let Some(range) = self.whole_pages(start, size)? else { return Ok(()) };
-        self.harvest_exclusive(State::Dirty, pages)?;
+        ok!(self.harvest_exclusive(State::Dirty, pages));
         // What the guest wrote since then: at least these pages.
         if let Some(forgotten) = self.protect_range(range, &change)? {
             pages.insert(forgotten);

@@ -112,12 +112,15 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     fn add(&mut self, start: GuestPhysAddr, size: usize, attributes: Attributes, backend: B) -> Result<(), SpaceError> {
         let range = self.whole_pages(start, size)?.ok_or(SpaceError::Empty(start))?;
         let gap = self.areas.gap(range).map_err(SpaceError::Overlap)?;
-        let refused = |error| SpaceError::Area { area: range, error };
-        backend.accepts(self.table.format(), &attributes).map_err(|refusal| refused(refusal.into()))?;
+        if let Err(refusal) = backend.accepts(self.table.format(), &attributes) {
+            return SpaceError::of_area(range, &refusal.into());
+        }
         self.areas.reserve(1).map_err(|_| SpaceError::NoMemory)?;
 
         let mut gather = Counted::new(&self.table, self.invalidations.get_mut());
-        backend.map(range, &attributes, &mut self.table, &mut gather).map_err(refused)?;
+        if let Err(error) = &backend.map(range, &attributes, &mut self.table, &mut gather) {
+            return SpaceError::of_area(range, error);
+        }
         drop(gather);
         let area = self.resolved(Area::new(range, attributes, backend));
         self.areas.fill(gap, area);
@@ -179,13 +182,13 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         let (mut count, mut differs) = (0, false);
         for (_, area) in self.areas.parts_from(place, range) {
             let attributes = area.attributes().with(change);
-            area.backend()
-                .accepts(self.table.format(), &attributes)
-                .map_err(|refusal| SpaceError::Area { area: area.range(), error: refusal.into() })?;
+            if let Err(refusal) = area.backend().accepts(self.table.format(), &attributes) {
+                return SpaceError::of_area(area.range(), &refusal.into());
+            }
             count += 1;
             differs |= attributes != *area.attributes();
         }
-        self.table.check_partial(range)?;
+        ok!(self.table.check_partial(range));
         // Both ends may cut an area.
         self.areas.reserve(2).map_err(|_| SpaceError::NoMemory)?;
 
@@ -194,12 +197,13 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         if count > 1 {
             // What takes frames is done at once for all areas: after that, none can fail for want of one when others have
             // been changed already.
-            self.table.split(range, &mut gather)?;
+            ok!(self.table.split(range, &mut gather));
         }
         let mut done = 0;
         let mut result = parts.clone().try_for_each(|(part, area)| {
-            let protected = area.backend().protect(part, change, &mut self.table, &mut gather);
-            protected.map_err(|error| SpaceError::Area { area: part, error })?;
+            if let Err(error) = &area.backend().protect(part, change, &mut self.table, &mut gather) {
+                return SpaceError::of_area(part, error);
+            }
             done += 1;
             Ok(())
         });
@@ -223,20 +227,22 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     }
 
     pub(super) fn unmap_range(&mut self, range: ClosedRange) -> Result<(), SpaceError> {
-        self.table.check_partial(range)?;
+        ok!(self.table.check_partial(range));
         let place = self.areas.place(range.start());
         self.areas.reserve_for_hole(place, range).map_err(|_| SpaceError::NoMemory)?;
         let mut parts = self.areas.parts_from(place, range);
         let mut gather = Counted::new(&self.table, self.invalidations.get_mut());
         if parts.clone().nth(1).is_some() {
             // As in `protect_range`.
-            self.table.split(range, &mut gather)?;
+            ok!(self.table.split(range, &mut gather));
         }
         let mut done = None;
         let result = parts.try_for_each(|(part, area)| {
             // SAFETY: the area's backend maps in its areas, and others' hooks stay out of them.
             let unmapped = unsafe { area.backend().unmap(part, &mut self.table, &mut gather) };
-            unmapped.map_err(|error| SpaceError::Area { area: part, error })?;
+            if let Err(error) = &unmapped {
+                return SpaceError::of_area(part, error);
+            }
             done = ClosedRange::new(range.start(), part.last());
             Ok(())
         });

@@ -62,6 +62,15 @@ pub enum SpaceError {
     Table(#[from] Error),
 }
 
+impl SpaceError {
+    /// The result that an area's backend refused, out of line.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn of_area<T>(area: ClosedRange, error: &BackendError) -> Result<T, Self> {
+        Err(Self::Area { area, error: *error })
+    }
+}
+
 /// Why a backend refused; it then changed nothing.
 ///
 /// ```

@@ -57,7 +57,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         for (part, area) in self.areas.parts(range) {
             let largest = area.backend().collapses_to(self.table.hal());
             // SAFETY: the backend says that this may be.
-            unsafe { self.table.collapse(part, largest, &mut gather) }?;
+            ok!(unsafe { self.table.collapse(part, largest, &mut gather) });
         }
         Ok(())
     }

@@ -251,7 +251,7 @@ unsafe impl Backend for Shared {
         table: &mut PageTable<F, H>,
         gather: &mut Gather<F, H>,
     ) -> Result<(), BackendError> {
-        let mut offset = self.offset(range, F::PAGE_BITS)?;
+        let mut offset = ok!(self.offset(range, F::PAGE_BITS));
         for extent in self.memory.from(offset) {
             let start = self.start.wrapping_add(offset);
             let whole = ClosedRange::new(start, start.saturating_add(extent.end() - 1 - offset));
@@ -260,7 +260,7 @@ unsafe impl Backend for Shared {
             // SAFETY: it is a part of a frame that belongs to whoever holds a handle, for guests to do with what they want.
             if let Err(error) = unsafe { table.map(part, output, attributes, gather) } {
                 if let Some(done) = start.checked_sub(1).and_then(|last| ClosedRange::new(range.start(), last)) {
-                    table.unmap(done, gather)?;
+                    ok!(table.unmap(done, gather));
                 }
                 return Err(error.into());
             }

@@ -94,7 +94,6 @@ impl<T> Sorted<T> {
     }
 
     /// How many keys are at most `key`: the index of the first that is larger.
-    #[inline]
     pub(super) fn up_to(&self, key: u64) -> usize {
         // Where there are few, a processor foresees where a scan ends, and goes on; a search it has to wait for.
         match self.order.keys.as_slice() {
@@ -103,7 +102,6 @@ impl<T> Sorted<T> {
         }
     }
 
-    #[inline]
     pub(super) fn key(&self, index: usize) -> Option<u64> {
         self.order.keys.get(index).copied()
     }
@@ -115,12 +113,10 @@ impl<T> Sorted<T> {
         }
     }
 
-    #[inline]
     pub(super) fn get(&self, index: usize) -> Option<&T> {
         self.values.get(self.order.place(index)?)?.as_ref()
     }
 
-    #[inline]
     pub(super) fn get_mut(&mut self, index: usize) -> Option<&mut T> {
         self.values.get_mut(self.order.place(index)?)?.as_mut()
     }

@@ -51,8 +51,14 @@ pub(super) struct Seen([[Option<Alike>; 2]; Geometry::MAX_LEVELS]);
 impl Seen {
     /// Those at `level` that have been seen.
     #[inline]
-    fn at(&mut self, level: Level) -> &mut [Option<Alike>; 2] {
-        &mut self.0[usize::from(level) % Geometry::MAX_LEVELS]
+    fn at(&self, level: Level) -> &[Option<Alike>; 2] {
+        &self.0[usize::from(level) % Geometry::MAX_LEVELS]
+    }
+
+    /// Notes one more.
+    fn add(&mut self, level: Level, alike: &Alike) {
+        let [last, before] = &mut self.0[usize::from(level) % Geometry::MAX_LEVELS];
+        *before = last.replace(*alike);
     }
 }
 
@@ -93,8 +99,8 @@ impl<'a> Block<'a> {
 }
 
 /// Leaves that are alike, side by side in one table, and do not stay as they are.
-pub(super) struct Group {
-    pub(super) alike: Alike,
+pub(super) struct Group<'a> {
+    pub(super) alike: &'a Alike,
     pub(super) level: Level,
     pub(super) entries: Entries,
     pub(super) index: usize,
@@ -106,7 +112,7 @@ pub(super) struct Group {
     pub(super) raw: u64,
 }
 
-impl Group {
+impl Group<'_> {
     /// The most items of one: a bit tells of each.
     const MOST: usize = 64;
 }
@@ -120,14 +126,14 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         range: ClosedRange,
         seen: &mut Seen,
         judge: &Judge<'_>,
-        act: &mut dyn FnMut(Group) -> Result<(), Error>,
+        act: &mut dyn FnMut(Group<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let level = entries.level();
         let kinds = self.format.kinds(level);
         let bits = Self::entry_bits(level);
         let Range { start: first, end } = slots::<F>(level, entries.count(), range);
         let start = Self::slot(level, range.start()).start();
-        let slot = |index: usize| ClosedRange::around(start + (((index - first) as u64) << bits), bits);
+        let slot = |index: usize| ClosedRange::block(start + (((index - first) as u64) << bits), bits);
         let mut index = first;
         while index < end {
             match Block::at(entries, index..end, &kinds, seen.at(level)) {
@@ -135,17 +141,17 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                     index += Entries::BLOCK;
                     continue;
                 }
-                Block::Alike(&alike) => {
+                Block::Alike(alike) => {
                     let mut stop = index + Entries::BLOCK;
                     while stop - index < Group::MOST
                         && let Block::Alike(more) = Block::at(entries, stop..end, &kinds, seen.at(level))
-                        && *more == alike
+                        && core::ptr::eq(more, alike)
                     {
                         stop += Entries::BLOCK;
                     }
                     let range = slot(index).hull(&slot(stop - 1));
                     let (items, raw) = (stop - index, entries.load(index));
-                    act(Group { alike, level, entries, index, items, range, raw })?;
+                    ok!(act(Group { alike, level, entries, index, items, range, raw }));
                     index = stop;
                     continue;
                 }
@@ -157,23 +163,23 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                 let raw = entries.load(index);
                 let slot = slot(index);
                 if kinds.is_leaf(raw) {
+                    let judged;
                     let alike = match find(seen.at(level), [raw, raw]) {
-                        Some(&alike) => alike,
+                        Some(alike) => alike,
                         None => {
-                            let alike = judge(level, slot.start(), raw)?;
-                            let [last, before] = seen.at(level);
-                            *before = last.replace(alike);
-                            alike
+                            judged = ok!(judge(level, slot.start(), raw));
+                            seen.add(level, &judged);
+                            &judged
                         }
                     };
                     if alike.rewrite.is_some() {
-                        let range = ClosedRange::around(slot.start(), self.format.leaf_bits(level, raw)).hull(&slot);
-                        act(Group { alike, level, entries, index, items: 1, range, raw })?;
+                        let range = ClosedRange::block(slot.start(), self.format.leaf_bits(level, raw)).hull(&slot);
+                        ok!(act(Group { alike, level, entries, index, items: 1, range, raw }));
                     }
                 } else if let Found::Table(entries) = self.found(level, raw)
                     && let Some(part) = slot.intersection(&range)
                 {
-                    self.for_groups(entries, part, seen, judge, act)?;
+                    ok!(self.for_groups(entries, part, seen, judge, act));
                 }
                 index += 1;
             }

@@ -28,21 +28,21 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// [`Error::OutOfRange`], [`Error::Misaligned`]; [`Error::NoMemory`] or [`Error::Refused`] if a leaf cannot be
     /// split; [`Error::NeedsBreak`]; [`Error::Corrupt`]; [`Error::ForeignGather`].
     pub fn split_to(&mut self, range: ClosedRange, size: u8, gather: &mut Gather<F, H>) -> Result<(), Error> {
-        let range = self.exclusive(range, gather)?;
+        let range = ok!(self.exclusive(range, gather));
         let size = size.max(F::PAGE_BITS);
         let mut edges = Edges::default();
-        self.plan_edges(&self.cut_leaves(self.table_around(range), range), range, Fate::Kept, &mut edges)?;
+        ok!(self.plan_edges(&self.cut_leaves(self.table_around(range), range), range, Fate::Kept, &mut edges));
         // Those of the larger leaves at the edges are among those of all larger ones.
         let small = edges.each_ref().map(|edge| edge.as_ref().filter(|edge| edge.leaf.size <= size));
         let mut tables: usize = small.into_iter().flatten().map(|edge| self.tables_for_split(edge, range)).sum();
         for leaf in self.larger(range, size) {
             if let Some(split) = self.plan_split(&leaf, Fate::Cut(size))? {
-                self.check_break(&split, split.leaf.range)?;
+                ok!(self.check_break(&split, split.leaf.range));
                 tables += self.tables_for_split(&split, range);
             }
         }
 
-        let tables = self.reserve_tables(tables)?;
+        let tables = ok!(self.reserve_tables(tables));
         let mut reserve = Frames::of(&self.hal, tables);
         for split in edges.iter_mut().flatten() {
             let done = self.commit_split(split, range, &mut reserve, gather);
@@ -96,7 +96,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// If what is mapped in `range` is to be freed leaf by leaf (see [`PageTable::depopulate`]), the HAL takes memory
     /// back that was allocated as several frames as one.
     pub unsafe fn collapse(&mut self, range: ClosedRange, largest: u8, gather: &mut Gather<F, H>) -> Result<(), Error> {
-        let range = self.exclusive(range, gather)?;
+        let range = ok!(self.exclusive(range, gather));
         if largest > F::PAGE_BITS {
             self.collapse_in(self.root_entries(), range, largest, gather);
         }

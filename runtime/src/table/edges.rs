@@ -80,13 +80,13 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// [`Error::OutOfRange`], [`Error::Misaligned`]; [`Error::NoMemory`] or [`Error::Refused`] if a leaf cannot be
     /// split; [`Error::NeedsBreak`]; [`Error::Corrupt`]; [`Error::ForeignGather`].
     pub fn split(&mut self, range: ClosedRange, gather: &mut Gather<F, H>) -> Result<(), Error> {
-        let range = self.exclusive(range, gather)?;
+        let range = ok!(self.exclusive(range, gather));
         let cut = self.cut_leaves(self.table_around(range), range);
         if let [None, None] = cut {
             return Ok(());
         }
         let mut edges = Edges::default();
-        self.plan_edges(&cut, range, Fate::Kept, &mut edges)?;
+        ok!(self.plan_edges(&cut, range, Fate::Kept, &mut edges));
         self.split_edges(&mut edges, range, gather)
     }
 
@@ -97,7 +97,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         range: ClosedRange,
         gather: &mut Gather<F, H>,
     ) -> Result<(), Error> {
-        let tables = self.reserve_tables(self.tables_for_splits(edges, range))?;
+        let tables = ok!(self.reserve_tables(self.tables_for_splits(edges, range)));
         let mut reserve = Frames::of(&self.hal, tables);
         for split in edges.iter_mut().flatten() {
             let done = self.commit_split(split, range, &mut reserve, gather);
@@ -134,7 +134,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             }
         }
         for split in edges.iter().flatten() {
-            self.check_break(split, range)?;
+            ok!(self.check_break(split, range));
         }
         if let Some(Split { leaf, .. }) = edges.iter().flatten().next() {
             let (address, size) = (self.geometry.extend(leaf.range.start()), leaf.size);

@@ -56,7 +56,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         largest: u8,
         gather: &mut Gather<F, H>,
     ) -> Result<usize, Error> {
-        let range = self.exclusive(range, gather)?;
+        let range = ok!(self.exclusive(range, gather));
         if !self.hal.frees_parts() || self.is_strict() {
             return Ok(0);
         }

@@ -109,13 +109,13 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         attributes: &Attributes,
         gather: &mut Gather<F, H>,
     ) -> Result<bool, Error> {
-        let page = self.exclusive(ClosedRange::around(ia, F::PAGE_BITS), gather)?;
+        let page = ok!(self.exclusive(ClosedRange::around(ia, F::PAGE_BITS), gather));
         let Some(leaf) = self.find(page.start()).filter(|leaf| leaf.items == 1) else { return Ok(false) };
         let (level, size, index) = (leaf.level, leaf.size, leaf.index);
         if oa & size_mask(size) != 0 {
             return Err(Error::Misaligned { address: oa, size });
         }
-        self.output_fits(oa, size_mask(size))?;
+        ok!(self.output_fits(oa, size_mask(size)));
         let prototype = self.format.prototype(level, size, attributes);
         let prototype = prototype.map_err(|refusal| Error::Refused { level, refusal })?;
         let (old, new) = (leaf.entries.load(index), self.format.strip(prototype, oa, 1).first);
@@ -140,7 +140,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     ///
     /// Those of [`PageTable::relax`]; [`Error::NeedsBreak`]; [`Error::ForeignGather`].
     pub fn relax_exclusive(&mut self, ia: u64, rights: Rights, gather: &mut Gather<F, H>) -> Result<Relax, Error> {
-        let page = self.exclusive(ClosedRange::around(ia, F::PAGE_BITS), gather)?;
+        let page = ok!(self.exclusive(ClosedRange::around(ia, F::PAGE_BITS), gather));
         match self.relax(ia, rights)? {
             Relax::NeedsExclusive(_) => {}
             done => return Ok(done),
@@ -148,7 +148,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let Some(leaf) = self.find(page.start()) else { return Ok(Relax::NotMapped) };
         let Some((_, attributes)) = self.attributes(&leaf) else { return Ok(Relax::NotMapped) };
         let change = Change { rights: Some(attributes.rights | rights), ..Change::default() };
-        self.protect(self.extend(leaf.range), &change, gather)?;
+        ok!(self.protect(self.extend(leaf.range), &change, gather));
         self.mark(ia, rights.intersects(Rights::W));
         Ok(Relax::Relaxed)
     }

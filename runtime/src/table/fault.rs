@@ -160,7 +160,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         if oa & size_mask(size) != 0 {
             return Err(Error::Misaligned { address: oa, size });
         }
-        self.output_fits(oa, size_mask(size))?;
+        ok!(self.output_fits(oa, size_mask(size)));
         self.with_leaf(ia, size, attributes, |leaf| self.install(ia, leaf, tables, |_, _| Ok(oa)))
     }
 

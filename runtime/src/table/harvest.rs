@@ -66,14 +66,14 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// pages of another size; [`Error::Refused`] if the format does not record the state, or has no leaf with the rights
     /// that remain; [`Error::NeedsBreak`]; [`Error::Corrupt`]; [`Error::ForeignGather`].
     pub fn harvest(&self, state: State, pages: &mut PageBitmap<'_>, gather: &mut Gather<F, H>) -> Result<(), Error> {
-        let range = self.harvested(pages, gather)?;
+        let range = ok!(self.harvested(pages, gather));
         for end in [range.start(), range.last()] {
             if self.find(end).is_some_and(|leaf| !range.covers(&leaf.range)) {
                 return Err(Error::NeedsExclusive(Operation::Split));
             }
         }
         if self.bits(0, state).is_none() {
-            self.plan_write_protection(range, state, true)?;
+            ok!(self.plan_write_protection(range, state, true));
         }
         self.clear_state(range, (state, true), pages, gather)
     }
@@ -90,17 +90,17 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         pages: &mut PageBitmap<'_>,
         gather: &mut Gather<F, H>,
     ) -> Result<(), Error> {
-        let range = self.harvested(pages, gather)?;
+        let range = ok!(self.harvested(pages, gather));
         if self.bits(0, state).is_none() {
-            self.plan_write_protection(range, state, false)?;
+            ok!(self.plan_write_protection(range, state, false));
         }
-        self.split(pages.range(), gather)?;
+        ok!(self.split(pages.range(), gather));
         self.clear_state(range, (state, false), pages, gather)
     }
 
     /// The range to harvest, in input bits.
     fn harvested(&self, pages: &PageBitmap<'_>, gather: &mut Gather<F, H>) -> Result<ClosedRange, Error> {
-        self.counts_in(pages)?;
+        ok!(self.counts_in(pages));
         self.exclusive(pages.range(), gather)
     }
 
@@ -128,7 +128,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         }
         let judge = self.judge(state);
         let check = |level, address, raw| {
-            let mut alike = judge(level, address, raw)?;
+            let mut alike = ok!(judge(level, address, raw));
             if shared && alike.run && alike.rewrite.is_some() {
                 return Err(Error::NeedsExclusive(Operation::Run));
             }
@@ -207,7 +207,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                     pages.insert(self.extend(ClosedRange::around(group.range.start() + (item << bits), bits)));
                 }
             }
-            let table = Self::slot(level + 1, group.range.start());
+            let table = Self::span(level, group.range.start());
             if let Some((range, bits)) = cleared.add(group.range, bits, table) {
                 gather.record(range, true, bits);
             }
@@ -220,16 +220,19 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// Clears the state of the items of a group, each as it is now: those that it was cleared of, as bits.
-    fn clear_items(&self, group: &Group, rewrite: Rewrite, state: State, judge: &Judge<'_>) -> u64 {
+    fn clear_items(&self, group: &Group<'_>, rewrite: Rewrite, state: State, judge: &Judge<'_>) -> u64 {
         let &Group { alike, level, entries, index, .. } = group;
         // The MMU or a fault may have changed one meanwhile.
         let change = |raw| {
-            let now = if alike.contains(raw) { alike } else { judge(level, group.range.start(), raw).ok()? };
-            Some(now.rewrite?.apply(raw))
+            let rewrite = match alike.contains(raw) {
+                true => rewrite,
+                false => judge(level, group.range.start(), raw).ok()?.rewrite?,
+            };
+            Some(rewrite.apply(raw))
         };
         let unmarked = match state {
             State::Accessed => None,
-            State::Dirty => nobody_marks(&alike, &self.format.accessed_dirty(level)),
+            State::Dirty => nobody_marks(alike, &self.format.accessed_dirty(level)),
         };
         let (mut done, mut item) = (0, 0);
         while item < group.items {

@@ -40,14 +40,14 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let level = entries.level();
         let entry = Self::entry_bits(level);
         let size = self.format.leaf_bits(level, raw).max(entry);
-        let range = ClosedRange::around(ia, size);
+        let range = ClosedRange::block(ia, size);
         Located {
             entries,
             level,
             index: Self::index(level, range.start()),
             items: 1 << (size - entry),
             range,
-            address: ClosedRange::around(self.format.output(level, raw), size).start(),
+            address: ClosedRange::block(self.format.output(level, raw), size).start(),
             size,
         }
     }

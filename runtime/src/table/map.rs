@@ -17,8 +17,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     ///
     /// Those of [`PageTable::map`], save [`Error::NoMemory`] and [`Error::ForeignGather`].
     pub fn tables_for(&self, range: ClosedRange, oa: u64, attributes: &Attributes) -> Result<usize, Error> {
-        let range = self.input(range)?;
-        let (leaf, delta) = self.output(range, oa, attributes)?;
+        let range = ok!(self.input(range));
+        let (leaf, delta) = ok!(self.output(range, oa, attributes));
         let pieces = [Some(Piece::new(range, delta, &leaf)), None, None];
         let entries = self.table_around(range);
         self.plan_map(entries, range, &pieces)
@@ -43,11 +43,11 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         attributes: &Attributes,
         gather: &mut Gather<F, H>,
     ) -> Result<(), Error> {
-        let range = self.exclusive(range, gather)?;
+        let range = ok!(self.exclusive(range, gather));
         if self.map_pages(range, oa, attributes, gather).is_some() {
             return Ok(());
         }
-        let (leaf, delta) = self.output(range, oa, attributes)?;
+        let (leaf, delta) = ok!(self.output(range, oa, attributes));
         let pieces = [Some(Piece::new(range, delta, &leaf)), None, None];
         self.map_pieces(range, &pieces, gather)
     }
@@ -81,8 +81,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         gather: &mut Gather<F, H>,
     ) -> Result<(), Error> {
         let entries = self.table_around(range);
-        let missing = self.plan_map(entries, range, pieces)?;
-        let tables = self.reserve_tables(missing)?;
+        let missing = ok!(self.plan_map(entries, range, pieces));
+        let tables = ok!(self.reserve_tables(missing));
         let mut reserve = Frames::of(&self.hal, tables);
         gather.settle(range, missing > 0);
         let done = self.commit_map(entries, range, pieces, &mut reserve);
@@ -100,7 +100,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// The leaves for `range` and how far above it their output is.
     fn output(&self, range: ClosedRange, oa: u64, attributes: &Attributes) -> Result<(Prototypes, u64), Error> {
-        let delta = self.delta(range, oa)?;
+        let delta = ok!(self.delta(range, oa));
         Ok((Prototypes::new(&self.format, attributes, limit(range, delta))?, delta))
     }
 
@@ -110,7 +110,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         if !oa.is_multiple_of(1 << size) {
             return Err(Error::Misaligned { address: oa, size });
         }
-        self.output_fits(oa, range.span())?;
+        ok!(self.output_fits(oa, range.span()));
         Ok(oa.wrapping_sub(range.start()))
     }
 

@@ -44,7 +44,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// Counts the tables that are missing for an entry at `level` that translates `ia`, where nothing is mapped.
     pub(super) fn count_missing(&self, level: Level, ia: u64, missing: &mut Missing) {
-        let start = |level| Self::slot(level + 1, ia).start();
+        let start = |level| Self::span(level, ia).start();
         if missing.is_new(level, start(level)) {
             let end = self.descend(ia).level;
             missing.count += usize::from(level < end);

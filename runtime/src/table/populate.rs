@@ -49,10 +49,10 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         largest: u8,
         gather: &mut Gather<F, H>,
     ) -> Result<(), Error> {
-        let range = self.exclusive(range, gather)?;
+        let range = ok!(self.exclusive(range, gather));
         let page = F::PAGE_BITS;
         let largest = if self.hal.frees_parts() { largest.clamp(page, 63) } else { page };
-        let leaf = Prototypes::new(&self.format, attributes, largest.min(size_within(range.span())))?;
+        let leaf = ok!(Prototypes::new(&self.format, attributes, largest.min(size_within(range.span()))));
         let entries = self.table_around(range);
 
         let reserved = core::mem::take(&mut self.reserved);
@@ -106,7 +106,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                     None => {
                         let below = level.checked_sub(1).ok_or(self.no_page())?;
                         reserve.first = None;
-                        let table = self.build_populated(below, part, leaf, reserve)?;
+                        let table = ok!(self.build_populated(below, part, leaf, reserve));
                         if let Some((frame, size)) = reserve.first {
                             reserve.planned.put(&self.hal, frame, Planned::Tree { level: below, table, size });
                             reserve.has_trees = true;

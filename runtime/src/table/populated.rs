@@ -21,7 +21,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         reserve: &mut Reserve<'_, H>,
     ) -> Result<HostPhysAddr, Error> {
         if reserve.tables.len() == 0 {
-            self.reserve_table(&mut reserve.tables)?;
+            ok!(self.reserve_table(&mut reserve.tables));
         }
         let mut table = self.fresh(&mut reserve.tables).ok_or(self.no_page())?;
         let first = Self::index_below(level, range.start());
@@ -66,7 +66,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                     let below = level.checked_sub(1).ok_or(self.no_page())?;
                     let slot = Self::slot(level, rest.start());
                     let part = ClosedRange::clamp(rest.start(), slot.last().min(rest.last()));
-                    let lower = self.build_populated(below, part, leaf, reserve)?;
+                    let lower = ok!(self.build_populated(below, part, leaf, reserve));
                     match self.link_entry(level, lower) {
                         Ok(entry) => table.write(*filled, entry),
                         Err(error) => {

@@ -45,7 +45,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         pages: &mut PageBitmap<'_>,
         gather: &mut Gather<F, H>,
     ) -> Result<(), Error> {
-        self.counts_in(pages)?;
+        ok!(self.counts_in(pages));
         self.change(range, change, &mut Some(pages), gather)
     }
 
@@ -56,10 +56,10 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         pages: &mut Forgotten<'_, '_>,
         gather: &mut Gather<F, H>,
     ) -> Result<(), Error> {
-        let range = self.exclusive(range, gather)?;
+        let range = ok!(self.exclusive(range, gather));
         let mut entries = self.table_around(range);
-        let rewrites = self.rewrites(entries.level(), range, change)?;
-        self.refuse_breaks(range, change, &rewrites)?;
+        let rewrites = ok!(self.rewrites(entries.level(), range, change));
+        ok!(self.refuse_breaks(range, change, &rewrites));
 
         let mut rest = range;
         let cut = self.cut_leaves(entries, range);
@@ -90,8 +90,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         gather: &mut Gather<F, H>,
     ) -> Result<Option<ClosedRange>, Error> {
         let mut edges = Edges::default();
-        self.plan_edges(cut, range, fate, &mut edges)?;
-        self.split_edges(&mut edges, range, gather)?;
+        ok!(self.plan_edges(cut, range, fate, &mut edges));
+        ok!(self.split_edges(&mut edges, range, gather));
         for split in edges.iter().flatten() {
             if self.forgets_dirty(split)
                 && let Some(part) = split.leaf.range.intersection(&range)
@@ -104,7 +104,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// What else than splitting can keep [`PageTable::protect`] from its work: for who does it in parts.
     pub(crate) fn check_protect(&self, range: ClosedRange, change: &Change) -> Result<(), Error> {
-        let range = self.input(range)?;
+        let range = ok!(self.input(range));
         let level = self.table_around(range).level();
         self.refuse_breaks(range, change, &self.rewrites(level, range, change)?)
     }
@@ -208,7 +208,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let bits = Self::entry_bits(level);
         let Range { start: first, end } = slots::<F>(level, entries.count(), range);
         let start = Self::slot(level, range.start()).start();
-        let slot = |index: usize| ClosedRange::around(start + (((index - first) as u64) << bits), bits);
+        let slot = |index: usize| ClosedRange::block(start + (((index - first) as u64) << bits), bits);
         // Only a change of bits that say it can make a leaf forget that it is dirty.
         let atomic = states.hardware || states.dirty_mask & !rewrite.keep != 0;
         let mut changed: Option<Range<usize>> = None;

@@ -98,7 +98,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// [`Error::NoMemory`] or, if the HAL's frames are beyond what a table entry can hold, [`Error::Refused`]: the cache
     /// keeps what it has. [`Error::ForeignCache`].
     pub fn top_up(&self, cache: &mut FrameCache<H>, frames: usize) -> Result<(), Error> {
-        let list = self.frames_of(cache)?;
+        let list = ok!(self.frames_of(cache));
         let mut more = Frames::of(&self.hal, core::mem::take(list));
         let mut result = Ok(());
         while more.len() < frames && result.is_ok() {
@@ -116,7 +116,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     ///
     /// [`Error::OutOfRange`], [`Error::Misaligned`].
     pub fn tables_needed(&self, range: ClosedRange) -> Result<usize, Error> {
-        let range = self.input(range)?;
+        let range = ok!(self.input(range));
         let leaves = [range.start(), range.last()].map(|end| self.find(end));
         let split = leaves.iter().flatten().filter(|leaf| !range.covers(&leaf.range));
         let split: usize = split.map(|leaf| usize::from(leaf.level)).sum();
@@ -131,7 +131,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     ///
     /// [`Error::NoMemory`], [`Error::Refused`]; then none were taken.
     pub fn reserve(&mut self, tables: usize) -> Result<(), Error> {
-        let mut more = self.allocate_tables(tables.saturating_sub(self.reserved.len()))?;
+        let mut more = ok!(self.allocate_tables(tables.saturating_sub(self.reserved.len())));
         while let Some((frame, size)) = more.take(&self.hal) {
             self.reserved.put(&self.hal, frame, size);
         }
@@ -155,7 +155,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// Takes frames for `count` tables below the root, those that are reserved first.
     pub(super) fn reserve_tables(&mut self, count: usize) -> Result<List, Error> {
-        let mut list = self.allocate_tables(count.saturating_sub(self.reserved.len()))?;
+        let mut list = ok!(self.allocate_tables(count.saturating_sub(self.reserved.len())));
         while list.len() < count
             && let Some((frame, size)) = self.reserved.take(&self.hal)
         {
@@ -167,7 +167,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     fn allocate_tables(&self, count: usize) -> Result<List, Error> {
         let mut frames = Frames::new(&self.hal);
         for _ in 0..count {
-            self.reserve_table(&mut frames)?;
+            ok!(self.reserve_table(&mut frames));
         }
         Ok(frames.into_list())
     }

@@ -54,20 +54,20 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                     if leaf.size <= shift.aligned && range.covers(&leaf.range) {
                         let stretch = self.stretch(entries, rest, shift, false);
                         last = stretch.range.last();
-                        act(Part::Stretch(stretch))?;
+                        ok!(act(Part::Stretch(stretch)));
                     } else {
                         last = leaf.range.last();
-                        act(Part::Leaf(leaf))?;
+                        ok!(act(Part::Leaf(leaf)));
                     }
                 }
                 (_, Found::Table(below)) => {
                     if range.covers(&slot) && Self::entry_bits(level) <= shift.aligned {
                         let stretch = self.stretch(entries, rest, shift, true);
                         last = stretch.range.last();
-                        act(Part::Stretch(stretch))?;
+                        ok!(act(Part::Stretch(stretch)));
                     } else {
                         let part = ClosedRange::clamp(rest.start(), slot.last().min(range.last()));
-                        self.for_parts(below, part, shift, act)?;
+                        ok!(self.for_parts(below, part, shift, act));
                     }
                 }
             }

@@ -15,7 +15,13 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// What the entry around `ia` at `level` spans.
     #[inline]
     pub(super) const fn slot(level: Level, ia: u64) -> ClosedRange {
-        ClosedRange::around(ia, Self::entry_bits(level))
+        ClosedRange::block(ia, Self::entry_bits(level))
+    }
+
+    /// What the table around `ia` at `level` spans, if it is not narrower than those below the root.
+    #[inline]
+    pub(super) const fn span(level: Level, ia: u64) -> ClosedRange {
+        ClosedRange::around(ia, Self::entry_bits(level + 1))
     }
 
     /// Where the entry for `ia` is in a table at `level`, with upper bits that [`Entries`](super::entries::Entries) cut to their table.

@@ -64,7 +64,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             let address = self.geometry.extend(leaf.range.start());
             return Err(Error::Corrupt { address, level, entry: leaf.entries.load(leaf.index) });
         };
-        let smaller = Prototypes::new(&self.format, &attributes, leaf.size.saturating_sub(1))?;
+        let smaller = ok!(Prototypes::new(&self.format, &attributes, leaf.size.saturating_sub(1)));
         Ok(Some(Split { leaf: *leaf, raw, attributes, fate, smaller }))
     }
 

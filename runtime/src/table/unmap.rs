@@ -41,11 +41,11 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// `free`: the caller made the promise of [`PageTable::depopulate`].
     fn remove(&mut self, range: ClosedRange, free: bool, gather: &mut Gather<F, H>) -> Result<(), Error> {
-        let range = self.exclusive(range, gather)?;
+        let range = ok!(self.exclusive(range, gather));
         let mut entries = self.table_around(range);
         let cut = self.cut_leaves(entries, range);
         if !matches!(cut, [None, None]) {
-            self.remove_edges(&cut, range, free, gather)?;
+            ok!(self.remove_edges(&cut, range, free, gather));
             entries = self.table_around(range);
         }
         if self.clear(entries, range, free, gather) {
@@ -64,8 +64,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         gather: &mut Gather<F, H>,
     ) -> Result<(), Error> {
         let mut edges = Edges::default();
-        self.plan_edges(cut, range, if free { Fate::Freed } else { Fate::Gone }, &mut edges)?;
-        self.split_edges(&mut edges, range, gather)?;
+        ok!(self.plan_edges(cut, range, if free { Fate::Freed } else { Fate::Gone }, &mut edges));
+        ok!(self.split_edges(&mut edges, range, gather));
         for split in edges.iter().flatten().filter(|_| free) {
             gather.hold(self.part_of_frame(&split.leaf, range));
         }

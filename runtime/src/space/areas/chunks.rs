@@ -36,12 +36,10 @@ impl<B> Chunks<B> {
     }
 
     /// The chunk where an area around `address` is, or would go.
-    #[inline]
     pub(super) fn around(&self, address: u64) -> usize {
         self.others.up_to(address)
     }
 
-    #[inline]
     pub(super) fn get(&self, chunk: usize) -> Option<&Chunk<B>> {
         match chunk.checked_sub(1) {
             None => Some(&self.first),
@@ -49,7 +47,6 @@ impl<B> Chunks<B> {
         }
     }
 
-    #[inline]
     pub(super) fn get_mut(&mut self, chunk: usize) -> Option<&mut Chunk<B>> {
         match chunk.checked_sub(1) {
             None => Some(&mut self.first),
