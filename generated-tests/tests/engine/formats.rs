@@ -1,13 +1,15 @@
 //! Law 9 for every built-in format in every configuration that its file names, with the interpreter as the MMU; and that
 //! leaves are as large as they can be.
 
+use std::ops::Range;
+
 use proptest::{
     prelude::*,
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
 use tablewright::{
-    Attributes, ByName, ClosedRange, Format, Lookup, MemoryType, PageTable, Rights, Tag, aarch64, loongarch64, riscv64,
-    sim::Machine, x86_64,
+    Attributes, ByName, Change, ClosedRange, Format, Lookup, MemoryType, PageTable, Rights, Tag, aarch64, loongarch64,
+    riscv64, sim::Machine, x86_64,
 };
 use tablewright_archdefs::{
     bound::{Bound, Params},
@@ -37,6 +39,7 @@ fn programs<F: ByName>(file_name: &str) -> usize {
         let rules = rules::of(file_name, &bound);
         configured += 1;
         largest_leaves(format, &config.id.value);
+        like_the_first(format, &config.id.value);
         let random = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
         let settings = Config { cases: 2, failure_persistence: None, ..Config::default() };
         let result = TestRunner::new_with_rng(settings, random).run(&prop::collection::vec(step(), 15..40), |steps| {
@@ -67,6 +70,69 @@ fn largest_leaves<F: Format>(format: F, config: &str) {
         let whole = matches!(&found, Some(Lookup::Mapped(leaf)) if leaf.range.covers(&range));
         assert!(whole, "{config}: 2^{size} bytes at level {level} are mapped by {found:x?}");
         table.unmap(range, &mut gather).expect("whole leaves");
+    }
+}
+
+/// Leaves of which a part changes, one after the other: what becomes of each is what becomes of it in a table of its own,
+/// where none was split before.
+fn like_the_first<F: Format>(format: F, config: &str) {
+    let geometry = format.geometry();
+    let (rw, r) = (Attributes::new(Rights::RW, MemoryType::WriteBack), Some(Rights::R));
+    // Part of the leaf, in entries of the level below, and the rights there; none: it is unmapped. The last is longer than
+    // runs are in most formats.
+    let parts = [
+        (5, 1, r),
+        (5, 1, r),
+        (17, 3, r),
+        (0, 1, None),
+        (511, 1, None),
+        (5, 1, Some(Rights::RW)),
+        (6, 1, r),
+        (9, 90, r),
+    ];
+    for level in 1..geometry.levels {
+        let (size, below) = (geometry.entry_bits(level), geometry.entry_bits(level - 1));
+        // Not side by side, or they might be runs.
+        let place = |number: usize| ClosedRange::around(geometry.extend((2 * number as u64) << size), size);
+        let end = (2 * parts.len() as u64) << size;
+        if end > geometry.last_input().min(geometry.last_output()) || format.prototype(level, size, &rw).is_err() {
+            continue;
+        }
+        let map = |leaves: Range<usize>| {
+            let machine = Machine::new(0x4000_0000, 16 << 20);
+            let mut table = PageTable::new(format, machine.clone(), Tag(1)).expect("a root");
+            let mut gather = table.gather();
+            for leaf in leaves.map(place) {
+                // SAFETY: nobody translates through this table.
+                unsafe { table.map(leaf, leaf.start() & geometry.last_input(), &rw, &mut gather) }.expect("room");
+            }
+            drop(gather);
+            machine.take_log();
+            (table, machine)
+        };
+        let (mut together, log) = map(0..parts.len());
+        let mut splits = 0;
+        for (number, (entry, entries, rights)) in parts.into_iter().enumerate() {
+            let leaf = place(number);
+            let part =
+                ClosedRange::from_start_size(leaf.start() + (entry << below), entries << below).expect("a range");
+            let (mut alone, log_alone) = map(number..number + 1);
+            let becomes = [(&mut together, &log), (&mut alone, &log_alone)].map(|(table, log)| {
+                let mut gather = table.gather();
+                let done = match rights {
+                    Some(rights) => {
+                        table.protect(part, &Change { rights: Some(rights), ..Change::default() }, &mut gather)
+                    }
+                    None => table.unmap(part, &mut gather),
+                };
+                let forgotten = gather.forgotten();
+                drop(gather);
+                (done, forgotten, log.take_log(), table.mappings(leaf).collect::<Vec<_>>())
+            });
+            assert_eq!(becomes[0], becomes[1], "{config}: {part:x?} of {leaf:x?}, {rights:?}");
+            splits += alone.change_counts().splits;
+        }
+        assert_eq!(together.change_counts().splits, splits, "{config}");
     }
 }
 

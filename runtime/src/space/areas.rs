@@ -101,7 +101,7 @@ impl<B: Joinable> MemorySet<B> {
 
     /// The same, where the place of the first of its addresses is known.
     pub(super) fn parts_from(&self, place: Place, range: ClosedRange) -> Parts<'_, B> {
-        Parts { areas: Areas { set: self, place, left: self.len }, range }
+        Parts { set: self, place, range }
     }
 
     /// The lowest range of `size` bytes that starts at a multiple of `1 << align` inside `within` and has no area.
@@ -174,7 +174,7 @@ impl<B: Joinable> MemorySet<B> {
         }
         // Where the next area starts is known without looking at it.
         let after = self.settled(place);
-        if let Some(start) = self.chunks.get(after.chunk).and_then(|chunk| chunk.key(after.index)) {
+        if let Some(start) = self.start(after) {
             if start <= range.last() {
                 return Err(self.area(after).map_or(range, Area::range));
             }
@@ -214,6 +214,11 @@ impl<B: Joinable> MemorySet<B> {
     fn starting_up_to(&self, address: u64) -> Option<&Area<B>> {
         let chunk = self.chunks.get(self.chunks.around(address))?;
         chunk.get(chunk.up_to(address).checked_sub(1)?)
+    }
+
+    /// Where the area at `place` starts.
+    fn start(&self, place: Place) -> Option<u64> {
+        self.chunks.get(place.chunk)?.key(place.index)
     }
 
     fn area(&self, place: Place) -> Option<&Area<B>> {

@@ -207,7 +207,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
             done += 1;
             Ok(())
         });
-        if result.is_ok() && differs {
+        if result.is_ok() && differs && self.table.is_cut(range) {
             // Where areas are cut, so are leaves, also those that say already what they should: to unmap whole areas
             // never takes a frame.
             result = self.table.split(range, &mut gather).map_err(SpaceError::Table);
@@ -232,7 +232,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         self.areas.reserve_for_hole(place, range).map_err(|_| SpaceError::NoMemory)?;
         let mut parts = self.areas.parts_from(place, range);
         let mut gather = Counted::new(&self.table, self.invalidations.get_mut());
-        if parts.clone().nth(1).is_some() {
+        if parts.are_several() {
             // As in `protect_range`.
             ok!(self.table.split(range, &mut gather));
         }

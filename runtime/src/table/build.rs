@@ -37,6 +37,10 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     pub(super) fn is_hole(&self, entries: Entries, indices: Range<usize>) -> bool {
         let kinds = self.format.kinds(entries.level());
         let Range { start: mut index, end } = indices;
+        // Most that are no holes begin like that.
+        if index < end && !kinds.is_absent(entries.load(index)) {
+            return false;
+        }
         while index + Entries::BLOCK <= end
             && let Some(common) = entries.common(index)
         {

@@ -90,6 +90,20 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         self.split_edges(&mut edges, range, gather)
     }
 
+    /// Whether a leaf reaches across an end of `range`.
+    pub(crate) fn is_cut(&self, range: ClosedRange) -> bool {
+        let Some(range) = self.geometry.reduce(range) else { return false };
+        let leaf = |ia| {
+            let End { level, raw, is_leaf, .. } = self.descend(ia);
+            let size = self.format.leaf_bits(level, raw).max(Self::entry_bits(level));
+            is_leaf.then(|| ClosedRange::around(ia, size))
+        };
+        let cut = |leaf: &ClosedRange| !range.covers(leaf);
+        let first = leaf(range.start());
+        let is_all = first.is_some_and(|first| first.contains(range.last()));
+        first.as_ref().is_some_and(cut) || !is_all && leaf(range.last()).as_ref().is_some_and(cut)
+    }
+
     /// Splits the leaves that `range` covers in part, as planned by [`PageTable::plan_edges`]. All or nothing.
     pub(super) fn split_edges(
         &mut self,
@@ -109,6 +123,10 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// The leaves that `range` covers in part, at most one at each end, in or below the table around it. Plans to split them
     /// are large, and most ranges need none.
     pub(super) fn cut_leaves(&self, entries: Entries, range: ClosedRange) -> Cut {
+        if entries.level() == 0 && self.format.page_sizes(0).0 == 1 << self.geometry.page_bits {
+            // Pages are never cut.
+            return [None, None];
+        }
         let cut = |ia| {
             let End { entries, raw, is_leaf, .. } = self.descend_from(entries, ia);
             let leaf = is_leaf.then(|| self.locate(entries, ia, raw));

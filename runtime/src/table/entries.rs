@@ -304,12 +304,14 @@ impl Fresh {
     }
 
     /// Writes a strip; what would be outside the table is left out.
-    pub(super) fn fill(&mut self, index: usize, strip: Strip) {
-        let mut raw = strip.first;
-        for index in index..self.words.min(index + strip.items) {
+    pub(super) fn fill(&mut self, mut index: usize, strip: Strip) {
+        let (mut raw, end) = (strip.first, self.words.min(index + strip.items));
+        // Not over a range: so it is several words at once.
+        while index < end {
             // SAFETY: inside the frame, which is ours alone.
             unsafe { write(self.base.add(index), raw) };
             raw = raw.wrapping_add(strip.step);
+            index += 1;
         }
     }
 

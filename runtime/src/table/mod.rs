@@ -8,6 +8,7 @@
 //! again in everything that is reported.
 
 mod access;
+mod again;
 mod alike;
 mod build;
 mod changes;
@@ -57,6 +58,7 @@ pub use query::{Mappings, Regions, Tables};
 pub use relax::Relax;
 pub use reserve::FrameCache;
 
+use again::Precedent;
 use changes::Changes;
 use entries::Fresh;
 use frames::List;
@@ -105,6 +107,8 @@ pub struct PageTable<F: Format, H: Hal> {
     reserved: List,
     partial: PartialChange,
     changes: Changes,
+    /// How a leaf was split last.
+    precedent: Option<Precedent>,
 }
 
 /// What every walk begins with, worked out once.
@@ -178,6 +182,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             reserved: List::default(),
             partial: PartialChange::Split,
             changes: Changes::default(),
+            precedent: None,
         })
     }
 

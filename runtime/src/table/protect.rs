@@ -58,6 +58,12 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     ) -> Result<(), Error> {
         let range = ok!(self.exclusive(range, gather));
         let mut entries = self.table_around(range);
+        if let Some(forgets) = self.split_again(entries, range, Some(change), gather) {
+            if forgets {
+                self.tell(range, pages, gather);
+            }
+            return Ok(());
+        }
         let rewrites = ok!(self.rewrites(entries.level(), range, change));
         ok!(self.refuse_breaks(range, change, &rewrites));
 
@@ -98,6 +104,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             {
                 self.tell(part, pages, gather);
             }
+            self.remember(split, range);
         }
         Ok(edges.iter().flatten().try_fold(range, |rest, split| split.leaf.remainder_of(rest)))
     }

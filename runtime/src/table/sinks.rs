@@ -11,8 +11,12 @@ impl Sinks {
     pub(super) const CPUS: Self = Self(1);
 
     fn iter(self) -> impl Iterator<Item = Sink> {
-        let devices = (1..Sink::MOST).filter_map(Sink::device);
-        core::iter::once(Sink::CPUS).chain(devices).filter(move |sink| self.0 >> sink.number() & 1 == 1)
+        let mut left = self.0;
+        core::iter::from_fn(move || {
+            let number = left.trailing_zeros() as u8;
+            left &= left.wrapping_sub(1);
+            if number == 0 { Some(Sink::CPUS) } else { Sink::device(number) }
+        })
     }
 
     /// Begins an invalidation at all of them.

@@ -11,7 +11,7 @@ use super::{
     located::Located,
     remake::Rewrites,
 };
-use crate::{Attributes, Change, ClosedRange, Edit, Format, Hal, Rewrite};
+use crate::{Attributes, Change, ClosedRange, Edit, Format, Hal, Level, Rewrite};
 
 /// What becomes of the part of a leaf that a range covers.
 #[derive(Clone, Copy)]
@@ -32,12 +32,14 @@ pub(super) enum Fate<'a> {
 pub(super) struct Split<'a> {
     pub(super) leaf: Located,
     /// The first item as it was last seen.
-    raw: u64,
+    pub(super) raw: u64,
     /// What it says, with the states that were found when it was split.
     pub(super) attributes: Attributes,
-    fate: Fate<'a>,
+    pub(super) fate: Fate<'a>,
     /// Smaller ones that say the same.
-    smaller: Prototypes,
+    pub(super) smaller: Prototypes,
+    /// Whether it was taken away before these stood in its place.
+    pub(super) broken: bool,
 }
 
 impl<F: Format, H: Hal> PageTable<F, H> {
@@ -65,7 +67,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             return Err(Error::Corrupt { address, level, entry: leaf.entries.load(leaf.index) });
         };
         let smaller = ok!(Prototypes::new(&self.format, &attributes, leaf.size.saturating_sub(1)));
-        Ok(Some(Split { leaf: *leaf, raw, attributes, fate, smaller }))
+        Ok(Some(Split { leaf: *leaf, raw, attributes, fate, smaller, broken: false }))
     }
 
     /// Whether the leaf was dirty, and the part of it that was changed cannot say so.
@@ -122,31 +124,37 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         reserve: &mut Frames<'_, H>,
         gather: &mut Gather<F, H>,
     ) -> Option<()> {
-        self.changes.count_split();
         let Located { level, entries, index, items, range: all, .. } = split.leaf;
-        let broken = self.breaks_for(split, range);
-        if broken {
-            let taken = self.take_away(&split.leaf);
-            self.observe(split, taken);
-            split.raw = self.format.empty(level);
+        split.broken = self.breaks_for(split, range);
+        let mut stands = split.raw;
+        if split.broken {
+            split.raw = self.take_away(&split.leaf);
+            self.observe(split, split.raw);
+            stands = self.format.empty(level);
         }
         if items > 1 {
             self.commit_map(entries, all, &split.pieces(range), reserve)?;
         } else {
             loop {
                 let table = self.build(level.checked_sub(1)?, all, &split.pieces(range), reserve)?;
-                let Err(raw) = entries.exchange(&self.hal, index, split.raw, table) else { break };
-                split.raw = raw;
+                let Err(raw) = entries.exchange(&self.hal, index, stands, table) else { break };
+                (stands, split.raw) = (raw, raw);
                 self.observe(split, raw);
                 if let Found::Table(below) = self.found(level, table) {
                     self.unbuild(below, false, reserve);
                 }
             }
         }
-        if !broken || self.format.invalid_cached() {
-            gather.record(all, !broken, Self::entry_bits(level));
-        }
+        self.note_split(level, all, split.broken, gather);
         Some(())
+    }
+
+    /// A leaf that translates `range` was split; `broken`: after it had been taken away.
+    pub(super) fn note_split(&self, level: Level, range: ClosedRange, broken: bool, gather: &mut Gather<F, H>) {
+        self.changes.count_split();
+        if !broken || self.format.invalid_cached() {
+            gather.record(range, !broken, Self::entry_bits(level));
+        }
     }
 
     /// Takes over the states of an item.

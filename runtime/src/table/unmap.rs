@@ -43,6 +43,9 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     fn remove(&mut self, range: ClosedRange, free: bool, gather: &mut Gather<F, H>) -> Result<(), Error> {
         let range = ok!(self.exclusive(range, gather));
         let mut entries = self.table_around(range);
+        if !free && self.split_again(entries, range, None, gather).is_some() {
+            return Ok(());
+        }
         let cut = self.cut_leaves(entries, range);
         if !matches!(cut, [None, None]) {
             ok!(self.remove_edges(&cut, range, free, gather));
@@ -66,8 +69,11 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let mut edges = Edges::default();
         ok!(self.plan_edges(cut, range, if free { Fate::Freed } else { Fate::Gone }, &mut edges));
         ok!(self.split_edges(&mut edges, range, gather));
-        for split in edges.iter().flatten().filter(|_| free) {
-            gather.hold(self.part_of_frame(&split.leaf, range));
+        for split in edges.iter().flatten() {
+            if free {
+                gather.hold(self.part_of_frame(&split.leaf, range));
+            }
+            self.remember(split, range);
         }
         Ok(())
     }

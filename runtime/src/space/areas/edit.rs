@@ -79,6 +79,7 @@ impl<B: Joinable> MemorySet<B> {
         range: ClosedRange,
         mut change: impl FnMut(&mut Area<B>),
     ) {
+        let whole = self.area(place).map(Area::range);
         let first = self.cut_before(place, range.start());
         let mut place = self.settled(first);
         while let Some(area) = self.area(place)
@@ -92,7 +93,14 @@ impl<B: Joinable> MemorySet<B> {
                 place = self.previous(rest).unwrap_or(place);
             }
             let Some(area) = self.area_mut(place) else { return };
+            let before = *area.attributes();
             change(area);
+            if *area.attributes() != before
+                && whole.is_some_and(|whole| whole.start() < range.start() && range.last() < whole.last())
+            {
+                // It stands between what is left of the area that it was cut out of, and now is unlike that.
+                return;
+            }
             place = self.settled(place.next());
         }
         self.join_around(range);

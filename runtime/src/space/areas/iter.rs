@@ -2,7 +2,7 @@
 
 use super::{MemorySet, Place};
 use crate::ClosedRange;
-use crate::space::Area;
+use crate::space::{Area, Joinable};
 
 /// All areas, in ascending order; see [`MemorySet::iter`].
 ///
@@ -58,13 +58,23 @@ impl<B> ExactSizeIterator for Areas<'_, B> {}
 
 /// The parts of areas that lie in a range, in ascending order.
 pub(in crate::space) struct Parts<'a, B> {
-    pub(super) areas: Areas<'a, B>,
+    pub(super) set: &'a MemorySet<B>,
+    /// That of the next one; nothing before it is in the range.
+    pub(super) place: Place,
     pub(in crate::space) range: ClosedRange,
+}
+
+impl<B: Joinable> Parts<'_, B> {
+    /// Whether there is more than one.
+    pub(in crate::space) fn are_several(&self) -> bool {
+        let second = self.set.settled(self.place.next());
+        self.set.start(second).is_some_and(|start| start <= self.range.last())
+    }
 }
 
 impl<B> Clone for Parts<'_, B> {
     fn clone(&self) -> Self {
-        Self { areas: self.areas.clone(), range: self.range }
+        Self { ..*self }
     }
 }
 
@@ -72,7 +82,15 @@ impl<'a, B> Iterator for Parts<'a, B> {
     type Item = (ClosedRange, &'a Area<B>);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let area = self.areas.next()?;
+        let mut chunk = self.set.chunks.get(self.place.chunk)?;
+        if self.place.index >= chunk.len() {
+            self.place = Place { chunk: self.place.chunk + 1, index: 0 };
+            chunk = self.set.chunks.get(self.place.chunk)?;
+        }
+        // Where it starts is known without looking at it.
+        chunk.key(self.place.index).filter(|&start| start <= self.range.last())?;
+        let area = chunk.get(self.place.index)?;
+        self.place = self.place.next();
         Some((area.range().intersection(&self.range)?, area))
     }
 }

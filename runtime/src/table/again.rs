@@ -1,0 +1,155 @@
+//! The split that was made last, made again: whoever watches what a guest writes, or takes pages back, changes one block
+//! after the other in part, and most of these say the same. Then what becomes of them is known.
+
+use super::{
+    Gather, PageTable, PartialChange,
+    build::Found,
+    entries::{Entries, Fresh},
+    frames::Frames,
+    layout::{Leaves, size_mask},
+    slots::slots,
+    split::{Fate, Split},
+};
+use crate::{Change, ClosedRange, Format, Hal, Level, Prototype};
+
+/// How a leaf that takes one entry was split into leaves of the level below.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Precedent {
+    level: Level,
+    /// The leaf without its address, and the bits of that.
+    bits: u64,
+    address: u64,
+    /// What became of a part of it; `None`: it was unmapped.
+    change: Option<Change>,
+    /// What stands beside that part: runs, if there are any, and single entries next to it.
+    run: Option<Prototype>,
+    kept: Prototype,
+    /// What stands in it; no leaf, if it was unmapped.
+    changed: Option<Prototype>,
+    /// Whether it was dirty and cannot say so any more.
+    forgets: bool,
+    /// Whether the leaf was taken away before the table stood in its place.
+    broken: bool,
+}
+
+impl<F: Format, H: Hal> PageTable<F, H> {
+    /// Lets `change`, or its removal, become of the part of a leaf in this table that `range` is, as of the last one; and
+    /// whether that part was dirty and cannot say so any more. `None`, and nothing has changed, if it is not like that one,
+    /// or there is no memory.
+    pub(super) fn split_again(
+        &mut self,
+        entries: Entries,
+        range: ClosedRange,
+        change: Option<&Change>,
+        gather: &mut Gather<F, H>,
+    ) -> Option<bool> {
+        let level = entries.level();
+        let last = self.precedent.as_ref().filter(|last| last.level == level && last.change.as_ref() == change)?;
+        let index = Self::index(level, range.start());
+        let (raw, found) = self.visit(entries, index);
+        let (whole, size) = (Self::slot(level, range.start()), Self::entry_bits(level));
+        let is_like = raw & !last.address == last.bits
+            && matches!(found, Found::Leaf)
+            && self.format.leaf_bits(level, raw) == size;
+        // Where nothing may be broken, there is more to be checked.
+        let may = self.partial == PartialChange::Split && !self.is_strict();
+        if !is_like || !may || !last.fits(whole, range) {
+            return None;
+        }
+
+        let last = *last;
+        let tables = self.reserve_tables(1).ok()?;
+        let mut reserve = Frames::of(&self.hal, tables);
+        let mut table = self.fresh(&mut reserve)?;
+        self.fill_again(&last, whole, self.format.output(level, raw), range, &mut table);
+        let frame = table.publish(&self.hal);
+        // If the MMU marks the leaf meanwhile, it is not as it was.
+        let linked = match self.link_entry(level, frame) {
+            Ok(entry) if last.broken => {
+                let taken = entries.swap(&self.hal, index, self.format.empty(level));
+                self.invalidate(whole, level, true);
+                entries.store(&self.hal, index, if taken == raw { entry } else { taken });
+                taken == raw
+            }
+            Ok(entry) => entries.exchange(&self.hal, index, raw, entry).is_ok(),
+            Err(_) => false,
+        };
+        if !linked {
+            reserve.put(frame, self.start.table_bits);
+            return None;
+        }
+        self.note_split(level, whole, last.broken, gather);
+        Some(last.forgets)
+    }
+
+    /// Fills the table that takes the place of the leaf `whole`, which maps to `address`.
+    fn fill_again(&self, last: &Precedent, whole: ClosedRange, address: u64, range: ClosedRange, table: &mut Fresh) {
+        let delta = address.wrapping_sub(whole.start());
+        let mut fill = |range, prototype| {
+            for (index, strip) in (Leaves { range, prototype, delta }).strips(&self.format, Self::COUNT) {
+                table.fill(index, strip);
+            }
+        };
+        // What the part takes the place of, too, for that is the simplest to write.
+        fill(whole, last.run.unwrap_or(last.kept));
+        if let Some(run) = last.run {
+            fill(around(range, run.size), last.kept);
+        }
+        if let Some(changed) = last.changed {
+            fill(range, changed);
+        } else {
+            let slots = slots::<F>(last.kept.level, Self::COUNT, range);
+            table.fill(slots.start, self.empty_strip(last.kept.level, slots.len()));
+        }
+    }
+
+    /// Remembers how a leaf was split, if the next one around all of such a range can be split as simply as that.
+    pub(super) fn remember(&mut self, split: &Split<'_>, range: ClosedRange) {
+        self.precedent = self.precedent_of(split, range).or(self.precedent);
+    }
+
+    fn precedent_of(&self, split: &Split<'_>, range: ClosedRange) -> Option<Precedent> {
+        let leaf = &split.leaf;
+        let (level, below) = (leaf.level, leaf.level.checked_sub(1)?);
+        let (size, sizes) = (Self::entry_bits(below), split.smaller.sizes(&self.geometry, below));
+        let runs = sizes.0 & !(1 << size);
+        if leaf.items != 1 || !leaf.range.covers(&range) || !sizes.contains(size) || runs & runs.wrapping_sub(1) != 0 {
+            return None;
+        }
+        let (kept, run) = (split.smaller.get(below, size), sizes.largest_within(63).filter(|_| runs != 0));
+        let (change, changed) = match split.fate {
+            Fate::Gone => (None, None),
+            Fate::Changed(change, rewrites) => {
+                (Some(*change), Some(Prototype { bits: rewrites.at(below)?.apply(kept.bits), ..kept }))
+            }
+            Fate::Freed | Fate::Kept | Fate::Cut(_) => return None,
+        };
+        let address = self.address_bits(level);
+        Some(Precedent {
+            level,
+            bits: split.raw & !address,
+            address,
+            change,
+            run: run.map(|run| split.smaller.get(below, run)),
+            kept,
+            changed,
+            forgets: self.forgets_dirty(split),
+            broken: split.broken,
+        })
+    }
+}
+
+impl Precedent {
+    /// Whether `range` is a part of the leaf `whole` that single entries are to be.
+    fn fits(&self, whole: ClosedRange, range: ClosedRange) -> bool {
+        let is_aligned = (range.start() | range.last().wrapping_add(1)) & size_mask(self.kept.size) == 0;
+        // No run may be in it, for that would stay one.
+        let largest = self.run.map_or(whole.span(), |run| size_mask(run.size));
+        is_aligned && whole.covers(&range) && range.span() < largest
+    }
+}
+
+/// The runs of `1 << size` bytes that meet `range`.
+const fn around(range: ClosedRange, size: u8) -> ClosedRange {
+    ClosedRange::around(range.start(), size).hull(&ClosedRange::around(range.last(), size))
+}
