@@ -165,14 +165,18 @@ impl<F: Format, H: Hal> Gather<F, H> {
 
     fn begin_due(&mut self) {
         let due = &self.due;
-        let operations = due.iter().fold(0_u64, |sum, due| sum.saturating_add(due.operations()));
-        let limit = due.iter().map(|due| self.format.invalidation_limit(due.leaf_only)).min();
+        let is_much = || {
+            let operations = due.iter().fold(0_u64, |sum, due| sum.saturating_add(due.operations()));
+            let limit = due.iter().map(|due| self.format.invalidation_limit(due.leaf_only)).min();
+            limit.is_some_and(|limit| operations >= limit)
+        };
+        // One range alone is for the machine to judge.
+        let everything = due.len() > 1 && is_much();
         let mut begin = |set| {
             self.begun += 1;
             self.sinks.begin(&self.hal, &self.format, self.root, self.tag, &set, &mut self.pending);
         };
-        // One range alone is for the machine to judge.
-        if due.len() > 1 && limit.is_some_and(|limit| operations >= limit) {
+        if everything {
             begin(Invalidation::Space);
         } else {
             for &Due { range, leaf_only, granule } in due {
