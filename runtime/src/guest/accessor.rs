@@ -77,7 +77,14 @@ pub trait GuestMemoryAccessor {
     /// [`GuestError`] if not all of it can be read.
     fn read_obj<V: FromBytes + IntoBytes>(&self, address: GuestPhysAddr) -> Result<V, GuestError> {
         let mut value = V::new_zeroed();
-        self.read_buffer(address, value.as_mut_bytes())?;
+        // As nearly always. If not, it is told why where it is read piece by piece.
+        let at_once = can_be_one_access(size_of::<V>())
+            && self
+                .guest_slice(address, size_of::<V>(), Rights::R)
+                .is_ok_and(|slice| slice.read_at_once(value.as_mut_bytes()));
+        if !at_once {
+            self.read_buffer(address, value.as_mut_bytes())?;
+        }
         Ok(value)
     }
 
@@ -133,7 +140,7 @@ pub trait GuestMemoryAccessor {
     /// [`GuestFault::Torn`] if it cannot; else as for [`GuestMemoryAccessor::guest_slice`].
     fn in_one_access(&self, address: GuestPhysAddr, size: usize, access: Rights) -> Result<GuestSlice<'_>, GuestFault> {
         let slice = self.guest_slice(address, size, access)?.take(size);
-        let whole = matches!(size, 1 | 2 | 4 | 8) && slice.len() == size && slice.as_ptr().addr().is_multiple_of(size);
+        let whole = can_be_one_access(size) && slice.len() == size && slice.as_ptr().addr().is_multiple_of(size);
         if whole { Ok(slice) } else { Err(GuestFault::Torn) }
     }
 
@@ -165,4 +172,9 @@ pub trait GuestMemoryAccessor {
         }
         Ok(())
     }
+}
+
+/// Whether one access can move so many bytes, if they are aligned.
+const fn can_be_one_access(size: usize) -> bool {
+    matches!(size, 1 | 2 | 4 | 8)
 }

@@ -112,6 +112,27 @@ impl<'a> GuestSlice<'a> {
         Ok(length)
     }
 
+    /// Fills `buffer` by one access, if all of it can be; whether that was done.
+    #[inline]
+    pub(super) fn read_at_once(&self, buffer: &mut [u8]) -> bool {
+        let size = buffer.len();
+        let whole = size > 0 && size <= self.length && self.as_ptr().addr().is_multiple_of(size);
+        if !whole || self.check(Rights::R).is_err() {
+            return false;
+        }
+        // SAFETY: the bytes are in the slice, and their address is a multiple of their number.
+        unsafe {
+            match size {
+                8 => buffer.copy_from_slice(&self.start.cast::<AtomicU64>().as_ref().load(Relaxed).to_ne_bytes()),
+                4 => buffer.copy_from_slice(&self.start.cast::<AtomicU32>().as_ref().load(Relaxed).to_ne_bytes()),
+                2 => buffer.copy_from_slice(&self.start.cast::<AtomicU16>().as_ref().load(Relaxed).to_ne_bytes()),
+                1 => buffer.fill(self.start.cast::<AtomicU8>().as_ref().load(Relaxed)),
+                _ => return false,
+            }
+        }
+        true
+    }
+
     /// Copies bytes from `buffer` to the start, as many as both have, and returns how many.
     ///
     /// A piece of 1, 2, 4 or 8 bytes at a multiple of its size is written in one access.
