@@ -59,8 +59,8 @@ pub type Level = u8;
 ///
 /// # Safety
 ///
-/// `next`, `output` and `table` must be inverse to each other as their contracts say, for the engine dereferences the
-/// addresses they return.
+/// `next`, `links`, `output`, `translate` and `table` must be inverse to each other as their contracts say, for the engine
+/// dereferences the addresses they return.
 pub unsafe trait Format: Copy + Debug + Send + Sync + 'static {
     /// The boot and VM parameters, as plain fields.
     type Config: Clone + Debug;
@@ -102,12 +102,30 @@ pub unsafe trait Format: Copy + Debug + Send + Sync + 'static {
     /// What `next` looks at, for loops over the entries of a table.
     fn kinds(&self, level: Level) -> Kinds;
 
+    /// What says of an own entry above level 0 which table it leads to, if to any, as `next` does: for walks, which so get
+    /// what that takes once, and not again at each level.
+    #[inline]
+    fn links(&self) -> impl Fn(Level, u64) -> Option<u64> {
+        |level, raw| match self.next(level, raw) {
+            Next::Table(address) => Some(address),
+            Next::Absent | Next::Leaf => None,
+        }
+    }
+
     /// The output address of a leaf that this format wrote: that of the run's start, if all items of a run hold the
     /// same address, else that of the item.
     fn output(&self, level: Level, raw: u64) -> u64;
 
     /// log2 of the size of a leaf that this format wrote, run included.
     fn leaf_bits(&self, level: Level, raw: u64) -> u8;
+
+    /// Where the leaf `raw`, which this format wrote and which translates `ia`, maps it to.
+    #[inline]
+    fn translate(&self, level: Level, raw: u64, ia: u64) -> u64 {
+        // An item of a run may hold the run's address, or its own.
+        let within = !(u64::MAX << (self.leaf_bits(level, raw) & 63));
+        self.output(level, raw) & !within | ia & within
+    }
 
     /// The rights that a leaf grants which this format wrote.
     #[inline]

@@ -88,17 +88,26 @@ impl AddressMap {
 
     /// The address in `raw`.
     pub(crate) fn gather(&self) -> TokenStream {
-        self.parts(|place, shift| match shift {
-            0 => quote!(raw & #place),
-            1.. => {
-                let shift = literal::number(shift.into());
-                quote!((raw & #place) << #shift)
+        self.parts(gather_part)
+    }
+
+    /// The same, for where it is to be fast: of several masks, all but the first are zero most often.
+    pub(crate) fn gather_most(&self) -> TokenStream {
+        let all = self.gather();
+        match self.shifts.as_slice() {
+            [_] => all,
+            [first, ..] => {
+                let first = gather_part(self.slot(0), *first);
+                quote!(if layout.scattered { #all } else { #first })
             }
-            _ => {
-                let shift = literal::number(-i128::from(shift));
-                quote!((raw & #place) >> #shift)
-            }
-        })
+            [] => quote!(0),
+        }
+    }
+
+    /// Whether there are bits in other masks than the first; `None` if there are no other masks.
+    pub(crate) fn is_scattered(&self) -> Option<TokenStream> {
+        let others: Vec<_> = (1..self.len()).map(|index| self.slot(index)).collect();
+        (!others.is_empty()).then(|| quote!(#(#others)|* != 0))
     }
 
     /// The bits of an entry for `address`.
@@ -145,5 +154,20 @@ impl AddressMap {
         }
         let index = literal::number(index as i128);
         quote!(layout.#place[#index])
+    }
+}
+
+/// The address bits that the mask `place` holds of `raw`, `shift` bits further up than in the address.
+fn gather_part(place: TokenStream, shift: i8) -> TokenStream {
+    match shift {
+        0 => quote!(raw & #place),
+        1.. => {
+            let shift = literal::number(shift.into());
+            quote!((raw & #place) << #shift)
+        }
+        _ => {
+            let shift = literal::number(-i128::from(shift));
+            quote!((raw & #place) >> #shift)
+        }
     }
 }

@@ -5,7 +5,7 @@ use quote::quote;
 
 use crate::address::AddressMap;
 use crate::kinds;
-use crate::layout::run_slots;
+use crate::layout::{self, run_slots};
 use crate::members::Shape;
 use crate::scope::Scope;
 
@@ -15,7 +15,8 @@ pub(crate) fn methods(scope: &Scope<'_>) -> TokenStream {
     let table = AddressMap::of(scope, Shape::Table).gather();
     let gather = output.gather();
     let runs = run_slots(scope) > 0;
-    let shared = scope.format.runs.iter().any(|run| run.shared);
+    let shared = is_shared(scope);
+    let (links, translate) = (links(scope), translate(scope, &output));
     let gather = if shared { quote!((#gather) & !codec::bits(self.leaf_bits(level, raw) - 1, 0)) } else { gather };
     let run_bits = runs.then(|| {
         quote! {
@@ -66,6 +67,8 @@ pub(crate) fn methods(scope: &Scope<'_>) -> TokenStream {
             }
         }
 
+        #links
+
         #[inline]
         fn output(&self, level: Level, raw: u64) -> u64 {
             let layout = self.layout(level);
@@ -77,6 +80,72 @@ pub(crate) fn methods(scope: &Scope<'_>) -> TokenStream {
             let layout = self.layout(level);
             #run_bits
             layout.leaf_bits
+        }
+
+        #translate
+    }
+}
+
+/// Whether items of a run may all hold the same address.
+fn is_shared(scope: &Scope<'_>) -> bool {
+    run_slots(scope) > 0 && scope.format.runs.iter().any(|run| run.shared)
+}
+
+/// `fn links`.
+fn links(scope: &Scope<'_>) -> TokenStream {
+    let table = AddressMap::of(scope, Shape::Table);
+    let address = table.gather_most();
+    let is_table = match kinds::absent(scope) {
+        (_, true) => quote!(layout.table.matches(raw)),
+        (_, false) => quote!(!layout.absent.matches(raw) && layout.table.matches(raw)),
+    };
+    let test = quote!(if #is_table { Some(#address) } else { None });
+    let body = if layout::tables_differ(scope) {
+        quote! {
+            |level, raw| {
+                let layout = self.layout(level);
+                #test
+            }
+        }
+    } else {
+        quote! {
+            // Tables of all levels are alike.
+            let layout = *self.layout(1);
+            move |_, raw| #test
+        }
+    };
+    quote! {
+        #[inline]
+        fn links(&self) -> impl Fn(Level, u64) -> Option<u64> {
+            #body
+        }
+    }
+}
+
+/// `fn translate`.
+fn translate(scope: &Scope<'_>, output: &AddressMap) -> TokenStream {
+    let address = output.gather_most();
+    let body = if is_shared(scope) {
+        quote! {
+            for run in &layout.runs {
+                if run.mark.matches(raw) {
+                    // All items of a run may hold its start.
+                    let within = layout.within | layout.within << run.items;
+                    return address & !within | ia & within;
+                }
+            }
+            address | ia & layout.within
+        }
+    } else {
+        // An item of a run holds an address of its own.
+        quote!(address | ia & layout.within)
+    };
+    quote! {
+        #[inline]
+        fn translate(&self, level: Level, raw: u64, ia: u64) -> u64 {
+            let layout = self.layout(level);
+            let address = #address;
+            #body
         }
     }
 }

@@ -30,6 +30,12 @@ pub(crate) fn layout(scope: &Scope<'_>, blocks_matter: bool) -> TokenStream {
             carry_free: u64,
         }
     });
+    let scattered_field = scattered(&output, &next_table).map(|_| {
+        quote! {
+            /// Whether addresses have bits in other masks than the first.
+            scattered: bool,
+        }
+    });
     let run_fields = (run_slots > 0).then(|| {
         quote! {
             /// The runs that exist here.
@@ -61,6 +67,8 @@ pub(crate) fn layout(scope: &Scope<'_>, blocks_matter: bool) -> TokenStream {
         struct Layout {
             /// log2 of what one entry spans.
             leaf_bits: u8,
+            /// The address bits that an entry leaves as they are.
+            within: u64,
             /// Whether there are leaves.
             holds_leaves: bool,
             #holds_blocks
@@ -76,6 +84,7 @@ pub(crate) fn layout(scope: &Scope<'_>, blocks_matter: bool) -> TokenStream {
             #carry
             /// The bits of a table entry that hold its address.
             next_table: #next_type,
+            #scattered_field
             /// The bits that every leaf starts from.
             leaf_base: u64,
             /// The bits that every table entry starts from.
@@ -123,6 +132,9 @@ fn constructor(
         let segments = output.address_masks();
         quote!(layout.carry_free = codec::carry_free(&[#(#segments),*], leaf_bits);)
     });
+    let scattered = scattered(output, next_table);
+    let scattered_field = scattered.is_some().then(|| quote!(scattered: false,));
+    let scattered = scattered.map(|scattered| quote!(layout.scattered = #scattered;));
     let run_slots = run_slots(scope);
     let slots = literal::number(run_slots as i128);
     let run_fields = (run_slots > 0).then(|| quote!(runs: [Run::NONE; #slots], single: Pattern::ALWAYS,));
@@ -136,12 +148,14 @@ fn constructor(
     let tables = kinds::table_as_written(scope);
     // A value that stands for nothing may be told by its address bits, and these say nothing of a table.
     let present = by_row.then(|| quote!(layout.table = layout.table.excluding(layout.absent, layout.table_base);));
-    let mutable = (!additions.is_empty() || carry.is_some() || !runs.is_empty() || by_row).then(|| quote!(mut));
+    let mutable = (!additions.is_empty() || carry.is_some() || scattered.is_some() || !runs.is_empty() || by_row)
+        .then(|| quote!(mut));
     let holds_blocks = blocks_matter.then(|| quote!(holds_blocks: block_level,));
     let rest = quote! {
         let empty = #empty;
         let #mutable layout = Self {
             leaf_bits,
+            within: codec::bits(leaf_bits - 1, 0),
             holds_leaves: #leaves,
             #holds_blocks
             empty,
@@ -151,10 +165,12 @@ fn constructor(
             output: #output_masks,
             #carry_field
             next_table: #next_masks,
+            #scattered_field
             #(#starts)*
             #run_fields
         };
         #carry
+        #scattered
         #additions
         #tables
         #present
@@ -169,6 +185,23 @@ fn constructor(
             #rest
         }
     }
+}
+
+/// Whether an address of either kind has bits in other masks than the first, where there are such masks.
+fn scattered(output: &AddressMap, next_table: &AddressMap) -> Option<TokenStream> {
+    [output, next_table].iter().filter_map(|map| map.is_scattered()).reduce(|one, other| quote!(#one || #other))
+}
+
+/// Whether what tells tables from other own entries, or where they hold their address, depends on the level.
+pub(crate) fn tables_differ(scope: &Scope<'_>) -> bool {
+    let scope = &scope.above_level_0();
+    let (absent, _) = kinds::absent(scope);
+    let empty = scope.choose(&scope.format.empty, quote!(0), |value| scope.emit(value, Type::Word));
+    let base = base(scope, Shape::Table).statements(scope);
+    let masks = AddressMap::of(scope, Shape::Table).masks(scope);
+    let (table, written) = (kinds::table(scope), kinds::table_as_written(scope));
+    let all = quote!(#absent #empty #masks #table #written #base);
+    ["level", "leaf_bits", "block_level"].iter().any(|name| mentions(&all, name))
 }
 
 /// A field of the layout that is the sum of many parts, each under its condition.

@@ -9,7 +9,7 @@ use super::{
     layout::{Layout, Pieces, Placed},
     slots::slots,
 };
-use crate::{ClosedRange, Format, Geometry, Hal, HostPhysAddr, Level, Next, Strip};
+use crate::{ClosedRange, Format, Hal, HostPhysAddr, Level, Next, Strip};
 
 impl<F: Format, H: Hal> PageTable<F, H> {
     /// The entries of a table of this tree below the root.
@@ -61,6 +61,12 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// The same without a call: for translations, which are hardly more than that.
     #[inline(always)]
     pub(super) fn descend_here(&self, ia: u64) -> End {
+        self.end(self.way_down(ia))
+    }
+
+    /// The same, and does not look yet at what there is.
+    #[inline(always)]
+    pub(super) fn way_down(&self, ia: u64) -> Way {
         let start = (self.geometry.top(), self.start.index_bits, self.start.mask, self.root);
         self.go_down(start, self.start.entry_bits, ia)
     }
@@ -69,36 +75,39 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     pub(super) fn descend_from(&self, entries: Entries, ia: u64) -> End {
         let (level, count) = (entries.level(), entries.count());
         let start = (level, count.trailing_zeros() as u8, count - 1, entries.address());
-        self.go_down(start, Self::entry_bits(level), ia)
+        self.end(self.go_down(start, Self::entry_bits(level), ia))
     }
 
     /// Starts at a table with its level, index bits, greatest index and address. `bits`: log2 of what an entry of it spans.
     #[inline(always)]
-    fn go_down(&self, start: (Level, u8, usize, HostPhysAddr), bits: u8, ia: u64) -> End {
-        let (mut level, mut index_bits, mut mask, mut address) = start;
-        let mut index = (ia >> bits) as usize;
-        // The index into each table below is uppermost in turn.
-        let mut rest = ia << (64 - bits);
-        // Changes nothing, for `PageTable::new` takes no more levels; but now the compiler knows, and need not cut each.
-        level %= Geometry::MAX_LEVELS as Level;
-        loop {
-            // SAFETY: as in `root_entries` and `entries`.
-            let raw = unsafe { Entries::load_at(&self.hal, address, mask, index) };
-            match self.format.next(level, raw) {
-                Next::Table(below) if level > 0 => {
-                    address = HostPhysAddr::from_usize(below as usize);
-                    (index_bits, mask) = (F::INDEX_BITS, (1 << F::INDEX_BITS) - 1);
-                    level -= 1;
-                    index = (rest >> (64 - F::INDEX_BITS)) as usize;
-                    rest <<= F::INDEX_BITS;
-                }
-                next => {
-                    // SAFETY: as above.
-                    let entries = unsafe { Entries::new(&self.hal, level, index_bits, address) };
-                    return End { level, entries, index, raw, is_leaf: next == Next::Leaf };
-                }
-            }
+    fn go_down(&self, start: (Level, u8, usize, HostPhysAddr), bits: u8, ia: u64) -> Way {
+        let (mut level, mut index_bits, mask, mut address) = start;
+        let link = self.format.links();
+        // The index, which is cut to the table, is lowest now, and those into the tables below are uppermost in turn.
+        let mut rest = ia.rotate_right(bits.into());
+        let mut index = rest as usize;
+        // SAFETY: as in `root_entries` and `entries`.
+        let mut raw = unsafe { Entries::load_at(&self.hal, address, mask, index) };
+        while level > 0
+            && let Some(below) = link(level, raw)
+        {
+            (address, index_bits) = (HostPhysAddr::from_usize(below as usize), F::INDEX_BITS);
+            index = (rest >> (64 - F::INDEX_BITS)) as usize;
+            rest <<= F::INDEX_BITS;
+            // SAFETY: as in `entries`.
+            raw = unsafe { Entries::load_at(&self.hal, address, (1 << F::INDEX_BITS) - 1, index) };
+            level -= 1;
         }
+        // SAFETY: as above.
+        let entries = unsafe { Entries::new(&self.hal, level, index_bits, address) };
+        Way { level, entries, index, raw }
+    }
+
+    /// What there is.
+    #[inline(always)]
+    pub(super) fn end(&self, way: Way) -> End {
+        let Way { level, entries, index, raw } = way;
+        End { level, entries, index, raw, is_leaf: !self.format.kinds(level).is_absent(raw) }
     }
 
     /// The lowest table that translates all of `range`, in which no single entry is all of it: an operation that unlinks
@@ -195,6 +204,15 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         // SAFETY: the frame was reserved with this size and is nobody else's.
         Some(unsafe { Fresh::new(&self.hal, frame, size) })
     }
+}
+
+/// Where a way down a tree ends: see [`End`].
+#[derive(Clone, Copy)]
+pub(super) struct Way {
+    pub(super) level: Level,
+    pub(super) entries: Entries,
+    pub(super) index: usize,
+    pub(super) raw: u64,
 }
 
 /// Where a way down a tree ends: at a leaf, or at an entry that stands for nothing.

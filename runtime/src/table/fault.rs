@@ -2,7 +2,7 @@
 
 use super::{
     Error, FrameCache, Mapping, Operation, PageTable,
-    build::{End, Found},
+    build::{End, Found, Way},
     frames::{Frames, List},
     layout::{Piece, Prototypes, size_mask},
 };
@@ -109,7 +109,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         cache: &mut FrameCache<H>,
     ) -> Result<FaultIn, Error> {
         // SAFETY: as the caller promises.
-        self.with_leaf(ia, size, attributes, |leaf| unsafe { self.fault_in_zeroed_leaf(ia, leaf, cache) })
+        self.with_leaf(size, attributes, |leaf| unsafe { self.fault_in_zeroed_leaf(ia, leaf, cache) })
     }
 
     /// The same for a leaf that the format has resolved, and that is not a run.
@@ -126,6 +126,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     ) -> Result<FaultIn, Error> {
         let size = leaf.size;
         let mut taken = None;
+        let ia = self.inside(ia)?;
         let result = self.install(ia, leaf, self.frames_of(cache)?, |table_size, tables| {
             let at_hand = if size == table_size { tables.take(&self.hal) } else { None };
             let frame = at_hand.map(|(frame, _)| frame).or_else(|| self.hal.allocate(size));
@@ -161,33 +162,43 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             return Err(Error::Misaligned { address: oa, size });
         }
         ok!(self.output_fits(oa, size_mask(size)));
-        self.with_leaf(ia, size, attributes, |leaf| self.install(ia, leaf, tables, |_, _| Ok(oa)))
+        let ia = self.inside(ia)?;
+        self.with_leaf(size, attributes, |leaf| self.install(ia, leaf, tables, |_, _| Ok(oa)))
     }
 
-    /// Has `install` put the leaf of `1 << size` bytes for `ia` in its place, unless that is a run.
+    /// `ia` reduced to input bits.
+    #[inline]
+    fn inside(&self, ia: u64) -> Result<u64, Error> {
+        self.reduce(ia).ok_or(Error::OutOfRange(ClosedRange::around(ia, 0)))
+    }
+
+    /// Has `install` put a leaf of `1 << size` bytes in its place, unless that is a run.
     #[inline]
     fn with_leaf(
         &self,
-        ia: u64,
         size: u8,
         attributes: &Attributes,
         install: impl FnOnce(Prototype) -> Result<FaultIn, Error>,
     ) -> Result<FaultIn, Error> {
-        self.reduce(ia).ok_or(Error::OutOfRange(ClosedRange::around(ia, 0)))?;
-        let refused = |refusal| Error::Refused { level: 0, refusal };
-        let level = self.level_of(size).ok_or(refused(Refusal::Size { level: 0, size }))?;
-        if size != Self::entry_bits(level) {
-            return Ok(FaultIn::NeedsExclusive(Operation::Run));
+        let mut leaf = Prototype { bits: 0, level: 0, size };
+        if size == F::PAGE_BITS {
+            // As nearly always.
+            leaf.bits = self.page(attributes)?;
+        } else {
+            let refused = |refusal| Error::Refused { level: 0, refusal };
+            leaf.level = self.level_of(size).ok_or(refused(Refusal::Size { level: 0, size }))?;
+            if size != Self::entry_bits(leaf.level) {
+                return Ok(FaultIn::NeedsExclusive(Operation::Run));
+            }
+            let level = leaf.level;
+            let prototype = self.format.prototype(level, size, attributes);
+            leaf.bits = prototype.map_err(|refusal| Error::Refused { level, refusal })?.bits;
         }
-        match self.format.prototype(level, size, attributes) {
-            // The rest is known: to read it from the answer takes waiting for several stores at once.
-            Ok(Prototype { bits, .. }) => install(Prototype { bits, level, size }),
-            Err(refusal) => Err(Error::Refused { level, refusal }),
-        }
+        install(leaf)
     }
 
-    /// Installs a leaf that maps to what `output` says, given the size of tables and those that there are. It is asked
-    /// once at most, and only if nothing is there.
+    /// Installs a leaf for `ia`, in input bits, that maps to what `output` says, given the size of tables and those that
+    /// there are. It is asked once at most, and only if nothing is there.
     #[inline]
     fn install(
         &self,
@@ -196,9 +207,14 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         tables: &mut List,
         output: impl FnOnce(u8, &mut List) -> Result<u64, Error>,
     ) -> Result<FaultIn, Error> {
-        let ia = self.reduce(ia).ok_or(Error::OutOfRange(ClosedRange::around(ia, 0)))?;
         let (target, size) = (prototype.level, prototype.size);
-        let mut end = self.descend(ia);
+        let Way { level, entries, index, raw } = self.way_down(ia);
+        // As nearly always: only its table is there. Where the level is known before, so is what tells that.
+        let mut end = if level == target && self.format.kinds(target).is_absent(raw) {
+            End { level: target, entries, index, raw, is_leaf: false }
+        } else {
+            self.end(Way { level, entries, index, raw })
+        };
         if end.is_leaf || end.level < target {
             return Ok(self.in_the_way(ia, end));
         }

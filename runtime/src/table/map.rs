@@ -117,7 +117,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// Checks that `span + 1` bytes from `oa` on are output addresses.
     pub(super) fn output_fits(&self, oa: u64, span: u64) -> Result<(), Error> {
         match oa.checked_add(span) {
-            Some(last) if last <= self.geometry.last_output() => Ok(()),
+            Some(last) if last <= self.start.last_output => Ok(()),
             _ => Err(Error::OutputOutOfRange { address: oa, span }),
         }
     }

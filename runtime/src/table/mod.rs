@@ -29,6 +29,7 @@ mod map;
 mod mark;
 mod missing;
 mod moving;
+mod pages;
 mod populate;
 mod populated;
 mod protect;
@@ -63,6 +64,7 @@ use changes::Changes;
 use entries::Fresh;
 use frames::List;
 pub(crate) use gather::Identity;
+use pages::Pages;
 use sinks::Sinks;
 
 use crate::tags::Generation;
@@ -109,6 +111,7 @@ pub struct PageTable<F: Format, H: Hal> {
     changes: Changes,
     /// How a leaf was split last.
     precedent: Option<Precedent>,
+    pages: Pages,
 }
 
 /// What every walk begins with, worked out once.
@@ -127,6 +130,8 @@ struct Start {
     index_bits: u8,
     /// log2 of the bytes that a table below the root takes.
     table_bits: u8,
+    /// The highest output address.
+    last_output: u64,
 }
 
 impl Start {
@@ -140,7 +145,8 @@ impl Start {
         };
         let (entry_bits, index_bits) = (geometry.entry_bits(top), geometry.level_index_bits(top));
         let (mask, table_bits) = ((1 << index_bits) - 1, geometry.table_bits(0));
-        Self { input, upper, uppers, entry_bits, mask, index_bits, table_bits }
+        let last_output = geometry.last_output();
+        Self { input, upper, uppers, entry_bits, mask, index_bits, table_bits, last_output }
     }
 }
 
@@ -183,6 +189,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             partial: PartialChange::Split,
             changes: Changes::default(),
             precedent: None,
+            pages: Pages::default(),
         })
     }
 

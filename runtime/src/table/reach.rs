@@ -22,19 +22,11 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let ia = self.reduce(ia)?;
         let End { level, raw, is_leaf, .. } = self.descend_here(ia);
         is_leaf.then(|| Reached {
-            output: self.output_at(level, raw, ia),
+            output: self.format.translate(level, raw, ia),
             rest: !ia & self.within(level, raw),
             rights: self.format.rights(level, raw),
             is_marked: self.with_states(level, raw, write) == raw,
         })
-    }
-
-    /// Where a leaf maps `ia`, which it translates, to.
-    #[inline]
-    pub(super) fn output_at(&self, level: Level, raw: u64, ia: u64) -> u64 {
-        // An item of a run may hold the run's address, or its own.
-        let within = self.within(level, raw);
-        self.format.output(level, raw) & !within | ia & within
     }
 
     /// The bits of an address that a leaf leaves as they are.

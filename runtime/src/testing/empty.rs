@@ -14,6 +14,8 @@ pub(super) fn check(case: &Case<'_>) -> Verdict {
         let (entry, glance) = (subject.decode(level, empty), subject.glance(level, empty));
         ensure!(entry == Entry::Invalid, "level {level}: nothing is {empty:#x}, which is {entry:x?}");
         ensure!(glance == Glance::Absent, "level {level}: nothing is {empty:#x}, which seems to be {glance:x?}");
+        let link = if level > 0 { subject.link(level, empty) } else { None };
+        ensure!(link.is_none(), "level {level}: nothing is {empty:#x}, which seems to lead to {link:x?}");
         for size in subject.page_sizes(level).iter() {
             for attributes in some_attributes(subject, level, size) {
                 let made = |oa| subject.leaf(level, size, oa, &attributes).map_err(|refusal| refusal.to_string());

@@ -118,6 +118,14 @@ impl<F: ByName> Subject for Generated<F> {
         }
     }
 
+    fn link(&self, level: Level, raw: u64) -> Option<u64> {
+        self.format.links()(level, raw)
+    }
+
+    fn translate(&self, level: Level, raw: u64, ia: u64) -> Option<u64> {
+        (self.format.next(level, raw) == Next::Leaf).then(|| self.format.translate(level, raw, ia))
+    }
+
     fn registers(&self, root: u64, tag: u32) -> Option<Vec<(String, u64)>> {
         let registers = self.format.registers(HostPhysAddr::from_usize(root as usize), Tag(tag)).ok()?;
         Some(F::register_values(&registers).map(|(name, value)| (name.to_owned(), value)).collect())

@@ -30,7 +30,7 @@ fn leaf(subject: &dyn Subject, level: Level, size: u8, oa: u64, items: &[u64]) -
     let count = 1 << (size - entry_bits);
     ensure!(items.len() == count, "level {level}: a leaf of 2^{size} bytes has {} items", items.len());
     let mut held = Vec::new();
-    for &raw in items {
+    for (item, &raw) in (0_u64..).zip(items) {
         let Entry::Leaf(leaf) = subject.decode(level, raw) else {
             return Err(format!("level {level}: {raw:#x} was made as a leaf, and is none"));
         };
@@ -41,6 +41,11 @@ fn leaf(subject: &dyn Subject, level: Level, size: u8, oa: u64, items: &[u64]) -
         let seen = subject.glance(level, raw);
         let wanted = Glance::Leaf { address: leaf.address, size, rights: leaf.attributes.rights };
         ensure!(seen == wanted, "level {level}: {raw:#x} seems to be {seen:x?}, and is {wanted:x?}");
+        ensure!(level == 0 || subject.link(level, raw).is_none(), "level {level}: {raw:#x} seems to lead to a table");
+        for within in [item << entry_bits, item << entry_bits | below(entry_bits)] {
+            let found = subject.translate(level, raw, !below(size) | within);
+            ensure!(found == Some(oa | within), "level {level}: {raw:#x} translates {within:#x} to {found:x?}");
+        }
         held.push(leaf.address);
     }
     let each: Vec<u64> = (0..count as u64).map(|item| oa + (item << entry_bits)).collect();

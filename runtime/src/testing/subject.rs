@@ -87,6 +87,21 @@ pub trait Subject {
     /// What an engine sees that is in a hurry, in an entry that this format wrote.
     fn glance(&self, level: Level, raw: u64) -> Glance;
 
+    /// The table that such an engine's walk goes on with from an own entry above level 0; `None` if it ends there.
+    fn link(&self, level: Level, raw: u64) -> Option<u64> {
+        match self.decode(level, raw) {
+            Entry::Table(table) => Some(table.address),
+            _ => None,
+        }
+    }
+
+    /// Where such an engine finds that the own leaf `raw`, which translates `ia`, maps it to; `None` if that is no leaf.
+    fn translate(&self, level: Level, raw: u64, ia: u64) -> Option<u64> {
+        let Entry::Leaf(leaf) = self.decode(level, raw) else { return None };
+        let within = super::samples::below(leaf.size);
+        Some(leaf.address & !within | ia & within)
+    }
+
     /// The named registers for a root and a tag; `None` if they do not fit.
     fn registers(&self, root: u64, tag: u32) -> Option<Vec<(String, u64)>>;
 

@@ -21,6 +21,8 @@ pub(super) fn check(case: &Case<'_>) -> Verdict {
             ensure!(found == wanted, "level {level}: {raw:#x} was made as {wanted:x?}, and decodes as {found:x?}");
             let glance = subject.glance(level, raw);
             ensure!(glance == Glance::Table(address), "level {level}: {raw:#x} seems to be {glance:x?}");
+            let link = subject.link(level, raw);
+            ensure!(link == Some(address), "level {level}: {raw:#x} seems to lead to {link:x?}");
         }
         // A frame may be larger than a table has to be.
         let aligned = geometry.index_bits + 3;

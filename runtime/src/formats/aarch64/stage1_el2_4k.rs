@@ -1279,6 +1279,24 @@ unsafe impl FormatTrait for Format {
     }
 
     #[inline]
+    fn links(&self) -> impl Fn(Level, u64) -> Option<u64> {
+        let layout = *self.layout(1);
+        move |_, raw| {
+            if layout.table.matches(raw) {
+                Some(
+                    if layout.scattered {
+                        raw & layout.next_table[0] | (raw & layout.next_table[1]) << 42
+                    } else {
+                        raw & layout.next_table[0]
+                    },
+                )
+            } else {
+                None
+            }
+        }
+    }
+
+    #[inline]
     fn output(&self, level: Level, raw: u64) -> u64 {
         let layout = self.layout(level);
         raw & layout.output[0] | (raw & layout.output[1]) << 42
@@ -1293,6 +1311,17 @@ unsafe impl FormatTrait for Format {
             }
         }
         layout.leaf_bits
+    }
+
+    #[inline]
+    fn translate(&self, level: Level, raw: u64, ia: u64) -> u64 {
+        let layout = self.layout(level);
+        let address = if layout.scattered {
+            raw & layout.output[0] | (raw & layout.output[1]) << 42
+        } else {
+            raw & layout.output[0]
+        };
+        address | ia & layout.within
     }
 
     #[inline]
@@ -1702,6 +1731,8 @@ unsafe impl FormatTrait for Format {
 struct Layout {
     /// log2 of what one entry spans.
     leaf_bits: u8,
+    /// The address bits that an entry leaves as they are.
+    within: u64,
     /// Whether there are leaves.
     holds_leaves: bool,
     /// Whether the format allows blocks here.
@@ -1718,6 +1749,8 @@ struct Layout {
     carry_free: u64,
     /// The bits of a table entry that hold its address.
     next_table: [u64; 2],
+    /// Whether addresses have bits in other masks than the first.
+    scattered: bool,
     /// The bits that every leaf starts from.
     leaf_base: u64,
     /// The bits that every table entry starts from.
@@ -1742,6 +1775,7 @@ impl Layout {
         let empty = 0;
         let mut layout = Self {
             leaf_bits,
+            within: codec::bits(leaf_bits - 1, 0),
             holds_leaves: level == 0 || block_level,
             holds_blocks: block_level,
             empty,
@@ -1764,6 +1798,7 @@ impl Layout {
                 },
                 if config.lpa2 && config.pa_bits == 52 { 0x300 } else { 0 },
             ],
+            scattered: false,
             leaf_base: 0x40,
             table_base: 3,
             rights: 0x40_0000_0000_0000,
@@ -1776,6 +1811,7 @@ impl Layout {
             &[layout.output[0], layout.output[1] << 42],
             leaf_bits,
         );
+        layout.scattered = layout.output[1] != 0 || layout.next_table[1] != 0;
         if level == 0 {
             layout.leaf_base |= 3;
         }

@@ -1149,6 +1149,18 @@ unsafe impl FormatTrait for Format {
     }
 
     #[inline]
+    fn links(&self) -> impl Fn(Level, u64) -> Option<u64> {
+        let layout = *self.layout(1);
+        move |_, raw| {
+            if !layout.absent.matches(raw) && layout.table.matches(raw) {
+                Some(raw & layout.next_table)
+            } else {
+                None
+            }
+        }
+    }
+
+    #[inline]
     fn output(&self, level: Level, raw: u64) -> u64 {
         let layout = self.layout(level);
         raw & layout.output
@@ -1158,6 +1170,13 @@ unsafe impl FormatTrait for Format {
     fn leaf_bits(&self, level: Level, _raw: u64) -> u8 {
         let layout = self.layout(level);
         layout.leaf_bits
+    }
+
+    #[inline]
+    fn translate(&self, level: Level, raw: u64, ia: u64) -> u64 {
+        let layout = self.layout(level);
+        let address = raw & layout.output;
+        address | ia & layout.within
     }
 
     #[inline]
@@ -1446,6 +1465,8 @@ unsafe impl FormatTrait for Format {
 struct Layout {
     /// log2 of what one entry spans.
     leaf_bits: u8,
+    /// The address bits that an entry leaves as they are.
+    within: u64,
     /// Whether there are leaves.
     holds_leaves: bool,
     /// Whether the format allows blocks here.
@@ -1481,6 +1502,7 @@ impl Layout {
         let empty = if level == 0 { 0 } else { config.invalid_table };
         let mut layout = Self {
             leaf_bits,
+            within: codec::bits(leaf_bits - 1, 0),
             holds_leaves: level == 0 || block_level,
             holds_blocks: block_level,
             empty,

@@ -965,6 +965,18 @@ unsafe impl FormatTrait for Format {
     }
 
     #[inline]
+    fn links(&self) -> impl Fn(Level, u64) -> Option<u64> {
+        let layout = *self.layout(1);
+        move |_, raw| {
+            if layout.table.matches(raw) {
+                Some((raw & layout.next_table) << 2)
+            } else {
+                None
+            }
+        }
+    }
+
+    #[inline]
     fn output(&self, level: Level, raw: u64) -> u64 {
         let layout = self.layout(level);
         ((raw & layout.output) << 2) & !codec::bits(self.leaf_bits(level, raw) - 1, 0)
@@ -979,6 +991,19 @@ unsafe impl FormatTrait for Format {
             }
         }
         layout.leaf_bits
+    }
+
+    #[inline]
+    fn translate(&self, level: Level, raw: u64, ia: u64) -> u64 {
+        let layout = self.layout(level);
+        let address = (raw & layout.output) << 2;
+        for run in &layout.runs {
+            if run.mark.matches(raw) {
+                let within = layout.within | layout.within << run.items;
+                return address & !within | ia & within;
+            }
+        }
+        address | ia & layout.within
     }
 
     #[inline]
@@ -1202,6 +1227,8 @@ unsafe impl FormatTrait for Format {
 struct Layout {
     /// log2 of what one entry spans.
     leaf_bits: u8,
+    /// The address bits that an entry leaves as they are.
+    within: u64,
     /// Whether there are leaves.
     holds_leaves: bool,
     /// The value that stands for nothing.
@@ -1236,6 +1263,7 @@ impl Layout {
         let empty = 0;
         let mut layout = Self {
             leaf_bits,
+            within: codec::bits(leaf_bits - 1, 0),
             holds_leaves: level == 0 || level >= 1,
             empty,
             absent: Pattern::new(1, 0),
