@@ -4,6 +4,7 @@ mod by_name;
 mod entry;
 mod error;
 mod fault;
+mod first_writes;
 mod geometry;
 mod signal;
 mod translated;
@@ -16,6 +17,7 @@ pub use by_name::ByName;
 pub use entry::{AccessedDirty, Edit, Entry, Kinds, Leaf, Next, Prototype, Rewrite, Strip, Table};
 pub use error::{ConfigError, Refusal};
 pub use fault::{Cause, FaultInfo, Stage1Cause, Stage1Fault};
+pub use first_writes::{FirstWrites, Written};
 pub use geometry::{Extension, Geometry, PageSizes};
 pub use signal::Signal;
 pub use translated::{Shareability, Translated};
@@ -164,6 +166,11 @@ pub unsafe trait Format: Copy + Debug + Send + Sync + 'static {
     /// break, if it is an item of a run, or if there is no such leaf; [`Format::rewrite`] and [`Format::edit`] tell.
     fn grant(&self, _level: Level, _raw: u64, _rights: Rights, _dirty: bool) -> Option<u64> {
         None
+    }
+
+    /// What [`Format::grant`] makes of most pages of the smallest size.
+    fn first_writes(&self) -> &FirstWrites {
+        &FirstWrites::NONE
     }
 
     /// Where a leaf at `level` keeps its accessed and dirty states.

@@ -169,9 +169,9 @@ pub use addr::{
 pub use attributes::{Attributes, Change, MappingFlags, MemoryType, Options, Rights};
 pub use bitmap::PageBitmap;
 pub use format::{
-    AccessedDirty, AtEntry, ByName, Cause, ConfigError, Edit, Entry, Extension, FaultInfo, Format, FormatInfo,
-    Geometry, Kinds, Leaf, Level, Next, PageSizes, Prototype, Refusal, Rewrite, Shareability, Signal, Stage1Cause,
-    Stage1Fault, Strip, Table, Tag, Translated,
+    AccessedDirty, AtEntry, ByName, Cause, ConfigError, Edit, Entry, Extension, FaultInfo, FirstWrites, Format,
+    FormatInfo, Geometry, Kinds, Leaf, Level, Next, PageSizes, Prototype, Refusal, Rewrite, Shareability, Signal,
+    Stage1Cause, Stage1Fault, Strip, Table, Tag, Translated, Written,
 };
 #[cfg(any(
     feature = "x86_64",

@@ -210,6 +210,57 @@ fn relaxing_against_a_harvest() {
     }
 }
 
+/// A page with all rights, the one to write of which was taken away until it is written.
+fn protected(table: &Table) {
+    let attributes = Attributes::new(Rights::RX, MemoryType::Inherit);
+    // SAFETY: nobody accesses memory through this table.
+    assert_eq!(unsafe { table.fault_in(0, 12, OUTPUT, &attributes) }, Ok(FaultIn::Installed));
+}
+
+#[test]
+fn the_first_write_to_a_page_against_harvests() {
+    for marks in ALL {
+        every_order(marks, |table| {
+            protected(table);
+            let ((early, late), relaxed) =
+                race(table, |table| (dirty(table), dirty(table)), |table| table.relax(0, Rights::W).unwrap());
+            assert_eq!(relaxed, Relax::Relaxed);
+            assert!(early | late | dirty(table), "the write was lost");
+            2
+        });
+    }
+}
+
+#[test]
+fn the_first_write_to_a_page_against_another() {
+    for marks in ALL {
+        every_order(marks, move |table| {
+            protected(table);
+            let write = |table: &Table| table.relax(0, Rights::W).unwrap();
+            let relaxed = race(table, write, write);
+            assert!(<[_; 2]>::from(relaxed).contains(&Relax::Relaxed), "{relaxed:?}");
+            assert!(marks == Marks::None || harvest(table, State::Accessed), "the access was lost");
+            assert!(dirty(table), "the write was lost");
+            2
+        });
+    }
+}
+
+#[test]
+fn the_first_write_to_a_page_against_a_harvest_of_accessed_ones() {
+    for marks in STATES {
+        every_order(marks, |table| {
+            protected(table);
+            let (early, relaxed) =
+                race(table, |table| harvest(table, State::Accessed), |table| table.relax(0, Rights::W).unwrap());
+            assert_eq!(relaxed, Relax::Relaxed);
+            assert!(early | harvest(table, State::Accessed), "the access was lost");
+            assert!(dirty(table), "the write was lost");
+            2
+        });
+    }
+}
+
 #[test]
 fn two_harvests() {
     for marks in ALL {

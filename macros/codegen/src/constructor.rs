@@ -6,8 +6,8 @@ use tablewright_archdefs::expr::{Expr, Op};
 use tablewright_archdefs::model::{Domain, InputExtension, Param};
 use tablewright_archdefs::show;
 
-use crate::literal;
 use crate::scope::{Scope, Type, ident, int, is, join, not};
+use crate::{grant, literal};
 
 /// `fn new`: every parameter, every rule, the root, then the layouts.
 pub(crate) fn constructor(scope: &Scope<'_>) -> TokenStream {
@@ -30,6 +30,15 @@ pub(crate) fn constructor(scope: &Scope<'_>) -> TokenStream {
         InputExtension::Sign => quote!(Extension::Sign),
     });
     let cached = scope.choose(&scope.format.live.invalid_cached, quote!(false), |value| scope.emit(value, Type::Bool));
+    let fields = quote!(config: *config, geometry, invalid_cached: #cached, layouts);
+    let result = match grant::unresolved(scope) {
+        None => quote!(Ok(Self { #fields })),
+        Some(first_writes) => quote! {
+            let mut format = Self { #fields, #first_writes };
+            format.first_writes = format.resolved_first_writes();
+            Ok(format)
+        },
+    };
     quote! {
         /// Checks the parameters and resolves them.
         ///
@@ -56,7 +65,7 @@ pub(crate) fn constructor(scope: &Scope<'_>) -> TokenStream {
                 layouts[codec::index(level)] = Layout::new(config, if level < top { level } else { top });
                 level += 1;
             }
-            Ok(Self { config: *config, geometry, invalid_cached: #cached, layouts })
+            #result
         }
     }
 }

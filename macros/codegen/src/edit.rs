@@ -76,33 +76,6 @@ pub(crate) fn edit(scope: &Scope<'_>) -> TokenStream {
     }
 }
 
-/// `fn grant`.
-pub(crate) fn grant(scope: &Scope<'_>) -> TokenStream {
-    let breaks = scope.format.live.breaks.iter().filter(|class| class.value == EditClass::Rights);
-    let breaks = breaks.map(|class| class.when.as_ref().map_or(int(1), |when| scope.fold(when)));
-    let breaks = breaks.fold(int(0), |a, b| join(Op::OrElse, a, b));
-    if is(&breaks, 1) {
-        return TokenStream::new();
-    }
-    let breaks = (!is(&breaks, 0)).then(|| scope.emit(&breaks, Type::Bool)).map(|breaks| quote!(#breaks ||));
-    let body = bind(
-        quote! {
-            if #breaks self.leaf_bits(level, raw) != layout.leaf_bits {
-                return None;
-            }
-            let facts = self.leaf_facts(level, raw)?.union(Facts::new(rights, true, dirty));
-            Some(raw & !layout.rights | self.rights_bits(level, facts)?)
-        },
-        &[],
-    );
-    quote! {
-        #[inline]
-        fn grant(&self, level: Level, raw: u64, rights: Rights, dirty: bool) -> Option<u64> {
-            #body
-        }
-    }
-}
-
 /// The tests of all classes of edits that need a break, each under its condition.
 fn any(
     scope: &Scope<'_>,

@@ -8,8 +8,8 @@ use crate::members::Shape;
 use crate::scope::Scope;
 use crate::text::plain;
 use crate::{
-    access, attributes, completion, constructor, decode, edit, fault, hot, info, kinds, literal, raise, registers, tlb,
-    translated,
+    access, attributes, completion, constructor, decode, edit, fault, grant, hot, info, kinds, literal, raise,
+    registers, tlb, translated,
 };
 
 /// `struct Format`, its private methods, and the trait's.
@@ -35,6 +35,7 @@ pub(crate) fn format(scope: &Scope<'_>, name: &str, title: &str) -> TokenStream 
             }
         }
     });
+    let (first_writes, resolve_first_writes) = (grant::field(scope), grant::resolve(scope));
     let implementation = implementation(scope, name, title);
     quote! {
         #[doc = #doc]
@@ -46,6 +47,7 @@ pub(crate) fn format(scope: &Scope<'_>, name: &str, title: &str) -> TokenStream 
             geometry: Geometry,
             invalid_cached: bool,
             layouts: [Layout; codec::LEVELS],
+            #first_writes
         }
 
         /// What can be had at compile time; everything else is in the implementation of the runtime's trait.
@@ -99,6 +101,7 @@ pub(crate) fn format(scope: &Scope<'_>, name: &str, title: &str) -> TokenStream 
             #kind
             #decoders
             #encoders
+            #resolve_first_writes
             #rows
             #invalidations
         }
@@ -114,7 +117,7 @@ fn implementation(scope: &Scope<'_>, name: &str, title: &str) -> TokenStream {
     let rewrite = attributes::rewrite();
     let states = registers::accessed_dirty(scope);
     let table_states = registers::table_accessed(scope);
-    let (rights, edit, grant) = (decode::rights(), edit::edit(scope), edit::grant(scope));
+    let (rights, edit, grant) = (decode::rights(), edit::edit(scope), grant::methods(scope));
     let registers = registers::method(scope);
     let fault = fault::method(scope);
     let translated = translated::method(scope);

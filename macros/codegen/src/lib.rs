@@ -22,6 +22,7 @@ mod entries;
 mod fault;
 mod fold;
 mod format;
+mod grant;
 mod hot;
 mod info;
 mod kinds;
@@ -116,6 +117,7 @@ fn imports(items: &TokenStream, runtime: &TokenStream) -> TokenStream {
         "Entry",
         "Extension",
         "FaultInfo",
+        "FirstWrites",
         "FormatInfo",
         "Geometry",
         "HostPhysAddr",

@@ -114,6 +114,18 @@ impl Entries {
         self.publish(hal, index, 1);
     }
 
+    /// Replaces an entry, after whatever others exchange it for at this moment.
+    #[inline]
+    pub(super) fn overwrite(&self, hal: &impl Hal, index: usize, raw: u64) {
+        if cfg!(loom) {
+            // A store comes before or after an exchange by another thread as a whole. loom does not know that: after one
+            // that it did not see, it leaves open which came last.
+            self.swap(hal, index, raw);
+        } else {
+            self.store(hal, index, raw);
+        }
+    }
+
     /// Replaces an entry and returns what it was up to that moment.
     #[inline]
     pub(super) fn swap(&self, hal: &impl Hal, index: usize, raw: u64) -> u64 {

@@ -27,7 +27,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         ia: u64,
         mut change: impl FnMut(Level, u64) -> Result<(u64, T), T>,
     ) -> Option<T> {
-        let mut end = self.descend_here(ia);
+        let mut end = self.descend(ia);
         while end.is_leaf {
             let End { level, entries, index, raw, .. } = end;
             let (new, answer) = match change(level, raw) {

@@ -19,6 +19,7 @@ mod entries;
 mod error;
 mod exclusive;
 mod fault;
+mod first_write;
 mod found;
 mod frames;
 mod gather;

@@ -1,6 +1,6 @@
 //! Giving one leaf more rights while others use the table.
 
-use super::{Error, Operation, PageTable};
+use super::{Admitted, Error, Operation, PageTable};
 use crate::{Change, ClosedRange, Edit, Entry, Format, Hal, Level, Rights};
 
 /// What [`PageTable::relax`] found or did.
@@ -48,7 +48,18 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// # Errors
     ///
     /// [`Error::OutOfRange`]; [`Error::Refused`] if the format has no leaf with these rights; [`Error::Corrupt`].
+    #[inline]
     pub fn relax(&self, ia: u64, rights: Rights) -> Result<Relax, Error> {
+        match self.write_first(ia, rights) {
+            Some(Admitted::Already) => Ok(Relax::Granted),
+            Some(Admitted::Marked | Admitted::Relaxed) => Ok(Relax::Relaxed),
+            None => self.relax_leaf(ia, rights),
+        }
+    }
+
+    /// [`PageTable::relax`] for whatever leaf there is.
+    #[cold]
+    fn relax_leaf(&self, ia: u64, rights: Rights) -> Result<Relax, Error> {
         let outside = Error::OutOfRange(ClosedRange::around(ia, 0));
         let ia = self.reduce(ia).ok_or(outside)?;
         let relaxed = self.exchange_leaf(ia, |level, raw| {

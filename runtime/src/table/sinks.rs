@@ -152,6 +152,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// Invalidates at all sinks, and waits.
+    #[inline]
     pub(super) fn invalidate_at_once(&self, set: &Invalidation) {
         let Self { hal, format, .. } = self;
         // As nearly always: there is nothing to keep for later.
@@ -159,6 +160,13 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             let completion = hal.begin_invalidation(Sink::CPUS, format, self.root, self.tag, set);
             return hal.wait(Sink::CPUS, completion);
         }
+        self.invalidate_at_sinks(set);
+    }
+
+    /// The same where there are others than CPUs.
+    #[cold]
+    fn invalidate_at_sinks(&self, set: &Invalidation) {
+        let Self { hal, format, .. } = self;
         let mut pending = Pending::default();
         self.sinks.begin(hal, format, self.root, self.tag, set, &mut pending);
         pending.wait(hal);

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::prelude::rust_2024::*;
 
-use crate::{Attributes, Change, Edit, Entry, Leaf, Level, MemoryType, Options, Refusal};
+use crate::{Attributes, Change, Edit, Entry, Leaf, Level, MemoryType, Options, Refusal, Rights};
 use tablewright_archdefs::bound::Shape;
 
 use super::samples::{combinations, few_addresses, levels, some_attributes};
@@ -136,6 +136,26 @@ fn granted(subject: &dyn Subject, level: Level, raw: u64, more: &Attributes) -> 
     ensure!(is == wanted, "level {level}: {raw:#x}, granted {more:x?}, is {is:x?}");
     let direct = subject.edit(level, raw, new) == Edit::Direct;
     ensure!(direct, "level {level}: {raw:#x} must be broken to be granted {more:x?}");
+    if level == 0 { first_write(subject, raw, &was, more.rights) } else { Ok(()) }
+}
+
+/// The shortest way, for the first write to a page, leads to the same, and is there for each page that is write-protected.
+fn first_write(subject: &dyn Subject, raw: u64, was: &Leaf, rights: Rights) -> Verdict {
+    let (had, all) = (was.attributes.rights, was.attributes.rights | rights);
+    let granted = subject.grant(0, raw, rights, true);
+    let protected = matches!(had, Rights::R | Rights::RX) && rights.contains(Rights::W) && all == had | Rights::W;
+    let Some(written) = subject.first_write(raw, rights) else {
+        let known = protected && was.attributes.accessed && was.items == 1 && granted.is_some();
+        ensure!(!known, "{raw:#x} is write-protected, and it is not known what the first write makes of it");
+        return Ok(());
+    };
+    ensure!(
+        Some(written.raw) == granted,
+        "{raw:#x}, granted {rights:?}, is {granted:x?}, but {written:x?} if it is written"
+    );
+    ensure!(written.had_right == had.contains(Rights::W), "{raw:#x} had {had:?} before {written:x?}");
+    let Leaf { attributes, .. } = decoded(subject, 0, written.raw)?;
+    ensure!(written.is_complete == attributes.rights.contains(Rights::RWX), "{attributes:x?} after {written:x?}");
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     Attributes, ByName, Change, ConfigError, Edit, Entry, FaultInfo, Geometry, HostPhysAddr, Invalidation, Level, Next,
-    PageSizes, Refusal, Rights, Signal, Stage1Fault, Tag, Translated,
+    PageSizes, Refusal, Rights, Signal, Stage1Fault, Tag, Translated, Written,
 };
 use std::prelude::rust_2024::*;
 
@@ -82,6 +82,10 @@ impl<F: ByName> Subject for Generated<F> {
 
     fn grant(&self, level: Level, raw: u64, rights: Rights, dirty: bool) -> Option<u64> {
         self.format.grant(level, raw, rights, dirty)
+    }
+
+    fn first_write(&self, raw: u64, rights: Rights) -> Option<Written> {
+        self.format.first_writes().after(raw, rights)
     }
 
     fn table(&self, level: Level, address: u64) -> Result<u64, Refusal> {

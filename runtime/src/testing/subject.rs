@@ -6,7 +6,7 @@ use tablewright_archdefs::bound::Bound;
 use super::{Case, Verdict};
 use crate::{
     Attributes, Change, Edit, Entry, FaultInfo, Geometry, Invalidation, Level, PageSizes, Refusal, Rights, Signal,
-    Stage1Fault, Translated,
+    Stage1Fault, Translated, Written,
 };
 
 /// A format in one configuration.
@@ -59,6 +59,11 @@ pub trait Subject {
 
     /// The leaf with more rights, marked accessed and perhaps dirty, if there is a short way to it.
     fn grant(&self, _level: Level, _raw: u64, _rights: Rights, _dirty: bool) -> Option<u64> {
+        None
+    }
+
+    /// The same for a page that is written for the first time, on a way that is shorter still.
+    fn first_write(&self, _raw: u64, _rights: Rights) -> Option<Written> {
         None
     }
 

@@ -11,9 +11,9 @@ use ::core::prelude::rust_2024::*;
 use crate::codec::{self, Facts, Grants, Kind, Named, Pattern, Run};
 use crate::{
     Format as FormatTrait, Table as DecodedTable, AccessedDirty, Attributes, ByName,
-    Cause, Change, ConfigError, Edit, Entry, Extension, FaultInfo, FormatInfo, Geometry,
-    HostPhysAddr, Invalidation, Kinds, Leaf, Level, MemoryType, Next, Options, PageSizes,
-    Prototype, Refusal, Rewrite, Rights, Signal, Strip, Tag,
+    Cause, Change, ConfigError, Edit, Entry, Extension, FaultInfo, FirstWrites,
+    FormatInfo, Geometry, HostPhysAddr, Invalidation, Kinds, Leaf, Level, MemoryType,
+    Next, Options, PageSizes, Prototype, Refusal, Rewrite, Rights, Signal, Strip, Tag,
 };
 
 /// What varies between machines and between address spaces. The root can have these shapes:
@@ -737,6 +737,7 @@ pub struct Format {
     geometry: Geometry,
     invalid_cached: bool,
     layouts: [Layout; codec::LEVELS],
+    first_writes: FirstWrites,
 }
 
 /// What can be had at compile time; everything else is in the implementation of the runtime's trait.
@@ -824,12 +825,15 @@ impl Format {
             );
             level += 1;
         }
-        Ok(Self {
+        let mut format = Self {
             config: *config,
             geometry,
             invalid_cached: false,
             layouts,
-        })
+            first_writes: FirstWrites::NONE,
+        };
+        format.first_writes = format.resolved_first_writes();
+        Ok(format)
     }
 
     /// The parameters that it was made from.
@@ -1153,6 +1157,26 @@ impl Format {
             return Err(Refusal::Options(options));
         }
         Ok((layout.leaf_base & layout.options) ^ options.bits())
+    }
+
+    /// What first writes make of pages, as [`Format::grant`](FormatTrait::grant) does.
+    const fn resolved_first_writes(&self) -> FirstWrites {
+        let pages = self.layout(0);
+        FirstWrites::new(
+            pages.rights,
+            pages.leaf_base,
+            [pages.single, pages.absent],
+            [
+                self.rights_bits(0, Facts::RX.union(Facts::ACCESSED)),
+                self.rights_bits(0, Facts::RWX.union(Facts::ACCESSED)),
+                self.rights_bits(0, Facts::RWX.union(Facts::ACCESSED_DIRTY)),
+            ],
+            [
+                self.rights_bits(0, Facts::R.union(Facts::ACCESSED)),
+                self.rights_bits(0, Facts::RW.union(Facts::ACCESSED)),
+                self.rights_bits(0, Facts::RW.union(Facts::ACCESSED_DIRTY)),
+            ],
+        )
     }
 
     /// What a value of `s2ap` states; `None` if it is illegal.
@@ -1544,7 +1568,6 @@ unsafe impl FormatTrait for Format {
             || config.hardware_dirty && change.rights.is_some()
     }
 
-    #[inline]
     fn grant(&self, level: Level, raw: u64, rights: Rights, dirty: bool) -> Option<u64> {
         let layout = self.layout(level);
         if self.leaf_bits(level, raw) != layout.leaf_bits {
@@ -1552,6 +1575,11 @@ unsafe impl FormatTrait for Format {
         }
         let facts = self.leaf_facts(level, raw)?.union(Facts::new(rights, true, dirty));
         Some(raw & !layout.rights | self.rights_bits(level, facts)?)
+    }
+
+    #[inline]
+    fn first_writes(&self) -> &FirstWrites {
+        &self.first_writes
     }
 
     fn decode(&self, level: Level, raw: u64) -> Entry {

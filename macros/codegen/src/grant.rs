@@ -1,0 +1,93 @@
+//! More rights for a live leaf, in one store.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use tablewright_archdefs::expr::{Expr, Op};
+use tablewright_archdefs::model::EditClass;
+
+use crate::layout::run_slots;
+use crate::locals::bind;
+use crate::scope::{Scope, Type, int, is, join};
+
+/// When every change of rights needs a break; `None`: always.
+fn breaks(scope: &Scope<'_>) -> Option<Expr> {
+    let breaks = scope.format.live.breaks.iter().filter(|class| class.value == EditClass::Rights);
+    let breaks = breaks.map(|class| class.when.as_ref().map_or(int(1), |when| scope.fold(when)));
+    let breaks = breaks.fold(int(0), |a, b| join(Op::OrElse, a, b));
+    (!is(&breaks, 1)).then_some(breaks)
+}
+
+/// `fn grant` and `fn first_writes`.
+pub(crate) fn methods(scope: &Scope<'_>) -> Option<TokenStream> {
+    let breaks = breaks(scope)?;
+    let breaks = (!is(&breaks, 0)).then(|| scope.emit(&breaks, Type::Bool)).map(|breaks| quote!(#breaks ||));
+    let body = bind(
+        quote! {
+            if #breaks self.leaf_bits(level, raw) != layout.leaf_bits {
+                return None;
+            }
+            let facts = self.leaf_facts(level, raw)?.union(Facts::new(rights, true, dirty));
+            Some(raw & !layout.rights | self.rights_bits(level, facts)?)
+        },
+        &[],
+    );
+    Some(quote! {
+        fn grant(&self, level: Level, raw: u64, rights: Rights, dirty: bool) -> Option<u64> {
+            #body
+        }
+
+        #[inline]
+        fn first_writes(&self) -> &FirstWrites {
+            &self.first_writes
+        }
+    })
+}
+
+/// The field of `Format` behind `fn first_writes`.
+pub(crate) fn field(scope: &Scope<'_>) -> Option<TokenStream> {
+    breaks(scope).map(|_| quote!(first_writes: FirstWrites,))
+}
+
+/// What it is in a format that is not complete yet.
+pub(crate) fn unresolved(scope: &Scope<'_>) -> Option<TokenStream> {
+    breaks(scope).map(|_| quote!(first_writes: FirstWrites::NONE,))
+}
+
+/// The method that works it out.
+pub(crate) fn resolve(scope: &Scope<'_>) -> Option<TokenStream> {
+    let breaks = breaks(scope)?;
+    let unless = (!is(&breaks, 0)).then(|| {
+        let breaks = scope.emit(&breaks, Type::Bool);
+        quote! {
+            if #breaks {
+                return FirstWrites::NONE;
+            }
+        }
+    });
+    let single = if run_slots(scope) > 0 { quote!(pages.single) } else { quote!(Pattern::ALWAYS) };
+    let states = |protected: TokenStream, clean: TokenStream| {
+        quote! {
+            [
+                self.rights_bits(0, #protected.union(Facts::ACCESSED)),
+                self.rights_bits(0, #clean.union(Facts::ACCESSED)),
+                self.rights_bits(0, #clean.union(Facts::ACCESSED_DIRTY)),
+            ]
+        }
+    };
+    let (executable, other) =
+        (states(quote!(Facts::RX), quote!(Facts::RWX)), states(quote!(Facts::R), quote!(Facts::RW)));
+    let body = bind(
+        quote! {
+            #unless
+            let pages = self.layout(0);
+            FirstWrites::new(pages.rights, pages.leaf_base, [#single, pages.absent], #executable, #other)
+        },
+        &[],
+    );
+    Some(quote! {
+        /// What first writes make of pages, as [`Format::grant`](FormatTrait::grant) does.
+        const fn resolved_first_writes(&self) -> FirstWrites {
+            #body
+        }
+    })
+}
