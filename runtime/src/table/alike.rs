@@ -189,15 +189,40 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// What becomes of all leaves like `raw`, given which of its bits say so.
     pub(super) fn alike(&self, level: Level, raw: u64, mask: u64, rewrite: Option<Rewrite>, breaks: bool) -> Alike {
-        let entry = Self::entry_bits(level);
-        let has_runs = sizes_of(&self.geometry, level, self.format.page_sizes(level)).0 & !(1 << entry) != 0;
-        let (run, mask) = if has_runs {
+        let (run, mask) = if self.has_runs(level) {
             // What marks a run is not an address.
-            (self.format.leaf_bits(level, raw) != entry, mask | !self.address_bits(level))
+            (self.format.leaf_bits(level, raw) != Self::entry_bits(level), mask | !self.address_bits(level))
         } else {
             (false, mask)
         };
         Alike { mask, value: raw & mask, rewrite, breaks, run }
+    }
+
+    /// Whether leaves at `level` may be runs.
+    fn has_runs(&self, level: Level) -> bool {
+        sizes_of(&self.geometry, level, self.format.page_sizes(level)).0 & !(1 << Self::entry_bits(level)) != 0
+    }
+
+    /// How many entries from the start of `indices` on are leaves of one entry each, as the leaf `first` is: as many as can be
+    /// told at a glance.
+    pub(super) fn leaves_like(&self, entries: Entries, first: u64, indices: Range<usize>) -> usize {
+        let level = entries.level();
+        let (kinds, states) = (self.format.kinds(level), self.format.accessed_dirty(level));
+        // Where one could be an item of a run, they must be like the first.
+        let telling = if self.has_runs(level) {
+            !(self.address_bits(level) | states.accessed_mask | states.dirty_mask)
+        } else {
+            0
+        };
+        let mut index = indices.start;
+        while index + Entries::BLOCK <= indices.end
+            && let Some([all, any]) = entries.common(index)
+            && kinds.shows_leaves(all)
+            && (all ^ first | any ^ first) & telling == 0
+        {
+            index += Entries::BLOCK;
+        }
+        index - indices.start
     }
 
     /// The bits of a leaf at `level`, of the size of one entry, that hold its address.

@@ -4,6 +4,8 @@
 //! dirty state has the right to write in its place: what may be written counts as dirty and is write-protected, and the
 //! next store faults and gets the right back (see [`PageTable::relax`]).
 
+use core::cell::Cell;
+
 use super::{
     Error, Gather, Operation, PageTable,
     alike::{Alike, Group, Judge, Seen},
@@ -72,10 +74,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                 return Err(Error::NeedsExclusive(Operation::Split));
             }
         }
-        if self.bits(0, state).is_none() {
-            ok!(self.plan_write_protection(range, state, true));
-        }
-        self.clear_state(range, (state, true), pages, gather)
+        let is_due = self.bits(0, state).is_some() || ok!(self.plan_write_protection(range, state, true));
+        if is_due { self.clear_state(range, (state, true), pages, gather) } else { Ok(()) }
     }
 
     /// As [`PageTable::harvest`], and splits leaves that reach beyond the range, and changes what takes exclusive
@@ -91,11 +91,9 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         gather: &mut Gather<F, H>,
     ) -> Result<(), Error> {
         let range = ok!(self.harvested(pages, gather));
-        if self.bits(0, state).is_none() {
-            ok!(self.plan_write_protection(range, state, false));
-        }
+        let is_due = self.bits(0, state).is_some() || ok!(self.plan_write_protection(range, state, false));
         ok!(self.split(pages.range(), gather));
-        self.clear_state(range, (state, false), pages, gather)
+        if is_due { self.clear_state(range, (state, false), pages, gather) } else { Ok(()) }
     }
 
     /// The range to harvest, in input bits.
@@ -121,14 +119,15 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         Some(bits).filter(|&(mask, _)| mask != 0)
     }
 
-    /// Finds every reason not to write-protect a range. `shared`: others use the table.
-    fn plan_write_protection(&self, range: ClosedRange, state: State, shared: bool) -> Result<(), Error> {
+    /// Finds every reason not to write-protect a range, and whether there is something to do. `shared`: others use the table.
+    fn plan_write_protection(&self, range: ClosedRange, state: State, shared: bool) -> Result<bool, Error> {
         if state == State::Accessed {
             return Err(Error::Refused { level: 0, refusal: Refusal::Untracked });
         }
-        let judge = self.judge(state);
+        let (judge, is_due) = (self.judge(state), Cell::new(false));
         let check = |level, address, raw| {
             let mut alike = ok!(judge(level, address, raw));
+            is_due.set(is_due.get() || alike.rewrite.is_some());
             if shared && alike.run && alike.rewrite.is_some() {
                 return Err(Error::NeedsExclusive(Operation::Run));
             }
@@ -142,7 +141,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             alike.rewrite = None;
             Ok(alike)
         };
-        self.for_groups(self.table_around(range), range, &mut Seen::default(), &check, &mut |_| Ok(()))
+        ok!(self.for_groups(self.table_around(range), range, &mut Seen::default(), &check, &mut |_| Ok(())));
+        Ok(is_due.get())
     }
 
     /// What becomes of leaves when their state is harvested.

@@ -97,7 +97,21 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             kinds.is_leaf(raw) && fits(self.format.leaf_bits(level, raw))
         };
         let most = room.min(usize::try_from(whole).unwrap_or(room));
-        let items = (1..most).find(|&item| !joins(item)).unwrap_or(most);
+        let first = entries.load(index);
+        let is_single = !are_tables && self.format.leaf_bits(level, first) <= bits;
+        let mut items = 1;
+        while items < most {
+            if is_single {
+                items += self.leaves_like(entries, first, index + items..index + most);
+            }
+            // What cannot be told at a glance, one by one.
+            let stop = most.min(items + Entries::BLOCK);
+            if let Some(item) = (items..stop).find(|&item| !joins(item)) {
+                items = item;
+                break;
+            }
+            items = stop;
+        }
         let range = ClosedRange::clamp(start, start + (((items as u64) << bits) - 1));
         Stretch { level, entries, index, items, range, are_tables }
     }
