@@ -44,6 +44,7 @@ mod shift;
 mod sinks;
 mod slots;
 mod split;
+mod start;
 mod unmap;
 mod walk;
 
@@ -67,9 +68,10 @@ use frames::List;
 pub(crate) use gather::Identity;
 use pages::Pages;
 use sinks::Sinks;
+use start::Start;
 
 use crate::tags::Generation;
-use crate::{ClosedRange, ConfigError, Extension, Format, Geometry, Hal, HostPhysAddr, Invalidation, Refusal, Tag};
+use crate::{ClosedRange, ConfigError, Format, Geometry, Hal, HostPhysAddr, Invalidation, Refusal, Tag};
 
 /// A page table: a tree of tables in one format, from its root down.
 ///
@@ -113,42 +115,6 @@ pub struct PageTable<F: Format, H: Hal> {
     /// How a leaf was split last.
     precedent: Option<Precedent>,
     pages: Pages,
-}
-
-/// What every walk begins with, worked out once.
-#[derive(Clone, Copy, Debug)]
-struct Start {
-    /// The bits of an input address.
-    input: u64,
-    /// The bits that tell whether a 64-bit address is one, and what they are then.
-    upper: u64,
-    uppers: [u64; 2],
-    /// log2 of what an entry of the root spans.
-    entry_bits: u8,
-    /// Number of entries of the root, less one.
-    mask: usize,
-    /// log2 of the number of entries of the root.
-    index_bits: u8,
-    /// log2 of the bytes that a table below the root takes.
-    table_bits: u8,
-    /// The highest output address.
-    last_output: u64,
-}
-
-impl Start {
-    const fn of(geometry: &Geometry) -> Self {
-        let (input, top) = (geometry.last_input(), geometry.top());
-        let (upper, uppers) = match geometry.extension {
-            Extension::Zero => (!input, [0; 2]),
-            Extension::One => (!input, [!input; 2]),
-            // With the highest bit of the input address.
-            Extension::Sign => (!(input >> 1), [0, !(input >> 1)]),
-        };
-        let (entry_bits, index_bits) = (geometry.entry_bits(top), geometry.level_index_bits(top));
-        let (mask, table_bits) = ((1 << index_bits) - 1, geometry.table_bits(0));
-        let last_output = geometry.last_output();
-        Self { input, upper, uppers, entry_bits, mask, index_bits, table_bits, last_output }
-    }
 }
 
 impl<F: Format, H: Hal> PageTable<F, H> {
