@@ -49,7 +49,6 @@ impl<'a> PageBitmap<'a> {
     }
 
     /// Inserts the pages that have addresses in `pages`; those outside are left out.
-    #[inline]
     pub fn insert(&mut self, pages: ClosedRange) {
         let Some(pages) = pages.intersection(&self.range) else { return };
         let (first, last) = (self.number(pages.start()), self.number(pages.last()));

@@ -57,6 +57,12 @@ impl ClosedRange {
         Self { start: address & !mask, last: address | mask }
     }
 
+    /// The part of it that comes after `last`, if there is one.
+    #[inline]
+    pub(crate) const fn after(&self, last: u64) -> Option<Self> {
+        if last < self.last { Some(Self { start: last + 1, last: self.last }) } else { None }
+    }
+
     /// The range from `start` to `last`, or only `start` if `last` is below it.
     #[inline]
     pub(crate) const fn clamp(start: u64, last: u64) -> Self {

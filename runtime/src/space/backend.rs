@@ -199,7 +199,8 @@ pub unsafe trait Backend: Joinable + Display {
         table: &mut PageTable<F, H>,
         gather: &mut Gather<F, H>,
     ) -> Result<(), BackendError> {
-        Ok(table.protect(range, change, gather)?)
+        ok!(table.protect(range, change, gather));
+        Ok(())
     }
 
     /// Deals with a fault that its area allows, before anything is looked up: the first use of a page, or one that a leaf

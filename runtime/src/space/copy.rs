@@ -90,7 +90,7 @@ impl CopyOnWrite {
         while let Some(range) = left {
             let (part, of_base) = self.part(range, table);
             ok!(each(table, part, of_base));
-            left = part.last().checked_add(1).and_then(|next| ClosedRange::new(next, range.last()));
+            left = range.after(part.last());
         }
         Ok(())
     }
@@ -178,11 +178,12 @@ unsafe impl Backend for CopyOnWrite {
         table: &mut PageTable<F, H>,
         gather: &mut Gather<F, H>,
     ) -> Result<(), BackendError> {
-        Ok(self.parts(range, table, |table, part, of_base| match of_base {
+        ok!(self.parts(range, table, |table, part, of_base| match of_base {
             true => table.unmap(part, gather),
             // SAFETY: what is not of the base is a page that `copy` took from this table's HAL.
             false => unsafe { table.depopulate(part, gather) },
-        })?)
+        }));
+        Ok(())
     }
 
     /// Pages of the base get all but a right to write; where the format has no such leaf, they are taken away, and the
@@ -198,11 +199,12 @@ unsafe impl Backend for CopyOnWrite {
         ok!(table.check_protect(range, change));
         let of_base = Change { rights: change.rights.map(|rights| rights - Rights::W), ..*change };
         let stays = table.check_protect(range, &of_base).is_ok();
-        Ok(self.parts(range, table, |table, part, is_of_base| match is_of_base {
+        ok!(self.parts(range, table, |table, part, is_of_base| match is_of_base {
             true if stays => table.protect(part, &of_base, gather),
             true => table.unmap(part, gather),
             false => table.protect(part, change, gather),
-        })?)
+        }));
+        Ok(())
     }
 
     fn moved(&self, distance: u64) -> Result<Self, BackendError> {

@@ -39,7 +39,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     pub fn start_dirty_log(&mut self, start: GuestPhysAddr, size: usize) -> Result<(), SpaceError> {
         /// Words of a bitmap on the stack, with a bit for each page.
         const WORDS: usize = 64;
-        let Some(range) = self.whole_pages(start, size)? else { return Ok(()) };
+        let Some(range) = ok!(self.whole_pages(start, size)) else { return Ok(()) };
         let page_bits = self.table.geometry().page_bits;
         let bytes = (WORDS as u64 * 64).saturating_mul(1 << page_bits);
         let mut gather = Counted::new(&self.table, self.invalidations.get_mut());
@@ -56,7 +56,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
             if let Some(mut pages) = part.and_then(|part| PageBitmap::new(part, page_bits, &mut words)) {
                 ok!(self.table.harvest_exclusive(State::Dirty, &mut pages, &mut gather));
             }
-            left = last.checked_add(1).and_then(|next| ClosedRange::new(next, range.last()));
+            left = range.after(last);
         }
         Ok(())
     }
@@ -70,7 +70,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     /// [`SpaceError::OutOfRange`], [`SpaceError::Misaligned`]; [`SpaceError::Area`] names the part of an area that did not
     /// get its rights back; those before it did.
     pub fn stop_dirty_log(&mut self, start: GuestPhysAddr, size: usize) -> Result<(), SpaceError> {
-        let Some(range) = self.whole_pages(start, size)? else { return Ok(()) };
+        let Some(range) = ok!(self.whole_pages(start, size)) else { return Ok(()) };
         let mut gather = Counted::new(&self.table, self.invalidations.get_mut());
         for (part, area) in self.areas.parts(range) {
             let rights = Change { rights: Some(area.attributes().rights), ..Change::default() };
@@ -97,7 +97,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         pages: &mut PageBitmap<'_>,
     ) -> Result<(), SpaceError> {
         let change = change.into();
-        let Some(range) = self.whole_pages(start, size)? else { return Ok(()) };
+        let Some(range) = ok!(self.whole_pages(start, size)) else { return Ok(()) };
         ok!(self.harvest_exclusive(State::Dirty, pages));
         // What the guest wrote since then: at least these pages.
         if let Some(forgotten) = self.protect_range(range, &change)? {

@@ -110,7 +110,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
 
     /// The same for all kinds of attributes and backends: it is there once.
     fn add(&mut self, start: GuestPhysAddr, size: usize, attributes: Attributes, backend: B) -> Result<(), SpaceError> {
-        let range = self.whole_pages(start, size)?.ok_or(SpaceError::Empty(start))?;
+        let range = ok!(self.whole_pages(start, size)).ok_or(SpaceError::Empty(start))?;
         let gap = self.areas.gap(range).map_err(SpaceError::Overlap)?;
         if let Err(refusal) = backend.accepts(self.table.format(), &attributes) {
             return SpaceError::of_area(range, &refusal.into());
@@ -140,7 +140,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     /// [`SpaceError::OutOfRange`], [`SpaceError::Misaligned`]; [`SpaceError::Area`] or [`SpaceError::Table`] if larger
     /// leaves that are covered in part cannot, or must not, be split; [`SpaceError::NoMemory`].
     pub fn unmap(&mut self, start: GuestPhysAddr, size: usize) -> Result<(), SpaceError> {
-        match self.whole_pages(start, size)? {
+        match ok!(self.whole_pages(start, size)) {
             Some(range) => self.unmap_range(range),
             None => Ok(()),
         }
@@ -166,8 +166,11 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     /// cannot express the change, or in which leaves cannot be changed; [`SpaceError::Table`] if larger leaves cannot, or
     /// must not, be split; [`SpaceError::NoMemory`].
     pub fn protect(&mut self, start: GuestPhysAddr, size: usize, change: impl Into<Change>) -> Result<(), SpaceError> {
-        match self.whole_pages(start, size)? {
-            Some(range) => self.protect_range(range, &change.into()).map(|_| ()),
+        match ok!(self.whole_pages(start, size)) {
+            Some(range) => {
+                ok!(self.protect_range(range, &change.into()));
+                Ok(())
+            }
             None => Ok(()),
         }
     }
@@ -223,7 +226,8 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
                 area.resolve(&mut self.pages, self.table.format());
             });
         }
-        result.map(|()| gather.forgotten())
+        ok!(result);
+        Ok(gather.forgotten())
     }
 
     pub(super) fn unmap_range(&mut self, range: ClosedRange) -> Result<(), SpaceError> {

@@ -78,7 +78,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         let address = address.as_usize() as u64;
         match self.areas.find(address) {
             Some(area) if matches!(outcome, FaultOutcome::NeedsExclusive(_)) => {
-                let mapped = self.table.translate(address).is_some();
+                let mapped = self.table.is_mapped(address);
                 let fault = Fault { width, ..Fault::new(address, access, area, mapped, self.table.identity()) };
                 let mut gather = Counted::new(&self.table, self.invalidations.get_mut());
                 area.backend().fault_exclusive(&fault, &mut self.table, &mut gather)

@@ -19,7 +19,8 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         let result = self.table.harvest(state, pages, &mut gather);
         gather.flush();
         self.invalidations.fetch_add(gather.invalidations(), Relaxed);
-        Ok(result?)
+        ok!(result);
+        Ok(())
     }
 
     /// As [`AddrSpace::harvest`], and does what takes exclusive access: leaves that reach beyond the range are split.
@@ -29,7 +30,8 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     /// [`SpaceError::Table`] with those of [`PageTable::harvest_exclusive`](crate::PageTable::harvest_exclusive).
     pub fn harvest_exclusive(&mut self, state: State, pages: &mut PageBitmap<'_>) -> Result<(), SpaceError> {
         let mut gather = Counted::new(&self.table, self.invalidations.get_mut());
-        Ok(self.table.harvest_exclusive(state, pages, &mut gather)?)
+        ok!(self.table.harvest_exclusive(state, pages, &mut gather));
+        Ok(())
     }
 
     /// Splits leaves in `size` bytes from `start` on into leaves of at most `1 << largest` bytes, so that a harvest tells
@@ -40,9 +42,10 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     /// [`SpaceError::OutOfRange`], [`SpaceError::Misaligned`]; [`SpaceError::Table`] with those of
     /// [`PageTable::split_to`](crate::PageTable::split_to).
     pub fn split(&mut self, start: GuestPhysAddr, size: usize, largest: u8) -> Result<(), SpaceError> {
-        let Some(range) = self.whole_pages(start, size)? else { return Ok(()) };
+        let Some(range) = ok!(self.whole_pages(start, size)) else { return Ok(()) };
         let mut gather = Counted::new(&self.table, self.invalidations.get_mut());
-        Ok(self.table.split_to(range, largest, &mut gather)?)
+        ok!(self.table.split_to(range, largest, &mut gather));
+        Ok(())
     }
 
     /// Joins leaves in `size` bytes from `start` on to the largest that say the same, in areas whose
@@ -52,7 +55,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     ///
     /// [`SpaceError::OutOfRange`], [`SpaceError::Misaligned`].
     pub fn collapse(&mut self, start: GuestPhysAddr, size: usize) -> Result<(), SpaceError> {
-        let Some(range) = self.whole_pages(start, size)? else { return Ok(()) };
+        let Some(range) = ok!(self.whole_pages(start, size)) else { return Ok(()) };
         let mut gather = Counted::new(&self.table, self.invalidations.get_mut());
         for (part, area) in self.areas.parts(range) {
             let largest = area.backend().collapses_to(self.table.hal());
@@ -96,7 +99,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     ///
     /// [`SpaceError::OutOfRange`], [`SpaceError::Misaligned`]; [`SpaceError::Area`] names an area whose backend cannot.
     pub fn enlarge(&mut self, start: GuestPhysAddr, size: usize) -> Result<usize, SpaceError> {
-        let Some(range) = self.whole_pages(start, size)? else { return Ok(0) };
+        let Some(range) = ok!(self.whole_pages(start, size)) else { return Ok(0) };
         let mut gather = Counted::new(&self.table, self.invalidations.get_mut());
         let mut taken = 0;
         for (part, area) in self.areas.parts(range) {
@@ -144,7 +147,8 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     ///
     /// [`SpaceError::Table`] with those of [`PageTable::top_up`](crate::PageTable::top_up).
     pub fn top_up(&self, cache: &mut FrameCache<H>) -> Result<(), SpaceError> {
-        Ok(self.table.top_up(cache, usize::from(self.table.geometry().levels))?)
+        ok!(self.table.top_up(cache, usize::from(self.table.geometry().levels)));
+        Ok(())
     }
 
     /// Reserves what any operation on `size` bytes from `start` on can take for tables and areas, so that it cannot fail
@@ -157,9 +161,11 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     /// [`SpaceError::OutOfRange`], [`SpaceError::Misaligned`]; [`SpaceError::Table`] or [`SpaceError::NoMemory`] if there
     /// is no memory.
     pub fn reserve(&mut self, start: GuestPhysAddr, size: usize) -> Result<(), SpaceError> {
-        let Some(range) = self.whole_pages(start, size)? else { return Ok(()) };
+        let Some(range) = ok!(self.whole_pages(start, size)) else { return Ok(()) };
         self.areas.reserve(2).map_err(|_| SpaceError::NoMemory)?;
-        Ok(self.table.reserve(self.table.tables_needed(range)?)?)
+        let tables = ok!(self.table.tables_needed(range));
+        ok!(self.table.reserve(tables));
+        Ok(())
     }
 
     /// Gives the frames that are reserved for tables back to the HAL.

@@ -153,13 +153,9 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     }
 
     fn of(format: F, hal: H, tag: Tag, range: ClosedRange) -> Result<Self, SpaceError> {
-        Ok(Self {
-            range,
-            areas: MemorySet::default(),
-            pages: UsedPages::default(),
-            table: PageTable::new(format, hal, tag)?,
-            invalidations: AtomicU64::new(0),
-        })
+        let table = PageTable::new(format, hal, tag)?;
+        let (areas, pages) = (MemorySet::default(), UsedPages::default());
+        Ok(Self { range, areas, pages, table, invalidations: AtomicU64::new(0) })
     }
 
     /// The first address.

@@ -123,11 +123,15 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     ///
     /// Those of [`AddrSpace::handle_report`].
     pub fn handle_report_exclusive(&mut self, report: &F::Report) -> Result<FaultOutcome, ReportError> {
-        let outcome = self.handle_report(report)?;
-        let FaultOutcome::NeedsExclusive(_) = outcome else { return Ok(outcome) };
-        let info = self.read(report)?;
-        let outcome = self.go_on(outcome, address_of(&info)?, info.access, width_of(&info));
-        Ok(outcome_for(&info, outcome))
+        let result = self.handle_report(report);
+        if let Ok(outcome @ FaultOutcome::NeedsExclusive(_)) = result
+            && let Ok(info) = self.read(report)
+            && let Ok(address) = address_of(&info)
+        {
+            let outcome = self.go_on(outcome, address, info.access, width_of(&info));
+            return Ok(outcome_for(&info, outcome));
+        }
+        result
     }
 
     /// Deals with a fault whose report had no guest physical address ([`ReportError::NoAddress`]), after the caller has

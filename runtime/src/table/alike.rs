@@ -46,7 +46,7 @@ pub(super) type Judge<'a> = dyn Fn(Level, u64, u64) -> Result<Alike, Error> + 'a
 
 /// The two kinds that were met last at each level.
 #[derive(Debug, Default)]
-pub(super) struct Seen([[Option<Alike>; 2]; Geometry::MAX_LEVELS]);
+struct Seen([[Option<Alike>; 2]; Geometry::MAX_LEVELS]);
 
 impl Seen {
     /// Those at `level` that have been seen.
@@ -118,9 +118,19 @@ impl Group<'_> {
 }
 
 impl<F: Format, H: Hal> PageTable<F, H> {
-    /// Calls `act` for all leaves in the part of `range` that this table translates which do not stay as they are. For a
-    /// leaf unlike those seen, `judge` says what becomes of it.
-    pub(super) fn for_groups(
+    /// Calls `act` for all leaves in `range` which do not stay as they are. For a leaf unlike those seen, `judge` says what
+    /// becomes of it.
+    pub(super) fn for_all_groups(
+        &self,
+        range: ClosedRange,
+        judge: &Judge<'_>,
+        act: &mut dyn FnMut(Group<'_>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.for_groups(self.table_around(range), range, &mut Seen::default(), judge, act)
+    }
+
+    /// The same for those in the part of `range` that this table translates.
+    fn for_groups(
         &self,
         entries: Entries,
         range: ClosedRange,
@@ -226,6 +236,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// The bits of a leaf at `level`, of the size of one entry, that hold its address.
+    #[inline(never)]
     pub(super) fn address_bits(&self, level: Level) -> u64 {
         let size = Self::entry_bits(level);
         let nothing = Prototype { bits: 0, level, size };

@@ -36,7 +36,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let small = edges.each_ref().map(|edge| edge.as_ref().filter(|edge| edge.leaf.size <= size));
         let mut tables: usize = small.into_iter().flatten().map(|edge| self.tables_for_split(edge, range)).sum();
         for leaf in self.larger(range, size) {
-            if let Some(split) = self.plan_split(&leaf, Fate::Cut(size))? {
+            if let Some(split) = ok!(self.plan_split(&leaf, Fate::Cut(size))) {
                 ok!(self.check_break(&split, split.leaf.range));
                 tables += self.tables_for_split(&split, range);
             }
@@ -151,16 +151,16 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// Makes runs of `1 << size` bytes of the leaves of this table.
     fn collapse_runs(&self, entries: Entries, range: ClosedRange, size: u8, gather: &mut Gather<F, H>) {
         let level = entries.level();
-        let mut next = Some(range.start());
-        while let Some(rest) = next.and_then(|start| ClosedRange::new(start, range.last())) {
+        let mut left = Some(range);
+        while let Some(rest) = left {
             let run = ClosedRange::around(rest.start(), size);
-            next = run.last().checked_add(1);
+            left = range.after(run.last());
             if !range.covers(&run) {
                 continue;
             }
             let Some((whole, prototype)) = self.whole(entries, run, level, size) else { continue };
             let items = 1 << (size - Self::entry_bits(level));
-            let (entries, index) = (entries, Self::index(level, run.start()));
+            let index = Self::index(level, run.start());
             let strip = self.format.strip(prototype, whole.address, items);
             if (0..items).any(|item| self.takes_break_for(level, entries.load(index + item), strip.first)) {
                 if self.is_strict() {
@@ -204,8 +204,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             }
             first.attributes.accessed |= attributes.accessed;
             first.attributes.dirty |= attributes.dirty;
-            match leaf.range.last().checked_add(1).filter(|&next| next <= range.last()) {
-                Some(after) => next = after,
+            match range.after(leaf.range.last()) {
+                Some(after) => next = after.start(),
                 None => break,
             }
         }

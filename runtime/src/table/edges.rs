@@ -123,18 +123,21 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// The leaves that `range` covers in part, at most one at each end, in or below the table around it. Plans to split them
     /// are large, and most ranges need none.
     pub(super) fn cut_leaves(&self, entries: Entries, range: ClosedRange) -> Cut {
-        if entries.level() == 0 && self.format.page_sizes(0).0 == 1 << self.geometry.page_bits {
+        if entries.level() == 0 && self.format.page_sizes(0).0 == 1 << F::PAGE_BITS {
             // Pages are never cut.
             return [None, None];
         }
-        let cut = |ia| {
-            let End { entries, raw, is_leaf, .. } = self.descend_from(entries, ia);
-            let leaf = is_leaf.then(|| self.locate(entries, ia, raw));
-            leaf.filter(|leaf| !range.covers(&leaf.range))
-        };
-        let first = cut(range.start());
+        let first = self.cut_leaf(entries, range, range.start());
         let is_one = first.as_ref().is_some_and(|first| first.range.contains(range.last()));
-        [first, if is_one { None } else { cut(range.last()) }]
+        [first, if is_one { None } else { self.cut_leaf(entries, range, range.last()) }]
+    }
+
+    /// The leaf that maps `ia`, if `range` does not cover it.
+    #[inline(never)]
+    fn cut_leaf(&self, entries: Entries, range: ClosedRange, ia: u64) -> Option<Located> {
+        let End { entries, raw, is_leaf, .. } = self.descend_from(entries, ia);
+        let leaf = is_leaf.then(|| self.locate(entries, ia, raw));
+        leaf.filter(|leaf| !range.covers(&leaf.range))
     }
 
     /// Plans to split the leaves that `range` covers in part. `fate` is what becomes of the covered part; leaves that are
@@ -148,7 +151,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     ) -> Result<(), Error> {
         for (edge, leaf) in edges.iter_mut().zip(cut) {
             if let Some(leaf) = leaf {
-                *edge = self.plan_split(leaf, fate)?;
+                *edge = ok!(self.plan_split(leaf, fate));
             }
         }
         for split in edges.iter().flatten() {

@@ -147,8 +147,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         act: &mut impl FnMut(&Located) -> Option<()>,
     ) -> Option<()> {
         let level = entries.level();
-        let mut next = Some(range.start());
-        while let Some(rest) = next.and_then(|start| ClosedRange::new(start, range.last())) {
+        let mut left = Some(range);
+        while let Some(rest) = left {
             let slot = Self::slot(level, rest.start());
             let mut last = slot.last();
             match self.visit(entries, Self::index(level, rest.start())) {
@@ -160,7 +160,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                 }
                 (_, Found::Table(entries)) => self.for_leaves(entries, slot, act)?,
             }
-            next = last.checked_add(1);
+            left = range.after(last);
         }
         Some(())
     }

@@ -20,16 +20,16 @@ use crate::{Hal, HostPhysAddr, Kinds, Level, Rewrite, Strip};
 #[derive(Clone, Copy)]
 pub(super) struct Entries {
     base: NonNull<AtomicU64>,
-    /// The address of the table; and in the bits that are zero in it, what else is to be known of it: log2 of the number of
-    /// its entries and, from [`LEVEL`] on, its level.
+    /// The address of the table; and in the bits that are zero in it, what else is to be known of it: its level and, from
+    /// [`BITS`] on, log2 of the number of its entries.
     place: u64,
 }
 
-/// Where the level is in [`Entries::place`].
-const LEVEL: u32 = 8;
+/// Where log2 of the number of entries is in [`Entries::place`].
+const BITS: u32 = 4;
 
 /// The bits of [`Entries::place`] that are not of the address: any frame for a table is aligned to more.
-const NOTES: u64 = 0xfff;
+const NOTES: u64 = 0x3ff;
 
 /// Where the entries are in a frame. In the `loom` form a link of a list of frames has its place before them: it is not
 /// a number that an atomic could hold.
@@ -55,14 +55,14 @@ impl Entries {
     /// It has at least so many entries, was allocated from `hal`, and stays allocated while the value is used.
     #[inline]
     pub(super) unsafe fn new(hal: &impl Hal, level: Level, bits: u8, address: HostPhysAddr) -> Self {
-        let place = address.as_usize() as u64 | u64::from(level) << LEVEL | u64::from(bits);
+        let place = address.as_usize() as u64 | u64::from(bits) << BITS | u64::from(level);
         Self { base: words(hal, address), place }
     }
 
     /// The level that the table stands at.
     #[inline]
     pub(super) const fn level(self) -> Level {
-        (self.place >> LEVEL) as Level & 0xf
+        self.place as Level & 0xf
     }
 
     /// Where the table is.
@@ -74,7 +74,7 @@ impl Entries {
     /// Number of entries.
     #[inline]
     pub(super) const fn count(self) -> usize {
-        1 << (self.place as u8 & 63)
+        1 << (self.place >> BITS & 63)
     }
 
     /// Number of entries, a power of two, less one.

@@ -65,7 +65,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         gather: &mut Gather<F, H>,
     ) -> Result<FaultIn, Error> {
         let page = ClosedRange::around(ia, F::PAGE_BITS);
-        let ia = self.exclusive(page, gather)?.start();
+        let ia = ok!(self.exclusive(page, gather)).start();
         // What was unmapped there must be invalidated before.
         gather.settle(ClosedRange::around(ia, size), true);
         let before = self.reserved.len();
@@ -141,7 +141,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// Those of [`PageTable::relax`]; [`Error::NeedsBreak`]; [`Error::ForeignGather`].
     pub fn relax_exclusive(&mut self, ia: u64, rights: Rights, gather: &mut Gather<F, H>) -> Result<Relax, Error> {
         let page = ok!(self.exclusive(ClosedRange::around(ia, F::PAGE_BITS), gather));
-        match self.relax(ia, rights)? {
+        match ok!(self.relax(ia, rights)) {
             Relax::NeedsExclusive(_) => {}
             done => return Ok(done),
         }

@@ -222,7 +222,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let entry = self.format.strip(prototype, oa, 1).first;
         loop {
             if end.level > target {
-                if self.install_tables(ia, end, prototype, oa, tables)? {
+                if ok!(self.install_tables(ia, end, prototype, oa, tables)) {
                     break;
                 }
             } else if end.entries.exchange(&self.hal, end.index, end.raw, entry).is_ok() {

@@ -8,7 +8,7 @@ use core::cell::Cell;
 
 use super::{
     Error, Gather, Operation, PageTable,
-    alike::{Alike, Group, Judge, Seen},
+    alike::{Alike, Group, Judge},
 };
 use crate::{
     AccessedDirty, Change, ClosedRange, Edit, Entry, Format, Hal, Level, PageBitmap, Refusal, Rewrite, Rights,
@@ -141,7 +141,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             alike.rewrite = None;
             Ok(alike)
         };
-        ok!(self.for_groups(self.table_around(range), range, &mut Seen::default(), &check, &mut |_| Ok(())));
+        ok!(self.for_all_groups(range, &check, &mut |_| Ok(())));
         Ok(is_due.get())
     }
 
@@ -185,7 +185,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     ) -> Result<(), Error> {
         let judge = self.judge(state);
         let mut cleared = Cleared { bits: 0, range: None };
-        let result = self.for_groups(self.table_around(range), range, &mut Seen::default(), &judge, &mut |group| {
+        let result = self.for_all_groups(range, &judge, &mut |group| {
             let Group { alike, level, entries, .. } = group;
             let Some(rewrite) = alike.rewrite else { return Ok(()) };
             // A leaf that was installed meanwhile, and reaches beyond or must be broken, waits for the next harvest.

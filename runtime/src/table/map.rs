@@ -18,7 +18,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// Those of [`PageTable::map`], save [`Error::NoMemory`] and [`Error::ForeignGather`].
     pub fn tables_for(&self, range: ClosedRange, oa: u64, attributes: &Attributes) -> Result<usize, Error> {
         let range = ok!(self.input(range));
-        let (leaf, delta) = ok!(self.output(range, oa, attributes));
+        let delta = ok!(self.delta(range, oa));
+        let leaf = ok!(Prototypes::new(&self.format, attributes, limit(range, delta)));
         let pieces = [Some(Piece::new(range, delta, &leaf)), None, None];
         let entries = self.table_around(range);
         self.plan_map(entries, range, &pieces)
@@ -47,7 +48,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         if self.map_pages(range, oa, attributes, gather).is_some() {
             return Ok(());
         }
-        let (leaf, delta) = ok!(self.output(range, oa, attributes));
+        let delta = ok!(self.delta(range, oa));
+        let leaf = ok!(Prototypes::new(&self.format, attributes, limit(range, delta)));
         let pieces = [Some(Piece::new(range, delta, &leaf)), None, None];
         self.map_pieces(range, &pieces, gather)
     }
@@ -98,12 +100,6 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         }
     }
 
-    /// The leaves for `range` and how far above it their output is.
-    fn output(&self, range: ClosedRange, oa: u64, attributes: &Attributes) -> Result<(Prototypes, u64), Error> {
-        let delta = ok!(self.delta(range, oa));
-        Ok((Prototypes::new(&self.format, attributes, limit(range, delta))?, delta))
-    }
-
     /// How far above `range` its output is.
     fn delta(&self, range: ClosedRange, oa: u64) -> Result<u64, Error> {
         let size = F::PAGE_BITS;
@@ -129,12 +125,12 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         for placed in Layout::new(&self.geometry, level, range, pieces) {
             match placed {
                 Placed::Nothing(_) => {}
-                Placed::Leaves(leaves) => self.check_unmapped(entries, leaves.range)?,
+                Placed::Leaves(leaves) => ok!(self.check_unmapped(entries, leaves.range)),
                 Placed::Table(slot) => {
                     let part = slot.intersection(&range).unwrap_or(slot);
                     missing += match self.visit(entries, Self::index(level, slot.start())) {
                         (_, Found::Absent) => 1 + tables_below(&self.geometry, level - 1, part, pieces),
-                        (_, Found::Table(entries)) => self.plan_map(entries, part, pieces)?,
+                        (_, Found::Table(entries)) => ok!(self.plan_map(entries, part, pieces)),
                         (entry, Found::Leaf) => return Err(self.already_mapped(level, part.start(), entry)),
                     };
                 }

@@ -90,15 +90,15 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         reserve: &mut Reserve<'_, H>,
     ) -> Result<(), Error> {
         let level = entries.level();
-        let mut next = Some(range.start());
-        while let Some(rest) = next.and_then(|start| ClosedRange::new(start, range.last())) {
+        let mut left = Some(range);
+        while let Some(rest) = left {
             let slot = Self::slot(level, rest.start());
             let part = ClosedRange::clamp(rest.start(), slot.last().min(rest.last()));
             let mut done = part;
             match self.visit(entries, Self::index(level, rest.start())).1 {
                 Found::Leaf => {}
-                Found::Table(entries) => self.plan_populate(entries, part, leaf, reserve)?,
-                Found::Absent => match self.take_frame(level, Some(entries), rest, leaf)? {
+                Found::Table(entries) => ok!(self.plan_populate(entries, part, leaf, reserve)),
+                Found::Absent => match ok!(self.take_frame(level, Some(entries), rest, leaf)) {
                     Some((frame, size)) => {
                         reserve.planned.put(&self.hal, frame, Planned::Frame { size });
                         done = ClosedRange::around(rest.start(), size);
@@ -114,7 +114,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                     }
                 },
             }
-            next = done.last().checked_add(1);
+            left = range.after(done.last());
         }
         Ok(())
     }
@@ -128,8 +128,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         reserve: &mut Reserve<'_, H>,
     ) -> Option<()> {
         let level = entries.level();
-        let mut next = Some(range.start());
-        while let Some(rest) = next.and_then(|start| ClosedRange::new(start, range.last())) {
+        let mut left = Some(range);
+        while let Some(rest) = left {
             let index = Self::index(level, rest.start());
             let slot = Self::slot(level, rest.start());
             let part = ClosedRange::clamp(rest.start(), slot.last().min(rest.last()));
@@ -152,7 +152,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                     }
                 },
             }
-            next = done.last().checked_add(1);
+            left = range.after(done.last());
         }
         Some(())
     }

@@ -47,9 +47,9 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         filled: &mut usize,
         reserve: &mut Reserve<'_, H>,
     ) -> Result<(), Error> {
-        let mut next = Some(range.start());
-        while let Some(rest) = next.and_then(|start| ClosedRange::new(start, range.last())) {
-            let done = match self.take_frame(level, None, rest, leaf)? {
+        let mut left = Some(range);
+        while let Some(rest) = left {
+            let done = match ok!(self.take_frame(level, None, rest, leaf)) {
                 Some((frame, size)) => {
                     match reserve.first {
                         Some(_) => self.zero(frame, size),
@@ -78,25 +78,24 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                     part
                 }
             };
-            next = done.last().checked_add(1);
+            left = range.after(done.last());
             if level == 0 && leaf.sizes(&self.geometry, 0).0 == 1 << F::PAGE_BITS {
-                return self.fill_pages(next, range.last(), leaf, table, filled);
+                return self.fill_pages(left, leaf, table, filled);
             }
         }
         Ok(())
     }
 
-    /// The same for the rest of a table of pages, from `next` on, of which no larger leaf may be made.
+    /// The same for the rest of a table of pages, of which no larger leaf may be made.
     fn fill_pages(
         &self,
-        next: Option<u64>,
-        last: u64,
+        rest: Option<ClosedRange>,
         leaf: &Prototypes,
         table: &mut Fresh,
         filled: &mut usize,
     ) -> Result<(), Error> {
         let size = F::PAGE_BITS;
-        let Some(rest) = next.and_then(|next| ClosedRange::new(next, last)) else { return Ok(()) };
+        let Some(rest) = rest else { return Ok(()) };
         let end = Self::index_below(0, rest.last()) + 1;
         let (done, refused) = self.fill_with_frames(leaf.get(0, size), table, *filled..end);
         *filled = done;

@@ -71,7 +71,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let cut = self.cut_leaves(entries, range);
         if !matches!(cut, [None, None]) {
             let fate = Fate::Changed(change, &rewrites);
-            let Some(left) = self.change_edges(&cut, range, fate, pages, gather)? else { return Ok(()) };
+            let Some(left) = ok!(self.change_edges(&cut, range, fate, pages, gather)) else { return Ok(()) };
             entries = self.table_around(left);
             rest = left;
         }
@@ -113,7 +113,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     pub(crate) fn check_protect(&self, range: ClosedRange, change: &Change) -> Result<(), Error> {
         let range = ok!(self.input(range));
         let level = self.table_around(range).level();
-        self.refuse_breaks(range, change, &self.rewrites(level, range, change)?)
+        self.refuse_breaks(range, change, &ok!(self.rewrites(level, range, change)))
     }
 
     /// That no leaf has to be broken where an MMU cannot retry.

@@ -216,6 +216,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// What a leaf says.
+    #[inline(never)]
     pub(super) fn mapping(&self, leaf: &Located) -> Mapping {
         self.mapping_of(leaf, self.attributes(leaf))
     }
@@ -238,7 +239,13 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         Mapping { range: self.extend(leaf.range), address, size, level, attributes }
     }
 
+    /// Whether `ia` is mapped: as [`Self::translate`], where that need not be quick.
+    pub(crate) fn is_mapped(&self, ia: u64) -> bool {
+        self.reduce(ia).is_some_and(|ia| self.descend(ia).is_leaf)
+    }
+
     /// The 64-bit addresses of a range within one half of the input addresses (or of all of them).
+    #[inline(never)]
     pub(super) fn extend(&self, range: ClosedRange) -> ClosedRange {
         ClosedRange::clamp(self.geometry.extend(range.start()), self.geometry.extend(range.last()))
     }

@@ -42,8 +42,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         act: &mut impl FnMut(Part) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let level = entries.level();
-        let mut next = Some(range.start());
-        while let Some(rest) = next.and_then(|start| ClosedRange::new(start, range.last())) {
+        let mut left = Some(range);
+        while let Some(rest) = left {
             let slot = Self::slot(level, rest.start());
             let index = Self::index(level, rest.start());
             let mut last = slot.last();
@@ -71,7 +71,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                     }
                 }
             }
-            next = last.checked_add(1);
+            left = range.after(last);
         }
         Ok(())
     }

@@ -43,12 +43,12 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// `range` in it.
     #[inline]
     pub(super) fn parts(level: Level, range: ClosedRange) -> impl Iterator<Item = (usize, ClosedRange)> + use<F, H> {
-        let mut next = Some(range.start());
+        let mut left = Some(range);
         core::iter::from_fn(move || {
-            let rest = ClosedRange::new(next?, range.last())?;
-            let last = Self::slot(level, rest.start()).last().min(rest.last());
-            next = last.checked_add(1);
-            Some((Self::index(level, rest.start()), ClosedRange::clamp(rest.start(), last)))
+            let rest = left?;
+            let last = Self::slot(level, rest.start()).last();
+            left = range.after(last);
+            Some((Self::index(level, rest.start()), ClosedRange::clamp(rest.start(), last.min(range.last()))))
         })
     }
 }
