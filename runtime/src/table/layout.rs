@@ -13,7 +13,10 @@ const SIZES: usize = 16;
 /// Everything but the address of the leaves of each size, for one set of attributes.
 pub(super) struct Prototypes {
     sizes: PageSizes,
-    /// In the order of `sizes`.
+    /// How many sizes there are.
+    len: usize,
+    /// These sizes in ascending order, and the bits of each. To look for one takes less than to count smaller ones.
+    order: [u8; SIZES],
     bits: [u64; SIZES],
 }
 
@@ -22,12 +25,12 @@ impl Prototypes {
     /// smallest page has to.
     pub(super) fn new<F: Format>(format: &F, attributes: &Attributes, limit: u8) -> Result<Self, Error> {
         let geometry = format.geometry();
-        let mut prototypes = Self { sizes: PageSizes::default(), bits: [0; SIZES] };
+        let mut prototypes = Self::none();
         for level in (0..geometry.levels).take_while(|&level| geometry.entry_bits(level) <= limit) {
             let entry = geometry.entry_bits(level);
             let room = SIZES - usize::from(geometry.top() - level);
             for size in sizes_of(&geometry, level, format.page_sizes(level)).iter().take_while(|&size| size <= limit) {
-                if size != entry && prototypes.sizes.0.count_ones() as usize >= room {
+                if size != entry && prototypes.len >= room {
                     break;
                 }
                 match format.prototype(level, size, attributes) {
@@ -42,24 +45,22 @@ impl Prototypes {
 
     /// This leaf only.
     pub(super) fn single(prototype: Prototype) -> Self {
-        let mut prototypes = Self { sizes: PageSizes::default(), bits: [0; SIZES] };
+        let mut prototypes = Self::none();
         prototypes.insert(prototype);
         prototypes
     }
 
-    /// Takes a leaf that is larger than all others.
-    fn insert(&mut self, prototype: Prototype) {
-        let place = self.place(prototype.size);
-        if let Some(bits) = self.bits.get_mut(place) {
-            self.sizes.0 |= 1 << prototype.size;
-            *bits = prototype.bits;
-        }
+    const fn none() -> Self {
+        Self { sizes: PageSizes(0), len: 0, order: [0; SIZES], bits: [0; SIZES] }
     }
 
-    /// Where the leaf of this size is, or would be.
-    #[inline]
-    fn place(&self, size: u8) -> usize {
-        (self.sizes.0 & size_mask(size)).count_ones() as usize
+    /// Takes a leaf that is larger than all others.
+    fn insert(&mut self, prototype: Prototype) {
+        if let (Some(size), Some(bits)) = (self.order.get_mut(self.len), self.bits.get_mut(self.len)) {
+            (*size, *bits) = (prototype.size, prototype.bits);
+            self.sizes.0 |= 1 << prototype.size;
+            self.len += 1;
+        }
     }
 
     /// Takes over other accessed and dirty states in `attributes`, which are otherwise those it was made of. Formats
@@ -74,7 +75,8 @@ impl Prototypes {
     /// The prototype of a size that [`fit`] gave.
     #[inline]
     pub(super) fn get(&self, level: Level, size: u8) -> Prototype {
-        Prototype { bits: self.bits.get(self.place(size)).copied().unwrap_or(0), level, size }
+        let of_size = self.order.iter().zip(&self.bits).find(|&(&other, _)| other == size);
+        Prototype { bits: of_size.map_or(0, |(_, &bits)| bits), level, size }
     }
 
     /// The sizes at `level`, in a tree of this geometry.

@@ -113,6 +113,10 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// How many tables a split takes.
     pub(super) fn tables_for_split(&self, split: &Split<'_>, range: ClosedRange) -> usize {
+        if let Located { level: 1, items: 1, .. } = split.leaf {
+            // Only pages stand in what takes its place.
+            return 1;
+        }
         tables_below(&self.geometry, split.leaf.level, split.leaf.range, &split.pieces(range))
     }
 
