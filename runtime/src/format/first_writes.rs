@@ -48,8 +48,12 @@ impl FirstWrite {
     const fn new(rights: u64, shows: Pattern, absent: Pattern, states: [Option<u64>; 3]) -> Self {
         let [Some(protected), Some(clean), Some(after)] = states else { return Self::NONE };
         let (protected, clean) = (protected & rights | shows.value, clean & rights | shows.value);
-        // What is not there never looks like such a page.
-        if absent.matches(protected) || absent.matches(clean) { Self::NONE } else { Self { protected, clean, after } }
+        // What is not there never looks like such a page: one of the bits that are looked at tells.
+        let tell = absent.mask & (rights | shows.mask);
+        if (protected ^ absent.value) & tell == 0 || (clean ^ absent.value) & tell == 0 {
+            return Self::NONE;
+        }
+        Self { protected, clean, after }
     }
 }
 
@@ -68,7 +72,9 @@ impl FirstWrites {
         executable: [Option<u64>; 3],
         other: [Option<u64>; 3],
     ) -> Self {
-        let present = absent.mask & !(rights | single.mask);
+        // Of the bits that tell a page from what is not there, one is enough: the others may be those of its address.
+        let apart = (base ^ absent.value) & absent.mask & !(rights | single.mask);
+        let present = apart & apart.wrapping_neg();
         let shows = Pattern::new(single.mask | present, single.value | base & present);
         let (executable, other) =
             (FirstWrite::new(rights, shows, absent, executable), FirstWrite::new(rights, shows, absent, other));
