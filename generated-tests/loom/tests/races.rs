@@ -218,6 +218,22 @@ fn protected(table: &Table) {
 }
 
 #[test]
+fn the_first_write_to_a_page_against_another_right() {
+    for marks in ALL {
+        every_order(marks, |table| {
+            let attributes = Attributes::new(Rights::R, MemoryType::Inherit);
+            // SAFETY: nobody accesses memory through this table.
+            assert_eq!(unsafe { table.fault_in(0, 12, OUTPUT, &attributes) }, Ok(FaultIn::Installed));
+            let add = |rights| move |table: &Table| table.relax(0, rights).unwrap();
+            let relaxed = race(table, add(Rights::W), add(Rights::X));
+            assert_eq!(relaxed, (Relax::Relaxed, Relax::Relaxed));
+            assert_eq!(table.relax(0, Rights::RWX), Ok(Relax::Granted), "a right was lost");
+            2
+        });
+    }
+}
+
+#[test]
 fn the_first_write_to_a_page_against_harvests() {
     for marks in ALL {
         every_order(marks, |table| {

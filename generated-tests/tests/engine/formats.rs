@@ -102,9 +102,13 @@ fn like_the_first<F: Format>(format: F, config: &str) {
             let machine = Machine::new(0x4000_0000, 16 << 20);
             let mut table = PageTable::new(format, machine.clone(), Tag(1)).expect("a root");
             let mut gather = table.gather();
-            for leaf in leaves.map(place) {
+            for number in leaves {
+                let leaf = place(number);
+                // One is unlike the others, and only what becomes of it is as before.
+                let attributes = if number == 4 { Attributes { rights: Rights::R, ..rw } } else { rw };
                 // SAFETY: nobody translates through this table.
-                unsafe { table.map(leaf, leaf.start() & geometry.last_input(), &rw, &mut gather) }.expect("room");
+                unsafe { table.map(leaf, leaf.start() & geometry.last_input(), &attributes, &mut gather) }
+                    .expect("room");
             }
             drop(gather);
             machine.take_log();
