@@ -86,7 +86,10 @@ let format = ept::Format::new(&ept::Config::new(4, 48))?;"
 /// Formats of AArch64 machines.
 #[cfg(feature = "aarch64")]
 pub mod aarch64 {
-    generated! { stage2_4k stage2_16k stage2_64k stage1_4k stage1_16k stage1_64k stage1_el2_4k stage1_el2_16k stage1_el2_64k smmu_v3_4k smmu_v3_16k smmu_v3_64k }
+    generated! { stage2_4k stage2_16k stage2_64k }
+    generated! { stage1_4k stage1_16k stage1_64k }
+    generated! { stage1_el2_4k stage1_el2_16k stage1_el2_64k }
+    generated! { smmu_v3_4k smmu_v3_16k smmu_v3_64k }
 
     pub use nested::*;
 

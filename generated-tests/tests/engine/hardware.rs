@@ -128,6 +128,38 @@ fn while_a_block_is_split() {
     });
 }
 
+/// Splits two blocks of `size` bytes alike, marks the second as soon as the engine has begun, and expects the mark wherever
+/// that is still mapped; and that two tables which were reserved are enough.
+fn keeps_the_mark_of_another<const PAGE: u8>(format: Witness<PAGE>, size: u64) {
+    let hal = Interleaved { machine: Machine::new(0, 16 << 20), moment: Moment::Published, turn: Arc::default() };
+    let mut table = PageTable::new(format, hal.clone(), Tag(1)).unwrap();
+    let mut gather = table.gather();
+    let blocks = [range(0, size), range(2 * size, size)];
+    for block in blocks {
+        // SAFETY: nobody accesses memory through this table.
+        unsafe { table.map(block, block.start(), &attributes(Rights::RW), &mut gather) }.unwrap();
+    }
+    table.reserve(2).unwrap();
+    let (root, allocations) = (table.root().as_usize() as u64, hal.machine.allocations());
+    let change = Change { rights: Some(Rights::R), ..Change::default() };
+    for block in blocks {
+        let entry = walk(&hal.machine, &format, root, block.start()).expect("mapped").entry;
+        *hal.turn.lock().unwrap() = Some(entry).filter(|_| block == blocks[1]);
+        table.protect(range(block.start() + (1 << PAGE), 1 << PAGE), &change, &mut gather).unwrap();
+    }
+    *hal.turn.lock().unwrap() = None;
+    assert_eq!(hal.machine.allocations(), allocations, "what was reserved was not there");
+    for mapping in table.mappings(blocks[1]) {
+        assert!(mapping.attributes.accessed && mapping.attributes.dirty, "lost a mark at {:x?}", mapping.range);
+    }
+}
+
+#[test]
+fn while_a_block_is_split_as_another() {
+    keeps_the_mark_of_another(DIRECT, 2 << 20);
+    keeps_the_mark_of_another(LARGE, 32 << 20);
+}
+
 #[test]
 fn while_a_run_is_split() {
     // The last item is marked when the first is gone already.

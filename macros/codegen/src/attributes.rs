@@ -6,10 +6,10 @@ use tablewright_archdefs::expr::{Expr, Node};
 use tablewright_archdefs::model::{Facts, Field, Meaning, Rows};
 
 use crate::bits;
-use crate::layout::run_slots;
 use crate::locals::{bind, parameter};
 use crate::members::{self, Shape};
 use crate::rows;
+use crate::runs;
 use crate::scope::{Scope, exclude, int, not, same};
 
 /// The private methods that turn attributes into bits.
@@ -194,7 +194,7 @@ pub(crate) fn memory_chain(
 
 /// `fn prototype`.
 pub(crate) fn prototype(scope: &Scope<'_>) -> TokenStream {
-    let mark = (run_slots(scope) > 0).then(|| {
+    let mark = (runs::slots(scope) > 0).then(|| {
         quote! {
             let mark = if size == layout.leaf_bits {
                 layout.single.value

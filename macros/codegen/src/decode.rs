@@ -6,10 +6,10 @@ use tablewright_archdefs::model::{Facts, Field, FixClass, Meaning, Other, Rows};
 
 use crate::address::AddressMap;
 use crate::attributes::memory_chain;
-use crate::layout::run_slots;
 use crate::locals::{bind, parameter};
 use crate::members::{self, Shape};
 use crate::rows;
+use crate::runs;
 use crate::scope::{Scope, Type, all_of, int, is, not};
 use crate::{bits, literal};
 use tablewright_archdefs::expr::Expr;
@@ -19,7 +19,7 @@ pub(crate) fn decoders(scope: &Scope<'_>) -> TokenStream {
     let leaf = leaf(scope);
     let facts = leaf_facts(scope);
     let table = table(scope);
-    let run = (run_slots(scope) > 0).then(|| {
+    let run = (runs::slots(scope) > 0).then(|| {
         quote! {
             /// log2 of the number of items of the run that a leaf belongs to; `None` if its mark is illegal.
             fn run(&self, level: Level, raw: u64) -> Option<u8> {
@@ -45,7 +45,7 @@ fn leaf(scope: &Scope<'_>) -> TokenStream {
     let fields = fields(scope, Shape::Leaf);
     let fixes = fixes(scope, Shape::Leaf);
     let implied = rows::fact_value(scope.format.implies);
-    let runs = run_slots(scope) > 0;
+    let runs = runs::slots(scope) > 0;
     let shared = scope.format.runs.iter().any(|run| run.shared);
     let run = runs.then(|| {
         let (size, rule) = (shared_size(scope), scope.format.runs.first().map(|run| &run.id.value));

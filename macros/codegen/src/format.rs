@@ -222,7 +222,7 @@ fn implementation(scope: &Scope<'_>, name: &str, title: &str) -> TokenStream {
 
 /// `fn page_sizes`.
 fn page_sizes(scope: &Scope<'_>) -> TokenStream {
-    let sizes = match crate::layout::run_slots(scope) {
+    let sizes = match crate::runs::slots(scope) {
         0 => quote!(1 << layout.leaf_bits),
         _ => quote!(1 << layout.leaf_bits | codec::run_sizes(&layout.runs, layout.leaf_bits, self.geometry.input_bits)),
     };

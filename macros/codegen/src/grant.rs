@@ -5,8 +5,8 @@ use quote::quote;
 use tablewright_archdefs::expr::{Expr, Op};
 use tablewright_archdefs::model::EditClass;
 
-use crate::layout::run_slots;
 use crate::locals::bind;
+use crate::runs;
 use crate::scope::{Scope, Type, int, is, join};
 
 /// When every change of rights needs a break; `None`: always.
@@ -64,7 +64,7 @@ pub(crate) fn resolve(scope: &Scope<'_>) -> Option<TokenStream> {
             }
         }
     });
-    let single = if run_slots(scope) > 0 { quote!(pages.single) } else { quote!(Pattern::ALWAYS) };
+    let single = if runs::slots(scope) > 0 { quote!(pages.single) } else { quote!(Pattern::ALWAYS) };
     let states = |protected: TokenStream, clean: TokenStream| {
         quote! {
             [

@@ -5,8 +5,9 @@ use quote::quote;
 
 use crate::address::AddressMap;
 use crate::kinds;
-use crate::layout::{self, run_slots};
+use crate::layout;
 use crate::members::Shape;
+use crate::runs;
 use crate::scope::Scope;
 
 /// The trait's methods on entries that the format wrote itself.
@@ -14,8 +15,8 @@ pub(crate) fn methods(scope: &Scope<'_>) -> TokenStream {
     let output = AddressMap::of(scope, Shape::Leaf);
     let table = AddressMap::of(scope, Shape::Table).gather();
     let gather = output.gather();
-    let runs = run_slots(scope) > 0;
-    let shared = is_shared(scope);
+    let runs = runs::slots(scope) > 0;
+    let shared = runs::are_shared(scope);
     let (links, translate) = (links(scope), translate(scope, &output));
     let gather = if shared { quote!((#gather) & !codec::bits(self.leaf_bits(level, raw) - 1, 0)) } else { gather };
     let run_bits = runs.then(|| {
@@ -86,11 +87,6 @@ pub(crate) fn methods(scope: &Scope<'_>) -> TokenStream {
     }
 }
 
-/// Whether items of a run may all hold the same address.
-fn is_shared(scope: &Scope<'_>) -> bool {
-    run_slots(scope) > 0 && scope.format.runs.iter().any(|run| run.shared)
-}
-
 /// `fn links`.
 fn links(scope: &Scope<'_>) -> TokenStream {
     let table = AddressMap::of(scope, Shape::Table);
@@ -125,7 +121,7 @@ fn links(scope: &Scope<'_>) -> TokenStream {
 /// `fn translate`.
 fn translate(scope: &Scope<'_>, output: &AddressMap) -> TokenStream {
     let address = output.gather_most();
-    let body = if is_shared(scope) {
+    let body = if runs::are_shared(scope) {
         quote! {
             for run in &layout.runs {
                 if run.mark.matches(raw) {

@@ -5,22 +5,22 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 use tablewright_archdefs::expr::{Expr, Op};
-use tablewright_archdefs::model::{Choices, Facts, Field, Fix, FixClass, Is, Match, Meaning, Run};
+use tablewright_archdefs::model::{Choices, Facts, Field, Fix, FixClass, Is, Meaning};
 
 use crate::address::AddressMap;
-use crate::kinds::{self, Pattern};
+use crate::kinds;
 use crate::locals::mentions;
 use crate::members::{self, Shape};
-use crate::rows;
-use crate::scope::{Scope, Type, all_of, int, is, join, name, same};
-use crate::{bits, literal};
+use crate::scope::{Scope, Type, int, join, name};
+use crate::sum::Sum;
+use crate::{bits, literal, rows, runs};
 
 /// `struct Layout` and its constructor. Whether the format allows blocks is told where others want to know.
 pub(crate) fn layout(scope: &Scope<'_>, blocks_matter: bool) -> TokenStream {
     let output = AddressMap::of(scope, Shape::Leaf);
     let next_table = AddressMap::of(scope, Shape::Table);
-    let run_statements = runs(scope);
-    let run_slots = run_slots(scope);
+    let run_statements = runs::statements(scope);
+    let run_slots = runs::slots(scope);
     let slots = literal::number(run_slots as i128);
     let output_type = output.field_type();
     let next_type = next_table.field_type();
@@ -135,7 +135,7 @@ fn constructor(
     let scattered = scattered(output, next_table);
     let scattered_field = scattered.is_some().then(|| quote!(scattered: false,));
     let scattered = scattered.map(|scattered| quote!(layout.scattered = #scattered;));
-    let run_slots = run_slots(scope);
+    let run_slots = runs::slots(scope);
     let slots = literal::number(run_slots as i128);
     let run_fields = (run_slots > 0).then(|| quote!(runs: [Run::NONE; #slots], single: Pattern::ALWAYS,));
     let [rights, memory, options] = masks(scope);
@@ -202,51 +202,6 @@ pub(crate) fn tables_differ(scope: &Scope<'_>) -> bool {
     let (table, written) = (kinds::table(scope), kinds::table_as_written(scope));
     let all = quote!(#absent #empty #masks #table #written #base);
     ["level", "leaf_bits", "block_level"].iter().any(|name| mentions(&all, name))
-}
-
-/// A field of the layout that is the sum of many parts, each under its condition.
-struct Sum {
-    name: TokenStream,
-    /// The parts that are known now and always there.
-    fixed: u64,
-    /// The others, those under one condition together.
-    parts: Vec<(Expr, Vec<TokenStream>)>,
-}
-
-impl Sum {
-    fn new(name: TokenStream) -> Self {
-        Self { name, fixed: 0, parts: Vec::new() }
-    }
-
-    fn add(&mut self, when: &Expr, bits: TokenStream) {
-        match literal::value(&bits) {
-            Some(0) => {}
-            Some(bits) if is(when, 1) => self.fixed |= bits,
-            known => match self.parts.iter_mut().find(|(other, _)| same(other, when)) {
-                Some((_, parts)) => match (parts.last().and_then(literal::value), known) {
-                    (Some(last), Some(bits)) => {
-                        parts.pop();
-                        parts.push(literal::hex(last | bits));
-                    }
-                    _ => parts.push(bits),
-                },
-                None if !is(when, 0) => self.parts.push((when.clone(), vec![bits])),
-                None => {}
-            },
-        }
-    }
-
-    /// What the field starts as.
-    fn start(&self) -> TokenStream {
-        literal::hex(self.fixed)
-    }
-
-    /// Statements that add the parts under conditions.
-    fn statements(&self, scope: &Scope<'_>) -> TokenStream {
-        let name = &self.name;
-        let parts = self.parts.iter().map(|(when, parts)| scope.guarded(when, quote!(#(layout.#name |= #parts;)*)));
-        quote!(#(#parts)*)
-    }
 }
 
 /// What every entry of `shape` starts from.
@@ -321,51 +276,4 @@ fn masks(scope: &Scope<'_>) -> [Sum; 3] {
         options.add(&when, fix_bits(scope, fix, |class| class == FixClass::Software));
     }
     [rights, memory, options]
-}
-
-/// Statements that fill in the runs of a level.
-fn runs(scope: &Scope<'_>) -> TokenStream {
-    let mut code = Vec::new();
-    let mut slot = 0usize;
-    for run in &scope.format.runs {
-        let when = run_condition(scope, run);
-        if is(&when, 0) {
-            continue;
-        }
-        let mut statements = Vec::new();
-        for items in &run.items.value {
-            let log = items.ilog2();
-            let items = literal::number(log.into());
-            let mark = conjunction(scope, &run.mark);
-            let index = literal::number(slot as i128);
-            let size = mark.to_string().contains("run_bits").then(|| quote!(let run_bits = leaf_bits + #items;));
-            let assignment = quote!(layout.runs[#index] = Run { mark: #mark, items: #items };);
-            statements.push(match size {
-                Some(size) => quote!({ #size #assignment }),
-                None => assignment,
-            });
-            slot += 1;
-        }
-        let single = conjunction(scope, &run.single);
-        statements.push(quote!(layout.single = layout.single.and(#single);));
-        code.push(scope.guarded(&when, quote!(#(#statements)*)));
-    }
-    quote!(#(#code)*)
-}
-
-/// What a run tests: one value of each bit.
-fn conjunction(scope: &Scope<'_>, tests: &Match) -> TokenStream {
-    Pattern::of_match(scope, tests).map_or(quote!(Pattern::ALWAYS), |pattern| pattern.construct())
-}
-
-/// The condition under which a run exists at a level.
-pub(crate) fn run_condition(scope: &Scope<'_>, run: &Run) -> Expr {
-    let when = run.when.clone().unwrap_or(int(1));
-    scope.fold(&all_of([scope.fold(&when), members::in_levels(scope, &run.level)]))
-}
-
-/// The number of different runs that all levels together may have.
-pub(crate) fn run_slots(scope: &Scope<'_>) -> usize {
-    let exist = |run: &&Run| !is(&run_condition(scope, run), 0);
-    scope.format.runs.iter().filter(exist).map(|run| run.items.value.len()).sum()
 }

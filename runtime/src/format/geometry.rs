@@ -85,6 +85,7 @@ impl Geometry {
     }
 
     /// log2 of the bytes a table at `level` takes: no less than any other table, nor than the smallest frame.
+    // Many ask: there is one of it.
     #[inline(never)]
     pub const fn table_bits(&self, level: Level) -> u8 {
         let bits = self.level_index_bits(level) + 3;

@@ -130,6 +130,7 @@ impl SharedMemory {
     }
 
     /// The size in bytes.
+    // Many ask: there is one of it.
     #[inline(never)]
     pub fn size(&self) -> usize {
         self.frames.extents().last().map_or(0, Extent::end) as usize

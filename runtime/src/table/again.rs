@@ -75,7 +75,12 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             Err(_) => false,
         };
         if !linked {
-            reserve.put(frame, self.start.table_bits);
+            if last.broken {
+                self.made(whole, true, gather);
+            }
+            // What was reserved stays so: the split that follows takes it.
+            drop(reserve);
+            self.reserved.put(&self.hal, frame, self.start.table_bits);
             return None;
         }
         self.note_split(level, whole, last.broken, gather);

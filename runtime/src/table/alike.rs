@@ -236,6 +236,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// The bits of a leaf at `level`, of the size of one entry, that hold its address.
+    // Many ask: there is one of it.
     #[inline(never)]
     pub(super) fn address_bits(&self, level: Level) -> u64 {
         let size = Self::entry_bits(level);

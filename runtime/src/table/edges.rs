@@ -133,6 +133,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// The leaf that maps `ia`, if `range` does not cover it.
+    // Many ask: there is one of it.
     #[inline(never)]
     fn cut_leaf(&self, entries: Entries, range: ClosedRange, ia: u64) -> Option<Located> {
         let End { entries, raw, is_leaf, .. } = self.descend_from(entries, ia);

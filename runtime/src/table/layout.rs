@@ -4,7 +4,11 @@
 
 use core::ops::Range;
 
-use super::{Error, remake::Rewrites, slots::slots};
+use super::{
+    Error,
+    remake::Rewrites,
+    slots::{entry_bits, slots},
+};
 use crate::{Attributes, ClosedRange, Format, Geometry, Level, PageSizes, Prototype, Strip};
 
 /// The most sizes of leaves that are used side by side: one of an entry for each level, and of the runs the smallest.
@@ -190,7 +194,7 @@ impl Leaves {
         count: usize,
     ) -> impl Iterator<Item = (usize, Strip)> + use<'a, F> {
         let prototype = self.prototype;
-        let entry = F::PAGE_BITS + F::INDEX_BITS * prototype.level;
+        let entry = entry_bits::<F>(prototype.level);
         let Range { start: mut index, end } = slots::<F>(prototype.level, count, self.range);
         let mut oa = self.range.start().wrapping_add(self.delta);
         core::iter::from_fn(move || {

@@ -36,6 +36,7 @@ impl Located {
 
 impl<F: Format, H: Hal> PageTable<F, H> {
     /// The leaf at `index`, with all items of its run.
+    // Many ask: there is one of it.
     #[inline(never)]
     pub(super) fn locate(&self, entries: Entries, ia: u64, raw: u64) -> Located {
         let level = entries.level();

@@ -216,6 +216,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// What a leaf says.
+    // Many ask: there is one of it.
     #[inline(never)]
     pub(super) fn mapping(&self, leaf: &Located) -> Mapping {
         self.mapping_of(leaf, self.attributes(leaf))
@@ -245,6 +246,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// The 64-bit addresses of a range within one half of the input addresses (or of all of them).
+    // Many ask: there is one of it.
     #[inline(never)]
     pub(super) fn extend(&self, range: ClosedRange) -> ClosedRange {
         ClosedRange::clamp(self.geometry.extend(range.start()), self.geometry.extend(range.last()))

@@ -1,6 +1,6 @@
 //! Giving tables back, after nobody can walk them any more.
 
-use super::entries::Entries;
+use super::{entries::Entries, slots::entry_bits};
 use crate::{Format, Hal, HostPhysAddr, Level, Next};
 
 /// Frees a table and all below it; with `frames`, the frames that its leaves map, too.
@@ -64,7 +64,7 @@ pub(super) unsafe fn free_tree<F: Format, H: Hal>(
 #[inline(never)]
 unsafe fn free_frames<F: Format, H: Hal>(format: &F, hal: &H, entries: Entries) {
     let (level, count) = (entries.level(), entries.count());
-    let (kinds, entry_bits) = (format.kinds(level), F::PAGE_BITS + F::INDEX_BITS * level);
+    let (kinds, entry_bits) = (format.kinds(level), entry_bits::<F>(level));
     let mut index = 0;
     while index < count {
         let raw = entries.load(index);

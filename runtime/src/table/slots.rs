@@ -9,7 +9,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// log2 of what an entry at `level` spans.
     #[inline]
     pub(super) const fn entry_bits(level: Level) -> u8 {
-        F::PAGE_BITS + F::INDEX_BITS * level
+        entry_bits::<F>(level)
     }
 
     /// What the entry around `ia` at `level` spans.
@@ -24,7 +24,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         ClosedRange::around(ia, Self::entry_bits(level + 1))
     }
 
-    /// Where the entry for `ia` is in a table at `level`, with upper bits that [`Entries`](super::entries::Entries) cut to their table.
+    /// Where the entry for `ia` is in a table at `level`, with upper bits that [`Entries`](super::entries::Entries) cut to
+    /// their table.
     #[inline]
     pub(super) const fn index(level: Level, ia: u64) -> usize {
         (ia >> Self::entry_bits(level)) as usize
@@ -53,10 +54,16 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 }
 
+/// log2 of what an entry at `level` spans.
+#[inline]
+pub(super) const fn entry_bits<F: Format>(level: Level) -> u8 {
+    F::PAGE_BITS + F::INDEX_BITS * level
+}
+
 /// The slots of the table at `level` with `count` entries, a power of two, that `range` takes.
 #[inline]
 pub(super) const fn slots<F: Format>(level: Level, count: usize, range: ClosedRange) -> Range<usize> {
-    let bits = F::PAGE_BITS + F::INDEX_BITS * level;
+    let bits = entry_bits::<F>(level);
     let (start, last) = (range.start() >> bits, range.last() >> bits);
     let first = start as usize & (count - 1);
     first..first + (last - start) as usize + 1
