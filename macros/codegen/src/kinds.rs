@@ -1,89 +1,22 @@
 //! The decision table: what kind of entry a value is, in full for `decode`, and as two mask tests for the hot path.
 
+mod exclusion;
+mod pattern;
+
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 use tablewright_archdefs::expr::{Expr, Op};
-use tablewright_archdefs::model::{BitMap, Is, Kind, Match, Test, TestValue};
+use tablewright_archdefs::model::{Is, Kind, Match, Test, TestValue};
+
+pub(crate) use pattern::Pattern;
+
+use exclusion::excludes_leaves;
 
 use crate::bits;
 use crate::literal;
 use crate::locals::bind;
 use crate::members::in_levels;
 use crate::scope::{Scope, Type, all_of, int, is, join};
-
-/// `raw & mask == value`, as code, and as numbers where parameters do not change it.
-pub(crate) struct Pattern {
-    mask: TokenStream,
-    value: TokenStream,
-    fixed_mask: Option<u64>,
-    fixed: Option<(u64, u64)>,
-}
-
-impl Pattern {
-    /// The pattern that a test asks for, if it asks for one value.
-    pub(crate) fn of_test(scope: &Scope<'_>, test: &Test) -> Option<Self> {
-        let ([value], false) = (test.values.as_slice(), test.negated) else {
-            return None;
-        };
-        let mask = bits::mask(scope, &test.bits);
-        let fixed_mask = bits::fixed_mask(scope, &test.bits);
-        let (value, fixed) = match value {
-            TestValue::Range(..) => return None,
-            TestValue::Ones => (mask.clone(), fixed_mask),
-            TestValue::Value(value) => match scope.constant(value).and_then(|value| u64::try_from(value).ok()) {
-                Some(value) => (bits::insert_constant(scope, &test.bits, value), bits::place(scope, &test.bits, value)),
-                None => (bits::insert(scope, &test.bits, &scope.emit_operand(value, Type::Word)), None),
-            },
-        };
-        Some(Self { mask, value, fixed_mask, fixed: fixed_mask.zip(fixed) })
-    }
-
-    /// The pattern of a conjunction; the tests that ask for more than one value are left out.
-    pub(crate) fn of_match(scope: &Scope<'_>, matches: &Match) -> Option<Self> {
-        let patterns = matches.0.iter().filter_map(|test| Self::of_test(scope, test));
-        patterns.reduce(|a, b| match (a.fixed, b.fixed) {
-            (Some((m, v)), Some((n, w))) => Self::fixed(m | n, v | w),
-            _ => {
-                let (a_mask, b_mask) = (a.mask, b.mask);
-                let value = match [&a.value, &b.value].map(|value| value.to_string() == "0") {
-                    [_, true] => a.value,
-                    [true, _] => b.value,
-                    _ => {
-                        let (a, b) = (a.value, b.value);
-                        quote!(#a | #b)
-                    }
-                };
-                Self { mask: quote!(#a_mask | #b_mask), value, fixed_mask: None, fixed: None }
-            }
-        })
-    }
-
-    fn fixed(mask: u64, value: u64) -> Self {
-        let (fixed_mask, fixed) = (Some(mask), Some((mask, value)));
-        Self { mask: literal::hex(mask), value: literal::hex(value), fixed_mask, fixed }
-    }
-
-    /// The constructor call of the runtime's `Pattern`.
-    pub(crate) fn construct(&self) -> TokenStream {
-        let Self { mask, value, .. } = self;
-        quote!(Pattern::new(#mask, #value))
-    }
-
-    fn test(&self) -> TokenStream {
-        let (tested, value) = (self.tested(), &self.value);
-        quote!(#tested == #value)
-    }
-
-    /// The bits of an entry that this is about.
-    fn tested(&self) -> TokenStream {
-        let mask = &self.mask;
-        match self.fixed_mask {
-            Some(u64::MAX) => quote!(raw),
-            Some(_) => quote!(raw & #mask),
-            None => quote!(raw & (#mask)),
-        }
-    }
-}
 
 /// `fn kind`: the whole decision table.
 pub(crate) fn decision(scope: &Scope<'_>) -> TokenStream {
@@ -285,62 +218,6 @@ pub(crate) fn demanded(scope: &Scope<'_>, kind: Is) -> Vec<(Expr, TokenStream)> 
             (value.to_string() != "0").then_some((when, value))
         })
         .collect()
-}
-
-/// Whether an entry that passes `test` can be no leaf above level 0.
-fn excludes_leaves(scope: &Scope<'_>, test: &Test) -> bool {
-    let leaves: Vec<_> = scope.format.kinds.iter().filter(|row| row.is == Is::Leaf).collect();
-    (1..scope.most_levels()).all(|level| {
-        let scope = scope.with("level", level.into());
-        let Some((mask, value)) = Pattern::of_test(&scope, test).and_then(|pattern| pattern.fixed) else {
-            return false;
-        };
-        leaves.iter().filter(|row| !is(&in_levels(&scope, &row.level), 0)).all(|row| {
-            row.matches.as_ref().is_some_and(|matches| {
-                scope
-                    .choices(matches)
-                    .iter()
-                    .all(|(_, matches)| matches.0.iter().any(|leaf| contradicts(&scope, leaf, mask, value)))
-            })
-        })
-    })
-}
-
-/// Whether no entry with `raw & mask == value` passes `test`.
-fn contradicts(scope: &Scope<'_>, test: &Test, mask: u64, value: u64) -> bool {
-    let Some(bits) = bits::fixed_mask(scope, &test.bits) else {
-        return false;
-    };
-    let Some(alternatives) = alternatives(scope, &test.bits, &test.values) else {
-        return false;
-    };
-    if test.negated {
-        bits & !mask == 0 && alternatives.contains(&(value & bits))
-    } else {
-        alternatives.iter().all(|alternative| (alternative ^ value) & bits & mask != 0)
-    }
-}
-
-/// All the entry bits that a test's alternatives stand for, if they are known and not too many.
-fn alternatives(scope: &Scope<'_>, map: &BitMap, values: &[TestValue]) -> Option<Vec<u64>> {
-    let number = |expr: &Expr| scope.constant(expr).and_then(|value| u64::try_from(value).ok());
-    let mut all = Vec::new();
-    for value in values {
-        match value {
-            TestValue::Ones => all.push(bits::fixed_mask(scope, map)?),
-            TestValue::Value(value) => all.push(bits::place(scope, map, number(value)?)?),
-            TestValue::Range(from, to) => {
-                let (from, to) = (number(from)?, number(to)?);
-                if to.saturating_sub(from) > 64 {
-                    return None;
-                }
-                for value in from..=to {
-                    all.push(bits::place(scope, map, value)?);
-                }
-            }
-        }
-    }
-    Some(all)
 }
 
 /// The condition under which a level may hold blocks.
