@@ -13,6 +13,7 @@ mod hardware;
 mod hardware_writes;
 mod image;
 mod invalidation;
+mod judge;
 mod layouts;
 mod live;
 mod memory;
@@ -22,108 +23,31 @@ mod program;
 mod raw;
 pub mod report;
 mod sequence;
+mod shared;
 mod shift;
 mod two_stage;
 
-use std::collections::BTreeMap;
-use std::ops::Range;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::Arc;
 
-use fastrand::Rng;
 use libtest_mimic::{Failed, Trial};
 use tablewright::sim::Machine;
-use tablewright::{AddrSpace, ByName, Cause, FaultInfo, Format, GuestPhysAddr, Level, Rights, TableInfo, Tag};
-use tablewright_archdefs::bound::Params;
+use tablewright::{AddrSpace, ByName, Cause, FaultInfo, Format, GuestPhysAddr, Rights, TableInfo, Tag};
 
 use crate::formats::Configured;
 use crate::laws::{Generated, Interpreted, Subject};
-use crate::mmu::deviations::Deviation;
 use crate::mmu::{Access, Chunk, Fault, FaultKind, Probe, Verdict};
 pub use edit::Edit;
 pub use ground::Ground;
 pub use invalidation::Instructions;
+pub use judge::Judge;
 pub use layouts::{LAYOUTS, Layout};
 pub use live::{Hearing, Live};
 pub use memory::Memory;
 use pieces::Pieces;
 pub use probes::needs;
 pub use program::{Program, Step};
+pub use shared::{Counts, Shared};
 pub use two_stage::{Asked, NestedJudge, read_words, two_stage_trial, two_stage_trials};
-
-/// An MMU model that can walk tables of some formats, and what its architecture's manual says of faults. Nothing in it
-/// may come from the formats' files.
-pub trait Judge {
-    /// Whose tables come next.
-    fn prepare(&mut self, _case: &Configured) {}
-
-    /// Its name, where several judge the same configurations.
-    fn name(&self) -> Option<String> {
-        None
-    }
-
-    /// The physical memory that is free for tables and what they map.
-    fn ram(&self) -> Range<u64>;
-
-    /// Input addresses of at most so many bits can be probed.
-    fn reach(&self) -> u8;
-
-    /// Whether the model has such an access.
-    fn may_ask(&self, _probe: &Probe) -> bool {
-        true
-    }
-
-    /// A random access, and whether it is a user's: where the model has few of them, one that it has.
-    fn draw(&self, random: &mut Rng) -> (Access, bool) {
-        ([Access::Read, Access::Write, Access::Execute][random.usize(..3)], random.bool())
-    }
-
-    /// Whether leaf and tables that grant these rights let the probe through, as the model's controls are set.
-    fn grants(&self, probe: &Probe, rights: Rights) -> bool {
-        rights.contains(probes::needs(probe))
-    }
-
-    /// These controls, in the order in which the format's file names them; `None`: they are not known.
-    fn controls(&self) -> Option<Vec<u64>> {
-        None
-    }
-
-    /// What the model calls it when the probe faults, where a leaf with these rights or nothing is mapped.
-    fn fault(&self, probe: &Probe, mapped: Option<Rights>) -> FaultKind;
-
-    /// The same where nothing is mapped below tables that grant these rights.
-    fn not_mapped(&self, probe: &Probe, _tables: Rights) -> FaultKind {
-        self.fault(probe, None)
-    }
-
-    /// What the model calls it when a probe meets this illegal entry under some parameters. Where nothing else is said,
-    /// entries are illegal in one way only.
-    fn reserved(&self, _probe: &Probe, _params: &Params, _level: Level, _raw: u64) -> FaultKind {
-        FaultKind::Misconfigured
-    }
-
-    /// What the model calls it when software has to set the accessed or dirty state first.
-    fn unmarked(&self) -> FaultKind {
-        FaultKind::AccessFlag
-    }
-
-    /// Whether the model's CPU can read this entry as the parameters say: it may have a feature that they lack and that
-    /// nothing turns off, or lack one.
-    fn can_judge(&self, _params: &Params, _level: Level, _raw: u64) -> bool {
-        true
-    }
-
-    /// The departure of the model from its manual that shows in this entry.
-    fn deviates(&self, _params: &Params, _level: Level, _raw: u64) -> Option<&'static Deviation> {
-        None
-    }
-
-    /// What can be known from the report of a fault that a probe met; what the architecture does not report is `None`.
-    /// `None` altogether: the fault is not one of this translation.
-    fn told(&self, probe: &Probe, fault: &Fault) -> Option<FaultInfo>;
-
-    /// Loads the tables and the registers, and asks all probes.
-    fn judge(&mut self, tables: &[Chunk], registers: &[(&'static str, u64)], probes: &[Probe]) -> Vec<Verdict>;
-}
 
 /// One configuration of a format, generated and interpreted.
 #[derive(Clone, Debug)]
@@ -183,78 +107,6 @@ pub fn cause(kind: FaultKind) -> Cause {
         FaultKind::Misconfigured => Cause::Misconfigured,
         FaultKind::Unspecified => Cause::Unspecified,
         FaultKind::Bus => Cause::External,
-    }
-}
-
-/// How many probes were judged, by configuration and property.
-pub type Counts = BTreeMap<(String, &'static str), u64>;
-
-/// A judge that all its tests share, and that the first of them starts.
-pub struct Shared<J>(Arc<Lazy<J>>);
-
-struct Lazy<J> {
-    judge: OnceLock<Mutex<J>>,
-    counts: Mutex<Counts>,
-    start: Box<dyn Fn() -> J + Send + Sync>,
-}
-
-impl<J> Clone for Shared<J> {
-    fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
-    }
-}
-
-impl<J> Shared<J> {
-    /// A judge to be started by `start`.
-    pub fn new(start: impl Fn() -> J + Send + Sync + 'static) -> Self {
-        Self(Arc::new(Lazy { judge: OnceLock::new(), counts: Mutex::default(), start: Box::new(start) }))
-    }
-
-    /// What was judged so far.
-    pub fn counts(&self) -> Counts {
-        self.0.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// A test that asks the judge about a configuration, and says how many probes showed that some property holds.
-    pub fn trial<F: ByName>(
-        &self,
-        setup: &Setup<F>,
-        (test, property): (&str, &'static str),
-        ask: impl FnOnce(&Setup<F>, &mut J) -> Result<usize, Failed> + Send + 'static,
-    ) -> Trial
-    where
-        J: Judge + Send + 'static,
-    {
-        let (name, setup) = (setup.name.clone(), setup.clone());
-        self.trial_of(name, (test, property), move |judge| {
-            judge.prepare(&setup.case);
-            ask(&setup, judge)
-        })
-    }
-
-    /// The same of what has this name, for judges of any kind.
-    fn trial_of(
-        &self,
-        name: String,
-        (test, property): (&str, &'static str),
-        ask: impl FnOnce(&mut J) -> Result<usize, Failed> + Send + 'static,
-    ) -> Trial
-    where
-        J: Send + 'static,
-    {
-        let shared = self.clone();
-        Trial::test(format!("{name}/{test}"), move || {
-            let probes = shared.with(ask)?;
-            let mut counts = shared.0.counts.lock().unwrap_or_else(PoisonError::into_inner);
-            *counts.entry((name, property)).or_default() += probes as u64;
-            Ok(())
-        })
-    }
-
-    fn with<T>(&self, ask: impl FnOnce(&mut J) -> T) -> T {
-        let judge = self.0.judge.get_or_init(|| Mutex::new((self.0.start)()));
-        // A failed test leaves the model usable.
-        ask(&mut judge.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
