@@ -2,11 +2,17 @@
 //!
 //! The modules that `page_table_format!` makes build on these items; nothing else needs them.
 
+mod choices;
+mod facts;
+mod runs;
+
 use core::fmt;
 
-use bitflags::bitflags;
+pub use choices::{Choice, combine};
+pub use facts::{Facts, Grants};
+pub use runs::{Run, run_of, run_sizes};
 
-use crate::{Level, Rights};
+use crate::Level;
 
 /// Ones in bits `high:low`; none if `high < low`.
 #[inline]
@@ -90,52 +96,6 @@ impl Pattern {
     }
 }
 
-/// A kind of run that a level has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Run {
-    /// What marks its items.
-    pub mark: Pattern,
-    /// log2 of the number of items.
-    pub items: u8,
-}
-
-impl Run {
-    /// No run.
-    pub const NONE: Self = Self { mark: Pattern::NEVER, items: 0 };
-
-    /// Whether this is a run.
-    #[inline]
-    pub const fn exists(&self) -> bool {
-        self.items > 0
-    }
-}
-
-/// The run of `1 << items` items.
-pub const fn run_of(runs: &[Run], items: u8) -> Option<Run> {
-    let mut index = 0;
-    while index < runs.len() {
-        if runs[index].exists() && runs[index].items == items {
-            return Some(runs[index]);
-        }
-        index += 1;
-    }
-    None
-}
-
-/// The sizes of runs of leaves of `1 << leaf_bits` bytes that are not larger than all of memory, as bits.
-pub const fn run_sizes(runs: &[Run], leaf_bits: u8, input_bits: u8) -> u64 {
-    let mut sizes = 0;
-    let mut index = 0;
-    while index < runs.len() {
-        let size = leaf_bits + runs[index].items;
-        if runs[index].exists() && size <= input_bits {
-            sizes |= 1 << size;
-        }
-        index += 1;
-    }
-    sizes
-}
-
 /// The kind of an entry, before its content is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -147,176 +107,6 @@ pub enum Kind {
     Leaf,
     /// An illegal encoding; names the row of the format's file that says so.
     Reserved(&'static str),
-}
-
-bitflags! {
-    /// What a value row of a field states: rights, and the accessed and dirty states.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-    pub struct Facts: u8 {
-        /// Privileged read.
-        const PR = 1;
-        /// Privileged write.
-        const PW = 2;
-        /// Privileged execute.
-        const PX = 4;
-        /// User read.
-        const UR = 8;
-        /// User write.
-        const UW = 16;
-        /// User execute.
-        const UX = 32;
-        /// Read.
-        const R = Self::PR.bits() | Self::UR.bits();
-        /// Write.
-        const W = Self::PW.bits() | Self::UW.bits();
-        /// Execute.
-        const X = Self::PX.bits() | Self::UX.bits();
-        /// Read and write.
-        const RW = Self::R.bits() | Self::W.bits();
-        /// Read and execute.
-        const RX = Self::R.bits() | Self::X.bits();
-        /// Write and execute.
-        const WX = Self::W.bits() | Self::X.bits();
-        /// Every right.
-        const RWX = Self::RW.bits() | Self::X.bits();
-        /// The accessed state.
-        const ACCESSED = 64;
-        /// The dirty state.
-        const DIRTY = 128;
-        /// Both states.
-        const ACCESSED_DIRTY = Self::ACCESSED.bits() | Self::DIRTY.bits();
-    }
-}
-
-impl Facts {
-    /// Nothing.
-    pub const NONE: Self = Self::empty();
-
-    /// These rights and states.
-    pub const fn new(rights: Rights, accessed: bool, dirty: bool) -> Self {
-        let mut facts = rights.bits();
-        if accessed {
-            facts |= Self::ACCESSED.bits();
-        }
-        if dirty {
-            facts |= Self::DIRTY.bits();
-        }
-        Self::from_bits_truncate(facts)
-    }
-
-    /// The rights among them.
-    pub const fn rights(self) -> Rights {
-        Rights::from_bits_truncate(self.bits())
-    }
-}
-
-/// The facts of a whole entry: each is granted if at least one field speaks of it, and all that do grant it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Grants {
-    granted: Facts,
-    denied: Facts,
-}
-
-impl Grants {
-    /// No field has spoken yet.
-    pub const fn new() -> Self {
-        Self { granted: Facts::NONE, denied: Facts::NONE }
-    }
-
-    /// A field that speaks of `spoken` grants `granted`.
-    pub const fn field(&mut self, spoken: Facts, granted: Facts) {
-        self.granted = self.granted.union(granted);
-        self.denied = self.denied.union(spoken.difference(granted));
-    }
-
-    /// What a leaf grants, beside what no field can deny.
-    pub const fn of_leaf(self, implied: Facts) -> Facts {
-        self.granted.union(implied).difference(self.denied)
-    }
-
-    /// What a table leaves to the entries below: a right that no field speaks of is not limited.
-    pub const fn of_table(self) -> Rights {
-        Facts::RWX.difference(self.denied).rights()
-    }
-}
-
-impl Default for Grants {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-/// A value of a field of rights, in its bits, and what it states.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Choice {
-    bits: u64,
-    facts: Facts,
-    exists: bool,
-}
-
-impl Choice {
-    /// `bits` state `facts`.
-    pub const fn new(bits: u64, facts: Facts) -> Self {
-        Self { bits, facts, exists: true }
-    }
-
-    /// The same, only where `exists`.
-    pub const fn when(self, exists: bool) -> Self {
-        Self { exists, ..self }
-    }
-}
-
-/// What fields speak of that speak of the same rights, and their bits: of all combinations of their values that grant
-/// exactly the rights among `wanted`, the one that shows the most of its states, and of these the first. Each field
-/// comes with all that it speaks of; one without values is not there.
-pub const fn combine(wanted: Facts, fields: &[(Facts, &[Choice])]) -> Option<(Facts, u64)> {
-    let mut spoken = Facts::NONE;
-    let mut index = 0;
-    while index < fields.len() {
-        spoken = spoken.union(fields[index].0);
-        index += 1;
-    }
-    let mut best = None;
-    try_all(wanted.intersection(spoken), fields, Grants::new(), 0, &mut best);
-    match best {
-        Some((_, bits)) => Some((spoken, bits)),
-        None => None,
-    }
-}
-
-/// Tries all values of `fields` beside those chosen so far; `best` is the number of states missed, and the bits.
-const fn try_all(
-    wanted: Facts,
-    fields: &[(Facts, &[Choice])],
-    so_far: Grants,
-    bits: u64,
-    best: &mut Option<(u32, u64)>,
-) {
-    let Some(((spoken, choices), rest)) = fields.split_first() else {
-        let missed = so_far.of_leaf(Facts::NONE).symmetric_difference(wanted);
-        let missed_states = missed.bits().count_ones();
-        let fewest = match best {
-            Some((fewest, _)) => *fewest,
-            None => u32::MAX,
-        };
-        if missed.rights().is_empty() && missed_states < fewest {
-            *best = Some((missed_states, bits));
-        }
-        return;
-    };
-    if choices.is_empty() {
-        try_all(wanted, rest, so_far, bits, best);
-    }
-    let mut index = 0;
-    while index < choices.len() {
-        let choice = choices[index];
-        if choice.exists {
-            let mut grants = so_far;
-            grants.field(*spoken, choice.facts);
-            try_all(wanted, rest, grants, bits | choice.bits, best);
-        }
-        index += 1;
-    }
 }
 
 /// What no byte of a register is.
