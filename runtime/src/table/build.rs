@@ -4,7 +4,7 @@ use core::ops::Range;
 
 use super::{
     PageTable,
-    entries::{Entries, Fresh},
+    entries::{Entries, EntryRef, Fresh},
     frames::Frames,
     layout::{Layout, Pieces, Placed},
     slots::slots,
@@ -67,47 +67,50 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// The same, and does not look yet at what there is.
     #[inline(always)]
     pub(super) fn way_down(&self, ia: u64) -> Way {
-        let start = (self.geometry.top(), self.start.index_bits, self.start.mask, self.root);
-        self.go_down(start, self.start.entry_bits, ia)
+        self.go_down((self.geometry.top(), self.start.mask, self.root), self.start.entry_bits, ia)
     }
 
     /// The same, from a table of this tree on the way to `ia`.
     pub(super) fn descend_from(&self, entries: Entries, ia: u64) -> End {
-        let (level, count) = (entries.level(), entries.count());
-        let start = (level, count.trailing_zeros() as u8, count - 1, entries.address());
-        self.end(self.go_down(start, Self::entry_bits(level), ia))
+        let level = entries.level();
+        self.end(self.go_down((level, entries.count() - 1, entries.address()), Self::entry_bits(level), ia))
     }
 
-    /// Starts at a table with its level, index bits, greatest index and address. `bits`: log2 of what an entry of it spans.
+    /// Starts at a table with its level, greatest index and address. `bits`: log2 of what an entry of it spans.
     #[inline(always)]
-    fn go_down(&self, start: (Level, u8, usize, HostPhysAddr), bits: u8, ia: u64) -> Way {
-        let (mut level, mut index_bits, mask, mut address) = start;
+    fn go_down(&self, start: (Level, usize, HostPhysAddr), bits: u8, ia: u64) -> Way {
+        let (mut level, mask, address) = start;
         let link = self.format.links();
         // The index, which is cut to the table, is lowest now, and those into the tables below are uppermost in turn.
         let mut rest = ia.rotate_right(bits.into());
-        let mut index = rest as usize;
-        // SAFETY: as in `root_entries` and `entries`.
-        let mut raw = unsafe { Entries::load_at(&self.hal, address, mask, index) };
+        // SAFETY: as in `root_entries` and `entries`; the index is cut.
+        let mut entry = unsafe { EntryRef::new(&self.hal, address, rest as usize & mask) };
+        let mut raw = entry.load();
         while level > 0
             && let Some(below) = link(level, raw)
         {
-            (address, index_bits) = (HostPhysAddr::from_usize(below as usize), F::INDEX_BITS);
-            index = (rest >> (64 - F::INDEX_BITS)) as usize;
+            let index = rest >> (64 - F::INDEX_BITS);
             rest <<= F::INDEX_BITS;
-            // SAFETY: as in `entries`.
-            raw = unsafe { Entries::load_at(&self.hal, address, (1 << F::INDEX_BITS) - 1, index) };
+            // SAFETY: as in `entries`; the index has no more bits than there are.
+            entry = unsafe { EntryRef::new(&self.hal, HostPhysAddr::from_usize(below as usize), index as usize) };
+            raw = entry.load();
             level -= 1;
         }
-        // SAFETY: as above.
-        let entries = unsafe { Entries::new(&self.hal, level, index_bits, address) };
-        Way { level, entries, index, raw }
+        Way { level, entry, raw }
     }
 
     /// What there is.
     #[inline(always)]
     pub(super) fn end(&self, way: Way) -> End {
-        let Way { level, entries, index, raw } = way;
-        End { level, entries, index, raw, is_leaf: !self.format.kinds(level).is_absent(raw) }
+        let Way { level, entry, raw } = way;
+        End { level, entry, raw, is_leaf: !self.format.kinds(level).is_absent(raw) }
+    }
+
+    /// The table that an entry of this tree at `level` is in.
+    pub(super) fn entries_around(&self, level: Level, entry: EntryRef) -> Entries {
+        let bits = if level == self.geometry.top() { self.start.index_bits } else { F::INDEX_BITS };
+        // SAFETY: as in `root_entries` and `entries`.
+        unsafe { Entries::new(&self.hal, level, bits, entry.table(bits)) }
     }
 
     /// The lowest table that translates all of `range`, in which no single entry is all of it: an operation that unlinks
@@ -210,8 +213,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 #[derive(Clone, Copy)]
 pub(super) struct Way {
     pub(super) level: Level,
-    pub(super) entries: Entries,
-    pub(super) index: usize,
+    pub(super) entry: EntryRef,
     pub(super) raw: u64,
 }
 
@@ -219,10 +221,8 @@ pub(super) struct Way {
 #[derive(Clone, Copy)]
 pub(super) struct End {
     pub(super) level: Level,
-    /// The table that the entry is in.
-    pub(super) entries: Entries,
-    /// Where it is in there, with upper bits that [`Entries`] cuts off.
-    pub(super) index: usize,
+    /// The entry, and what it was.
+    pub(super) entry: EntryRef,
     pub(super) raw: u64,
     pub(super) is_leaf: bool,
 }

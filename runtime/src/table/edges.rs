@@ -136,9 +136,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     // Many ask: there is one of it.
     #[inline(never)]
     fn cut_leaf(&self, entries: Entries, range: ClosedRange, ia: u64) -> Option<Located> {
-        let End { entries, raw, is_leaf, .. } = self.descend_from(entries, ia);
-        let leaf = is_leaf.then(|| self.locate(entries, ia, raw));
-        leaf.filter(|leaf| !range.covers(&leaf.range))
+        self.leaf_at(ia, self.descend_from(entries, ia)).filter(|leaf| !range.covers(&leaf.range))
     }
 
     /// Plans to split the leaves that `range` covers in part. `fate` is what becomes of the covered part; leaves that are

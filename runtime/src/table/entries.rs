@@ -90,48 +90,30 @@ impl Entries {
         unsafe { self.base.add(index & self.mask()).as_ref() }
     }
 
-    /// Reads the entry at `index & mask` of the table at `address`, of which nothing else is to be known.
-    ///
-    /// # Safety
-    ///
-    /// As for [`Entries::new`]: it has at least `mask + 1` entries.
+    /// The entry at `index`.
     #[inline]
-    pub(super) unsafe fn load_at(hal: &impl Hal, address: HostPhysAddr, mask: usize, index: usize) -> u64 {
-        // SAFETY: the masked index is inside the table, as the caller promises; see `entry`.
-        unsafe { words(hal, address).add(index & mask).as_ref() }.load(Ordering::Acquire)
+    fn at(&self, index: usize) -> EntryRef {
+        let index = index & self.mask();
+        // SAFETY: the masked index is inside the table, which is allocated as long as this value is used.
+        EntryRef { word: unsafe { self.base.add(index) }, address: address_of(self.address(), index) }
     }
 
     /// Reads an entry; what it points to was written before it.
     #[inline]
     pub(super) fn load(&self, index: usize) -> u64 {
-        self.entry(index).load(Ordering::Acquire)
+        self.at(index).load()
     }
 
     /// Replaces an entry; what the new one points to is visible before it.
     #[inline]
     pub(super) fn store(&self, hal: &impl Hal, index: usize, raw: u64) {
-        self.entry(index).store(raw, Ordering::Release);
-        self.publish(hal, index, 1);
-    }
-
-    /// Replaces an entry, after whatever others exchange it for at this moment.
-    #[inline]
-    pub(super) fn overwrite(&self, hal: &impl Hal, index: usize, raw: u64) {
-        if cfg!(loom) {
-            // A store comes before or after an exchange by another thread as a whole. loom does not know that: after one
-            // that it did not see, it leaves open which came last.
-            self.swap(hal, index, raw);
-        } else {
-            self.store(hal, index, raw);
-        }
+        self.at(index).store(hal, raw);
     }
 
     /// Replaces an entry and returns what it was up to that moment.
     #[inline]
     pub(super) fn swap(&self, hal: &impl Hal, index: usize, raw: u64) -> u64 {
-        let old = self.entry(index).swap(raw, Ordering::AcqRel);
-        self.publish(hal, index, 1);
-        old
+        self.at(index).swap(hal, raw)
     }
 
     /// Replaces an entry if it is `old`.
@@ -141,9 +123,7 @@ impl Entries {
     /// What it is instead.
     #[inline]
     pub(super) fn exchange(&self, hal: &impl Hal, index: usize, old: u64, new: u64) -> Result<(), u64> {
-        self.entry(index).compare_exchange(old, new, Ordering::AcqRel, Ordering::Acquire)?;
-        self.publish(hal, index, 1);
-        Ok(())
+        self.at(index).exchange(hal, old, new)
     }
 
     /// Replaces an entry by what `change` makes of it, while the MMU or other CPUs may change it, too; `None` leaves it
@@ -285,8 +265,95 @@ impl Entries {
     /// Makes entries that were changed by plain stores known to MMUs that do not snoop caches.
     #[inline]
     pub(super) fn publish(&self, hal: &impl Hal, index: usize, items: usize) {
-        let start = self.address().as_usize() + 8 * (index & self.mask());
-        hal.publish_table(HostPhysAddr::from_usize(start), 8 * items);
+        hal.publish_table(address_of(self.address(), index & self.mask()), 8 * items);
+    }
+}
+
+/// One entry of a table that may be in use.
+#[derive(Clone, Copy)]
+pub(super) struct EntryRef {
+    word: NonNull<AtomicU64>,
+    address: HostPhysAddr,
+}
+
+/// Where the entry at `index` of the table at `table` is for an MMU.
+#[inline]
+fn address_of(table: HostPhysAddr, index: usize) -> HostPhysAddr {
+    HostPhysAddr::from_usize(table.as_usize() + 8 * index)
+}
+
+impl EntryRef {
+    /// That at `index` of the table at `table`.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Entries::new`]: the table has more entries than that.
+    #[inline]
+    pub(super) unsafe fn new(hal: &impl Hal, table: HostPhysAddr, index: usize) -> Self {
+        // SAFETY: inside the table, as the caller promises.
+        Self { word: unsafe { words(hal, table).add(index) }, address: address_of(table, index) }
+    }
+
+    /// Where its table is, which has `1 << bits` entries.
+    #[inline]
+    pub(super) const fn table(self, bits: u8) -> HostPhysAddr {
+        HostPhysAddr::from_usize(self.address.as_usize() & !((8 << bits) - 1))
+    }
+
+    #[inline]
+    fn word(&self) -> &AtomicU64 {
+        // SAFETY: inside a table, which is allocated and aligned; everybody accesses it through atomics.
+        unsafe { self.word.as_ref() }
+    }
+
+    /// Reads it; what it points to was written before it.
+    #[inline]
+    pub(super) fn load(self) -> u64 {
+        self.word().load(Ordering::Acquire)
+    }
+
+    /// Replaces it; what the new one points to is visible before it.
+    #[inline]
+    fn store(self, hal: &impl Hal, raw: u64) {
+        self.word().store(raw, Ordering::Release);
+        self.publish(hal);
+    }
+
+    /// Replaces it, after whatever others exchange it for at this moment.
+    #[inline]
+    pub(super) fn overwrite(self, hal: &impl Hal, raw: u64) {
+        if cfg!(loom) {
+            // A store comes before or after an exchange by another thread as a whole. loom does not know that: after one
+            // that it did not see, it leaves open which came last.
+            self.swap(hal, raw);
+        } else {
+            self.store(hal, raw);
+        }
+    }
+
+    /// Replaces it and returns what it was up to that moment.
+    #[inline]
+    fn swap(self, hal: &impl Hal, raw: u64) -> u64 {
+        let old = self.word().swap(raw, Ordering::AcqRel);
+        self.publish(hal);
+        old
+    }
+
+    /// Replaces it if it is `old`.
+    ///
+    /// # Errors
+    ///
+    /// What it is instead.
+    #[inline]
+    pub(super) fn exchange(self, hal: &impl Hal, old: u64, new: u64) -> Result<(), u64> {
+        self.word().compare_exchange(old, new, Ordering::AcqRel, Ordering::Acquire)?;
+        self.publish(hal);
+        Ok(())
+    }
+
+    #[inline]
+    fn publish(self, hal: &impl Hal) {
+        hal.publish_table(self.address, 8);
     }
 }
 

@@ -208,12 +208,12 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         output: impl FnOnce(u8, &mut List) -> Result<u64, Error>,
     ) -> Result<FaultIn, Error> {
         let (target, size) = (prototype.level, prototype.size);
-        let Way { level, entries, index, raw } = self.way_down(ia);
+        let Way { level, entry: place, raw } = self.way_down(ia);
         // As nearly always: only its table is there. Where the level is known before, so is what tells that.
         let mut end = if level == target && self.format.kinds(target).is_absent(raw) {
-            End { level: target, entries, index, raw, is_leaf: false }
+            End { level: target, entry: place, raw, is_leaf: false }
         } else {
-            self.end(Way { level, entries, index, raw })
+            self.end(Way { level, entry: place, raw })
         };
         if end.is_leaf || end.level < target {
             return Ok(self.in_the_way(ia, end));
@@ -225,11 +225,11 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                 if ok!(self.install_tables(ia, end, prototype, oa, tables)) {
                     break;
                 }
-            } else if end.entries.exchange(&self.hal, end.index, end.raw, entry).is_ok() {
+            } else if end.entry.exchange(&self.hal, end.raw, entry).is_ok() {
                 break;
             }
             // Another CPU was faster.
-            end = self.descend_from(end.entries, ia);
+            end = self.descend(ia);
             if end.is_leaf || end.level < target {
                 return Ok(self.in_the_way(ia, end));
             }
@@ -262,7 +262,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let linked = result.map(|()| {
             let slot = Self::slot(end.level, ia);
             let Some(entry) = self.build(end.level - 1, slot, &pieces, &mut reserve) else { return false };
-            let linked = end.entries.exchange(&self.hal, end.index, end.raw, entry).is_ok();
+            let linked = end.entry.exchange(&self.hal, end.raw, entry).is_ok();
             if !linked && let Found::Table(below) = self.found(end.level, entry) {
                 self.unbuild(below, false, &mut reserve);
             }
@@ -282,8 +282,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// What stands where a leaf was to go: one, or a table with a hole.
     #[cold]
     pub(super) fn in_the_way(&self, ia: u64, end: End) -> FaultIn {
-        if end.is_leaf {
-            return FaultIn::Present(self.mapping(&self.locate(end.entries, ia, end.raw)));
+        if let Some(leaf) = self.leaf_at(ia, end) {
+            return FaultIn::Present(self.mapping(&leaf));
         }
         let entry = |level| Self::entry_bits(level);
         let fits = (0..=end.level).rev().find(|&level| self.format.page_sizes(level).contains(entry(level)));

@@ -15,7 +15,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             return None;
         }
         let ia = self.reduce(ia)?;
-        let Way { level, entries: pages, index, raw } = self.way_down(ia);
+        let Way { level, entry: page, raw } = self.way_down(ia);
         if level > 0 {
             return None;
         }
@@ -26,9 +26,9 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         if written.is_complete && !self.format.accessed_dirty(0).hardware {
             // Whoever else changes it at this moment gives or marks less than this does, or harvests, and then this comes
             // after it: so nothing is lost by a plain store.
-            pages.overwrite(&self.hal, index, written.raw);
+            page.overwrite(&self.hal, written.raw);
         } else {
-            pages.exchange(&self.hal, index, raw, written.raw).ok()?;
+            page.exchange(&self.hal, raw, written.raw).ok()?;
         }
         self.invalidate_shared(Self::slot(0, ia), 0, true);
         Some(if written.had_right { Admitted::Marked } else { Admitted::Relaxed })

@@ -56,8 +56,13 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// The leaf that maps `ia`.
     pub(super) fn find(&self, ia: u64) -> Option<Located> {
-        let End { entries, raw, is_leaf, .. } = self.descend(ia);
-        is_leaf.then(|| self.locate(entries, ia, raw))
+        self.leaf_at(ia, self.descend(ia))
+    }
+
+    /// The leaf that a way down to `ia` ended at.
+    pub(super) fn leaf_at(&self, ia: u64, end: End) -> Option<Located> {
+        let End { level, entry, raw, is_leaf } = end;
+        is_leaf.then(|| self.locate(self.entries_around(level, entry), ia, raw))
     }
 
     /// Whether a leaf at `level` maps something in the part of `range` that this table translates. What is below it is not

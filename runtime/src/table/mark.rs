@@ -29,16 +29,16 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     ) -> Option<T> {
         let mut end = self.descend(ia);
         while end.is_leaf {
-            let End { level, entries, index, raw, .. } = end;
+            let End { level, entry, raw, .. } = end;
             let (new, answer) = match change(level, raw) {
                 Ok(new) => new,
                 Err(answer) => return Some(answer),
             };
-            if entries.exchange(&self.hal, index, raw, new).is_ok() {
+            if entry.exchange(&self.hal, raw, new).is_ok() {
                 self.invalidate_shared(Self::slot(level, ia), level, true);
                 return Some(answer);
             }
-            end = self.descend_from(entries, ia);
+            end = self.descend(ia);
         }
         None
     }

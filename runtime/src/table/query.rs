@@ -172,10 +172,10 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// What the table says about `ia`; `None` if `ia` is outside the table.
     pub fn query(&self, ia: u64) -> Option<Lookup> {
         let ia = self.reduce(ia)?;
-        let End { level, entries, raw, is_leaf, .. } = self.descend(ia);
-        Some(match is_leaf {
-            true => Lookup::Mapped(self.mapping(&self.locate(entries, ia, raw))),
-            false => Lookup::Hole(self.extend(Self::slot(level, ia))),
+        let end = self.descend(ia);
+        Some(match self.leaf_at(ia, end) {
+            Some(leaf) => Lookup::Mapped(self.mapping(&leaf)),
+            None => Lookup::Hole(self.extend(Self::slot(end.level, ia))),
         })
     }
 
