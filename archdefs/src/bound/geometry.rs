@@ -70,10 +70,15 @@ impl Geometry {
         self.index_bits + 3
     }
 
-    /// log2 of the size and alignment of the root.
+    /// log2 of the size and alignment of the root as we write it: a narrow one takes as much as any table.
     pub const fn root_bits(&self) -> u8 {
-        let root = self.level_index_bits(self.top()) + 3;
+        let root = self.root_entries_bits();
         if root < self.table_bits() { self.table_bits() } else { root }
+    }
+
+    /// log2 of what the entries of the root take: others may put a narrow one wherever that is aligned to this.
+    pub const fn root_entries_bits(&self) -> u8 {
+        self.level_index_bits(self.top()) + 3
     }
 
     /// Which entry of its table at `level` translates `ia`.

@@ -35,6 +35,11 @@ fn chunk(number: usize) -> u64 {
     (BASE + (number << CHUNK)) as u64
 }
 
+/// Where the root is: as guests may have it, aligned to what its entries take and to no more.
+fn root(bound: &Bound) -> u64 {
+    chunk(0) + (1 << bound.geometry.root_entries_bits()) % (1 << CHUNK)
+}
+
 /// A guest with memory full of entries that lead somewhere, often into each other.
 fn guest_with_tables<F: Format>(format: &F, random: &mut Rng) -> (Rig<impl Format>, Vec<u64>) {
     let mut rig = Rig::new(DIRECT);
@@ -93,7 +98,8 @@ fn entry<F: Format>(format: &F, level: u8, random: &mut Rng) -> u64 {
 fn expected(bound: &Bound, words: &[u64], ia: u64, access: Rights, controls: &[u64]) -> (u64, Result<u64, VirtFault>) {
     let word = |slot: u64| words.get((slot.checked_sub(BASE as u64)? / 8) as usize).copied();
     let mut steps = Vec::new();
-    let walk = bound.walk_from(bound.start(chunk(0)), ia, word, |step| steps.push((step.level, step.slot, step.raw)));
+    let walk =
+        bound.walk_from(bound.start(root(bound)), ia, word, |step| steps.push((step.level, step.slot, step.raw)));
     let top = bound.geometry.top();
     let (level, slot, raw) = steps.pop().unwrap_or((top, 0, 0));
     let refuse = |level, cause| (slot, Err(VirtFault::Stage1 { level, cause }));
@@ -168,7 +174,7 @@ fn raised(
     let Err(VirtFault::Stage1 { level, cause }) = fault else { return None };
     let mut entry = 0;
     let word = |slot: u64| words.get((slot.checked_sub(BASE as u64)? / 8) as usize).copied();
-    let walk = subject.0.walk_from(subject.0.start(chunk(0)), address, word, |step| entry = step.raw);
+    let walk = subject.0.walk_from(subject.0.start(root(&subject.0)), address, word, |step| entry = step.raw);
     let granted = if let Walk::Translated(found) = walk { found.facts } else { Facts::empty() };
     let granted = Rights::from_bits_truncate(granted.bits());
     subject.raise(&Stage1Fault { address, access, cause, level, entry, granted }, controls)
@@ -184,7 +190,7 @@ fn agrees<F: ByName<Report: PartialEq + Debug>>(bound: &Bound, format: &F) -> us
         let (ia, access) = random_access(format, &mut random);
         let values: Vec<u64> = (0..registers).map(|_| random.u64(..) & random.u64(..)).collect();
         let controls = F::controls(&values).expect("as many as registers");
-        let tables = GuestTables::new(&rig.space, format, gpa(chunk(0) as usize), controls);
+        let tables = GuestTables::new(&rig.space, format, gpa(root(bound) as usize), controls);
         let mut found = tables.translate(GuestVirtAddr::from_usize(ia as usize), access);
         if let Err(VirtFault::Stage1 { cause: Stage1Cause::Reserved(rule), .. }) = &mut found {
             *rule = "";
@@ -237,7 +243,7 @@ fn agrees<F: ByName<Report: PartialEq + Debug>>(bound: &Bound, format: &F) -> us
 fn tables_on_the_way(bound: &Bound, words: &[u64], ia: u64) -> Vec<(u8, u64)> {
     let word = |slot: u64| words.get((slot.checked_sub(BASE as u64)? / 8) as usize).copied();
     let mut steps = Vec::new();
-    bound.walk_from(bound.start(chunk(0)), ia, word, |step| steps.push((step.level, step.slot)));
+    bound.walk_from(bound.start(root(bound)), ia, word, |step| steps.push((step.level, step.slot)));
     steps.pop();
     steps
 }
@@ -245,7 +251,7 @@ fn tables_on_the_way(bound: &Bound, words: &[u64], ia: u64) -> Vec<(u8, u64)> {
 /// The level of the leaf.
 fn leaf_level(bound: &Bound, words: &[u64], ia: u64) -> u8 {
     let word = |slot: u64| words.get((slot.checked_sub(BASE as u64)? / 8) as usize).copied();
-    match bound.walk(chunk(0), ia, word) {
+    match bound.walk(root(bound), ia, word) {
         Walk::Translated(found) => found.level,
         other => panic!("{other:?}"),
     }

@@ -104,9 +104,9 @@ fn row(bound: &Bound, step: &Step) -> [String; 4] {
 
 /// A root that is not aligned, or too high, is more often a mistake than a damaged table.
 pub(crate) fn remark_root(bound: &Bound, root: u64, console: &mut Console<'_>) -> Result<()> {
-    let is_aligned = root.is_multiple_of(1_u64 << bound.geometry.root_bits());
+    let is_aligned = root.is_multiple_of(1_u64 << bound.geometry.root_entries_bits());
     if !is_aligned || root > bound.geometry.last_output() {
-        let size = show::size(bound.geometry.root_bits());
+        let size = show::size(bound.geometry.root_entries_bits());
         let what = match is_aligned {
             true => format!("is beyond {}, the last address", show::hex(bound.geometry.last_output())),
             false => format!("is not aligned to {size}, as a root is"),

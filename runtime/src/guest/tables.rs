@@ -187,8 +187,9 @@ pub enum VirtFault {
 const ATTEMPTS: usize = 64;
 
 impl<'a, F: Format, M: GuestMemoryAccessor> GuestTables<'a, F, M> {
-    /// The tables under the table at `root` (of the guest's register, without its tag), in guest memory `memory`. Bits of
-    /// `root` below the table's alignment are ignored, as an MMU does: on x86-64 they are flags or a PCID.
+    /// The tables under the table at `root` (of the guest's register, without its tag), in guest memory `memory`. A table
+    /// is aligned to what its entries take; bits of `root` below that are ignored, as an MMU does: on x86-64 they are flags
+    /// or a PCID.
     pub const fn new(memory: &'a M, format: &'a F, root: GuestPhysAddr, controls: F::Controls) -> Self {
         Self { memory, format, root, controls }
     }
@@ -230,7 +231,9 @@ impl<'a, F: Format, M: GuestMemoryAccessor> GuestTables<'a, F, M> {
     /// The leaf that maps `address`, and where it is. `see` is given each entry that is read.
     fn walk(&self, address: GuestVirtAddr, see: impl FnMut(&WalkStep)) -> Result<(Walked, GuestPhysAddr), VirtFault> {
         let geometry = self.format.geometry();
-        let root = ClosedRange::around(self.root.as_usize() as u64, geometry.table_bits(geometry.top())).start();
+        // Of a root with few entries, a guest may have several in what is one table's place for us.
+        let root_bits = geometry.level_index_bits(geometry.top()) + 3;
+        let root = ClosedRange::around(self.root.as_usize() as u64, root_bits).start();
         let mut entry = GuestPhysAddr::from_usize(root as usize);
         let mut unreadable = None;
         let read = |at| {

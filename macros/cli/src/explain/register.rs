@@ -23,7 +23,8 @@ pub(super) fn explain(found: &Found, bound: &Bound, name: &str, raw: u64, consol
     title(found, bound, console)?;
     writeln!(console.out, "{} in {}{doc}", paint(TITLE, show::hex(raw)), paint(TITLE, name))?;
     if let Some(root) = report.root {
-        let table = format!("table of level {}, {} bytes", bound.geometry.top(), 1_u64 << bound.geometry.root_bits());
+        let table =
+            format!("table of level {}, {} bytes", bound.geometry.top(), 1_u64 << bound.geometry.root_entries_bits());
         writeln!(console.out, "  root  {}  ({table})", show::hex(root))?;
     }
     if let Some(tag) = report.tag {
