@@ -77,7 +77,7 @@ fn raised(case: &Case<'_>) -> Verdict {
             3 => (Stage1Cause::NotMarked, &[Cause::AccessFlag, Cause::NotMapped]),
             _ => (Stage1Cause::Denied, &[Cause::Permission]),
         };
-        let level = random.u8(..=subject.geometry().levels);
+        let level = random.u8(..subject.geometry().levels);
         let leaf = matches!(cause, Stage1Cause::NotMarked | Stage1Cause::Denied);
         let leaves = leaves.iter().filter(|(of, _)| leaf && *of == level).collect::<Vec<_>>();
         let entry = if leaves.is_empty() { random.u64(..) } else { leaves[random.usize(..leaves.len())].1 };
@@ -86,6 +86,9 @@ fn raised(case: &Case<'_>) -> Verdict {
             continue;
         }
         let (address, granted) = (random.u64(..) >> random.u32(..64), Rights::from_bits_truncate(random.u8(..)));
+        // Registers of 32 bits are wide enough where addresses have no more.
+        let is_input = cause != Stage1Cause::Input;
+        let address = if is_input { subject.geometry().extend(address) } else { address };
         let fault = Stage1Fault { address, access, cause, level, entry, granted };
         let controls: Vec<u64> = (0..registers).map(|_| random.u64(..)).collect();
         let (found, wanted) = (subject.raise(&fault, &controls), reference.raise(&fault, &controls));
@@ -94,15 +97,21 @@ fn raised(case: &Case<'_>) -> Verdict {
         let read = subject.fault(&report);
         let Some(FaultInfo { address: at, access: done, cause: why, level: here, .. }) = read else {
             // A regime of one level of privilege has no users.
-            ensure!(access.intersects(Rights::U), "{report:x?}, of {fault:x?}, is no report of such faults");
+            ensure!(
+                access.intersects(Rights::U),
+                "`[raise]` makes the report {report:#x?} of {fault:#x?}, which is none of such faults, says `[fault]`"
+            );
             continue;
         };
         // Where nothing can forbid a fetch, it is told as a read; what is not for some level, perhaps not as what.
         let same = at.is_none_or(|at| at == address)
             && (done.contains(access) || done.is_empty() || access.intersects(Rights::X) && done == Rights::R)
             && (why == Cause::Unspecified || told.contains(&why))
-            && (cause == Stage1Cause::Input || here.is_none_or(|here| here == level));
-        ensure!(same, "{report:x?}, of {fault:x?}, says {read:x?}");
+            && (!is_input || here.is_none_or(|here| here == level));
+        ensure!(
+            same,
+            "`[raise]` makes the report {report:#x?} of {fault:#x?}, but `[fault]` reads another from it: {read:#x?}"
+        );
     }
     Ok(())
 }
