@@ -240,6 +240,7 @@ broken! {
     run_example: "run = 16" => "run = 8";
     edit_example: "needs_break = true" => "needs_break = false";
     register_example: "raw = \"0x0700_0001_2345_6007\"" => "raw = \"0x0700_0001_2345_6005\"";
+    register_example_of_a_root_within_a_page: "root = \"0x1_2345_6000\"" => "root = \"0x1_2345_6020\"";
     fault_example: "access = \"write\"\ncause = \"not-mapped\"" => "access = \"read\"\ncause = \"permission\"";
 }
 

@@ -7,7 +7,7 @@ mod invalidation;
 use super::Checker;
 use crate::bound::{BindError, Bound, Params, Shape};
 use crate::diagnostics::Diagnostic;
-use crate::interpret::{Decoded, Edit, Translated};
+use crate::interpret::{Decoded, Edit, Refused, Translated};
 use crate::model::{
     AccessExample, CapabilityExample, Class, CompletionExample, EditExample, EntryExample, Example, Facts,
     FaultExample, Format, RegisterExample, TranslatedExample,
@@ -121,6 +121,10 @@ fn edit(report: &mut Report, bound: &Bound, example: &EditExample) {
 
 fn register(report: &mut Report, bound: &Bound, example: &RegisterExample) {
     match bound.registers(example.root, example.tag) {
+        Err(Refused::Address(root)) if root & ((1 << bound.geometry.root_bits()) - 1) != 0 => {
+            let size = show::size(bound.geometry.root_bits());
+            report.0.push(format!("register: the root {root:#x} is not aligned to {size}, as any table of ours is"));
+        }
         Err(refused) => report.0.push(format!("register: {refused}")),
         Ok(values) => {
             let value = values.iter().find(|value| value.name == example.register.value);

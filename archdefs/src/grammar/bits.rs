@@ -31,10 +31,7 @@ impl Cursor<'_> {
             }
         }
         match (&high.node, &low.node) {
-            (Node::Int(upper), Node::Int(lower)) if upper < lower => {
-                Err(Diagnostic::new("the higher bit comes first", self.since(start), "is upside down")
-                    .help(format!("write `{lower}:{upper}`")))
-            }
+            (Node::Int(first), Node::Int(last)) if first < last => Err(self.upside_down(start, *first, *last)),
             _ => Ok((high, low)),
         }
     }

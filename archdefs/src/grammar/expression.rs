@@ -131,8 +131,7 @@ impl Cursor<'_> {
         let high = self.bit()?;
         let low = if self.eat(":") { self.bit()? } else { high };
         if high < low {
-            return Err(Diagnostic::new("the higher bit comes first", self.since(start), "is upside down")
-                .help(format!("write `{low}:{high}`")));
+            return Err(self.upside_down(start, high.into(), low.into()));
         }
         Ok((high, low))
     }

@@ -40,7 +40,14 @@ impl<'a> Cursor<'a> {
     }
 
     fn end(&mut self) -> Parsed<()> {
-        if self.rest().is_empty() { Ok(()) } else { Err(self.unexpected("the end of the string")) }
+        if self.rest().is_empty() {
+            return Ok(());
+        }
+        let mut problem = self.unexpected("the end of the string");
+        if self.eat_word("if") {
+            problem.message = "no condition can stand here".into();
+        }
+        Err(problem)
     }
 
     /// What is left, without white space before it.
@@ -82,6 +89,13 @@ impl<'a> Cursor<'a> {
         // At the end of the string, its closing quote is shown.
         let span = self.origin.part(self.at, self.at + length.max(1));
         Diagnostic::new(message, span, format!("expected {wanted}"))
+    }
+
+    /// An error at bits that begin at `start`, the lower one first.
+    fn upside_down(&self, start: usize, first: i128, last: i128) -> Diagnostic {
+        let counted_down = format!("`{}:{}` if the manual's bit 0 is the highest of 64", 63 - first, 63 - last);
+        Diagnostic::new("the higher bit comes first", self.since(start), "is upside down")
+            .help(format!("write `{last}:{first}`, or {counted_down}"))
     }
 
     /// Consumes `token` if it is next.

@@ -103,8 +103,8 @@ impl Context<'_> {
                 }
                 (text.as_str(), value.span.part(1, text.len() + 1))
             }
-            _ => {
-                self.expected("a string", value);
+            kind => {
+                self.expected(if matches!(kind, Kind::Array(_)) { "one value" } else { "a string" }, value);
                 return None;
             }
         };
