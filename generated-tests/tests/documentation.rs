@@ -28,7 +28,7 @@ fn every_public_type_has_an_example() {
     let (mut seen, mut without) = (0, Vec::new());
     for path in sources(&runtime) {
         // What generated code uses, and nobody else.
-        if path.ends_with("codec.rs") {
+        if path.iter().any(|part| part == "codec" || part == "codec.rs") {
             continue;
         }
         let text = fs::read_to_string(&path).expect("it can be read");
