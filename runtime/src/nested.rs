@@ -100,6 +100,8 @@ macro_rules! nested_formats {
         /// # Ok(())
         /// # }
         /// ```
+        // All are large, and behind a pointer each would have to be allocated.
+        #[allow(clippy::large_enum_variant)]
         #[derive(Debug)]
         pub enum NestedAddrSpace<H: Hal, B: Backend = Builtin> {
             $($(#[$doc])* $variant(AddrSpace<$module::Format, H, B>),)+

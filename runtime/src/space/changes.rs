@@ -1,4 +1,4 @@
-//! Counting how much work changes of a space are.
+//! Changes of a space: what they have in common, and how much work they are.
 
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::Ordering::Relaxed;
@@ -6,37 +6,36 @@ use core::sync::atomic::Ordering::Relaxed;
 use super::{AddrSpace, Backend};
 use crate::{ChangeCounts, Format, Gather, Hal, PageTable};
 
-/// A gather whose invalidations are counted when it is dropped.
-pub(super) struct Counted<'a, F: Format, H: Hal> {
-    gather: Gather<F, H>,
-    invalidations: &'a mut u64,
-}
+/// The gather of a space for one operation, which leaves nothing in it. It is made by the first: to make one each time would
+/// take longer than most of them.
+pub(super) struct Gathering<'a, F: Format, H: Hal>(&'a mut Gather<F, H>);
 
-impl<'a, F: Format, H: Hal> Counted<'a, F, H> {
-    /// One for operations on `table`.
-    pub(super) fn new(table: &PageTable<F, H>, invalidations: &'a mut u64) -> Self {
-        Self { gather: table.gather(), invalidations }
+impl<'a, F: Format, H: Hal> Gathering<'a, F, H> {
+    /// That of the space with this table.
+    // Many ask: there is one of it.
+    #[inline(never)]
+    pub(super) fn new(gather: &'a mut Option<Gather<F, H>>, table: &PageTable<F, H>) -> Self {
+        Self(gather.get_or_insert_with(|| table.gather()))
     }
 }
 
-impl<F: Format, H: Hal> Deref for Counted<'_, F, H> {
+impl<F: Format, H: Hal> Deref for Gathering<'_, F, H> {
     type Target = Gather<F, H>;
 
     fn deref(&self) -> &Self::Target {
-        &self.gather
+        self.0
     }
 }
 
-impl<F: Format, H: Hal> DerefMut for Counted<'_, F, H> {
+impl<F: Format, H: Hal> DerefMut for Gathering<'_, F, H> {
     fn deref_mut(&mut self) -> &mut Self::Target {
-        &mut self.gather
+        self.0
     }
 }
 
-impl<F: Format, H: Hal> Drop for Counted<'_, F, H> {
+impl<F: Format, H: Hal> Drop for Gathering<'_, F, H> {
     fn drop(&mut self) {
-        self.gather.flush();
-        *self.invalidations = self.invalidations.saturating_add(self.gather.invalidations());
+        self.0.finish();
     }
 }
 
@@ -44,7 +43,8 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     /// How much work changes were since the space was made. What faults take that are dealt with while others use the
     /// space, is not among it, so that CPUs share nothing there: [`FaultCounts`](super::FaultCounts) has their numbers.
     pub fn change_counts(&self) -> ChangeCounts {
-        let gathered = ChangeCounts { splits: 0, invalidations: self.invalidations.load(Relaxed) };
-        self.table.change_counts() + gathered
+        let gathered = self.gather.as_ref().map_or(0, Gather::invalidations);
+        let invalidations = gathered.saturating_add(self.harvests.load(Relaxed));
+        self.table.change_counts() + ChangeCounts { splits: 0, invalidations }
     }
 }

@@ -1,6 +1,6 @@
 //! A log of the pages that a guest writes, for migration: start, harvest as often as needed, stop.
 
-use super::{AddrSpace, Backend, Counted, SpaceError};
+use super::{AddrSpace, Backend, Gathering, SpaceError};
 use crate::{Change, ClosedRange, Format, GuestPhysAddr, Hal, PageBitmap, State};
 
 impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
@@ -42,7 +42,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         let Some(range) = ok!(self.whole_pages(start, size)) else { return Ok(()) };
         let page_bits = self.table.geometry().page_bits;
         let bytes = (WORDS as u64 * 64).saturating_mul(1 << page_bits);
-        let mut gather = Counted::new(&self.table, self.invalidations.get_mut());
+        let mut gather = Gathering::new(&mut self.gather, &self.table);
         ok!(self.table.split_to(range, page_bits, &mut gather));
         let mut left = Some(range);
         // Of a large space, little may be mapped.
@@ -71,7 +71,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     /// get its rights back; those before it did.
     pub fn stop_dirty_log(&mut self, start: GuestPhysAddr, size: usize) -> Result<(), SpaceError> {
         let Some(range) = ok!(self.whole_pages(start, size)) else { return Ok(()) };
-        let mut gather = Counted::new(&self.table, self.invalidations.get_mut());
+        let mut gather = Gathering::new(&mut self.gather, &self.table);
         for (part, area) in self.areas.parts(range) {
             let rights = Change { rights: Some(area.attributes().rights), ..Change::default() };
             if let Err(error) = &area.backend().protect(part, &rights, &mut self.table, &mut gather) {

@@ -1,6 +1,8 @@
 //! Mapping, unmapping and protecting: each plans first, and records areas only after the table took the change.
 
-use super::{AddrSpace, Alloc, Area, Backend, CopyOnWrite, Counted, Device, Linear, Shared, SharedMemory, SpaceError};
+use super::{
+    AddrSpace, Alloc, Area, Backend, CopyOnWrite, Device, Gathering, Linear, Shared, SharedMemory, SpaceError,
+};
 use crate::{Attributes, Change, ClosedRange, Format, GuestPhysAddr, Hal, HostRegion, MemoryType, Rights};
 
 impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
@@ -117,7 +119,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         }
         self.areas.reserve(1).map_err(|_| SpaceError::NoMemory)?;
 
-        let mut gather = Counted::new(&self.table, self.invalidations.get_mut());
+        let mut gather = Gathering::new(&mut self.gather, &self.table);
         if let Err(error) = &backend.map(range, &attributes, &mut self.table, &mut gather) {
             return SpaceError::of_area(range, error);
         }
@@ -152,7 +154,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     ///
     /// [`SpaceError::Area`] only if somebody else changed the table; the areas from there on are still there.
     pub fn clear(&mut self) -> Result<(), SpaceError> {
-        self.unmap_range(self.range)
+        if self.areas.is_empty() { Ok(()) } else { self.unmap_range(self.range) }
     }
 
     /// Changes what is allowed in `size` bytes from `start` on, in all areas there; what is in no area is skipped.
@@ -196,7 +198,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         self.areas.reserve(2).map_err(|_| SpaceError::NoMemory)?;
 
         let parts = self.areas.parts_from(place, range);
-        let mut gather = Counted::new(&self.table, self.invalidations.get_mut());
+        let mut gather = Gathering::new(&mut self.gather, &self.table);
         if count > 1 {
             // What takes frames is done at once for all areas: after that, none can fail for want of one when others have
             // been changed already.
@@ -235,7 +237,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         let place = self.areas.place(range.start());
         self.areas.reserve_for_hole(place, range).map_err(|_| SpaceError::NoMemory)?;
         let mut parts = self.areas.parts_from(place, range);
-        let mut gather = Counted::new(&self.table, self.invalidations.get_mut());
+        let mut gather = Gathering::new(&mut self.gather, &self.table);
         if parts.are_several() {
             // As in `protect_range`.
             ok!(self.table.split(range, &mut gather));

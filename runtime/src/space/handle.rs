@@ -1,6 +1,6 @@
 //! What to do when a guest's access was not translated.
 
-use super::{AddrSpace, Area, Backend, Counted, Fault, FaultOutcome};
+use super::{AddrSpace, Area, Backend, Fault, FaultOutcome, Gathering};
 use crate::device::AccessWidth;
 use crate::{Format, FrameCache, GuestPhysAddr, Hal, MappingFlags, Rights};
 
@@ -80,7 +80,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
             Some(area) if matches!(outcome, FaultOutcome::NeedsExclusive(_)) => {
                 let mapped = self.table.is_mapped(address);
                 let fault = Fault { width, ..Fault::new(address, access, area, mapped, self.table.identity()) };
-                let mut gather = Counted::new(&self.table, self.invalidations.get_mut());
+                let mut gather = Gathering::new(&mut self.gather, &self.table);
                 area.backend().fault_exclusive(&fault, &mut self.table, &mut gather)
             }
             _ => outcome,

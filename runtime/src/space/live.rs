@@ -2,7 +2,7 @@
 
 use core::sync::atomic::Ordering::Relaxed;
 
-use super::{AddrSpace, Backend, Counted, SpaceError};
+use super::{AddrSpace, Backend, Gathering, SpaceError};
 use crate::{Format, FrameCache, GuestPhysAddr, Hal, PageBitmap, PartialChange, Sink, State, Tags};
 
 impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
@@ -18,7 +18,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         let mut gather = self.table.gather();
         let result = self.table.harvest(state, pages, &mut gather);
         gather.flush();
-        self.invalidations.fetch_add(gather.invalidations(), Relaxed);
+        self.harvests.fetch_add(gather.invalidations(), Relaxed);
         ok!(result);
         Ok(())
     }
@@ -29,7 +29,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     ///
     /// [`SpaceError::Table`] with those of [`PageTable::harvest_exclusive`](crate::PageTable::harvest_exclusive).
     pub fn harvest_exclusive(&mut self, state: State, pages: &mut PageBitmap<'_>) -> Result<(), SpaceError> {
-        let mut gather = Counted::new(&self.table, self.invalidations.get_mut());
+        let mut gather = Gathering::new(&mut self.gather, &self.table);
         ok!(self.table.harvest_exclusive(state, pages, &mut gather));
         Ok(())
     }
@@ -43,7 +43,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     /// [`PageTable::split_to`](crate::PageTable::split_to).
     pub fn split(&mut self, start: GuestPhysAddr, size: usize, largest: u8) -> Result<(), SpaceError> {
         let Some(range) = ok!(self.whole_pages(start, size)) else { return Ok(()) };
-        let mut gather = Counted::new(&self.table, self.invalidations.get_mut());
+        let mut gather = Gathering::new(&mut self.gather, &self.table);
         ok!(self.table.split_to(range, largest, &mut gather));
         Ok(())
     }
@@ -56,7 +56,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     /// [`SpaceError::OutOfRange`], [`SpaceError::Misaligned`].
     pub fn collapse(&mut self, start: GuestPhysAddr, size: usize) -> Result<(), SpaceError> {
         let Some(range) = ok!(self.whole_pages(start, size)) else { return Ok(()) };
-        let mut gather = Counted::new(&self.table, self.invalidations.get_mut());
+        let mut gather = Gathering::new(&mut self.gather, &self.table);
         for (part, area) in self.areas.parts(range) {
             let largest = area.backend().collapses_to(self.table.hal());
             // SAFETY: the backend says that this may be.
@@ -100,7 +100,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     /// [`SpaceError::OutOfRange`], [`SpaceError::Misaligned`]; [`SpaceError::Area`] names an area whose backend cannot.
     pub fn enlarge(&mut self, start: GuestPhysAddr, size: usize) -> Result<usize, SpaceError> {
         let Some(range) = ok!(self.whole_pages(start, size)) else { return Ok(0) };
-        let mut gather = Counted::new(&self.table, self.invalidations.get_mut());
+        let mut gather = Gathering::new(&mut self.gather, &self.table);
         let mut taken = 0;
         for (part, area) in self.areas.parts(range) {
             // SAFETY: the area's backend maps in its areas, and others' hooks stay out of them.

@@ -44,9 +44,9 @@ pub use translate::Translation;
 use core::sync::atomic::AtomicU64;
 
 use area::UsedPages;
-use changes::Counted;
+use changes::Gathering;
 
-use crate::{ClosedRange, Error, Extension, Format, GuestPhysAddr, Hal, HostPhysAddr, PageTable, Refusal, Tag};
+use crate::{ClosedRange, Error, Extension, Format, Gather, GuestPhysAddr, Hal, HostPhysAddr, PageTable, Refusal, Tag};
 
 /// The physical address space of a guest: its areas, and the nested page table that maps them.
 ///
@@ -107,8 +107,10 @@ pub struct AddrSpace<F: Format, H: Hal, B: Backend = Builtin> {
     /// What the areas' attributes come to.
     pages: UsedPages,
     table: PageTable<F, H>,
-    /// How many invalidations gathers have asked for.
-    invalidations: AtomicU64,
+    /// For operations that have the space to themselves: see [`Gathering`].
+    gather: Option<Gather<F, H>>,
+    /// How many invalidations others have asked for.
+    harvests: AtomicU64,
 }
 
 impl<F: Format, H: Hal> AddrSpace<F, H> {
@@ -155,7 +157,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     fn of(format: F, hal: H, tag: Tag, range: ClosedRange) -> Result<Self, SpaceError> {
         let table = PageTable::new(format, hal, tag)?;
         let (areas, pages) = (MemorySet::default(), UsedPages::default());
-        Ok(Self { range, areas, pages, table, invalidations: AtomicU64::new(0) })
+        Ok(Self { range, areas, pages, table, gather: None, harvests: AtomicU64::new(0) })
     }
 
     /// The first address.

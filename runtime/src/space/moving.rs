@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::{AddrSpace, Area, Backend, Counted, SpaceError};
+use super::{AddrSpace, Area, Backend, Gathering, SpaceError};
 use crate::{ClosedRange, Format, GuestPhysAddr, Hal};
 
 impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
@@ -60,7 +60,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         let range = target.shifted(distance.wrapping_neg());
         self.areas.reserve_row(moved.len()).map_err(|_| SpaceError::NoMemory)?;
 
-        let mut gather = Counted::new(&self.table, self.invalidations.get_mut());
+        let mut gather = Gathering::new(&mut self.gather, &self.table);
         self.table.move_range(range, target.start(), &mut gather)?;
         self.areas.remove_from(self.areas.place(range.start()), range);
         for area in moved {

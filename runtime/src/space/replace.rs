@@ -1,6 +1,6 @@
 //! Mapping in place of what is there.
 
-use super::{AddrSpace, Area, Backend, Counted, SpaceError};
+use super::{AddrSpace, Area, Backend, Gathering, SpaceError};
 use crate::{Attributes, ClosedRange, FaultIn, Format, GuestPhysAddr, Hal, PageTable};
 
 impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
@@ -69,7 +69,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
 
     /// Installs the leaves that stand aside, with tables that are reserved.
     fn move_in(&mut self, range: ClosedRange, aside: &PageTable<F, H>) {
-        let mut gather = Counted::new(&self.table, self.invalidations.get_mut());
+        let mut gather = Gathering::new(&mut self.gather, &self.table);
         for leaf in aside.mappings(range) {
             let (start, output) = (leaf.range.start(), leaf.address);
             // SAFETY: the backend mapped it so, for this space.

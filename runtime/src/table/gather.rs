@@ -118,19 +118,7 @@ pub(super) enum Held {
 impl<F: Format, H: Hal> Gather<F, H> {
     pub(super) fn new(identity: Identity, format: F, hal: H, root: HostPhysAddr, tag: Tag, sinks: Sinks) -> Self {
         let (due, held) = (ArrayVec::new(), ArrayVec::new());
-        Self {
-            identity,
-            format,
-            hal,
-            root,
-            tag,
-            sinks,
-            due,
-            pending: Pending::default(),
-            forgotten: None,
-            begun: 0,
-            held,
-        }
+        Self { identity, format, hal, root, tag, sinks, due, pending: Pending::NONE, forgotten: None, begun: 0, held }
     }
 
     /// Whether nothing is due, and nothing rides here.
@@ -198,6 +186,13 @@ impl<F: Format, H: Hal> Gather<F, H> {
         if !self.is_empty() {
             self.flush_all();
         }
+    }
+
+    /// Flushes, and is as when it was made, but for how many invalidations it has asked for.
+    #[inline]
+    pub(crate) fn finish(&mut self) {
+        self.flush();
+        self.forgotten = None;
     }
 
     fn flush_all(&mut self) {

@@ -3,7 +3,7 @@
 use super::{Error, Gather, PageTable};
 use crate::{ClosedRange, Completion, Format, Hal, HostPhysAddr, Invalidation, Level, Sink, Tag, Tags};
 
-/// A set of sinks, the CPUs always among them.
+/// A set of sinks; of those of a table, the CPUs are always among them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Sinks(u8);
 
@@ -30,21 +30,23 @@ impl Sinks {
         pending: &mut Pending,
     ) {
         for sink in self.iter() {
-            let completion = hal.begin_invalidation(sink, format, root, tag, set);
-            if let Some(latest) = pending.0.get_mut(usize::from(sink.number())) {
-                *latest = Some(completion);
-            }
+            pending.add(sink, hal.begin_invalidation(sink, format, root, tag, set));
         }
     }
 }
 
-/// The latest invalidation that is under way at each sink; those before it complete earlier.
-#[derive(Debug, Default)]
-pub(super) struct Pending([Option<Completion>; Sink::MOST as usize]);
+/// The latest invalidation that is under way at each of these sinks; those before it complete earlier.
+#[derive(Debug)]
+pub(super) struct Pending {
+    at: Sinks,
+    latest: [Completion; Sink::MOST as usize],
+}
 
 impl Pending {
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.iter().all(Option::is_none)
+    pub(super) const NONE: Self = Self { at: Sinks(0), latest: [Completion(0); Sink::MOST as usize] };
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.at.0 == 0
     }
 
     pub(super) fn is_complete(&self, hal: &impl Hal) -> bool {
@@ -53,12 +55,18 @@ impl Pending {
 
     pub(super) fn wait(&mut self, hal: &impl Hal) {
         self.iter().for_each(|(sink, completion)| hal.wait(sink, completion));
-        *self = Self::default();
+        self.at = Sinks(0);
+    }
+
+    fn add(&mut self, sink: Sink, completion: Completion) {
+        if let Some(latest) = self.latest.get_mut(usize::from(sink.number())) {
+            *latest = completion;
+            self.at.0 |= 1 << sink.number();
+        }
     }
 
     fn iter(&self) -> impl Iterator<Item = (Sink, Completion)> {
-        let sinks = core::iter::once(Some(Sink::CPUS)).chain((1..Sink::MOST).map(Sink::device));
-        sinks.zip(self.0).filter_map(|(sink, completion)| Some((sink?, completion?)))
+        self.at.iter().filter_map(|sink| Some((sink, *self.latest.get(usize::from(sink.number()))?)))
     }
 }
 
@@ -83,7 +91,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     fn invalidate_space_at(&self, sink: Sink) {
-        let mut pending = Pending::default();
+        let mut pending = Pending::NONE;
         let set = Invalidation::Space;
         Sinks(1 << sink.number()).begin(&self.hal, &self.format, self.root, self.tag, &set, &mut pending);
         pending.wait(&self.hal);
@@ -167,7 +175,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     #[cold]
     fn invalidate_at_sinks(&self, set: &Invalidation) {
         let Self { hal, format, .. } = self;
-        let mut pending = Pending::default();
+        let mut pending = Pending::NONE;
         self.sinks.begin(hal, format, self.root, self.tag, set, &mut pending);
         pending.wait(hal);
     }
