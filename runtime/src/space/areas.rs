@@ -1,17 +1,20 @@
 //! The areas of an address space: ranges that do not overlap, in ascending order.
 
-mod chunks;
 mod edit;
 mod iter;
+mod slots;
+mod tree;
 
 pub use iter::Areas;
 pub(super) use iter::Parts;
+pub(super) use tree::Place;
 
 use alloc::collections::TryReserveError;
 
 use super::{Area, Joinable, SpaceError};
 use crate::ClosedRange;
-use chunks::{CHUNK, Chunks};
+use slots::Slots;
+use tree::Tree;
 
 /// Areas that do not overlap, in ascending order. Neighbours that are of one piece are joined.
 ///
@@ -37,21 +40,9 @@ use chunks::{CHUNK, Chunks};
 /// ```
 #[derive(Clone, Debug)]
 pub struct MemorySet<B> {
-    chunks: Chunks<B>,
-    len: usize,
-}
-
-/// The place of an area: the chunk, and the index in it, which may be one after the last.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
-    chunk: usize,
-    index: usize,
-}
-
-impl Place {
-    const fn next(self) -> Self {
-        Self { index: self.index + 1, ..self }
-    }
+    /// Where each area is among these, which stay where they are when others come or go.
+    tree: Tree,
+    areas: Slots<Area<B>>,
 }
 
 /// Where an area goes that overlaps no other.
@@ -64,29 +55,39 @@ pub(super) struct Gap {
 
 impl<B> Default for MemorySet<B> {
     fn default() -> Self {
-        Self { chunks: Chunks::default(), len: 0 }
+        Self { tree: Tree::NONE, areas: Slots::NONE }
+    }
+}
+
+impl<B> MemorySet<B> {
+    fn area(&self, place: Place) -> Option<&Area<B>> {
+        self.areas.get(self.tree.link(place)?)
+    }
+
+    fn area_mut(&mut self, place: Place) -> Option<&mut Area<B>> {
+        self.areas.get_mut(self.tree.link(place)?)
     }
 }
 
 impl<B: Joinable> MemorySet<B> {
     /// Number of areas.
     pub fn len(&self) -> usize {
-        self.len
+        self.areas.len()
     }
 
     /// Whether there is no area.
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.len() == 0
     }
 
     /// All areas, in ascending order.
     pub fn iter(&self) -> Areas<'_, B> {
-        Areas { set: self, place: Place { chunk: 0, index: 0 }, left: self.len }
+        Areas { set: self, place: self.place(0), left: self.len() }
     }
 
     /// The area that `address` is in.
     pub fn find(&self, address: u64) -> Option<&Area<B>> {
-        self.starting_up_to(address).filter(|area| area.range().contains(address))
+        self.area(self.tree.up_to(address)?).filter(|area| area.range().last() >= address)
     }
 
     /// The areas that have addresses in `range`.
@@ -99,8 +100,8 @@ impl<B: Joinable> MemorySet<B> {
         self.parts_from(self.place(range.start()), range)
     }
 
-    /// The same, where the place of the first of its addresses is known.
-    pub(super) fn parts_from(&self, place: Place, range: ClosedRange) -> Parts<'_, B> {
+    /// The same, where the place of the first area that ends in it or later is known.
+    pub(super) fn parts_from(&self, place: Option<Place>, range: ClosedRange) -> Parts<'_, B> {
         Parts { set: self, place, range }
     }
 
@@ -128,22 +129,15 @@ impl<B: Joinable> MemorySet<B> {
     ///
     /// If there is no memory for them; then nothing changed.
     pub fn reserve(&mut self, more: usize) -> Result<(), TryReserveError> {
-        // An area that comes divides a chunk only if that is full: each may be at first, at its end and in the middle. One
-        // that was divided has room for all but one of half a chunk, which then counts for it and for the one before.
-        let divisions = 2 * self.chunks.len() + 3 * more / (CHUNK / 2 - 1);
-        self.chunks.try_reserve(more, more.min(divisions + 1))
+        self.tree.try_reserve(more)?;
+        self.areas.try_reserve(more)
     }
 
     /// Makes room for what takes `range` out of the area at `place`: one with addresses on both sides becomes two.
-    pub(super) fn reserve_for_hole(&mut self, place: Place, range: ClosedRange) -> Result<(), TryReserveError> {
+    pub(super) fn reserve_for_hole(&mut self, place: Option<Place>, range: ClosedRange) -> Result<(), TryReserveError> {
         let is_hole = |whole: ClosedRange| whole.start() < range.start() && range.last() < whole.last();
-        if self.area(place).is_some_and(|area| is_hole(area.range())) { self.reserve(1) } else { Ok(()) }
-    }
-
-    /// Makes room for `more` areas that are inserted in ascending order with no other between them, after one is removed.
-    pub(super) fn reserve_row(&mut self, more: usize) -> Result<(), TryReserveError> {
-        // A chunk that is divided has room for at least as many as half of one.
-        self.chunks.try_reserve(more + 1, 2 + more / (CHUNK / 2))
+        let area = place.and_then(|place| self.area(place));
+        if area.is_some_and(|area| is_hole(area.range())) { self.reserve(1) } else { Ok(()) }
     }
 
     /// Adds an area, and joins it with its neighbours where they are of one piece.
@@ -160,27 +154,23 @@ impl<B: Joinable> MemorySet<B> {
 
     /// Where an area with this range goes; the range of an area in the way, if there is one.
     pub(super) fn gap(&self, range: ClosedRange) -> Result<Gap, ClosedRange> {
-        let chunk = self.chunks.around(range.start());
-        let index = self.chunks.get(chunk).map_or(0, |chunk| chunk.up_to(range.start()));
-        let place = Place { chunk, index };
+        let spot = self.tree.spot(range.start());
         let mut touched = false;
-        if let Some(index) = index.checked_sub(1)
-            && let Some(before) = self.area(Place { chunk, index })
-        {
+        if let Some(before) = spot.before().and_then(|place| self.area(place)) {
             if before.range().last() >= range.start() {
                 return Err(before.range());
             }
             touched = before.range().last() + 1 == range.start();
         }
         // Where the next area starts is known without looking at it.
-        let after = self.settled(place);
-        if let Some(start) = self.start(after) {
+        if let Some(start) = self.tree.start_after(spot) {
             if start <= range.last() {
-                return Err(self.area(after).map_or(range, Area::range));
+                let after = self.tree.after(spot).and_then(|place| self.area(place));
+                return Err(after.map_or(range, Area::range));
             }
             touched |= start - 1 == range.last();
         }
-        Ok(Gap { place, touched })
+        Ok(Gap { place: spot.place, touched })
     }
 
     /// As [`MemorySet::insert`], of an area for which there is room, and for whose range [`MemorySet::gap`] answered, with no
@@ -194,66 +184,31 @@ impl<B: Joinable> MemorySet<B> {
     }
 
     /// The place of the first area that ends at `address` or later.
-    pub(super) fn place(&self, address: u64) -> Place {
-        let chunk = self.chunks.around(address);
-        let after = self.chunks.get(chunk).map_or(0, |chunk| chunk.up_to(address));
-        let before = after.checked_sub(1).map(|index| Place { chunk, index });
-        let around = before.filter(|&place| self.area(place).is_some_and(|area| area.range().last() >= address));
-        around.unwrap_or(Place { chunk, index: after })
+    pub(super) fn place(&self, address: u64) -> Option<Place> {
+        let spot = self.tree.spot(address);
+        let around = |&place: &Place| self.area(place).is_some_and(|area| area.range().last() >= address);
+        spot.before().filter(around).or_else(|| self.tree.after(spot))
     }
 
-    /// The same place, but that of the first area of the next chunk where it is one after the last of its own.
-    fn settled(&self, place: Place) -> Place {
-        match self.chunks.get(place.chunk) {
-            Some(chunk) if place.index >= chunk.len() => Place { chunk: place.chunk + 1, index: 0 },
-            _ => place,
-        }
-    }
-
-    /// The last area that starts at `address` or before.
-    fn starting_up_to(&self, address: u64) -> Option<&Area<B>> {
-        let chunk = self.chunks.get(self.chunks.around(address))?;
-        chunk.get(chunk.up_to(address).checked_sub(1)?)
-    }
-
-    /// Where the area at `place` starts.
-    fn start(&self, place: Place) -> Option<u64> {
-        self.chunks.get(place.chunk)?.key(place.index)
-    }
-
-    fn area(&self, place: Place) -> Option<&Area<B>> {
-        self.chunks.get(place.chunk)?.get(place.index)
-    }
-
-    fn area_mut(&mut self, place: Place) -> Option<&mut Area<B>> {
-        self.chunks.get_mut(place.chunk)?.get_mut(place.index)
-    }
-
-    /// Puts an area where it belongs, and says where it is then; a full chunk is divided.
-    fn insert_at(&mut self, mut place: Place, area: Area<B>) -> Place {
+    /// Puts an area, for which there is room, where it belongs, and says where it is then.
+    fn insert_at(&mut self, place: Place, area: Area<B>) -> Option<Place> {
         let start = area.range().start();
-        if self.chunks.is_full(place.chunk) {
-            // What comes between two chunks, as from the top down, goes to the upper one.
-            let upper = Place { chunk: place.chunk + 1, index: 0 };
-            let has_room = place.index == CHUNK && upper.chunk < self.chunks.len() && !self.chunks.is_full(upper.chunk);
-            place = if has_room { upper } else { self.divide(place, start) };
-        }
-        let Some(chunk) = self.chunks.get_mut(place.chunk) else { return place };
-        chunk.insert(place.index, start, area);
-        self.len += 1;
-        if place.index == 0 {
-            self.chunks.update_key(place.chunk);
-        }
-        place
+        let link = self.areas.insert(area);
+        self.tree.insert(place, start, link)
+    }
+}
+
+#[cfg(test)]
+impl<B> MemorySet<B> {
+    /// For how many nodes and areas there is room.
+    fn capacity(&self) -> [usize; 2] {
+        [self.tree.nodes.capacity(), self.areas.capacity()]
     }
 
-    /// Divides a full chunk; `place`, which an area that begins at `start` goes to, as it is then.
-    fn divide(&mut self, place: Place, start: u64) -> Place {
-        // Areas that come in ascending order fill chunks to the last place.
-        let keep = if place.index == CHUNK { CHUNK } else { CHUNK / 2 };
-        self.chunks.divide(place.chunk, keep, start);
-        let is_above = place.index > keep || keep == CHUNK;
-        if is_above { Place { chunk: place.chunk + 1, index: place.index - keep } } else { place }
+    /// Leaves room for those only that there are.
+    fn shrink_to_fit(&mut self) {
+        self.tree.nodes.shrink_to_fit();
+        self.areas.shrink_to_fit();
     }
 }
 

@@ -238,7 +238,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         self.areas.reserve_for_hole(place, range).map_err(|_| SpaceError::NoMemory)?;
         let mut parts = self.areas.parts_from(place, range);
         let mut gather = Gathering::new(&mut self.gather, &self.table);
-        if parts.are_several() {
+        if parts.clone().nth(1).is_some() {
             // As in `protect_range`.
             ok!(self.table.split(range, &mut gather));
         }

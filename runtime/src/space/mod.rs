@@ -21,7 +21,6 @@ mod outcome;
 mod replace;
 mod report;
 mod shared;
-mod sorted;
 mod statistics;
 mod translate;
 

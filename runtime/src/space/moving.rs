@@ -58,7 +58,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         // Both ranges may overlap where there is no area; from the first to the last, they do not.
         let target = first.range().hull(&last.range());
         let range = target.shifted(distance.wrapping_neg());
-        self.areas.reserve_row(moved.len()).map_err(|_| SpaceError::NoMemory)?;
+        self.areas.reserve(moved.len() + 1).map_err(|_| SpaceError::NoMemory)?;
 
         let mut gather = Gathering::new(&mut self.gather, &self.table);
         self.table.move_range(range, target.start(), &mut gather)?;

@@ -1,6 +1,6 @@
 //! Taking areas out, and changing, cutting and joining them.
 
-use super::{MemorySet, Place, chunks::CHUNK};
+use super::{MemorySet, Place};
 use crate::space::{Area, Joinable, SpaceError};
 use crate::{Change, ClosedRange};
 
@@ -17,47 +17,37 @@ impl<B: Joinable> MemorySet<B> {
         Ok(())
     }
 
-    /// The same, where there is room for it, and the place of the first of its addresses is known.
-    pub(in crate::space) fn remove_from(&mut self, mut place: Place, range: ClosedRange) {
-        if let Some(area) = self.area_mut(place) {
+    /// The same, where there is room for it, and the place of the first of these areas is known.
+    pub(in crate::space) fn remove_from(&mut self, place: Option<Place>, range: ClosedRange) {
+        if let Some(place) = place
+            && self.area(place).is_some_and(|area| area.range() == range)
+        {
+            return self.remove_at(place);
+        }
+        // The last first: what is before it stays where it is.
+        while let Some(place) = self.tree.up_to(range.last())
+            && let Some(area) = self.area_mut(place)
+            && area.range().last() >= range.start()
+        {
             let whole = area.range();
-            if whole == range {
-                return self.remove_at(place);
-            }
-            if let Some(left) = before(range).and_then(|last| ClosedRange::new(whole.start(), last)) {
-                place = place.next();
-                let right = after(range).and_then(|start| ClosedRange::new(start, whole.last()));
-                let rest = right.map(|right| area.part(right));
-                area.shrink(left);
-                if let Some(rest) = rest {
-                    self.insert_at(place, rest);
+            let left = before(range).and_then(|last| ClosedRange::new(whole.start(), last));
+            let right = after(range).and_then(|start| ClosedRange::new(start, whole.last()));
+            match (left, right) {
+                (None, None) => self.remove_at(place),
+                (None, Some(right)) => {
+                    area.shrink(right);
+                    self.tree.restart(place, right.start());
+                }
+                (Some(left), right) => {
+                    let rest = right.map(|right| area.part(right));
+                    area.shrink(left);
+                    if let Some(rest) = rest {
+                        self.insert_at(place.behind(), rest);
+                    }
                     return;
                 }
             }
         }
-        let first = place.chunk;
-        while let Some(chunk) = self.chunks.get_mut(place.chunk) {
-            let mut end = chunk.up_to(range.last());
-            if let Some(last) = end.checked_sub(1).filter(|&last| last >= place.index)
-                && let Some(area) = chunk.get_mut(last)
-                && let Some(right) = after(range).and_then(|start| ClosedRange::new(start, area.range().last()))
-            {
-                area.shrink(right);
-                chunk.set_key(last, right.start());
-                end = last;
-            }
-            if place.index < end {
-                chunk.remove_range(place.index..end);
-                self.len -= end - place.index;
-            }
-            let is_last = place.index < chunk.len();
-            self.chunks.update_key(place.chunk);
-            if is_last {
-                break;
-            }
-            place = Place { chunk: place.chunk + 1, index: 0 };
-        }
-        self.chunks.tidy(first, place.chunk);
     }
 
     /// Applies `change` to all areas in `range`. Those that it covers in part are cut.
@@ -71,26 +61,23 @@ impl<B: Joinable> MemorySet<B> {
         Ok(())
     }
 
-    /// The same with whatever `change` does to areas, where there is room for it, and the place of the first address is
-    /// known.
+    /// The same with whatever `change` does to areas, where there is room for it, and the place of the first of them is known.
     pub(in crate::space) fn cut_and_change(
         &mut self,
-        place: Place,
+        place: Option<Place>,
         range: ClosedRange,
         mut change: impl FnMut(&mut Area<B>),
     ) {
-        let whole = self.area(place).map(Area::range);
-        let first = self.cut_before(place, range.start());
-        let mut place = self.settled(first);
-        while let Some(area) = self.area(place)
+        let whole = place.and_then(|place| self.area(place)).map(Area::range);
+        let mut next = place.and_then(|place| self.cut_before(place, range.start()));
+        while let Some(mut place) = next
+            && let Some(area) = self.area(place)
             && area.range().start() <= range.last()
         {
-            if let Some(after) = after(range)
-                && area.range().contains(after)
-            {
+            if let Some(after) = after(range).filter(|&after| area.range().contains(after)) {
                 let rest = self.cut_before(place, after);
-                // Where a chunk was divided for it, what stands before may be in another place.
-                place = self.previous(rest).unwrap_or(place);
+                // What is before it may have come to another place.
+                place = rest.and_then(|rest| self.tree.previous(rest)).unwrap_or(place);
             }
             let Some(area) = self.area_mut(place) else { return };
             let before = *area.attributes();
@@ -101,67 +88,53 @@ impl<B: Joinable> MemorySet<B> {
                 // It stands between what is left of the area that it was cut out of, and now is unlike that.
                 return;
             }
-            place = self.settled(place.next());
+            next = if area.range().last() < range.last() { self.tree.next(place) } else { None };
         }
         self.join_around(range);
     }
 
     /// Takes the area at `place` out.
     fn remove_at(&mut self, place: Place) {
-        let Some(chunk) = self.chunks.get_mut(place.chunk) else { return };
-        chunk.remove(place.index);
-        // One that is more than half full is never put together with another.
-        let is_small = chunk.len() <= CHUNK / 2;
-        self.len -= 1;
-        self.chunks.update_key(place.chunk);
-        if is_small {
-            self.chunks.tidy(place.chunk, place.chunk);
-        }
+        let link = self.tree.link(place);
+        self.tree.remove(place);
+        link.and_then(|link| self.areas.remove(link));
     }
 
-    /// Cuts the area at `place`, if both `address` and the address before it are in it; the place of what is at `address` or
-    /// comes next then.
-    fn cut_before(&mut self, place: Place, address: u64) -> Place {
-        let Some(area) = self.area_mut(place) else { return place };
+    /// Cuts the area at `place`, if both `address` and the address before it are in it; where what begins at `address` is
+    /// then, or the area, if it was not cut.
+    fn cut_before(&mut self, place: Place, address: u64) -> Option<Place> {
+        let area = self.area_mut(place)?;
         let whole = area.range();
         let left = address.checked_sub(1).and_then(|last| ClosedRange::new(whole.start(), last));
         match (left, ClosedRange::new(address, whole.last())) {
             (Some(left), Some(right)) => {
                 let rest = area.part(right);
                 area.shrink(left);
-                self.insert_at(place.next(), rest)
+                self.insert_at(place.behind(), rest)
             }
-            _ => place,
+            _ => Some(place),
         }
-    }
-
-    /// The place of the area before `place`.
-    fn previous(&self, place: Place) -> Option<Place> {
-        if let Some(index) = place.index.checked_sub(1) {
-            return Some(Place { index, ..place });
-        }
-        let chunk = place.chunk.checked_sub(1)?;
-        Some(Place { chunk, index: self.chunks.get(chunk)?.len().checked_sub(1)? })
     }
 
     /// Joins the areas in `range` with each other and with their neighbours.
     pub(super) fn join_around(&mut self, range: ClosedRange) {
-        let mut place = self.settled(self.place(range.start().saturating_sub(1)));
-        while let Some(left) = self.area(place)
+        let mut place = self.place(range.start().saturating_sub(1));
+        while let Some(here) = place
+            && let Some(left) = self.area(here)
             && left.range().start() <= range.last()
         {
-            let next = self.settled(place.next());
-            let Some(right) = self.area(next) else { return };
-            let start = right.range().start();
-            if let Some(joined) = left.joined(right)
-                && let Some(left) = self.area_mut(place)
-            {
-                *left = joined;
-                self.remove_at(next);
-                // The chunks may have been put together.
-                place = self.place(start);
-            } else {
-                place = next;
+            let next = self.tree.next(here);
+            let right = next.and_then(|next| self.area(next));
+            match right.and_then(|right| left.joined(right)) {
+                Some(joined) => {
+                    next.into_iter().for_each(|next| self.remove_at(next));
+                    // Nodes may have been put together.
+                    place = self.tree.up_to(joined.range().start());
+                    if let Some(left) = place.and_then(|place| self.area_mut(place)) {
+                        *left = joined;
+                    }
+                }
+                None => place = next,
             }
         }
     }

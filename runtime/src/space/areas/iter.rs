@@ -2,7 +2,7 @@
 
 use super::{MemorySet, Place};
 use crate::ClosedRange;
-use crate::space::{Area, Joinable};
+use crate::space::Area;
 
 /// All areas, in ascending order; see [`MemorySet::iter`].
 ///
@@ -24,7 +24,8 @@ use crate::space::{Area, Joinable};
 #[derive(Debug)]
 pub struct Areas<'a, B> {
     pub(super) set: &'a MemorySet<B>,
-    pub(super) place: Place,
+    /// That of the next one.
+    pub(super) place: Option<Place>,
     pub(super) left: usize,
 }
 
@@ -38,15 +39,10 @@ impl<'a, B> Iterator for Areas<'a, B> {
     type Item = &'a Area<B>;
 
     fn next(&mut self) -> Option<&'a Area<B>> {
-        loop {
-            let chunk = self.set.chunks.get(self.place.chunk)?;
-            if let Some(area) = chunk.get(self.place.index) {
-                self.place = self.place.next();
-                self.left -= 1;
-                return Some(area);
-            }
-            self.place = Place { chunk: self.place.chunk + 1, index: 0 };
-        }
+        let place = self.place?;
+        self.place = self.set.tree.next(place);
+        self.left -= 1;
+        self.set.area(place)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -60,16 +56,8 @@ impl<B> ExactSizeIterator for Areas<'_, B> {}
 pub(in crate::space) struct Parts<'a, B> {
     pub(super) set: &'a MemorySet<B>,
     /// That of the next one; nothing before it is in the range.
-    pub(super) place: Place,
-    pub(in crate::space) range: ClosedRange,
-}
-
-impl<B: Joinable> Parts<'_, B> {
-    /// Whether there is more than one.
-    pub(in crate::space) fn are_several(&self) -> bool {
-        let second = self.set.settled(self.place.next());
-        self.set.start(second).is_some_and(|start| start <= self.range.last())
-    }
+    pub(super) place: Option<Place>,
+    pub(super) range: ClosedRange,
 }
 
 impl<B> Clone for Parts<'_, B> {
@@ -82,15 +70,11 @@ impl<'a, B> Iterator for Parts<'a, B> {
     type Item = (ClosedRange, &'a Area<B>);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let mut chunk = self.set.chunks.get(self.place.chunk)?;
-        if self.place.index >= chunk.len() {
-            self.place = Place { chunk: self.place.chunk + 1, index: 0 };
-            chunk = self.set.chunks.get(self.place.chunk)?;
-        }
-        // Where it starts is known without looking at it.
-        chunk.key(self.place.index).filter(|&start| start <= self.range.last())?;
-        let area = chunk.get(self.place.index)?;
-        self.place = self.place.next();
-        Some((area.range().intersection(&self.range)?, area))
+        let place = self.place?;
+        let area = self.set.area(place)?;
+        let part = area.range().intersection(&self.range)?;
+        // What comes next is looked for only where it may be in the range.
+        self.place = if part.last() < self.range.last() { self.set.tree.next(place) } else { None };
+        Some((part, area))
     }
 }

@@ -2,7 +2,7 @@
 
 use alloc::{vec, vec::Vec};
 
-use super::{chunks::Chunk, *};
+use super::*;
 use crate::{Attributes, Change, MemoryType, Rights};
 
 impl Joinable for char {
@@ -52,8 +52,8 @@ fn a_hole_cuts_an_area_in_two() {
 #[test]
 fn only_a_hole_takes_room() {
     let mut set = set(&[(10, 19, 'a'), (20, 29, 'b'), (30, 39, 'a')]);
-    set.chunks.get_mut(0).unwrap().shrink_to_fit();
-    let room = |set: &MemorySet<char>| set.chunks.get(0).unwrap().capacity();
+    set.areas.shrink_to_fit();
+    let room = |set: &MemorySet<char>| set.areas.capacity();
     set.remove(range(15, 32)).unwrap();
     assert_eq!((shape(&set), room(&set)), (vec![(10, 14, 'a'), (33, 39, 'a')], 3));
     set.remove(range(12, 12)).unwrap();
@@ -67,13 +67,7 @@ fn room_that_was_reserved_stays_when_the_last_area_goes() {
     let mut set = set(&[(10, 19, 'a'), (20, 29, 'b')]);
     assert_eq!(set.reserve(7), Ok(()));
     set.remove(ClosedRange::FULL).unwrap();
-    assert!(set.is_empty() && set.chunks.get(0).unwrap().capacity() >= 7);
-}
-
-/// Two chunks that follow each other hold more than half of one: so however areas come and go, their chunks are few.
-fn assert_compact(set: &MemorySet<char>) {
-    let lengths: Vec<usize> = set.chunks.iter().map(Chunk::len).collect();
-    assert!(lengths.windows(2).all(|two| two[0] + two[1] > CHUNK / 2), "{lengths:?}");
+    assert!(set.is_empty() && set.areas.capacity() >= 7);
 }
 
 /// In which order areas may come, or go.
@@ -86,8 +80,8 @@ const ORDERS: [fn(u64, u64) -> u64; 4] = [
 ];
 
 #[test]
-fn chunks_are_few_in_whatever_order_areas_come_and_go() {
-    const COUNT: u64 = 20 * CHUNK as u64;
+fn nodes_are_few_in_whatever_order_areas_come_and_go() {
+    const COUNT: u64 = 1500;
     let attributes = Attributes::new(Rights::RW, MemoryType::WriteBack);
     let one = |number: u64| range(2 * number, 2 * number);
     for come in ORDERS {
@@ -96,30 +90,61 @@ fn chunks_are_few_in_whatever_order_areas_come_and_go() {
             let mut set = MemorySet::default();
             for number in 0..COUNT {
                 set.insert(Area::new(one(come(number, COUNT)), attributes, 'a')).unwrap();
-                assert_compact(&set);
             }
+            set.tree.check();
             for number in (0..COUNT).map(|number| go(number, COUNT)).filter(|number| number % stay != 0) {
                 set.remove(one(number)).unwrap();
-                assert_compact(&set);
+                if number % 16 == 1 {
+                    set.tree.check();
+                }
             }
+            set.tree.check();
             assert_eq!(set.len() as u64, COUNT.div_ceil(stay));
         }
     }
 }
 
 #[test]
+fn ascending_areas_fill_their_nodes() {
+    let mut set = MemorySet::default();
+    let attributes = Attributes::new(Rights::RW, MemoryType::WriteBack);
+    (0..4096).for_each(|number| {
+        set.insert(Area::new(range(2 * number, 2 * number), attributes, 'a')).unwrap();
+    });
+    assert_eq!(set.tree.check(), 256 + 16 + 1);
+}
+
+#[test]
+fn what_is_reserved_is_enough_where_all_nodes_are_divided() {
+    let mut set = MemorySet::default();
+    let insert = |set: &mut MemorySet<char>, start| {
+        let area = Area::new(range(start, start), Attributes::new(Rights::RW, MemoryType::WriteBack), 'a');
+        set.fill(set.gap(area.range()).unwrap(), area);
+    };
+    set.reserve(4096).unwrap();
+    (0..4096).for_each(|number| insert(&mut set, 4 * number));
+    set.shrink_to_fit();
+    set.reserve(512).unwrap();
+    let reserved = set.capacity();
+    // Two into each leaf, which are all full.
+    (0..512).for_each(|number| insert(&mut set, 32 * number + 2));
+    assert_eq!(set.capacity(), reserved, "it grew outside `reserve`");
+    assert!(set.tree.check() > 2 * 256);
+}
+
+#[test]
 fn what_is_reserved_is_enough_for_any_order() {
     let attributes = Attributes::new(Rights::RW, MemoryType::WriteBack);
     for order in ORDERS {
-        for (before, more) in [(0, 1000), (3 * CHUNK as u64, 1000), (10 * CHUNK as u64, 10), (CHUNK as u64, 1)] {
+        for (before, more) in [(0, 1000), (400, 1000), (2000, 10), (256, 1), (0, 3)] {
             let mut set = MemorySet::default();
             for number in 0..before {
                 set.insert(Area::new(range(10_000 * number, 10_000 * number), attributes, 'a')).unwrap();
             }
+            set.shrink_to_fit();
             set.reserve(more as usize).unwrap();
-            let chunks = |set: &MemorySet<char>| set.chunks.len() + set.chunks.spare();
-            let reserved = chunks(&set);
-            assert!(reserved <= 4 * (1 + before as usize / CHUNK) + more as usize / 20, "{reserved}");
+            let reserved = set.capacity();
+            assert!(reserved[0] <= 4 + before as usize + 2 * more as usize, "{reserved:?}");
             for number in (0..more).map(|number| order(number, more)) {
                 let place = range(before * 5000 + 2 * number + 1, before * 5000 + 2 * number + 1);
                 set.fill(set.gap(place).unwrap(), Area::new(place, attributes, 'a'));
@@ -127,12 +152,12 @@ fn what_is_reserved_is_enough_for_any_order() {
                 set.remove_from(set.place(place.start()), place);
                 set.fill(set.gap(place).unwrap(), Area::new(place, attributes, 'a'));
             }
-            assert_eq!(chunks(&set), reserved, "a chunk was made outside `reserve`");
+            assert_eq!(set.capacity(), reserved, "it grew outside `reserve`");
         }
     }
 }
 
-/// What a list of single addresses says of many areas, in many chunks.
+/// What a list of single addresses says of many areas, in many nodes.
 #[test]
 fn many_areas_are_what_their_addresses_say() {
     const ADDRESSES: u64 = 4000;
@@ -147,13 +172,13 @@ fn many_areas_are_what_their_addresses_say() {
     let mut most = 0;
     for step in 0..20_000 {
         let start = random(ADDRESSES);
-        // Now and then a large part goes, so that chunks empty and are put together.
+        // Now and then a large part goes, so that nodes empty and are put together.
         let length = if step % 1000 == 999 { 1500 } else { 1 + random(3) };
         let range = range(start, (start + length).min(ADDRESSES) - 1);
         let part = start as usize..=range.last() as usize;
         let room = set.reserve(2);
         assert_eq!(room, Ok(()));
-        let before: Vec<usize> = set.chunks.iter().map(Chunk::capacity).collect();
+        let before = set.capacity();
         match random(4) {
             0 => {
                 set.remove_from(set.place(range.start()), range);
@@ -176,9 +201,7 @@ fn many_areas_are_what_their_addresses_say() {
                 }
             }
         }
-        let after = set.chunks.iter().map(Chunk::capacity).max();
-        assert!(after <= before.iter().copied().chain([CHUNK]).max(), "it grew outside `reserve`");
-        assert_compact(&set);
+        assert_eq!(set.capacity(), before, "it grew outside `reserve`");
         assert_eq!(set.len(), set.iter().count());
         most = most.max(set.len());
         if step % 50 == 0 {
@@ -188,16 +211,14 @@ fn many_areas_are_what_their_addresses_say() {
             assert_eq!(found, addresses);
             let ranges: Vec<_> = set.iter().map(Area::range).collect();
             assert!(ranges.is_sorted_by(|a, b| a.last() < b.start()), "{ranges:?}");
-            for (index, chunk) in set.chunks.iter().enumerate().skip(1) {
-                assert_eq!(set.chunks.key(index), chunk.key(0), "chunk {index}");
-            }
+            set.tree.check();
             assert_eq!(
                 set.overlapping(range).count(),
                 ranges.iter().filter(|r| r.intersection(&range).is_some()).count()
             );
         }
     }
-    assert!(most > 4 * CHUNK, "only {most} areas at once");
+    assert!(most > 500, "only {most} areas at once");
 }
 
 #[test]
@@ -226,29 +247,4 @@ fn free_ranges_are_aligned() {
     assert_eq!(set.find_free(8, 4, ClosedRange::FULL), Some(range(32, 39)));
     assert_eq!(set.find_free(16, 4, ClosedRange::FULL), Some(range(80, 95)));
     assert_eq!(set.find_free(16, 4, range(0, 94)), None);
-}
-
-#[test]
-fn a_row_of_areas_takes_only_the_room_that_was_reserved() {
-    let attributes = Attributes::new(Rights::RW, MemoryType::WriteBack);
-    let backend = |number: u64| if number.is_multiple_of(2) { 'a' } else { 'b' };
-    // Chunks that are full, in whose middle the row goes, and one that is all of the set.
-    for (before, row, hole) in [(3 * CHUNK as u64, 1000, 200), (CHUNK as u64, 65, 3), (20, 300, 0), (1, 1, 0)] {
-        let mut set = MemorySet::default();
-        for number in 0..before {
-            let start = if number > before / 2 { 1 << 20 } else { 0 } + 10 * number;
-            set.insert(Area::new(range(start, start + 9), attributes, backend(number))).unwrap();
-        }
-        assert_eq!(set.reserve_row(row), Ok(()));
-        let (spare, chunks) = (set.chunks.spare(), set.chunks.len());
-        // One becomes two.
-        let two = range(10 * hole + 4, 10 * hole + 5);
-        set.remove_from(set.place(two.start()), two);
-        let start = 10 * (before / 2 + 1);
-        for number in 0..row as u64 {
-            let area = Area::new(range(start + 3 * number, start + 3 * number + 2), attributes, backend(number));
-            set.fill(set.gap(area.range()).unwrap(), area);
-        }
-        assert!(set.chunks.spare() + set.chunks.len() == spare + chunks, "a chunk was made outside `reserve_row`");
-    }
 }

@@ -1,0 +1,94 @@
+//! Values that stay where they are, and are known by where that is.
+
+use alloc::{collections::TryReserveError, vec::Vec};
+use core::mem;
+
+/// Values in places of their own. A place that becomes free is the next to be taken.
+#[derive(Clone, Debug)]
+pub(super) struct Slots<T> {
+    slots: Vec<Slot<T>>,
+    /// The free place to be taken next.
+    free: Option<u32>,
+    len: usize,
+}
+
+#[derive(Clone, Debug)]
+enum Slot<T> {
+    Full(T),
+    /// The free place to be taken after this one.
+    Free(Option<u32>),
+}
+
+impl<T> Slots<T> {
+    pub(super) const NONE: Self = Self { slots: Vec::new(), free: None, len: 0 };
+
+    /// Number of values.
+    pub(super) const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Makes room for `more` values.
+    pub(super) fn try_reserve(&mut self, more: usize) -> Result<(), TryReserveError> {
+        self.slots.try_reserve((self.len + more).saturating_sub(self.slots.len()))
+    }
+
+    #[inline]
+    pub(super) fn get(&self, place: u32) -> Option<&T> {
+        match self.slots.get(place as usize)? {
+            Slot::Full(value) => Some(value),
+            Slot::Free(_) => None,
+        }
+    }
+
+    #[inline]
+    pub(super) fn get_mut(&mut self, place: u32) -> Option<&mut T> {
+        match self.slots.get_mut(place as usize)? {
+            Slot::Full(value) => Some(value),
+            Slot::Free(_) => None,
+        }
+    }
+
+    /// Puts a value, for which there is room, where it stays.
+    pub(super) fn insert(&mut self, value: T) -> u32 {
+        self.len += 1;
+        if let Some(place) = self.free
+            && let Some(slot) = self.slots.get_mut(place as usize)
+            && let Slot::Free(next) = *slot
+        {
+            self.free = next;
+            *slot = Slot::Full(value);
+            return place;
+        }
+        self.slots.push(Slot::Full(value));
+        self.slots.len() as u32 - 1
+    }
+
+    /// Takes a value out.
+    pub(super) fn remove(&mut self, place: u32) -> Option<T> {
+        let slot = self.slots.get_mut(place as usize)?;
+        match mem::replace(slot, Slot::Free(self.free)) {
+            Slot::Full(value) => {
+                self.free = Some(place);
+                self.len -= 1;
+                Some(value)
+            }
+            free @ Slot::Free(_) => {
+                *slot = free;
+                None
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+impl<T> Slots<T> {
+    /// For how many values there is room.
+    pub(super) fn capacity(&self) -> usize {
+        self.slots.capacity()
+    }
+
+    /// Leaves room for those only that there are.
+    pub(super) fn shrink_to_fit(&mut self) {
+        self.slots.shrink_to_fit();
+    }
+}

@@ -1,0 +1,327 @@
+//! Where areas are, by where they start.
+
+use alloc::collections::TryReserveError;
+#[cfg(test)]
+use alloc::vec::Vec;
+
+use arrayvec::ArrayVec;
+
+use super::slots::Slots;
+
+/// The most entries of a node: so few that to look through them takes no longer than to search them, and to move them hardly
+/// anything.
+const WIDTH: usize = 16;
+
+/// Of a node with so few entries, it is seen whether they fit into one beside it.
+const FEW: usize = WIDTH / 4;
+
+/// A B+ tree: starts in ascending order, each with the place of its area.
+#[derive(Clone, Debug)]
+pub(super) struct Tree {
+    pub(super) nodes: Slots<Node>,
+    root: u32,
+    /// How many nodes are above each other; none, if there never was an entry.
+    levels: usize,
+}
+
+/// Entries in ascending order; only a root that is a leaf may have none.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Node {
+    entries: ArrayVec<Entry, WIDTH>,
+    is_inner: bool,
+}
+
+/// What begins at an address: an area, or the first of all areas below a node.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    start: u64,
+    /// Its place among the areas, or the nodes.
+    link: u32,
+}
+
+/// Where an entry is, or would go, until another comes or goes.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::space) struct Place {
+    leaf: u32,
+    /// The index in the leaf, which may be one after the last for what would go there.
+    index: u32,
+}
+
+impl Place {
+    /// Where an entry would go that comes after the one here.
+    pub(super) const fn behind(self) -> Self {
+        Self { index: self.index + 1, ..self }
+    }
+}
+
+/// Where an entry would go, and what may come after it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Spot {
+    pub(super) place: Place,
+    /// The first start in the next leaf.
+    beyond: Option<u64>,
+}
+
+impl Spot {
+    /// The last entry before it.
+    pub(super) fn before(self) -> Option<Place> {
+        Some(Place { index: self.place.index.checked_sub(1)?, ..self.place })
+    }
+}
+
+impl Tree {
+    pub(super) const NONE: Self = Self { nodes: Slots::NONE, root: 0, levels: 0 };
+
+    /// Makes room for `more` entries.
+    pub(super) fn try_reserve(&mut self, more: usize) -> Result<(), TryReserveError> {
+        // An entry divides at most one node on each level, and adds a root. What was divided is not divided again before half
+        // of it came anew, but for the last of a level, which may be full still.
+        let all = (self.levels + 1).saturating_mul(more);
+        self.nodes.try_reserve(all.min(self.levels + 1 + 3 * self.nodes.len() + more / 2))
+    }
+
+    /// Where an entry goes that begins at `start`: after all that do not begin later.
+    pub(super) fn spot(&self, start: u64) -> Spot {
+        let (mut leaf, mut index, mut beyond) = (self.root, 0, None);
+        while let Some(node) = self.nodes.get(leaf) {
+            index = node.up_to(start);
+            if !node.is_inner {
+                break;
+            }
+            let mut entries = node.entries.iter().skip(index);
+            let Some(entry) = entries.next() else { break };
+            beyond = entries.next().map(|next| next.start).or(beyond);
+            leaf = entry.link;
+        }
+        Spot { place: Place { leaf, index: index as u32 }, beyond }
+    }
+
+    /// The last entry that starts at `start` or before.
+    pub(super) fn up_to(&self, start: u64) -> Option<Place> {
+        self.spot(start).before()
+    }
+
+    /// The entry after a spot.
+    pub(super) fn after(&self, spot: Spot) -> Option<Place> {
+        match self.entry(spot.place) {
+            Some(_) => Some(spot.place),
+            None => self.up_to(spot.beyond?),
+        }
+    }
+
+    /// Where the entry after a spot starts.
+    pub(super) fn start_after(&self, spot: Spot) -> Option<u64> {
+        self.start(spot.place).or(spot.beyond)
+    }
+
+    /// The entry after another.
+    pub(super) fn next(&self, place: Place) -> Option<Place> {
+        match self.entry(place.behind()) {
+            Some(_) => Some(place.behind()),
+            None => self.up_to(self.spot(self.start(place)?).beyond?),
+        }
+    }
+
+    /// The entry before another.
+    pub(super) fn previous(&self, place: Place) -> Option<Place> {
+        match place.index.checked_sub(1) {
+            Some(index) => Some(Place { index, ..place }),
+            None => self.up_to(self.start(place)?.checked_sub(1)?),
+        }
+    }
+
+    /// The place of an entry's area.
+    #[inline]
+    pub(super) fn link(&self, place: Place) -> Option<u32> {
+        Some(self.entry(place)?.link)
+    }
+
+    fn start(&self, place: Place) -> Option<u64> {
+        Some(self.entry(place)?.start)
+    }
+
+    #[inline]
+    fn entry(&self, place: Place) -> Option<&Entry> {
+        self.nodes.get(place.leaf)?.entries.get(place.index as usize)
+    }
+
+    /// Inserts an entry, for which there is room, where it goes, and says where it is then.
+    pub(super) fn insert(&mut self, place: Place, start: u64, link: u32) -> Option<Place> {
+        let entry = Entry { start, link };
+        if let Some(leaf) = self.nodes.get_mut(place.leaf).filter(|leaf| !leaf.entries.is_full()) {
+            leaf.insert(place.index as usize, entry);
+            return Some(place);
+        }
+        if self.levels == 0 {
+            self.grow(Node::default());
+        }
+        if let Some(upper) = self.insert_below(self.root, entry, true) {
+            let mut root = Node { is_inner: true, ..Node::default() };
+            root.insert(0, Entry { start: 0, link: self.root });
+            root.insert(1, upper);
+            self.grow(root);
+        }
+        self.up_to(start)
+    }
+
+    /// Makes this the root.
+    fn grow(&mut self, root: Node) {
+        self.root = self.nodes.insert(root);
+        self.levels += 1;
+    }
+
+    /// Inserts an entry below a node; the entry of a node that has to stand after it then. `is_last`: none does so far.
+    fn insert_below(&mut self, at: u32, entry: Entry, is_last: bool) -> Option<Entry> {
+        let node = self.nodes.get(at)?;
+        let (mut index, mut entry) = (node.up_to(entry.start), entry);
+        let is_last = is_last && index + 1 >= node.entries.len();
+        if node.is_inner {
+            entry = self.insert_below(node.entries.get(index)?.link, entry, is_last)?;
+            index += 1;
+        }
+        let node = self.nodes.get_mut(at)?;
+        if !node.entries.is_full() {
+            node.insert(index, entry);
+            return None;
+        }
+        // What comes in ascending order fills nodes to the last place.
+        let keep = if is_last && index == WIDTH { WIDTH } else { WIDTH / 2 };
+        let mut upper = Node { is_inner: node.is_inner, ..Node::default() };
+        upper.entries.extend(node.entries.drain(keep..));
+        if index > keep || keep == WIDTH {
+            upper.insert(index - keep, entry);
+        } else {
+            node.insert(index, entry);
+        }
+        let start = upper.entries.first()?.start;
+        Some(Entry { start, link: self.nodes.insert(upper) })
+    }
+
+    /// Lets an entry start elsewhere, with no other entry between there and where it started.
+    pub(super) fn restart(&mut self, place: Place, new: u64) {
+        let Some(old) = self.start(place) else { return };
+        let mut at = self.root;
+        // Where it is the first, that is written further up, too.
+        while let Some(node) = self.nodes.get_mut(at) {
+            let index = if node.is_inner { node.up_to(old) } else { place.index as usize };
+            let Some(entry) = node.entries.get_mut(index) else { return };
+            if entry.start == old {
+                entry.start = new;
+            }
+            if !node.is_inner {
+                return;
+            }
+            at = entry.link;
+        }
+    }
+
+    /// Takes an entry out.
+    pub(super) fn remove(&mut self, place: Place) {
+        let Some(leaf) = self.nodes.get_mut(place.leaf) else { return };
+        // What is the first, or leaves few behind, concerns nodes further up.
+        if place.index > 0 && leaf.entries.len() > FEW + 1 || self.levels == 1 {
+            leaf.entries.pop_at(place.index as usize);
+        } else if let Some(start) = self.start(place) {
+            self.remove_below(self.root, start);
+            while let Some(root) = self.nodes.get(self.root).filter(|root| root.is_inner)
+                && let [only] = root.entries.as_slice()
+            {
+                let only = only.link;
+                self.nodes.remove(self.root);
+                self.root = only;
+                self.levels -= 1;
+            }
+        }
+    }
+
+    /// Takes the entry that begins at `start` out below a node.
+    fn remove_below(&mut self, at: u32, start: u64) {
+        let Some(node) = self.nodes.get_mut(at) else { return };
+        let index = node.up_to(start);
+        if !node.is_inner {
+            node.entries.pop_at(index.saturating_sub(1));
+            return;
+        }
+        let Some(below) = node.entries.get(index).map(|entry| entry.link) else { return };
+        self.remove_below(below, start);
+        let first = self.nodes.get(below).and_then(|below| below.entries.first()).map(|first| first.start);
+        let Some(node) = self.nodes.get_mut(at) else { return };
+        match (first, node.entries.get_mut(index)) {
+            (Some(first), Some(entry)) => entry.start = first,
+            _ => {
+                node.entries.pop_at(index);
+                self.nodes.remove(below);
+            }
+        }
+        self.put_together(at, index);
+        self.put_together(at, index.saturating_sub(1));
+    }
+
+    /// Puts the nodes of an entry and the next together, if there is little in them.
+    fn put_together(&mut self, at: u32, index: usize) {
+        let Some(node) = self.nodes.get(at) else { return };
+        let Some(&[Entry { link: lower, .. }, Entry { link: upper, .. }]) = node.entries.get(index..index + 2) else {
+            return;
+        };
+        let len = |at: u32| self.nodes.get(at).map_or(0, |node| node.entries.len());
+        if len(lower) + len(upper) > WIDTH / 2 {
+            return;
+        }
+        let taken = self.nodes.remove(upper);
+        if let Some((lower, upper)) = self.nodes.get_mut(lower).zip(taken) {
+            lower.entries.extend(upper.entries);
+        }
+        if let Some(node) = self.nodes.get_mut(at) {
+            node.entries.pop_at(index + 1);
+        }
+    }
+}
+
+impl Node {
+    /// Of a leaf, how many entries start at `start` or before; else, below which of them one is that does.
+    #[inline]
+    fn up_to(&self, start: u64) -> usize {
+        // Whatever is before all others, is below the first.
+        let entries = self.entries.iter().skip(usize::from(self.is_inner));
+        entries.take_while(|entry| entry.start <= start).count()
+    }
+
+    /// Inserts an entry, for which there is room.
+    fn insert(&mut self, index: usize, entry: Entry) {
+        let has_room = index <= self.entries.len() && !self.entries.is_full();
+        debug_assert!(has_room, "a node is full");
+        if has_room {
+            self.entries.insert(index, entry);
+        }
+    }
+}
+
+#[cfg(test)]
+impl Tree {
+    /// Checks that it is as it should be, and returns how many nodes it has.
+    pub(super) fn check(&self) -> usize {
+        let nodes = if self.levels > 0 { self.check_below(self.root, self.levels).1 } else { 0 };
+        assert_eq!(nodes, self.nodes.len(), "nodes that nothing leads to");
+        nodes
+    }
+
+    /// The start of the first entry below a node that is so many levels above all areas, and how many nodes it is with those
+    /// below it.
+    fn check_below(&self, at: u32, levels: usize) -> (Option<u64>, usize) {
+        let node = self.nodes.get(at).expect("a node");
+        let Node { entries, is_inner } = node;
+        assert_eq!(*is_inner, levels > 1);
+        let starts: Vec<_> = entries.iter().map(|entry| entry.start).collect();
+        // Of the first node, nobody asks where it starts.
+        assert!(starts[usize::from(*is_inner)..].is_sorted_by(|one, next| one < next), "{node:?}");
+        if !is_inner {
+            return (starts.first().copied(), 1);
+        }
+        let below: Vec<_> = entries.iter().map(|entry| self.check_below(entry.link, levels - 1)).collect();
+        let firsts: Vec<_> = below.iter().map(|below| below.0.expect("an entry")).collect();
+        assert_eq!(starts[1..], firsts[1..]);
+        let lens: Vec<_> = entries.iter().map(|entry| self.nodes.get(entry.link).unwrap().entries.len()).collect();
+        assert!(!lens.windows(2).any(|two| two.iter().all(|&len| len <= FEW)), "{lens:?}");
+        (firsts.first().copied(), below.iter().map(|below| below.1).sum::<usize>() + 1)
+    }
+}
