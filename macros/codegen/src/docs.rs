@@ -28,7 +28,7 @@ pub(crate) fn bit_table(scope: &Scope<'_>, class: Class) -> Vec<String> {
         let cite = &text::plain(field.cite.as_deref().unwrap_or_default());
         let meaning = cell(&meaning(field), condition(scope, &when));
         rows.push((
-            highest(scope, &field.bits),
+            highest(scope, class, &field.bits),
             row(&[&text::bits(scope, &field.bits), &format!("`{}`", field.name.value), &meaning, cite]),
         ));
     }
@@ -38,7 +38,7 @@ pub(crate) fn bit_table(scope: &Scope<'_>, class: Class) -> Vec<String> {
             let cite = &text::plain(fix.cite.as_deref().unwrap_or_default());
             let meaning = cell(&fix_meaning(scope, &fix.is), condition(scope, &when));
             rows.push((
-                highest(scope, &fix.bits),
+                highest(scope, class, &fix.bits),
                 row(&[&text::bits(scope, &fix.bits), &format!("`{}`", fix.id.value), &meaning, cite]),
             ));
         }
@@ -68,12 +68,15 @@ pub(crate) fn condition(scope: &Scope<'_>, when: &Expr) -> Option<String> {
 }
 
 /// Where a field starts when every parameter has its default: rows are sorted by it.
-fn highest(scope: &Scope<'_>, bits: &Choices<BitMap>) -> i128 {
+fn highest(scope: &Scope<'_>, class: Class, bits: &Choices<BitMap>) -> i128 {
     let mut scope = scope.clone();
     for param in &scope.format.params {
         scope = scope.with(&param.name.value, param.default.into());
     }
-    let scope = scope.with("level", 1).with("leaf_bits", 20);
+    // Of a page, they are known.
+    if class != Class::Page {
+        scope = scope.with("level", 1).with("leaf_bits", 20);
+    }
     let choices = scope.choices(bits);
     let segment = choices.first().and_then(|(_, map)| map.segments.first());
     segment.and_then(|segment| scope.constant(&segment.high)).unwrap_or(0)
@@ -91,7 +94,9 @@ pub(crate) fn meaning(field: &Field) -> String {
             format!("which byte of `{}` says the memory type", register.value)
         }
         Meaning::Rights(_) | Meaning::Memory(_) | Meaning::Option(..) => {
-            let words = words(field).into_iter().map(|(value, word)| format!("{value:#b} {word}"));
+            let words = words(field);
+            let width = words.iter().map(|(value, _)| format!("{value:#b}").len()).max().unwrap_or(0);
+            let words = words.into_iter().map(|(value, word)| format!("{value:#0width$b} {word}"));
             words.collect::<Vec<_>>().join(", ")
         }
     };

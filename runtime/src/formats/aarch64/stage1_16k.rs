@@ -167,14 +167,14 @@ impl Config {
     }
 }
 
-/// `shareability`: with LPA2, VTCR_EL2.SH0 holds for all descriptors: 0b0 non-shareable, 0b10 outer-shareable, 0b11 inner-shareable.
+/// `shareability`: with LPA2, VTCR_EL2.SH0 holds for all descriptors: 0b00 non-shareable, 0b10 outer-shareable, 0b11 inner-shareable.
 ///
 /// Only where `!lpa2`.
 ///
 /// Arm ARM, Stage 2 Shareability attributes.
 pub const NON_SHAREABLE: Options = Options::from_bits(0x300);
 
-/// `shareability`: with LPA2, VTCR_EL2.SH0 holds for all descriptors: 0b0 non-shareable, 0b10 outer-shareable, 0b11 inner-shareable.
+/// `shareability`: with LPA2, VTCR_EL2.SH0 holds for all descriptors: 0b00 non-shareable, 0b10 outer-shareable, 0b11 inner-shareable.
 ///
 /// Only where `!lpa2`.
 ///
@@ -199,7 +199,7 @@ pub const SOFTWARE: Options = Options::from_bits(0x780_0000_0000_0000);
 /// | 58:55 | `leaf-software` | free for software | Arm ARM, Stage 1 VMSAv8-64 Block and Page descriptor fields |
 /// | 54 | `uxn` | execute-never at EL0: 0b0 ux, 0b1 none | Arm ARM, Stage 1 instruction execution using Direct permissions |
 /// | 53 | `pxn` | execute-never at ELx: 0b0 px, 0b1 none | Arm ARM, Stage 1 instruction execution using Direct permissions |
-/// | 51, 7:6 | `ap_dbm` | dirty bit modifier and data access permissions: AP\[2\] is zero in the dirty state where DBM is 1: 0b10 pr, 0b11 r, 0b110 pr pw, 0b111 r w, 0b100 pr pw dirty, 0b101 r w dirty, 0b0 pr pw dirty, 0b1 r w dirty, if `hardware_dirty` | Arm ARM, Hardware management of the dirty state |
+/// | 51, 7:6 | `ap_dbm` | dirty bit modifier and data access permissions: AP\[2\] is zero in the dirty state where DBM is 1: 0b010 pr, 0b011 r, 0b110 pr pw, 0b111 r w, 0b100 pr pw dirty, 0b101 r w dirty, 0b000 pr pw dirty, 0b001 r w dirty, if `hardware_dirty` | Arm ARM, Hardware management of the dirty state |
 /// | 51 | `no-dbm` | written as zero, if `!hardware_dirty` | Arm ARM, Hardware management of the dirty state |
 /// | 50 if lpa2; 50:48 | `no-52-bit-address` | written as zero | Arm ARM, VMSAv8-64 descriptor formats |
 /// | 49:14, 9:8 <- 51:50 if lpa2 && pa_bits == 52; pa_bits - 1:14 | `output` | output address | Arm ARM, Stage 2 VMSAv8-64 Block and Page descriptor fields |
@@ -208,8 +208,8 @@ pub const SOFTWARE: Options = Options::from_bits(0x780_0000_0000_0000);
 /// | 11 | `not_global` | a translation of one address space, or of all: 0b1 not-global, 0b0 global, if `globals` | Arm ARM, Global and process-specific translation table entries |
 /// | 11 | `always-not-global` | written as one, if `!globals` | Arm ARM, Global and process-specific translation table entries |
 /// | 10 | `access_flag` | 0b1 accessed, 0b0 none | Arm ARM, The Access flag |
-/// | 9:8 | `shareability` | with LPA2, VTCR_EL2.SH0 holds for all descriptors: 0b0 non-shareable, 0b10 outer-shareable, 0b11 inner-shareable, if `!lpa2` | Arm ARM, Stage 2 Shareability attributes |
-/// | 7:6 | `ap` | data access permissions: 0b0 pr pw, 0b1 r w, 0b10 pr, 0b11 r, if `!hardware_dirty` | Arm ARM, Stage 1 data accesses using Direct permissions |
+/// | 9:8 | `shareability` | with LPA2, VTCR_EL2.SH0 holds for all descriptors: 0b00 non-shareable, 0b10 outer-shareable, 0b11 inner-shareable, if `!lpa2` | Arm ARM, Stage 2 Shareability attributes |
+/// | 7:6 | `ap` | data access permissions: 0b00 pr pw, 0b01 r w, 0b10 pr, 0b11 r, if `!hardware_dirty` | Arm ARM, Stage 1 data accesses using Direct permissions |
 /// | 5 | `non-secure` | written as zero | Arm ARM, Stage 1 VMSAv8-64 Block and Page descriptor fields |
 /// | 4:2 | `attr_index` | the byte of MAIR_ELx that says the memory type: which byte of `mair` says the memory type | Arm ARM, Stage 1 memory types and attributes; MAIR_ELx |
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -263,7 +263,7 @@ impl Page {
         Self(self.0 & !0x400 | codec::insert(value, 10, 10))
     }
 
-    /// Bits 9:8: with LPA2, VTCR_EL2.SH0 holds for all descriptors: 0b0 non-shareable, 0b10 outer-shareable, 0b11 inner-shareable.
+    /// Bits 9:8: with LPA2, VTCR_EL2.SH0 holds for all descriptors: 0b00 non-shareable, 0b10 outer-shareable, 0b11 inner-shareable.
     ///
     /// Only where `!lpa2`.
     pub const fn shareability(self) -> u64 {
@@ -285,7 +285,7 @@ impl Page {
         Self(self.0 & !0x1c | codec::insert(value, 4, 2))
     }
 
-    /// Bits 7:6: data access permissions: 0b0 pr pw, 0b1 r w, 0b10 pr, 0b11 r.
+    /// Bits 7:6: data access permissions: 0b00 pr pw, 0b01 r w, 0b10 pr, 0b11 r.
     ///
     /// Only where `!hardware_dirty`.
     pub const fn ap(self) -> u64 {
@@ -297,7 +297,7 @@ impl Page {
         Self(self.0 & !0xc0 | codec::insert(value, 7, 6))
     }
 
-    /// Bits 51, 7:6: dirty bit modifier and data access permissions: AP\[2\] is zero in the dirty state where DBM is 1: 0b10 pr, 0b11 r, 0b110 pr pw, 0b111 r w, 0b100 pr pw dirty, 0b101 r w dirty, 0b0 pr pw dirty, 0b1 r w dirty.
+    /// Bits 51, 7:6: dirty bit modifier and data access permissions: AP\[2\] is zero in the dirty state where DBM is 1: 0b010 pr, 0b011 r, 0b110 pr pw, 0b111 r w, 0b100 pr pw dirty, 0b101 r w dirty, 0b000 pr pw dirty, 0b001 r w dirty.
     ///
     /// Only where `hardware_dirty`.
     pub const fn ap_dbm(self) -> u64 {
@@ -404,7 +404,7 @@ impl fmt::Debug for Page {
 /// | 54 | `uxn` | execute-never at EL0: 0b0 ux, 0b1 none | Arm ARM, Stage 1 instruction execution using Direct permissions |
 /// | 53 | `pxn` | execute-never at ELx: 0b0 px, 0b1 none | Arm ARM, Stage 1 instruction execution using Direct permissions |
 /// | 52 | `not-contiguous-16k-64k` | written as zero, if `level >= 2` | Arm ARM, The Contiguous bit |
-/// | 51, 7:6 | `ap_dbm` | dirty bit modifier and data access permissions: AP\[2\] is zero in the dirty state where DBM is 1: 0b10 pr, 0b11 r, 0b110 pr pw, 0b111 r w, 0b100 pr pw dirty, 0b101 r w dirty, 0b0 pr pw dirty, 0b1 r w dirty, if `hardware_dirty` | Arm ARM, Hardware management of the dirty state |
+/// | 51, 7:6 | `ap_dbm` | dirty bit modifier and data access permissions: AP\[2\] is zero in the dirty state where DBM is 1: 0b010 pr, 0b011 r, 0b110 pr pw, 0b111 r w, 0b100 pr pw dirty, 0b101 r w dirty, 0b000 pr pw dirty, 0b001 r w dirty, if `hardware_dirty` | Arm ARM, Hardware management of the dirty state |
 /// | 51 | `no-dbm` | written as zero, if `!hardware_dirty` | Arm ARM, Hardware management of the dirty state |
 /// | 50 if lpa2; 50:48 | `no-52-bit-address` | written as zero | Arm ARM, VMSAv8-64 descriptor formats |
 /// | 49:leaf_bits, 9:8 <- 51:50 if lpa2 && pa_bits == 52; pa_bits - 1:leaf_bits | `output` | output address | Arm ARM, Stage 2 VMSAv8-64 Block and Page descriptor fields |
@@ -413,8 +413,8 @@ impl fmt::Debug for Page {
 /// | 11 | `not_global` | a translation of one address space, or of all: 0b1 not-global, 0b0 global, if `globals` | Arm ARM, Global and process-specific translation table entries |
 /// | 11 | `always-not-global` | written as one, if `!globals` | Arm ARM, Global and process-specific translation table entries |
 /// | 10 | `access_flag` | 0b1 accessed, 0b0 none | Arm ARM, The Access flag |
-/// | 9:8 | `shareability` | with LPA2, VTCR_EL2.SH0 holds for all descriptors: 0b0 non-shareable, 0b10 outer-shareable, 0b11 inner-shareable, if `!lpa2` | Arm ARM, Stage 2 Shareability attributes |
-/// | 7:6 | `ap` | data access permissions: 0b0 pr pw, 0b1 r w, 0b10 pr, 0b11 r, if `!hardware_dirty` | Arm ARM, Stage 1 data accesses using Direct permissions |
+/// | 9:8 | `shareability` | with LPA2, VTCR_EL2.SH0 holds for all descriptors: 0b00 non-shareable, 0b10 outer-shareable, 0b11 inner-shareable, if `!lpa2` | Arm ARM, Stage 2 Shareability attributes |
+/// | 7:6 | `ap` | data access permissions: 0b00 pr pw, 0b01 r w, 0b10 pr, 0b11 r, if `!hardware_dirty` | Arm ARM, Stage 1 data accesses using Direct permissions |
 /// | 5 | `non-secure` | written as zero | Arm ARM, Stage 1 VMSAv8-64 Block and Page descriptor fields |
 /// | 4:2 | `attr_index` | the byte of MAIR_ELx that says the memory type: which byte of `mair` says the memory type | Arm ARM, Stage 1 memory types and attributes; MAIR_ELx |
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -470,7 +470,7 @@ impl Block {
         Self(self.0 & !0x400 | codec::insert(value, 10, 10))
     }
 
-    /// Bits 9:8: with LPA2, VTCR_EL2.SH0 holds for all descriptors: 0b0 non-shareable, 0b10 outer-shareable, 0b11 inner-shareable.
+    /// Bits 9:8: with LPA2, VTCR_EL2.SH0 holds for all descriptors: 0b00 non-shareable, 0b10 outer-shareable, 0b11 inner-shareable.
     ///
     /// Only where `!lpa2`.
     pub const fn shareability(self) -> u64 {
@@ -492,7 +492,7 @@ impl Block {
         Self(self.0 & !0x1c | codec::insert(value, 4, 2))
     }
 
-    /// Bits 7:6: data access permissions: 0b0 pr pw, 0b1 r w, 0b10 pr, 0b11 r.
+    /// Bits 7:6: data access permissions: 0b00 pr pw, 0b01 r w, 0b10 pr, 0b11 r.
     ///
     /// Only where `!hardware_dirty`.
     pub const fn ap(self) -> u64 {
@@ -504,7 +504,7 @@ impl Block {
         Self(self.0 & !0xc0 | codec::insert(value, 7, 6))
     }
 
-    /// Bits 51, 7:6: dirty bit modifier and data access permissions: AP\[2\] is zero in the dirty state where DBM is 1: 0b10 pr, 0b11 r, 0b110 pr pw, 0b111 r w, 0b100 pr pw dirty, 0b101 r w dirty, 0b0 pr pw dirty, 0b1 r w dirty.
+    /// Bits 51, 7:6: dirty bit modifier and data access permissions: AP\[2\] is zero in the dirty state where DBM is 1: 0b010 pr, 0b011 r, 0b110 pr pw, 0b111 r w, 0b100 pr pw dirty, 0b101 r w dirty, 0b000 pr pw dirty, 0b001 r w dirty.
     ///
     /// Only where `hardware_dirty`.
     pub const fn ap_dbm(self) -> u64 {
@@ -607,7 +607,7 @@ impl fmt::Debug for Block {
 /// | bits | name | meaning | manual |
 /// |---|---|---|---|
 /// | 63 | `non-secure-table` | written as zero | Arm ARM, Stage 1 VMSAv8-64 Table descriptor fields |
-/// | 62:61 | `ap_table` | limit of data accesses below: TCR_ELx.HPD0 and HPD1 are 0: 0b0 r w, 0b1 pr pw, 0b10 r, 0b11 pr | Arm ARM, Hierarchical control of Stage 1 Direct permissions |
+/// | 62:61 | `ap_table` | limit of data accesses below: TCR_ELx.HPD0 and HPD1 are 0: 0b00 r w, 0b01 pr pw, 0b10 r, 0b11 pr | Arm ARM, Hierarchical control of Stage 1 Direct permissions |
 /// | 60 | `uxn_table` | execute-never at EL0 for all below: 0b0 ux, 0b1 none | Arm ARM, Hierarchical control of Stage 1 Direct permissions |
 /// | 59 | `pxn_table` | execute-never at ELx for all below: 0b0 px, 0b1 none | Arm ARM, Hierarchical control of Stage 1 Direct permissions |
 /// | 58:51, 11:10, 7:2 if lpa2; 58:51, 11:2 | `table-ignored` | ignored | Arm ARM, Stage 2 VMSAv8-64 Table descriptor fields |
@@ -651,7 +651,7 @@ impl Table {
         format.decode(level, self.0)
     }
 
-    /// Bits 62:61: limit of data accesses below: TCR_ELx.HPD0 and HPD1 are 0: 0b0 r w, 0b1 pr pw, 0b10 r, 0b11 pr.
+    /// Bits 62:61: limit of data accesses below: TCR_ELx.HPD0 and HPD1 are 0: 0b00 r w, 0b01 pr pw, 0b10 r, 0b11 pr.
     pub const fn ap_table(self) -> u64 {
         self.0 >> 61 & 3
     }

@@ -147,14 +147,14 @@ impl Config {
     }
 }
 
-/// `shareability`: with LPA2, VTCR_EL2.SH0 holds for all descriptors: 0b0 non-shareable, 0b10 outer-shareable, 0b11 inner-shareable.
+/// `shareability`: with LPA2, VTCR_EL2.SH0 holds for all descriptors: 0b00 non-shareable, 0b10 outer-shareable, 0b11 inner-shareable.
 ///
 /// Only where `!lpa2`.
 ///
 /// Arm ARM, Stage 2 Shareability attributes.
 pub const NON_SHAREABLE: Options = Options::from_bits(0x300);
 
-/// `shareability`: with LPA2, VTCR_EL2.SH0 holds for all descriptors: 0b0 non-shareable, 0b10 outer-shareable, 0b11 inner-shareable.
+/// `shareability`: with LPA2, VTCR_EL2.SH0 holds for all descriptors: 0b00 non-shareable, 0b10 outer-shareable, 0b11 inner-shareable.
 ///
 /// Only where `!lpa2`.
 ///
@@ -172,7 +172,7 @@ pub const SOFTWARE: Options = Options::from_bits(0x780_0000_0000_0000);
 /// | 58:55 | `leaf-software` | free for software | Arm ARM, Stage 1 VMSAv8-64 Block and Page descriptor fields |
 /// | 54 | `xn` | execute-never: 0b0 x, 0b1 none | Arm ARM, Stage 1 instruction execution using Direct permissions |
 /// | 53 | `pxn` | written as zero | Arm ARM, Stage 1 instruction execution using Direct permissions |
-/// | 51, 7 | `read_only_dbm` | dirty bit modifier and AP\[2\], which is zero in the dirty state where DBM is 1: 0b1 r, 0b11 r w, 0b10 r w dirty, 0b0 r w dirty, if `hardware_dirty` | Arm ARM, Hardware management of the dirty state |
+/// | 51, 7 | `read_only_dbm` | dirty bit modifier and AP\[2\], which is zero in the dirty state where DBM is 1: 0b01 r, 0b11 r w, 0b10 r w dirty, 0b00 r w dirty, if `hardware_dirty` | Arm ARM, Hardware management of the dirty state |
 /// | 51 | `no-dbm` | written as zero, if `!hardware_dirty` | Arm ARM, Hardware management of the dirty state |
 /// | 50 if lpa2; 50:48 | `no-52-bit-address` | written as zero | Arm ARM, VMSAv8-64 descriptor formats |
 /// | 49:12, 9:8 <- 51:50 if lpa2 && pa_bits == 52; pa_bits - 1:12 | `output` | output address | Arm ARM, Stage 2 VMSAv8-64 Block and Page descriptor fields |
@@ -180,7 +180,7 @@ pub const SOFTWARE: Options = Options::from_bits(0x780_0000_0000_0000);
 /// | 11:12 | `leaf-below-address` | written as zero | Arm ARM, Stage 2 VMSAv8-64 Block and Page descriptor fields |
 /// | 11 | `not-global` | written as zero | Arm ARM, Global and process-specific translation table entries |
 /// | 10 | `access_flag` | 0b1 accessed, 0b0 none | Arm ARM, The Access flag |
-/// | 9:8 | `shareability` | with LPA2, VTCR_EL2.SH0 holds for all descriptors: 0b0 non-shareable, 0b10 outer-shareable, 0b11 inner-shareable, if `!lpa2` | Arm ARM, Stage 2 Shareability attributes |
+/// | 9:8 | `shareability` | with LPA2, VTCR_EL2.SH0 holds for all descriptors: 0b00 non-shareable, 0b10 outer-shareable, 0b11 inner-shareable, if `!lpa2` | Arm ARM, Stage 2 Shareability attributes |
 /// | 7 | `read_only` | AP\[2\]: 0b0 r w, 0b1 r, if `!hardware_dirty` | Arm ARM, Stage 1 data accesses using Direct permissions |
 /// | 6 | `ap-1` | written as one | Arm ARM, Stage 1 data accesses using Direct permissions |
 /// | 5 | `non-secure` | written as zero | Arm ARM, Stage 1 VMSAv8-64 Block and Page descriptor fields |
@@ -236,7 +236,7 @@ impl Page {
         Self(self.0 & !0x400 | codec::insert(value, 10, 10))
     }
 
-    /// Bits 9:8: with LPA2, VTCR_EL2.SH0 holds for all descriptors: 0b0 non-shareable, 0b10 outer-shareable, 0b11 inner-shareable.
+    /// Bits 9:8: with LPA2, VTCR_EL2.SH0 holds for all descriptors: 0b00 non-shareable, 0b10 outer-shareable, 0b11 inner-shareable.
     ///
     /// Only where `!lpa2`.
     pub const fn shareability(self) -> u64 {
@@ -270,7 +270,7 @@ impl Page {
         Self(self.0 & !0x80 | codec::insert(value, 7, 7))
     }
 
-    /// Bits 51, 7: dirty bit modifier and AP\[2\], which is zero in the dirty state where DBM is 1: 0b1 r, 0b11 r w, 0b10 r w dirty, 0b0 r w dirty.
+    /// Bits 51, 7: dirty bit modifier and AP\[2\], which is zero in the dirty state where DBM is 1: 0b01 r, 0b11 r w, 0b10 r w dirty, 0b00 r w dirty.
     ///
     /// Only where `hardware_dirty`.
     pub const fn read_only_dbm(self) -> u64 {
@@ -338,7 +338,7 @@ impl fmt::Debug for Page {
 /// | 54 | `xn` | execute-never: 0b0 x, 0b1 none | Arm ARM, Stage 1 instruction execution using Direct permissions |
 /// | 53 | `pxn` | written as zero | Arm ARM, Stage 1 instruction execution using Direct permissions |
 /// | 52 | `not-contiguous-4k` | written as zero, if `level >= 3` | Arm ARM, The Contiguous bit |
-/// | 51, 7 | `read_only_dbm` | dirty bit modifier and AP\[2\], which is zero in the dirty state where DBM is 1: 0b1 r, 0b11 r w, 0b10 r w dirty, 0b0 r w dirty, if `hardware_dirty` | Arm ARM, Hardware management of the dirty state |
+/// | 51, 7 | `read_only_dbm` | dirty bit modifier and AP\[2\], which is zero in the dirty state where DBM is 1: 0b01 r, 0b11 r w, 0b10 r w dirty, 0b00 r w dirty, if `hardware_dirty` | Arm ARM, Hardware management of the dirty state |
 /// | 51 | `no-dbm` | written as zero, if `!hardware_dirty` | Arm ARM, Hardware management of the dirty state |
 /// | 50 if lpa2; 50:48 | `no-52-bit-address` | written as zero | Arm ARM, VMSAv8-64 descriptor formats |
 /// | 49:leaf_bits, 9:8 <- 51:50 if lpa2 && pa_bits == 52; pa_bits - 1:leaf_bits | `output` | output address | Arm ARM, Stage 2 VMSAv8-64 Block and Page descriptor fields |
@@ -346,7 +346,7 @@ impl fmt::Debug for Page {
 /// | leaf_bits - 1:12 | `leaf-below-address` | written as zero | Arm ARM, Stage 2 VMSAv8-64 Block and Page descriptor fields |
 /// | 11 | `not-global` | written as zero | Arm ARM, Global and process-specific translation table entries |
 /// | 10 | `access_flag` | 0b1 accessed, 0b0 none | Arm ARM, The Access flag |
-/// | 9:8 | `shareability` | with LPA2, VTCR_EL2.SH0 holds for all descriptors: 0b0 non-shareable, 0b10 outer-shareable, 0b11 inner-shareable, if `!lpa2` | Arm ARM, Stage 2 Shareability attributes |
+/// | 9:8 | `shareability` | with LPA2, VTCR_EL2.SH0 holds for all descriptors: 0b00 non-shareable, 0b10 outer-shareable, 0b11 inner-shareable, if `!lpa2` | Arm ARM, Stage 2 Shareability attributes |
 /// | 7 | `read_only` | AP\[2\]: 0b0 r w, 0b1 r, if `!hardware_dirty` | Arm ARM, Stage 1 data accesses using Direct permissions |
 /// | 6 | `ap-1` | written as one | Arm ARM, Stage 1 data accesses using Direct permissions |
 /// | 5 | `non-secure` | written as zero | Arm ARM, Stage 1 VMSAv8-64 Block and Page descriptor fields |
@@ -404,7 +404,7 @@ impl Block {
         Self(self.0 & !0x400 | codec::insert(value, 10, 10))
     }
 
-    /// Bits 9:8: with LPA2, VTCR_EL2.SH0 holds for all descriptors: 0b0 non-shareable, 0b10 outer-shareable, 0b11 inner-shareable.
+    /// Bits 9:8: with LPA2, VTCR_EL2.SH0 holds for all descriptors: 0b00 non-shareable, 0b10 outer-shareable, 0b11 inner-shareable.
     ///
     /// Only where `!lpa2`.
     pub const fn shareability(self) -> u64 {
@@ -438,7 +438,7 @@ impl Block {
         Self(self.0 & !0x80 | codec::insert(value, 7, 7))
     }
 
-    /// Bits 51, 7: dirty bit modifier and AP\[2\], which is zero in the dirty state where DBM is 1: 0b1 r, 0b11 r w, 0b10 r w dirty, 0b0 r w dirty.
+    /// Bits 51, 7: dirty bit modifier and AP\[2\], which is zero in the dirty state where DBM is 1: 0b01 r, 0b11 r w, 0b10 r w dirty, 0b00 r w dirty.
     ///
     /// Only where `hardware_dirty`.
     pub const fn read_only_dbm(self) -> u64 {

@@ -163,12 +163,12 @@ impl Config {
     }
 }
 
-/// `shareability`: with LPA2, VTCR_EL2.SH0 holds for all descriptors: 0b0 non-shareable, 0b10 outer-shareable, 0b11 inner-shareable.
+/// `shareability`: with LPA2, VTCR_EL2.SH0 holds for all descriptors: 0b00 non-shareable, 0b10 outer-shareable, 0b11 inner-shareable.
 ///
 /// Arm ARM, Stage 2 Shareability attributes.
 pub const NON_SHAREABLE: Options = Options::from_bits(0x300);
 
-/// `shareability`: with LPA2, VTCR_EL2.SH0 holds for all descriptors: 0b0 non-shareable, 0b10 outer-shareable, 0b11 inner-shareable.
+/// `shareability`: with LPA2, VTCR_EL2.SH0 holds for all descriptors: 0b00 non-shareable, 0b10 outer-shareable, 0b11 inner-shareable.
 ///
 /// Arm ARM, Stage 2 Shareability attributes.
 pub const OUTER_SHAREABLE: Options = Options::from_bits(0x100);
@@ -183,10 +183,10 @@ pub const SOFTWARE: Options = Options::from_bits(0x700_0000_0000_0000);
 /// | 63 | `leaf-upper` | written as zero | Arm ARM, Stage 2 VMSAv8-64 Block and Page descriptor fields |
 /// | 62:59, 55 | `leaf-ignored` | ignored | Arm ARM, Stage 2 VMSAv8-64 Block and Page descriptor fields |
 /// | 58:56 | `leaf-software` | free for software | Arm ARM, Stage 2 VMSAv8-64 Block and Page descriptor fields |
-/// | 54:53 | `xn` | execute-never, for EL1 and EL0 apart: 0b0 x, 0b1 ux, 0b10 none, 0b11 px, if `xnx` | Arm ARM, Stage 2 instruction execution using Direct permissions |
+/// | 54:53 | `xn` | execute-never, for EL1 and EL0 apart: 0b00 x, 0b01 ux, 0b10 none, 0b11 px, if `xnx` | Arm ARM, Stage 2 instruction execution using Direct permissions |
 /// | 54 | `xn_all` | execute-never: 0b0 x, 0b1 none, if `!xnx` | Arm ARM, Stage 2 instruction execution using Direct permissions |
 /// | 53 | `no-xnx` | written as zero, if `!xnx` | Arm ARM, Stage 2 instruction execution using Direct permissions |
-/// | 51, 7:6 | `s2ap_dbm` | dirty bit modifier and data access permissions: S2AP\[1\] is the dirty state where DBM is 1: 0b0 none, 0b1 r, 0b101 r w, 0b111 r w dirty, 0b100 w, 0b110 w dirty, 0b11 r w dirty, 0b10 w dirty, if `hardware_dirty` | Arm ARM, Hardware management of the dirty state |
+/// | 51, 7:6 | `s2ap_dbm` | dirty bit modifier and data access permissions: S2AP\[1\] is the dirty state where DBM is 1: 0b000 none, 0b001 r, 0b101 r w, 0b111 r w dirty, 0b100 w, 0b110 w dirty, 0b011 r w dirty, 0b010 w dirty, if `hardware_dirty` | Arm ARM, Hardware management of the dirty state |
 /// | 51 | `no-dbm` | written as zero, if `!hardware_dirty` | Arm ARM, Hardware management of the dirty state |
 /// | 50:48 | `no-52-bit-address` | written as zero | Arm ARM, VMSAv8-64 descriptor formats |
 /// | 47:16, 15:12 <- 51:48 if lpa && pa_bits == 52; pa_bits - 1:16 | `output` | output address | Arm ARM, Stage 2 VMSAv8-64 Block and Page descriptor fields |
@@ -194,11 +194,11 @@ pub const SOFTWARE: Options = Options::from_bits(0x700_0000_0000_0000);
 /// | 15:16 if lpa; 15:12 | `leaf-below-address` | written as zero | Arm ARM, Stage 2 VMSAv8-64 Block and Page descriptor fields |
 /// | 11 | `fnxs` | written as zero | Arm ARM, FEAT_XS |
 /// | 10 | `access_flag` | 0b1 accessed, 0b0 none | Arm ARM, The Access flag |
-/// | 9:8 | `shareability` | with LPA2, VTCR_EL2.SH0 holds for all descriptors: 0b0 non-shareable, 0b10 outer-shareable, 0b11 inner-shareable | Arm ARM, Stage 2 Shareability attributes |
-/// | 7:6 | `s2ap` | data access permissions: 0b0 none, 0b1 r, 0b10 w, 0b11 r w, if `!hardware_dirty` | Arm ARM, Stage 2 data accesses using Direct permissions |
-/// | 5:2 | `mem_attr` | combined with stage 1: the one that caches less wins: 0b1111 wb, 0b1010 wt, 0b101 nc, 0b0 device-nGnRnE, 0b1 device-nGnRE, 0b10 device-nGRE, 0b11 device-GRE, if `!fwb` | Arm ARM, Stage 2 memory type and Cacheability attributes when FWB is disabled |
+/// | 9:8 | `shareability` | with LPA2, VTCR_EL2.SH0 holds for all descriptors: 0b00 non-shareable, 0b10 outer-shareable, 0b11 inner-shareable | Arm ARM, Stage 2 Shareability attributes |
+/// | 7:6 | `s2ap` | data access permissions: 0b00 none, 0b01 r, 0b10 w, 0b11 r w, if `!hardware_dirty` | Arm ARM, Stage 2 data accesses using Direct permissions |
+/// | 5:2 | `mem_attr` | combined with stage 1: the one that caches less wins: 0b1111 wb, 0b1010 wt, 0b0101 nc, 0b0000 device-nGnRnE, 0b0001 device-nGnRE, 0b0010 device-nGRE, 0b0011 device-GRE, if `!fwb` | Arm ARM, Stage 2 memory type and Cacheability attributes when FWB is disabled |
 /// | 5 | `forced-type-upper` | written as zero, if `fwb` | Arm ARM, Stage 2 memory type and Cacheability attributes when FWB is enabled |
-/// | 4:2 | `mem_attr_forced` | wb overrides stage 1; nc and device give way to a stricter stage 1; inherit takes stage 1's: 0b110 wb, 0b101 nc, 0b111 inherit, 0b0 device-nGnRnE, 0b1 device-nGnRE, 0b10 device-nGRE, 0b11 device-GRE, if `fwb` | Arm ARM, Stage 2 memory type and Cacheability attributes when FWB is enabled |
+/// | 4:2 | `mem_attr_forced` | wb overrides stage 1; nc and device give way to a stricter stage 1; inherit takes stage 1's: 0b110 wb, 0b101 nc, 0b111 inherit, 0b000 device-nGnRnE, 0b001 device-nGnRE, 0b010 device-nGRE, 0b011 device-GRE, if `fwb` | Arm ARM, Stage 2 memory type and Cacheability attributes when FWB is enabled |
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct Page(u64);
@@ -240,7 +240,7 @@ impl Page {
         format.output(0, self.0)
     }
 
-    /// Bits 7:6: data access permissions: 0b0 none, 0b1 r, 0b10 w, 0b11 r w.
+    /// Bits 7:6: data access permissions: 0b00 none, 0b01 r, 0b10 w, 0b11 r w.
     ///
     /// Only where `!hardware_dirty`.
     pub const fn s2ap(self) -> u64 {
@@ -252,7 +252,7 @@ impl Page {
         Self(self.0 & !0xc0 | codec::insert(value, 7, 6))
     }
 
-    /// Bits 51, 7:6: dirty bit modifier and data access permissions: S2AP\[1\] is the dirty state where DBM is 1: 0b0 none, 0b1 r, 0b101 r w, 0b111 r w dirty, 0b100 w, 0b110 w dirty, 0b11 r w dirty, 0b10 w dirty.
+    /// Bits 51, 7:6: dirty bit modifier and data access permissions: S2AP\[1\] is the dirty state where DBM is 1: 0b000 none, 0b001 r, 0b101 r w, 0b111 r w dirty, 0b100 w, 0b110 w dirty, 0b011 r w dirty, 0b010 w dirty.
     ///
     /// Only where `hardware_dirty`.
     pub const fn s2ap_dbm(self) -> u64 {
@@ -267,7 +267,7 @@ impl Page {
         )
     }
 
-    /// Bits 54:53: execute-never, for EL1 and EL0 apart: 0b0 x, 0b1 ux, 0b10 none, 0b11 px.
+    /// Bits 54:53: execute-never, for EL1 and EL0 apart: 0b00 x, 0b01 ux, 0b10 none, 0b11 px.
     ///
     /// Only where `xnx`.
     pub const fn xn(self) -> u64 {
@@ -301,7 +301,7 @@ impl Page {
         Self(self.0 & !0x400 | codec::insert(value, 10, 10))
     }
 
-    /// Bits 5:2: combined with stage 1: the one that caches less wins: 0b1111 wb, 0b1010 wt, 0b101 nc, 0b0 device-nGnRnE, 0b1 device-nGnRE, 0b10 device-nGRE, 0b11 device-GRE.
+    /// Bits 5:2: combined with stage 1: the one that caches less wins: 0b1111 wb, 0b1010 wt, 0b0101 nc, 0b0000 device-nGnRnE, 0b0001 device-nGnRE, 0b0010 device-nGRE, 0b0011 device-GRE.
     ///
     /// Only where `!fwb`.
     pub const fn mem_attr(self) -> u64 {
@@ -313,7 +313,7 @@ impl Page {
         Self(self.0 & !0x3c | codec::insert(value, 5, 2))
     }
 
-    /// Bits 4:2: wb overrides stage 1; nc and device give way to a stricter stage 1; inherit takes stage 1's: 0b110 wb, 0b101 nc, 0b111 inherit, 0b0 device-nGnRnE, 0b1 device-nGnRE, 0b10 device-nGRE, 0b11 device-GRE.
+    /// Bits 4:2: wb overrides stage 1; nc and device give way to a stricter stage 1; inherit takes stage 1's: 0b110 wb, 0b101 nc, 0b111 inherit, 0b000 device-nGnRnE, 0b001 device-nGnRE, 0b010 device-nGRE, 0b011 device-GRE.
     ///
     /// Only where `fwb`.
     pub const fn mem_attr_forced(self) -> u64 {
@@ -325,7 +325,7 @@ impl Page {
         Self(self.0 & !0x1c | codec::insert(value, 4, 2))
     }
 
-    /// Bits 9:8: with LPA2, VTCR_EL2.SH0 holds for all descriptors: 0b0 non-shareable, 0b10 outer-shareable, 0b11 inner-shareable.
+    /// Bits 9:8: with LPA2, VTCR_EL2.SH0 holds for all descriptors: 0b00 non-shareable, 0b10 outer-shareable, 0b11 inner-shareable.
     pub const fn shareability(self) -> u64 {
         self.0 >> 8 & 3
     }
@@ -421,11 +421,11 @@ impl fmt::Debug for Page {
 /// | 63 | `leaf-upper` | written as zero | Arm ARM, Stage 2 VMSAv8-64 Block and Page descriptor fields |
 /// | 62:59, 55 | `leaf-ignored` | ignored | Arm ARM, Stage 2 VMSAv8-64 Block and Page descriptor fields |
 /// | 58:56 | `leaf-software` | free for software | Arm ARM, Stage 2 VMSAv8-64 Block and Page descriptor fields |
-/// | 54:53 | `xn` | execute-never, for EL1 and EL0 apart: 0b0 x, 0b1 ux, 0b10 none, 0b11 px, if `xnx` | Arm ARM, Stage 2 instruction execution using Direct permissions |
+/// | 54:53 | `xn` | execute-never, for EL1 and EL0 apart: 0b00 x, 0b01 ux, 0b10 none, 0b11 px, if `xnx` | Arm ARM, Stage 2 instruction execution using Direct permissions |
 /// | 54 | `xn_all` | execute-never: 0b0 x, 0b1 none, if `!xnx` | Arm ARM, Stage 2 instruction execution using Direct permissions |
 /// | 53 | `no-xnx` | written as zero, if `!xnx` | Arm ARM, Stage 2 instruction execution using Direct permissions |
 /// | 52 | `not-contiguous-16k-64k` | written as zero, if `level >= 2` | Arm ARM, The Contiguous bit |
-/// | 51, 7:6 | `s2ap_dbm` | dirty bit modifier and data access permissions: S2AP\[1\] is the dirty state where DBM is 1: 0b0 none, 0b1 r, 0b101 r w, 0b111 r w dirty, 0b100 w, 0b110 w dirty, 0b11 r w dirty, 0b10 w dirty, if `hardware_dirty` | Arm ARM, Hardware management of the dirty state |
+/// | 51, 7:6 | `s2ap_dbm` | dirty bit modifier and data access permissions: S2AP\[1\] is the dirty state where DBM is 1: 0b000 none, 0b001 r, 0b101 r w, 0b111 r w dirty, 0b100 w, 0b110 w dirty, 0b011 r w dirty, 0b010 w dirty, if `hardware_dirty` | Arm ARM, Hardware management of the dirty state |
 /// | 51 | `no-dbm` | written as zero, if `!hardware_dirty` | Arm ARM, Hardware management of the dirty state |
 /// | 50:48 | `no-52-bit-address` | written as zero | Arm ARM, VMSAv8-64 descriptor formats |
 /// | 47:leaf_bits, 15:12 <- 51:48 if lpa && pa_bits == 52; pa_bits - 1:leaf_bits | `output` | output address | Arm ARM, Stage 2 VMSAv8-64 Block and Page descriptor fields |
@@ -433,11 +433,11 @@ impl fmt::Debug for Page {
 /// | leaf_bits - 1:16 if lpa; leaf_bits - 1:12 | `leaf-below-address` | written as zero | Arm ARM, Stage 2 VMSAv8-64 Block and Page descriptor fields |
 /// | 11 | `fnxs` | written as zero | Arm ARM, FEAT_XS |
 /// | 10 | `access_flag` | 0b1 accessed, 0b0 none | Arm ARM, The Access flag |
-/// | 9:8 | `shareability` | with LPA2, VTCR_EL2.SH0 holds for all descriptors: 0b0 non-shareable, 0b10 outer-shareable, 0b11 inner-shareable | Arm ARM, Stage 2 Shareability attributes |
-/// | 7:6 | `s2ap` | data access permissions: 0b0 none, 0b1 r, 0b10 w, 0b11 r w, if `!hardware_dirty` | Arm ARM, Stage 2 data accesses using Direct permissions |
-/// | 5:2 | `mem_attr` | combined with stage 1: the one that caches less wins: 0b1111 wb, 0b1010 wt, 0b101 nc, 0b0 device-nGnRnE, 0b1 device-nGnRE, 0b10 device-nGRE, 0b11 device-GRE, if `!fwb` | Arm ARM, Stage 2 memory type and Cacheability attributes when FWB is disabled |
+/// | 9:8 | `shareability` | with LPA2, VTCR_EL2.SH0 holds for all descriptors: 0b00 non-shareable, 0b10 outer-shareable, 0b11 inner-shareable | Arm ARM, Stage 2 Shareability attributes |
+/// | 7:6 | `s2ap` | data access permissions: 0b00 none, 0b01 r, 0b10 w, 0b11 r w, if `!hardware_dirty` | Arm ARM, Stage 2 data accesses using Direct permissions |
+/// | 5:2 | `mem_attr` | combined with stage 1: the one that caches less wins: 0b1111 wb, 0b1010 wt, 0b0101 nc, 0b0000 device-nGnRnE, 0b0001 device-nGnRE, 0b0010 device-nGRE, 0b0011 device-GRE, if `!fwb` | Arm ARM, Stage 2 memory type and Cacheability attributes when FWB is disabled |
 /// | 5 | `forced-type-upper` | written as zero, if `fwb` | Arm ARM, Stage 2 memory type and Cacheability attributes when FWB is enabled |
-/// | 4:2 | `mem_attr_forced` | wb overrides stage 1; nc and device give way to a stricter stage 1; inherit takes stage 1's: 0b110 wb, 0b101 nc, 0b111 inherit, 0b0 device-nGnRnE, 0b1 device-nGnRE, 0b10 device-nGRE, 0b11 device-GRE, if `fwb` | Arm ARM, Stage 2 memory type and Cacheability attributes when FWB is enabled |
+/// | 4:2 | `mem_attr_forced` | wb overrides stage 1; nc and device give way to a stricter stage 1; inherit takes stage 1's: 0b110 wb, 0b101 nc, 0b111 inherit, 0b000 device-nGnRnE, 0b001 device-nGnRE, 0b010 device-nGRE, 0b011 device-GRE, if `fwb` | Arm ARM, Stage 2 memory type and Cacheability attributes when FWB is enabled |
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct Block(u64);
@@ -481,7 +481,7 @@ impl Block {
         format.output(level, self.0)
     }
 
-    /// Bits 7:6: data access permissions: 0b0 none, 0b1 r, 0b10 w, 0b11 r w.
+    /// Bits 7:6: data access permissions: 0b00 none, 0b01 r, 0b10 w, 0b11 r w.
     ///
     /// Only where `!hardware_dirty`.
     pub const fn s2ap(self) -> u64 {
@@ -493,7 +493,7 @@ impl Block {
         Self(self.0 & !0xc0 | codec::insert(value, 7, 6))
     }
 
-    /// Bits 51, 7:6: dirty bit modifier and data access permissions: S2AP\[1\] is the dirty state where DBM is 1: 0b0 none, 0b1 r, 0b101 r w, 0b111 r w dirty, 0b100 w, 0b110 w dirty, 0b11 r w dirty, 0b10 w dirty.
+    /// Bits 51, 7:6: dirty bit modifier and data access permissions: S2AP\[1\] is the dirty state where DBM is 1: 0b000 none, 0b001 r, 0b101 r w, 0b111 r w dirty, 0b100 w, 0b110 w dirty, 0b011 r w dirty, 0b010 w dirty.
     ///
     /// Only where `hardware_dirty`.
     pub const fn s2ap_dbm(self) -> u64 {
@@ -508,7 +508,7 @@ impl Block {
         )
     }
 
-    /// Bits 54:53: execute-never, for EL1 and EL0 apart: 0b0 x, 0b1 ux, 0b10 none, 0b11 px.
+    /// Bits 54:53: execute-never, for EL1 and EL0 apart: 0b00 x, 0b01 ux, 0b10 none, 0b11 px.
     ///
     /// Only where `xnx`.
     pub const fn xn(self) -> u64 {
@@ -542,7 +542,7 @@ impl Block {
         Self(self.0 & !0x400 | codec::insert(value, 10, 10))
     }
 
-    /// Bits 5:2: combined with stage 1: the one that caches less wins: 0b1111 wb, 0b1010 wt, 0b101 nc, 0b0 device-nGnRnE, 0b1 device-nGnRE, 0b10 device-nGRE, 0b11 device-GRE.
+    /// Bits 5:2: combined with stage 1: the one that caches less wins: 0b1111 wb, 0b1010 wt, 0b0101 nc, 0b0000 device-nGnRnE, 0b0001 device-nGnRE, 0b0010 device-nGRE, 0b0011 device-GRE.
     ///
     /// Only where `!fwb`.
     pub const fn mem_attr(self) -> u64 {
@@ -554,7 +554,7 @@ impl Block {
         Self(self.0 & !0x3c | codec::insert(value, 5, 2))
     }
 
-    /// Bits 4:2: wb overrides stage 1; nc and device give way to a stricter stage 1; inherit takes stage 1's: 0b110 wb, 0b101 nc, 0b111 inherit, 0b0 device-nGnRnE, 0b1 device-nGnRE, 0b10 device-nGRE, 0b11 device-GRE.
+    /// Bits 4:2: wb overrides stage 1; nc and device give way to a stricter stage 1; inherit takes stage 1's: 0b110 wb, 0b101 nc, 0b111 inherit, 0b000 device-nGnRnE, 0b001 device-nGnRE, 0b010 device-nGRE, 0b011 device-GRE.
     ///
     /// Only where `fwb`.
     pub const fn mem_attr_forced(self) -> u64 {
@@ -566,7 +566,7 @@ impl Block {
         Self(self.0 & !0x1c | codec::insert(value, 4, 2))
     }
 
-    /// Bits 9:8: with LPA2, VTCR_EL2.SH0 holds for all descriptors: 0b0 non-shareable, 0b10 outer-shareable, 0b11 inner-shareable.
+    /// Bits 9:8: with LPA2, VTCR_EL2.SH0 holds for all descriptors: 0b00 non-shareable, 0b10 outer-shareable, 0b11 inner-shareable.
     pub const fn shareability(self) -> u64 {
         self.0 >> 8 & 3
     }

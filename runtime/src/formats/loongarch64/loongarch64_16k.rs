@@ -144,7 +144,7 @@ pub const SOFTWARE: Options = Options::from_bits(0xe00);
 ///
 /// | bits | name | meaning | manual |
 /// |---|---|---|---|
-/// | 63, 3:2 if restricted_level; 3:2 | `privilege` | restricted privilege level, and privilege level: 0b0 pr pw px, 0b11 r w x, 0b111 ur uw ux, 0b1 pr pw px, 0b10 pr pw px, 0b100 pr pw px, 0b101 none, 0b110 none | LoongArch Reference Manual, Volume 1, TLB entry: PLV, RPLV |
+/// | 63, 3:2 if restricted_level; 3:2 | `privilege` | restricted privilege level, and privilege level: 0b000 pr pw px, 0b011 r w x, 0b111 ur uw ux, 0b001 pr pw px, 0b010 pr pw px, 0b100 pr pw px, 0b101 none, 0b110 none | LoongArch Reference Manual, Volume 1, TLB entry: PLV, RPLV |
 /// | 63 | `no-restricted-level` | written as zero, if `!restricted_level` | LoongArch Reference Manual, Volume 1, TLB entry: PLV, RPLV |
 /// | 62 | `no_execute` | 0b0 x, 0b1 none, if `execute_protection` | LoongArch Reference Manual, Volume 1, TLB entry: NX |
 /// | 62 | `no-execute-protection` | written as zero, if `!execute_protection` | LoongArch Reference Manual, Volume 1, TLB entry: NX |
@@ -153,12 +153,12 @@ pub const SOFTWARE: Options = Options::from_bits(0xe00);
 /// | 60:pa_bits | `too-wide` | written as zero | LoongArch Reference Manual, Volume 1, Multi-level page table structure supported by page walking |
 /// | pa_bits - 1:14 | `output` | output address | LoongArch Reference Manual, Volume 1, TLB entry: PPN |
 /// | 13:12 | `page-below-address` | written as zero | LoongArch Reference Manual, Volume 1, Multi-level page table structure supported by page walking |
-/// | 6 | `global` | a translation of every address space; in a block bit 6 is taken: 0b0 not-global, 0b1 global, if `globals` | LoongArch Reference Manual, Volume 1, Multi-level page table structure supported by page walking |
 /// | 11:9 | `software` | free for software | LoongArch Reference Manual, Volume 1, Multi-level page table structure supported by page walking |
-/// | 8, 1 | `writable` | W and D: 0b0 none, 0b10 w, 0b11 w dirty, 0b1 w dirty, 0b1 dirty | LoongArch Reference Manual, Volume 1, TLB entry: D; Multi-level page table structure supported by page walking |
+/// | 8, 1 | `writable` | W and D: 0b00 none, 0b10 w, 0b11 w dirty, 0b01 w dirty, 0b01 dirty | LoongArch Reference Manual, Volume 1, TLB entry: D; Multi-level page table structure supported by page walking |
 /// | 7 | `present` | written as one, if `!walker` | LoongArch Reference Manual, Volume 1, Multi-level page table structure supported by page walking |
+/// | 6 | `global` | a translation of every address space; in a block bit 6 is taken: 0b0 not-global, 0b1 global, if `globals` | LoongArch Reference Manual, Volume 1, Multi-level page table structure supported by page walking |
 /// | 6 | `not-global` | written as zero, if `!globals` | LoongArch Reference Manual, Volume 1, Multi-level page table structure supported by page walking |
-/// | 5:4 | `memory_type` | memory access type: strongly-ordered uncached, coherent cached, weakly-ordered uncached: 0b0 uc, 0b1 wb, 0b10 wc | LoongArch Reference Manual, Volume 1, Memory access types |
+/// | 5:4 | `memory_type` | memory access type: strongly-ordered uncached, coherent cached, weakly-ordered uncached: 0b00 uc, 0b01 wb, 0b10 wc | LoongArch Reference Manual, Volume 1, Memory access types |
 /// | 0 | `accessed` | V, with the walker: 0b1 accessed, 0b0 none, if `walker` | LoongArch Reference Manual, Volume 1, Multi-level page table structure supported by page walking |
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
@@ -225,7 +225,7 @@ impl Page {
         Self(self.0 & !0x4000_0000_0000_0000 | codec::insert(value, 62, 62))
     }
 
-    /// Bits 8, 1: W and D: 0b0 none, 0b10 w, 0b11 w dirty, 0b1 w dirty, 0b1 dirty.
+    /// Bits 8, 1: W and D: 0b00 none, 0b10 w, 0b11 w dirty, 0b01 w dirty, 0b01 dirty.
     pub const fn writable(self) -> u64 {
         (self.0 >> 8 & 1) << 1 | (self.0 >> 1 & 1)
     }
@@ -250,7 +250,7 @@ impl Page {
         Self(self.0 & !1 | codec::insert(value, 0, 0))
     }
 
-    /// Bits 5:4: memory access type: strongly-ordered uncached, coherent cached, weakly-ordered uncached: 0b0 uc, 0b1 wb, 0b10 wc.
+    /// Bits 5:4: memory access type: strongly-ordered uncached, coherent cached, weakly-ordered uncached: 0b00 uc, 0b01 wb, 0b10 wc.
     pub const fn memory_type(self) -> u64 {
         self.0 >> 4 & 3
     }
@@ -306,7 +306,7 @@ impl fmt::Debug for Page {
 ///
 /// | bits | name | meaning | manual |
 /// |---|---|---|---|
-/// | 63, 3:2 if restricted_level; 3:2 | `privilege` | restricted privilege level, and privilege level: 0b0 pr pw px, 0b11 r w x, 0b111 ur uw ux, 0b1 pr pw px, 0b10 pr pw px, 0b100 pr pw px, 0b101 none, 0b110 none | LoongArch Reference Manual, Volume 1, TLB entry: PLV, RPLV |
+/// | 63, 3:2 if restricted_level; 3:2 | `privilege` | restricted privilege level, and privilege level: 0b000 pr pw px, 0b011 r w x, 0b111 ur uw ux, 0b001 pr pw px, 0b010 pr pw px, 0b100 pr pw px, 0b101 none, 0b110 none | LoongArch Reference Manual, Volume 1, TLB entry: PLV, RPLV |
 /// | 63 | `no-restricted-level` | written as zero, if `!restricted_level` | LoongArch Reference Manual, Volume 1, TLB entry: PLV, RPLV |
 /// | 62 | `no_execute` | 0b0 x, 0b1 none, if `execute_protection` | LoongArch Reference Manual, Volume 1, TLB entry: NX |
 /// | 62 | `no-execute-protection` | written as zero, if `!execute_protection` | LoongArch Reference Manual, Volume 1, TLB entry: NX |
@@ -318,9 +318,9 @@ impl fmt::Debug for Page {
 /// | 12 | `global` | a translation of every address space; in a block bit 6 is taken: 0b0 not-global, 0b1 global, if `globals` | LoongArch Reference Manual, Volume 1, Multi-level page table structure supported by page walking |
 /// | 12 | `not-global-block` | written as zero, if `!globals` | LoongArch Reference Manual, Volume 1, Multi-level page table structure supported by page walking |
 /// | 11:9 | `software` | free for software | LoongArch Reference Manual, Volume 1, Multi-level page table structure supported by page walking |
-/// | 8, 1 | `writable` | W and D: 0b0 none, 0b10 w, 0b11 w dirty, 0b1 w dirty, 0b1 dirty | LoongArch Reference Manual, Volume 1, TLB entry: D; Multi-level page table structure supported by page walking |
+/// | 8, 1 | `writable` | W and D: 0b00 none, 0b10 w, 0b11 w dirty, 0b01 w dirty, 0b01 dirty | LoongArch Reference Manual, Volume 1, TLB entry: D; Multi-level page table structure supported by page walking |
 /// | 7 | `present` | written as one, if `!walker` | LoongArch Reference Manual, Volume 1, Multi-level page table structure supported by page walking |
-/// | 5:4 | `memory_type` | memory access type: strongly-ordered uncached, coherent cached, weakly-ordered uncached: 0b0 uc, 0b1 wb, 0b10 wc | LoongArch Reference Manual, Volume 1, Memory access types |
+/// | 5:4 | `memory_type` | memory access type: strongly-ordered uncached, coherent cached, weakly-ordered uncached: 0b00 uc, 0b01 wb, 0b10 wc | LoongArch Reference Manual, Volume 1, Memory access types |
 /// | 0 | `accessed` | V, with the walker: 0b1 accessed, 0b0 none, if `walker` | LoongArch Reference Manual, Volume 1, Multi-level page table structure supported by page walking |
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
@@ -389,7 +389,7 @@ impl Block {
         Self(self.0 & !0x4000_0000_0000_0000 | codec::insert(value, 62, 62))
     }
 
-    /// Bits 8, 1: W and D: 0b0 none, 0b10 w, 0b11 w dirty, 0b1 w dirty, 0b1 dirty.
+    /// Bits 8, 1: W and D: 0b00 none, 0b10 w, 0b11 w dirty, 0b01 w dirty, 0b01 dirty.
     pub const fn writable(self) -> u64 {
         (self.0 >> 8 & 1) << 1 | (self.0 >> 1 & 1)
     }
@@ -414,7 +414,7 @@ impl Block {
         Self(self.0 & !1 | codec::insert(value, 0, 0))
     }
 
-    /// Bits 5:4: memory access type: strongly-ordered uncached, coherent cached, weakly-ordered uncached: 0b0 uc, 0b1 wb, 0b10 wc.
+    /// Bits 5:4: memory access type: strongly-ordered uncached, coherent cached, weakly-ordered uncached: 0b00 uc, 0b01 wb, 0b10 wc.
     pub const fn memory_type(self) -> u64 {
         self.0 >> 4 & 3
     }

@@ -95,7 +95,7 @@ pub const SOFTWARE: Options = Options::from_bits(0x300);
 /// | bits | name | meaning | manual |
 /// |---|---|---|---|
 /// | 63 | `no-napot` | must be zero, if `!svnapot` | RISC-V Privileged Architecture, Sv39, Addressing and Memory Protection |
-/// | 62:61 | `memory_type` | PMA (none), NC, IO: overrides the attributes of the physical memory: 0b0 inherit, 0b1 nc, 0b10 uc, if `svpbmt` | Svpbmt Extension, Encodings for PBMT field |
+/// | 62:61 | `memory_type` | PMA (none), NC, IO: overrides the attributes of the physical memory: 0b00 inherit, 0b01 nc, 0b10 uc, if `svpbmt` | Svpbmt Extension, Encodings for PBMT field |
 /// | 62:61 | `no-memory-type` | must be zero, if `!svpbmt` | RISC-V Privileged Architecture, Sv39, Addressing and Memory Protection |
 /// | 58:54 if svrsw60t59b; 60:54 | `reserved` | must be zero | RISC-V Privileged Architecture, Sv39, Addressing and Memory Protection |
 /// | 60:59 | `more-software` | free for software, if `svrsw60t59b` | Svrsw60t59b Extension |
@@ -105,7 +105,7 @@ pub const SOFTWARE: Options = Options::from_bits(0x300);
 /// | 6 | `accessed` | 0b1 accessed, 0b0 none | RISC-V Privileged Architecture, Sv32, Addressing and Memory Protection |
 /// | 5 | `global` | written as zero | RISC-V Privileged Architecture, H Extension, Guest Physical Address Translation |
 /// | 4 | `user` | must be one | RISC-V Privileged Architecture, H Extension, Guest Physical Address Translation |
-/// | 3:1 | `rwx` | execute, write, read: 0b1 r, 0b11 r w, 0b100 x, 0b101 r x, 0b111 r w x | RISC-V Privileged Architecture, Sv32, Encoding of PTE R/W/X fields |
+/// | 3:1 | `rwx` | execute, write, read: 0b001 r, 0b011 r w, 0b100 x, 0b101 r x, 0b111 r w x | RISC-V Privileged Architecture, Sv32, Encoding of PTE R/W/X fields |
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct Page(u64);
@@ -147,7 +147,7 @@ impl Page {
         format.output(0, self.0)
     }
 
-    /// Bits 3:1: execute, write, read: 0b1 r, 0b11 r w, 0b100 x, 0b101 r x, 0b111 r w x.
+    /// Bits 3:1: execute, write, read: 0b001 r, 0b011 r w, 0b100 x, 0b101 r x, 0b111 r w x.
     pub const fn rwx(self) -> u64 {
         self.0 >> 1 & 7
     }
@@ -177,7 +177,7 @@ impl Page {
         Self(self.0 & !0x80 | codec::insert(value, 7, 7))
     }
 
-    /// Bits 62:61: PMA (none), NC, IO: overrides the attributes of the physical memory: 0b0 inherit, 0b1 nc, 0b10 uc.
+    /// Bits 62:61: PMA (none), NC, IO: overrides the attributes of the physical memory: 0b00 inherit, 0b01 nc, 0b10 uc.
     ///
     /// Only where `svpbmt`.
     pub const fn memory_type(self) -> u64 {
@@ -216,7 +216,7 @@ impl fmt::Debug for Page {
 /// | bits | name | meaning | manual |
 /// |---|---|---|---|
 /// | 63 | `no-napot-block` | must be zero | Svnapot Extension, Page table entry encodings when pte.N=1 |
-/// | 62:61 | `memory_type` | PMA (none), NC, IO: overrides the attributes of the physical memory: 0b0 inherit, 0b1 nc, 0b10 uc, if `svpbmt` | Svpbmt Extension, Encodings for PBMT field |
+/// | 62:61 | `memory_type` | PMA (none), NC, IO: overrides the attributes of the physical memory: 0b00 inherit, 0b01 nc, 0b10 uc, if `svpbmt` | Svpbmt Extension, Encodings for PBMT field |
 /// | 62:61 | `no-memory-type` | must be zero, if `!svpbmt` | RISC-V Privileged Architecture, Sv39, Addressing and Memory Protection |
 /// | 58:54 if svrsw60t59b; 60:54 | `reserved` | must be zero | RISC-V Privileged Architecture, Sv39, Addressing and Memory Protection |
 /// | 60:59 | `more-software` | free for software, if `svrsw60t59b` | Svrsw60t59b Extension |
@@ -227,7 +227,7 @@ impl fmt::Debug for Page {
 /// | 6 | `accessed` | 0b1 accessed, 0b0 none | RISC-V Privileged Architecture, Sv32, Addressing and Memory Protection |
 /// | 5 | `global` | written as zero | RISC-V Privileged Architecture, H Extension, Guest Physical Address Translation |
 /// | 4 | `user` | must be one | RISC-V Privileged Architecture, H Extension, Guest Physical Address Translation |
-/// | 3:1 | `rwx` | execute, write, read: 0b1 r, 0b11 r w, 0b100 x, 0b101 r x, 0b111 r w x | RISC-V Privileged Architecture, Sv32, Encoding of PTE R/W/X fields |
+/// | 3:1 | `rwx` | execute, write, read: 0b001 r, 0b011 r w, 0b100 x, 0b101 r x, 0b111 r w x | RISC-V Privileged Architecture, Sv32, Encoding of PTE R/W/X fields |
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct Block(u64);
@@ -271,7 +271,7 @@ impl Block {
         format.output(level, self.0)
     }
 
-    /// Bits 3:1: execute, write, read: 0b1 r, 0b11 r w, 0b100 x, 0b101 r x, 0b111 r w x.
+    /// Bits 3:1: execute, write, read: 0b001 r, 0b011 r w, 0b100 x, 0b101 r x, 0b111 r w x.
     pub const fn rwx(self) -> u64 {
         self.0 >> 1 & 7
     }
@@ -301,7 +301,7 @@ impl Block {
         Self(self.0 & !0x80 | codec::insert(value, 7, 7))
     }
 
-    /// Bits 62:61: PMA (none), NC, IO: overrides the attributes of the physical memory: 0b0 inherit, 0b1 nc, 0b10 uc.
+    /// Bits 62:61: PMA (none), NC, IO: overrides the attributes of the physical memory: 0b00 inherit, 0b01 nc, 0b10 uc.
     ///
     /// Only where `svpbmt`.
     pub const fn memory_type(self) -> u64 {

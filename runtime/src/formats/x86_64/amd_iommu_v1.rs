@@ -127,7 +127,7 @@ pub const SOFTWARE: Options = Options::from_bits(0);
 /// | bits | name | meaning | manual |
 /// |---|---|---|---|
 /// | 63, 8:7, 4:1 | `ignored` | ignored | 48882, Table: I/O Page Translation Entry Fields, PR=1 |
-/// | 62:61 | `permission` | IW and IR: those of all levels and of the device table entry are combined by AND: 0b11 r w, 0b1 r, 0b10 w, 0b0 none | 48882, Table: I/O Page Translation Entry Fields, PR=1 |
+/// | 62:61 | `permission` | IW and IR: those of all levels and of the device table entry are combined by AND: 0b11 r w, 0b01 r, 0b10 w, 0b00 none | 48882, Table: I/O Page Translation Entry Fields, PR=1 |
 /// | 60 | `force_coherent` | the access snoops, whatever the device asks for: 0b0 device-snoop, 0b1 force-coherent | 48882, Table: I/O Page Translation Entry Fields, PR=1 |
 /// | 59 | `untranslated_only` | devices with a TLB of their own may not keep the translation: 0b0 all-requests, 0b1 untranslated-only | 48882, Table: I/O Page Translation Entry Fields, PR=1 |
 /// | 58:52 | `leaf-reserved` | must be zero | 48882, Table: I/O Page Translation Entry Fields, PR=1 |
@@ -176,7 +176,7 @@ impl Page {
         format.output(0, self.0)
     }
 
-    /// Bits 62:61: IW and IR: those of all levels and of the device table entry are combined by AND: 0b11 r w, 0b1 r, 0b10 w, 0b0 none.
+    /// Bits 62:61: IW and IR: those of all levels and of the device table entry are combined by AND: 0b11 r w, 0b01 r, 0b10 w, 0b00 none.
     pub const fn permission(self) -> u64 {
         self.0 >> 61 & 3
     }
@@ -264,7 +264,7 @@ impl fmt::Debug for Page {
 /// | bits | name | meaning | manual |
 /// |---|---|---|---|
 /// | 63, 8:7, 4:1 | `ignored` | ignored | 48882, Table: I/O Page Translation Entry Fields, PR=1 |
-/// | 62:61 | `permission` | IW and IR: those of all levels and of the device table entry are combined by AND: 0b11 r w, 0b1 r, 0b10 w, 0b0 none | 48882, Table: I/O Page Translation Entry Fields, PR=1 |
+/// | 62:61 | `permission` | IW and IR: those of all levels and of the device table entry are combined by AND: 0b11 r w, 0b01 r, 0b10 w, 0b00 none | 48882, Table: I/O Page Translation Entry Fields, PR=1 |
 /// | 60 | `force_coherent` | the access snoops, whatever the device asks for: 0b0 device-snoop, 0b1 force-coherent | 48882, Table: I/O Page Translation Entry Fields, PR=1 |
 /// | 59 | `untranslated_only` | devices with a TLB of their own may not keep the translation: 0b0 all-requests, 0b1 untranslated-only | 48882, Table: I/O Page Translation Entry Fields, PR=1 |
 /// | 58:52 | `leaf-reserved` | must be zero | 48882, Table: I/O Page Translation Entry Fields, PR=1 |
@@ -316,7 +316,7 @@ impl Block {
         format.output(level, self.0)
     }
 
-    /// Bits 62:61: IW and IR: those of all levels and of the device table entry are combined by AND: 0b11 r w, 0b1 r, 0b10 w, 0b0 none.
+    /// Bits 62:61: IW and IR: those of all levels and of the device table entry are combined by AND: 0b11 r w, 0b01 r, 0b10 w, 0b00 none.
     pub const fn permission(self) -> u64 {
         self.0 >> 61 & 3
     }
@@ -404,7 +404,7 @@ impl fmt::Debug for Block {
 /// | bits | name | meaning | manual |
 /// |---|---|---|---|
 /// | 63, 8:7, 4:1 | `ignored` | ignored | 48882, Table: I/O Page Translation Entry Fields, PR=1 |
-/// | 62:61 | `permission` | IW and IR: those of all levels and of the device table entry are combined by AND: 0b11 r w, 0b1 r, 0b10 w, 0b0 none | 48882, Table: I/O Page Translation Entry Fields, PR=1 |
+/// | 62:61 | `permission` | IW and IR: those of all levels and of the device table entry are combined by AND: 0b11 r w, 0b01 r, 0b10 w, 0b00 none | 48882, Table: I/O Page Translation Entry Fields, PR=1 |
 /// | 60:52 | `table-reserved` | must be zero | 48882, Table: I/O Page Directory Entry Fields, PR=1 |
 /// | 51:12 | `next_table` | address of the next table | 48882, Table: I/O Page Directory Entry Fields, PR=1 |
 /// | 11:9 | `next_level` | level of the next table | 48882, Table: I/O Page Directory Entry Fields, PR=1 |
@@ -446,7 +446,7 @@ impl Table {
         format.decode(level, self.0)
     }
 
-    /// Bits 62:61: IW and IR: those of all levels and of the device table entry are combined by AND: 0b11 r w, 0b1 r, 0b10 w, 0b0 none.
+    /// Bits 62:61: IW and IR: those of all levels and of the device table entry are combined by AND: 0b11 r w, 0b01 r, 0b10 w, 0b00 none.
     pub const fn permission(self) -> u64 {
         self.0 >> 61 & 3
     }

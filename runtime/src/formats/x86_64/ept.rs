@@ -178,15 +178,15 @@ pub const SOFTWARE: Options = Options::from_bits(0x49f0_0000_0000_0800);
 /// | 57 | `verify_guest_paging` | ignored unless the VM-execution control `guest-paging verification` is 1: 0b0 off, 0b1 verify-guest-paging | Intel SDM Vol. 3C, Format of an EPT Page-Table Entry that Maps a 4-KByte Page |
 /// | pa_bits - 1:12 | `output` | output address | Intel SDM Vol. 3C, Format of an EPT Page-Table Entry that Maps a 4-KByte Page |
 /// | 51:pa_bits | `address-too-wide` | must be zero | Intel SDM Vol. 3C, EPT Misconfigurations |
-/// | 10, 2:0 | `access_by_mode` | read, write, execute from supervisor-mode and (bit 10) from user-mode linear addresses: 0b1 r, 0b11 r w, 0b101 r px, 0b111 r w px, 0b1001 r ux, 0b1011 r w ux, 0b1101 r x, 0b1111 r w x, 0b100 px, 0b1000 ux, 0b1100 x, if `mode_based_execute` | Intel SDM Vol. 3C, EPT Misconfigurations |
+/// | 10, 2:0 | `access_by_mode` | read, write, execute from supervisor-mode and (bit 10) from user-mode linear addresses: 0b0001 r, 0b0011 r w, 0b0101 r px, 0b0111 r w px, 0b1001 r ux, 0b1011 r w ux, 0b1101 r x, 0b1111 r w x, 0b0100 px, 0b1000 ux, 0b1100 x, if `mode_based_execute` | Intel SDM Vol. 3C, EPT Misconfigurations |
 /// | 10 | `no-user-execute` | ignored, if `!mode_based_execute` | Intel SDM Vol. 3C, Format of an EPT Page-Table Entry that Maps a 4-KByte Page |
 /// | 9 | `dirty` | 0b0 none, 0b1 dirty, if `access_dirty` | Intel SDM Vol. 3C, Accessed and Dirty Flags for EPT |
 /// | 9:8 | `no-access-dirty` | ignored, if `!access_dirty` | Intel SDM Vol. 3C, Accessed and Dirty Flags for EPT |
 /// | 8 | `accessed` | 0b0 none, 0b1 accessed, if `access_dirty` | Intel SDM Vol. 3C, Accessed and Dirty Flags for EPT |
 /// | 7 | `page-not-block` | ignored | Intel SDM Vol. 3C, Format of an EPT Page-Table Entry that Maps a 4-KByte Page |
 /// | 6 | `ignore_pat` | the guest's PAT cannot change the memory type: 0b0 combine-with-pat, 0b1 ignore-pat | Intel SDM Vol. 3C, Memory Type Used for Translated Guest-Physical Addresses |
-/// | 5:3 | `memory_type` | 0b0 uc, 0b1 wc, 0b100 wt, 0b101 wp, 0b110 wb | Intel SDM Vol. 3C, Memory Type Used for Translated Guest-Physical Addresses |
-/// | 2:0 | `access` | read, write, execute: 0b1 r, 0b11 r w, 0b100 x, 0b101 r x, 0b111 r w x, if `!mode_based_execute` | Intel SDM Vol. 3C, EPT Misconfigurations |
+/// | 5:3 | `memory_type` | 0b000 uc, 0b001 wc, 0b100 wt, 0b101 wp, 0b110 wb | Intel SDM Vol. 3C, Memory Type Used for Translated Guest-Physical Addresses |
+/// | 2:0 | `access` | read, write, execute: 0b001 r, 0b011 r w, 0b100 x, 0b101 r x, 0b111 r w x, if `!mode_based_execute` | Intel SDM Vol. 3C, EPT Misconfigurations |
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct Page(u64);
@@ -228,7 +228,7 @@ impl Page {
         format.output(0, self.0)
     }
 
-    /// Bits 2:0: read, write, execute: 0b1 r, 0b11 r w, 0b100 x, 0b101 r x, 0b111 r w x.
+    /// Bits 2:0: read, write, execute: 0b001 r, 0b011 r w, 0b100 x, 0b101 r x, 0b111 r w x.
     ///
     /// Only where `!mode_based_execute`.
     pub const fn access(self) -> u64 {
@@ -240,7 +240,7 @@ impl Page {
         Self(self.0 & !7 | codec::insert(value, 2, 0))
     }
 
-    /// Bits 10, 2:0: read, write, execute from supervisor-mode and (bit 10) from user-mode linear addresses: 0b1 r, 0b11 r w, 0b101 r px, 0b111 r w px, 0b1001 r ux, 0b1011 r w ux, 0b1101 r x, 0b1111 r w x, 0b100 px, 0b1000 ux, 0b1100 x.
+    /// Bits 10, 2:0: read, write, execute from supervisor-mode and (bit 10) from user-mode linear addresses: 0b0001 r, 0b0011 r w, 0b0101 r px, 0b0111 r w px, 0b1001 r ux, 0b1011 r w ux, 0b1101 r x, 0b1111 r w x, 0b0100 px, 0b1000 ux, 0b1100 x.
     ///
     /// Only where `mode_based_execute`.
     pub const fn access_by_mode(self) -> u64 {
@@ -255,7 +255,7 @@ impl Page {
         )
     }
 
-    /// Bits 5:3: 0b0 uc, 0b1 wc, 0b100 wt, 0b101 wp, 0b110 wb.
+    /// Bits 5:3: 0b000 uc, 0b001 wc, 0b100 wt, 0b101 wp, 0b110 wb.
     pub const fn memory_type(self) -> u64 {
         self.0 >> 3 & 7
     }
@@ -442,14 +442,14 @@ impl fmt::Debug for Page {
 /// | pa_bits - 1:leaf_bits | `output` | output address | Intel SDM Vol. 3C, Format of an EPT Page-Table Entry that Maps a 4-KByte Page |
 /// | 51:pa_bits | `address-too-wide` | must be zero | Intel SDM Vol. 3C, EPT Misconfigurations |
 /// | leaf_bits - 1:12 | `block-misaligned` | must be zero | Intel SDM Vol. 3C, Format of an EPT Page-Directory Entry (PDE) that Maps a 2-MByte Page |
-/// | 10, 2:0 | `access_by_mode` | read, write, execute from supervisor-mode and (bit 10) from user-mode linear addresses: 0b1 r, 0b11 r w, 0b101 r px, 0b111 r w px, 0b1001 r ux, 0b1011 r w ux, 0b1101 r x, 0b1111 r w x, 0b100 px, 0b1000 ux, 0b1100 x, if `mode_based_execute` | Intel SDM Vol. 3C, EPT Misconfigurations |
+/// | 10, 2:0 | `access_by_mode` | read, write, execute from supervisor-mode and (bit 10) from user-mode linear addresses: 0b0001 r, 0b0011 r w, 0b0101 r px, 0b0111 r w px, 0b1001 r ux, 0b1011 r w ux, 0b1101 r x, 0b1111 r w x, 0b0100 px, 0b1000 ux, 0b1100 x, if `mode_based_execute` | Intel SDM Vol. 3C, EPT Misconfigurations |
 /// | 10 | `no-user-execute` | ignored, if `!mode_based_execute` | Intel SDM Vol. 3C, Format of an EPT Page-Table Entry that Maps a 4-KByte Page |
 /// | 9 | `dirty` | 0b0 none, 0b1 dirty, if `access_dirty` | Intel SDM Vol. 3C, Accessed and Dirty Flags for EPT |
 /// | 9:8 | `no-access-dirty` | ignored, if `!access_dirty` | Intel SDM Vol. 3C, Accessed and Dirty Flags for EPT |
 /// | 8 | `accessed` | 0b0 none, 0b1 accessed, if `access_dirty` | Intel SDM Vol. 3C, Accessed and Dirty Flags for EPT |
 /// | 6 | `ignore_pat` | the guest's PAT cannot change the memory type: 0b0 combine-with-pat, 0b1 ignore-pat | Intel SDM Vol. 3C, Memory Type Used for Translated Guest-Physical Addresses |
-/// | 5:3 | `memory_type` | 0b0 uc, 0b1 wc, 0b100 wt, 0b101 wp, 0b110 wb | Intel SDM Vol. 3C, Memory Type Used for Translated Guest-Physical Addresses |
-/// | 2:0 | `access` | read, write, execute: 0b1 r, 0b11 r w, 0b100 x, 0b101 r x, 0b111 r w x, if `!mode_based_execute` | Intel SDM Vol. 3C, EPT Misconfigurations |
+/// | 5:3 | `memory_type` | 0b000 uc, 0b001 wc, 0b100 wt, 0b101 wp, 0b110 wb | Intel SDM Vol. 3C, Memory Type Used for Translated Guest-Physical Addresses |
+/// | 2:0 | `access` | read, write, execute: 0b001 r, 0b011 r w, 0b100 x, 0b101 r x, 0b111 r w x, if `!mode_based_execute` | Intel SDM Vol. 3C, EPT Misconfigurations |
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct Block(u64);
@@ -493,7 +493,7 @@ impl Block {
         format.output(level, self.0)
     }
 
-    /// Bits 2:0: read, write, execute: 0b1 r, 0b11 r w, 0b100 x, 0b101 r x, 0b111 r w x.
+    /// Bits 2:0: read, write, execute: 0b001 r, 0b011 r w, 0b100 x, 0b101 r x, 0b111 r w x.
     ///
     /// Only where `!mode_based_execute`.
     pub const fn access(self) -> u64 {
@@ -505,7 +505,7 @@ impl Block {
         Self(self.0 & !7 | codec::insert(value, 2, 0))
     }
 
-    /// Bits 10, 2:0: read, write, execute from supervisor-mode and (bit 10) from user-mode linear addresses: 0b1 r, 0b11 r w, 0b101 r px, 0b111 r w px, 0b1001 r ux, 0b1011 r w ux, 0b1101 r x, 0b1111 r w x, 0b100 px, 0b1000 ux, 0b1100 x.
+    /// Bits 10, 2:0: read, write, execute from supervisor-mode and (bit 10) from user-mode linear addresses: 0b0001 r, 0b0011 r w, 0b0101 r px, 0b0111 r w px, 0b1001 r ux, 0b1011 r w ux, 0b1101 r x, 0b1111 r w x, 0b0100 px, 0b1000 ux, 0b1100 x.
     ///
     /// Only where `mode_based_execute`.
     pub const fn access_by_mode(self) -> u64 {
@@ -520,7 +520,7 @@ impl Block {
         )
     }
 
-    /// Bits 5:3: 0b0 uc, 0b1 wc, 0b100 wt, 0b101 wp, 0b110 wb.
+    /// Bits 5:3: 0b000 uc, 0b001 wc, 0b100 wt, 0b101 wp, 0b110 wb.
     pub const fn memory_type(self) -> u64 {
         self.0 >> 3 & 7
     }
@@ -685,11 +685,11 @@ impl fmt::Debug for Block {
 /// | 63:52, 11, 9 | `table-ignored` | ignored | Intel SDM Vol. 3C, Format of an EPT Page-Directory Entry (PDE) that References an EPT Page Table |
 /// | pa_bits - 1:12 | `next_table` | address of the next table | Intel SDM Vol. 3C, Format of an EPT PML4 Entry (PML4E) |
 /// | 51:pa_bits | `address-too-wide` | must be zero | Intel SDM Vol. 3C, EPT Misconfigurations |
-/// | 10, 2:0 | `access_by_mode` | read, write, execute from supervisor-mode and (bit 10) from user-mode linear addresses: 0b1 r, 0b11 r w, 0b101 r px, 0b111 r w px, 0b1001 r ux, 0b1011 r w ux, 0b1101 r x, 0b1111 r w x, 0b100 px, 0b1000 ux, 0b1100 x, if `mode_based_execute` | Intel SDM Vol. 3C, EPT Misconfigurations |
+/// | 10, 2:0 | `access_by_mode` | read, write, execute from supervisor-mode and (bit 10) from user-mode linear addresses: 0b0001 r, 0b0011 r w, 0b0101 r px, 0b0111 r w px, 0b1001 r ux, 0b1011 r w ux, 0b1101 r x, 0b1111 r w x, 0b0100 px, 0b1000 ux, 0b1100 x, if `mode_based_execute` | Intel SDM Vol. 3C, EPT Misconfigurations |
 /// | 10 | `no-user-execute` | ignored, if `!mode_based_execute` | Intel SDM Vol. 3C, Format of an EPT Page-Table Entry that Maps a 4-KByte Page |
 /// | 8 | `table-accessed` | written by hardware if `access_dirty`, else ignored | Intel SDM Vol. 3C, Accessed and Dirty Flags for EPT |
 /// | 6:3 | `table-reserved` | must be zero | Intel SDM Vol. 3C, Format of an EPT Page-Directory Entry (PDE) that References an EPT Page Table |
-/// | 2:0 | `access` | read, write, execute: 0b1 r, 0b11 r w, 0b100 x, 0b101 r x, 0b111 r w x, if `!mode_based_execute` | Intel SDM Vol. 3C, EPT Misconfigurations |
+/// | 2:0 | `access` | read, write, execute: 0b001 r, 0b011 r w, 0b100 x, 0b101 r x, 0b111 r w x, if `!mode_based_execute` | Intel SDM Vol. 3C, EPT Misconfigurations |
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct Table(u64);
@@ -726,7 +726,7 @@ impl Table {
         format.decode(level, self.0)
     }
 
-    /// Bits 2:0: read, write, execute: 0b1 r, 0b11 r w, 0b100 x, 0b101 r x, 0b111 r w x.
+    /// Bits 2:0: read, write, execute: 0b001 r, 0b011 r w, 0b100 x, 0b101 r x, 0b111 r w x.
     ///
     /// Only where `!mode_based_execute`.
     pub const fn access(self) -> u64 {
@@ -738,7 +738,7 @@ impl Table {
         Self(self.0 & !7 | codec::insert(value, 2, 0))
     }
 
-    /// Bits 10, 2:0: read, write, execute from supervisor-mode and (bit 10) from user-mode linear addresses: 0b1 r, 0b11 r w, 0b101 r px, 0b111 r w px, 0b1001 r ux, 0b1011 r w ux, 0b1101 r x, 0b1111 r w x, 0b100 px, 0b1000 ux, 0b1100 x.
+    /// Bits 10, 2:0: read, write, execute from supervisor-mode and (bit 10) from user-mode linear addresses: 0b0001 r, 0b0011 r w, 0b0101 r px, 0b0111 r w px, 0b1001 r ux, 0b1011 r w ux, 0b1101 r x, 0b1111 r w x, 0b0100 px, 0b1000 ux, 0b1100 x.
     ///
     /// Only where `mode_based_execute`.
     pub const fn access_by_mode(self) -> u64 {

@@ -186,105 +186,105 @@ impl Config {
 /// Intel SDM Vol. 3A, Global Pages.
 pub const GLOBAL: Options = Options::from_bits(0x100);
 
-/// `protection_key`: 0b0 key-0, 0b1 key-1, 0b10 key-2, 0b11 key-3, 0b100 key-4, 0b101 key-5, 0b110 key-6, 0b111 key-7, 0b1000 key-8, 0b1001 key-9, 0b1010 key-10, 0b1011 key-11, 0b1100 key-12, 0b1101 key-13, 0b1110 key-14, 0b1111 key-15.
+/// `protection_key`: 0b0000 key-0, 0b0001 key-1, 0b0010 key-2, 0b0011 key-3, 0b0100 key-4, 0b0101 key-5, 0b0110 key-6, 0b0111 key-7, 0b1000 key-8, 0b1001 key-9, 0b1010 key-10, 0b1011 key-11, 0b1100 key-12, 0b1101 key-13, 0b1110 key-14, 0b1111 key-15.
 ///
 /// Only where `user_keys || supervisor_keys`.
 ///
 /// Intel SDM Vol. 3A, Protection Keys.
 pub const KEY_1: Options = Options::from_bits(0x800_0000_0000_0000);
 
-/// `protection_key`: 0b0 key-0, 0b1 key-1, 0b10 key-2, 0b11 key-3, 0b100 key-4, 0b101 key-5, 0b110 key-6, 0b111 key-7, 0b1000 key-8, 0b1001 key-9, 0b1010 key-10, 0b1011 key-11, 0b1100 key-12, 0b1101 key-13, 0b1110 key-14, 0b1111 key-15.
+/// `protection_key`: 0b0000 key-0, 0b0001 key-1, 0b0010 key-2, 0b0011 key-3, 0b0100 key-4, 0b0101 key-5, 0b0110 key-6, 0b0111 key-7, 0b1000 key-8, 0b1001 key-9, 0b1010 key-10, 0b1011 key-11, 0b1100 key-12, 0b1101 key-13, 0b1110 key-14, 0b1111 key-15.
 ///
 /// Only where `user_keys || supervisor_keys`.
 ///
 /// Intel SDM Vol. 3A, Protection Keys.
 pub const KEY_2: Options = Options::from_bits(0x1000_0000_0000_0000);
 
-/// `protection_key`: 0b0 key-0, 0b1 key-1, 0b10 key-2, 0b11 key-3, 0b100 key-4, 0b101 key-5, 0b110 key-6, 0b111 key-7, 0b1000 key-8, 0b1001 key-9, 0b1010 key-10, 0b1011 key-11, 0b1100 key-12, 0b1101 key-13, 0b1110 key-14, 0b1111 key-15.
+/// `protection_key`: 0b0000 key-0, 0b0001 key-1, 0b0010 key-2, 0b0011 key-3, 0b0100 key-4, 0b0101 key-5, 0b0110 key-6, 0b0111 key-7, 0b1000 key-8, 0b1001 key-9, 0b1010 key-10, 0b1011 key-11, 0b1100 key-12, 0b1101 key-13, 0b1110 key-14, 0b1111 key-15.
 ///
 /// Only where `user_keys || supervisor_keys`.
 ///
 /// Intel SDM Vol. 3A, Protection Keys.
 pub const KEY_3: Options = Options::from_bits(0x1800_0000_0000_0000);
 
-/// `protection_key`: 0b0 key-0, 0b1 key-1, 0b10 key-2, 0b11 key-3, 0b100 key-4, 0b101 key-5, 0b110 key-6, 0b111 key-7, 0b1000 key-8, 0b1001 key-9, 0b1010 key-10, 0b1011 key-11, 0b1100 key-12, 0b1101 key-13, 0b1110 key-14, 0b1111 key-15.
+/// `protection_key`: 0b0000 key-0, 0b0001 key-1, 0b0010 key-2, 0b0011 key-3, 0b0100 key-4, 0b0101 key-5, 0b0110 key-6, 0b0111 key-7, 0b1000 key-8, 0b1001 key-9, 0b1010 key-10, 0b1011 key-11, 0b1100 key-12, 0b1101 key-13, 0b1110 key-14, 0b1111 key-15.
 ///
 /// Only where `user_keys || supervisor_keys`.
 ///
 /// Intel SDM Vol. 3A, Protection Keys.
 pub const KEY_4: Options = Options::from_bits(0x2000_0000_0000_0000);
 
-/// `protection_key`: 0b0 key-0, 0b1 key-1, 0b10 key-2, 0b11 key-3, 0b100 key-4, 0b101 key-5, 0b110 key-6, 0b111 key-7, 0b1000 key-8, 0b1001 key-9, 0b1010 key-10, 0b1011 key-11, 0b1100 key-12, 0b1101 key-13, 0b1110 key-14, 0b1111 key-15.
+/// `protection_key`: 0b0000 key-0, 0b0001 key-1, 0b0010 key-2, 0b0011 key-3, 0b0100 key-4, 0b0101 key-5, 0b0110 key-6, 0b0111 key-7, 0b1000 key-8, 0b1001 key-9, 0b1010 key-10, 0b1011 key-11, 0b1100 key-12, 0b1101 key-13, 0b1110 key-14, 0b1111 key-15.
 ///
 /// Only where `user_keys || supervisor_keys`.
 ///
 /// Intel SDM Vol. 3A, Protection Keys.
 pub const KEY_5: Options = Options::from_bits(0x2800_0000_0000_0000);
 
-/// `protection_key`: 0b0 key-0, 0b1 key-1, 0b10 key-2, 0b11 key-3, 0b100 key-4, 0b101 key-5, 0b110 key-6, 0b111 key-7, 0b1000 key-8, 0b1001 key-9, 0b1010 key-10, 0b1011 key-11, 0b1100 key-12, 0b1101 key-13, 0b1110 key-14, 0b1111 key-15.
+/// `protection_key`: 0b0000 key-0, 0b0001 key-1, 0b0010 key-2, 0b0011 key-3, 0b0100 key-4, 0b0101 key-5, 0b0110 key-6, 0b0111 key-7, 0b1000 key-8, 0b1001 key-9, 0b1010 key-10, 0b1011 key-11, 0b1100 key-12, 0b1101 key-13, 0b1110 key-14, 0b1111 key-15.
 ///
 /// Only where `user_keys || supervisor_keys`.
 ///
 /// Intel SDM Vol. 3A, Protection Keys.
 pub const KEY_6: Options = Options::from_bits(0x3000_0000_0000_0000);
 
-/// `protection_key`: 0b0 key-0, 0b1 key-1, 0b10 key-2, 0b11 key-3, 0b100 key-4, 0b101 key-5, 0b110 key-6, 0b111 key-7, 0b1000 key-8, 0b1001 key-9, 0b1010 key-10, 0b1011 key-11, 0b1100 key-12, 0b1101 key-13, 0b1110 key-14, 0b1111 key-15.
+/// `protection_key`: 0b0000 key-0, 0b0001 key-1, 0b0010 key-2, 0b0011 key-3, 0b0100 key-4, 0b0101 key-5, 0b0110 key-6, 0b0111 key-7, 0b1000 key-8, 0b1001 key-9, 0b1010 key-10, 0b1011 key-11, 0b1100 key-12, 0b1101 key-13, 0b1110 key-14, 0b1111 key-15.
 ///
 /// Only where `user_keys || supervisor_keys`.
 ///
 /// Intel SDM Vol. 3A, Protection Keys.
 pub const KEY_7: Options = Options::from_bits(0x3800_0000_0000_0000);
 
-/// `protection_key`: 0b0 key-0, 0b1 key-1, 0b10 key-2, 0b11 key-3, 0b100 key-4, 0b101 key-5, 0b110 key-6, 0b111 key-7, 0b1000 key-8, 0b1001 key-9, 0b1010 key-10, 0b1011 key-11, 0b1100 key-12, 0b1101 key-13, 0b1110 key-14, 0b1111 key-15.
+/// `protection_key`: 0b0000 key-0, 0b0001 key-1, 0b0010 key-2, 0b0011 key-3, 0b0100 key-4, 0b0101 key-5, 0b0110 key-6, 0b0111 key-7, 0b1000 key-8, 0b1001 key-9, 0b1010 key-10, 0b1011 key-11, 0b1100 key-12, 0b1101 key-13, 0b1110 key-14, 0b1111 key-15.
 ///
 /// Only where `user_keys || supervisor_keys`.
 ///
 /// Intel SDM Vol. 3A, Protection Keys.
 pub const KEY_8: Options = Options::from_bits(0x4000_0000_0000_0000);
 
-/// `protection_key`: 0b0 key-0, 0b1 key-1, 0b10 key-2, 0b11 key-3, 0b100 key-4, 0b101 key-5, 0b110 key-6, 0b111 key-7, 0b1000 key-8, 0b1001 key-9, 0b1010 key-10, 0b1011 key-11, 0b1100 key-12, 0b1101 key-13, 0b1110 key-14, 0b1111 key-15.
+/// `protection_key`: 0b0000 key-0, 0b0001 key-1, 0b0010 key-2, 0b0011 key-3, 0b0100 key-4, 0b0101 key-5, 0b0110 key-6, 0b0111 key-7, 0b1000 key-8, 0b1001 key-9, 0b1010 key-10, 0b1011 key-11, 0b1100 key-12, 0b1101 key-13, 0b1110 key-14, 0b1111 key-15.
 ///
 /// Only where `user_keys || supervisor_keys`.
 ///
 /// Intel SDM Vol. 3A, Protection Keys.
 pub const KEY_9: Options = Options::from_bits(0x4800_0000_0000_0000);
 
-/// `protection_key`: 0b0 key-0, 0b1 key-1, 0b10 key-2, 0b11 key-3, 0b100 key-4, 0b101 key-5, 0b110 key-6, 0b111 key-7, 0b1000 key-8, 0b1001 key-9, 0b1010 key-10, 0b1011 key-11, 0b1100 key-12, 0b1101 key-13, 0b1110 key-14, 0b1111 key-15.
+/// `protection_key`: 0b0000 key-0, 0b0001 key-1, 0b0010 key-2, 0b0011 key-3, 0b0100 key-4, 0b0101 key-5, 0b0110 key-6, 0b0111 key-7, 0b1000 key-8, 0b1001 key-9, 0b1010 key-10, 0b1011 key-11, 0b1100 key-12, 0b1101 key-13, 0b1110 key-14, 0b1111 key-15.
 ///
 /// Only where `user_keys || supervisor_keys`.
 ///
 /// Intel SDM Vol. 3A, Protection Keys.
 pub const KEY_10: Options = Options::from_bits(0x5000_0000_0000_0000);
 
-/// `protection_key`: 0b0 key-0, 0b1 key-1, 0b10 key-2, 0b11 key-3, 0b100 key-4, 0b101 key-5, 0b110 key-6, 0b111 key-7, 0b1000 key-8, 0b1001 key-9, 0b1010 key-10, 0b1011 key-11, 0b1100 key-12, 0b1101 key-13, 0b1110 key-14, 0b1111 key-15.
+/// `protection_key`: 0b0000 key-0, 0b0001 key-1, 0b0010 key-2, 0b0011 key-3, 0b0100 key-4, 0b0101 key-5, 0b0110 key-6, 0b0111 key-7, 0b1000 key-8, 0b1001 key-9, 0b1010 key-10, 0b1011 key-11, 0b1100 key-12, 0b1101 key-13, 0b1110 key-14, 0b1111 key-15.
 ///
 /// Only where `user_keys || supervisor_keys`.
 ///
 /// Intel SDM Vol. 3A, Protection Keys.
 pub const KEY_11: Options = Options::from_bits(0x5800_0000_0000_0000);
 
-/// `protection_key`: 0b0 key-0, 0b1 key-1, 0b10 key-2, 0b11 key-3, 0b100 key-4, 0b101 key-5, 0b110 key-6, 0b111 key-7, 0b1000 key-8, 0b1001 key-9, 0b1010 key-10, 0b1011 key-11, 0b1100 key-12, 0b1101 key-13, 0b1110 key-14, 0b1111 key-15.
+/// `protection_key`: 0b0000 key-0, 0b0001 key-1, 0b0010 key-2, 0b0011 key-3, 0b0100 key-4, 0b0101 key-5, 0b0110 key-6, 0b0111 key-7, 0b1000 key-8, 0b1001 key-9, 0b1010 key-10, 0b1011 key-11, 0b1100 key-12, 0b1101 key-13, 0b1110 key-14, 0b1111 key-15.
 ///
 /// Only where `user_keys || supervisor_keys`.
 ///
 /// Intel SDM Vol. 3A, Protection Keys.
 pub const KEY_12: Options = Options::from_bits(0x6000_0000_0000_0000);
 
-/// `protection_key`: 0b0 key-0, 0b1 key-1, 0b10 key-2, 0b11 key-3, 0b100 key-4, 0b101 key-5, 0b110 key-6, 0b111 key-7, 0b1000 key-8, 0b1001 key-9, 0b1010 key-10, 0b1011 key-11, 0b1100 key-12, 0b1101 key-13, 0b1110 key-14, 0b1111 key-15.
+/// `protection_key`: 0b0000 key-0, 0b0001 key-1, 0b0010 key-2, 0b0011 key-3, 0b0100 key-4, 0b0101 key-5, 0b0110 key-6, 0b0111 key-7, 0b1000 key-8, 0b1001 key-9, 0b1010 key-10, 0b1011 key-11, 0b1100 key-12, 0b1101 key-13, 0b1110 key-14, 0b1111 key-15.
 ///
 /// Only where `user_keys || supervisor_keys`.
 ///
 /// Intel SDM Vol. 3A, Protection Keys.
 pub const KEY_13: Options = Options::from_bits(0x6800_0000_0000_0000);
 
-/// `protection_key`: 0b0 key-0, 0b1 key-1, 0b10 key-2, 0b11 key-3, 0b100 key-4, 0b101 key-5, 0b110 key-6, 0b111 key-7, 0b1000 key-8, 0b1001 key-9, 0b1010 key-10, 0b1011 key-11, 0b1100 key-12, 0b1101 key-13, 0b1110 key-14, 0b1111 key-15.
+/// `protection_key`: 0b0000 key-0, 0b0001 key-1, 0b0010 key-2, 0b0011 key-3, 0b0100 key-4, 0b0101 key-5, 0b0110 key-6, 0b0111 key-7, 0b1000 key-8, 0b1001 key-9, 0b1010 key-10, 0b1011 key-11, 0b1100 key-12, 0b1101 key-13, 0b1110 key-14, 0b1111 key-15.
 ///
 /// Only where `user_keys || supervisor_keys`.
 ///
 /// Intel SDM Vol. 3A, Protection Keys.
 pub const KEY_14: Options = Options::from_bits(0x7000_0000_0000_0000);
 
-/// `protection_key`: 0b0 key-0, 0b1 key-1, 0b10 key-2, 0b11 key-3, 0b100 key-4, 0b101 key-5, 0b110 key-6, 0b111 key-7, 0b1000 key-8, 0b1001 key-9, 0b1010 key-10, 0b1011 key-11, 0b1100 key-12, 0b1101 key-13, 0b1110 key-14, 0b1111 key-15.
+/// `protection_key`: 0b0000 key-0, 0b0001 key-1, 0b0010 key-2, 0b0011 key-3, 0b0100 key-4, 0b0101 key-5, 0b0110 key-6, 0b0111 key-7, 0b1000 key-8, 0b1001 key-9, 0b1010 key-10, 0b1011 key-11, 0b1100 key-12, 0b1101 key-13, 0b1110 key-14, 0b1111 key-15.
 ///
 /// Only where `user_keys || supervisor_keys`.
 ///
@@ -316,19 +316,19 @@ pub const SOFTWARE: Options = Options::from_bits(0x7f0_0000_0000_0e00);
 ///
 /// | bits | name | meaning | manual |
 /// |---|---|---|---|
-/// | 63, 2:1 | `access` | execute-disable, user/supervisor, read/write: 0b0 pr px, 0b1 pr pw px, 0b10 r x, 0b11 r w x, 0b100 pr, 0b101 pr pw, 0b110 r, 0b111 r w, if `no_execute` | Intel SDM Vol. 3A, Access Rights |
+/// | 63, 2:1 | `access` | execute-disable, user/supervisor, read/write: 0b000 pr px, 0b001 pr pw px, 0b010 r x, 0b011 r w x, 0b100 pr, 0b101 pr pw, 0b110 r, 0b111 r w, if `no_execute` | Intel SDM Vol. 3A, Access Rights |
 /// | 63 | `no-execute-disable` | must be zero, if `!no_execute` | Intel SDM Vol. 3A, Page-Fault Exceptions, reserved bits |
-/// | 62:59 | `protection_key` | 0b0 key-0, 0b1 key-1, 0b10 key-2, 0b11 key-3, 0b100 key-4, 0b101 key-5, 0b110 key-6, 0b111 key-7, 0b1000 key-8, 0b1001 key-9, 0b1010 key-10, 0b1011 key-11, 0b1100 key-12, 0b1101 key-13, 0b1110 key-14, 0b1111 key-15, if `user_keys or supervisor_keys` | Intel SDM Vol. 3A, Protection Keys |
+/// | 62:59 | `protection_key` | 0b0000 key-0, 0b0001 key-1, 0b0010 key-2, 0b0011 key-3, 0b0100 key-4, 0b0101 key-5, 0b0110 key-6, 0b0111 key-7, 0b1000 key-8, 0b1001 key-9, 0b1010 key-10, 0b1011 key-11, 0b1100 key-12, 0b1101 key-13, 0b1110 key-14, 0b1111 key-15, if `user_keys or supervisor_keys` | Intel SDM Vol. 3A, Protection Keys |
 /// | 62:59 | `no-key` | ignored, if `!user_keys && !supervisor_keys` | Intel SDM Vol. 3A, Protection Keys |
 /// | 58:52, 11:9 | `leaf-software` | free for software | Intel SDM Vol. 3A, Format of a Page-Table Entry that Maps a 4-KByte Page |
 /// | pa_bits - 1:12 | `output` | output address | Intel SDM Vol. 3A, Format of a Page-Table Entry that Maps a 4-KByte Page |
 /// | 51:c_bit + 1, c_bit - 1:pa_bits if c_bit != 0; 51:pa_bits | `address-too-wide` | must be zero | Intel SDM Vol. 3A, Page-Fault Exceptions, reserved bits |
-/// | 7, 4:3 | `memory_type` | PAT, PCD, PWT; what is UC- in the PAT the MTRRs may make WC: which byte of `pat` says the memory type | Intel SDM Vol. 3A, Page Attribute Table (PAT) |
 /// | 8 | `global` | a translation of every address space: 0b0 not-global, 0b1 global, if `globals` | Intel SDM Vol. 3A, Global Pages |
 /// | 8 | `no-global` | written as zero, if `!globals` | Intel SDM Vol. 3A, Global Pages |
+/// | 7, 4:3 | `memory_type` | PAT, PCD, PWT; what is UC- in the PAT the MTRRs may make WC: which byte of `pat` says the memory type | Intel SDM Vol. 3A, Page Attribute Table (PAT) |
 /// | 6 | `dirty` | 0b0 none, 0b1 dirty | Intel SDM Vol. 3A, Accessed and Dirty Flags |
 /// | 5 | `accessed` | 0b0 none, 0b1 accessed | Intel SDM Vol. 3A, Accessed and Dirty Flags |
-/// | 2:1 | `access_without_nx` | user/supervisor, read/write: 0b0 pr px, 0b1 pr pw px, 0b10 r x, 0b11 r w x, if `!no_execute` | Intel SDM Vol. 3A, Access Rights |
+/// | 2:1 | `access_without_nx` | user/supervisor, read/write: 0b00 pr px, 0b01 pr pw px, 0b10 r x, 0b11 r w x, if `!no_execute` | Intel SDM Vol. 3A, Access Rights |
 /// | c_bit | `encrypted` | 0b0 unencrypted, 0b1 encrypted, if `c_bit != 0` | AMD APM Vol. 2, Secure Memory Encryption, Page Table Support |
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
@@ -371,7 +371,7 @@ impl Page {
         format.output(0, self.0)
     }
 
-    /// Bits 63, 2:1: execute-disable, user/supervisor, read/write: 0b0 pr px, 0b1 pr pw px, 0b10 r x, 0b11 r w x, 0b100 pr, 0b101 pr pw, 0b110 r, 0b111 r w.
+    /// Bits 63, 2:1: execute-disable, user/supervisor, read/write: 0b000 pr px, 0b001 pr pw px, 0b010 r x, 0b011 r w x, 0b100 pr, 0b101 pr pw, 0b110 r, 0b111 r w.
     ///
     /// Only where `no_execute`.
     pub const fn access(self) -> u64 {
@@ -386,7 +386,7 @@ impl Page {
         )
     }
 
-    /// Bits 2:1: user/supervisor, read/write: 0b0 pr px, 0b1 pr pw px, 0b10 r x, 0b11 r w x.
+    /// Bits 2:1: user/supervisor, read/write: 0b00 pr px, 0b01 pr pw px, 0b10 r x, 0b11 r w x.
     ///
     /// Only where `!no_execute`.
     pub const fn access_without_nx(self) -> u64 {
@@ -442,7 +442,7 @@ impl Page {
         Self(self.0 & !0x100 | codec::insert(value, 8, 8))
     }
 
-    /// Bits 62:59: 0b0 key-0, 0b1 key-1, 0b10 key-2, 0b11 key-3, 0b100 key-4, 0b101 key-5, 0b110 key-6, 0b111 key-7, 0b1000 key-8, 0b1001 key-9, 0b1010 key-10, 0b1011 key-11, 0b1100 key-12, 0b1101 key-13, 0b1110 key-14, 0b1111 key-15.
+    /// Bits 62:59: 0b0000 key-0, 0b0001 key-1, 0b0010 key-2, 0b0011 key-3, 0b0100 key-4, 0b0101 key-5, 0b0110 key-6, 0b0111 key-7, 0b1000 key-8, 0b1001 key-9, 0b1010 key-10, 0b1011 key-11, 0b1100 key-12, 0b1101 key-13, 0b1110 key-14, 0b1111 key-15.
     ///
     /// Only where `user_keys || supervisor_keys`.
     pub const fn protection_key(self) -> u64 {
@@ -518,9 +518,9 @@ impl fmt::Debug for Page {
 ///
 /// | bits | name | meaning | manual |
 /// |---|---|---|---|
-/// | 63, 2:1 | `access` | execute-disable, user/supervisor, read/write: 0b0 pr px, 0b1 pr pw px, 0b10 r x, 0b11 r w x, 0b100 pr, 0b101 pr pw, 0b110 r, 0b111 r w, if `no_execute` | Intel SDM Vol. 3A, Access Rights |
+/// | 63, 2:1 | `access` | execute-disable, user/supervisor, read/write: 0b000 pr px, 0b001 pr pw px, 0b010 r x, 0b011 r w x, 0b100 pr, 0b101 pr pw, 0b110 r, 0b111 r w, if `no_execute` | Intel SDM Vol. 3A, Access Rights |
 /// | 63 | `no-execute-disable` | must be zero, if `!no_execute` | Intel SDM Vol. 3A, Page-Fault Exceptions, reserved bits |
-/// | 62:59 | `protection_key` | 0b0 key-0, 0b1 key-1, 0b10 key-2, 0b11 key-3, 0b100 key-4, 0b101 key-5, 0b110 key-6, 0b111 key-7, 0b1000 key-8, 0b1001 key-9, 0b1010 key-10, 0b1011 key-11, 0b1100 key-12, 0b1101 key-13, 0b1110 key-14, 0b1111 key-15, if `user_keys or supervisor_keys` | Intel SDM Vol. 3A, Protection Keys |
+/// | 62:59 | `protection_key` | 0b0000 key-0, 0b0001 key-1, 0b0010 key-2, 0b0011 key-3, 0b0100 key-4, 0b0101 key-5, 0b0110 key-6, 0b0111 key-7, 0b1000 key-8, 0b1001 key-9, 0b1010 key-10, 0b1011 key-11, 0b1100 key-12, 0b1101 key-13, 0b1110 key-14, 0b1111 key-15, if `user_keys or supervisor_keys` | Intel SDM Vol. 3A, Protection Keys |
 /// | 62:59 | `no-key` | ignored, if `!user_keys && !supervisor_keys` | Intel SDM Vol. 3A, Protection Keys |
 /// | 58:52, 11:9 | `leaf-software` | free for software | Intel SDM Vol. 3A, Format of a Page-Table Entry that Maps a 4-KByte Page |
 /// | pa_bits - 1:leaf_bits | `output` | output address | Intel SDM Vol. 3A, Format of a Page-Table Entry that Maps a 4-KByte Page |
@@ -531,7 +531,7 @@ impl fmt::Debug for Page {
 /// | 8 | `no-global` | written as zero, if `!globals` | Intel SDM Vol. 3A, Global Pages |
 /// | 6 | `dirty` | 0b0 none, 0b1 dirty | Intel SDM Vol. 3A, Accessed and Dirty Flags |
 /// | 5 | `accessed` | 0b0 none, 0b1 accessed | Intel SDM Vol. 3A, Accessed and Dirty Flags |
-/// | 2:1 | `access_without_nx` | user/supervisor, read/write: 0b0 pr px, 0b1 pr pw px, 0b10 r x, 0b11 r w x, if `!no_execute` | Intel SDM Vol. 3A, Access Rights |
+/// | 2:1 | `access_without_nx` | user/supervisor, read/write: 0b00 pr px, 0b01 pr pw px, 0b10 r x, 0b11 r w x, if `!no_execute` | Intel SDM Vol. 3A, Access Rights |
 /// | c_bit | `encrypted` | 0b0 unencrypted, 0b1 encrypted, if `c_bit != 0` | AMD APM Vol. 2, Secure Memory Encryption, Page Table Support |
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
@@ -576,7 +576,7 @@ impl Block {
         format.output(level, self.0)
     }
 
-    /// Bits 63, 2:1: execute-disable, user/supervisor, read/write: 0b0 pr px, 0b1 pr pw px, 0b10 r x, 0b11 r w x, 0b100 pr, 0b101 pr pw, 0b110 r, 0b111 r w.
+    /// Bits 63, 2:1: execute-disable, user/supervisor, read/write: 0b000 pr px, 0b001 pr pw px, 0b010 r x, 0b011 r w x, 0b100 pr, 0b101 pr pw, 0b110 r, 0b111 r w.
     ///
     /// Only where `no_execute`.
     pub const fn access(self) -> u64 {
@@ -591,7 +591,7 @@ impl Block {
         )
     }
 
-    /// Bits 2:1: user/supervisor, read/write: 0b0 pr px, 0b1 pr pw px, 0b10 r x, 0b11 r w x.
+    /// Bits 2:1: user/supervisor, read/write: 0b00 pr px, 0b01 pr pw px, 0b10 r x, 0b11 r w x.
     ///
     /// Only where `!no_execute`.
     pub const fn access_without_nx(self) -> u64 {
@@ -648,7 +648,7 @@ impl Block {
         Self(self.0 & !0x100 | codec::insert(value, 8, 8))
     }
 
-    /// Bits 62:59: 0b0 key-0, 0b1 key-1, 0b10 key-2, 0b11 key-3, 0b100 key-4, 0b101 key-5, 0b110 key-6, 0b111 key-7, 0b1000 key-8, 0b1001 key-9, 0b1010 key-10, 0b1011 key-11, 0b1100 key-12, 0b1101 key-13, 0b1110 key-14, 0b1111 key-15.
+    /// Bits 62:59: 0b0000 key-0, 0b0001 key-1, 0b0010 key-2, 0b0011 key-3, 0b0100 key-4, 0b0101 key-5, 0b0110 key-6, 0b0111 key-7, 0b1000 key-8, 0b1001 key-9, 0b1010 key-10, 0b1011 key-11, 0b1100 key-12, 0b1101 key-13, 0b1110 key-14, 0b1111 key-15.
     ///
     /// Only where `user_keys || supervisor_keys`.
     pub const fn protection_key(self) -> u64 {
@@ -724,7 +724,7 @@ impl fmt::Debug for Block {
 ///
 /// | bits | name | meaning | manual |
 /// |---|---|---|---|
-/// | 63, 2:1 | `access` | execute-disable, user/supervisor, read/write: 0b0 pr px, 0b1 pr pw px, 0b10 r x, 0b11 r w x, 0b100 pr, 0b101 pr pw, 0b110 r, 0b111 r w, if `no_execute` | Intel SDM Vol. 3A, Access Rights |
+/// | 63, 2:1 | `access` | execute-disable, user/supervisor, read/write: 0b000 pr px, 0b001 pr pw px, 0b010 r x, 0b011 r w x, 0b100 pr, 0b101 pr pw, 0b110 r, 0b111 r w, if `no_execute` | Intel SDM Vol. 3A, Access Rights |
 /// | 63 | `no-execute-disable` | must be zero, if `!no_execute` | Intel SDM Vol. 3A, Page-Fault Exceptions, reserved bits |
 /// | 62:52, 11:9, 6 | `table-ignored` | ignored | Intel SDM Vol. 3A, Format of a PML4 Entry (PML4E) that References a Page-Directory-Pointer Table |
 /// | pa_bits - 1:12 | `next_table` | address of the next table | Intel SDM Vol. 3A, Format of a PML4 Entry (PML4E) that References a Page-Directory-Pointer Table |
@@ -733,7 +733,7 @@ impl fmt::Debug for Block {
 /// | 8 | `lower-table-global` | ignored, if `level <= 2` | Intel SDM Vol. 3A, Format of a PML4 Entry (PML4E) that References a Page-Directory-Pointer Table |
 /// | 5 | `table-accessed` | written by hardware | Intel SDM Vol. 3A, Accessed and Dirty Flags |
 /// | 4:3 | `table_memory_type` | PCD, PWT: which entry of the PAT is for accesses to the table: always written alike | Intel SDM Vol. 3A, Paging and Memory Typing |
-/// | 2:1 | `access_without_nx` | user/supervisor, read/write: 0b0 pr px, 0b1 pr pw px, 0b10 r x, 0b11 r w x, if `!no_execute` | Intel SDM Vol. 3A, Access Rights |
+/// | 2:1 | `access_without_nx` | user/supervisor, read/write: 0b00 pr px, 0b01 pr pw px, 0b10 r x, 0b11 r w x, if `!no_execute` | Intel SDM Vol. 3A, Access Rights |
 /// | c_bit | `table_encrypted` | always written alike, if `c_bit != 0` | AMD APM Vol. 2, Secure Memory Encryption, Page Table Support |
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
@@ -771,7 +771,7 @@ impl Table {
         format.decode(level, self.0)
     }
 
-    /// Bits 63, 2:1: execute-disable, user/supervisor, read/write: 0b0 pr px, 0b1 pr pw px, 0b10 r x, 0b11 r w x, 0b100 pr, 0b101 pr pw, 0b110 r, 0b111 r w.
+    /// Bits 63, 2:1: execute-disable, user/supervisor, read/write: 0b000 pr px, 0b001 pr pw px, 0b010 r x, 0b011 r w x, 0b100 pr, 0b101 pr pw, 0b110 r, 0b111 r w.
     ///
     /// Only where `no_execute`.
     pub const fn access(self) -> u64 {
@@ -786,7 +786,7 @@ impl Table {
         )
     }
 
-    /// Bits 2:1: user/supervisor, read/write: 0b0 pr px, 0b1 pr pw px, 0b10 r x, 0b11 r w x.
+    /// Bits 2:1: user/supervisor, read/write: 0b00 pr px, 0b01 pr pw px, 0b10 r x, 0b11 r w x.
     ///
     /// Only where `!no_execute`.
     pub const fn access_without_nx(self) -> u64 {

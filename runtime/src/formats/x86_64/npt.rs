@@ -173,17 +173,17 @@ pub const SOFTWARE: Options = Options::from_bits(0x7ff0_0000_0000_0e00);
 ///
 /// | bits | name | meaning | manual |
 /// |---|---|---|---|
-/// | 63, 2:1 | `access` | no-execute, user/supervisor, read/write: 0b11 r w x, 0b10 r x, 0b111 r w, 0b110 r, 0b0 none, 0b1 none, 0b100 none, 0b101 none, if `no_execute && !gmet` | AMD APM Vol. 2, Nested Table Walk; Combining Nested and Guest Attributes |
-/// | 63, 2:1 | `access_by_mode` | no-execute, user/supervisor, read/write: 0b11 r w ux, 0b10 r ux, 0b1 r w x, 0b0 r x, 0b111 r w, 0b110 r, 0b101 r w, 0b100 r, if `no_execute && gmet` | AMD APM Vol. 2, Guest Mode Execute Trap Extension, GMET Page Configuration |
+/// | 63, 2:1 | `access` | no-execute, user/supervisor, read/write: 0b011 r w x, 0b010 r x, 0b111 r w, 0b110 r, 0b000 none, 0b001 none, 0b100 none, 0b101 none, if `no_execute && !gmet` | AMD APM Vol. 2, Nested Table Walk; Combining Nested and Guest Attributes |
+/// | 63, 2:1 | `access_by_mode` | no-execute, user/supervisor, read/write: 0b011 r w ux, 0b010 r ux, 0b001 r w x, 0b000 r x, 0b111 r w, 0b110 r, 0b101 r w, 0b100 r, if `no_execute && gmet` | AMD APM Vol. 2, Guest Mode Execute Trap Extension, GMET Page Configuration |
 /// | 63 | `no-execute-disable` | must be zero, if `!no_execute` | Intel SDM Vol. 3A, Page-Fault Exceptions, reserved bits |
 /// | 62:52, 11:9 | `leaf-software` | free for software | AMD APM Vol. 2, 4-Kbyte Page Translation |
 /// | pa_bits - 1:12 | `output` | output address | Intel SDM Vol. 3A, Format of a Page-Table Entry that Maps a 4-KByte Page |
 /// | 51:c_bit + 1, c_bit - 1:pa_bits if c_bit != 0; 51:pa_bits | `address-too-wide` | must be zero | Intel SDM Vol. 3A, Page-Fault Exceptions, reserved bits |
-/// | 7, 4:3 | `memory_type` | PAT, PCD, PWT; what is UC- in the PAT the MTRRs may make WC: which byte of `pat` says the memory type | Intel SDM Vol. 3A, Page Attribute Table (PAT) |
 /// | 8 | `no-global` | written as zero | AMD APM Vol. 2, Nested Paging, Global Pages |
+/// | 7, 4:3 | `memory_type` | PAT, PCD, PWT; what is UC- in the PAT the MTRRs may make WC: which byte of `pat` says the memory type | Intel SDM Vol. 3A, Page Attribute Table (PAT) |
 /// | 6 | `dirty` | 0b0 none, 0b1 dirty | Intel SDM Vol. 3A, Accessed and Dirty Flags |
 /// | 5 | `accessed` | 0b0 none, 0b1 accessed | Intel SDM Vol. 3A, Accessed and Dirty Flags |
-/// | 2:1 | `access_without_nx` | user/supervisor, read/write: 0b11 r w x, 0b10 r x, 0b0 none, 0b1 none, if `!no_execute` | AMD APM Vol. 2, Nested Table Walk; Combining Nested and Guest Attributes |
+/// | 2:1 | `access_without_nx` | user/supervisor, read/write: 0b11 r w x, 0b10 r x, 0b00 none, 0b01 none, if `!no_execute` | AMD APM Vol. 2, Nested Table Walk; Combining Nested and Guest Attributes |
 /// | c_bit | `encrypted` | 0b0 unencrypted, 0b1 encrypted, if `c_bit != 0` | AMD APM Vol. 2, Secure Memory Encryption, Page Table Support |
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
@@ -226,7 +226,7 @@ impl Page {
         format.output(0, self.0)
     }
 
-    /// Bits 63, 2:1: no-execute, user/supervisor, read/write: 0b11 r w x, 0b10 r x, 0b111 r w, 0b110 r, 0b0 none, 0b1 none, 0b100 none, 0b101 none.
+    /// Bits 63, 2:1: no-execute, user/supervisor, read/write: 0b011 r w x, 0b010 r x, 0b111 r w, 0b110 r, 0b000 none, 0b001 none, 0b100 none, 0b101 none.
     ///
     /// Only where `no_execute && !gmet`.
     pub const fn access(self) -> u64 {
@@ -241,7 +241,7 @@ impl Page {
         )
     }
 
-    /// Bits 2:1: user/supervisor, read/write: 0b11 r w x, 0b10 r x, 0b0 none, 0b1 none.
+    /// Bits 2:1: user/supervisor, read/write: 0b11 r w x, 0b10 r x, 0b00 none, 0b01 none.
     ///
     /// Only where `!no_execute`.
     pub const fn access_without_nx(self) -> u64 {
@@ -285,7 +285,7 @@ impl Page {
         Self(self.0 & !0x40 | codec::insert(value, 6, 6))
     }
 
-    /// Bits 63, 2:1: no-execute, user/supervisor, read/write: 0b11 r w ux, 0b10 r ux, 0b1 r w x, 0b0 r x, 0b111 r w, 0b110 r, 0b101 r w, 0b100 r.
+    /// Bits 63, 2:1: no-execute, user/supervisor, read/write: 0b011 r w ux, 0b010 r ux, 0b001 r w x, 0b000 r x, 0b111 r w, 0b110 r, 0b101 r w, 0b100 r.
     ///
     /// Only where `no_execute && gmet`.
     pub const fn access_by_mode(self) -> u64 {
@@ -355,8 +355,8 @@ impl fmt::Debug for Page {
 ///
 /// | bits | name | meaning | manual |
 /// |---|---|---|---|
-/// | 63, 2:1 | `access` | no-execute, user/supervisor, read/write: 0b11 r w x, 0b10 r x, 0b111 r w, 0b110 r, 0b0 none, 0b1 none, 0b100 none, 0b101 none, if `no_execute && !gmet` | AMD APM Vol. 2, Nested Table Walk; Combining Nested and Guest Attributes |
-/// | 63, 2:1 | `access_by_mode` | no-execute, user/supervisor, read/write: 0b11 r w ux, 0b10 r ux, 0b1 r w x, 0b0 r x, 0b111 r w, 0b110 r, 0b101 r w, 0b100 r, if `no_execute && gmet` | AMD APM Vol. 2, Guest Mode Execute Trap Extension, GMET Page Configuration |
+/// | 63, 2:1 | `access` | no-execute, user/supervisor, read/write: 0b011 r w x, 0b010 r x, 0b111 r w, 0b110 r, 0b000 none, 0b001 none, 0b100 none, 0b101 none, if `no_execute && !gmet` | AMD APM Vol. 2, Nested Table Walk; Combining Nested and Guest Attributes |
+/// | 63, 2:1 | `access_by_mode` | no-execute, user/supervisor, read/write: 0b011 r w ux, 0b010 r ux, 0b001 r w x, 0b000 r x, 0b111 r w, 0b110 r, 0b101 r w, 0b100 r, if `no_execute && gmet` | AMD APM Vol. 2, Guest Mode Execute Trap Extension, GMET Page Configuration |
 /// | 63 | `no-execute-disable` | must be zero, if `!no_execute` | Intel SDM Vol. 3A, Page-Fault Exceptions, reserved bits |
 /// | 62:52, 11:9 | `leaf-software` | free for software | AMD APM Vol. 2, 4-Kbyte Page Translation |
 /// | pa_bits - 1:leaf_bits | `output` | output address | Intel SDM Vol. 3A, Format of a Page-Table Entry that Maps a 4-KByte Page |
@@ -366,7 +366,7 @@ impl fmt::Debug for Page {
 /// | 8 | `no-global` | written as zero | AMD APM Vol. 2, Nested Paging, Global Pages |
 /// | 6 | `dirty` | 0b0 none, 0b1 dirty | Intel SDM Vol. 3A, Accessed and Dirty Flags |
 /// | 5 | `accessed` | 0b0 none, 0b1 accessed | Intel SDM Vol. 3A, Accessed and Dirty Flags |
-/// | 2:1 | `access_without_nx` | user/supervisor, read/write: 0b11 r w x, 0b10 r x, 0b0 none, 0b1 none, if `!no_execute` | AMD APM Vol. 2, Nested Table Walk; Combining Nested and Guest Attributes |
+/// | 2:1 | `access_without_nx` | user/supervisor, read/write: 0b11 r w x, 0b10 r x, 0b00 none, 0b01 none, if `!no_execute` | AMD APM Vol. 2, Nested Table Walk; Combining Nested and Guest Attributes |
 /// | c_bit | `encrypted` | 0b0 unencrypted, 0b1 encrypted, if `c_bit != 0` | AMD APM Vol. 2, Secure Memory Encryption, Page Table Support |
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
@@ -411,7 +411,7 @@ impl Block {
         format.output(level, self.0)
     }
 
-    /// Bits 63, 2:1: no-execute, user/supervisor, read/write: 0b11 r w x, 0b10 r x, 0b111 r w, 0b110 r, 0b0 none, 0b1 none, 0b100 none, 0b101 none.
+    /// Bits 63, 2:1: no-execute, user/supervisor, read/write: 0b011 r w x, 0b010 r x, 0b111 r w, 0b110 r, 0b000 none, 0b001 none, 0b100 none, 0b101 none.
     ///
     /// Only where `no_execute && !gmet`.
     pub const fn access(self) -> u64 {
@@ -426,7 +426,7 @@ impl Block {
         )
     }
 
-    /// Bits 2:1: user/supervisor, read/write: 0b11 r w x, 0b10 r x, 0b0 none, 0b1 none.
+    /// Bits 2:1: user/supervisor, read/write: 0b11 r w x, 0b10 r x, 0b00 none, 0b01 none.
     ///
     /// Only where `!no_execute`.
     pub const fn access_without_nx(self) -> u64 {
@@ -471,7 +471,7 @@ impl Block {
         Self(self.0 & !0x40 | codec::insert(value, 6, 6))
     }
 
-    /// Bits 63, 2:1: no-execute, user/supervisor, read/write: 0b11 r w ux, 0b10 r ux, 0b1 r w x, 0b0 r x, 0b111 r w, 0b110 r, 0b101 r w, 0b100 r.
+    /// Bits 63, 2:1: no-execute, user/supervisor, read/write: 0b011 r w ux, 0b010 r ux, 0b001 r w x, 0b000 r x, 0b111 r w, 0b110 r, 0b101 r w, 0b100 r.
     ///
     /// Only where `no_execute && gmet`.
     pub const fn access_by_mode(self) -> u64 {
@@ -541,8 +541,8 @@ impl fmt::Debug for Block {
 ///
 /// | bits | name | meaning | manual |
 /// |---|---|---|---|
-/// | 63, 2:1 | `access` | no-execute, user/supervisor, read/write: 0b11 r w x, 0b10 r x, 0b111 r w, 0b110 r, 0b0 none, 0b1 none, 0b100 none, 0b101 none, if `no_execute && !gmet` | AMD APM Vol. 2, Nested Table Walk; Combining Nested and Guest Attributes |
-/// | 63, 2:1 | `table_access_by_mode` | no-execute, user/supervisor, read/write; tables of the supervisor, which hardware takes, are not supported: 0b11 r w x, 0b10 r x, 0b111 r w, 0b110 r, if `no_execute && gmet` | AMD APM Vol. 2, Guest Mode Execute Trap Extension |
+/// | 63, 2:1 | `access` | no-execute, user/supervisor, read/write: 0b011 r w x, 0b010 r x, 0b111 r w, 0b110 r, 0b000 none, 0b001 none, 0b100 none, 0b101 none, if `no_execute && !gmet` | AMD APM Vol. 2, Nested Table Walk; Combining Nested and Guest Attributes |
+/// | 63, 2:1 | `table_access_by_mode` | no-execute, user/supervisor, read/write; tables of the supervisor, which hardware takes, are not supported: 0b011 r w x, 0b010 r x, 0b111 r w, 0b110 r, if `no_execute && gmet` | AMD APM Vol. 2, Guest Mode Execute Trap Extension |
 /// | 63 | `no-execute-disable` | must be zero, if `!no_execute` | Intel SDM Vol. 3A, Page-Fault Exceptions, reserved bits |
 /// | 62:52, 11:9, 6 | `table-ignored` | ignored | Intel SDM Vol. 3A, Format of a PML4 Entry (PML4E) that References a Page-Directory-Pointer Table |
 /// | pa_bits - 1:12 | `next_table` | address of the next table | Intel SDM Vol. 3A, Format of a PML4 Entry (PML4E) that References a Page-Directory-Pointer Table |
@@ -551,7 +551,7 @@ impl fmt::Debug for Block {
 /// | 8 | `lower-table-global` | ignored, if `level <= 2` | Intel SDM Vol. 3A, Format of a PML4 Entry (PML4E) that References a Page-Directory-Pointer Table |
 /// | 5 | `table-accessed` | written by hardware | Intel SDM Vol. 3A, Accessed and Dirty Flags |
 /// | 4:3 | `table_memory_type` | PCD, PWT: which entry of the PAT is for accesses to the table: always written alike | Intel SDM Vol. 3A, Paging and Memory Typing |
-/// | 2:1 | `access_without_nx` | user/supervisor, read/write: 0b11 r w x, 0b10 r x, 0b0 none, 0b1 none, if `!no_execute` | AMD APM Vol. 2, Nested Table Walk; Combining Nested and Guest Attributes |
+/// | 2:1 | `access_without_nx` | user/supervisor, read/write: 0b11 r w x, 0b10 r x, 0b00 none, 0b01 none, if `!no_execute` | AMD APM Vol. 2, Nested Table Walk; Combining Nested and Guest Attributes |
 /// | c_bit | `table_encrypted` | always written alike, if `c_bit != 0` | AMD APM Vol. 2, Secure Memory Encryption, Page Table Support |
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
@@ -589,7 +589,7 @@ impl Table {
         format.decode(level, self.0)
     }
 
-    /// Bits 63, 2:1: no-execute, user/supervisor, read/write: 0b11 r w x, 0b10 r x, 0b111 r w, 0b110 r, 0b0 none, 0b1 none, 0b100 none, 0b101 none.
+    /// Bits 63, 2:1: no-execute, user/supervisor, read/write: 0b011 r w x, 0b010 r x, 0b111 r w, 0b110 r, 0b000 none, 0b001 none, 0b100 none, 0b101 none.
     ///
     /// Only where `no_execute && !gmet`.
     pub const fn access(self) -> u64 {
@@ -604,7 +604,7 @@ impl Table {
         )
     }
 
-    /// Bits 2:1: user/supervisor, read/write: 0b11 r w x, 0b10 r x, 0b0 none, 0b1 none.
+    /// Bits 2:1: user/supervisor, read/write: 0b11 r w x, 0b10 r x, 0b00 none, 0b01 none.
     ///
     /// Only where `!no_execute`.
     pub const fn access_without_nx(self) -> u64 {
@@ -626,7 +626,7 @@ impl Table {
         Self(self.0 & !0x18 | codec::insert(value, 4, 3))
     }
 
-    /// Bits 63, 2:1: no-execute, user/supervisor, read/write; tables of the supervisor, which hardware takes, are not supported: 0b11 r w x, 0b10 r x, 0b111 r w, 0b110 r.
+    /// Bits 63, 2:1: no-execute, user/supervisor, read/write; tables of the supervisor, which hardware takes, are not supported: 0b011 r w x, 0b010 r x, 0b111 r w, 0b110 r.
     ///
     /// Only where `no_execute && gmet`.
     pub const fn table_access_by_mode(self) -> u64 {

@@ -122,12 +122,12 @@ pub const SOFTWARE: Options = Options::from_bits(0x7ff0_0000_0000_0a00);
 /// | 62:52, 11, 9 | `leaf-software` | free for software | Intel VT-d Architecture Specification, First-Stage Paging Entries |
 /// | pa_bits - 1:12 | `output` | output address | Intel SDM Vol. 3A, Format of a Page-Table Entry that Maps a 4-KByte Page |
 /// | 51:pa_bits | `address-too-wide` | must be zero | Intel VT-d Architecture Specification, First-Stage Paging Entries |
-/// | 7, 4:3 | `memory-type` | ignored | Intel VT-d Architecture Specification, Memory Type, First-Stage Translation |
 /// | 10 | `extended-accessed` | written by hardware if `extended_accessed`, else ignored | Intel VT-d Architecture Specification, Accessed, Extended Accessed, and Dirty Flags |
 /// | 8 | `no-global` | ignored | Intel VT-d Architecture Specification, First-Stage Paging Entries |
+/// | 7, 4:3 | `memory-type` | ignored | Intel VT-d Architecture Specification, Memory Type, First-Stage Translation |
 /// | 6 | `dirty` | 0b0 none, 0b1 dirty | Intel SDM Vol. 3A, Accessed and Dirty Flags |
 /// | 5 | `accessed` | 0b0 none, 0b1 accessed | Intel SDM Vol. 3A, Accessed and Dirty Flags |
-/// | 2:1 | `access` | user/supervisor, read/write; a request without privilege is a user's: 0b11 r w, 0b10 r, 0b1 pr pw, 0b0 pr | Intel VT-d Architecture Specification, First-Stage Paging Entries; Access Rights |
+/// | 2:1 | `access` | user/supervisor, read/write; a request without privilege is a user's: 0b11 r w, 0b10 r, 0b01 pr pw, 0b00 pr | Intel VT-d Architecture Specification, First-Stage Paging Entries; Access Rights |
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct Page(u64);
@@ -169,7 +169,7 @@ impl Page {
         format.output(0, self.0)
     }
 
-    /// Bits 2:1: user/supervisor, read/write; a request without privilege is a user's: 0b11 r w, 0b10 r, 0b1 pr pw, 0b0 pr.
+    /// Bits 2:1: user/supervisor, read/write; a request without privilege is a user's: 0b11 r w, 0b10 r, 0b01 pr pw, 0b00 pr.
     pub const fn access(self) -> u64 {
         self.0 >> 1 & 3
     }
@@ -228,7 +228,7 @@ impl fmt::Debug for Page {
 /// | 8 | `no-global` | ignored | Intel VT-d Architecture Specification, First-Stage Paging Entries |
 /// | 6 | `dirty` | 0b0 none, 0b1 dirty | Intel SDM Vol. 3A, Accessed and Dirty Flags |
 /// | 5 | `accessed` | 0b0 none, 0b1 accessed | Intel SDM Vol. 3A, Accessed and Dirty Flags |
-/// | 2:1 | `access` | user/supervisor, read/write; a request without privilege is a user's: 0b11 r w, 0b10 r, 0b1 pr pw, 0b0 pr | Intel VT-d Architecture Specification, First-Stage Paging Entries; Access Rights |
+/// | 2:1 | `access` | user/supervisor, read/write; a request without privilege is a user's: 0b11 r w, 0b10 r, 0b01 pr pw, 0b00 pr | Intel VT-d Architecture Specification, First-Stage Paging Entries; Access Rights |
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct Block(u64);
@@ -272,7 +272,7 @@ impl Block {
         format.output(level, self.0)
     }
 
-    /// Bits 2:1: user/supervisor, read/write; a request without privilege is a user's: 0b11 r w, 0b10 r, 0b1 pr pw, 0b0 pr.
+    /// Bits 2:1: user/supervisor, read/write; a request without privilege is a user's: 0b11 r w, 0b10 r, 0b01 pr pw, 0b00 pr.
     pub const fn access(self) -> u64 {
         self.0 >> 1 & 3
     }
@@ -326,7 +326,7 @@ impl fmt::Debug for Block {
 /// | 51:pa_bits | `address-too-wide` | must be zero | Intel VT-d Architecture Specification, First-Stage Paging Entries |
 /// | 10 | `extended-accessed` | written by hardware if `extended_accessed`, else ignored | Intel VT-d Architecture Specification, Accessed, Extended Accessed, and Dirty Flags |
 /// | 5 | `table-accessed` | written by hardware | Intel SDM Vol. 3A, Accessed and Dirty Flags |
-/// | 2:1 | `access` | user/supervisor, read/write; a request without privilege is a user's: 0b11 r w, 0b10 r, 0b1 pr pw, 0b0 pr | Intel VT-d Architecture Specification, First-Stage Paging Entries; Access Rights |
+/// | 2:1 | `access` | user/supervisor, read/write; a request without privilege is a user's: 0b11 r w, 0b10 r, 0b01 pr pw, 0b00 pr | Intel VT-d Architecture Specification, First-Stage Paging Entries; Access Rights |
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct Table(u64);
@@ -363,7 +363,7 @@ impl Table {
         format.decode(level, self.0)
     }
 
-    /// Bits 2:1: user/supervisor, read/write; a request without privilege is a user's: 0b11 r w, 0b10 r, 0b1 pr pw, 0b0 pr.
+    /// Bits 2:1: user/supervisor, read/write; a request without privilege is a user's: 0b11 r w, 0b10 r, 0b01 pr pw, 0b00 pr.
     pub const fn access(self) -> u64 {
         self.0 >> 1 & 3
     }

@@ -188,8 +188,8 @@ pub const SOFTWARE: Options = Options::from_bits(0xbff0_0000_0000_0000);
 /// | 7 | `page-not-block` | ignored | Intel SDM Vol. 3C, Format of an EPT Page-Table Entry that Maps a 4-KByte Page |
 /// | 6 | `ignore_pat` | first-stage tables cannot change the memory type: 0b0 combine-with-pat, 0b1 ignore-pat, if `memory_types` | Intel VT-d Architecture Specification, Memory Type, Second-Stage Translation |
 /// | 6:3 | `no-memory-type` | ignored, if `!memory_types` | Intel VT-d Architecture Specification, Second-Stage Paging Entries |
-/// | 5:3 | `memory_type` | 0b0 uc, 0b1 wc, 0b100 wt, 0b101 wp, 0b110 wb, if `memory_types` | Intel VT-d Architecture Specification, Memory Type, Second-Stage Translation |
-/// | 1:0 | `access` | write, read; unlike in EPT, one may be had without the other: 0b11 r w, 0b1 r, 0b10 w | Intel VT-d Architecture Specification, Second-Stage Paging Entries |
+/// | 5:3 | `memory_type` | 0b000 uc, 0b001 wc, 0b100 wt, 0b101 wp, 0b110 wb, if `memory_types` | Intel VT-d Architecture Specification, Memory Type, Second-Stage Translation |
+/// | 1:0 | `access` | write, read; unlike in EPT, one may be had without the other: 0b11 r w, 0b01 r, 0b10 w | Intel VT-d Architecture Specification, Second-Stage Paging Entries |
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct Page(u64);
@@ -231,7 +231,7 @@ impl Page {
         format.output(0, self.0)
     }
 
-    /// Bits 1:0: write, read; unlike in EPT, one may be had without the other: 0b11 r w, 0b1 r, 0b10 w.
+    /// Bits 1:0: write, read; unlike in EPT, one may be had without the other: 0b11 r w, 0b01 r, 0b10 w.
     pub const fn access(self) -> u64 {
         self.0 & 3
     }
@@ -241,7 +241,7 @@ impl Page {
         Self(self.0 & !3 | codec::insert(value, 1, 0))
     }
 
-    /// Bits 5:3: 0b0 uc, 0b1 wc, 0b100 wt, 0b101 wp, 0b110 wb.
+    /// Bits 5:3: 0b000 uc, 0b001 wc, 0b100 wt, 0b101 wp, 0b110 wb.
     ///
     /// Only where `memory_types`.
     pub const fn memory_type(self) -> u64 {
@@ -345,8 +345,8 @@ impl fmt::Debug for Page {
 /// | 8 | `accessed` | 0b0 none, 0b1 accessed, if `access_dirty` | Intel SDM Vol. 3C, Accessed and Dirty Flags for EPT |
 /// | 6 | `ignore_pat` | first-stage tables cannot change the memory type: 0b0 combine-with-pat, 0b1 ignore-pat, if `memory_types` | Intel VT-d Architecture Specification, Memory Type, Second-Stage Translation |
 /// | 6:3 | `no-memory-type` | ignored, if `!memory_types` | Intel VT-d Architecture Specification, Second-Stage Paging Entries |
-/// | 5:3 | `memory_type` | 0b0 uc, 0b1 wc, 0b100 wt, 0b101 wp, 0b110 wb, if `memory_types` | Intel VT-d Architecture Specification, Memory Type, Second-Stage Translation |
-/// | 1:0 | `access` | write, read; unlike in EPT, one may be had without the other: 0b11 r w, 0b1 r, 0b10 w | Intel VT-d Architecture Specification, Second-Stage Paging Entries |
+/// | 5:3 | `memory_type` | 0b000 uc, 0b001 wc, 0b100 wt, 0b101 wp, 0b110 wb, if `memory_types` | Intel VT-d Architecture Specification, Memory Type, Second-Stage Translation |
+/// | 1:0 | `access` | write, read; unlike in EPT, one may be had without the other: 0b11 r w, 0b01 r, 0b10 w | Intel VT-d Architecture Specification, Second-Stage Paging Entries |
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct Block(u64);
@@ -390,7 +390,7 @@ impl Block {
         format.output(level, self.0)
     }
 
-    /// Bits 1:0: write, read; unlike in EPT, one may be had without the other: 0b11 r w, 0b1 r, 0b10 w.
+    /// Bits 1:0: write, read; unlike in EPT, one may be had without the other: 0b11 r w, 0b01 r, 0b10 w.
     pub const fn access(self) -> u64 {
         self.0 & 3
     }
@@ -400,7 +400,7 @@ impl Block {
         Self(self.0 & !3 | codec::insert(value, 1, 0))
     }
 
-    /// Bits 5:3: 0b0 uc, 0b1 wc, 0b100 wt, 0b101 wp, 0b110 wb.
+    /// Bits 5:3: 0b000 uc, 0b001 wc, 0b100 wt, 0b101 wp, 0b110 wb.
     ///
     /// Only where `memory_types`.
     pub const fn memory_type(self) -> u64 {
@@ -497,7 +497,7 @@ impl fmt::Debug for Block {
 /// | 51:pa_bits | `address-too-wide` | must be zero | Intel SDM Vol. 3C, EPT Misconfigurations |
 /// | 11 | `table-reserved` | must be zero | Intel VT-d Architecture Specification, Second-Stage Paging Entries |
 /// | 8 | `table-accessed` | written by hardware if `access_dirty`, else ignored | Intel SDM Vol. 3C, Accessed and Dirty Flags for EPT |
-/// | 1:0 | `access` | write, read; unlike in EPT, one may be had without the other: 0b11 r w, 0b1 r, 0b10 w | Intel VT-d Architecture Specification, Second-Stage Paging Entries |
+/// | 1:0 | `access` | write, read; unlike in EPT, one may be had without the other: 0b11 r w, 0b01 r, 0b10 w | Intel VT-d Architecture Specification, Second-Stage Paging Entries |
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct Table(u64);
@@ -534,7 +534,7 @@ impl Table {
         format.decode(level, self.0)
     }
 
-    /// Bits 1:0: write, read; unlike in EPT, one may be had without the other: 0b11 r w, 0b1 r, 0b10 w.
+    /// Bits 1:0: write, read; unlike in EPT, one may be had without the other: 0b11 r w, 0b01 r, 0b10 w.
     pub const fn access(self) -> u64 {
         self.0 & 3
     }
