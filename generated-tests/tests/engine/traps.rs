@@ -9,7 +9,7 @@ use tablewright::{
 
 use crate::{
     rig::{Rig, attributes, range, walk},
-    witness::{BREAKING, DIRECT, FULL, LARGE, WIDE},
+    witness::{BREAKING, DIRECT, FULL, LARGE, SIGNED, WIDE},
 };
 
 const RW: Rights = Rights::RW;
@@ -183,6 +183,25 @@ fn a_zero_entry_is_no_huge_page() {
             [(range(ia, 4096), 12)]
         );
     }
+}
+
+/// Inside, an address has no upper bits: what is reported has those that the caller knows.
+#[test]
+fn what_is_in_the_way_in_the_upper_half_is_told_where_it_is() {
+    let mut rig = Rig::new(SIGNED);
+    let page = range(0xffff_8000_0000_5000, 4096);
+    // SAFETY: nobody accesses memory through this table.
+    let fault = |rig: &Rig<_>, size| unsafe { rig.table.fault_in(page.start(), size, GIB, &attributes(RW)) }.unwrap();
+    assert_eq!(fault(&rig, 12), FaultIn::Installed);
+    for size in [12, 21] {
+        assert!(matches!(fault(&rig, size), FaultIn::Present(found) if found.range == page));
+        let mut cache = rig.table.frame_cache();
+        // SAFETY: nobody accesses memory through this table.
+        let zeroed = unsafe { rig.table.fault_in_zeroed(page.start(), size, &attributes(RW), &mut cache) };
+        assert!(matches!(zeroed, Ok(FaultIn::Present(found)) if found.range == page));
+    }
+    rig.unmap(page).unwrap();
+    rig.end_of_life();
 }
 
 #[test]

@@ -130,11 +130,11 @@ unsafe impl Backend for Alloc {
         let page = Prototype { bits: fault.page?.of(table, &fault.attributes)?, level: 0, size: F::PAGE_BITS };
         // SAFETY: whoever unmaps in an address space waits for the invalidation.
         match unsafe { table.fault_in_zeroed_leaf(fault.address, page, frames) } {
-            Ok(FaultIn::Installed) => Some(FirstUse::Mapped),
-            Ok(FaultIn::Present(_)) => fault.admit(table),
+            Ok(true) => Some(FirstUse::Mapped),
+            Ok(false) => fault.admit(table),
             Err(Error::NoMemory { .. }) => Some(FirstUse::OutOfMemory),
             // `fault` meets the same error, and tells it.
-            Ok(FaultIn::Smaller { .. } | FaultIn::NeedsExclusive(_)) | Err(_) => None,
+            Err(_) => None,
         }
     }
 

@@ -18,14 +18,14 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// Lets the leaf that maps `ia` admit an access that needs the rights `access`: it gets those of `wanted`, which are no
     /// less, besides those that it has; and it is marked accessed and, with a right to write, dirty. `None`, and nothing
     /// has changed, if there is no such leaf or this takes more than one store: see [`Format::grant`].
-    #[inline]
+    // Out of line and by value: what calls it keeps its own fault in registers, for the first use of a page never gets here.
+    #[inline(never)]
     pub(crate) fn admit(&self, ia: u64, access: Rights, wanted: Rights) -> Option<Admitted> {
         self.write_first(ia, wanted).or_else(|| self.admit_leaf(ia, access, wanted))
     }
 
     /// [`Self::admit`] for whatever leaf there is.
-    // Out of line and by value: what calls it keeps its own fault in registers, for the first use of a page never gets here.
-    #[inline(never)]
+    #[cold]
     fn admit_leaf(&self, ia: u64, access: Rights, wanted: Rights) -> Option<Admitted> {
         let ia = self.reduce(ia)?;
         let write = access.intersects(Rights::W);

@@ -109,10 +109,10 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         cache: &mut FrameCache<H>,
     ) -> Result<FaultIn, Error> {
         // SAFETY: as the caller promises.
-        self.with_leaf(size, attributes, |leaf| unsafe { self.fault_in_zeroed_leaf(ia, leaf, cache) })
+        self.with_leaf(ia, size, attributes, |leaf| unsafe { self.fault_in_zeroed_leaf(ia, leaf, cache) })
     }
 
-    /// The same for a leaf that the format has resolved, and that is not a run.
+    /// The same for a leaf that the format has resolved, and that is not a run: whether it was installed.
     ///
     /// # Safety
     ///
@@ -123,7 +123,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         ia: u64,
         leaf: Prototype,
         cache: &mut FrameCache<H>,
-    ) -> Result<FaultIn, Error> {
+    ) -> Result<bool, Error> {
         let size = leaf.size;
         let mut taken = None;
         let ia = self.inside(ia)?;
@@ -140,8 +140,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             self.hal.prepare_frame(frame, size);
             Ok(address)
         });
-        if let Ok(FaultIn::Installed) = result {
-            return Ok(FaultIn::Installed);
+        if let Ok(true) = result {
+            return Ok(true);
         }
         if let Some(frame) = taken {
             // SAFETY: it was just taken with this size, and is not installed.
@@ -163,7 +163,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         }
         ok!(self.output_fits(oa, size_mask(size)));
         let ia = self.inside(ia)?;
-        self.with_leaf(size, attributes, |leaf| self.install(ia, leaf, tables, |_, _| Ok(oa)))
+        self.with_leaf(ia, size, attributes, |leaf| self.install(ia, leaf, tables, |_, _| Ok(oa)))
     }
 
     /// `ia` reduced to input bits.
@@ -172,13 +172,14 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         self.reduce(ia).ok_or(Error::OutOfRange(ClosedRange::around(ia, 0)))
     }
 
-    /// Has `install` put a leaf of `1 << size` bytes in its place, unless that is a run.
+    /// Has `install` put a leaf of `1 << size` bytes around `ia`, unless that is a run.
     #[inline]
     fn with_leaf(
         &self,
+        ia: u64,
         size: u8,
         attributes: &Attributes,
-        install: impl FnOnce(Prototype) -> Result<FaultIn, Error>,
+        install: impl FnOnce(Prototype) -> Result<bool, Error>,
     ) -> Result<FaultIn, Error> {
         let mut leaf = Prototype { bits: 0, level: 0, size };
         if size == F::PAGE_BITS {
@@ -194,11 +195,15 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             let prototype = self.format.prototype(level, size, attributes);
             leaf.bits = prototype.map_err(|refusal| Error::Refused { level, refusal })?.bits;
         }
-        install(leaf)
+        if install(leaf)? {
+            return Ok(FaultIn::Installed);
+        }
+        Ok(self.in_the_way(ia))
     }
 
     /// Installs a leaf for `ia`, in input bits, that maps to what `output` says, given the size of tables and those that
-    /// there are. It is asked once at most, and only if nothing is there.
+    /// there are. It is asked once at most, and only if nothing is there. Whether the leaf was installed: if not, something
+    /// is in the way.
     #[inline]
     fn install(
         &self,
@@ -206,43 +211,55 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         prototype: Prototype,
         tables: &mut List,
         output: impl FnOnce(u8, &mut List) -> Result<u64, Error>,
-    ) -> Result<FaultIn, Error> {
+    ) -> Result<bool, Error> {
         let (target, size) = (prototype.level, prototype.size);
         let Way { level, entry: place, raw } = self.way_down(ia);
         // As nearly always: only its table is there. Where the level is known before, so is what tells that.
-        let mut end = if level == target && self.format.kinds(target).is_absent(raw) {
-            End { level: target, entry: place, raw, is_leaf: false }
-        } else {
-            self.end(Way { level, entry: place, raw })
-        };
-        if end.is_leaf || end.level < target {
-            return Ok(self.in_the_way(ia, end));
+        let is_hole = level == target && self.format.kinds(target).is_absent(raw);
+        if !is_hole && !self.has_room(ia, target) {
+            return Ok(false);
         }
         let oa = output(self.start.table_bits, tables)?;
         let entry = self.format.strip(prototype, oa, 1).first;
-        loop {
-            if end.level > target {
-                if ok!(self.install_tables(ia, end, prototype, oa, tables)) {
-                    break;
-                }
-            } else if end.entry.exchange(&self.hal, end.raw, entry).is_ok() {
-                break;
-            }
-            // Another CPU was faster.
-            end = self.descend(ia);
-            if end.is_leaf || end.level < target {
-                return Ok(self.in_the_way(ia, end));
-            }
+        let is_done = is_hole && place.exchange(&self.hal, raw, entry).is_ok();
+        if !is_done && !ok!(self.install_below(ia, prototype, oa, tables)) {
+            return Ok(false);
         }
         if self.format.invalid_cached() {
-            self.invalidate_shared(ClosedRange::around(ia, size), 0, end.level == target);
+            self.invalidate_shared(ClosedRange::around(ia, size), 0, is_hole);
         }
-        Ok(FaultIn::Installed)
+        Ok(true)
+    }
+
+    /// Whether there is neither a leaf that maps `ia` nor a table in which a leaf at `level` would not be one.
+    #[cold]
+    #[inline(never)]
+    fn has_room(&self, ia: u64, level: Level) -> bool {
+        let end = self.descend(ia);
+        !end.is_leaf && end.level >= level
+    }
+
+    /// [`Self::install`] where tables are missing, or another CPU was faster once.
+    #[cold]
+    #[inline(never)]
+    fn install_below(&self, ia: u64, leaf: Prototype, oa: u64, tables: &mut List) -> Result<bool, Error> {
+        loop {
+            let end = self.descend(ia);
+            if end.is_leaf || end.level < leaf.level {
+                return Ok(false);
+            }
+            let is_done = if end.level > leaf.level {
+                ok!(self.install_tables(ia, end, leaf, oa, tables))
+            } else {
+                end.entry.exchange(&self.hal, end.raw, self.format.strip(leaf, oa, 1).first).is_ok()
+            };
+            if is_done {
+                return Ok(true);
+            }
+        }
     }
 
     /// Puts a subtree with the leaf where nothing is; whether no other CPU was faster.
-    #[cold]
-    #[inline(never)]
     fn install_tables(
         &self,
         ia: u64,
@@ -279,9 +296,11 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         self.format.page_sizes(level).contains(size).then_some(level)
     }
 
-    /// What stands where a leaf was to go: one, or a table with a hole.
+    /// What stands where a leaf was to go that maps `ia`: one, or a table with a hole.
     #[cold]
-    pub(super) fn in_the_way(&self, ia: u64, end: End) -> FaultIn {
+    pub(super) fn in_the_way(&self, ia: u64) -> FaultIn {
+        let ia = ia & self.start.input;
+        let end = self.descend(ia);
         if let Some(leaf) = self.leaf_at(ia, end) {
             return FaultIn::Present(self.mapping(&leaf));
         }

@@ -8,8 +8,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// Gives the page at `ia` the rights `rights`, among them that to write, besides those that it has, and marks it written.
     /// `None`, and nothing has changed, if there is none of those that the format [knows](Format::first_writes), or somebody
     /// else changed it at this moment.
-    // One walk and one store, out of line: so small that it keeps nothing in memory.
-    #[inline(never)]
+    // One walk and one store: so small that it keeps nothing in memory.
+    #[inline]
     pub(super) fn write_first(&self, ia: u64, rights: Rights) -> Option<Admitted> {
         if !rights.contains(Rights::W) {
             return None;

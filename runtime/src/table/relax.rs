@@ -50,30 +50,24 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// [`Error::OutOfRange`]; [`Error::Refused`] if the format has no leaf with these rights; [`Error::Corrupt`].
     #[inline]
     pub fn relax(&self, ia: u64, rights: Rights) -> Result<Relax, Error> {
-        match self.write_first(ia, rights) {
+        match self.admit(ia, rights, rights) {
             Some(Admitted::Already) => Ok(Relax::Granted),
             Some(Admitted::Marked | Admitted::Relaxed) => Ok(Relax::Relaxed),
             None => self.relax_leaf(ia, rights),
         }
     }
 
-    /// [`PageTable::relax`] for whatever leaf there is.
+    /// [`PageTable::relax`] where there is no short way to it.
     #[cold]
     fn relax_leaf(&self, ia: u64, rights: Rights) -> Result<Relax, Error> {
         let outside = Error::OutOfRange(ClosedRange::around(ia, 0));
         let ia = self.reduce(ia).ok_or(outside)?;
-        let relaxed = self.exchange_leaf(ia, |level, raw| {
-            match self.format.grant(level, raw, rights, rights.intersects(Rights::W)) {
-                Some(new) if new == raw => Err(Ok(Relax::Granted)),
-                Some(new) => Ok((new, Ok(Relax::Relaxed))),
-                None => self.relaxed(ia, level, raw, rights).map(|new| (new, Ok(Relax::Relaxed))),
-            }
-        });
+        let relaxed = self
+            .exchange_leaf(ia, |level, raw| self.relaxed(ia, level, raw, rights).map(|new| (new, Ok(Relax::Relaxed))));
         relaxed.unwrap_or(Ok(Relax::NotMapped))
     }
 
-    /// What the leaf `raw` becomes, where there is no short way to it; or the answer, if nothing is left to do here.
-    #[cold]
+    /// What the leaf `raw` becomes; or the answer, if nothing is left to do here.
     fn relaxed(&self, ia: u64, level: Level, raw: u64, rights: Rights) -> Result<u64, Result<Relax, Error>> {
         let write = rights.intersects(Rights::W);
         let Entry::Leaf(leaf) = self.format.decode(level, raw) else {
