@@ -1,8 +1,9 @@
-//! Harvests of pages in all states side by side, as many as are looked at together and more, up to the last address.
+//! Harvests, and changes, of pages in all states side by side, as many as are looked at together and more, up to the last address.
 
 use proptest::prelude::*;
 use tablewright::{
-    Attributes, ClosedRange, Format, Mapping, MemoryType, PageBitmap, PageTable, Rights, State, Tag, sim::Machine,
+    Attributes, Change, ClosedRange, Format, Mapping, MemoryType, PageBitmap, PageTable, Rights, State, Tag,
+    sim::Machine,
 };
 
 use crate::{
@@ -42,8 +43,8 @@ fn harvest<F: Format>(table: &PageTable<F, Machine>, state: State, all: ClosedRa
     (0..PAGES).filter(|&page| found.contains(all.start() + page as u64 * PAGE)).collect()
 }
 
-/// `states`: the format has them; else what may be written counts as dirty.
-fn hold<F: Format>(format: F, states: bool, pages: &[Page]) {
+/// A table with these pages up to its last address, and where they are.
+fn with<F: Format>(format: F, pages: &[Page]) -> (PageTable<F, Machine>, ClosedRange) {
     let mut table = PageTable::new(format, Machine::new(0, 1 << 20), Tag(7)).unwrap();
     let geometry = *table.geometry();
     let last = geometry.extend(geometry.last_input() & !(PAGE - 1)) | (PAGE - 1);
@@ -55,6 +56,12 @@ fn hold<F: Format>(format: F, states: bool, pages: &[Page]) {
         unsafe { table.map(range(ia, PAGE), (number + 1) * PAGE, &attributes(page), &mut gather) }.unwrap();
     }
     drop(gather);
+    (table, all)
+}
+
+/// `states`: the format has them; else what may be written counts as dirty.
+fn hold<F: Format>(format: F, states: bool, pages: &[Page]) {
+    let (table, all) = with(format, pages);
     let before: Vec<Mapping> = table.mappings(all).collect();
 
     let is_dirty = |page: &Page| page.is_some_and(|(write, _, dirty)| write && (dirty || !states));
@@ -76,6 +83,29 @@ fn hold<F: Format>(format: F, states: bool, pages: &[Page]) {
     }
 }
 
+/// Takes the right to write from all, and moves them where they are aligned otherwise.
+fn protect_and_move<F: Format>(format: F, pages: &[Page]) {
+    let (mut table, all) = with(format, pages);
+    let before: Vec<Mapping> = table.mappings(all).collect();
+    let mut gather = table.gather();
+    let change = Change { rights: Some(Rights::R), ..Change::default() };
+    table.protect(all, &change, &mut gather).unwrap();
+    let protected: Vec<Mapping> = table.mappings(all).collect();
+    assert!(protected.iter().all(|leaf| leaf.attributes.rights == Rights::R));
+    let moved = |leaf: &Mapping, distance: u64, attributes| {
+        let range = ClosedRange::new(leaf.range.start() - distance, leaf.range.last() - distance).unwrap();
+        Mapping { range, attributes, ..*leaf }
+    };
+    let rest = |leaf: &Mapping| Attributes { rights: Rights::R, ..leaf.attributes };
+    assert!(protected.iter().eq(before.iter().map(|leaf| moved(leaf, 0, rest(leaf))).collect::<Vec<_>>().iter()));
+
+    let distance = (PAGES as u64 + 5) * PAGE;
+    table.move_range(all, all.start() - distance, &mut gather).unwrap();
+    assert_eq!(table.mappings(all).count(), 0);
+    let target = range(all.start() - distance, PAGES as u64 * PAGE);
+    assert!(table.mappings(target).eq(protected.iter().map(|leaf| moved(leaf, distance, leaf.attributes))));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -86,5 +116,13 @@ proptest! {
             hold(format, true, &pages);
         }
         hold(Witness { runs: crate::witness::Runs::None, ..STATELESS }, false, &pages);
+    }
+
+    #[test]
+    fn each_page_loses_the_right_to_write_and_moves(pages in pages()) {
+        for format in [DIRECT, FULL, SIGNED] {
+            protect_and_move(format, &pages);
+        }
+        protect_and_move(Witness { runs: crate::witness::Runs::None, ..STATELESS }, &pages);
     }
 }

@@ -6,7 +6,7 @@ use super::{
     Error, PageTable,
     build::Found,
     entries::Entries,
-    layout::{size_mask, sizes_of},
+    layout::{has_runs, size_mask},
     slots::slots,
 };
 use crate::{ClosedRange, Format, Geometry, Hal, Kinds, Level, Prototype, Rewrite};
@@ -104,27 +104,24 @@ pub(super) struct Group<'a> {
     pub(super) level: Level,
     pub(super) entries: Entries,
     pub(super) index: usize,
-    /// How many there are, at most [`Group::MOST`]. A run comes item by item.
+    /// How many are known to be alike. A run comes item by item.
     pub(super) items: usize,
+    /// Up to which index more of them may follow.
+    pub(super) end: usize,
     /// What they translate: the whole run, for an item of one.
     pub(super) range: ClosedRange,
     /// The first of them as it was.
     pub(super) raw: u64,
 }
 
-impl Group<'_> {
-    /// The most items of one: a bit tells of each.
-    const MOST: usize = 64;
-}
-
 impl<F: Format, H: Hal> PageTable<F, H> {
-    /// Calls `act` for all leaves in `range` which do not stay as they are. For a leaf unlike those seen, `judge` says what
-    /// becomes of it.
+    /// Calls `act` for all leaves in `range` which do not stay as they are, and goes on after so many items as it returns: no
+    /// less than there are in the group. For a leaf unlike those seen, `judge` says what becomes of it.
     pub(super) fn for_all_groups(
         &self,
         range: ClosedRange,
         judge: &Judge<'_>,
-        act: &mut dyn FnMut(Group<'_>) -> Result<(), Error>,
+        act: &mut dyn FnMut(&Group<'_>) -> usize,
     ) -> Result<(), Error> {
         self.for_groups(self.table_around(range), range, &mut Seen::default(), judge, act)
     }
@@ -136,7 +133,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         range: ClosedRange,
         seen: &mut Seen,
         judge: &Judge<'_>,
-        act: &mut dyn FnMut(Group<'_>) -> Result<(), Error>,
+        act: &mut dyn FnMut(&Group<'_>) -> usize,
     ) -> Result<(), Error> {
         let level = entries.level();
         let kinds = self.format.kinds(level);
@@ -152,17 +149,9 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                     continue;
                 }
                 Block::Alike(alike) => {
-                    let mut stop = index + Entries::BLOCK;
-                    while stop - index < Group::MOST
-                        && let Block::Alike(more) = Block::at(entries, stop..end, &kinds, seen.at(level))
-                        && core::ptr::eq(more, alike)
-                    {
-                        stop += Entries::BLOCK;
-                    }
-                    let range = slot(index).hull(&slot(stop - 1));
-                    let (items, raw) = (stop - index, entries.load(index));
-                    ok!(act(Group { alike, level, entries, index, items, range, raw }));
-                    index = stop;
+                    let (items, raw) = (Entries::BLOCK, entries.load(index));
+                    let range = slot(index).hull(&slot(index + items - 1));
+                    index += act(&Group { alike, level, entries, index, items, end, range, raw });
                     continue;
                 }
                 Block::Mixed => {}
@@ -184,7 +173,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                     };
                     if alike.rewrite.is_some() {
                         let range = ClosedRange::block(slot.start(), self.format.leaf_bits(level, raw)).hull(&slot);
-                        ok!(act(Group { alike, level, entries, index, items: 1, range, raw }));
+                        act(&Group { alike, level, entries, index, items: 1, end: index + 1, range, raw });
                     }
                 } else if let Found::Table(entries) = self.found(level, raw)
                     && let Some(part) = slot.intersection(&range)
@@ -209,8 +198,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// Whether leaves at `level` may be runs.
-    fn has_runs(&self, level: Level) -> bool {
-        sizes_of(&self.geometry, level, self.format.page_sizes(level)).0 & !(1 << Self::entry_bits(level)) != 0
+    pub(super) fn has_runs(&self, level: Level) -> bool {
+        has_runs(&self.geometry, level, self.format.page_sizes(level))
     }
 
     /// How many entries from the start of `indices` on are leaves of one entry each, as the leaf `first` is: as many as can be
@@ -225,12 +214,14 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             0
         };
         let mut index = indices.start;
-        while index + Entries::BLOCK <= indices.end
-            && let Some([all, any]) = entries.common(index)
+        // The last ones together with some of those before.
+        while index < indices.end
+            && let Some(start) = indices.end.checked_sub(Entries::BLOCK).map(|last| last.min(index))
+            && let Some([all, any]) = entries.common(start)
             && kinds.shows_leaves(all)
             && (all ^ first | any ^ first) & telling == 0
         {
-            index += Entries::BLOCK;
+            index = start + Entries::BLOCK;
         }
         index - indices.start
     }

@@ -7,6 +7,8 @@
 //! In the `loom` form (`--cfg loom`, for `generated-tests/loom` only) an entry is loom's atomic, which is larger than a
 //! word: then `Hal::phys_to_virt` gives a frame of [`PREFIX`] bytes and one atomic for each word.
 
+mod blocks;
+
 use core::{ops::Range, ptr::NonNull, sync::atomic::Ordering};
 
 #[cfg(not(loom))]
@@ -46,7 +48,7 @@ const _: () = assert!(size_of::<usize>() == 8, "page tables need 64-bit addresse
 
 impl Entries {
     /// How many entries are looked at together.
-    pub(super) const BLOCK: usize = 16;
+    pub(super) const BLOCK: usize = 32;
 
     /// The table with `1 << bits` entries at `address`, which stands at `level`.
     ///

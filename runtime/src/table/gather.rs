@@ -231,6 +231,14 @@ impl<F: Format, H: Hal> Gather<F, H> {
     /// them spans.
     pub(super) fn record(&mut self, range: ClosedRange, leaf_only: bool, granule: u8) {
         let range = self.extend(range);
+        // Most continue what was changed last.
+        if let Some(last) = self.due.last_mut()
+            && last.range.last().wrapping_add(1) == range.start()
+            && (last.leaf_only, last.granule) == (leaf_only, granule)
+        {
+            last.range = last.range.hull(&range);
+            return;
+        }
         let new = Due { range, leaf_only, granule };
         // The newest first: operations go through addresses in ascending order.
         if let Some(due) = self.due.iter_mut().rev().find(|due| due.continues(&new)) {

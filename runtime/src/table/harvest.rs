@@ -141,7 +141,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             alike.rewrite = None;
             Ok(alike)
         };
-        ok!(self.for_all_groups(range, &check, &mut |_| Ok(())));
+        ok!(self.for_all_groups(range, &check, &mut |group| group.items));
         Ok(is_due.get())
     }
 
@@ -186,32 +186,36 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let judge = self.judge(state);
         let mut cleared = Cleared { bits: 0, range: None };
         let result = self.for_all_groups(range, &judge, &mut |group| {
-            let Group { alike, level, entries, .. } = group;
-            let Some(rewrite) = alike.rewrite else { return Ok(()) };
+            let &Group { alike, level, entries, items, .. } = group;
+            let Some(rewrite) = alike.rewrite else { return items };
             // A leaf that was installed meanwhile, and reaches beyond or must be broken, waits for the next harvest.
             if !range.covers(&group.range) || alike.breaks && shared {
-                return Ok(());
+                return items;
             }
             let bits = Self::entry_bits(level);
-            let done = if alike.breaks {
-                let leaf = self.locate(entries, group.range.start(), group.raw);
-                self.remake(&leaf, &rewrite, &mut Some(&mut *pages), gather);
-                1
-            } else {
-                self.clear_items(&group, rewrite, state, &judge)
-            };
-            if done == low_bits(group.items) {
-                pages.insert(self.extend(group.range));
-            } else {
-                for item in (0..group.items as u64).filter(|item| done >> item & 1 == 1) {
-                    pages.insert(self.extend(ClosedRange::around(group.range.start() + (item << bits), bits)));
-                }
-            }
             let table = Self::span(level, group.range.start());
-            if let Some((range, bits)) = cleared.add(group.range, bits, table) {
-                gather.record(range, true, bits);
+            let mut item = 0;
+            while item < items {
+                let done = if alike.breaks {
+                    let leaf = self.locate(entries, group.range.start(), group.raw);
+                    self.remake(&leaf, &rewrite, &mut Some(&mut *pages), gather);
+                    items
+                } else {
+                    self.clear_items(group, item, rewrite, state, &judge)
+                };
+                if done > 0 {
+                    let start = group.range.start() + ((item as u64) << bits);
+                    let stretch = ClosedRange::clamp(start, start + (((done as u64) << bits) - 1));
+                    let range = if items == 1 { group.range } else { stretch };
+                    pages.insert(self.extend(range));
+                    if let Some((range, bits)) = cleared.add(range, bits, table) {
+                        gather.record(range, true, bits);
+                    }
+                }
+                // One that could not be cleared is clear already.
+                item += done.max(1);
             }
-            Ok(())
+            item
         });
         if let Some(range) = cleared.range {
             gather.record(range, true, cleared.bits);
@@ -219,9 +223,25 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         result
     }
 
-    /// Clears the state of the items of a group, each as it is now: those that it was cleared of, as bits.
-    fn clear_items(&self, group: &Group<'_>, rewrite: Rewrite, state: State, judge: &Judge<'_>) -> u64 {
-        let &Group { alike, level, entries, index, .. } = group;
+    /// Clears the state of the items of a group from `item` on, each as it is now, up to one that is not in it any more: how
+    /// many it was cleared of.
+    fn clear_items(&self, group: &Group<'_>, item: usize, rewrite: Rewrite, state: State, judge: &Judge<'_>) -> usize {
+        let &Group { alike, level, entries, index, items, end, .. } = group;
+        let unmarked = match state {
+            State::Accessed => None,
+            State::Dirty => nobody_marks(alike, &self.format.accessed_dirty(level)),
+        };
+        let mut left = items - item;
+        if let Some(unmarked) = unmarked {
+            let (first, kinds) = (index + item, self.format.kinds(level));
+            let mut stored = entries.rewrite_alike(&self.hal, first..end, &kinds, &unmarked, rewrite);
+            let is_one = |raw| kinds.is_leaf(raw) && unmarked.contains(raw);
+            stored += entries.rewrite_while(&self.hal, first + stored..end, is_one, rewrite);
+            if stored > 0 {
+                return stored;
+            }
+            left = 1;
+        }
         // The MMU or a fault may have changed one meanwhile.
         let change = |raw| {
             let rewrite = match alike.contains(raw) {
@@ -230,26 +250,10 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             };
             Some(rewrite.apply(raw))
         };
-        let unmarked = match state {
-            State::Accessed => None,
-            State::Dirty => nobody_marks(alike, &self.format.accessed_dirty(level)),
-        };
-        let (mut done, mut item) = (0, 0);
-        while item < group.items {
-            if let Some(unmarked) = unmarked {
-                let indices = index + item..index + group.items;
-                let stored = entries.rewrite_while(&self.hal, indices, |raw| unmarked.contains(raw), rewrite);
-                done |= low_bits(stored) << item;
-                item += stored;
-            }
-            if item < group.items {
-                let raw = entries.load(index + item);
-                let cleared = entries.update_from(&self.hal, index + item, raw, change).is_some();
-                done |= u64::from(cleared) << item;
-                item += 1;
-            }
-        }
-        done
+        let mut left = index + item..index + item + left;
+        let all = left.len();
+        let kept = left.find(|&index| entries.update(&self.hal, index, change).is_none());
+        kept.map_or(all, |kept| kept - index - item)
     }
 }
 
@@ -258,11 +262,6 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 /// that a fault gave one, and that is gone again, is given by the next.
 const fn nobody_marks(alike: &Alike, states: &AccessedDirty) -> Option<Alike> {
     if states.hardware { None } else { alike.with(states.accessed_mask, states.accessed_value) }
-}
-
-/// Ones in the low `count` bits, of at most 64.
-const fn low_bits(count: usize) -> u64 {
-    if count == 0 { 0 } else { u64::MAX >> (64 - count) }
 }
 
 /// Leaves of one table that were cleared, and that nobody has been told of yet.

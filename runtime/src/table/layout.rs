@@ -115,6 +115,12 @@ pub(super) fn sizes_of(geometry: &Geometry, level: Level, sizes: PageSizes) -> P
     PageSizes(sizes.0 & from & !beyond)
 }
 
+/// Whether some of these `sizes` are those of runs at `level`.
+#[inline]
+pub(super) fn has_runs(geometry: &Geometry, level: Level, sizes: PageSizes) -> bool {
+    sizes_of(geometry, level, sizes).0 & !(1 << geometry.entry_bits(level)) != 0
+}
+
 /// log2 of the largest power of two that is at most `span + 1`.
 #[inline]
 pub(super) fn size_within(span: u64) -> u8 {

@@ -211,90 +211,52 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     fn rewrite(&self, entries: Entries, range: ClosedRange, pass: &mut Pass<'_, '_, '_, F, H>) {
         let level = entries.level();
         let rewrite = pass.rewrites.at(level).unwrap_or(Rewrite { keep: u64::MAX, set: 0 });
-        let states = self.format.accessed_dirty(level);
+        let (kinds, states) = (self.format.kinds(level), self.format.accessed_dirty(level));
+        // Only a change of bits that say it can make a leaf forget that it is dirty.
+        let of_states = (states.accessed_mask | states.dirty_mask) & !rewrite.keep != 0;
         let bits = Self::entry_bits(level);
         let Range { start: first, end } = slots::<F>(level, entries.count(), range);
         let start = Self::slot(level, range.start()).start();
         let slot = |index: usize| ClosedRange::block(start + (((index - first) as u64) << bits), bits);
-        // Only a change of bits that say it can make a leaf forget that it is dirty.
-        let atomic = states.hardware || states.dirty_mask & !rewrite.keep != 0;
-        let mut changed: Option<Range<usize>> = None;
-        let mut next = first;
-        while next < end {
-            let (stop, new) = if atomic {
-                self.rewrite_leaves(entries, next..end, rewrite, false, |index, raw, _| {
-                    let apply = |raw| Some(rewrite.apply(raw));
-                    let old = entries.update_from(&self.hal, index, raw, apply).unwrap_or(raw);
-                    self.account(level, slot(index), [old, rewrite.apply(old)], pass.pages, pass.gather);
-                })
-            } else {
-                self.rewrite_leaves(entries, next..end, rewrite, true, |index, _, new| {
-                    entries.store(&self.hal, index, new);
-                })
-            };
-            changed = match changed {
-                Some(changed) if !new.is_empty() => Some(changed.start..new.end),
-                None if !new.is_empty() => Some(new),
-                changed => changed,
-            };
-            if stop < end
-                && let Some(part) = slot(stop).intersection(&range)
-                && let (_, Found::Table(entries)) = self.visit(entries, stop)
-            {
-                self.rewrite(entries, part, pass);
-            }
-            next = stop + 1;
-        }
-        if let Some(changed) = changed {
-            let changed = slot(changed.start).hull(&slot(changed.end - 1)).intersection(&range).unwrap_or(range);
-            pass.gather.record(changed, true, bits);
-        }
-    }
-
-    /// Lets `write` write all leaves among `indices` that change, given the index, the old and the new value, up to the
-    /// first entry that leads to a table: its index, and the indices around all that changed. With `plain`, many may be
-    /// written at once without `write`.
-    #[inline]
-    fn rewrite_leaves(
-        &self,
-        entries: Entries,
-        indices: Range<usize>,
-        rewrite: Rewrite,
-        plain: bool,
-        mut write: impl FnMut(usize, u64, u64),
-    ) -> (usize, Range<usize>) {
-        let level = entries.level();
-        let kinds = self.format.kinds(level);
-        let (mut first, mut end) = (usize::MAX, 0);
-        let mut index = indices.start;
-        while index < indices.end {
-            let mut stop = indices.end;
-            if plain && stop - index >= Entries::BLOCK {
-                let (after, changed) = entries.rewrite_blocks(index..stop, &kinds, rewrite);
-                if let Some(changed) = changed {
-                    entries.publish(&self.hal, changed.start, changed.len());
-                    first = first.min(changed.start);
-                    end = changed.end;
+        let mut changed = end..first;
+        let mut index = first;
+        while index < end {
+            if !states.hardware && !of_states {
+                let (after, blocks) = entries.rewrite_blocks(index..end, &kinds, rewrite);
+                if let Some(blocks) = blocks {
+                    entries.publish(&self.hal, blocks.start, blocks.len());
+                    changed = changed.start.min(blocks.start)..blocks.end;
                 }
                 index = after;
-                // What stands in the way, one by one.
-                stop = stop.min(index + Entries::BLOCK);
             }
+            // What stands in the way, one by one.
+            let stop = end.min(index + Entries::BLOCK);
             while index < stop {
                 let raw = entries.load(index);
-                if kinds.is_leaf(raw) {
-                    let new = rewrite.apply(raw);
-                    if new != raw {
-                        write(index, raw, new);
-                        first = first.min(index);
-                        end = index + 1;
+                if !kinds.is_leaf(raw) {
+                    if let Found::Table(below) = self.found(level, raw)
+                        && let Some(part) = slot(index).intersection(&range)
+                    {
+                        self.rewrite(below, part, pass);
                     }
-                } else if !kinds.is_absent(raw) {
-                    return (index, first..end);
+                } else if rewrite.apply(raw) != raw {
+                    if of_states {
+                        let apply = |raw| Some(rewrite.apply(raw));
+                        let old = entries.update_from(&self.hal, index, raw, apply).unwrap_or(raw);
+                        self.account(level, slot(index), [old, rewrite.apply(old)], pass.pages, pass.gather);
+                    } else if states.hardware {
+                        entries.rewrite(&self.hal, index, raw, rewrite);
+                    } else {
+                        entries.store(&self.hal, index, rewrite.apply(raw));
+                    }
+                    changed = changed.start.min(index)..index + 1;
                 }
                 index += 1;
             }
         }
-        (indices.end, first..end)
+        if !changed.is_empty() {
+            let changed = slot(changed.start).hull(&slot(changed.end - 1)).intersection(&range).unwrap_or(range);
+            pass.gather.record(changed, true, bits);
+        }
     }
 }
