@@ -47,6 +47,9 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         filled: &mut usize,
         reserve: &mut Reserve<'_, H>,
     ) -> Result<(), Error> {
+        if level == 0 && leaf.sizes(&self.geometry, 0).0 == 1 << F::PAGE_BITS {
+            return self.fill_pages(range, leaf, table, filled, reserve);
+        }
         let mut left = Some(range);
         while let Some(rest) = left {
             let done = match ok!(self.take_frame(level, None, rest, leaf)) {
@@ -79,28 +82,32 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                 }
             };
             left = range.after(done.last());
-            if level == 0 && leaf.sizes(&self.geometry, 0).0 == 1 << F::PAGE_BITS {
-                return self.fill_pages(left, leaf, table, filled);
-            }
         }
         Ok(())
     }
 
-    /// The same for the rest of a table of pages, of which no larger leaf may be made.
+    /// The same for a table of pages, of which no larger leaf may be made.
     fn fill_pages(
         &self,
-        rest: Option<ClosedRange>,
+        range: ClosedRange,
         leaf: &Prototypes,
         table: &mut Fresh,
         filled: &mut usize,
+        reserve: &mut Reserve<'_, H>,
     ) -> Result<(), Error> {
-        let size = F::PAGE_BITS;
-        let Some(rest) = rest else { return Ok(()) };
-        let end = Self::index_below(0, rest.last()) + 1;
-        let (done, refused) = self.fill_with_frames(leaf.get(0, size), table, *filled..end);
+        let page = leaf.get(0, F::PAGE_BITS);
+        let end = Self::index_below(0, range.last()) + 1;
+        if reserve.first.is_none() {
+            let frame = self.hal.allocate(page.size).ok_or(self.no_page())?;
+            ok!(self.check_frame(0, frame, page.size));
+            reserve.first = Some((frame, page.size));
+            table.write(*filled, self.format.strip(page, frame.as_usize() as u64, 1).first);
+            *filled += 1;
+        }
+        let (done, refused) = self.fill_with_frames(page, table, *filled..end);
         *filled = done;
         match refused {
-            Some(frame) => self.check_frame(0, frame, size),
+            Some(frame) => self.check_frame(0, frame, page.size),
             None if done < end => Err(self.no_page()),
             None => Ok(()),
         }
@@ -116,19 +123,18 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         indices: Range<usize>,
     ) -> (usize, Option<HostPhysAddr>) {
         let limit = self.geometry.last_output() - size_mask(page.size);
-        let mut index = indices.start;
-        while index < indices.end
-            && let Some(frame) = self.hal.allocate(page.size)
-        {
+        let mut refused = None;
+        let done = table.write_while(indices, || {
+            let frame = self.hal.allocate(page.size)?;
             let address = frame.as_usize() as u64;
             if address > limit {
-                return (index, Some(frame));
+                refused = Some(frame);
+                return None;
             }
             self.zero(frame, page.size);
-            table.write(index, self.format.strip(page, address, 1).first);
-            index += 1;
-        }
-        (index, None)
+            Some(self.format.strip(page, address, 1).first)
+        });
+        (done, refused)
     }
 
     /// Takes the largest frame for a leaf at `level` that fits at the start of `rest`, if there is one.

@@ -1,6 +1,6 @@
 //! Giving tables back, after nobody can walk them any more.
 
-use super::{entries::Entries, slots::entry_bits};
+use super::{entries::Entries, layout::has_runs, slots::entry_bits};
 use crate::{Format, Hal, HostPhysAddr, Level, Next};
 
 /// Frees a table and all below it; with `frames`, the frames that its leaves map, too.
@@ -63,18 +63,20 @@ pub(super) unsafe fn free_tree<F: Format, H: Hal>(
 /// As for [`free_tree`] with `frames`.
 #[inline(never)]
 unsafe fn free_frames<F: Format, H: Hal>(format: &F, hal: &H, entries: Entries) {
-    let (level, count) = (entries.level(), entries.count());
+    let level = entries.level();
     let (kinds, entry_bits) = (format.kinds(level), entry_bits::<F>(level));
-    let mut index = 0;
-    while index < count {
-        let raw = entries.load(index);
-        index += 1;
-        if kinds.is_leaf(raw) {
-            let size = format.leaf_bits(level, raw);
-            // Of a run, this is the first item: they are freed as one.
-            index += (1 << (size - entry_bits)) - 1;
-            // SAFETY: the caller promises that leaves map frames of the HAL.
-            unsafe { hal.free(HostPhysAddr::from_usize(format.output(level, raw) as usize), size) };
+    // SAFETY: the caller promises that leaves map frames of the HAL.
+    let free = |raw, size| unsafe { hal.free(HostPhysAddr::from_usize(format.output(level, raw) as usize), size) };
+    let leaves = entries.iter().enumerate().filter(|&(_, raw)| kinds.shows_leaves(raw) || kinds.is_leaf(raw));
+    if !has_runs(&format.geometry(), level, format.page_sizes(level)) {
+        leaves.for_each(|(_, raw)| free(raw, entry_bits));
+        return;
+    }
+    for (index, raw) in leaves {
+        let size = format.leaf_bits(level, raw);
+        // The first item of a run stands for all: they are freed as one.
+        if index.is_multiple_of(1 << (size - entry_bits)) {
+            free(raw, size);
         }
     }
 }

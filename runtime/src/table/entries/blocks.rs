@@ -2,13 +2,21 @@
 
 use core::{array::from_fn, ops::Range, sync::atomic::Ordering};
 
-use super::Entries;
+use super::{Entries, Fresh, write};
 use crate::{Hal, Kinds, Rewrite, table::alike::Alike};
 
 /// How many entries are held in registers together.
 const FEW: usize = 8;
 
 impl Entries {
+    /// Reads all entries.
+    #[inline]
+    pub(in crate::table) fn iter(&self) -> impl Iterator<Item = u64> {
+        let count = self.count();
+        // SAFETY: inside the table; see `entry`.
+        (0..count).map(|index| unsafe { self.base.add(index).as_ref() }.load(Ordering::Acquire))
+    }
+
     /// Rewrites a leaf that was `raw` when it was last looked at, while the MMU may mark it: the rewrite is not of its marks.
     pub(in crate::table) fn rewrite(&self, hal: &impl Hal, index: usize, raw: u64, rewrite: Rewrite) {
         if raw & rewrite.set == rewrite.set {
@@ -48,5 +56,25 @@ impl Entries {
             self.publish(hal, start, index - start);
         }
         index.saturating_sub(start)
+    }
+}
+
+impl Fresh {
+    /// Writes what `next` gives from the start of `indices` on, as long as it gives something: the index after that.
+    #[inline]
+    pub(in crate::table) fn write_while(
+        &mut self,
+        indices: Range<usize>,
+        mut next: impl FnMut() -> Option<u64>,
+    ) -> usize {
+        let (mut index, end) = (indices.start, indices.end.min(self.words));
+        while index < end
+            && let Some(raw) = next()
+        {
+            // SAFETY: inside the frame, which is ours alone.
+            unsafe { write(self.base.add(index), raw) };
+            index += 1;
+        }
+        index
     }
 }
