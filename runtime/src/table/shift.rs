@@ -20,7 +20,8 @@ pub(super) enum Part {
     Leaf(Located),
 }
 
-/// Neighbours in one table that go to one table: leaves, or tables with all that is below them.
+/// Neighbours in one table that go to one table: leaves, or tables with all that is below them. There may be holes among
+/// pages.
 pub(super) struct Stretch {
     pub(super) level: Level,
     pub(super) entries: Entries,
@@ -99,7 +100,9 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let most = room.min(usize::try_from(whole).unwrap_or(room));
         let first = entries.load(index);
         let is_single = !are_tables && self.format.leaf_bits(level, first) <= bits;
-        let mut items = 1;
+        // Where there are single pages only, they move as they are, and a hole among them as one: to exchange it takes longer.
+        let all_move = level == 0 && !self.has_runs(level) && !self.format.accessed_dirty(level).hardware;
+        let mut items = if all_move { most } else { 1 };
         while items < most {
             if is_single {
                 items += self.leaves_like(entries, first, index + items..index + most);
