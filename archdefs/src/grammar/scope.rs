@@ -20,12 +20,19 @@ pub(crate) enum Type {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Scope {
     names: Vec<(String, Type)>,
+    /// The parameters of a parent that its child removes, and where.
+    removed: Vec<(String, Span)>,
     open: bool,
 }
 
 impl Scope {
     pub(crate) fn new(names: impl IntoIterator<Item = (String, Type)>, open: bool) -> Self {
-        Self { names: names.into_iter().collect(), open }
+        Self { names: names.into_iter().collect(), removed: Vec::new(), open }
+    }
+
+    /// This scope, which lacks what is removed.
+    pub(crate) fn without(self, removed: Vec<(String, Span)>) -> Self {
+        Self { removed, ..self }
     }
 
     /// This scope and more names, all of them numbers.
@@ -55,6 +62,11 @@ impl Scope {
     pub(crate) fn check(&self, name: &str, span: Span) -> Parsed<()> {
         if self.open || self.get(name).is_some() {
             return Ok(());
+        }
+        if let Some((_, removal)) = self.removed.iter().find(|(removed, _)| removed == name) {
+            return Err(Diagnostic::new(format!("`{name}` is removed, and still named"), *removal, "removed here")
+                .and(span, "named here")
+                .help("what names it must be replaced or removed, too"));
         }
         let names: Vec<&str> = self.names().collect();
         Err(Diagnostic::new(format!("`{name}` is not known here"), span, "unknown name").help(advice(

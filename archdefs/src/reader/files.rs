@@ -13,12 +13,14 @@ pub(super) struct Files<'a> {
     /// Mistakes in what is merged, and how.
     pub(super) problems: Vec<Diagnostic>,
     pub(super) syntax_errors: Vec<SyntaxError>,
+    /// The parameters of parents that are removed, and where.
+    pub(super) removed: Vec<(String, Span)>,
     load: &'a dyn Fn(&str) -> Result<String, String>,
 }
 
 impl<'a> Files<'a> {
     pub(super) fn new(load: &'a dyn Fn(&str) -> Result<String, String>) -> Self {
-        Self { sources: Sources::default(), problems: Vec::new(), syntax_errors: Vec::new(), load }
+        Self { sources: Sources::default(), problems: Vec::new(), syntax_errors: Vec::new(), removed: Vec::new(), load }
     }
 
     /// The tree of a file, with everything that it inherits.
@@ -103,7 +105,9 @@ impl<'a> Files<'a> {
                 self.problems.push(Diagnostic::new(message, item.span, "not a string"));
                 continue;
             };
-            if !remove_path(tree, path) {
+            if remove_path(tree, path) {
+                self.removed.extend(path.strip_prefix("params.").map(|name| (name.to_owned(), item.span)));
+            } else {
                 let paths = removable(tree);
                 let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
                 self.problems.push(

@@ -60,7 +60,7 @@ fn read_anyway(file: File, load: &dyn Fn(&str) -> Result<String, String>) -> (So
     let incomplete = !files.problems.is_empty() || !files.syntax_errors.is_empty();
     let context = Context {
         sources: &files.sources,
-        scopes: scopes(&tree, incomplete),
+        scopes: scopes(&tree, &files.removed, incomplete),
         problems: RefCell::new(files.problems),
         syntax_errors: files.syntax_errors,
         incomplete,
@@ -73,7 +73,7 @@ fn read_anyway(file: File, load: &dyn Fn(&str) -> Result<String, String>) -> (So
 
 /// The names that expressions may use. Parameters are looked up in the tree, so that a mistake in one does not make
 /// its name unknown.
-fn scopes(tree: &Table, open: bool) -> Scopes {
+fn scopes(tree: &Table, removed: &[(String, Span)], open: bool) -> Scopes {
     let params: Vec<_> =
         tree.get("params").and_then(|params| params.table()).map_or(&[][..], |params| &params.0).into();
     let named = |build_only: bool| {
@@ -87,7 +87,7 @@ fn scopes(tree: &Table, open: bool) -> Scopes {
             };
             (!build_only || table.text("bind") == Some("build")).then(|| (param.key.clone(), kind))
         });
-        Scope::new(names, open)
+        Scope::new(names, open).without(removed.to_vec())
     };
     let params = named(false);
     let settable = params.with(["levels", "input_bits"]);
