@@ -5,7 +5,6 @@ use super::{
     Gather, PageTable, PartialChange,
     build::Found,
     entries::{Entries, Fresh},
-    frames::Frames,
     layout::{Leaves, size_mask},
     slots::slots,
     split::{Fate, Split},
@@ -57,12 +56,12 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             return None;
         }
 
-        let last = *last;
-        let tables = self.reserve_tables(1).ok()?;
-        let mut reserve = Frames::of(&self.hal, tables);
-        let mut table = self.fresh(&mut reserve)?;
-        self.fill_again(&last, whole, self.format.output(level, raw), range, &mut table);
-        let frame = table.publish(&self.hal);
+        let reserved = self.reserved.take(&self.hal);
+        let frame = reserved.map_or_else(|| self.allocate_table(), |(frame, _)| Ok(frame)).ok()?;
+        // SAFETY: it is allocated as large as a table is, and nobody else's.
+        let mut table = unsafe { Fresh::new(&self.hal, frame, self.start.table_bits) };
+        self.fill_again(last, whole, self.format.output(level, raw), range, &mut table);
+        table.publish(&self.hal);
         // If the MMU marks the leaf meanwhile, it is not as it was.
         let linked = match self.link_entry(level, frame) {
             Ok(entry) if last.broken => {
@@ -79,7 +78,6 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                 self.made(whole, true, gather);
             }
             // What was reserved stays so: the split that follows takes it.
-            drop(reserve);
             self.reserved.put(&self.hal, frame, self.start.table_bits);
             return None;
         }

@@ -174,15 +174,20 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// Takes one more frame for a table below the root.
     pub(super) fn reserve_table(&self, frames: &mut Frames<'_, H>) -> Result<(), Error> {
+        frames.put(ok!(self.allocate_table()), self.start.table_bits);
+        Ok(())
+    }
+
+    /// A new frame for a table below the root.
+    pub(super) fn allocate_table(&self) -> Result<HostPhysAddr, Error> {
         let size = self.start.table_bits;
         let frame = self.hal.allocate(size).ok_or(Error::NoMemory { size })?;
         let linked = (1..self.geometry.levels).try_for_each(|level| self.link_entry(level, frame).map(|_| ()));
-        match linked {
-            Ok(()) => frames.put(frame, size),
+        if linked.is_err() {
             // SAFETY: it was just allocated with this size.
-            Err(_) => unsafe { self.hal.free(frame, size) },
+            unsafe { self.hal.free(frame, size) };
         }
-        linked
+        linked.map(|()| frame)
     }
 
     /// What `cache` has.
