@@ -47,6 +47,7 @@ mod split;
 mod start;
 mod unmap;
 mod walk;
+mod whole;
 
 pub(crate) use access::Admitted;
 pub use changes::ChangeCounts;
