@@ -87,7 +87,7 @@ impl<B: Joinable> MemorySet<B> {
 
     /// The area that `address` is in.
     pub fn find(&self, address: u64) -> Option<&Area<B>> {
-        self.area(self.tree.up_to(address)?).filter(|area| area.range().last() >= address)
+        self.areas.get(self.tree.find(address)?).filter(|area| area.range().last() >= address)
     }
 
     /// The areas that have addresses in `range`.

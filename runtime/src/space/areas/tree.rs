@@ -96,6 +96,20 @@ impl Tree {
         Spot { place: Place { leaf, index: index as u32 }, beyond }
     }
 
+    /// The place of the area that starts last of all that start at `start` or before: as if by [`Self::up_to`], for who asks
+    /// no more.
+    pub(super) fn find(&self, start: u64) -> Option<u32> {
+        let mut at = self.root;
+        loop {
+            let node = self.nodes.get(at)?;
+            let index = node.up_to(start);
+            if !node.is_inner {
+                return Some(node.entries.get(index.checked_sub(1)?)?.link);
+            }
+            at = node.entries.get(index)?.link;
+        }
+    }
+
     /// The last entry that starts at `start` or before.
     pub(super) fn up_to(&self, start: u64) -> Option<Place> {
         self.spot(start).before()
