@@ -11,7 +11,13 @@ use super::{
     located::Located,
     split::Fate,
 };
-use crate::{ClosedRange, Edit, Format, Hal, Level, Prototype, Strip};
+use crate::{Attributes, ClosedRange, Edit, Format, Hal, Level, Prototype, Strip};
+
+/// Leaves that continue each other, as the one that could stand in their place.
+struct Whole {
+    address: u64,
+    attributes: Attributes,
+}
 
 impl<F: Format, H: Hal> PageTable<F, H> {
     /// Splits every leaf that is larger than `1 << size` bytes, as far as `range` covers it, into leaves of at most that
@@ -110,9 +116,9 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             self.collapse_in(below, part, largest, gather);
             if fits(entry)
                 && ClosedRange::around(part.start(), entry) == part
-                && let Some((address, prototype)) = self.whole(below, part, level, entry)
+                && let Some((whole, prototype)) = self.whole(below, part, level, entry)
             {
-                let new = self.format.strip(prototype, address, 1).first;
+                let new = self.format.strip(prototype, whole.address, 1).first;
                 let table = Held::Tree { table: below.address(), level: below.level(), frames: false };
                 if self.takes_break_for(level, raw, new) {
                     if self.is_strict() {
@@ -122,7 +128,9 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                     self.invalidate(part, 0, false);
                     // Now no MMU marks the leaves any more. If they have come to say what no larger leaf can, they stay.
                     let marked = self.whole(below, part, level, entry);
-                    let new = marked.map_or(raw, |(address, prototype)| self.format.strip(prototype, address, 1).first);
+                    let new = marked
+                        .as_ref()
+                        .map_or(raw, |(whole, prototype)| self.format.strip(*prototype, whole.address, 1).first);
                     entries.store(&self.hal, index, new);
                     self.made(part, true, gather);
                     if marked.is_none() {
@@ -150,15 +158,16 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             if !range.covers(&run) {
                 continue;
             }
-            let Some((address, prototype)) = self.whole(entries, run, level, size) else { continue };
+            let Some((whole, prototype)) = self.whole(entries, run, level, size) else { continue };
             let items = 1 << (size - Self::entry_bits(level));
             let index = Self::index(level, run.start());
-            let strip = self.format.strip(prototype, address, items);
+            let strip = self.format.strip(prototype, whole.address, items);
             if (0..items).any(|item| self.takes_break_for(level, entries.load(index + item), strip.first)) {
                 if self.is_strict() {
                     continue;
                 }
-                let taken = self.take_away(&Located { entries, level, index, items, range: run, address, size });
+                let taken =
+                    self.take_away(&Located { entries, level, index, items, range: run, address: whole.address, size });
                 let first = self.format.accessed_dirty(level).join(strip.first, taken);
                 entries.store_strip(&self.hal, index, Strip { first, ..strip });
                 self.made(run, true, gather);
@@ -177,16 +186,31 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// The leaf of `1 << size` bytes at level `target` that says what the leaves in this table say of `range`, which are
-    /// smaller, and its address; `None` if there is none.
-    fn whole(&self, entries: Entries, range: ClosedRange, target: Level, size: u8) -> Option<(u64, Prototype)> {
+    /// smaller; `None` if there is none.
+    fn whole(&self, entries: Entries, range: ClosedRange, target: Level, size: u8) -> Option<(Whole, Prototype)> {
         let level = entries.level();
-        let mut delta = None;
-        let attributes = self.said_by_all(entries, range, &mut |leaf| {
-            let above = leaf.address.wrapping_sub(leaf.range.start());
-            let continues = *delta.get_or_insert(above) == above;
-            continues && leaf.level == level && leaf.size < size && range.covers(&leaf.range)
-        })?;
-        let address = Some(range.start().wrapping_add(delta?)).filter(|address| address & size_mask(size) == 0)?;
-        Some((address, self.format.prototype(target, size, &attributes).ok()?))
+        let mut whole: Option<Whole> = None;
+        let mut next = range.start();
+        loop {
+            let (raw, Found::Leaf) = self.visit(entries, Self::index(level, next)) else { return None };
+            let leaf = self.locate(entries, next, raw);
+            let (_, attributes) = self.attributes(&leaf).filter(|_| leaf.size < size && range.covers(&leaf.range))?;
+            let first = whole.get_or_insert(Whole { address: leaf.address, attributes });
+            let unmarked = |attributes| Attributes { accessed: false, dirty: false, ..attributes };
+            if first.address.wrapping_add(next - range.start()) != leaf.address
+                || unmarked(first.attributes) != unmarked(attributes)
+            {
+                return None;
+            }
+            first.attributes.accessed |= attributes.accessed;
+            first.attributes.dirty |= attributes.dirty;
+            match range.after(leaf.range.last()) {
+                Some(after) => next = after.start(),
+                None => break,
+            }
+        }
+        let whole = whole.filter(|whole| whole.address & size_mask(size) == 0)?;
+        let prototype = self.format.prototype(target, size, &whole.attributes).ok()?;
+        Some((whole, prototype))
     }
 }

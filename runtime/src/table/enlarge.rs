@@ -1,7 +1,7 @@
 //! Larger frames in place of small ones, with what is in them.
 
-use super::{Error, Gather, PageTable, build::Found, entries::Entries, release::free_tree};
-use crate::{ClosedRange, Format, Hal, HostPhysAddr, Prototype, hal::copy_frame};
+use super::{Error, Gather, PageTable, build::Found, entries::Entries, located::Located, release::free_tree};
+use crate::{Attributes, ClosedRange, Format, Hal, HostPhysAddr, Prototype, hal::copy_frame};
 
 /// An entry that leads to a table, in whose place there may be a leaf.
 struct Slot {
@@ -127,7 +127,47 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// The leaf that says what all leaves in the table of a slot say, if they fill it and are alike.
     fn leaf_for(&self, slot: &Slot) -> Option<Prototype> {
         let level = slot.entries.level();
-        let attributes = self.said_by_all(slot.below, slot.range, &mut |_| true)?;
-        self.format.prototype(level, Self::entry_bits(level), &attributes).ok()
+        let unmarked = |attributes| Attributes { accessed: false, dirty: false, ..attributes };
+        let mut all: Option<Attributes> = None;
+        // Single leaves that are like the last one, but for their address, say what it says.
+        let mut last = None;
+        self.for_leaves(slot.below, slot.range, &mut |leaf| {
+            let like = (leaf.level, leaf.entries.load(leaf.index) & !self.address_bits(leaf.level));
+            if leaf.items == 1 && last.replace(like) == Some(like) {
+                return Some(());
+            }
+            let (_, attributes) = self.attributes(leaf)?;
+            let first = all.get_or_insert(attributes);
+            first.accessed |= attributes.accessed;
+            first.dirty |= attributes.dirty;
+            (unmarked(*first) == unmarked(attributes)).then_some(())
+        })?;
+        self.format.prototype(level, Self::entry_bits(level), &all?).ok()
+    }
+
+    /// Calls `act` for all leaves in `range`, which this table translates; `None` at the first hole, or when `act` says so.
+    fn for_leaves(
+        &self,
+        entries: Entries,
+        range: ClosedRange,
+        act: &mut impl FnMut(&Located) -> Option<()>,
+    ) -> Option<()> {
+        let level = entries.level();
+        let mut left = Some(range);
+        while let Some(rest) = left {
+            let slot = Self::slot(level, rest.start());
+            let mut last = slot.last();
+            match self.visit(entries, Self::index(level, rest.start())) {
+                (_, Found::Absent) => return None,
+                (raw, Found::Leaf) => {
+                    let leaf = self.locate(entries, rest.start(), raw);
+                    last = leaf.range.last();
+                    act(&leaf)?;
+                }
+                (_, Found::Table(entries)) => self.for_leaves(entries, slot, act)?,
+            }
+            left = range.after(last);
+        }
+        Some(())
     }
 }

@@ -47,7 +47,6 @@ mod split;
 mod start;
 mod unmap;
 mod walk;
-mod whole;
 
 pub(crate) use access::Admitted;
 pub use changes::ChangeCounts;

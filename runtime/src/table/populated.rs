@@ -47,9 +47,6 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         filled: &mut usize,
         reserve: &mut Reserve<'_, H>,
     ) -> Result<(), Error> {
-        if level == 0 && leaf.sizes(&self.geometry, 0).0 == 1 << F::PAGE_BITS {
-            return self.fill_pages(range, leaf, table, filled, reserve);
-        }
         let mut left = Some(range);
         while let Some(rest) = left {
             let done = match ok!(self.take_frame(level, None, rest, leaf)) {
@@ -82,28 +79,23 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                 }
             };
             left = range.after(done.last());
+            if level == 0 && leaf.sizes(&self.geometry, 0).0 == 1 << F::PAGE_BITS {
+                return self.fill_pages(left, leaf, table, filled);
+            }
         }
         Ok(())
     }
 
-    /// The same for a table of pages, of which no larger leaf may be made.
+    /// The same for the rest of a table of pages, of which no larger leaf may be made.
     fn fill_pages(
         &self,
-        range: ClosedRange,
+        rest: Option<ClosedRange>,
         leaf: &Prototypes,
         table: &mut Fresh,
         filled: &mut usize,
-        reserve: &mut Reserve<'_, H>,
     ) -> Result<(), Error> {
-        let page = leaf.get(0, F::PAGE_BITS);
-        let end = Self::index_below(0, range.last()) + 1;
-        if reserve.first.is_none() {
-            let frame = self.hal.allocate(page.size).ok_or(self.no_page())?;
-            ok!(self.check_frame(0, frame, page.size));
-            reserve.first = Some((frame, page.size));
-            table.write(*filled, self.format.strip(page, frame.as_usize() as u64, 1).first);
-            *filled += 1;
-        }
+        let Some(rest) = rest else { return Ok(()) };
+        let (page, end) = (leaf.get(0, F::PAGE_BITS), Self::index_below(0, rest.last()) + 1);
         let (done, refused) = self.fill_with_frames(page, table, *filled..end);
         *filled = done;
         match refused {

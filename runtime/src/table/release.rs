@@ -67,7 +67,7 @@ unsafe fn free_frames<F: Format, H: Hal>(format: &F, hal: &H, entries: Entries) 
     let (kinds, entry_bits) = (format.kinds(level), entry_bits::<F>(level));
     // SAFETY: the caller promises that leaves map frames of the HAL.
     let free = |raw, size| unsafe { hal.free(HostPhysAddr::from_usize(format.output(level, raw) as usize), size) };
-    let leaves = entries.iter().enumerate().filter(|&(_, raw)| kinds.shows_leaves(raw) || kinds.is_leaf(raw));
+    let leaves = entries.iter().enumerate().filter(|&(_, raw)| kinds.is_leaf(raw));
     if !has_runs(&format.geometry(), level, format.page_sizes(level)) {
         leaves.for_each(|(_, raw)| free(raw, entry_bits));
         return;
