@@ -154,23 +154,23 @@ impl<B: Joinable> MemorySet<B> {
 
     /// Where an area with this range goes; the range of an area in the way, if there is one.
     pub(super) fn gap(&self, range: ClosedRange) -> Result<Gap, ClosedRange> {
-        let spot = self.tree.spot(range.start());
+        let place = self.tree.place(range.start());
         let mut touched = false;
-        if let Some(before) = spot.before().and_then(|place| self.area(place)) {
+        if let Some(before) = place.before().and_then(|place| self.area(place)) {
             if before.range().last() >= range.start() {
                 return Err(before.range());
             }
             touched = before.range().last() + 1 == range.start();
         }
-        // Where the next area starts is known without looking at it.
-        if let Some(start) = self.tree.start_after(spot) {
+        let after = self.tree.after(place, range.start());
+        // Where that starts is known without looking at it.
+        if let Some(start) = after.and_then(|after| self.tree.start(after)) {
             if start <= range.last() {
-                let after = self.tree.after(spot).and_then(|place| self.area(place));
-                return Err(after.map_or(range, Area::range));
+                return Err(after.and_then(|after| self.area(after)).map_or(range, Area::range));
             }
             touched |= start - 1 == range.last();
         }
-        Ok(Gap { place: spot.place, touched })
+        Ok(Gap { place, touched })
     }
 
     /// As [`MemorySet::insert`], of an area for which there is room, and for whose range [`MemorySet::gap`] answered, with no
@@ -185,9 +185,9 @@ impl<B: Joinable> MemorySet<B> {
 
     /// The place of the first area that ends at `address` or later.
     pub(super) fn place(&self, address: u64) -> Option<Place> {
-        let spot = self.tree.spot(address);
+        let place = self.tree.place(address);
         let around = |&place: &Place| self.area(place).is_some_and(|area| area.range().last() >= address);
-        spot.before().filter(around).or_else(|| self.tree.after(spot))
+        place.before().filter(around).or_else(|| self.tree.after(place, address))
     }
 
     /// Puts an area, for which there is room, where it belongs, and says where it is then.

@@ -42,7 +42,7 @@ struct Entry {
 }
 
 /// Where an entry is, or would go, until another comes or goes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(in crate::space) struct Place {
     leaf: u32,
     /// The index in the leaf, which may be one after the last for what would go there.
@@ -54,20 +54,10 @@ impl Place {
     pub(super) const fn behind(self) -> Self {
         Self { index: self.index + 1, ..self }
     }
-}
 
-/// Where an entry would go, and what may come after it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Spot {
-    pub(super) place: Place,
-    /// The first start in the next leaf.
-    beyond: Option<u64>,
-}
-
-impl Spot {
-    /// The last entry before it.
-    pub(super) fn before(self) -> Option<Place> {
-        Some(Place { index: self.place.index.checked_sub(1)?, ..self.place })
+    /// The entry before it, if that is in the same leaf, as it is for what would go there.
+    pub(super) fn before(self) -> Option<Self> {
+        Some(Self { index: self.index.checked_sub(1)?, ..self })
     }
 }
 
@@ -82,68 +72,62 @@ impl Tree {
         self.nodes.try_reserve(all.min(self.levels + 1 + 3 * self.nodes.len() + more / 2))
     }
 
-    /// Where an entry goes that begins at `start`: after all that do not begin later.
-    pub(super) fn spot(&self, start: u64) -> Spot {
-        let (mut leaf, mut index, mut beyond) = (self.root, 0, None);
-        while let Some(node) = self.nodes.get(leaf) {
-            index = node.up_to(start);
-            if !node.is_inner {
-                break;
-            }
-            let mut entries = node.entries.iter().skip(index);
-            let Some(entry) = entries.next() else { break };
-            beyond = entries.next().map(|next| next.start).or(beyond);
-            leaf = entry.link;
+    /// The leaf in which an entry is, or would be, that begins at `start`.
+    #[inline]
+    fn leaf(&self, start: u64) -> Option<(u32, &Node)> {
+        let (mut at, mut node) = (self.root, self.nodes.get(self.root)?);
+        while node.is_inner {
+            at = node.entries.get(node.below(start))?.link;
+            node = self.nodes.get(at)?;
         }
-        Spot { place: Place { leaf, index: index as u32 }, beyond }
+        Some((at, node))
     }
 
-    /// The place of the area that starts last of all that start at `start` or before: as if by [`Self::up_to`], for who asks
-    /// no more.
+    /// The place of the area of the last entry that starts at `start` or before.
+    #[inline]
     pub(super) fn find(&self, start: u64) -> Option<u32> {
-        let mut at = self.root;
-        loop {
-            let node = self.nodes.get(at)?;
-            let index = node.up_to(start);
-            if !node.is_inner {
-                return Some(node.entries.get(index.checked_sub(1)?)?.link);
-            }
-            at = node.entries.get(index)?.link;
-        }
+        let (_, leaf) = self.leaf(start)?;
+        Some(leaf.entries.get(leaf.up_to(start).checked_sub(1)?)?.link)
+    }
+
+    /// Where an entry goes that begins at `start`: after all that do not begin later.
+    pub(super) fn place(&self, start: u64) -> Place {
+        let leaf = self.leaf(start);
+        leaf.map_or(Place::default(), |(leaf, node)| Place { leaf, index: node.up_to(start) as u32 })
     }
 
     /// The last entry that starts at `start` or before.
     pub(super) fn up_to(&self, start: u64) -> Option<Place> {
-        self.spot(start).before()
+        self.place(start).before()
     }
 
-    /// The entry after a spot.
-    pub(super) fn after(&self, spot: Spot) -> Option<Place> {
-        match self.entry(spot.place) {
-            Some(_) => Some(spot.place),
-            None => self.up_to(spot.beyond?),
+    /// The first entry that starts after `start`, of which it is known where it would be in the same leaf.
+    pub(super) fn after(&self, place: Place, start: u64) -> Option<Place> {
+        match self.entry(place) {
+            Some(_) => Some(place),
+            None => self.beyond(start),
         }
     }
 
-    /// Where the entry after a spot starts.
-    pub(super) fn start_after(&self, spot: Spot) -> Option<u64> {
-        self.start(spot.place).or(spot.beyond)
+    /// The first entry of the leaf after that in which an entry is, or would be, that begins at `start`.
+    fn beyond(&self, start: u64) -> Option<Place> {
+        let (mut at, mut beyond) = (self.root, None);
+        while let Some(node) = self.nodes.get(at).filter(|node| node.is_inner) {
+            let below = node.below(start);
+            beyond = node.entries.get(below + 1).map(|next| next.start).or(beyond);
+            at = node.entries.get(below)?.link;
+        }
+        self.up_to(beyond?)
     }
 
     /// The entry after another.
     pub(super) fn next(&self, place: Place) -> Option<Place> {
-        match self.entry(place.behind()) {
-            Some(_) => Some(place.behind()),
-            None => self.up_to(self.spot(self.start(place)?).beyond?),
-        }
+        self.after(place.behind(), self.start(place)?)
     }
 
     /// The entry before another.
     pub(super) fn previous(&self, place: Place) -> Option<Place> {
-        match place.index.checked_sub(1) {
-            Some(index) => Some(Place { index, ..place }),
-            None => self.up_to(self.start(place)?.checked_sub(1)?),
-        }
+        place.before().or_else(|| self.up_to(self.start(place)?.checked_sub(1)?))
     }
 
     /// The place of an entry's area.
@@ -152,7 +136,8 @@ impl Tree {
         Some(self.entry(place)?.link)
     }
 
-    fn start(&self, place: Place) -> Option<u64> {
+    /// Where an entry starts.
+    pub(super) fn start(&self, place: Place) -> Option<u64> {
         Some(self.entry(place)?.start)
     }
 
@@ -190,10 +175,11 @@ impl Tree {
     fn insert_below(&mut self, at: u32, entry: Entry, is_last: bool) -> Option<Entry> {
         let node = self.nodes.get(at)?;
         let (mut index, mut entry) = (node.up_to(entry.start), entry);
-        let is_last = is_last && index + 1 >= node.entries.len();
+        let is_last = is_last && index == node.entries.len();
         if node.is_inner {
-            entry = self.insert_below(node.entries.get(index)?.link, entry, is_last)?;
-            index += 1;
+            let below = node.below(entry.start);
+            entry = self.insert_below(node.entries.get(below)?.link, entry, is_last)?;
+            index = below + 1;
         }
         let node = self.nodes.get_mut(at)?;
         if !node.entries.is_full() {
@@ -219,7 +205,7 @@ impl Tree {
         let mut at = self.root;
         // Where it is the first, that is written further up, too.
         while let Some(node) = self.nodes.get_mut(at) {
-            let index = if node.is_inner { node.up_to(old) } else { place.index as usize };
+            let index = if node.is_inner { node.below(old) } else { place.index as usize };
             let Some(entry) = node.entries.get_mut(index) else { return };
             if entry.start == old {
                 entry.start = new;
@@ -253,9 +239,9 @@ impl Tree {
     /// Takes the entry that begins at `start` out below a node.
     fn remove_below(&mut self, at: u32, start: u64) {
         let Some(node) = self.nodes.get_mut(at) else { return };
-        let index = node.up_to(start);
+        let index = node.below(start);
         if !node.is_inner {
-            node.entries.pop_at(index.saturating_sub(1));
+            node.entries.pop_at(index);
             return;
         }
         let Some(below) = node.entries.get(index).map(|entry| entry.link) else { return };
@@ -294,12 +280,16 @@ impl Tree {
 }
 
 impl Node {
-    /// Of a leaf, how many entries start at `start` or before; else, below which of them one is that does.
+    /// How many entries start at `start` or before.
     #[inline]
     fn up_to(&self, start: u64) -> usize {
-        // Whatever is before all others, is below the first.
-        let entries = self.entries.iter().skip(usize::from(self.is_inner));
-        entries.take_while(|entry| entry.start <= start).count()
+        self.entries.iter().take_while(|entry| entry.start <= start).count()
+    }
+
+    /// The last of them; what is before all others, is below the first.
+    #[inline]
+    fn below(&self, start: u64) -> usize {
+        self.up_to(start).saturating_sub(1)
     }
 
     /// Inserts an entry, for which there is room.
