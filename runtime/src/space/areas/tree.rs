@@ -9,7 +9,7 @@ use arrayvec::ArrayVec;
 use super::slots::Slots;
 
 /// The most entries of a node: so few that to look through them takes no longer than to search them, and to move them hardly
-/// anything. A node is four cache lines.
+/// anything. A node takes 256 bytes.
 const WIDTH: usize = 15;
 
 /// Of a node with so few entries, it is seen whether they fit into one beside it.
@@ -25,8 +25,8 @@ pub(super) struct Tree {
 }
 
 /// Entries in ascending order; only a root that is a leaf may have none.
-// What is asked first stands first, in one cache line.
-#[repr(C, align(64))]
+// What is asked first stands first, and so in one cache line.
+#[repr(C)]
 #[derive(Clone, Debug, Default)]
 pub(super) struct Node {
     is_inner: bool,
