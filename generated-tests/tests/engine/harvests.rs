@@ -16,13 +16,13 @@ const PAGE: u64 = 4096;
 /// More than a table has.
 const PAGES: usize = 700;
 
-/// What a page is: `None`, or its right to write, accessed and dirty state.
-type Page = Option<(bool, bool, bool)>;
+/// What a page is: `None`, or its rights to write and to execute, accessed and dirty state.
+type Page = Option<(bool, bool, bool, bool)>;
 
 /// Stretches of pages that are alike: most are dirty, so that what differs is among them.
 fn pages() -> impl Strategy<Value = Vec<Page>> {
     let mostly = || prop::bool::weighted(0.8);
-    let page = prop::option::weighted(0.9, (mostly(), mostly(), mostly()));
+    let page = prop::option::weighted(0.9, (mostly(), mostly(), mostly(), mostly()));
     let stretch = (page, prop_oneof![1..4_usize, 1..200_usize]);
     prop::collection::vec(stretch, 1..60).prop_map(|stretches| {
         let pages = stretches.into_iter().flat_map(|(page, count)| std::iter::repeat_n(page, count));
@@ -30,8 +30,9 @@ fn pages() -> impl Strategy<Value = Vec<Page>> {
     })
 }
 
-fn attributes((write, accessed, dirty): (bool, bool, bool)) -> Attributes {
-    let rights = if write { Rights::RW } else { Rights::R };
+fn attributes((write, execute, accessed, dirty): (bool, bool, bool, bool)) -> Attributes {
+    let right = |has, right| if has { right } else { Rights::empty() };
+    let rights = Rights::R | right(write, Rights::W) | right(execute, Rights::X);
     Attributes { accessed, dirty: dirty && write, ..Attributes::new(rights, MemoryType::WriteBack) }
 }
 
@@ -64,7 +65,7 @@ fn hold<F: Format>(format: F, states: bool, pages: &[Page]) {
     let (table, all) = with(format, pages);
     let before: Vec<Mapping> = table.mappings(all).collect();
 
-    let is_dirty = |page: &Page| page.is_some_and(|(write, _, dirty)| write && (dirty || !states));
+    let is_dirty = |page: &Page| page.is_some_and(|(write, _, _, dirty)| write && (dirty || !states));
     let dirty: Vec<usize> = (0..PAGES).filter(|&number| is_dirty(&pages[number])).collect();
     assert_eq!(harvest(&table, State::Dirty, all), dirty);
     assert_eq!(harvest(&table, State::Dirty, all), []);
@@ -76,7 +77,7 @@ fn hold<F: Format>(format: F, states: bool, pages: &[Page]) {
     assert!(table.mappings(all).eq(before.iter().map(clean)));
 
     if states {
-        let is_accessed = |page: &Page| page.is_some_and(|(_, accessed, _)| accessed);
+        let is_accessed = |page: &Page| page.is_some_and(|(_, _, accessed, _)| accessed);
         let accessed: Vec<usize> = (0..PAGES).filter(|&number| is_accessed(&pages[number])).collect();
         assert_eq!(harvest(&table, State::Accessed, all), accessed);
         assert_eq!(harvest(&table, State::Accessed, all), []);

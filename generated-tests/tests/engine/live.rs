@@ -297,6 +297,46 @@ fn a_collapsed_leaf_is_dirty_if_a_page_was() {
 }
 
 #[test]
+fn an_enlarged_leaf_is_dirty_if_a_page_was() {
+    for written in [None, Some(7 * 4096)] {
+        let mut rig = Rig::new(DIRECT);
+        rig.idle = true;
+        rig.populate(range(0, 2 * MIB), attributes(RW), 12).unwrap();
+        if let Some(page) = written {
+            rig.table.mark(page, true);
+        }
+        assert_eq!(rig.enlarge(range(0, 2 * MIB), 21), Ok(1));
+        let leaf = rig.table.mappings(range(0, 2 * MIB)).next().unwrap();
+        assert_eq!((leaf.size, leaf.attributes.dirty), (21, written.is_some()));
+        rig.depopulate(range(0, 2 * MIB)).unwrap();
+    }
+}
+
+#[test]
+fn pages_that_say_different_things_are_not_enlarged() {
+    for page in [0, 7, 511] {
+        let mut rig = Rig::new(DIRECT);
+        rig.populate(range(0, 2 * MIB), attributes(RW), 12).unwrap();
+        let read_only = Change { rights: Some(Rights::R), ..Change::default() };
+        rig.protect(range(page * 4096, 4096), read_only).unwrap();
+        assert_eq!(rig.enlarge(range(0, 2 * MIB), 21), Ok(0));
+        rig.depopulate(range(0, 2 * MIB)).unwrap();
+    }
+}
+
+#[test]
+fn a_run_behind_a_page_moves_as_pages() {
+    for format in [STATELESS, Witness { hardware: true, ..STATELESS }] {
+        let mut rig = Rig::new(format);
+        let pages = range(0xf000, 0x41000);
+        rig.map(pages, GIB + 0xf000, attributes(RW)).unwrap();
+        assert!(rig.table.mappings(pages).count() < 0x41, "there are runs");
+        rig.move_range(pages, 2 * MIB + 0x2000).unwrap();
+        assert_eq!(rig.table.mappings(range(2 * MIB + 0x2000, 0x41000)).count(), 0x41);
+    }
+}
+
+#[test]
 fn a_leaf_is_not_split_where_that_is_refused() {
     let mut rig = Rig::new(DIRECT);
     rig.map(range(0, 4 * MIB), GIB, attributes(RW)).unwrap();
