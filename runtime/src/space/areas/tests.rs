@@ -115,6 +115,21 @@ fn ascending_areas_fill_their_nodes() {
 }
 
 #[test]
+fn what_is_reserved_is_not_asked_for_again() {
+    let one = |start| Area::new(range(start, start), Attributes::new(Rights::RW, MemoryType::WriteBack), 'a');
+    // Also where the first of them makes the tree higher: an area that is inserted asks for what a higher tree could take.
+    for (before, more) in (0..300).flat_map(|before| [(before, 1), (before, 2), (before, 3), (before, 20)]) {
+        let mut set = MemorySet::default();
+        (0..before).for_each(|number| set.insert(one(100 * number)).unwrap());
+        set.shrink_to_fit();
+        set.reserve(more as usize).unwrap();
+        let reserved = set.capacity();
+        (0..more).for_each(|number| set.insert(one(100 * before / 2 + 2 * number + 1)).unwrap());
+        assert_eq!(set.capacity(), reserved, "it grew after `reserve`: {more} after {before}");
+    }
+}
+
+#[test]
 fn what_is_reserved_is_enough_where_all_nodes_are_divided() {
     let mut set = MemorySet::default();
     let insert = |set: &mut MemorySet<char>, start| {

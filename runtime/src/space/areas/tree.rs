@@ -66,9 +66,10 @@ impl Tree {
 
     /// Makes room for `more` entries.
     pub(super) fn try_reserve(&mut self, more: usize) -> Result<(), TryReserveError> {
-        // An entry divides at most one node on each level, and adds a root. What was divided is not divided again before half
-        // of it came anew, but for the last of a level, which may be full still.
-        let all = (self.levels + 1).saturating_mul(more);
+        // An entry divides at most one node on each level, and adds a root; who inserts the last of them may ask again, for
+        // what a higher tree could take. What was divided is not divided again before half of it came anew, but for the last
+        // of a level, which may be full still.
+        let all = (self.levels + 2).saturating_mul(more);
         self.nodes.try_reserve(all.min(self.levels + 1 + 3 * self.nodes.len() + more / 2))
     }
 
