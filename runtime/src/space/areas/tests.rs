@@ -104,6 +104,26 @@ fn nodes_are_few_in_whatever_order_areas_come_and_go() {
     }
 }
 
+/// The first of all goes, which is written where nodes lead to others, and then some come that start before it.
+#[test]
+fn what_comes_before_the_first_is_found() {
+    let mut set = MemorySet::default();
+    let attributes = Attributes::new(Rights::RW, MemoryType::WriteBack);
+    let one = |number: u64| range(2 * number, 2 * number);
+    let insert =
+        |set: &mut MemorySet<char>, number| assert_eq!(set.insert(Area::new(one(number), attributes, 'a')), Ok(()));
+    (1000..1100).for_each(|number| insert(&mut set, number));
+    for count in [1, 20, 300] {
+        let first = set.iter().next().unwrap().range().start() / 2;
+        assert_eq!(set.remove(one(first)), Ok(()));
+        for number in first - count..first {
+            insert(&mut set, number);
+            set.tree.check();
+        }
+    }
+    assert_eq!(set.len(), 100 + 321 - 3);
+}
+
 #[test]
 fn ascending_areas_fill_their_nodes() {
     let mut set = MemorySet::default();

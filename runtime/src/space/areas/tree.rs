@@ -175,12 +175,12 @@ impl Tree {
     /// Inserts an entry below a node; the entry of a node that has to stand after it then. `is_last`: none does so far.
     fn insert_below(&mut self, at: u32, entry: Entry, is_last: bool) -> Option<Entry> {
         let node = self.nodes.get(at)?;
-        let (mut index, mut entry) = (node.up_to(entry.start), entry);
+        let below = node.below(entry.start);
+        let index = if node.is_inner { below + 1 } else { node.up_to(entry.start) };
         let is_last = is_last && index == node.entries.len();
+        let mut entry = entry;
         if node.is_inner {
-            let below = node.below(entry.start);
             entry = self.insert_below(node.entries.get(below)?.link, entry, is_last)?;
-            index = below + 1;
         }
         let node = self.nodes.get_mut(at)?;
         if !node.entries.is_full() {
@@ -287,10 +287,11 @@ impl Node {
         self.entries.iter().take_while(|entry| entry.start <= start).count()
     }
 
-    /// The last of them; what is before all others, is below the first.
+    /// The last of them; what is before all others, is below the first. Where that starts is not asked: it may be written
+    /// there what did so before, which is more than the next one's when others came before it.
     #[inline]
     fn below(&self, start: u64) -> usize {
-        self.up_to(start).saturating_sub(1)
+        self.entries.iter().skip(1).take_while(|entry| entry.start <= start).count()
     }
 
     /// Inserts an entry, for which there is room.
@@ -322,6 +323,10 @@ impl Tree {
         // Of the first node, nobody asks where it starts.
         assert!(starts[usize::from(*is_inner)..].is_sorted_by(|one, next| one < next), "{node:?}");
         if !is_inner {
+            assert!(
+                starts.iter().all(|&start| self.leaf(start).is_some_and(|(leaf, _)| leaf == at)),
+                "not found: {node:?}"
+            );
             return (starts.first().copied(), 1);
         }
         let below: Vec<_> = entries.iter().map(|entry| self.check_below(entry.link, levels - 1)).collect();
