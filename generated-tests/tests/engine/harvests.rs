@@ -107,6 +107,21 @@ fn protect_and_move<F: Format>(format: F, pages: &[Page]) {
     assert!(table.mappings(target).eq(protected.iter().map(|leaf| moved(leaf, distance, leaf.attributes))));
 }
 
+/// Where it takes a break to write-protect a page, each of many that are alike is.
+#[test]
+fn each_page_is_broken_for_itself() {
+    let format = Witness { runs: crate::witness::Runs::None, rights_break: true, ..STATELESS };
+    let (mut table, all) = with(format, &[Some((true, false, false, false)); PAGES]);
+    for expected in [PAGES, 0] {
+        let mut words = vec![0; PageBitmap::words(all, 12)];
+        let mut found = PageBitmap::new(all, 12, &mut words).unwrap();
+        let mut gather = table.gather();
+        table.harvest_exclusive(State::Dirty, &mut found, &mut gather).unwrap();
+        assert_eq!(found.len(), expected);
+        assert!(table.mappings(all).all(|leaf| leaf.attributes.rights == Rights::R));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 

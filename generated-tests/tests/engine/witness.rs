@@ -34,6 +34,8 @@ pub(crate) struct Witness<const PAGE: u8> {
     pub(crate) runs: Runs,
     /// Changes of size, memory type and run need break-before-make.
     pub(crate) breaks: bool,
+    /// Those of rights, too.
+    pub(crate) rights_break: bool,
     /// Leaves have accessed and dirty states.
     pub(crate) states: bool,
     /// Hardware sets accessed and dirty.
@@ -221,7 +223,8 @@ unsafe impl<const PAGE: u8> Format for Witness<PAGE> {
     fn edit(&self, _level: Level, old: u64, new: u64) -> Edit {
         let live = old & PRESENT != 0 && new & PRESENT != 0;
         let output = if (old | new) & RUN != 0 { 0 } else { Self::ADDRESS };
-        if self.breaks && live && (old ^ new) & (LEAF | MEMORY | RUN | output) != 0 {
+        let breaks = |bits| live && (old ^ new) & bits != 0;
+        if self.breaks && breaks(LEAF | MEMORY | RUN | output) || self.rights_break && breaks(RIGHTS) {
             Edit::BreakBeforeMake
         } else {
             Edit::Direct
@@ -283,6 +286,7 @@ const PLAIN: Witness<12> = Witness {
     blocks: 2,
     runs: Runs::None,
     breaks: false,
+    rights_break: false,
     states: true,
     hardware: false,
     invalid_cached: false,
@@ -307,6 +311,7 @@ pub(crate) const LARGE: Witness<14> = Witness {
     blocks: 1,
     runs: Runs::Own,
     breaks: true,
+    rights_break: false,
     states: true,
     hardware: true,
     invalid_cached: false,

@@ -73,7 +73,7 @@ fn find(seen: &[Option<Alike>; 2], [all, any]: [u64; 2]) -> Option<&Alike> {
 enum Block<'a> {
     /// Nothing.
     Empty,
-    /// Leaves that have been seen, and no items of runs that change.
+    /// Leaves that have been seen, and that do not change one by one, as items of runs do, and what has to be broken.
     Alike(&'a Alike),
     /// Whatever else, or there are fewer entries.
     Mixed,
@@ -88,7 +88,7 @@ impl<'a> Block<'a> {
         }
         let Some(common @ [all, any]) = entries.common(indices.start) else { return Self::Mixed };
         if kinds.shows_leaves(all) {
-            let alike = find(seen, common).filter(|alike| alike.rewrite.is_none() || !alike.run);
+            let alike = find(seen, common).filter(|alike| alike.rewrite.is_none() || !alike.run && !alike.breaks);
             alike.map_or(Self::Mixed, Self::Alike)
         } else if all == any && kinds.is_absent(all) {
             Self::Empty
