@@ -1,6 +1,9 @@
 //! The Nth frame allocation fails, for every N, in every operation: nothing has changed, and nothing leaks.
 
-use tablewright::{Alloc, Error, FaultOutcome, Format, Linear, PageBitmap, Rights, SharedMemory, SpaceError, State};
+use tablewright::{
+    Alloc, Error, FaultOutcome, Format, Linear, PageBitmap, Rights, SharedMemory, SpaceError, State, sim::Machine,
+    x86_64,
+};
 
 use crate::formats::in_every_format;
 use crate::rig::{READ, RW, RX, Rig, distant, gpa, range};
@@ -170,4 +173,21 @@ fn faults_change_all_or_nothing<F: Format>(mut rig: Rig<F>) {
         failed += 1;
     }
     assert!(failed > 1, "a page and a table");
+}
+
+/// Half of the machine's memory is beyond what entries can hold. Its frames are refused; but a cache does not keep them for
+/// the faults that come when there are others again.
+#[test]
+fn a_refused_frame_is_not_kept_for_the_next_fault() {
+    let format =
+        x86_64::ept::Format::new(&x86_64::ept::Config { pa_bits: 36, ..x86_64::ept::Config::new(4, 48) }).unwrap();
+    let mut rig = Rig::on(Machine::new((1 << 36) - (64 << 10), 128 << 10), format);
+    let page = rig.page();
+    rig.space.map_alloc(gpa(0), 32 * page, RW, false).unwrap();
+    let mut cache = rig.space.frame_cache();
+    let mut fault = |rig: &Rig<_>, number| rig.space.handle_fault_cached(gpa(number * page), Rights::W, &mut cache);
+    let refused = (0..32).find(|&number| fault(&rig, number) != FaultOutcome::Mapped).expect("no frame was too high");
+    assert!(refused > 1);
+    rig.space.unmap(gpa(0), 2 * page).unwrap();
+    assert_eq!(fault(&rig, refused), FaultOutcome::Mapped);
 }

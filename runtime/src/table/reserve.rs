@@ -41,6 +41,8 @@ pub struct FrameCache<H: Hal> {
     hal: H,
     identity: Identity,
     size: u8,
+    /// The highest address that an entry of the table can hold.
+    last_output: u64,
     list: List,
 }
 
@@ -62,13 +64,14 @@ impl<H: Hal> FrameCache<H> {
         at_hand.map(|(frame, _)| frame).or_else(|| self.hal.allocate(size))
     }
 
-    /// Takes back a frame that was not used after all.
+    /// Takes back a frame that was not used after all. One that the table refused goes back to the HAL: the next fault must not
+    /// meet it again.
     ///
     /// # Safety
     ///
     /// It came from [`FrameCache::take`] with this size, and nobody uses it.
     pub unsafe fn give_back(&mut self, frame: HostPhysAddr, size: u8) {
-        if size == self.size {
+        if size == self.size && frame.as_usize() as u64 <= self.last_output {
             self.list.put(&self.hal, frame, size);
         } else {
             // SAFETY: as the caller promises.
@@ -86,8 +89,8 @@ impl<H: Hal> Drop for FrameCache<H> {
 impl<F: Format, H: Hal> PageTable<F, H> {
     /// An empty cache for faults on this table.
     pub fn frame_cache(&self) -> FrameCache<H> {
-        let (hal, size) = (self.hal.clone(), self.start.table_bits);
-        FrameCache { hal, identity: self.identity, size, list: List::default() }
+        let (hal, identity, list) = (self.hal.clone(), self.identity, List::default());
+        FrameCache { hal, identity, size: self.start.table_bits, last_output: self.start.last_output, list }
     }
 
     /// Takes frames from the HAL until `cache` has `frames` of them. A fault takes at most one for each level below
