@@ -75,7 +75,7 @@ unsafe fn free_frames<F: Format, H: Hal>(format: &F, hal: &H, entries: Entries) 
     for (index, raw) in leaves {
         let size = format.leaf_bits(level, raw);
         // The first item of a run stands for all: they are freed as one.
-        if index.is_multiple_of(1 << (size - entry_bits)) {
+        if size == entry_bits || index.is_multiple_of(1 << (size - entry_bits)) {
             free(raw, size);
         }
     }
