@@ -4,7 +4,7 @@
 #![cfg(loom)]
 
 use loom::thread;
-use tablewright::{Attributes, ClosedRange, FaultIn, Hal, MemoryType, PageBitmap, PageTable, Rights, State, Tag};
+use tablewright::{Attributes, ClosedRange, FaultIn, MemoryType, PageBitmap, PageTable, Rights, State, Tag};
 use tablewright_loom::{memory::Memory, mmu::Mmu, tiny};
 
 type Table = PageTable<tiny::Format, Memory>;

@@ -30,6 +30,15 @@ fn calls(code: &TokenStream, method: &Ident) -> bool {
 
 /// `fn invalidate` of the trait.
 pub(crate) fn method(scope: &Scope<'_>) -> TokenStream {
+    let means = executed();
+    let elsewhere = quote! {
+        unsafe fn invalidate(&self, _root: HostPhysAddr, _tag: Tag, _set: &Invalidation) -> bool {
+            false
+        }
+    };
+    if !scope.format.tlb.iter().any(means.among) {
+        return elsewhere;
+    }
     let architecture = &scope.format.architecture;
     let feature = scope.format.execute_feature.as_ref().map(|feature| {
         let feature = &feature.value;
@@ -39,7 +48,7 @@ pub(crate) fn method(scope: &Scope<'_>) -> TokenStream {
             }
         }
     });
-    let body = bind(dispatch(scope, &executed()), &[]);
+    let body = bind(dispatch(scope, &means), &[]);
     let set = parameter(&body, "set");
     quote! {
         #[cfg(all(target_arch = #architecture, target_os = "none"))]
@@ -50,9 +59,7 @@ pub(crate) fn method(scope: &Scope<'_>) -> TokenStream {
         }
 
         #[cfg(not(all(target_arch = #architecture, target_os = "none")))]
-        unsafe fn invalidate(&self, _root: HostPhysAddr, _tag: Tag, _set: &Invalidation) -> bool {
-            false
-        }
+        #elsewhere
     }
 }
 

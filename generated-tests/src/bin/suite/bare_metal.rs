@@ -21,13 +21,14 @@ pub(crate) fn build() -> Outcome {
     TARGETS.into_iter().try_for_each(|(target, feature)| release("examples/bare-metal", target, feature))
 }
 
-/// Builds the package in this folder for `target`, with the feature that goes with it.
+/// Builds the package in this folder for `target`, with the feature that goes with it, and what is compiled for such a machine
+/// only gives no warning.
 pub(crate) fn release(folder: &str, target: &str, feature: &str) -> Outcome {
     let manifest = format!("{folder}/Cargo.toml");
     let mut command = Command::new("cargo");
     command.args(toolchain(target)?);
     command.args(["build", "--release", "--manifest-path", &manifest, "--target", target, "--features", feature]);
-    run(&mut command)
+    run(command.env("RUSTFLAGS", "-D warnings"))
 }
 
 /// The arguments with which cargo has a `core` and an `alloc` for `target`: the toolchain in use if rustup has

@@ -1695,18 +1695,6 @@ unsafe impl FormatTrait for Format {
         })
     }
 
-    #[cfg(all(target_arch = "aarch64", target_os = "none"))]
-    unsafe fn invalidate(
-        &self,
-        root: HostPhysAddr,
-        tag: Tag,
-        _set: &Invalidation,
-    ) -> bool {
-        // SAFETY: as the caller promises.
-        unsafe { false }
-    }
-
-    #[cfg(not(all(target_arch = "aarch64", target_os = "none")))]
     unsafe fn invalidate(
         &self,
         _root: HostPhysAddr,

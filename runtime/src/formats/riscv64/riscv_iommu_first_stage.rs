@@ -1303,18 +1303,6 @@ unsafe impl FormatTrait for Format {
             })
     }
 
-    #[cfg(all(target_arch = "riscv64", target_os = "none"))]
-    unsafe fn invalidate(
-        &self,
-        root: HostPhysAddr,
-        tag: Tag,
-        _set: &Invalidation,
-    ) -> bool {
-        // SAFETY: as the caller promises.
-        unsafe { false }
-    }
-
-    #[cfg(not(all(target_arch = "riscv64", target_os = "none")))]
     unsafe fn invalidate(
         &self,
         _root: HostPhysAddr,

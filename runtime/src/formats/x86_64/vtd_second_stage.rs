@@ -1318,18 +1318,6 @@ unsafe impl FormatTrait for Format {
         })
     }
 
-    #[cfg(all(target_arch = "x86_64", target_os = "none"))]
-    unsafe fn invalidate(
-        &self,
-        root: HostPhysAddr,
-        tag: Tag,
-        _set: &Invalidation,
-    ) -> bool {
-        // SAFETY: as the caller promises.
-        unsafe { false }
-    }
-
-    #[cfg(not(all(target_arch = "x86_64", target_os = "none")))]
     unsafe fn invalidate(
         &self,
         _root: HostPhysAddr,
