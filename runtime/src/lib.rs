@@ -119,7 +119,7 @@
 //! # The code
 //!
 //! To read it: `format.rs` (what is asked of a format), `hal.rs` (what is asked of the machine), `table/` (the
-//! engine; `entries.rs` has all atomics), `space/` (areas and what is behind them), `guest/` (guest memory), `sim/` (the
+//! engine; `entries` has all atomics), `space/` (areas and what is behind them), `guest/` (guest memory), `sim/` (the
 //! simulated machine that all tests run on). What the generator wrote for the built-in formats stands in
 //! `formats/`.
 //!

@@ -8,6 +8,8 @@
 //! word: then `Hal::phys_to_virt` gives a frame of [`PREFIX`] bytes and one atomic for each word.
 
 mod blocks;
+mod entry;
+mod fresh;
 
 use core::{ops::Range, ptr::NonNull, sync::atomic::Ordering};
 
@@ -16,7 +18,11 @@ use core::sync::atomic::AtomicU64;
 #[cfg(loom)]
 use loom::sync::atomic::AtomicU64;
 
+pub(super) use entry::EntryRef;
+pub(super) use fresh::Fresh;
+
 use crate::{Hal, HostPhysAddr, Kinds, Level, Rewrite, Strip};
+use entry::address_of;
 
 /// The entries of a table that may be in use: two words, so that it goes by registers from function to function.
 #[derive(Clone, Copy)]
@@ -269,164 +275,4 @@ impl Entries {
     pub(super) fn publish(&self, hal: &impl Hal, index: usize, items: usize) {
         hal.publish_table(address_of(self.address(), index & self.mask()), 8 * items);
     }
-}
-
-/// One entry of a table that may be in use.
-#[derive(Clone, Copy)]
-pub(super) struct EntryRef {
-    word: NonNull<AtomicU64>,
-    address: HostPhysAddr,
-}
-
-/// Where the entry at `index` of the table at `table` is for an MMU.
-#[inline]
-fn address_of(table: HostPhysAddr, index: usize) -> HostPhysAddr {
-    HostPhysAddr::from_usize(table.as_usize() + 8 * index)
-}
-
-impl EntryRef {
-    /// That at `index` of the table at `table`.
-    ///
-    /// # Safety
-    ///
-    /// As for [`Entries::new`]: the table has more entries than that.
-    #[inline]
-    pub(super) unsafe fn new(hal: &impl Hal, table: HostPhysAddr, index: usize) -> Self {
-        // SAFETY: inside the table, as the caller promises.
-        Self { word: unsafe { words(hal, table).add(index) }, address: address_of(table, index) }
-    }
-
-    /// Where its table is, which has `1 << bits` entries.
-    #[inline]
-    pub(super) const fn table(self, bits: u8) -> HostPhysAddr {
-        HostPhysAddr::from_usize(self.address.as_usize() & !((8 << bits) - 1))
-    }
-
-    #[inline]
-    fn word(&self) -> &AtomicU64 {
-        // SAFETY: inside a table, which is allocated and aligned; everybody accesses it through atomics.
-        unsafe { self.word.as_ref() }
-    }
-
-    /// Reads it; what it points to was written before it.
-    #[inline]
-    pub(super) fn load(self) -> u64 {
-        self.word().load(Ordering::Acquire)
-    }
-
-    /// Replaces it; what the new one points to is visible before it.
-    #[inline]
-    fn store(self, hal: &impl Hal, raw: u64) {
-        self.word().store(raw, Ordering::Release);
-        self.publish(hal);
-    }
-
-    /// Replaces it, after whatever others exchange it for at this moment.
-    #[inline]
-    pub(super) fn overwrite(self, hal: &impl Hal, raw: u64) {
-        if cfg!(loom) {
-            // A store comes before or after an exchange by another thread as a whole. loom does not know that: after one
-            // that it did not see, it leaves open which came last.
-            self.swap(hal, raw);
-        } else {
-            self.store(hal, raw);
-        }
-    }
-
-    /// Replaces it and returns what it was up to that moment.
-    #[inline]
-    fn swap(self, hal: &impl Hal, raw: u64) -> u64 {
-        let old = self.word().swap(raw, Ordering::AcqRel);
-        self.publish(hal);
-        old
-    }
-
-    /// Replaces it if it is `old`.
-    ///
-    /// # Errors
-    ///
-    /// What it is instead.
-    #[inline]
-    pub(super) fn exchange(self, hal: &impl Hal, old: u64, new: u64) -> Result<(), u64> {
-        self.word().compare_exchange(old, new, Ordering::AcqRel, Ordering::Acquire)?;
-        self.publish(hal);
-        Ok(())
-    }
-
-    #[inline]
-    fn publish(self, hal: &impl Hal) {
-        hal.publish_table(self.address, 8);
-    }
-}
-
-/// A table that nobody else can see yet.
-pub(super) struct Fresh {
-    base: NonNull<AtomicU64>,
-    address: HostPhysAddr,
-    words: usize,
-}
-
-impl Fresh {
-    /// A table in a frame of `1 << size` bytes, with arbitrary content.
-    ///
-    /// # Safety
-    ///
-    /// The frame is allocated from `hal`, and nobody else uses it while the value lives.
-    #[inline]
-    pub(super) unsafe fn new(hal: &impl Hal, address: HostPhysAddr, size: u8) -> Self {
-        Self { base: words(hal, address), address, words: 1 << (size - 3) }
-    }
-
-    /// Writes one entry, which is inside the table.
-    #[inline]
-    pub(super) fn write(&mut self, index: usize, raw: u64) {
-        // SAFETY: the masked index is inside the frame, which is ours alone and has a power of two of words.
-        unsafe { write(self.base.add(index & (self.words - 1)), raw) };
-    }
-
-    /// Writes a strip; what would be outside the table is left out.
-    pub(super) fn fill(&mut self, mut index: usize, strip: Strip) {
-        let (mut raw, end) = (strip.first, self.words.min(index + strip.items));
-        // Not over a range: so it is several words at once.
-        while index < end {
-            // SAFETY: inside the frame, which is ours alone.
-            unsafe { write(self.base.add(index), raw) };
-            raw = raw.wrapping_add(strip.step);
-            index += 1;
-        }
-    }
-
-    /// Fills all of it with one value.
-    pub(super) fn clear(&mut self, raw: u64) {
-        self.fill(0, Strip { first: raw, step: 0, items: self.words });
-    }
-
-    /// Makes the content ready for MMUs; it may then be linked, or used through [`Entries`].
-    #[inline]
-    pub(super) fn publish(self, hal: &impl Hal) -> HostPhysAddr {
-        hal.publish_table(self.address, 8 * self.words);
-        self.address
-    }
-}
-
-/// Writes a word that nobody else uses.
-///
-/// # Safety
-///
-/// So it is, and it is inside an allocated frame.
-#[cfg(not(loom))]
-unsafe fn write(word: NonNull<AtomicU64>, raw: u64) {
-    // SAFETY: as the caller promises; an atomic is a word in memory. It may hold anything before.
-    unsafe { word.cast().write(raw) };
-}
-
-/// The same, while loom watches that nobody else does.
-///
-/// # Safety
-///
-/// As above.
-#[cfg(loom)]
-unsafe fn write(mut word: NonNull<AtomicU64>, raw: u64) {
-    // SAFETY: as the caller promises; the model's frames hold atomics.
-    unsafe { word.as_mut() }.with_mut(|word| *word = raw);
 }

@@ -2,7 +2,7 @@
 
 use core::{array::from_fn, ops::Range, sync::atomic::Ordering};
 
-use super::{Entries, Fresh, write};
+use super::Entries;
 use crate::{Hal, Kinds, Rewrite, table::alike::Alike};
 
 /// How many entries are held in registers together.
@@ -56,25 +56,5 @@ impl Entries {
             self.publish(hal, start, index - start);
         }
         index.saturating_sub(start)
-    }
-}
-
-impl Fresh {
-    /// Writes what `next` gives from the start of `indices` on, as long as it gives something: the index after that.
-    #[inline]
-    pub(in crate::table) fn write_while(
-        &mut self,
-        indices: Range<usize>,
-        mut next: impl FnMut() -> Option<u64>,
-    ) -> usize {
-        let (mut index, end) = (indices.start, indices.end.min(self.words));
-        while index < end
-            && let Some(raw) = next()
-        {
-            // SAFETY: inside the frame, which is ours alone.
-            unsafe { write(self.base.add(index), raw) };
-            index += 1;
-        }
-        index
     }
 }

@@ -1,0 +1,94 @@
+//! One entry, as a way down a tree ends at it.
+
+use core::{ptr::NonNull, sync::atomic::Ordering};
+
+use super::{AtomicU64, words};
+use crate::{Hal, HostPhysAddr};
+
+/// One entry of a table that may be in use.
+#[derive(Clone, Copy)]
+pub(in crate::table) struct EntryRef {
+    pub(super) word: NonNull<AtomicU64>,
+    pub(super) address: HostPhysAddr,
+}
+
+/// Where the entry at `index` of the table at `table` is for an MMU.
+#[inline]
+pub(super) fn address_of(table: HostPhysAddr, index: usize) -> HostPhysAddr {
+    HostPhysAddr::from_usize(table.as_usize() + 8 * index)
+}
+
+impl EntryRef {
+    /// That at `index` of the table at `table`.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Entries::new`](super::Entries::new): the table has more entries than that.
+    #[inline]
+    pub(in crate::table) unsafe fn new(hal: &impl Hal, table: HostPhysAddr, index: usize) -> Self {
+        // SAFETY: inside the table, as the caller promises.
+        Self { word: unsafe { words(hal, table).add(index) }, address: address_of(table, index) }
+    }
+
+    /// Where its table is, which has `1 << bits` entries.
+    #[inline]
+    pub(in crate::table) const fn table(self, bits: u8) -> HostPhysAddr {
+        HostPhysAddr::from_usize(self.address.as_usize() & !((8 << bits) - 1))
+    }
+
+    #[inline]
+    fn word(&self) -> &AtomicU64 {
+        // SAFETY: inside a table, which is allocated and aligned; everybody accesses it through atomics.
+        unsafe { self.word.as_ref() }
+    }
+
+    /// Reads it; what it points to was written before it.
+    #[inline]
+    pub(in crate::table) fn load(self) -> u64 {
+        self.word().load(Ordering::Acquire)
+    }
+
+    /// Replaces it; what the new one points to is visible before it.
+    #[inline]
+    pub(super) fn store(self, hal: &impl Hal, raw: u64) {
+        self.word().store(raw, Ordering::Release);
+        self.publish(hal);
+    }
+
+    /// Replaces it, after whatever others exchange it for at this moment.
+    #[inline]
+    pub(in crate::table) fn overwrite(self, hal: &impl Hal, raw: u64) {
+        if cfg!(loom) {
+            // A store comes before or after an exchange by another thread as a whole. loom does not know that: after one
+            // that it did not see, it leaves open which came last.
+            self.swap(hal, raw);
+        } else {
+            self.store(hal, raw);
+        }
+    }
+
+    /// Replaces it and returns what it was up to that moment.
+    #[inline]
+    pub(super) fn swap(self, hal: &impl Hal, raw: u64) -> u64 {
+        let old = self.word().swap(raw, Ordering::AcqRel);
+        self.publish(hal);
+        old
+    }
+
+    /// Replaces it if it is `old`.
+    ///
+    /// # Errors
+    ///
+    /// What it is instead.
+    #[inline]
+    pub(in crate::table) fn exchange(self, hal: &impl Hal, old: u64, new: u64) -> Result<(), u64> {
+        self.word().compare_exchange(old, new, Ordering::AcqRel, Ordering::Acquire)?;
+        self.publish(hal);
+        Ok(())
+    }
+
+    #[inline]
+    fn publish(self, hal: &impl Hal) {
+        hal.publish_table(self.address, 8);
+    }
+}

@@ -1,0 +1,96 @@
+//! Tables that are being made.
+
+use core::{ops::Range, ptr::NonNull};
+
+use super::{AtomicU64, words};
+use crate::{Hal, HostPhysAddr, Strip};
+
+/// A table that nobody else can see yet.
+pub(in crate::table) struct Fresh {
+    base: NonNull<AtomicU64>,
+    address: HostPhysAddr,
+    words: usize,
+}
+
+impl Fresh {
+    /// A table in a frame of `1 << size` bytes, with arbitrary content.
+    ///
+    /// # Safety
+    ///
+    /// The frame is allocated from `hal`, and nobody else uses it while the value lives.
+    #[inline]
+    pub(in crate::table) unsafe fn new(hal: &impl Hal, address: HostPhysAddr, size: u8) -> Self {
+        Self { base: words(hal, address), address, words: 1 << (size - 3) }
+    }
+
+    /// Writes one entry, which is inside the table.
+    #[inline]
+    pub(in crate::table) fn write(&mut self, index: usize, raw: u64) {
+        // SAFETY: the masked index is inside the frame, which is ours alone and has a power of two of words.
+        unsafe { write(self.base.add(index & (self.words - 1)), raw) };
+    }
+
+    /// Writes a strip; what would be outside the table is left out.
+    pub(in crate::table) fn fill(&mut self, mut index: usize, strip: Strip) {
+        let (mut raw, end) = (strip.first, self.words.min(index + strip.items));
+        // Not over a range: so it is several words at once.
+        while index < end {
+            // SAFETY: inside the frame, which is ours alone.
+            unsafe { write(self.base.add(index), raw) };
+            raw = raw.wrapping_add(strip.step);
+            index += 1;
+        }
+    }
+
+    /// Writes what `next` gives from the start of `indices` on, as long as it gives something: the index after that.
+    #[inline]
+    pub(in crate::table) fn write_while(
+        &mut self,
+        indices: Range<usize>,
+        mut next: impl FnMut() -> Option<u64>,
+    ) -> usize {
+        let (mut index, end) = (indices.start, indices.end.min(self.words));
+        while index < end
+            && let Some(raw) = next()
+        {
+            // SAFETY: inside the frame, which is ours alone.
+            unsafe { write(self.base.add(index), raw) };
+            index += 1;
+        }
+        index
+    }
+
+    /// Fills all of it with one value.
+    pub(in crate::table) fn clear(&mut self, raw: u64) {
+        self.fill(0, Strip { first: raw, step: 0, items: self.words });
+    }
+
+    /// Makes the content ready for MMUs; it may then be linked, or used through [`Entries`](super::Entries).
+    #[inline]
+    pub(in crate::table) fn publish(self, hal: &impl Hal) -> HostPhysAddr {
+        hal.publish_table(self.address, 8 * self.words);
+        self.address
+    }
+}
+
+/// Writes a word that nobody else uses.
+///
+/// # Safety
+///
+/// So it is, and it is inside an allocated frame.
+#[cfg(not(loom))]
+unsafe fn write(word: NonNull<AtomicU64>, raw: u64) {
+    // SAFETY: as the caller promises; an atomic is a word in memory. It may hold anything before.
+    unsafe { word.cast().write(raw) };
+}
+
+/// The same, while loom watches that nobody else does.
+///
+/// # Safety
+///
+/// As above.
+#[cfg(loom)]
+unsafe fn write(mut word: NonNull<AtomicU64>, raw: u64) {
+    // SAFETY: as the caller promises; the model's frames hold atomics.
+    unsafe { word.as_mut() }.with_mut(|word| *word = raw);
+}
