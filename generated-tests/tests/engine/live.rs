@@ -419,8 +419,9 @@ fn a_dirty_block_that_is_split_is_told_of_where_it_forgets() {
     assert!(rig.table.mappings(range(0, MIB)).all(|leaf| leaf.attributes.dirty));
 }
 
-/// Installs a large page, written to, beside the first entry that is published.
+/// Installs a large page, written to, once the first entries are published.
 struct Meanwhile {
+    at: u64,
     table: OnceLock<Arc<PageTable<Witness<12>, Machine>>>,
     done: AtomicBool,
 }
@@ -431,7 +432,7 @@ impl Observer for Meanwhile {
         if !self.done.swap(true, Ordering::AcqRel) {
             let written = Attributes { dirty: true, ..attributes(RW) };
             // SAFETY: nobody accesses memory through this table.
-            let installed = unsafe { table.fault_in(2 * MIB, 21, GIB, &written) };
+            let installed = unsafe { table.fault_in(self.at, 21, GIB, &written) };
             assert_eq!(installed, Ok(FaultIn::Installed));
         }
     }
@@ -439,21 +440,23 @@ impl Observer for Meanwhile {
 
 #[test]
 fn a_leaf_that_comes_meanwhile_and_reaches_beyond_a_harvest_stays_dirty() {
-    for format in [DIRECT, STATELESS] {
+    // After a page, and after so many like it that they are cleared together.
+    for (format, before) in [DIRECT, STATELESS].into_iter().flat_map(|format| [(format, 4096), (format, 132 * MIB)]) {
         let machine = Machine::new(0x4000_0000, 1 << 20);
         let mut table = PageTable::new(format, machine.clone(), Tag(1)).unwrap();
         let written = Attributes { dirty: true, ..attributes(RW) };
         let mut gather = table.gather();
-        // SAFETY: nobody accesses memory through this table.
-        unsafe { table.map(range(0, 4096), GIB, &written, &mut gather) }.unwrap();
+        // SAFETY: nobody accesses memory through this table. Where it maps to, there are no runs.
+        unsafe { table.map(range(0, before), GIB + 2 * MIB, &written, &mut gather) }.unwrap();
         drop(gather);
         let table = Arc::new(table);
-        let meanwhile = Arc::new(Meanwhile { table: OnceLock::new(), done: AtomicBool::new(false) });
+        let at = before.next_multiple_of(2 * MIB);
+        let meanwhile = Arc::new(Meanwhile { at, table: OnceLock::new(), done: AtomicBool::new(false) });
         assert!(meanwhile.table.set(table.clone()).is_ok());
         machine.observe(meanwhile.clone());
-        let found = harvest(&table, State::Dirty, range(0, 3 * MIB)).unwrap();
+        let found = harvest(&table, State::Dirty, range(0, at + MIB)).unwrap();
         assert!(meanwhile.done.load(Ordering::Acquire) && found.contains(&0));
-        let later = harvest(&table, State::Dirty, range(2 * MIB, 2 * MIB)).unwrap();
-        assert!(later.contains(&(3 * MIB)), "lost what was written beyond the range");
+        let later = harvest(&table, State::Dirty, range(at, 2 * MIB)).unwrap();
+        assert!(later.contains(&(at + MIB)), "lost what was written beyond the range");
     }
 }

@@ -106,7 +106,7 @@ pub(super) struct Group<'a> {
     pub(super) index: usize,
     /// How many are known to be alike. A run comes item by item.
     pub(super) items: usize,
-    /// Up to which index more of them may follow.
+    /// Up to which index more of them may follow: those that the range covers.
     pub(super) end: usize,
     /// What they translate: the whole run, for an item of one.
     pub(super) range: ClosedRange,
@@ -141,6 +141,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let Range { start: first, end } = slots::<F>(level, entries.count(), range);
         let start = Self::slot(level, range.start()).start();
         let slot = |index: usize| ClosedRange::block(start + (((index - first) as u64) << bits), bits);
+        let covered = if slot(end - 1).last() > range.last() { end - 1 } else { end };
         let mut index = first;
         while index < end {
             match Block::at(entries, index..end, &kinds, seen.at(level)) {
@@ -151,7 +152,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                 Block::Alike(alike) => {
                     let (items, raw) = (Entries::BLOCK, entries.load(index));
                     let range = slot(index).hull(&slot(index + items - 1));
-                    index += act(&Group { alike, level, entries, index, items, end, range, raw });
+                    index += act(&Group { alike, level, entries, index, items, end: covered, range, raw });
                     continue;
                 }
                 Block::Mixed => {}
