@@ -3,12 +3,15 @@
 use core::{array::from_fn, ops::Range, sync::atomic::Ordering};
 
 use super::Entries;
-use crate::{Hal, Kinds, Rewrite, table::alike::Alike};
+use crate::{Hal, Kinds, Rewrite, Strip, table::alike::Alike};
 
 /// How many entries are held in registers together.
 const FEW: usize = 8;
 
 impl Entries {
+    /// How many entries are looked at together.
+    pub(in crate::table) const BLOCK: usize = 32;
+
     /// Reads all entries.
     #[inline]
     pub(in crate::table) fn iter(&self) -> impl Iterator<Item = u64> {
@@ -17,15 +20,88 @@ impl Entries {
         (0..count).map(|index| unsafe { self.base.add(index).as_ref() }.load(Ordering::Acquire))
     }
 
-    /// Rewrites a leaf that was `raw` when it was last looked at, while the MMU may mark it: the rewrite is not of its marks.
-    pub(in crate::table) fn rewrite(&self, hal: &impl Hal, index: usize, raw: u64, rewrite: Rewrite) {
-        if raw & rewrite.set == rewrite.set {
-            // Bits are only taken away, as by write protection: one instruction, where the machine has it.
-            self.entry(index).fetch_and(rewrite.keep | rewrite.set, Ordering::AcqRel);
-            self.publish(hal, index, 1);
-        } else {
-            self.update_from(hal, index, raw, |raw| Some(rewrite.apply(raw)));
+    /// The bits that each of the [`Entries::BLOCK`] entries from `index` on has, and those that any has; `None` if the
+    /// table ends before.
+    #[inline]
+    pub(in crate::table) fn common(&self, index: usize) -> Option<[u64; 2]> {
+        if index + Self::BLOCK > self.count() {
+            return None;
         }
+        // SAFETY: inside the table, as just checked; see `entry`.
+        let load = |item| unsafe { self.base.add(index + item).as_ref() }.load(Ordering::Relaxed);
+        Some((0..Self::BLOCK).map(load).fold([u64::MAX, 0], |[all, any], raw| [all & raw, any | raw]))
+    }
+
+    /// Writes a strip over entries that are not present.
+    pub(in crate::table) fn store_strip(&self, hal: &impl Hal, index: usize, strip: Strip) {
+        let mut raw = strip.first;
+        for item in 0..strip.items {
+            self.entry(index + item).store(raw, Ordering::Release);
+            raw = raw.wrapping_add(strip.step);
+        }
+        self.publish(hal, index, strip.items);
+    }
+
+    /// Takes entries out, which leaves `empty`, and puts them into another table from `first` on, over entries that are not
+    /// present. `hardware`: the MMU may change them up to that moment.
+    pub(in crate::table) fn move_to(
+        &self,
+        hal: &impl Hal,
+        indices: Range<usize>,
+        to: &Self,
+        first: usize,
+        empty: u64,
+        hardware: bool,
+    ) {
+        let places = indices.clone().zip(first..);
+        if hardware {
+            places.for_each(|(index, there)| to.store(hal, there, self.swap(hal, index, empty)));
+            return;
+        }
+        for (index, there) in places {
+            let old = self.entry(index);
+            let raw = old.load(Ordering::Acquire);
+            old.store(empty, Ordering::Release);
+            to.entry(there).store(raw, Ordering::Release);
+        }
+        self.publish(hal, indices.start, indices.len());
+        to.publish(hal, first, indices.len());
+    }
+
+    /// Rewrites leaves among `indices` with plain stores, several at once, up to the first that may not be leaves: where
+    /// these are, and the indices around all that changed. It does not publish them.
+    #[inline(never)]
+    pub(in crate::table) fn rewrite_blocks(
+        &self,
+        indices: Range<usize>,
+        kinds: &Kinds,
+        rewrite: Rewrite,
+    ) -> (usize, Option<Range<usize>>) {
+        let (keep, set) = (rewrite.keep, rewrite.set);
+        let (mut index, end) = (indices.start, indices.end.min(self.count()));
+        let mut changed: Option<Range<usize>> = None;
+        while index + Self::BLOCK <= end {
+            // SAFETY: inside the table, as just checked; see `entry`.
+            let entry = |item| unsafe { self.base.add(index + item).as_ref() };
+            let load = |item| entry(item).load(Ordering::Relaxed);
+            let common = (0..Self::BLOCK).fold(u64::MAX, |common, item| common & load(item));
+            if !kinds.shows_leaves(common) {
+                break;
+            }
+            if common & !keep != set || (0..Self::BLOCK).any(|item| load(item) & !keep != set) {
+                if common & set == set {
+                    // Bits are only taken away, as by write protection: one instruction for each entry.
+                    let left = keep | set;
+                    (0..Self::BLOCK).for_each(|item| entry(item).store(load(item) & left, Ordering::Relaxed));
+                } else {
+                    (0..Self::BLOCK).for_each(|item| entry(item).store(load(item) & keep | set, Ordering::Relaxed));
+                }
+                let start = changed.map_or(index, |changed| changed.start);
+                changed = Some(start..index + Self::BLOCK);
+            }
+            index += Self::BLOCK;
+        }
+        (index, changed)
     }
 
     /// Rewrites leaves from the start of `indices` on with plain stores, as long as so many together are of `which`: how many.
@@ -56,5 +132,32 @@ impl Entries {
             self.publish(hal, start, index - start);
         }
         index.saturating_sub(start)
+    }
+
+    /// Rewrites entries from the start of `indices` on with plain stores, as long as each is one that `which` holds for at
+    /// that moment: how many.
+    #[inline]
+    pub(in crate::table) fn rewrite_while(
+        &self,
+        hal: &impl Hal,
+        indices: Range<usize>,
+        which: impl Fn(u64) -> bool,
+        rewrite: Rewrite,
+    ) -> usize {
+        let Range { start, end } = indices;
+        let one = |index| {
+            let entry = self.entry(index);
+            let raw = entry.load(Ordering::Acquire);
+            let is_one = which(raw);
+            if is_one {
+                entry.store(rewrite.apply(raw), Ordering::Release);
+            }
+            is_one
+        };
+        let stop = (start..end).find(|&index| !one(index)).unwrap_or(end);
+        if stop > start {
+            self.publish(hal, start, stop - start);
+        }
+        stop - start
     }
 }
