@@ -152,6 +152,8 @@ fn a_rule_may_exclude_a_single_value() {
 // What is there for nothing.
 broken! {
     fallback_for_what_has_a_row: "\"nc -> uc if !typed\"" => "\"nc -> uc if typed\"", "\"inherit -> wb\"" => "\"inherit -> wb\", \"uc -> wb if huge\"";
+    no_ordinary_memory: "\"0 wb\"" => "\"0 wt\"";
+    no_ordinary_memory_by_fallbacks: "memory = [\"0 wb\", \"1 nc if typed\", \"2 uc\"]\nother = \"reserved\"" => "value = 0", "\"nc -> uc if !typed\", \"inherit -> wb\"" => "\"wb -> uc\", \"uc -> wb\"";
     execute_feature_without_code: "stage = 2\n" => "stage = 2\nexecute_feature = \"arm-el2\"\n", "code = \"0x01\"" => "at_entry = \"flush = 1\"";
 }
 

@@ -1,7 +1,7 @@
-//! Each row of `[memory] fallback` is for a type that some leaf has no row for.
+//! Each row of `[memory] fallback` is for a type that some leaf has no row for, and pages can be ordinary memory.
 
 use super::{Checker, Site};
-use crate::bound::{BoundMeaning, BoundRows};
+use crate::bound::{BoundField, BoundMeaning, BoundRows};
 use crate::diagnostics::Diagnostic;
 use crate::eval::{Env, holds};
 use crate::model::{Class, Meaning, MemoryType};
@@ -13,33 +13,77 @@ pub(super) fn check(checker: &mut Checker<'_>, site: &Site<'_>, env: &Env<'_>) {
         return;
     }
     let mut seen = Vec::new();
+    let mut taken = Vec::new();
     for fallback in &checker.format.fallbacks {
         // A condition that makes no sense is reported elsewhere, and of several for one type the first is taken.
         if !holds(fallback.when.as_ref(), env).unwrap_or(false) || seen.contains(&fallback.from) {
             continue;
         }
         seen.push(fallback.from);
-        let set = if has_row(checker, site, fallback.from) { &mut checker.idle } else { &mut checker.used };
+        taken.push((fallback.from, fallback.to));
+        let set = match row(checker, site, fallback.from) {
+            HasRow::Always => &mut checker.idle,
+            HasRow::Sometimes | HasRow::Never => &mut checker.used,
+        };
         set.insert(fallback.span);
+    }
+    if site.shape.class == Class::Page && site.run.is_none() && !can_be_ordinary(checker, site, &taken) {
+        let place = memory_field(site).map_or(site.kind(), |(field, _)| field.span);
+        checker.findings.under(site.params, "no ordinary memory", &[place], || {
+            Diagnostic::new(format!("{site} cannot be ordinary memory"), place, "no row has the type `wb`")
+                .help("name in `[memory] fallback` the type that is taken for it: `wb -> ..`")
+        });
     }
 }
 
-/// Whether the leaf has a row for this type, whatever registers hold.
-fn has_row(checker: &Checker<'_>, site: &Site<'_>, wanted: MemoryType) -> bool {
-    let mut fields = site.shape.fields.iter();
-    let field = fields.find_map(|field| match &field.meaning {
-        BoundMeaning::Memory(rows) => Some((field, rows)),
-        _ => None,
-    });
-    let writes = |rows: &BoundRows<MemoryType>| rows.writable().any(|row| row.meaning == wanted);
-    let through_register = |meaning: &Meaning| matches!(meaning, Meaning::Memory(rows) if rows.through.is_some());
-    match field {
-        None => wanted == MemoryType::Inherit,
-        Some((field, rows)) => {
-            let declared = checker.format.fields.iter().find(|declared| declared.name.span == field.span);
-            writes(rows) && !declared.is_some_and(|declared| through_register(&declared.meaning))
+/// Whether a leaf can be write-back memory, or what is taken for it.
+fn can_be_ordinary(checker: &Checker<'_>, site: &Site<'_>, fallbacks: &[(MemoryType, MemoryType)]) -> bool {
+    let mut wanted = MemoryType::WriteBack;
+    // Each fallback is taken once at most: they may lead in a circle.
+    for _ in 0..=fallbacks.len() {
+        if row(checker, site, wanted) != HasRow::Never {
+            return true;
+        }
+        match fallbacks.iter().find(|(from, _)| *from == wanted) {
+            Some((_, to)) => wanted = *to,
+            None => return false,
         }
     }
+    false
+}
+
+/// Whether a leaf has a row for a memory type.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum HasRow {
+    Always,
+    /// It depends on what a register holds.
+    Sometimes,
+    Never,
+}
+
+fn row(checker: &Checker<'_>, site: &Site<'_>, wanted: MemoryType) -> HasRow {
+    let Some((field, rows)) = memory_field(site) else {
+        return if wanted == MemoryType::Inherit { HasRow::Always } else { HasRow::Never };
+    };
+    let declared = checker.format.fields.iter().find(|declared| declared.name.span == field.span);
+    match declared.map(|declared| &declared.meaning) {
+        Some(Meaning::Memory(rows)) if rows.through.is_some() => {
+            match rows.rows.iter().any(|row| row.meaning == wanted) {
+                true => HasRow::Sometimes,
+                false => HasRow::Never,
+            }
+        }
+        _ if rows.writable().any(|row| row.meaning == wanted) => HasRow::Always,
+        _ => HasRow::Never,
+    }
+}
+
+/// The field that holds the memory type, and its rows.
+fn memory_field<'a>(site: &Site<'a>) -> Option<(&'a BoundField, &'a BoundRows<MemoryType>)> {
+    site.shape.fields.iter().find_map(|field| match &field.meaning {
+        BoundMeaning::Memory(rows) => Some((field, rows)),
+        _ => None,
+    })
 }
 
 /// Reports those that none made use of, though they were there.
