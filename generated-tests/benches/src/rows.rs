@@ -168,6 +168,7 @@ fn edits<M: Machine>() -> Vec<Row> {
     } else {
         contenders!(relax(): Bare, Space; Multiarch, Generic, Aarch64, X86, MemorySet)
     };
+    let few = if M::HARDWARE { contenders!(harvest_few(): Bare) } else { contenders!(harvest_few(): Bare, Space) };
     let rows = vec![
         row::<M>(
             "write-protect 1 GiB of pages",
@@ -178,6 +179,7 @@ fn edits<M: Machine>() -> Vec<Row> {
         row::<M>("make one page writable, at random", ("page", work::RELAXED), 1.3, relaxed),
         row::<M>("harvest 1 GiB of pages, all dirty", pages, 1.5, contenders!(harvest(true): Bare, Space)),
         row::<M>("harvest 1 GiB of pages, none dirty", pages, 1.5, contenders!(harvest(false): Bare, Space)),
+        row::<M>("harvest 1 GiB of pages, one in 64 dirty", pages, 1.5, few),
         row::<M>(
             "write-protect a page in a 2 MiB block",
             ("page", 512),

@@ -39,6 +39,16 @@ impl Alike {
         }
         Some(Self { mask: self.mask | mask, value: self.value | value, ..*self })
     }
+
+    /// These and others together, if both stay as they are and one bit tells them apart, as clean leaves from dirty ones.
+    const fn joined(&self, other: &Self) -> Option<Self> {
+        let apart = self.value ^ other.value;
+        let is_one = self.mask == other.mask && apart.is_power_of_two();
+        if !is_one || self.rewrite.is_some() || other.rewrite.is_some() {
+            return None;
+        }
+        Some(Self { mask: self.mask & !apart, value: self.value & !apart, ..*self })
+    }
 }
 
 /// What becomes of a leaf, given its level, the first address of its entry and its value; or why it could not.
@@ -58,7 +68,10 @@ impl Seen {
     /// Notes one more.
     fn add(&mut self, level: Level, alike: &Alike) {
         let [last, before] = &mut self.0[usize::from(level) % Geometry::MAX_LEVELS];
-        *before = last.replace(*alike);
+        match last.and_then(|last| last.joined(alike)) {
+            Some(both) => *last = Some(both),
+            None => *before = last.replace(*alike),
+        }
     }
 }
 
@@ -75,25 +88,33 @@ enum Block<'a> {
     Empty,
     /// Leaves that have been seen, and that do not change one by one, as items of runs do, and what has to be broken.
     Alike(&'a Alike),
-    /// Whatever else, or there are fewer entries.
-    Mixed,
+    /// Whatever else, or there are fewer entries: which of them to look at, by their bits.
+    Mixed(u32),
 }
 
 impl<'a> Block<'a> {
     /// The entries from the start of `indices` on, of a level with these kinds of entries.
     #[inline(always)]
     fn at(entries: Entries, indices: Range<usize>, kinds: &Kinds, seen: &'a [Option<Alike>; 2]) -> Self {
+        let every = Self::Mixed(u32::MAX);
         if indices.len() < Entries::BLOCK {
-            return Self::Mixed;
+            return Self::Mixed(!(u32::MAX << indices.len()));
         }
-        let Some(common @ [all, any]) = entries.common(indices.start) else { return Self::Mixed };
+        let Some(common @ [all, any]) = entries.common(indices.start) else { return every };
         if kinds.shows_leaves(all) {
-            let alike = find(seen, common).filter(|alike| alike.rewrite.is_none() || !alike.run && !alike.breaks);
-            alike.map_or(Self::Mixed, Self::Alike)
+            match find(seen, common) {
+                Some(alike) if alike.rewrite.is_none() || !alike.run && !alike.breaks => Self::Alike(alike),
+                Some(_) => every,
+                // As where a few were written to: the others stay as they are.
+                None => {
+                    let stay = seen.iter().flatten().filter(|alike| alike.rewrite.is_none());
+                    Self::Mixed(stay.fold(u32::MAX, |left, alike| left & entries.unlike(indices.start, alike)))
+                }
+            }
         } else if all == any && kinds.is_absent(all) {
             Self::Empty
         } else {
-            Self::Mixed
+            every
         }
     }
 }
@@ -144,7 +165,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let covered = if slot(end - 1).last() > range.last() { end - 1 } else { end };
         let mut index = first;
         while index < end {
-            match Block::at(entries, index..end, &kinds, seen.at(level)) {
+            let mut left = match Block::at(entries, index..end, &kinds, seen.at(level)) {
                 Block::Empty | Block::Alike(Alike { rewrite: None, .. }) => {
                     index += Entries::BLOCK;
                     continue;
@@ -155,11 +176,14 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                     index += act(&Group { alike, level, entries, index, items, end: covered, range, raw });
                     continue;
                 }
-                Block::Mixed => {}
-            }
-            let stop = end.min(index + Entries::BLOCK);
+                Block::Mixed(left) => left,
+            };
             // One by one.
-            while index < stop {
+            let block = index;
+            index = end.min(index + Entries::BLOCK);
+            while left != 0 {
+                let index = block + left.trailing_zeros() as usize;
+                left &= left - 1;
                 let raw = entries.load(index);
                 let slot = slot(index);
                 if kinds.is_leaf(raw) {
@@ -181,7 +205,6 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                 {
                     ok!(self.for_groups(entries, part, seen, judge, act));
                 }
-                index += 1;
             }
         }
         Ok(())
@@ -234,5 +257,24 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let size = Self::entry_bits(level);
         let nothing = Prototype { bits: 0, level, size };
         self.format.strip(nothing, self.geometry.last_output() & !size_mask(size), 1).first
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Alike;
+
+    #[test]
+    fn kinds_together_are_those_apart_and_no_others() {
+        let kind = |mask, value| Alike { mask, value: value & mask, rewrite: None, breaks: false, run: false };
+        let kinds = || (0..256_u64).map(|bits| kind(bits >> 4, bits & 15));
+        let mut joined = 0;
+        for (one, other) in kinds().flat_map(|one| kinds().map(move |other| (one, other))) {
+            if let Some(both) = one.joined(&other) {
+                joined += 1;
+                assert!((0..16).all(|raw| both.contains(raw) == (one.contains(raw) || other.contains(raw))));
+            }
+        }
+        assert!(joined > 0);
     }
 }

@@ -7,6 +7,7 @@ pub use areas::{TOUCHED, add_areas, find_areas, remove_areas};
 pub use memory::{COPIED, READS, copy, read};
 
 use std::{
+    cell::RefCell,
     hint::black_box,
     sync::Barrier,
     thread,
@@ -222,6 +223,31 @@ pub fn harvest<S: Harvest>(dirty: bool) -> Contender {
         let times = repeat(runs, prepare, |space| space.harvest(IA, GIB, &mut pages), |_| {});
         assert!(pages.iter().all(|&word| word == 0), "a page is dirty that was not written");
         times
+    })
+}
+
+/// Of how many pages one is dirty, about, while a guest with a lot of memory is watched.
+pub const SPARSE: u64 = 64;
+
+/// Finds the few dirty pages of 1 GiB, which are anywhere.
+pub fn harvest_few<S: Relax + Harvest>() -> Contender {
+    let dirty: Vec<u64> = shuffled(GIB / PAGE).take((GIB / PAGE / SPARSE) as usize).collect();
+    Contender::new::<S>(move |runs| {
+        let pages = RefCell::new(vec![0; (GIB / PAGE / 64) as usize]);
+        let write = |space: &mut S| dirty.iter().for_each(|page| space.relax(IA + page * PAGE));
+        let prepare = |space: &mut S| {
+            space.map(IA, GIB, BY_PAGES, 12);
+            space.harvest(IA, GIB, &mut pages.borrow_mut());
+            pages.borrow_mut().fill(0);
+            write(space);
+        };
+        let again = |space: &mut S| {
+            let found: u32 = pages.borrow().iter().map(|word| word.count_ones()).sum();
+            assert_eq!(found as usize, dirty.len(), "a dirty page was missed, or a clean one was not");
+            pages.borrow_mut().fill(0);
+            write(space);
+        };
+        repeat(runs, prepare, |space| space.harvest(IA, GIB, &mut pages.borrow_mut()), again)
     })
 }
 

@@ -32,6 +32,17 @@ impl Entries {
         Some((0..Self::BLOCK).map(load).fold([u64::MAX, 0], |[all, any], raw| [all & raw, any | raw]))
     }
 
+    /// Which of the [`Entries::BLOCK`] entries from `index` on are none of `alike`, by their bits: all, if the table ends before.
+    #[inline]
+    pub(in crate::table) fn unlike(&self, index: usize, alike: &Alike) -> u32 {
+        if index + Self::BLOCK > self.count() {
+            return u32::MAX;
+        }
+        // SAFETY: inside the table, as just checked; see `entry`.
+        let load = |item| unsafe { self.base.add(index + item).as_ref() }.load(Ordering::Relaxed);
+        (0..Self::BLOCK).fold(0, |unlike, item| unlike | u32::from(!alike.contains(load(item))) << item)
+    }
+
     /// Writes a strip over entries that are not present.
     pub(in crate::table) fn store_strip(&self, hal: &impl Hal, index: usize, strip: Strip) {
         let mut raw = strip.first;
