@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use tablewright::{
-    Alloc, Attributes, Edit, Format, GuestMemoryAccessor, HostPhysAddr, Invalidation, MappingFlags, MemoryType, Rights,
-    SpaceError, Tag,
+    AddrSpace, Alloc, Attributes, Edit, Format, GuestMemoryAccessor, HostPhysAddr, Invalidation, MappingFlags,
+    MemoryType, Rights, SharedMemory, SpaceError, Tag,
     sim::{Machine, Observer},
 };
 
@@ -23,6 +23,7 @@ in_every_format! {
     what_is_written_is_read_back
     a_failed_unmap_keeps_both_sides
     dropping_a_space_needs_no_memory
+    a_space_that_is_dropped_is_invalidated_once_before_all_else
     frames_come_zeroed
     a_huge_frame_is_kept_whole_where_the_host_frees_no_parts
 }
@@ -172,6 +173,37 @@ fn dropping_a_space_needs_no_memory<F: Format>(mut rig: Rig<F>) {
     rig.space.map_alloc(gpa(3 * block - page), 3 * page, RW, true).unwrap();
     // The rig clears the space when it ends, and counts the frames.
     rig.machine.fail_allocation(0);
+}
+
+fn a_space_that_is_dropped_is_invalidated_once_before_all_else<F: Format>(rig: Rig<F>) {
+    let (page, block) = (rig.page(), rig.block());
+    let machine = Machine::new(0, 64 << 20);
+    let mut space = AddrSpace::new_empty(*rig.space.page_table().format(), machine.clone(), Tag(1)).unwrap();
+    // SAFETY: the guest runs on this machine.
+    let shared = unsafe { SharedMemory::new(&machine, 4 * page, F::PAGE_BITS, F::PAGE_BITS) }.unwrap();
+    space.map_linear(gpa(0), distant(0, 2 * block), RX).unwrap();
+    space.map_alloc(gpa(3 * block - page), 3 * page, RW, true).unwrap();
+    space.map_alloc(gpa(3 * block + 2 * page), page, READ, true).unwrap();
+    space.map(gpa(4 * block), 2 * block, RW, Alloc::LAZY.up_to(21)).unwrap();
+    space.map_shared(gpa(6 * block), &shared, RW).unwrap();
+    space.map_copy_on_write(gpa(6 * block + 4 * page), &shared, RW).unwrap();
+    space.map_device(gpa(7 * block), page, 1).unwrap();
+    for at in [4 * block, 5 * block + page, 6 * block + 5 * page] {
+        assert!(space.handle_page_fault(gpa(at), RW));
+        assert!(space.handle_page_fault(gpa(at + page), READ));
+    }
+    space.unmap(gpa(page), page).unwrap();
+    space.unmap(gpa(4 * block + page), page).unwrap();
+    drop(shared);
+
+    let events = Arc::new(Events::default());
+    machine.observe(events.clone());
+    drop(space);
+    let seen = core::mem::take(&mut *events.0.lock().unwrap());
+    let (first, freed) = seen.split_first().unwrap();
+    assert_eq!(*first, Event::Invalidated);
+    assert!(freed.iter().all(|event| *event == Event::Freed));
+    assert_eq!((machine.used(), machine.take_errors()), (0, vec![]));
 }
 
 fn frames_come_zeroed<F: Format>(mut rig: Rig<F>) {

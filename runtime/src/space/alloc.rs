@@ -97,6 +97,11 @@ unsafe impl Backend for Alloc {
         Ok(())
     }
 
+    unsafe fn discard<F: Format, H: Hal>(&self, range: ClosedRange, table: &mut PageTable<F, H>) {
+        // SAFETY: as in `unmap`; areas end where leaves do, and the caller drops the table.
+        unsafe { table.discard(range) };
+    }
+
     fn collapses_to(&self, hal: &impl Hal) -> u8 {
         if hal.frees_parts() && hal.frees_joined() { self.largest } else { 0 }
     }

@@ -177,6 +177,19 @@ pub unsafe trait Backend: Joinable + Display {
         gather: &mut Gather<F, H>,
     ) -> Result<(), BackendError>;
 
+    /// Gives back what is mapped in `range`, all of an area, when the whole space is dropped: no MMU walks the table any more,
+    /// and it need not be changed. To be replaced where that is less than to unmap it, as is done without other word.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Backend::unmap`].
+    unsafe fn discard<F: Format, H: Hal>(&self, range: ClosedRange, table: &mut PageTable<F, H>) {
+        let mut gather = table.gather();
+        // SAFETY: as the caller promises.
+        let _ = unsafe { self.unmap(range, table, &mut gather) };
+        // Nobody can be told of an error here; what is still mapped then leaks, which is safe.
+    }
+
     /// What is behind an area after it has [moved](super::AddrSpace::move_range): `distance` is to be added, modulo 2^64,
     /// to each guest address that this knows. Leaves move along, and may become smaller. By default, it cannot move.
     ///

@@ -98,6 +98,11 @@ unsafe impl Backend for Builtin {
         forward!(self, backend => unsafe { backend.unmap(range, table, gather) })
     }
 
+    unsafe fn discard<F: Format, H: Hal>(&self, range: ClosedRange, table: &mut PageTable<F, H>) {
+        // SAFETY: as the caller promises.
+        forward!(self, backend => unsafe { backend.discard(range, table) });
+    }
+
     unsafe fn enlarge<F: Format, H: Hal>(
         &self,
         range: ClosedRange,

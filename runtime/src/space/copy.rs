@@ -188,6 +188,16 @@ unsafe impl Backend for CopyOnWrite {
 
     /// Pages of the base get all but a right to write; where the format has no such leaf, they are taken away, and the
     /// next fault maps them anew.
+    unsafe fn discard<F: Format, H: Hal>(&self, range: ClosedRange, table: &mut PageTable<F, H>) {
+        let _ = self.parts(range, table, |table, part, of_base| {
+            if !of_base {
+                // SAFETY: as in `unmap`; parts end where leaves do, and the caller drops the table.
+                unsafe { table.discard(part) };
+            }
+            Ok(())
+        });
+    }
+
     fn protect<F: Format, H: Hal>(
         &self,
         range: ClosedRange,

@@ -80,6 +80,8 @@ unsafe impl Backend for Device {
         Ok(())
     }
 
+    unsafe fn discard<F: Format, H: Hal>(&self, _range: ClosedRange, _table: &mut PageTable<F, H>) {}
+
     fn moved(&self, distance: u64) -> Result<Self, BackendError> {
         Ok(Self { start: self.start.wrapping_add(distance), ..*self })
     }

@@ -263,7 +263,11 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
 
 impl<F: Format, H: Hal, B: Backend> Drop for AddrSpace<F, H, B> {
     fn drop(&mut self) {
-        // Nobody can be told of an error here; what is still mapped then leaks, which is safe.
-        let _ = self.clear();
+        // No MMU may reach what goes back now.
+        self.table.retire();
+        for (part, area) in self.areas.parts(self.range) {
+            // SAFETY: as in `unmap_range`; nothing is left of the table after this.
+            unsafe { area.backend().discard(part, &mut self.table) };
+        }
     }
 }

@@ -104,6 +104,9 @@ unsafe impl Backend for Linear {
         Ok(())
     }
 
+    /// The memory is the caller's.
+    unsafe fn discard<F: Format, H: Hal>(&self, _range: ClosedRange, _table: &mut PageTable<F, H>) {}
+
     fn moved(&self, distance: u64) -> Result<Self, BackendError> {
         Ok(Self { start: self.start.wrapping_add(distance), ..*self })
     }

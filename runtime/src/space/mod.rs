@@ -53,7 +53,7 @@ use crate::{ClosedRange, Error, Extension, Format, Gather, GuestPhysAddr, Hal, H
 /// memory take `&self` and may run on many CPUs at once. Each operation invalidates what it has to before it returns,
 /// and either does all that it was asked to or nothing.
 ///
-/// When it is dropped, everything is unmapped, and frames and tables go back to the HAL: no CPU may use the table then.
+/// When it is dropped, its frames and tables go back to the HAL: no CPU may use the table then.
 ///
 /// So between virtual CPUs it stands behind a lock of readers and writers: faults take it for reading, and only those that
 /// answer [`FaultOutcome::NeedsExclusive`], and changes of the layout, for writing.

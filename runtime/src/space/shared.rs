@@ -281,6 +281,9 @@ unsafe impl Backend for Shared {
         Ok(())
     }
 
+    /// The memory is that of whoever holds a handle.
+    unsafe fn discard<F: Format, H: Hal>(&self, _range: ClosedRange, _table: &mut PageTable<F, H>) {}
+
     fn moved(&self, distance: u64) -> Result<Self, BackendError> {
         Ok(Self { start: self.start.wrapping_add(distance), ..self.clone() })
     }

@@ -177,30 +177,6 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         self.link_entry(level + 1, table.publish(&self.hal)).ok()
     }
 
-    /// Takes a built subtree, which was never linked, apart again; with `frames`, the frames that it maps go back to the
-    /// HAL.
-    pub(super) fn unbuild(&self, entries: Entries, frames: bool, reserve: &mut Frames<'_, H>) {
-        let level = entries.level();
-        let mut index = 0;
-        while index < entries.count() {
-            let raw = entries.load(index);
-            index += 1;
-            match self.found(level, raw) {
-                Found::Table(below) => self.unbuild(below, frames, reserve),
-                Found::Leaf if frames => {
-                    let size = self.format.leaf_bits(level, raw);
-                    // Of a run, this is the first item: it is one frame.
-                    index += (1 << (size - Self::entry_bits(level))) - 1;
-                    let frame = HostPhysAddr::from_usize(self.format.output(level, raw) as usize);
-                    // SAFETY: it was allocated with this size for this subtree, and nobody used it.
-                    unsafe { self.hal.free(frame, size) };
-                }
-                Found::Leaf | Found::Absent => {}
-            }
-        }
-        reserve.put(entries.address(), self.start.table_bits);
-    }
-
     /// A table in a reserved frame.
     pub(super) fn fresh(&self, reserve: &mut Frames<'_, H>) -> Option<Fresh> {
         let (frame, size) = reserve.take()?;

@@ -71,7 +71,7 @@ use sinks::Sinks;
 use start::Start;
 
 use crate::tags::Generation;
-use crate::{ClosedRange, ConfigError, Format, Geometry, Hal, HostPhysAddr, Invalidation, Refusal, Tag};
+use crate::{ClosedRange, ConfigError, Format, Geometry, Hal, HostPhysAddr, Refusal, Tag};
 
 /// A page table: a tree of tables in one format, from its root down.
 ///
@@ -262,7 +262,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 impl<F: Format, H: Hal> Drop for PageTable<F, H> {
     fn drop(&mut self) {
         self.release_reserve();
-        self.invalidate_at_once(&Invalidation::Space);
+        self.retire();
         // SAFETY: the tables are this tree's, no MMU holds any of them after the invalidation, and nobody can load the
         // root any more: whoever lets an MMU walk a table keeps it alive.
         unsafe { release::free_tree(&self.format, &self.hal, self.geometry.top(), self.root, false) };

@@ -97,7 +97,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             Ok(())
         });
         debug_assert!(moved.is_ok() && done.is_some(), "the plan counted too few tables");
-        self.prune(self.root_entries(), range, gather);
+        self.prune(range, gather);
         gather.flush();
         Ok(())
     }

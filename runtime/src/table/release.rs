@@ -1,7 +1,73 @@
-//! Giving tables back, after nobody can walk them any more.
+//! Giving tables and frames back, after no MMU can reach them any more.
 
-use super::{entries::Entries, layout::has_runs, slots::entry_bits};
-use crate::{Format, Hal, HostPhysAddr, Level, Next};
+use core::ops::Range;
+
+use super::{
+    PageTable,
+    build::Found,
+    entries::Entries,
+    frames::Frames,
+    layout::has_runs,
+    sinks::Sinks,
+    slots::{entry_bits, slots},
+};
+use crate::{ClosedRange, Format, Hal, HostPhysAddr, Invalidation, Level, Next};
+
+impl<F: Format, H: Hal> PageTable<F, H> {
+    /// No MMU walks this table any more: what is held of it is invalidated, for the last time.
+    pub(crate) fn retire(&mut self) {
+        self.invalidate_at_once(&Invalidation::Space);
+        self.sinks = Sinks::NONE;
+    }
+
+    /// Gives the frames that are mapped in `range` back to the HAL, and leaves the entries as they are.
+    ///
+    /// # Safety
+    ///
+    /// As for [`PageTable::depopulate`], and `range` covers whole leaves. The table has [retired](Self::retire), and nobody
+    /// looks into `range` any more.
+    pub(crate) unsafe fn discard(&mut self, range: ClosedRange) {
+        if let Some(range) = self.geometry.reduce(range) {
+            // SAFETY: as the caller promises.
+            unsafe { self.discard_in(self.root_entries(), range) };
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`Self::discard`].
+    unsafe fn discard_in(&self, entries: Entries, range: ClosedRange) {
+        let level = entries.level();
+        // SAFETY: as the caller promises.
+        unsafe { free_frames(&self.format, &self.hal, entries, slots::<F>(level, entries.count(), range)) };
+        if level == 0 {
+            return;
+        }
+        for (index, part) in Self::parts(level, range) {
+            if let (_, Found::Table(below)) = self.visit(entries, index) {
+                // SAFETY: as the caller promises.
+                unsafe { self.discard_in(below, part) };
+            }
+        }
+    }
+
+    /// Takes a built subtree, which was never linked, apart again; with `frames`, the frames that it maps go back to the
+    /// HAL.
+    pub(super) fn unbuild(&self, entries: Entries, frames: bool, reserve: &mut Frames<'_, H>) {
+        if frames {
+            // SAFETY: nobody else knows the subtree, and its frames were allocated for it.
+            unsafe { free_frames(&self.format, &self.hal, entries, 0..entries.count()) };
+        }
+        if entries.level() > 0 {
+            for index in 0..entries.count() {
+                if let (_, Found::Table(below)) = self.visit(entries, index) {
+                    self.unbuild(below, frames, reserve);
+                }
+            }
+        }
+        reserve.put(entries.address(), self.start.table_bits);
+    }
+}
 
 /// Frees a table and all below it; with `frames`, the frames that its leaves map, too.
 ///
@@ -24,7 +90,7 @@ pub(super) unsafe fn free_tree<F: Format, H: Hal>(
         let entries = unsafe { Entries::new(hal, level, geometry.level_index_bits(level), table) };
         if frames {
             // SAFETY: as the caller promises.
-            unsafe { free_frames(format, hal, entries) };
+            unsafe { free_frames(format, hal, entries, 0..entries.count()) };
         }
         if let Some(below) = level.checked_sub(1) {
             let (kinds, empty, size) = (format.kinds(level), format.empty(level), geometry.table_bits(below));
@@ -56,18 +122,18 @@ pub(super) unsafe fn free_tree<F: Format, H: Hal>(
     unsafe { hal.free(table, geometry.table_bits(level)) };
 }
 
-/// Frees the frames that the leaves of one table map. A loop of its own, as most frames are freed here.
+/// Frees the frames that the leaves at `indices` of one table map. A loop of its own, as most frames are freed here.
 ///
 /// # Safety
 ///
 /// As for [`free_tree`] with `frames`.
 #[inline(never)]
-unsafe fn free_frames<F: Format, H: Hal>(format: &F, hal: &H, entries: Entries) {
+unsafe fn free_frames<F: Format, H: Hal>(format: &F, hal: &H, entries: Entries, indices: Range<usize>) {
     let level = entries.level();
     let (kinds, entry_bits) = (format.kinds(level), entry_bits::<F>(level));
     // SAFETY: the caller promises that leaves map frames of the HAL.
     let free = |raw, size| unsafe { hal.free(HostPhysAddr::from_usize(format.output(level, raw) as usize), size) };
-    let leaves = entries.iter().enumerate().filter(|&(_, raw)| kinds.is_leaf(raw));
+    let leaves = entries.iter(indices).filter(|&(_, raw)| kinds.is_leaf(raw));
     if !has_runs(&format.geometry(), level, format.page_sizes(level)) {
         leaves.for_each(|(_, raw)| free(raw, entry_bits));
         return;

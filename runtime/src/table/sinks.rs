@@ -3,11 +3,12 @@
 use super::{Error, Gather, PageTable};
 use crate::{ClosedRange, Completion, Format, Hal, HostPhysAddr, Invalidation, Level, Sink, Tag, Tags};
 
-/// A set of sinks; of those of a table, the CPUs are always among them.
+/// A set of sinks; of those of a table, the CPUs are always among them, until it retires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Sinks(u8);
 
 impl Sinks {
+    pub(super) const NONE: Self = Self(0);
     pub(super) const CPUS: Self = Self(1);
 
     fn iter(self) -> impl Iterator<Item = Sink> {
@@ -43,7 +44,7 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    pub(super) const NONE: Self = Self { at: Sinks(0), latest: [Completion(0); Sink::MOST as usize] };
+    pub(super) const NONE: Self = Self { at: Sinks::NONE, latest: [Completion(0); Sink::MOST as usize] };
 
     pub(super) const fn is_empty(&self) -> bool {
         self.at.0 == 0
@@ -55,7 +56,7 @@ impl Pending {
 
     pub(super) fn wait(&mut self, hal: &impl Hal) {
         self.iter().for_each(|(sink, completion)| hal.wait(sink, completion));
-        self.at = Sinks(0);
+        self.at = Sinks::NONE;
     }
 
     fn add(&mut self, sink: Sink, completion: Completion) {

@@ -51,8 +51,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             ok!(self.remove_edges(&cut, range, free, gather));
             entries = self.table_around(range);
         }
-        if self.clear(entries, range, free, gather) {
-            self.prune(self.root_entries(), range, gather);
+        if self.clear(entries, range, free, false, gather) {
+            self.prune(range, gather);
         }
         Ok(())
     }
@@ -86,12 +86,24 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         Held::Frames { first, size, count: (part.span() >> size) + 1 }
     }
 
+    /// Takes out the tables in `range` that have nothing left, after what was mapped there is gone.
+    pub(super) fn prune(&self, range: ClosedRange, gather: &mut Gather<F, H>) {
+        self.clear(self.root_entries(), range, false, true, gather);
+    }
+
     /// Empties the part of this table that translates `range`, which covers every leaf there whole. Whether the table
-    /// lost entries and has none left.
-    fn clear(&self, entries: Entries, range: ClosedRange, free: bool, gather: &mut Gather<F, H>) -> bool {
+    /// lost entries, if only before (`lost`), and has none left; the root stays.
+    fn clear(
+        &self,
+        entries: Entries,
+        range: ClosedRange,
+        free: bool,
+        mut lost: bool,
+        gather: &mut Gather<F, H>,
+    ) -> bool {
         let level = entries.level();
         let bits = Self::entry_bits(level);
-        let (mut lost, mut left) = (false, false);
+        let mut left = false;
         for (index, part) in Self::parts(level, range) {
             match self.visit(entries, index) {
                 (_, Found::Absent) => continue,
@@ -108,7 +120,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                 }
                 (_, Found::Table(below)) => {
                     let whole = Self::slot(level, part.start()) == part;
-                    if !whole && !self.clear(below, part, free, gather) {
+                    if !whole && !self.clear(below, part, free, lost, gather) {
                         left = true;
                         continue;
                     }
@@ -119,25 +131,6 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             }
             lost = true;
         }
-        lost && !left && self.is_hole(entries, 0..entries.count())
-    }
-
-    /// Takes out the tables in `range` that have nothing left, after what was mapped there is gone.
-    pub(super) fn prune(&self, entries: Entries, range: ClosedRange, gather: &mut Gather<F, H>) {
-        let level = entries.level();
-        for (index, part) in Self::parts(level, range) {
-            let (_, Found::Table(below)) = self.visit(entries, index) else {
-                continue;
-            };
-            let whole = Self::slot(level, part.start()) == part;
-            if !whole {
-                self.prune(below, part, gather);
-            }
-            if whole || self.is_hole(below, 0..below.count()) {
-                entries.store(&self.hal, index, self.format.empty(level));
-                gather.record(part, false, F::PAGE_BITS);
-                gather.hold(Held::Tree { table: below.address(), level: below.level(), frames: false });
-            }
-        }
+        lost && !left && level < self.geometry.top() && self.is_hole(entries, 0..entries.count())
     }
 }

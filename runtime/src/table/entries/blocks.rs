@@ -12,12 +12,14 @@ impl Entries {
     /// How many entries are looked at together.
     pub(in crate::table) const BLOCK: usize = 32;
 
-    /// Reads all entries.
+    /// Reads the entries at `indices`, with the index of each; those that would be outside the table are left out.
     #[inline]
-    pub(in crate::table) fn iter(&self) -> impl Iterator<Item = u64> {
-        let count = self.count();
+    pub(in crate::table) fn iter(&self, indices: Range<usize>) -> impl Iterator<Item = (usize, u64)> {
+        let Range { start, end } = indices;
+        let indices = start..end.min(self.count());
         // SAFETY: inside the table; see `entry`.
-        (0..count).map(|index| unsafe { self.base.add(index).as_ref() }.load(Ordering::Acquire))
+        let load = |index| unsafe { self.base.add(index).as_ref() }.load(Ordering::Acquire);
+        indices.clone().zip(indices.map(load))
     }
 
     /// The bits that each of the [`Entries::BLOCK`] entries from `index` on has, and those that any has; `None` if the
