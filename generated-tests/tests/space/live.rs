@@ -1,7 +1,13 @@
 //! Harvesting, and faults that do not allocate.
 
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Arc, Barrier};
+use std::thread;
+
+use tablewright::sim::{Machine, Observer};
 use tablewright::{
-    ClosedRange, Error, FaultOutcome, Format, GuestMemoryAccessor, Operation, PageBitmap, Rights, SpaceError, State,
+    ClosedRange, Error, FaultOutcome, Format, GuestMemoryAccessor, HostPhysAddr, Invalidation, Operation, PageBitmap,
+    Rights, SpaceError, State, Tag,
 };
 
 use crate::formats::in_every_format;
@@ -17,6 +23,7 @@ in_every_format! {
     a_fault_with_frames_at_hand_allocates_nothing
     operations_with_a_reserve_allocate_nothing
     faults_and_harvests_race_with_walks
+    what_the_host_writes_during_a_harvest_shows_in_the_next
 }
 
 /// The numbers of the pages that a harvest finds dirty.
@@ -238,4 +245,50 @@ fn what_a_protected_page_cannot_say_is_harvested<F: Format>(mut rig: Rig<F>) {
     assert!(pages.contains(2 * page as u64) && pages.contains(9 * page as u64));
     assert_eq!(pages.len(), 2);
     assert_eq!(rig.space.handle_fault(gpa(0), Rights::W), FaultOutcome::Denied);
+}
+
+/// Stops the first who changed an entry, until another has come, and come again.
+struct Stop {
+    armed: AtomicBool,
+    barrier: Barrier,
+}
+
+impl Observer for Stop {
+    fn invalidated(&self, _machine: &Machine, _root: HostPhysAddr, _tag: Tag, _set: &Invalidation) {
+        if self.armed.swap(false, Ordering::Relaxed) {
+            self.barrier.wait();
+            self.barrier.wait();
+        }
+    }
+}
+
+/// The host has a page to write to, and a harvest comes before it writes: what is written then is not in what is sent.
+fn what_the_host_writes_during_a_harvest_shows_in_the_next<F: Format>(mut rig: Rig<F>) {
+    rig.space.map_alloc(gpa(0), rig.page(), RW, true).unwrap();
+    let all = range(0, rig.page());
+    let writes: [fn(&Rig<F>); 4] = [
+        |rig| rig.space.write_obj(gpa(8), 1_u64).unwrap(),
+        |rig| rig.space.write_buffer(gpa(3), b"some bytes").unwrap(),
+        |rig| rig.space.write_volatile(gpa(4), 1_u32).unwrap(),
+        |rig| {
+            rig.space.atomic::<AtomicU8>(gpa(1)).unwrap().store(1, Ordering::Relaxed);
+            rig.space.mark_written(gpa(1), 1).unwrap();
+        },
+    ];
+    for write in writes {
+        dirty(&rig, all);
+        let stop = Arc::new(Stop { armed: AtomicBool::new(true), barrier: Barrier::new(2) });
+        rig.machine.observe(stop.clone());
+        thread::scope(|scope| {
+            let harvest = scope.spawn(|| {
+                stop.barrier.wait();
+                let pages = dirty(&rig, all);
+                stop.barrier.wait();
+                pages
+            });
+            write(&rig);
+            assert_eq!(harvest.join().unwrap(), [0]);
+        });
+        assert_eq!(dirty(&rig, all), [0]);
+    }
 }

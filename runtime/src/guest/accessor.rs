@@ -1,5 +1,7 @@
 //! Reading and writing guest memory by guest physical addresses.
 
+use core::sync::atomic::{Ordering, fence};
+
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::{GuestAtomic, GuestError, GuestFault, GuestSlice};
@@ -40,7 +42,8 @@ use crate::{GuestPhysAddr, Rights};
 /// ```
 pub trait GuestMemoryAccessor {
     /// The guest memory from `address` on that is consecutive for the host, at most `length` bytes and at least one.
-    /// It has all rights in `access`, and a right to write only if there is one among these: then it counts as written.
+    /// It has all rights in `access`, and a right to write only if there is one among these: then it counts as written. Who
+    /// writes to it while others [harvest](crate::AddrSpace::harvest), calls [`GuestMemoryAccessor::mark_written`] afterwards.
     ///
     /// # Errors
     ///
@@ -68,6 +71,27 @@ pub trait GuestMemoryAccessor {
         self.for_each_slice(address, buffer.len(), Rights::W, |done, slice| {
             slice.write(buffer.get(done..).unwrap_or_default()).map(|_| ())
         })
+    }
+
+    /// Lets `length` bytes from `address` on count as written, now that they are, so that they show in the next
+    /// [harvest](crate::AddrSpace::harvest): one may have come after the slice or the atomic was taken through which they were
+    /// written. All that writes by itself does so.
+    ///
+    /// ```
+    /// use core::sync::atomic::{AtomicU32, Ordering};
+    /// use tablewright::{GuestError, GuestMemoryAccessor, GuestPhysAddr};
+    ///
+    /// fn count(memory: &impl GuestMemoryAccessor, at: GuestPhysAddr) -> Result<(), GuestError> {
+    ///     memory.atomic::<AtomicU32>(at)?.fetch_add(1, Ordering::Release);
+    ///     memory.mark_written(at, 4)
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`GuestError`] where they cannot be written now. [`GuestMemoryAccessor::guest_slice`] says why.
+    fn mark_written(&self, address: GuestPhysAddr, length: usize) -> Result<(), GuestError> {
+        self.for_each_slice(address, length, Rights::W, |_, _| Ok(()))
     }
 
     /// Reads a value.
@@ -117,12 +141,14 @@ pub trait GuestMemoryAccessor {
     fn write_volatile<V: IntoBytes + Immutable>(&self, address: GuestPhysAddr, value: V) -> Result<(), GuestError> {
         let written =
             self.in_one_access(address, size_of::<V>(), Rights::W).and_then(|slice| slice.write(value.as_bytes()));
-        written.map(|_| ()).map_err(|fault| GuestError { address, done: 0, fault })
+        written.map_err(|fault| GuestError { address, done: 0, fault })?;
+        self.mark_written(address, size_of::<V>())
     }
 
     /// The guest's memory at `address` as an atomic, for any operation of the standard library's.
     ///
-    /// It counts as written now: who watches dirty pages takes it anew for each use.
+    /// It counts as written now: where others [harvest](crate::AddrSpace::harvest), [`GuestMemoryAccessor::mark_written`] follows
+    /// each use.
     ///
     /// # Errors
     ///
@@ -144,7 +170,8 @@ pub trait GuestMemoryAccessor {
         if whole { Ok(slice) } else { Err(GuestFault::Torn) }
     }
 
-    /// Calls `visit` with each piece of the `length` bytes from `address` on, and with how many bytes were before it.
+    /// Calls `visit` with each piece of the `length` bytes from `address` on, and with how many bytes were before it. With a
+    /// right to write in `access`, they count as [written](GuestMemoryAccessor::mark_written) after that.
     ///
     /// # Errors
     ///
@@ -168,6 +195,12 @@ pub trait GuestMemoryAccessor {
                 return Err(stopped(GuestFault::NotMapped));
             }
             visit(done, slice).map_err(stopped)?;
+            if access.intersects(Rights::W) {
+                // Who harvests clears a state first, and then reads: either it reads what was written, or it is seen here that
+                // it is cleared.
+                fence(Ordering::SeqCst);
+                self.guest_slice(at, slice.len(), access).map_err(stopped)?;
+            }
             done += slice.len();
         }
         Ok(())

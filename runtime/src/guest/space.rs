@@ -5,6 +5,10 @@ use alloc::vec::Vec;
 use super::{GuestError, GuestFault, GuestMemoryAccessor, GuestSlice};
 use crate::{AddrSpace, Backend, FaultOutcome, Format, GuestPhysAddr, Hal, HostPhysAddr, Rights};
 
+/// So often what a fault resolved is looked for: a harvest may have write-protected it again. A backend that says so, and maps
+/// nothing, does not hold up the host.
+const ATTEMPTS: usize = 64;
+
 impl<F: Format, H: Hal, B: Backend> GuestMemoryAccessor for AddrSpace<F, H, B> {
     /// One page at a time. What is mapped when it is first used, is mapped now.
     fn guest_slice(&self, address: GuestPhysAddr, length: usize, access: Rights) -> Result<GuestSlice<'_>, GuestFault> {
@@ -12,22 +16,19 @@ impl<F: Format, H: Hal, B: Backend> GuestMemoryAccessor for AddrSpace<F, H, B> {
         if !area.backend().is_ram() || area.attributes().memory.is_device() {
             return Err(GuestFault::Device);
         }
-        let mut resolved = false;
-        loop {
+        for _ in 0..ATTEMPTS {
             if let Some(slice) = self.reachable(address, length, access) {
                 return Ok(slice);
             }
-            if resolved {
-                return Err(GuestFault::Denied);
-            }
             match self.handle_fault(address, access) {
-                FaultOutcome::Mapped | FaultOutcome::Marked | FaultOutcome::Spurious => resolved = true,
+                FaultOutcome::Mapped | FaultOutcome::Marked | FaultOutcome::Spurious => {}
                 FaultOutcome::Denied => return Err(GuestFault::Denied),
                 FaultOutcome::NotMapped => return Err(GuestFault::NotMapped),
                 FaultOutcome::Device(_) => return Err(GuestFault::Device),
                 outcome => return Err(GuestFault::NotResolved(outcome)),
             }
         }
+        Err(GuestFault::Denied)
     }
 }
 

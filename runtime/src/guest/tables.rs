@@ -273,9 +273,11 @@ impl<'a, F: Format, M: GuestMemoryAccessor> GuestTables<'a, F, M> {
 
     /// Whether the entry at `at` was still `old`, and now is `new`.
     fn mark(&self, at: GuestPhysAddr, old: u64, new: u64) -> Result<bool, VirtFault> {
-        let entry =
-            self.memory.atomic::<AtomicU64>(at).map_err(|error| VirtFault::Walk { entry: at, fault: error.fault })?;
-        Ok(entry.compare_exchange(old.to_le(), new.to_le(), Ordering::AcqRel, Ordering::Acquire).is_ok())
+        let refused = |error: GuestError| VirtFault::Walk { entry: at, fault: error.fault };
+        let entry = self.memory.atomic::<AtomicU64>(at).map_err(refused)?;
+        let done = entry.compare_exchange(old.to_le(), new.to_le(), Ordering::AcqRel, Ordering::Acquire).is_ok();
+        self.memory.mark_written(at, size_of::<u64>()).map_err(refused)?;
+        Ok(done)
     }
 
     /// Fills `buffer` with the memory from `address` on. `access` is [`Rights::PR`] or [`Rights::UR`], or the right to

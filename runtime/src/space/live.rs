@@ -1,6 +1,9 @@
 //! A space whose guest runs: what was accessed and written, and frames for its faults.
 
-use core::sync::atomic::Ordering::Relaxed;
+use core::sync::atomic::{
+    Ordering::{Relaxed, SeqCst},
+    fence,
+};
 
 use super::{AddrSpace, Backend, Gathering, SpaceError};
 use crate::{Format, FrameCache, GuestPhysAddr, Hal, PageBitmap, PartialChange, Sink, State, Tags};
@@ -9,7 +12,8 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     /// Inserts the pages that were accessed, or written to, since the last harvest into `pages`, over all of its range,
     /// while the guest runs. What is dirty may be read when this returns: later writes show in the next harvest.
     ///
-    /// Bytes written through a [`GuestSlice`](crate::GuestSlice) count from when the slice was made.
+    /// Bytes written through a [`GuestSlice`](crate::GuestSlice) or an atomic count from when that was taken, and from
+    /// [`mark_written`](crate::GuestMemoryAccessor::mark_written) on.
     ///
     /// # Errors
     ///
@@ -18,6 +22,8 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         let mut gather = self.table.gather();
         let result = self.table.harvest(state, pages, &mut gather);
         gather.flush();
+        // See `mark_written`.
+        fence(SeqCst);
         self.harvests.fetch_add(gather.invalidations(), Relaxed);
         ok!(result);
         Ok(())
