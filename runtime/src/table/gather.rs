@@ -230,24 +230,34 @@ impl<F: Format, H: Hal> Gather<F, H> {
     /// Entries that translate `range` changed, and the change is published. `granule`: log2 of what the smallest of
     /// them spans.
     pub(super) fn record(&mut self, range: ClosedRange, leaf_only: bool, granule: u8) {
-        let range = self.extend(range);
-        // Most continue what was changed last.
-        if let Some(last) = self.due.last_mut()
-            && last.range.last().wrapping_add(1) == range.start()
-            && (last.leaf_only, last.granule) == (leaf_only, granule)
-        {
-            last.range = last.range.hull(&range);
-            return;
+        let new = Due { range: self.extend(range), leaf_only, granule };
+        // Most continue what was changed last, or are the first.
+        match self.due.last_mut() {
+            Some(last)
+                if last.range.last().wrapping_add(1) == new.range.start()
+                    && (last.leaf_only, last.granule) == (leaf_only, granule) =>
+            {
+                last.range = last.range.hull(&new.range);
+            }
+            Some(_) => self.record_apart(&new),
+            None => {
+                let recorded = self.due.try_push(new);
+                debug_assert!(recorded.is_ok(), "there is room for one");
+            }
         }
-        let new = Due { range, leaf_only, granule };
+    }
+
+    /// The same of what does not continue what was changed last.
+    #[inline(never)]
+    fn record_apart(&mut self, new: &Due) {
         // The newest first: operations go through addresses in ascending order.
-        if let Some(due) = self.due.iter_mut().rev().find(|due| due.continues(&new)) {
-            *due = due.join(&new);
-        } else if self.due.try_push(new).is_err()
+        if let Some(due) = self.due.iter_mut().rev().find(|due| due.continues(new)) {
+            *due = due.join(new);
+        } else if self.due.try_push(*new).is_err()
             && let Some(due) =
-                self.due.iter_mut().min_by_key(|due| due.join(&new).operations().saturating_sub(due.operations()))
+                self.due.iter_mut().min_by_key(|due| due.join(new).operations().saturating_sub(due.operations()))
         {
-            *due = due.join(&new);
+            *due = due.join(new);
         }
     }
 
