@@ -43,7 +43,19 @@ impl<B> Area<B> {
         Self { range, attributes, pages: None, backend }
     }
 
-    /// Takes over what its attributes come to, once for all first uses of pages to come.
+    /// An area with what its attributes come to, once for all first uses of pages to come.
+    #[inline]
+    pub(super) fn resolved(
+        range: ClosedRange,
+        attributes: Attributes,
+        backend: B,
+        pages: &mut UsedPages,
+        format: &impl Format,
+    ) -> Self {
+        Self { range, attributes, pages: pages.of(&attributes, format), backend }
+    }
+
+    /// Takes over what its attributes come to.
     pub(super) fn resolve(&mut self, pages: &mut UsedPages, format: &impl Format) {
         if self.pages.is_none() {
             self.pages = pages.of(&self.attributes, format);

@@ -146,35 +146,33 @@ impl<B: Joinable> MemorySet<B> {
     ///
     /// [`SpaceError::Overlap`] names an area that is in the way; [`SpaceError::NoMemory`]. Then nothing changed.
     pub fn insert(&mut self, area: Area<B>) -> Result<(), SpaceError> {
-        let gap = self.gap(area.range()).map_err(SpaceError::Overlap)?;
+        let gap = self.gap(area.range()).ok_or_else(|| self.overlap(area.range()))?;
         self.reserve(1).map_err(|_| SpaceError::NoMemory)?;
         self.fill(gap, area);
         Ok(())
     }
 
-    /// Where an area with this range goes; the range of an area in the way, if there is one.
-    pub(super) fn gap(&self, range: ClosedRange) -> Result<Gap, ClosedRange> {
+    /// Where an area with this range goes; `None` if another is in the way.
+    pub(super) fn gap(&self, range: ClosedRange) -> Option<Gap> {
         let place = self.tree.place(range.start());
-        let mut touched = false;
-        if let Some(before) = place.before().and_then(|place| self.area(place)) {
-            if before.range().last() >= range.start() {
-                return Err(before.range());
-            }
-            touched = before.range().last() + 1 == range.start();
-        }
-        let after = self.tree.after(place, range.start());
+        let before = place.before().and_then(|place| self.area(place)).map(|area| area.range().last());
         // Where that starts is known without looking at it.
-        if let Some(start) = after.and_then(|after| self.tree.start(after)) {
-            if start <= range.last() {
-                return Err(after.and_then(|after| self.area(after)).map_or(range, Area::range));
-            }
-            touched |= start - 1 == range.last();
-        }
-        Ok(Gap { place, touched })
+        let after = self.tree.after(place, range.start()).and_then(|after| self.tree.start(after));
+        let is_free = before.is_none_or(|last| last < range.start()) && after.is_none_or(|start| range.last() < start);
+        let touched = before.is_some_and(|last| last.checked_add(1) == Some(range.start()))
+            || after.is_some_and(|start| start - 1 == range.last());
+        is_free.then_some(Gap { place, touched })
+    }
+
+    /// What the caller of [`MemorySet::gap`] is told if there is none.
+    #[cold]
+    pub(super) fn overlap(&self, range: ClosedRange) -> SpaceError {
+        SpaceError::Overlap(self.overlapping(range).next().map_or(range, Area::range))
     }
 
     /// As [`MemorySet::insert`], of an area for which there is room, and for whose range [`MemorySet::gap`] answered, with no
     /// change since then.
+    #[inline]
     pub(super) fn fill(&mut self, gap: Gap, area: Area<B>) {
         let range = area.range();
         self.insert_at(gap.place, area);
@@ -191,6 +189,7 @@ impl<B: Joinable> MemorySet<B> {
     }
 
     /// Puts an area, for which there is room, where it belongs, and says where it is then.
+    #[inline]
     fn insert_at(&mut self, place: Place, area: Area<B>) -> Option<Place> {
         let start = area.range().start();
         let link = self.areas.insert(area);

@@ -113,7 +113,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     /// The same for all kinds of attributes and backends: it is there once.
     fn add(&mut self, start: GuestPhysAddr, size: usize, attributes: Attributes, backend: B) -> Result<(), SpaceError> {
         let range = ok!(self.whole_pages(start, size)).ok_or(SpaceError::Empty(start))?;
-        let gap = self.areas.gap(range).map_err(SpaceError::Overlap)?;
+        let gap = self.areas.gap(range).ok_or_else(|| self.areas.overlap(range))?;
         if let Err(refusal) = backend.accepts(self.table.format(), &attributes) {
             return SpaceError::of_area(range, &refusal.into());
         }
@@ -124,15 +124,9 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
             return SpaceError::of_area(range, error);
         }
         drop(gather);
-        let area = self.resolved(Area::new(range, attributes, backend));
-        self.areas.fill(gap, area);
+        let format = self.table.format();
+        self.areas.fill(gap, Area::resolved(range, attributes, backend, &mut self.pages, format));
         Ok(())
-    }
-
-    /// An area with its attributes resolved.
-    pub(super) fn resolved(&mut self, mut area: Area<B>) -> Area<B> {
-        area.resolve(&mut self.pages, self.table.format());
-        area
     }
 
     /// Takes `size` bytes from `start` on out of all areas, whatever is or is not there.

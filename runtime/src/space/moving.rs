@@ -65,8 +65,8 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         self.areas.remove_from(self.areas.place(range.start()), range);
         for area in moved {
             match self.areas.gap(area.range()) {
-                Ok(gap) => self.areas.fill(gap, area),
-                Err(other) => debug_assert!(false, "there was no area, and now there is {other:x?}"),
+                Some(gap) => self.areas.fill(gap, area),
+                None => debug_assert!(false, "there was no area, and now there is one"),
             }
         }
         Ok(())

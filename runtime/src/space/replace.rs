@@ -57,8 +57,8 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
             self.table.reserve(before + tables).map_err(SpaceError::Table).and_then(|()| self.unmap_range(range));
         if made_room.is_ok() {
             self.move_in(range, &aside);
-            let area = self.resolved(Area::new(range, attributes, backend));
-            self.areas.insert(area)?;
+            let format = self.table.format();
+            self.areas.insert(Area::resolved(range, attributes, backend, &mut self.pages, format))?;
         } else {
             // SAFETY: it mapped all that is there.
             unsafe { backend.unmap(range, &mut aside, &mut gather) }.map_err(refused)?;

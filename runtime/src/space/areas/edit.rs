@@ -26,7 +26,8 @@ impl<B: Joinable> MemorySet<B> {
         }
         // The last first: what is before it stays where it is.
         while let Some(place) = self.tree.up_to(range.last())
-            && let Some(area) = self.area_mut(place)
+            && let Some(link) = self.tree.link(place)
+            && let Some(area) = self.areas.get_mut(link)
             && area.range().last() >= range.start()
         {
             let whole = area.range();
@@ -39,10 +40,9 @@ impl<B: Joinable> MemorySet<B> {
                     self.tree.restart(place, right.start());
                 }
                 (Some(left), right) => {
-                    let rest = right.map(|right| area.part(right));
                     area.shrink(left);
-                    if let Some(rest) = rest {
-                        self.insert_at(place.behind(), rest);
+                    if let Some(right) = right {
+                        self.insert_part(link, right, place.behind());
                     }
                     return;
                 }
@@ -97,23 +97,31 @@ impl<B: Joinable> MemorySet<B> {
     fn remove_at(&mut self, place: Place) {
         let link = self.tree.link(place);
         self.tree.remove(place);
-        link.and_then(|link| self.areas.remove(link));
+        link.into_iter().for_each(|link| self.areas.remove(link));
     }
 
     /// Cuts the area at `place`, if both `address` and the address before it are in it; where what begins at `address` is
     /// then, or the area, if it was not cut.
     fn cut_before(&mut self, place: Place, address: u64) -> Option<Place> {
-        let area = self.area_mut(place)?;
+        let link = self.tree.link(place)?;
+        let area = self.areas.get_mut(link)?;
         let whole = area.range();
         let left = address.checked_sub(1).and_then(|last| ClosedRange::new(whole.start(), last));
         match (left, ClosedRange::new(address, whole.last())) {
             (Some(left), Some(right)) => {
-                let rest = area.part(right);
                 area.shrink(left);
-                self.insert_at(place.behind(), rest)
+                self.insert_part(link, right, place.behind())
             }
             _ => Some(place),
         }
+    }
+
+    /// Adds an area that is like the one at `link` but for its range, for which there is room, and says where it is then.
+    // Not inline: from slot to slot.
+    #[inline(never)]
+    fn insert_part(&mut self, link: u32, range: ClosedRange, place: Place) -> Option<Place> {
+        let part = self.areas.get(link)?.part(range);
+        self.insert_at(place, part)
     }
 
     /// Joins the areas in `range` with each other and with their neighbours.

@@ -1,7 +1,6 @@
 //! Values that stay where they are, and are known by where that is.
 
 use alloc::{collections::TryReserveError, vec::Vec};
-use core::mem;
 
 /// Values in places of their own. A place that becomes free is the next to be taken.
 #[derive(Clone, Debug)]
@@ -49,33 +48,34 @@ impl<T> Slots<T> {
     }
 
     /// Puts a value, for which there is room, where it stays.
+    #[inline]
     pub(super) fn insert(&mut self, value: T) -> u32 {
-        self.len += 1;
+        let place = self.next();
+        if let Some(slot) = self.slots.get_mut(place as usize) {
+            *slot = Slot::Full(value);
+            self.len += 1;
+        }
+        place
+    }
+
+    /// The free place to be taken next, which is taken out of those.
+    fn next(&mut self) -> u32 {
         if let Some(place) = self.free
-            && let Some(slot) = self.slots.get_mut(place as usize)
-            && let Slot::Free(next) = *slot
+            && let Some(&Slot::Free(next)) = self.slots.get(place as usize)
         {
             self.free = next;
-            *slot = Slot::Full(value);
             return place;
         }
-        self.slots.push(Slot::Full(value));
+        self.slots.push(Slot::Free(None));
         self.slots.len() as u32 - 1
     }
 
-    /// Takes a value out.
-    pub(super) fn remove(&mut self, place: u32) -> Option<T> {
-        let slot = self.slots.get_mut(place as usize)?;
-        match mem::replace(slot, Slot::Free(self.free)) {
-            Slot::Full(value) => {
-                self.free = Some(place);
-                self.len -= 1;
-                Some(value)
-            }
-            free @ Slot::Free(_) => {
-                *slot = free;
-                None
-            }
+    /// Drops a value where it is.
+    pub(super) fn remove(&mut self, place: u32) {
+        if let Some(slot @ Slot::Full(_)) = self.slots.get_mut(place as usize) {
+            *slot = Slot::Free(self.free);
+            self.free = Some(place);
+            self.len -= 1;
         }
     }
 }

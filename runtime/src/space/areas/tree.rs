@@ -3,6 +3,7 @@
 use alloc::collections::TryReserveError;
 #[cfg(test)]
 use alloc::vec::Vec;
+use core::mem;
 
 use arrayvec::ArrayVec;
 
@@ -41,23 +42,32 @@ struct Entry {
     link: u32,
 }
 
-/// Where an entry is, or would go, until another comes or goes.
+/// Where an entry is, or would go, until another comes or goes: a leaf and an index in it, which may be one after the last for
+/// what would go there. One word, so that it goes by registers from function to function.
 #[derive(Clone, Copy, Debug, Default)]
-pub(in crate::space) struct Place {
-    leaf: u32,
-    /// The index in the leaf, which may be one after the last for what would go there.
-    index: u32,
-}
+pub(in crate::space) struct Place(u64);
 
 impl Place {
+    const fn new(leaf: u32, index: usize) -> Self {
+        Self((index as u64) << 32 | leaf as u64)
+    }
+
+    const fn leaf(self) -> u32 {
+        self.0 as u32
+    }
+
+    const fn index(self) -> usize {
+        (self.0 >> 32) as usize
+    }
+
     /// Where an entry would go that comes after the one here.
     pub(super) const fn behind(self) -> Self {
-        Self { index: self.index + 1, ..self }
+        Self::new(self.leaf(), self.index() + 1)
     }
 
     /// The entry before it, if that is in the same leaf, as it is for what would go there.
     pub(super) fn before(self) -> Option<Self> {
-        Some(Self { index: self.index.checked_sub(1)?, ..self })
+        Some(Self::new(self.leaf(), self.index().checked_sub(1)?))
     }
 }
 
@@ -94,7 +104,7 @@ impl Tree {
     /// Where an entry goes that begins at `start`: after all that do not begin later.
     pub(super) fn place(&self, start: u64) -> Place {
         let leaf = self.leaf(start);
-        leaf.map_or(Place::default(), |(leaf, node)| Place { leaf, index: node.up_to(start) as u32 })
+        leaf.map_or(Place::default(), |(leaf, node)| Place::new(leaf, node.up_to(start)))
     }
 
     /// The last entry that starts at `start` or before.
@@ -144,14 +154,14 @@ impl Tree {
 
     #[inline]
     fn entry(&self, place: Place) -> Option<&Entry> {
-        self.nodes.get(place.leaf)?.entries.get(place.index as usize)
+        self.nodes.get(place.leaf())?.entries.get(place.index())
     }
 
     /// Inserts an entry, for which there is room, where it goes, and says where it is then.
     pub(super) fn insert(&mut self, place: Place, start: u64, link: u32) -> Option<Place> {
         let entry = Entry { start, link };
-        if let Some(leaf) = self.nodes.get_mut(place.leaf).filter(|leaf| !leaf.entries.is_full()) {
-            leaf.insert(place.index as usize, entry);
+        if let Some(leaf) = self.nodes.get_mut(place.leaf()).filter(|leaf| !leaf.entries.is_full()) {
+            leaf.insert(place.index(), entry);
             return Some(place);
         }
         if self.levels == 0 {
@@ -206,7 +216,7 @@ impl Tree {
         let mut at = self.root;
         // Where it is the first, that is written further up, too.
         while let Some(node) = self.nodes.get_mut(at) {
-            let index = if node.is_inner { node.below(old) } else { place.index as usize };
+            let index = if node.is_inner { node.below(old) } else { place.index() };
             let Some(entry) = node.entries.get_mut(index) else { return };
             if entry.start == old {
                 entry.start = new;
@@ -220,10 +230,10 @@ impl Tree {
 
     /// Takes an entry out.
     pub(super) fn remove(&mut self, place: Place) {
-        let Some(leaf) = self.nodes.get_mut(place.leaf) else { return };
+        let Some(leaf) = self.nodes.get_mut(place.leaf()) else { return };
         // What is the first, or leaves few behind, concerns nodes further up.
-        if place.index > 0 && leaf.entries.len() > FEW + 1 || self.levels == 1 {
-            leaf.entries.pop_at(place.index as usize);
+        if place.index() > 0 && leaf.entries.len() > FEW + 1 || self.levels == 1 {
+            leaf.entries.pop_at(place.index());
         } else if let Some(start) = self.start(place) {
             self.remove_below(self.root, start);
             while let Some(root) = self.nodes.get(self.root).filter(|root| root.is_inner)
@@ -270,9 +280,10 @@ impl Tree {
         if len(lower) + len(upper) > WIDTH / 2 {
             return;
         }
-        let taken = self.nodes.remove(upper);
-        if let Some((lower, upper)) = self.nodes.get_mut(lower).zip(taken) {
-            lower.entries.extend(upper.entries);
+        let taken = self.nodes.get_mut(upper).map(|node| mem::take(&mut node.entries));
+        self.nodes.remove(upper);
+        if let Some((lower, taken)) = self.nodes.get_mut(lower).zip(taken) {
+            lower.entries.extend(taken);
         }
         if let Some(node) = self.nodes.get_mut(at) {
             node.entries.pop_at(index + 1);
