@@ -67,6 +67,12 @@ impl Kinds {
         !self.is_absent(raw) && raw & self.table_mask != self.table_value
     }
 
+    /// Whether the entry `raw` leads to a table.
+    #[inline]
+    pub(crate) const fn is_table(&self, raw: u64) -> bool {
+        !self.is_absent(raw) && raw & self.table_mask == self.table_value
+    }
+
     /// Whether entries with these bits in common are all leaves, at a glance: `false` if it takes another look.
     #[inline]
     pub(crate) const fn shows_leaves(&self, common: u64) -> bool {

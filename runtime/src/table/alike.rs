@@ -226,13 +226,16 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         has_runs(&self.geometry, level, self.format.page_sizes(level))
     }
 
-    /// How many entries from the start of `indices` on are leaves of one entry each, as the leaf `first` is: as many as can be
+    /// How many entries from the start of `indices` on are what `first` is, a table or a leaf of one entry: as many as can be
     /// told at a glance.
-    pub(super) fn leaves_like(&self, entries: Entries, first: u64, indices: Range<usize>) -> usize {
+    pub(super) fn entries_like(&self, entries: Entries, first: u64, indices: Range<usize>) -> usize {
         let level = entries.level();
         let (kinds, states) = (self.format.kinds(level), self.format.accessed_dirty(level));
-        // Where one could be an item of a run, they must be like the first.
-        let telling = if self.has_runs(level) {
+        let are_leaves = kinds.is_leaf(first);
+        let telling = if !are_leaves {
+            kinds.absent_mask | kinds.table_mask
+        } else if self.has_runs(level) {
+            // One could be an item of a run.
             !(self.address_bits(level) | states.accessed_mask | states.dirty_mask)
         } else {
             0
@@ -242,7 +245,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         while index < indices.end
             && let Some(start) = indices.end.checked_sub(Entries::BLOCK).map(|last| last.min(index))
             && let Some([all, any]) = entries.common(start)
-            && kinds.shows_leaves(all)
+            && (!are_leaves || kinds.shows_leaves(all))
             && (all ^ first | any ^ first) & telling == 0
         {
             index = start + Entries::BLOCK;

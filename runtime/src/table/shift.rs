@@ -87,10 +87,10 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let room = entries.count() - index.max(there);
         let whole = (range.span() >> bits) + u64::from(range.span().trailing_ones() >= u32::from(bits));
         let joins = |item: usize| {
-            if are_tables {
-                return matches!(self.visit(entries, index + item), (_, Found::Table(_)));
-            }
             let raw = entries.load(index + item);
+            if are_tables {
+                return kinds.is_table(raw);
+            }
             let fits = |size| {
                 let leaf = ClosedRange::around(start + ((item as u64) << bits), size);
                 size <= bits || size <= shift.aligned && range.covers(&leaf)
@@ -99,13 +99,13 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         };
         let most = room.min(usize::try_from(whole).unwrap_or(room));
         let first = entries.load(index);
-        let is_single = !are_tables && self.format.leaf_bits(level, first) <= bits;
+        let is_single = are_tables || self.format.leaf_bits(level, first) <= bits;
         // Where there are single pages only, they move as they are, and a hole among them as one: to exchange it takes longer.
         let all_move = level == 0 && !self.has_runs(level) && !self.format.accessed_dirty(level).hardware;
         let mut items = if all_move { most } else { 1 };
         while items < most {
             if is_single {
-                items += self.leaves_like(entries, first, index + items..index + most);
+                items += self.entries_like(entries, first, index + items..index + most);
             }
             // What cannot be told at a glance, one by one.
             let stop = most.min(items + Entries::BLOCK);

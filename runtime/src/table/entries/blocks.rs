@@ -66,16 +66,18 @@ impl Entries {
         empty: u64,
         hardware: bool,
     ) {
-        let places = indices.clone().zip(first..);
         if hardware {
-            places.for_each(|(index, there)| to.store(hal, there, self.swap(hal, index, empty)));
-            return;
+            let places = indices.zip(first..);
+            return places.for_each(|(index, there)| to.store(hal, there, self.swap(hal, index, empty)));
         }
-        for (index, there) in places {
-            let old = self.entry(index);
+        let (start, there) = (indices.start & self.mask(), first & to.mask());
+        let items = indices.len().min(self.count() - start).min(to.count() - there);
+        for item in 0..items {
+            // SAFETY: inside either table; see `entry`.
+            let (old, new) = unsafe { (self.base.add(start + item).as_ref(), to.base.add(there + item).as_ref()) };
             let raw = old.load(Ordering::Acquire);
             old.store(empty, Ordering::Release);
-            to.entry(there).store(raw, Ordering::Release);
+            new.store(raw, Ordering::Release);
         }
         self.publish(hal, indices.start, indices.len());
         to.publish(hal, first, indices.len());
