@@ -79,6 +79,8 @@ pub unsafe trait Format: Copy + Debug + Send + Sync + 'static {
     const PAGE_BITS: u8;
     /// Index bits of every level below the root.
     const INDEX_BITS: u8;
+    /// Whether leaves may be runs. What these take is left out where there are none.
+    const HAS_RUNS: bool;
 
     /// Checks the parameters and resolves them.
     ///
@@ -118,8 +120,11 @@ pub unsafe trait Format: Copy + Debug + Send + Sync + 'static {
     /// same address, else that of the item.
     fn output(&self, level: Level, raw: u64) -> u64;
 
-    /// log2 of the size of a leaf that this format wrote, run included.
-    fn leaf_bits(&self, level: Level, raw: u64) -> u8;
+    /// log2 of the size of a leaf that this format wrote, run included. To be replaced where there are runs.
+    #[inline]
+    fn leaf_bits(&self, level: Level, _raw: u64) -> u8 {
+        Self::PAGE_BITS + Self::INDEX_BITS * level
+    }
 
     /// Where the leaf `raw`, which this format wrote and which translates `ia`, maps it to.
     #[inline]

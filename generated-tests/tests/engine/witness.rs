@@ -109,6 +109,7 @@ unsafe impl<const PAGE: u8> Format for Witness<PAGE> {
     };
     const PAGE_BITS: u8 = PAGE;
     const INDEX_BITS: u8 = PAGE - 3;
+    const HAS_RUNS: bool = true;
 
     fn new(config: &Self) -> Result<Self, ConfigError> {
         Ok(*config)

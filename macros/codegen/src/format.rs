@@ -9,7 +9,7 @@ use crate::scope::Scope;
 use crate::text::plain;
 use crate::{
     access, attributes, completion, constructor, decode, edit, fault, grant, hot, info, kinds, literal, raise,
-    registers, tlb, translated,
+    registers, runs, tlb, translated,
 };
 
 /// `struct Format`, its private methods, and the trait's.
@@ -113,6 +113,7 @@ pub(crate) fn format(scope: &Scope<'_>, name: &str, title: &str) -> TokenStream 
 fn implementation(scope: &Scope<'_>, name: &str, title: &str) -> TokenStream {
     let page_bits = literal::number(scope.number("page_bits").into());
     let index_bits = literal::number(scope.number("index_bits").into());
+    let has_runs = runs::slots(scope) > 0;
     let hot = hot::methods(scope);
     let rewrite = attributes::rewrite();
     let states = registers::accessed_dirty(scope);
@@ -141,6 +142,7 @@ fn implementation(scope: &Scope<'_>, name: &str, title: &str) -> TokenStream {
             const INFO: &'static FormatInfo = &#info;
             const PAGE_BITS: u8 = #page_bits;
             const INDEX_BITS: u8 = #index_bits;
+            const HAS_RUNS: bool = #has_runs;
 
             fn new(config: &Config) -> Result<Self, ConfigError> {
                 Format::new(config)

@@ -19,16 +19,20 @@ pub(crate) fn methods(scope: &Scope<'_>) -> TokenStream {
     let shared = runs::are_shared(scope);
     let (links, translate) = (links(scope), translate(scope, &output));
     let gather = if shared { quote!((#gather) & !codec::bits(self.leaf_bits(level, raw) - 1, 0)) } else { gather };
-    let run_bits = runs.then(|| {
+    let leaf_bits = runs.then(|| {
         quote! {
-            for run in &layout.runs {
-                if run.mark.matches(raw) {
-                    return layout.leaf_bits + run.items;
+            #[inline]
+            fn leaf_bits(&self, level: Level, raw: u64) -> u8 {
+                let layout = self.layout(level);
+                for run in &layout.runs {
+                    if run.mark.matches(raw) {
+                        return layout.leaf_bits + run.items;
+                    }
                 }
+                layout.leaf_bits
             }
         }
     });
-    let raw = if runs { quote!(raw) } else { quote!(_raw) };
     let next = match kinds::absent(scope) {
         // On the way down, one test is enough.
         (_, true) => quote! {
@@ -76,12 +80,7 @@ pub(crate) fn methods(scope: &Scope<'_>) -> TokenStream {
             #gather
         }
 
-        #[inline]
-        fn leaf_bits(&self, level: Level, #raw: u64) -> u8 {
-            let layout = self.layout(level);
-            #run_bits
-            layout.leaf_bits
-        }
+        #leaf_bits
 
         #translate
     }

@@ -80,6 +80,7 @@ fn items(outline: &Outline, runtime: &TokenStream) -> TokenStream {
                 &FormatInfo { name: "", title: "", architecture: "", stage: 0, cite: "", tlb: "" };
             const PAGE_BITS: u8 = 12;
             const INDEX_BITS: u8 = 9;
+            const HAS_RUNS: bool = true;
 
             fn new(_: &Config) -> Result<Self, ConfigError> { loop {} }
             fn geometry(&self) -> Geometry { loop {} }

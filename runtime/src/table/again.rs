@@ -116,7 +116,11 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let (level, below) = (leaf.level, leaf.level.checked_sub(1)?);
         let (size, sizes) = (Self::entry_bits(below), split.smaller.sizes(&self.geometry, below));
         let runs = sizes.0 & !(1 << size);
-        if leaf.items != 1 || !leaf.range.covers(&range) || !sizes.contains(size) || runs & runs.wrapping_sub(1) != 0 {
+        if Self::items(leaf) != 1
+            || !leaf.range.covers(&range)
+            || !sizes.contains(size)
+            || runs & runs.wrapping_sub(1) != 0
+        {
             return None;
         }
         let (kept, run) = (split.smaller.get(below, size), sizes.largest_within(63).filter(|_| runs != 0));

@@ -223,7 +223,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// Whether leaves at `level` may be runs.
     pub(super) fn has_runs(&self, level: Level) -> bool {
-        has_runs(&self.geometry, level, self.format.page_sizes(level))
+        has_runs(&self.format, level)
     }
 
     /// How many entries from the start of `indices` on are what `first` is, a table or a leaf of one entry: as many as can be

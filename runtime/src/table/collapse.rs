@@ -63,7 +63,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// Cuts a leaf: a run into its items first, for these have to be replaced one by one.
     fn cut(&self, leaf: Located, size: u8, reserve: &mut Frames<'_, H>, gather: &mut Gather<F, H>) -> Option<()> {
         let entry = Self::entry_bits(leaf.level);
-        let (range, items) = (leaf.range, leaf.items as u64);
+        let (range, items) = (leaf.range, Self::items(&leaf) as u64);
         if items > 1 {
             self.cut_once(leaf, size.max(entry), reserve, gather)?;
         }
@@ -143,8 +143,10 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                 gather.hold(table);
             }
         }
-        for size in (entry + 1..64).rev().filter(|&size| fits(size)) {
-            self.collapse_runs(entries, range, size, gather);
+        if self.has_runs(level) {
+            for size in (entry + 1..64).rev().filter(|&size| fits(size)) {
+                self.collapse_runs(entries, range, size, gather);
+            }
         }
     }
 
@@ -167,7 +169,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                     continue;
                 }
                 let taken =
-                    self.take_away(&Located { entries, level, index, items, range: run, address: whole.address, size });
+                    self.take_away(&Located { entries, level, index, range: run, address: whole.address, size });
                 let first = self.format.accessed_dirty(level).join(strip.first, taken);
                 entries.store_strip(&self.hal, index, Strip { first, ..strip });
                 self.made(run, true, gather);

@@ -133,7 +133,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let mut last = None;
         self.for_leaves(slot.below, slot.range, &mut |leaf| {
             let like = (leaf.level, leaf.entries.load(leaf.index) & !self.address_bits(leaf.level));
-            if leaf.items == 1 && last.replace(like) == Some(like) {
+            if Self::items(leaf) == 1 && last.replace(like) == Some(like) {
                 return Some(());
             }
             let (_, attributes) = self.attributes(leaf)?;

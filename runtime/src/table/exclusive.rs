@@ -110,7 +110,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         gather: &mut Gather<F, H>,
     ) -> Result<bool, Error> {
         let page = ok!(self.exclusive(ClosedRange::around(ia, F::PAGE_BITS), gather));
-        let Some(leaf) = self.find(page.start()).filter(|leaf| leaf.items == 1) else { return Ok(false) };
+        let Some(leaf) = self.find(page.start()).filter(|leaf| Self::items(leaf) == 1) else { return Ok(false) };
         let (level, size, index) = (leaf.level, leaf.size, leaf.index);
         if oa & size_mask(size) != 0 {
             return Err(Error::Misaligned { address: oa, size });

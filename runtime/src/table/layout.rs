@@ -115,10 +115,11 @@ pub(super) fn sizes_of(geometry: &Geometry, level: Level, sizes: PageSizes) -> P
     PageSizes(sizes.0 & from & !beyond)
 }
 
-/// Whether some of these `sizes` are those of runs at `level`.
+/// Whether leaves at `level` may be runs.
 #[inline]
-pub(super) fn has_runs(geometry: &Geometry, level: Level, sizes: PageSizes) -> bool {
-    sizes_of(geometry, level, sizes).0 & !(1 << geometry.entry_bits(level)) != 0
+pub(super) fn has_runs<F: Format>(format: &F, level: Level) -> bool {
+    let sizes = || sizes_of(&format.geometry(), level, format.page_sizes(level));
+    F::HAS_RUNS && sizes().0 & !(1 << entry_bits::<F>(level)) != 0
 }
 
 /// log2 of the largest power of two that is at most `span + 1`.

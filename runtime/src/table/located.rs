@@ -14,7 +14,6 @@ pub(super) struct Located {
     pub(super) level: Level,
     /// The index of its first item.
     pub(super) index: usize,
-    pub(super) items: usize,
     /// The input addresses it translates.
     pub(super) range: ClosedRange,
     /// The first of its output addresses.
@@ -35,6 +34,12 @@ impl Located {
 }
 
 impl<F: Format, H: Hal> PageTable<F, H> {
+    /// How many items a leaf has.
+    #[inline]
+    pub(super) const fn items(leaf: &Located) -> usize {
+        if F::HAS_RUNS { 1 << (leaf.size - Self::entry_bits(leaf.level)) } else { 1 }
+    }
+
     /// The leaf at `index`, with all items of its run.
     // Many ask: there is one of it.
     #[inline(never)]
@@ -47,7 +52,6 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             entries,
             level,
             index: Self::index(level, range.start()),
-            items: 1 << (size - entry),
             range,
             address: ClosedRange::block(self.format.output(level, raw), size).start(),
             size,
@@ -82,7 +86,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let Entry::Leaf(decoded) = self.format.decode(leaf.level, raw) else { return None };
         let states = self.format.accessed_dirty(leaf.level);
         let mut attributes = decoded.attributes;
-        for item in 1..leaf.items {
+        for item in 1..Self::items(leaf) {
             let raw = leaf.entries.load(leaf.index + item);
             attributes.accessed |= states.is_accessed(raw);
             attributes.dirty |= states.is_dirty(raw);

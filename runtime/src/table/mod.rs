@@ -97,21 +97,23 @@ use crate::{ClosedRange, ConfigError, Format, Geometry, Hal, HostPhysAddr, Refus
 /// # }
 /// ```
 #[derive(Debug)]
+// In this order: what most operations look at is at hand, which makes their code shorter, before a format of any size.
+#[repr(C)]
 pub struct PageTable<F: Format, H: Hal> {
-    identity: Identity,
-    format: F,
-    hal: H,
-    tag: Tag,
-    /// That of the tag; `None`: the tag is for good.
-    generation: Option<Generation>,
-    sinks: Sinks,
     root: HostPhysAddr,
-    geometry: Geometry,
     start: Start,
+    geometry: Geometry,
+    sinks: Sinks,
+    partial: PartialChange,
+    tag: Tag,
+    identity: Identity,
     /// Frames for tables that operations through `&mut self` add.
     reserved: List,
-    partial: PartialChange,
+    /// That of the tag; `None`: the tag is for good.
+    generation: Option<Generation>,
     changes: Changes,
+    hal: H,
+    format: F,
     /// How a leaf was split last.
     precedent: Option<Precedent>,
     pages: Pages,

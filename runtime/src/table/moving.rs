@@ -148,7 +148,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             Part::Leaf(leaf) => {
                 let (_, mut attributes) = self.attributes(&leaf)?;
                 let (states, empty) = (self.format.accessed_dirty(leaf.level), self.format.empty(leaf.level));
-                for item in 0..leaf.items {
+                for item in 0..Self::items(&leaf) {
                     let raw = leaf.entries.swap(&self.hal, leaf.index + item, empty);
                     attributes.accessed |= states.is_accessed(raw);
                     attributes.dirty |= states.is_dirty(raw);

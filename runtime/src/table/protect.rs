@@ -178,7 +178,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                     let new = rewrite.apply(raw);
                     if self.format.edit(level, raw, new) == Edit::BreakBeforeMake {
                         let leaf = self.locate(entries, part.start(), raw);
-                        if leaf.items > 1 {
+                        if Self::items(&leaf) > 1 {
                             self.remake(&leaf, &rewrite, pass.pages, pass.gather);
                         } else {
                             pass.broken.push(entries.swap(&self.hal, index, self.format.empty(level)), part);

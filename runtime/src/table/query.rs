@@ -54,12 +54,13 @@ impl<F: Format, H: Hal> Iterator for Mappings<'_, F, H> {
             Met::Table { .. } => None,
         })?;
         let (level, raw) = (leaf.level, leaf.entries.load(leaf.index));
-        let like = |last: &&Decoded| leaf.items == 1 && last.level == level && raw & !last.address == last.rest;
+        let is_single = PageTable::<F, H>::items(&leaf) == 1;
+        let like = |last: &&Decoded| is_single && last.level == level && raw & !last.address == last.rest;
         if let Some(last) = self.last.as_ref().filter(like) {
             return Some(table.mapping_with(&leaf, last.attributes));
         }
         let decoded = table.attributes(&leaf);
-        self.last = decoded.filter(|_| leaf.items == 1).map(|(raw, attributes)| {
+        self.last = decoded.filter(|_| is_single).map(|(raw, attributes)| {
             let address = table.address_bits(level);
             Decoded { level, address, rest: raw & !address, attributes }
         });

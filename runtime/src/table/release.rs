@@ -131,10 +131,12 @@ pub(super) unsafe fn free_tree<F: Format, H: Hal>(
 unsafe fn free_frames<F: Format, H: Hal>(format: &F, hal: &H, entries: Entries, indices: Range<usize>) {
     let level = entries.level();
     let (kinds, entry_bits) = (format.kinds(level), entry_bits::<F>(level));
+    // Where there are no tables, one look is enough.
+    let is_leaf = |raw| !kinds.is_absent(raw) && (level == 0 || kinds.is_leaf(raw));
     // SAFETY: the caller promises that leaves map frames of the HAL.
     let free = |raw, size| unsafe { hal.free(HostPhysAddr::from_usize(format.output(level, raw) as usize), size) };
-    let leaves = entries.iter(indices).filter(|&(_, raw)| kinds.is_leaf(raw));
-    if !has_runs(&format.geometry(), level, format.page_sizes(level)) {
+    let leaves = entries.iter(indices).filter(|&(_, raw)| is_leaf(raw));
+    if !has_runs(format, level) {
         leaves.for_each(|(_, raw)| free(raw, entry_bits));
         return;
     }

@@ -107,7 +107,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let first = self.take_away(leaf);
         // How the address goes on from item to item, which is the same for all leaves of this size.
         let bare = Prototype { bits: 0, level, size: leaf.size };
-        let strip = self.format.strip(bare, leaf.address, leaf.items);
+        let strip = self.format.strip(bare, leaf.address, Self::items(leaf));
         let made = rewrite.apply(first);
         entries.store_strip(&self.hal, leaf.index, Strip { first: made, ..strip });
         self.account(level, leaf.range, [first, made], pages, gather);
@@ -118,7 +118,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     pub(super) fn take_away(&self, leaf: &Located) -> u64 {
         let states = self.format.accessed_dirty(leaf.level);
         let take = |item| leaf.entries.swap(&self.hal, leaf.index + item, self.format.empty(leaf.level));
-        let first = (1..leaf.items).fold(take(0), |first, item| states.join(first, take(item)));
+        let first = (1..Self::items(leaf)).fold(take(0), |first, item| states.join(first, take(item)));
         self.invalidate(leaf.range, leaf.level, true);
         first
     }

@@ -48,7 +48,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let level = leaf.level;
         if let Fate::Changed(change, rewrites) = fate {
             let changes = |rewrite: &Rewrite| {
-                (leaf.index..leaf.index + leaf.items).any(|index| {
+                (leaf.index..leaf.index + Self::items(leaf)).any(|index| {
                     let raw = leaf.entries.load(index);
                     rewrite.apply(raw) != raw
                 })
@@ -88,14 +88,14 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// Whether a leaf must be taken away before others stand in its place.
     fn breaks_for(&self, split: &Split<'_>, range: ClosedRange) -> bool {
-        let Located { level, ref entries, items, range: all, .. } = split.leaf;
+        let Located { level, ref entries, range: all, .. } = split.leaf;
         let breaks = |start, new| {
             let old = entries.load(Self::index(level, start));
             self.format.edit(level, old, new) == Edit::BreakBeforeMake
         };
         // Any table will do: what matters is that it is one.
         let becomes_table = |start| self.format.table(level, 0).is_ok_and(|table| breaks(start, table));
-        if items == 1 {
+        if Self::items(&split.leaf) == 1 {
             return becomes_table(all.start());
         }
         // The items of a run that the MMU marks can only be exchanged together while it cannot see them.
@@ -113,7 +113,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// How many tables a split takes.
     pub(super) fn tables_for_split(&self, split: &Split<'_>, range: ClosedRange) -> usize {
-        if let Located { level: 1, items: 1, .. } = split.leaf {
+        if split.leaf.level == 1 && Self::items(&split.leaf) == 1 {
             // Only pages stand in what takes its place.
             return 1;
         }
@@ -128,7 +128,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         reserve: &mut Frames<'_, H>,
         gather: &mut Gather<F, H>,
     ) -> Option<()> {
-        let Located { level, entries, index, items, range: all, .. } = split.leaf;
+        let Located { level, entries, index, range: all, .. } = split.leaf;
         split.broken = self.breaks_for(split, range);
         let mut stands = split.raw;
         if split.broken {
@@ -136,7 +136,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             self.observe(split, split.raw);
             stands = self.format.empty(level);
         }
-        if items > 1 {
+        if Self::items(&split.leaf) > 1 {
             self.commit_map(entries, all, &split.pieces(range), reserve)?;
         } else {
             loop {

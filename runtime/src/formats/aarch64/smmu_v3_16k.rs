@@ -1378,6 +1378,7 @@ unsafe impl FormatTrait for Format {
 
     const PAGE_BITS: u8 = 14;
     const INDEX_BITS: u8 = 11;
+    const HAS_RUNS: bool = true;
 
     fn new(config: &Config) -> Result<Self, ConfigError> {
         Format::new(config)

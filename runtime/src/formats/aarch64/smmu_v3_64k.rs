@@ -1358,6 +1358,7 @@ unsafe impl FormatTrait for Format {
 
     const PAGE_BITS: u8 = 16;
     const INDEX_BITS: u8 = 13;
+    const HAS_RUNS: bool = true;
 
     fn new(config: &Config) -> Result<Self, ConfigError> {
         Format::new(config)

@@ -1130,6 +1130,7 @@ unsafe impl FormatTrait for Format {
 
     const PAGE_BITS: u8 = 12;
     const INDEX_BITS: u8 = 9;
+    const HAS_RUNS: bool = false;
 
     fn new(config: &Config) -> Result<Self, ConfigError> {
         Format::new(config)
@@ -1189,12 +1190,6 @@ unsafe impl FormatTrait for Format {
     fn output(&self, level: Level, raw: u64) -> u64 {
         let layout = self.layout(level);
         raw & layout.output
-    }
-
-    #[inline]
-    fn leaf_bits(&self, level: Level, _raw: u64) -> u8 {
-        let layout = self.layout(level);
-        layout.leaf_bits
     }
 
     #[inline]

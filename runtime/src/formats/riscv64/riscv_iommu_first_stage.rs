@@ -1032,6 +1032,7 @@ unsafe impl FormatTrait for Format {
 
     const PAGE_BITS: u8 = 12;
     const INDEX_BITS: u8 = 9;
+    const HAS_RUNS: bool = true;
 
     fn new(config: &Config) -> Result<Self, ConfigError> {
         Format::new(config)

@@ -16,10 +16,9 @@ impl Entries {
     #[inline]
     pub(in crate::table) fn iter(&self, indices: Range<usize>) -> impl Iterator<Item = (usize, u64)> {
         let Range { start, end } = indices;
-        let indices = start..end.min(self.count());
         // SAFETY: inside the table; see `entry`.
         let load = |index| unsafe { self.base.add(index).as_ref() }.load(Ordering::Acquire);
-        indices.clone().zip(indices.map(load))
+        (start..end.min(self.count())).map(move |index| (index, load(index)))
     }
 
     /// The bits that each of the [`Entries::BLOCK`] entries from `index` on has, and those that any has; `None` if the
