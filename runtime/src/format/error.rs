@@ -21,7 +21,7 @@ use crate::{MemoryType, Options, Rights};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// No encoding has exactly these rights.
-    #[error("no entry of this format grants exactly {0:?}")]
+    #[error("no entry of this format grants exactly `{0}`")]
     Rights(Rights),
     /// No encoding has this memory type, and the format names no substitute.
     #[error("this format has no memory type {0:?}")]

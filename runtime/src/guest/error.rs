@@ -65,7 +65,7 @@ pub enum GuestFault {
     /// copy that was read before it is written,
     /// [`AddrSpace::handle_fault_exclusive`](crate::AddrSpace::handle_fault_exclusive) does it, and the access can be tried
     /// again.
-    #[error("{0:?}")]
+    #[error("the fault of a first use came to {0:?}")]
     NotResolved(FaultOutcome),
     /// One access cannot do it: the size is not 1, 2, 4 or 8, the address is no multiple of it, or it is on two pages.
     #[error("not possible in one access")]

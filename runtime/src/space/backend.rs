@@ -162,6 +162,9 @@ pub unsafe trait Backend: Joinable + Display {
 
     /// Unmaps all that is mapped in `range`. All or nothing.
     ///
+    /// Who keeps what was in the memory reads it after [`PageTable::unmap`] and [`Gather::flush`]: until then the guest may write.
+    /// That a leaf is not dirty does not say that it was not written: harvests clear that.
+    ///
     /// # Errors
     ///
     /// [`BackendError::Table`], only if larger leaves that reach beyond the range are not split: see [`PageTable::unmap`].

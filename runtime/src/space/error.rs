@@ -97,8 +97,8 @@ pub enum BackendError {
     /// The format has no page with these attributes.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The area is larger than the host memory behind it.
-    #[error("the host has only {:#x} bytes from {:?} on for it", .0.size(), .0.start())]
+    /// The area is not all in the host memory behind it.
+    #[error("it is not all in the {:#x} bytes of the host's from {:?} on that are behind it", .0.size(), .0.start())]
     TooShort(HostRegion),
     /// What is behind the area cannot be seen elsewhere: see [`Backend::moved`](super::Backend::moved).
     #[error("what is behind it cannot move")]
