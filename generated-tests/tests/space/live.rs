@@ -6,8 +6,8 @@ use std::thread;
 
 use tablewright::sim::{Machine, Observer};
 use tablewright::{
-    ClosedRange, Error, FaultOutcome, Format, GuestMemoryAccessor, HostPhysAddr, Invalidation, Operation, PageBitmap,
-    Rights, SpaceError, State, Tag,
+    Alloc, ClosedRange, Error, FaultOutcome, Format, GuestMemoryAccessor, HostPhysAddr, Invalidation, Operation,
+    PageBitmap, Rights, SpaceError, State, Tag,
 };
 
 use crate::formats::in_every_format;
@@ -23,6 +23,7 @@ in_every_format! {
     a_fault_with_frames_at_hand_allocates_nothing
     operations_with_a_reserve_allocate_nothing
     faults_and_harvests_race_with_walks
+    first_uses_in_a_dirty_log_are_of_pages
     what_the_host_writes_during_a_harvest_shows_in_the_next
 }
 
@@ -291,4 +292,29 @@ fn what_the_host_writes_during_a_harvest_shows_in_the_next<F: Format>(mut rig: R
         });
         assert_eq!(dirty(&rig, all), [0]);
     }
+}
+
+/// What is first used while a log is on, is told page by page, too; where none is on any more, it gets large frames again.
+fn first_uses_in_a_dirty_log_are_of_pages<F: Format>(mut rig: Rig<F>) {
+    let (page, block) = (rig.page(), rig.block());
+    if block > rig.machine.memory().1 / 8 {
+        return; // There is no such frame.
+    }
+    let at = |number: usize| gpa(2 * number * block + page);
+    for number in 0..6 {
+        rig.space.map(gpa(2 * number * block), block, RW, Alloc::LAZY.up_to(63)).unwrap();
+    }
+    let first_use = |rig: &Rig<F>, number| {
+        assert_eq!(rig.space.handle_fault(at(number), Rights::W), FaultOutcome::Mapped);
+        rig.access(at(number).as_usize(), Rights::W);
+        1 << rig.space.query(at(number)).unwrap().page_bits
+    };
+    let logged = (gpa(2 * block), 5 * block);
+    rig.space.start_dirty_log(logged.0, logged.1).unwrap();
+    rig.space.protect(gpa(4 * block), block, READ).unwrap();
+    rig.space.protect(gpa(4 * block), block, RW).unwrap();
+    assert_eq!([0, 1, 2, 4].map(|number| first_use(&rig, number)), [block, page, page, block]);
+    assert_eq!(dirty(&rig, range(2 * block, 5 * block)), [1, 2].map(|number| at(number).as_usize() / page));
+    rig.space.stop_dirty_log(logged.0, logged.1).unwrap();
+    assert_eq!([3, 5].map(|number| first_use(&rig, number)), [block; 2]);
 }

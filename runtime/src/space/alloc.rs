@@ -47,7 +47,8 @@ impl Alloc {
     /// below `limit`.
     fn size_below<F: Format, H: Hal>(&self, limit: u8, fault: &Fault, table: &PageTable<F, H>) -> Option<u8> {
         let geometry = table.geometry();
-        let largest = if table.hal().frees_parts() { self.largest.max(geometry.page_bits) } else { geometry.page_bits };
+        let largest = if table.hal().frees_parts() { self.largest.min(fault.largest) } else { 0 };
+        let largest = largest.max(geometry.page_bits);
         (0..geometry.levels).rev().find_map(|level| {
             let size = geometry.entry_bits(level);
             let fits = size <= largest && size < limit && table.format().page_sizes(level).contains(size);

@@ -25,6 +25,8 @@ pub struct Area<B> {
     /// A page of it that has been read, and one that has been written, without their addresses, once a format has been
     /// asked for them.
     pages: Option<[u64; 2]>,
+    /// Whether a dirty log tells pages of it apart.
+    logged: bool,
     backend: B,
 }
 
@@ -40,7 +42,7 @@ impl<B: Eq> Eq for Area<B> {}
 impl<B> Area<B> {
     /// An area.
     pub const fn new(range: ClosedRange, attributes: Attributes, backend: B) -> Self {
-        Self { range, attributes, pages: None, backend }
+        Self { range, attributes, pages: None, logged: false, backend }
     }
 
     /// An area with what its attributes come to, once for all first uses of pages to come.
@@ -52,7 +54,7 @@ impl<B> Area<B> {
         pages: &mut UsedPages,
         format: &impl Format,
     ) -> Self {
-        Self { range, attributes, pages: pages.of(&attributes, format), backend }
+        Self { range, attributes, pages: pages.of(&attributes, format), logged: false, backend }
     }
 
     /// Takes over what its attributes come to.
@@ -71,6 +73,16 @@ impl<B> Area<B> {
     pub(super) fn change(&mut self, change: &Change) {
         self.attributes = self.attributes.with(change);
         self.pages = None;
+    }
+
+    /// Whether a dirty log tells pages of it apart.
+    pub(super) const fn is_logged(&self) -> bool {
+        self.logged
+    }
+
+    /// Lets a dirty log do so, or no longer.
+    pub(super) fn log(&mut self, logged: bool) {
+        self.logged = logged;
     }
 
     /// Leaves only this part of it.
@@ -112,7 +124,7 @@ impl<B: Joinable> Area<B> {
 
     /// This part of it, as it is after it has moved to `target`, with what is behind it then.
     pub(super) fn moved(&self, target: ClosedRange, backend: B) -> Self {
-        Self { range: target, attributes: self.attributes, pages: self.pages, backend }
+        Self { range: target, attributes: self.attributes, pages: self.pages, logged: false, backend }
     }
 
     /// It and the area that follows in the set, as one, if they are of one piece.
@@ -122,7 +134,8 @@ impl<B: Joinable> Area<B> {
             return None;
         }
         let backend = self.backend.join(&next.backend)?;
-        Some(Self { range: self.range.hull(&next.range), attributes: self.attributes, pages: self.pages, backend })
+        let (range, logged) = (self.range.hull(&next.range), self.logged || next.logged);
+        Some(Self { range, attributes: self.attributes, pages: self.pages, logged, backend })
     }
 }
 

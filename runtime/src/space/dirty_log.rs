@@ -5,7 +5,8 @@ use crate::{Change, ClosedRange, Format, GuestPhysAddr, Hal, PageBitmap, State};
 
 impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     /// From now on, [harvests](AddrSpace::harvest) of [`State::Dirty`] tell page by page what is written in `size` bytes from
-    /// `start` on: larger leaves are split, and what was written so far does not count.
+    /// `start` on: larger leaves are split, faults in the areas there map no more than pages, and what was written so far does
+    /// not count. For areas that come later, start again.
     ///
     /// ```
     /// use tablewright::{AddrSpace, ClosedRange, Format, GuestMemoryAccessor, MappingFlags, PageBitmap, State, Tag};
@@ -58,6 +59,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
             }
             left = range.after(last);
         }
+        self.areas.log(range, true);
         Ok(())
     }
 
@@ -79,6 +81,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
             }
         }
         drop(gather);
+        self.areas.log(range, false);
         self.collapse(start, size)
     }
 

@@ -32,6 +32,9 @@ pub struct Fault {
     pub mapped: bool,
     /// How much the access moves, if the hardware said so.
     pub width: Option<AccessWidth>,
+    /// log2 of the size of the largest leaf that it may come to; 0, that is a page, where a
+    /// [dirty log](super::AddrSpace::start_dirty_log) tells pages apart.
+    pub largest: u8,
 }
 
 impl Fault {
@@ -85,6 +88,7 @@ impl Fault {
             page: area.page(dirty).map(|bits| ResolvedPage { table, attributes, bits }),
             mapped,
             width: None,
+            largest: if area.is_logged() { 0 } else { u8::MAX },
         }
     }
 }

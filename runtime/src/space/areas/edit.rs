@@ -93,6 +93,20 @@ impl<B: Joinable> MemorySet<B> {
         self.join_around(range);
     }
 
+    /// Lets a dirty log tell pages apart of all areas that are in `range` at least in part, or no longer.
+    // Two ask for it: there is one of it.
+    #[inline(never)]
+    pub(in crate::space) fn log(&mut self, range: ClosedRange, logged: bool) {
+        let mut next = self.place(range.start());
+        while let Some(place) = next
+            && let Some(area) = self.area_mut(place)
+            && area.range().start() <= range.last()
+        {
+            area.log(logged);
+            next = self.tree.next(place);
+        }
+    }
+
     /// Takes the area at `place` out.
     fn remove_at(&mut self, place: Place) {
         let link = self.tree.link(place);
