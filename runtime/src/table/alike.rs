@@ -51,8 +51,17 @@ impl Alike {
     }
 }
 
-/// What becomes of a leaf, given its level, the first address of its entry and its value; or why it could not.
-pub(super) type Judge<'a> = dyn Fn(Level, u64, u64) -> Result<Alike, Error> + 'a;
+/// Says what becomes of a leaf, given its level, the first address of its entry and its value; or why it could not.
+// As a `dyn Fn`, each would be there a second time, for owners.
+pub(super) trait Judge {
+    fn judge(&self, level: Level, address: u64, raw: u64) -> Result<Alike, Error>;
+}
+
+impl<J: Fn(Level, u64, u64) -> Result<Alike, Error>> Judge for J {
+    fn judge(&self, level: Level, address: u64, raw: u64) -> Result<Alike, Error> {
+        self(level, address, raw)
+    }
+}
 
 /// The two kinds that were met last at each level.
 #[derive(Debug, Default)]
@@ -141,7 +150,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     pub(super) fn for_all_groups(
         &self,
         range: ClosedRange,
-        judge: &Judge<'_>,
+        judge: &dyn Judge,
         act: &mut dyn FnMut(&Group<'_>) -> usize,
     ) -> Result<(), Error> {
         self.for_groups(self.table_around(range), range, &mut Seen::default(), judge, act)
@@ -153,7 +162,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         entries: Entries,
         range: ClosedRange,
         seen: &mut Seen,
-        judge: &Judge<'_>,
+        judge: &dyn Judge,
         act: &mut dyn FnMut(&Group<'_>) -> usize,
     ) -> Result<(), Error> {
         let level = entries.level();
@@ -191,7 +200,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                     let alike = match find(seen.at(level), [raw, raw]) {
                         Some(alike) => alike,
                         None => {
-                            judged = ok!(judge(level, slot.start(), raw));
+                            judged = ok!(judge.judge(level, slot.start(), raw));
                             seen.add(level, &judged);
                             &judged
                         }

@@ -64,7 +64,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             && let Some(range) = self.geometry.reduce(range)
         {
             for end in [range.start(), range.last()] {
-                if let Some(leaf) = self.find(end).filter(|leaf| !range.covers(&leaf.range)) {
+                if let Some(leaf) = self.cut_leaf(self.root_entries(), range, end) {
                     return Err(Error::Partial { address: self.geometry.extend(leaf.range.start()), size: leaf.size });
                 }
             }
@@ -135,7 +135,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// The leaf that maps `ia`, if `range` does not cover it.
     // Many ask: there is one of it.
     #[inline(never)]
-    fn cut_leaf(&self, entries: Entries, range: ClosedRange, ia: u64) -> Option<Located> {
+    pub(super) fn cut_leaf(&self, entries: Entries, range: ClosedRange, ia: u64) -> Option<Located> {
         self.leaf_at(ia, self.descend_from(entries, ia)).filter(|leaf| !range.covers(&leaf.range))
     }
 

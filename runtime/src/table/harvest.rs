@@ -225,7 +225,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// Clears the state of the items of a group from `item` on, each as it is now, up to one that is not in it any more: how
     /// many it was cleared of.
-    fn clear_items(&self, group: &Group<'_>, item: usize, rewrite: Rewrite, state: State, judge: &Judge<'_>) -> usize {
+    fn clear_items(&self, group: &Group<'_>, item: usize, rewrite: Rewrite, state: State, judge: &dyn Judge) -> usize {
         let &Group { alike, level, entries, index, items, end, .. } = group;
         let unmarked = match state {
             State::Accessed => None,
@@ -246,7 +246,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let change = |raw| {
             let rewrite = match alike.contains(raw) {
                 true => rewrite,
-                false => judge(level, group.range.start(), raw).ok()?.rewrite?,
+                false => judge.judge(level, group.range.start(), raw).ok()?.rewrite?,
             };
             Some(rewrite.apply(raw))
         };

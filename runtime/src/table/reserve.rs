@@ -120,10 +120,9 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// [`Error::OutOfRange`], [`Error::Misaligned`].
     pub fn tables_needed(&self, range: ClosedRange) -> Result<usize, Error> {
         let range = ok!(self.input(range));
-        let leaves = [range.start(), range.last()].map(|end| self.find(end));
-        let split = leaves.iter().flatten().filter(|leaf| !range.covers(&leaf.range));
-        let split: usize = split.map(|leaf| usize::from(leaf.level)).sum();
-        Ok(split + self.tables_missing(self.root_entries(), range))
+        let entries = self.root_entries();
+        let split = |end| self.cut_leaf(entries, range, end).map_or(0, |leaf| usize::from(leaf.level));
+        Ok(split(range.start()) + split(range.last()) + self.tables_missing(entries, range))
     }
 
     /// Takes frames for tables from the HAL until `tables` of them wait for operations through `&mut self`: one that
