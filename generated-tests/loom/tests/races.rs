@@ -29,12 +29,17 @@ const ALL: [Marks; 3] = [Marks::None, Marks::Software, Marks::Hardware];
 
 /// Runs `race` on an empty table of two levels, in every order; it returns the tables that are there at the end.
 fn every_order(marks: Marks, race: impl Fn(&Arc<Table>) -> usize + Send + Sync + 'static) {
+    every_order_of(2, marks, race);
+}
+
+/// The same, of so many levels.
+fn every_order_of(levels: u8, marks: Marks, race: impl Fn(&Arc<Table>) -> usize + Send + Sync + 'static) {
     loom::model(move || {
         let memory = Memory::default();
         let config = tiny::Config {
             states: marks != Marks::None,
             marking: marks == Marks::Hardware,
-            ..tiny::Config::new(2, 14)
+            ..tiny::Config::new(levels, 12 + levels)
         };
         let format = tiny::Format::new(&config).unwrap();
         let table = Arc::new(PageTable::new(format, memory.clone(), Tag(1)).unwrap());
@@ -101,6 +106,35 @@ fn a_fault_against_a_walk() {
             race(table, |table| assert_eq!(fault(table, 0, OUTPUT), FaultIn::Installed), |table| table.translate(0));
         assert!(seen.is_none() || seen == Some(OUTPUT));
         2
+    });
+}
+
+#[test]
+fn walks_that_find_out_where_to_begin() {
+    /// In another table of pages, and in one that another entry of the root leads to.
+    const NEAR: u64 = 2 * PAGE;
+    const FAR: u64 = 4 * PAGE;
+    every_order_of(3, Marks::None, |table| {
+        fault(table, 0, OUTPUT);
+        let walks = |table: &Table| [0, NEAR, 0].map(|ia| table.translate(ia));
+        let (seen, installed) = race(table, walks, |table| fault(table, FAR, OUTPUT + PAGE));
+        assert_eq!((seen, installed), ([Some(OUTPUT), None, Some(OUTPUT)], FaultIn::Installed));
+        assert_eq!([FAR, NEAR, 0].map(|ia| table.translate(ia)), [Some(OUTPUT + PAGE), None, Some(OUTPUT)]);
+        5
+    });
+}
+
+#[test]
+fn a_walk_that_begins_at_a_table_that_another_found() {
+    every_order_of(3, Marks::None, |table| {
+        let install = |table: &Table| {
+            assert_eq!(fault(table, 0, OUTPUT), FaultIn::Installed);
+            table.translate(0)
+        };
+        let (installed, seen) = race(table, install, |table| table.translate(0));
+        assert_eq!(installed, Some(OUTPUT));
+        assert!(seen.is_none() || seen == Some(OUTPUT));
+        3
     });
 }
 

@@ -40,6 +40,7 @@ fn programs<F: ByName>(file_name: &str) -> usize {
         configured += 1;
         largest_leaves(format, &config.id.value);
         like_the_first(format, &config.id.value);
+        after_any_other(format, &config.id.value);
         let random = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
         let settings = Config { cases: 2, failure_persistence: None, ..Config::default() };
         let result = TestRunner::new_with_rng(settings, random).run(&prop::collection::vec(step(), 15..40), |steps| {
@@ -70,6 +71,45 @@ fn largest_leaves<F: Format>(format: F, config: &str) {
         let whole = matches!(&found, Some(Lookup::Mapped(leaf)) if leaf.range.covers(&range));
         assert!(whole, "{config}: 2^{size} bytes at level {level} are mapped by {found:x?}");
         table.unmap(range, &mut gather).expect("whole leaves");
+    }
+}
+
+/// Whatever was asked for before, an address leads to what is mapped there; and one that the table cannot translate to
+/// nothing, with nothing to be put there.
+fn after_any_other<F: Format>(format: F, config: &str) {
+    let geometry = format.geometry();
+    let mut kinds = [Rights::RW, Rights::RWX].map(|rights| Attributes::new(rights, MemoryType::WriteBack)).into_iter();
+    let attributes = kinds.find(|page| format.prototype(0, F::PAGE_BITS, page).is_ok()).expect("such pages");
+    let mut table = PageTable::new(format, Machine::new(0x4000_0000, 1 << 20), Tag(1)).expect("a root");
+    let page = 1 << F::PAGE_BITS;
+    // What is first in each table on the way to the last page, and that; and what two entries of the root lead to.
+    let last = geometry.last_input() & !(page - 1);
+    let starts = (0..geometry.levels).map(|level| last & !geometry.slot(level, 0).last());
+    let second = geometry.slot(geometry.top(), 0).last() + 1;
+    let pages: Vec<u64> = [0, second].into_iter().chain(starts).map(|ia| geometry.extend(ia)).collect();
+    let output =
+        |ia: u64| pages.iter().position(|&other| other == ia & !(page - 1)).map(|at| at as u64 * page + ia % page);
+    let mut gather = table.gather();
+    for &ia in &pages {
+        // SAFETY: nobody translates through this table.
+        let done = unsafe { table.fault_in(ia, F::PAGE_BITS, output(ia).expect("one of them"), &attributes) };
+        done.expect("tables");
+    }
+    for (&before, &first) in pages.iter().flat_map(|before| pages.iter().map(move |first| (before, first))) {
+        // Whoever has the table to itself lets walks begin anew.
+        table.protect(ClosedRange::around(first, F::PAGE_BITS), &Change::default(), &mut gather).expect("no change");
+        let flipped = (0..64).map(|bit| first ^ 1 << bit);
+        let others = flipped.chain(pages.iter().map(|ia| ia ^ !geometry.last_input()));
+        for ia in [before, first].into_iter().chain(others.flat_map(|ia| [ia, ia ^ page])) {
+            assert_eq!(table.translate(ia), output(ia), "{config}: {ia:#x} after {before:#x} and {first:#x}");
+            if geometry.reduce(ClosedRange::around(ia, 0)).is_none() {
+                for level in 0..geometry.levels {
+                    // SAFETY: nobody translates through this table.
+                    let done = unsafe { table.fault_in(ia, geometry.entry_bits(level), 0, &attributes) };
+                    done.expect_err("no input address");
+                }
+            }
+        }
     }
 }
 

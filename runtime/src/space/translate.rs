@@ -34,10 +34,7 @@ pub struct Translation {
 impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     /// The host physical address behind `address`, if it is mapped at this moment.
     pub fn translate(&self, address: GuestPhysAddr) -> Option<HostPhysAddr> {
-        let address = address.as_usize() as u64;
-        // The table can translate whatever is in the space's range.
-        let output = if self.range.contains(address) { self.table.translate_here(address) } else { None };
-        output.map(|output| HostPhysAddr::from_usize(output as usize))
+        self.table.translate(address.as_usize() as u64).map(|output| HostPhysAddr::from_usize(output as usize))
     }
 
     /// Where `address` leads, if it is mapped at this moment.

@@ -53,21 +53,9 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         (index..end).all(|index| kinds.is_absent(entries.load(index)))
     }
 
-    /// Goes down towards `ia` as far as there are tables.
+    /// Goes down towards `ia`, in input bits, as far as there are tables.
     pub(super) fn descend(&self, ia: u64) -> End {
-        self.descend_here(ia)
-    }
-
-    /// The same without a call: for translations, which are hardly more than that.
-    #[inline(always)]
-    pub(super) fn descend_here(&self, ia: u64) -> End {
-        self.end(self.way_down(ia))
-    }
-
-    /// The same, and does not look yet at what there is.
-    #[inline(always)]
-    pub(super) fn way_down(&self, ia: u64) -> Way {
-        self.go_down((self.geometry.top(), self.start.mask, self.root), self.start.entry_bits, ia)
+        self.end(self.go_down((self.geometry.top(), self.start.mask, self.root), self.start.entry_bits, ia))
     }
 
     /// The same, from a table of this tree on the way to `ia`.
@@ -76,9 +64,9 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         self.end(self.go_down((level, entries.count() - 1, entries.address()), Self::entry_bits(level), ia))
     }
 
-    /// Starts at a table with its level, greatest index and address. `bits`: log2 of what an entry of it spans.
+    /// Starts at a table of this tree with its level, greatest index and address. `bits`: log2 of what an entry of it spans.
     #[inline(always)]
-    fn go_down(&self, start: (Level, usize, HostPhysAddr), bits: u8, ia: u64) -> Way {
+    pub(super) fn go_down(&self, start: (Level, usize, HostPhysAddr), bits: u8, ia: u64) -> Way {
         let (mut level, mask, address) = start;
         let link = self.format.links();
         // The index, which is cut to the table, is lowest now, and those into the tables below are uppermost in turn.

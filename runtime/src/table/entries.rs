@@ -14,9 +14,9 @@ mod fresh;
 use core::{ptr::NonNull, sync::atomic::Ordering};
 
 #[cfg(not(loom))]
-use core::sync::atomic::AtomicU64;
+pub(super) use core::sync::atomic::AtomicU64;
 #[cfg(loom)]
-use loom::sync::atomic::AtomicU64;
+pub(super) use loom::sync::atomic::AtomicU64;
 
 pub(super) use entry::EntryRef;
 pub(super) use fresh::Fresh;

@@ -84,7 +84,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let range = ClosedRange::around(ia, size);
         let pieces = [Some(Piece::new(range, oa.wrapping_sub(range.start()), &leaf)), None, None];
         match self.map_pieces(range, &pieces, gather) {
-            Err(Error::AlreadyMapped { .. }) => Ok(self.in_the_way(ia)),
+            Err(Error::AlreadyMapped { .. }) => self.in_the_way(page.start()),
             result => result.map(|()| FaultIn::Installed),
         }
     }

@@ -126,7 +126,6 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     ) -> Result<bool, Error> {
         let size = leaf.size;
         let mut taken = None;
-        let ia = self.inside(ia)?;
         let result = self.install(ia, leaf, self.frames_of(cache)?, |table_size, tables| {
             let at_hand = if size == table_size { tables.take(&self.hal) } else { None };
             let frame = at_hand.map(|(frame, _)| frame).or_else(|| self.hal.allocate(size));
@@ -162,14 +161,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             return Err(Error::Misaligned { address: oa, size });
         }
         ok!(self.output_fits(oa, size_mask(size)));
-        let ia = self.inside(ia)?;
         self.with_leaf(ia, size, attributes, |leaf| self.install(ia, leaf, tables, |_, _| Ok(oa)))
-    }
-
-    /// `ia` reduced to input bits.
-    #[inline]
-    fn inside(&self, ia: u64) -> Result<u64, Error> {
-        self.reduce(ia).ok_or(Error::OutOfRange(ClosedRange::around(ia, 0)))
     }
 
     /// Has `install` put a leaf of `1 << size` bytes around `ia`, unless that is a run.
@@ -186,6 +178,9 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             // As nearly always.
             leaf.bits = self.page(attributes)?;
         } else {
+            if self.reduce(ia).is_none() {
+                return self.in_the_way(ia);
+            }
             let refused = |refusal| Error::Refused { level: 0, refusal };
             leaf.level = self.level_of(size).ok_or(refused(Refusal::Size { level: 0, size }))?;
             if size != Self::entry_bits(leaf.level) {
@@ -195,15 +190,12 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             let prototype = self.format.prototype(level, size, attributes);
             leaf.bits = prototype.map_err(|refusal| Error::Refused { level, refusal })?.bits;
         }
-        if install(leaf)? {
-            return Ok(FaultIn::Installed);
-        }
-        Ok(self.in_the_way(ia))
+        if install(leaf)? { Ok(FaultIn::Installed) } else { self.in_the_way(ia) }
     }
 
-    /// Installs a leaf for `ia`, in input bits, that maps to what `output` says, given the size of tables and those that
+    /// Installs a leaf for `ia` that maps to what `output` says, given the size of tables and those that
     /// there are. It is asked once at most, and only if nothing is there. Whether the leaf was installed: if not, something
-    /// is in the way.
+    /// is in the way, or the table cannot translate `ia`.
     #[inline]
     fn install(
         &self,
@@ -213,7 +205,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         output: impl FnOnce(u8, &mut List) -> Result<u64, Error>,
     ) -> Result<bool, Error> {
         let (target, size) = (prototype.level, prototype.size);
-        let Way { level, entry: place, raw } = self.way_down(ia);
+        let Some(Way { level, entry: place, raw }) = self.way_to(ia) else { return Ok(false) };
         // As nearly always: only its table is there. Where the level is known before, so is what tells that.
         let is_hole = level == target && self.format.kinds(target).is_absent(raw);
         if !is_hole && !self.has_room(ia, target) {
@@ -231,18 +223,19 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         Ok(true)
     }
 
-    /// Whether there is neither a leaf that maps `ia` nor a table in which a leaf at `level` would not be one.
+    /// Whether `ia` may be mapped, and there is neither a leaf that does so nor a table in which a leaf at `level` would be none.
     #[cold]
     #[inline(never)]
     fn has_room(&self, ia: u64, level: Level) -> bool {
-        let end = self.descend(ia);
-        !end.is_leaf && end.level >= level
+        let end = self.reduce(ia).map(|ia| self.descend(ia));
+        end.is_some_and(|end| !end.is_leaf && end.level >= level)
     }
 
     /// [`Self::install`] where tables are missing, or another CPU was faster once.
     #[cold]
     #[inline(never)]
     fn install_below(&self, ia: u64, leaf: Prototype, oa: u64, tables: &mut List) -> Result<bool, Error> {
+        let ia = ia & self.start.input;
         loop {
             let end = self.descend(ia);
             if end.is_leaf || end.level < leaf.level {
@@ -298,14 +291,14 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// What stands where a leaf was to go that maps `ia`: one, or a table with a hole.
     #[cold]
-    pub(super) fn in_the_way(&self, ia: u64) -> FaultIn {
-        let ia = ia & self.start.input;
+    pub(super) fn in_the_way(&self, ia: u64) -> Result<FaultIn, Error> {
+        let ia = self.reduce(ia).ok_or(Error::OutOfRange(ClosedRange::around(ia, 0)))?;
         let end = self.descend(ia);
         if let Some(leaf) = self.leaf_at(ia, end) {
-            return FaultIn::Present(self.mapping(&leaf));
+            return Ok(FaultIn::Present(self.mapping(&leaf)));
         }
         let entry = |level| Self::entry_bits(level);
         let fits = (0..=end.level).rev().find(|&level| self.format.page_sizes(level).contains(entry(level)));
-        FaultIn::Smaller { size: entry(fits.unwrap_or(0)) }
+        Ok(FaultIn::Smaller { size: entry(fits.unwrap_or(0)) })
     }
 }

@@ -14,8 +14,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         if !rights.contains(Rights::W) {
             return None;
         }
-        let ia = self.reduce(ia)?;
-        let Way { level, entry: page, raw } = self.way_down(ia);
+        let Way { level, entry: page, raw } = self.way_to(ia)?;
         if level > 0 {
             return None;
         }

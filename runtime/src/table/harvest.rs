@@ -99,7 +99,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// The range to harvest, in input bits.
     fn harvested(&self, pages: &PageBitmap<'_>, gather: &mut Gather<F, H>) -> Result<ClosedRange, Error> {
         ok!(self.counts_in(pages));
-        self.exclusive(pages.range(), gather)
+        self.feeding(pages.range(), gather)
     }
 
     /// Checks that a bitmap has pages of the table's size.

@@ -47,6 +47,7 @@ mod split;
 mod start;
 mod unmap;
 mod walk;
+mod walk_cache;
 
 pub(crate) use access::Admitted;
 pub use changes::ChangeCounts;
@@ -69,6 +70,7 @@ pub(crate) use gather::Identity;
 use pages::Pages;
 use sinks::Sinks;
 use start::Start;
+use walk_cache::WalkCache;
 
 use crate::tags::Generation;
 use crate::{ClosedRange, ConfigError, Format, Geometry, Hal, HostPhysAddr, Refusal, Tag};
@@ -102,6 +104,7 @@ use crate::{ClosedRange, ConfigError, Format, Geometry, Hal, HostPhysAddr, Refus
 pub struct PageTable<F: Format, H: Hal> {
     root: HostPhysAddr,
     start: Start,
+    walk_cache: WalkCache,
     geometry: Geometry,
     sinks: Sinks,
     partial: PartialChange,
@@ -154,6 +157,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             root,
             geometry,
             start: Start::of(&geometry),
+            walk_cache: WalkCache::default(),
             reserved: List::default(),
             partial: PartialChange::Split,
             changes: Changes::default(),
@@ -220,12 +224,20 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// As [`Self::input`], for operations that feed a gather: it follows what became of the table since it was made.
-    fn exclusive(&self, range: ClosedRange, gather: &mut Gather<F, H>) -> Result<ClosedRange, Error> {
+    fn feeding(&self, range: ClosedRange, gather: &mut Gather<F, H>) -> Result<ClosedRange, Error> {
         if !gather.belongs_to(self.identity) {
             return Err(Error::ForeignGather);
         }
         gather.follow(self.tag, self.sinks);
         self.input(range)
+    }
+
+    /// The same for those that may take tables out: no walk begins at one of these any more.
+    // Many ask: there is one of it.
+    #[inline(never)]
+    fn exclusive(&mut self, range: ClosedRange, gather: &mut Gather<F, H>) -> Result<ClosedRange, Error> {
+        self.walk_cache = WalkCache::default();
+        self.feeding(range, gather)
     }
 }
 

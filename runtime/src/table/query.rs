@@ -183,13 +183,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// The output address of `ia`; `None` if it is not mapped.
     #[inline]
     pub fn translate(&self, ia: u64) -> Option<u64> {
-        self.reduce(ia).and_then(|ia| self.translate_here(ia))
-    }
-
-    /// The same without a call, for an address that this table can translate.
-    #[inline(always)]
-    pub(crate) fn translate_here(&self, ia: u64) -> Option<u64> {
-        let End { level, raw, is_leaf, .. } = self.descend_here(ia);
+        let End { level, raw, is_leaf, .. } = self.end(self.way_to(ia)?);
         is_leaf.then(|| self.format.translate(level, raw, ia))
     }
 

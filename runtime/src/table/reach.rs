@@ -19,8 +19,7 @@ pub(crate) struct Reached {
 impl<F: Format, H: Hal> PageTable<F, H> {
     /// What the leaf that maps `ia` says to an access that reads, or writes; `None` if nothing is mapped.
     pub(crate) fn reach(&self, ia: u64, write: bool) -> Option<Reached> {
-        let ia = self.reduce(ia)?;
-        let End { level, raw, is_leaf, .. } = self.descend_here(ia);
+        let End { level, raw, is_leaf, .. } = self.end(self.way_to(ia)?);
         is_leaf.then(|| Reached {
             output: self.format.translate(level, raw, ia),
             rest: !ia & self.within(level, raw),

@@ -10,6 +10,9 @@ pub(super) struct Start {
     /// The bits that tell whether a 64-bit address is one, and what they are then.
     pub(super) upper: u64,
     pub(super) uppers: [u64; 2],
+    /// Whether an index into the root, if need be one beyond its end, tells input addresses from others that are the same above
+    /// it: where zeros are above.
+    pub(super) is_plain: bool,
     /// log2 of what an entry of the root spans.
     pub(super) entry_bits: u8,
     /// Number of entries of the root, less one.
@@ -33,7 +36,9 @@ impl Start {
         };
         let (entry_bits, index_bits) = (geometry.entry_bits(top), geometry.level_index_bits(top));
         let (mask, table_bits) = ((1 << index_bits) - 1, geometry.table_bits(0));
+        let is_plain =
+            matches!(geometry.extension, Extension::Zero) && top > 0 && entry_bits + geometry.index_bits <= 64;
         let last_output = geometry.last_output();
-        Self { input, upper, uppers, entry_bits, mask, index_bits, table_bits, last_output }
+        Self { input, upper, uppers, is_plain, entry_bits, mask, index_bits, table_bits, last_output }
     }
 }

@@ -1,0 +1,90 @@
+//! Where walks of many begin: at the lowest table that leads to all that they were about.
+//!
+//! MMUs have such a cache, too. Tables are taken out only through `&mut self`, and all operations that may do so
+//! [forget](PageTable::exclusive) what is here before: so a table that is found here is in use, however many CPUs put tables
+//! here at the same time.
+
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+
+use super::{
+    PageTable,
+    build::{End, Way},
+    entries::AtomicU64,
+};
+use crate::{ClosedRange, Format, Hal, HostPhysAddr, Level};
+
+/// A table on the way to an address. That one is the first that was asked for, and stays: so whichever table is read with it, it
+/// is one on this way.
+#[derive(Debug)]
+pub(super) struct WalkCache {
+    address: AtomicU64,
+    /// The address of the table; and in the bits that are zero in it, log2 of what an entry of it spans and, from [`LEVEL`] on,
+    /// its level. 0: none yet.
+    table: AtomicU64,
+}
+
+/// No address is kept yet: one that is, is even.
+const NOWHERE: u64 = 1;
+
+const BITS: u64 = 0x3f;
+const LEVEL: u32 = 6;
+/// The bits of [`WalkCache::table`] that are not of the address: any frame for a table is aligned to more.
+const NOTES: u64 = 0x3ff;
+
+impl Default for WalkCache {
+    fn default() -> Self {
+        Self { address: AtomicU64::new(NOWHERE), table: AtomicU64::new(0) }
+    }
+}
+
+impl WalkCache {
+    /// The first address that was asked for: this one, if there was none.
+    fn first(&self, ia: u64) -> u64 {
+        match self.address.compare_exchange(NOWHERE, ia & !NOWHERE, Relaxed, Relaxed) {
+            Ok(_) => ia,
+            Err(first) => first,
+        }
+    }
+}
+
+impl<F: Format, H: Hal> PageTable<F, H> {
+    /// Goes down towards `ia`, in 64 bits, as far as there are tables, while others may do so, too; `None` if this table cannot
+    /// translate it.
+    #[inline(always)]
+    pub(super) fn way_to(&self, ia: u64) -> Option<Way> {
+        let WalkCache { address, table } = &self.walk_cache;
+        let (table, apart) = (table.load(Acquire), ia ^ address.load(Relaxed));
+        if table == 0 || apart >> (table & BITS) >= Self::COUNT as u64 {
+            let Way { level, entry, raw } = self.way_from_afar(ia)?;
+            return Some(Way { level, entry, raw });
+        }
+        let address = HostPhysAddr::from_usize((table & !NOTES) as usize);
+        Some(self.go_down(((table >> LEVEL & 0xf) as Level, Self::COUNT - 1, address), (table & BITS) as u8, ia))
+    }
+
+    /// The same from the root; and keeps the lowest table above pages that leads to all who came here.
+    #[cold]
+    #[inline(never)]
+    fn way_from_afar(&self, ia: u64) -> Option<Way> {
+        let inside = self.reduce(ia)?;
+        let first = self.walk_cache.first(ia) & self.start.input;
+        let above_pages = ClosedRange::around(inside, Self::entry_bits(1) + 1);
+        let both = ClosedRange::clamp(first.min(inside), first.max(inside)).hull(&above_pages);
+        let common = self.table_around(both);
+        let (level, index) = (common.level(), Self::index(common.level(), inside));
+        // Of a wide root, the part that is as large as the tables below it. A narrow one has as much room as they have, with
+        // nothing in what is no part of it.
+        let part = (index & (common.count() - 1)) >> F::INDEX_BITS;
+        let is_common = || (first ^ inside) >> self.start.entry_bits < Self::COUNT as u64;
+        if (level < self.geometry.top() || self.start.is_plain && is_common())
+            // Where nothing stands, the next table on this way may come to be.
+            && !self.format.kinds(level).is_absent(common.load(index))
+        {
+            let table = common.address().as_usize() + (part << (F::INDEX_BITS + 3));
+            let notes = u64::from(level) << LEVEL | u64::from(Self::entry_bits(level));
+            self.walk_cache.table.store(table as u64 | notes, Release);
+        }
+        let End { level, entry, raw, .. } = self.descend(inside);
+        Some(Way { level, entry, raw })
+    }
+}
