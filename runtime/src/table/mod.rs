@@ -129,6 +129,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     ///
     /// [`Error::NoMemory`] if the HAL has no frame for the root; [`Error::Refused`] if the root registers cannot hold
     /// the root's address or the tag; [`Error::Config`] if the format has more than [`Geometry::MAX_LEVELS`] levels.
+    // A call, so that it moves as one into what it is a part of.
+    #[inline(never)]
     pub fn new(format: F, hal: H, tag: Tag) -> Result<Self, Error> {
         let geometry = format.geometry();
         if geometry.levels == 0 || usize::from(geometry.levels) > Geometry::MAX_LEVELS {
