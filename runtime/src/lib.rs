@@ -57,10 +57,10 @@
 //! # }
 //! ```
 //!
-//! Then: [`words`] says what is meant by them; [`AddrSpace`] has the rest of what a space can do, [`PageTable`] is the layer
-//! below, without areas; `native` names the formats of the machine that is compiled for. Who comes from `axaddrspace`,
-//! `page_table_multiarch` or `x86_64` finds what was written there beside what is written here in
-//! `examples/axaddrspace/PORTING.md`.
+//! Then: [`words`] says what is meant by them; [`AddrSpace`] has the rest of what a space can do, such as several CPUs
+//! behind one lock, and migration ([`AddrSpace::start_dirty_log`]); [`PageTable`] is the layer below, without areas;
+//! `native` names the formats of the machine that is compiled for. Who comes from `axaddrspace`, `page_table_multiarch`
+//! or `x86_64` finds what was written there beside what is written here in `examples/axaddrspace/PORTING.md`.
 //!
 //! # A format's module
 //!

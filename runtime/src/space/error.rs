@@ -36,7 +36,7 @@ pub enum SpaceError {
     #[error("nothing to map at {0:?}: the size is 0")]
     Empty(GuestPhysAddr),
     /// An address or a size that is not a multiple of the page size.
-    #[error("{value:#x} is not a multiple of 2^{page_bits} bytes")]
+    #[error("{value:#x}, an address or a size, is not a multiple of 2^{page_bits} bytes")]
     Misaligned {
         /// The address or size.
         value: usize,

@@ -13,7 +13,8 @@ use crate::{
 /// no area maps them any more.
 ///
 /// Each guest sees it where and with the rights that its area says. A handle may be made [read-only](Self::read_only), so
-/// that who gets it can give nobody a right to write.
+/// that who gets it can give nobody a right to write. What one guest writes, the others'
+/// [dirty logs](crate::AddrSpace::start_dirty_log) do not tell.
 ///
 /// ```
 /// use tablewright::{AddrSpace, Format, GuestMemoryAccessor, MappingFlags, SharedMemory, Tag};
