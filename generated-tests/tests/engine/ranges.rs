@@ -133,7 +133,10 @@ fn sign_extension_leaves_a_gap() {
     let gap = range(1 << 47, 4096);
     assert_eq!(rig.map(gap, 0, attributes(RW)), Err(Error::OutOfRange(gap)));
     let across = ClosedRange::new((1 << 47) - 4096, u64::MAX).unwrap();
-    assert_eq!(rig.unmap(across), Err(Error::OutOfRange(across)));
+    // From one half to the other, into the gap, and out of it.
+    for outside in [across, range((1 << 47) - 4096, 8192), range(0xffff_7fff_ffff_f000, 8192)] {
+        assert_eq!(rig.unmap(outside), Err(Error::OutOfRange(outside)));
+    }
     let upper = ClosedRange::new(0xffff_8000_0000_0000, u64::MAX).unwrap();
     rig.map(range(0xffff_8000_0000_0000, 4096), 0, attributes(RW)).unwrap();
     let conflict = rig.map(range(0xffff_8000_0000_0000, 8192), 0, attributes(RW));
