@@ -175,18 +175,19 @@ pub(crate) fn table(scope: &Scope<'_>) -> TokenStream {
 
 /// Statements for the tables that no single test tells from leaves: all tested bits are as this format writes them.
 pub(crate) fn table_as_written(scope: &Scope<'_>) -> TokenStream {
+    let told = quote!(layout.table.mask);
     rows(scope)
         .filter(|(_, row)| row.is == Is::Table)
         .filter_map(|(when, row)| {
-            let mask = scope.choose(row.matches.as_ref()?, quote!(0), |matches| match table_test(scope, matches) {
-                Some(_) => quote!(0),
+            let mask = scope.choose(row.matches.as_ref()?, told.clone(), |matches| match table_test(scope, matches) {
+                Some(_) => told.clone(),
                 None => tested_bits(scope, matches),
             });
             let code = quote! {
                 let tested = #mask;
                 layout.table = Pattern::new(tested, layout.table_base & tested);
             };
-            (mask.to_string() != "0").then(|| scope.guarded(&when, code))
+            (mask.to_string() != told.to_string()).then(|| scope.guarded(&when, code))
         })
         .collect()
 }
