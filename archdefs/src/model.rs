@@ -63,8 +63,8 @@ pub struct Format {
     pub stage: u8,
     /// `[format] cite`.
     pub cite: String,
-    /// `[format] implies`: rights that every leaf grants, because no field can deny them.
-    pub implies: Facts,
+    /// `[format] implies`: rights that every leaf grants, because no field speaks of them.
+    pub implies: Choices<Facts>,
     /// `[params]`, in the order of the file.
     pub params: Vec<Param>,
     /// `[levels]`.
@@ -158,8 +158,8 @@ pub enum Bind {
 pub struct Levels {
     /// log2 of the smallest page; depends on build parameters only.
     pub page_bits: At<Expr>,
-    /// Index bits of every level below the root; depends on build parameters only.
-    pub index_bits: At<Expr>,
+    /// Index bits of the tables below the root; depends on build parameters and the level only.
+    pub index_bits: Choices<Expr>,
     /// The levels that may hold blocks: the union of all items whose conditions hold.
     pub blocks: Vec<Choice<LevelSet>>,
     /// The manual's number of `level`.
@@ -184,7 +184,7 @@ pub enum InputExtension {
 }
 
 /// `[[root]]`: a legal shape of the root.
-/// `input_bits = page_bits + index_bits * (levels - 1) + (index bits of the root)`.
+/// `input_bits = page_bits + (index bits of every level)`.
 #[derive(Clone, Debug)]
 pub struct Root {
     /// Its id.

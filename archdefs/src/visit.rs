@@ -40,7 +40,7 @@ impl<'a> Visit<'a, '_> {
     fn levels(&mut self, format: &'a Format) {
         let levels = &format.levels;
         (self.see)(Part::Geometry, &levels.page_bits.value);
-        (self.see)(Part::Geometry, &levels.index_bits.value);
+        self.values(Part::Geometry, &levels.index_bits);
         (self.see)(Part::Entry, &levels.label.value);
         (self.see)(Part::Geometry, &levels.output_bits.value);
         self.all(Part::Rule, levels.requires.iter().map(|rule| &rule.value));
@@ -53,6 +53,7 @@ impl<'a> Visit<'a, '_> {
     }
 
     fn entries(&mut self, format: &'a Format) {
+        self.choices(Part::Entry, &format.implies, |_, _| {});
         for kind in &format.kinds {
             self.all(Part::Entry, &kind.when);
             if let Some(matches) = &kind.matches {

@@ -133,6 +133,11 @@ broken! {
     levels_never_reached: "levels = 4\nindex_bits = 11" => "levels = \"4..=5\"\nindex_bits = 11", "levels == 3 || pa_bits >= 44\"]" => "levels == 3 || pa_bits >= 44\", \"input_bits <= 50\"]";
     index_bits_never_reached: "levels = 4\nindex_bits = 11" => "levels = 4\nindex_bits = \"11..=17\"", "levels == 3 || pa_bits >= 44\"]" => "levels == 3 || pa_bits >= 44\", \"input_bits <= 50\"]";
     compared_with_what_it_never_is: "levels == 3 || pa_bits >= 44" => "levels == 3 || pa_bits >= 43";
+    index_bits_of_no_level: "index_bits = 9\nblocks" => "index_bits = \"level\"\nblocks";
+    index_bits_never_used: "index_bits = 9\nblocks" => "index_bits = [\"9 if level < 4\", \"8\"]\nblocks";
+    index_bits_that_differ: "index_bits = 9\nblocks" => "index_bits = [\"8 if level == 0\", \"9\"]\nblocks", "\"3:1 levels = levels\"" => "\"3:1 levels = levels + index_bits - 9\"";
+    index_bits_without_a_choice: "index_bits = 9\nblocks" => "index_bits = \"9 if level == 0\"\nblocks";
+    run_larger_than_its_smaller_table: "index_bits = 9\nblocks" => "index_bits = [\"3 if level == 0\", \"9\"]\nblocks";
     rules_without_effect: "levels == 3 || pa_bits >= 44\"]" => "levels == 3 || pa_bits >= 44\", \"typed <= states\", \"levels <= 4\", \"pa_bits > 40 || levels != 4\"]";
     unavailable_parameter: "pa_bits = 44, states, typed" => "pa_bits = 44, typed";
 }
@@ -152,6 +157,8 @@ fn a_rule_may_exclude_a_single_value() {
 // What is there for nothing.
 broken! {
     fallback_for_what_has_a_row: "\"nc -> uc if !typed\"" => "\"nc -> uc if typed\"", "\"inherit -> wb\"" => "\"inherit -> wb\", \"uc -> wb if huge\"";
+    implied_and_denied: "stage = 2\n" => "stage = 2\nimplies = \"r\"\n";
+    implied_never: "stage = 2\n" => "stage = 2\nimplies = [\"ux if levels == 2\", \"px if typed && !states\"]\n";
     no_ordinary_memory: "\"0 wb\"" => "\"0 wt\"";
     no_ordinary_memory_by_fallbacks: "memory = [\"0 wb\", \"1 nc if typed\", \"2 uc\"]\nother = \"reserved\"" => "value = 0", "\"nc -> uc if !typed\", \"inherit -> wb\"" => "\"wb -> uc\", \"uc -> wb\"";
     execute_feature_without_code: "stage = 2\n" => "stage = 2\nexecute_feature = \"arm-el2\"\n", "code = \"0x01\"" => "at_entry = \"flush = 1\"";

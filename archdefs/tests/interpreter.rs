@@ -123,7 +123,7 @@ impl<'a> Tables<'a> {
                 Some(Decoded::Table(next)) => next.address,
                 _ => {
                     let next = self.next;
-                    self.next += 1 << self.bound.geometry.table_bits();
+                    self.next += 1 << self.bound.geometry.root_bits();
                     self.memory.insert(slot, self.bound.encode_table(level, next).unwrap());
                     next
                 }

@@ -27,7 +27,7 @@ type Entry = (u64, u8, u64, u64);
 impl<'a> Memory<'a> {
     fn new(bound: &'a Bound, entries: &[Entry]) -> Self {
         let root = 1 << bound.geometry.root_bits();
-        let table = 1_u64 << bound.geometry.table_bits();
+        let table = 1_u64 << bound.geometry.root_bits();
         let end = root * 2 + table * TABLES;
         let mut memory = Self { bound, entries: HashMap::new(), root, end };
         for &(slot, kind, target, noise) in entries {

@@ -1,7 +1,7 @@
 //! Formats whose tables are unlike those of the built-in ones: the laws hold for them, too.
 
 use tablewright::sim::Machine;
-use tablewright::{Attributes, ClosedRange, Geometry, MemoryType, PageTable, Rights, Tag};
+use tablewright::{Attributes, Change, ClosedRange, Format as _, Geometry, MemoryType, PageTable, Rights, Tag};
 use tablewright_archdefs::bound;
 
 tablewright::page_table_format! { pub mod linear = "arch/linear.toml" }
@@ -12,6 +12,75 @@ tablewright::format_tests! { mod small_laws = "arch/small.toml": crate::small }
 
 tablewright::page_table_format! { pub mod power = "arch/power.toml" }
 tablewright::format_tests! { mod power_laws = "arch/power.toml": crate::power }
+
+tablewright::page_table_format! { pub mod s390 = "arch/s390.toml" }
+tablewright::format_tests! { mod s390_laws = "arch/s390.toml": crate::s390 }
+
+/// Where an address leads, and whether it can be stored to, by a walk as the Principles of Operation have it: an
+/// address-space-control element says which table it designates and how long that is, and entries say what they are of.
+fn dat(machine: &Machine, asce: u64, ia: u64) -> Option<(u64, bool)> {
+    let (mut origin, mut kind, mut length) = (asce & !0xfff, asce >> 2 & 3, asce & 3);
+    let mut stores = true;
+    // Region-first, region-second, region-third and segment index, each of 11 bits.
+    if kind < 3 && ia >> (31 + 11 * kind) != 0 {
+        return None;
+    }
+    loop {
+        let index = ia >> (20 + 11 * kind) & 0x7ff;
+        if index >> 9 > length {
+            return None;
+        }
+        let entry = machine.read_word(origin + index * 8)?;
+        if entry & 0x20 != 0 {
+            return None;
+        }
+        assert_eq!(entry >> 2 & 3, kind, "a translation-specification exception");
+        stores &= entry & 0x200 == 0;
+        match kind {
+            0 | 1 if entry & 0x400 != 0 => {
+                let size = (1 << (20 + 11 * kind)) - 1;
+                return Some((entry & !size | ia & size, stores));
+            }
+            0 => {
+                let page = machine.read_word((entry & !0x7ff) + (ia >> 12 & 0xff) * 8)?;
+                assert_eq!(page & 0x800, 0, "a translation-specification exception");
+                let stores = stores && page & 0x200 == 0;
+                return (page & 0x400 == 0).then_some((page & !0xfff | ia & 0xfff, stores));
+            }
+            _ => (origin, kind, length) = (entry & !0xfff, kind - 1, entry & 3),
+        }
+    }
+}
+
+#[test]
+fn tables_of_two_sizes_lead_where_their_mmu_follows_them() {
+    for (levels, input_bits, edat) in [(2, 31, false), (3, 40, true), (3, 42, true), (4, 53, true), (5, 64, true)] {
+        let machine = Machine::new(0x12_3000_0000, 64 << 20);
+        let config = s390::Config { edat1: edat, edat2: edat, ..s390::Config::new(levels, input_bits) };
+        let format = s390::Format::new(&config).unwrap();
+        let mut table = PageTable::new(format, machine.clone(), Tag(1)).unwrap();
+        // Pages, then segments, then a region where there are 2 GiB, and the same again, up to the last page.
+        let last = u64::MAX >> (64 - input_bits);
+        let start = last - if edat { 0xc034_5fff } else { 0x1034_5fff };
+        let (pages, delta) =
+            (ClosedRange::new(start, last).unwrap(), 0x7_8000_0000_u64.wrapping_sub(last).wrapping_sub(1));
+        let attributes = Attributes::new(Rights::RWX, MemoryType::WriteBack);
+        let mut gather = table.gather();
+        // SAFETY: nobody accesses the memory through the table.
+        unsafe { table.map(pages, start.wrapping_add(delta), &attributes, &mut gather) }.unwrap();
+        let read_only = ClosedRange::new(start + 0x10_0000, start + 0x23_ffff).unwrap();
+        let no_stores = Change { rights: Some(Rights::R | Rights::X), ..Change::default() };
+        table.protect(read_only, &no_stores, &mut gather).unwrap();
+        gather.flush();
+        let asce = format.registers(table.root(), Tag(1)).unwrap().asce;
+        for ia in (start..=last).step_by(0x17_f000).chain([last, read_only.start(), read_only.last() + 1]) {
+            let wanted = (ia.wrapping_add(delta), !read_only.contains(ia));
+            assert_eq!(dat(&machine, asce, ia), Some(wanted), "{levels} levels, {ia:#x}");
+        }
+        assert_eq!(dat(&machine, asce, start - 1), None);
+        assert_eq!(dat(&machine, asce, 0), None);
+    }
+}
 
 /// Where an address leads, by a walk as the Power ISA has it: the entries are big-endian, and each says how large the next
 /// table is.

@@ -18,6 +18,7 @@ pub use entry::{AccessedDirty, Edit, Entry, Kinds, Leaf, Next, Prototype, Rewrit
 pub use error::{ConfigError, Refusal};
 pub use fault::{Cause, FaultInfo, Stage1Cause, Stage1Fault};
 pub use first_writes::{FirstWrites, Written};
+pub(crate) use geometry::entry_bits;
 pub use geometry::{Extension, Geometry, PageSizes};
 pub use signal::Signal;
 pub use translated::{Shareability, Translated};
@@ -77,8 +78,8 @@ pub unsafe trait Format: Copy + Debug + Send + Sync + 'static {
     const INFO: &'static FormatInfo;
     /// log2 of the smallest page.
     const PAGE_BITS: u8;
-    /// Index bits of every level below the root.
-    const INDEX_BITS: u8;
+    /// log2 of what one entry spans, by level, as in [`Geometry::entry_bits`].
+    const ENTRY_BITS: [u8; Geometry::MAX_LEVELS];
     /// Whether leaves may be runs. What these take is left out where there are none.
     const HAS_RUNS: bool;
 
@@ -123,7 +124,7 @@ pub unsafe trait Format: Copy + Debug + Send + Sync + 'static {
     /// log2 of the size of a leaf that this format wrote, run included. To be replaced where there are runs.
     #[inline]
     fn leaf_bits(&self, level: Level, _raw: u64) -> u8 {
-        Self::PAGE_BITS + Self::INDEX_BITS * level
+        entry_bits::<Self>(level)
     }
 
     /// Where the leaf `raw`, which this format wrote and which translates `ia`, maps it to.

@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::legal::{env, roots};
-use super::{Params, geometry};
+use super::legal::roots;
+use super::{BelowRoot, Params};
 use crate::ascending::ascending;
 use crate::eval::{EvalError, eval, literals, names};
 use crate::expr::Expr;
@@ -60,9 +60,9 @@ fn first_cases(format: &Format, wanted: &dyn Fn(&str) -> Values, most: usize) ->
         let mut params = Params::unset(format);
         let set = build.map_or(&[][..], |build| &build.set);
         if params.assign(set).is_ok()
-            && let Ok((page_bits, index_bits)) = geometry::below_root(format, &params)
+            && let Ok(below_root) = BelowRoot::new(format, &params)
         {
-            let enumeration = Enumeration::new(format, &params, (page_bits, index_bits), wanted, most);
+            let enumeration = Enumeration::new(format, &params, below_root, wanted, most);
             enumeration.run(0, &mut params, &mut found, &mut left);
         }
     }
@@ -73,8 +73,7 @@ fn first_cases(format: &Format, wanted: &dyn Fn(&str) -> Values, most: usize) ->
 /// Assigns one parameter after the other, and tests each condition as soon as all that it speaks of is known.
 struct Enumeration<'a> {
     format: &'a Format,
-    page_bits: u8,
-    index_bits: u8,
+    below_root: BelowRoot,
     /// The indices of the free parameters and their values.
     free: Vec<(usize, Vec<i64>)>,
     /// At `n`: what is known once the first `n` free parameters are. The roots come last.
@@ -98,7 +97,7 @@ impl<'a> Enumeration<'a> {
     fn new(
         format: &'a Format,
         params: &Params,
-        (page_bits, index_bits): (u8, u8),
+        below_root: BelowRoot,
         wanted: &dyn Fn(&str) -> Values,
         most: usize,
     ) -> Self {
@@ -124,16 +123,8 @@ impl<'a> Enumeration<'a> {
         };
         let free = declared().filter(|(_, param)| param.bind != Bind::Build);
         let free = free.map(|(index, param)| (index, values(param))).collect();
-        let mut this = Self {
-            format,
-            page_bits,
-            index_bits,
-            free,
-            conditions: Vec::new(),
-            input_bits: wanted("input_bits"),
-            most,
-            named,
-        };
+        let mut this =
+            Self { format, below_root, free, conditions: Vec::new(), input_bits: wanted("input_bits"), most, named };
         this.conditions.resize_with(this.free.len() + 2, Vec::new);
         for (index, param) in declared() {
             if let Some(when) = &param.when {
@@ -207,7 +198,7 @@ impl<'a> Enumeration<'a> {
     }
 
     fn allowed(&self, depth: usize, params: &Params) -> Result<bool, EvalError> {
-        let env = env(params, self.page_bits, self.index_bits);
+        let env = self.below_root.env(params);
         for condition in &self.conditions[depth] {
             let holds = match condition {
                 Condition::Available(index, when) if eval(when, &env)? != 0 => {

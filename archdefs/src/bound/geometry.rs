@@ -5,14 +5,15 @@ use super::{BindError, Malformed, Params};
 use crate::eval::{Env, eval};
 use crate::expr::Expr;
 use crate::model::{At, Format, InputExtension};
+use crate::source::Span;
 
 /// The geometry of one address space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry {
     /// log2 of the smallest page.
     pub page_bits: u8,
-    /// Index bits of every level below the root.
-    pub index_bits: u8,
+    /// Index bits of the tables below the root, by level. Levels that no table below a root has go on as those before.
+    pub index_bits: [u8; Self::MAX_LEVELS as usize],
     /// Number of levels; the root is at `levels - 1`.
     pub levels: u8,
     /// Width of an input address.
@@ -32,19 +33,20 @@ impl Geometry {
     /// [`BindError::Malformed`] if a width is no width or the levels below the root do not fit the input;
     /// [`BindError::Root`] if `levels` or `input_bits` is out of range.
     pub(crate) fn new(format: &Format, params: &Params) -> Result<Self, BindError> {
-        let (page_bits, index_bits) = below_root(format, params)?;
+        let below_root = BelowRoot::new(format, params)?;
         let wrong_root = || BindError::Root { levels: params.levels(), input_bits: params.input_bits() };
-        let env = Env::new(params).with("page_bits", page_bits).with("index_bits", index_bits);
+        let env = below_root.env(params);
         let geometry = Self {
-            page_bits,
-            index_bits,
+            page_bits: below_root.page_bits,
+            index_bits: below_root.index_bits,
             levels: u8::try_from(params.levels()).map_err(|_| wrong_root())?,
             input_bits: u8::try_from(params.input_bits()).map_err(|_| wrong_root())?,
             output_bits: width(&format.levels.output_bits, &env)?,
             extension: chosen(&format.levels.input, &env, format.levels.page_bits.span)?.value,
         };
-        let below = i64::from(page_bits) + i64::from(index_bits) * (params.levels() - 1);
-        if geometry.levels == 0 || geometry.input_bits > 64 || below > params.input_bits() {
+        let levels = 1..=Self::MAX_LEVELS;
+        let below = below_root.root_entry_bits(params.levels());
+        if !levels.contains(&geometry.levels) || geometry.input_bits > 64 || below > params.input_bits() {
             return Err(wrong_root());
         }
         Ok(geometry)
@@ -55,25 +57,31 @@ impl Geometry {
         self.levels - 1
     }
 
-    /// log2 of what one entry at `level` spans.
+    /// log2 of what one entry at `level` spans; no more than 64.
     pub const fn entry_bits(&self, level: u8) -> u8 {
-        self.page_bits + self.index_bits * level
+        let (mut bits, mut below) = (self.page_bits, 0);
+        while below < level && below < Self::MAX_LEVELS {
+            bits = bits.saturating_add(self.index_bits[below as usize]);
+            below += 1;
+        }
+        if bits > 64 { 64 } else { bits }
     }
 
     /// Index bits at `level`: the root may be narrower or wider than the rest.
     pub const fn level_index_bits(&self, level: u8) -> u8 {
-        if level == self.top() { self.input_bits - self.entry_bits(level) } else { self.index_bits }
+        let end = if level == self.top() { self.input_bits } else { self.entry_bits(level + 1) };
+        end - self.entry_bits(level)
     }
 
-    /// log2 of the size and alignment of every table but the root.
-    pub const fn table_bits(&self) -> u8 {
-        self.index_bits + 3
+    /// log2 of the size and alignment of the tables at `level`, below the root.
+    pub const fn table_bits(&self, level: u8) -> u8 {
+        self.level_index_bits(level) + 3
     }
 
     /// log2 of the size and alignment of the root as we write it: a narrow one takes as much as any table.
-    pub const fn root_bits(&self) -> u8 {
-        let root = self.root_entries_bits();
-        if root < self.table_bits() { self.table_bits() } else { root }
+    pub fn root_bits(&self) -> u8 {
+        let below = &self.index_bits[..usize::from(self.top().max(1))];
+        below.iter().copied().fold(self.level_index_bits(self.top()), u8::max) + 3
     }
 
     /// log2 of what the entries of the root take: others may put a narrow one wherever that is aligned to this.
@@ -115,19 +123,57 @@ impl Geometry {
     }
 }
 
-/// `page_bits` and `index_bits`, which depend on build parameters only.
-pub(crate) fn below_root(format: &Format, params: &Params) -> Result<(u8, u8), Malformed> {
-    let env = Env::new(params);
-    let page_bits = width(&format.levels.page_bits, &env)?;
-    let env = env.with("page_bits", page_bits);
-    Ok((page_bits, width(&format.levels.index_bits, &env)?))
+/// The sizes of all but the root, which depend on build parameters only.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BelowRoot {
+    /// log2 of the smallest page.
+    pub(crate) page_bits: u8,
+    /// As [`Geometry::index_bits`].
+    pub(crate) index_bits: [u8; Geometry::MAX_LEVELS as usize],
+    /// The items that say so.
+    pub(crate) choices: [Span; Geometry::MAX_LEVELS as usize],
+}
+
+impl BelowRoot {
+    pub(crate) fn new(format: &Format, params: &Params) -> Result<Self, Malformed> {
+        let env = Env::new(params);
+        let page_bits = width(&format.levels.page_bits, &env)?;
+        let env = env.with("page_bits", page_bits);
+        let most_levels = format.roots.iter().flat_map(|root| &root.levels.value).copied().max().unwrap_or(1);
+        let mut index_bits = [0; Geometry::MAX_LEVELS as usize];
+        let mut choices = [Span::default(); Geometry::MAX_LEVELS as usize];
+        let (mut bits, mut span) = (0, Span::default());
+        for (level, place) in (0..).zip(index_bits.iter_mut().zip(&mut choices)) {
+            if level == 0 || level < most_levels - 1 {
+                let env = env.clone().with("level", level);
+                let choice = chosen(&format.levels.index_bits, &env, format.levels.page_bits.span)?;
+                (bits, span) = (checked(eval(&choice.value, &env)?, choice.span)?, choice.span);
+            }
+            (*place.0, *place.1) = (bits, span);
+        }
+        Ok(Self { page_bits, index_bits, choices })
+    }
+
+    /// What the expressions know that speak of no level.
+    pub(crate) fn env<'a>(&self, params: &'a Params) -> Env<'a> {
+        Env::new(params).with("page_bits", self.page_bits).with("index_bits", self.index_bits[0])
+    }
+
+    /// log2 of what an entry of the root spans in a tree of so many levels.
+    pub(crate) fn root_entry_bits(&self, levels: i64) -> i64 {
+        let below = usize::try_from(levels.saturating_sub(1)).unwrap_or(0);
+        i64::from(self.page_bits) + self.index_bits.iter().take(below).copied().map(i64::from).sum::<i64>()
+    }
 }
 
 fn width(expr: &At<Expr>, env: &Env<'_>) -> Result<u8, Malformed> {
-    let value = eval(&expr.value, env)?;
+    checked(eval(&expr.value, env)?, expr.span)
+}
+
+fn checked(value: i128, span: Span) -> Result<u8, Malformed> {
     match u8::try_from(value) {
         Ok(bits @ 1..=64) => Ok(bits),
-        _ => Err(Malformed::new(format!("{value} is no width from 1 to 64"), expr.span)),
+        _ => Err(Malformed::new(format!("{value} is no width from 1 to 64"), span)),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Which combinations of parameters are legal.
 
 use super::partly::partly;
-use super::{BindError, Params};
+use super::{BelowRoot, BindError, Params};
 use crate::eval::{Env, eval, holds, names};
 use crate::model::{Bind, Domain, Format, Root};
 
@@ -11,8 +11,8 @@ use crate::model::{Bind, Domain, Format, Root};
 ///
 /// All but [`BindError::Unknown`].
 pub(super) fn check(format: &Format, params: &Params) -> Result<(), BindError> {
-    let (page_bits, index_bits) = super::geometry::below_root(format, params)?;
-    let env = env(params, page_bits, index_bits);
+    let below_root = BelowRoot::new(format, params)?;
+    let env = below_root.env(params);
     for param in &format.params {
         let value = params.get(&param.name.value).unwrap_or(0);
         match &param.when {
@@ -43,11 +43,11 @@ pub(super) fn check(format: &Format, params: &Params) -> Result<(), BindError> {
 /// Why no root fits. What depends on the build only is no condition that anybody could change.
 fn no_root(format: &Format, params: &Params) -> Result<BindError, BindError> {
     let (levels, input_bits) = (params.levels(), params.input_bits());
-    let (page_bits, index_bits) = super::geometry::below_root(format, params)?;
+    let below_root = BelowRoot::new(format, params)?;
     let built = format.params.iter().filter(|param| param.bind == Bind::Build).map(|param| &param.name.value);
     let known = built.fold(Env::bare(), |env, name| env.with(name, params.get(name).unwrap_or(0)));
     let known = known.with("levels", levels).with("input_bits", input_bits);
-    let known = known.with("page_bits", page_bits).with("index_bits", index_bits);
+    let known = known.with("page_bits", below_root.page_bits).with("index_bits", below_root.index_bits[0]);
     let fitting = fitting_roots(format, params)?;
     let conditions = fitting.iter().filter_map(|root| root.when.as_ref()).filter_map(|when| partly(when, &known).err());
     Ok(match conditions.map(|condition| condition.to_string()).collect::<Vec<_>>().join(" || ") {
@@ -58,10 +58,10 @@ fn no_root(format: &Format, params: &Params) -> Result<BindError, BindError> {
 
 /// The roots with the parameters' number of levels and input size whose conditions hold.
 pub(crate) fn matching_roots<'a>(format: &'a Format, params: &Params) -> Result<Vec<&'a Root>, BindError> {
-    let (page_bits, index_bits) = super::geometry::below_root(format, params)?;
+    let below_root = BelowRoot::new(format, params)?;
     let mut found = Vec::new();
     for root in fitting_roots(format, params)? {
-        if holds(root.when.as_ref(), &env(params, page_bits, index_bits))? {
+        if holds(root.when.as_ref(), &below_root.env(params))? {
             found.push(root);
         }
     }
@@ -70,9 +70,9 @@ pub(crate) fn matching_roots<'a>(format: &'a Format, params: &Params) -> Result<
 
 /// The roots with the parameters' number of levels and input size, whether their conditions hold or not.
 fn fitting_roots<'a>(format: &'a Format, params: &Params) -> Result<Vec<&'a Root>, BindError> {
-    let (page_bits, index_bits) = super::geometry::below_root(format, params)?;
+    let below_root = BelowRoot::new(format, params)?;
     let wanted = (params.levels(), params.input_bits());
-    let fits = |root: &&Root| shapes(root, page_bits, index_bits).any(|shape| shape == wanted);
+    let fits = |root: &&Root| shapes(root, &below_root).any(|shape| shape == wanted);
     Ok(format.roots.iter().filter(fits).collect())
 }
 
@@ -88,23 +88,23 @@ impl Domain {
 }
 
 /// `(levels, input_bits)` of every shape of `root`.
-pub(super) fn shapes(root: &Root, page_bits: u8, index_bits: u8) -> impl Iterator<Item = (i64, i64)> {
+pub(super) fn shapes(root: &Root, below_root: &BelowRoot) -> impl Iterator<Item = (i64, i64)> {
     root.levels.value.iter().flat_map(move |&levels| {
-        let below = i64::from(index_bits).saturating_mul(levels.saturating_sub(1)).saturating_add(page_bits.into());
+        let below = below_root.root_entry_bits(levels);
         root.index_bits.value.iter().map(move |&top| (levels, below.saturating_add(top)))
     })
 }
 
 /// `(levels, input_bits)` of every root, whether its condition holds or not, in the order of the file.
 pub(super) fn all_roots(format: &Format, params: &Params) -> Result<Vec<(i64, i64)>, BindError> {
-    let (page_bits, index_bits) = super::geometry::below_root(format, params)?;
-    Ok(format.roots.iter().flat_map(|root| shapes(root, page_bits, index_bits)).collect())
+    let below_root = BelowRoot::new(format, params)?;
+    Ok(format.roots.iter().flat_map(|root| shapes(root, &below_root)).collect())
 }
 
 /// `(levels, input_bits)` of every root whose condition holds, in the order of the file.
 pub(super) fn roots(format: &Format, params: &Params) -> Result<Vec<(i64, i64)>, BindError> {
-    let (page_bits, index_bits) = super::geometry::below_root(format, params)?;
-    let env = env(params, page_bits, index_bits);
+    let below_root = BelowRoot::new(format, params)?;
+    let env = below_root.env(params);
     let mut found = Vec::new();
     for root in &format.roots {
         let mut depends_on_size = false;
@@ -114,7 +114,7 @@ pub(super) fn roots(format: &Format, params: &Params) -> Result<Vec<(i64, i64)>,
         if !depends_on_size && !holds(root.when.as_ref(), &env)? {
             continue;
         }
-        for (levels, input_bits) in shapes(root, page_bits, index_bits) {
+        for (levels, input_bits) in shapes(root, &below_root) {
             let sized = || env.clone().with("levels", levels).with("input_bits", input_bits);
             if (!depends_on_size || holds(root.when.as_ref(), &sized())?) && !found.contains(&(levels, input_bits)) {
                 found.push((levels, input_bits));
@@ -122,8 +122,4 @@ pub(super) fn roots(format: &Format, params: &Params) -> Result<Vec<(i64, i64)>,
         }
     }
     Ok(found)
-}
-
-pub(super) fn env(params: &Params, page_bits: u8, index_bits: u8) -> Env<'_> {
-    Env::new(params).with("page_bits", page_bits).with("index_bits", index_bits)
 }

@@ -18,7 +18,7 @@ pub use enumerate::legal_params;
 pub(crate) use enumerate::{MOST_CASES, Values, is_ever_legal, legal_cases};
 pub use error::{BindError, Malformed};
 pub use geometry::Geometry;
-pub(crate) use geometry::{below_root, low_bits, shift_right};
+pub(crate) use geometry::{BelowRoot, low_bits, shift_right};
 pub use kind::{BoundKind, BoundTest};
 pub(crate) use legal::matching_roots;
 pub use levels::{BoundRun, Level};
@@ -99,7 +99,7 @@ impl Bound {
             params: params.clone(),
             geometry,
             levels,
-            implies: format.implies,
+            implies: implies(format, &env)?,
             fallbacks,
             invalid_cached: eval(&invalid_cached.value, &env)? != 0,
             hardware: hardware.is_some_and(|sets| sets != 0),
@@ -121,7 +121,7 @@ impl Bound {
 
     /// What expressions see that are the same at every level.
     pub(crate) fn env(&self) -> Env<'_> {
-        Env::new(&self.params).with("page_bits", self.geometry.page_bits).with("index_bits", self.geometry.index_bits)
+        whole_env(&self.params, &self.geometry)
     }
 
     /// log2 of the sizes of leaves at `level`, runs included, ascending. A run larger than the whole input is not
@@ -143,7 +143,12 @@ impl Bound {
     }
 }
 
+/// The rights that every leaf grants.
+pub(crate) fn implies(format: &Format, env: &Env<'_>) -> Result<Facts, Malformed> {
+    Ok(kind::first(&format.implies, env)?.map_or(Facts::empty(), |choice| choice.value))
+}
+
 /// What expressions see that are the same at every level.
 pub(crate) fn whole_env<'a>(params: &'a Params, geometry: &Geometry) -> Env<'a> {
-    Env::new(params).with("page_bits", geometry.page_bits).with("index_bits", geometry.index_bits)
+    Env::new(params).with("page_bits", geometry.page_bits).with("index_bits", geometry.index_bits[0])
 }

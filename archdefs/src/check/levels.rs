@@ -4,10 +4,10 @@ use std::collections::HashSet;
 
 use super::projection::Projection;
 use super::{Checker, Site, address, encoder, fallbacks, kinds, owners, rows, runs, states};
-use crate::bound::{BindError, Geometry, Level, Params, Place, blocks, whole_env};
+use crate::bound::{BindError, Geometry, Level, Params, Place, blocks, implies, whole_env};
 use crate::diagnostics::Diagnostic;
 use crate::eval::Env;
-use crate::model::Is;
+use crate::model::{Facts, Is};
 use crate::source::Span;
 use crate::visit::Part;
 
@@ -38,6 +38,13 @@ pub(super) fn check(checker: &mut Checker<'_>) {
             }
         };
         checker.used.extend(sets.iter().map(|set| set.span));
+        let implies = match implies(format, &env) {
+            Ok(implies) => implies,
+            Err(problem) => {
+                checker.malformed(params, &problem);
+                continue;
+            }
+        };
         for level in 0..geometry.levels {
             let place = Place::new(level, geometry.top(), &sets);
             let below_root = level < geometry.top();
@@ -48,20 +55,27 @@ pub(super) fn check(checker: &mut Checker<'_>) {
                 problems.iter().for_each(|problem| checker.malformed(params, problem));
                 block_levels(checker, params, &level, place.holds_blocks(), sets.first().map(|set| set.span));
                 if problems.is_empty() {
-                    self::level(checker, params, &geometry, &level, &env);
+                    self::level(checker, params, &geometry, &level, implies, &env);
                 }
             }
         }
     }
 }
 
-fn level(checker: &mut Checker<'_>, params: &Params, geometry: &Geometry, level: &Level, env: &Env<'_>) {
+fn level(
+    checker: &mut Checker<'_>,
+    params: &Params,
+    geometry: &Geometry,
+    level: &Level,
+    implies: Facts,
+    env: &Env<'_>,
+) {
     let patterns = kinds::check(checker, params, level);
     kinds::check_empty(checker, params, level);
     runs::check(checker, params, geometry, level, level.level < geometry.top());
+    let (output_bits, table_bits) = (geometry.output_bits, geometry.table_bits(level.level.saturating_sub(1)));
     for (shape, run) in level.shapes() {
-        let site =
-            Site { params, output_bits: geometry.output_bits, table_bits: geometry.table_bits(), level, shape, run };
+        let site = Site { params, output_bits, table_bits, level, shape, run, implies };
         owners::check_used(checker, &site);
         if !patterns.ambiguous && owners::check(checker, &site) {
             encoder::check(checker, &site, &patterns);

@@ -3,6 +3,7 @@
 //! Each module is one claim. All mistakes are reported at once, each once, with the first parameters that show it.
 
 mod address;
+mod alike;
 mod asked;
 mod capabilities;
 mod comparisons;
@@ -37,7 +38,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use crate::bound::{BoundRun, Level, MOST_CASES, Malformed, Params, Shape};
 use crate::diagnostics::{Diagnostic, Diagnostics};
-use crate::model::{Class, Format, Param};
+use crate::model::{Class, Facts, Format, Param};
 use crate::source::Span;
 use crate::words::Word;
 use findings::Findings;
@@ -60,6 +61,7 @@ pub fn check(format: &Format) -> Diagnostics {
     comparisons::check(&mut checker);
     capabilities::check(&mut checker);
     let legal = roots::check(&mut checker);
+    alike::check(&mut checker);
     moves::check(&mut checker);
     states::check_marks(&mut checker);
     levels::check(&mut checker);
@@ -126,6 +128,8 @@ struct Site<'a> {
     level: &'a Level,
     shape: &'a Shape,
     run: Option<&'a BoundRun>,
+    /// The rights that every leaf grants.
+    implies: Facts,
 }
 
 impl Site<'_> {

@@ -2,7 +2,7 @@
 
 use super::Checker;
 use super::projection::Projection;
-use crate::bound::{Params, below_root};
+use crate::bound::{BelowRoot, Params};
 use crate::diagnostics::Diagnostic;
 use crate::linear::Linear;
 use crate::model::{Bind, Format, Meaning, Segment};
@@ -29,10 +29,10 @@ pub(super) fn check(checker: &mut Checker<'_>) {
 /// Whether a segment, unless it is empty in this build, holds address bits at one distance.
 fn is_still(format: &Format, params: &Params, segment: &Segment) -> bool {
     let Some((_, from)) = &segment.from else { return true };
-    let below_root = below_root(format, params).ok();
+    let below_root = BelowRoot::new(format, params).ok();
     let known = |name: &str| match (name, below_root) {
-        ("page_bits", Some((page_bits, _))) => Some(page_bits.into()),
-        ("index_bits", Some((_, index_bits))) => Some(index_bits.into()),
+        ("page_bits", Some(below_root)) => Some(below_root.page_bits.into()),
+        ("index_bits", Some(below_root)) => Some(below_root.index_bits[0].into()),
         _ => {
             let param = format.params.iter().find(|param| param.name.value == name)?;
             (param.bind == Bind::Build).then(|| params.number(name)).flatten()

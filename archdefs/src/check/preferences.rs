@@ -93,7 +93,8 @@ pub(super) fn preferences(format: &Format) -> Vec<Preference<'_>> {
 /// What is there in an address space.
 fn of_spaces<'a>(format: &'a Format) -> Vec<Vec<Row<'a>>> {
     let live = &format.live;
-    let mut lists = vec![choices(&format.levels.input), choices(&live.invalid_cached), choices(&live.hardware)];
+    let mut lists = vec![choices(&format.levels.input), choices(&format.implies)];
+    lists.extend([&live.invalid_cached, &live.hardware].map(choices));
     let breaks = live.breaks.iter().map(|edit| (For::Edit(edit.value), Row::choice(edit)));
     let fallback = |row: &'a Fallback| (For::Memory(row.from), Row::new("this fallback", row.span, &row.when));
     let fallbacks = format.fallbacks.iter().map(fallback);

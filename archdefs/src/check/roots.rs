@@ -2,7 +2,7 @@
 
 use super::projection::Projection;
 use super::{Checker, MALFORMED};
-use crate::bound::{BindError, Geometry, Params, below_root, matching_roots};
+use crate::bound::{BelowRoot, BindError, Geometry, Params, matching_roots};
 use crate::diagnostics::Diagnostic;
 use crate::model::{Bind, Build, Format, Root};
 use crate::visit::Part;
@@ -118,8 +118,8 @@ fn ends_of(values: &[i64]) -> impl Iterator<Item = i64> {
 
 /// Whether these parameters are legal with this number of levels and of index bits of a root.
 fn reaches(format: &Format, params: &Params, root: &Root, (levels, index_bits): (i64, i64)) -> bool {
-    let Ok((page_bits, below)) = below_root(format, params) else { return false };
-    let input_bits = i64::from(below).saturating_mul(levels.saturating_sub(1)).saturating_add(page_bits.into());
+    let Ok(below_root) = BelowRoot::new(format, params) else { return false };
+    let input_bits = below_root.root_entry_bits(levels);
     let mut params = params.clone();
     let set = params.set("levels", levels).and(params.set("input_bits", input_bits.saturating_add(index_bits)));
     let is_root = || matching_roots(format, &params).is_ok_and(|roots| roots.iter().any(|found| found.id == root.id));

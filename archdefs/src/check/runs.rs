@@ -9,9 +9,10 @@ pub(super) fn check(checker: &mut Checker<'_>, params: &Params, geometry: &Geome
     for (index, run) in level.runs.iter().enumerate() {
         checker.used.insert(run.span);
         // A run larger than a root is not offered; everywhere else the file is wrong.
-        if below_root && run.item_bits > geometry.index_bits {
+        let index_bits = geometry.level_index_bits(level.level);
+        if below_root && run.item_bits > index_bits {
             checker.findings.under(params, "run size", &[run.span], || {
-                let (items, entries) = (1_u64 << run.item_bits, 1_u64 << geometry.index_bits);
+                let (items, entries) = (1_u64 << run.item_bits, 1_u64 << index_bits);
                 let message = format!("a run of {items} items is larger than its table of {entries} entries");
                 Diagnostic::new(message, run.span, "")
             });

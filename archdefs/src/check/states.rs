@@ -35,7 +35,8 @@ pub(super) fn check(checker: &mut Checker<'_>, site: &Site<'_>) {
         return;
     }
     one_field(checker, site);
-    let implies = checker.format.implies;
+    unspoken(checker, site);
+    let implies = site.implies;
     let combinations = combinations(site.shape);
     // A value with two rows means nothing yet.
     if combinations.iter().any(|rights| shown(site.shape, rights.raw, implies) != Some(rights.shown(implies))) {
@@ -53,6 +54,21 @@ pub(super) fn check(checker: &mut Checker<'_>, site: &Site<'_>) {
         let mut becomes = changed.map(|raw| shown(site.shape, raw, implies).map(|facts| facts & Facts::RIGHTS));
         if let Some(wrong) = becomes.find(|becomes| *becomes != Some(rights)) {
             report(checker, site, marks, rights, wrong);
+        }
+    }
+}
+
+/// No field of a leaf speaks of what every leaf grants.
+fn unspoken(checker: &mut Checker<'_>, site: &Site<'_>) {
+    for field in &site.shape.fields {
+        let BoundMeaning::Rights(_, speaks) = &field.meaning else { continue };
+        let both = *speaks & site.implies;
+        if !both.is_empty() {
+            checker.findings.under(site.params, "implied", &[field.span], || {
+                let message = format!("`{}` speaks of `{}`, which every leaf grants", field.name, show::facts(both));
+                Diagnostic::new(message, field.span, "in a leaf")
+                    .help("`[format] implies` is for what no field can deny")
+            });
         }
     }
 }

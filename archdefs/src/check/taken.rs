@@ -5,9 +5,9 @@ use super::Checker;
 use super::preferences::{Preference, Row, preferences};
 use super::projection::Projection;
 use super::reads::Reads;
-use crate::bound::below_root;
+use crate::bound::BelowRoot;
 use crate::diagnostics::Diagnostic;
-use crate::eval::{Env, holds};
+use crate::eval::holds;
 
 pub(super) fn check(checker: &mut Checker<'_>) {
     for list in preferences(checker.format) {
@@ -47,8 +47,8 @@ fn in_all_cases(checker: &mut Checker<'_>, list: &Preference<'_>, reads: &Reads<
     let mut left: Unreached = vec![Some(Vec::new()); rows.len()];
     let mut matters = false;
     for params in Projection::of(checker.format, list.conditions()).cases(checker) {
-        let Ok((page_bits, index_bits)) = below_root(checker.format, &params) else { continue };
-        let env = Env::new(&params).with("page_bits", page_bits).with("index_bits", index_bits);
+        let Ok(below_root) = BelowRoot::new(checker.format, &params) else { continue };
+        let env = below_root.env(&params);
         for content in reads.contents(&params) {
             if left.iter().all(Option::is_none) {
                 return left;

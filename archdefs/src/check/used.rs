@@ -14,6 +14,7 @@ pub(super) fn check(checker: &mut Checker<'_>) {
         }
     };
     of("root", format.roots.iter().map(|root| root.id.span).collect());
+    of("item", choices(&format.levels.index_bits));
     of("set of levels", format.levels.blocks.iter().map(|choice| choice.value.span).collect());
     of("run", format.runs.iter().map(|run| run.id.span).collect());
     of("value", choices(&format.empty));

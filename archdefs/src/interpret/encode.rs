@@ -110,8 +110,9 @@ impl Bound {
     /// grants every right.
     pub fn encode_table(&self, level: u8, address: u64) -> Result<u64, Refused> {
         let table = self.level(level).and_then(|level| level.table.as_ref());
-        let shape = table.ok_or(Refused::Size { level, size: self.geometry.table_bits() })?;
-        self.fits(address, self.geometry.table_bits())?;
+        let size = self.geometry.table_bits(level.saturating_sub(1));
+        let shape = table.ok_or(Refused::Size { level, size })?;
+        self.fits(address, size)?;
         if self.empty_table(level) == Some(address) {
             return Err(Refused::Address(address));
         }

@@ -108,7 +108,7 @@ impl Bound {
     ///
     /// [`TooLarge`] if tables have more than 4 GiB.
     pub fn mappings<R: FnMut(u64) -> Option<u64>>(&self, root: u64, read: R) -> Result<Mappings<'_, R>, TooLarge> {
-        let largest = self.geometry.root_bits().max(self.geometry.table_bits());
+        let largest = self.geometry.root_bits();
         if largest > LARGEST_TABLE {
             return Err(TooLarge(largest));
         }

@@ -91,7 +91,7 @@ pub(super) fn levels(section: &Section<'_>) -> Levels {
     let scopes = section.scopes();
     Levels {
         page_bits: section.expression("page_bits", &scopes.build),
-        index_bits: section.expression("index_bits", &scopes.build.with(["page_bits"])),
+        index_bits: section.choices("index_bits", &scopes.build.with(["page_bits", "level"]), |c| c.expression()),
         blocks: section.list("blocks", &scopes.space, |cursor| cursor.choice(blocks)),
         label: section.expression("label", &scopes.entry),
         input: section.choices("input", &scopes.space, Cursor::word),

@@ -12,7 +12,7 @@ mod tree;
 
 use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::grammar::scope::{Scope, Type};
-use crate::model::{At, Facts, Format};
+use crate::model::{At, Choices, Facts, Format};
 use crate::schema::FILE;
 use crate::source::{File, Sources, Span};
 use context::{Context, Scopes};
@@ -166,7 +166,7 @@ struct Header {
     execute_feature: Option<At<String>>,
     stage: u8,
     cite: String,
-    implies: Facts,
+    implies: Choices<Facts>,
 }
 
 fn header(section: &Section<'_>) -> Header {
@@ -185,6 +185,6 @@ fn header(section: &Section<'_>) -> Header {
             }
         }),
         cite: section.text("cite"),
-        implies: section.optional("implies", nothing, |cursor| cursor.facts()).unwrap_or_default(),
+        implies: section.choices("implies", &section.scopes().space, |cursor| cursor.facts()),
     }
 }

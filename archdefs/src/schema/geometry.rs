@@ -19,7 +19,7 @@ pub(super) const FORMAT: &[Key] = &[
     ),
     required("stage", Word(|| vec!["1", "2"]), "stage of translation"),
     required("cite", Text, "the manual"),
-    optional("implies", Facts, "none", "rights that every leaf grants, because no field can deny them"),
+    optional("implies", Choices(&Facts), "none", "rights that every leaf grants, because no field speaks of them"),
     optional(
         "extends",
         Text,
@@ -60,7 +60,7 @@ pub(super) const PARAM: &[Key] = &[
 
 pub(super) const LEVELS: &[Key] = &[
     required("page_bits", Expression, "log2 of the smallest page"),
-    required("index_bits", Expression, "index bits of every level below the root"),
+    required("index_bits", Choices(&Expression), "index bits of the tables below the root, at each `level`"),
     required(
         "blocks",
         Many(&Guarded(&LevelSet)),

@@ -1,7 +1,7 @@
-//! Law 9 for every built-in format in every configuration that its file names, with the interpreter as the MMU; and that
+//! Law 9 for every built-in format, and some others, in every configuration that its file names, with the interpreter as the MMU; and that
 //! leaves are as large as they can be.
 
-use std::ops::Range;
+use std::{fs, ops::Range};
 
 use proptest::{
     prelude::*,
@@ -13,7 +13,7 @@ use tablewright::{
 };
 use tablewright_archdefs::{
     bound::{Bound, Params},
-    read_builtin,
+    read, read_builtin,
 };
 
 use crate::{
@@ -24,8 +24,11 @@ use crate::{
 
 /// Runs random programs on all configurations of a format's file that are of this format; how many these are.
 fn programs<F: ByName>(file_name: &str) -> usize {
-    let (_, file) = read_builtin(file_name).expect("a built-in format");
-    let file = file.expect("the built-in formats are correct");
+    let (_, file) = read_builtin(file_name).unwrap_or_else(|| {
+        let path = format!("{}/arch/{file_name}.toml", env!("CARGO_MANIFEST_DIR"));
+        read(&path, &fs::read_to_string(&path).expect("a file"), &|_| Err("no other file".to_owned()))
+    });
+    let file = file.expect("the formats are correct");
     let mut configured = 0;
     for config in &file.configs {
         let mut of_format = F::config(0, 0);
@@ -180,6 +183,8 @@ fn like_the_first<F: Format>(format: F, config: &str) {
     }
 }
 
+tablewright::page_table_format! { mod s390 = "arch/s390.toml" }
+
 /// Tests the format of a generated module.
 macro_rules! law_9 {
     ($($test:ident: $($module:ident)::+ of $file:literal;)+) => {
@@ -217,4 +222,5 @@ law_9! {
     riscv_iommu_first_stage: riscv64::riscv_iommu_first_stage of "riscv_iommu_first_stage";
     sv: riscv64::sv of "sv";
     sv_x4: riscv64::sv_x4 of "sv_x4";
+    s390_dat: s390 of "s390";
 }

@@ -108,7 +108,15 @@ unsafe impl<const PAGE: u8> Format for Witness<PAGE> {
         tlb: "",
     };
     const PAGE_BITS: u8 = PAGE;
-    const INDEX_BITS: u8 = PAGE - 3;
+    const ENTRY_BITS: [u8; Geometry::MAX_LEVELS] = {
+        let mut bits = [64; Geometry::MAX_LEVELS];
+        let mut level = 0;
+        while level < 6 {
+            bits[level] = PAGE + (PAGE - 3) * level as u8;
+            level += 1;
+        }
+        bits
+    };
     const HAS_RUNS: bool = true;
 
     fn new(config: &Self) -> Result<Self, ConfigError> {
@@ -116,14 +124,7 @@ unsafe impl<const PAGE: u8> Format for Witness<PAGE> {
     }
 
     fn geometry(&self) -> Geometry {
-        Geometry {
-            page_bits: PAGE,
-            index_bits: PAGE - 3,
-            levels: self.levels,
-            input_bits: self.input_bits,
-            output_bits: 52,
-            extension: self.extension,
-        }
+        Geometry::new(Self::ENTRY_BITS, self.levels, self.input_bits, 52, self.extension)
     }
 
     fn page_sizes(&self, level: Level) -> PageSizes {

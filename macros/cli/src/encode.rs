@@ -89,7 +89,7 @@ fn table(args: &Args, bound: &Bound) -> Result<(u8, Vec<u64>)> {
             let help = format!("tables are pointed to from levels {}", show::set(&levels));
             Failure::new(format!("an entry at level {level} cannot point to a table")).help(help)
         }
-        refused => failure(bound, refused, (level, bound.geometry.table_bits()), None),
+        refused => failure(bound, refused, (level, bound.geometry.table_bits(level.saturating_sub(1))), None),
     })?;
     Ok((level, vec![raw]))
 }

@@ -65,8 +65,8 @@ fn rights_bits(scope: &Scope<'_>) -> TokenStream {
         }
     }
     let steps = scope.guarded_all(steps);
-    let implied = rows::fact_value(scope.format.implies);
-    let exact = match scope.format.implies.is_empty() {
+    let implied = rows::implied(scope);
+    let exact = match scope.format.implies.0.is_empty() {
         true => quote!(spoken.contains(wanted)),
         false => quote!(spoken.contains(wanted) && wanted.contains(#implied)),
     };

@@ -27,12 +27,14 @@ fn rows(scope: &Scope<'_>, root: &Root) -> Vec<String> {
         return Vec::new();
     }
     let when = docs::condition(scope, &when).map_or(String::new(), |when| format!("`{when}`"));
-    let (page_bits, index_bits) = (i64::from(scope.number("page_bits")), i64::from(scope.number("index_bits")));
+    let entry_bits = scope.entry_bits();
     // Beyond 64 bits of input there is no root, whatever the file says.
     let [all_levels, all_bits] = [&root.levels.value, &root.index_bits.value].map(|set| within_64(set));
     let mut rows = Vec::new();
     for levels in all_levels {
-        let below = page_bits + index_bits * (levels - 1);
+        let Some(below) = usize::try_from(levels - 1).ok().and_then(|top| entry_bits.get(top)) else { continue };
+        let below = i64::from(*below);
+        let index_bits = i64::from(most_index_bits(scope, levels));
         for bits in all_bits.chunk_by(|a, b| (*a > index_bits) == (*b > index_bits)) {
             let input: Vec<i64> = bits.iter().map(|bits| below + bits).collect();
             let size = size(index_bits, (bits[0], bits[bits.len() - 1]));
@@ -40,6 +42,12 @@ fn rows(scope: &Scope<'_>, root: &Root) -> Vec<String> {
         }
     }
     rows
+}
+
+/// Index bits of the largest tables below the root, which a narrow root takes as much memory as.
+fn most_index_bits(scope: &Scope<'_>, levels: i64) -> u8 {
+    let below = usize::try_from(levels - 1).unwrap_or(0).max(1);
+    scope.table_index_bits().into_iter().take(below).max().unwrap_or(0)
 }
 
 fn within_64(set: &[i64]) -> Vec<i64> {

@@ -6,8 +6,8 @@ use tablewright_archdefs::expr::{Expr, Op};
 use tablewright_archdefs::model::{Domain, InputExtension, Param};
 use tablewright_archdefs::show;
 
+use crate::grant;
 use crate::scope::{Scope, Type, ident, int, is, join, not};
-use crate::{grant, literal};
 
 /// `fn new`: every parameter, every rule, the root, then the layouts.
 pub(crate) fn constructor(scope: &Scope<'_>) -> TokenStream {
@@ -21,8 +21,6 @@ pub(crate) fn constructor(scope: &Scope<'_>) -> TokenStream {
         Some(quote!(if #broken { return Err(ConfigError::Rule(#message)); }))
     });
     let root = roots(scope);
-    let page_bits = literal::number(scope.number("page_bits").into());
-    let index_bits = literal::number(scope.number("index_bits").into());
     let output_bits = scope.emit(&scope.format.levels.output_bits.value, Type::Byte);
     let extension = scope.choose(&scope.format.levels.input, quote!(Extension::Zero), |input| match input {
         InputExtension::Zero => quote!(Extension::Zero),
@@ -49,14 +47,7 @@ pub(crate) fn constructor(scope: &Scope<'_>) -> TokenStream {
             #(#params)*
             #root
             #(#rules)*
-            let geometry = Geometry {
-                page_bits: #page_bits,
-                index_bits: #index_bits,
-                levels: config.levels,
-                input_bits: config.input_bits,
-                output_bits: #output_bits,
-                extension: #extension,
-            };
+            let geometry = Geometry::new(Self::ENTRY_BITS, levels, input_bits, #output_bits, #extension);
             // Those above the root repeat the root's, and nothing reads them.
             let mut layouts = [Layout::new(config, 0); codec::LEVELS];
             let mut level = 1;
@@ -107,8 +98,6 @@ fn ranges(values: &[i64]) -> TokenStream {
 
 /// The check that a root of some shape has the levels and input bits asked for.
 fn roots(scope: &Scope<'_>) -> TokenStream {
-    let page_bits = literal::number(scope.number("page_bits").into());
-    let index_bits = literal::number(scope.number("index_bits").into());
     let roots = scope.format.roots.iter().map(|root| {
         let (levels, bits) = (ranges(&root.levels.value), ranges(&root.index_bits.value));
         let shape = quote!(::core::matches!((levels, root_bits), (#levels, #bits)));
@@ -136,7 +125,7 @@ fn roots(scope: &Scope<'_>) -> TokenStream {
     });
     quote! {
         let (levels, input_bits) = (config.levels, config.input_bits);
-        let root_bits = input_bits as i32 - #page_bits - #index_bits * (levels as i32 - 1);
+        let root_bits = input_bits as i32 - Self::ENTRY_BITS[codec::index(levels.wrapping_sub(1))] as i32;
         if !(#(#exists)||*) {
             #(#needs)*
             return Err(ConfigError::Root { levels, input_bits });

@@ -44,7 +44,7 @@ fn leaf(scope: &Scope<'_>) -> TokenStream {
     let output = AddressMap::of(scope, Shape::Leaf).gather();
     let fields = fields(scope, Shape::Leaf);
     let fixes = fixes(scope, Shape::Leaf);
-    let implied = rows::fact_value(scope.format.implies);
+    let implied = rows::implied(scope);
     let runs = runs::slots(scope) > 0;
     let shared = scope.format.runs.iter().any(|run| run.shared);
     let run = runs.then(|| {
@@ -101,7 +101,7 @@ fn leaf_facts(scope: &Scope<'_>) -> TokenStream {
     }
     let mutable = (!steps.is_empty()).then(|| quote!(mut));
     let steps = scope.guarded_all(steps);
-    let implied = rows::fact_value(scope.format.implies);
+    let implied = rows::implied(scope);
     let body = bind(
         quote! {
             let #mutable grants = Grants::new();

@@ -25,6 +25,7 @@ pub(crate) fn format(scope: &Scope<'_>, name: &str, title: &str) -> TokenStream 
     let prototype = attributes::prototype(scope);
     let strip = hot::strip(scope);
     let link = AddressMap::of(scope, Shape::Table).scatter(quote!(address));
+    let unaligned = unaligned(scope);
     let leads_on = !scope.format.empty_table.0.is_empty();
     let not_empty_doc =
         leads_on.then(|| quote!(#[doc = " It is refused, too, if the table there stands for nothing."]));
@@ -71,8 +72,7 @@ pub(crate) fn format(scope: &Scope<'_>, name: &str, title: &str) -> TokenStream 
             #not_empty_doc
             #[inline]
             pub const fn table(&self, level: Level, address: u64) -> Result<u64, Refusal> {
-                let aligned = address & codec::bits(self.geometry.index_bits + 2, 0) == 0;
-                if !aligned || address > self.geometry.last_output() {
+                if address & #unaligned != 0 || address > self.geometry.last_output() {
                     return Err(Refusal::Address(address));
                 }
                 let layout = self.layout(level);
@@ -112,7 +112,7 @@ pub(crate) fn format(scope: &Scope<'_>, name: &str, title: &str) -> TokenStream 
 
 fn implementation(scope: &Scope<'_>, name: &str, title: &str) -> TokenStream {
     let page_bits = literal::number(scope.number("page_bits").into());
-    let index_bits = literal::number(scope.number("index_bits").into());
+    let entry_bits = scope.entry_bits().map(|bits| literal::number(bits.into()));
     let has_runs = runs::slots(scope) > 0;
     let hot = hot::methods(scope);
     let rewrite = attributes::rewrite();
@@ -141,7 +141,7 @@ fn implementation(scope: &Scope<'_>, name: &str, title: &str) -> TokenStream {
 
             const INFO: &'static FormatInfo = &#info;
             const PAGE_BITS: u8 = #page_bits;
-            const INDEX_BITS: u8 = #index_bits;
+            const ENTRY_BITS: [u8; Geometry::MAX_LEVELS] = [#(#entry_bits),*];
             const HAS_RUNS: bool = #has_runs;
 
             fn new(config: &Config) -> Result<Self, ConfigError> {
@@ -220,6 +220,22 @@ fn implementation(scope: &Scope<'_>, name: &str, title: &str) -> TokenStream {
             #limit
         }
     }
+}
+
+/// The address bits that no table has to which an entry at `level` leads.
+fn unaligned(scope: &Scope<'_>) -> TokenStream {
+    let mask = |bits: u8| literal::hex(((8_u128 << bits) - 1) as u64);
+    let tables = scope.table_index_bits();
+    let Some((&highest, others)) = tables.split_last() else { return mask(0) };
+    let others = (1_i128..).zip(others).filter(|(_, bits)| **bits != highest);
+    let arms: Vec<_> = others
+        .map(|(level, &bits)| {
+            let (level, mask) = (literal::number(level), mask(bits));
+            quote!(#level => #mask)
+        })
+        .collect();
+    let mask = mask(highest);
+    if arms.is_empty() { mask } else { quote!(match level { #(#arms,)* _ => #mask }) }
 }
 
 /// `fn page_sizes`.

@@ -111,11 +111,6 @@ fn constructor(
     runs: &TokenStream,
     blocks_matter: bool,
 ) -> TokenStream {
-    let leaf_bits = {
-        let (page, index) = (literal::number(scope.number("page_bits").into()), scope.number("index_bits"));
-        let index = literal::number(index.into());
-        quote!(#page + #index * level)
-    };
     let block_level = scope.emit(&kinds::block_level(scope), Type::Bool);
     let leaves = scope.emit(&kinds::leaves(scope), Type::Bool);
     let empty = scope.choose(&scope.format.empty, quote!(0), |value| scope.emit(value, Type::Word));
@@ -180,7 +175,7 @@ fn constructor(
     let block_level = mentions(&rest, "block_level").then(|| quote!(let block_level = #block_level;));
     quote! {
         const fn new(config: &Config, level: Level) -> Self {
-            let leaf_bits = #leaf_bits;
+            let leaf_bits = Format::ENTRY_BITS[codec::index(level)];
             #block_level
             #rest
         }

@@ -12,7 +12,7 @@ use crate::bits;
 use crate::scope::{Scope, Type, int, is};
 
 pub(crate) use memory::{inherit_arms, memory_methods, memory_type};
-pub(crate) use rights::{choices, everything, fact_value, rights_methods, spoken, spoken_code};
+pub(crate) use rights::{choices, everything, implied, rights_methods, spoken, spoken_code};
 
 /// A field's name as part of a Rust name.
 pub(crate) fn method(field: &Field, suffix: &str) -> Ident {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use tablewright_archdefs::bound::Geometry;
 use tablewright_archdefs::model::{Bind, Build, Domain, Format, Param};
 
 pub(crate) use crate::emit::{Type, ident, param_type};
@@ -40,10 +41,8 @@ impl<'a> Scope<'a> {
         for (name, value) in build.iter().flat_map(|build| &build.set) {
             scope.know(&name.value).constant = Some(value.value.into());
         }
-        for (name, expr) in [("page_bits", &format.levels.page_bits), ("index_bits", &format.levels.index_bits)] {
-            // The checker has made sure that these depend on build parameters only.
-            scope.know(name).constant = scope.constant(&expr.value);
-        }
+        // The checker has made sure that this depends on build parameters only.
+        scope.know("page_bits").constant = scope.constant(&format.levels.page_bits.value);
         for param in &format.params {
             // Nowhere available under this build.
             if param.when.as_ref().is_some_and(|when| is(&scope.fold(when), 0)) {
@@ -72,6 +71,8 @@ impl<'a> Scope<'a> {
         ] {
             scope.know(name).range = Some(range);
         }
+        // Where levels differ in them, nothing names them.
+        scope.know("index_bits").constant = Some(scope.index_bits(0).into());
         scope
     }
 
@@ -136,6 +137,30 @@ impl<'a> Scope<'a> {
     /// A constant that fits a byte; 0 if it is unknown, which the checker has refused.
     pub(crate) fn number(&self, name: &str) -> u8 {
         self.known(name).constant.and_then(|value| u8::try_from(value).ok()).unwrap_or(0)
+    }
+
+    /// Index bits of the tables below the root at `level`, or at the highest that there is.
+    fn index_bits(&self, level: u8) -> u8 {
+        let level = level.min(self.most_levels().saturating_sub(2));
+        let scope = self.with("level", level.into());
+        let choices = scope.choices(&self.format.levels.index_bits);
+        let value = choices.first().and_then(|(_, value)| scope.constant(value));
+        value.and_then(|value| u8::try_from(value).ok()).unwrap_or(0)
+    }
+
+    /// log2 of what one entry spans, by level; no more than 64.
+    pub(crate) fn entry_bits(&self) -> [u8; Geometry::MAX_LEVELS as usize] {
+        let mut bits = self.number("page_bits");
+        std::array::from_fn(|level| {
+            let below = bits.min(64);
+            bits = bits.saturating_add(self.index_bits(level as u8));
+            below
+        })
+    }
+
+    /// Index bits of the tables below the root, by level; where roots have none below, those of other tables.
+    pub(crate) fn table_index_bits(&self) -> Vec<u8> {
+        (0..self.most_levels().saturating_sub(1).max(1)).map(|level| self.index_bits(level)).collect()
     }
 
     /// The greatest number of levels of any root.

@@ -1,6 +1,6 @@
 //! Levels and sizes, of tables and of pages.
 
-use super::Level;
+use super::{Format, Level};
 use crate::ClosedRange;
 
 /// The geometry of one address space.
@@ -22,8 +22,10 @@ use crate::ClosedRange;
 pub struct Geometry {
     /// log2 of the smallest page.
     pub page_bits: u8,
-    /// Index bits of every level below the root.
-    pub index_bits: u8,
+    /// log2 of what one entry spans, by level; no more than 64.
+    pub entry_bits: [u8; Self::MAX_LEVELS],
+    /// log2 of the bytes a table below the root takes: as many as the largest, and no less than the smallest frame.
+    pub table_bits: u8,
     /// Number of levels; the root is at `levels - 1`.
     pub levels: u8,
     /// Width of an input address.
@@ -60,6 +62,24 @@ impl Geometry {
     /// No format has more levels.
     pub const MAX_LEVELS: usize = 8;
 
+    /// A tree of so many levels, given what entries span.
+    pub const fn new(
+        entry_bits: [u8; Self::MAX_LEVELS],
+        levels: u8,
+        input_bits: u8,
+        output_bits: u8,
+        extension: Extension,
+    ) -> Self {
+        let (mut level, mut table_bits) = (0, 12);
+        // A single table is as large as those of other trees.
+        while level == 0 || level + 1 < levels as usize && level + 1 < Self::MAX_LEVELS {
+            let bits = entry_bits[level + 1] - entry_bits[level] + 3;
+            table_bits = if bits > table_bits { bits } else { table_bits };
+            level += 1;
+        }
+        Self { page_bits: entry_bits[0], entry_bits, table_bits, levels, input_bits, output_bits, extension }
+    }
+
     /// The level of the root.
     #[inline]
     pub const fn top(&self) -> Level {
@@ -69,13 +89,14 @@ impl Geometry {
     /// log2 of what one entry at `level` spans.
     #[inline]
     pub const fn entry_bits(&self, level: Level) -> u8 {
-        self.page_bits + self.index_bits * level
+        self.entry_bits[level as usize % Self::MAX_LEVELS]
     }
 
     /// Index bits at `level`: the root may be narrower or wider than the rest.
     #[inline]
     pub const fn level_index_bits(&self, level: Level) -> u8 {
-        if level == self.top() { self.input_bits - self.entry_bits(level) } else { self.index_bits }
+        let end = if level == self.top() { self.input_bits } else { self.entry_bits(level + 1) };
+        end - self.entry_bits(level)
     }
 
     /// Number of entries of a table at `level`.
@@ -84,13 +105,11 @@ impl Geometry {
         1 << self.level_index_bits(level)
     }
 
-    /// log2 of the bytes a table at `level` takes: no less than any other table, nor than the smallest frame.
-    // Many ask: there is one of it.
-    #[inline(never)]
+    /// log2 of the bytes a table at `level` takes: no less than any below the root, nor than the smallest frame.
+    #[inline]
     pub const fn table_bits(&self, level: Level) -> u8 {
         let bits = self.level_index_bits(level) + 3;
-        let full = if self.index_bits < 9 { 12 } else { self.index_bits + 3 };
-        if bits < full { full } else { bits }
+        if bits < self.table_bits { self.table_bits } else { bits }
     }
 
     /// Which entry of its table at `level` translates `ia`.
@@ -135,6 +154,29 @@ impl Geometry {
     pub const fn last_output(&self) -> u64 {
         u64::MAX >> (64 - self.output_bits as u32)
     }
+}
+
+/// log2 of what one entry at `level` spans. Where all tables below the root have as many entries, none is looked up.
+#[inline]
+pub(crate) const fn entry_bits<F: Format>(level: Level) -> u8 {
+    match const { alike(&F::ENTRY_BITS) } {
+        Some(bits) => F::PAGE_BITS + bits * level,
+        None if (level as usize) < Geometry::MAX_LEVELS => F::ENTRY_BITS[level as usize],
+        None => F::ENTRY_BITS[Geometry::MAX_LEVELS - 1],
+    }
+}
+
+/// The index bits of the tables below the root, if all have as many.
+const fn alike(entry_bits: &[u8; Geometry::MAX_LEVELS]) -> Option<u8> {
+    let bits = entry_bits[1] - entry_bits[0];
+    let mut level = 1;
+    while level + 1 < Geometry::MAX_LEVELS && entry_bits[level + 1] < 64 {
+        if entry_bits[level + 1] - entry_bits[level] != bits {
+            return None;
+        }
+        level += 1;
+    }
+    Some(bits)
 }
 
 /// A set of page sizes: bit `n` stands for `1 << n` bytes.

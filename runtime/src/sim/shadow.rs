@@ -86,13 +86,12 @@ impl Shadow {
     /// The guest's live table that `frame` is part of: which it is, its level, and what it held.
     fn table_of(&self, guest: &Guest, frame: u64) -> Option<(Key, Level, Vec<u64>)> {
         let geometry = &guest.bound.geometry;
-        let top = geometry.top();
-        // The root may be larger than the others.
-        [(top, true), (0, false)].into_iter().find_map(|(of, is_root)| {
+        // Those of some levels may be larger than others.
+        (0..=geometry.top()).rev().find_map(|of| {
             let size = (geometry.level_index_bits(of) + 3).max(FRAME);
             let key = (guest.tag, frame >> size << size);
             let (level, entries) = self.tables.get(&key)?;
-            (!is_root || *level == top).then(|| (key, *level, entries.clone()))
+            (*level == of).then(|| (key, of, entries.clone()))
         })
     }
 

@@ -87,9 +87,9 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// Fills the table that takes the place of the leaf `whole`, which maps to `address`.
     fn fill_again(&self, last: &Precedent, whole: ClosedRange, address: u64, range: ClosedRange, table: &mut Fresh) {
-        let delta = address.wrapping_sub(whole.start());
+        let (delta, count) = (address.wrapping_sub(whole.start()), Self::count(last.kept.level));
         let mut fill = |range, prototype| {
-            for (index, strip) in (Leaves { range, prototype, delta }).strips(&self.format, Self::COUNT) {
+            for (index, strip) in (Leaves { range, prototype, delta }).strips(&self.format, count) {
                 table.fill(index, strip);
             }
         };
@@ -101,7 +101,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         if let Some(changed) = last.changed {
             fill(range, changed);
         } else {
-            let slots = slots::<F>(last.kept.level, Self::COUNT, range);
+            let slots = slots::<F>(last.kept.level, count, range);
             table.fill(slots.start, self.empty_strip(last.kept.level, slots.len()));
         }
     }

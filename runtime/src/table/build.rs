@@ -17,8 +17,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     pub(super) fn entries(&self, level: Level, address: HostPhysAddr) -> Entries {
         // SAFETY: the callers' addresses come from table entries of this tree (or of a detached or not yet linked part of
         // it), whose tables are allocated until they have been unlinked, and freed only through `&mut self` or by a gather
-        // that nobody walks any more. Below the root, all have these index bits.
-        unsafe { Entries::new(&self.hal, level, F::INDEX_BITS, address) }
+        // that nobody walks any more. Below the root, all of a level have these index bits.
+        unsafe { Entries::new(&self.hal, level, Self::index_bits(level), address) }
     }
 
     /// The entries of the root.
@@ -77,8 +77,9 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         while level > 0
             && let Some(below) = link(level, raw)
         {
-            let index = rest >> (64 - F::INDEX_BITS);
-            rest <<= F::INDEX_BITS;
+            let bits = Self::index_bits(level - 1);
+            let index = rest >> (64 - bits);
+            rest <<= bits;
             // SAFETY: as in `entries`; the index has no more bits than there are.
             entry = unsafe { EntryRef::new(&self.hal, HostPhysAddr::from_usize(below as usize), index as usize) };
             raw = entry.load();
@@ -96,7 +97,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// The table that an entry of this tree at `level` is in.
     pub(super) fn entries_around(&self, level: Level, entry: EntryRef) -> Entries {
-        let bits = if level == self.geometry.top() { self.start.index_bits } else { F::INDEX_BITS };
+        let bits = if level == self.geometry.top() { self.start.index_bits } else { Self::index_bits(level) };
         // SAFETY: as in `root_entries` and `entries`.
         unsafe { Entries::new(&self.hal, level, bits, entry.table(bits)) }
     }
@@ -114,7 +115,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                 (_, Found::Table(below)) => entries = below,
                 (_, Found::Leaf | Found::Absent) => break,
             }
-            bits -= F::INDEX_BITS;
+            bits -= Self::index_bits(entries.level());
         }
         entries
     }
@@ -148,11 +149,11 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         for placed in Layout::new(&self.geometry, level, range, pieces) {
             match placed {
                 Placed::Nothing(range) => {
-                    let slots = slots::<F>(level, Self::COUNT, range);
+                    let slots = slots::<F>(level, Self::count(level), range);
                     table.fill(slots.start, self.empty_strip(level, slots.len()));
                 }
                 Placed::Leaves(leaves) => {
-                    for (index, strip) in leaves.strips(&self.format, Self::COUNT) {
+                    for (index, strip) in leaves.strips(&self.format, Self::count(level)) {
                         table.fill(index, strip);
                     }
                 }

@@ -285,7 +285,10 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// The level at which leaves of `1 << size` bytes stand.
     #[inline]
     pub(super) fn level_of(&self, size: u8) -> Option<Level> {
-        let level = (size.checked_sub(F::PAGE_BITS)? / F::INDEX_BITS).min(self.geometry.top());
+        let mut level = 0;
+        while Self::entry_bits(level + 1) <= size && level < self.geometry.top() {
+            level += 1;
+        }
         self.format.page_sizes(level).contains(size).then_some(level)
     }
 

@@ -158,7 +158,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             sinks: Sinks::CPUS,
             root,
             geometry,
-            start: Start::of(&geometry),
+            start: Start::of(&geometry, Self::index_bits(geometry.top())),
             walk_cache: WalkCache::default(),
             reserved: List::default(),
             partial: PartialChange::Split,

@@ -28,7 +28,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         table.fill(0, self.empty_strip(level, first));
         let mut filled = first;
         let result = self.fill_populated(level, range, leaf, &mut table, &mut filled, reserve);
-        table.fill(filled, self.empty_strip(level, Self::COUNT - filled));
+        table.fill(filled, self.empty_strip(level, Self::count(level) - filled));
         let table = table.publish(&self.hal);
         if let Err(error) = result {
             self.unbuild(self.entries(level, table), true, &mut reserve.tables);
@@ -56,7 +56,9 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                         None => reserve.first = Some((frame, size)),
                     }
                     let done = ClosedRange::around(rest.start(), size);
-                    for (index, strip) in self.leaf_of(level, done, frame, leaf).strips(&self.format, Self::COUNT) {
+                    for (index, strip) in
+                        self.leaf_of(level, done, frame, leaf).strips(&self.format, Self::count(level))
+                    {
                         table.fill(index, strip);
                     }
                     *filled = Self::index_below(level, done.last()) + 1;

@@ -3,6 +3,7 @@
 use core::ops::Range;
 
 use super::PageTable;
+pub(super) use crate::format::entry_bits;
 use crate::{ClosedRange, Format, Hal, Level};
 
 impl<F: Format, H: Hal> PageTable<F, H> {
@@ -31,13 +32,22 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         (ia >> Self::entry_bits(level)) as usize
     }
 
-    /// How many entries a table below the root has.
-    pub(super) const COUNT: usize = 1 << F::INDEX_BITS;
+    /// log2 of how many entries a table at `level` has, below the root.
+    #[inline]
+    pub(super) const fn index_bits(level: Level) -> u8 {
+        entry_bits::<F>(level + 1) - entry_bits::<F>(level)
+    }
+
+    /// How many entries a table at `level` has, below the root.
+    #[inline]
+    pub(super) const fn count(level: Level) -> usize {
+        1 << Self::index_bits(level)
+    }
 
     /// As [`Self::index`], for a table below the root, and without any upper bits.
     #[inline]
     pub(super) const fn index_below(level: Level, ia: u64) -> usize {
-        Self::index(level, ia) & (Self::COUNT - 1)
+        Self::index(level, ia) & (Self::count(level) - 1)
     }
 
     /// The slots of one table at `level` that `range` touches: the index, as [`Self::index`] gives it, and the part of
@@ -52,12 +62,6 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             Some((Self::index(level, rest.start()), ClosedRange::clamp(rest.start(), last.min(range.last()))))
         })
     }
-}
-
-/// log2 of what an entry at `level` spans.
-#[inline]
-pub(super) const fn entry_bits<F: Format>(level: Level) -> u8 {
-    F::PAGE_BITS + F::INDEX_BITS * level
 }
 
 /// The slots of the table at `level` with `count` entries, a power of two, that `range` takes.

@@ -11,7 +11,7 @@ pub(super) struct Start {
     pub(super) upper: u64,
     pub(super) uppers: [u64; 2],
     /// Whether an index into the root, if need be one beyond its end, tells input addresses from others that are the same above
-    /// it: where zeros are above.
+    /// it: where zeros are above, and the frame is no smaller than that of another table at its level.
     pub(super) is_plain: bool,
     /// log2 of what an entry of the root spans.
     pub(super) entry_bits: u8,
@@ -26,7 +26,8 @@ pub(super) struct Start {
 }
 
 impl Start {
-    pub(super) const fn of(geometry: &Geometry) -> Self {
+    /// `others`: log2 of how many entries a table at the root's level has where it is no root.
+    pub(super) const fn of(geometry: &Geometry, others: u8) -> Self {
         let (input, top) = (geometry.last_input(), geometry.top());
         let (upper, uppers) = match geometry.extension {
             Extension::Zero => (!input, [0; 2]),
@@ -35,9 +36,11 @@ impl Start {
             Extension::Sign => (!(input >> 1), [0, !(input >> 1)]),
         };
         let (entry_bits, index_bits) = (geometry.entry_bits(top), geometry.level_index_bits(top));
-        let (mask, table_bits) = ((1 << index_bits) - 1, geometry.table_bits(0));
-        let is_plain =
-            matches!(geometry.extension, Extension::Zero) && top > 0 && entry_bits + geometry.index_bits <= 64;
+        let (mask, table_bits) = ((1 << index_bits) - 1, geometry.table_bits);
+        let is_plain = matches!(geometry.extension, Extension::Zero)
+            && top > 0
+            && entry_bits + others <= 64
+            && others + 3 <= geometry.table_bits(top);
         let last_output = geometry.last_output();
         Self { input, upper, uppers, is_plain, entry_bits, mask, index_bits, table_bits, last_output }
     }

@@ -54,12 +54,13 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     pub(super) fn way_to(&self, ia: u64) -> Option<Way> {
         let WalkCache { address, table } = &self.walk_cache;
         let (table, apart) = (table.load(Acquire), ia ^ address.load(Relaxed));
-        if table == 0 || apart >> (table & BITS) >= Self::COUNT as u64 {
+        let level = (table >> LEVEL & 0xf) as Level;
+        if table == 0 || apart >> (table & BITS) >= Self::count(level) as u64 {
             let Way { level, entry, raw } = self.way_from_afar(ia)?;
             return Some(Way { level, entry, raw });
         }
         let address = HostPhysAddr::from_usize((table & !NOTES) as usize);
-        Some(self.go_down(((table >> LEVEL & 0xf) as Level, Self::COUNT - 1, address), (table & BITS) as u8, ia))
+        Some(self.go_down((level, Self::count(level) - 1, address), (table & BITS) as u8, ia))
     }
 
     /// The same from the root; and keeps the lowest table above pages that leads to all who came here.
@@ -74,13 +75,13 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let (level, index) = (common.level(), Self::index(common.level(), inside));
         // Of a wide root, the part that is as large as the tables below it. A narrow one has as much room as they have, with
         // nothing in what is no part of it.
-        let part = (index & (common.count() - 1)) >> F::INDEX_BITS;
-        let is_common = || (first ^ inside) >> self.start.entry_bits < Self::COUNT as u64;
+        let part = (index & (common.count() - 1)) >> Self::index_bits(level);
+        let is_common = || (first ^ inside) >> self.start.entry_bits < Self::count(level) as u64;
         if (level < self.geometry.top() || self.start.is_plain && is_common())
             // Where nothing stands, the next table on this way may come to be.
             && !self.format.kinds(level).is_absent(common.load(index))
         {
-            let table = common.address().as_usize() + (part << (F::INDEX_BITS + 3));
+            let table = common.address().as_usize() + (part << (Self::index_bits(level) + 3));
             let notes = u64::from(level) << LEVEL | u64::from(Self::entry_bits(level));
             self.walk_cache.table.store(table as u64 | notes, Release);
         }

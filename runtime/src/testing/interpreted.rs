@@ -5,6 +5,7 @@ use crate::{
     MemoryType, Options, PageSizes, Refusal, Rights, Shareability, Signal, Stage1Cause, Stage1Fault, Table, Tag,
     Translated,
 };
+use std::array;
 use std::prelude::rust_2024::*;
 use tablewright_archdefs::bound::Bound;
 use tablewright_archdefs::interpret::{self, Decoded, LeafEntry, Means, Met, Refused, Stale, Why};
@@ -30,18 +31,13 @@ pub struct Interpreted(pub Bound);
 impl Subject for Interpreted {
     fn geometry(&self) -> Geometry {
         let geometry = self.0.geometry;
-        Geometry {
-            page_bits: geometry.page_bits,
-            index_bits: geometry.index_bits,
-            levels: geometry.levels,
-            input_bits: geometry.input_bits,
-            output_bits: geometry.output_bits,
-            extension: match geometry.extension {
-                InputExtension::Zero => Extension::Zero,
-                InputExtension::One => Extension::One,
-                InputExtension::Sign => Extension::Sign,
-            },
-        }
+        let extension = match geometry.extension {
+            InputExtension::Zero => Extension::Zero,
+            InputExtension::One => Extension::One,
+            InputExtension::Sign => Extension::Sign,
+        };
+        let entry_bits = array::from_fn(|level| geometry.entry_bits(level as Level));
+        Geometry::new(entry_bits, geometry.levels, geometry.input_bits, geometry.output_bits, extension)
     }
 
     fn index(&self, level: Level, ia: u64) -> u64 {

@@ -25,13 +25,13 @@ pub(crate) fn walk<F: Format>(machine: &Machine, format: &F, root: u64, ia: u64)
     let mut table = root;
     let mut path = vec![root];
     loop {
-        let shift = u32::from(geometry.page_bits + geometry.index_bits * level);
-        let bits = if level == geometry.levels - 1 {
-            u32::from(geometry.input_bits) - shift
+        let shift = geometry.entry_bits[usize::from(level)];
+        let end = if level == geometry.levels - 1 {
+            geometry.input_bits
         } else {
-            u32::from(geometry.index_bits)
+            geometry.entry_bits[usize::from(level) + 1]
         };
-        let index = (ia >> shift) & (u64::MAX >> (64 - bits));
+        let index = (ia >> shift) & (u64::MAX >> (64 - (end - shift)));
         let entry = table + 8 * index;
         match format.decode(level, machine.read_word(entry).expect("tables are allocated")) {
             Entry::Invalid => return None,

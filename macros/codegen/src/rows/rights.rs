@@ -10,6 +10,11 @@ use crate::locals::bind;
 use crate::scope::{Scope, Type, is};
 use crate::{bits, literal};
 
+/// The rights that every leaf grants.
+pub(crate) fn implied(scope: &Scope<'_>) -> TokenStream {
+    scope.choose(&scope.format.implies, quote!(Facts::NONE), |facts| fact_value(*facts))
+}
+
 /// Every fact that some row of a field states.
 pub(crate) fn spoken(rows: &Rows<Facts>) -> Facts {
     rows.rows.iter().fold(Facts::empty(), |all, row| all.union(row.meaning))

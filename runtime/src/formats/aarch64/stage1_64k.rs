@@ -731,7 +731,8 @@ impl Format {
             });
         }
         let (levels, input_bits) = (config.levels, config.input_bits);
-        let root_bits = input_bits as i32 - 16 - 13 * (levels as i32 - 1);
+        let root_bits = input_bits as i32
+            - Self::ENTRY_BITS[codec::index(levels.wrapping_sub(1))] as i32;
         if !(::core::matches!((levels, root_bits), (1 | 2, 1..= 13))
             || ::core::matches!((levels, root_bits), (3, 1..= 10)))
         {
@@ -755,14 +756,13 @@ impl Format {
         if config.granule_absent {
             return Err(ConfigError::Rule("!granule_absent"));
         }
-        let geometry = Geometry {
-            page_bits: 16,
-            index_bits: 13,
-            levels: config.levels,
-            input_bits: config.input_bits,
-            output_bits: config.pa_bits,
-            extension: if config.upper { Extension::One } else { Extension::Zero },
-        };
+        let geometry = Geometry::new(
+            Self::ENTRY_BITS,
+            levels,
+            input_bits,
+            config.pa_bits,
+            if config.upper { Extension::One } else { Extension::Zero },
+        );
         let mut layouts = [Layout::new(config, 0); codec::LEVELS];
         let mut level = 1;
         while level < codec::LEVELS as Level {
@@ -867,8 +867,7 @@ impl Format {
     /// [`Refusal::Address`] if the address is too wide or not aligned.
     #[inline]
     pub const fn table(&self, level: Level, address: u64) -> Result<u64, Refusal> {
-        let aligned = address & codec::bits(self.geometry.index_bits + 2, 0) == 0;
-        if !aligned || address > self.geometry.last_output() {
+        if address & 0xffff != 0 || address > self.geometry.last_output() {
             return Err(Refusal::Address(address));
         }
         let layout = self.layout(level);
@@ -1549,7 +1548,7 @@ unsafe impl FormatTrait for Format {
     };
 
     const PAGE_BITS: u8 = 16;
-    const INDEX_BITS: u8 = 13;
+    const ENTRY_BITS: [u8; Geometry::MAX_LEVELS] = [16, 29, 42, 55, 64, 64, 64, 64];
     const HAS_RUNS: bool = true;
 
     fn new(config: &Config) -> Result<Self, ConfigError> {
@@ -2188,7 +2187,7 @@ struct Layout {
 
 impl Layout {
     const fn new(config: &Config, level: Level) -> Self {
-        let leaf_bits = 16 + 13 * level;
+        let leaf_bits = Format::ENTRY_BITS[codec::index(level)];
         let block_level = level == 1 || config.lpa && config.pa_bits >= 44 && level == 2;
         let empty = 0;
         let mut layout = Self {

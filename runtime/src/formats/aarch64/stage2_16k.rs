@@ -767,7 +767,8 @@ impl Format {
             });
         }
         let (levels, input_bits) = (config.levels, config.input_bits);
-        let root_bits = input_bits as i32 - 14 - 11 * (levels as i32 - 1);
+        let root_bits = input_bits as i32
+            - Self::ENTRY_BITS[codec::index(levels.wrapping_sub(1))] as i32;
         if !(::core::matches!((levels, root_bits), (1 | 2, 1..= 15))
             || (config.pa_bits >= 42
                 && ::core::matches!((levels, root_bits), (3, 1..= 15)))
@@ -807,14 +808,13 @@ impl Format {
         if config.granule_absent {
             return Err(ConfigError::Rule("!granule_absent"));
         }
-        let geometry = Geometry {
-            page_bits: 14,
-            index_bits: 11,
-            levels: config.levels,
-            input_bits: config.input_bits,
-            output_bits: config.pa_bits,
-            extension: Extension::Zero,
-        };
+        let geometry = Geometry::new(
+            Self::ENTRY_BITS,
+            levels,
+            input_bits,
+            config.pa_bits,
+            Extension::Zero,
+        );
         let mut layouts = [Layout::new(config, 0); codec::LEVELS];
         let mut level = 1;
         while level < codec::LEVELS as Level {
@@ -919,8 +919,7 @@ impl Format {
     /// [`Refusal::Address`] if the address is too wide or not aligned.
     #[inline]
     pub const fn table(&self, level: Level, address: u64) -> Result<u64, Refusal> {
-        let aligned = address & codec::bits(self.geometry.index_bits + 2, 0) == 0;
-        if !aligned || address > self.geometry.last_output() {
+        if address & 0x3fff != 0 || address > self.geometry.last_output() {
             return Err(Refusal::Address(address));
         }
         let layout = self.layout(level);
@@ -1456,7 +1455,7 @@ unsafe impl FormatTrait for Format {
     };
 
     const PAGE_BITS: u8 = 14;
-    const INDEX_BITS: u8 = 11;
+    const ENTRY_BITS: [u8; Geometry::MAX_LEVELS] = [14, 25, 36, 47, 58, 64, 64, 64];
     const HAS_RUNS: bool = true;
 
     fn new(config: &Config) -> Result<Self, ConfigError> {
@@ -1894,7 +1893,7 @@ struct Layout {
 
 impl Layout {
     const fn new(config: &Config, level: Level) -> Self {
-        let leaf_bits = 14 + 11 * level;
+        let leaf_bits = Format::ENTRY_BITS[codec::index(level)];
         let block_level = level == 1 || config.lpa2 && level == 2;
         let empty = 0;
         let mut layout = Self {

@@ -551,7 +551,8 @@ impl Format {
             });
         }
         let (levels, input_bits) = (config.levels, config.input_bits);
-        let root_bits = input_bits as i32 - 14 - 11 * (levels as i32 - 1);
+        let root_bits = input_bits as i32
+            - Self::ENTRY_BITS[codec::index(levels.wrapping_sub(1))] as i32;
         if !(::core::matches!((levels, root_bits), (2 | 3, 1..= 11))) {
             return Err(ConfigError::Root {
                 levels,
@@ -564,14 +565,13 @@ impl Format {
         if !(config.invalid_table & 0x3fff == 0) {
             return Err(ConfigError::Rule("invalid_table & (1 << page_bits) - 1 == 0"));
         }
-        let geometry = Geometry {
-            page_bits: 14,
-            index_bits: 11,
-            levels: config.levels,
-            input_bits: config.input_bits,
-            output_bits: config.pa_bits,
-            extension: if config.upper { Extension::One } else { Extension::Zero },
-        };
+        let geometry = Geometry::new(
+            Self::ENTRY_BITS,
+            levels,
+            input_bits,
+            config.pa_bits,
+            if config.upper { Extension::One } else { Extension::Zero },
+        );
         let mut layouts = [Layout::new(config, 0); codec::LEVELS];
         let mut level = 1;
         while level < codec::LEVELS as Level {
@@ -660,8 +660,7 @@ impl Format {
     /// It is refused, too, if the table there stands for nothing.
     #[inline]
     pub const fn table(&self, level: Level, address: u64) -> Result<u64, Refusal> {
-        let aligned = address & codec::bits(self.geometry.index_bits + 2, 0) == 0;
-        if !aligned || address > self.geometry.last_output() {
+        if address & 0x3fff != 0 || address > self.geometry.last_output() {
             return Err(Refusal::Address(address));
         }
         let layout = self.layout(level);
@@ -1109,7 +1108,7 @@ unsafe impl FormatTrait for Format {
     };
 
     const PAGE_BITS: u8 = 14;
-    const INDEX_BITS: u8 = 11;
+    const ENTRY_BITS: [u8; Geometry::MAX_LEVELS] = [14, 25, 36, 47, 58, 64, 64, 64];
     const HAS_RUNS: bool = false;
 
     fn new(config: &Config) -> Result<Self, ConfigError> {
@@ -1501,7 +1500,7 @@ struct Layout {
 
 impl Layout {
     const fn new(config: &Config, level: Level) -> Self {
-        let leaf_bits = 14 + 11 * level;
+        let leaf_bits = Format::ENTRY_BITS[codec::index(level)];
         let block_level = config.huge && level == 1;
         let empty = if level == 0 { 0 } else { config.invalid_table };
         let mut layout = Self {

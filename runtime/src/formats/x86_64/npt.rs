@@ -720,7 +720,8 @@ impl Format {
             });
         }
         let (levels, input_bits) = (config.levels, config.input_bits);
-        let root_bits = input_bits as i32 - 12 - 9 * (levels as i32 - 1);
+        let root_bits = input_bits as i32
+            - Self::ENTRY_BITS[codec::index(levels.wrapping_sub(1))] as i32;
         if !(::core::matches!((levels, root_bits), (4, 9))
             || (config.five_level && ::core::matches!((levels, root_bits), (5, 9))))
         {
@@ -739,14 +740,13 @@ impl Format {
         if !(config.c_bit == 0 || config.c_bit >= config.pa_bits) {
             return Err(ConfigError::Rule("c_bit == 0 || c_bit >= pa_bits"));
         }
-        let geometry = Geometry {
-            page_bits: 12,
-            index_bits: 9,
-            levels: config.levels,
-            input_bits: config.input_bits,
-            output_bits: config.pa_bits,
-            extension: Extension::Zero,
-        };
+        let geometry = Geometry::new(
+            Self::ENTRY_BITS,
+            levels,
+            input_bits,
+            config.pa_bits,
+            Extension::Zero,
+        );
         let mut layouts = [Layout::new(config, 0); codec::LEVELS];
         let mut level = 1;
         while level < codec::LEVELS as Level {
@@ -834,8 +834,7 @@ impl Format {
     /// [`Refusal::Address`] if the address is too wide or not aligned.
     #[inline]
     pub const fn table(&self, level: Level, address: u64) -> Result<u64, Refusal> {
-        let aligned = address & codec::bits(self.geometry.index_bits + 2, 0) == 0;
-        if !aligned || address > self.geometry.last_output() {
+        if address & 0xfff != 0 || address > self.geometry.last_output() {
             return Err(Refusal::Address(address));
         }
         let layout = self.layout(level);
@@ -1294,7 +1293,7 @@ unsafe impl FormatTrait for Format {
     };
 
     const PAGE_BITS: u8 = 12;
-    const INDEX_BITS: u8 = 9;
+    const ENTRY_BITS: [u8; Geometry::MAX_LEVELS] = [12, 21, 30, 39, 48, 57, 64, 64];
     const HAS_RUNS: bool = false;
 
     fn new(config: &Config) -> Result<Self, ConfigError> {
@@ -1617,7 +1616,7 @@ struct Layout {
 
 impl Layout {
     const fn new(config: &Config, level: Level) -> Self {
-        let leaf_bits = 12 + 9 * level;
+        let leaf_bits = Format::ENTRY_BITS[codec::index(level)];
         let block_level = level == 1 || config.huge_1g && level == 2;
         let empty = 0;
         let mut layout = Self {
