@@ -181,7 +181,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// The output address of `ia`; `None` if it is not mapped.
-    #[inline]
+    // Always: it is hardly more than a call.
+    #[inline(always)]
     pub fn translate(&self, ia: u64) -> Option<u64> {
         let End { level, raw, is_leaf, .. } = self.end(self.way_to(ia)?);
         is_leaf.then(|| self.format.translate(level, raw, ia))
