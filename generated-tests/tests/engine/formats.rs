@@ -20,6 +20,7 @@ use crate::{
     random::{run_on, step},
     rig::Rig,
     rules,
+    witness::{BREAKING, FLAT, FULL, SIGNED, SMALL, WIDE},
 };
 
 /// Runs random programs on all configurations of a format's file that are of this format; how many these are.
@@ -85,13 +86,15 @@ fn after_any_other<F: Format>(format: F, config: &str) {
     let attributes = kinds.find(|page| format.prototype(0, F::PAGE_BITS, page).is_ok()).expect("such pages");
     let mut table = PageTable::new(format, Machine::new(0x4000_0000, 1 << 20), Tag(1)).expect("a root");
     let page = 1 << F::PAGE_BITS;
-    // What is first in each table on the way to the last page, and that; and what two entries of the root lead to.
+    // What is first in each table on the way to the last page, and that; and what the first two entries of the root lead to, and
+    // the last but one.
     let last = geometry.last_input() & !(page - 1);
     let starts = (0..geometry.levels).map(|level| last & !geometry.slot(level, 0).last());
     let second = geometry.slot(geometry.top(), 0).last() + 1;
-    let pages: Vec<u64> = [0, second].into_iter().chain(starts).map(|ia| geometry.extend(ia)).collect();
+    let pages: Vec<u64> =
+        [0, second, last.saturating_sub(second)].into_iter().chain(starts).map(|ia| geometry.extend(ia)).collect();
     let output =
-        |ia: u64| pages.iter().position(|&other| other == ia & !(page - 1)).map(|at| at as u64 * page + ia % page);
+        |ia: u64| pages.iter().position(|&other| other == ia & !(page - 1)).map(|at| at as u64 * 2 * page + ia % page);
     let mut gather = table.gather();
     for &ia in &pages {
         // SAFETY: nobody translates through this table.
@@ -114,6 +117,16 @@ fn after_any_other<F: Format>(format: F, config: &str) {
             }
         }
     }
+}
+
+#[test]
+fn after_any_other_in_formats_by_hand() {
+    after_any_other(WIDE, "a wide root");
+    after_any_other(BREAKING, "a concatenated root");
+    after_any_other(SMALL, "small tables, of which a wide root is made");
+    after_any_other(FULL, "all addresses");
+    after_any_other(SIGNED, "two halves");
+    after_any_other(FLAT, "one level");
 }
 
 /// Leaves of which a part changes, one after the other: what becomes of each is what becomes of it in a table of its own,

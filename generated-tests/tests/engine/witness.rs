@@ -319,6 +319,20 @@ pub(crate) const LARGE: Witness<14> = Witness {
     invalid_cached: false,
     empty: 0,
 };
+/// Tables that are smaller than any frame, and a wide root of several in one frame.
+pub(crate) const SMALL: Witness<9> = Witness {
+    levels: 3,
+    input_bits: 29,
+    extension: Extension::Zero,
+    blocks: 1,
+    runs: Runs::None,
+    breaks: false,
+    rights_break: false,
+    states: true,
+    hardware: false,
+    invalid_cached: false,
+    empty: 0,
+};
 /// All 2^64 input addresses.
 pub(crate) const FULL: Witness<12> = Witness { levels: 6, input_bits: 64, ..PLAIN };
 /// Sign-extended input addresses.

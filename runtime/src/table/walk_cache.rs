@@ -40,9 +40,13 @@ impl Default for WalkCache {
 impl WalkCache {
     /// The first address that was asked for: this one, if there was none.
     fn first(&self, ia: u64) -> u64 {
-        match self.address.compare_exchange(NOWHERE, ia & !NOWHERE, Relaxed, Relaxed) {
-            Ok(_) => ia,
-            Err(first) => first,
+        match self.address.load(Relaxed) {
+            NOWHERE => match self.address.compare_exchange(NOWHERE, ia & !NOWHERE, Relaxed, Relaxed) {
+                Ok(_) => ia,
+                Err(first) => first,
+            },
+            // Those who come here again and again only read.
+            first => first,
         }
     }
 }
@@ -76,14 +80,16 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         // Of a wide root, the part that is as large as the tables below it. A narrow one has as much room as they have, with
         // nothing in what is no part of it.
         let part = (index & (common.count() - 1)) >> Self::index_bits(level);
+        let table = common.address().as_usize() as u64 + ((part as u64) << (Self::index_bits(level) + 3));
         let is_common = || (first ^ inside) >> self.start.entry_bits < Self::count(level) as u64;
         if (level < self.geometry.top() || self.start.is_plain && is_common())
             // Where nothing stands, the next table on this way may come to be.
             && !self.format.kinds(level).is_absent(common.load(index))
+            // A part may be smaller than any frame.
+            && table & NOTES == 0
         {
-            let table = common.address().as_usize() + (part << (Self::index_bits(level) + 3));
             let notes = u64::from(level) << LEVEL | u64::from(Self::entry_bits(level));
-            self.walk_cache.table.store(table as u64 | notes, Release);
+            self.walk_cache.table.store(table | notes, Release);
         }
         let End { level, entry, raw, .. } = self.descend(inside);
         Some(Way { level, entry, raw })
