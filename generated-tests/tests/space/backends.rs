@@ -195,3 +195,115 @@ fn a_custom_backend_copies_on_write() {
     a_page_is_copied_when_it_is_written(BREAKING);
     a_page_is_copied_when_it_is_written(LARGE);
 }
+
+/// What the library has, each area on its own: what was cut is never one again.
+#[derive(Clone, Debug)]
+struct Apart(Builtin);
+
+impl From<Alloc> for Apart {
+    fn from(alloc: Alloc) -> Self {
+        Self(alloc.into())
+    }
+}
+
+impl Joinable for Apart {
+    fn join(&self, _next: &Self) -> Option<Self> {
+        None
+    }
+}
+
+impl Display for Apart {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+// SAFETY: all is as what is inside does it.
+unsafe impl Backend for Apart {
+    fn is_ram(&self) -> bool {
+        self.0.is_ram()
+    }
+
+    fn map<F: Format, H: Hal>(
+        &self,
+        range: ClosedRange,
+        attributes: &Attributes,
+        table: &mut PageTable<F, H>,
+        gather: &mut Gather<F, H>,
+    ) -> Result<(), BackendError> {
+        self.0.map(range, attributes, table, gather)
+    }
+
+    unsafe fn unmap<F: Format, H: Hal>(
+        &self,
+        range: ClosedRange,
+        table: &mut PageTable<F, H>,
+        gather: &mut Gather<F, H>,
+    ) -> Result<(), BackendError> {
+        // SAFETY: as the caller promises.
+        unsafe { self.0.unmap(range, table, gather) }
+    }
+
+    unsafe fn discard<F: Format, H: Hal>(&self, range: ClosedRange, table: &mut PageTable<F, H>) {
+        // SAFETY: as the caller promises.
+        unsafe { self.0.discard(range, table) }
+    }
+
+    fn fault<F: Format, H: Hal>(
+        &self,
+        fault: &Fault,
+        table: &PageTable<F, H>,
+        frames: &mut FrameCache<H>,
+    ) -> FaultOutcome {
+        self.0.fault(fault, table, frames)
+    }
+}
+
+/// What is done to a part of a space.
+type ToPart<F> = fn(&mut AddrSpace<F, Machine, Apart>, usize, usize);
+
+/// Whatever is done to a part of an area, areas end where leaves do: each frame goes back once, and without any memory.
+fn leaves_are_in_one_area<F: Format>(format: F) {
+    let edits: [ToPart<F>; 4] = [
+        |space, start, size| space.protect(gpa(start), size, RW).unwrap(),
+        |space, start, size| space.protect(gpa(start), size, READ).unwrap(),
+        |space, start, size| {
+            space.start_dirty_log(gpa(start), size).unwrap();
+            space.stop_dirty_log(gpa(start), size).unwrap();
+        },
+        |space, start, size| space.replace(gpa(start), size, RW, Alloc::POPULATED).unwrap(),
+    ];
+    let (page, block) = (1 << F::PAGE_BITS, 1 << format.geometry().entry_bits(1));
+    for ((edit, clear), start) in
+        edits.into_iter().flat_map(|edit| [(edit, true), (edit, false)]).flat_map(|of| [(of, 0), (of, page)])
+    {
+        let machine = Machine::new(0, 128 << 20);
+        machine.join_frames();
+        let mut space =
+            AddrSpace::<_, _, Apart>::with_backend(format, machine.clone(), Tag(1), gpa(0), 1 << 30).unwrap();
+        space.map(gpa(0), block, RW, Alloc::POPULATED.up_to(63)).unwrap();
+        space.map(gpa(block), block, RW, Alloc::POPULATED.up_to(63)).unwrap();
+        for (start, size) in [(start, page), (block - page, 2 * page)] {
+            edit(&mut space, start, size);
+            for area in space.areas() {
+                let mut leaves = space.page_table().mappings(area.range());
+                assert!(leaves.all(|leaf| area.range().covers(&leaf.range)), "{space}");
+            }
+        }
+        machine.fail_allocation(0);
+        if clear {
+            space.clear().unwrap();
+        }
+        drop(space);
+        assert!(machine.cancel_failure(), "it asked for memory");
+        assert_eq!((machine.used(), machine.take_errors()), (0, vec![]));
+    }
+}
+
+#[test]
+fn leaves_do_not_reach_beyond_areas_that_are_never_one_again() {
+    leaves_are_in_one_area(DIRECT);
+    leaves_are_in_one_area(WIDE);
+    leaves_are_in_one_area(BREAKING);
+    leaves_are_in_one_area(LARGE);
+}

@@ -186,8 +186,6 @@ unsafe impl Backend for CopyOnWrite {
         Ok(())
     }
 
-    /// Pages of the base get all but a right to write; where the format has no such leaf, they are taken away, and the
-    /// next fault maps them anew.
     unsafe fn discard<F: Format, H: Hal>(&self, range: ClosedRange, table: &mut PageTable<F, H>) {
         let _ = self.parts(range, table, |table, part, of_base| {
             if !of_base {
@@ -198,6 +196,8 @@ unsafe impl Backend for CopyOnWrite {
         });
     }
 
+    /// Pages of the base get all but a right to write; where the format has no such leaf, they are taken away, and the
+    /// next fault maps them anew.
     fn protect<F: Format, H: Hal>(
         &self,
         range: ClosedRange,

@@ -216,7 +216,8 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
                 // It was so before, and no leaf has to be split any more: nothing is in the way.
                 let _ = area.backend().protect(part, &area.attributes().into(), &mut self.table, &mut gather);
             }
-        } else {
+        } else if differs {
+            // Else no leaf was split where areas would be cut.
             self.areas.cut_and_change(place, range, |area| {
                 area.change(change);
                 area.resolve(&mut self.pages, self.table.format());
