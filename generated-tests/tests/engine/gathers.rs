@@ -48,6 +48,28 @@ fn a_gather_of_the_table_that_was_there_before_is_foreign() {
 }
 
 #[test]
+fn many_pages_of_a_table_go_together_and_no_others() {
+    // The first page, how many, and one that is gone before, if there is: then the others go one by one.
+    for (first, pages, gone) in [(1, 511, None), (0, 511, None), (3, 500, None), (3, 500, Some(300)), (1, 1022, None)] {
+        let mut rig = Rig::new(DIRECT);
+        rig.map(range(0, 1024 * 4096), GIB + 4096, attributes(Rights::RW)).unwrap();
+        if let Some(gone) = gone {
+            rig.unmap(range(gone * 4096, 4096)).unwrap();
+        }
+        rig.machine.take_log();
+        let part = range(first * 4096, pages * 4096);
+        rig.unmap(part).unwrap();
+        let covers =
+            |set: &Invalidation| matches!(set, Invalidation::Range { range, leaf_only: true, .. } if *range == part);
+        assert!(matches!(&log(&rig.machine)[..], [set] if covers(set)), "{first} {pages}");
+        for page in 0..1024 {
+            let is_left = !(first..first + pages).contains(&page) && Some(page) != gone;
+            assert_eq!(rig.table.translate(page * 4096).is_some(), is_left, "{page} of {first} {pages}");
+        }
+    }
+}
+
+#[test]
 fn an_unmapping_is_invalidated_before_something_else_is_mapped_there() {
     let mut rig = Rig::new(BREAKING);
     rig.map(range(0, 8 * 4096), GIB, attributes(Rights::RW)).unwrap();

@@ -7,6 +7,7 @@ use super::{
     entries::Entries,
     gather::Held,
     located::Located,
+    slots::slots,
     split::Fate,
 };
 use crate::{ClosedRange, Format, Hal};
@@ -104,6 +105,10 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let level = entries.level();
         let bits = Self::entry_bits(level);
         let mut left = false;
+        let many = range.span() >> bits > Entries::BLOCK as u64;
+        if many && !free && self.clear_leaves(entries, range, gather) {
+            return level < self.geometry.top() && self.is_hole(entries, 0..entries.count());
+        }
         for (index, part) in Self::parts(level, range) {
             match self.visit(entries, index) {
                 (_, Found::Absent) => continue,
@@ -132,5 +137,18 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             lost = true;
         }
         lost && !left && level < self.geometry.top() && self.is_hole(entries, 0..entries.count())
+    }
+
+    /// Empties the part of this table that translates `range`, if there are leaves and nothing else.
+    #[inline(never)]
+    fn clear_leaves(&self, entries: Entries, range: ClosedRange, gather: &mut Gather<F, H>) -> bool {
+        let level = entries.level();
+        let (kinds, slots) = (self.format.kinds(level), slots::<F>(level, entries.count(), range));
+        let are_leaves = entries.iter(slots.clone()).all(|(_, raw)| kinds.is_leaf(raw));
+        if are_leaves {
+            entries.store_strip(&self.hal, slots.start, self.empty_strip(level, slots.len()));
+            gather.record(range, true, Self::entry_bits(level));
+        }
+        are_leaves
     }
 }
