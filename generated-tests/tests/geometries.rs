@@ -1,7 +1,7 @@
 //! Formats whose tables are unlike those of the built-in ones: the laws hold for them, too.
 
 use tablewright::sim::Machine;
-use tablewright::{Attributes, Change, ClosedRange, Format as _, Geometry, MemoryType, PageTable, Rights, Tag};
+use tablewright::{Attributes, Change, ClosedRange, Format, Geometry, MemoryType, PageTable, Rights, Tag};
 use tablewright_archdefs::bound;
 
 tablewright::page_table_format! { pub mod linear = "arch/linear.toml" }
@@ -10,8 +10,11 @@ tablewright::format_tests! { mod linear_laws = "arch/linear.toml": crate::linear
 tablewright::page_table_format! { pub mod small = "arch/small.toml" }
 tablewright::format_tests! { mod small_laws = "arch/small.toml": crate::small }
 
-tablewright::page_table_format! { pub mod power = "arch/power.toml" }
-tablewright::format_tests! { mod power_laws = "arch/power.toml": crate::power }
+tablewright::page_table_format! {
+    /// Two modules: for pages of 4 KiB and of 64 KiB.
+    pub mod power = "arch/power.toml"
+}
+tablewright::format_tests! { mod power_laws = "arch/power.toml": crate::power::power_4k, crate::power::power_64k }
 
 tablewright::page_table_format! { pub mod s390 = "arch/s390.toml" }
 tablewright::format_tests! { mod s390_laws = "arch/s390.toml": crate::s390 }
@@ -100,11 +103,16 @@ fn walked(machine: &Machine, root: u64, ia: u64) -> Option<u64> {
 
 #[test]
 fn big_endian_entries_lead_where_their_mmu_follows_them() {
+    pages_and_blocks(power::power_4k::Format::new(&power::power_4k::Config::new(4, 52)).unwrap(), 0xe000, 0x1fff);
+    pages_and_blocks(power::power_64k::Format::new(&power::power_64k::Config::new(4, 52)).unwrap(), 0, 0xffff);
+}
+
+/// Maps from the address that ends with `start` to the one that ends with `last`.
+fn pages_and_blocks<F: Format>(format: F, start: u64, last: u64) {
     let machine = Machine::new(0x12_3000_0000, 1 << 20);
-    let format = power::Format::new(&power::Config::new(4, 52)).unwrap();
     let mut table = PageTable::new(format, machine.clone(), Tag(1)).unwrap();
     // Pages, 2 MiB blocks, a block of 1 GiB, and the same again: carries go through all parts of the address.
-    let range = ClosedRange::new(0xf_ff7f_b4ff_e000, 0xf_ffff_cb60_1fff).unwrap();
+    let range = ClosedRange::new(0xf_ff7f_b4ff_0000 + start, 0xf_ffff_cb60_0000 + last).unwrap();
     let moved = 0x00f0_0000_0000_0000 - 0x8000_0000;
     let attributes = Attributes::new(Rights::RWX, MemoryType::WriteBack);
     let mut gather = table.gather();

@@ -196,6 +196,7 @@ fn like_the_first<F: Format>(format: F, config: &str) {
     }
 }
 
+tablewright::page_table_format! { mod power = "arch/power.toml" }
 tablewright::page_table_format! { mod s390 = "arch/s390.toml" }
 
 /// Tests the format of a generated module.
@@ -235,5 +236,7 @@ law_9! {
     riscv_iommu_first_stage: riscv64::riscv_iommu_first_stage of "riscv_iommu_first_stage";
     sv: riscv64::sv of "sv";
     sv_x4: riscv64::sv_x4 of "sv_x4";
+    power_4k: power::power_4k of "power";
+    power_64k: power::power_64k of "power";
     s390_dat: s390 of "s390";
 }
