@@ -18,8 +18,8 @@ pub use entry::{AccessedDirty, Edit, Entry, Kinds, Leaf, Next, Prototype, Rewrit
 pub use error::{ConfigError, Refusal};
 pub use fault::{Cause, FaultInfo, Stage1Cause, Stage1Fault};
 pub use first_writes::{FirstWrites, Written};
-pub(crate) use geometry::entry_bits;
 pub use geometry::{Extension, Geometry, PageSizes};
+pub(crate) use geometry::{entry_bits, index_bits};
 pub use signal::Signal;
 pub use translated::{Shareability, Translated};
 

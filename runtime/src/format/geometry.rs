@@ -106,7 +106,8 @@ impl Geometry {
     }
 
     /// log2 of the bytes a table at `level` takes: no less than any below the root, nor than the smallest frame.
-    #[inline]
+    // Many ask: there is one of it.
+    #[inline(never)]
     pub const fn table_bits(&self, level: Level) -> u8 {
         let bits = self.level_index_bits(level) + 3;
         if bits < self.table_bits { self.table_bits } else { bits }
@@ -163,6 +164,15 @@ pub(crate) const fn entry_bits<F: Format>(level: Level) -> u8 {
         Some(bits) => F::PAGE_BITS + bits * level,
         None if (level as usize) < Geometry::MAX_LEVELS => F::ENTRY_BITS[level as usize],
         None => F::ENTRY_BITS[Geometry::MAX_LEVELS - 1],
+    }
+}
+
+/// Index bits at `level`, below the root.
+#[inline]
+pub(crate) const fn index_bits<F: Format>(level: Level) -> u8 {
+    match const { alike(&F::ENTRY_BITS) } {
+        Some(bits) => bits,
+        None => entry_bits::<F>(level + 1) - entry_bits::<F>(level),
     }
 }
 

@@ -283,7 +283,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// The level at which leaves of `1 << size` bytes stand.
-    #[inline]
+    // A call of its own: most that are asked for are pages, and what calls it knows where these stand.
+    #[inline(never)]
     pub(super) fn level_of(&self, size: u8) -> Option<Level> {
         let mut level = 0;
         while Self::entry_bits(level + 1) <= size && level < self.geometry.top() {

@@ -4,6 +4,7 @@ use core::ops::Range;
 
 use super::PageTable;
 pub(super) use crate::format::entry_bits;
+use crate::format::index_bits;
 use crate::{ClosedRange, Format, Hal, Level};
 
 impl<F: Format, H: Hal> PageTable<F, H> {
@@ -35,7 +36,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// log2 of how many entries a table at `level` has, below the root.
     #[inline]
     pub(super) const fn index_bits(level: Level) -> u8 {
-        entry_bits::<F>(level + 1) - entry_bits::<F>(level)
+        index_bits::<F>(level)
     }
 
     /// How many entries a table at `level` has, below the root.

@@ -58,12 +58,14 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     pub(super) fn way_to(&self, ia: u64) -> Option<Way> {
         let WalkCache { address, table } = &self.walk_cache;
         let (table, apart) = (table.load(Acquire), ia ^ address.load(Relaxed));
-        let level = (table >> LEVEL & 0xf) as Level;
-        if table == 0 || apart >> (table & BITS) >= Self::count(level) as u64 {
+        // Where all levels are alike, nobody asks for this one before it is known that there is a table.
+        let level = || (table >> LEVEL & 0xf) as Level;
+        if table == 0 || apart >> (table & BITS) >= Self::count(level()) as u64 {
             let Way { level, entry, raw } = self.way_from_afar(ia)?;
             return Some(Way { level, entry, raw });
         }
         let address = HostPhysAddr::from_usize((table & !NOTES) as usize);
+        let level = level();
         Some(self.go_down((level, Self::count(level) - 1, address), (table & BITS) as u8, ia))
     }
 
