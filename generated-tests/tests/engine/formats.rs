@@ -8,8 +8,8 @@ use proptest::{
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
 use tablewright::{
-    Attributes, ByName, Change, ClosedRange, Format, Lookup, MemoryType, PageTable, Rights, Tag, aarch64, loongarch64,
-    riscv64, sim::Machine, x86_64,
+    Attributes, ByName, Change, ClosedRange, Format, Gather, Lookup, MemoryType, PageTable, Rights, Tag, aarch64,
+    loongarch64, riscv64, sim::Machine, x86_64,
 };
 use tablewright_archdefs::{
     bound::{Bound, Params},
@@ -20,7 +20,7 @@ use crate::{
     random::{run_on, step},
     rig::Rig,
     rules,
-    witness::{BREAKING, FLAT, FULL, SIGNED, SMALL, WIDE},
+    witness::{BREAKING, DIRECT, FLAT, FULL, SIGNED, SMALL, WIDE, Witness},
 };
 
 /// Runs random programs on all configurations of a format's file that are of this format; how many these are.
@@ -127,6 +127,31 @@ fn after_any_other_in_formats_by_hand() {
     after_any_other(FULL, "all addresses");
     after_any_other(SIGNED, "two halves");
     after_any_other(FLAT, "one level");
+}
+
+/// Where walks begin is forgotten by all that takes that table away from there.
+#[test]
+fn no_walk_begins_at_a_table_that_is_gone() {
+    type Edit = fn(&mut PageTable<Witness<12>, Machine>, ClosedRange, &mut Gather<Witness<12>, Machine>);
+    let (gib, all) = (1_u64 << 30, ClosedRange::around(0, 30));
+    let attributes = Attributes::new(Rights::RW, MemoryType::WriteBack);
+    let edits: [(Edit, [Option<u64>; 2]); 3] = [
+        (|table, all, gather| table.unmap(all, gather).expect("whole leaves"), [None, None]),
+        (|table, all, gather| table.move_range(all, 2 << 30, gather).expect("room"), [None, Some(gib)]),
+        // SAFETY: no frame of it is freed.
+        (|table, all, gather| unsafe { table.collapse(all, 30, gather) }.expect("alike"), [Some(gib), None]),
+    ];
+    for (edit, expected) in edits {
+        let mut table = PageTable::new(DIRECT, Machine::new(0, 1 << 20), Tag(1)).expect("a root");
+        let mut gather = table.gather();
+        // SAFETY: nobody translates through this table.
+        unsafe { table.map(all, gib, &attributes, &mut gather) }.expect("tables");
+        table.split_to(all, 21, &mut gather).expect("a table");
+        assert_eq!([0, gib / 2].map(|ia| table.translate(ia)), [Some(gib), Some(gib + gib / 2)]);
+        edit(&mut table, all, &mut gather);
+        gather.flush();
+        assert_eq!([0, 2 * gib].map(|ia| table.translate(ia)), expected);
+    }
 }
 
 /// Leaves of which a part changes, one after the other: what becomes of each is what becomes of it in a table of its own,
