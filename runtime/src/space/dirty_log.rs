@@ -65,7 +65,8 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
 
     /// Ends what [`AddrSpace::start_dirty_log`] began: pages that were write-protected to see what is written get their
     /// areas' rights back, and leaves become large again that are in the range whole, where
-    /// [backends](Backend::collapses_to) allow it: those of frames of the HAL, if it [frees joined ones](Hal::frees_joined).
+    /// [backends](Backend::collapses_to) allow it: those of frames of the HAL, if it [frees joined ones](Hal::frees_joined). Of
+    /// another log in the same area, first uses may map large leaves again: all pages of such a leaf then count as one.
     ///
     /// # Errors
     ///
