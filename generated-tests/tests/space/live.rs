@@ -5,9 +5,10 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 
 use tablewright::sim::{Machine, Observer};
+use tablewright::x86_64::long_mode;
 use tablewright::{
-    Alloc, ClosedRange, Error, FaultOutcome, Format, GuestMemoryAccessor, HostPhysAddr, Invalidation, Operation,
-    PageBitmap, Rights, SpaceError, State, Tag,
+    Alloc, ClosedRange, Error, FaultOutcome, Format, GuestFault, GuestMemoryAccessor, GuestPhysAddr, GuestSlice,
+    GuestTables, HostPhysAddr, Invalidation, Operation, PageBitmap, Rights, SpaceError, State, Tag,
 };
 
 use crate::formats::in_every_format;
@@ -25,6 +26,7 @@ in_every_format! {
     faults_and_harvests_race_with_walks
     first_uses_in_a_dirty_log_are_of_pages
     what_the_host_writes_during_a_harvest_shows_in_the_next
+    what_the_host_writes_after_a_harvest_shows_in_the_next
 }
 
 /// The numbers of the pages that a harvest finds dirty.
@@ -291,6 +293,45 @@ fn what_the_host_writes_during_a_harvest_shows_in_the_next<F: Format>(mut rig: R
             assert_eq!(harvest.join().unwrap(), [0]);
         });
         assert_eq!(dirty(&rig, all), [0]);
+    }
+}
+
+/// The guest's memory, harvested as soon as somebody has a slice of it to write to.
+struct Harvested<'a, F: Format> {
+    rig: &'a Rig<F>,
+    armed: AtomicBool,
+}
+
+impl<F: Format> GuestMemoryAccessor for Harvested<'_, F> {
+    fn guest_slice(&self, at: GuestPhysAddr, length: usize, access: Rights) -> Result<GuestSlice<'_>, GuestFault> {
+        let slice = self.rig.space.guest_slice(at, length, access)?;
+        if access.intersects(Rights::W) && self.armed.swap(false, Ordering::Relaxed) {
+            assert_eq!(dirty(self.rig, range(0, self.rig.page())), [0]);
+        }
+        Ok(slice)
+    }
+}
+
+fn what_the_host_writes_after_a_harvest_shows_in_the_next<F: Format>(mut rig: Rig<F>) {
+    rig.space.map_alloc(gpa(0), rig.page(), RW, true).unwrap();
+    // A table of the guest's that leads to itself at each level, and a page that is to be marked.
+    rig.space.write_obj(gpa(0), [0x27_u64, 7]).unwrap();
+    let writes: [fn(&Harvested<'_, F>); 4] = [
+        |memory| {
+            let format = long_mode::Format::new(&long_mode::Config::new(4, 48)).unwrap();
+            let tables = GuestTables::new(memory, &format, gpa(0), long_mode::Controls::default());
+            tables.translate(0x1000.into(), Rights::PR).unwrap();
+        },
+        |memory| memory.write_obj(gpa(8), 1_u64).unwrap(),
+        |memory| memory.write_buffer(gpa(3), b"some bytes").unwrap(),
+        |memory| memory.write_volatile(gpa(4), 1_u32).unwrap(),
+    ];
+    for write in writes {
+        dirty(&rig, range(0, rig.page()));
+        let memory = Harvested { rig: &rig, armed: AtomicBool::new(true) };
+        write(&memory);
+        assert!(!memory.armed.into_inner());
+        assert_eq!(dirty(&rig, range(0, rig.page())), [0]);
     }
 }
 
