@@ -107,6 +107,41 @@ fn protect_and_move<F: Format>(format: F, pages: &[Page]) {
     assert!(table.mappings(target).eq(protected.iter().map(|leaf| moved(leaf, distance, leaf.attributes))));
 }
 
+/// What stands in a slot of a table above those of pages: nothing, a table, or a block.
+type Slot = Option<bool>;
+
+/// Stretches of slots that are alike.
+fn slots() -> impl Strategy<Value = Vec<Slot>> {
+    let stretch = (prop::option::weighted(0.9, prop::bool::weighted(0.2)), prop_oneof![1..4_usize, 1..200_usize]);
+    prop::collection::vec(stretch, 1..30).prop_map(|stretches| {
+        let slots = stretches.into_iter().flat_map(|(slot, count)| std::iter::repeat_n(slot, count));
+        slots.take(PAGES).collect()
+    })
+}
+
+/// Moves tables and blocks, as many at once as follow each other, to where they are aligned as they were.
+fn move_slots<F: Format>(format: F, slots: &[Slot]) {
+    const SLOT: u64 = 512 * PAGE;
+    let mut table = PageTable::new(format, Machine::new(0, 8 << 20), Tag(7)).unwrap();
+    let all = Attributes::new(Rights::RWX, MemoryType::WriteBack);
+    let mut gather = table.gather();
+    for (number, is_block) in slots.iter().enumerate().filter_map(|(number, slot)| Some((number as u64, (*slot)?))) {
+        let (first, size) = if is_block { (0, SLOT) } else { (7 * PAGE, PAGE) };
+        // SAFETY: nobody accesses memory through this table.
+        unsafe { table.map(range(number * SLOT + first, size), number * SLOT, &all, &mut gather) }.unwrap();
+    }
+    let from = range(0, slots.len() as u64 * SLOT);
+    let before: Vec<Mapping> = table.mappings(from).collect();
+    let distance = (PAGES as u64 + 5) * SLOT;
+    table.move_range(from, distance, &mut gather).unwrap();
+    let moved = |leaf: &Mapping| Mapping {
+        range: ClosedRange::new(leaf.range.start() + distance, leaf.range.last() + distance).unwrap(),
+        ..*leaf
+    };
+    assert!(table.mappings(range(distance, from.span() + 1)).eq(before.iter().map(moved)));
+    assert_eq!(table.mappings(from).count(), 0);
+}
+
 /// Where it takes a break to write-protect a page, each of many that are alike is.
 #[test]
 fn each_page_is_broken_for_itself() {
@@ -140,5 +175,16 @@ proptest! {
             protect_and_move(format, &pages);
         }
         protect_and_move(Witness { runs: crate::witness::Runs::None, ..STATELESS }, &pages);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn each_table_moves_with_what_is_beside_it(slots in slots()) {
+        for format in [DIRECT, FULL] {
+            move_slots(format, &slots);
+        }
     }
 }
