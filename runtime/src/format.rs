@@ -76,10 +76,10 @@ pub unsafe trait Format: Copy + Debug + Send + Sync + 'static {
 
     /// For people and tools.
     const INFO: &'static FormatInfo;
-    /// log2 of the smallest page.
-    const PAGE_BITS: u8;
     /// log2 of what one entry spans, by level, as in [`Geometry::entry_bits`].
     const ENTRY_BITS: [u8; Geometry::MAX_LEVELS];
+    /// log2 of the smallest page, which is what an entry of the lowest level spans.
+    const PAGE_BITS: u8 = Self::ENTRY_BITS[0];
     /// Whether leaves may be runs. What these take is left out where there are none.
     const HAS_RUNS: bool;
 

@@ -107,7 +107,6 @@ unsafe impl<const PAGE: u8> Format for Witness<PAGE> {
         cite: "",
         tlb: "",
     };
-    const PAGE_BITS: u8 = PAGE;
     const ENTRY_BITS: [u8; Geometry::MAX_LEVELS] = {
         let mut bits = [64; Geometry::MAX_LEVELS];
         let mut level = 0;
@@ -281,61 +280,43 @@ unsafe impl<const PAGE: u8> Format for Witness<PAGE> {
     }
 }
 
-const PLAIN: Witness<12> = Witness {
-    levels: 4,
-    input_bits: 48,
-    extension: Extension::Zero,
-    blocks: 2,
-    runs: Runs::None,
-    breaks: false,
-    rights_break: false,
-    states: true,
-    hardware: false,
-    invalid_cached: false,
-    empty: 0,
-};
+impl<const PAGE: u8> Witness<PAGE> {
+    /// What the others differ from.
+    const PLAIN: Self = Self {
+        levels: 4,
+        input_bits: 48,
+        extension: Extension::Zero,
+        blocks: 2,
+        runs: Runs::None,
+        breaks: false,
+        rights_break: false,
+        states: true,
+        hardware: false,
+        invalid_cached: false,
+        empty: 0,
+    };
+}
 
 /// Direct edits, hardware that sets accessed and dirty, an empty entry that is not zero: as nested tables of one maker.
-pub(crate) const DIRECT: Witness<12> = Witness { hardware: true, empty: 1 << 63, ..PLAIN };
+pub(crate) const DIRECT: Witness<12> = Witness { hardware: true, empty: 1 << 63, ..Witness::PLAIN };
 /// A wide root, runs whose items share their address, invalid entries that may be cached: as another's.
 pub(crate) const WIDE: Witness<12> =
-    Witness { levels: 3, input_bits: 41, runs: Runs::Shared, invalid_cached: true, hardware: true, ..PLAIN };
+    Witness { levels: 3, input_bits: 41, runs: Runs::Shared, invalid_cached: true, hardware: true, ..Witness::PLAIN };
 /// Runs whose items have their own addresses, break-before-make, a concatenated root: as a third's.
 pub(crate) const BREAKING: Witness<12> =
-    Witness { levels: 3, input_bits: 40, blocks: 1, runs: Runs::Own, breaks: true, ..PLAIN };
+    Witness { levels: 3, input_bits: 40, blocks: 1, runs: Runs::Own, breaks: true, ..Witness::PLAIN };
 /// Leaves without accessed and dirty states.
-pub(crate) const STATELESS: Witness<12> = Witness { runs: Runs::Own, states: false, ..PLAIN };
+pub(crate) const STATELESS: Witness<12> = Witness { runs: Runs::Own, states: false, ..Witness::PLAIN };
 /// The same as [`BREAKING`] in larger pages, with accessed and dirty set by hardware.
-pub(crate) const LARGE: Witness<14> = Witness {
-    levels: 3,
-    input_bits: 40,
-    extension: Extension::Zero,
-    blocks: 1,
-    runs: Runs::Own,
-    breaks: true,
-    rights_break: false,
-    states: true,
-    hardware: true,
-    invalid_cached: false,
-    empty: 0,
-};
+pub(crate) const LARGE: Witness<14> =
+    Witness { levels: 3, input_bits: 40, blocks: 1, runs: Runs::Own, breaks: true, hardware: true, ..Witness::PLAIN };
 /// Tables that are smaller than any frame, and a wide root of several in one frame.
-pub(crate) const SMALL: Witness<9> = Witness {
-    levels: 3,
-    input_bits: 29,
-    extension: Extension::Zero,
-    blocks: 1,
-    runs: Runs::None,
-    breaks: false,
-    rights_break: false,
-    states: true,
-    hardware: false,
-    invalid_cached: false,
-    empty: 0,
-};
+pub(crate) const SMALL: Witness<9> = Witness { levels: 3, input_bits: 29, blocks: 1, ..Witness::PLAIN };
 /// All 2^64 input addresses.
-pub(crate) const FULL: Witness<12> = Witness { levels: 6, input_bits: 64, ..PLAIN };
+pub(crate) const FULL: Witness<12> = Witness { levels: 6, input_bits: 64, ..Witness::PLAIN };
 /// Sign-extended input addresses.
-pub(crate) const SIGNED: Witness<12> = Witness { levels: 4, input_bits: 48, extension: Extension::Sign, ..PLAIN };
+pub(crate) const SIGNED: Witness<12> =
+    Witness { levels: 4, input_bits: 48, extension: Extension::Sign, ..Witness::PLAIN };
 /// One level only.
-pub(crate) const FLAT: Witness<12> = Witness { levels: 1, input_bits: 21, blocks: 0, runs: Runs::Shared, ..PLAIN };
+pub(crate) const FLAT: Witness<12> =
+    Witness { levels: 1, input_bits: 21, blocks: 0, runs: Runs::Shared, ..Witness::PLAIN };

@@ -111,7 +111,6 @@ pub(crate) fn format(scope: &Scope<'_>, name: &str, title: &str) -> TokenStream 
 }
 
 fn implementation(scope: &Scope<'_>, name: &str, title: &str) -> TokenStream {
-    let page_bits = literal::number(scope.number("page_bits").into());
     let entry_bits = scope.entry_bits().map(|bits| literal::number(bits.into()));
     let has_runs = runs::slots(scope) > 0;
     let hot = hot::methods(scope);
@@ -140,7 +139,6 @@ fn implementation(scope: &Scope<'_>, name: &str, title: &str) -> TokenStream {
             type Controls = Controls;
 
             const INFO: &'static FormatInfo = &#info;
-            const PAGE_BITS: u8 = #page_bits;
             const ENTRY_BITS: [u8; Geometry::MAX_LEVELS] = [#(#entry_bits),*];
             const HAS_RUNS: bool = #has_runs;
 

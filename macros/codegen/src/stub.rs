@@ -78,7 +78,6 @@ fn items(outline: &Outline, runtime: &TokenStream) -> TokenStream {
 
             const INFO: &'static FormatInfo =
                 &FormatInfo { name: "", title: "", architecture: "", stage: 0, cite: "", tlb: "" };
-            const PAGE_BITS: u8 = 12;
             const ENTRY_BITS: [u8; Geometry::MAX_LEVELS] = [12; Geometry::MAX_LEVELS];
             const HAS_RUNS: bool = true;
 

@@ -62,7 +62,7 @@ impl Geometry {
     /// No format has more levels.
     pub const MAX_LEVELS: usize = 8;
 
-    /// A tree of so many levels, given what entries span.
+    /// A tree of so many levels, given what entries span, which is no less from level to level.
     pub const fn new(
         entry_bits: [u8; Self::MAX_LEVELS],
         levels: u8,
@@ -73,7 +73,7 @@ impl Geometry {
         let (mut level, mut table_bits) = (0, 12);
         // A single table is as large as those of other trees.
         while level == 0 || level + 1 < levels as usize && level + 1 < Self::MAX_LEVELS {
-            let bits = entry_bits[level + 1] - entry_bits[level] + 3;
+            let bits = entry_bits[level + 1].saturating_sub(entry_bits[level]).saturating_add(3);
             table_bits = if bits > table_bits { bits } else { table_bits };
             level += 1;
         }
@@ -96,7 +96,7 @@ impl Geometry {
     #[inline]
     pub const fn level_index_bits(&self, level: Level) -> u8 {
         let end = if level == self.top() { self.input_bits } else { self.entry_bits(level + 1) };
-        end - self.entry_bits(level)
+        end.saturating_sub(self.entry_bits(level))
     }
 
     /// Number of entries of a table at `level`.

@@ -186,6 +186,7 @@ unsafe impl Backend for CopyOnWrite {
         Ok(())
     }
 
+    /// Pages of the base stay the base's.
     unsafe fn discard<F: Format, H: Hal>(&self, range: ClosedRange, table: &mut PageTable<F, H>) {
         let _ = self.parts(range, table, |table, part, of_base| {
             if !of_base {

@@ -61,8 +61,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         // Where all levels are alike, nobody asks for this one before it is known that there is a table.
         let level = || (table >> LEVEL & 0xf) as Level;
         if table == 0 || apart >> (table & BITS) >= Self::count(level()) as u64 {
-            let Way { level, entry, raw } = self.way_from_afar(ia)?;
-            return Some(Way { level, entry, raw });
+            return self.way_from_afar(ia);
         }
         let address = HostPhysAddr::from_usize((table & !NOTES) as usize);
         let level = level();

@@ -1385,7 +1385,6 @@ unsafe impl FormatTrait for Format {
         tlb: "CMD_TLBI_S2_IPA with Leaf: one page, final translations only, by a queue; CMD_TLBI_S2_IPA: one page, by a queue; CMD_TLBI_S12_VMALL: one tag, by a queue; CMD_TLBI_NSNH_ALL: everything, by a queue",
     };
 
-    const PAGE_BITS: u8 = 12;
     const ENTRY_BITS: [u8; Geometry::MAX_LEVELS] = [12, 21, 30, 39, 48, 57, 64, 64];
     const HAS_RUNS: bool = true;
 

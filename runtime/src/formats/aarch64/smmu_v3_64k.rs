@@ -1355,7 +1355,6 @@ unsafe impl FormatTrait for Format {
         tlb: "CMD_TLBI_S2_IPA with Leaf: one page, final translations only, by a queue; CMD_TLBI_S2_IPA: one page, by a queue; CMD_TLBI_S12_VMALL: one tag, by a queue; CMD_TLBI_NSNH_ALL: everything, by a queue",
     };
 
-    const PAGE_BITS: u8 = 16;
     const ENTRY_BITS: [u8; Geometry::MAX_LEVELS] = [16, 29, 42, 55, 64, 64, 64, 64];
     const HAS_RUNS: bool = true;
 

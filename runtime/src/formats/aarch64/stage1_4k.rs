@@ -1559,7 +1559,6 @@ unsafe impl FormatTrait for Format {
         tlb: "DSB ISHST; TLBI VALE1IS, x0; DSB ISH; ISB: one page, final translations only, on all CPUs; DSB ISHST; TLBI VAE1IS, x0; DSB ISH; ISB: one page, on all CPUs; DSB ISHST; TLBI ASIDE1IS, x0; DSB ISH; ISB: one tag, on all CPUs; DSB ISHST; TLBI VMALLE1IS; DSB ISH; ISB: everything, on all CPUs; DSB ISHST; TLBI VALE2IS, x0; DSB ISH; ISB: one page, final translations only, on all CPUs; DSB ISHST; TLBI VAE2IS, x0; DSB ISH; ISB: one page, on all CPUs; DSB ISHST; TLBI ALLE2IS; DSB ISH; ISB: everything, on all CPUs",
     };
 
-    const PAGE_BITS: u8 = 12;
     const ENTRY_BITS: [u8; Geometry::MAX_LEVELS] = [12, 21, 30, 39, 48, 57, 64, 64];
     const HAS_RUNS: bool = true;
 

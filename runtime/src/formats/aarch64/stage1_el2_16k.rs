@@ -1248,7 +1248,6 @@ unsafe impl FormatTrait for Format {
         tlb: "DSB ISHST; TLBI VALE2IS, x0; DSB ISH; ISB: one page, final translations only, on all CPUs; DSB ISHST; TLBI VAE2IS, x0; DSB ISH; ISB: one page, on all CPUs; DSB ISHST; TLBI ALLE2IS; DSB ISH; ISB: everything, on all CPUs",
     };
 
-    const PAGE_BITS: u8 = 14;
     const ENTRY_BITS: [u8; Geometry::MAX_LEVELS] = [14, 25, 36, 47, 58, 64, 64, 64];
     const HAS_RUNS: bool = true;
 

@@ -1464,7 +1464,6 @@ unsafe impl FormatTrait for Format {
         tlb: "DSB ISHST; TLBI IPAS2E1IS, x0; DSB ISH; TLBI VMALLE1IS; DSB ISH; ISB: one page, on all CPUs, with the tag loaded; DSB ISHST; TLBI VMALLS12E1IS; DSB ISH; ISB: one tag, on all CPUs, with the tag loaded; DSB ISHST; TLBI ALLE1IS; DSB ISH; ISB: everything, on all CPUs",
     };
 
-    const PAGE_BITS: u8 = 12;
     const ENTRY_BITS: [u8; Geometry::MAX_LEVELS] = [12, 21, 30, 39, 48, 57, 64, 64];
     const HAS_RUNS: bool = true;
 

@@ -1107,7 +1107,6 @@ unsafe impl FormatTrait for Format {
         tlb: "INVTLB 6, a0, a1: the page of this address space, or a global one: one page, on this CPU; INVTLB 4, a0, zero: what is not global of this address space: one tag, on this CPU; INVTLB 0, zero, zero: everything, on this CPU",
     };
 
-    const PAGE_BITS: u8 = 16;
     const ENTRY_BITS: [u8; Geometry::MAX_LEVELS] = [16, 29, 42, 55, 64, 64, 64, 64];
     const HAS_RUNS: bool = false;
 

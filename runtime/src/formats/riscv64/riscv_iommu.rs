@@ -884,7 +884,6 @@ unsafe impl FormatTrait for Format {
         tlb: "IOTINVAL.GVMA with GV and AV: one page, final translations only, by a queue; IOTINVAL.GVMA with GV: one tag, by a queue; IOTINVAL.GVMA: everything, by a queue",
     };
 
-    const PAGE_BITS: u8 = 12;
     const ENTRY_BITS: [u8; Geometry::MAX_LEVELS] = [12, 21, 30, 39, 48, 57, 64, 64];
     const HAS_RUNS: bool = true;
 

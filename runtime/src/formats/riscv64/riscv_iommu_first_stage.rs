@@ -1029,7 +1029,6 @@ unsafe impl FormatTrait for Format {
         tlb: "IOTINVAL.VMA with AV and PSCV: one page, final translations only, by a queue; IOTINVAL.VMA with AV: one page, final translations only, by a queue; IOTINVAL.VMA with PSCV: one tag, by a queue; IOTINVAL.VMA: everything, by a queue",
     };
 
-    const PAGE_BITS: u8 = 12;
     const ENTRY_BITS: [u8; Geometry::MAX_LEVELS] = [12, 21, 30, 39, 48, 57, 64, 64];
     const HAS_RUNS: bool = true;
 

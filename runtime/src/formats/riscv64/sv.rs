@@ -1058,7 +1058,6 @@ unsafe impl FormatTrait for Format {
         tlb: "SFENCE.VMA a0, a1: one page, final translations only, on this CPU; SFENCE.VMA a0, x0: one page, final translations only, on this CPU; SFENCE.VMA x0, a0: one tag, on this CPU; SFENCE.VMA x0, x0: everything, on this CPU",
     };
 
-    const PAGE_BITS: u8 = 12;
     const ENTRY_BITS: [u8; Geometry::MAX_LEVELS] = [12, 21, 30, 39, 48, 57, 64, 64];
     const HAS_RUNS: bool = true;
 

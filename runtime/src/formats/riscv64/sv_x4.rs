@@ -942,7 +942,6 @@ unsafe impl FormatTrait for Format {
         tlb: "HFENCE.GVMA a0, a1: one page, final translations only, on this CPU; HFENCE.GVMA x0, a0: one tag, on this CPU; HFENCE.GVMA x0, x0: everything, on this CPU",
     };
 
-    const PAGE_BITS: u8 = 12;
     const ENTRY_BITS: [u8; Geometry::MAX_LEVELS] = [12, 21, 30, 39, 48, 57, 64, 64];
     const HAS_RUNS: bool = true;
 

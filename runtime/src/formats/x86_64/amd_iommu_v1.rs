@@ -922,7 +922,6 @@ unsafe impl FormatTrait for Format {
         tlb: "INVALIDATE_IOMMU_PAGES: pages of a domain: one page, final translations only, by a queue; INVALIDATE_IOMMU_PAGES: pages of a domain, and what is cached of tables: one page, by a queue; INVALIDATE_IOMMU_PAGES: everything of a domain: one tag, by a queue; INVALIDATE_IOMMU_ALL: everything, by a queue",
     };
 
-    const PAGE_BITS: u8 = 12;
     const ENTRY_BITS: [u8; Geometry::MAX_LEVELS] = [12, 21, 30, 39, 48, 57, 64, 64];
     const HAS_RUNS: bool = true;
 

@@ -1369,7 +1369,6 @@ unsafe impl FormatTrait for Format {
         tlb: "INVEPT rax, [rcx]: all translations of one EPTP: one tag, on this CPU; INVEPT rax, [rcx]: all translations of all EPTPs: everything, on this CPU",
     };
 
-    const PAGE_BITS: u8 = 12;
     const ENTRY_BITS: [u8; Geometry::MAX_LEVELS] = [12, 21, 30, 39, 48, 57, 64, 64];
     const HAS_RUNS: bool = false;
 

@@ -1537,7 +1537,6 @@ unsafe impl FormatTrait for Format {
         tlb: "INVPCID rax, [rcx]: one address of one PCID: one page, on this CPU; INVLPG [rax]: one page, on this CPU, with the tag loaded; INVPCID rax, [rcx]: everything of one PCID but global translations: one tag, on this CPU; MOV rax, CR3; MOV CR3, rax; XOR eax, eax: everything of the PCID that is loaded but global translations: one tag, on this CPU, with the tag loaded; INVPCID rax, [rcx]: everything, global translations too: everything, on this CPU; MOV rax, CR4; XOR al, 0x80; MOV CR4, rax; XOR al, 0x80; MOV CR4, rax; XOR eax, eax: everything: everything, on this CPU",
     };
 
-    const PAGE_BITS: u8 = 12;
     const ENTRY_BITS: [u8; Geometry::MAX_LEVELS] = [12, 21, 30, 39, 48, 57, 64, 64];
     const HAS_RUNS: bool = false;
 

@@ -1292,7 +1292,6 @@ unsafe impl FormatTrait for Format {
         tlb: "TLB_CONTROL (05Ch): everything of the guest's ASID: one tag, at the next entry; TLB_CONTROL (05Ch): everything of all ASIDs: everything, at the next entry",
     };
 
-    const PAGE_BITS: u8 = 12;
     const ENTRY_BITS: [u8; Geometry::MAX_LEVELS] = [12, 21, 30, 39, 48, 57, 64, 64];
     const HAS_RUNS: bool = false;
 

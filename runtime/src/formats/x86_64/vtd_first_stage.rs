@@ -787,7 +787,6 @@ unsafe impl FormatTrait for Format {
         tlb: "PASID-based IOTLB invalidation of pages: one page, final translations only, by a queue; PASID-based IOTLB invalidation of pages, and of what is cached of tables: one page, by a queue; PASID-based IOTLB invalidation of a PASID within a domain: one tag, by a queue; global IOTLB invalidation: everything, by a queue",
     };
 
-    const PAGE_BITS: u8 = 12;
     const ENTRY_BITS: [u8; Geometry::MAX_LEVELS] = [12, 21, 30, 39, 48, 57, 64, 64];
     const HAS_RUNS: bool = false;
 

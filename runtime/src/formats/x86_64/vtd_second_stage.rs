@@ -1045,7 +1045,6 @@ unsafe impl FormatTrait for Format {
         tlb: "IOTLB invalidation of pages of a domain: one page, final translations only, by a queue; IOTLB invalidation of pages of a domain, and of what is cached of tables: one page, by a queue; IOTLB invalidation of a domain: one tag, by a queue; global IOTLB invalidation: everything, by a queue",
     };
 
-    const PAGE_BITS: u8 = 12;
     const ENTRY_BITS: [u8; Geometry::MAX_LEVELS] = [12, 21, 30, 39, 48, 57, 64, 64];
     const HAS_RUNS: bool = false;
 
