@@ -9,8 +9,8 @@ use crate::{
     frames::{self, Arena},
     machine::Machine,
     subject::{
-        Areas, CopyOut, Enlarge, Find, Harvest, Lazy, Linear, Move, Populate, Protect, Read, Relax, Shared, Split,
-        Subject,
+        Areas, Balloon, CopyOut, Enlarge, Find, Harvest, Lazy, Linear, Move, Populate, Protect, ProtectPage, Read,
+        Relax, Shared, Split, Subject,
     },
 };
 
@@ -63,6 +63,8 @@ impl<M: Machine> Protect for Bare<M> {
     }
 }
 
+impl<M: Machine> ProtectPage for Bare<M> {}
+
 impl<M: Machine> Split for Bare<M> {
     fn protect_part(&mut self, ia: u64) {
         self.protect(ia, 0x1000, false);
@@ -105,6 +107,8 @@ impl<M: Machine> Populate for Bare<M> {
         unsafe { self.0.depopulate(range(ia, size), &mut gather) }.expect("whole leaves");
     }
 }
+
+impl<M: Machine> Balloon for Bare<M> {}
 
 impl<M: Machine> Lazy for Bare<M> {
     fn lazy(&mut self, _ia: u64, _size: u64) {}
@@ -184,6 +188,8 @@ impl<M: Machine> Protect for Space<M> {
     }
 }
 
+impl<M: Machine> ProtectPage for Space<M> {}
+
 impl<M: Machine> Split for Space<M> {
     fn protect_part(&mut self, ia: u64) {
         self.protect(ia, 0x1000, false);
@@ -222,6 +228,8 @@ impl<M: Machine> Populate for Space<M> {
         self.0.unmap(at(ia), size as usize).expect("whole leaves");
     }
 }
+
+impl<M: Machine> Balloon for Space<M> {}
 
 impl<M: Machine> Lazy for Space<M> {
     fn lazy(&mut self, ia: u64, size: u64) {

@@ -125,6 +125,18 @@ fn of<M: Machine>() -> Vec<Row> {
             contenders!(unpopulate(): Bare, Space; Multiarch, Generic, Aarch64, X86, MemorySet, AxAddrSpace),
         ),
         row::<M>(
+            "unmap one page at random and free it",
+            ("page", work::SINGLES),
+            1.5,
+            contenders!(take_pages(): Bare, Space; Multiarch, Generic, Aarch64, X86, MemorySet, AxAddrSpace),
+        ),
+        row::<M>(
+            "map one page at random to a new frame",
+            ("page", work::SINGLES),
+            1.5,
+            contenders!(give_pages(): Bare, Space; Multiarch, Generic, Aarch64, X86, MemorySet, AxAddrSpace),
+        ),
+        row::<M>(
             "create and drop an empty space",
             ("space", 64),
             1.2,
@@ -176,7 +188,13 @@ fn edits<M: Machine>() -> Vec<Row> {
             1.5,
             contenders!(protect(GIB): Bare, Space; Multiarch, Generic, Aarch64, X86, MemorySet),
         ),
-        row::<M>("make one page writable, at random", ("page", work::RELAXED), 1.3, relaxed),
+        row::<M>(
+            "protect one page, at random",
+            ("call", 2 * work::SINGLES),
+            1.5,
+            contenders!(protect_pages(): Bare, Space; Multiarch, Generic, Aarch64, X86, MemorySet),
+        ),
+        row::<M>("make one page writable, at random", ("page", work::SINGLES), 1.3, relaxed),
         row::<M>("harvest 1 GiB of pages, all dirty", pages, 1.5, contenders!(harvest(true): Bare, Space)),
         row::<M>("harvest 1 GiB of pages, none dirty", pages, 1.5, contenders!(harvest(false): Bare, Space)),
         row::<M>("harvest 1 GiB of pages, one in 64 dirty", pages, 1.5, few),

@@ -1,5 +1,7 @@
 //! What contenders are asked to do. Each does it in its own way; a row names those that can.
 
+use crate::work::PAGE;
+
 /// A page table or an address space. Dropping it gives all frames back.
 pub trait Subject: Sized {
     /// What the table calls it.
@@ -25,6 +27,14 @@ pub trait Linear: Subject {
 pub trait Protect: Linear {
     /// Allows or forbids writing to all that is mapped there.
     fn protect(&mut self, ia: u64, size: u64, write: bool);
+}
+
+/// The same for single pages.
+pub trait ProtectPage: Protect {
+    /// Allows or forbids writing to the page at `ia`.
+    fn protect_page(&mut self, ia: u64, write: bool) {
+        self.protect(ia, PAGE, write);
+    }
 }
 
 /// Taking rights from a part of a leaf.
@@ -64,6 +74,19 @@ pub trait Populate: Subject {
 
     /// Unmaps them, and gives the frames back.
     fn unpopulate(&mut self, ia: u64, size: u64);
+}
+
+/// Single pages that the guest gives back for a while, as a balloon does.
+pub trait Balloon: Populate {
+    /// Unmaps the page at `ia`, and gives its frame back.
+    fn take_page(&mut self, ia: u64) {
+        self.unpopulate(ia, PAGE);
+    }
+
+    /// Maps the page at `ia`, among others that are mapped, to a new frame.
+    fn give_page(&mut self, ia: u64) {
+        self.populate(ia, PAGE);
+    }
 }
 
 /// Larger frames in place of pages, with what is in them.

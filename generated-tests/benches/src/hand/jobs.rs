@@ -7,7 +7,8 @@ use crate::{
     frames,
     machine::Machine,
     subject::{
-        Areas, CopyOut, Enlarge, Find, Harvest, Lazy, Linear, Move, Populate, Protect, Read, Relax, Shared, Split,
+        Areas, Balloon, CopyOut, Enlarge, Find, Harvest, Lazy, Linear, Move, Populate, Protect, ProtectPage, Read,
+        Relax, Shared, Split,
     },
 };
 
@@ -69,6 +70,23 @@ impl<M: Machine> Protect for Hand<M> {
                     entry.store(entry.load(Relaxed) & !M::WRITE, Relaxed);
                 }
             }
+        }
+        frames::invalidate();
+    }
+}
+
+impl<M: Machine> ProtectPage for Hand<M> {
+    fn protect_page(&mut self, ia: u64, write: bool) {
+        let page = entry(self.table(0, ia), Self::index(0, ia));
+        if M::HARDWARE {
+            if write {
+                page.fetch_or(M::WRITE, AcqRel)
+            } else {
+                page.fetch_and(!M::WRITE, AcqRel)
+            };
+        } else {
+            let raw = page.load(Relaxed);
+            page.store(if write { raw | M::WRITE } else { raw & !M::WRITE }, Relaxed);
         }
         frames::invalidate();
     }
@@ -162,6 +180,17 @@ impl<M: Machine> Populate for Hand<M> {
 
     fn unpopulate(&mut self, ia: u64, size: u64) {
         self.unmap_tables(ia, size, true);
+    }
+}
+
+impl<M: Machine> Balloon for Hand<M> {
+    fn take_page(&mut self, ia: u64) {
+        frames::give(M::address(self.unmap_page(ia)), 12);
+    }
+
+    fn give_page(&mut self, ia: u64) {
+        let frame = frames::take(12).expect("a frame");
+        entry(self.table_or_new(0, ia), Self::index(0, ia)).store(M::leaf(0, frame), Release);
     }
 }
 

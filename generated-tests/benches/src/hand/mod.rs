@@ -166,14 +166,16 @@ impl<M: Machine> Hand<M> {
         }
     }
 
-    /// Unmaps one page, and unlinks the tables that are empty then.
-    fn unmap_page(&mut self, ia: u64) {
+    /// Unmaps one page, and unlinks the tables that are empty then; the entry that it had.
+    fn unmap_page(&mut self, ia: u64) -> u64 {
         let mut tables = [self.root; 4];
         for level in (1..=TOP).rev() {
             let raw = entry(tables[usize::from(level)], Self::index(level, ia)).load(Acquire);
             tables[usize::from(level) - 1] = M::address(raw);
         }
-        entry(tables[0], Self::index(0, ia)).store(0, Release);
+        let page = entry(tables[0], Self::index(0, ia));
+        let raw = page.load(Relaxed);
+        page.store(0, Release);
         let mut empty = 0;
         while empty < TOP && Self::is_empty(tables[usize::from(empty)], empty) {
             empty += 1;
@@ -181,6 +183,7 @@ impl<M: Machine> Hand<M> {
         }
         frames::invalidate();
         tables[..usize::from(empty)].iter().for_each(|&table| frames::give(table, 12));
+        raw
     }
 
     fn covering(&self, ia: u64) -> Option<(u64, u64)> {

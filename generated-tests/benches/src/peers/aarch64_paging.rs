@@ -14,7 +14,7 @@ use ::aarch64_paging::{
 
 use crate::{
     frames,
-    subject::{Lazy, Linear, Populate, Protect, Relax, Subject},
+    subject::{Balloon, Lazy, Linear, Populate, Protect, ProtectPage, Relax, Subject},
     work::PAGE,
 };
 
@@ -117,6 +117,8 @@ impl Protect for Aarch64 {
     }
 }
 
+impl ProtectPage for Aarch64 {}
+
 impl Populate for Aarch64 {
     fn populate(&mut self, ia: u64, size: u64) {
         for ia in (ia..ia + size).step_by(PAGE as usize) {
@@ -131,6 +133,8 @@ impl Populate for Aarch64 {
         used.into_iter().for_each(|frame| frames::give(frame, 12));
     }
 }
+
+impl Balloon for Aarch64 {}
 
 impl Lazy for Aarch64 {
     fn lazy(&mut self, _ia: u64, _size: u64) {}

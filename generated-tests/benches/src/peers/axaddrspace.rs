@@ -9,7 +9,7 @@ use page_table_generic::{MapConfig, PhysAddr, VirtAddr};
 use super::Generic;
 use crate::{
     frames,
-    subject::{Areas, Lazy, Linear, Populate, Read, Subject},
+    subject::{Areas, Balloon, Lazy, Linear, Populate, Read, Subject},
 };
 
 /// The table.
@@ -133,6 +133,8 @@ impl Populate for AxAddrSpace {
         self.unmap(ia, size);
     }
 }
+
+impl Balloon for AxAddrSpace {}
 
 impl Lazy for AxAddrSpace {
     fn lazy(&mut self, ia: u64, size: u64) {

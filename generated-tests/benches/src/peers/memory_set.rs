@@ -5,7 +5,7 @@ use ::memory_set::{MappingBackend, MemoryArea};
 use memory_addr::VirtAddr;
 
 use super::Multiarch;
-use crate::subject::{Areas, Find, Lazy, Linear, Populate, Protect, Relax, Subject};
+use crate::subject::{Areas, Balloon, Find, Lazy, Linear, Populate, Protect, ProtectPage, Relax, Subject};
 
 /// What an area's memory is.
 #[derive(Clone, Copy)]
@@ -94,6 +94,8 @@ impl Protect for MemorySet {
     }
 }
 
+impl ProtectPage for MemorySet {}
+
 impl Populate for MemorySet {
     fn populate(&mut self, ia: u64, size: u64) {
         self.map_area(ia, size, Backend::Populated);
@@ -103,6 +105,8 @@ impl Populate for MemorySet {
         self.unmap(ia, size);
     }
 }
+
+impl Balloon for MemorySet {}
 
 impl Lazy for MemorySet {
     fn lazy(&mut self, ia: u64, size: u64) {

@@ -5,7 +5,7 @@ use page_table_generic::{FrameAllocator, MapConfig, PageTable, PageTableEntry, P
 use super::entry::Entry;
 use crate::{
     frames,
-    subject::{Lazy, Linear, Populate, Protect, Relax, Split, Subject},
+    subject::{Balloon, Lazy, Linear, Populate, Protect, ProtectPage, Relax, Split, Subject},
     work::PAGE,
 };
 
@@ -126,6 +126,8 @@ impl Split for Generic {
     }
 }
 
+impl ProtectPage for Generic {}
+
 impl Populate for Generic {
     fn populate(&mut self, ia: u64, size: u64) {
         let frame = |_| frames::take(12).map(|frame| PhysAddr::from_usize(frame as usize)).expect("a frame");
@@ -140,6 +142,8 @@ impl Populate for Generic {
         }
     }
 }
+
+impl Balloon for Generic {}
 
 impl Lazy for Generic {
     fn lazy(&mut self, _ia: u64, _size: u64) {}

@@ -6,7 +6,7 @@ use page_table_multiarch::{GenericPTE, MappingFlags, PageSize, PageTable64, Pagi
 use super::entry::Entry;
 use crate::{
     frames,
-    subject::{Lazy, Linear, Populate, Protect, Relax, Subject},
+    subject::{Balloon, Lazy, Linear, Populate, Protect, ProtectPage, Relax, Subject},
     work::PAGE,
 };
 
@@ -131,6 +131,8 @@ impl Protect for Multiarch {
     }
 }
 
+impl ProtectPage for Multiarch {}
+
 impl Populate for Multiarch {
     fn populate(&mut self, ia: u64, size: u64) {
         let mut cursor = self.0.cursor();
@@ -152,6 +154,8 @@ impl Populate for Multiarch {
         }
     }
 }
+
+impl Balloon for Multiarch {}
 
 impl Lazy for Multiarch {
     fn lazy(&mut self, _ia: u64, _size: u64) {}

@@ -11,7 +11,7 @@ use ::x86_64::{
 
 use crate::{
     frames,
-    subject::{Lazy, Linear, Populate, Protect, Relax, Subject},
+    subject::{Balloon, Lazy, Linear, Populate, Protect, ProtectPage, Relax, Subject},
     work::PAGE,
 };
 
@@ -157,6 +157,8 @@ impl Protect for X86 {
     }
 }
 
+impl ProtectPage for X86 {}
+
 impl Populate for X86 {
     fn populate(&mut self, ia: u64, size: u64) {
         for ia in pages(ia, size) {
@@ -174,6 +176,8 @@ impl Populate for X86 {
         self.free_tables(ia, size);
     }
 }
+
+impl Balloon for X86 {}
 
 impl Lazy for X86 {
     fn lazy(&mut self, _ia: u64, _size: u64) {}

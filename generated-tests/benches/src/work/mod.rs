@@ -17,7 +17,9 @@ use std::{
 use crate::{
     frames,
     measure::{Contender, batch, each, repeat, timed},
-    subject::{Enlarge, Harvest, Lazy, Linear, Move, Populate, Protect, Relax, Shared, Split, Subject},
+    subject::{
+        Balloon, Enlarge, Harvest, Lazy, Linear, Move, Populate, Protect, ProtectPage, Relax, Shared, Split, Subject,
+    },
 };
 
 /// The smallest page.
@@ -187,12 +189,58 @@ pub fn protect<S: Protect>(size: u64) -> Contender {
     })
 }
 
-/// How many pages one run makes writable.
-pub const RELAXED: u64 = 1 << 12;
+/// How many single pages one run changes.
+pub const SINGLES: u64 = 1 << 12;
+
+/// Single pages of 1 GiB, in a random order.
+fn singles() -> Vec<u64> {
+    shuffled(GIB / PAGE).take(SINGLES as usize).map(|page| IA + page * PAGE).collect()
+}
+
+/// Forbids writing to single pages in a random order, and then allows it again.
+pub fn protect_pages<S: ProtectPage>() -> Contender {
+    let pages = singles();
+    Contender::new::<S>(move |runs| {
+        let toggle = |space: &mut S| {
+            pages.iter().for_each(|&page| space.protect_page(page, false));
+            pages.iter().for_each(|&page| space.protect_page(page, true));
+        };
+        repeat(runs, |space: &mut S| space.map(IA, GIB, BY_PAGES, 12), toggle, |_| {})
+    })
+}
+
+/// Unmaps single pages in a random order, and frees each.
+pub fn take_pages<S: Balloon>() -> Contender {
+    let pages = singles();
+    Contender::new::<S>(move |runs| {
+        each(
+            runs,
+            |space: &mut S| space.populate(IA, GIB),
+            |space| pages.iter().for_each(|&page| space.take_page(page)),
+            |space| space.unpopulate(IA, GIB),
+        )
+    })
+}
+
+/// Maps single pages again that were unmapped.
+pub fn give_pages<S: Balloon>() -> Contender {
+    let pages = singles();
+    Contender::new::<S>(move |runs| {
+        each(
+            runs,
+            |space: &mut S| {
+                space.populate(IA, GIB);
+                pages.iter().for_each(|&page| space.take_page(page));
+            },
+            |space| pages.iter().for_each(|&page| space.give_page(page)),
+            |space| space.unpopulate(IA, GIB),
+        )
+    })
+}
 
 /// Allows writing to single pages in a random order.
 pub fn relax<S: Relax>() -> Contender {
-    let pages: Vec<u64> = shuffled(GIB / PAGE).take(RELAXED as usize).collect();
+    let pages = singles();
     Contender::new::<S>(move |runs| {
         repeat(
             runs,
@@ -200,7 +248,7 @@ pub fn relax<S: Relax>() -> Contender {
                 space.map(IA, GIB, BY_PAGES, 12);
                 space.watch(IA, GIB);
             },
-            |space| pages.iter().for_each(|page| space.relax(IA + page * PAGE)),
+            |space| pages.iter().for_each(|&page| space.relax(page)),
             |space| space.watch(IA, GIB),
         )
     })
