@@ -154,6 +154,12 @@ fn of<M: Machine>() -> Vec<Row> {
         row::<M>("10,000 areas: map one", one, 1.5, contenders!(add_areas(10_000): Space; MemorySet, AxAddrSpace)),
         row::<M>("10,000 areas: find one", one, 1.5, contenders!(find_areas(10_000): Space; MemorySet)),
         row::<M>("10,000 areas: unmap one", one, 1.5, contenders!(remove_areas(10_000): Space; MemorySet, AxAddrSpace)),
+        row::<M>(
+            "10,000 areas: unmap all at once",
+            ("area", 10_000),
+            1.5,
+            contenders!(clear_areas(10_000): Space; MemorySet, AxAddrSpace),
+        ),
         row::<M>("read 8 bytes of the guest's", ("read", work::READS), 1.5, contenders!(read(): Space; AxAddrSpace)),
         row::<M>("copy 64 KiB of the guest's", ("KiB", work::COPIED >> 10), 1.5, contenders!(copy(): Space)),
     ]);

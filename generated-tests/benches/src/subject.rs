@@ -126,6 +126,11 @@ pub trait Areas: Subject {
 
     /// Takes out the area of `size` bytes from `ia` on.
     fn remove(&mut self, ia: u64, size: u64);
+
+    /// Takes out all areas in `size` bytes from `ia` on.
+    fn remove_all(&mut self, ia: u64, size: u64) {
+        self.remove(ia, size);
+    }
 }
 
 /// Looking areas up.

@@ -98,6 +98,16 @@ unsafe impl Backend for Builtin {
         forward!(self, backend => unsafe { backend.unmap(range, table, gather) })
     }
 
+    /// Leaves of others' memory, frames of the HAL, or nothing.
+    fn unmaps(&self, other: &Self) -> bool {
+        matches!(
+            (self, other),
+            (Self::Linear(_) | Self::Shared(_), Self::Linear(_) | Self::Shared(_))
+                | (Self::Alloc(_), Self::Alloc(_))
+                | (Self::Device(_), Self::Device(_))
+        )
+    }
+
     unsafe fn discard<F: Format, H: Hal>(&self, range: ClosedRange, table: &mut PageTable<F, H>) {
         // SAFETY: as the caller promises.
         forward!(self, backend => unsafe { backend.discard(range, table) });

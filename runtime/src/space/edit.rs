@@ -233,20 +233,20 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         self.areas.reserve_for_hole(place, range).map_err(|_| SpaceError::NoMemory)?;
         let mut parts = self.areas.parts_from(place, range);
         let mut gather = Gathering::new(&mut self.gather, &self.table);
-        if parts.clone().nth(1).is_some() {
-            // As in `protect_range`.
-            ok!(self.table.split(range, &mut gather));
-        }
-        let mut done = None;
-        let result = parts.try_for_each(|(part, area)| {
-            // SAFETY: the area's backend maps in its areas, and others' hooks stay out of them.
+        let (mut result, mut done) = (Ok(()), None);
+        while let Some((part, area)) = parts.next_together() {
+            if done.is_none() && parts.clone().next().is_some() {
+                // As in `protect_range`.
+                ok!(self.table.split(range, &mut gather));
+            }
+            // SAFETY: the areas' backends map in their areas, and others' hooks stay out of them.
             let unmapped = unsafe { area.backend().unmap(part, &mut self.table, &mut gather) };
             if let Err(error) = &unmapped {
-                return SpaceError::of_area(part, error);
+                result = SpaceError::of_area(part, error);
+                break;
             }
             done = ClosedRange::new(range.start(), part.last());
-            Ok(())
-        });
+        }
         // What the areas keep alive may be in use until this is complete.
         gather.flush();
         if let Some(done) = done {
@@ -260,7 +260,8 @@ impl<F: Format, H: Hal, B: Backend> Drop for AddrSpace<F, H, B> {
     fn drop(&mut self) {
         // No MMU may reach what goes back now.
         self.table.retire();
-        for (part, area) in self.areas.parts(self.range) {
+        let mut parts = self.areas.parts(self.range);
+        while let Some((part, area)) = parts.next_together() {
             // SAFETY: as in `unmap_range`; nothing is left of the table after this.
             unsafe { area.backend().discard(part, &mut self.table) };
         }

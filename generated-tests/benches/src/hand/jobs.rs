@@ -294,6 +294,12 @@ impl<M: Machine> Areas for Hand<M> {
         self.areas.remove(&ia);
         self.unmap_page(ia);
     }
+
+    fn remove_all(&mut self, ia: u64, size: u64) {
+        let mut inside = self.areas.split_off(&ia);
+        self.areas.append(&mut inside.split_off(&(ia + size)));
+        self.unmap_tables(ia, size, false);
+    }
 }
 
 impl<M: Machine> Find for Hand<M> {

@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use super::{ALIGNED, IA, PAGE, shuffled};
 use crate::{
-    measure::{Contender, repeat},
+    measure::{Contender, each, repeat},
     subject::{Areas, Find},
 };
 
@@ -62,5 +62,15 @@ pub fn remove_areas<S: Areas>(count: u64) -> Contender {
             add(space, &touched);
         };
         repeat(runs, prepare, |space| remove(space, &touched), |space| add(space, &touched))
+    })
+}
+
+/// Takes out `count` areas at once, and leaves one on either side.
+pub fn clear_areas<S: Areas>(count: u64) -> Contender {
+    let slots: Vec<u64> = (0..count + 2).collect();
+    let (ia, ..) = place(&1);
+    let (end, ..) = place(&(count + 1));
+    Contender::new::<S>(move |runs| {
+        each(runs, |space: &mut S| add(space, &slots), |space| space.remove_all(ia, end - ia), |_| {})
     })
 }

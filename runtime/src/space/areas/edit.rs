@@ -19,34 +19,37 @@ impl<B: Joinable> MemorySet<B> {
 
     /// The same, where there is room for it, and the place of the first of these areas is known.
     pub(in crate::space) fn remove_from(&mut self, place: Option<Place>, range: ClosedRange) {
-        if let Some(place) = place
-            && self.area(place).is_some_and(|area| area.range() == range)
-        {
-            return self.remove_at(place);
-        }
-        // The last first: what is before it stays where it is.
-        while let Some(place) = self.tree.up_to(range.last())
-            && let Some(link) = self.tree.link(place)
-            && let Some(area) = self.areas.get_mut(link)
-            && area.range().last() >= range.start()
-        {
-            let whole = area.range();
-            let left = before(range).and_then(|last| ClosedRange::new(whole.start(), last));
-            let right = after(range).and_then(|start| ClosedRange::new(start, whole.last()));
-            match (left, right) {
-                (None, None) => self.remove_at(place),
-                (None, Some(right)) => {
-                    area.shrink(right);
-                    self.tree.restart(place, right.start());
-                }
-                (Some(left), right) => {
-                    area.shrink(left);
-                    if let Some(right) = right {
-                        self.insert_part(link, right, place.behind());
-                    }
-                    return;
+        let Some((place, link)) = place.and_then(|place| Some((place, self.tree.link(place)?))) else { return };
+        let Some(area) = self.areas.get_mut(link) else { return };
+        let whole = area.range();
+        let left = before(range).and_then(|last| ClosedRange::new(whole.start(), last));
+        match left {
+            Some(left) => {
+                area.shrink(left);
+                if let Some(right) = after(range).and_then(|start| ClosedRange::new(start, whole.last())) {
+                    self.insert_part(link, right, place.behind());
                 }
             }
+            None if whole.last() == range.last() => self.remove_at(place),
+            None => self.begin_after(place, range),
+        }
+        if whole.last() < range.last() {
+            // There may be others.
+            if let Some(last) = self.tree.up_to(range.last()) {
+                self.begin_after(last, range);
+            }
+            self.tree.remove_all(range, &mut |link| self.areas.remove(link));
+        }
+    }
+
+    /// Lets the area at `place` begin after `range`, if that ends in it.
+    fn begin_after(&mut self, place: Place, range: ClosedRange) {
+        if let Some(area) = self.area_mut(place)
+            && let Some(start) = after(range).filter(|&after| area.range().contains(after))
+            && let Some(rest) = ClosedRange::new(start, area.range().last())
+        {
+            area.shrink(rest);
+            self.tree.restart(place, start);
         }
     }
 
@@ -109,9 +112,9 @@ impl<B: Joinable> MemorySet<B> {
 
     /// Takes the area at `place` out.
     fn remove_at(&mut self, place: Place) {
-        let link = self.tree.link(place);
-        self.tree.remove(place);
-        link.into_iter().for_each(|link| self.areas.remove(link));
+        if let Some(link) = self.tree.remove(place) {
+            self.areas.remove(link);
+        }
     }
 
     /// Cuts the area at `place`, if both `address` and the address before it are in it; where what begins at `address` is

@@ -2,7 +2,7 @@
 
 use super::{MemorySet, Place};
 use crate::ClosedRange;
-use crate::space::Area;
+use crate::space::{Area, Backend};
 
 /// All areas, in ascending order; see [`MemorySet::iter`].
 ///
@@ -76,5 +76,19 @@ impl<'a, B> Iterator for Parts<'a, B> {
         // What comes next is looked for only where it may be in the range.
         self.place = if part.last() < self.range.last() { self.set.tree.next(place) } else { None };
         Some((part, area))
+    }
+}
+
+impl<'a, B: Backend> Parts<'a, B> {
+    /// The next part, together with those after it whose backends [give back](Backend::unmaps) likewise, and what is
+    /// between these: as one range, with the first of their areas.
+    pub(in crate::space) fn next_together(&mut self) -> Option<(ClosedRange, &'a Area<B>)> {
+        let (mut range, area) = self.next()?;
+        let mut ahead = self.clone();
+        while let Some((part, _)) = ahead.next().filter(|(_, other)| area.backend().unmaps(other.backend())) {
+            range = range.hull(&part);
+            *self = ahead.clone();
+        }
+        Some((range, area))
     }
 }

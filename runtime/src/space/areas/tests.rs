@@ -264,6 +264,25 @@ fn many_areas_are_what_their_addresses_say() {
 }
 
 #[test]
+fn many_areas_go_at_once() {
+    for count in [2, 15, 16, 17, 300] {
+        let last = 10 * (count - 1);
+        let all: Vec<_> = (0..count).map(|number| (10 * number, 10 * number + 4, 'a')).collect();
+        for (gone, left) in [
+            (range(5, last - 1), vec![(0, 4, 'a'), (last, last + 4, 'a')]),
+            (range(2, last), vec![(0, 1, 'a'), (last + 1, last + 4, 'a')]),
+            (range(0, last + 3), vec![(last + 4, last + 4, 'a')]),
+            (ClosedRange::FULL, vec![]),
+        ] {
+            let mut set = set(&all);
+            set.remove(gone).unwrap();
+            assert_eq!((shape(&set), set.len()), (left.clone(), left.len()), "{count}");
+            set.tree.check();
+        }
+    }
+}
+
+#[test]
 fn a_change_cuts_and_taking_it_back_joins() {
     let mut set = set(&[(10, 19, 'a'), (20, 29, 'b')]);
     let rights = |rights| Change { rights: Some(rights), ..Change::default() };

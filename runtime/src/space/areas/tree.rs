@@ -8,6 +8,7 @@ use core::mem;
 use arrayvec::ArrayVec;
 
 use super::slots::Slots;
+use crate::ClosedRange;
 
 /// The most entries of a node: so few that to look through them takes no longer than to search them, and to move them hardly
 /// anything. A node takes 256 bytes.
@@ -133,7 +134,11 @@ impl Tree {
 
     /// The entry after another.
     pub(super) fn next(&self, place: Place) -> Option<Place> {
-        self.after(place.behind(), self.start(place)?)
+        let behind = place.behind();
+        match self.entry(behind) {
+            Some(_) => Some(behind),
+            None => self.beyond(self.start(place)?),
+        }
     }
 
     /// The entry before another.
@@ -228,46 +233,70 @@ impl Tree {
         }
     }
 
-    /// Takes an entry out.
-    pub(super) fn remove(&mut self, place: Place) {
-        let Some(leaf) = self.nodes.get_mut(place.leaf()) else { return };
+    /// Takes an entry out; the place of its area.
+    pub(super) fn remove(&mut self, place: Place) -> Option<u32> {
+        let leaf = self.nodes.get_mut(place.leaf())?;
+        let Entry { start, link } = *leaf.entries.get(place.index())?;
         // What is the first, or leaves few behind, concerns nodes further up.
         if place.index() > 0 && leaf.entries.len() > FEW + 1 || self.levels == 1 {
             leaf.entries.pop_at(place.index());
-        } else if let Some(start) = self.start(place) {
-            self.remove_below(self.root, start);
-            while let Some(root) = self.nodes.get(self.root).filter(|root| root.is_inner)
-                && let [only] = root.entries.as_slice()
-            {
-                let only = only.link;
-                self.nodes.remove(self.root);
-                self.root = only;
-                self.levels -= 1;
+        } else {
+            self.remove_all(ClosedRange::around(start, 0), &mut |_| {});
+        }
+        Some(link)
+    }
+
+    /// Takes all entries out that start in `range`, and tells `gone` the places of their areas.
+    pub(super) fn remove_all(&mut self, range: ClosedRange, gone: &mut dyn FnMut(u32)) {
+        self.remove_below(self.root, range, gone);
+        while let Some(root) = self.nodes.get_mut(self.root).filter(|root| root.is_inner) {
+            match *root.entries.as_slice() {
+                [] => {
+                    *root = Node::default();
+                    self.levels = 1;
+                }
+                [Entry { link, .. }] => {
+                    self.nodes.remove(self.root);
+                    self.root = link;
+                    self.levels -= 1;
+                }
+                _ => return,
             }
         }
     }
 
-    /// Takes the entry that begins at `start` out below a node.
-    fn remove_below(&mut self, at: u32, start: u64) {
+    /// Takes them out below a node.
+    fn remove_below(&mut self, at: u32, range: ClosedRange, gone: &mut dyn FnMut(u32)) {
         let Some(node) = self.nodes.get_mut(at) else { return };
-        let index = node.below(start);
         if !node.is_inner {
-            node.entries.pop_at(index);
+            node.entries.retain(|entry| {
+                let stays = !range.contains(entry.start);
+                if !stays {
+                    gone(entry.link);
+                }
+                stays
+            });
             return;
         }
-        let Some(below) = node.entries.get(index).map(|entry| entry.link) else { return };
-        self.remove_below(below, start);
-        let first = self.nodes.get(below).and_then(|below| below.entries.first()).map(|first| first.start);
-        let Some(node) = self.nodes.get_mut(at) else { return };
-        match (first, node.entries.get_mut(index)) {
-            (Some(first), Some(entry)) => entry.start = first,
-            _ => {
-                node.entries.pop_at(index);
-                self.nodes.remove(below);
+        let (first, last) = (node.below(range.start()), node.below(range.last()));
+        for index in (first..=last).rev() {
+            let node = self.nodes.get(at);
+            let Some(below) = node.and_then(|node| node.entries.get(index)).map(|entry| entry.link) else { return };
+            self.remove_below(below, range, gone);
+            let start = self.nodes.get(below).and_then(|below| below.entries.first()).map(|first| first.start);
+            let Some(node) = self.nodes.get_mut(at) else { return };
+            match (start, node.entries.get_mut(index)) {
+                (Some(start), Some(entry)) => entry.start = start,
+                _ => {
+                    node.entries.pop_at(index);
+                    self.nodes.remove(below);
+                }
             }
         }
-        self.put_together(at, index);
-        self.put_together(at, index.saturating_sub(1));
+        // Of those that were looked into, two are left at most.
+        for index in [first + 1, first, first.saturating_sub(1)] {
+            self.put_together(at, index);
+        }
     }
 
     /// Puts the nodes of an entry and the next together, if there is little in them.
@@ -295,14 +324,21 @@ impl Node {
     /// How many entries start at `start` or before.
     #[inline]
     fn up_to(&self, start: u64) -> usize {
-        self.entries.iter().take_while(|entry| entry.start <= start).count()
+        self.up_to_from(0, start)
     }
 
     /// The last of them; what is before all others, is below the first. Where that starts is not asked: it may be written
     /// there what did so before, which is more than the next one's when others came before it.
     #[inline]
     fn below(&self, start: u64) -> usize {
-        self.entries.iter().skip(1).take_while(|entry| entry.start <= start).count()
+        self.up_to_from(1, start)
+    }
+
+    /// How many from this index on do. There are few, and it is known how many at most: each is compared on its own.
+    #[inline]
+    fn up_to_from(&self, first: usize, start: u64) -> usize {
+        let starts = |index: &usize| self.entries.get(*index).is_some_and(|entry| entry.start <= start);
+        (first..WIDTH).take_while(starts).count()
     }
 
     /// Inserts an entry, for which there is room.
