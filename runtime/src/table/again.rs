@@ -3,8 +3,8 @@
 
 use super::{
     Gather, PageTable, PartialChange,
-    build::Found,
-    entries::{Entries, Fresh},
+    build::End,
+    entries::Fresh,
     layout::{Leaves, size_mask},
     slots::slots,
     split::{Fate, Split},
@@ -32,24 +32,20 @@ pub(super) struct Precedent {
 }
 
 impl<F: Format, H: Hal> PageTable<F, H> {
-    /// Lets `change`, or its removal, become of the part of a leaf in this table that `range` is, as of the last one; and
+    /// Lets `change`, or its removal, become of the part of a leaf of one entry that `range` is, as of the last one; and
     /// whether that part was dirty and cannot say so any more. `None`, and nothing has changed, if it is not like that one,
     /// or there is no memory.
     pub(super) fn split_again(
         &mut self,
-        entries: Entries,
+        leaf: End,
         range: ClosedRange,
         change: Option<&Change>,
         gather: &mut Gather<F, H>,
     ) -> Option<bool> {
-        let level = entries.level();
+        let End { level, entry, raw, .. } = leaf;
         let last = self.precedent.as_ref().filter(|last| last.level == level && last.change.as_ref() == change)?;
-        let index = Self::index(level, range.start());
-        let (raw, found) = self.visit(entries, index);
-        let (whole, size) = (Self::slot(level, range.start()), Self::entry_bits(level));
-        let is_like = raw & !last.address == last.bits
-            && matches!(found, Found::Leaf)
-            && self.format.leaf_bits(level, raw) == size;
+        let whole = Self::slot(level, range.start());
+        let is_like = raw & !last.address == last.bits;
         // Where nothing may be broken, there is more to be checked.
         let may = self.partial == PartialChange::Split && !self.is_strict();
         if !is_like || !may || !last.fits(whole, range) {
@@ -64,13 +60,13 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         table.publish(&self.hal);
         // If the MMU marks the leaf meanwhile, it is not as it was.
         let linked = match self.link_entry(level, frame) {
-            Ok(entry) if last.broken => {
-                let taken = entries.swap(&self.hal, index, self.format.empty(level));
+            Ok(link) if last.broken => {
+                let taken = entry.swap(&self.hal, self.format.empty(level));
                 self.invalidate(whole, level, true);
-                entries.store(&self.hal, index, if taken == raw { entry } else { taken });
+                entry.overwrite(&self.hal, if taken == raw { link } else { taken });
                 taken == raw
             }
-            Ok(entry) => entries.exchange(&self.hal, index, raw, entry).is_ok(),
+            Ok(link) => entry.exchange(&self.hal, raw, link).is_ok(),
             Err(_) => false,
         };
         if !linked {

@@ -105,19 +105,24 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// The lowest table that translates all of `range`, in which no single entry is all of it: an operation that unlinks
     /// no table may begin there.
     pub(super) fn table_around(&self, range: ClosedRange) -> Entries {
-        let (mut entries, mut bits) = (self.root_entries(), self.start.entry_bits);
         // The low bits that are not the same in all of it; one more if they may be anything.
-        let varying = 64 - (range.start() ^ range.last()).leading_zeros() as u8;
-        let least = varying + u8::from(range == ClosedRange::around(range.start(), varying));
-        while bits >= least {
-            // `Entries` cuts the index to its table.
-            match self.visit(entries, (range.start() >> bits) as usize) {
-                (_, Found::Table(below)) => entries = below,
-                (_, Found::Leaf | Found::Absent) => break,
-            }
-            bits -= Self::index_bits(entries.level());
+        let varying = range.start() ^ range.last();
+        let least = 64 - varying.saturating_add((range.start() & varying == 0).into()).leading_zeros() as u8;
+        let link = self.format.links();
+        let (mut level, mut table) = (self.geometry.top(), self.root);
+        let (mut bits, mut mask) = (self.start.entry_bits, self.start.mask);
+        while level > 0
+            && bits >= least
+            // SAFETY: as in `root_entries` and `entries`; the index is cut.
+            && let entry = unsafe { EntryRef::new(&self.hal, table, (range.start() >> bits) as usize & mask) }
+            && let Some(below) = link(level, entry.load())
+        {
+            level -= 1;
+            table = HostPhysAddr::from_usize(below as usize);
+            bits -= Self::index_bits(level);
+            mask = Self::count(level) - 1;
         }
-        entries
+        if level == self.geometry.top() { self.root_entries() } else { self.entries(level, table) }
     }
 
     /// What an entry of this tree is.

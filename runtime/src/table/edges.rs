@@ -2,7 +2,6 @@
 
 use super::{
     Error, Gather, PageTable,
-    build::End,
     entries::Entries,
     frames::Frames,
     located::Located,
@@ -61,7 +60,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// Checks that an operation on `range` changes no leaf in part, if that is to be refused.
     pub(crate) fn check_partial(&self, range: ClosedRange) -> Result<(), Error> {
         if self.partial == PartialChange::Refuse
-            && let Some(range) = self.geometry.reduce(range)
+            && let Some(range) = self.reduce_range(range)
         {
             for end in [range.start(), range.last()] {
                 if let Some(leaf) = self.cut_leaf(self.root_entries(), range, end) {
@@ -80,7 +79,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// [`Error::OutOfRange`], [`Error::Misaligned`]; [`Error::NoMemory`] or [`Error::Refused`] if a leaf cannot be
     /// split; [`Error::NeedsBreak`]; [`Error::Corrupt`]; [`Error::ForeignGather`].
     pub fn split(&mut self, range: ClosedRange, gather: &mut Gather<F, H>) -> Result<(), Error> {
-        let range = ok!(self.exclusive(range, gather));
+        let range = ok!(self.feeding(range, gather));
         let cut = self.cut_leaves(self.table_around(range), range);
         if let [None, None] = cut {
             return Ok(());
@@ -92,16 +91,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// Whether a leaf reaches across an end of `range`.
     pub(crate) fn is_cut(&self, range: ClosedRange) -> bool {
-        let Some(range) = self.geometry.reduce(range) else { return false };
-        let leaf = |ia| {
-            let End { level, raw, is_leaf, .. } = self.descend(ia);
-            let size = self.format.leaf_bits(level, raw).max(Self::entry_bits(level));
-            is_leaf.then(|| ClosedRange::around(ia, size))
-        };
-        let cut = |leaf: &ClosedRange| !range.covers(leaf);
-        let first = leaf(range.start());
-        let is_all = first.is_some_and(|first| first.contains(range.last()));
-        first.as_ref().is_some_and(cut) || !is_all && leaf(range.last()).as_ref().is_some_and(cut)
+        let cut = |range| self.cut_leaves(self.table_around(range), range).iter().any(Option::is_some);
+        self.reduce_range(range).is_some_and(cut)
     }
 
     /// Splits the leaves that `range` covers in part, as planned by [`PageTable::plan_edges`]. All or nothing.

@@ -4,6 +4,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use arrayvec::ArrayVec;
 
+use super::PageTable;
 use super::release::free_tree;
 use super::sinks::{Pending, Sinks};
 use crate::{ClosedRange, Format, Hal, HostPhysAddr, Invalidation, Level, Tag};
@@ -215,16 +216,18 @@ impl<F: Format, H: Hal> Gather<F, H> {
         }
     }
 
-    /// From now on, for this tag and these sinks; what is due under others is done first.
-    pub(super) fn follow(&mut self, tag: Tag, sinks: Sinks) {
-        if (self.tag, self.sinks) != (tag, sinks) {
-            self.flush();
-            (self.tag, self.sinks) = (tag, sinks);
+    /// Whether it is this table's. From now on, it is for the tag and the sinks that this has now; what is due under others is
+    /// done first.
+    pub(super) fn follows(&mut self, table: &PageTable<F, H>) -> bool {
+        if self.identity != table.identity {
+            return false;
         }
-    }
-
-    pub(super) fn belongs_to(&self, identity: Identity) -> bool {
-        self.identity == identity
+        let now = (table.tag, table.sinks);
+        if (self.tag, self.sinks) != now {
+            self.flush();
+            (self.tag, self.sinks) = now;
+        }
+        true
     }
 
     /// Entries that translate `range` changed, and the change is published. `granule`: log2 of what the smallest of

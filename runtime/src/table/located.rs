@@ -4,6 +4,8 @@ use super::{
     PageTable,
     build::{End, Found},
     entries::Entries,
+    layout::size_mask,
+    slots::slots,
 };
 use crate::{Attributes, ClosedRange, Entry, Format, Hal, Level};
 
@@ -67,6 +69,36 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     pub(super) fn leaf_at(&self, ia: u64, end: End) -> Option<Located> {
         let End { level, entry, raw, is_leaf } = end;
         is_leaf.then(|| self.locate(self.entries_around(level, entry), ia, raw))
+    }
+
+    /// Where the way to `ia`, in 64 bits, ends.
+    // Two ask: there is one of it.
+    #[inline(never)]
+    fn end_at(&self, ia: u64) -> Option<End> {
+        Some(self.end(self.way_to(ia)?))
+    }
+
+    /// The leaf of one entry that translates all of `range`, in 64 bits.
+    pub(super) fn leaf_around(&self, range: ClosedRange) -> Option<End> {
+        let end = self.end_at(range.start())?;
+        let size = Self::entry_bits(end.level);
+        let is_around =
+            size == self.format.leaf_bits(end.level, end.raw) && range.last() <= range.start() | size_mask(size);
+        (end.is_leaf && is_around).then_some(end)
+    }
+
+    /// The table that translates all of `range`, in 64 bits, by pages, if nothing stands there.
+    // Two ask: there is one of it.
+    #[inline(never)]
+    pub(super) fn missing_pages(&self, range: ClosedRange) -> Option<Entries> {
+        let is_whole = (range.start() | !range.last()) & size_mask(F::PAGE_BITS) == 0;
+        // The root may be narrower than others.
+        if !is_whole || self.geometry.top() == 0 || !Self::span(0, range.start()).covers(&range) {
+            return None;
+        }
+        let page = self.end_at(range.start()).filter(|end| end.level == 0 && !end.is_leaf)?;
+        let entries = self.entries_around(0, page.entry);
+        self.is_hole(entries, slots::<F>(0, entries.count(), range)).then_some(entries)
     }
 
     /// Whether a leaf at `level` maps something in the part of `range` that this table translates. What is below it is not

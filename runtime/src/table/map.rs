@@ -5,10 +5,10 @@ use super::{
     build::{End, Found},
     entries::Entries,
     frames::Frames,
-    layout::{Layout, Leaves, Piece, Pieces, Placed, Prototypes, size_within, sizes_of, tables_below},
+    layout::{Layout, Leaves, Piece, Pieces, Placed, Prototypes, size_within, tables_below},
     slots::slots,
 };
-use crate::{Attributes, ClosedRange, Format, Hal, Level};
+use crate::{Attributes, ClosedRange, Format, Hal, Level, Prototype};
 
 impl<F: Format, H: Hal> PageTable<F, H> {
     /// How many tables [`PageTable::map`] would add.
@@ -44,10 +44,10 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         attributes: &Attributes,
         gather: &mut Gather<F, H>,
     ) -> Result<(), Error> {
-        let range = ok!(self.exclusive(range, gather));
         if self.map_pages(range, oa, attributes, gather).is_some() {
             return Ok(());
         }
+        let range = ok!(self.feeding(range, gather));
         let delta = ok!(self.delta(range, oa));
         let leaf = ok!(Prototypes::new(&self.format, attributes, limit(range, delta)));
         let pieces = [Some(Piece::new(range, delta, &leaf)), None, None];
@@ -57,18 +57,29 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// Maps pages whose table is there, with nothing in their places, and which are no runs: most calls map few. `None`,
     /// and nothing has changed, if it is not as simple as that.
     fn map_pages(&self, range: ClosedRange, oa: u64, attributes: &Attributes, gather: &mut Gather<F, H>) -> Option<()> {
-        let entries = self.table_around(range);
-        if entries.level() != 0 {
-            return None;
-        }
+        let entries = self.missing_pages(range).filter(|_| gather.follows(self))?;
         let delta = self.delta(range, oa).ok()?;
-        let size = sizes_of(&self.geometry, 0, self.format.page_sizes(0)).largest_within(limit(range, delta))?;
-        if size != F::PAGE_BITS || !self.is_hole(entries, slots::<F>(0, entries.count(), range)) {
+        if self.format.page_sizes(0).largest_within(limit(range, delta)) != Some(F::PAGE_BITS) {
             return None;
         }
-        let prototype = self.format.prototype(0, size, attributes).ok()?;
+        self.map_missing(entries, range, oa, attributes, gather)
+    }
+
+    /// Maps pages in this table, where nothing stands; `None`, and nothing has changed, if the format refuses.
+    // Two ask: there is one of it.
+    #[inline(never)]
+    pub(super) fn map_missing(
+        &self,
+        entries: Entries,
+        range: ClosedRange,
+        oa: u64,
+        attributes: &Attributes,
+        gather: &mut Gather<F, H>,
+    ) -> Option<()> {
+        let prototype = Prototype { bits: self.page(attributes).ok()?, level: 0, size: F::PAGE_BITS };
         gather.settle(range, false);
-        for (index, strip) in (Leaves { range, prototype, delta }).strips(&self.format, entries.count()) {
+        let leaves = Leaves { range, prototype, delta: oa.wrapping_sub(range.start()) };
+        for (index, strip) in leaves.strips(&self.format, entries.count()) {
             entries.store_strip(&self.hal, index, strip);
         }
         self.made(range, true, gather);

@@ -214,6 +214,13 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         self.start.uppers.contains(&upper).then_some(ia & self.start.input)
     }
 
+    /// `range` reduced to input bits, if this table can translate it.
+    fn reduce_range(&self, range: ClosedRange) -> Option<ClosedRange> {
+        let reduced = ClosedRange::new(self.reduce(range.start())?, self.reduce(range.last())?)?;
+        // Nothing may be between halves.
+        (reduced.span() == range.span()).then_some(reduced)
+    }
+
     /// `range` reduced to input bits, if it is one of whole pages that this table can translate.
     fn input(&self, range: ClosedRange) -> Result<ClosedRange, Error> {
         let size = F::PAGE_BITS;
@@ -222,21 +229,17 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                 return Err(Error::Misaligned { address, size });
             }
         }
-        self.geometry.reduce(range).ok_or(Error::OutOfRange(range))
+        self.reduce_range(range).ok_or(Error::OutOfRange(range))
     }
 
     /// As [`Self::input`], for operations that feed a gather: it follows what became of the table since it was made.
+    // Many ask: there is one of it.
+    #[inline(never)]
     fn feeding(&self, range: ClosedRange, gather: &mut Gather<F, H>) -> Result<ClosedRange, Error> {
-        if !gather.belongs_to(self.identity) {
-            return Err(Error::ForeignGather);
-        }
-        gather.follow(self.tag, self.sinks);
-        self.input(range)
+        if gather.follows(self) { self.input(range) } else { Err(Error::ForeignGather) }
     }
 
     /// The same for those that may take tables out: no walk begins at one of these any more.
-    // Many ask: there is one of it.
-    #[inline(never)]
     fn exclusive(&mut self, range: ClosedRange, gather: &mut Gather<F, H>) -> Result<ClosedRange, Error> {
         self.walk_cache = WalkCache::default();
         self.feeding(range, gather)

@@ -8,7 +8,7 @@ use super::{
     build::Found,
     entries::Entries,
     frames::{Frames, List},
-    layout::{Prototypes, size_within},
+    layout::{Prototypes, size_mask, size_within},
 };
 use crate::{Attributes, ClosedRange, Format, Hal, HostPhysAddr, Level};
 
@@ -49,7 +49,10 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         largest: u8,
         gather: &mut Gather<F, H>,
     ) -> Result<(), Error> {
-        let range = ok!(self.exclusive(range, gather));
+        if self.populate_page(range, attributes, gather).is_some() {
+            return Ok(());
+        }
+        let range = ok!(self.feeding(range, gather));
         let page = F::PAGE_BITS;
         let largest = if self.hal.frees_parts() { largest.clamp(page, 63) } else { page };
         let leaf = ok!(Prototypes::new(&self.format, attributes, largest.min(size_within(range.span()))));
@@ -79,6 +82,25 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         rest.shrink(&self.hal, before);
         self.reserved = rest;
         plan
+    }
+
+    /// Maps a frame at the page that `range` is, where its table is there. `None`, and nothing has changed, if it is not as
+    /// simple as that.
+    fn populate_page(&self, range: ClosedRange, attributes: &Attributes, gather: &mut Gather<F, H>) -> Option<()> {
+        let size = F::PAGE_BITS;
+        if range.span() != size_mask(size) || !gather.follows(self) {
+            return None;
+        }
+        let entries = self.missing_pages(range)?;
+        let frame = self.hal.allocate(size)?;
+        self.check_frame(0, frame, size).ok()?;
+        self.zero(frame, size);
+        let mapped = self.map_missing(entries, range, frame.as_usize() as u64, attributes, gather);
+        if mapped.is_none() {
+            // SAFETY: it was just allocated with this size.
+            unsafe { self.hal.free(frame, size) };
+        }
+        mapped
     }
 
     /// Takes the frames for the part of `range` that this table translates.

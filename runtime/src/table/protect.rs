@@ -4,10 +4,9 @@ use core::ops::Range;
 
 use super::{
     Error, Gather, PageTable,
-    build::Found,
+    build::{End, Found},
     edges::{Cut, Edges},
     entries::Entries,
-    layout::sizes_of,
     located::Located,
     remake::{Broken, Forgotten, Pass, Rewrites},
     slots::slots,
@@ -56,15 +55,13 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         pages: &mut Forgotten<'_, '_>,
         gather: &mut Gather<F, H>,
     ) -> Result<(), Error> {
-        let range = ok!(self.exclusive(range, gather));
-        let mut entries = self.table_around(range);
-        if let Some(forgets) = self.split_again(entries, range, Some(change), gather) {
-            if forgets {
-                self.tell(range, pages, gather);
-            }
+        if self.change_leaf(range, change, pages, gather).is_some() {
             return Ok(());
         }
-        let rewrites = ok!(self.rewrites(entries.level(), range, change));
+        let range = ok!(self.feeding(range, gather));
+        let mut entries = self.table_around(range);
+        let mut rewrites = Rewrites::default();
+        ok!(self.plan_rewrites(entries.level(), range, change, &mut rewrites));
         ok!(self.refuse_breaks(range, change, &rewrites));
 
         let mut rest = range;
@@ -83,6 +80,40 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             self.rewrite(entries, rest, &mut pass);
         }
         Ok(())
+    }
+
+    /// Changes the leaf that `range` is, as most are, or is a part of, if that is known to take no more than one store. `None`,
+    /// and nothing has changed, if it is not as simple as that.
+    fn change_leaf(
+        &mut self,
+        range: ClosedRange,
+        change: &Change,
+        pages: &mut Forgotten<'_, '_>,
+        gather: &mut Gather<F, H>,
+    ) -> Option<()> {
+        let leaf = self.leaf_around(range).filter(|_| gather.follows(self))?;
+        let End { level, entry, raw, .. } = leaf;
+        if Self::slot(level, range.start()) != range {
+            if self.split_again(leaf, range, Some(change), gather)? {
+                self.tell(range, pages, gather);
+            }
+            return Some(());
+        }
+        if self.format.may_break(change) {
+            return None;
+        }
+        let new = self.format.rewrite(level, change).ok()?.apply(raw);
+        if new != raw {
+            if self.format.accessed_dirty(level).hardware {
+                // If the MMU marks it meanwhile, it is not as it was.
+                entry.exchange(&self.hal, raw, new).ok()?;
+            } else {
+                entry.overwrite(&self.hal, new);
+            }
+            self.account(level, range, [raw, new], pages, gather);
+            gather.record(range, true, Self::entry_bits(level));
+        }
+        Some(())
     }
 
     /// Changes the leaves that `range` covers in part; what of it is left to do.
@@ -112,8 +143,9 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// What else than splitting can keep [`PageTable::protect`] from its work: for who does it in parts.
     pub(crate) fn check_protect(&self, range: ClosedRange, change: &Change) -> Result<(), Error> {
         let range = ok!(self.input(range));
-        let level = self.table_around(range).level();
-        self.refuse_breaks(range, change, &ok!(self.rewrites(level, range, change)))
+        let mut rewrites = Rewrites::default();
+        ok!(self.plan_rewrites(self.table_around(range).level(), range, change, &mut rewrites));
+        self.refuse_breaks(range, change, &rewrites)
     }
 
     /// That no leaf has to be broken where an MMU cannot retry.
@@ -127,13 +159,15 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         }
     }
 
-    /// How to rewrite the leaves in `range`, which are at `top` or below.
-    fn rewrites(&self, top: Level, range: ClosedRange, change: &Change) -> Result<Rewrites, Error> {
-        let mut rewrites = Rewrites::default();
+    /// How to rewrite the leaves in `range`, which are at `top` or below, is put into `rewrites`.
+    fn plan_rewrites(
+        &self,
+        top: Level,
+        range: ClosedRange,
+        change: &Change,
+        rewrites: &mut Rewrites,
+    ) -> Result<(), Error> {
         for (level, slot) in (0..=top).zip(&mut rewrites.0) {
-            if sizes_of(&self.geometry, level, self.format.page_sizes(level)).0 == 0 {
-                continue;
-            }
             match self.format.rewrite(level, change) {
                 Ok(rewrite) => *slot = Some(rewrite),
                 Err(refusal) if self.has_leaf_at(level, self.table_around(range), range) => {
@@ -142,7 +176,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                 Err(_) => {}
             }
         }
-        Ok(rewrites)
+        Ok(())
     }
 
     /// Whether a leaf must not change while it is in use; `None` if it does not change.

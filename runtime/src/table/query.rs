@@ -191,7 +191,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// The leaves that intersect `range`, in ascending order, one by one and whole. Nothing if the table cannot
     /// translate all of `range`.
     pub fn mappings(&self, range: ClosedRange) -> Mappings<'_, F, H> {
-        Mappings { walk: Walk::new(self, self.geometry.reduce(range)), last: None }
+        Mappings { walk: Walk::new(self, self.reduce_range(range)), last: None }
     }
 
     /// What `range` maps, in ascending order: leaves that continue each other in input, output and attributes are one

@@ -27,7 +27,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// As for [`PageTable::depopulate`], and `range` covers whole leaves. The table has [retired](Self::retire), and nobody
     /// looks into `range` any more.
     pub(crate) unsafe fn discard(&mut self, range: ClosedRange) {
-        if let Some(range) = self.geometry.reduce(range) {
+        if let Some(range) = self.reduce_range(range) {
             // SAFETY: as the caller promises.
             unsafe { self.discard_in(self.root_entries(), range) };
         }

@@ -2,7 +2,7 @@
 
 use super::{
     Error, Gather, PageTable,
-    build::Found,
+    build::{End, Found},
     edges::{Cut, Edges},
     entries::Entries,
     gather::Held,
@@ -42,11 +42,15 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// `free`: the caller made the promise of [`PageTable::depopulate`].
     fn remove(&mut self, range: ClosedRange, free: bool, gather: &mut Gather<F, H>) -> Result<(), Error> {
-        let range = ok!(self.exclusive(range, gather));
-        let mut entries = self.table_around(range);
-        if !free && self.split_again(entries, range, None, gather).is_some() {
+        if let Some(was_last) = self.remove_leaf(range, free, gather) {
+            if was_last {
+                let range = ok!(self.exclusive(range, gather));
+                self.prune(range, gather);
+            }
             return Ok(());
         }
+        let range = ok!(self.exclusive(range, gather));
+        let mut entries = self.table_around(range);
         let cut = self.cut_leaves(entries, range);
         if !matches!(cut, [None, None]) {
             ok!(self.remove_edges(&cut, range, free, gather));
@@ -56,6 +60,25 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             self.prune(range, gather);
         }
         Ok(())
+    }
+
+    /// Takes out the leaf that `range` is, as most are, or is a part of, if that is known to take no more than one store:
+    /// whether its table, which is not the root, has none left then. `None`, and nothing has changed, if it is not as simple as
+    /// that.
+    fn remove_leaf(&mut self, range: ClosedRange, free: bool, gather: &mut Gather<F, H>) -> Option<bool> {
+        let leaf = self.leaf_around(range).filter(|_| gather.follows(self))?;
+        let End { level, entry, raw, .. } = leaf;
+        if Self::slot(level, range.start()) != range {
+            return if free { None } else { self.split_again(leaf, range, None, gather).map(|_| false) };
+        }
+        let size = Self::entry_bits(level);
+        entry.overwrite(&self.hal, self.format.empty(level));
+        gather.record(range, true, size);
+        if free {
+            gather.hold(Held::Frames { first: self.format.output(level, raw), size, count: 1 });
+        }
+        let entries = self.entries_around(level, entry);
+        Some(level < self.geometry.top() && self.is_hole(entries, 0..entries.count()))
     }
 
     /// Takes the covered parts out of the leaves that `range` covers in part.

@@ -69,7 +69,7 @@ impl EntryRef {
 
     /// Replaces it and returns what it was up to that moment.
     #[inline]
-    pub(super) fn swap(self, hal: &impl Hal, raw: u64) -> u64 {
+    pub(in crate::table) fn swap(self, hal: &impl Hal, raw: u64) -> u64 {
         let old = self.word().swap(raw, Ordering::AcqRel);
         self.publish(hal);
         old
