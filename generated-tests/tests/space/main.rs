@@ -23,6 +23,7 @@ mod hostile_tables;
 mod large;
 mod live;
 mod machine;
+mod migration;
 mod moving;
 mod negotiated;
 mod nested;
