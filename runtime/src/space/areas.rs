@@ -43,6 +43,9 @@ pub struct MemorySet<B> {
     /// Where each area is among these, which stay where they are when others come or go.
     tree: Tree,
     areas: Slots<Area<B>>,
+    /// Where that is which was the largest when it came, as long as it is there: most faults are in it, for it is the guest's
+    /// memory.
+    largest: u32,
 }
 
 /// Where an area goes that overlaps no other.
@@ -55,7 +58,7 @@ pub(super) struct Gap {
 
 impl<B> Default for MemorySet<B> {
     fn default() -> Self {
-        Self { tree: Tree::NONE, areas: Slots::NONE }
+        Self { tree: Tree::NONE, areas: Slots::NONE, largest: 0 }
     }
 }
 
@@ -86,7 +89,16 @@ impl<B: Joinable> MemorySet<B> {
     }
 
     /// The area that `address` is in.
+    #[inline]
     pub fn find(&self, address: u64) -> Option<&Area<B>> {
+        match self.areas.get(self.largest) {
+            Some(largest) if largest.range().contains(address) => Some(largest),
+            _ => self.find_among_all(address),
+        }
+    }
+
+    #[inline(never)]
+    fn find_among_all(&self, address: u64) -> Option<&Area<B>> {
         self.areas.get(self.tree.find(address)?).filter(|area| area.range().last() >= address)
     }
 
@@ -191,9 +203,12 @@ impl<B: Joinable> MemorySet<B> {
     /// Puts an area, for which there is room, where it belongs, and says where it is then.
     #[inline]
     fn insert_at(&mut self, place: Place, area: Area<B>) -> Option<Place> {
-        let start = area.range().start();
+        let range = area.range();
         let link = self.areas.insert(area);
-        self.tree.insert(place, start, link)
+        if self.areas.get(self.largest).is_none_or(|largest| largest.range().span() < range.span()) {
+            self.largest = link;
+        }
+        self.tree.insert(place, range.start(), link)
     }
 }
 
