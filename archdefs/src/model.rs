@@ -59,6 +59,8 @@ pub struct Format {
     /// `[format] execute_feature`: the feature of the runtime without which its code runs where the format's
     /// invalidations are not allowed (`arm-el2`), if there is one.
     pub execute_feature: Option<At<String>>,
+    /// `[format] byte_order`.
+    pub byte_order: ByteOrder,
     /// `[format] stage`: 1 or 2.
     pub stage: u8,
     /// `[format] cite`.
@@ -109,6 +111,25 @@ pub struct Format {
     pub configs: Vec<Config>,
     /// `[[example.*]]`.
     pub examples: Vec<Example>,
+}
+
+/// The order of an entry's bytes in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ByteOrder {
+    /// The lowest comes first.
+    Little,
+    /// The highest comes first.
+    Big,
+}
+
+impl ByteOrder {
+    /// The value of an entry that a CPU loads from memory as `word`; and the word of one with the value `word`.
+    pub const fn reorder(self, word: u64) -> u64 {
+        match self {
+            Self::Little => word.to_le(),
+            Self::Big => word.to_be(),
+        }
+    }
 }
 
 /// A parameter: what varies between machines, or between guests of one machine.

@@ -1,8 +1,8 @@
 //! The closed sets of words a file is written in, and what each stands for.
 
 use crate::model::{
-    Bind, Class, EditClass, Facts, FaultAccess, FaultCause, FixClass, InputExtension, Is, MemoryType, Other, Role,
-    Scope, Shareability, Signal,
+    Bind, ByteOrder, Class, EditClass, Facts, FaultAccess, FaultCause, FixClass, InputExtension, Is, MemoryType, Other,
+    Role, Scope, Shareability, Signal,
 };
 
 /// A closed set of words.
@@ -34,6 +34,7 @@ macro_rules! words {
 
 words! {
     Bind, "times of binding": "build" => Build, "boot" => Boot, "vm" => Vm;
+    ByteOrder, "byte orders": "little" => Little, "big" => Big;
     InputExtension, "input extensions": "zero-extended" => Zero, "one-extended" => One,
         "sign-extended" => Sign;
     Is, "kinds": "invalid" => Invalid, "table" => Table, "leaf" => Leaf, "reserved" => Reserved;

@@ -1,16 +1,22 @@
 //! The formats of the library, by name and configuration.
 
+use std::fs;
+
 pub use tablewright::testing::Configured;
 use tablewright_archdefs::bound::Bound;
-use tablewright_archdefs::{Style, read_builtin};
+use tablewright_archdefs::{Style, read, read_builtin};
 
-/// Every configuration of a built-in format's file.
+/// Every configuration of the file of a built-in format, or of one in `arch`.
 ///
 /// # Panics
 ///
 /// If there is no such format, or it is wrong.
 pub fn configured(name: &str) -> Vec<Configured> {
-    let (sources, format) = read_builtin(name).unwrap_or_else(|| panic!("no format `{name}`"));
+    let (sources, format) = read_builtin(name).unwrap_or_else(|| {
+        let path = format!("{}/arch/{name}.toml", env!("CARGO_MANIFEST_DIR"));
+        let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("no format `{name}`: {error}"));
+        read(&path, &text, &|_| Err("no other file".to_owned()))
+    });
     let format = format.unwrap_or_else(|problems| panic!("{}", problems.render(&sources, Style::Plain)));
     tablewright::testing::configured(format).unwrap_or_else(|error| panic!("{error}"))
 }

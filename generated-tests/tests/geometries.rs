@@ -19,6 +19,11 @@ tablewright::format_tests! { mod power_laws = "arch/power.toml": crate::power::p
 tablewright::page_table_format! { pub mod s390 = "arch/s390.toml" }
 tablewright::format_tests! { mod s390_laws = "arch/s390.toml": crate::s390 }
 
+/// An entry of MMUs that read them as big-endian.
+fn load(machine: &Machine, address: u64) -> Option<u64> {
+    machine.read_word(address).map(u64::from_be)
+}
+
 /// Where an address leads, and whether it can be stored to, by a walk as the Principles of Operation have it: an
 /// address-space-control element says which table it designates and how long that is, and entries say what they are of.
 fn dat(machine: &Machine, asce: u64, ia: u64) -> Option<(u64, bool)> {
@@ -33,7 +38,7 @@ fn dat(machine: &Machine, asce: u64, ia: u64) -> Option<(u64, bool)> {
         if index >> 9 > length {
             return None;
         }
-        let entry = machine.read_word(origin + index * 8)?;
+        let entry = load(machine, origin + index * 8)?;
         if entry & 0x20 != 0 {
             return None;
         }
@@ -45,7 +50,7 @@ fn dat(machine: &Machine, asce: u64, ia: u64) -> Option<(u64, bool)> {
                 return Some((entry & !size | ia & size, stores));
             }
             0 => {
-                let page = machine.read_word((entry & !0x7ff) + (ia >> 12 & 0xff) * 8)?;
+                let page = load(machine, (entry & !0x7ff) + (ia >> 12 & 0xff) * 8)?;
                 assert_eq!(page & 0x800, 0, "a translation-specification exception");
                 let stores = stores && page & 0x200 == 0;
                 return (page & 0x400 == 0).then_some((page & !0xfff | ia & 0xfff, stores));
@@ -85,13 +90,12 @@ fn tables_of_two_sizes_lead_where_their_mmu_follows_them() {
     }
 }
 
-/// Where an address leads, by a walk as the Power ISA has it: the entries are big-endian, and each says how large the next
-/// table is.
+/// Where an address leads, by a walk as the Power ISA has it: each entry says how large the next table is.
 fn walked(machine: &Machine, root: u64, ia: u64) -> Option<u64> {
     let (mut table, mut size, mut shift) = (root, 13, 52);
     while size != 0 {
         shift -= size;
-        let entry = u64::from_be(machine.read_word(table + (ia >> shift & ((1 << size) - 1)) * 8)?);
+        let entry = load(machine, table + (ia >> shift & ((1 << size) - 1)) * 8)?;
         match entry >> 62 {
             0b10 => (table, size) = (entry & 0x0fff_ffff_ffff_ff00, entry & 0x1f),
             0b11 => return Some(entry & 0x01ff_ffff_ffff_f000 | ia & ((1 << shift) - 1)),

@@ -1,6 +1,7 @@
 //! What the engine asks of a page-table format. Generated from TOML; the contracts here are what the laws test.
 
 mod by_name;
+mod byte_order;
 mod entry;
 mod error;
 mod fault;
@@ -14,6 +15,7 @@ use core::fmt::Debug;
 use crate::{Attributes, Change, HostPhysAddr, Invalidation, Rights};
 
 pub use by_name::ByName;
+pub use byte_order::{BigEndian, ByteOrder, LittleEndian};
 pub use entry::{AccessedDirty, Edit, Entry, Kinds, Leaf, Next, Prototype, Rewrite, Strip, Table};
 pub use error::{ConfigError, Refusal};
 pub use fault::{Cause, FaultInfo, Stage1Cause, Stage1Fault};
@@ -73,6 +75,8 @@ pub unsafe trait Format: Copy + Debug + Send + Sync + 'static {
     type Report: Copy + Debug;
     /// The registers that modify rights at the time of an access, one field for each.
     type Controls: Copy + Debug + Default;
+    /// The order of the bytes in which an MMU reads an entry. Entries are values everywhere else.
+    type Order: ByteOrder;
 
     /// For people and tools.
     const INFO: &'static FormatInfo;

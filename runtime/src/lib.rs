@@ -116,6 +116,8 @@
 //! # }
 //! ```
 //!
+//! Where the MMU reads entries as big-endian, `to_be` of the bits is what goes into the image.
+//!
 //! # The code
 //!
 //! To read it: `format.rs` (what is asked of a format), `hal.rs` (what is asked of the machine), `table/` (the
@@ -169,9 +171,9 @@ pub use addr::{
 pub use attributes::{Attributes, Change, MappingFlags, MemoryType, Options, Rights};
 pub use bitmap::PageBitmap;
 pub use format::{
-    AccessedDirty, AtEntry, ByName, Cause, ConfigError, Edit, Entry, Extension, FaultInfo, FirstWrites, Format,
-    FormatInfo, Geometry, Kinds, Leaf, Level, Next, PageSizes, Prototype, Refusal, Rewrite, Shareability, Signal,
-    Stage1Cause, Stage1Fault, Strip, Table, Tag, Translated, Written,
+    AccessedDirty, AtEntry, BigEndian, ByName, ByteOrder, Cause, ConfigError, Edit, Entry, Extension, FaultInfo,
+    FirstWrites, Format, FormatInfo, Geometry, Kinds, Leaf, Level, LittleEndian, Next, PageSizes, Prototype, Refusal,
+    Rewrite, Shareability, Signal, Stage1Cause, Stage1Fault, Strip, Table, Tag, Translated, Written,
 };
 #[cfg(any(
     feature = "x86_64",

@@ -80,7 +80,7 @@ pub struct Step {
 }
 
 impl Bound {
-    /// Translates `ia` with the tables under `root`. `read` reads the entry at an address; `None` if it cannot.
+    /// Translates `ia` with the tables under `root`. `read` loads the word at an address, as a CPU does; `None` if it cannot.
     pub fn walk(&self, root: u64, ia: u64, read: impl FnMut(u64) -> Option<u64>) -> Walk {
         self.walk_from(self.start(root), ia, read, |_| {})
     }
@@ -107,9 +107,10 @@ impl Bound {
         loop {
             let index = self.geometry.index(level, ia);
             let slot = table.wrapping_add(index.wrapping_mul(8));
-            let Some(raw) = read(slot) else {
+            let Some(word) = read(slot) else {
                 return Walk::ReadFailed { level, address: slot };
             };
+            let raw = self.byte_order.reorder(word);
             let decoded = self.decode(level, raw);
             let step = Step { level, table, index, slot, raw, decoded };
             see(&step);

@@ -102,7 +102,8 @@ struct Table {
 }
 
 impl Bound {
-    /// The entries of the tables under `root`. `read` reads the entry at an address; `None` if it cannot.
+    /// The entries of the tables under `root`. `read` loads the word at an address, as a CPU does; `None` if it
+    /// cannot.
     ///
     /// # Errors
     ///
@@ -137,7 +138,7 @@ impl<R: FnMut(u64) -> Option<u64>> Mappings<'_, R> {
         let index = table.next;
         let slot = table.address.wrapping_add(index.wrapping_mul(8));
         let bits = geometry.entry_bits(table.level);
-        let raw = (self.read)(slot);
+        let raw = self.load(slot);
         // Whatever the unreadable block holds of this table is skipped.
         let count = if raw.is_some() { 1 } else { ((BLOCK - slot % BLOCK) / 8).clamp(1, table.entries - index) };
         table.next += count;
@@ -156,6 +157,11 @@ impl<R: FnMut(u64) -> Option<u64>> Mappings<'_, R> {
         };
         let (first, last) = (geometry.extend(first), geometry.extend(last));
         Some(Visited { first, last, level: table.level, slot, raw: raw.unwrap_or(0), finding })
+    }
+
+    /// The value of the entry at `slot`.
+    fn load(&mut self, slot: u64) -> Option<u64> {
+        (self.read)(slot).map(|word| self.bound.byte_order.reorder(word))
     }
 
     fn table(&self, next: TableEntry) -> Finding {
@@ -180,7 +186,7 @@ impl<R: FnMut(u64) -> Option<u64>> Mappings<'_, R> {
         let begin = place(leaf, index).wrapping_sub((index - start) << bits);
         let whole = leaf.items <= table.entries
             && (start..start + leaf.items).all(|other| {
-                let raw = (self.read)(table.address.wrapping_add(other.wrapping_mul(8)));
+                let raw = self.load(table.address.wrapping_add(other.wrapping_mul(8)));
                 match raw.map(|raw| self.bound.decode(table.level, raw)) {
                     Some(Decoded::Leaf(item)) => {
                         item.size == leaf.size

@@ -12,7 +12,7 @@ mod tree;
 
 use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::grammar::scope::{Scope, Type};
-use crate::model::{At, Choices, Facts, Format};
+use crate::model::{At, ByteOrder, Choices, Facts, Format};
 use crate::schema::FILE;
 use crate::source::{File, Sources, Span};
 use context::{Context, Scopes};
@@ -130,6 +130,7 @@ fn format(file: &Section<'_>) -> Option<Format> {
         title: header.title,
         architecture: header.architecture,
         execute_feature: header.execute_feature,
+        byte_order: header.byte_order,
         stage: header.stage,
         cite: header.cite,
         implies: header.implies,
@@ -164,6 +165,7 @@ struct Header {
     title: String,
     architecture: String,
     execute_feature: Option<At<String>>,
+    byte_order: ByteOrder,
     stage: u8,
     cite: String,
     implies: Choices<Facts>,
@@ -176,6 +178,7 @@ fn header(section: &Section<'_>) -> Header {
         title: section.text("title"),
         architecture: section.text("architecture"),
         execute_feature: section.optional_placed_text("execute_feature"),
+        byte_order: section.word("byte_order"),
         stage: section.parse("stage", nothing, |cursor| {
             let stage = cursor.placed(|cursor| cursor.number())?;
             match stage.value {

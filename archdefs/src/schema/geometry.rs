@@ -4,7 +4,7 @@ use super::form::Form::{
     Choices, Condition, Expression, Facts, Guarded, Id, LevelSet, Many, Name, NumberOrTruth, Set, Syntax, Text, Word,
 };
 use super::{CITE, Key, Presence, optional, required};
-use crate::model::{Bind, InputExtension};
+use crate::model::{Bind, ByteOrder, InputExtension};
 use crate::words::words;
 
 pub(super) const FORMAT: &[Key] = &[
@@ -16,6 +16,12 @@ pub(super) const FORMAT: &[Key] = &[
         Text,
         "none",
         "the feature of the runtime without which code runs where these instructions are not allowed",
+    ),
+    optional(
+        "byte_order",
+        Word(words::<ByteOrder>),
+        "`little`",
+        "which byte of an entry comes first in memory; everything in the file is the value, whatever the order",
     ),
     required("stage", Word(|| vec!["1", "2"]), "stage of translation"),
     required("cite", Text, "the manual"),

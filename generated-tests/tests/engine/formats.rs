@@ -1,7 +1,7 @@
 //! Law 9 for every built-in format, and some others, in every configuration that its file names, with the interpreter as the MMU; and that
 //! leaves are as large as they can be.
 
-use std::{fs, ops::Range};
+use std::ops::Range;
 
 use proptest::{
     prelude::*,
@@ -11,10 +11,7 @@ use tablewright::{
     Attributes, ByName, Change, ClosedRange, Format, Gather, Lookup, MemoryType, PageTable, Rights, Tag, aarch64,
     loongarch64, riscv64, sim::Machine, x86_64,
 };
-use tablewright_archdefs::{
-    bound::{Bound, Params},
-    read, read_builtin,
-};
+use tablewright_tests::formats::{Configured, configured};
 
 use crate::{
     random::{run_on, step},
@@ -25,23 +22,16 @@ use crate::{
 
 /// Runs random programs on all configurations of a format's file that are of this format; how many these are.
 fn programs<F: ByName>(file_name: &str) -> usize {
-    let (_, file) = read_builtin(file_name).unwrap_or_else(|| {
-        let path = format!("{}/arch/{file_name}.toml", env!("CARGO_MANIFEST_DIR"));
-        read(&path, &fs::read_to_string(&path).expect("a file"), &|_| Err("no other file".to_owned()))
-    });
-    let file = file.expect("the formats are correct");
-    let mut configured = 0;
-    for config in &file.configs {
+    let mut of_this_format = 0;
+    for Configured { config, bound, .. } in configured(file_name) {
         let mut of_format = F::config(0, 0);
         // What the module was built for cannot be set to anything else.
         if !config.set.iter().all(|(name, value)| F::set(&mut of_format, &name.value, value.value)) {
             continue;
         }
         let format = F::new(&of_format).expect("a legal configuration");
-        let params = Params::of_config(&file, config).expect("parameters");
-        let bound = Bound::new(&file, &params).expect("a configuration");
         let rules = rules::of(file_name, &bound);
-        configured += 1;
+        of_this_format += 1;
         largest_leaves(format, &config.id.value);
         like_the_first(format, &config.id.value);
         after_any_other(format, &config.id.value);
@@ -53,7 +43,7 @@ fn programs<F: ByName>(file_name: &str) -> usize {
         });
         result.unwrap_or_else(|error| panic!("{}: {error}", config.id.value));
     }
-    configured
+    of_this_format
 }
 
 /// Where both addresses allow a leaf of one entry at some level, one is used, however many smaller sizes there are.
@@ -223,6 +213,7 @@ fn like_the_first<F: Format>(format: F, config: &str) {
 
 tablewright::page_table_format! { mod power = "arch/power.toml" }
 tablewright::page_table_format! { mod s390 = "arch/s390.toml" }
+tablewright::page_table_format! { mod big_endian = "arch/stage1_ee.toml" }
 
 /// Tests the format of a generated module.
 macro_rules! law_9 {
@@ -264,4 +255,5 @@ law_9! {
     power_4k: power::power_4k of "power";
     power_64k: power::power_64k of "power";
     s390_dat: s390 of "s390";
+    big_endian_4k: big_endian::stage1_4k of "stage1_ee";
 }

@@ -10,8 +10,8 @@
 
 use tablewright::{
     AccessedDirty, Attributes, Change, ConfigError, Edit, Entry, Extension, FaultInfo, Format, FormatInfo, Geometry,
-    HostPhysAddr, Invalidation, Kinds, Leaf, Level, MemoryType, Next, Options, PageSizes, Prototype, Refusal, Rewrite,
-    Rights, Strip, Table, Tag,
+    HostPhysAddr, Invalidation, Kinds, Leaf, Level, LittleEndian, MemoryType, Next, Options, PageSizes, Prototype,
+    Refusal, Rewrite, Rights, Strip, Table, Tag,
 };
 
 const PRESENT: u64 = 1;
@@ -98,6 +98,7 @@ unsafe impl<const PAGE: u8> Format for Witness<PAGE> {
     type Registers = (u64, u32);
     type Report = ();
     type Controls = ();
+    type Order = LittleEndian;
 
     const INFO: &'static FormatInfo = &FormatInfo {
         name: "witness",

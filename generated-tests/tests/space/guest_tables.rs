@@ -5,11 +5,11 @@ use std::fmt::Debug;
 
 use fastrand::Rng;
 use tablewright::{
-    Attributes, ByName, Format, GuestFault, GuestMemoryAccessor, GuestTables, GuestVirtAddr, MemoryType, Rights,
-    Stage1Cause, Stage1Fault, Stage1Report, VirtFault,
+    Attributes, ByName, ByteOrder, Format, GuestFault, GuestMemoryAccessor, GuestTables, GuestVirtAddr, MemoryType,
+    Rights, Stage1Cause, Stage1Fault, Stage1Report, VirtFault,
     aarch64::{stage1_4k, stage1_16k, stage1_64k},
     riscv64::sv,
-    sim::{Bound, built_in},
+    sim::Bound,
     x86_64::long_mode,
 };
 use tablewright_archdefs::{
@@ -18,10 +18,17 @@ use tablewright_archdefs::{
     model::Facts,
 };
 
-use tablewright_tests::laws::{Interpreted, Subject};
+use tablewright_tests::{
+    formats::configured,
+    laws::{Interpreted, Subject},
+};
+
+use big_endian::stage1_4k as stage1_ee;
 
 use crate::rig::{READ, RW, Rig, gpa};
 use crate::witness::DIRECT;
+
+tablewright::page_table_format! { mod big_endian = "arch/stage1_ee.toml" }
 
 /// Where the guest has its memory.
 const BASE: usize = 0x40_0000;
@@ -54,10 +61,10 @@ fn guest_with_tables<F: Format>(format: &F, random: &mut Rng) -> (Rig<impl Forma
             } else {
                 levels.saturating_sub(1 + (word >> (CHUNK - 3)) as u8 % levels)
             };
-            entry(format, level, random)
+            F::Order::reorder(entry(format, level, random))
         })
         .collect();
-    let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
     rig.space.write_buffer(gpa(BASE), &bytes).unwrap();
     rig.space.protect(gpa(chunk(READ_ONLY) as usize), 1 << CHUNK, READ).unwrap();
     (rig, words)
@@ -203,7 +210,7 @@ fn agrees<F: ByName<Report: PartialEq + Debug>>(bound: &Bound, format: &F) -> us
         if wanted.is_ok() || cannot_mark {
             let on_the_way = tables_on_the_way(bound, &words, ia).into_iter();
             for (level, slot) in on_the_way.take_while(|(_, on_the_way)| !cannot_mark || *on_the_way != slot) {
-                words[(slot as usize - BASE) / 8] |= bound.table_accessed(level);
+                words[(slot as usize - BASE) / 8] |= bound.byte_order.reorder(bound.table_accessed(level));
             }
         }
         let told = tables.report(GuestVirtAddr::from_usize(ia as usize), access);
@@ -227,14 +234,15 @@ fn agrees<F: ByName<Report: PartialEq + Debug>>(bound: &Bound, format: &F) -> us
         translated += 1;
         let index = (slot as usize - BASE) / 8;
         let (old, new) = (words[index], rig.space.read_volatile::<u64>(gpa(slot as usize)).unwrap());
-        marked_only(bound, leaf_level(bound, &words, ia), old, new, access);
+        let [was, is] = [old, new].map(F::Order::reorder);
+        marked_only(bound, leaf_level(bound, &words, ia), was, is, access);
         words[index] = new;
         let (_, again) = expected(bound, &words, ia, access, &values);
         assert_eq!(again, wanted, "{ia:#x}: the marks changed what is translated");
     }
     let mut bytes = vec![0; words.len() * 8];
     rig.space.read_buffer(gpa(BASE), &mut bytes).unwrap();
-    let read: Vec<u64> = bytes.chunks_exact(8).map(|word| u64::from_le_bytes(word.try_into().unwrap())).collect();
+    let read: Vec<u64> = bytes.chunks_exact(8).map(|word| u64::from_ne_bytes(word.try_into().unwrap())).collect();
     assert!(read == words, "something else was written");
     translated
 }
@@ -276,12 +284,12 @@ macro_rules! judged {
     ($($test:ident: $module:ident($levels:literal, $bits:literal), $file:literal, [$($row:literal)+];)+) => {$(
         #[test]
         fn $test() {
-            let mut translated = 0;
+            let (mut translated, cases) = (0, configured($file));
             for row in [$($row),+] {
-                let bound = built_in($file, row).expect("such a row");
+                let bound = &cases.iter().find(|case| case.config.id.value == row).expect("such a row").bound;
                 let mut config = $module::Config::new($levels, $bits);
                 assert!(bound.params.iter().all(|(name, value)| config.set(name, value)), "{row}");
-                translated += agrees(&bound, &$module::Format::new(&config).expect("a legal configuration"));
+                translated += agrees(bound, &$module::Format::new(&config).expect("a legal configuration"));
             }
             assert!(translated > 500, "only {translated} accesses were translated");
         }
@@ -293,6 +301,7 @@ judged! {
     stage1_4k_is_walked_as_its_file_says: stage1_4k(4, 48), "stage1", ["4k-48" "4k-39-dirty" "4k-vhe" "4k-upper" "4k-lpa2"];
     stage1_16k_is_walked_as_its_file_says: stage1_16k(4, 48), "stage1", ["16k-48" "16k-vhe-upper"];
     stage1_64k_is_walked_as_its_file_says: stage1_64k(2, 42), "stage1", ["64k-42" "64k-52"];
+    big_endian_tables_are_walked_as_their_file_says: stage1_ee(4, 48), "stage1_ee", ["4k-48" "4k-39-dirty" "4k-upper"];
     sv_is_walked_as_its_file_says: sv(3, 39), "sv", ["sv39" "sv39-rich" "sv48" "sv57"];
 }
 

@@ -1,6 +1,6 @@
 //! `tablewright list`.
 
-use tablewright_archdefs::model::{Bind, Domain, Param};
+use tablewright_archdefs::model::{Bind, ByteOrder, Domain, Param};
 use tablewright_archdefs::words::Word;
 use tablewright_archdefs::{BUILTINS, Summary, show};
 
@@ -50,8 +50,9 @@ fn format(found: &Found, console: &mut Console<'_>) -> Result<()> {
     let extensions: Vec<_> = format.levels.input.0.iter().map(|choice| choice.value.word()).collect();
     let ids: Vec<_> = found.configs().map(|config| config.id.value.as_str()).collect();
     let builds: Vec<_> = format.builds.iter().map(|build| build.name.value.as_str()).collect();
+    let order = if format.byte_order == ByteOrder::Big { ", big-endian" } else { "" };
     let mut facts = vec![
-        ["architecture".into(), format!("{}, stage {}", format.architecture, format.stage)],
+        ["architecture".into(), format!("{}, stage {}{order}", format.architecture, format.stage)],
         ["levels".into(), set(&summary.levels)],
         ["input".into(), format!("{} bits, {}", set(&summary.input_bits), extensions.join(" or "))],
         ["output".into(), output],

@@ -1,7 +1,7 @@
 //! Documentation of generated items: a table of bits for each kind of entry, with the manual's sections.
 
 use tablewright_archdefs::expr::Expr;
-use tablewright_archdefs::model::{BitMap, Choices, Class, Field, FixClass, Format, Meaning, Rows};
+use tablewright_archdefs::model::{BitMap, ByteOrder, Choices, Class, Field, FixClass, Format, Meaning, Rows};
 use tablewright_archdefs::show;
 use tablewright_archdefs::words::Word;
 
@@ -11,13 +11,18 @@ use crate::text;
 
 /// The documentation of a format's module.
 pub(crate) fn module(format: &Format, title: &str) -> Vec<String> {
-    vec![
+    let mut docs = vec![
         format!(" {}.", text::plain(title)),
         String::new(),
         format!(" {}.", text::plain(&format.cite)),
         String::new(),
         " Start at [`Config`], make a [`Format`] of it, and give that to the page table.".into(),
-    ]
+    ];
+    if format.byte_order == ByteOrder::Big {
+        let stored = " Entries are big-endian in memory, where what `to_be` makes of their bits stands.";
+        docs.extend([String::new(), stored.into()]);
+    }
+    docs
 }
 
 /// A table of the bits of a kind of entry, from the highest down.

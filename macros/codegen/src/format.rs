@@ -2,6 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
+use tablewright_archdefs::model::ByteOrder;
 
 use crate::address::AddressMap;
 use crate::members::Shape;
@@ -129,6 +130,10 @@ fn implementation(scope: &Scope<'_>, name: &str, title: &str) -> TokenStream {
     let completion = completion::method(scope);
     let limit = tlb::limit(scope);
     let info = info::info(scope, name, title);
+    let order = match scope.format.byte_order {
+        ByteOrder::Little => quote!(LittleEndian),
+        ByteOrder::Big => quote!(BigEndian),
+    };
     quote! {
         /// `output` and `next` read addresses through the very masks that `strip` and `table` write them through, and
         /// the checker has proved that these hold every bit of an address once.
@@ -137,6 +142,7 @@ fn implementation(scope: &Scope<'_>, name: &str, title: &str) -> TokenStream {
             type Registers = Registers;
             type Report = Report;
             type Controls = Controls;
+            type Order = #order;
 
             const INFO: &'static FormatInfo = &#info;
             const ENTRY_BITS: [u8; Geometry::MAX_LEVELS] = [#(#entry_bits),*];

@@ -75,6 +75,7 @@ fn items(outline: &Outline, runtime: &TokenStream) -> TokenStream {
             type Registers = Registers;
             type Report = Report;
             type Controls = Controls;
+            type Order = LittleEndian;
 
             const INFO: &'static FormatInfo =
                 &FormatInfo { name: "", title: "", architecture: "", stage: 0, cite: "", tlb: "" };

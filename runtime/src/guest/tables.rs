@@ -11,8 +11,8 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::{GuestError, GuestFault, GuestMemoryAccessor};
 use crate::{
-    Attributes, ClosedRange, Entry, Format, Geometry, GuestPhysAddr, GuestVirtAddr, Level, Rights, Stage1Cause,
-    WalkError, WalkStep, Walked, walk,
+    Attributes, ByteOrder, ClosedRange, Entry, Format, Geometry, GuestPhysAddr, GuestVirtAddr, Level, Rights,
+    Stage1Cause, WalkError, WalkStep, Walked, walk,
 };
 
 /// A guest's own page tables, read from its memory as its MMU would read them.
@@ -238,7 +238,7 @@ impl<'a, F: Format, M: GuestMemoryAccessor> GuestTables<'a, F, M> {
         let mut unreadable = None;
         let read = |at| {
             entry = GuestPhysAddr::from_usize(at as usize);
-            let word = self.memory.read_volatile::<u64>(entry).map(u64::from_le);
+            let word = self.memory.read_volatile::<u64>(entry);
             word.map_err(|error| unreadable = Some(error.fault)).ok()
         };
         let walked = walk(self.format, root, address.as_usize() as u64, read, see);
@@ -275,7 +275,8 @@ impl<'a, F: Format, M: GuestMemoryAccessor> GuestTables<'a, F, M> {
     fn mark(&self, at: GuestPhysAddr, old: u64, new: u64) -> Result<bool, VirtFault> {
         let refused = |error: GuestError| VirtFault::Walk { entry: at, fault: error.fault };
         let entry = self.memory.atomic::<AtomicU64>(at).map_err(refused)?;
-        let done = entry.compare_exchange(old.to_le(), new.to_le(), Ordering::AcqRel, Ordering::Acquire).is_ok();
+        let [old, new] = [old, new].map(F::Order::reorder);
+        let done = entry.compare_exchange(old, new, Ordering::AcqRel, Ordering::Acquire).is_ok();
         self.memory.mark_written(at, size_of::<u64>()).map_err(refused)?;
         Ok(done)
     }

@@ -268,7 +268,7 @@ impl Machine {
     pub fn dump(&self, address: HostPhysAddr, size: u8) -> Vec<u8> {
         let address = address.as_usize() as u64;
         let words = (0..1_u64 << size).step_by(8).map(|offset| self.read_word(address + offset).unwrap_or(0));
-        words.flat_map(u64::to_le_bytes).collect()
+        words.flat_map(u64::to_ne_bytes).collect()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -120,7 +120,8 @@ impl Shadow {
 /// What a table holds.
 fn entries(machine: &Machine, guest: &Guest, table: u64, level: Level) -> Vec<u64> {
     let count = 1_u64 << guest.bound.geometry.level_index_bits(level);
-    (0..count).map_while(|index| machine.read_word(table + index * 8)).collect()
+    let words = (0..count).map_while(|index| machine.read_word(table + index * 8));
+    words.map(|word| guest.bound.byte_order.reorder(word)).collect()
 }
 
 /// The edits of live entries that needed a break, and had none.

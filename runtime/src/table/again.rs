@@ -37,7 +37,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// or there is no memory.
     pub(super) fn split_again(
         &mut self,
-        leaf: End,
+        leaf: End<F>,
         range: ClosedRange,
         change: Option<&Change>,
         gather: &mut Gather<F, H>,
@@ -82,7 +82,14 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// Fills the table that takes the place of the leaf `whole`, which maps to `address`.
-    fn fill_again(&self, last: &Precedent, whole: ClosedRange, address: u64, range: ClosedRange, table: &mut Fresh) {
+    fn fill_again(
+        &self,
+        last: &Precedent,
+        whole: ClosedRange,
+        address: u64,
+        range: ClosedRange,
+        table: &mut Fresh<F::Order>,
+    ) {
         let (delta, count) = (address.wrapping_sub(whole.start()), Self::count(last.kept.level));
         let mut fill = |range, prototype| {
             for (index, strip) in (Leaves { range, prototype, delta }).strips(&self.format, count) {
@@ -103,11 +110,11 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// Remembers how a leaf was split, if the next one around all of such a range can be split as simply as that.
-    pub(super) fn remember(&mut self, split: &Split<'_>, range: ClosedRange) {
+    pub(super) fn remember(&mut self, split: &Split<'_, F>, range: ClosedRange) {
         self.precedent = self.precedent_of(split, range).or(self.precedent);
     }
 
-    fn precedent_of(&self, split: &Split<'_>, range: ClosedRange) -> Option<Precedent> {
+    fn precedent_of(&self, split: &Split<'_, F>, range: ClosedRange) -> Option<Precedent> {
         let leaf = &split.leaf;
         let (level, below) = (leaf.level, leaf.level.checked_sub(1)?);
         let (size, sizes) = (Self::entry_bits(below), split.smaller.sizes(&self.geometry, below));

@@ -5,11 +5,11 @@ use core::ops::Range;
 use super::{
     Error, PageTable,
     build::Found,
-    entries::Entries,
+    entries::{BLOCK, Entries},
     layout::{has_runs, size_mask},
     slots::slots,
 };
-use crate::{ClosedRange, Format, Geometry, Hal, Kinds, Level, Prototype, Rewrite};
+use crate::{ByteOrder, ClosedRange, Format, Geometry, Hal, Kinds, Level, Prototype, Rewrite};
 
 /// Leaves of one level that have certain bits in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,9 +104,14 @@ enum Block<'a> {
 impl<'a> Block<'a> {
     /// The entries from the start of `indices` on, of a level with these kinds of entries.
     #[inline(always)]
-    fn at(entries: Entries, indices: Range<usize>, kinds: &Kinds, seen: &'a [Option<Alike>; 2]) -> Self {
+    fn at<O: ByteOrder>(
+        entries: Entries<O>,
+        indices: Range<usize>,
+        kinds: &Kinds,
+        seen: &'a [Option<Alike>; 2],
+    ) -> Self {
         let every = Self::Mixed(u32::MAX);
-        if indices.len() < Entries::BLOCK {
+        if indices.len() < BLOCK {
             return Self::Mixed(!(u32::MAX << indices.len()));
         }
         let Some(common @ [all, any]) = entries.common(indices.start) else { return every };
@@ -129,10 +134,10 @@ impl<'a> Block<'a> {
 }
 
 /// Leaves that are alike, side by side in one table, and do not stay as they are.
-pub(super) struct Group<'a> {
+pub(super) struct Group<'a, F: Format> {
     pub(super) alike: &'a Alike,
     pub(super) level: Level,
-    pub(super) entries: Entries,
+    pub(super) entries: Entries<F::Order>,
     pub(super) index: usize,
     /// How many are known to be alike. A run comes item by item.
     pub(super) items: usize,
@@ -151,7 +156,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         &self,
         range: ClosedRange,
         judge: &dyn Judge,
-        act: &mut dyn FnMut(&Group<'_>) -> usize,
+        act: &mut dyn FnMut(&Group<'_, F>) -> usize,
     ) -> Result<(), Error> {
         self.for_groups(self.table_around(range), range, &mut Seen::default(), judge, act)
     }
@@ -159,11 +164,11 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// The same for those in the part of `range` that this table translates.
     fn for_groups(
         &self,
-        entries: Entries,
+        entries: Entries<F::Order>,
         range: ClosedRange,
         seen: &mut Seen,
         judge: &dyn Judge,
-        act: &mut dyn FnMut(&Group<'_>) -> usize,
+        act: &mut dyn FnMut(&Group<'_, F>) -> usize,
     ) -> Result<(), Error> {
         let level = entries.level();
         let kinds = self.format.kinds(level);
@@ -176,11 +181,11 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         while index < end {
             let mut left = match Block::at(entries, index..end, &kinds, seen.at(level)) {
                 Block::Empty | Block::Alike(Alike { rewrite: None, .. }) => {
-                    index += Entries::BLOCK;
+                    index += BLOCK;
                     continue;
                 }
                 Block::Alike(alike) => {
-                    let (items, raw) = (Entries::BLOCK, entries.load(index));
+                    let (items, raw) = (BLOCK, entries.load(index));
                     let range = slot(index).hull(&slot(index + items - 1));
                     index += act(&Group { alike, level, entries, index, items, end: covered, range, raw });
                     continue;
@@ -189,7 +194,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             };
             // One by one.
             let block = index;
-            index = end.min(index + Entries::BLOCK);
+            index = end.min(index + BLOCK);
             while left != 0 {
                 let index = block + left.trailing_zeros() as usize;
                 left &= left - 1;
@@ -237,7 +242,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// How many entries from the start of `indices` on are what `first` is, a table or a leaf of one entry: as many as can be
     /// told at a glance.
-    pub(super) fn entries_like(&self, entries: Entries, first: u64, indices: Range<usize>) -> usize {
+    pub(super) fn entries_like(&self, entries: Entries<F::Order>, first: u64, indices: Range<usize>) -> usize {
         let level = entries.level();
         let (kinds, states) = (self.format.kinds(level), self.format.accessed_dirty(level));
         let are_leaves = kinds.is_leaf(first);
@@ -252,12 +257,12 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let mut index = indices.start;
         // The last ones together with some of those before.
         while index < indices.end
-            && let Some(start) = indices.end.checked_sub(Entries::BLOCK).map(|last| last.min(index))
+            && let Some(start) = indices.end.checked_sub(BLOCK).map(|last| last.min(index))
             && let Some([all, any]) = entries.common(start)
             && (!are_leaves || kinds.shows_leaves(all))
             && (all ^ first | any ^ first) & telling == 0
         {
-            index = start + Entries::BLOCK;
+            index = start + BLOCK;
         }
         index - indices.start
     }

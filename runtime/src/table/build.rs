@@ -4,7 +4,7 @@ use core::ops::Range;
 
 use super::{
     PageTable,
-    entries::{Entries, EntryRef, Fresh},
+    entries::{BLOCK, Entries, EntryRef, Fresh},
     frames::Frames,
     layout::{Layout, Pieces, Placed},
     slots::slots,
@@ -14,7 +14,7 @@ use crate::{ClosedRange, Format, Hal, HostPhysAddr, Level, Next, Strip};
 impl<F: Format, H: Hal> PageTable<F, H> {
     /// The entries of a table of this tree below the root.
     #[inline]
-    pub(super) fn entries(&self, level: Level, address: HostPhysAddr) -> Entries {
+    pub(super) fn entries(&self, level: Level, address: HostPhysAddr) -> Entries<F::Order> {
         // SAFETY: the callers' addresses come from table entries of this tree (or of a detached or not yet linked part of
         // it), whose tables are allocated until they have been unlinked, and freed only through `&mut self` or by a gather
         // that nobody walks any more. Below the root, all of a level have these index bits.
@@ -22,51 +22,51 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// The entries of the root.
-    pub(super) fn root_entries(&self) -> Entries {
+    pub(super) fn root_entries(&self) -> Entries<F::Order> {
         // SAFETY: it is allocated as long as the table lives.
         unsafe { Entries::new(&self.hal, self.geometry.top(), self.start.index_bits, self.root) }
     }
 
     /// What the entry at `index` is; a table as its entries.
-    pub(super) fn visit(&self, entries: Entries, index: usize) -> (u64, Found) {
+    pub(super) fn visit(&self, entries: Entries<F::Order>, index: usize) -> (u64, Found<F>) {
         let raw = entries.load(index);
         (raw, self.found(entries.level(), raw))
     }
 
     /// Whether nothing stands at `indices`.
-    pub(super) fn is_hole(&self, entries: Entries, indices: Range<usize>) -> bool {
+    pub(super) fn is_hole(&self, entries: Entries<F::Order>, indices: Range<usize>) -> bool {
         let kinds = self.format.kinds(entries.level());
         let Range { start: mut index, end } = indices;
         // Most that are no holes begin like that.
         if index < end && !kinds.is_absent(entries.load(index)) {
             return false;
         }
-        while index + Entries::BLOCK <= end
+        while index + BLOCK <= end
             && let Some(common) = entries.common(index)
         {
             // What all have and what any has: they stand for nothing if both would.
             if !common.into_iter().all(|raw| kinds.is_absent(raw)) {
                 return false;
             }
-            index += Entries::BLOCK;
+            index += BLOCK;
         }
         (index..end).all(|index| kinds.is_absent(entries.load(index)))
     }
 
     /// Goes down towards `ia`, in input bits, as far as there are tables.
-    pub(super) fn descend(&self, ia: u64) -> End {
+    pub(super) fn descend(&self, ia: u64) -> End<F> {
         self.end(self.go_down((self.geometry.top(), self.start.mask, self.root), self.start.entry_bits, ia))
     }
 
     /// The same, from a table of this tree on the way to `ia`.
-    pub(super) fn descend_from(&self, entries: Entries, ia: u64) -> End {
+    pub(super) fn descend_from(&self, entries: Entries<F::Order>, ia: u64) -> End<F> {
         let level = entries.level();
         self.end(self.go_down((level, entries.count() - 1, entries.address()), Self::entry_bits(level), ia))
     }
 
     /// Starts at a table of this tree with its level, greatest index and address. `bits`: log2 of what an entry of it spans.
     #[inline(always)]
-    pub(super) fn go_down(&self, start: (Level, usize, HostPhysAddr), bits: u8, ia: u64) -> Way {
+    pub(super) fn go_down(&self, start: (Level, usize, HostPhysAddr), bits: u8, ia: u64) -> Way<F> {
         let (mut level, mask, address) = start;
         let link = self.format.links();
         // The index, which is cut to the table, is lowest now, and those into the tables below are uppermost in turn.
@@ -90,13 +90,13 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// What there is.
     #[inline(always)]
-    pub(super) fn end(&self, way: Way) -> End {
+    pub(super) fn end(&self, way: Way<F>) -> End<F> {
         let Way { level, entry, raw } = way;
         End { level, entry, raw, is_leaf: !self.format.kinds(level).is_absent(raw) }
     }
 
     /// The table that an entry of this tree at `level` is in.
-    pub(super) fn entries_around(&self, level: Level, entry: EntryRef) -> Entries {
+    pub(super) fn entries_around(&self, level: Level, entry: EntryRef<F::Order>) -> Entries<F::Order> {
         let bits = if level == self.geometry.top() { self.start.index_bits } else { Self::index_bits(level) };
         // SAFETY: as in `root_entries` and `entries`.
         unsafe { Entries::new(&self.hal, level, bits, entry.table(bits)) }
@@ -104,7 +104,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// The lowest table that translates all of `range`, in which no single entry is all of it: an operation that unlinks
     /// no table may begin there.
-    pub(super) fn table_around(&self, range: ClosedRange) -> Entries {
+    pub(super) fn table_around(&self, range: ClosedRange) -> Entries<F::Order> {
         // The low bits that are not the same in all of it; one more if they may be anything.
         let varying = range.start() ^ range.last();
         let least = 64 - varying.saturating_add((range.start() & varying == 0).into()).leading_zeros() as u8;
@@ -114,7 +114,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         while level > 0
             && bits >= least
             // SAFETY: as in `root_entries` and `entries`; the index is cut.
-            && let entry = unsafe { EntryRef::new(&self.hal, table, (range.start() >> bits) as usize & mask) }
+            && let entry = unsafe { EntryRef::<F::Order>::new(&self.hal, table, (range.start() >> bits) as usize & mask) }
             && let Some(below) = link(level, entry.load())
         {
             level -= 1;
@@ -126,7 +126,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// What an entry of this tree is.
-    pub(super) fn found(&self, level: Level, raw: u64) -> Found {
+    pub(super) fn found(&self, level: Level, raw: u64) -> Found<F> {
         match (self.format.next(level, raw), level.checked_sub(1)) {
             (Next::Leaf, _) => Found::Leaf,
             (Next::Table(address), Some(below)) => {
@@ -172,7 +172,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// A table in a reserved frame.
-    pub(super) fn fresh(&self, reserve: &mut Frames<'_, H>) -> Option<Fresh> {
+    pub(super) fn fresh(&self, reserve: &mut Frames<'_, H>) -> Option<Fresh<F::Order>> {
         let (frame, size) = reserve.take()?;
         // SAFETY: the frame was reserved with this size and is nobody else's.
         Some(unsafe { Fresh::new(&self.hal, frame, size) })
@@ -181,28 +181,28 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
 /// Where a way down a tree ends: see [`End`].
 #[derive(Clone, Copy)]
-pub(super) struct Way {
+pub(super) struct Way<F: Format> {
     pub(super) level: Level,
-    pub(super) entry: EntryRef,
+    pub(super) entry: EntryRef<F::Order>,
     pub(super) raw: u64,
 }
 
 /// Where a way down a tree ends: at a leaf, or at an entry that stands for nothing.
 #[derive(Clone, Copy)]
-pub(super) struct End {
+pub(super) struct End<F: Format> {
     pub(super) level: Level,
     /// The entry, and what it was.
-    pub(super) entry: EntryRef,
+    pub(super) entry: EntryRef<F::Order>,
     pub(super) raw: u64,
     pub(super) is_leaf: bool,
 }
 
 /// What an entry of this tree is.
-pub(super) enum Found {
+pub(super) enum Found<F: Format> {
     /// Nothing.
     Absent,
     /// A leaf.
     Leaf,
     /// A table.
-    Table(Entries),
+    Table(Entries<F::Order>),
 }

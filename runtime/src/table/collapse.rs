@@ -56,12 +56,12 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// The leaves in `range` that are larger than `1 << size` bytes.
-    fn larger(&self, range: ClosedRange, size: u8) -> impl Iterator<Item = Located> {
+    fn larger(&self, range: ClosedRange, size: u8) -> impl Iterator<Item = Located<F>> {
         self.leaves(range).filter(move |leaf| leaf.size > size)
     }
 
     /// Cuts a leaf: a run into its items first, for these have to be replaced one by one.
-    fn cut(&self, leaf: Located, size: u8, reserve: &mut Frames<'_, H>, gather: &mut Gather<F, H>) -> Option<()> {
+    fn cut(&self, leaf: Located<F>, size: u8, reserve: &mut Frames<'_, H>, gather: &mut Gather<F, H>) -> Option<()> {
         let entry = Self::entry_bits(leaf.level);
         let (range, items) = (leaf.range, Self::items(&leaf) as u64);
         if items > 1 {
@@ -76,7 +76,13 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         Some(())
     }
 
-    fn cut_once(&self, leaf: Located, size: u8, reserve: &mut Frames<'_, H>, gather: &mut Gather<F, H>) -> Option<()> {
+    fn cut_once(
+        &self,
+        leaf: Located<F>,
+        size: u8,
+        reserve: &mut Frames<'_, H>,
+        gather: &mut Gather<F, H>,
+    ) -> Option<()> {
         let mut split = self.plan_split(&leaf, Fate::Cut(size)).ok()??;
         let range = split.leaf.range;
         self.commit_split(&mut split, range, reserve, gather)
@@ -104,7 +110,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// Collapses what is in the part of `range` that this table translates: what is below it first.
-    fn collapse_in(&self, entries: Entries, range: ClosedRange, largest: u8, gather: &mut Gather<F, H>) {
+    fn collapse_in(&self, entries: Entries<F::Order>, range: ClosedRange, largest: u8, gather: &mut Gather<F, H>) {
         let level = entries.level();
         let sizes = sizes_of(&self.geometry, level, self.format.page_sizes(level));
         let fits = |size| size <= largest && sizes.contains(size);
@@ -151,7 +157,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// Makes runs of `1 << size` bytes of the leaves of this table.
-    fn collapse_runs(&self, entries: Entries, range: ClosedRange, size: u8, gather: &mut Gather<F, H>) {
+    fn collapse_runs(&self, entries: Entries<F::Order>, range: ClosedRange, size: u8, gather: &mut Gather<F, H>) {
         let level = entries.level();
         let mut left = Some(range);
         while let Some(rest) = left {
@@ -189,7 +195,13 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// The leaf of `1 << size` bytes at level `target` that says what the leaves in this table say of `range`, which are
     /// smaller; `None` if there is none.
-    fn whole(&self, entries: Entries, range: ClosedRange, target: Level, size: u8) -> Option<(Whole, Prototype)> {
+    fn whole(
+        &self,
+        entries: Entries<F::Order>,
+        range: ClosedRange,
+        target: Level,
+        size: u8,
+    ) -> Option<(Whole, Prototype)> {
         let level = entries.level();
         let mut whole: Option<Whole> = None;
         let mut next = range.start();

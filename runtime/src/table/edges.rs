@@ -10,10 +10,10 @@ use super::{
 use crate::{ClosedRange, Format, Hal};
 
 /// The leaves at the ends of a range that it covers in part.
-pub(super) type Cut = [Option<Located>; 2];
+pub(super) type Cut<F> = [Option<Located<F>>; 2];
 
 /// How they are split.
-pub(super) type Edges<'a> = [Option<Split<'a>>; 2];
+pub(super) type Edges<'a, F> = [Option<Split<'a, F>>; 2];
 
 /// What an operation does that changes a leaf only in part.
 ///
@@ -98,7 +98,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// Splits the leaves that `range` covers in part, as planned by [`PageTable::plan_edges`]. All or nothing.
     pub(super) fn split_edges(
         &mut self,
-        edges: &mut Edges<'_>,
+        edges: &mut Edges<'_, F>,
         range: ClosedRange,
         gather: &mut Gather<F, H>,
     ) -> Result<(), Error> {
@@ -113,7 +113,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// The leaves that `range` covers in part, at most one at each end, in or below the table around it. Plans to split them
     /// are large, and most ranges need none.
-    pub(super) fn cut_leaves(&self, entries: Entries, range: ClosedRange) -> Cut {
+    pub(super) fn cut_leaves(&self, entries: Entries<F::Order>, range: ClosedRange) -> Cut<F> {
         if entries.level() == 0 && self.format.page_sizes(0).0 == 1 << F::PAGE_BITS {
             // Pages are never cut.
             return [None, None];
@@ -126,7 +126,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// The leaf that maps `ia`, if `range` does not cover it.
     // Many ask: there is one of it.
     #[inline(never)]
-    pub(super) fn cut_leaf(&self, entries: Entries, range: ClosedRange, ia: u64) -> Option<Located> {
+    pub(super) fn cut_leaf(&self, entries: Entries<F::Order>, range: ClosedRange, ia: u64) -> Option<Located<F>> {
         self.leaf_at(ia, self.descend_from(entries, ia)).filter(|leaf| !range.covers(&leaf.range))
     }
 
@@ -134,10 +134,10 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// already as they will be are left out. The plans are made where they stay.
     pub(super) fn plan_edges<'a>(
         &self,
-        cut: &Cut,
+        cut: &Cut<F>,
         range: ClosedRange,
         fate: Fate<'a>,
-        edges: &mut Edges<'a>,
+        edges: &mut Edges<'a, F>,
     ) -> Result<(), Error> {
         for (edge, leaf) in edges.iter_mut().zip(cut) {
             if let Some(leaf) = leaf {
@@ -160,7 +160,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// How many tables the splits take.
-    pub(super) fn tables_for_splits(&self, edges: &Edges<'_>, range: ClosedRange) -> usize {
+    pub(super) fn tables_for_splits(&self, edges: &Edges<'_, F>, range: ClosedRange) -> usize {
         edges.iter().flatten().map(|split| self.tables_for_split(split, range)).sum()
     }
 }

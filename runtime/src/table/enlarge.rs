@@ -4,14 +4,14 @@ use super::{Error, Gather, PageTable, build::Found, entries::Entries, located::L
 use crate::{Attributes, ClosedRange, Format, Hal, HostPhysAddr, Prototype, hal::copy_frame};
 
 /// An entry that leads to a table, in whose place there may be a leaf.
-struct Slot {
-    entries: Entries,
+struct Slot<F: Format> {
+    entries: Entries<F::Order>,
     index: usize,
     range: ClosedRange,
     /// What it is.
     raw: u64,
     /// The table.
-    below: Entries,
+    below: Entries<F::Order>,
 }
 
 impl<F: Format, H: Hal> PageTable<F, H> {
@@ -65,7 +65,13 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// The same in the part of `range` that this table translates: the largest frames first, so that nothing is copied
     /// twice.
-    fn enlarge_in(&self, entries: Entries, range: ClosedRange, largest: u8, gather: &mut Gather<F, H>) -> usize {
+    fn enlarge_in(
+        &self,
+        entries: Entries<F::Order>,
+        range: ClosedRange,
+        largest: u8,
+        gather: &mut Gather<F, H>,
+    ) -> usize {
         let level = entries.level();
         let size = Self::entry_bits(level);
         let has_leaves = size <= largest && self.format.page_sizes(level).contains(size);
@@ -84,7 +90,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// Puts a frame in the place of a table and all that it maps; `None`, and nothing has changed, if that cannot be.
-    fn enlarge_at(&self, slot: &Slot, gather: &mut Gather<F, H>) -> Option<()> {
+    fn enlarge_at(&self, slot: &Slot<F>, gather: &mut Gather<F, H>) -> Option<()> {
         let &Slot { entries, index, range, raw, below } = slot;
         let level = entries.level();
         self.leaf_for(slot)?;
@@ -125,7 +131,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// The leaf that says what all leaves in the table of a slot say, if they fill it and are alike.
-    fn leaf_for(&self, slot: &Slot) -> Option<Prototype> {
+    fn leaf_for(&self, slot: &Slot<F>) -> Option<Prototype> {
         let level = slot.entries.level();
         let unmarked = |attributes| Attributes { accessed: false, dirty: false, ..attributes };
         let mut all: Option<Attributes> = None;
@@ -148,9 +154,9 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// Calls `act` for all leaves in `range`, which this table translates; `None` at the first hole, or when `act` says so.
     fn for_leaves(
         &self,
-        entries: Entries,
+        entries: Entries<F::Order>,
         range: ClosedRange,
-        act: &mut impl FnMut(&Located) -> Option<()>,
+        act: &mut impl FnMut(&Located<F>) -> Option<()>,
     ) -> Option<()> {
         let level = entries.level();
         let mut left = Some(range);

@@ -1,6 +1,6 @@
 //! The one place where entries are read and written.
 //!
-//! An entry that an MMU or another CPU may see is touched only through a transient `&AtomicU64` ([`Entries`]). Plain
+//! An entry that an MMU or another CPU may see is touched only through a transient atomic ([`Word`], of [`Entries`]). Plain
 //! writes are for a table that is not linked yet ([`Fresh`]); to link it takes a Release store, to descend an Acquire
 //! load.
 //!
@@ -10,6 +10,7 @@
 mod blocks;
 mod entry;
 mod fresh;
+mod word;
 
 use core::{ptr::NonNull, sync::atomic::Ordering};
 
@@ -18,16 +19,18 @@ pub(super) use core::sync::atomic::AtomicU64;
 #[cfg(loom)]
 pub(super) use loom::sync::atomic::AtomicU64;
 
+pub(super) use blocks::BLOCK;
 pub(super) use entry::EntryRef;
 pub(super) use fresh::Fresh;
 
-use crate::{Hal, HostPhysAddr, Level, Rewrite};
+use crate::{ByteOrder, Hal, HostPhysAddr, Level, Rewrite};
 use entry::address_of;
+use word::Word;
 
 /// The entries of a table that may be in use: two words, so that it goes by registers from function to function.
 #[derive(Clone, Copy)]
-pub(super) struct Entries {
-    base: NonNull<AtomicU64>,
+pub(super) struct Entries<O> {
+    base: NonNull<Word<O>>,
     /// The address of the table; and in the bits that are zero in it, what else is to be known of it: its level and, from
     /// [`BITS`] on, log2 of the number of its entries.
     place: u64,
@@ -44,7 +47,7 @@ const NOTES: u64 = 0x3ff;
 const PREFIX: usize = if cfg!(loom) { 64 } else { 0 };
 
 /// The words of the frame at `address`.
-fn words(hal: &impl Hal, address: HostPhysAddr) -> NonNull<AtomicU64> {
+fn words<O>(hal: &impl Hal, address: HostPhysAddr) -> NonNull<Word<O>> {
     // SAFETY: the prefix is part of the frame.
     unsafe { hal.phys_to_virt(address).add(PREFIX) }.cast()
 }
@@ -52,7 +55,7 @@ fn words(hal: &impl Hal, address: HostPhysAddr) -> NonNull<AtomicU64> {
 // Addresses are held as `u64` in entries and as `usize` in `HostPhysAddr`.
 const _: () = assert!(size_of::<usize>() == 8, "page tables need 64-bit addresses");
 
-impl Entries {
+impl<O: ByteOrder> Entries<O> {
     /// The table with `1 << bits` entries at `address`, which stands at `level`.
     ///
     /// # Safety
@@ -89,7 +92,7 @@ impl Entries {
     }
 
     #[inline]
-    fn entry(&self, index: usize) -> &AtomicU64 {
+    fn entry(&self, index: usize) -> &Word<O> {
         // SAFETY: the masked index is inside the table, which is allocated and aligned; everybody accesses it through
         // atomics.
         unsafe { self.base.add(index & self.mask()).as_ref() }
@@ -97,7 +100,7 @@ impl Entries {
 
     /// The entry at `index`.
     #[inline]
-    fn at(&self, index: usize) -> EntryRef {
+    fn at(&self, index: usize) -> EntryRef<O> {
         let index = index & self.mask();
         // SAFETY: the masked index is inside the table, which is allocated as long as this value is used.
         EntryRef { word: unsafe { self.base.add(index) }, address: address_of(self.address(), index) }

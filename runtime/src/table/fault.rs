@@ -256,7 +256,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     fn install_tables(
         &self,
         ia: u64,
-        end: End,
+        end: End<F>,
         prototype: Prototype,
         oa: u64,
         tables: &mut List,

@@ -225,7 +225,14 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// Clears the state of the items of a group from `item` on, each as it is now, up to one that is not in it any more: how
     /// many it was cleared of.
-    fn clear_items(&self, group: &Group<'_>, item: usize, rewrite: Rewrite, state: State, judge: &dyn Judge) -> usize {
+    fn clear_items(
+        &self,
+        group: &Group<'_, F>,
+        item: usize,
+        rewrite: Rewrite,
+        state: State,
+        judge: &dyn Judge,
+    ) -> usize {
         let &Group { alike, level, entries, index, items, end, .. } = group;
         let unmarked = match state {
             State::Accessed => None,

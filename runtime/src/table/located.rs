@@ -11,8 +11,8 @@ use crate::{Attributes, ClosedRange, Entry, Format, Hal, Level};
 
 /// A leaf of this tree.
 #[derive(Clone, Copy)]
-pub(super) struct Located {
-    pub(super) entries: Entries,
+pub(super) struct Located<F: Format> {
+    pub(super) entries: Entries<F::Order>,
     pub(super) level: Level,
     /// The index of its first item.
     pub(super) index: usize,
@@ -24,7 +24,7 @@ pub(super) struct Located {
     pub(super) size: u8,
 }
 
-impl Located {
+impl<F: Format> Located<F> {
     /// The part of `range` beyond this leaf, which translates one of its ends.
     pub(super) fn remainder_of(&self, range: ClosedRange) -> Option<ClosedRange> {
         if self.range.contains(range.start()) {
@@ -38,14 +38,14 @@ impl Located {
 impl<F: Format, H: Hal> PageTable<F, H> {
     /// How many items a leaf has.
     #[inline]
-    pub(super) const fn items(leaf: &Located) -> usize {
+    pub(super) const fn items(leaf: &Located<F>) -> usize {
         if F::HAS_RUNS { 1 << (leaf.size - Self::entry_bits(leaf.level)) } else { 1 }
     }
 
     /// The leaf at `index`, with all items of its run.
     // Many ask: there is one of it.
     #[inline(never)]
-    pub(super) fn locate(&self, entries: Entries, ia: u64, raw: u64) -> Located {
+    pub(super) fn locate(&self, entries: Entries<F::Order>, ia: u64, raw: u64) -> Located<F> {
         let level = entries.level();
         let entry = Self::entry_bits(level);
         let size = self.format.leaf_bits(level, raw).max(entry);
@@ -61,12 +61,12 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// The leaf that maps `ia`.
-    pub(super) fn find(&self, ia: u64) -> Option<Located> {
+    pub(super) fn find(&self, ia: u64) -> Option<Located<F>> {
         self.leaf_at(ia, self.descend(ia))
     }
 
     /// The leaf that a way down to `ia` ended at.
-    pub(super) fn leaf_at(&self, ia: u64, end: End) -> Option<Located> {
+    pub(super) fn leaf_at(&self, ia: u64, end: End<F>) -> Option<Located<F>> {
         let End { level, entry, raw, is_leaf } = end;
         is_leaf.then(|| self.locate(self.entries_around(level, entry), ia, raw))
     }
@@ -74,12 +74,12 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// Where the way to `ia`, in 64 bits, ends.
     // Two ask: there is one of it.
     #[inline(never)]
-    fn end_at(&self, ia: u64) -> Option<End> {
+    fn end_at(&self, ia: u64) -> Option<End<F>> {
         Some(self.end(self.way_to(ia)?))
     }
 
     /// The leaf of one entry that translates all of `range`, in 64 bits.
-    pub(super) fn leaf_around(&self, range: ClosedRange) -> Option<End> {
+    pub(super) fn leaf_around(&self, range: ClosedRange) -> Option<End<F>> {
         let end = self.end_at(range.start())?;
         let size = Self::entry_bits(end.level);
         let is_around =
@@ -90,7 +90,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// The table that translates all of `range`, in 64 bits, by pages, if nothing stands there.
     // Two ask: there is one of it.
     #[inline(never)]
-    pub(super) fn missing_pages(&self, range: ClosedRange) -> Option<Entries> {
+    pub(super) fn missing_pages(&self, range: ClosedRange) -> Option<Entries<F::Order>> {
         let is_whole = (range.start() | !range.last()) & size_mask(F::PAGE_BITS) == 0;
         // The root may be narrower than others.
         if !is_whole || self.geometry.top() == 0 || !Self::span(0, range.start()).covers(&range) {
@@ -103,7 +103,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// Whether a leaf at `level` maps something in the part of `range` that this table translates. What is below it is not
     /// looked at.
-    pub(super) fn has_leaf_at(&self, level: Level, entries: Entries, range: ClosedRange) -> bool {
+    pub(super) fn has_leaf_at(&self, level: Level, entries: Entries<F::Order>, range: ClosedRange) -> bool {
         let at = entries.level();
         Self::parts(at, range).any(|(index, part)| match self.visit(entries, index).1 {
             Found::Leaf => at == level,
@@ -113,7 +113,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// What a leaf says beside its address, with the states of all its items.
-    pub(super) fn attributes(&self, leaf: &Located) -> Option<(u64, Attributes)> {
+    pub(super) fn attributes(&self, leaf: &Located<F>) -> Option<(u64, Attributes)> {
         let raw = leaf.entries.load(leaf.index);
         let Entry::Leaf(decoded) = self.format.decode(leaf.level, raw) else { return None };
         let states = self.format.accessed_dirty(leaf.level);

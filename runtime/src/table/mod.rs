@@ -146,7 +146,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             return Err(Error::Refused { level, refusal });
         }
         // SAFETY: it was just allocated with this size, and is nobody else's.
-        let mut table = unsafe { Fresh::new(&hal, root, size) };
+        let mut table: Fresh<F::Order> = unsafe { Fresh::new(&hal, root, size) };
         table.clear(format.empty(level));
         table.publish(&hal);
         Ok(Self {

@@ -103,7 +103,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// Finds every reason why a part could not move, and counts the tables that it takes.
-    fn plan_part(&self, part: &Part, range: ClosedRange, shift: Shift, missing: &mut Missing) -> Result<(), Error> {
+    fn plan_part(&self, part: &Part<F>, range: ClosedRange, shift: Shift, missing: &mut Missing) -> Result<(), Error> {
         match part {
             Part::Stretch(Stretch { level, range, .. }) => {
                 self.count_missing(*level, range.shifted(shift.distance).start(), missing);
@@ -126,7 +126,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// Moves a part to where there is nothing. `None` only if the reserve is short.
     fn commit_part(
         &self,
-        part: Part,
+        part: Part<F>,
         range: ClosedRange,
         shift: Shift,
         reserve: &mut Frames<'_, H>,
@@ -162,7 +162,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// Makes what `range` covers of a leaf that is gone, where it moves to. `None` only if the reserve is short.
     fn make_leaf(
         &self,
-        leaf: &Located,
+        leaf: &Located<F>,
         attributes: &Attributes,
         range: ClosedRange,
         shift: Shift,
@@ -179,13 +179,13 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// The leaves that take the place of a larger one.
-    fn smaller(&self, leaf: &Located, attributes: &Attributes, shift: Shift) -> Result<Prototypes, Error> {
+    fn smaller(&self, leaf: &Located<F>, attributes: &Attributes, shift: Shift) -> Result<Prototypes, Error> {
         Prototypes::new(&self.format, attributes, shift.aligned.min(leaf.size.saturating_sub(1)))
     }
 
     /// The table at `level` that translates `ia`, where nothing is mapped, and whether it was missing. `None` only if the
     /// reserve is short.
-    fn table_for(&self, level: Level, ia: u64, reserve: &mut Frames<'_, H>) -> Option<(Entries, bool)> {
+    fn table_for(&self, level: Level, ia: u64, reserve: &mut Frames<'_, H>) -> Option<(Entries<F::Order>, bool)> {
         let (mut entries, mut linked) = (self.root_entries(), false);
         while entries.level() > level {
             let at = entries.level();
@@ -207,7 +207,12 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 }
 
 /// What `range` covers of a leaf, where it moves to.
-fn piece<'a>(leaf: &Located, range: ClosedRange, shift: Shift, smaller: &'a Prototypes) -> Option<Piece<'a>> {
+fn piece<'a, F: Format>(
+    leaf: &Located<F>,
+    range: ClosedRange,
+    shift: Shift,
+    smaller: &'a Prototypes,
+) -> Option<Piece<'a>> {
     let part = leaf.range.intersection(&range)?;
     let target = part.shifted(shift.distance);
     let output = leaf.address + (part.start() - leaf.range.start());

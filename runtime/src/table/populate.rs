@@ -106,7 +106,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// Takes the frames for the part of `range` that this table translates.
     fn plan_populate(
         &self,
-        entries: Entries,
+        entries: Entries<F::Order>,
         range: ClosedRange,
         leaf: &Prototypes,
         reserve: &mut Reserve<'_, H>,
@@ -144,7 +144,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// Puts in what the plan took. `None` only if that is too little.
     fn commit_populate(
         &self,
-        entries: Entries,
+        entries: Entries<F::Order>,
         range: ClosedRange,
         leaf: &Prototypes,
         reserve: &mut Reserve<'_, H>,

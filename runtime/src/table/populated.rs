@@ -43,7 +43,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         level: Level,
         range: ClosedRange,
         leaf: &Prototypes,
-        table: &mut Fresh,
+        table: &mut Fresh<F::Order>,
         filled: &mut usize,
         reserve: &mut Reserve<'_, H>,
     ) -> Result<(), Error> {
@@ -93,7 +93,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         &self,
         rest: Option<ClosedRange>,
         leaf: &Prototypes,
-        table: &mut Fresh,
+        table: &mut Fresh<F::Order>,
         filled: &mut usize,
     ) -> Result<(), Error> {
         let Some(rest) = rest else { return Ok(()) };
@@ -113,7 +113,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     fn fill_with_frames(
         &self,
         page: Prototype,
-        table: &mut Fresh,
+        table: &mut Fresh<F::Order>,
         indices: Range<usize>,
     ) -> (usize, Option<HostPhysAddr>) {
         let limit = self.geometry.last_output() - size_mask(page.size);
@@ -135,7 +135,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     pub(super) fn take_frame(
         &self,
         level: Level,
-        entries: Option<Entries>,
+        entries: Option<Entries<F::Order>>,
         rest: ClosedRange,
         leaf: &Prototypes,
     ) -> Result<Option<(HostPhysAddr, u8)>, Error> {
@@ -144,7 +144,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         while let Some(size) = sizes.largest_within(aligned.min(size_within(rest.span()))) {
             sizes.0 &= !(1 << size);
             let range = ClosedRange::around(rest.start(), size);
-            let is_hole = |entries: Entries| self.is_hole(entries, slots::<F>(level, entries.count(), range));
+            let is_hole = |entries: Entries<F::Order>| self.is_hole(entries, slots::<F>(level, entries.count(), range));
             if !entries.is_none_or(is_hole) {
                 continue;
             }

@@ -6,7 +6,7 @@ use super::{
     Error, Gather, PageTable,
     build::{End, Found},
     edges::{Cut, Edges},
-    entries::Entries,
+    entries::{BLOCK, Entries},
     located::Located,
     remake::{Broken, Forgotten, Pass, Rewrites},
     slots::slots,
@@ -120,7 +120,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     #[inline(never)]
     fn change_edges(
         &mut self,
-        cut: &Cut,
+        cut: &Cut<F>,
         range: ClosedRange,
         fate: Fate<'_>,
         pages: &mut Forgotten<'_, '_>,
@@ -180,7 +180,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// Whether a leaf must not change while it is in use; `None` if it does not change.
-    fn breaks(&self, leaf: &Located, rewrites: &Rewrites) -> Option<bool> {
+    fn breaks(&self, leaf: &Located<F>, rewrites: &Rewrites) -> Option<bool> {
         let rewrite = rewrites.at(leaf.level)?;
         // The items of a run are alike.
         let old = leaf.entries.load(leaf.index);
@@ -189,7 +189,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// [`Self::rewrite`] where leaves may have to be broken.
-    fn rewrite_breaking(&self, entries: Entries, range: ClosedRange, pass: &mut Pass<'_, '_, '_, F, H>) {
+    fn rewrite_breaking(&self, entries: Entries<F::Order>, range: ClosedRange, pass: &mut Pass<'_, '_, '_, F, H>) {
         let level = entries.level();
         let rewrite = pass.rewrites.at(level);
         let states = self.format.accessed_dirty(level);
@@ -242,7 +242,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// Rewrites every leaf in the part of `range` that this table translates, where none has to be broken. A leaf that is
     /// not covered whole says already what it should.
-    fn rewrite(&self, entries: Entries, range: ClosedRange, pass: &mut Pass<'_, '_, '_, F, H>) {
+    fn rewrite(&self, entries: Entries<F::Order>, range: ClosedRange, pass: &mut Pass<'_, '_, '_, F, H>) {
         let level = entries.level();
         let rewrite = pass.rewrites.at(level).unwrap_or(Rewrite { keep: u64::MAX, set: 0 });
         let (kinds, states) = (self.format.kinds(level), self.format.accessed_dirty(level));
@@ -264,7 +264,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                 index = after;
             }
             // What stands in the way, one by one.
-            let stop = end.min(index + Entries::BLOCK);
+            let stop = end.min(index + BLOCK);
             while index < stop {
                 let raw = entries.load(index);
                 if !kinds.is_leaf(raw) {

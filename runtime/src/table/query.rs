@@ -214,13 +214,13 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// What a leaf says.
     // Many ask: there is one of it.
     #[inline(never)]
-    pub(super) fn mapping(&self, leaf: &Located) -> Mapping {
+    pub(super) fn mapping(&self, leaf: &Located<F>) -> Mapping {
         self.mapping_of(leaf, self.attributes(leaf))
     }
 
     /// What a leaf says, given its value and what that means. One that the format cannot decode, since somebody else
     /// wrote it, grants nothing.
-    fn mapping_of(&self, leaf: &Located, decoded: Option<(u64, Attributes)>) -> Mapping {
+    fn mapping_of(&self, leaf: &Located<F>, decoded: Option<(u64, Attributes)>) -> Mapping {
         let corrupt = Attributes {
             rights: Rights::empty(),
             memory: MemoryType::Unnamed,
@@ -231,7 +231,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         self.mapping_with(leaf, decoded.map_or(corrupt, |(_, attributes)| attributes))
     }
 
-    fn mapping_with(&self, leaf: &Located, attributes: Attributes) -> Mapping {
+    fn mapping_with(&self, leaf: &Located<F>, attributes: Attributes) -> Mapping {
         let Located { address, size, level, .. } = *leaf;
         Mapping { range: self.extend(leaf.range), address, size, level, attributes }
     }

@@ -5,7 +5,7 @@ use core::ops::Range;
 use super::{
     PageTable,
     build::Found,
-    entries::Entries,
+    entries::{BLOCK, Entries},
     frames::Frames,
     layout::has_runs,
     sinks::Sinks,
@@ -36,7 +36,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// # Safety
     ///
     /// As for [`Self::discard`].
-    unsafe fn discard_in(&self, entries: Entries, range: ClosedRange) {
+    unsafe fn discard_in(&self, entries: Entries<F::Order>, range: ClosedRange) {
         let level = entries.level();
         // SAFETY: as the caller promises.
         unsafe { free_frames(&self.format, &self.hal, entries, slots::<F>(level, entries.count(), range)) };
@@ -53,7 +53,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// Takes a built subtree, which was never linked, apart again; with `frames`, the frames that it maps go back to the
     /// HAL.
-    pub(super) fn unbuild(&self, entries: Entries, frames: bool, reserve: &mut Frames<'_, H>) {
+    pub(super) fn unbuild(&self, entries: Entries<F::Order>, frames: bool, reserve: &mut Frames<'_, H>) {
         if frames {
             // SAFETY: nobody else knows the subtree, and its frames were allocated for it.
             unsafe { free_frames(&self.format, &self.hal, entries, 0..entries.count()) };
@@ -97,8 +97,8 @@ pub(super) unsafe fn free_tree<F: Format, H: Hal>(
             let mut index = 0;
             while index < entries.count() {
                 // Most of most tables is empty.
-                if empty == 0 && index % Entries::BLOCK == 0 && entries.common(index).is_some_and(|[_, any]| any == 0) {
-                    index += Entries::BLOCK;
+                if empty == 0 && index % BLOCK == 0 && entries.common(index).is_some_and(|[_, any]| any == 0) {
+                    index += BLOCK;
                     continue;
                 }
                 let raw = entries.load(index);
@@ -128,7 +128,7 @@ pub(super) unsafe fn free_tree<F: Format, H: Hal>(
 ///
 /// As for [`free_tree`] with `frames`.
 #[inline(never)]
-unsafe fn free_frames<F: Format, H: Hal>(format: &F, hal: &H, entries: Entries, indices: Range<usize>) {
+unsafe fn free_frames<F: Format, H: Hal>(format: &F, hal: &H, entries: Entries<F::Order>, indices: Range<usize>) {
     let level = entries.level();
     let (kinds, entry_bits) = (format.kinds(level), entry_bits::<F>(level));
     // Where there are no tables, one look is enough.

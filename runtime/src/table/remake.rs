@@ -30,7 +30,7 @@ pub(super) struct Pass<'p, 'a, 'b, F: Format, H: Hal> {
 
 impl<F: Format, H: Hal> PageTable<F, H> {
     /// Makes what was broken, after one invalidation for all of it. Tables come back as they were, with new leaves.
-    pub(super) fn make(&self, entries: Entries, pass: &mut Pass<'_, '_, '_, F, H>) {
+    pub(super) fn make(&self, entries: Entries<F::Order>, pass: &mut Pass<'_, '_, '_, F, H>) {
         let level = entries.level();
         let Some(range) = pass.broken.range.take() else { return };
         // The smallest translation that may be cached of what was broken.
@@ -52,7 +52,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// Rewrites all leaves of a table that no MMU can see.
-    fn rewrite_unseen(&self, entries: Entries, range: ClosedRange, pass: &mut Pass<'_, '_, '_, F, H>) {
+    fn rewrite_unseen(&self, entries: Entries<F::Order>, range: ClosedRange, pass: &mut Pass<'_, '_, '_, F, H>) {
         let level = entries.level();
         let rewrite = pass.rewrites.at(level);
         for (index, part) in Self::parts(level, range) {
@@ -98,7 +98,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// Rewrites a whole run that must not change while it is in use: all items are broken before one is made.
     pub(super) fn remake(
         &self,
-        leaf: &Located,
+        leaf: &Located<F>,
         rewrite: &Rewrite,
         pages: &mut Forgotten<'_, '_>,
         gather: &mut Gather<F, H>,
@@ -115,7 +115,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// Takes all items of a leaf away from the MMU: the first as it was, with the states of all.
-    pub(super) fn take_away(&self, leaf: &Located) -> u64 {
+    pub(super) fn take_away(&self, leaf: &Located<F>) -> u64 {
         let states = self.format.accessed_dirty(leaf.level);
         let take = |item| leaf.entries.swap(&self.hal, leaf.index + item, self.format.empty(leaf.level));
         let first = (1..Self::items(leaf)).fold(take(0), |first, item| states.join(first, take(item)));

@@ -199,7 +199,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// How many tables pages wherever nothing is mapped in `range`, which is in this table, take.
-    fn tables_missing(&self, entries: Entries, range: ClosedRange) -> usize {
+    fn tables_missing(&self, entries: Entries<F::Order>, range: ClosedRange) -> usize {
         let level = entries.level();
         Self::parts(level, range)
             .map(|(index, part)| match self.visit(entries, index).1 {

@@ -1,6 +1,11 @@
 //! What moves at once: found table by table, as it is planned and again as it is done.
 
-use super::{Error, PageTable, build::Found, entries::Entries, located::Located};
+use super::{
+    Error, PageTable,
+    build::Found,
+    entries::{BLOCK, Entries},
+    located::Located,
+};
 use crate::{ClosedRange, Format, Hal, Level};
 
 /// How far everything moves.
@@ -13,18 +18,18 @@ pub(super) struct Shift {
 }
 
 /// What moves at once.
-pub(super) enum Part {
+pub(super) enum Part<F: Format> {
     /// Entries that stay as they are.
-    Stretch(Stretch),
+    Stretch(Stretch<F>),
     /// A leaf that becomes smaller ones, as far as it moves.
-    Leaf(Located),
+    Leaf(Located<F>),
 }
 
 /// Neighbours in one table that go to one table: leaves, or tables with all that is below them. There may be holes among
 /// pages.
-pub(super) struct Stretch {
+pub(super) struct Stretch<F: Format> {
     pub(super) level: Level,
-    pub(super) entries: Entries,
+    pub(super) entries: Entries<F::Order>,
     pub(super) index: usize,
     pub(super) items: usize,
     /// The input addresses that they translate.
@@ -37,10 +42,10 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// away what it is given.
     pub(super) fn for_parts(
         &self,
-        entries: Entries,
+        entries: Entries<F::Order>,
         range: ClosedRange,
         shift: Shift,
-        act: &mut impl FnMut(Part) -> Result<(), Error>,
+        act: &mut impl FnMut(Part<F>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let level = entries.level();
         let mut left = Some(range);
@@ -79,7 +84,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// What moves together with the first entry in `range`, which moves as it is: up to where either table ends, or something
     /// else comes.
-    fn stretch(&self, entries: Entries, range: ClosedRange, shift: Shift, are_tables: bool) -> Stretch {
+    fn stretch(&self, entries: Entries<F::Order>, range: ClosedRange, shift: Shift, are_tables: bool) -> Stretch<F> {
         let level = entries.level();
         let (start, bits, kinds) = (range.start(), Self::entry_bits(level), self.format.kinds(level));
         let place = |ia| Self::index(level, ia) & (entries.count() - 1);
@@ -108,7 +113,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                 items += self.entries_like(entries, first, index + items..index + most);
             }
             // What cannot be told at a glance, one by one.
-            let stop = most.min(items + Entries::BLOCK);
+            let stop = most.min(items + BLOCK);
             if let Some(item) = (items..stop).find(|&item| !joins(item)) {
                 items = item;
                 break;

@@ -29,8 +29,8 @@ pub(super) enum Fate<'a> {
 }
 
 /// A leaf to be split.
-pub(super) struct Split<'a> {
-    pub(super) leaf: Located,
+pub(super) struct Split<'a, F: Format> {
+    pub(super) leaf: Located<F>,
     /// The first item as it was last seen.
     pub(super) raw: u64,
     /// What it says, with the states that were found when it was split.
@@ -44,7 +44,7 @@ pub(super) struct Split<'a> {
 
 impl<F: Format, H: Hal> PageTable<F, H> {
     /// What it takes to split a leaf; `None`: it says already what it is to say.
-    pub(super) fn plan_split<'a>(&self, leaf: &Located, fate: Fate<'a>) -> Result<Option<Split<'a>>, Error> {
+    pub(super) fn plan_split<'a>(&self, leaf: &Located<F>, fate: Fate<'a>) -> Result<Option<Split<'a, F>>, Error> {
         let level = leaf.level;
         if let Fate::Changed(change, rewrites) = fate {
             let changes = |rewrite: &Rewrite| {
@@ -71,14 +71,14 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// Whether the leaf was dirty, and the part of it that was changed cannot say so.
-    pub(super) fn forgets_dirty(&self, split: &Split<'_>) -> bool {
+    pub(super) fn forgets_dirty(&self, split: &Split<'_, F>) -> bool {
         let Fate::Changed(_, rewrites) = split.fate else { return false };
         let (page, states) = (split.smaller.get(0, F::PAGE_BITS).bits, self.format.accessed_dirty(0));
         split.attributes.dirty && rewrites.at(0).is_some_and(|rewrite| !states.is_dirty(rewrite.apply(page)))
     }
 
     /// Checks that a split takes no break where there must be none.
-    pub(super) fn check_break(&self, split: &Split<'_>, range: ClosedRange) -> Result<(), Error> {
+    pub(super) fn check_break(&self, split: &Split<'_, F>, range: ClosedRange) -> Result<(), Error> {
         let Located { level, ref entries, index, .. } = split.leaf;
         if self.is_strict() && self.breaks_for(split, range) {
             return Err(self.needs_break(split.leaf.range.start(), level, entries.load(index)));
@@ -87,7 +87,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// Whether a leaf must be taken away before others stand in its place.
-    fn breaks_for(&self, split: &Split<'_>, range: ClosedRange) -> bool {
+    fn breaks_for(&self, split: &Split<'_, F>, range: ClosedRange) -> bool {
         let Located { level, ref entries, range: all, .. } = split.leaf;
         let breaks = |start, new| {
             let old = entries.load(Self::index(level, start));
@@ -112,7 +112,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// How many tables a split takes.
-    pub(super) fn tables_for_split(&self, split: &Split<'_>, range: ClosedRange) -> usize {
+    pub(super) fn tables_for_split(&self, split: &Split<'_, F>, range: ClosedRange) -> usize {
         if split.leaf.level == 1 && Self::items(&split.leaf) == 1 {
             // Only pages stand in what takes its place.
             return 1;
@@ -123,7 +123,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// Replaces a leaf by what `range` leaves of it and makes of it. `None` only if the reserve is short.
     pub(super) fn commit_split(
         &self,
-        split: &mut Split<'_>,
+        split: &mut Split<'_, F>,
         range: ClosedRange,
         reserve: &mut Frames<'_, H>,
         gather: &mut Gather<F, H>,
@@ -162,7 +162,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// Takes over the states of an item.
-    fn observe(&self, split: &mut Split<'_>, raw: u64) {
+    fn observe(&self, split: &mut Split<'_, F>, raw: u64) {
         let states = self.format.accessed_dirty(split.leaf.level);
         let mut attributes = split.attributes;
         attributes.accessed |= states.is_accessed(raw);
@@ -174,7 +174,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 }
 
-impl Split<'_> {
+impl<F: Format> Split<'_, F> {
     /// What the leaf becomes if `range` is changed.
     #[inline(never)]
     fn pieces(&self, range: ClosedRange) -> Pieces<'_> {

@@ -4,7 +4,7 @@ use super::{
     Error, Gather, PageTable,
     build::{End, Found},
     edges::{Cut, Edges},
-    entries::Entries,
+    entries::{BLOCK, Entries},
     gather::Held,
     located::Located,
     slots::slots,
@@ -85,7 +85,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     #[inline(never)]
     fn remove_edges(
         &mut self,
-        cut: &Cut,
+        cut: &Cut<F>,
         range: ClosedRange,
         free: bool,
         gather: &mut Gather<F, H>,
@@ -103,7 +103,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// The part of a leaf's frame that `range` maps, in pages.
-    fn part_of_frame(&self, leaf: &Located, range: ClosedRange) -> Held {
+    fn part_of_frame(&self, leaf: &Located<F>, range: ClosedRange) -> Held {
         let part = leaf.range.intersection(&range).unwrap_or(leaf.range);
         let size = F::PAGE_BITS;
         let first = leaf.address + (part.start() - leaf.range.start());
@@ -119,7 +119,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// lost entries, if only before (`lost`), and has none left; the root stays.
     fn clear(
         &self,
-        entries: Entries,
+        entries: Entries<F::Order>,
         range: ClosedRange,
         free: bool,
         mut lost: bool,
@@ -128,7 +128,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let level = entries.level();
         let bits = Self::entry_bits(level);
         let mut left = false;
-        let many = range.span() >> bits > Entries::BLOCK as u64;
+        let many = range.span() >> bits > BLOCK as u64;
         if many && !free && self.clear_leaves(entries, range, gather) {
             return level < self.geometry.top() && self.is_hole(entries, 0..entries.count());
         }
@@ -164,7 +164,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// Empties the part of this table that translates `range`, if there are leaves and nothing else.
     #[inline(never)]
-    fn clear_leaves(&self, entries: Entries, range: ClosedRange, gather: &mut Gather<F, H>) -> bool {
+    fn clear_leaves(&self, entries: Entries<F::Order>, range: ClosedRange, gather: &mut Gather<F, H>) -> bool {
         let level = entries.level();
         let (kinds, slots) = (self.format.kinds(level), slots::<F>(level, entries.count(), range));
         let are_leaves = entries.iter(slots.clone()).all(|(_, raw)| kinds.is_leaf(raw));

@@ -4,18 +4,18 @@ use super::{PageTable, build::Found, entries::Entries, located::Located};
 use crate::{ClosedRange, Format, Geometry, Hal, HostPhysAddr, Level};
 
 /// What a walk meets.
-pub(super) enum Met {
+pub(super) enum Met<F: Format> {
     /// A table below the root, before what is in it.
     Table { level: Level, address: HostPhysAddr, range: ClosedRange },
     /// A leaf.
-    Leaf(Located),
+    Leaf(Located<F>),
 }
 
 /// A walk over the part of a tree that translates a range.
 pub(super) struct Walk<'a, F: Format, H: Hal> {
     pub(super) table: &'a PageTable<F, H>,
     /// The tables on the way to the current one, by level.
-    path: [Entries; Geometry::MAX_LEVELS],
+    path: [Entries<F::Order>; Geometry::MAX_LEVELS],
     level: Level,
     next: Option<u64>,
     last: u64,
@@ -46,7 +46,7 @@ impl<'a, F: Format, H: Hal> Walk<'a, F, H> {
 
 impl<F: Format, H: Hal> PageTable<F, H> {
     /// The leaves in `range`, in ascending order, those at its ends whole.
-    pub(super) fn leaves(&self, range: ClosedRange) -> impl Iterator<Item = Located> {
+    pub(super) fn leaves(&self, range: ClosedRange) -> impl Iterator<Item = Located<F>> {
         Walk::new(self, Some(range)).filter_map(|met| match met {
             Met::Leaf(leaf) => Some(leaf),
             Met::Table { .. } => None,
@@ -55,9 +55,9 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 }
 
 impl<F: Format, H: Hal> Iterator for Walk<'_, F, H> {
-    type Item = Met;
+    type Item = Met<F>;
 
-    fn next(&mut self) -> Option<Met> {
+    fn next(&mut self) -> Option<Met<F>> {
         loop {
             let (ia, level) = (self.next?, self.level);
             let entries = *self.path.get(usize::from(level))?;

@@ -55,7 +55,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// Goes down towards `ia`, in 64 bits, as far as there are tables, while others may do so, too; `None` if this table cannot
     /// translate it.
     #[inline(always)]
-    pub(super) fn way_to(&self, ia: u64) -> Option<Way> {
+    pub(super) fn way_to(&self, ia: u64) -> Option<Way<F>> {
         let WalkCache { address, table } = &self.walk_cache;
         let (table, apart) = (table.load(Acquire), ia ^ address.load(Relaxed));
         // Where all levels are alike, nobody asks for this one before it is known that there is a table.
@@ -71,7 +71,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// The same from the root; and keeps the lowest table above pages that leads to all who came here.
     #[cold]
     #[inline(never)]
-    fn way_from_afar(&self, ia: u64) -> Option<Way> {
+    fn way_from_afar(&self, ia: u64) -> Option<Way<F>> {
         let inside = self.reduce(ia)?;
         let first = self.walk_cache.first(ia) & self.start.input;
         let above_pages = ClosedRange::around(inside, Self::entry_bits(1) + 1);

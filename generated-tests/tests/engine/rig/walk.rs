@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tablewright::{Attributes, Change, Entry, Format, Hal, HostPhysAddr, Rights, sim::Machine};
+use tablewright::{Attributes, ByteOrder, Change, Entry, Format, Hal, HostPhysAddr, Rights, sim::Machine};
 
 use super::attributes;
 
@@ -33,7 +33,8 @@ pub(crate) fn walk<F: Format>(machine: &Machine, format: &F, root: u64, ia: u64)
         };
         let index = (ia >> shift) & (u64::MAX >> (64 - (end - shift)));
         let entry = table + 8 * index;
-        match format.decode(level, machine.read_word(entry).expect("tables are allocated")) {
+        let raw = F::Order::reorder(machine.read_word(entry).expect("tables are allocated"));
+        match format.decode(level, raw) {
             Entry::Invalid => return None,
             Entry::Reserved(rule) => panic!("misconfigured at {ia:#x}, level {level}: {rule}"),
             Entry::Table(next) => {
@@ -60,11 +61,11 @@ pub(super) fn mark<F: Format>(machine: &Machine, format: &F, found: &Walked, dir
     let entry = machine.phys_to_virt(HostPhysAddr::from_usize(found.entry as usize)).cast::<AtomicU64>();
     // SAFETY: an entry of a table, accessed atomically.
     let entry = unsafe { entry.as_ref() };
-    let mut raw = entry.load(Ordering::Acquire) & !states.accessed_mask | states.accessed_value;
+    let mut raw = F::Order::reorder(entry.load(Ordering::Acquire)) & !states.accessed_mask | states.accessed_value;
     if dirty {
         raw = raw & !states.dirty_mask | states.dirty_value;
     }
-    entry.store(raw, Ordering::Release);
+    entry.store(F::Order::reorder(raw), Ordering::Release);
     // Some set the accessed state only, and leave the dirty state to software.
     !dirty || states.dirty_mask != 0
 }

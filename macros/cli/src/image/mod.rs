@@ -219,7 +219,7 @@ impl Memory {
         }
     }
 
-    /// The little-endian 64 bits at an address; `None` if no file has all of them.
+    /// The word at an address, as a CPU loads it; `None` if no file has all of it.
     pub(crate) fn read(&mut self, address: u64) -> Option<u64> {
         let mut bytes = [0; 8];
         let mut done = 0;
@@ -229,7 +229,7 @@ impl Memory {
             bytes[done..done + count].copy_from_slice(part.get(..count)?);
             done += count;
         }
-        Some(u64::from_le_bytes(bytes))
+        Some(u64::from_ne_bytes(bytes))
     }
 
     /// The bytes from an address on, up to the end of their block or segment; at least one.

@@ -86,18 +86,34 @@ pub(crate) fn damaged_ept() -> Image {
 
 /// An ELF core file with these parts of memory, as QEMU writes it.
 pub(crate) fn core_file(parts: &[&Image]) -> Vec<u8> {
-    let mut elf = b"\x7fELF\x02\x01\x01".to_vec();
+    core_file_of(false, parts)
+}
+
+/// That of a machine of either byte order.
+pub(crate) fn core_file_of(big_endian: bool, parts: &[&Image]) -> Vec<u8> {
+    let mut elf = b"\x7fELF\x02".to_vec();
+    elf.extend([1 + u8::from(big_endian), 1]);
     elf.resize(16, 0);
+    let put = |elf: &mut Vec<u8>, size: usize, values: &[u64]| {
+        for value in values {
+            let mut bytes = value.to_le_bytes();
+            if big_endian {
+                bytes[..size].reverse();
+            }
+            elf.extend(&bytes[..size]);
+        }
+    };
     // ET_CORE, x86-64, version 1, no entry, program headers at 64, no sections, no flags.
-    elf.extend([4, 0, 62, 0, 1, 0, 0, 0]);
-    elf.extend([0_u64, 64, 0].iter().flat_map(|word| word.to_le_bytes()));
-    elf.extend([0; 4]);
-    elf.extend([64_u16, 56, parts.len() as u16, 0, 0, 0].iter().flat_map(|half| half.to_le_bytes()));
+    put(&mut elf, 2, &[4, 62]);
+    put(&mut elf, 4, &[1]);
+    put(&mut elf, 8, &[0, 64, 0]);
+    put(&mut elf, 4, &[0]);
+    put(&mut elf, 2, &[64, 56, parts.len() as u64, 0, 0, 0]);
     let mut offset = 64 + 56 * parts.len() as u64;
     for part in parts {
         let size = part.bytes.len() as u64;
-        elf.extend([1, 0, 0, 0, 0, 0, 0, 0]);
-        elf.extend([offset, 0, part.base, size, size, 0].iter().flat_map(|word| word.to_le_bytes()));
+        put(&mut elf, 4, &[1, 0]);
+        put(&mut elf, 8, &[offset, 0, part.base, size, size, 0]);
         offset += size;
     }
     parts.iter().for_each(|part| elf.extend(&part.bytes));

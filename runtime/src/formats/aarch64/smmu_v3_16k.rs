@@ -12,8 +12,9 @@ use crate::codec::{self, Facts, Grants, Kind, Named, Pattern, Run};
 use crate::{
     Format as FormatTrait, Table as DecodedTable, AccessedDirty, Attributes, ByName,
     Cause, Change, ConfigError, Edit, Entry, Extension, FaultInfo, FirstWrites,
-    FormatInfo, Geometry, HostPhysAddr, Invalidation, Kinds, Leaf, Level, MemoryType,
-    Next, Options, PageSizes, Prototype, Refusal, Rewrite, Rights, Signal, Strip, Tag,
+    FormatInfo, Geometry, HostPhysAddr, Invalidation, Kinds, Leaf, Level, LittleEndian,
+    MemoryType, Next, Options, PageSizes, Prototype, Refusal, Rewrite, Rights, Signal,
+    Strip, Tag,
 };
 
 /// What varies between machines and between address spaces. The root can have these shapes:
@@ -1365,6 +1366,7 @@ unsafe impl FormatTrait for Format {
     type Registers = Registers;
     type Report = Report;
     type Controls = Controls;
+    type Order = LittleEndian;
 
     const INFO: &'static FormatInfo = &FormatInfo {
         name: "smmu_v3_16k",

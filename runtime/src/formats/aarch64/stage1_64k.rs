@@ -12,9 +12,9 @@ use crate::codec::{self, Facts, Grants, Kind, Named, Pattern, Run};
 use crate::{
     Format as FormatTrait, Table as DecodedTable, AccessedDirty, Attributes, ByName,
     Cause, Change, ConfigError, Edit, Entry, Extension, FaultInfo, FirstWrites,
-    FormatInfo, Geometry, HostPhysAddr, Invalidation, Kinds, Leaf, Level, MemoryType,
-    Next, Options, PageSizes, Prototype, Refusal, Rewrite, Rights, Shareability,
-    Stage1Cause, Stage1Fault, Strip, Tag, Translated,
+    FormatInfo, Geometry, HostPhysAddr, Invalidation, Kinds, Leaf, Level, LittleEndian,
+    MemoryType, Next, Options, PageSizes, Prototype, Refusal, Rewrite, Rights,
+    Shareability, Stage1Cause, Stage1Fault, Strip, Tag, Translated,
 };
 
 /// What varies between machines and between address spaces. The root can have these shapes:
@@ -1537,6 +1537,7 @@ unsafe impl FormatTrait for Format {
     type Registers = Registers;
     type Report = Report;
     type Controls = Controls;
+    type Order = LittleEndian;
 
     const INFO: &'static FormatInfo = &FormatInfo {
         name: "stage1_64k",

@@ -12,9 +12,9 @@ use crate::codec::{self, Facts, Grants, Kind, Named, Pattern};
 use crate::{
     Format as FormatTrait, Table as DecodedTable, AccessedDirty, Attributes, ByName,
     Cause, Change, ConfigError, Edit, Entry, Extension, FaultInfo, FirstWrites,
-    FormatInfo, Geometry, HostPhysAddr, Invalidation, Kinds, Leaf, Level, MemoryType,
-    Next, Options, PageSizes, Prototype, Refusal, Rewrite, Rights, Stage1Cause,
-    Stage1Fault, Strip, Tag,
+    FormatInfo, Geometry, HostPhysAddr, Invalidation, Kinds, Leaf, Level, LittleEndian,
+    MemoryType, Next, Options, PageSizes, Prototype, Refusal, Rewrite, Rights,
+    Stage1Cause, Stage1Fault, Strip, Tag,
 };
 
 /// What varies between machines and between address spaces. The root can have these shapes:
@@ -1097,6 +1097,7 @@ unsafe impl FormatTrait for Format {
     type Registers = Registers;
     type Report = Report;
     type Controls = Controls;
+    type Order = LittleEndian;
 
     const INFO: &'static FormatInfo = &FormatInfo {
         name: "loongarch64_16k",

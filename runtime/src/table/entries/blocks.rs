@@ -3,15 +3,15 @@
 use core::{array::from_fn, ops::Range, sync::atomic::Ordering};
 
 use super::Entries;
-use crate::{Hal, Kinds, Rewrite, Strip, table::alike::Alike};
+use crate::{ByteOrder, Hal, Kinds, Rewrite, Strip, table::alike::Alike};
+
+/// How many entries are looked at together.
+pub(in crate::table) const BLOCK: usize = 32;
 
 /// How many entries are held in registers together.
 const FEW: usize = 8;
 
-impl Entries {
-    /// How many entries are looked at together.
-    pub(in crate::table) const BLOCK: usize = 32;
-
+impl<O: ByteOrder> Entries<O> {
     /// Reads the entries at `indices`, with the index of each; those that would be outside the table are left out.
     #[inline]
     pub(in crate::table) fn iter(&self, indices: Range<usize>) -> impl Iterator<Item = (usize, u64)> {
@@ -21,27 +21,27 @@ impl Entries {
         (start..end.min(self.count())).map(move |index| (index, load(index)))
     }
 
-    /// The bits that each of the [`Entries::BLOCK`] entries from `index` on has, and those that any has; `None` if the
+    /// The bits that each of the [`BLOCK`] entries from `index` on has, and those that any has; `None` if the
     /// table ends before.
     #[inline]
     pub(in crate::table) fn common(&self, index: usize) -> Option<[u64; 2]> {
-        if index + Self::BLOCK > self.count() {
+        if index + BLOCK > self.count() {
             return None;
         }
         // SAFETY: inside the table, as just checked; see `entry`.
         let load = |item| unsafe { self.base.add(index + item).as_ref() }.load(Ordering::Relaxed);
-        Some((0..Self::BLOCK).map(load).fold([u64::MAX, 0], |[all, any], raw| [all & raw, any | raw]))
+        Some((0..BLOCK).map(load).fold([u64::MAX, 0], |[all, any], raw| [all & raw, any | raw]))
     }
 
-    /// Which of the [`Entries::BLOCK`] entries from `index` on are none of `alike`, by their bits: all, if the table ends before.
+    /// Which of the [`BLOCK`] entries from `index` on are none of `alike`, by their bits: all, if the table ends before.
     #[inline]
     pub(in crate::table) fn unlike(&self, index: usize, alike: &Alike) -> u32 {
-        if index + Self::BLOCK > self.count() {
+        if index + BLOCK > self.count() {
             return u32::MAX;
         }
         // SAFETY: inside the table, as just checked; see `entry`.
         let load = |item| unsafe { self.base.add(index + item).as_ref() }.load(Ordering::Relaxed);
-        (0..Self::BLOCK).fold(0, |unlike, item| unlike | u32::from(!alike.contains(load(item))) << item)
+        (0..BLOCK).fold(0, |unlike, item| unlike | u32::from(!alike.contains(load(item))) << item)
     }
 
     /// Writes a strip over entries that are not present.
@@ -94,26 +94,26 @@ impl Entries {
         let (keep, set) = (rewrite.keep, rewrite.set);
         let (mut index, end) = (indices.start, indices.end.min(self.count()));
         let mut changed: Option<Range<usize>> = None;
-        while index + Self::BLOCK <= end {
+        while index + BLOCK <= end {
             // SAFETY: inside the table, as just checked; see `entry`.
             let entry = |item| unsafe { self.base.add(index + item).as_ref() };
             let load = |item| entry(item).load(Ordering::Relaxed);
-            let common = (0..Self::BLOCK).fold(u64::MAX, |common, item| common & load(item));
+            let common = (0..BLOCK).fold(u64::MAX, |common, item| common & load(item));
             if !kinds.shows_leaves(common) {
                 break;
             }
-            if common & !keep != set || (0..Self::BLOCK).any(|item| load(item) & !keep != set) {
+            if common & !keep != set || (0..BLOCK).any(|item| load(item) & !keep != set) {
                 if common & set == set {
                     // Bits are only taken away, as by write protection: one instruction for each entry.
                     let left = keep | set;
-                    (0..Self::BLOCK).for_each(|item| entry(item).store(load(item) & left, Ordering::Relaxed));
+                    (0..BLOCK).for_each(|item| entry(item).store(load(item) & left, Ordering::Relaxed));
                 } else {
-                    (0..Self::BLOCK).for_each(|item| entry(item).store(load(item) & keep | set, Ordering::Relaxed));
+                    (0..BLOCK).for_each(|item| entry(item).store(load(item) & keep | set, Ordering::Relaxed));
                 }
                 let start = changed.map_or(index, |changed| changed.start);
-                changed = Some(start..index + Self::BLOCK);
+                changed = Some(start..index + BLOCK);
             }
-            index += Self::BLOCK;
+            index += BLOCK;
         }
         (index, changed)
     }

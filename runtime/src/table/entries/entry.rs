@@ -2,13 +2,13 @@
 
 use core::{ptr::NonNull, sync::atomic::Ordering};
 
-use super::{AtomicU64, words};
-use crate::{Hal, HostPhysAddr};
+use super::{Word, words};
+use crate::{ByteOrder, Hal, HostPhysAddr};
 
 /// One entry of a table that may be in use.
 #[derive(Clone, Copy)]
-pub(in crate::table) struct EntryRef {
-    pub(super) word: NonNull<AtomicU64>,
+pub(in crate::table) struct EntryRef<O> {
+    pub(super) word: NonNull<Word<O>>,
     pub(super) address: HostPhysAddr,
 }
 
@@ -18,7 +18,7 @@ pub(super) fn address_of(table: HostPhysAddr, index: usize) -> HostPhysAddr {
     HostPhysAddr::from_usize(table.as_usize() + 8 * index)
 }
 
-impl EntryRef {
+impl<O: ByteOrder> EntryRef<O> {
     /// That at `index` of the table at `table`.
     ///
     /// # Safety
@@ -37,7 +37,7 @@ impl EntryRef {
     }
 
     #[inline]
-    fn word(&self) -> &AtomicU64 {
+    fn word(&self) -> &Word<O> {
         // SAFETY: inside a table, which is allocated and aligned; everybody accesses it through atomics.
         unsafe { self.word.as_ref() }
     }

@@ -2,17 +2,17 @@
 
 use core::{ops::Range, ptr::NonNull};
 
-use super::{AtomicU64, words};
-use crate::{Hal, HostPhysAddr, Strip};
+use super::{Word, words};
+use crate::{ByteOrder, Hal, HostPhysAddr, Strip};
 
 /// A table that nobody else can see yet.
-pub(in crate::table) struct Fresh {
-    base: NonNull<AtomicU64>,
+pub(in crate::table) struct Fresh<O> {
+    base: NonNull<Word<O>>,
     address: HostPhysAddr,
     words: usize,
 }
 
-impl Fresh {
+impl<O: ByteOrder> Fresh<O> {
     /// A table in a frame of `1 << size` bytes, with arbitrary content.
     ///
     /// # Safety
@@ -27,7 +27,7 @@ impl Fresh {
     #[inline]
     pub(in crate::table) fn write(&mut self, index: usize, raw: u64) {
         // SAFETY: the masked index is inside the frame, which is ours alone and has a power of two of words.
-        unsafe { write(self.base.add(index & (self.words - 1)), raw) };
+        unsafe { Word::write(self.base.add(index & (self.words - 1)), raw) };
     }
 
     /// Writes a strip; what would be outside the table is left out.
@@ -36,7 +36,7 @@ impl Fresh {
         // Not over a range: so it is several words at once.
         while index < end {
             // SAFETY: inside the frame, which is ours alone.
-            unsafe { write(self.base.add(index), raw) };
+            unsafe { Word::write(self.base.add(index), raw) };
             raw = raw.wrapping_add(strip.step);
             index += 1;
         }
@@ -54,7 +54,7 @@ impl Fresh {
             && let Some(raw) = next()
         {
             // SAFETY: inside the frame, which is ours alone.
-            unsafe { write(self.base.add(index), raw) };
+            unsafe { Word::write(self.base.add(index), raw) };
             index += 1;
         }
         index
@@ -71,26 +71,4 @@ impl Fresh {
         hal.publish_table(self.address, 8 * self.words);
         self.address
     }
-}
-
-/// Writes a word that nobody else uses.
-///
-/// # Safety
-///
-/// So it is, and it is inside an allocated frame.
-#[cfg(not(loom))]
-unsafe fn write(word: NonNull<AtomicU64>, raw: u64) {
-    // SAFETY: as the caller promises; an atomic is a word in memory. It may hold anything before.
-    unsafe { word.cast().write(raw) };
-}
-
-/// The same, while loom watches that nobody else does.
-///
-/// # Safety
-///
-/// As above.
-#[cfg(loom)]
-unsafe fn write(mut word: NonNull<AtomicU64>, raw: u64) {
-    // SAFETY: as the caller promises; the model's frames hold atomics.
-    unsafe { word.as_mut() }.with_mut(|word| *word = raw);
 }
