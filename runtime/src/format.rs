@@ -1,5 +1,6 @@
 //! What the engine asks of a page-table format. Generated from TOML; the contracts here are what the laws test.
 
+mod at_entry;
 mod by_name;
 mod byte_order;
 mod entry;
@@ -7,13 +8,15 @@ mod error;
 mod fault;
 mod first_writes;
 mod geometry;
+mod info;
 mod signal;
 mod translated;
 
 use core::fmt::Debug;
 
-use crate::{Attributes, Change, HostPhysAddr, Invalidation, Rights};
+use crate::{Attributes, Change, HostPhysAddr, Invalidation, Rights, Tag};
 
+pub use at_entry::AtEntry;
 pub use by_name::ByName;
 pub use byte_order::{BigEndian, ByteOrder, LittleEndian};
 pub use entry::{AccessedDirty, Edit, Entry, Kinds, Leaf, Next, Prototype, Rewrite, Strip, Table};
@@ -22,6 +25,7 @@ pub use fault::{Cause, FaultInfo, Stage1Cause, Stage1Fault};
 pub use first_writes::{FirstWrites, Written};
 pub use geometry::{Extension, Geometry, PageSizes};
 pub(crate) use geometry::{entry_bits, index_bits};
+pub use info::FormatInfo;
 pub use signal::Signal;
 pub use translated::{Shareability, Translated};
 
@@ -288,69 +292,4 @@ pub unsafe trait Format: Copy + Debug + Send + Sync + 'static {
     /// The CPU must be at the privilege level these instructions need; where [`FormatInfo::tlb`] says so, `tag` and
     /// `root` must be loaded.
     unsafe fn invalidate(&self, root: HostPhysAddr, tag: Tag, set: &Invalidation) -> bool;
-}
-
-/// A tag of translations: VMID, VPID, ASID.
-///
-/// It goes where the format's file says: into registers, into invalidations, or nowhere, in a format whose machine has no
-/// tags.
-///
-/// ```
-/// use tablewright::Tag;
-/// # use tablewright::{Format, riscv64::sv_x4};
-///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
-/// let registers = format.registers(0x8000_4000.into(), Tag(5))?;
-/// assert_eq!(registers.hgatp >> 44 & 0x3fff, 5);
-/// // Wider than a VMID.
-/// assert!(format.registers(0x8000_4000.into(), Tag(1 << 14)).is_err());
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-pub struct Tag(pub u32);
-
-/// An invalidation that is a value which the next entry to the guest takes.
-///
-/// ```
-/// use tablewright::{Format, Invalidation, Tag, x86_64::npt};
-///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let format = npt::Format::new(&npt::Config::new(4, 48))?;
-/// let due = format.at_entry(Tag(1), &Invalidation::Space).ok_or("it has instructions for that")?;
-/// assert_eq!(due.control, "tlb_control");
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AtEntry {
-    /// The control that gets the value.
-    pub control: &'static str,
-    /// The value.
-    pub value: u64,
-}
-
-/// A format, for people and tools.
-///
-/// ```
-/// use tablewright::{Format, x86_64::ept};
-///
-/// let info = ept::Format::INFO;
-/// assert_eq!((info.name, info.architecture, info.stage), ("ept", "x86_64", 2));
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FormatInfo {
-    /// The format's name: that of its module.
-    pub name: &'static str,
-    /// Its full name.
-    pub title: &'static str,
-    /// The architecture, as in `cfg(target_arch)`.
-    pub architecture: &'static str,
-    /// 1, or 2 for nested tables.
-    pub stage: u8,
-    /// The specification.
-    pub cite: &'static str,
-    /// The invalidations the machine has, as text.
-    pub tlb: &'static str,
 }

@@ -173,7 +173,7 @@ pub use bitmap::PageBitmap;
 pub use format::{
     AccessedDirty, AtEntry, BigEndian, ByName, ByteOrder, Cause, ConfigError, Edit, Entry, Extension, FaultInfo,
     FirstWrites, Format, FormatInfo, Geometry, Kinds, Leaf, Level, LittleEndian, Next, PageSizes, Prototype, Refusal,
-    Rewrite, Shareability, Signal, Stage1Cause, Stage1Fault, Strip, Table, Tag, Translated, Written,
+    Rewrite, Shareability, Signal, Stage1Cause, Stage1Fault, Strip, Table, Translated, Written,
 };
 #[cfg(any(
     feature = "x86_64",
@@ -201,5 +201,5 @@ pub use table::{
     ChangeCounts, Error, FaultIn, FrameCache, Gather, Lookup, Mapping, Mappings, Operation, PageTable, PartialChange,
     Region, Regions, Relax, State, TableInfo, Tables,
 };
-pub use tags::Tags;
+pub use tags::{Tag, Tags};
 pub use walk::{WalkError, WalkStep, Walked, walk};

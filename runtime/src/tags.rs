@@ -1,8 +1,27 @@
-//! Tags for more spaces than there are tags.
+//! Tags of translations, and how there are enough for more spaces than there are tags.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use crate::Tag;
+/// A tag of translations: VMID, VPID, ASID.
+///
+/// It goes where the format's file says: into registers, into invalidations, or nowhere, in a format whose machine has no
+/// tags.
+///
+/// ```
+/// use tablewright::Tag;
+/// # use tablewright::{Format, riscv64::sv_x4};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let format = sv_x4::Format::new(&sv_x4::Config::new(3, 41))?;
+/// let registers = format.registers(0x8000_4000.into(), Tag(5))?;
+/// assert_eq!(registers.hgatp >> 44 & 0x3fff, 5);
+/// // Wider than a VMID.
+/// assert!(format.registers(0x8000_4000.into(), Tag(1 << 14)).is_err());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub struct Tag(pub u32);
 
 /// The tags of a machine, given out in turn. When all have been used, a new generation begins, in which those of the one
 /// before are void.
