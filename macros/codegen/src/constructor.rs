@@ -48,12 +48,12 @@ pub(crate) fn constructor(scope: &Scope<'_>) -> TokenStream {
             #root
             #(#rules)*
             let geometry = Geometry::new(Self::ENTRY_BITS, levels, input_bits, #output_bits, #extension);
+            let top = config.levels - 1;
             // Those above the root repeat the root's, and nothing reads them.
-            let mut layouts = [Layout::new(config, 0); codec::LEVELS];
-            let mut level = 1;
-            while level < codec::LEVELS as Level {
-                let top = config.levels - 1;
-                layouts[codec::index(level)] = Layout::new(config, if level < top { level } else { top });
+            let mut layouts = [Layout::new(config, top); codec::LEVELS];
+            let mut level = 0;
+            while level < top {
+                layouts[codec::index(level)] = Layout::new(config, level);
                 level += 1;
             }
             #result

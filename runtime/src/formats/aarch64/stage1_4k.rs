@@ -775,14 +775,11 @@ impl Format {
             config.pa_bits,
             if config.upper { Extension::One } else { Extension::Zero },
         );
-        let mut layouts = [Layout::new(config, 0); codec::LEVELS];
-        let mut level = 1;
-        while level < codec::LEVELS as Level {
-            let top = config.levels - 1;
-            layouts[codec::index(level)] = Layout::new(
-                config,
-                if level < top { level } else { top },
-            );
+        let top = config.levels - 1;
+        let mut layouts = [Layout::new(config, top); codec::LEVELS];
+        let mut level = 0;
+        while level < top {
+            layouts[codec::index(level)] = Layout::new(config, level);
             level += 1;
         }
         let mut format = Self {
