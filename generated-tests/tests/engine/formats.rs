@@ -8,8 +8,8 @@ use proptest::{
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
 use tablewright::{
-    Attributes, ByName, Change, ClosedRange, Format, Gather, Lookup, MemoryType, PageTable, Rights, Tag, aarch64,
-    loongarch64, riscv64, sim::Machine, x86_64,
+    Attributes, ByName, Change, ClosedRange, Error, Format, Gather, Lookup, MemoryType, PageTable, Rights, Tag,
+    aarch64, loongarch64, riscv64, sim::Machine, x86_64,
 };
 use tablewright_tests::formats::{Configured, configured};
 
@@ -35,6 +35,7 @@ fn programs<F: ByName>(file_name: &str) -> usize {
         largest_leaves(format, &config.id.value);
         like_the_first(format, &config.id.value);
         after_any_other(format, &config.id.value);
+        one_like_two(format, &config.id.value);
         let random = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
         let settings = Config { cases: 2, failure_persistence: None, ..Config::default() };
         let result = TestRunner::new_with_rng(settings, random).run(&prop::collection::vec(step(), 15..40), |steps| {
@@ -93,7 +94,7 @@ fn after_any_other<F: Format>(format: F, config: &str) {
     }
     for (&before, &first) in pages.iter().flat_map(|before| pages.iter().map(move |first| (before, first))) {
         // Whoever has the table to itself lets walks begin anew.
-        table.protect(ClosedRange::around(first, F::PAGE_BITS), &Change::default(), &mut gather).expect("no change");
+        table.split_to(ClosedRange::around(first, F::PAGE_BITS), F::PAGE_BITS, &mut gather).expect("no change");
         let flipped = (0..64).map(|bit| first ^ 1 << bit);
         let others = flipped.chain(pages.iter().map(|ia| ia ^ !geometry.last_input()));
         for ia in [before, first].into_iter().chain(others.flat_map(|ia| [ia, ia ^ page])) {
@@ -209,6 +210,96 @@ fn like_the_first<F: Format>(format: F, config: &str) {
         }
         assert_eq!(together.change_counts().splits, splits, "{config}");
     }
+}
+
+/// What becomes of one page that is changed by itself, as when it is changed together with the next.
+fn one_like_two<F: Format>(format: F, config: &str) {
+    let geometry = format.geometry();
+    let mut kinds = [Rights::RW, Rights::RWX].map(|rights| Attributes::new(rights, MemoryType::WriteBack)).into_iter();
+    let clean = kinds.find(|page| format.prototype(0, F::PAGE_BITS, page).is_ok()).expect("such pages");
+    let clean = Attributes { dirty: false, ..clean };
+    let page = 1 << F::PAGE_BITS;
+    let all = ClosedRange::from_start_size(geometry.extend(0), 8 * page).expect("a range");
+    if geometry.reduce(all).is_none() {
+        return;
+    }
+    let one = ClosedRange::from_start_size(all.start() + 4 * page, page).expect("a range");
+    let two = ClosedRange::from_start_size(one.start(), 2 * page).expect("a range");
+    let change = |rights| Change { rights: Some(rights), ..Change::default() };
+    let edit = |number, table: &mut PageTable<F, Machine>, range: ClosedRange, gather: &mut Gather<F, Machine>| {
+        match number {
+            0 => table.protect(range, &change(clean.rights.difference(Rights::W)), gather),
+            1 => table.protect(range, &change(clean.rights), gather),
+            2 => table.protect(range, &Change { memory: Some(MemoryType::Uncached), ..Change::default() }, gather),
+            3 => table.unmap(range, gather),
+            // Not by runs. SAFETY: nobody translates through this table.
+            4 => unsafe { table.map(range, (range.start() & geometry.last_input()) + page, &clean, gather) },
+            // SAFETY: as before.
+            5 => unsafe { table.map(range, 0, &clean, gather) },
+            6 => table.populate(range, &clean, 0, gather),
+            _ => unreachable!("no such edit"),
+        }
+    };
+    let mut tables = [one, two].map(|range| {
+        let machine = Machine::new(0x4000_0000, 1 << 20);
+        let mut table = PageTable::new(format, machine.clone(), Tag(1)).expect("a root");
+        let mut gather = table.gather();
+        edit(4, &mut table, all, &mut gather).expect("nothing in the way");
+        drop(gather);
+        table.mark(one.start(), true);
+        (table, machine, range)
+    });
+    for number in [0, 1, 2, 4, 3, 6, 3, 4, 0, 5] {
+        let becomes = tables.each_mut().map(|(table, machine, range)| {
+            machine.take_log();
+            let mut gather = table.gather();
+            let done = edit(number, table, *range, &mut gather).map_err(|error| std::mem::discriminant(&error));
+            let forgotten = gather.forgotten();
+            drop(gather);
+            let leaves = table
+                .mappings(one)
+                .map(|leaf| (leaf.range, leaf.attributes, number == 4 && leaf.address == leaf.range.start() + page));
+            let is_whole = table.mappings(*range).count() as u64 * page == range.span() + 1;
+            (done, forgotten, machine.take_log().len(), leaves.collect::<Vec<_>>(), is_whole)
+        });
+        assert_eq!(becomes[0], becomes[1], "{config}: edit {number}");
+    }
+    // What is wrong with it is told of one page as of many, and nothing changes.
+    let (table, ..) = &mut tables[0];
+    let mut others = PageTable::new(format, Machine::new(0x4000_0000, 1 << 20), Tag(1)).expect("a root").gather();
+    let before: Vec<_> = table.mappings(all).collect();
+    // One that is mapped, and one that is not.
+    let ranges = [one, ClosedRange::around(all.last() + 1, F::PAGE_BITS)];
+    let end = geometry.extend(geometry.last_input() & !(page - 1));
+    for number in 0..7 {
+        for range in ranges {
+            assert_eq!(edit(number, table, range, &mut others), Err(Error::ForeignGather), "{config}: edit {number}");
+            for (before, after) in [(8, 0), (0, 8), (0, page - 8)] {
+                let part = ClosedRange::new(range.start() + before, range.last() + after).expect("a range");
+                let mut gather = table.gather();
+                let done = edit(number, table, part, &mut gather);
+                assert!(
+                    matches!(done, Err(Error::Misaligned { .. })),
+                    "{config}: edit {number} of {part:x?}: {done:?}"
+                );
+            }
+        }
+        if let Some(beyond) = ClosedRange::from_start_size(end, 2 * page) {
+            let mut gather = table.gather();
+            let done = edit(number, table, beyond, &mut gather);
+            assert_eq!(done, Err(Error::OutOfRange(beyond)), "{config}: edit {number}");
+        }
+    }
+    assert_eq!(table.mappings(all).collect::<Vec<_>>(), before, "{config}");
+}
+
+#[test]
+fn one_like_two_in_formats_by_hand() {
+    one_like_two(WIDE, "a wide root");
+    one_like_two(BREAKING, "a concatenated root");
+    one_like_two(SIGNED, "two halves");
+    one_like_two(FLAT, "one level");
+    one_like_two(Witness { input_bits: 16, ..FLAT }, "a part of one level");
 }
 
 tablewright::page_table_format! { mod power = "arch/power.toml" }

@@ -32,6 +32,17 @@ fn a_frame_is_freed_only_after_its_invalidation() {
 }
 
 #[test]
+fn a_part_of_a_frame_is_freed_also_where_one_like_it_was_only_unmapped_before() {
+    let mut rig = Rig::new(DIRECT);
+    rig.populate(range(0, 4 * MIB), attributes(RW), 21).unwrap();
+    rig.unmap(range(MIB, 4096)).unwrap();
+    let used = rig.machine.used();
+    rig.depopulate(range(3 * MIB, 4096)).unwrap();
+    // The page is gone, and a table is there.
+    assert_eq!(rig.machine.used(), used);
+}
+
+#[test]
 fn nothing_is_freed_while_the_gather_holds_it() {
     let mut rig = Rig::new(DIRECT);
     rig.populate(range(0, 16 * 4096), attributes(RW), 12).unwrap();

@@ -2,6 +2,7 @@
 
 use super::{
     Error, Gather, PageTable,
+    build::End,
     entries::Entries,
     frames::Frames,
     located::Located,
@@ -91,8 +92,14 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// Whether a leaf reaches across an end of `range`.
     pub(crate) fn is_cut(&self, range: ClosedRange) -> bool {
-        let cut = |range| self.cut_leaves(self.table_around(range), range).iter().any(Option::is_some);
-        self.reduce_range(range).is_some_and(cut)
+        let leaf = |ia| {
+            let End { level, raw, .. } = self.end_at(ia).filter(|end| end.is_leaf)?;
+            Some(ClosedRange::around(ia, self.format.leaf_bits(level, raw).max(Self::entry_bits(level))))
+        };
+        let cut = |leaf: Option<ClosedRange>| leaf.is_some_and(|leaf| !range.covers(&leaf));
+        let first = leaf(range.start());
+        let is_all = first.is_some_and(|first| first.contains(range.last()));
+        cut(first) || !is_all && cut(leaf(range.last()))
     }
 
     /// Splits the leaves that `range` covers in part, as planned by [`PageTable::plan_edges`]. All or nothing.

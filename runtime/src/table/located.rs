@@ -72,9 +72,9 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// Where the way to `ia`, in 64 bits, ends.
-    // Two ask: there is one of it.
+    // Many ask: there is one of it.
     #[inline(never)]
-    fn end_at(&self, ia: u64) -> Option<End<F>> {
+    pub(super) fn end_at(&self, ia: u64) -> Option<End<F>> {
         Some(self.end(self.way_to(ia)?))
     }
 

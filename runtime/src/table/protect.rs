@@ -99,10 +99,10 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             }
             return Some(());
         }
-        if self.format.may_break(change) {
+        let new = self.format.rewrite(level, change).ok()?.apply(raw);
+        if self.format.may_break(change) && self.format.edit(level, raw, new) == Edit::BreakBeforeMake {
             return None;
         }
-        let new = self.format.rewrite(level, change).ok()?.apply(raw);
         if new != raw {
             if self.format.accessed_dirty(level).hardware {
                 // If the MMU marks it meanwhile, it is not as it was.
