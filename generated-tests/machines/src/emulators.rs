@@ -25,6 +25,8 @@ pub enum Emulator {
     QemuRiscv64,
     /// QEMU's LoongArch64 system emulator.
     QemuLoongArch64,
+    /// QEMU's system emulator of z/Architecture.
+    QemuS390x,
     /// QEMU's x86-64 system emulator.
     QemuX86,
     /// Bochs, for x86.
@@ -36,8 +38,8 @@ pub type Version = (u32, u32);
 
 impl Emulator {
     /// Every emulator.
-    pub const ALL: [Self; 5] =
-        [Self::QemuAarch64, Self::QemuRiscv64, Self::QemuLoongArch64, Self::QemuX86, Self::Bochs];
+    pub const ALL: [Self; 6] =
+        [Self::QemuAarch64, Self::QemuRiscv64, Self::QemuLoongArch64, Self::QemuS390x, Self::QemuX86, Self::Bochs];
 
     /// The file name of the program.
     pub const fn program(self) -> &'static str {
@@ -45,6 +47,7 @@ impl Emulator {
             Self::QemuAarch64 => "qemu-system-aarch64",
             Self::QemuRiscv64 => "qemu-system-riscv64",
             Self::QemuLoongArch64 => "qemu-system-loongarch64",
+            Self::QemuS390x => "qemu-system-s390x",
             Self::QemuX86 => "qemu-system-x86_64",
             Self::Bochs => "bochs-bin",
         }
@@ -56,6 +59,7 @@ impl Emulator {
             Self::QemuAarch64 => "TABLEWRIGHT_QEMU_AARCH64",
             Self::QemuRiscv64 => "TABLEWRIGHT_QEMU_RISCV64",
             Self::QemuLoongArch64 => "TABLEWRIGHT_QEMU_LOONGARCH64",
+            Self::QemuS390x => "TABLEWRIGHT_QEMU_S390X",
             Self::QemuX86 => "TABLEWRIGHT_QEMU_X86",
             Self::Bochs => "TABLEWRIGHT_BOCHS",
         }
@@ -68,6 +72,8 @@ impl Emulator {
             Self::QemuAarch64 | Self::QemuRiscv64 | Self::QemuX86 => (10, 0),
             // The first with the page table walker.
             Self::QemuLoongArch64 => (10, 2),
+            // None that is older was tried.
+            Self::QemuS390x => (11, 1),
             Self::Bochs => (2, 7),
         }
     }
@@ -75,7 +81,9 @@ impl Emulator {
     /// The oldest version that can judge everything of ours that any version can.
     const fn wanted(self) -> Version {
         match self {
-            Self::QemuAarch64 | Self::QemuRiscv64 | Self::QemuLoongArch64 | Self::QemuX86 => self.minimum(),
+            Self::QemuAarch64 | Self::QemuRiscv64 | Self::QemuLoongArch64 | Self::QemuS390x | Self::QemuX86 => {
+                self.minimum()
+            }
             // The first with mode-based execute control for EPT.
             Self::Bochs => (3, 0),
         }
@@ -87,6 +95,7 @@ impl Emulator {
             Self::QemuAarch64 => &["qemu-system-arm"],
             Self::QemuRiscv64 => &["qemu-system-riscv"],
             Self::QemuLoongArch64 => &["qemu-system-misc"],
+            Self::QemuS390x => &["qemu-system-s390x"],
             Self::QemuX86 => &["qemu-system-x86"],
             Self::Bochs => &["bochs", "bochs-term"],
         }
@@ -94,13 +103,13 @@ impl Emulator {
 
     /// Whether Debian 12 with its backports, and Debian 13 without, have it in too old a version.
     const fn comes_later(self) -> bool {
-        matches!(self, Self::QemuLoongArch64)
+        matches!(self, Self::QemuLoongArch64 | Self::QemuS390x)
     }
 
     /// A plugin without which the program is of no use, in one of [`library_folders`].
     const fn plugin(self) -> Option<&'static str> {
         match self {
-            Self::QemuAarch64 | Self::QemuRiscv64 | Self::QemuLoongArch64 | Self::QemuX86 => None,
+            Self::QemuAarch64 | Self::QemuRiscv64 | Self::QemuLoongArch64 | Self::QemuS390x | Self::QemuX86 => None,
             // The only display that needs neither a screen nor a network port.
             Self::Bochs => Some("bochs/plugins/libbx_term_gui.so"),
         }

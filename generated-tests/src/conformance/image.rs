@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use fastrand::Rng;
-use tablewright::{Attributes, ByName, Geometry, Level};
+use tablewright::{Attributes, ByName, ByteOrder, Geometry, Level};
 
 use super::Ground;
 use crate::laws::{Generated, Subject};
@@ -28,7 +28,7 @@ impl<'a, F: ByName> Image<'a, F> {
         let bytes = 1 << self.geometry.table_bits(level);
         let address = self.free.next_multiple_of(bytes);
         self.free = address + bytes;
-        let words = vec![self.generated.format.empty(level); (bytes / 8) as usize];
+        let words = vec![F::Order::reorder(self.generated.format.empty(level)); (bytes / 8) as usize];
         self.tables.insert(address, words);
         address
     }
@@ -68,10 +68,10 @@ impl<'a, F: ByName> Image<'a, F> {
 
     /// Writes an entry.
     pub(super) fn set(&mut self, address: u64, entry: u64) {
-        *self.word(address).expect("an entry of a table") = entry;
+        *self.word(address).expect("an entry of a table") = F::Order::reorder(entry);
     }
 
-    /// Reads an entry; `None` outside the tables.
+    /// Loads the word of an entry, as a CPU does; `None` outside the tables.
     pub(super) fn read(&self, address: u64) -> Option<u64> {
         let (start, words) = self.tables.range(..=address).next_back()?;
         words.get(((address - start) / 8) as usize).copied().filter(|_| address.is_multiple_of(8))
@@ -79,7 +79,7 @@ impl<'a, F: ByName> Image<'a, F> {
 
     /// The tables, as an MMU finds them in memory.
     pub(super) fn chunks(&self) -> Vec<Chunk> {
-        let bytes = |words: &Vec<u64>| words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        let bytes = |words: &Vec<u64>| words.iter().flat_map(|word| word.to_ne_bytes()).collect();
         self.tables.iter().map(|(address, words)| (*address, bytes(words))).collect()
     }
 

@@ -45,9 +45,14 @@ pub(super) fn instructions(case: &Configured, root: u64, tag: Tag, set: &Invalid
 }
 
 fn words(code: &[Code]) -> Vec<u32> {
-    let word = |unit: &Code| match unit {
-        Code::Word(word) => *word,
-        Code::Byte(byte) => panic!("{byte:#04x} is no whole instruction"),
-    };
-    code.iter().map(word).collect()
+    let bytes: Vec<u8> = code
+        .iter()
+        .flat_map(|unit| match unit {
+            Code::Word(word) => word.to_le_bytes().to_vec(),
+            Code::Byte(byte) => vec![*byte],
+        })
+        .collect();
+    let (words, rest) = bytes.as_chunks();
+    assert!(rest.is_empty(), "{code:02x?} are no whole words");
+    words.iter().map(|word| u32::from_le_bytes(*word)).collect()
 }

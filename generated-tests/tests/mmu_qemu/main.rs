@@ -4,6 +4,7 @@ mod aarch64;
 mod expect;
 mod loongarch64;
 mod riscv64;
+mod s390x;
 mod stage1;
 
 use std::fmt::Debug;
@@ -29,6 +30,7 @@ fn main() {
         trials(Emulator::QemuAarch64, stage1::CASES, mmu::aarch64::stage1::Stage1::start),
         trials(Emulator::QemuRiscv64, riscv64::CASES, mmu::riscv64::Machine::start),
         trials(Emulator::QemuLoongArch64, loongarch64::CASES, mmu::loongarch64::Machine::start),
+        trials(Emulator::QemuS390x, s390x::CASES, mmu::s390x::Machine::start),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit();
 }

@@ -18,7 +18,7 @@ use super::{Emulator, FindError, folder, later, list, unpacked};
 pub enum InstallError {
     /// The machine does not have Debian's packages.
     #[error(
-        "only Debian and its relatives are known here (apt-get: {0}); install QEMU 10.2 or later and Bochs 2.7 or \
+        "only Debian and its relatives are known here (apt-get: {0}); install QEMU 11.1 or later and Bochs 2.7 or \
          later by hand"
     )]
     NoApt(io::Error),

@@ -9,6 +9,7 @@ pub mod pc;
 pub mod qemu;
 mod rings;
 pub mod riscv64;
+pub mod s390x;
 pub mod shared;
 pub mod stopped;
 pub mod x86_64;
