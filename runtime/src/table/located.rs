@@ -78,13 +78,11 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         Some(self.end(self.way_to(ia)?))
     }
 
-    /// The leaf of one entry that translates all of `range`, in 64 bits.
-    pub(super) fn leaf_around(&self, range: ClosedRange) -> Option<End<F>> {
-        let end = self.end_at(range.start())?;
-        let size = Self::entry_bits(end.level);
-        let is_around =
-            size == self.format.leaf_bits(end.level, end.raw) && range.last() <= range.start() | size_mask(size);
-        (end.is_leaf && is_around).then_some(end)
+    /// The leaf of one entry that translates `ia`, in 64 bits.
+    pub(super) fn single_leaf(&self, ia: u64) -> Option<End<F>> {
+        let is_single =
+            |end: &End<F>| end.is_leaf && self.format.leaf_bits(end.level, end.raw) == Self::entry_bits(end.level);
+        self.end_at(ia).filter(is_single)
     }
 
     /// The table that translates all of `range`, in 64 bits, by pages, if nothing stands there.

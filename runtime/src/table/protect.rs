@@ -91,7 +91,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         pages: &mut Forgotten<'_, '_>,
         gather: &mut Gather<F, H>,
     ) -> Option<()> {
-        let leaf = self.leaf_around(range).filter(|_| gather.follows(self))?;
+        let leaf = self.single_leaf(range.start()).filter(|_| gather.follows(self))?;
         let End { level, entry, raw, .. } = leaf;
         if Self::slot(level, range.start()) != range {
             if self.split_again(leaf, range, Some(change), gather)? {

@@ -66,7 +66,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// whether its table, which is not the root, has none left then. `None`, and nothing has changed, if it is not as simple as
     /// that.
     fn remove_leaf(&mut self, range: ClosedRange, free: bool, gather: &mut Gather<F, H>) -> Option<bool> {
-        let leaf = self.leaf_around(range).filter(|_| gather.follows(self))?;
+        let leaf = self.single_leaf(range.start()).filter(|_| gather.follows(self))?;
         let End { level, entry, raw, .. } = leaf;
         if Self::slot(level, range.start()) != range {
             return if free { None } else { self.split_again(leaf, range, None, gather).map(|_| false) };
