@@ -7,7 +7,9 @@ use libtest_mimic::{Arguments, Trial};
 use tablewright::{FaultInfo, Level, Rights};
 use tablewright_archdefs::bound::Params;
 use tablewright_tests::conformance::report::{self, Section};
-use tablewright_tests::conformance::{Instructions, Judge, Live, Setup, Shared, control_trials, live_trials, trials};
+use tablewright_tests::conformance::{
+    Instructions, Judge, Live, Setup, Shared, cause, control_trials, live_trials, trials,
+};
 use tablewright_tests::emulators::{Emulator, require};
 use tablewright_tests::formats::{Configured, configured, varied};
 use tablewright_tests::generated;
@@ -63,8 +65,18 @@ impl Judge for Qemu {
         level < 2 || !leads_on || raw & (ORIGIN | OFFSET | LENGTH) == LENGTH
     }
 
-    fn told(&self, _probe: &Probe, _fault: &Fault) -> Option<FaultInfo> {
-        None
+    /// The page's address and whether it was a store, but for illegal entries. No other access is told from a fetch.
+    fn told(&self, probe: &Probe, fault: &Fault) -> Option<FaultInfo> {
+        let is_known = fault.kind != FaultKind::Misconfigured;
+        let is_store = is_known && probe.access == Access::Write;
+        Some(FaultInfo {
+            address: is_known.then_some(probe.address & !0xfff),
+            access: if is_store { Rights::W } else { Rights::empty() },
+            cause: cause(fault.kind),
+            level: fault.level,
+            width: None,
+            guest_walk: false,
+        })
     }
 
     fn judge(&mut self, tables: &[Chunk], registers: &[(&'static str, u64)], probes: &[Probe]) -> Vec<Verdict> {
