@@ -1,6 +1,9 @@
 //! The Nth frame allocation fails, for every N, in every operation: nothing has changed, and nothing leaks.
 
-use tablewright::{Change, Error, FaultIn, Format, MemoryType, PageTable, Region, Rights, State, Tag, sim::Machine};
+use tablewright::{
+    Change, Error, FaultIn, Format, MemoryType, PageTable, Refusal, Region, Rights, State, Tag, sim::Machine,
+    x86_64::ept,
+};
 
 use crate::{
     rig::{Rig, attributes, range},
@@ -209,5 +212,28 @@ fn of_a_fault() {
         }
         assert_eq!(result, Err(Error::NoMemory { size: 12 }));
         assert!(rig.snapshot() == tables && rig.machine.used() == used);
+    }
+}
+
+#[test]
+fn frames_that_no_entry_can_hold_go_back() {
+    let (bits, page) = (36, 4096);
+    let format = ept::Format::new(&ept::Config { pa_bits: bits, ..ept::Config::new(4, 48) }).unwrap();
+    for pages in [1, 2] {
+        // Enough below that limit for the tables, and for the first pages.
+        let machine = Machine::new((1 << bits) - 16 * page, 32 * page as usize);
+        let mut table = PageTable::new(format, machine.clone(), Tag(1)).unwrap();
+        let mut gather = table.gather();
+        let mut populate = |number: u64| {
+            let used = machine.used();
+            let part = range(number * pages * page, pages * page);
+            let populated = table.populate(part, &attributes(RW), 12, &mut gather);
+            (populated, machine.used() - used)
+        };
+        let refused = (0..32).map(&mut populate).find(|(populated, _)| populated.is_err()).unwrap();
+        let (Err(Error::Refused { level: 0, refusal: Refusal::Address(address) }), 0) = refused else {
+            panic!("{refused:x?}")
+        };
+        assert!(address >= 1 << bits, "{address:x}");
     }
 }
