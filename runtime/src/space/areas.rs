@@ -43,8 +43,8 @@ pub struct MemorySet<B> {
     /// Where each area is among these, which stay where they are when others come or go.
     tree: Tree,
     areas: Slots<Area<B>>,
-    /// Where that is which was the largest when it came, as long as it is there: most faults are in it, for it is the guest's
-    /// memory.
+    /// Where that is which was the largest when it came or grew, as long as it is there: most faults are in it, for it is the
+    /// guest's memory.
     largest: u32,
 }
 
@@ -203,12 +203,18 @@ impl<B: Joinable> MemorySet<B> {
     /// Puts an area, for which there is room, where it belongs, and says where it is then.
     #[inline]
     fn insert_at(&mut self, place: Place, area: Area<B>) -> Option<Place> {
-        let range = area.range();
+        let start = area.range().start();
         let link = self.areas.insert(area);
-        if self.areas.get(self.largest).is_none_or(|largest| largest.range().span() < range.span()) {
+        self.grew(link);
+        self.tree.insert(place, start, link)
+    }
+
+    /// Notes that an area may be the largest now.
+    fn grew(&mut self, link: u32) {
+        let span = |link| self.areas.get(link).map(|area| area.range().span());
+        if span(link) > span(self.largest) {
             self.largest = link;
         }
-        self.tree.insert(place, range.start(), link)
     }
 }
 

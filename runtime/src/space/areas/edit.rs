@@ -145,7 +145,8 @@ impl<B: Joinable> MemorySet<B> {
     pub(super) fn join_around(&mut self, range: ClosedRange) {
         let mut place = self.place(range.start().saturating_sub(1));
         while let Some(here) = place
-            && let Some(left) = self.area(here)
+            && let Some(link) = self.tree.link(here)
+            && let Some(left) = self.areas.get(link)
             && left.range().start() <= range.last()
         {
             let next = self.tree.next(here);
@@ -154,9 +155,12 @@ impl<B: Joinable> MemorySet<B> {
                 Some(joined) => {
                     next.into_iter().for_each(|next| self.remove_at(next));
                     // Nodes may have been put together.
-                    place = self.tree.up_to(joined.range().start());
-                    if let Some(left) = place.and_then(|place| self.area_mut(place)) {
+                    let start = joined.range().start();
+                    let is_there = self.tree.start(here) == Some(start);
+                    place = if is_there { Some(here) } else { self.tree.up_to(start) };
+                    if let Some(left) = self.areas.get_mut(link) {
                         *left = joined;
+                        self.grew(link);
                     }
                 }
                 None => place = next,

@@ -42,6 +42,22 @@ fn neighbours_of_one_piece_are_joined() {
 }
 
 #[test]
+fn the_largest_is_known_however_it_came() {
+    let largest = |set: &MemorySet<char>| set.areas.get(set.largest).map(|area| *area.backend());
+    let mut set = set(&[(0, 9, 'a'), (90, 94, 'b'), (80, 84, 'b')]);
+    assert_eq!(largest(&set), Some('a'));
+    // Before one, behind it, and between both.
+    for start in [75, 95, 85] {
+        let attributes = Attributes::new(Rights::RW, MemoryType::WriteBack);
+        set.insert(Area::new(range(start, start + 4), attributes, 'b')).unwrap();
+    }
+    assert_eq!(shape(&set), [(0, 9, 'a'), (75, 99, 'b')]);
+    assert_eq!(largest(&set), Some('b'));
+    set.remove(range(70, 100)).unwrap();
+    assert_eq!(set.find(5).map(Area::backend), Some(&'a'));
+}
+
+#[test]
 fn a_hole_cuts_an_area_in_two() {
     let mut set = set(&[(10, 19, 'a')]);
     set.remove(range(13, 15)).unwrap();

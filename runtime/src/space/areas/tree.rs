@@ -294,12 +294,16 @@ impl Tree {
             }
         }
         // Of those that were looked into, two are left at most.
-        for index in [first + 1, first, first.saturating_sub(1)] {
-            self.put_together(at, index);
+        if first < last {
+            self.put_together(at, first + 1);
         }
+        self.put_together(at, first);
+        self.put_together(at, first.saturating_sub(1));
     }
 
     /// Puts the nodes of an entry and the next together, if there is little in them.
+    // Asked for several: there is one of it.
+    #[inline(never)]
     fn put_together(&mut self, at: u32, index: usize) {
         let Some(node) = self.nodes.get(at) else { return };
         let Some(&[Entry { link: lower, .. }, Entry { link: upper, .. }]) = node.entries.get(index..index + 2) else {
