@@ -4,7 +4,9 @@
 #![cfg(loom)]
 
 use loom::thread;
-use tablewright::{Attributes, ClosedRange, FaultIn, MemoryType, PageBitmap, PageTable, Rights, State, Tag};
+use tablewright::{
+    Attributes, Change, ClosedRange, FaultIn, MemoryType, PageBitmap, PageTable, Relax, Rights, State, Tag,
+};
 use tablewright_loom::{memory::Memory, mmu::Mmu, tiny};
 
 type Table = PageTable<tiny::Format, Memory>;
@@ -118,6 +120,21 @@ fn a_part_of_a_block_that_moves() {
             assert!(stored || dirty.is_empty(), "{dirty:x?}");
         });
     }
+}
+
+#[test]
+fn a_page_that_gets_a_right() {
+    let change = |table: &mut Table| {
+        let change = Change { rights: Some(Rights::RWX), ..Change::default() };
+        let mut gather = table.gather();
+        table.protect(ClosedRange::around(0, 12), &change, &mut gather).unwrap();
+        assert_eq!(gather.forgotten(), None);
+    };
+    let set_up = |table: &mut Table| map(table, 0, 12, OUTPUT);
+    against_a_store(0, set_up, change, |table, stored| {
+        assert_eq!(dirty(table), if stored { &[0][..] } else { &[] });
+        assert_eq!(table.relax(0, Rights::X), Ok(Relax::Granted));
+    });
 }
 
 #[test]

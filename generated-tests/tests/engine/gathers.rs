@@ -9,7 +9,10 @@ use std::{
     },
 };
 
-use tablewright::{Error, FaultIn, Format, Hal, HostPhysAddr, Invalidation, PageTable, Rights, Tag, sim::Machine};
+use tablewright::{
+    Attributes, Change, Error, FaultIn, Format, Gather, Hal, HostPhysAddr, Invalidation, MemoryType, PageTable, Rights,
+    Tag, Tags, sim::Machine,
+};
 
 use crate::{
     rig::{Rig, attributes, range},
@@ -45,6 +48,94 @@ fn a_gather_of_the_table_that_was_there_before_is_foreign() {
     let mut table = PageTable::new(format, machine, Tag(7)).unwrap();
     assert_eq!(table.root(), root);
     assert_eq!(table.unmap(range(0, 4096), &mut stale), Err(Error::ForeignGather));
+}
+
+/// What an operation does to the gigabyte that begins at an address.
+type Edit = fn(&mut PageTable<Witness<12>, Machine>, u64, &mut Gather<Witness<12>, Machine>) -> Result<(), Error>;
+
+/// Every operation that feeds a gather, on pages and on parts of blocks.
+const EDITS: [(&str, Edit); 17] = [
+    // SAFETY: nobody accesses memory through this table.
+    ("map a page", |table, at, gather| unsafe { table.map(range(at + 8192, 4096), 0, &RW, gather) }),
+    // SAFETY: as above.
+    ("map a block", |table, at, gather| unsafe { table.map(range(at + (64 << 20), 2 << 20), 0, &RW, gather) }),
+    ("populate a page", |table, at, gather| table.populate(range(at + 8192, 4096), &RW, 12, gather)),
+    ("populate pages", |table, at, gather| table.populate(range(at, 8 * 4096), &RW, 12, gather)),
+    ("unmap a page", |table, at, gather| table.unmap(range(at, 4096), gather)),
+    ("unmap a part", |table, at, gather| table.unmap(range(at + PART, 4096), gather)),
+    ("unmap all", |table, at, gather| table.unmap(range(at, GIB), gather)),
+    // SAFETY: the frame comes from `populate`.
+    ("free a page", |table, at, gather| unsafe { table.depopulate(range(at + FRAME, 4096), gather) }),
+    ("change a page", |table, at, gather| table.protect(range(at, 4096), &READ, gather)),
+    ("change a part", |table, at, gather| table.protect(range(at + PART, 4096), &READ, gather)),
+    ("change all", |table, at, gather| table.protect(range(at, GIB), &READ, gather)),
+    ("split", |table, at, gather| table.split(range(at + PART, 4096), gather)),
+    ("split all", |table, at, gather| table.split_to(range(at, GIB), 12, gather)),
+    ("move", |table, at, gather| table.move_range(range(at, 4096), at + (64 << 20), gather)),
+    // SAFETY: as above.
+    ("remap", |table, at, gather| unsafe { table.remap(at, 0, &RW, gather) }.map(|_| ())),
+    ("relax", |table, at, gather| table.relax_exclusive(at, Rights::RW, gather).map(|_| ())),
+    // SAFETY: as above.
+    ("fault in", |table, at, gather| unsafe { table.fault_in_exclusive(at + 8192, 12, 0, &RW, gather) }.map(|_| ())),
+];
+
+const RW: Attributes = Attributes::new(Rights::RW, MemoryType::WriteBack);
+const READ: Change = Change { rights: Some(Rights::R), memory: None, options: None };
+/// Where a page of a block is, and one that is populated.
+const PART: u64 = (2 << 20) + 4096;
+const FRAME: u64 = 4 << 20;
+
+/// Two gigabytes that are alike, with pages and a block in each.
+fn twins(format: Witness<12>, machine: &Machine) -> PageTable<Witness<12>, Machine> {
+    let mut table = PageTable::new(format, machine.clone(), Tag(7)).unwrap();
+    let mut gather = table.gather();
+    for at in [0, GIB] {
+        for (part, oa) in [(range(at, 8192), GIB + 4096), (range(at + (2 << 20), 2 << 20), GIB)] {
+            // SAFETY: nobody accesses memory through this table.
+            unsafe { table.map(part, oa, &RW, &mut gather) }.unwrap();
+        }
+        table.populate(range(at + FRAME, 8192), &RW, 12, &mut gather).unwrap();
+    }
+    drop(gather);
+    table
+}
+
+/// What was done with the first of the twins may be known when it is to be done with the other.
+#[test]
+fn no_operation_feeds_a_foreign_gather() {
+    for (name, edit) in EDITS {
+        let machine = Machine::new(0, 16 << 20);
+        let mut table = twins(DIRECT, &machine);
+        let other = PageTable::new(DIRECT, machine.clone(), Tag(7)).unwrap();
+        let (mut own, mut foreign) = (table.gather(), other.gather());
+        assert_eq!(edit(&mut table, 0, &mut own), Ok(()), "{name}");
+        own.flush();
+        let all = range(GIB, GIB);
+        let before = (table.mappings(all).collect::<Vec<_>>(), machine.used());
+        assert_eq!(edit(&mut table, GIB, &mut foreign), Err(Error::ForeignGather), "{name}");
+        assert!(foreign.is_empty(), "{name}");
+        assert_eq!((table.mappings(all).collect::<Vec<_>>(), machine.used()), before, "{name}");
+    }
+}
+
+#[test]
+fn all_operations_let_a_gather_follow_its_table_to_another_tag() {
+    for (name, edit) in EDITS {
+        let machine = Machine::new(0, 16 << 20);
+        let (mut table, tags) = (twins(WIDE, &machine), Tags::new(Tag(1), Tag(2)));
+        let mut gather = table.gather();
+        edit(&mut table, 0, &mut gather).unwrap();
+        let is_due = !gather.is_empty();
+        table.renew_tag(&tags).unwrap();
+        machine.take_log();
+        edit(&mut table, GIB, &mut gather).unwrap();
+        drop(gather);
+        let mut told: Vec<_> = machine.take_log().into_iter().map(|(tag, _)| tag).collect();
+        told.dedup();
+        // What was due, then what is. Some wait for all that they do, or change nothing that is cached.
+        let expected = if is_due { told == [Tag(7), Tag(1)] } else { !told.contains(&Tag(7)) };
+        assert!(expected, "{name}: {told:?}");
+    }
 }
 
 #[test]

@@ -139,6 +139,13 @@ fn sign_extension_leaves_a_gap() {
     }
     let upper = ClosedRange::new(0xffff_8000_0000_0000, u64::MAX).unwrap();
     rig.map(range(0xffff_8000_0000_0000, 4096), 0, attributes(RW)).unwrap();
+    // Nor is there a page where only the bits that count are those of one.
+    let change = Change { rights: Some(Rights::R), ..Default::default() };
+    assert_eq!(rig.protect(gap, change), Err(Error::OutOfRange(gap)));
+    assert_eq!(rig.unmap(gap), Err(Error::OutOfRange(gap)));
+    let beside = range((1 << 47) + 4096, 4096);
+    assert_eq!(rig.map(beside, 0, attributes(RW)), Err(Error::OutOfRange(beside)));
+    assert_eq!(rig.populate(beside, attributes(RW), 12), Err(Error::OutOfRange(beside)));
     let conflict = rig.map(range(0xffff_8000_0000_0000, 8192), 0, attributes(RW));
     assert!(matches!(conflict, Err(Error::AlreadyMapped { address: 0xffff_8000_0000_0000, level: 0, .. })));
     assert_eq!(rig.table.mappings(upper).next().map(|mapping| mapping.range), Some(range(0xffff_8000_0000_0000, 4096)));
@@ -164,8 +171,15 @@ fn what_the_format_cannot_say_is_refused() {
     assert_eq!(rig.map(range(0, 4096), 0, attributes(Rights::W)), Err(Error::Refused { level: 0, refusal }));
     assert_eq!(rig.populate(range(0, 4096), attributes(Rights::W), 12), Err(Error::Refused { level: 0, refusal }));
     rig.map(range(0, 2 << 20), 0, attributes(RW)).unwrap();
+    rig.map(range(4 << 20, 4096), 0, attributes(RW)).unwrap();
     let change = Change { rights: Some(Rights::W), ..Default::default() };
     assert_eq!(rig.protect(range(0, 4096), change), Err(Error::Refused { level: 1, refusal }));
+    // The page, and one beside it, where a table is.
+    let (page, beside, used) = (range(4 << 20, 4096), range((4 << 20) + 4096, 4096), rig.machine.used());
+    assert_eq!(rig.protect(page, change), Err(Error::Refused { level: 0, refusal }));
+    assert_eq!(rig.map(beside, 0, attributes(Rights::W)), Err(Error::Refused { level: 0, refusal }));
+    assert_eq!(rig.populate(beside, attributes(Rights::W), 12), Err(Error::Refused { level: 0, refusal }));
+    assert_eq!(rig.machine.used(), used);
     // Where nothing is mapped, nothing needs to be said.
     assert_eq!(rig.protect(range(1 << 30, 4096), change), Ok(()));
     rig.check();

@@ -233,6 +233,10 @@ unsafe impl<const PAGE: u8> Format for Witness<PAGE> {
         }
     }
 
+    fn may_break(&self, change: &Change) -> bool {
+        self.breaks && change.memory.is_some() || self.rights_break && change.rights.is_some()
+    }
+
     fn decode(&self, level: Level, raw: u64) -> Entry {
         if raw & PRESENT == 0 {
             return Entry::Invalid;
