@@ -8,8 +8,8 @@ use proptest::{
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
 use tablewright::{
-    Attributes, ByName, Change, ClosedRange, Error, Format, Gather, Lookup, MemoryType, PageTable, Rights, Tag,
-    aarch64, loongarch64, riscv64, sim::Machine, x86_64,
+    Attributes, ByName, Change, ClosedRange, Error, Format, Gather, Lookup, Mapping, MemoryType, PageTable, Rights,
+    Tag, aarch64, loongarch64, riscv64, sim::Machine, x86_64,
 };
 use tablewright_tests::formats::{Configured, configured};
 
@@ -36,6 +36,7 @@ fn programs<F: ByName>(file_name: &str) -> usize {
         like_the_first(format, &config.id.value);
         after_any_other(format, &config.id.value);
         one_like_two(format, &config.id.value);
+        rights_come_and_go(format, &config.id.value);
         let random = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
         let settings = Config { cases: 2, failure_persistence: None, ..Config::default() };
         let result = TestRunner::new_with_rng(settings, random).run(&prop::collection::vec(step(), 15..40), |steps| {
@@ -69,6 +70,34 @@ fn largest_leaves<F: Format>(format: F, config: &str) {
     }
 }
 
+/// The right to write is taken from many pages at once, and given back: nothing else changes.
+fn rights_come_and_go<F: Format>(format: F, config: &str) {
+    let (geometry, page) = (format.geometry(), 1 << F::PAGE_BITS);
+    let mut table = PageTable::new(format, Machine::new(0x4000_0000, 1 << 20), Tag(1)).expect("a root");
+    let mut gather = table.gather();
+    let change = |rights| Change { rights: Some(rights), ..Change::default() };
+    let pages = (geometry.last_input() >> F::PAGE_BITS).clamp(1, 100);
+    let range = ClosedRange::from_start_size(geometry.extend(0), pages * page).expect("a page");
+    let (rw, r) = (Attributes::new(Rights::RW, MemoryType::WriteBack), change(Rights::R));
+    // By single pages: they begin at the second.
+    // SAFETY: nobody translates through this table.
+    let mapped = unsafe { table.map(range, page, &rw, &mut gather) };
+    if mapped.is_err() || format.rewrite(0, &r).is_err() {
+        return;
+    }
+    let say = |table: &PageTable<F, Machine>, rights: Rights| {
+        let writes = |leaf: &Mapping| leaf.attributes.rights.intersects(Rights::W) == rights.intersects(Rights::W);
+        let says = |leaf: &Mapping| leaf.address == page + (leaf.range.start() - range.start()) && writes(leaf);
+        assert!(table.mappings(range).all(|leaf| says(&leaf)), "{config}: {rights:?}");
+        assert_eq!(table.mappings(range).count() as u64, pages, "{config}");
+    };
+    say(&table, Rights::RW);
+    table.protect(range, &r, &mut gather).expect("there are such pages");
+    say(&table, Rights::R);
+    table.protect(range, &change(Rights::RW), &mut gather).expect("there were such pages");
+    say(&table, Rights::RW);
+}
+
 /// Whatever was asked for before, an address leads to what is mapped there; and one that the table cannot translate to
 /// nothing, with nothing to be put there.
 fn after_any_other<F: Format>(format: F, config: &str) {
@@ -93,8 +122,9 @@ fn after_any_other<F: Format>(format: F, config: &str) {
         done.expect("tables");
     }
     for (&before, &first) in pages.iter().flat_map(|before| pages.iter().map(move |first| (before, first))) {
-        // Whoever has the table to itself lets walks begin anew.
-        table.split_to(ClosedRange::around(first, F::PAGE_BITS), F::PAGE_BITS, &mut gather).expect("no change");
+        // Whatever may take tables out lets walks begin anew.
+        // SAFETY: no page becomes a larger one.
+        unsafe { table.collapse(ClosedRange::around(first, F::PAGE_BITS), F::PAGE_BITS, &mut gather) }.expect("a page");
         let flipped = (0..64).map(|bit| first ^ 1 << bit);
         let others = flipped.chain(pages.iter().map(|ia| ia ^ !geometry.last_input()));
         for ia in [before, first].into_iter().chain(others.flat_map(|ia| [ia, ia ^ page])) {
@@ -305,6 +335,7 @@ fn one_like_two_in_formats_by_hand() {
 tablewright::page_table_format! { mod power = "arch/power.toml" }
 tablewright::page_table_format! { mod s390 = "arch/s390.toml" }
 tablewright::page_table_format! { mod big_endian = "arch/stage1_ee.toml" }
+tablewright::page_table_format! { mod big_endian_nested = "arch/stage2_ee.toml" }
 
 /// Tests the format of a generated module.
 macro_rules! law_9 {
@@ -347,4 +378,5 @@ law_9! {
     power_64k: power::power_64k of "power";
     s390_dat: s390 of "s390";
     big_endian_4k: big_endian::stage1_4k of "stage1_ee";
+    big_endian_nested_4k: big_endian_nested::stage2_4k of "stage2_ee";
 }
