@@ -1,11 +1,14 @@
 //! A backend of one's own, beside those of the library: memory that is one shared frame of zeros until it is written.
 
-use core::fmt::{self, Display, Formatter};
+use core::{
+    cell::Cell,
+    fmt::{self, Display, Formatter},
+};
 
 use tablewright::{
     AddrSpace, Alloc, Attributes, Backend, BackendError, Builtin, Change, ClosedRange, Fault, FaultIn, FaultOutcome,
-    Format, FrameCache, Gather, GuestMemoryAccessor, Hal, Joinable, Operation, PageTable, PhysFrame, Rights, Tag,
-    sim::Machine,
+    Format, FrameCache, Gather, GuestMemoryAccessor, Hal, Joinable, Operation, PageTable, PhysFrame, Rights,
+    SpaceError, Tag, sim::Machine,
 };
 
 use crate::{
@@ -196,6 +199,11 @@ fn a_custom_backend_copies_on_write() {
     a_page_is_copied_when_it_is_written(LARGE);
 }
 
+thread_local! {
+    /// An address of which [`Apart`] does not let go.
+    static HELD: Cell<Option<u64>> = const { Cell::new(None) };
+}
+
 /// What the library has, each area on its own: what was cut is never one again.
 #[derive(Clone, Debug)]
 struct Apart(Builtin);
@@ -240,6 +248,9 @@ unsafe impl Backend for Apart {
         table: &mut PageTable<F, H>,
         gather: &mut Gather<F, H>,
     ) -> Result<(), BackendError> {
+        if HELD.get().is_some_and(|held| range.contains(held)) {
+            return Err(BackendError::Custom("held"));
+        }
         // SAFETY: as the caller promises.
         unsafe { self.0.unmap(range, table, gather) }
     }
@@ -257,6 +268,25 @@ unsafe impl Backend for Apart {
     ) -> FaultOutcome {
         self.0.fault(fault, table, frames)
     }
+}
+
+#[test]
+fn areas_from_the_first_that_does_not_go_are_still_there() {
+    let machine = Machine::new(0, 1 << 20);
+    let mut space = AddrSpace::<_, _, Apart>::with_backend(DIRECT, machine.clone(), Tag(1), gpa(0), 1 << 30).unwrap();
+    for start in [0, 0x4000, 0x6000, 0x8000] {
+        space.map(gpa(start), 0x2000, RW, Alloc::POPULATED).unwrap();
+    }
+    HELD.set(Some(0x6000));
+    let (held, error) = (ClosedRange::around(0x6000, 13), BackendError::Custom("held"));
+    assert_eq!(space.unmap(gpa(0x1000), 0x8000), Err(SpaceError::Area { area: held, error }));
+    let left: Vec<_> = space.areas().map(|area| (area.range().start(), area.range().last())).collect();
+    assert_eq!(left, [(0, 0xfff), (0x6000, 0x7fff), (0x8000, 0x9fff)]);
+    let mapped: Vec<_> = (0..10).filter(|page| space.translate(gpa(page << 12)).is_some()).collect();
+    assert_eq!(mapped, [0, 6, 7, 8, 9]);
+    HELD.set(None);
+    drop(space);
+    assert_eq!((machine.used(), machine.take_errors()), (0, vec![]));
 }
 
 /// What is done to a part of a space.
