@@ -99,7 +99,7 @@ unsafe impl Backend for Builtin {
     }
 
     /// Leaves of others' memory, frames of the HAL, or nothing.
-    fn unmaps(&self, other: &Self) -> bool {
+    fn unmaps_like(&self, other: &Self) -> bool {
         matches!(
             (self, other),
             (Self::Linear(_) | Self::Shared(_), Self::Linear(_) | Self::Shared(_))

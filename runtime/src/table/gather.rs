@@ -1,19 +1,21 @@
 //! The collected duty to invalidate, with everything that may be freed only afterwards.
 
+mod due;
+mod held;
+
+pub(super) use held::Held;
+
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use arrayvec::ArrayVec;
 
 use super::PageTable;
-use super::release::free_tree;
 use super::sinks::{Pending, Sinks};
-use crate::{ClosedRange, Format, Hal, HostPhysAddr, Invalidation, Level, Tag};
+use crate::{ClosedRange, Format, Hal, HostPhysAddr, Invalidation, Tag};
+use due::Due;
 
 /// How many ranges a gather tells apart before it puts some together.
 const RANGES: usize = 8;
-
-/// How many by-address operations a range of its own is worth: it has barriers of its own, and often an interrupt.
-const APART: u64 = 16;
 
 /// How many stretches of frames or detached subtrees a gather holds before it invalidates early.
 const HELD: usize = 32;
@@ -74,46 +76,6 @@ impl Identity {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         Self(NEXT.fetch_add(1, Ordering::Relaxed))
     }
-}
-
-/// What must be invalidated, in full 64-bit addresses.
-#[derive(Clone, Copy, Debug)]
-struct Due {
-    range: ClosedRange,
-    leaf_only: bool,
-    granule: u8,
-}
-
-impl Due {
-    /// How many by-address operations it takes.
-    fn operations(&self) -> u64 {
-        (self.range.span() >> self.granule).saturating_add(1)
-    }
-
-    /// Both as one.
-    fn join(&self, other: &Self) -> Self {
-        Self {
-            range: self.range.hull(&other.range),
-            leaf_only: self.leaf_only && other.leaf_only,
-            granule: self.granule.min(other.granule),
-        }
-    }
-
-    /// Whether both as one cost no more than apart.
-    fn continues(&self, other: &Self) -> bool {
-        let apart = self.operations().saturating_add(other.operations()).saturating_add(APART);
-        self.join(other).operations() <= apart
-    }
-}
-
-/// What may be freed after the invalidation.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Held {
-    /// `count` frames of `1 << size` bytes that follow each other.
-    Frames { first: u64, size: u8, count: u64 },
-    /// A detached table with all below it; `frames`: and with the frames that it maps. It keeps its entries, for MMUs
-    /// may still walk it, and so is itself the list of what is to be freed.
-    Tree { table: HostPhysAddr, level: Level, frames: bool },
 }
 
 impl<F: Format, H: Hal> Gather<F, H> {
@@ -201,7 +163,7 @@ impl<F: Format, H: Hal> Gather<F, H> {
         self.pending.wait(&self.hal);
         while let Some(held) = self.held.pop() {
             // SAFETY: `hold` takes only what was taken out of the table and recorded, and the invalidation is complete.
-            unsafe { release(&self.format, &self.hal, held) };
+            unsafe { held.release(&self.format, &self.hal) };
         }
     }
 
@@ -280,37 +242,6 @@ impl<F: Format, H: Hal> Gather<F, H> {
         }
         let held = self.held.try_push(new);
         debug_assert!(held.is_ok(), "a flush released everything");
-    }
-}
-
-impl Held {
-    /// Takes `new` into `self` if it continues it.
-    fn join(&mut self, new: Held) -> bool {
-        match (self, new) {
-            (Held::Frames { first, size, count }, Held::Frames { first: next, size: as_large, count: more })
-                if *size == as_large && first.checked_add(*count << *size) == Some(next) =>
-            {
-                *count += more;
-                true
-            }
-            _ => false,
-        }
-    }
-}
-
-/// # Safety
-///
-/// Neither MMU nor CPU can reach it any more; frames belong to the HAL, as `depopulate` asks for.
-unsafe fn release<F: Format, H: Hal>(format: &F, hal: &H, held: Held) {
-    match held {
-        Held::Frames { first, size, count } => {
-            for number in 0..count {
-                // SAFETY: as the caller promises.
-                unsafe { hal.free(HostPhysAddr::from_usize((first + (number << size)) as usize), size) };
-            }
-        }
-        // SAFETY: as the caller promises.
-        Held::Tree { table, level, frames } => unsafe { free_tree(format, hal, level, table, frames) },
     }
 }
 

@@ -80,12 +80,12 @@ impl<'a, B> Iterator for Parts<'a, B> {
 }
 
 impl<'a, B: Backend> Parts<'a, B> {
-    /// The next part, together with those after it whose backends [give back](Backend::unmaps) likewise, and what is
+    /// The next part, together with those after it whose backends [give back](Backend::unmaps_like) likewise, and what is
     /// between these: as one range, with the first of their areas.
     pub(in crate::space) fn next_together(&mut self) -> Option<(ClosedRange, &'a Area<B>)> {
         let (mut range, area) = self.next()?;
         let mut ahead = self.clone();
-        while let Some((part, _)) = ahead.next().filter(|(_, other)| area.backend().unmaps(other.backend())) {
+        while let Some((part, _)) = ahead.next().filter(|(_, other)| area.backend().unmaps_like(other.backend())) {
             range = range.hull(&part);
             *self = ahead.clone();
         }

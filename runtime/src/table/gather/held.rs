@@ -1,0 +1,47 @@
+//! What a gather frees after the invalidation.
+
+use crate::table::release::free_tree;
+use crate::{Format, Hal, HostPhysAddr, Level};
+
+/// What may be freed after the invalidation.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::table) enum Held {
+    /// `count` frames of `1 << size` bytes that follow each other.
+    Frames { first: u64, size: u8, count: u64 },
+    /// A detached table with all below it; `frames`: and with the frames that it maps. It keeps its entries, for MMUs
+    /// may still walk it, and so is itself the list of what is to be freed.
+    Tree { table: HostPhysAddr, level: Level, frames: bool },
+}
+
+impl Held {
+    /// Takes `new` into `self` if it continues it.
+    pub(super) fn join(&mut self, new: Held) -> bool {
+        match (self, new) {
+            (Held::Frames { first, size, count }, Held::Frames { first: next, size: as_large, count: more })
+                if *size == as_large && first.checked_add(*count << *size) == Some(next) =>
+            {
+                *count += more;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Frees it.
+    ///
+    /// # Safety
+    ///
+    /// Neither MMU nor CPU can reach it any more; frames belong to the HAL, as `depopulate` asks for.
+    pub(super) unsafe fn release<F: Format, H: Hal>(self, format: &F, hal: &H) {
+        match self {
+            Held::Frames { first, size, count } => {
+                for number in 0..count {
+                    // SAFETY: as the caller promises.
+                    unsafe { hal.free(HostPhysAddr::from_usize((first + (number << size)) as usize), size) };
+                }
+            }
+            // SAFETY: as the caller promises.
+            Held::Tree { table, level, frames } => unsafe { free_tree(format, hal, level, table, frames) },
+        }
+    }
+}
