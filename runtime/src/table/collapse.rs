@@ -28,7 +28,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// [`Error::OutOfRange`], [`Error::Misaligned`]; [`Error::NoMemory`] or [`Error::Refused`] if a leaf cannot be
     /// split; [`Error::NeedsBreak`]; [`Error::Corrupt`]; [`Error::ForeignGather`].
     pub fn split_to(&mut self, range: ClosedRange, size: u8, gather: &mut Gather<F, H>) -> Result<(), Error> {
-        let range = ok!(self.exclusive(range, gather));
+        let range = ok!(self.feeding(range, gather));
         let size = size.max(F::PAGE_BITS);
         let mut edges = Edges::default();
         ok!(self.plan_edges(&self.cut_leaves(self.table_around(range), range), range, Fate::Kept, &mut edges));

@@ -65,7 +65,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         gather: &mut Gather<F, H>,
     ) -> Result<FaultIn, Error> {
         let page = ClosedRange::around(ia, F::PAGE_BITS);
-        let ia = ok!(self.exclusive(page, gather)).start();
+        let ia = ok!(self.feeding(page, gather)).start();
         // What was unmapped there must be invalidated before.
         gather.settle(ClosedRange::around(ia, size), true);
         let before = self.reserved.len();
@@ -109,7 +109,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         attributes: &Attributes,
         gather: &mut Gather<F, H>,
     ) -> Result<bool, Error> {
-        let page = ok!(self.exclusive(ClosedRange::around(ia, F::PAGE_BITS), gather));
+        let page = ok!(self.feeding(ClosedRange::around(ia, F::PAGE_BITS), gather));
         let Some(leaf) = self.find(page.start()).filter(|leaf| Self::items(leaf) == 1) else { return Ok(false) };
         let (level, size, index) = (leaf.level, leaf.size, leaf.index);
         if oa & size_mask(size) != 0 {
@@ -140,7 +140,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     ///
     /// Those of [`PageTable::relax`]; [`Error::NeedsBreak`]; [`Error::ForeignGather`].
     pub fn relax_exclusive(&mut self, ia: u64, rights: Rights, gather: &mut Gather<F, H>) -> Result<Relax, Error> {
-        let page = ok!(self.exclusive(ClosedRange::around(ia, F::PAGE_BITS), gather));
+        let page = ok!(self.feeding(ClosedRange::around(ia, F::PAGE_BITS), gather));
         match ok!(self.relax(ia, rights)) {
             Relax::NeedsExclusive(_) => {}
             done => return Ok(done),
