@@ -43,9 +43,9 @@ pub struct MemorySet<B> {
     /// Where each area is among these, which stay where they are when others come or go.
     tree: Tree,
     areas: Slots<Area<B>>,
-    /// Where that is which was the largest when it came or grew, as long as it is there: most faults are in it, for it is the
-    /// guest's memory.
-    largest: u32,
+    /// Where the two are that were the largest when they came or grew, as long as they are there: most faults are in these, for
+    /// they are the guest's memory, below its devices and above.
+    largest: [u32; 2],
 }
 
 /// Where an area goes that overlaps no other.
@@ -58,7 +58,7 @@ pub(super) struct Gap {
 
 impl<B> Default for MemorySet<B> {
     fn default() -> Self {
-        Self { tree: Tree::NONE, areas: Slots::NONE, largest: 0 }
+        Self { tree: Tree::NONE, areas: Slots::NONE, largest: [u32::MAX; 2] }
     }
 }
 
@@ -91,10 +91,8 @@ impl<B: Joinable> MemorySet<B> {
     /// The area that `address` is in.
     #[inline]
     pub fn find(&self, address: u64) -> Option<&Area<B>> {
-        match self.areas.get(self.largest) {
-            Some(largest) if largest.range().contains(address) => Some(largest),
-            _ => self.find_among_all(address),
-        }
+        let likely = |link: &u32| self.areas.get(*link).filter(|area| area.range().contains(address));
+        self.largest.iter().find_map(likely).or_else(|| self.find_among_all(address))
     }
 
     #[inline(never)]
@@ -209,11 +207,14 @@ impl<B: Joinable> MemorySet<B> {
         self.tree.insert(place, start, link)
     }
 
-    /// Notes that an area may be the largest now.
+    /// Notes that an area may be one of the largest now.
     fn grew(&mut self, link: u32) {
         let span = |link| self.areas.get(link).map(|area| area.range().span());
-        if span(link) > span(self.largest) {
-            self.largest = link;
+        let [first, second] = self.largest;
+        if link != first && span(link) > span(first) {
+            self.largest = [link, first];
+        } else if link != first && span(link) > span(second) {
+            self.largest = [first, link];
         }
     }
 }

@@ -42,19 +42,22 @@ fn neighbours_of_one_piece_are_joined() {
 }
 
 #[test]
-fn the_largest_is_known_however_it_came() {
-    let largest = |set: &MemorySet<char>| set.areas.get(set.largest).map(|area| *area.backend());
+fn the_largest_are_known_however_they_came() {
+    let largest = |set: &MemorySet<char>| set.largest.map(|link| set.areas.get(link).map(|area| *area.backend()));
     let mut set = set(&[(0, 9, 'a'), (90, 94, 'b'), (80, 84, 'b')]);
-    assert_eq!(largest(&set), Some('a'));
+    assert_eq!(largest(&set), [Some('a'), Some('b')]);
     // Before one, behind it, and between both.
     for start in [75, 95, 85] {
         let attributes = Attributes::new(Rights::RW, MemoryType::WriteBack);
         set.insert(Area::new(range(start, start + 4), attributes, 'b')).unwrap();
     }
     assert_eq!(shape(&set), [(0, 9, 'a'), (75, 99, 'b')]);
-    assert_eq!(largest(&set), Some('b'));
+    assert_eq!(largest(&set), [Some('b'), Some('a')]);
     set.remove(range(70, 100)).unwrap();
     assert_eq!(set.find(5).map(Area::backend), Some(&'a'));
+    // What comes in its place is not in its place.
+    set.insert(Area::new(range(200, 200), Attributes::new(Rights::RW, MemoryType::WriteBack), 'c')).unwrap();
+    assert_eq!((set.find(80), set.find(200).map(Area::backend)), (None, Some(&'c')));
 }
 
 #[test]
