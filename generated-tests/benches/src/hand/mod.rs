@@ -44,6 +44,12 @@ fn fill(table: u64, index: u64, count: u64, first: u64, step: u64) {
     }
 }
 
+/// The same for leaves that follow each other: a call, for inlined it is a loop half as fast in some builds.
+#[inline(never)]
+fn fill_leaves(table: u64, index: u64, count: u64, first: u64, step: u64) {
+    fill(table, index, count, first, step);
+}
+
 impl<M: Machine> Hand<M> {
     fn index(level: u8, ia: u64) -> u64 {
         let bits = if level == TOP { M::ROOT_BITS } else { 9 };
@@ -92,7 +98,7 @@ impl<M: Machine> Hand<M> {
             if M::is_absent(raw) {
                 let table = frames::take(12).expect("a frame");
                 fill(table, 0, index, 0, 0);
-                fill(table, index, here, M::leaf(level, oa), Self::step(level));
+                fill_leaves(table, index, here, M::leaf(level, oa), Self::step(level));
                 fill(table, index + here, 512 - index - here, 0, 0);
                 parent.store(M::table(table), Release);
             } else {
