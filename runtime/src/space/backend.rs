@@ -105,7 +105,7 @@ use crate::{Attributes, Change, ClosedRange, Format, FrameCache, Gather, Hal, Pa
 /// # Safety
 ///
 /// - A hook changes the table only inside the range that it is given, which lies in areas of this backend, or of those
-///   that it [unmaps](Backend::unmaps_like), too.
+///   that it [unmaps like](Backend::unmaps_like).
 /// - After `unmap`, nothing is mapped in the range. Memory that a backend's value keeps alive is no longer used when the
 ///   value is dropped: that happens after the invalidation.
 /// - If [`Backend::is_ram`] holds, whatever is mapped in its areas is memory that `Hal::phys_to_virt` maps, leaf by
@@ -173,7 +173,7 @@ pub unsafe trait Backend: Joinable + Display {
     /// # Safety
     ///
     /// What is mapped in `range` was mapped by this backend, by one that it was joined or cut from, or by one that it
-    /// [unmaps](Backend::unmaps_like), too: frames of the table's HAL may go back to it.
+    /// [unmaps like](Backend::unmaps_like): frames of the table's HAL may go back to it.
     unsafe fn unmap<F: Format, H: Hal>(
         &self,
         range: ClosedRange,

@@ -214,11 +214,14 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         self.start.uppers.contains(&upper).then_some(ia & self.start.input)
     }
 
-    /// `range` reduced to input bits, if this table can translate it.
+    /// As [`Geometry::reduce`], by what is known of addresses already.
     fn reduce_range(&self, range: ClosedRange) -> Option<ClosedRange> {
-        let reduced = ClosedRange::new(self.reduce(range.start())?, self.reduce(range.last())?)?;
+        let ends = self.reduce(range.start()).zip(self.reduce(range.last()));
+        let reduced = ends.and_then(|(start, last)| ClosedRange::new(start, last));
         // Nothing may be between halves.
-        (reduced.span() == range.span()).then_some(reduced)
+        let reduced = reduced.filter(|reduced| reduced.span() == range.span());
+        debug_assert_eq!(reduced, self.geometry.reduce(range), "{range:x?}");
+        reduced
     }
 
     /// `range` reduced to input bits, if it is one of whole pages that this table can translate.
