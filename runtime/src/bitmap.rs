@@ -43,6 +43,11 @@ impl<'a> PageBitmap<'a> {
         }
     }
 
+    /// One that forgets what is inserted: for `range`, which is one of whole pages.
+    pub(crate) const fn without_words(range: ClosedRange, page_bits: u8) -> Self {
+        Self { range, page_bits, words: &mut [] }
+    }
+
     /// The addresses that it is for.
     pub const fn range(&self) -> ClosedRange {
         self.range

@@ -1,7 +1,7 @@
 //! A log of the pages that a guest writes, for migration: start, harvest as often as needed, stop.
 
 use super::{AddrSpace, Backend, Gathering, SpaceError};
-use crate::{Change, ClosedRange, Format, GuestPhysAddr, Hal, PageBitmap, State};
+use crate::{Change, Format, GuestPhysAddr, Hal, PageBitmap, State};
 
 impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     /// From now on, [harvests](AddrSpace::harvest) of [`State::Dirty`] tell page by page what is written in `size` bytes from
@@ -38,27 +38,12 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     ///
     /// Those of [`AddrSpace::split`] and [`AddrSpace::harvest_exclusive`]: nothing that the guest could notice has changed.
     pub fn start_dirty_log(&mut self, start: GuestPhysAddr, size: usize) -> Result<(), SpaceError> {
-        /// Words of a bitmap on the stack, with a bit for each page.
-        const WORDS: usize = 64;
         let Some(range) = ok!(self.whole_pages(start, size)) else { return Ok(()) };
         let page_bits = self.table.geometry().page_bits;
-        let bytes = (WORDS as u64 * 64).saturating_mul(1 << page_bits);
         let mut gather = Gathering::new(&mut self.gather, &self.table);
         ok!(self.table.split_to(range, page_bits, &mut gather));
-        let mut left = Some(range);
-        // Of a large space, little may be mapped.
-        while let Some(range) = left
-            && let Some(leaf) = self.table.mappings(range).next()
-        {
-            let start = leaf.range.start().max(range.start());
-            let last = start.saturating_add(bytes - 1).min(range.last());
-            let mut words = [0; WORDS];
-            let part = ClosedRange::new(start, last);
-            if let Some(mut pages) = part.and_then(|part| PageBitmap::new(part, page_bits, &mut words)) {
-                ok!(self.table.harvest_exclusive(State::Dirty, &mut pages, &mut gather));
-            }
-            left = range.after(last);
-        }
+        // What was written so far is of no interest.
+        ok!(self.table.harvest_exclusive(State::Dirty, &mut PageBitmap::without_words(range, page_bits), &mut gather));
         self.areas.log(range, true);
         Ok(())
     }
