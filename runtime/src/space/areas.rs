@@ -199,7 +199,6 @@ impl<B: Joinable> MemorySet<B> {
     }
 
     /// Puts an area, for which there is room, where it belongs, and says where it is then.
-    #[inline]
     fn insert_at(&mut self, place: Place, area: Area<B>) -> Option<Place> {
         let start = area.range().start();
         let link = self.areas.insert(area);

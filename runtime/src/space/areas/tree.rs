@@ -206,7 +206,9 @@ impl Tree {
         // What comes in ascending order fills nodes to the last place.
         let keep = if is_last && index == WIDTH { WIDTH } else { WIDTH / 2 };
         let mut upper = Node { is_inner: node.is_inner, ..Node::default() };
-        upper.entries.extend(node.entries.drain(keep..));
+        let moved = upper.entries.try_extend_from_slice(node.entries.get(keep..)?);
+        debug_assert!(moved.is_ok(), "nodes have the same room");
+        node.entries.truncate(keep);
         if index > keep || keep == WIDTH {
             upper.insert(index - keep, entry);
         } else {
@@ -317,7 +319,8 @@ impl Tree {
         let taken = self.nodes.get_mut(upper).map(|node| mem::take(&mut node.entries));
         self.nodes.remove(upper);
         if let Some((lower, taken)) = self.nodes.get_mut(lower).zip(taken) {
-            lower.entries.extend(taken);
+            let moved = lower.entries.try_extend_from_slice(&taken);
+            debug_assert!(moved.is_ok(), "both together fill half a node");
         }
         if let Some(node) = self.nodes.get_mut(at) {
             node.entries.pop_at(index + 1);
