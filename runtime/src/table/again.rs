@@ -90,12 +90,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         range: ClosedRange,
         table: &mut Fresh<F::Order>,
     ) {
-        let (delta, count) = (address.wrapping_sub(whole.start()), Self::count(last.kept.level));
-        let mut fill = |range, prototype| {
-            for (index, strip) in (Leaves { range, prototype, delta }).strips(&self.format, count) {
-                table.fill(index, strip);
-            }
-        };
+        let delta = address.wrapping_sub(whole.start());
+        let mut fill = |range, prototype| self.fill_leaves(table, &Leaves { range, prototype, delta });
         // What the part takes the place of, too, for that is the simplest to write.
         fill(whole, last.run.unwrap_or(last.kept));
         if let Some(run) = last.run {
@@ -104,7 +100,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         if let Some(changed) = last.changed {
             fill(range, changed);
         } else {
-            let slots = slots::<F>(last.kept.level, count, range);
+            let slots = slots::<F>(last.kept.level, Self::count(last.kept.level), range);
             table.fill(slots.start, self.empty_strip(last.kept.level, slots.len()));
         }
     }

@@ -6,7 +6,7 @@ use super::{
     PageTable,
     entries::{BLOCK, Entries, EntryRef, Fresh},
     frames::Frames,
-    layout::{Layout, Pieces, Placed},
+    layout::{Layout, Leaves, Pieces, Placed},
     slots::slots,
 };
 use crate::{ClosedRange, Format, Hal, HostPhysAddr, Level, Next, Strip};
@@ -157,11 +157,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                     let slots = slots::<F>(level, Self::count(level), range);
                     table.fill(slots.start, self.empty_strip(level, slots.len()));
                 }
-                Placed::Leaves(leaves) => {
-                    for (index, strip) in leaves.strips(&self.format, Self::count(level)) {
-                        table.fill(index, strip);
-                    }
-                }
+                Placed::Leaves(leaves) => self.fill_leaves(&mut table, &leaves),
                 Placed::Table(slot) => {
                     let first = self.build(level.checked_sub(1)?, slot, pieces, reserve)?;
                     table.write(Self::index_below(level, slot.start()), first);
@@ -169,6 +165,22 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             }
         }
         self.link_entry(level + 1, table.publish(&self.hal)).ok()
+    }
+
+    /// Writes leaves into a table that is being made.
+    #[inline]
+    pub(super) fn fill_leaves(&self, table: &mut Fresh<F::Order>, leaves: &Leaves) {
+        for (index, strip) in leaves.strips(&self.format, Self::count(leaves.prototype.level)) {
+            table.fill(index, strip);
+        }
+    }
+
+    /// Writes leaves into a table that is in use.
+    #[inline]
+    pub(super) fn store_leaves(&self, entries: Entries<F::Order>, leaves: &Leaves) {
+        for (index, strip) in leaves.strips(&self.format, entries.count()) {
+            entries.store_strip(&self.hal, index, strip);
+        }
     }
 
     /// A table in a reserved frame.

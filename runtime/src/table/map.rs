@@ -79,9 +79,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let prototype = Prototype { bits: self.page(attributes).ok()?, level: 0, size: F::PAGE_BITS };
         gather.settle(range, false);
         let leaves = Leaves { range, prototype, delta: oa.wrapping_sub(range.start()) };
-        for (index, strip) in leaves.strips(&self.format, entries.count()) {
-            entries.store_strip(&self.hal, index, strip);
-        }
+        self.store_leaves(entries, &leaves);
         self.made(range, true, gather);
         Some(())
     }
@@ -183,11 +181,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                     let slots = slots::<F>(level, entries.count(), part);
                     entries.store_strip(&self.hal, slots.start, self.empty_strip(level, slots.len()));
                 }
-                Placed::Leaves(leaves) => {
-                    for (index, strip) in leaves.strips(&self.format, entries.count()) {
-                        entries.store_strip(&self.hal, index, strip);
-                    }
-                }
+                Placed::Leaves(leaves) => self.store_leaves(entries, &leaves),
                 Placed::Table(slot) => {
                     let index = Self::index(level, slot.start());
                     if let (_, Found::Table(entries)) = self.visit(entries, index) {

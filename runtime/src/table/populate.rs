@@ -10,22 +10,23 @@ use super::{
     frames::{Frames, List},
     layout::{Prototypes, size_mask, size_within},
 };
-use crate::{Attributes, ClosedRange, Format, Hal, HostPhysAddr, Level};
+use crate::{Attributes, ClosedRange, Format, Hal, HostPhysAddr};
 
-/// What is to stand in an entry that stands for nothing yet. It waits in a list of frames that are not zeroed yet.
-#[derive(Clone, Copy, Debug)]
-enum Planned {
-    /// This frame, of `1 << size` bytes.
-    Frame { size: u8 },
-    /// A subtree, of whose frames this is one.
-    Tree { level: Level, table: HostPhysAddr, size: u8 },
+/// What is to stand where nothing stands yet. It waits in a list of frames of `1 << size` bytes that are not zeroed yet.
+#[derive(Clone, Copy)]
+struct Planned<F: Format> {
+    /// Where: from this address on, in this table.
+    entries: Entries<F::Order>,
+    start: u64,
+    size: u8,
+    /// The entry for the subtree that the frame is in; `None`: the frame itself.
+    tree: Option<u64>,
 }
 
 /// What a plan took from the HAL.
-pub(super) struct Reserve<'a, H: Hal> {
+pub(super) struct Reserve<'a, F: Format, H: Hal> {
     pub(super) tables: Frames<'a, H>,
-    /// In the order in which the commit meets the places for it.
-    planned: List<Planned>,
+    planned: List<Planned<F>>,
     /// Whether there is a subtree among it.
     has_trees: bool,
     /// The first frame of the subtree that is being built.
@@ -65,18 +66,21 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let plan = self.plan_populate(entries, range, &leaf, &mut reserve);
         if plan.is_ok() {
             gather.settle(range, reserve.has_trees);
-            let done = self.commit_populate(entries, range, &leaf, &mut reserve);
-            debug_assert!(done.is_some(), "the plan took too few frames");
-            self.made(range, !reserve.has_trees, gather);
         }
         while let Some((frame, planned)) = reserve.planned.take(&self.hal) {
-            match planned {
-                // SAFETY: it was allocated with this size, and nobody used it.
-                Planned::Frame { size } => unsafe { self.hal.free(frame, size) },
-                Planned::Tree { level, table, .. } => {
-                    self.unbuild(self.entries(level, table), true, &mut reserve.tables)
+            if plan.is_ok() {
+                self.commit_populate(frame, planned, &leaf);
+            } else if let Some(entry) = planned.tree {
+                if let Found::Table(below) = self.found(planned.entries.level(), entry) {
+                    self.unbuild(below, true, &mut reserve.tables);
                 }
+            } else {
+                // SAFETY: it was allocated with this size, and nobody used it.
+                unsafe { self.hal.free(frame, planned.size) };
             }
+        }
+        if plan.is_ok() {
+            self.made(range, !reserve.has_trees, gather);
         }
         let mut rest = reserve.tables.into_list();
         rest.shrink(&self.hal, before);
@@ -109,7 +113,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         entries: Entries<F::Order>,
         range: ClosedRange,
         leaf: &Prototypes,
-        reserve: &mut Reserve<'_, H>,
+        reserve: &mut Reserve<'_, F, H>,
     ) -> Result<(), Error> {
         let level = entries.level();
         let mut left = Some(range);
@@ -122,15 +126,20 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                 Found::Table(entries) => ok!(self.plan_populate(entries, part, leaf, reserve)),
                 Found::Absent => match ok!(self.take_frame(level, Some(entries), rest, leaf)) {
                     Some((frame, size)) => {
-                        reserve.planned.put(&self.hal, frame, Planned::Frame { size });
+                        reserve.planned.put(
+                            &self.hal,
+                            frame,
+                            Planned { entries, start: rest.start(), size, tree: None },
+                        );
                         done = ClosedRange::around(rest.start(), size);
                     }
                     None => {
                         let below = level.checked_sub(1).ok_or(self.no_page())?;
                         reserve.first = None;
-                        let table = ok!(self.build_populated(below, part, leaf, reserve));
+                        let tree = ok!(self.build_populated(below, part, leaf, reserve));
                         if let Some((frame, size)) = reserve.first {
-                            reserve.planned.put(&self.hal, frame, Planned::Tree { level: below, table, size });
+                            let planned = Planned { entries, start: rest.start(), size, tree: Some(tree) };
+                            reserve.planned.put(&self.hal, frame, planned);
                             reserve.has_trees = true;
                         }
                     }
@@ -141,41 +150,14 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         Ok(())
     }
 
-    /// Puts in what the plan took. `None` only if that is too little.
-    fn commit_populate(
-        &self,
-        entries: Entries<F::Order>,
-        range: ClosedRange,
-        leaf: &Prototypes,
-        reserve: &mut Reserve<'_, H>,
-    ) -> Option<()> {
+    /// Puts in what the plan took.
+    fn commit_populate(&self, frame: HostPhysAddr, planned: Planned<F>, leaf: &Prototypes) {
+        let Planned { entries, start, size, tree } = planned;
         let level = entries.level();
-        let mut left = Some(range);
-        while let Some(rest) = left {
-            let index = Self::index(level, rest.start());
-            let slot = Self::slot(level, rest.start());
-            let part = ClosedRange::clamp(rest.start(), slot.last().min(rest.last()));
-            let mut done = part;
-            match self.visit(entries, index).1 {
-                Found::Leaf => {}
-                Found::Table(entries) => self.commit_populate(entries, part, leaf, reserve)?,
-                Found::Absent => match reserve.planned.take(&self.hal)? {
-                    (frame, Planned::Frame { size }) => {
-                        self.zero(frame, size);
-                        done = ClosedRange::around(rest.start(), size);
-                        let leaves = self.leaf_of(level, done, frame, leaf);
-                        for (index, strip) in leaves.strips(&self.format, entries.count()) {
-                            entries.store_strip(&self.hal, index, strip);
-                        }
-                    }
-                    (frame, Planned::Tree { table, size, .. }) => {
-                        self.zero(frame, size);
-                        entries.store(&self.hal, index, self.link_entry(level, table).ok()?);
-                    }
-                },
-            }
-            left = range.after(done.last());
+        self.zero(frame, size);
+        match tree {
+            Some(entry) => entries.store(&self.hal, Self::index(level, start), entry),
+            None => self.store_leaves(entries, &self.leaf_of(level, ClosedRange::around(start, size), frame, leaf)),
         }
-        Some(())
     }
 }

@@ -12,14 +12,14 @@ use super::{
 use crate::{ClosedRange, Format, Hal, HostPhysAddr, Level, Prototype, Refusal};
 
 impl<F: Format, H: Hal> PageTable<F, H> {
-    /// Builds the table at `level` that translates `range`, with frames at all of `range`.
+    /// Builds the table at `level` that translates `range`, with frames at all of `range`, and says which entry leads to it.
     pub(super) fn build_populated(
         &self,
         level: Level,
         range: ClosedRange,
         leaf: &Prototypes,
-        reserve: &mut Reserve<'_, H>,
-    ) -> Result<HostPhysAddr, Error> {
+        reserve: &mut Reserve<'_, F, H>,
+    ) -> Result<u64, Error> {
         if reserve.tables.len() == 0 {
             ok!(self.reserve_table(&mut reserve.tables));
         }
@@ -30,11 +30,11 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let result = self.fill_populated(level, range, leaf, &mut table, &mut filled, reserve);
         table.fill(filled, self.empty_strip(level, Self::count(level) - filled));
         let table = table.publish(&self.hal);
-        if let Err(error) = result {
+        let linked = result.and_then(|()| self.link_entry(level + 1, table));
+        if linked.is_err() {
             self.unbuild(self.entries(level, table), true, &mut reserve.tables);
-            return Err(error);
         }
-        Ok(table)
+        linked
     }
 
     /// Fills `table` with frames at all of `range`; `filled`: the entries up to there are.
@@ -45,7 +45,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         leaf: &Prototypes,
         table: &mut Fresh<F::Order>,
         filled: &mut usize,
-        reserve: &mut Reserve<'_, H>,
+        reserve: &mut Reserve<'_, F, H>,
     ) -> Result<(), Error> {
         let mut left = Some(range);
         while let Some(rest) = left {
@@ -56,11 +56,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                         None => reserve.first = Some((frame, size)),
                     }
                     let done = ClosedRange::around(rest.start(), size);
-                    for (index, strip) in
-                        self.leaf_of(level, done, frame, leaf).strips(&self.format, Self::count(level))
-                    {
-                        table.fill(index, strip);
-                    }
+                    self.fill_leaves(table, &self.leaf_of(level, done, frame, leaf));
                     *filled = Self::index_below(level, done.last()) + 1;
                     done
                 }
@@ -68,14 +64,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                     let below = level.checked_sub(1).ok_or(self.no_page())?;
                     let slot = Self::slot(level, rest.start());
                     let part = ClosedRange::clamp(rest.start(), slot.last().min(rest.last()));
-                    let lower = ok!(self.build_populated(below, part, leaf, reserve));
-                    match self.link_entry(level, lower) {
-                        Ok(entry) => table.write(*filled, entry),
-                        Err(error) => {
-                            self.unbuild(self.entries(below, lower), true, &mut reserve.tables);
-                            return Err(error);
-                        }
-                    }
+                    table.write(*filled, ok!(self.build_populated(below, part, leaf, reserve)));
                     *filled += 1;
                     part
                 }
