@@ -206,13 +206,13 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     ) -> Result<bool, Error> {
         let (target, size) = (prototype.level, prototype.size);
         let Some(Way { level, entry: place, raw }) = self.way_to(ia) else { return Ok(false) };
-        // As nearly always: only its table is there. Where the level is known before, so is what tells that.
-        let is_hole = level == target && self.format.kinds(target).is_absent(raw);
+        // As nearly always: it is a page, of which only the table is there.
+        let is_hole = level == 0 && target == 0 && self.format.kinds(0).is_absent(raw);
         if !is_hole && !self.has_room(ia, target) {
             return Ok(false);
         }
         let oa = output(self.start.table_bits, tables)?;
-        let entry = self.format.strip(prototype, oa, 1).first;
+        let entry = self.format.strip(Prototype { level: 0, ..prototype }, oa, 1).first;
         let is_done = is_hole && place.exchange(&self.hal, raw, entry).is_ok();
         if !is_done && !ok!(self.install_below(ia, prototype, oa, tables)) {
             return Ok(false);

@@ -8,8 +8,8 @@ use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use super::{
     PageTable,
-    build::{End, Way},
-    entries::AtomicU64,
+    build::Way,
+    entries::{AtomicU64, Entries},
 };
 use crate::{ClosedRange, Format, Hal, HostPhysAddr, Level};
 
@@ -60,18 +60,23 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let (table, apart) = (table.load(Acquire), ia ^ address.load(Relaxed));
         // Where all levels are alike, nobody asks for this one before it is known that there is a table.
         let level = || (table >> LEVEL & 0xf) as Level;
-        if table == 0 || apart >> (table & BITS) >= Self::count(level()) as u64 {
-            return self.way_from_afar(ia);
-        }
-        let address = HostPhysAddr::from_usize((table & !NOTES) as usize);
-        let level = level();
-        Some(self.go_down((level, Self::count(level) - 1, address), (table & BITS) as u8, ia))
+        let is_near = table != 0 && apart >> (table & BITS) < Self::count(level()) as u64;
+        let (start, bits) = if is_near {
+            let address = HostPhysAddr::from_usize((table & !NOTES) as usize);
+            let level = level();
+            ((level, Self::count(level) - 1, address), (table & BITS) as u8)
+        } else {
+            let common = self.common_table(ia)?;
+            let level = common.level();
+            ((level, common.count() - 1, common.address()), Self::entry_bits(level))
+        };
+        Some(self.go_down(start, bits, ia))
     }
 
-    /// The same from the root; and keeps the lowest table above pages that leads to all who came here.
+    /// The lowest table above pages that leads to `ia` and to all that were asked for before. It is kept.
     #[cold]
     #[inline(never)]
-    fn way_from_afar(&self, ia: u64) -> Option<Way<F>> {
+    fn common_table(&self, ia: u64) -> Option<Entries<F::Order>> {
         let inside = self.reduce(ia)?;
         let first = self.walk_cache.first(ia) & self.start.input;
         let above_pages = ClosedRange::around(inside, Self::entry_bits(1) + 1);
@@ -92,7 +97,6 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             let notes = u64::from(level) << LEVEL | u64::from(Self::entry_bits(level));
             self.walk_cache.table.store(table | notes, Release);
         }
-        let End { level, entry, raw, .. } = self.descend(inside);
-        Some(Way { level, entry, raw })
+        Some(common)
     }
 }
