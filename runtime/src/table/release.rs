@@ -7,7 +7,6 @@ use super::{
     build::Found,
     entries::{BLOCK, Entries},
     frames::Frames,
-    layout::has_runs,
     sinks::Sinks,
     slots::{entry_bits, slots},
 };
@@ -135,15 +134,20 @@ unsafe fn free_frames<F: Format, H: Hal>(format: &F, hal: &H, entries: Entries<F
     let is_leaf = |raw| !kinds.is_absent(raw) && (level == 0 || kinds.is_leaf(raw));
     // SAFETY: the caller promises that leaves map frames of the HAL.
     let free = |raw, size| unsafe { hal.free(HostPhysAddr::from_usize(format.output(level, raw) as usize), size) };
-    let leaves = entries.iter(indices).filter(|&(_, raw)| is_leaf(raw));
-    if !has_runs(format, level) {
-        leaves.for_each(|(_, raw)| free(raw, entry_bits));
-        return;
-    }
-    for (index, raw) in leaves {
+    let is_item = |raw| F::HAS_RUNS && format.leaf_bits(level, raw) != entry_bits;
+    let mut leaves = entries.iter(indices).filter(|&(_, raw)| is_leaf(raw));
+    loop {
+        // Those that are no items of runs, as most are, in a loop that knows their size.
+        let item = leaves.find(|&(_, raw)| {
+            is_item(raw) || {
+                free(raw, entry_bits);
+                false
+            }
+        });
+        let Some((index, raw)) = item else { return };
         let size = format.leaf_bits(level, raw);
         // The first item of a run stands for all: they are freed as one.
-        if size == entry_bits || index.is_multiple_of(1 << (size - entry_bits)) {
+        if index.is_multiple_of(1 << (size - entry_bits)) {
             free(raw, size);
         }
     }
