@@ -93,15 +93,7 @@ impl AddressMap {
 
     /// The same, for where it is to be fast: of several masks, all but the first are zero most often.
     pub(crate) fn gather_most(&self) -> TokenStream {
-        let all = self.gather();
-        match self.shifts.as_slice() {
-            [_] => all,
-            [first, ..] => {
-                let first = gather_part(self.slot(0), *first);
-                quote!(if layout.scattered { #all } else { #first })
-            }
-            [] => quote!(0),
-        }
+        self.most(gather_part)
     }
 
     /// Whether there are bits in other masks than the first; `None` if there are no other masks.
@@ -111,18 +103,13 @@ impl AddressMap {
     }
 
     /// The bits of an entry for `address`.
-    pub(crate) fn scatter(&self, address: TokenStream) -> TokenStream {
-        self.parts(|place, shift| match shift {
-            0 => quote!(#address & #place),
-            1.. => {
-                let shift = literal::number(shift.into());
-                quote!(#address >> #shift & #place)
-            }
-            _ => {
-                let shift = literal::number(-i128::from(shift));
-                quote!(#address << #shift & #place)
-            }
-        })
+    pub(crate) fn scatter(&self, address: &TokenStream) -> TokenStream {
+        self.parts(|place, shift| scatter_part(address, place, shift))
+    }
+
+    /// The same, for where it is to be fast.
+    pub(crate) fn scatter_most(&self, address: &TokenStream) -> TokenStream {
+        self.most(|place, shift| scatter_part(address, place, shift))
     }
 
     /// The address bits that each mask stands for.
@@ -147,6 +134,17 @@ impl AddressMap {
         quote!(#(#parts)|*)
     }
 
+    fn most(&self, part: impl Fn(TokenStream, i8) -> TokenStream) -> TokenStream {
+        let all = self.parts(&part);
+        match self.shifts.as_slice() {
+            [first, _, ..] => {
+                let first = part(self.slot(0), *first);
+                quote!(if layout.scattered { #all } else { #first })
+            }
+            _ => all,
+        }
+    }
+
     fn slot(&self, index: usize) -> TokenStream {
         let place = &self.place;
         if self.len() == 1 {
@@ -154,6 +152,21 @@ impl AddressMap {
         }
         let index = literal::number(index as i128);
         quote!(layout.#place[#index])
+    }
+}
+
+/// The bits of `address` for the mask `place`, `shift` bits further down in an entry.
+fn scatter_part(address: &TokenStream, place: TokenStream, shift: i8) -> TokenStream {
+    match shift {
+        0 => quote!(#address & #place),
+        1.. => {
+            let shift = literal::number(shift.into());
+            quote!(#address >> #shift & #place)
+        }
+        _ => {
+            let shift = literal::number(-i128::from(shift));
+            quote!(#address << #shift & #place)
+        }
     }
 }
 

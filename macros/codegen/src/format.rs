@@ -25,7 +25,7 @@ pub(crate) fn format(scope: &Scope<'_>, name: &str, title: &str) -> TokenStream 
     let page_sizes = page_sizes(scope);
     let prototype = attributes::prototype(scope);
     let strip = hot::strip(scope);
-    let link = AddressMap::of(scope, Shape::Table).scatter(quote!(address));
+    let link = AddressMap::of(scope, Shape::Table).scatter(&quote!(address));
     let unaligned = unaligned(scope);
     let leads_on = !scope.format.empty_table.0.is_empty();
     let not_empty_doc =

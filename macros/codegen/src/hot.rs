@@ -148,8 +148,13 @@ fn translate(scope: &Scope<'_>, output: &AddressMap) -> TokenStream {
 /// `fn strip`.
 pub(crate) fn strip(scope: &Scope<'_>) -> TokenStream {
     let output = AddressMap::of(scope, Shape::Leaf);
-    let first = output.scatter(quote!(oa));
-    let step = output.scatter(quote!(size));
+    let address = output.scatter_most(&quote!(oa));
+    let first = if output.len() > 1 {
+        quote!(let address = #address; let first = leaf.bits | address;)
+    } else {
+        quote!(let first = leaf.bits | #address;)
+    };
+    let step = output.scatter(&quote!(size));
     let shared = scope.format.runs.iter().any(|run| run.shared);
     let run = shared.then(|| {
         let is_shared = if scope.format.runs.iter().all(|run| run.shared) {
@@ -180,7 +185,7 @@ pub(crate) fn strip(scope: &Scope<'_>) -> TokenStream {
         #[inline]
         pub const fn strip(&self, leaf: Prototype, oa: u64, items: usize) -> Strip {
             let layout = self.layout(leaf.level);
-            let first = leaf.bits | #first;
+            #first
             #run
             let size = 1 << layout.leaf_bits;
             #items

@@ -846,7 +846,12 @@ impl Format {
     #[inline]
     pub const fn strip(&self, leaf: Prototype, oa: u64, items: usize) -> Strip {
         let layout = self.layout(leaf.level);
-        let first = leaf.bits | oa & layout.output[0] | oa >> 36 & layout.output[1];
+        let address = if layout.scattered {
+            oa & layout.output[0] | oa >> 36 & layout.output[1]
+        } else {
+            oa & layout.output[0]
+        };
+        let first = leaf.bits | address;
         let size = 1 << layout.leaf_bits;
         let room = (layout.carry_free - (oa & layout.carry_free)) >> layout.leaf_bits;
         let items = if items as u64 > room { room as usize + 1 } else { items };
