@@ -67,9 +67,9 @@ impl CopyOnWrite {
     /// The first part of `range` where all that is mapped is of the base, or nothing is, and whether it is of the base.
     fn part<F: Format, H: Hal>(&self, range: ClosedRange, table: &PageTable<F, H>) -> (ClosedRange, bool) {
         let mut of_base = None;
-        for leaf in table.mappings(range) {
-            let start = leaf.range.start().max(range.start());
-            let shared = self.base.is_shared(start, leaf.output(start));
+        for (leaf, output) in table.outputs(range) {
+            let start = leaf.start().max(range.start());
+            let shared = self.base.is_shared(start, output + (start - leaf.start()));
             if *of_base.get_or_insert(shared) != shared
                 && let Some(part) = ClosedRange::new(range.start(), start - 1)
             {

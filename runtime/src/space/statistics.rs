@@ -172,19 +172,9 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     /// What the space consists of at this moment. It takes a walk through all tables, and no more; while other CPUs fault,
     /// what they map meanwhile may be counted or not.
     pub fn statistics(&self) -> Statistics {
-        let mut statistics =
-            Statistics { areas: self.areas.len(), leaves: [0; 64], tables: [0; Geometry::MAX_LEVELS], table_bytes: 0 };
-        for leaf in self.table.mappings(self.range) {
-            if let Some(count) = statistics.leaves.get_mut(usize::from(leaf.size)) {
-                *count += 1;
-            }
-        }
-        for table in self.table.tables() {
-            if let Some(count) = statistics.tables.get_mut(usize::from(table.level)) {
-                *count += 1;
-            }
-            statistics.table_bytes += 1 << table.size;
-        }
-        statistics
+        let (leaves, tables) = self.table.counts();
+        let bytes = |(level, &count)| (count as u64) << self.table.geometry().table_bits(level);
+        let table_bytes = (0..).zip(&tables).map(bytes).sum();
+        Statistics { areas: self.areas.len(), leaves, tables, table_bytes }
     }
 }

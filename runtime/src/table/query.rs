@@ -6,7 +6,7 @@ use super::{
     located::Located,
     walk::{Met, Walk},
 };
-use crate::{Attributes, ClosedRange, Format, Hal, HostPhysAddr, Level, MemoryType, Options, Rights};
+use crate::{Attributes, ClosedRange, Format, Geometry, Hal, HostPhysAddr, Level, MemoryType, Options, Rights};
 
 /// The leaves in a range; see [`PageTable::mappings`].
 ///
@@ -188,6 +188,14 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         is_leaf.then(|| self.format.translate(level, raw, ia))
     }
 
+    /// The addresses of each leaf that intersects `range`, in ascending order, and where it maps the first of them to.
+    pub(crate) fn outputs(&self, range: ClosedRange) -> impl Iterator<Item = (ClosedRange, u64)> {
+        Walk::new(self, self.reduce_range(range)).filter_map(|met| match met {
+            Met::Leaf(leaf) => Some((self.extend(leaf.range), leaf.address)),
+            Met::Table { .. } => None,
+        })
+    }
+
     /// The leaves that intersect `range`, in ascending order, one by one and whole. Nothing if the table cannot
     /// translate all of `range`.
     pub fn mappings(&self, range: ClosedRange) -> Mappings<'_, F, H> {
@@ -205,6 +213,24 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let all = ClosedRange::clamp(0, self.geometry.last_input());
         let root = self.table_info(self.geometry.top(), self.root, all);
         Tables { walk: Walk::new(self, Some(all)), root: Some(root) }
+    }
+
+    /// How many leaves of each size there are, by log2 of that, and how many tables at each level.
+    pub(crate) fn counts(&self) -> ([usize; 64], [usize; Geometry::MAX_LEVELS]) {
+        let (mut leaves, mut tables) = ([0; 64], [0; Geometry::MAX_LEVELS]);
+        let count = |counts: &mut [usize], number: u8| {
+            if let Some(count) = counts.get_mut(usize::from(number)) {
+                *count += 1;
+            }
+        };
+        count(&mut tables, self.geometry.top());
+        for met in Walk::new(self, Some(ClosedRange::clamp(0, self.geometry.last_input()))) {
+            match met {
+                Met::Leaf(leaf) => count(&mut leaves, leaf.size),
+                Met::Table { level, .. } => count(&mut tables, level),
+            }
+        }
+        (leaves, tables)
     }
 
     fn table_info(&self, level: Level, address: HostPhysAddr, range: ClosedRange) -> TableInfo {

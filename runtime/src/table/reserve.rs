@@ -2,10 +2,9 @@
 
 use super::{
     Error, PageTable,
-    build::Found,
-    entries::Entries,
     frames::{Frames, List},
     gather::Identity,
+    walk::{Met, Walk},
 };
 use crate::{ClosedRange, Format, Hal, HostPhysAddr, Level, Refusal};
 
@@ -122,7 +121,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let range = ok!(self.input(range));
         let entries = self.root_entries();
         let split = |end| self.cut_leaf(entries, range, end).map_or(0, |leaf| usize::from(leaf.level));
-        Ok(split(range.start()) + split(range.last()) + self.tables_missing(entries, range))
+        Ok(split(range.start()) + split(range.last()) + self.tables_missing(range))
     }
 
     /// Takes frames for tables from the HAL until `tables` of them wait for operations through `&mut self`: one that
@@ -198,22 +197,31 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         if cache.identity == self.identity { Ok(&mut cache.list) } else { Err(Error::ForeignCache) }
     }
 
-    /// How many tables pages wherever nothing is mapped in `range`, which is in this table, take.
-    fn tables_missing(&self, entries: Entries<F::Order>, range: ClosedRange) -> usize {
-        let level = entries.level();
-        Self::parts(level, range)
-            .map(|(index, part)| match self.visit(entries, index).1 {
-                Found::Leaf => 0,
-                Found::Table(entries) => self.tables_missing(entries, part),
-                // A table for each slot of each level above 0 that the part touches.
-                Found::Absent => (1..=level)
-                    .map(|level| {
-                        let bits = Self::entry_bits(level);
-                        ((part.last() >> bits) - (part.start() >> bits)) as usize + 1
-                    })
-                    .sum(),
-            })
-            .sum()
+    /// How many tables are missing for pages in all of `range`.
+    fn tables_missing(&self, range: ClosedRange) -> usize {
+        // One for each entry above the pages that is touched, but where there is one, or a leaf in its place.
+        let touched = |range: ClosedRange, top: Level| {
+            let of_level = |level| {
+                let bits = Self::entry_bits(level);
+                ((range.last() >> bits) - (range.start() >> bits)) as usize + 1
+            };
+            (1..=top).map(of_level).sum::<usize>()
+        };
+        let mut missing = touched(range, self.geometry.top());
+        let mut walk = Walk::new(self, Some(range));
+        while let Some(met) = walk.next() {
+            let there = match met {
+                Met::Table { level, range, .. } => {
+                    if level == 0 {
+                        walk.advance(range.last());
+                    }
+                    1
+                }
+                Met::Leaf(leaf) => leaf.range.intersection(&range).map_or(0, |part| touched(part, leaf.level)),
+            };
+            missing = missing.saturating_sub(there);
+        }
+        missing
     }
 
     /// The entry at `level` that leads to the table at `frame`.
