@@ -208,7 +208,10 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         loop {
             let (raw, Found::Leaf) = self.visit(entries, Self::index(level, next)) else { return None };
             let leaf = self.locate(entries, next, raw);
-            let (_, attributes) = self.attributes(&leaf).filter(|_| leaf.size < size && range.covers(&leaf.range))?;
+            if leaf.size >= size || !range.covers(&leaf.range) {
+                return None;
+            }
+            let (_, attributes) = self.attributes(&leaf)?;
             let first = whole.get_or_insert(Whole { address: leaf.address, attributes });
             let unmarked = |attributes| Attributes { accessed: false, dirty: false, ..attributes };
             if first.address.wrapping_add(next - range.start()) != leaf.address

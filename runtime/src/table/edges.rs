@@ -6,6 +6,7 @@ use super::{
     entries::Entries,
     frames::Frames,
     located::Located,
+    remake::Forgotten,
     split::{Fate, Split},
 };
 use crate::{ClosedRange, Format, Hal};
@@ -85,9 +86,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         if let [None, None] = cut {
             return Ok(());
         }
-        let mut edges = Edges::default();
-        ok!(self.plan_edges(&cut, range, Fate::Kept, &mut edges));
-        self.split_edges(&mut edges, range, gather)
+        ok!(self.change_edges(&cut, range, Fate::Kept, &mut None, gather));
+        Ok(())
     }
 
     /// Whether a leaf reaches across an end of `range`.
@@ -102,20 +102,40 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         cut(first) || !is_all && cut(leaf(range.last()))
     }
 
-    /// Splits the leaves that `range` covers in part, as planned by [`PageTable::plan_edges`]. All or nothing.
-    pub(super) fn split_edges(
+    /// Splits the leaves that `range` covers in part, and what it covers of them has this fate; what of it is left to do. All or
+    /// nothing.
+    // Many ask: there is one of it.
+    #[inline(never)]
+    pub(super) fn change_edges(
         &mut self,
-        edges: &mut Edges<'_, F>,
+        cut: &Cut<F>,
         range: ClosedRange,
+        fate: Fate<'_>,
+        pages: &mut Forgotten<'_, '_>,
         gather: &mut Gather<F, H>,
-    ) -> Result<(), Error> {
-        let tables = ok!(self.reserve_tables(self.tables_for_splits(edges, range)));
+    ) -> Result<Option<ClosedRange>, Error> {
+        let mut edges = Edges::default();
+        ok!(self.plan_edges(cut, range, fate, &mut edges));
+        let tables = ok!(self.reserve_tables(self.tables_for_splits(&edges, range)));
         let mut reserve = Frames::of(&self.hal, tables);
         for split in edges.iter_mut().flatten() {
             let done = self.commit_split(split, range, &mut reserve, gather);
             debug_assert!(done.is_some(), "the plan counted too few tables");
         }
-        Ok(())
+        drop(reserve);
+        let mut rest = Some(range);
+        for split in edges.iter().flatten() {
+            let part = split.leaf.range.intersection(&range).unwrap_or(range);
+            if matches!(fate, Fate::Freed) {
+                gather.hold(self.part_of_frame(&split.leaf, part));
+            }
+            if self.forgets_dirty(split) {
+                self.tell(part, pages, gather);
+            }
+            self.remember(split, range);
+            rest = rest.and_then(|rest| split.leaf.remainder_of(rest));
+        }
+        Ok(rest)
     }
 
     /// The leaves that `range` covers in part, at most one at each end, in or below the table around it. Plans to split them

@@ -2,10 +2,11 @@
 
 use super::{
     PageTable,
-    build::{End, Found},
+    build::End,
     entries::Entries,
     layout::size_mask,
     slots::slots,
+    walk::{Met, Walk},
 };
 use crate::{Attributes, ClosedRange, Entry, Format, Hal, Level};
 
@@ -78,11 +79,9 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         Some(self.end(self.way_to(ia)?))
     }
 
-    /// The leaf of one entry that translates `ia`, in 64 bits.
-    pub(super) fn single_leaf(&self, ia: u64) -> Option<End<F>> {
-        let is_single =
-            |end: &End<F>| end.is_leaf && self.format.leaf_bits(end.level, end.raw) == Self::entry_bits(end.level);
-        self.end_at(ia).filter(is_single)
+    /// Whether a leaf of one entry ends a way down.
+    pub(super) fn is_single(&self, end: &End<F>) -> bool {
+        end.is_leaf && self.format.leaf_bits(end.level, end.raw) == Self::entry_bits(end.level)
     }
 
     /// The table that translates all of `range`, in 64 bits, by pages, if nothing stands there.
@@ -94,20 +93,26 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         if !is_whole || self.geometry.top() == 0 || !Self::span(0, range.start()).covers(&range) {
             return None;
         }
-        let page = self.end_at(range.start()).filter(|end| end.level == 0 && !end.is_leaf)?;
+        let page = self.end_at(range.start())?;
+        if page.level > 0 || page.is_leaf {
+            return None;
+        }
         let entries = self.entries_around(0, page.entry);
         self.is_hole(entries, slots::<F>(0, entries.count(), range)).then_some(entries)
     }
 
-    /// Whether a leaf at `level` maps something in the part of `range` that this table translates. What is below it is not
-    /// looked at.
-    pub(super) fn has_leaf_at(&self, level: Level, entries: Entries<F::Order>, range: ClosedRange) -> bool {
-        let at = entries.level();
-        Self::parts(at, range).any(|(index, part)| match self.visit(entries, index).1 {
-            Found::Leaf => at == level,
-            Found::Table(below) => below.level() >= level && self.has_leaf_at(level, below, part),
-            Found::Absent => false,
-        })
+    /// Whether a leaf at `level` maps something in `range`.
+    pub(super) fn has_leaf_at(&self, level: Level, range: ClosedRange) -> bool {
+        let mut walk = Walk::new(self, Some(range));
+        while let Some(met) = walk.next() {
+            match met {
+                Met::Leaf(leaf) if leaf.level == level => return true,
+                // What is in it is not looked at.
+                Met::Table { level: below, range, .. } if below < level => walk.advance(range.last()),
+                Met::Leaf(_) | Met::Table { .. } => {}
+            }
+        }
+        false
     }
 
     /// What a leaf says beside its address, with the states of all its items.

@@ -5,7 +5,6 @@ use core::ops::Range;
 use super::{
     Error, Gather, PageTable,
     build::{End, Found},
-    edges::{Cut, Edges},
     entries::{BLOCK, Entries},
     located::Located,
     remake::{Broken, Forgotten, Pass, Rewrites},
@@ -91,7 +90,10 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         pages: &mut Forgotten<'_, '_>,
         gather: &mut Gather<F, H>,
     ) -> Option<()> {
-        let leaf = self.single_leaf(range.start()).filter(|_| gather.follows(self))?;
+        let leaf = self.end_at(range.start())?;
+        if !self.is_single(&leaf) || !gather.follows(self) {
+            return None;
+        }
         let End { level, entry, raw, .. } = leaf;
         if Self::slot(level, range.start()) != range {
             if self.split_again(leaf, range, Some(change), gather)? {
@@ -114,30 +116,6 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             gather.record(range, true, Self::entry_bits(level));
         }
         Some(())
-    }
-
-    /// Changes the leaves that `range` covers in part; what of it is left to do.
-    #[inline(never)]
-    fn change_edges(
-        &mut self,
-        cut: &Cut<F>,
-        range: ClosedRange,
-        fate: Fate<'_>,
-        pages: &mut Forgotten<'_, '_>,
-        gather: &mut Gather<F, H>,
-    ) -> Result<Option<ClosedRange>, Error> {
-        let mut edges = Edges::default();
-        ok!(self.plan_edges(cut, range, fate, &mut edges));
-        ok!(self.split_edges(&mut edges, range, gather));
-        for split in edges.iter().flatten() {
-            if self.forgets_dirty(split)
-                && let Some(part) = split.leaf.range.intersection(&range)
-            {
-                self.tell(part, pages, gather);
-            }
-            self.remember(split, range);
-        }
-        Ok(edges.iter().flatten().try_fold(range, |rest, split| split.leaf.remainder_of(rest)))
     }
 
     /// What else than splitting can keep [`PageTable::protect`] from its work: for who does it in parts.
@@ -170,7 +148,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         for (level, slot) in (0..=top).zip(&mut rewrites.0) {
             match self.format.rewrite(level, change) {
                 Ok(rewrite) => *slot = Some(rewrite),
-                Err(refusal) if self.has_leaf_at(level, self.table_around(range), range) => {
+                Err(refusal) if self.has_leaf_at(level, range) => {
                     return Err(Error::Refused { level, refusal });
                 }
                 Err(_) => {}

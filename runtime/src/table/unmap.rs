@@ -3,7 +3,6 @@
 use super::{
     Error, Gather, PageTable,
     build::{End, Found},
-    edges::{Cut, Edges},
     entries::{BLOCK, Entries},
     gather::Held,
     located::Located,
@@ -50,13 +49,16 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             return Ok(());
         }
         let range = ok!(self.exclusive(range, gather));
+        let mut rest = range;
         let mut entries = self.table_around(range);
         let cut = self.cut_leaves(entries, range);
         if !matches!(cut, [None, None]) {
-            ok!(self.remove_edges(&cut, range, free, gather));
-            entries = self.table_around(range);
+            let fate = if free { Fate::Freed } else { Fate::Gone };
+            let Some(left) = ok!(self.change_edges(&cut, range, fate, &mut None, gather)) else { return Ok(()) };
+            entries = self.table_around(left);
+            rest = left;
         }
-        if self.clear(entries, range, free, false, gather) {
+        if self.clear(entries, rest, free, false, gather) {
             self.prune(range, gather);
         }
         Ok(())
@@ -66,7 +68,10 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// whether its table, which is not the root, has none left then. `None`, and nothing has changed, if it is not as simple as
     /// that.
     fn remove_leaf(&mut self, range: ClosedRange, free: bool, gather: &mut Gather<F, H>) -> Option<bool> {
-        let leaf = self.single_leaf(range.start()).filter(|_| gather.follows(self))?;
+        let leaf = self.end_at(range.start())?;
+        if !self.is_single(&leaf) || !gather.follows(self) {
+            return None;
+        }
         let End { level, entry, raw, .. } = leaf;
         if Self::slot(level, range.start()) != range {
             return if free { None } else { self.split_again(leaf, range, None, gather).map(|_| false) };
@@ -81,30 +86,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         Some(level < self.geometry.top() && self.is_hole(entries, 0..entries.count()))
     }
 
-    /// Takes the covered parts out of the leaves that `range` covers in part.
-    #[inline(never)]
-    fn remove_edges(
-        &mut self,
-        cut: &Cut<F>,
-        range: ClosedRange,
-        free: bool,
-        gather: &mut Gather<F, H>,
-    ) -> Result<(), Error> {
-        let mut edges = Edges::default();
-        ok!(self.plan_edges(cut, range, if free { Fate::Freed } else { Fate::Gone }, &mut edges));
-        ok!(self.split_edges(&mut edges, range, gather));
-        for split in edges.iter().flatten() {
-            if free {
-                gather.hold(self.part_of_frame(&split.leaf, range));
-            }
-            self.remember(split, range);
-        }
-        Ok(())
-    }
-
-    /// The part of a leaf's frame that `range` maps, in pages.
-    fn part_of_frame(&self, leaf: &Located<F>, range: ClosedRange) -> Held {
-        let part = leaf.range.intersection(&range).unwrap_or(leaf.range);
+    /// The part of a leaf's frame that `part` maps, in pages.
+    pub(super) fn part_of_frame(&self, leaf: &Located<F>, part: ClosedRange) -> Held {
         let size = F::PAGE_BITS;
         let first = leaf.address + (part.start() - leaf.range.start());
         Held::Frames { first, size, count: (part.span() >> size) + 1 }
