@@ -127,15 +127,22 @@ impl<B: Joinable> Area<B> {
         Self { range: target, attributes: self.attributes, pages: self.pages, logged: false, backend }
     }
 
-    /// It and the area that follows in the set, as one, if they are of one piece.
-    pub(super) fn joined(&self, next: &Self) -> Option<Self> {
+    /// What is behind it and the area that follows, if they are of one piece.
+    pub(super) fn join(&self, next: &Self) -> Option<B> {
         let adjacent = self.range.last().checked_add(1) == Some(next.range.start());
         if !adjacent || self.attributes != next.attributes {
             return None;
         }
-        let backend = self.backend.join(&next.backend)?;
-        let (range, logged) = (self.range.hull(&next.range), self.logged || next.logged);
-        Some(Self { range, attributes: self.attributes, pages: self.pages, logged, backend })
+        self.backend.join(&next.backend)
+    }
+
+    /// Takes in the area that follows, if they are of one piece; whether they are.
+    pub(super) fn take_in(&mut self, next: &Self) -> bool {
+        let Some(backend) = self.join(next) else { return false };
+        self.range = self.range.hull(&next.range);
+        self.logged |= next.logged;
+        self.backend = backend;
+        true
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod edit;
 mod iter;
+mod join;
 mod slots;
 mod tree;
 
@@ -184,10 +185,9 @@ impl<B: Joinable> MemorySet<B> {
     /// change since then.
     #[inline]
     pub(super) fn fill(&mut self, gap: Gap, area: Area<B>) {
-        let range = area.range();
-        self.insert_at(gap.place, area);
-        if gap.touched {
-            self.join_around(range);
+        let place = self.insert_at(gap.place, area);
+        if let Some(place) = place.filter(|_| gap.touched) {
+            self.join_around(place);
         }
     }
 

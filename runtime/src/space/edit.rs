@@ -218,7 +218,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
             }
         } else if differs {
             // Else no leaf was split where areas would be cut.
-            self.areas.cut_and_change(place, range, |area| {
+            self.areas.cut_and_change(place, range, &mut |area| {
                 area.change(change);
                 area.resolve(&mut self.pages, self.table.format());
             });

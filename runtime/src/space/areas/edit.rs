@@ -1,4 +1,4 @@
-//! Taking areas out, and changing, cutting and joining them.
+//! Taking areas out, changing and cutting them.
 
 use super::{MemorySet, Place};
 use crate::space::{Area, Joinable, SpaceError};
@@ -60,7 +60,7 @@ impl<B: Joinable> MemorySet<B> {
     /// [`SpaceError::NoMemory`]; then nothing changed.
     pub fn change(&mut self, range: ClosedRange, change: &Change) -> Result<(), SpaceError> {
         self.reserve(2).map_err(|_| SpaceError::NoMemory)?;
-        self.cut_and_change(self.place(range.start()), range, |area| area.change(change));
+        self.cut_and_change(self.place(range.start()), range, &mut |area| area.change(change));
         Ok(())
     }
 
@@ -69,10 +69,10 @@ impl<B: Joinable> MemorySet<B> {
         &mut self,
         place: Option<Place>,
         range: ClosedRange,
-        mut change: impl FnMut(&mut Area<B>),
+        change: &mut dyn FnMut(&mut Area<B>),
     ) {
-        let whole = place.and_then(|place| self.area(place)).map(Area::range);
         let mut next = place.and_then(|place| self.cut_before(place, range.start()));
+        let mut before = next.and_then(|next| self.tree.previous(next));
         while let Some(mut place) = next
             && let Some(area) = self.area(place)
             && area.range().start() <= range.last()
@@ -81,19 +81,16 @@ impl<B: Joinable> MemorySet<B> {
                 let rest = self.cut_before(place, after);
                 // What is before it may have come to another place.
                 place = rest.and_then(|rest| self.tree.previous(rest)).unwrap_or(place);
+                before = self.tree.previous(place);
             }
-            let Some(area) = self.area_mut(place) else { return };
-            let before = *area.attributes();
-            change(area);
-            if *area.attributes() != before
-                && whole.is_some_and(|whole| whole.start() < range.start() && range.last() < whole.last())
-            {
-                // It stands between what is left of the area that it was cut out of, and now is unlike that.
-                return;
-            }
-            next = if area.range().last() < range.last() { self.tree.next(place) } else { None };
+            self.area_mut(place).into_iter().for_each(&mut *change);
+            let joined = before.and_then(|before| self.join(before, place));
+            before = joined.or(Some(place));
+            next = before.and_then(|before| self.tree.next(before));
         }
-        self.join_around(range);
+        if let Some((before, next)) = before.zip(next) {
+            self.join(before, next);
+        }
     }
 
     /// Lets a dirty log tell pages apart of all areas that are in `range` at least in part, or no longer.
@@ -111,7 +108,7 @@ impl<B: Joinable> MemorySet<B> {
     }
 
     /// Takes the area at `place` out.
-    fn remove_at(&mut self, place: Place) {
+    pub(super) fn remove_at(&mut self, place: Place) {
         if let Some(link) = self.tree.remove(place) {
             self.areas.remove(link);
         }
@@ -139,33 +136,6 @@ impl<B: Joinable> MemorySet<B> {
     fn insert_part(&mut self, link: u32, range: ClosedRange, place: Place) -> Option<Place> {
         let part = self.areas.get(link)?.part(range);
         self.insert_at(place, part)
-    }
-
-    /// Joins the areas in `range` with each other and with their neighbours.
-    pub(super) fn join_around(&mut self, range: ClosedRange) {
-        let mut place = self.place(range.start().saturating_sub(1));
-        while let Some(here) = place
-            && let Some(link) = self.tree.link(here)
-            && let Some(left) = self.areas.get(link)
-            && left.range().start() <= range.last()
-        {
-            let next = self.tree.next(here);
-            let right = next.and_then(|next| self.area(next));
-            match right.and_then(|right| left.joined(right)) {
-                Some(joined) => {
-                    next.into_iter().for_each(|next| self.remove_at(next));
-                    // Nodes may have been put together.
-                    let start = joined.range().start();
-                    let is_there = self.tree.start(here) == Some(start);
-                    place = if is_there { Some(here) } else { self.tree.up_to(start) };
-                    if let Some(left) = self.areas.get_mut(link) {
-                        *left = joined;
-                        self.grew(link);
-                    }
-                }
-                None => place = next,
-            }
-        }
     }
 }
 

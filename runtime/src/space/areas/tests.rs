@@ -246,7 +246,7 @@ fn many_areas_are_what_their_addresses_say() {
             1 => {
                 let rights = if random(2) == 0 { Rights::R } else { Rights::RW };
                 let change = Change { rights: Some(rights), ..Change::default() };
-                set.cut_and_change(set.place(range.start()), range, |area| area.change(&change));
+                set.cut_and_change(set.place(range.start()), range, &mut |area| area.change(&change));
                 addresses[part].iter_mut().flatten().for_each(|(_, all)| *all = rights);
             }
             _ => {
@@ -271,7 +271,7 @@ fn many_areas_are_what_their_addresses_say() {
             let ranges: Vec<_> = set.iter().map(Area::range).collect();
             assert!(ranges.is_sorted_by(|a, b| a.last() < b.start()), "{ranges:?}");
             let mut pairs = set.iter().zip(set.iter().skip(1));
-            assert!(pairs.all(|(area, next)| area.joined(next).is_none()), "not joined: {set:?}");
+            assert!(pairs.all(|(area, next)| area.join(next).is_none()), "not joined: {set:?}");
             set.tree.check();
             assert_eq!(
                 set.overlapping(range).count(),

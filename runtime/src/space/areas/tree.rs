@@ -268,9 +268,10 @@ impl Tree {
         }
     }
 
-    /// Takes them out below a node.
-    fn remove_below(&mut self, at: u32, range: ClosedRange, gone: &mut dyn FnMut(u32)) {
-        let Some(node) = self.nodes.get_mut(at) else { return };
+    /// Takes them out below a node; whether that has fewer entries then.
+    fn remove_below(&mut self, at: u32, range: ClosedRange, gone: &mut dyn FnMut(u32)) -> bool {
+        let Some(node) = self.nodes.get_mut(at) else { return false };
+        let len = node.entries.len();
         if !node.is_inner {
             node.entries.retain(|entry| {
                 let stays = !range.contains(entry.start);
@@ -279,15 +280,16 @@ impl Tree {
                 }
                 stays
             });
-            return;
+            return node.entries.len() < len;
         }
         let (first, last) = (node.below(range.start()), node.below(range.last()));
+        let mut fewer = false;
         for index in (first..=last).rev() {
             let node = self.nodes.get(at);
-            let Some(below) = node.and_then(|node| node.entries.get(index)).map(|entry| entry.link) else { return };
-            self.remove_below(below, range, gone);
+            let Some(below) = node.and_then(|node| node.entries.get(index)).map(|entry| entry.link) else { break };
+            fewer |= self.remove_below(below, range, gone);
             let start = self.nodes.get(below).and_then(|below| below.entries.first()).map(|first| first.start);
-            let Some(node) = self.nodes.get_mut(at) else { return };
+            let Some(node) = self.nodes.get_mut(at) else { break };
             match (start, node.entries.get_mut(index)) {
                 (Some(start), Some(entry)) => entry.start = start,
                 _ => {
@@ -296,12 +298,15 @@ impl Tree {
                 }
             }
         }
-        // Of those that were looked into, two are left at most.
-        if first < last {
-            self.put_together(at, first + 1);
+        if fewer {
+            // Of those that were looked into, two are left at most.
+            if first < last {
+                self.put_together(at, first + 1);
+            }
+            self.put_together(at, first);
+            self.put_together(at, first.saturating_sub(1));
         }
-        self.put_together(at, first);
-        self.put_together(at, first.saturating_sub(1));
+        self.nodes.get(at).is_some_and(|node| node.entries.len() < len)
     }
 
     /// Puts the nodes of an entry and the next together, if there is little in them.
