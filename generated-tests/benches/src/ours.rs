@@ -9,8 +9,8 @@ use crate::{
     frames::{self, Arena},
     machine::Machine,
     subject::{
-        Areas, Balloon, CopyOut, Enlarge, Find, Harvest, Lazy, Linear, Move, Populate, Protect, ProtectPage, Read,
-        Relax, Shared, Split, Subject,
+        Areas, Balloon, CopyOut, Enlarge, Find, Harvest, Lazy, Linear, Move, Populate, Protect, ProtectAreas,
+        ProtectPage, Read, Relax, Shared, Split, Subject,
     },
 };
 
@@ -276,6 +276,12 @@ impl<M: Machine> Areas for Space<M> {
 
     fn remove(&mut self, ia: u64, size: u64) {
         self.unmap(ia, size);
+    }
+}
+
+impl<M: Machine> ProtectAreas for Space<M> {
+    fn protect_all(&mut self, ia: u64, size: u64, write: bool) {
+        self.protect(ia, size, write);
     }
 }
 

@@ -160,6 +160,12 @@ fn of<M: Machine>() -> Vec<Row> {
             1.5,
             contenders!(clear_areas(10_000): Space; MemorySet, AxAddrSpace),
         ),
+        row::<M>(
+            "10,000 areas: protect all at once",
+            ("area", 10_000),
+            1.5,
+            contenders!(protect_areas(10_000): Space; MemorySet),
+        ),
         row::<M>("read 8 bytes of the guest's", ("read", work::READS), 1.5, contenders!(read(): Space; AxAddrSpace)),
         row::<M>("copy 64 KiB of the guest's", ("KiB", work::COPIED >> 10), 1.5, contenders!(copy(): Space)),
     ]);

@@ -133,6 +133,12 @@ pub trait Areas: Subject {
     }
 }
 
+/// Taking rights away from many areas.
+pub trait ProtectAreas: Areas {
+    /// Allows or forbids writing to all areas in `size` bytes from `ia` on.
+    fn protect_all(&mut self, ia: u64, size: u64, write: bool);
+}
+
 /// Looking areas up.
 pub trait Find: Areas {
     /// Whether `ia` is in an area.

@@ -6,7 +6,7 @@ use tablewright::{
     sim::Machine,
 };
 
-use crate::formats::in_every_format;
+use crate::formats::{ept, in_every_format};
 use crate::{
     rig::{READ, RW, RX, Rig, distant, gpa, hpa, range},
     witness::DIRECT,
@@ -307,6 +307,28 @@ fn the_last_page_is_an_ordinary_page<F: Format>(mut rig: Rig<F>) {
     rig.space.map_alloc(gpa(0), rig.space.size(), RW, false).unwrap();
     rig.space.unmap(gpa(last), page).unwrap();
     assert_eq!(rig.areas(), [(range(0, last), Rights::RW, "allocated on first use".into())]);
+}
+
+/// More kinds of attributes than a table remembers pages of, one after the other and again.
+#[test]
+fn what_areas_may_say_does_not_depend_on_what_others_said() {
+    let mut rig = ept("baseline");
+    let page = rig.page();
+    rig.space.map_linear(gpa(0), distant(0, 4 * page), RW).unwrap();
+    for _ in 0..2 {
+        for memory in [MemoryType::WriteBack, MemoryType::WriteThrough, MemoryType::Uncached] {
+            for rights in [Rights::R, Rights::RW, Rights::RX, Rights::RWX] {
+                let change = |rights| Change { rights: Some(rights), memory: Some(memory), options: None };
+                rig.space.protect(gpa(page), page, change(rights)).unwrap();
+                let found = rig.space.query(gpa(page)).expect("mapped").attributes;
+                assert_eq!((found.rights, found.memory), (rights, memory));
+                let before = rig.state();
+                let refused = rig.space.protect(gpa(page), page, change(Rights::W));
+                assert!(matches!(refused, Err(SpaceError::Area { .. })), "{refused:?}");
+                assert!(rig.state() == before);
+            }
+        }
+    }
 }
 
 #[test]

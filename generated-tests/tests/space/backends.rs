@@ -7,12 +7,12 @@ use core::{
 
 use tablewright::{
     AddrSpace, Alloc, Attributes, Backend, BackendError, Builtin, Change, ClosedRange, Fault, FaultIn, FaultOutcome,
-    Format, FrameCache, Gather, GuestMemoryAccessor, Hal, Joinable, Operation, PageTable, PhysFrame, Rights,
-    SpaceError, Tag, sim::Machine,
+    Format, FrameCache, Gather, GuestMemoryAccessor, Hal, Joinable, MappingFlags, Operation, PageTable, PhysFrame,
+    Rights, SpaceError, Tag, sim::Machine,
 };
 
 use crate::{
-    rig::{READ, RW, gpa},
+    rig::{READ, RW, gpa, range},
     witness::{BREAKING, DIRECT, LARGE, WIDE},
 };
 
@@ -200,11 +200,11 @@ fn a_custom_backend_copies_on_write() {
 }
 
 thread_local! {
-    /// An address of which [`Apart`] does not let go.
+    /// An address of which [`Apart`] does not let go, and which it does not change.
     static HELD: Cell<Option<u64>> = const { Cell::new(None) };
 }
 
-/// What the library has, each area on its own: what was cut is never one again.
+/// What the library has, each area on its own: what was cut is never one again, though it may be changed together with others.
 #[derive(Clone, Debug)]
 struct Apart(Builtin);
 
@@ -255,6 +255,23 @@ unsafe impl Backend for Apart {
         unsafe { self.0.unmap(range, table, gather) }
     }
 
+    fn works_like(&self, other: &Self) -> bool {
+        HELD.get().is_none() && self.0.works_like(&other.0)
+    }
+
+    fn protect<F: Format, H: Hal>(
+        &self,
+        range: ClosedRange,
+        change: &Change,
+        table: &mut PageTable<F, H>,
+        gather: &mut Gather<F, H>,
+    ) -> Result<(), BackendError> {
+        if HELD.get().is_some_and(|held| range.contains(held)) {
+            return Err(BackendError::Custom("held"));
+        }
+        self.0.protect(range, change, table, gather)
+    }
+
     unsafe fn discard<F: Format, H: Hal>(&self, range: ClosedRange, table: &mut PageTable<F, H>) {
         // SAFETY: as the caller promises.
         unsafe { self.0.discard(range, table) }
@@ -285,6 +302,41 @@ fn areas_from_the_first_that_does_not_go_are_still_there() {
     let mapped: Vec<_> = (0..10).filter(|page| space.translate(gpa(page << 12)).is_some()).collect();
     assert_eq!(mapped, [0, 6, 7, 8, 9]);
     HELD.set(None);
+    drop(space);
+    assert_eq!((machine.used(), machine.take_errors()), (0, vec![]));
+}
+
+#[test]
+fn areas_before_one_that_does_not_change_are_as_they_were() {
+    let machine = Machine::new(0, 1 << 20);
+    let mut space = AddrSpace::<_, _, Apart>::with_backend(DIRECT, machine.clone(), Tag(1), gpa(0), 1 << 30).unwrap();
+    for (start, rights) in [(0, RW), (0x2000, READ), (0x6000, RW), (0x8000, READ)] {
+        space.map(gpa(start), 0x2000, rights, Alloc::POPULATED).unwrap();
+    }
+    let state = |space: &AddrSpace<_, _, Apart>| {
+        let areas: Vec<_> = space.areas().map(|area| (area.range(), area.attributes().rights)).collect();
+        let leaves: Vec<_> = (0..10).map(|page| Some(space.query(gpa(page << 12))?.attributes.rights)).collect();
+        (areas, leaves)
+    };
+    let before = state(&space);
+    let (held, error) = (ClosedRange::around(0x6000, 13), BackendError::Custom("held"));
+    HELD.set(Some(0x6000));
+    let refused = space.protect(gpa(0x1000), 0x8000, MappingFlags::READ | MappingFlags::EXECUTE);
+    assert_eq!(refused, Err(SpaceError::Area { area: held, error }));
+    assert_eq!(state(&space), before);
+
+    // Together, they differ from what they were only in what was changed.
+    HELD.set(None);
+    machine.take_log();
+    space.protect(gpa(0x1000), 0x8000, MappingFlags::READ | MappingFlags::EXECUTE).unwrap();
+    assert_eq!(machine.take_log().len(), 1);
+    let (areas, leaves) = state(&space);
+    let expected = [(0, 1, Rights::RW), (1, 1, Rights::RX), (2, 2, Rights::RX), (6, 2, Rights::RX), (8, 1, Rights::RX)];
+    let expected = expected.into_iter().chain([(9, 1, Rights::R)]);
+    let expected = expected.map(|(page, pages, rights)| (range(page << 12, pages << 12), rights)).collect::<Vec<_>>();
+    assert_eq!(areas, expected);
+    let (rw, rx) = (Some(Rights::RW), Some(Rights::RX));
+    assert_eq!(leaves, [rw, rx, rx, rx, None, None, rx, rx, rx, Some(Rights::R)]);
     drop(space);
     assert_eq!((machine.used(), machine.take_errors()), (0, vec![]));
 }

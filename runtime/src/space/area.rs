@@ -1,6 +1,6 @@
 //! One area of an address space, and what can be behind several at once.
 
-use crate::{Attributes, Change, ClosedRange, Format, GuestPhysAddr};
+use crate::{Attributes, Change, ClosedRange, Format, GuestPhysAddr, Hal, PageTable};
 
 /// A range of guest physical addresses, what may be done there, and what is behind it.
 ///
@@ -45,23 +45,9 @@ impl<B> Area<B> {
         Self { range, attributes, pages: None, logged: false, backend }
     }
 
-    /// An area with what its attributes come to, once for all first uses of pages to come.
-    #[inline]
-    pub(super) fn resolved(
-        range: ClosedRange,
-        attributes: Attributes,
-        backend: B,
-        pages: &mut UsedPages,
-        format: &impl Format,
-    ) -> Self {
-        Self { range, attributes, pages: pages.of(&attributes, format), logged: false, backend }
-    }
-
-    /// Takes over what its attributes come to.
-    pub(super) fn resolve(&mut self, pages: &mut UsedPages, format: &impl Format) {
-        if self.pages.is_none() {
-            self.pages = pages.of(&self.attributes, format);
-        }
+    /// Takes over what its attributes come to in this table, once for all first uses of pages to come.
+    pub(super) fn resolve<F: Format, H: Hal>(&mut self, table: &PageTable<F, H>) {
+        self.pages = table.used_pages(&self.attributes);
     }
 
     /// The bits of a page that has been used, and written to, if it is `dirty`; `None`: ask the format.
@@ -143,27 +129,6 @@ impl<B: Joinable> Area<B> {
         self.logged |= next.logged;
         self.backend = backend;
         true
-    }
-}
-
-/// The latest attributes that a format was asked for, and their pages: most areas are like one before.
-#[derive(Debug, Default)]
-pub(super) struct UsedPages {
-    latest: Option<(Attributes, Option<[u64; 2]>)>,
-}
-
-impl UsedPages {
-    /// A page with these attributes that has been read, and one that has been written; `None` if there is none.
-    fn of<F: Format>(&mut self, attributes: &Attributes, format: &F) -> Option<[u64; 2]> {
-        match self.latest {
-            Some((latest, pages)) if latest == *attributes => pages,
-            _ => {
-                let used = |dirty| format.prototype(0, F::PAGE_BITS, &attributes.used(dirty)).ok();
-                let pages = used(false).zip(used(true)).map(|(read, written)| [read.bits, written.bits]);
-                self.latest = Some((*attributes, pages));
-                pages
-            }
-        }
     }
 }
 

@@ -105,7 +105,7 @@ use crate::{Attributes, Change, ClosedRange, Format, FrameCache, Gather, Hal, Pa
 /// # Safety
 ///
 /// - A hook changes the table only inside the range that it is given, which lies in areas of this backend, or of those
-///   that it [unmaps like](Backend::unmaps_like).
+///   that it [works like](Backend::works_like).
 /// - After `unmap`, nothing is mapped in the range. Memory that a backend's value keeps alive is no longer used when the
 ///   value is dropped: that happens after the invalidation.
 /// - If [`Backend::is_ram`] holds, whatever is mapped in its areas is memory that `Hal::phys_to_virt` maps, leaf by
@@ -119,8 +119,8 @@ pub unsafe trait Backend: Joinable + Display {
     /// # Errors
     ///
     /// [`Refusal`]: what the format cannot say, or [`Refusal::ReadOnly`]. Backends that map nothing accept everything.
-    fn accepts(&self, format: &impl Format, attributes: &Attributes) -> Result<(), Refusal> {
-        format.prototype(0, format.geometry().page_bits, attributes).map(|_| ())
+    fn accepts<F: Format, H: Hal>(&self, table: &PageTable<F, H>, attributes: &Attributes) -> Result<(), Refusal> {
+        table.accepts(attributes)
     }
 
     /// log2 of the size of the largest leaf that leaves which were mapped one by one may become. Without other word, they
@@ -173,7 +173,7 @@ pub unsafe trait Backend: Joinable + Display {
     /// # Safety
     ///
     /// What is mapped in `range` was mapped by this backend, by one that it was joined or cut from, or by one that it
-    /// [unmaps like](Backend::unmaps_like): frames of the table's HAL may go back to it.
+    /// [works like](Backend::works_like): frames of the table's HAL may go back to it.
     unsafe fn unmap<F: Format, H: Hal>(
         &self,
         range: ClosedRange,
@@ -181,10 +181,10 @@ pub unsafe trait Backend: Joinable + Display {
         gather: &mut Gather<F, H>,
     ) -> Result<(), BackendError>;
 
-    /// Whether [`Backend::unmap`] and [`Backend::discard`] do with what `other` mapped what these of `other` do: then they
-    /// are asked once for several areas, and for what is between these, where nothing is mapped. Without other word, for
-    /// each area.
-    fn unmaps_like(&self, _other: &Self) -> bool {
+    /// Whether [`Backend::unmap`], [`Backend::discard`] and [`Backend::protect`] do with what `other` mapped what these of
+    /// `other` do: then they are asked once for several areas, and for what is between these, where nothing is mapped.
+    /// Without other word, for each area.
+    fn works_like(&self, _other: &Self) -> bool {
         false
     }
 

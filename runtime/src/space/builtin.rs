@@ -74,8 +74,8 @@ unsafe impl Backend for Builtin {
         forward!(self, backend => backend.collapses_to(hal))
     }
 
-    fn accepts(&self, format: &impl Format, attributes: &Attributes) -> Result<(), Refusal> {
-        forward!(self, backend => backend.accepts(format, attributes))
+    fn accepts<F: Format, H: Hal>(&self, table: &PageTable<F, H>, attributes: &Attributes) -> Result<(), Refusal> {
+        forward!(self, backend => backend.accepts(table, attributes))
     }
 
     fn map<F: Format, H: Hal>(
@@ -99,7 +99,7 @@ unsafe impl Backend for Builtin {
     }
 
     /// Leaves of others' memory, frames of the HAL, or nothing.
-    fn unmaps_like(&self, other: &Self) -> bool {
+    fn works_like(&self, other: &Self) -> bool {
         matches!(
             (self, other),
             (Self::Linear(_) | Self::Shared(_), Self::Linear(_) | Self::Shared(_))

@@ -54,7 +54,7 @@ unsafe impl Backend for Device {
         false
     }
 
-    fn accepts(&self, _format: &impl Format, _attributes: &Attributes) -> Result<(), Refusal> {
+    fn accepts<F: Format, H: Hal>(&self, _table: &PageTable<F, H>, _attributes: &Attributes) -> Result<(), Refusal> {
         Ok(())
     }
 

@@ -114,7 +114,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     fn add(&mut self, start: GuestPhysAddr, size: usize, attributes: Attributes, backend: B) -> Result<(), SpaceError> {
         let range = ok!(self.whole_pages(start, size)).ok_or(SpaceError::Empty(start))?;
         let gap = self.areas.gap(range).ok_or_else(|| self.areas.overlap(range))?;
-        if let Err(refusal) = backend.accepts(self.table.format(), &attributes) {
+        if let Err(refusal) = backend.accepts(&self.table, &attributes) {
             return SpaceError::of_area(range, &refusal.into());
         }
         self.areas.reserve(1).map_err(|_| SpaceError::NoMemory)?;
@@ -124,8 +124,9 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
             return SpaceError::of_area(range, error);
         }
         drop(gather);
-        let format = self.table.format();
-        self.areas.fill(gap, Area::resolved(range, attributes, backend, &mut self.pages, format));
+        let mut area = Area::new(range, attributes, backend);
+        area.resolve(&self.table);
+        self.areas.fill(gap, area);
         Ok(())
     }
 
@@ -178,13 +179,13 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         change: &Change,
     ) -> Result<Option<ClosedRange>, SpaceError> {
         let place = self.areas.place(range.start());
-        let (mut count, mut differs) = (0, false);
-        for (_, area) in self.areas.parts_from(place, range) {
+        let parts = self.areas.parts_from(place, range);
+        let mut differs = false;
+        for (_, area) in parts.clone() {
             let attributes = area.attributes().with(change);
-            if let Err(refusal) = area.backend().accepts(self.table.format(), &attributes) {
+            if let Err(refusal) = area.backend().accepts(&self.table, &attributes) {
                 return SpaceError::of_area(area.range(), &refusal.into());
             }
-            count += 1;
             differs |= attributes != *area.attributes();
         }
         ok!(self.table.check_partial(range));
@@ -193,18 +194,8 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
 
         let parts = self.areas.parts_from(place, range);
         let mut gather = Gathering::new(&mut self.gather, &self.table);
-        if count > 1 {
-            // What takes frames is done at once for all areas: after that, none can fail for want of one when others have
-            // been changed already.
-            ok!(self.table.split(range, &mut gather));
-        }
-        let mut done = 0;
-        let mut result = parts.clone().try_for_each(|(part, area)| {
-            if let Err(error) = &area.backend().protect(part, change, &mut self.table, &mut gather) {
-                return SpaceError::of_area(part, error);
-            }
-            done += 1;
-            Ok(())
+        let (done, mut result) = parts.work(&mut self.table, &mut gather, &mut |part, backend, table, gather| {
+            backend.protect(part, change, table, gather)
         });
         if result.is_ok() && differs && self.table.is_cut(range) {
             // Where areas are cut, so are leaves, also those that say already what they should: to unmap whole areas
@@ -212,7 +203,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
             result = self.table.split(range, &mut gather).map_err(SpaceError::Table);
         }
         if result.is_err() {
-            for (part, area) in parts.take(done) {
+            for (part, area) in done.into_iter().flat_map(|done| self.areas.parts_from(place, done)) {
                 // It was so before, and no leaf has to be split any more: nothing is in the way.
                 let _ = area.backend().protect(part, &area.attributes().into(), &mut self.table, &mut gather);
             }
@@ -220,7 +211,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
             // Else no leaf was split where areas would be cut.
             self.areas.cut_and_change(place, range, &mut |area| {
                 area.change(change);
-                area.resolve(&mut self.pages, self.table.format());
+                area.resolve(&self.table);
             });
         }
         ok!(result);
@@ -231,22 +222,12 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         ok!(self.table.check_partial(range));
         let place = self.areas.place(range.start());
         self.areas.reserve_for_hole(place, range).map_err(|_| SpaceError::NoMemory)?;
-        let mut parts = self.areas.parts_from(place, range);
+        let parts = self.areas.parts_from(place, range);
         let mut gather = Gathering::new(&mut self.gather, &self.table);
-        let (mut result, mut done) = (Ok(()), None);
-        while let Some((part, area)) = parts.next_together() {
-            if done.is_none() && parts.clone().next().is_some() {
-                // As in `protect_range`.
-                ok!(self.table.split(range, &mut gather));
-            }
+        let (done, result) = parts.work(&mut self.table, &mut gather, &mut |part, backend, table, gather| {
             // SAFETY: the areas' backends map in their areas, and others' hooks stay out of them.
-            let unmapped = unsafe { area.backend().unmap(part, &mut self.table, &mut gather) };
-            if let Err(error) = &unmapped {
-                result = SpaceError::of_area(part, error);
-                break;
-            }
-            done = ClosedRange::new(range.start(), part.last());
-        }
+            unsafe { backend.unmap(part, table, gather) }
+        });
         // What the areas keep alive may be in use until this is complete.
         gather.flush();
         if let Some(done) = done {

@@ -42,7 +42,6 @@ pub use translate::Translation;
 
 use core::sync::atomic::AtomicU64;
 
-use area::UsedPages;
 use changes::Gathering;
 
 use crate::{ClosedRange, Error, Extension, Format, Gather, GuestPhysAddr, Hal, HostPhysAddr, PageTable, Refusal, Tag};
@@ -103,8 +102,6 @@ use crate::{ClosedRange, Error, Extension, Format, Gather, GuestPhysAddr, Hal, H
 pub struct AddrSpace<F: Format, H: Hal, B: Backend = Builtin> {
     range: ClosedRange,
     areas: MemorySet<B>,
-    /// What the areas' attributes come to.
-    pages: UsedPages,
     table: PageTable<F, H>,
     /// For operations that have the space to themselves: see [`Gathering`].
     gather: Option<Gather<F, H>>,
@@ -155,8 +152,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
 
     fn of(format: F, hal: H, tag: Tag, range: ClosedRange) -> Result<Self, SpaceError> {
         let table = PageTable::new(format, hal, tag)?;
-        let (areas, pages) = (MemorySet::default(), UsedPages::default());
-        Ok(Self { range, areas, pages, table, gather: None, harvests: AtomicU64::new(0) })
+        Ok(Self { range, areas: MemorySet::default(), table, gather: None, harvests: AtomicU64::new(0) })
     }
 
     /// The first address.

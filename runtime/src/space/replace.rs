@@ -41,7 +41,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         let (attributes, backend) = (attributes.into(), backend.into());
         let range = self.whole_pages(start, size)?.ok_or(SpaceError::Empty(start))?;
         let refused = |error| SpaceError::Area { area: range, error };
-        backend.accepts(self.table.format(), &attributes).map_err(|refusal| refused(refusal.into()))?;
+        backend.accepts(&self.table, &attributes).map_err(|refusal| refused(refusal.into()))?;
         self.table.check_partial(range)?;
         // One that is cut in two, and the new one.
         self.areas.reserve(2).map_err(|_| SpaceError::NoMemory)?;
@@ -57,8 +57,9 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
             self.table.reserve(before + tables).map_err(SpaceError::Table).and_then(|()| self.unmap_range(range));
         if made_room.is_ok() {
             self.move_in(range, &aside);
-            let format = self.table.format();
-            self.areas.insert(Area::resolved(range, attributes, backend, &mut self.pages, format))?;
+            let mut area = Area::new(range, attributes, backend);
+            area.resolve(&self.table);
+            self.areas.insert(area)?;
         } else {
             // SAFETY: it mapped all that is there.
             unsafe { backend.unmap(range, &mut aside, &mut gather) }.map_err(refused)?;

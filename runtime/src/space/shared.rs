@@ -82,11 +82,11 @@ unsafe impl Backend for Shared {
         true
     }
 
-    fn accepts(&self, format: &impl Format, attributes: &Attributes) -> Result<(), Refusal> {
+    fn accepts<F: Format, H: Hal>(&self, table: &PageTable<F, H>, attributes: &Attributes) -> Result<(), Refusal> {
         if !self.memory.is_writable() && attributes.rights.intersects(Rights::W) {
             return Err(Refusal::ReadOnly);
         }
-        format.prototype(0, format.geometry().page_bits, attributes).map(|_| ())
+        table.accepts(attributes)
     }
 
     fn collapses_to(&self, _hal: &impl Hal) -> u8 {

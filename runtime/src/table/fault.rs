@@ -176,7 +176,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let mut leaf = Prototype { bits: 0, level: 0, size };
         if size == F::PAGE_BITS {
             // As nearly always.
-            leaf.bits = self.page(attributes)?;
+            leaf.bits = self.page(attributes).map_err(|refusal| Error::Refused { level: 0, refusal })?;
         } else {
             if self.reduce(ia).is_none() {
                 return self.in_the_way(ia);

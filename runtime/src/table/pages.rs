@@ -5,8 +5,8 @@ use core::sync::atomic::{
     Ordering::{Acquire, Relaxed, Release},
 };
 
-use super::{Error, PageTable};
-use crate::{Attributes, Format, Hal};
+use super::PageTable;
+use crate::{Attributes, Format, Hal, Refusal};
 
 /// Pages with the attributes that were asked for first: nearly all faults ask for the same few.
 #[derive(Debug, Default)]
@@ -56,23 +56,42 @@ fn words(attributes: &Attributes) -> [u64; 2] {
 impl<F: Format, H: Hal> PageTable<F, H> {
     /// How the format writes a page with these attributes, without its address.
     #[inline]
-    pub(super) fn page(&self, attributes: &Attributes) -> Result<u64, Error> {
+    pub(super) fn page(&self, attributes: &Attributes) -> Result<u64, Refusal> {
         match self.pages.get(attributes) {
             Some(bits) => Ok(bits),
             None => self.resolve_page(attributes),
         }
     }
 
+    /// Whether the format has pages with these attributes.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`]: what it cannot say.
+    pub fn accepts(&self, attributes: &Attributes) -> Result<(), Refusal> {
+        self.asked(attributes).map(|_| ())
+    }
+
+    /// A page with these attributes that has been read, and one that has been written, without their addresses; `None` if
+    /// there is none.
+    pub(crate) fn used_pages(&self, attributes: &Attributes) -> Option<[u64; 2]> {
+        let used = |dirty| self.asked(&attributes.used(dirty)).ok();
+        Some([used(false)?, used(true)?])
+    }
+
+    /// As [`Self::page`].
+    // Areas ask several times: there is one of it.
+    #[inline(never)]
+    fn asked(&self, attributes: &Attributes) -> Result<u64, Refusal> {
+        self.page(attributes)
+    }
+
     #[cold]
     #[inline(never)]
-    fn resolve_page(&self, attributes: &Attributes) -> Result<u64, Error> {
-        match self.format.prototype(0, F::PAGE_BITS, attributes) {
-            Ok(page) => {
-                self.pages.put(attributes, page.bits);
-                Ok(page.bits)
-            }
-            Err(refusal) => Err(Error::Refused { level: 0, refusal }),
-        }
+    fn resolve_page(&self, attributes: &Attributes) -> Result<u64, Refusal> {
+        let page = ok!(self.format.prototype(0, F::PAGE_BITS, attributes));
+        self.pages.put(attributes, page.bits);
+        Ok(page.bits)
     }
 }
 

@@ -7,8 +7,8 @@ use crate::{
     frames,
     machine::Machine,
     subject::{
-        Areas, Balloon, CopyOut, Enlarge, Find, Harvest, Lazy, Linear, Move, Populate, Protect, ProtectPage, Read,
-        Relax, Shared, Split,
+        Areas, Balloon, CopyOut, Enlarge, Find, Harvest, Lazy, Linear, Move, Populate, Protect, ProtectAreas,
+        ProtectPage, Read, Relax, Shared, Split,
     },
 };
 
@@ -77,17 +77,7 @@ impl<M: Machine> Protect for Hand<M> {
 
 impl<M: Machine> ProtectPage for Hand<M> {
     fn protect_page(&mut self, ia: u64, write: bool) {
-        let page = entry(self.table(0, ia), Self::index(0, ia));
-        if M::HARDWARE {
-            if write {
-                page.fetch_or(M::WRITE, AcqRel)
-            } else {
-                page.fetch_and(!M::WRITE, AcqRel)
-            };
-        } else {
-            let raw = page.load(Relaxed);
-            page.store(if write { raw | M::WRITE } else { raw & !M::WRITE }, Relaxed);
-        }
+        Self::allow(entry(self.table(0, ia), Self::index(0, ia)), write);
         frames::invalidate();
     }
 }
@@ -287,7 +277,7 @@ impl<M: Machine> Areas for Hand<M> {
         let last = ia + size - 1;
         assert!(self.covering(last).is_none_or(|(end, _)| end < ia), "an overlap");
         self.map_level(0, ia, size, oa);
-        self.areas.insert(ia, (last, oa));
+        self.areas.insert(ia, (last, oa | 1));
     }
 
     fn remove(&mut self, ia: u64, _size: u64) {
@@ -299,6 +289,25 @@ impl<M: Machine> Areas for Hand<M> {
         let mut inside = self.areas.split_off(&ia);
         self.areas.append(&mut inside.split_off(&(ia + size)));
         self.unmap_tables(ia, size, false);
+    }
+}
+
+impl<M: Machine> ProtectAreas for Hand<M> {
+    fn protect_all(&mut self, ia: u64, size: u64, write: bool) {
+        let (mut at, end) = (ia, ia + size);
+        self.areas.range_mut(ia..end).for_each(|(_, (_, oa))| *oa = *oa & !1 | u64::from(write));
+        while at < end {
+            let next = (at + 1).next_multiple_of(2 << 20).min(end);
+            let table = self.table(0, at);
+            for index in Self::index(0, at)..=Self::index(0, next - 1) {
+                let page = entry(table, index);
+                if !M::is_absent(page.load(Relaxed)) {
+                    Self::allow(page, write);
+                }
+            }
+            at = next;
+        }
+        frames::invalidate();
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
     marker::PhantomData,
     sync::atomic::{
         AtomicU64,
-        Ordering::{Acquire, Relaxed, Release},
+        Ordering::{AcqRel, Acquire, Relaxed, Release},
     },
 };
 
@@ -19,6 +19,7 @@ use crate::{frames, machine::Machine, subject::Subject};
 /// A page table made by hand.
 pub struct Hand<M: Machine> {
     root: u64,
+    /// The last address of each, and the first output address, with whether it may be written in the lowest bit.
     areas: BTreeMap<u64, (u64, u64)>,
     machine: PhantomData<fn() -> M>,
 }
@@ -130,6 +131,20 @@ impl<M: Machine> Hand<M> {
             }
         }
         frames::give(table, 12);
+    }
+
+    /// Allows or forbids writing to a page.
+    fn allow(page: &AtomicU64, write: bool) {
+        if M::HARDWARE {
+            if write {
+                page.fetch_or(M::WRITE, AcqRel)
+            } else {
+                page.fetch_and(!M::WRITE, AcqRel)
+            };
+        } else {
+            let raw = page.load(Relaxed);
+            page.store(if write { raw | M::WRITE } else { raw & !M::WRITE }, Relaxed);
+        }
     }
 
     fn is_empty(table: u64, level: u8) -> bool {

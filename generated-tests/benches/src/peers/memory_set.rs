@@ -5,7 +5,9 @@ use ::memory_set::{MappingBackend, MemoryArea};
 use memory_addr::VirtAddr;
 
 use super::Multiarch;
-use crate::subject::{Areas, Balloon, Find, Lazy, Linear, Populate, Protect, ProtectPage, Relax, Subject};
+use crate::subject::{
+    Areas, Balloon, Find, Lazy, Linear, Populate, Protect, ProtectAreas, ProtectPage, Relax, Subject,
+};
 
 /// What an area's memory is.
 #[derive(Clone, Copy)]
@@ -135,6 +137,12 @@ impl Areas for MemorySet {
 
     fn remove(&mut self, ia: u64, size: u64) {
         self.unmap(ia, size);
+    }
+}
+
+impl ProtectAreas for MemorySet {
+    fn protect_all(&mut self, ia: u64, size: u64, write: bool) {
+        self.protect(ia, size, write);
     }
 }
 

@@ -5,7 +5,7 @@ use std::hint::black_box;
 use super::{ALIGNED, IA, PAGE, shuffled};
 use crate::{
     measure::{Contender, each, repeat},
-    subject::{Areas, Find},
+    subject::{Areas, Find, ProtectAreas},
 };
 
 /// How many areas one run adds, finds or removes.
@@ -72,5 +72,17 @@ pub fn clear_areas<S: Areas>(count: u64) -> Contender {
     let (end, ..) = place(&(count + 1));
     Contender::new::<S>(move |runs| {
         each(runs, |space: &mut S| add(space, &slots), |space| space.remove_all(ia, end - ia), |_| {})
+    })
+}
+
+/// Forbids writing to `count` areas at once, and to none of one on either side.
+pub fn protect_areas<S: ProtectAreas>(count: u64) -> Contender {
+    let slots: Vec<u64> = (0..count + 2).collect();
+    let (ia, ..) = place(&1);
+    let (end, ..) = place(&(count + 1));
+    Contender::new::<S>(move |runs| {
+        let prepare = |space: &mut S| add(space, &slots);
+        let forbid = |space: &mut S| space.protect_all(ia, end - ia, false);
+        repeat(runs, prepare, forbid, |space| space.protect_all(ia, end - ia, true))
     })
 }

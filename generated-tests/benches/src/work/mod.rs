@@ -3,7 +3,7 @@
 mod areas;
 mod memory;
 
-pub use areas::{TOUCHED, add_areas, clear_areas, find_areas, remove_areas};
+pub use areas::{TOUCHED, add_areas, clear_areas, find_areas, protect_areas, remove_areas};
 pub use memory::{COPIED, READS, copy, read};
 
 use std::{

@@ -1,8 +1,8 @@
 //! Going through areas in ascending order.
 
 use super::{MemorySet, Place};
-use crate::ClosedRange;
-use crate::space::{Area, Backend};
+use crate::space::{Area, Backend, BackendError, SpaceError};
+use crate::{ClosedRange, Format, Gather, Hal, PageTable};
 
 /// All areas, in ascending order; see [`MemorySet::iter`].
 ///
@@ -52,6 +52,10 @@ impl<'a, B> Iterator for Areas<'a, B> {
 
 impl<B> ExactSizeIterator for Areas<'_, B> {}
 
+/// What there is to do in a range, given what is behind the areas there.
+type Work<'a, F, H, B> =
+    dyn FnMut(ClosedRange, &B, &mut PageTable<F, H>, &mut Gather<F, H>) -> Result<(), BackendError> + 'a;
+
 /// The parts of areas that lie in a range, in ascending order.
 pub(in crate::space) struct Parts<'a, B> {
     pub(super) set: &'a MemorySet<B>,
@@ -80,15 +84,43 @@ impl<'a, B> Iterator for Parts<'a, B> {
 }
 
 impl<'a, B: Backend> Parts<'a, B> {
-    /// The next part, together with those after it whose backends [give back](Backend::unmaps_like) likewise, and what is
+    /// The next part, together with those after it whose backends [work alike](Backend::works_like), and what is
     /// between these: as one range, with the first of their areas.
     pub(in crate::space) fn next_together(&mut self) -> Option<(ClosedRange, &'a Area<B>)> {
         let (mut range, area) = self.next()?;
         let mut ahead = self.clone();
-        while let Some((part, _)) = ahead.next().filter(|(_, other)| area.backend().unmaps_like(other.backend())) {
+        while let Some((part, _)) = ahead.next().filter(|(_, other)| area.backend().works_like(other.backend())) {
             range = range.hull(&part);
             *self = ahead.clone();
         }
         Some((range, area))
+    }
+
+    /// Lets `work` do what there is to do for these parts, [together](Self::next_together): for which it is done, and why not
+    /// for all.
+    // Two ask: there is one of it.
+    #[inline(never)]
+    pub(in crate::space) fn work<F: Format, H: Hal>(
+        mut self,
+        table: &mut PageTable<F, H>,
+        gather: &mut Gather<F, H>,
+        work: &mut Work<'_, F, H, B>,
+    ) -> (Option<ClosedRange>, Result<(), SpaceError>) {
+        let mut done = None;
+        while let Some((part, area)) = self.next_together() {
+            // What takes frames is done at once for all of them: after that, none can fail for want of one when there is work
+            // done for others already.
+            if done.is_none()
+                && self.clone().next().is_some()
+                && let Err(error) = table.split(self.range, gather)
+            {
+                return (None, Err(error.into()));
+            }
+            if let Err(error) = &work(part, area.backend(), table, gather) {
+                return (done, SpaceError::of_area(part, error));
+            }
+            done = ClosedRange::new(self.range.start(), part.last());
+        }
+        (done, Ok(()))
     }
 }
