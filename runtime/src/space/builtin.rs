@@ -137,7 +137,6 @@ unsafe impl Backend for Builtin {
         forward!(self, backend => backend.protect(range, change, table, gather))
     }
 
-    #[inline]
     fn first_use<F: Format, H: Hal>(
         &self,
         fault: &Fault,

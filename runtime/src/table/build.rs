@@ -168,7 +168,6 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// Writes leaves into a table that is being made.
-    #[inline]
     pub(super) fn fill_leaves(&self, table: &mut Fresh<F::Order>, leaves: &Leaves) {
         for (index, strip) in leaves.strips(&self.format, Self::count(leaves.prototype.level)) {
             table.fill(index, strip);

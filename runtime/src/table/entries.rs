@@ -61,37 +61,31 @@ impl<O: ByteOrder> Entries<O> {
     /// # Safety
     ///
     /// It has at least so many entries, was allocated from `hal`, and stays allocated while the value is used.
-    #[inline]
     pub(super) unsafe fn new(hal: &impl Hal, level: Level, bits: u8, address: HostPhysAddr) -> Self {
         let place = address.as_usize() as u64 | u64::from(bits) << BITS | u64::from(level);
         Self { base: words(hal, address), place }
     }
 
     /// The level that the table stands at.
-    #[inline]
     pub(super) const fn level(self) -> Level {
         self.place as Level & 0xf
     }
 
     /// Where the table is.
-    #[inline]
     pub(super) const fn address(self) -> HostPhysAddr {
         HostPhysAddr::from_usize((self.place & !NOTES) as usize)
     }
 
     /// Number of entries.
-    #[inline]
     pub(super) const fn count(self) -> usize {
         1 << (self.place >> BITS & 63)
     }
 
     /// Number of entries, a power of two, less one.
-    #[inline]
     const fn mask(self) -> usize {
         self.count() - 1
     }
 
-    #[inline]
     fn entry(&self, index: usize) -> &Word<O> {
         // SAFETY: the masked index is inside the table, which is allocated and aligned; everybody accesses it through
         // atomics.
@@ -99,7 +93,6 @@ impl<O: ByteOrder> Entries<O> {
     }
 
     /// The entry at `index`.
-    #[inline]
     fn at(&self, index: usize) -> EntryRef<O> {
         let index = index & self.mask();
         // SAFETY: the masked index is inside the table, which is allocated as long as this value is used.
@@ -107,19 +100,16 @@ impl<O: ByteOrder> Entries<O> {
     }
 
     /// Reads an entry; what it points to was written before it.
-    #[inline]
     pub(super) fn load(&self, index: usize) -> u64 {
         self.at(index).load()
     }
 
     /// Replaces an entry; what the new one points to is visible before it.
-    #[inline]
     pub(super) fn store(&self, hal: &impl Hal, index: usize, raw: u64) {
         self.at(index).store(hal, raw);
     }
 
     /// Replaces an entry and returns what it was up to that moment.
-    #[inline]
     pub(super) fn swap(&self, hal: &impl Hal, index: usize, raw: u64) -> u64 {
         self.at(index).swap(hal, raw)
     }
@@ -129,20 +119,17 @@ impl<O: ByteOrder> Entries<O> {
     /// # Errors
     ///
     /// What it is instead.
-    #[inline]
     pub(super) fn exchange(&self, hal: &impl Hal, index: usize, old: u64, new: u64) -> Result<(), u64> {
         self.at(index).exchange(hal, old, new)
     }
 
     /// Replaces an entry by what `change` makes of it, while the MMU or other CPUs may change it, too; `None` leaves it
     /// alone. What was replaced.
-    #[inline]
     pub(super) fn update(&self, hal: &impl Hal, index: usize, change: impl Fn(u64) -> Option<u64>) -> Option<u64> {
         self.update_from(hal, index, self.load(index), change)
     }
 
     /// The same for an entry that was `raw` when it was last looked at.
-    #[inline]
     pub(super) fn update_from(
         &self,
         hal: &impl Hal,
@@ -171,7 +158,6 @@ impl<O: ByteOrder> Entries<O> {
     }
 
     /// Makes entries that were changed by plain stores known to MMUs that do not snoop caches.
-    #[inline]
     pub(super) fn publish(&self, hal: &impl Hal, index: usize, items: usize) {
         hal.publish_table(address_of(self.address(), index & self.mask()), 8 * items);
     }

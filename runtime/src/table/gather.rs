@@ -144,7 +144,6 @@ impl<F: Format, H: Hal> Gather<F, H> {
     }
 
     /// Invalidates what is due, waits for completion, then releases what rides here.
-    #[inline]
     pub fn flush(&mut self) {
         if !self.is_empty() {
             self.flush_all();
@@ -152,7 +151,6 @@ impl<F: Format, H: Hal> Gather<F, H> {
     }
 
     /// Flushes, and is as when it was made, but for how many invalidations it has asked for.
-    #[inline]
     pub(crate) fn finish(&mut self) {
         self.flush();
         self.forgotten = None;

@@ -48,7 +48,6 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// # Errors
     ///
     /// [`Error::OutOfRange`]; [`Error::Refused`] if the format has no leaf with these rights; [`Error::Corrupt`].
-    #[inline]
     pub fn relax(&self, ia: u64, rights: Rights) -> Result<Relax, Error> {
         match self.admit(ia, rights, rights) {
             Some(Admitted::Already) => Ok(Relax::Granted),

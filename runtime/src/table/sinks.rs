@@ -161,7 +161,6 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// Invalidates at all sinks, and waits.
-    #[inline]
     pub(super) fn invalidate_at_once(&self, set: &Invalidation) {
         let Self { hal, format, .. } = self;
         // As nearly always: there is nothing to keep for later.

@@ -31,7 +31,6 @@ impl<T> Slots<T> {
         self.slots.try_reserve((self.len + more).saturating_sub(self.slots.len()))
     }
 
-    #[inline]
     pub(super) fn get(&self, place: u32) -> Option<&T> {
         match self.slots.get(place as usize)? {
             Slot::Full(value) => Some(value),
@@ -39,7 +38,6 @@ impl<T> Slots<T> {
         }
     }
 
-    #[inline]
     pub(super) fn get_mut(&mut self, place: u32) -> Option<&mut T> {
         match self.slots.get_mut(place as usize)? {
             Slot::Full(value) => Some(value),
@@ -57,7 +55,6 @@ impl<T> Slots<T> {
     }
 
     /// Puts a value, for which there is room, where it stays.
-    #[inline]
     pub(super) fn insert(&mut self, value: T) -> u32 {
         let place = self.next();
         if let Some(slot) = self.slots.get_mut(place as usize) {

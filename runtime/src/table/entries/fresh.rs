@@ -18,13 +18,11 @@ impl<O: ByteOrder> Fresh<O> {
     /// # Safety
     ///
     /// The frame is allocated from `hal`, and nobody else uses it while the value lives.
-    #[inline]
     pub(in crate::table) unsafe fn new(hal: &impl Hal, address: HostPhysAddr, size: u8) -> Self {
         Self { base: words(hal, address), address, words: 1 << (size - 3) }
     }
 
     /// Writes one entry, which is inside the table.
-    #[inline]
     pub(in crate::table) fn write(&mut self, index: usize, raw: u64) {
         // SAFETY: the masked index is inside the frame, which is ours alone and has a power of two of words.
         unsafe { Word::write(self.base.add(index & (self.words - 1)), raw) };
@@ -43,7 +41,6 @@ impl<O: ByteOrder> Fresh<O> {
     }
 
     /// Writes what `next` gives from the start of `indices` on, as long as it gives something: the index after that.
-    #[inline]
     pub(in crate::table) fn write_while(
         &mut self,
         indices: Range<usize>,
@@ -66,7 +63,6 @@ impl<O: ByteOrder> Fresh<O> {
     }
 
     /// Makes the content ready for MMUs; it may then be linked, or used through [`Entries`](super::Entries).
-    #[inline]
     pub(in crate::table) fn publish(self, hal: &impl Hal) -> HostPhysAddr {
         hal.publish_table(self.address, 8 * self.words);
         self.address
