@@ -129,10 +129,17 @@ pub unsafe trait Format: Copy + Debug + Send + Sync + 'static {
     /// same address, else that of the item.
     fn output(&self, level: Level, raw: u64) -> u64;
 
-    /// log2 of the size of a leaf that this format wrote, run included. To be replaced where there are runs.
+    /// log2 of the number of items of the run that a leaf is part of which this format wrote; 0 if it is part of none. To be
+    /// replaced where there are runs.
     #[inline]
-    fn leaf_bits(&self, level: Level, _raw: u64) -> u8 {
-        entry_bits::<Self>(level)
+    fn run_bits(&self, _level: Level, _raw: u64) -> u8 {
+        0
+    }
+
+    /// log2 of the size of a leaf that this format wrote, run included.
+    #[inline]
+    fn leaf_bits(&self, level: Level, raw: u64) -> u8 {
+        entry_bits::<Self>(level) + self.run_bits(level, raw)
     }
 
     /// Where the leaf `raw`, which this format wrote and which translates `ia`, maps it to.

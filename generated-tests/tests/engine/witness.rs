@@ -160,8 +160,8 @@ unsafe impl<const PAGE: u8> Format for Witness<PAGE> {
         raw & Self::ADDRESS & !low
     }
 
-    fn leaf_bits(&self, level: Level, raw: u64) -> u8 {
-        self.entry_bits(level) + if raw & RUN != 0 { RUN_BITS } else { 0 }
+    fn run_bits(&self, _level: Level, raw: u64) -> u8 {
+        if raw & RUN != 0 { RUN_BITS } else { 0 }
     }
 
     fn strip(&self, leaf: Prototype, oa: u64, items: usize) -> Strip {

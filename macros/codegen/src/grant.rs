@@ -23,7 +23,7 @@ pub(crate) fn methods(scope: &Scope<'_>) -> Option<TokenStream> {
     let breaks = (!is(&breaks, 0)).then(|| scope.emit(&breaks, Type::Bool)).map(|breaks| quote!(#breaks ||));
     let body = bind(
         quote! {
-            if #breaks self.leaf_bits(level, raw) != layout.leaf_bits {
+            if #breaks self.run_bits(level, raw) != 0 {
                 return None;
             }
             let facts = self.leaf_facts(level, raw)?.union(Facts::new(rights, true, dirty));

@@ -19,17 +19,16 @@ pub(crate) fn methods(scope: &Scope<'_>) -> TokenStream {
     let shared = runs::are_shared(scope);
     let (links, translate) = (links(scope), translate(scope, &output));
     let gather = if shared { quote!((#gather) & !codec::bits(self.leaf_bits(level, raw) - 1, 0)) } else { gather };
-    let leaf_bits = runs.then(|| {
+    let run_bits = runs.then(|| {
         quote! {
             #[inline]
-            fn leaf_bits(&self, level: Level, raw: u64) -> u8 {
-                let layout = self.layout(level);
-                for run in &layout.runs {
+            fn run_bits(&self, level: Level, raw: u64) -> u8 {
+                for run in &self.layout(level).runs {
                     if run.mark.matches(raw) {
-                        return layout.leaf_bits + run.items;
+                        return run.items;
                     }
                 }
-                layout.leaf_bits
+                0
             }
         }
     });
@@ -80,7 +79,7 @@ pub(crate) fn methods(scope: &Scope<'_>) -> TokenStream {
             #gather
         }
 
-        #leaf_bits
+        #run_bits
 
         #translate
     }

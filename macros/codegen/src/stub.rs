@@ -89,7 +89,7 @@ fn items(outline: &Outline, runtime: &TokenStream) -> TokenStream {
             fn next(&self, _: Level, _: u64) -> Next { loop {} }
             fn kinds(&self, _: Level) -> Kinds { loop {} }
             fn output(&self, _: Level, _: u64) -> u64 { loop {} }
-            fn leaf_bits(&self, _: Level, _: u64) -> u8 { loop {} }
+            fn run_bits(&self, _: Level, _: u64) -> u8 { loop {} }
             fn strip(&self, _: Prototype, _: u64, _: usize) -> Strip { loop {} }
             fn prototype(&self, _: Level, _: u8, _: &Attributes) -> Result<Prototype, Refusal> { loop {} }
             fn rewrite(&self, _: Level, _: &Change) -> Result<Rewrite, Refusal> { loop {} }

@@ -211,7 +211,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                         }
                     };
                     if alike.rewrite.is_some() {
-                        let range = ClosedRange::block(slot.start(), self.format.leaf_bits(level, raw)).hull(&slot);
+                        let range = ClosedRange::block(slot.start(), self.format.leaf_bits(level, raw));
                         act(&Group { alike, level, entries, index, items: 1, end: index + 1, range, raw });
                     }
                 } else if let Found::Table(entries) = self.found(level, raw)
@@ -228,7 +228,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     pub(super) fn alike(&self, level: Level, raw: u64, mask: u64, rewrite: Option<Rewrite>, breaks: bool) -> Alike {
         let (run, mask) = if self.has_runs(level) {
             // What marks a run is not an address.
-            (self.format.leaf_bits(level, raw) != Self::entry_bits(level), mask | !self.address_bits(level))
+            (self.format.run_bits(level, raw) != 0, mask | !self.address_bits(level))
         } else {
             (false, mask)
         };

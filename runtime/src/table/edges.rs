@@ -94,7 +94,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     pub(crate) fn is_cut(&self, range: ClosedRange) -> bool {
         let leaf = |ia| {
             let End { level, raw, .. } = self.end_at(ia).filter(|end| end.is_leaf)?;
-            Some(ClosedRange::around(ia, self.format.leaf_bits(level, raw).max(Self::entry_bits(level))))
+            Some(ClosedRange::around(ia, self.format.leaf_bits(level, raw)))
         };
         let cut = |leaf: Option<ClosedRange>| leaf.is_some_and(|leaf| !range.covers(&leaf));
         let first = leaf(range.start());

@@ -48,8 +48,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     #[inline(never)]
     pub(super) fn locate(&self, entries: Entries<F::Order>, ia: u64, raw: u64) -> Located<F> {
         let level = entries.level();
-        let entry = Self::entry_bits(level);
-        let size = self.format.leaf_bits(level, raw).max(entry);
+        let size = self.format.leaf_bits(level, raw);
         let range = ClosedRange::block(ia, size);
         Located {
             entries,
@@ -81,7 +80,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// Whether a leaf of one entry ends a way down.
     pub(super) fn is_single(&self, end: &End<F>) -> bool {
-        end.is_leaf && self.format.leaf_bits(end.level, end.raw) == Self::entry_bits(end.level)
+        end.is_leaf && self.format.run_bits(end.level, end.raw) == 0
     }
 
     /// The table that translates all of `range`, in 64 bits, by pages, if nothing stands there.

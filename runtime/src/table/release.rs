@@ -134,7 +134,7 @@ unsafe fn free_frames<F: Format, H: Hal>(format: &F, hal: &H, entries: Entries<F
     let is_leaf = |raw| !kinds.is_absent(raw) && (level == 0 || kinds.is_leaf(raw));
     // SAFETY: the caller promises that leaves map frames of the HAL.
     let free = |raw, size| unsafe { hal.free(HostPhysAddr::from_usize(format.output(level, raw) as usize), size) };
-    let is_item = |raw| F::HAS_RUNS && format.leaf_bits(level, raw) != entry_bits;
+    let is_item = |raw| format.run_bits(level, raw) != 0;
     let mut leaves = entries.iter(indices).filter(|&(_, raw)| is_leaf(raw));
     loop {
         // Those that are no items of runs, as most are, in a loop that knows their size.
@@ -145,10 +145,10 @@ unsafe fn free_frames<F: Format, H: Hal>(format: &F, hal: &H, entries: Entries<F
             }
         });
         let Some((index, raw)) = item else { return };
-        let size = format.leaf_bits(level, raw);
+        let run_bits = format.run_bits(level, raw);
         // The first item of a run stands for all: they are freed as one.
-        if index.is_multiple_of(1 << (size - entry_bits)) {
-            free(raw, size);
+        if index.is_multiple_of(1 << run_bits) {
+            free(raw, entry_bits + run_bits);
         }
     }
 }

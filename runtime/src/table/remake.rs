@@ -82,7 +82,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let states = self.format.accessed_dirty(level);
         if states.is_dirty(old) && !states.is_dirty(new) {
             // Of a run, all pages are as dirty as one of its items.
-            let leaf = ClosedRange::around(slot.start(), self.format.leaf_bits(level, old)).hull(&slot);
+            let leaf = ClosedRange::around(slot.start(), self.format.leaf_bits(level, old));
             self.tell(leaf, pages, gather);
         }
     }

@@ -1620,14 +1620,13 @@ unsafe impl FormatTrait for Format {
     }
 
     #[inline]
-    fn leaf_bits(&self, level: Level, raw: u64) -> u8 {
-        let layout = self.layout(level);
-        for run in &layout.runs {
+    fn run_bits(&self, level: Level, raw: u64) -> u8 {
+        for run in &self.layout(level).runs {
             if run.mark.matches(raw) {
-                return layout.leaf_bits + run.items;
+                return run.items;
             }
         }
-        layout.leaf_bits
+        0
     }
 
     #[inline]
@@ -1744,7 +1743,7 @@ unsafe impl FormatTrait for Format {
 
     fn grant(&self, level: Level, raw: u64, rights: Rights, dirty: bool) -> Option<u64> {
         let layout = self.layout(level);
-        if self.leaf_bits(level, raw) != layout.leaf_bits {
+        if self.run_bits(level, raw) != 0 {
             return None;
         }
         let facts = self.leaf_facts(level, raw)?.union(Facts::new(rights, true, dirty));

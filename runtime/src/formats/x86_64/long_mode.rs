@@ -1697,7 +1697,7 @@ unsafe impl FormatTrait for Format {
 
     fn grant(&self, level: Level, raw: u64, rights: Rights, dirty: bool) -> Option<u64> {
         let layout = self.layout(level);
-        if self.leaf_bits(level, raw) != layout.leaf_bits {
+        if self.run_bits(level, raw) != 0 {
             return None;
         }
         let facts = self.leaf_facts(level, raw)?.union(Facts::new(rights, true, dirty));
