@@ -59,8 +59,8 @@ pub struct Format {
     /// `[format] execute_feature`: the feature of the runtime without which its code runs where the format's
     /// invalidations are not allowed (`arm-el2`), if there is one.
     pub execute_feature: Option<At<String>>,
-    /// `[format] byte_order`.
-    pub byte_order: ByteOrder,
+    /// `[format] entry_bits` and `byte_order`.
+    pub word: EntryWord,
     /// `[format] stage`: 1 or 2.
     pub stage: u8,
     /// `[format] cite`.
@@ -113,6 +113,49 @@ pub struct Format {
     pub examples: Vec<Example>,
 }
 
+/// An entry in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EntryWord {
+    /// log2 of the bytes it takes.
+    pub size: u8,
+    /// Their order.
+    pub order: ByteOrder,
+}
+
+impl EntryWord {
+    /// The number of its bits.
+    pub const fn bits(self) -> u8 {
+        8 << self.size
+    }
+
+    /// Its bits.
+    pub const fn mask(self) -> u64 {
+        u64::MAX >> (64 - self.bits())
+    }
+
+    /// The value of the entry at `address`, out of `word`: what a CPU loads of the 64 bits around it.
+    pub fn get(self, word: u64, address: u64) -> u64 {
+        let bytes = word.to_ne_bytes();
+        self.places(address).fold(0, |raw, place| raw << 8 | u64::from(bytes[place]))
+    }
+
+    /// `word`, as above, with the entry at `address` replaced by one of the value `raw`.
+    pub fn set(self, word: u64, address: u64, raw: u64) -> u64 {
+        let mut bytes = word.to_ne_bytes();
+        for (byte, place) in raw.to_le_bytes().into_iter().zip(self.places(address).rev()) {
+            bytes[place] = byte;
+        }
+        u64::from_ne_bytes(bytes)
+    }
+
+    /// Where the bytes of the entry at `address` are of the eight around it, the highest first.
+    fn places(self, address: u64) -> impl DoubleEndedIterator<Item = usize> {
+        let last = (1 << self.size) - 1;
+        let start = address as usize & 7 & !last;
+        (0..=last).map(move |byte| start + if self.order == ByteOrder::Big { byte } else { last - byte })
+    }
+}
+
 /// The order of an entry's bytes in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ByteOrder {
@@ -120,16 +163,6 @@ pub enum ByteOrder {
     Little,
     /// The highest comes first.
     Big,
-}
-
-impl ByteOrder {
-    /// The value of an entry that a CPU loads from memory as `word`; and the word of one with the value `word`.
-    pub const fn reorder(self, word: u64) -> u64 {
-        match self {
-            Self::Little => word.to_le(),
-            Self::Big => word.to_be(),
-        }
-    }
 }
 
 /// A parameter: what varies between machines, or between guests of one machine.

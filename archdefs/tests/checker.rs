@@ -45,6 +45,34 @@ broken! {
     test_of_many_values: "match = \"0 == 1 & 4 == 0\"" => "match = \"0 == 1 & 4 == 0 & 3 == 0 | 1\"", "bits = \"11:5, 3\"" => "bits = \"11:5\"";
 }
 
+/// A format of entries of 32 bits.
+fn narrow() -> String {
+    let edits = [
+        ("stage = 2", "stage = 2\nentry_bits = 32"),
+        ("\"40, 44..=48\", default = 48", "\"28..=32\", default = 32"),
+        ("63:pa_bits", "31:pa_bits"),
+        ("47:12 root", "31:12 root"),
+        ("index_bits = 9", "index_bits = 10"),
+        ("input_bits = 39", "input_bits = 42"),
+        ("4K 2M", "4K 4M"),
+    ];
+    edits.into_iter().fold(include_str!("tiny.toml").to_owned(), |text, (from, to)| text.replace(from, to))
+}
+
+#[test]
+fn entries_have_as_many_bits_as_the_file_says() {
+    assert_eq!(findings("narrow", &narrow()), "");
+    for (name, from, to) in [
+        ("field_beyond_the_entry", "31:pa_bits", "39:pa_bits"),
+        ("test_beyond_the_entry", "match = \"0 == 0\"", "match = \"0 == 0 & 32 == 0\""),
+        ("empty_beyond_the_entry", "value = 0", "value = \"0x1_0000_0000\""),
+        ("example_beyond_the_entry", "raw = \"0x1234_5007\"", "raw = \"0x1_1234_5007\""),
+        ("no_such_width", "entry_bits = 32", "entry_bits = 16"),
+    ] {
+        insta::assert_snapshot!(name, findings("narrow", &narrow().replace(from, to)));
+    }
+}
+
 // Kinds.
 broken! {
     two_kinds: "match = \"0 == 1\"\n" => "match = \"4 == 1\"\n";

@@ -4,7 +4,7 @@ mod common;
 
 use std::collections::HashMap;
 
-use common::{bound_configs, format};
+use common::{bound_configs, format, load};
 use tablewright_archdefs::bound::{Bound, Params};
 use tablewright_archdefs::interpret::{Attributes, Decoded, Edit, FieldValue, LeafEntry, Refused, Walk};
 use tablewright_archdefs::model::{Completion, Facts, FixClass, InputExtension, MemoryType, Signal};
@@ -118,7 +118,7 @@ impl<'a> Tables<'a> {
     fn map(&mut self, ia: u64, to_level: u8, items: &[u64]) {
         let mut table = self.root;
         for level in (to_level + 1..self.bound.geometry.levels).rev() {
-            let slot = table + self.bound.geometry.index(level, ia) * 8;
+            let slot = table + (self.bound.geometry.index(level, ia) << self.bound.word.size);
             table = match self.memory.get(&slot).map(|&raw| self.bound.decode(level, raw)) {
                 Some(Decoded::Table(next)) => next.address,
                 _ => {
@@ -129,16 +129,17 @@ impl<'a> Tables<'a> {
                 }
             };
         }
-        let first = table + self.bound.geometry.index(to_level, ia) * 8;
+        let first = table + (self.bound.geometry.index(to_level, ia) << self.bound.word.size);
         for (index, &raw) in items.iter().enumerate() {
-            self.memory.insert(first + index as u64 * 8, raw);
+            self.memory.insert(first + ((index as u64) << self.bound.word.size), raw);
         }
     }
 
     /// What is not written is empty.
     fn walk(&self, ia: u64) -> Walk {
         let empty = self.bound.empty(0).unwrap();
-        self.bound.walk(self.root, ia, |address| Some(self.memory.get(&address).copied().unwrap_or(empty)))
+        let entry = |slot| self.memory.get(&slot).copied().unwrap_or(empty);
+        self.bound.walk(self.root, ia, |address| Some(load(self.bound, address, entry)))
     }
 }
 

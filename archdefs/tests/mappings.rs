@@ -4,7 +4,7 @@ mod common;
 
 use std::collections::HashMap;
 
-use common::{bound, bound_configs};
+use common::{bound, bound_configs, load};
 use proptest::prelude::*;
 use tablewright_archdefs::bound::Bound;
 use tablewright_archdefs::interpret::{Attributes, Walk};
@@ -33,7 +33,8 @@ impl<'a> Memory<'a> {
         for &(slot, kind, target, noise) in entries {
             let level = (noise % u64::from(bound.geometry.levels)) as u8;
             // Most entries stand where walks begin.
-            let slot = root + (slot % ((end - root) / 8)) % if kind & 8 == 0 { 64 } else { u64::MAX } * 8;
+            let size = bound.word.size;
+            let slot = root + (((slot % ((end - root) >> size)) % if kind & 8 == 0 { 64 } else { u64::MAX }) << size);
             let raw = match kind % 8 {
                 0..4 => bound.encode_table(level, (root + target % (TABLES + 1) * table) & !(table - 1)).ok(),
                 4..7 => memory.leaf(level, target, noise),
@@ -58,7 +59,7 @@ impl<'a> Memory<'a> {
     fn read(&self, address: u64) -> Option<u64> {
         let there = (self.root..self.end).contains(&address);
         let empty = self.bound.empty(0).unwrap();
-        there.then(|| self.entries.get(&address).copied().unwrap_or(empty))
+        there.then(|| load(self.bound, address, |slot| self.entries.get(&slot).copied().unwrap_or(empty)))
     }
 
     fn visited(&self) -> impl Iterator<Item = Visited> {
@@ -107,7 +108,7 @@ proptest! {
         let memory = Memory::new(config.get(&configs), &entries);
         let geometry = memory.bound.geometry;
         let steps = memory.visited().count() as u64;
-        prop_assert!(steps <= u64::from(geometry.levels) * (memory.end - memory.root) / 8 + 8, "{steps} steps");
+        prop_assert!(steps <= u64::from(geometry.levels) * ((memory.end - memory.root) >> memory.bound.word.size) + 8, "{steps} steps");
         let mut next = Some(geometry.extend(0));
         let mut end = geometry.extend(0);
         for extent in memory.extents() {

@@ -15,7 +15,7 @@ pub fn configured(name: &str) -> Vec<Configured> {
     let (sources, format) = read_builtin(name).unwrap_or_else(|| {
         let path = format!("{}/arch/{name}.toml", env!("CARGO_MANIFEST_DIR"));
         let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("no format `{name}`: {error}"));
-        read(&path, &text, &|_| Err("no other file".to_owned()))
+        read(&path, &text, &|parent| fs::read_to_string(parent).map_err(|error| error.to_string()))
     });
     let format = format.unwrap_or_else(|problems| panic!("{}", problems.render(&sources, Style::Plain)));
     tablewright::testing::configured(format).unwrap_or_else(|error| panic!("{error}"))

@@ -1,7 +1,9 @@
 //! Formats whose tables are unlike those of the built-in ones: the laws hold for them, too.
 
 use tablewright::sim::Machine;
-use tablewright::{Attributes, Change, ClosedRange, Format, Geometry, MemoryType, PageTable, Rights, Tag};
+use tablewright::{
+    Attributes, Change, ClosedRange, Format, Geometry, HostPhysAddr, MemoryType, PageTable, Rights, Tag,
+};
 use tablewright_archdefs::bound;
 
 tablewright::page_table_format! { pub mod linear = "arch/linear.toml" }
@@ -18,6 +20,15 @@ tablewright::format_tests! { mod power_laws = "arch/power.toml": crate::power::p
 
 tablewright::page_table_format! { pub mod s390 = "arch/s390.toml" }
 tablewright::format_tests! { mod s390_laws = "arch/s390.toml": crate::s390 }
+
+tablewright::page_table_format! { pub mod sv32 = "arch/sv32.toml" }
+tablewright::format_tests! { mod sv32_laws = "arch/sv32.toml": crate::sv32 }
+
+tablewright::page_table_format! { pub mod sv32_x4 = "arch/sv32_x4.toml" }
+tablewright::format_tests! { mod sv32_x4_laws = "arch/sv32_x4.toml": crate::sv32_x4 }
+
+tablewright::page_table_format! { pub mod sv32_be = "arch/sv32_be.toml" }
+tablewright::format_tests! { mod sv32_be_laws = "arch/sv32_be.toml": crate::sv32_be }
 
 /// An entry of MMUs that read them as big-endian.
 fn load(machine: &Machine, address: u64) -> Option<u64> {
@@ -129,6 +140,59 @@ fn pages_and_blocks<F: Format>(format: F, start: u64, last: u64) {
     }
     assert_eq!(walked(&machine, root, range.start() - 1), None);
     assert_eq!(walked(&machine, root, range.last() + 1), None);
+}
+
+/// Where an address leads, by a walk as the RISC-V manual has it for Sv32 and, with a root of 12 index bits, for Sv32x4: from the
+/// bytes of the tables.
+fn sv32_walk(machine: &Machine, root: u64, ia: u64, entry: fn([u8; 4]) -> u32) -> Option<u64> {
+    let load = |table: u64, index: u64| {
+        let page = table + index / 1024 * 4096;
+        let bytes = machine.dump(HostPhysAddr::from_usize(page as usize), 12);
+        bytes[index as usize % 1024 * 4..][..4].try_into().map(entry).unwrap()
+    };
+    let upper = load(root, ia >> 22);
+    match upper & 0b1111 {
+        0b0001 => {
+            let lower = load(u64::from(upper >> 10) << 12, ia >> 12 & 0x3ff);
+            (lower & 0b1 == 1).then(|| u64::from(lower >> 10) << 12 | ia & 0xfff)
+        }
+        leaf if leaf & 1 == 1 => {
+            assert_eq!(upper >> 10 & 0x3ff, 0, "a misaligned megapage");
+            Some(u64::from(upper >> 20) << 22 | ia & 0x3f_ffff)
+        }
+        _ => None,
+    }
+}
+
+#[test]
+fn entries_of_32_bits_lead_where_their_mmu_follows_them() {
+    narrow(sv32::Format::new(&sv32::Config::new(2, 32)).unwrap(), u32::from_le_bytes);
+    narrow(sv32_be::Format::new(&sv32_be::Config::new(2, 32)).unwrap(), u32::from_be_bytes);
+    narrow(sv32_x4::Format::new(&sv32_x4::Config::new(2, 34)).unwrap(), u32::from_le_bytes);
+}
+
+/// Maps pages, megapages, and pages again, up to the last, each half of a table by itself; and takes some out.
+fn narrow<F: Format>(format: F, entry: fn([u8; 4]) -> u32) {
+    let machine = Machine::new(0x1_2300_0000, 1 << 20);
+    let mut table = PageTable::new(format, machine.clone(), Tag(1)).unwrap();
+    let geometry = format.geometry();
+    let last = geometry.last_input();
+    let mapped = ClosedRange::new(last - 0x0112_2fff, last).unwrap();
+    // The last output address is the last that there is.
+    let delta = geometry.last_output() - last;
+    let attributes = Attributes::new(Rights::RW, MemoryType::WriteBack);
+    let mut gather = table.gather();
+    // SAFETY: nobody accesses the memory through the table.
+    unsafe { table.map(mapped, mapped.start() + delta, &attributes, &mut gather) }.unwrap();
+    let hole = ClosedRange::new(last - 0x4fff, last - 0x2000).unwrap();
+    table.unmap(hole, &mut gather).unwrap();
+    gather.flush();
+    assert_eq!(machine.used(), 4096 * (table.tables().count() - 1) + (1 << geometry.root_bits));
+    let root = table.root().as_usize() as u64;
+    for ia in (mapped.start() - 0x1000..=last).step_by(0x1000).chain([0, last]) {
+        let wanted = (mapped.contains(ia) && !hole.contains(ia)).then_some(ia + delta);
+        assert_eq!(sv32_walk(&machine, root, ia, entry), wanted, "{ia:#x}");
+    }
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 mod at_entry;
 mod by_name;
-mod byte_order;
 mod entry;
+mod entry_word;
 mod error;
 mod fault;
 mod first_writes;
@@ -18,8 +18,9 @@ use crate::{Attributes, Change, HostPhysAddr, Invalidation, Rights, Tag};
 
 pub use at_entry::AtEntry;
 pub use by_name::ByName;
-pub use byte_order::{BigEndian, ByteOrder, LittleEndian};
 pub use entry::{AccessedDirty, Edit, Entry, Kinds, Leaf, Next, Prototype, Rewrite, Strip, Table};
+pub(crate) use entry_word::Atomic;
+pub use entry_word::{Be32, Be64, EntryWord, Le32, Le64};
 pub use error::{ConfigError, Refusal};
 pub use fault::{Cause, FaultInfo, Stage1Cause, Stage1Fault};
 pub use first_writes::{FirstWrites, Written};
@@ -79,8 +80,8 @@ pub unsafe trait Format: Copy + Debug + Send + Sync + 'static {
     type Report: Copy + Debug;
     /// The registers that modify rights at the time of an access, one field for each.
     type Controls: Copy + Debug + Default;
-    /// The order of the bytes in which an MMU reads an entry. Entries are values everywhere else.
-    type Order: ByteOrder;
+    /// An entry in memory: as wide and in the order of bytes in which an MMU reads it. Entries are values everywhere else.
+    type Word: EntryWord;
 
     /// For people and tools.
     const INFO: &'static FormatInfo;

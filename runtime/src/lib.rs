@@ -171,8 +171,8 @@ pub use addr::{
 pub use attributes::{Attributes, Change, MappingFlags, MemoryType, Options, Rights};
 pub use bitmap::PageBitmap;
 pub use format::{
-    AccessedDirty, AtEntry, BigEndian, ByName, ByteOrder, Cause, ConfigError, Edit, Entry, Extension, FaultInfo,
-    FirstWrites, Format, FormatInfo, Geometry, Kinds, Leaf, Level, LittleEndian, Next, PageSizes, Prototype, Refusal,
+    AccessedDirty, AtEntry, Be32, Be64, ByName, Cause, ConfigError, Edit, Entry, EntryWord, Extension, FaultInfo,
+    FirstWrites, Format, FormatInfo, Geometry, Kinds, Le32, Le64, Leaf, Level, Next, PageSizes, Prototype, Refusal,
     Rewrite, Shareability, Signal, Stage1Cause, Stage1Fault, Strip, Table, Translated, Written,
 };
 #[cfg(any(

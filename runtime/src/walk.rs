@@ -1,6 +1,6 @@
 //! A walk through tables that anybody may have written, as an MMU does it: for guests' tables, dumps and tests.
 
-use crate::{Attributes, ByteOrder, ClosedRange, Entry, Format, Level, Prototype, Rights};
+use crate::{Attributes, ClosedRange, Entry, EntryWord, Format, Level, Prototype, Rights};
 
 /// An entry met on a walk.
 ///
@@ -103,8 +103,8 @@ pub enum WalkError {
     },
 }
 
-/// Translates `ia` with the tables under `root`. `read` loads the word at an address, as a CPU does; `see` gets each
-/// entry that was read.
+/// Translates `ia` with the tables under `root`. `read` loads the 64 bits at an address, a multiple of eight, as a CPU does;
+/// `see` gets each entry that was read.
 ///
 /// Nothing is assumed of the tables: every entry is decoded in full, and a walk always ends.
 ///
@@ -134,8 +134,8 @@ pub fn walk<F: Format>(
     let ia = geometry.reduce(ClosedRange::around(ia, 0)).ok_or(WalkError::Input)?.start();
     let (mut table, mut level, mut limit) = (root, geometry.top(), Rights::RWX);
     loop {
-        let address = table.wrapping_add(geometry.index(level, ia) as u64 * 8);
-        let raw = F::Order::reorder(read(address).ok_or(WalkError::Unreadable { address })?);
+        let address = table.wrapping_add((geometry.index(level, ia) as u64) << F::Word::SIZE);
+        let raw = F::Word::get(read(address & !7).ok_or(WalkError::Unreadable { address })?, address);
         let entry = format.decode(level, raw);
         see(&WalkStep { level, address, raw, entry });
         match entry {

@@ -14,6 +14,8 @@ pub struct Geometry {
     pub page_bits: u8,
     /// Index bits of the tables below the root, by level. Levels that no table below a root has go on as those before.
     pub index_bits: [u8; Self::MAX_LEVELS as usize],
+    /// log2 of the bytes an entry takes.
+    pub word_bits: u8,
     /// Number of levels; the root is at `levels - 1`.
     pub levels: u8,
     /// Width of an input address.
@@ -39,6 +41,7 @@ impl Geometry {
         let geometry = Self {
             page_bits: below_root.page_bits,
             index_bits: below_root.index_bits,
+            word_bits: format.word.size,
             levels: u8::try_from(params.levels()).map_err(|_| wrong_root())?,
             input_bits: u8::try_from(params.input_bits()).map_err(|_| wrong_root())?,
             output_bits: width(&format.levels.output_bits, &env)?,
@@ -75,18 +78,18 @@ impl Geometry {
 
     /// log2 of the size and alignment of the tables at `level`, below the root.
     pub const fn table_bits(&self, level: u8) -> u8 {
-        self.level_index_bits(level) + 3
+        self.level_index_bits(level) + self.word_bits
     }
 
     /// log2 of the size and alignment of the root as we write it: a narrow one takes as much as any table.
     pub fn root_bits(&self) -> u8 {
         let below = &self.index_bits[..usize::from(self.top().max(1))];
-        below.iter().copied().fold(self.level_index_bits(self.top()), u8::max) + 3
+        below.iter().copied().fold(self.level_index_bits(self.top()), u8::max) + self.word_bits
     }
 
     /// log2 of what the entries of the root take: others may put a narrow one wherever that is aligned to this.
     pub const fn root_entries_bits(&self) -> u8 {
-        self.level_index_bits(self.top()) + 3
+        self.level_index_bits(self.top()) + self.word_bits
     }
 
     /// Which entry of its table at `level` translates `ia`.

@@ -152,8 +152,11 @@ impl Level {
         let no_label = |_| Malformed::new("too large for a level's number", label.span);
         self.label = i64::try_from(eval(&label.value, env)?).map_err(no_label)?;
         let empty = chosen(&format.empty, env, format.name.span)?;
-        let no_entry = |_| Malformed::new("does not fit an entry", empty.span);
-        self.empty = u64::try_from(eval(&empty.value, env)?).map_err(no_entry)?;
+        let no_entry = || Malformed::new("does not fit an entry", empty.span);
+        self.empty = u64::try_from(eval(&empty.value, env)?).map_err(|_| no_entry())?;
+        if self.empty & !format.word.mask() != 0 {
+            return Err(no_entry());
+        }
         self.empty_choice = Some(empty.span);
         if let Some(table) = first(&format.empty_table, env)? {
             let no_address = |_| Malformed::new("is no address", table.span);

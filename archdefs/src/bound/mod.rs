@@ -29,7 +29,7 @@ pub use shape::{BoundField, BoundFix, BoundMeaning, BoundRow, BoundRows, Shape};
 use crate::ascending::ascending;
 use crate::eval::{Env, eval, holds};
 use crate::model::{
-    Access, ByteOrder, Completion, EditClass, Facts, Fault, FixClass, Format, MemoryType, Raise, Register, TlbOp,
+    Access, Completion, EditClass, EntryWord, Facts, Fault, FixClass, Format, MemoryType, Raise, Register, TlbOp,
     Translated,
 };
 
@@ -42,8 +42,8 @@ pub struct Bound {
     pub geometry: Geometry,
     /// The levels, from 0 to the root's.
     pub levels: Vec<Level>,
-    /// The order of an entry's bytes in memory.
-    pub byte_order: ByteOrder,
+    /// An entry in memory.
+    pub word: EntryWord,
     /// Rights that every leaf grants.
     pub implies: Facts,
     /// What is taken for a memory type that no row has.
@@ -102,7 +102,7 @@ impl Bound {
             params: params.clone(),
             geometry,
             levels,
-            byte_order: format.byte_order,
+            word: format.word,
             implies: implies(format, &env)?,
             fallbacks,
             invalid_cached: eval(&invalid_cached.value, &env)? != 0,

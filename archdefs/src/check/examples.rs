@@ -24,11 +24,20 @@ pub(super) fn check(checker: &mut Checker<'_>, configs: &[(&str, Bound)]) {
         let Some((_, bound)) = configs.iter().find(|(id, _)| *id == example.config().value) else { continue };
         let mut report = Report(Vec::new());
         match example {
-            Example::Entry(example) => entry(&mut report, bound, example),
-            Example::Edit(example) => edit(&mut report, bound, example),
+            Example::Entry(example) => {
+                width(&mut report, bound, example.raw);
+                entry(&mut report, bound, example);
+            }
+            Example::Edit(example) => {
+                width(&mut report, bound, example.old | example.new);
+                edit(&mut report, bound, example);
+            }
             Example::Register(example) => register(&mut report, bound, example),
             Example::Fault(example) => fault(&mut report, bound, example),
-            Example::Access(example) => access(&mut report, bound, example),
+            Example::Access(example) => {
+                width(&mut report, bound, example.raw);
+                access(&mut report, bound, example);
+            }
             Example::Capability(example) => capability(&mut report, checker.format, bound, example),
             Example::Invalidation(example) => invalidation::check(&mut report, bound, example),
             Example::Completion(example) => completion(&mut report, bound, example),
@@ -69,6 +78,12 @@ fn or_none<T: Clone>(show: impl Fn(&T) -> String) -> impl Fn(&Option<T>) -> Stri
 
 fn text<T: Display>(value: &T) -> String {
     value.to_string()
+}
+
+fn width(report: &mut Report, bound: &Bound, raw: u64) {
+    if raw & !bound.word.mask() != 0 {
+        report.0.push(format!("entry: {raw:#x} has more than {} bits", bound.word.bits()));
+    }
 }
 
 fn entry(report: &mut Report, bound: &Bound, example: &EntryExample) {

@@ -2,6 +2,7 @@
 
 use super::Checker;
 use super::cubes::{self, Cube, MOST_CUBES};
+use super::owners::beyond;
 use crate::bound::kind::{classify, tested_bits};
 use crate::bound::{BoundKind, Level, Params};
 use crate::diagnostics::Diagnostic;
@@ -20,6 +21,11 @@ pub(super) struct Patterns {
 
 pub(super) fn check(checker: &mut Checker<'_>, params: &Params, level: &Level) -> Patterns {
     let mask = level.kinds.iter().fold(0, |mask, kind| mask | kind.tests.as_deref().map_or(0, tested_bits));
+    for test in level.kinds.iter().filter_map(|kind| kind.tests.as_deref()).flatten() {
+        if test.bits.mask() & !checker.format.word.mask() != 0 {
+            beyond(checker, params, test.bits.mask(), test.span);
+        }
+    }
     let mut patterns = Patterns { mask, kinds: Vec::new(), ambiguous: false };
     let Some(cubes) = cubes::split(&level.kinds) else {
         // Nothing is known of what entries use.

@@ -31,11 +31,24 @@ pub(super) fn check(checker: &mut Checker<'_>, site: &Site<'_>) -> bool {
             two_owners(checker, site, first, second);
         }
     }
+    let word = checker.format.word.mask();
+    for owner in owners.iter().filter(|owner| owner.mask & !word != 0) {
+        beyond(checker, site.params, owner.mask, owner.place);
+    }
     let owned = owners.iter().fold(0, |mask, owner| mask | owner.mask);
     let marks_clear = written_tests(checker, site, &shape.marks, u64::MAX);
     let tests_clear = written_tests(checker, site, &shape.tested, !owned);
-    no_owner(checker, site, !owned & !tested_bits(&shape.tested));
+    no_owner(checker, site, word & !owned & !tested_bits(&shape.tested));
     marks_clear && tests_clear
+}
+
+/// Some of the bits in `mask`, at `place`, are none of an entry.
+pub(super) fn beyond(checker: &mut Checker<'_>, params: &Params, mask: u64, place: Span) {
+    let word = checker.format.word;
+    checker.findings.under(params, "beyond the entry", &[place], || {
+        let message = format!("an entry has {} bits, and no {}", word.bits(), show::named_bits(mask & !word.mask()));
+        Diagnostic::new(message, place, "").help("`[format] entry_bits` says how many there are")
+    });
 }
 
 /// What owns bits is of use.

@@ -80,7 +80,8 @@ pub struct Step {
 }
 
 impl Bound {
-    /// Translates `ia` with the tables under `root`. `read` loads the word at an address, as a CPU does; `None` if it cannot.
+    /// Translates `ia` with the tables under `root`. `read` loads the 64 bits at an address, a multiple of eight, as a CPU
+    /// does; `None` if it cannot.
     pub fn walk(&self, root: u64, ia: u64, read: impl FnMut(u64) -> Option<u64>) -> Walk {
         self.walk_from(self.start(root), ia, read, |_| {})
     }
@@ -106,11 +107,11 @@ impl Bound {
         let Start { mut table, mut level, mut limit } = start;
         loop {
             let index = self.geometry.index(level, ia);
-            let slot = table.wrapping_add(index.wrapping_mul(8));
-            let Some(word) = read(slot) else {
+            let slot = table.wrapping_add(index << self.word.size);
+            let Some(word) = read(slot & !7) else {
                 return Walk::ReadFailed { level, address: slot };
             };
-            let raw = self.byte_order.reorder(word);
+            let raw = self.word.get(word, slot);
             let decoded = self.decode(level, raw);
             let step = Step { level, table, index, slot, raw, decoded };
             see(&step);

@@ -102,8 +102,8 @@ struct Table {
 }
 
 impl Bound {
-    /// The entries of the tables under `root`. `read` loads the word at an address, as a CPU does; `None` if it
-    /// cannot.
+    /// The entries of the tables under `root`. `read` loads the 64 bits at an address, a multiple of eight, as a CPU does;
+    /// `None` if it cannot.
     ///
     /// # Errors
     ///
@@ -136,11 +136,15 @@ impl<R: FnMut(u64) -> Option<u64>> Mappings<'_, R> {
     fn step(&mut self, table: &mut Table) -> Option<Visited> {
         let geometry = &self.bound.geometry;
         let index = table.next;
-        let slot = table.address.wrapping_add(index.wrapping_mul(8));
+        let slot = table.address.wrapping_add(index << geometry.word_bits);
         let bits = geometry.entry_bits(table.level);
         let raw = self.load(slot);
         // Whatever the unreadable block holds of this table is skipped.
-        let count = if raw.is_some() { 1 } else { ((BLOCK - slot % BLOCK) / 8).clamp(1, table.entries - index) };
+        let count = if raw.is_some() {
+            1
+        } else {
+            ((BLOCK - slot % BLOCK) >> geometry.word_bits).clamp(1, table.entries - index)
+        };
         table.next += count;
         let first = table.base | shift_left(index, bits);
         let last = first + shift_left(count - 1, bits) + low_bits(u64::MAX, bits);
@@ -161,7 +165,7 @@ impl<R: FnMut(u64) -> Option<u64>> Mappings<'_, R> {
 
     /// The value of the entry at `slot`.
     fn load(&mut self, slot: u64) -> Option<u64> {
-        (self.read)(slot).map(|word| self.bound.byte_order.reorder(word))
+        (self.read)(slot & !7).map(|word| self.bound.word.get(word, slot))
     }
 
     fn table(&self, next: TableEntry) -> Finding {
@@ -186,7 +190,7 @@ impl<R: FnMut(u64) -> Option<u64>> Mappings<'_, R> {
         let begin = place(leaf, index).wrapping_sub((index - start) << bits);
         let whole = leaf.items <= table.entries
             && (start..start + leaf.items).all(|other| {
-                let raw = self.load(table.address.wrapping_add(other.wrapping_mul(8)));
+                let raw = self.load(table.address.wrapping_add(other << self.bound.geometry.word_bits));
                 match raw.map(|raw| self.bound.decode(table.level, raw)) {
                     Some(Decoded::Leaf(item)) => {
                         item.size == leaf.size

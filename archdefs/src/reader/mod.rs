@@ -12,7 +12,7 @@ mod tree;
 
 use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::grammar::scope::{Scope, Type};
-use crate::model::{At, ByteOrder, Choices, Facts, Format};
+use crate::model::{At, Choices, EntryWord, Facts, Format};
 use crate::schema::FILE;
 use crate::source::{File, Sources, Span};
 use context::{Context, Scopes};
@@ -130,7 +130,7 @@ fn format(file: &Section<'_>) -> Option<Format> {
         title: header.title,
         architecture: header.architecture,
         execute_feature: header.execute_feature,
-        byte_order: header.byte_order,
+        word: header.word,
         stage: header.stage,
         cite: header.cite,
         implies: header.implies,
@@ -165,7 +165,7 @@ struct Header {
     title: String,
     architecture: String,
     execute_feature: Option<At<String>>,
-    byte_order: ByteOrder,
+    word: EntryWord,
     stage: u8,
     cite: String,
     implies: Choices<Facts>,
@@ -173,12 +173,20 @@ struct Header {
 
 fn header(section: &Section<'_>) -> Header {
     let nothing = &section.scopes().nothing;
+    let entry_size = section.optional("entry_bits", nothing, |cursor| {
+        let bits = cursor.placed(|cursor| cursor.number())?;
+        match bits.value {
+            32 => Ok(2),
+            64 => Ok(3),
+            _ => Err(Diagnostic::new("an entry has 32 or 64 bits", bits.span, "no such entry")),
+        }
+    });
     Header {
         name: section.id("name", '_'),
         title: section.text("title"),
         architecture: section.text("architecture"),
         execute_feature: section.optional_placed_text("execute_feature"),
-        byte_order: section.word("byte_order"),
+        word: EntryWord { size: entry_size.unwrap_or(3), order: section.word("byte_order") },
         stage: section.parse("stage", nothing, |cursor| {
             let stage = cursor.placed(|cursor| cursor.number())?;
             match stage.value {

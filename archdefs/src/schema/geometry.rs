@@ -17,6 +17,7 @@ pub(super) const FORMAT: &[Key] = &[
         "none",
         "the feature of the runtime without which code runs where these instructions are not allowed",
     ),
+    optional("entry_bits", Word(|| vec!["32", "64"]), "64", "how many bits an entry has"),
     optional(
         "byte_order",
         Word(words::<ByteOrder>),

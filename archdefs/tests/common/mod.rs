@@ -33,6 +33,12 @@ pub(crate) fn bound_text(text: &str, config: &str) -> Bound {
     Bound::new(&format, &Params::named(&format, config).unwrap()).unwrap()
 }
 
+/// What a CPU loads at `address` where the entries around it are as `entry` says.
+pub(crate) fn load(bound: &Bound, address: u64, entry: impl Fn(u64) -> u64) -> u64 {
+    let slots = (address..address + 8).step_by(1 << bound.word.size);
+    slots.fold(0, |word, slot| bound.word.set(word, slot, entry(slot)))
+}
+
 /// Every configuration of every built-in format.
 pub(crate) fn bound_configs() -> impl Iterator<Item = Bound> {
     BUILTINS.iter().flat_map(|(name, _)| {

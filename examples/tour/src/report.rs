@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tablewright::sim::Machine;
 use tablewright::{
-    AddrSpace, ByteOrder, ClosedRange, DeviceAccess, Entry, FaultOutcome, Format, GuestPhysAddr, Invalidation, Level,
+    AddrSpace, ClosedRange, DeviceAccess, Entry, EntryWord, FaultOutcome, Format, GuestPhysAddr, Invalidation, Level,
     Refusal, Rights, Tag,
 };
 
@@ -127,7 +127,8 @@ pub(crate) fn walk<F: Format>(space: &AddrSpace<F, Machine>, address: GuestPhysA
     let (mut level, mut at) = (geometry.top(), table.root().as_usize() as u64);
     loop {
         let index = geometry.index(level, ia);
-        let Some(raw) = table.hal().read_word(at + 8 * index as u64).map(F::Order::reorder) else { return };
+        let slot = at + ((index as u64) << F::Word::SIZE);
+        let Some(raw) = table.hal().read_entry::<F::Word>(slot) else { return };
         let entry = format.decode(level, raw);
         println!("  level {level}, table {at:#x}, entry {index:4}: {raw:#018x}  {}", describe(&entry));
         match entry {

@@ -1,7 +1,7 @@
 //! An MMU that sets accessed and dirty states.
 
 use loom::sync::atomic::Ordering::{AcqRel, Acquire};
-use tablewright::{ByteOrder, Format, HostPhysAddr, walk};
+use tablewright::{EntryWord, Format, HostPhysAddr, walk};
 
 use crate::{memory::Memory, tiny};
 
@@ -31,7 +31,7 @@ impl Mmu {
             let kept = leaf.raw & !(states.accessed_mask | states.dirty_mask);
             let marked = kept | states.accessed_value | states.dirty_value;
             let entry = self.memory.word(at);
-            let [old, new] = [leaf.raw, marked].map(<tiny::Format as Format>::Order::reorder);
+            let [old, new] = [leaf.raw, marked].map(|raw| <tiny::Format as Format>::Word::set(0, at, raw));
             if marked == leaf.raw || entry.compare_exchange(old, new, AcqRel, Acquire).is_ok() {
                 if let Some(datum) = self.memory.datum(leaf.address) {
                     // SAFETY: of the model's threads, only one runs at a time.

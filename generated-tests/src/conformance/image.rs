@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use fastrand::Rng;
-use tablewright::{Attributes, ByName, ByteOrder, Geometry, Level};
+use tablewright::{Attributes, ByName, EntryWord, Geometry, Level};
 
 use super::Ground;
 use crate::laws::{Generated, Subject};
@@ -28,8 +28,10 @@ impl<'a, F: ByName> Image<'a, F> {
         let bytes = 1 << self.geometry.table_bits(level);
         let address = self.free.next_multiple_of(bytes);
         self.free = address + bytes;
-        let words = vec![F::Order::reorder(self.generated.format.empty(level)); (bytes / 8) as usize];
-        self.tables.insert(address, words);
+        self.tables.insert(address, vec![0; (bytes / 8) as usize]);
+        for slot in (address..address + bytes).step_by(1 << F::Word::SIZE) {
+            self.set(slot, self.generated.format.empty(level));
+        }
         address
     }
 
@@ -60,7 +62,7 @@ impl<'a, F: ByName> Image<'a, F> {
                 _ => leaf(),
             };
             if let Some(entry) = entry {
-                self.set(table + 8 * index, entry);
+                self.set(table + (index << F::Word::SIZE), entry);
             }
         }
         table
@@ -68,7 +70,8 @@ impl<'a, F: ByName> Image<'a, F> {
 
     /// Writes an entry.
     pub(super) fn set(&mut self, address: u64, entry: u64) {
-        *self.word(address).expect("an entry of a table") = F::Order::reorder(entry);
+        let word = self.word(address & !7).expect("an entry of a table");
+        *word = F::Word::set(*word, address, entry);
     }
 
     /// Loads the word of an entry, as a CPU does; `None` outside the tables.

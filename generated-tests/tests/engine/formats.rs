@@ -336,6 +336,9 @@ tablewright::page_table_format! { mod power = "arch/power.toml" }
 tablewright::page_table_format! { mod s390 = "arch/s390.toml" }
 tablewright::page_table_format! { mod big_endian = "arch/stage1_ee.toml" }
 tablewright::page_table_format! { mod big_endian_nested = "arch/stage2_ee.toml" }
+tablewright::page_table_format! { mod sv32 = "arch/sv32.toml" }
+tablewright::page_table_format! { mod sv32_x4 = "arch/sv32_x4.toml" }
+tablewright::page_table_format! { mod sv32_be = "arch/sv32_be.toml" }
 
 /// Tests the format of a generated module.
 macro_rules! law_9 {
@@ -379,4 +382,7 @@ law_9! {
     s390_dat: s390 of "s390";
     big_endian_4k: big_endian::stage1_4k of "stage1_ee";
     big_endian_nested_4k: big_endian_nested::stage2_4k of "stage2_ee";
+    entries_of_32_bits: sv32 of "sv32";
+    entries_of_32_bits_below_a_wide_root: sv32_x4 of "sv32_x4";
+    big_endian_entries_of_32_bits: sv32_be of "sv32_be";
 }

@@ -28,7 +28,7 @@ pub(crate) fn of(file: &str, bound: &Bound) -> Rules {
         "stage2" => (false, ByAddress::LeavesOrAll),
         // RISC-V Privileged Architecture, 11.2.1 and 11.3.2: an entry that is not valid may be cached, unless Svvptc.
         // SFENCE.VMA and HFENCE.GVMA with an address order accesses to leaf entries only.
-        "sv" | "sv_x4" => (!has("svvptc"), ByAddress::Leaves),
+        "sv" | "sv_x4" | "sv32" | "sv32_x4" | "sv32_be" => (!has("svvptc"), ByAddress::Leaves),
         // Nobody has read its manual for this yet: the file is believed, and nothing beyond what was asked is dropped.
         _ => (bound.invalid_cached, ByAddress::LeavesOrAll),
     };

@@ -10,8 +10,8 @@
 
 use tablewright::{
     AccessedDirty, Attributes, Change, ConfigError, Edit, Entry, Extension, FaultInfo, Format, FormatInfo, Geometry,
-    HostPhysAddr, Invalidation, Kinds, Leaf, Level, LittleEndian, MemoryType, Next, Options, PageSizes, Prototype,
-    Refusal, Rewrite, Rights, Strip, Table, Tag,
+    HostPhysAddr, Invalidation, Kinds, Le64, Leaf, Level, MemoryType, Next, Options, PageSizes, Prototype, Refusal,
+    Rewrite, Rights, Strip, Table, Tag,
 };
 
 const PRESENT: u64 = 1;
@@ -98,7 +98,7 @@ unsafe impl<const PAGE: u8> Format for Witness<PAGE> {
     type Registers = (u64, u32);
     type Report = ();
     type Controls = ();
-    type Order = LittleEndian;
+    type Word = Le64;
 
     const INFO: &'static FormatInfo = &FormatInfo {
         name: "witness",
@@ -124,7 +124,7 @@ unsafe impl<const PAGE: u8> Format for Witness<PAGE> {
     }
 
     fn geometry(&self) -> Geometry {
-        Geometry::new(Self::ENTRY_BITS, self.levels, self.input_bits, 52, self.extension)
+        Geometry::new(3, Self::ENTRY_BITS, self.levels, self.input_bits, 52, self.extension)
     }
 
     fn page_sizes(&self, level: Level) -> PageSizes {

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 
 use fastrand::Rng;
 use tablewright::{
-    Attributes, ByName, ByteOrder, Format, GuestFault, GuestMemoryAccessor, GuestTables, GuestVirtAddr, MemoryType,
+    Attributes, ByName, EntryWord, Format, GuestFault, GuestMemoryAccessor, GuestTables, GuestVirtAddr, MemoryType,
     Rights, Stage1Cause, Stage1Fault, Stage1Report, VirtFault,
     aarch64::{stage1_4k, stage1_16k, stage1_64k},
     riscv64::sv,
@@ -29,6 +29,8 @@ use crate::rig::{READ, RW, Rig, gpa};
 use crate::witness::DIRECT;
 
 tablewright::page_table_format! { mod big_endian = "arch/stage1_ee.toml" }
+tablewright::page_table_format! { mod sv32 = "arch/sv32.toml" }
+tablewright::page_table_format! { mod sv32_be = "arch/sv32_be.toml" }
 
 /// Where the guest has its memory.
 const BASE: usize = 0x40_0000;
@@ -61,7 +63,8 @@ fn guest_with_tables<F: Format>(format: &F, random: &mut Rng) -> (Rig<impl Forma
             } else {
                 levels.saturating_sub(1 + (word >> (CHUNK - 3)) as u8 % levels)
             };
-            F::Order::reorder(entry(format, level, random))
+            let mut place = |word, slot| F::Word::set(word, slot, entry(format, level, random));
+            (0..8).step_by(1 << F::Word::SIZE).fold(0, &mut place)
         })
         .collect();
     let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
@@ -210,7 +213,7 @@ fn agrees<F: ByName<Report: PartialEq + Debug>>(bound: &Bound, format: &F) -> us
         if wanted.is_ok() || cannot_mark {
             let on_the_way = tables_on_the_way(bound, &words, ia).into_iter();
             for (level, slot) in on_the_way.take_while(|(_, on_the_way)| !cannot_mark || *on_the_way != slot) {
-                words[(slot as usize - BASE) / 8] |= bound.byte_order.reorder(bound.table_accessed(level));
+                words[(slot as usize - BASE) / 8] |= F::Word::set(0, slot, bound.table_accessed(level));
             }
         }
         let told = tables.report(GuestVirtAddr::from_usize(ia as usize), access);
@@ -233,8 +236,8 @@ fn agrees<F: ByName<Report: PartialEq + Debug>>(bound: &Bound, format: &F) -> us
         assert_eq!(told, Stage1Report::Retry, "{ia:#x} for {access} is allowed");
         translated += 1;
         let index = (slot as usize - BASE) / 8;
-        let (old, new) = (words[index], rig.space.read_volatile::<u64>(gpa(slot as usize)).unwrap());
-        let [was, is] = [old, new].map(F::Order::reorder);
+        let (old, new) = (words[index], rig.space.read_volatile::<u64>(gpa(slot as usize & !7)).unwrap());
+        let [was, is] = [old, new].map(|word| F::Word::get(word, slot));
         marked_only(bound, leaf_level(bound, &words, ia), was, is, access);
         words[index] = new;
         let (_, again) = expected(bound, &words, ia, access, &values);
@@ -302,6 +305,8 @@ judged! {
     stage1_16k_is_walked_as_its_file_says: stage1_16k(4, 48), "stage1", ["16k-48" "16k-vhe-upper"];
     stage1_64k_is_walked_as_its_file_says: stage1_64k(2, 42), "stage1", ["64k-42" "64k-52"];
     big_endian_tables_are_walked_as_their_file_says: stage1_ee(4, 48), "stage1_ee", ["4k-48" "4k-39-dirty" "4k-upper"];
+    sv32_is_walked_as_its_file_says: sv32(2, 32), "sv32", ["sv32" "sv32-rich"];
+    sv32_be_is_walked_as_its_file_says: sv32_be(2, 32), "sv32_be", ["sv32" "sv32-rich"];
     sv_is_walked_as_its_file_says: sv(3, 39), "sv", ["sv39" "sv39-rich" "sv48" "sv57"];
 }
 

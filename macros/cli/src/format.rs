@@ -276,6 +276,12 @@ pub(crate) fn no_level(bound: &Bound, level: u8) -> Failure {
     Failure::new(format!("there is no level {level}")).help(help)
 }
 
+/// `raw`, if an entry is as wide.
+pub(crate) fn entry(bound: &Bound, raw: u64) -> Result<u64> {
+    let fits = raw & !bound.word.mask() == 0;
+    fits.then_some(raw).ok_or_else(|| Failure::new(format!("an entry has {} bits", bound.word.bits())))
+}
+
 /// `name=value`, `name` or `!name`.
 fn assignment(text: &str) -> Result<(String, i64)> {
     let text = text.trim();

@@ -50,9 +50,10 @@ fn format(found: &Found, console: &mut Console<'_>) -> Result<()> {
     let extensions: Vec<_> = format.levels.input.0.iter().map(|choice| choice.value.word()).collect();
     let ids: Vec<_> = found.configs().map(|config| config.id.value.as_str()).collect();
     let builds: Vec<_> = format.builds.iter().map(|build| build.name.value.as_str()).collect();
-    let order = if format.byte_order == ByteOrder::Big { ", big-endian" } else { "" };
+    let width = if format.word.bits() < 64 { ", entries of 32 bits" } else { "" };
+    let order = if format.word.order == ByteOrder::Big { ", big-endian" } else { "" };
     let mut facts = vec![
-        ["architecture".into(), format!("{}, stage {}{order}", format.architecture, format.stage)],
+        ["architecture".into(), format!("{}, stage {}{width}{order}", format.architecture, format.stage)],
         ["levels".into(), set(&summary.levels)],
         ["input".into(), format!("{} bits, {}", set(&summary.input_bits), extensions.join(" or "))],
         ["output".into(), output],

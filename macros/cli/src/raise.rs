@@ -8,7 +8,7 @@ use tablewright_archdefs::words::Word;
 use crate::Console;
 use crate::explain::{Manual, summary, title};
 use crate::failure::{Failure, Failures, Outcome, Result};
-use crate::format::{FormatArgs, Found, no_level};
+use crate::format::{FormatArgs, Found, entry, no_level};
 use crate::number;
 use crate::paint::{BAD, GOOD, WARN, columns, paint};
 use crate::rights::rights;
@@ -61,7 +61,9 @@ pub(crate) fn run(args: &Args, console: &mut Console<'_>) -> Result {
     let tables = failures.note(rights(&args.tables));
     let controls = failures.note(controls(&found.format, &args.registers));
     let level = failures.note(bound.level(args.level).ok_or_else(|| no_level(&bound, args.level)));
-    let (Some(access), Some(tables), Some(controls), Some(_)) = (access, tables, controls, level) else {
+    let raw = failures.note(entry(&bound, args.raw));
+    let (Some(access), Some(tables), Some(controls), Some(_), Some(raw)) = (access, tables, controls, level, raw)
+    else {
         return Err(failures.into());
     };
     let here = Met {
@@ -72,7 +74,7 @@ pub(crate) fn run(args: &Args, console: &mut Console<'_>) -> Result {
         entry: 0,
         granted: Facts::empty(),
     };
-    let decoded = bound.decode(args.level, args.raw);
+    let decoded = bound.decode(args.level, raw);
     let met = if !bound.geometry.accepts(args.address) {
         Some(here)
     } else {
@@ -80,12 +82,12 @@ pub(crate) fn run(args: &Args, console: &mut Console<'_>) -> Result {
             Decoded::Leaf(leaf) => leaf.facts & Facts::RIGHTS & tables,
             _ => Facts::empty(),
         };
-        let why = bound.stops(args.level, args.raw, tables, access, &controls);
-        why.map(|why| Met { why, level: args.level, entry: args.raw, granted, ..here })
+        let why = bound.stops(args.level, raw, tables, access, &controls);
+        why.map(|why| Met { why, level: args.level, entry: raw, granted, ..here })
     };
     title(&found, &bound, console)?;
     let Some(met) = met else {
-        let meaning = summary(&bound, args.level, args.raw, &decoded);
+        let meaning = summary(&bound, args.level, raw, &decoded);
         writeln!(console.out, "{}: {meaning}", paint(GOOD, "the access goes on"))?;
         return Ok(Outcome::No);
     };

@@ -37,7 +37,7 @@ fn rows(scope: &Scope<'_>, root: &Root) -> Vec<String> {
         let index_bits = i64::from(most_index_bits(scope, levels));
         for bits in all_bits.chunk_by(|a, b| (*a > index_bits) == (*b > index_bits)) {
             let input: Vec<i64> = bits.iter().map(|bits| below + bits).collect();
-            let size = size(index_bits, (bits[0], bits[bits.len() - 1]));
+            let size = size(scope.format.word.size, index_bits, (bits[0], bits[bits.len() - 1]));
             rows.push(docs::row(&[&levels.to_string(), &show::set(&input), &size, &when]));
         }
     }
@@ -55,8 +55,8 @@ fn within_64(set: &[i64]) -> Vec<i64> {
 }
 
 /// The sizes of roots whose index bits are from `first` to `last`. A narrow one takes as much memory as other tables.
-fn size(index_bits: i64, (first, last): (i64, i64)) -> String {
-    let size = |bits: i64| show::size(bits.max(index_bits).max(9) as u8 + 3);
+fn size(word_bits: u8, index_bits: i64, (first, last): (i64, i64)) -> String {
+    let size = |bits: i64| show::size((bits.max(index_bits) as u8 + word_bits).max(12));
     if first <= index_bits {
         return size(first);
     }

@@ -6,8 +6,8 @@ use tablewright_archdefs::expr::{Expr, Op};
 use tablewright_archdefs::model::{Domain, InputExtension, Param};
 use tablewright_archdefs::show;
 
-use crate::grant;
 use crate::scope::{Scope, Type, ident, int, is, join, not};
+use crate::{format, grant};
 
 /// `fn new`: every parameter, every rule, the root, then the layouts.
 pub(crate) fn constructor(scope: &Scope<'_>) -> TokenStream {
@@ -21,6 +21,7 @@ pub(crate) fn constructor(scope: &Scope<'_>) -> TokenStream {
         Some(quote!(if #broken { return Err(ConfigError::Rule(#message)); }))
     });
     let root = roots(scope);
+    let word = format::word(scope.format.word);
     let output_bits = scope.emit(&scope.format.levels.output_bits.value, Type::Byte);
     let extension = scope.choose(&scope.format.levels.input, quote!(Extension::Zero), |input| match input {
         InputExtension::Zero => quote!(Extension::Zero),
@@ -47,7 +48,7 @@ pub(crate) fn constructor(scope: &Scope<'_>) -> TokenStream {
             #(#params)*
             #root
             #(#rules)*
-            let geometry = Geometry::new(Self::ENTRY_BITS, levels, input_bits, #output_bits, #extension);
+            let geometry = Geometry::new(<#word as EntryWord>::SIZE, Self::ENTRY_BITS, levels, input_bits, #output_bits, #extension);
             let top = config.levels - 1;
             // Those above the root repeat the root's, and nothing reads them.
             let mut layouts = [Layout::new(config, top); codec::LEVELS];

@@ -18,7 +18,11 @@ pub(crate) fn module(format: &Format, title: &str) -> Vec<String> {
         String::new(),
         " Start at [`Config`], make a [`Format`] of it, and give that to the page table.".into(),
     ];
-    if format.byte_order == ByteOrder::Big {
+    let bits = format.word.bits();
+    if bits < 64 {
+        docs.extend([String::new(), format!(" An entry has {bits} bits.")]);
+    }
+    if format.word.order == ByteOrder::Big {
         let stored = " Entries are big-endian in memory, where what `to_be` makes of their bits stands.";
         docs.extend([String::new(), stored.into()]);
     }

@@ -2,7 +2,8 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use tablewright_archdefs::model::ByteOrder;
+use tablewright_archdefs::model::ByteOrder::{Big, Little};
+use tablewright_archdefs::model::EntryWord;
 
 use crate::address::AddressMap;
 use crate::members::Shape;
@@ -130,10 +131,7 @@ fn implementation(scope: &Scope<'_>, name: &str, title: &str) -> TokenStream {
     let completion = completion::method(scope);
     let limit = tlb::limit(scope);
     let info = info::info(scope, name, title);
-    let order = match scope.format.byte_order {
-        ByteOrder::Little => quote!(LittleEndian),
-        ByteOrder::Big => quote!(BigEndian),
-    };
+    let word = word(scope.format.word);
     quote! {
         /// `output` and `next` read addresses through the very masks that `strip` and `table` write them through, and
         /// the checker has proved that these hold every bit of an address once.
@@ -142,7 +140,7 @@ fn implementation(scope: &Scope<'_>, name: &str, title: &str) -> TokenStream {
             type Registers = Registers;
             type Report = Report;
             type Controls = Controls;
-            type Order = #order;
+            type Word = #word;
 
             const INFO: &'static FormatInfo = &#info;
             const ENTRY_BITS: [u8; Geometry::MAX_LEVELS] = [#(#entry_bits),*];
@@ -226,9 +224,19 @@ fn implementation(scope: &Scope<'_>, name: &str, title: &str) -> TokenStream {
     }
 }
 
+/// The runtime's type of an entry in memory.
+pub(crate) fn word(word: EntryWord) -> TokenStream {
+    match (word.size, word.order) {
+        (2, Little) => quote!(Le32),
+        (2, Big) => quote!(Be32),
+        (_, Little) => quote!(Le64),
+        (_, Big) => quote!(Be64),
+    }
+}
+
 /// The address bits that no table has to which an entry at `level` leads.
 fn unaligned(scope: &Scope<'_>) -> TokenStream {
-    let mask = |bits: u8| literal::hex(((8_u128 << bits) - 1) as u64);
+    let mask = |bits: u8| literal::hex(((1_u128 << (bits + scope.format.word.size)) - 1) as u64);
     let tables = scope.table_index_bits();
     let Some((&highest, others)) = tables.split_last() else { return mask(0) };
     let others = (1_i128..).zip(others).filter(|(_, bits)| **bits != highest);

@@ -75,7 +75,7 @@ fn items(outline: &Outline, runtime: &TokenStream) -> TokenStream {
             type Registers = Registers;
             type Report = Report;
             type Controls = Controls;
-            type Order = LittleEndian;
+            type Word = Le64;
 
             const INFO: &'static FormatInfo =
                 &FormatInfo { name: "", title: "", architecture: "", stage: 0, cite: "", tlb: "" };

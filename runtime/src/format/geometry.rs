@@ -26,6 +26,8 @@ pub struct Geometry {
     pub entry_bits: [u8; Self::MAX_LEVELS],
     /// log2 of the bytes a table below the root takes: as many as the largest, and no less than the smallest frame.
     pub table_bits: u8,
+    /// The same of the root, which takes no less than those.
+    pub root_bits: u8,
     /// Number of levels; the root is at `levels - 1`.
     pub levels: u8,
     /// Width of an input address.
@@ -62,8 +64,11 @@ impl Geometry {
     /// No format has more levels.
     pub const MAX_LEVELS: usize = 8;
 
-    /// A tree of so many levels, given what entries span, which is no less from level to level.
+    /// A tree of so many levels, given log2 of the bytes an entry takes, and what entries span, which is no less from level to
+    /// level.
+    #[inline]
     pub const fn new(
+        word_bits: u8,
         entry_bits: [u8; Self::MAX_LEVELS],
         levels: u8,
         input_bits: u8,
@@ -73,11 +78,16 @@ impl Geometry {
         let (mut level, mut table_bits) = (0, 12);
         // A single table is as large as those of other trees.
         while level == 0 || level + 1 < levels as usize && level + 1 < Self::MAX_LEVELS {
-            let bits = entry_bits[level + 1].saturating_sub(entry_bits[level]).saturating_add(3);
+            let bits = entry_bits[level + 1].saturating_sub(entry_bits[level]).saturating_add(word_bits);
             table_bits = if bits > table_bits { bits } else { table_bits };
             level += 1;
         }
-        Self { page_bits: entry_bits[0], entry_bits, table_bits, levels, input_bits, output_bits, extension }
+        let page_bits = entry_bits[0];
+        let mut this =
+            Self { page_bits, entry_bits, table_bits, root_bits: 0, levels, input_bits, output_bits, extension };
+        let bits = this.level_index_bits(this.top()) + word_bits;
+        this.root_bits = if bits < table_bits { table_bits } else { bits };
+        this
     }
 
     /// The level of the root.
@@ -106,11 +116,9 @@ impl Geometry {
     }
 
     /// log2 of the bytes a table at `level` takes: no less than any below the root, nor than the smallest frame.
-    // Many ask: there is one of it.
-    #[inline(never)]
+    #[inline]
     pub const fn table_bits(&self, level: Level) -> u8 {
-        let bits = self.level_index_bits(level) + 3;
-        if bits < self.table_bits { self.table_bits } else { bits }
+        if level == self.top() { self.root_bits } else { self.table_bits }
     }
 
     /// Which entry of its table at `level` translates `ia`.

@@ -3,13 +3,14 @@
 use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64};
 
 use super::{GuestFault, GuestSlice};
-use crate::Rights;
+use crate::{Be32, Be64, Le32, Le64, Rights};
 
 mod sealed {
     pub trait Sealed {}
 }
 
-/// The atomics of the standard library that guest memory can be taken for: those of 8, 16, 32 and 64 bits.
+/// The atomics that guest memory can be taken for: those of the standard library of 8, 16, 32 and 64 bits, and entries of
+/// tables.
 ///
 /// ```
 /// use core::sync::atomic::{AtomicU16, Ordering};
@@ -35,7 +36,7 @@ macro_rules! guest_atomics {
         impl GuestAtomic for $atomic {}
     )+};
 }
-guest_atomics! { AtomicU8 AtomicU16 AtomicU32 AtomicU64 }
+guest_atomics! { AtomicU8 AtomicU16 AtomicU32 AtomicU64 Le32 Le64 Be32 Be64 }
 
 impl<'a> GuestSlice<'a> {
     /// The first bytes as an atomic.

@@ -6,15 +6,15 @@ mod report;
 pub use fault::{VirtError, VirtFault};
 pub use report::Stage1Report;
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::Ordering;
 
 use arrayvec::ArrayVec;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::{GuestError, GuestFault, GuestMemoryAccessor};
 use crate::{
-    Attributes, ByteOrder, ClosedRange, Entry, Format, Geometry, GuestPhysAddr, GuestVirtAddr, Rights, Stage1Cause,
-    WalkError, WalkStep, Walked, walk,
+    Attributes, ClosedRange, Entry, EntryWord, Format, Geometry, GuestPhysAddr, GuestVirtAddr, Rights, Stage1Cause,
+    WalkError, WalkStep, Walked, format::Atomic as _, walk,
 };
 
 /// A guest's own page tables, read from its memory as its MMU would read them.
@@ -146,26 +146,31 @@ impl<'a, F: Format, M: GuestMemoryAccessor> GuestTables<'a, F, M> {
     }
 
     /// The leaf that maps `address`, and where it is. `see` is given each entry that is read.
-    fn walk(&self, address: GuestVirtAddr, see: impl FnMut(&WalkStep)) -> Result<(Walked, GuestPhysAddr), VirtFault> {
+    fn walk(
+        &self,
+        address: GuestVirtAddr,
+        mut see: impl FnMut(&WalkStep),
+    ) -> Result<(Walked, GuestPhysAddr), VirtFault> {
         let geometry = self.format.geometry();
         // Of a root with few entries, a guest may have several in what is one table's place for us.
-        let root_bits = geometry.level_index_bits(geometry.top()) + 3;
+        let root_bits = geometry.level_index_bits(geometry.top()) + F::Word::SIZE;
         let root = ClosedRange::around(self.root.as_usize() as u64, root_bits).start();
-        let mut entry = GuestPhysAddr::from_usize(root as usize);
-        let mut unreadable = None;
+        let place = |address: u64| GuestPhysAddr::from_usize(address as usize);
+        let (mut entry, mut fault) = (root, GuestFault::NotMapped);
         let read = |at| {
-            entry = GuestPhysAddr::from_usize(at as usize);
-            let word = self.memory.read_volatile::<u64>(entry);
-            word.map_err(|error| unreadable = Some(error.fault)).ok()
+            let word = self.memory.read_volatile::<u64>(place(at));
+            word.map_err(|error| fault = error.fault).ok()
         };
-        let walked = walk(self.format, root, address.as_usize() as u64, read, see);
+        let walked = walk(self.format, root, address.as_usize() as u64, read, |step| {
+            entry = step.address;
+            see(step);
+        });
         let stage1 = |level, cause| VirtFault::Stage1 { level, cause };
-        walked.map(|walked| (walked, entry)).map_err(|error| match (error, unreadable) {
-            (WalkError::Unreadable { .. }, Some(fault)) => VirtFault::Walk { entry, fault },
-            (WalkError::Unreadable { .. }, None) => VirtFault::Walk { entry, fault: GuestFault::NotMapped },
-            (WalkError::Input, _) => stage1(geometry.top(), Stage1Cause::Input),
-            (WalkError::NotMapped { level }, _) => stage1(level, Stage1Cause::NotMapped),
-            (WalkError::Reserved { level, rule }, _) => stage1(level, Stage1Cause::Reserved(rule)),
+        walked.map(|walked| (walked, place(entry))).map_err(|error| match error {
+            WalkError::Unreadable { address } => VirtFault::Walk { entry: place(address), fault },
+            WalkError::Input => stage1(geometry.top(), Stage1Cause::Input),
+            WalkError::NotMapped { level } => stage1(level, Stage1Cause::NotMapped),
+            WalkError::Reserved { level, rule } => stage1(level, Stage1Cause::Reserved(rule)),
         })
     }
 
@@ -191,10 +196,9 @@ impl<'a, F: Format, M: GuestMemoryAccessor> GuestTables<'a, F, M> {
     /// Whether the entry at `at` was still `old`, and now is `new`.
     fn mark(&self, at: GuestPhysAddr, old: u64, new: u64) -> Result<bool, VirtFault> {
         let refused = |error: GuestError| VirtFault::Walk { entry: at, fault: error.fault };
-        let entry = self.memory.atomic::<AtomicU64>(at).map_err(refused)?;
-        let [old, new] = [old, new].map(F::Order::reorder);
+        let entry = self.memory.atomic::<F::Word>(at).map_err(refused)?;
         let done = entry.compare_exchange(old, new, Ordering::AcqRel, Ordering::Acquire).is_ok();
-        self.memory.mark_written(at, size_of::<u64>()).map_err(refused)?;
+        self.memory.mark_written(at, 1 << F::Word::SIZE).map_err(refused)?;
         Ok(done)
     }
 

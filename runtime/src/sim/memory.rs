@@ -20,7 +20,7 @@ use std::{
 use blocks::Blocks;
 
 use super::Observer;
-use crate::{Completion, HostPhysAddr, Invalidation, Sink, Tag};
+use crate::{Completion, EntryWord, HostPhysAddr, Invalidation, Sink, Tag};
 
 /// log2 of the granule of the accounting.
 const UNIT: u8 = 12;
@@ -257,6 +257,11 @@ impl Machine {
         }
         // SAFETY: aligned, inside the memory, which others access through atomics only.
         Some(unsafe { self.host(address).cast::<core::sync::atomic::AtomicU64>().as_ref() }.load(Ordering::Acquire))
+    }
+
+    /// Reads an entry of a table, as an MMU does; `None` outside the allocated memory.
+    pub fn read_entry<W: EntryWord>(&self, address: u64) -> Option<u64> {
+        self.read_word(address & !7).map(|word| W::get(word, address))
     }
 
     /// Whether `address` is in an allocated frame.

@@ -5,6 +5,7 @@ extern crate std;
 use std::collections::{BTreeSet, HashMap};
 use std::vec::Vec;
 
+use tablewright_archdefs::bound::Bound;
 use tablewright_archdefs::interpret::{Decoded, Edit};
 
 use super::guest::Guest;
@@ -88,7 +89,7 @@ impl Shadow {
         let geometry = &guest.bound.geometry;
         // Those of some levels may be larger than others.
         (0..=geometry.top()).rev().find_map(|of| {
-            let size = (geometry.level_index_bits(of) + 3).max(FRAME);
+            let size = (geometry.level_index_bits(of) + geometry.word_bits).max(FRAME);
             let key = (guest.tag, frame >> size << size);
             let (level, entries) = self.tables.get(&key)?;
             (*level == of).then(|| (key, of, entries.clone()))
@@ -119,9 +120,9 @@ impl Shadow {
 
 /// What a table holds.
 fn entries(machine: &Machine, guest: &Guest, table: u64, level: Level) -> Vec<u64> {
-    let count = 1_u64 << guest.bound.geometry.level_index_bits(level);
-    let words = (0..count).map_while(|index| machine.read_word(table + index * 8));
-    words.map(|word| guest.bound.byte_order.reorder(word)).collect()
+    let Bound { geometry, word, .. } = &guest.bound;
+    let slots = (0..1_u64 << geometry.level_index_bits(level)).map(|index| table + (index << geometry.word_bits));
+    slots.map_while(|slot| Some(word.get(machine.read_word(slot & !7)?, slot))).collect()
 }
 
 /// The edits of live entries that needed a break, and had none.

@@ -88,7 +88,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         whole: ClosedRange,
         address: u64,
         range: ClosedRange,
-        table: &mut Fresh<F::Order>,
+        table: &mut Fresh<F::Word>,
     ) {
         let delta = address.wrapping_sub(whole.start());
         let mut fill = |range, prototype| self.fill_leaves(table, &Leaves { range, prototype, delta });

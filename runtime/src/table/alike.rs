@@ -9,7 +9,7 @@ use super::{
     layout::{has_runs, size_mask},
     slots::slots,
 };
-use crate::{ByteOrder, ClosedRange, Format, Geometry, Hal, Kinds, Level, Prototype, Rewrite};
+use crate::{ClosedRange, EntryWord, Format, Geometry, Hal, Kinds, Level, Prototype, Rewrite};
 
 /// Leaves of one level that have certain bits in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,8 +104,8 @@ enum Block<'a> {
 impl<'a> Block<'a> {
     /// The entries from the start of `indices` on, of a level with these kinds of entries.
     #[inline(always)]
-    fn at<O: ByteOrder>(
-        entries: Entries<O>,
+    fn at<W: EntryWord>(
+        entries: Entries<W>,
         indices: Range<usize>,
         kinds: &Kinds,
         seen: &'a [Option<Alike>; 2],
@@ -137,7 +137,7 @@ impl<'a> Block<'a> {
 pub(super) struct Group<'a, F: Format> {
     pub(super) alike: &'a Alike,
     pub(super) level: Level,
-    pub(super) entries: Entries<F::Order>,
+    pub(super) entries: Entries<F::Word>,
     pub(super) index: usize,
     /// How many are known to be alike. A run comes item by item.
     pub(super) items: usize,
@@ -164,7 +164,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// The same for those in the part of `range` that this table translates.
     fn for_groups(
         &self,
-        entries: Entries<F::Order>,
+        entries: Entries<F::Word>,
         range: ClosedRange,
         seen: &mut Seen,
         judge: &dyn Judge,
@@ -242,7 +242,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// How many entries from the start of `indices` on are what `first` is, a table or a leaf of one entry: as many as can be
     /// told at a glance.
-    pub(super) fn entries_like(&self, entries: Entries<F::Order>, first: u64, indices: Range<usize>) -> usize {
+    pub(super) fn entries_like(&self, entries: Entries<F::Word>, first: u64, indices: Range<usize>) -> usize {
         let level = entries.level();
         let (kinds, states) = (self.format.kinds(level), self.format.accessed_dirty(level));
         let are_leaves = kinds.is_leaf(first);

@@ -4,7 +4,7 @@ use core::ops::Range;
 
 use super::{
     PageTable,
-    entries::{BLOCK, Entries, EntryRef, Fresh},
+    entries::{BLOCK, Entries, EntryOf, EntryRef, Fresh},
     frames::Frames,
     layout::{Layout, Leaves, Pieces, Placed},
     slots::slots,
@@ -14,7 +14,7 @@ use crate::{ClosedRange, Format, Hal, HostPhysAddr, Level, Next, Strip};
 impl<F: Format, H: Hal> PageTable<F, H> {
     /// The entries of a table of this tree below the root.
     #[inline]
-    pub(super) fn entries(&self, level: Level, address: HostPhysAddr) -> Entries<F::Order> {
+    pub(super) fn entries(&self, level: Level, address: HostPhysAddr) -> Entries<F::Word> {
         // SAFETY: the callers' addresses come from table entries of this tree (or of a detached or not yet linked part of
         // it), whose tables are allocated until they have been unlinked, and freed only through `&mut self` or by a gather
         // that nobody walks any more. Below the root, all of a level have these index bits.
@@ -22,19 +22,19 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// The entries of the root.
-    pub(super) fn root_entries(&self) -> Entries<F::Order> {
+    pub(super) fn root_entries(&self) -> Entries<F::Word> {
         // SAFETY: it is allocated as long as the table lives.
         unsafe { Entries::new(&self.hal, self.geometry.top(), self.start.index_bits, self.root) }
     }
 
     /// What the entry at `index` is; a table as its entries.
-    pub(super) fn visit(&self, entries: Entries<F::Order>, index: usize) -> (u64, Found<F>) {
+    pub(super) fn visit(&self, entries: Entries<F::Word>, index: usize) -> (u64, Found<F>) {
         let raw = entries.load(index);
         (raw, self.found(entries.level(), raw))
     }
 
     /// Whether nothing stands at `indices`.
-    pub(super) fn is_hole(&self, entries: Entries<F::Order>, indices: Range<usize>) -> bool {
+    pub(super) fn is_hole(&self, entries: Entries<F::Word>, indices: Range<usize>) -> bool {
         let kinds = self.format.kinds(entries.level());
         let Range { start: mut index, end } = indices;
         // Most that are no holes begin like that.
@@ -59,7 +59,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// The same, from a table of this tree on the way to `ia`.
-    pub(super) fn descend_from(&self, entries: Entries<F::Order>, ia: u64) -> End<F> {
+    pub(super) fn descend_from(&self, entries: Entries<F::Word>, ia: u64) -> End<F> {
         let level = entries.level();
         self.end(self.go_down((level, entries.count() - 1, entries.address()), Self::entry_bits(level), ia))
     }
@@ -96,7 +96,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// The table that an entry of this tree at `level` is in.
-    pub(super) fn entries_around(&self, level: Level, entry: EntryRef<F::Order>) -> Entries<F::Order> {
+    pub(super) fn entries_around(&self, level: Level, entry: EntryRef<F::Word>) -> Entries<F::Word> {
         let bits = if level == self.geometry.top() { self.start.index_bits } else { Self::index_bits(level) };
         // SAFETY: as in `root_entries` and `entries`.
         unsafe { Entries::new(&self.hal, level, bits, entry.table(bits)) }
@@ -104,7 +104,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// The lowest table that translates all of `range`, in which no single entry is all of it: an operation that unlinks
     /// no table may begin there.
-    pub(super) fn table_around(&self, range: ClosedRange) -> Entries<F::Order> {
+    pub(super) fn table_around(&self, range: ClosedRange) -> Entries<F::Word> {
         // The low bits that are not the same in all of it; one more if they may be anything.
         let varying = range.start() ^ range.last();
         let least = 64 - varying.saturating_add((range.start() & varying == 0).into()).leading_zeros() as u8;
@@ -114,7 +114,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         while level > 0
             && bits >= least
             // SAFETY: as in `root_entries` and `entries`; the index is cut.
-            && let entry = unsafe { EntryRef::<F::Order>::new(&self.hal, table, (range.start() >> bits) as usize & mask) }
+            && let entry = unsafe { EntryRef::<F::Word>::new(&self.hal, table, (range.start() >> bits) as usize & mask) }
             && let Some(below) = link(level, entry.load())
         {
             level -= 1;
@@ -168,7 +168,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// Writes leaves into a table that is being made.
-    pub(super) fn fill_leaves(&self, table: &mut Fresh<F::Order>, leaves: &Leaves) {
+    pub(super) fn fill_leaves(&self, table: &mut Fresh<F::Word>, leaves: &Leaves) {
         for (index, strip) in leaves.strips(&self.format, Self::count(leaves.prototype.level)) {
             table.fill(index, strip);
         }
@@ -176,14 +176,14 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// Writes leaves into a table that is in use.
     #[inline]
-    pub(super) fn store_leaves(&self, entries: Entries<F::Order>, leaves: &Leaves) {
+    pub(super) fn store_leaves(&self, entries: Entries<F::Word>, leaves: &Leaves) {
         for (index, strip) in leaves.strips(&self.format, entries.count()) {
             entries.store_strip(&self.hal, index, strip);
         }
     }
 
     /// A table in a reserved frame.
-    pub(super) fn fresh(&self, reserve: &mut Frames<'_, H>) -> Option<Fresh<F::Order>> {
+    pub(super) fn fresh(&self, reserve: &mut Frames<'_, H>) -> Option<Fresh<F::Word>> {
         let (frame, size) = reserve.take()?;
         // SAFETY: the frame was reserved with this size and is nobody else's.
         Some(unsafe { Fresh::new(&self.hal, frame, size) })
@@ -194,7 +194,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 #[derive(Clone, Copy)]
 pub(super) struct Way<F: Format> {
     pub(super) level: Level,
-    pub(super) entry: EntryRef<F::Order>,
+    pub(super) entry: EntryOf<F>,
     pub(super) raw: u64,
 }
 
@@ -203,7 +203,7 @@ pub(super) struct Way<F: Format> {
 pub(super) struct End<F: Format> {
     pub(super) level: Level,
     /// The entry, and what it was.
-    pub(super) entry: EntryRef<F::Order>,
+    pub(super) entry: EntryOf<F>,
     pub(super) raw: u64,
     pub(super) is_leaf: bool,
 }
@@ -215,5 +215,5 @@ pub(super) enum Found<F: Format> {
     /// A leaf.
     Leaf,
     /// A table.
-    Table(Entries<F::Order>),
+    Table(Entries<F::Word>),
 }

@@ -110,7 +110,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// Collapses what is in the part of `range` that this table translates: what is below it first.
-    fn collapse_in(&self, entries: Entries<F::Order>, range: ClosedRange, largest: u8, gather: &mut Gather<F, H>) {
+    fn collapse_in(&self, entries: Entries<F::Word>, range: ClosedRange, largest: u8, gather: &mut Gather<F, H>) {
         let level = entries.level();
         let sizes = sizes_of(&self.geometry, level, self.format.page_sizes(level));
         let fits = |size| size <= largest && sizes.contains(size);
@@ -157,7 +157,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// Makes runs of `1 << size` bytes of the leaves of this table.
-    fn collapse_runs(&self, entries: Entries<F::Order>, range: ClosedRange, size: u8, gather: &mut Gather<F, H>) {
+    fn collapse_runs(&self, entries: Entries<F::Word>, range: ClosedRange, size: u8, gather: &mut Gather<F, H>) {
         let level = entries.level();
         let mut left = Some(range);
         while let Some(rest) = left {
@@ -197,7 +197,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// smaller; `None` if there is none.
     fn whole(
         &self,
-        entries: Entries<F::Order>,
+        entries: Entries<F::Word>,
         range: ClosedRange,
         target: Level,
         size: u8,

@@ -140,7 +140,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// The leaves that `range` covers in part, at most one at each end, in or below the table around it. Plans to split them
     /// are large, and most ranges need none.
-    pub(super) fn cut_leaves(&self, entries: Entries<F::Order>, range: ClosedRange) -> Cut<F> {
+    pub(super) fn cut_leaves(&self, entries: Entries<F::Word>, range: ClosedRange) -> Cut<F> {
         if entries.level() == 0 && self.format.page_sizes(0).0 == 1 << F::PAGE_BITS {
             // Pages are never cut.
             return [None, None];
@@ -153,7 +153,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// The leaf that maps `ia`, if `range` does not cover it.
     // Many ask: there is one of it.
     #[inline(never)]
-    pub(super) fn cut_leaf(&self, entries: Entries<F::Order>, range: ClosedRange, ia: u64) -> Option<Located<F>> {
+    pub(super) fn cut_leaf(&self, entries: Entries<F::Word>, range: ClosedRange, ia: u64) -> Option<Located<F>> {
         self.leaf_at(ia, self.descend_from(entries, ia)).filter(|leaf| !range.covers(&leaf.range))
     }
 

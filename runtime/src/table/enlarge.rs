@@ -5,13 +5,13 @@ use crate::{Attributes, ClosedRange, Format, Hal, HostPhysAddr, Prototype, hal::
 
 /// An entry that leads to a table, in whose place there may be a leaf.
 struct Slot<F: Format> {
-    entries: Entries<F::Order>,
+    entries: Entries<F::Word>,
     index: usize,
     range: ClosedRange,
     /// What it is.
     raw: u64,
     /// The table.
-    below: Entries<F::Order>,
+    below: Entries<F::Word>,
 }
 
 impl<F: Format, H: Hal> PageTable<F, H> {
@@ -67,7 +67,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// twice.
     fn enlarge_in(
         &self,
-        entries: Entries<F::Order>,
+        entries: Entries<F::Word>,
         range: ClosedRange,
         largest: u8,
         gather: &mut Gather<F, H>,
@@ -154,7 +154,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// Calls `act` for all leaves in `range`, which this table translates; `None` at the first hole, or when `act` says so.
     fn for_leaves(
         &self,
-        entries: Entries<F::Order>,
+        entries: Entries<F::Word>,
         range: ClosedRange,
         act: &mut impl FnMut(&Located<F>) -> Option<()>,
     ) -> Option<()> {

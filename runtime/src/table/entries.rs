@@ -1,8 +1,8 @@
 //! The one place where entries are read and written.
 //!
-//! An entry that an MMU or another CPU may see is touched only through a transient atomic ([`Word`], of [`Entries`]). Plain
-//! writes are for a table that is not linked yet ([`Fresh`]); to link it takes a Release store, to descend an Acquire
-//! load.
+//! An entry that an MMU or another CPU may see is touched only through a transient atomic (an [`EntryWord`], of
+//! [`Entries`]). Plain writes are for a table that is not linked yet ([`Fresh`]); to link it takes a Release store, to
+//! descend an Acquire load.
 //!
 //! In the `loom` form (`--cfg loom`, for `generated-tests/loom` only) an entry is loom's atomic, which is larger than a
 //! word: then `Hal::phys_to_virt` gives a frame of [`PREFIX`] bytes and one atomic for each word.
@@ -10,7 +10,6 @@
 mod blocks;
 mod entry;
 mod fresh;
-mod word;
 
 use core::{ptr::NonNull, sync::atomic::Ordering};
 
@@ -23,18 +22,28 @@ pub(super) use blocks::BLOCK;
 pub(super) use entry::EntryRef;
 pub(super) use fresh::Fresh;
 
-use crate::{ByteOrder, Hal, HostPhysAddr, Level, Rewrite};
+use crate::{EntryWord, Format, Hal, HostPhysAddr, Level, Rewrite};
 use entry::address_of;
-use word::Word;
 
 /// The entries of a table that may be in use: two words, so that it goes by registers from function to function.
-#[derive(Clone, Copy)]
-pub(super) struct Entries<O> {
-    base: NonNull<Word<O>>,
+pub(super) struct Entries<W> {
+    base: NonNull<W>,
     /// The address of the table; and in the bits that are zero in it, what else is to be known of it: its level and, from
     /// [`BITS`] on, log2 of the number of its entries.
     place: u64,
 }
+
+impl<W> Clone for Entries<W> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<W> Copy for Entries<W> {}
+
+/// The entries of a format's tables, and one of them, for derives: where these see a format's word, they ask it to be `Copy`.
+pub(super) type EntriesOf<F> = Entries<<F as Format>::Word>;
+pub(super) type EntryOf<F> = EntryRef<<F as Format>::Word>;
 
 /// Where log2 of the number of entries is in [`Entries::place`].
 const BITS: u32 = 4;
@@ -47,7 +56,7 @@ const NOTES: u64 = 0x3ff;
 const PREFIX: usize = if cfg!(loom) { 64 } else { 0 };
 
 /// The words of the frame at `address`.
-fn words<O>(hal: &impl Hal, address: HostPhysAddr) -> NonNull<Word<O>> {
+fn words<W>(hal: &impl Hal, address: HostPhysAddr) -> NonNull<W> {
     // SAFETY: the prefix is part of the frame.
     unsafe { hal.phys_to_virt(address).add(PREFIX) }.cast()
 }
@@ -55,7 +64,7 @@ fn words<O>(hal: &impl Hal, address: HostPhysAddr) -> NonNull<Word<O>> {
 // Addresses are held as `u64` in entries and as `usize` in `HostPhysAddr`.
 const _: () = assert!(size_of::<usize>() == 8, "page tables need 64-bit addresses");
 
-impl<O: ByteOrder> Entries<O> {
+impl<W: EntryWord> Entries<W> {
     /// The table with `1 << bits` entries at `address`, which stands at `level`.
     ///
     /// # Safety
@@ -86,17 +95,17 @@ impl<O: ByteOrder> Entries<O> {
         self.count() - 1
     }
 
-    fn entry(&self, index: usize) -> &Word<O> {
+    fn entry(&self, index: usize) -> &W {
         // SAFETY: the masked index is inside the table, which is allocated and aligned; everybody accesses it through
         // atomics.
         unsafe { self.base.add(index & self.mask()).as_ref() }
     }
 
     /// The entry at `index`.
-    fn at(&self, index: usize) -> EntryRef<O> {
+    fn at(&self, index: usize) -> EntryRef<W> {
         let index = index & self.mask();
         // SAFETY: the masked index is inside the table, which is allocated as long as this value is used.
-        EntryRef { word: unsafe { self.base.add(index) }, address: address_of(self.address(), index) }
+        EntryRef { word: unsafe { self.base.add(index) }, address: address_of::<W>(self.address(), index) }
     }
 
     /// Reads an entry; what it points to was written before it.
@@ -159,6 +168,6 @@ impl<O: ByteOrder> Entries<O> {
 
     /// Makes entries that were changed by plain stores known to MMUs that do not snoop caches.
     pub(super) fn publish(&self, hal: &impl Hal, index: usize, items: usize) {
-        hal.publish_table(address_of(self.address(), index & self.mask()), 8 * items);
+        hal.publish_table(address_of::<W>(self.address(), index & self.mask()), items << W::SIZE);
     }
 }

@@ -3,7 +3,7 @@
 use super::{
     PageTable,
     build::End,
-    entries::Entries,
+    entries::{Entries, EntriesOf},
     layout::size_mask,
     slots::slots,
     walk::{Met, Walk},
@@ -13,7 +13,7 @@ use crate::{Attributes, ClosedRange, Entry, Format, Hal, Level};
 /// A leaf of this tree.
 #[derive(Clone, Copy)]
 pub(super) struct Located<F: Format> {
-    pub(super) entries: Entries<F::Order>,
+    pub(super) entries: EntriesOf<F>,
     pub(super) level: Level,
     /// The index of its first item.
     pub(super) index: usize,
@@ -46,7 +46,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// The leaf at `index`, with all items of its run.
     // Many ask: there is one of it.
     #[inline(never)]
-    pub(super) fn locate(&self, entries: Entries<F::Order>, ia: u64, raw: u64) -> Located<F> {
+    pub(super) fn locate(&self, entries: Entries<F::Word>, ia: u64, raw: u64) -> Located<F> {
         let level = entries.level();
         let size = self.format.leaf_bits(level, raw);
         let range = ClosedRange::block(ia, size);
@@ -86,7 +86,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// The table that translates all of `range`, in 64 bits, by pages, if nothing stands there.
     // Two ask: there is one of it.
     #[inline(never)]
-    pub(super) fn missing_pages(&self, range: ClosedRange) -> Option<Entries<F::Order>> {
+    pub(super) fn missing_pages(&self, range: ClosedRange) -> Option<Entries<F::Word>> {
         let is_whole = (range.start() | !range.last()) & size_mask(F::PAGE_BITS) == 0;
         // The root may be narrower than others.
         if !is_whole || self.geometry.top() == 0 || !Self::span(0, range.start()).covers(&range) {

@@ -70,7 +70,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     #[inline(never)]
     pub(super) fn map_missing(
         &self,
-        entries: Entries<F::Order>,
+        entries: Entries<F::Word>,
         range: ClosedRange,
         oa: u64,
         attributes: &Attributes,
@@ -128,7 +128,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// How many tables are missing in the part of `range` that this table translates.
-    fn plan_map(&self, entries: Entries<F::Order>, range: ClosedRange, pieces: &Pieces<'_>) -> Result<usize, Error> {
+    fn plan_map(&self, entries: Entries<F::Word>, range: ClosedRange, pieces: &Pieces<'_>) -> Result<usize, Error> {
         let level = entries.level();
         let mut missing = 0;
         for placed in Layout::new(&self.geometry, level, range, pieces) {
@@ -149,7 +149,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// Checks that nothing is mapped in `range`, which is in this table.
-    pub(super) fn check_unmapped(&self, entries: Entries<F::Order>, range: ClosedRange) -> Result<(), Error> {
+    pub(super) fn check_unmapped(&self, entries: Entries<F::Word>, range: ClosedRange) -> Result<(), Error> {
         let level = entries.level();
         if !self.is_hole(entries, slots::<F>(level, entries.count(), range))
             && let Some(leaf) = self.leaves(range).next()
@@ -169,7 +169,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// tables that are missing, and with nothing where there is no piece. `None` only if the reserve is short.
     pub(super) fn commit_map(
         &self,
-        entries: Entries<F::Order>,
+        entries: Entries<F::Word>,
         range: ClosedRange,
         pieces: &Pieces<'_>,
         reserve: &mut Frames<'_, H>,

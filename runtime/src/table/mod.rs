@@ -73,7 +73,7 @@ use start::Start;
 use walk_cache::WalkCache;
 
 use crate::tags::Generation;
-use crate::{ClosedRange, ConfigError, Format, Geometry, Hal, HostPhysAddr, Refusal, Tag};
+use crate::{ClosedRange, ConfigError, EntryWord, Format, Geometry, Hal, HostPhysAddr, Refusal, Tag};
 
 /// A page table: a tree of tables in one format, from its root down.
 ///
@@ -146,7 +146,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             return Err(Error::Refused { level, refusal });
         }
         // SAFETY: it was just allocated with this size, and is nobody else's.
-        let mut table: Fresh<F::Order> = unsafe { Fresh::new(&hal, root, size) };
+        let mut table: Fresh<F::Word> = unsafe { Fresh::new(&hal, root, size) };
         table.clear(format.empty(level));
         table.publish(&hal);
         Ok(Self {
@@ -158,7 +158,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             sinks: Sinks::CPUS,
             root,
             geometry,
-            start: Start::of(&geometry, Self::index_bits(geometry.top())),
+            start: Start::of(&geometry, Self::index_bits(geometry.top()), F::Word::SIZE),
             walk_cache: WalkCache::default(),
             reserved: List::default(),
             partial: PartialChange::Split,

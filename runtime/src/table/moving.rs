@@ -185,7 +185,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// The table at `level` that translates `ia`, where nothing is mapped, and whether it was missing. `None` only if the
     /// reserve is short.
-    fn table_for(&self, level: Level, ia: u64, reserve: &mut Frames<'_, H>) -> Option<(Entries<F::Order>, bool)> {
+    fn table_for(&self, level: Level, ia: u64, reserve: &mut Frames<'_, H>) -> Option<(Entries<F::Word>, bool)> {
         let (mut entries, mut linked) = (self.root_entries(), false);
         while entries.level() > level {
             let at = entries.level();

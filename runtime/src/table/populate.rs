@@ -6,7 +6,7 @@
 use super::{
     Error, Gather, PageTable,
     build::Found,
-    entries::Entries,
+    entries::{Entries, EntriesOf},
     frames::{Frames, List},
     layout::{Prototypes, size_mask, size_within},
 };
@@ -16,7 +16,7 @@ use crate::{Attributes, ClosedRange, Format, Hal, HostPhysAddr};
 #[derive(Clone, Copy)]
 struct Planned<F: Format> {
     /// Where: from this address on, in this table.
-    entries: Entries<F::Order>,
+    entries: EntriesOf<F>,
     start: u64,
     size: u8,
     /// The entry for the subtree that the frame is in; `None`: the frame itself.
@@ -110,7 +110,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// Takes the frames for the part of `range` that this table translates.
     fn plan_populate(
         &self,
-        entries: Entries<F::Order>,
+        entries: Entries<F::Word>,
         range: ClosedRange,
         leaf: &Prototypes,
         reserve: &mut Reserve<'_, F, H>,

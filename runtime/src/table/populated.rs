@@ -43,7 +43,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         level: Level,
         range: ClosedRange,
         leaf: &Prototypes,
-        table: &mut Fresh<F::Order>,
+        table: &mut Fresh<F::Word>,
         filled: &mut usize,
         reserve: &mut Reserve<'_, F, H>,
     ) -> Result<(), Error> {
@@ -82,7 +82,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         &self,
         rest: Option<ClosedRange>,
         leaf: &Prototypes,
-        table: &mut Fresh<F::Order>,
+        table: &mut Fresh<F::Word>,
         filled: &mut usize,
     ) -> Result<(), Error> {
         let Some(rest) = rest else { return Ok(()) };
@@ -102,7 +102,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     fn fill_with_frames(
         &self,
         page: Prototype,
-        table: &mut Fresh<F::Order>,
+        table: &mut Fresh<F::Word>,
         indices: Range<usize>,
     ) -> (usize, Option<HostPhysAddr>) {
         let limit = self.geometry.last_output() - size_mask(page.size);
@@ -124,7 +124,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     pub(super) fn take_frame(
         &self,
         level: Level,
-        entries: Option<Entries<F::Order>>,
+        entries: Option<Entries<F::Word>>,
         rest: ClosedRange,
         leaf: &Prototypes,
     ) -> Result<Option<(HostPhysAddr, u8)>, Error> {
@@ -133,7 +133,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         while let Some(size) = sizes.largest_within(aligned.min(size_within(rest.span()))) {
             sizes.0 &= !(1 << size);
             let range = ClosedRange::around(rest.start(), size);
-            let is_hole = |entries: Entries<F::Order>| self.is_hole(entries, slots::<F>(level, entries.count(), range));
+            let is_hole = |entries: Entries<F::Word>| self.is_hole(entries, slots::<F>(level, entries.count(), range));
             if !entries.is_none_or(is_hole) {
                 continue;
             }

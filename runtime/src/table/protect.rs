@@ -167,7 +167,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// [`Self::rewrite`] where leaves may have to be broken.
-    fn rewrite_breaking(&self, entries: Entries<F::Order>, range: ClosedRange, pass: &mut Pass<'_, '_, '_, F, H>) {
+    fn rewrite_breaking(&self, entries: Entries<F::Word>, range: ClosedRange, pass: &mut Pass<'_, '_, '_, F, H>) {
         let level = entries.level();
         let rewrite = pass.rewrites.at(level);
         let states = self.format.accessed_dirty(level);
@@ -220,7 +220,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// Rewrites every leaf in the part of `range` that this table translates, where none has to be broken. A leaf that is
     /// not covered whole says already what it should.
-    fn rewrite(&self, entries: Entries<F::Order>, range: ClosedRange, pass: &mut Pass<'_, '_, '_, F, H>) {
+    fn rewrite(&self, entries: Entries<F::Word>, range: ClosedRange, pass: &mut Pass<'_, '_, '_, F, H>) {
         let level = entries.level();
         let rewrite = pass.rewrites.at(level).unwrap_or(Rewrite { keep: u64::MAX, set: 0 });
         let (kinds, states) = (self.format.kinds(level), self.format.accessed_dirty(level));

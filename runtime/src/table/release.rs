@@ -35,7 +35,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// # Safety
     ///
     /// As for [`Self::discard`].
-    unsafe fn discard_in(&self, entries: Entries<F::Order>, range: ClosedRange) {
+    unsafe fn discard_in(&self, entries: Entries<F::Word>, range: ClosedRange) {
         let level = entries.level();
         // SAFETY: as the caller promises.
         unsafe { free_frames(&self.format, &self.hal, entries, slots::<F>(level, entries.count(), range)) };
@@ -52,7 +52,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// Takes a built subtree, which was never linked, apart again; with `frames`, the frames that it maps go back to the
     /// HAL.
-    pub(super) fn unbuild(&self, entries: Entries<F::Order>, frames: bool, reserve: &mut Frames<'_, H>) {
+    pub(super) fn unbuild(&self, entries: Entries<F::Word>, frames: bool, reserve: &mut Frames<'_, H>) {
         if frames {
             // SAFETY: nobody else knows the subtree, and its frames were allocated for it.
             unsafe { free_frames(&self.format, &self.hal, entries, 0..entries.count()) };
@@ -127,7 +127,7 @@ pub(super) unsafe fn free_tree<F: Format, H: Hal>(
 ///
 /// As for [`free_tree`] with `frames`.
 #[inline(never)]
-unsafe fn free_frames<F: Format, H: Hal>(format: &F, hal: &H, entries: Entries<F::Order>, indices: Range<usize>) {
+unsafe fn free_frames<F: Format, H: Hal>(format: &F, hal: &H, entries: Entries<F::Word>, indices: Range<usize>) {
     let level = entries.level();
     let (kinds, entry_bits) = (format.kinds(level), entry_bits::<F>(level));
     // Where there are no tables, one look is enough.

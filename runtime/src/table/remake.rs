@@ -30,7 +30,7 @@ pub(super) struct Pass<'p, 'a, 'b, F: Format, H: Hal> {
 
 impl<F: Format, H: Hal> PageTable<F, H> {
     /// Makes what was broken, after one invalidation for all of it. Tables come back as they were, with new leaves.
-    pub(super) fn make(&self, entries: Entries<F::Order>, pass: &mut Pass<'_, '_, '_, F, H>) {
+    pub(super) fn make(&self, entries: Entries<F::Word>, pass: &mut Pass<'_, '_, '_, F, H>) {
         let level = entries.level();
         let Some(range) = pass.broken.range.take() else { return };
         // The smallest translation that may be cached of what was broken.
@@ -52,7 +52,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// Rewrites all leaves of a table that no MMU can see.
-    fn rewrite_unseen(&self, entries: Entries<F::Order>, range: ClosedRange, pass: &mut Pass<'_, '_, '_, F, H>) {
+    fn rewrite_unseen(&self, entries: Entries<F::Word>, range: ClosedRange, pass: &mut Pass<'_, '_, '_, F, H>) {
         let level = entries.level();
         let rewrite = pass.rewrites.at(level);
         for (index, part) in Self::parts(level, range) {

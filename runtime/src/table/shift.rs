@@ -29,7 +29,7 @@ pub(super) enum Part<F: Format> {
 /// pages.
 pub(super) struct Stretch<F: Format> {
     pub(super) level: Level,
-    pub(super) entries: Entries<F::Order>,
+    pub(super) entries: Entries<F::Word>,
     pub(super) index: usize,
     pub(super) items: usize,
     /// The input addresses that they translate.
@@ -42,7 +42,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// away what it is given.
     pub(super) fn for_parts(
         &self,
-        entries: Entries<F::Order>,
+        entries: Entries<F::Word>,
         range: ClosedRange,
         shift: Shift,
         act: &mut impl FnMut(Part<F>) -> Result<(), Error>,
@@ -84,7 +84,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// What moves together with the first entry in `range`, which moves as it is: up to where either table ends, or something
     /// else comes.
-    fn stretch(&self, entries: Entries<F::Order>, range: ClosedRange, shift: Shift, are_tables: bool) -> Stretch<F> {
+    fn stretch(&self, entries: Entries<F::Word>, range: ClosedRange, shift: Shift, are_tables: bool) -> Stretch<F> {
         let level = entries.level();
         let (start, bits, kinds) = (range.start(), Self::entry_bits(level), self.format.kinds(level));
         let place = |ia| Self::index(level, ia) & (entries.count() - 1);

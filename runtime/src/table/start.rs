@@ -26,8 +26,9 @@ pub(super) struct Start {
 }
 
 impl Start {
-    /// `others`: log2 of how many entries a table at the root's level has where it is no root.
-    pub(super) const fn of(geometry: &Geometry, others: u8) -> Self {
+    /// `others`: log2 of how many entries a table at the root's level has where it is no root; `word_bits`: of the bytes an entry
+    /// takes.
+    pub(super) const fn of(geometry: &Geometry, others: u8, word_bits: u8) -> Self {
         let (input, top) = (geometry.last_input(), geometry.top());
         let (upper, uppers) = match geometry.extension {
             Extension::Zero => (!input, [0; 2]),
@@ -40,7 +41,7 @@ impl Start {
         let is_plain = matches!(geometry.extension, Extension::Zero)
             && top > 0
             && entry_bits + others <= 64
-            && others + 3 <= geometry.table_bits(top);
+            && others + word_bits <= geometry.root_bits;
         let last_output = geometry.last_output();
         Self { input, upper, uppers, is_plain, entry_bits, mask, index_bits, table_bits, last_output }
     }

@@ -102,7 +102,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// lost entries, if only before (`lost`), and has none left; the root stays.
     fn clear(
         &self,
-        entries: Entries<F::Order>,
+        entries: Entries<F::Word>,
         range: ClosedRange,
         free: bool,
         mut lost: bool,
@@ -147,7 +147,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// Empties the part of this table that translates `range`, if there are leaves and nothing else.
     #[inline(never)]
-    fn clear_leaves(&self, entries: Entries<F::Order>, range: ClosedRange, gather: &mut Gather<F, H>) -> bool {
+    fn clear_leaves(&self, entries: Entries<F::Word>, range: ClosedRange, gather: &mut Gather<F, H>) -> bool {
         let level = entries.level();
         let (kinds, slots) = (self.format.kinds(level), slots::<F>(level, entries.count(), range));
         let are_leaves = entries.iter(slots.clone()).all(|(_, raw)| kinds.is_leaf(raw));

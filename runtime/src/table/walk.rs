@@ -15,7 +15,7 @@ pub(super) enum Met<F: Format> {
 pub(super) struct Walk<'a, F: Format, H: Hal> {
     pub(super) table: &'a PageTable<F, H>,
     /// The tables on the way to the current one, by level.
-    path: [Entries<F::Order>; Geometry::MAX_LEVELS],
+    path: [Entries<F::Word>; Geometry::MAX_LEVELS],
     level: Level,
     next: Option<u64>,
     last: u64,

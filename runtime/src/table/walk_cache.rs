@@ -11,7 +11,7 @@ use super::{
     build::Way,
     entries::{AtomicU64, Entries},
 };
-use crate::{ClosedRange, Format, Hal, HostPhysAddr, Level};
+use crate::{ClosedRange, EntryWord, Format, Hal, HostPhysAddr, Level};
 
 /// A table on the way to an address. That one is the first that was asked for, and stays: so whichever table is read with it, it
 /// is one on this way.
@@ -76,7 +76,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// The lowest table above pages that leads to `ia` and to all that were asked for before. It is kept.
     #[cold]
     #[inline(never)]
-    fn common_table(&self, ia: u64) -> Option<Entries<F::Order>> {
+    fn common_table(&self, ia: u64) -> Option<Entries<F::Word>> {
         let inside = self.reduce(ia)?;
         let first = self.walk_cache.first(ia) & self.start.input;
         let above_pages = ClosedRange::around(inside, Self::entry_bits(1) + 1);
@@ -86,7 +86,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         // Of a wide root, the part that is as large as the tables below it. A narrow one has as much room as they have, with
         // nothing in what is no part of it.
         let part = (index & (common.count() - 1)) >> Self::index_bits(level);
-        let table = common.address().as_usize() as u64 + ((part as u64) << (Self::index_bits(level) + 3));
+        let table = common.address().as_usize() as u64 + ((part as u64) << (Self::index_bits(level) + F::Word::SIZE));
         let is_common = || (first ^ inside) >> self.start.entry_bits < Self::count(level) as u64;
         if (level < self.geometry.top() || self.start.is_plain && is_common())
             // Where nothing stands, the next table on this way may come to be.

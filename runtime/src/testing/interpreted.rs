@@ -7,7 +7,7 @@ use crate::{
 };
 use std::array;
 use std::prelude::rust_2024::*;
-use tablewright_archdefs::bound::Bound;
+use tablewright_archdefs::bound::{self, Bound};
 use tablewright_archdefs::interpret::{self, Decoded, LeafEntry, Means, Met, Refused, Stale, Why};
 use tablewright_archdefs::model::{self, Facts, FaultAccess, FaultCause, InputExtension};
 
@@ -37,7 +37,8 @@ impl Subject for Interpreted {
             InputExtension::Sign => Extension::Sign,
         };
         let entry_bits = array::from_fn(|level| geometry.entry_bits(level as Level));
-        Geometry::new(entry_bits, geometry.levels, geometry.input_bits, geometry.output_bits, extension)
+        let bound::Geometry { word_bits, levels, input_bits, output_bits, .. } = geometry;
+        Geometry::new(word_bits, entry_bits, levels, input_bits, output_bits, extension)
     }
 
     fn index(&self, level: Level, ia: u64) -> u64 {

@@ -6,13 +6,13 @@ use std::prelude::rust_2024::*;
 use crate::{Entry, Level, Table};
 
 use super::samples::{below, few_addresses, levels, some_attributes};
-use super::{Case, Subject, Verdict, ensure};
+use super::{Case, Verdict, ensure};
 
 pub(super) fn check(case: &Case<'_>) -> Verdict {
     indices(case)?;
     for level in levels(case.subject) {
         for size in case.subject.page_sizes(level).iter() {
-            path(case.subject, level, size)?;
+            path(case, level, size)?;
         }
     }
     Ok(())
@@ -42,7 +42,8 @@ fn indices(case: &Case<'_>) -> Verdict {
 }
 
 /// Tables that map one leaf translate the addresses of that leaf, and no other.
-fn path(subject: &dyn Subject, level: Level, size: u8) -> Verdict {
+fn path(case: &Case<'_>, level: Level, size: u8) -> Verdict {
+    let subject = case.subject;
     let geometry = subject.geometry();
     let Some(attributes) = some_attributes(subject, level, size).first().copied() else {
         return Err(format!("no leaf of 2^{size} bytes at level {level} can be made"));
@@ -53,16 +54,16 @@ fn path(subject: &dyn Subject, level: Level, size: u8) -> Verdict {
         let mut memory = BTreeMap::new();
         for above in level + 1..=geometry.top() {
             let entry = subject.table(above, table_at(above - 1)).map_err(|refusal| refusal.to_string())?;
-            memory.insert(table_at(above) + subject.index(above, start) * 8, entry);
+            memory.insert(slot(case, above, table_at(above), start), entry);
         }
         let items = subject.leaf(level, size, oa, &attributes).map_err(|refusal| refusal.to_string())?;
-        let first = table_at(level) + subject.index(level, start) * 8;
-        memory.extend((first..).step_by(8).zip(items));
+        let first = slot(case, level, table_at(level), start);
+        memory.extend((first..).step_by(1 << case.reference.0.word.size).zip(items));
         for ia in [start, start | below(size)] {
-            let found = walk(subject, &memory, ia);
+            let found = walk(case, &memory, ia);
             ensure!(found == Some(oa | ia & below(size)), "{ia:#x}, mapped to {oa:#x}, translates to {found:#x?}");
             for bit in size..geometry.input_bits {
-                let found = walk(subject, &memory, ia ^ 1 << bit);
+                let found = walk(case, &memory, ia ^ 1 << bit);
                 ensure!(found.is_none(), "{ia:#x} is mapped, and so is {:#x}: to {found:#x?}", ia ^ 1 << bit);
             }
         }
@@ -75,11 +76,17 @@ fn table_at(level: Level) -> u64 {
     (u64::from(level) + 1) << 20
 }
 
-fn walk(subject: &dyn Subject, memory: &BTreeMap<u64, u64>, ia: u64) -> Option<u64> {
+/// Where the entry is that translates `ia`.
+fn slot(case: &Case<'_>, level: Level, table: u64, ia: u64) -> u64 {
+    table + (case.subject.index(level, ia) << case.reference.0.word.size)
+}
+
+fn walk(case: &Case<'_>, memory: &BTreeMap<u64, u64>, ia: u64) -> Option<u64> {
+    let subject = case.subject;
     let mut level = subject.geometry().top();
     let mut table = table_at(level);
     loop {
-        let raw = memory.get(&(table + subject.index(level, ia) * 8)).copied().unwrap_or(subject.empty(level));
+        let raw = memory.get(&slot(case, level, table, ia)).copied().unwrap_or(subject.empty(level));
         match subject.decode(level, raw) {
             Entry::Table(Table { address, level: next, .. }) if next < level => (table, level) = (address, next),
             Entry::Leaf(leaf) => return Some(leaf.address & !below(leaf.size) | ia & below(leaf.size)),

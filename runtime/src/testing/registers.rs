@@ -20,7 +20,8 @@ pub(super) fn check(case: &Case<'_>) -> Verdict {
     }
     // A frame may be larger than a table has to be.
     let index_bits = geometry.level_index_bits(geometry.top());
-    let aligned = (0..geometry.top()).map(|level| geometry.level_index_bits(level)).fold(index_bits, u8::max) + 3;
+    let aligned = (0..geometry.top()).map(|level| geometry.level_index_bits(level)).fold(index_bits, u8::max)
+        + case.reference.0.word.size;
     let unfit = (0..aligned).chain(geometry.output_bits..64).map(|bit| 1 << bit);
     for root in unfit.chain([below(aligned), u64::MAX]) {
         ensure!(case.subject.registers(root, 0).is_none(), "the root {root:#x} is not refused");

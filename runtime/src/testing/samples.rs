@@ -98,6 +98,7 @@ pub(super) fn own_entries(case: &Case<'_>, level: Level) -> Vec<u64> {
 
 /// Values at `level` that nobody may have made: random ones, sparse ones, and own entries with one bit wrong.
 pub(super) fn foreign_entries(case: &Case<'_>, level: Level) -> Vec<u64> {
+    let bits = case.reference.0.word.bits();
     let mut random = random();
     let mut entries = vec![0, u64::MAX];
     for _ in 0..2000 {
@@ -105,8 +106,9 @@ pub(super) fn foreign_entries(case: &Case<'_>, level: Level) -> Vec<u64> {
         entries.extend([value, value & random.u64(..) & random.u64(..), value | random.u64(..) | random.u64(..)]);
     }
     for entry in own_entries(case, level) {
-        entries.extend((0..64).map(|bit| entry ^ 1 << bit));
+        entries.extend((0..bits).map(|bit| entry ^ 1 << bit));
     }
+    entries.iter_mut().for_each(|entry| *entry &= below(bits));
     entries
 }
 

@@ -25,7 +25,7 @@ pub(super) fn check(case: &Case<'_>) -> Verdict {
             ensure!(link == Some(address), "level {level}: {raw:#x} seems to lead to {link:x?}");
         }
         // A frame may be larger than a table has to be.
-        let aligned = geometry.level_index_bits(level - 1) + 3;
+        let aligned = geometry.level_index_bits(level - 1) + case.reference.0.word.size;
         let unfit = (geometry.page_bits..aligned).chain(geometry.output_bits..64).map(|bit| 1 << bit);
         for address in unfit.chain(nothing).chain([below(geometry.page_bits), u64::MAX]) {
             ensure!(subject.table(level, address).is_err(), "level {level}: a table at {address:#x} is not refused");

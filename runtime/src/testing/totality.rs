@@ -38,7 +38,8 @@ fn sound(case: &Case<'_>, level: Level, raw: u64) -> Result<Entry, String> {
         }
         Entry::Table(table) => {
             ensure!(table.level < level, "level {level}: {raw:#x} leads up to level {}", table.level);
-            let fits = table.address <= geometry.last_output() && table.address & below(3) == 0;
+            let fits =
+                table.address <= geometry.last_output() && table.address & below(case.reference.0.word.size) == 0;
             ensure!(fits, "level {level}: {raw:#x} leads to {:#x}", table.address);
         }
         Entry::Invalid | Entry::Reserved(_) => {}

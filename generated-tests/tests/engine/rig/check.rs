@@ -1,6 +1,6 @@
 //! Whether the table is what the model says.
 
-use tablewright::{Attributes, ByteOrder, Entry, Format, Region};
+use tablewright::{Attributes, Entry, EntryWord, Format, Region};
 
 use super::{Rig, range, walk};
 
@@ -53,8 +53,8 @@ impl<F: Format> Rig<F> {
             let mut empty = true;
             // What a frame has beyond its table, no MMU reads.
             for index in 0..format.geometry().entries(info.level) as u64 {
-                let word = self.machine.read_word(start + 8 * index).expect("tables are allocated");
-                let raw = F::Order::reorder(word);
+                let slot = start + (index << F::Word::SIZE);
+                let raw = self.machine.read_entry::<F::Word>(slot).expect("tables are allocated");
                 if format.decode(info.level, raw) == Entry::Invalid {
                     assert_eq!(raw, format.empty(info.level), "something left in an entry that is not present");
                 } else {

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tablewright::{Attributes, ByteOrder, Change, Entry, Format, Hal, HostPhysAddr, Rights, sim::Machine};
+use tablewright::{Attributes, Change, Entry, EntryWord, Format, Hal, HostPhysAddr, Rights, sim::Machine};
 
 use super::attributes;
 
@@ -32,8 +32,8 @@ pub(crate) fn walk<F: Format>(machine: &Machine, format: &F, root: u64, ia: u64)
             geometry.entry_bits[usize::from(level) + 1]
         };
         let index = (ia >> shift) & (u64::MAX >> (64 - (end - shift)));
-        let entry = table + 8 * index;
-        let raw = F::Order::reorder(machine.read_word(entry).expect("tables are allocated"));
+        let entry = table + (index << F::Word::SIZE);
+        let raw = machine.read_entry::<F::Word>(entry).expect("tables are allocated");
         match format.decode(level, raw) {
             Entry::Invalid => return None,
             Entry::Reserved(rule) => panic!("misconfigured at {ia:#x}, level {level}: {rule}"),
@@ -58,14 +58,17 @@ pub(super) fn mark<F: Format>(machine: &Machine, format: &F, found: &Walked, dir
     if !states.hardware {
         return false;
     }
-    let entry = machine.phys_to_virt(HostPhysAddr::from_usize(found.entry as usize)).cast::<AtomicU64>();
-    // SAFETY: an entry of a table, accessed atomically.
-    let entry = unsafe { entry.as_ref() };
-    let mut raw = F::Order::reorder(entry.load(Ordering::Acquire)) & !states.accessed_mask | states.accessed_value;
-    if dirty {
-        raw = raw & !states.dirty_mask | states.dirty_value;
-    }
-    entry.store(F::Order::reorder(raw), Ordering::Release);
+    let around = machine.phys_to_virt(HostPhysAddr::from_usize(found.entry as usize & !7)).cast::<AtomicU64>();
+    // SAFETY: entries of a table, accessed atomically.
+    let around = unsafe { around.as_ref() };
+    let marked = |word| {
+        let mut raw = F::Word::get(word, found.entry) & !states.accessed_mask | states.accessed_value;
+        if dirty {
+            raw = raw & !states.dirty_mask | states.dirty_value;
+        }
+        Some(F::Word::set(word, found.entry, raw))
+    };
+    around.fetch_update(Ordering::Release, Ordering::Acquire, marked).unwrap();
     // Some set the accessed state only, and leave the dirty state to software.
     !dirty || states.dirty_mask != 0
 }

@@ -9,7 +9,7 @@ mod translated;
 
 use crate::Console;
 use crate::failure::{Failure, Result};
-use crate::format::{FormatArgs, Found};
+use crate::format::{self, FormatArgs, Found};
 use crate::number;
 
 pub(crate) use entry::{Manual, limit, summary};
@@ -70,6 +70,6 @@ pub(crate) fn run(args: &Args, console: &mut Console<'_>) -> Result {
     };
     match &args.register {
         Some(name) => register::explain(&found, &bound, name, raw, console),
-        None => entry::explain(&found, &bound, args.level, raw, console),
+        None => entry::explain(&found, &bound, args.level, format::entry(&bound, raw)?, console),
     }
 }

@@ -11,10 +11,10 @@ use ::core::prelude::rust_2024::*;
 use crate::codec::{self, Facts, Grants, Kind, Named, Pattern, Run};
 use crate::{
     Format as FormatTrait, Table as DecodedTable, AccessedDirty, Attributes, ByName,
-    Cause, Change, ConfigError, Edit, Entry, Extension, FaultInfo, FirstWrites,
-    FormatInfo, Geometry, HostPhysAddr, Invalidation, Kinds, Leaf, Level, LittleEndian,
-    MemoryType, Next, Options, PageSizes, Prototype, Refusal, Rewrite, Rights, Signal,
-    Strip, Tag,
+    Cause, Change, ConfigError, Edit, Entry, EntryWord, Extension, FaultInfo,
+    FirstWrites, FormatInfo, Geometry, HostPhysAddr, Invalidation, Kinds, Le64, Leaf,
+    Level, MemoryType, Next, Options, PageSizes, Prototype, Refusal, Rewrite, Rights,
+    Signal, Strip, Tag,
 };
 
 /// What varies between machines and between address spaces. The root can have these shapes:
@@ -810,6 +810,7 @@ impl Format {
             return Err(ConfigError::Rule("!granule_absent"));
         }
         let geometry = Geometry::new(
+            <Le64 as EntryWord>::SIZE,
             Self::ENTRY_BITS,
             levels,
             input_bits,
@@ -1368,7 +1369,7 @@ unsafe impl FormatTrait for Format {
     type Registers = Registers;
     type Report = Report;
     type Controls = Controls;
-    type Order = LittleEndian;
+    type Word = Le64;
 
     const INFO: &'static FormatInfo = &FormatInfo {
         name: "smmu_v3_16k",

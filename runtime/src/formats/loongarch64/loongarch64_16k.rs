@@ -11,9 +11,9 @@ use ::core::prelude::rust_2024::*;
 use crate::codec::{self, Facts, Grants, Kind, Named, Pattern};
 use crate::{
     Format as FormatTrait, Table as DecodedTable, AccessedDirty, Attributes, ByName,
-    Cause, Change, ConfigError, Edit, Entry, Extension, FaultInfo, FirstWrites,
-    FormatInfo, Geometry, HostPhysAddr, Invalidation, Kinds, Leaf, Level, LittleEndian,
-    MemoryType, Next, Options, PageSizes, Prototype, Refusal, Rewrite, Rights,
+    Cause, Change, ConfigError, Edit, Entry, EntryWord, Extension, FaultInfo,
+    FirstWrites, FormatInfo, Geometry, HostPhysAddr, Invalidation, Kinds, Le64, Leaf,
+    Level, MemoryType, Next, Options, PageSizes, Prototype, Refusal, Rewrite, Rights,
     Stage1Cause, Stage1Fault, Strip, Tag,
 };
 
@@ -566,6 +566,7 @@ impl Format {
             return Err(ConfigError::Rule("invalid_table & (1 << page_bits) - 1 == 0"));
         }
         let geometry = Geometry::new(
+            <Le64 as EntryWord>::SIZE,
             Self::ENTRY_BITS,
             levels,
             input_bits,
@@ -1094,7 +1095,7 @@ unsafe impl FormatTrait for Format {
     type Registers = Registers;
     type Report = Report;
     type Controls = Controls;
-    type Order = LittleEndian;
+    type Word = Le64;
 
     const INFO: &'static FormatInfo = &FormatInfo {
         name: "loongarch64_16k",

@@ -11,9 +11,10 @@ use ::core::prelude::rust_2024::*;
 use crate::codec::{self, Facts, Grants, Kind, Named, Pattern};
 use crate::{
     Format as FormatTrait, Table as DecodedTable, AccessedDirty, AtEntry, Attributes,
-    ByName, Cause, Change, ConfigError, Edit, Entry, Extension, FaultInfo, FirstWrites,
-    FormatInfo, Geometry, HostPhysAddr, Invalidation, Kinds, Leaf, Level, LittleEndian,
-    MemoryType, Next, Options, PageSizes, Prototype, Refusal, Rewrite, Rights, Strip, Tag,
+    ByName, Cause, Change, ConfigError, Edit, Entry, EntryWord, Extension, FaultInfo,
+    FirstWrites, FormatInfo, Geometry, HostPhysAddr, Invalidation, Kinds, Le64, Leaf,
+    Level, MemoryType, Next, Options, PageSizes, Prototype, Refusal, Rewrite, Rights,
+    Strip, Tag,
 };
 
 /// What varies between machines and between address spaces. The root can have these shapes:
@@ -741,6 +742,7 @@ impl Format {
             return Err(ConfigError::Rule("c_bit == 0 || c_bit >= pa_bits"));
         }
         let geometry = Geometry::new(
+            <Le64 as EntryWord>::SIZE,
             Self::ENTRY_BITS,
             levels,
             input_bits,
@@ -1279,7 +1281,7 @@ unsafe impl FormatTrait for Format {
     type Registers = Registers;
     type Report = Report;
     type Controls = Controls;
-    type Order = LittleEndian;
+    type Word = Le64;
 
     const INFO: &'static FormatInfo = &FormatInfo {
         name: "npt",

@@ -3,7 +3,7 @@
 use core::{array::from_fn, ops::Range, sync::atomic::Ordering};
 
 use super::Entries;
-use crate::{ByteOrder, Hal, Kinds, Rewrite, Strip, table::alike::Alike};
+use crate::{EntryWord, Hal, Kinds, Rewrite, Strip, table::alike::Alike};
 
 /// How many entries are looked at together.
 pub(in crate::table) const BLOCK: usize = 32;
@@ -11,7 +11,7 @@ pub(in crate::table) const BLOCK: usize = 32;
 /// How many entries are held in registers together.
 const FEW: usize = 8;
 
-impl<O: ByteOrder> Entries<O> {
+impl<W: EntryWord> Entries<W> {
     /// Reads the entries at `indices`, with the index of each; those that would be outside the table are left out.
     #[inline]
     pub(in crate::table) fn iter(&self, indices: Range<usize>) -> impl Iterator<Item = (usize, u64)> {

@@ -2,23 +2,30 @@
 
 use core::{ptr::NonNull, sync::atomic::Ordering};
 
-use super::{Word, words};
-use crate::{ByteOrder, Hal, HostPhysAddr};
+use super::words;
+use crate::{EntryWord, Hal, HostPhysAddr};
 
 /// One entry of a table that may be in use.
-#[derive(Clone, Copy)]
-pub(in crate::table) struct EntryRef<O> {
-    pub(super) word: NonNull<Word<O>>,
+pub(in crate::table) struct EntryRef<W> {
+    pub(super) word: NonNull<W>,
     pub(super) address: HostPhysAddr,
 }
 
-/// Where the entry at `index` of the table at `table` is for an MMU.
-#[inline]
-pub(super) fn address_of(table: HostPhysAddr, index: usize) -> HostPhysAddr {
-    HostPhysAddr::from_usize(table.as_usize() + 8 * index)
+impl<W> Clone for EntryRef<W> {
+    fn clone(&self) -> Self {
+        *self
+    }
 }
 
-impl<O: ByteOrder> EntryRef<O> {
+impl<W> Copy for EntryRef<W> {}
+
+/// Where the entry at `index` of the table at `table` is for an MMU.
+#[inline]
+pub(super) fn address_of<W: EntryWord>(table: HostPhysAddr, index: usize) -> HostPhysAddr {
+    HostPhysAddr::from_usize(table.as_usize() + (index << W::SIZE))
+}
+
+impl<W: EntryWord> EntryRef<W> {
     /// That at `index` of the table at `table`.
     ///
     /// # Safety
@@ -27,17 +34,17 @@ impl<O: ByteOrder> EntryRef<O> {
     #[inline]
     pub(in crate::table) unsafe fn new(hal: &impl Hal, table: HostPhysAddr, index: usize) -> Self {
         // SAFETY: inside the table, as the caller promises.
-        Self { word: unsafe { words(hal, table).add(index) }, address: address_of(table, index) }
+        Self { word: unsafe { words(hal, table).add(index) }, address: address_of::<W>(table, index) }
     }
 
     /// Where its table is, which has `1 << bits` entries.
     #[inline]
     pub(in crate::table) const fn table(self, bits: u8) -> HostPhysAddr {
-        HostPhysAddr::from_usize(self.address.as_usize() & !((8 << bits) - 1))
+        HostPhysAddr::from_usize(self.address.as_usize() & !((1 << (bits + W::SIZE)) - 1))
     }
 
     #[inline]
-    fn word(&self) -> &Word<O> {
+    fn word(&self) -> &W {
         // SAFETY: inside a table, which is allocated and aligned; everybody accesses it through atomics.
         unsafe { self.word.as_ref() }
     }
@@ -89,6 +96,6 @@ impl<O: ByteOrder> EntryRef<O> {
 
     #[inline]
     fn publish(self, hal: &impl Hal) {
-        hal.publish_table(self.address, 8);
+        hal.publish_table(self.address, 1 << W::SIZE);
     }
 }

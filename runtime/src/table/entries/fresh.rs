@@ -2,30 +2,30 @@
 
 use core::{ops::Range, ptr::NonNull};
 
-use super::{Word, words};
-use crate::{ByteOrder, Hal, HostPhysAddr, Strip};
+use super::words;
+use crate::{EntryWord, Hal, HostPhysAddr, Strip};
 
 /// A table that nobody else can see yet.
-pub(in crate::table) struct Fresh<O> {
-    base: NonNull<Word<O>>,
+pub(in crate::table) struct Fresh<W> {
+    base: NonNull<W>,
     address: HostPhysAddr,
     words: usize,
 }
 
-impl<O: ByteOrder> Fresh<O> {
+impl<W: EntryWord> Fresh<W> {
     /// A table in a frame of `1 << size` bytes, with arbitrary content.
     ///
     /// # Safety
     ///
     /// The frame is allocated from `hal`, and nobody else uses it while the value lives.
     pub(in crate::table) unsafe fn new(hal: &impl Hal, address: HostPhysAddr, size: u8) -> Self {
-        Self { base: words(hal, address), address, words: 1 << (size - 3) }
+        Self { base: words(hal, address), address, words: 1 << (size - W::SIZE) }
     }
 
     /// Writes one entry, which is inside the table.
     pub(in crate::table) fn write(&mut self, index: usize, raw: u64) {
         // SAFETY: the masked index is inside the frame, which is ours alone and has a power of two of words.
-        unsafe { Word::write(self.base.add(index & (self.words - 1)), raw) };
+        unsafe { W::write(self.base.add(index & (self.words - 1)), raw) };
     }
 
     /// Writes a strip; what would be outside the table is left out.
@@ -34,7 +34,7 @@ impl<O: ByteOrder> Fresh<O> {
         // Not over a range: so it is several words at once.
         while index < end {
             // SAFETY: inside the frame, which is ours alone.
-            unsafe { Word::write(self.base.add(index), raw) };
+            unsafe { W::write(self.base.add(index), raw) };
             raw = raw.wrapping_add(strip.step);
             index += 1;
         }
@@ -51,7 +51,7 @@ impl<O: ByteOrder> Fresh<O> {
             && let Some(raw) = next()
         {
             // SAFETY: inside the frame, which is ours alone.
-            unsafe { Word::write(self.base.add(index), raw) };
+            unsafe { W::write(self.base.add(index), raw) };
             index += 1;
         }
         index
@@ -64,7 +64,7 @@ impl<O: ByteOrder> Fresh<O> {
 
     /// Makes the content ready for MMUs; it may then be linked, or used through [`Entries`](super::Entries).
     pub(in crate::table) fn publish(self, hal: &impl Hal) -> HostPhysAddr {
-        hal.publish_table(self.address, 8 * self.words);
+        hal.publish_table(self.address, self.words << W::SIZE);
         self.address
     }
 }
