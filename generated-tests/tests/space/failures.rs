@@ -124,6 +124,11 @@ fn operations<F: Format>() -> Vec<Operation<F>> {
             let page = rig.page();
             rig.space.protect(gpa(5 * page), page, READ)
         }),
+        // Areas that work alike: one end has to be changed, the other says already what it should.
+        ("protect areas of one kind", |rig| {
+            let (page, block) = (rig.page(), rig.block());
+            rig.space.protect(gpa(page), 2 * block, READ)
+        }),
         ("protect all kinds", |rig| {
             let (page, block) = (rig.page(), rig.block());
             rig.space.protect(gpa(page), 6 * block, RX)

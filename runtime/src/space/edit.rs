@@ -180,12 +180,13 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     ) -> Result<Option<ClosedRange>, SpaceError> {
         let place = self.areas.place(range.start());
         let parts = self.areas.parts_from(place, range);
-        let mut differs = false;
+        let (mut count, mut differs) = (0, false);
         for (_, area) in parts.clone() {
             let attributes = area.attributes().with(change);
             if let Err(refusal) = area.backend().accepts(&self.table, &attributes) {
                 return SpaceError::of_area(area.range(), &refusal.into());
             }
+            count += 1;
             differs |= attributes != *area.attributes();
         }
         ok!(self.table.check_partial(range));
@@ -194,6 +195,11 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
 
         let parts = self.areas.parts_from(place, range);
         let mut gather = Gathering::new(&mut self.gather, &self.table);
+        if count > 1 {
+            // A leaf at one end may say already what it should, and is split only after the others have been changed: that
+            // must not fail then.
+            ok!(self.table.split(range, &mut gather));
+        }
         let (done, mut result) = parts.work(&mut self.table, &mut gather, &mut |part, backend, table, gather| {
             backend.protect(part, change, table, gather)
         });
