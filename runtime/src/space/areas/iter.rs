@@ -91,7 +91,7 @@ impl<'a, B: Backend> Parts<'a, B> {
         let mut ahead = self.clone();
         while let Some((part, _)) = ahead.next().filter(|(_, other)| area.backend().works_like(other.backend())) {
             range = range.hull(&part);
-            *self = ahead.clone();
+            self.place = ahead.place;
         }
         Some((range, area))
     }

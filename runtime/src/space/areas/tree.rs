@@ -127,10 +127,14 @@ impl Tree {
         let (mut at, mut beyond) = (self.root, None);
         while let Some(node) = self.nodes.get(at).filter(|node| node.is_inner) {
             let below = node.below(start);
-            beyond = node.entries.get(below + 1).map(|next| next.start).or(beyond);
+            beyond = node.entries.get(below + 1).or(beyond);
             at = node.entries.get(below)?.link;
         }
-        self.up_to(beyond?)
+        let mut first = beyond?.link;
+        while let Some(node) = self.nodes.get(first).filter(|node| node.is_inner) {
+            first = node.entries.first()?.link;
+        }
+        Some(Place::new(first, 0))
     }
 
     /// The entry after another.
@@ -282,7 +286,8 @@ impl Tree {
             });
             return node.entries.len() < len;
         }
-        let (first, last) = (node.below(range.start()), node.below(range.last()));
+        let first = node.below(range.start());
+        let last = first + node.up_to_from(first + 1, range.last());
         let mut fewer = false;
         for index in (first..=last).rev() {
             let node = self.nodes.get(at);
