@@ -122,13 +122,11 @@ impl<B: Joinable> Area<B> {
         self.backend.join(&next.backend)
     }
 
-    /// Takes in the area that follows, if they are of one piece; whether they are.
-    pub(super) fn take_in(&mut self, next: &Self) -> bool {
-        let Some(backend) = self.join(next) else { return false };
-        self.range = self.range.hull(&next.range);
-        self.logged |= next.logged;
+    /// Takes in the area that follows, with what is behind both.
+    pub(super) fn take_in(&mut self, next: ClosedRange, logged: bool, backend: B) {
+        self.range = self.range.hull(&next);
+        self.logged |= logged;
         self.backend = backend;
-        true
     }
 }
 

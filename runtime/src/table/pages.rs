@@ -76,7 +76,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// there is none.
     pub(crate) fn used_pages(&self, attributes: &Attributes) -> Option<[u64; 2]> {
         let used = |dirty| self.asked(&attributes.used(dirty)).ok();
-        Some([used(false)?, used(true)?])
+        let read = used(false)?;
+        Some([read, if attributes.dirty { read } else { used(true)? }])
     }
 
     /// As [`Self::page`].

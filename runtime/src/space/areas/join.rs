@@ -16,11 +16,10 @@ impl<B: Joinable> MemorySet<B> {
     /// Joins two areas that follow each other, and says where the one is then; `None` if they are not of one piece.
     pub(super) fn join(&mut self, place: Place, next: Place) -> Option<Place> {
         let [link, other] = [self.tree.link(place)?, self.tree.link(next)?];
-        let [area, following] = self.areas.pair([link, other])?;
-        if !area.take_in(following) {
-            return None;
-        }
-        let start = area.range().start();
+        let [area, following] = [self.areas.get(link)?, self.areas.get(other)?];
+        let backend = area.join(following)?;
+        let (start, range, logged) = (area.range().start(), following.range(), following.is_logged());
+        self.areas.get_mut(link)?.take_in(range, logged, backend);
         self.grew(link);
         self.remove_at(next);
         // Nodes may have been put together.

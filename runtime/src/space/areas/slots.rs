@@ -45,15 +45,6 @@ impl<T> Slots<T> {
         }
     }
 
-    /// Two at once.
-    #[inline]
-    pub(super) fn pair(&mut self, places: [u32; 2]) -> Option<[&mut T; 2]> {
-        match self.slots.get_disjoint_mut(places.map(|place| place as usize)).ok()? {
-            [Slot::Full(one), Slot::Full(other)] => Some([one, other]),
-            _ => None,
-        }
-    }
-
     /// Puts a value, for which there is room, where it stays.
     pub(super) fn insert(&mut self, value: T) -> u32 {
         let place = self.next();
