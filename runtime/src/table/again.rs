@@ -114,7 +114,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let leaf = &split.leaf;
         let (level, below) = (leaf.level, leaf.level.checked_sub(1)?);
         let (size, sizes) = (Self::entry_bits(below), split.smaller.sizes(&self.geometry, below));
-        let runs = sizes.0 & !(1 << size);
+        let runs = if self.has_runs(below) { sizes.0 & !(1 << size) } else { 0 };
         if Self::items(leaf) != 1
             || !leaf.range.covers(&range)
             || !sizes.contains(size)

@@ -233,7 +233,6 @@ pub(super) struct Layout<'a> {
 
 impl<'a> Layout<'a> {
     /// Of the slots that `range` touches.
-    #[inline]
     pub(super) fn new(geometry: &Geometry, level: Level, range: ClosedRange, pieces: &'a Pieces<'a>) -> Self {
         let slot = size_mask(geometry.entry_bits(level));
         let sizes = sizes_of(geometry, level, PageSizes(u64::MAX)).0;

@@ -59,7 +59,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     fn map_pages(&self, range: ClosedRange, oa: u64, attributes: &Attributes, gather: &mut Gather<F, H>) -> Option<()> {
         let entries = self.missing_pages(range).filter(|_| gather.follows(self))?;
         let delta = self.delta(range, oa).ok()?;
-        if self.format.page_sizes(0).largest_within(limit(range, delta)) != Some(F::PAGE_BITS) {
+        if self.has_runs(0) && self.format.page_sizes(0).largest_within(limit(range, delta)) != Some(F::PAGE_BITS) {
             return None;
         }
         self.map_missing(entries, range, oa, attributes, gather)
