@@ -11,13 +11,7 @@ use super::{
     located::Located,
     split::Fate,
 };
-use crate::{Attributes, ClosedRange, Edit, Format, Hal, Level, Prototype, Strip};
-
-/// Leaves that continue each other, as the one that could stand in their place.
-struct Whole {
-    address: u64,
-    attributes: Attributes,
-}
+use crate::{Attributes, ClosedRange, Edit, Format, Hal, Level, Strip};
 
 impl<F: Format, H: Hal> PageTable<F, H> {
     /// Splits every leaf that is larger than `1 << size` bytes, as far as `range` covers it, into leaves of at most that
@@ -44,10 +38,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
         let tables = ok!(self.reserve_tables(tables));
         let mut reserve = Frames::of(&self.hal, tables);
-        for split in edges.iter_mut().flatten() {
-            let done = self.commit_split(split, range, &mut reserve, gather);
-            debug_assert!(done.is_some(), "the plan counted too few tables");
-        }
+        self.commit_edges(&mut edges, range, &mut reserve, gather);
         for leaf in self.larger(range, size) {
             let done = self.cut(leaf, size, &mut reserve, gather);
             debug_assert!(done.is_some(), "the plan counted too few tables");
@@ -122,9 +113,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             self.collapse_in(below, part, largest, gather);
             if fits(entry)
                 && ClosedRange::around(part.start(), entry) == part
-                && let Some((whole, prototype)) = self.whole(below, part, level, entry)
+                && let Some((_, Strip { first: new, .. })) = self.whole(below, part, level, entry)
             {
-                let new = self.format.strip(prototype, whole.address, 1).first;
                 let table = Held::Tree { table: below.address(), level: below.level(), frames: false };
                 if self.takes_break_for(level, raw, new) {
                     if self.is_strict() {
@@ -134,10 +124,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                     self.invalidate(part, 0, false);
                     // Now no MMU marks the leaves any more. If they have come to say what no larger leaf can, they stay.
                     let marked = self.whole(below, part, level, entry);
-                    let new = marked
-                        .as_ref()
-                        .map_or(raw, |(whole, prototype)| self.format.strip(*prototype, whole.address, 1).first);
-                    entries.store(&self.hal, index, new);
+                    entries.store(&self.hal, index, marked.map_or(raw, |(_, strip)| strip.first));
                     self.made(part, true, gather);
                     if marked.is_none() {
                         continue;
@@ -166,16 +153,13 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             if !range.covers(&run) {
                 continue;
             }
-            let Some((whole, prototype)) = self.whole(entries, run, level, size) else { continue };
-            let items = 1 << (size - Self::entry_bits(level));
+            let Some((address, strip)) = self.whole(entries, run, level, size) else { continue };
             let index = Self::index(level, run.start());
-            let strip = self.format.strip(prototype, whole.address, items);
-            if (0..items).any(|item| self.takes_break_for(level, entries.load(index + item), strip.first)) {
+            if (0..strip.items).any(|item| self.takes_break_for(level, entries.load(index + item), strip.first)) {
                 if self.is_strict() {
                     continue;
                 }
-                let taken =
-                    self.take_away(&Located { entries, level, index, range: run, address: whole.address, size });
+                let taken = self.take_away(&Located { entries, level, index, range: run, address, size });
                 let first = self.format.accessed_dirty(level).join(strip.first, taken);
                 entries.store_strip(&self.hal, index, Strip { first, ..strip });
                 self.made(run, true, gather);
@@ -194,16 +178,10 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// The leaf of `1 << size` bytes at level `target` that says what the leaves in this table say of `range`, which are
-    /// smaller; `None` if there is none.
-    fn whole(
-        &self,
-        entries: Entries<F::Word>,
-        range: ClosedRange,
-        target: Level,
-        size: u8,
-    ) -> Option<(Whole, Prototype)> {
+    /// smaller: where it maps to, and its entries. `None` if there is none.
+    fn whole(&self, entries: Entries<F::Word>, range: ClosedRange, target: Level, size: u8) -> Option<(u64, Strip)> {
         let level = entries.level();
-        let mut whole: Option<Whole> = None;
+        let mut whole = None;
         let mut next = range.start();
         loop {
             let (raw, Found::Leaf) = self.visit(entries, Self::index(level, next)) else { return None };
@@ -212,22 +190,20 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                 return None;
             }
             let (_, attributes) = self.attributes(&leaf)?;
-            let first = whole.get_or_insert(Whole { address: leaf.address, attributes });
+            let (address, all) = whole.get_or_insert((leaf.address, attributes));
             let unmarked = |attributes| Attributes { accessed: false, dirty: false, ..attributes };
-            if first.address.wrapping_add(next - range.start()) != leaf.address
-                || unmarked(first.attributes) != unmarked(attributes)
-            {
+            if address.wrapping_add(next - range.start()) != leaf.address || unmarked(*all) != unmarked(attributes) {
                 return None;
             }
-            first.attributes.accessed |= attributes.accessed;
-            first.attributes.dirty |= attributes.dirty;
+            all.accessed |= attributes.accessed;
+            all.dirty |= attributes.dirty;
             match range.after(leaf.range.last()) {
                 Some(after) => next = after.start(),
                 None => break,
             }
         }
-        let whole = whole.filter(|whole| whole.address & size_mask(size) == 0)?;
-        let prototype = self.format.prototype(target, size, &whole.attributes).ok()?;
-        Some((whole, prototype))
+        let (address, attributes) = whole.filter(|(address, _)| address & size_mask(size) == 0)?;
+        let prototype = self.format.prototype(target, size, &attributes).ok()?;
+        Some((address, self.format.strip(prototype, address, 1 << (size - Self::entry_bits(target)))))
     }
 }

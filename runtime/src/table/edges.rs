@@ -118,10 +118,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         ok!(self.plan_edges(cut, range, fate, &mut edges));
         let tables = ok!(self.reserve_tables(self.tables_for_splits(&edges, range)));
         let mut reserve = Frames::of(&self.hal, tables);
-        for split in edges.iter_mut().flatten() {
-            let done = self.commit_split(split, range, &mut reserve, gather);
-            debug_assert!(done.is_some(), "the plan counted too few tables");
-        }
+        self.commit_edges(&mut edges, range, &mut reserve, gather);
         drop(reserve);
         let mut rest = Some(range);
         for split in edges.iter().flatten() {
@@ -138,10 +135,24 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         Ok(rest)
     }
 
+    /// Splits what was planned.
+    pub(super) fn commit_edges(
+        &self,
+        edges: &mut Edges<'_, F>,
+        range: ClosedRange,
+        reserve: &mut Frames<'_, H>,
+        gather: &mut Gather<F, H>,
+    ) {
+        for split in edges.iter_mut().flatten() {
+            let done = self.commit_split(split, range, reserve, gather);
+            debug_assert!(done.is_some(), "the plan counted too few tables");
+        }
+    }
+
     /// The leaves that `range` covers in part, at most one at each end, in or below the table around it. Plans to split them
     /// are large, and most ranges need none.
     pub(super) fn cut_leaves(&self, entries: Entries<F::Word>, range: ClosedRange) -> Cut<F> {
-        if entries.level() == 0 && self.format.page_sizes(0).0 == 1 << F::PAGE_BITS {
+        if entries.level() == 0 && !self.has_runs(0) {
             // Pages are never cut.
             return [None, None];
         }

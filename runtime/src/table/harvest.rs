@@ -70,7 +70,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     pub fn harvest(&self, state: State, pages: &mut PageBitmap<'_>, gather: &mut Gather<F, H>) -> Result<(), Error> {
         let range = ok!(self.harvested(pages, gather));
         for end in [range.start(), range.last()] {
-            if self.find(end).is_some_and(|leaf| !range.covers(&leaf.range)) {
+            if self.cut_leaf(self.root_entries(), range, end).is_some() {
                 return Err(Error::NeedsExclusive(Operation::Split));
             }
         }
