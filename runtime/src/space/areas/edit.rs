@@ -60,17 +60,23 @@ impl<B: Joinable> MemorySet<B> {
     /// [`SpaceError::NoMemory`]; then nothing changed.
     pub fn change(&mut self, range: ClosedRange, change: &Change) -> Result<(), SpaceError> {
         self.reserve(2).map_err(|_| SpaceError::NoMemory)?;
-        self.cut_and_change(self.place(range.start()), range, &mut |area| area.change(change));
+        let place = self.place(range.start());
+        if self.parts_from(place, range).any(|(_, area)| area.attributes().with(change) != *area.attributes()) {
+            self.cut_and_change(place, range, &mut |area| area.change(change));
+        }
         Ok(())
     }
 
-    /// The same with whatever `change` does to areas, where there is room for it, and the place of the first of them is known.
+    /// The same with whatever `change` does to areas, where there is room for it, the place of the first of them is known, and
+    /// one of them at least does not stay as it is.
     pub(in crate::space) fn cut_and_change(
         &mut self,
         place: Option<Place>,
         range: ClosedRange,
         change: &mut dyn FnMut(&mut Area<B>),
     ) {
+        let whole = place.and_then(|place| self.area(place)).map(Area::range);
+        let is_inside = whole.is_some_and(|whole| whole.start() < range.start() && range.last() < whole.last());
         let mut next = place.and_then(|place| self.cut_before(place, range.start()));
         let mut before = next.and_then(|next| self.tree.previous(next));
         while let Some(mut place) = next
@@ -84,6 +90,10 @@ impl<B: Joinable> MemorySet<B> {
                 before = self.tree.previous(place);
             }
             self.area_mut(place).into_iter().for_each(&mut *change);
+            if is_inside {
+                // It stands between what is left of the area that it was cut out of, and now is unlike that.
+                return;
+            }
             let joined = before.and_then(|before| self.join(before, place));
             before = joined.or(Some(place));
             next = before.and_then(|before| self.tree.next(before));
