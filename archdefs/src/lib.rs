@@ -35,6 +35,7 @@ pub use summary::Summary;
 pub const BUILTINS: &[(&str, &str)] = &[
     ("amd_iommu_v1", include_str!("../formats/amd_iommu_v1.toml")),
     ("ept", include_str!("../formats/ept.toml")),
+    ("legacy", include_str!("../formats/legacy.toml")),
     ("long_mode", include_str!("../formats/long_mode.toml")),
     ("loongarch64", include_str!("../formats/loongarch64.toml")),
     ("npt", include_str!("../formats/npt.toml")),

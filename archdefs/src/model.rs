@@ -222,6 +222,8 @@ pub struct Levels {
     pub input: Choices<InputExtension>,
     /// Width of an output address, in bits.
     pub output_bits: At<Expr>,
+    /// Width of an output address that some leaves may hold, if it is another.
+    pub decode_bits: Option<At<Expr>>,
     /// What must hold of `levels`, `input_bits` and the parameters, each with the text an error shows.
     pub requires: Vec<At<Expr>>,
 }

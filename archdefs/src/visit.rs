@@ -43,6 +43,7 @@ impl<'a> Visit<'a, '_> {
         self.values(Part::Geometry, &levels.index_bits);
         (self.see)(Part::Entry, &levels.label.value);
         (self.see)(Part::Geometry, &levels.output_bits.value);
+        self.all(Part::Geometry, levels.decode_bits.iter().map(|bits| &bits.value));
         self.all(Part::Rule, levels.requires.iter().map(|rule| &rule.value));
         self.choices(Part::Geometry, &levels.input, |_, _| {});
         self.all(Part::Geometry, levels.blocks.iter().filter_map(|choice| choice.when.as_ref()));

@@ -22,6 +22,8 @@ pub struct Geometry {
     pub input_bits: u8,
     /// Width of an output address.
     pub output_bits: u8,
+    /// Width of an output address that some leaves may hold, though it is not written.
+    pub decode_bits: u8,
     /// How input addresses are extended to 64 bits.
     pub extension: InputExtension,
 }
@@ -38,13 +40,16 @@ impl Geometry {
         let below_root = BelowRoot::new(format, params)?;
         let wrong_root = || BindError::Root { levels: params.levels(), input_bits: params.input_bits() };
         let env = below_root.env(params);
+        let output_bits = width(&format.levels.output_bits, &env)?;
+        let decode_bits = format.levels.decode_bits.as_ref().map(|bits| width(bits, &env)).transpose()?;
         let geometry = Self {
             page_bits: below_root.page_bits,
             index_bits: below_root.index_bits,
             word_bits: format.word.size,
             levels: u8::try_from(params.levels()).map_err(|_| wrong_root())?,
             input_bits: u8::try_from(params.input_bits()).map_err(|_| wrong_root())?,
-            output_bits: width(&format.levels.output_bits, &env)?,
+            output_bits,
+            decode_bits: decode_bits.map_or(output_bits, |bits| bits.max(output_bits)),
             extension: chosen(&format.levels.input, &env, format.levels.page_bits.span)?.value,
         };
         let levels = 1..=Self::MAX_LEVELS;

@@ -54,13 +54,16 @@ fn two_fields(checker: &mut Checker<'_>, site: &Site<'_>, first: &BoundField, se
 }
 
 fn map(checker: &mut Checker<'_>, site: &Site<'_>, field: &BoundField) {
+    let is_table = site.shape.class == Class::Table;
     let lowest = match site.run {
-        _ if site.shape.class == Class::Table => site.table_bits,
+        _ if is_table => site.table_bits,
         Some(run) if run.shared => run.run_bits,
         _ => site.level.entry_bits,
     };
     let needed = low_bits(u64::MAX, site.output_bits) & !low_bits(u64::MAX, lowest);
     let held = field.bits.value_mask();
+    let only_read =
+        if is_table { 0 } else { low_bits(u64::MAX, site.decode_bits) & !low_bits(u64::MAX, site.output_bits) };
     let mut report = |rule, message: String| {
         checker.findings.under(site.params, rule, &[field.choice], || Diagnostic::new(message, field.choice, ""));
     };
@@ -68,8 +71,9 @@ fn map(checker: &mut Checker<'_>, site: &Site<'_>, field: &BoundField) {
         let bits = show::named_bits(needed & !held);
         report("address hole", format!("no place for address {bits} in {site}"));
     }
-    if held & !needed != 0 {
-        let bits = show::named_bits(held & !needed);
+    let excess = held & !needed & !only_read;
+    if excess != 0 {
+        let bits = show::named_bits(excess);
         let range = match site.output_bits.checked_sub(lowest) {
             None | Some(0) => "none".into(),
             Some(_) => show::bits(needed),

@@ -48,7 +48,7 @@ pub(super) fn check(checker: &mut Checker<'_>) {
         for level in 0..geometry.levels {
             let place = Place::new(level, geometry.top(), &sets);
             let below_root = level < geometry.top();
-            let widths = (level, geometry.output_bits, below_root, place.holds_blocks());
+            let widths = (level, geometry.output_bits, geometry.decode_bits, below_root, place.holds_blocks());
             if done.insert((widths, entries.key(params))) {
                 let mut problems = Vec::new();
                 let level = Level::bind(format, &geometry, &place, &env, &mut problems);
@@ -73,9 +73,10 @@ fn level(
     let patterns = kinds::check(checker, params, level);
     kinds::check_empty(checker, params, level);
     runs::check(checker, params, geometry, level, level.level < geometry.top());
-    let (output_bits, table_bits) = (geometry.output_bits, geometry.table_bits(level.level.saturating_sub(1)));
+    let Geometry { output_bits, decode_bits, .. } = *geometry;
+    let table_bits = geometry.table_bits(level.level.saturating_sub(1));
     for (shape, run) in level.shapes() {
-        let site = Site { params, output_bits, table_bits, level, shape, run, implies };
+        let site = Site { params, output_bits, decode_bits, table_bits, level, shape, run, implies };
         owners::check_used(checker, &site);
         if !patterns.ambiguous && owners::check(checker, &site) {
             encoder::check(checker, &site, &patterns);

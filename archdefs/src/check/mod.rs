@@ -124,6 +124,7 @@ impl Checker<'_> {
 struct Site<'a> {
     params: &'a Params,
     output_bits: u8,
+    decode_bits: u8,
     table_bits: u8,
     level: &'a Level,
     shape: &'a Shape,

@@ -96,6 +96,7 @@ pub(super) fn levels(section: &Section<'_>) -> Levels {
         label: section.expression("label", &scopes.entry),
         input: section.choices("input", &scopes.space, Cursor::word),
         output_bits: section.expression("output_bits", &scopes.space),
+        decode_bits: section.optional("decode_bits", &scopes.space, |cursor| cursor.placed(Cursor::expression)),
         requires: section.list("requires", &scopes.space, |cursor| cursor.placed(Cursor::condition)),
     }
 }

@@ -82,6 +82,13 @@ pub(super) const LEVELS: &[Key] = &[
     ),
     required("output_bits", Expression, "width of an output address"),
     optional(
+        "decode_bits",
+        Expression,
+        "`output_bits`",
+        "width of an output address that is read, where some leaves hold more than others: what is beyond `output_bits` is \
+         never written",
+    ),
+    optional(
         "requires",
         Many(&Condition),
         "none",

@@ -9,7 +9,8 @@ use std::env;
 use fastrand::Rng;
 use libtest_mimic::Failed;
 use tablewright::{
-    Attributes, ByName, Entry, Format, HostPhysAddr, Level, Options, Rights, Tag, WalkError, WalkStep, Walked, walk,
+    Attributes, ByName, Entry, EntryWord, Format, HostPhysAddr, Level, Options, Rights, Tag, WalkError, WalkStep,
+    Walked, walk,
 };
 use tablewright_archdefs::interpret::Walk;
 
@@ -103,7 +104,7 @@ fn one_table<F: ByName>(
     for index in spread(slots) {
         let mut drawn = (0..100).map(|_| writer.entry(random));
         if let Some(raw) = drawn.find(|&raw| judge.can_judge(&setup.case.params, level, raw)) {
-            image.set(table + 8 * index, raw);
+            image.set(table + (index << F::Word::SIZE), raw);
             entries.push((index, raw));
         }
     }

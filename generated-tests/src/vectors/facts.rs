@@ -39,6 +39,8 @@ const FACTS: &[Facts] = &[
     Facts { format: "long_mode", config: "five-level", extension: Sign, invalid_cached: false, hardware: true, label: 1, memory: &[(NonCacheable, WriteCombining)] },
     Facts { format: "long_mode", config: "five-level", extension: Sign, invalid_cached: false, hardware: true, label: 1, memory: DEVICES_ARE_UNCACHED },
     Facts { format: "long_mode", config: "baseline", extension: Sign, invalid_cached: false, hardware: true, label: 1, memory: DEVICES_ARE_UNCACHED },
+    Facts { format: "legacy", config: "blocks", extension: Zero, invalid_cached: false, hardware: true, label: 1, memory: DEVICES_ARE_UNCACHED },
+    Facts { format: "legacy", config: "wide-blocks", extension: Zero, invalid_cached: false, hardware: true, label: 1, memory: &[(NonCacheable, WriteCombining)] },
     Facts { format: "vtd_first_stage", config: "four-level", extension: Sign, invalid_cached: false, hardware: true, label: 1, memory: &[(WriteBack, Inherit)] },
     Facts { format: "vtd_second_stage", config: "legacy", extension: Zero, invalid_cached: false, hardware: false, label: 1, memory: &[(WriteBack, Inherit)] },
     Facts { format: "vtd_second_stage", config: "scalable-five-level", extension: Zero, invalid_cached: false, hardware: true, label: 1, memory: &[(NonCacheable, WriteCombining)] },

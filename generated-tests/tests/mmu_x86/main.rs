@@ -2,6 +2,7 @@
 //! (APM volume 2, *Long-Mode Page Translation* and *Nested Paging*; SDM volume 3, *4-Level Paging and 5-Level Paging*),
 //! and what QEMU and Bochs must say to them.
 
+mod legacy;
 mod long_mode;
 mod npt;
 mod two_stage;

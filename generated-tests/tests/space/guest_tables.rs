@@ -10,7 +10,7 @@ use tablewright::{
     aarch64::{stage1_4k, stage1_16k, stage1_64k},
     riscv64::sv,
     sim::Bound,
-    x86_64::long_mode,
+    x86_64::{legacy, long_mode},
 };
 use tablewright_archdefs::{
     bound::BoundMeaning,
@@ -301,6 +301,7 @@ macro_rules! judged {
 
 judged! {
     long_mode_is_walked_as_its_file_says: long_mode(4, 48), "long_mode", ["server" "baseline" "five-level"];
+    legacy_is_walked_as_its_file_says: legacy(2, 32), "legacy", ["pages-only" "blocks" "wide-blocks"];
     stage1_4k_is_walked_as_its_file_says: stage1_4k(4, 48), "stage1", ["4k-48" "4k-39-dirty" "4k-vhe" "4k-upper" "4k-lpa2"];
     stage1_16k_is_walked_as_its_file_says: stage1_16k(4, 48), "stage1", ["16k-48" "16k-vhe-upper"];
     stage1_64k_is_walked_as_its_file_says: stage1_64k(2, 42), "stage1", ["64k-42" "64k-52"];

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use common::{Files, Image, core_file};
 use proptest::prelude::*;
-use tablewright_archdefs::{BUILTINS, builtin};
+use tablewright_archdefs::{BUILTINS, builtin, read_builtin};
 
 /// Far more than anything here takes.
 const LONG: Duration = Duration::from_secs(60);
@@ -81,8 +81,9 @@ proptest! {
     #[test]
     fn any_entry_is_explained(format in format(), raw in any::<u64>(), address in any::<u64>()) {
         let files = Files::new();
+        let wide = raw & !read_builtin(format).unwrap().1.unwrap().word.mask() != 0;
         let ran = files.run(&format!("explain {format} {raw:x}"));
-        prop_assert_eq!(ran.code, 0);
+        prop_assert_eq!(ran.code == 0, !wide, "{}", ran.err);
         ends(&files, &format!("raise {format} {raw:x} --access pw --address {:x}", address & 0x7f_ffff_ffff))?;
     }
 

@@ -226,3 +226,27 @@ fn questions_that_make_no_sense_are_told() {
     let files = files();
     insta::assert_snapshot!(lines.map(|line| files.show(line)).join("\n----\n"));
 }
+
+/// Two tables of 32-bit paging, of 1024 entries each; the image ends with them.
+#[test]
+fn entries_of_32_bits_are_listed_and_walked() {
+    let files = files();
+    let mut image = vec![0; 0x2000];
+    let mut put = |offset: usize, raw: u32| image[offset..offset + 4].copy_from_slice(&raw.to_le_bytes());
+    put(0, 0x10_1007);
+    // 4 MiB above 4 GiB, and the highest entry: a page table of its own, which is not there.
+    put(4, 0x1240_2083);
+    put(0xffc, 0x20_0003);
+    for page in 0..1024 {
+        put(0x1000 + 4 * page, if page == 5 { 0 } else { 0x40_0005 | (page as u32) << 12 });
+    }
+    files.write("legacy.raw", &image);
+    let commands =
+        ["dump legacy", "dump legacy --tree", "walk legacy 0x3123", "walk legacy 0x40_0123", "walk legacy 0x5123"];
+    let told = commands.map(|command| {
+        files.show(&format!("{command} --config wide-blocks --root 0x10_0000 --image DIR/legacy.raw@100000"))
+    });
+    insta::assert_snapshot!(told.join("\n----\n"));
+    let wide = files.show("explain legacy 0x1_1234_5007");
+    assert!(wide.contains("an entry has 32 bits"), "{wide}");
+}

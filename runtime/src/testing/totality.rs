@@ -33,7 +33,8 @@ fn sound(case: &Case<'_>, level: Level, raw: u64) -> Result<Entry, String> {
             ensure!(offered, "level {level}: {raw:#x} is a leaf of 2^{} bytes, which is not offered", leaf.size);
             let items = 1 << (leaf.size - geometry.entry_bits(level));
             ensure!(leaf.items == items, "level {level}: {raw:#x} is one of {} items, not {items}", leaf.items);
-            let fits = leaf.address & below(geometry.entry_bits(level)) == 0 && leaf.address <= geometry.last_output();
+            let fits = leaf.address & below(geometry.entry_bits(level)) == 0
+                && leaf.address <= below(case.reference.0.geometry.decode_bits);
             ensure!(fits, "level {level}: {raw:#x} maps to {:#x}", leaf.address);
         }
         Entry::Table(table) => {

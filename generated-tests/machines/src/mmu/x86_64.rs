@@ -26,6 +26,7 @@ mod error;
 mod exit;
 mod layout;
 mod program;
+pub mod protected;
 mod question;
 mod stub;
 mod vmcb;

@@ -78,7 +78,7 @@ pub(super) const DISK_COUNT: i32 = 0x1f2;
 pub(super) const DISK_STATUS: i32 = 0x1f7;
 pub(super) const DISK_CONTROL: i32 = 0x3f6;
 /// One sector, its number in three bytes, the first device by such a number, and the command that writes it.
-const WRITE_FIRST_SECTOR: u64 = 0x30e0_0000_0001;
+pub(super) const WRITE_FIRST_SECTOR: u64 = 0x30e0_0000_0001;
 
 /// A present, writable entry of x86-64 paging, accessed and dirty already (SDM *4-Level Paging*).
 const SUPERVISOR_ENTRY: u64 = 0x63;

@@ -19,16 +19,16 @@ pub(super) const GUEST_LOAD: u64 = 0xe80;
 pub(super) const GUEST_STORE: u64 = 0xea0;
 
 /// Offsets in the page; the interpreter is at 0.
-const REAL_MODE: u16 = 0xf00;
-const GDT: u16 = 0xf40;
-const PROTECTED_MODE: u16 = 0xf80;
-const RESET: u16 = 0xff0;
+pub(super) const REAL_MODE: u16 = 0xf00;
+pub(super) const GDT: u16 = 0xf40;
+pub(super) const PROTECTED_MODE: u16 = 0xf80;
+pub(super) const RESET: u16 = 0xff0;
 
 /// Where the page is in ROM.
 const ROM_PAGE: u32 = 0xffff_f000;
 
 /// Selectors of the descriptors in [`GDT_ENTRIES`].
-const CODE_32: u16 = 0x08;
+pub(super) const CODE_32: u16 = 0x08;
 pub(super) const DATA: u16 = 0x10;
 pub(super) const CODE_64: u16 = 0x18;
 
@@ -36,36 +36,44 @@ pub(super) const CODE_64: u16 = 0x18;
 const GDT_ENTRIES: [u64; 4] = [0, 0x00cf_9b00_0000_ffff, 0x00cf_9300_0000_ffff, 0x00af_9b00_0000_ffff];
 
 /// Bits of the disk's status.
-const DISK_BUSY: i8 = 0x80_u8 as i8;
-const DISK_WANTS_DATA: i8 = 0x08;
+pub(super) const DISK_BUSY: i8 = 0x80_u8 as i8;
+pub(super) const DISK_WANTS_DATA: i8 = 0x08;
 
 /// Not canonical, so that a guest that uses it as an address faults, and its lowest byte is 0.
 const GUEST_RAX: u64 = 1 << 63;
 
 /// The assembled page.
 pub(super) fn page(extension: Extension, host: Host) -> Result<Vec<u8>, DynasmError> {
-    let mut page = interpreter(extension)?;
-    for (offset, bytes) in [
+    let parts = [
         (GUEST_LOAD as u16, guest(extension, true)?),
         (GUEST_STORE as u16, guest(extension, false)?),
-        (REAL_MODE, real_mode()),
+        (REAL_MODE, real_mode(GDT_ENTRIES.len())),
         (GDT, GDT_ENTRIES.iter().flat_map(|entry| entry.to_le_bytes()).collect()),
         (PROTECTED_MODE, protected_mode(host)?),
-        // jmp REAL_MODE: three bytes, relative to the byte after them.
-        (RESET, [&[0xe9], &REAL_MODE.wrapping_sub(RESET + 3).to_le_bytes()[..]].concat()),
-        (PAGE as u16, Vec::new()),
-    ] {
+        (RESET, reset()),
+    ];
+    Ok(page_of(interpreter(extension)?, parts))
+}
+
+/// The page that begins so, and has these parts at these offsets.
+pub(super) fn page_of<const N: usize>(mut page: Vec<u8>, parts: [(u16, Vec<u8>); N]) -> Vec<u8> {
+    for (offset, bytes) in parts.into_iter().chain([(PAGE as u16, Vec::new())]) {
         assert!(page.len() <= usize::from(offset), "what lies before {offset:#x} is too long");
         page.resize(offset.into(), 0);
         page.extend(bytes);
     }
-    Ok(page)
+    page
+}
+
+/// jmp REAL_MODE: three bytes, relative to the byte after them.
+pub(super) fn reset() -> Vec<u8> {
+    [&[0xe9], &REAL_MODE.wrapping_sub(RESET + 3).to_le_bytes()[..]].concat()
 }
 
 /// 16-bit code, which the assembler does not know; from reset, CS has base 0xffff0000.
-fn real_mode() -> Vec<u8> {
+pub(super) fn real_mode(descriptors: usize) -> Vec<u8> {
     let gdt = (ROM_PAGE + u32::from(GDT)).to_le_bytes();
-    let gdt_limit = (size_of_val(&GDT_ENTRIES) as u16 - 1).to_le_bytes();
+    let gdt_limit = (8 * descriptors as u16 - 1).to_le_bytes();
     let gdt_pointer = (ROM_PAGE as u16 + REAL_MODE + 24).to_le_bytes();
     let protected_mode = (ROM_PAGE + u32::from(PROTECTED_MODE)).to_le_bytes();
     [
@@ -82,16 +90,9 @@ fn real_mode() -> Vec<u8> {
 fn protected_mode(host: Host) -> Result<Vec<u8>, DynasmError> {
     let top = if host.five_level() { layout::HOST_LEVEL_5 } else { layout::HOST_TOP };
     let mut code = VecAssembler::<X86Relocation>::new(0);
+    copy_to_ram(&mut code);
     dynasm!(code
         ; .arch x86
-        ; mov eax, DATA.into()
-        ; .bytes [0x8e, 0xd8]                           // mov ds, eax, which the assembler takes for its converse
-        ; .bytes [0x8e, 0xc0]                           // mov es, eax
-        ; .bytes [0x8e, 0xd0]                           // mov ss, eax
-        ; mov esi, layout::OWN_IN_ROM as i32
-        ; mov edi, layout::OWN as i32
-        ; mov ecx, layout::OWN_SIZE as i32 / 4
-        ; rep movsd
         ; mov eax, host.cr4 as i32
         ; mov cr4, eax
         ; mov eax, top as i32
@@ -107,6 +108,21 @@ fn protected_mode(host: Host) -> Result<Vec<u8>, DynasmError> {
         ; .u16 CODE_64
     );
     code.finalize()
+}
+
+/// Copies the stub's own memory to RAM.
+pub(super) fn copy_to_ram(code: &mut VecAssembler<X86Relocation>) {
+    dynasm!(code
+        ; .arch x86
+        ; mov eax, DATA.into()
+        ; .bytes [0x8e, 0xd8]                           // mov ds, eax, which the assembler takes for its converse
+        ; .bytes [0x8e, 0xc0]                           // mov es, eax
+        ; .bytes [0x8e, 0xd0]                           // mov ss, eax
+        ; mov esi, layout::OWN_IN_ROM as i32
+        ; mov edi, layout::OWN as i32
+        ; mov ecx, layout::OWN_SIZE as i32 / 4
+        ; rep movsd
+    );
 }
 
 /// What the guest runs: a load or a store at rdi, and a look at the tag at rsi.
