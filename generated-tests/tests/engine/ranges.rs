@@ -4,7 +4,7 @@ use tablewright::{Change, ClosedRange, Error, FaultIn, Format, Lookup, PageTable
 
 use crate::{
     rig::{Rig, attributes, range},
-    witness::{BREAKING, DIRECT, FLAT, FULL, LARGE, SIGNED, WIDE},
+    witness::{BREAKING, DIRECT, FLAT, FULL, LARGE, SIGNED, SMALL, WIDE},
 };
 
 const RW: Rights = Rights::RW;
@@ -204,4 +204,39 @@ fn the_tables_needed_are_known_before() {
         rig.map(at, oa, rw).unwrap();
         assert_eq!(rig.table.tables().count() - before, needed);
     }
+}
+
+/// As many as first uses of all pages take that are not mapped yet, beside tables, pages and blocks that are there.
+fn tables_for_first_uses<F: Format>(format: F) {
+    let mut rig = Rig::new(format);
+    let page = rig.page();
+    let [block, large] = [1, 2].map(|level| 1 << rig.table.geometry().entry_bits(level));
+    for taken in [range(4 * block, block), range(6 * block + 3 * page, page), range(large, large)] {
+        rig.map(taken, 0, attributes(RW)).unwrap();
+    }
+    for at in [
+        range(3 * block - page, 5 * block),
+        range(large - 2 * block - page, large + 2 * block + 4 * page),
+        range(rig.end() - (2 * page - 1), 2 * page),
+    ] {
+        let (before, needed) = (rig.table.tables().count(), rig.table.tables_needed(at).unwrap());
+        for ia in (at.start()..=at.last()).step_by(page as usize) {
+            if rig.table.translate(ia).is_none() {
+                // SAFETY: nobody accesses memory through this table.
+                let done = unsafe { rig.table.fault_in(ia, F::PAGE_BITS, 1 << 20, &attributes(RW)) };
+                assert_eq!(done, Ok(FaultIn::Installed));
+            }
+        }
+        assert_eq!(rig.table.tables().count() - before, needed, "{at:?}");
+        assert_eq!(rig.table.tables_needed(at), Ok(0));
+    }
+}
+
+#[test]
+fn the_tables_needed_for_first_uses_are_known_before() {
+    tables_for_first_uses(DIRECT);
+    tables_for_first_uses(WIDE);
+    tables_for_first_uses(BREAKING);
+    tables_for_first_uses(LARGE);
+    tables_for_first_uses(SMALL);
 }

@@ -282,6 +282,52 @@ fn many_areas_are_what_their_addresses_say() {
     assert!(most > 500, "only {most} areas at once");
 }
 
+/// Areas become one while the walk over them goes on, and nodes with few of them are put together meanwhile.
+#[test]
+fn many_areas_change_at_once() {
+    const ADDRESSES: u64 = 300;
+    let mut state = 1_u64;
+    let mut random = |below: u64| {
+        state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+        (state >> 33) % below
+    };
+    let attributes = Attributes::new(Rights::RW, MemoryType::WriteBack);
+    let change = |rights| Change { rights: Some(rights), ..Change::default() };
+    for _ in 0..400 {
+        let [one_in, length] = [2 + random(6), 1 + random(40)];
+        let mut set: MemorySet<char> = MemorySet::default();
+        let mut addresses = [None; ADDRESSES as usize];
+        for (start, all) in (0..).zip(&mut addresses) {
+            let rights = if start % 2 == 0 { Rights::R } else { Rights::RW };
+            let backend = if start / length % 2 == 0 { 'a' } else { 'b' };
+            set.insert(Area::new(range(start, start), attributes.with(&change(rights)), backend)).unwrap();
+            *all = Some((backend, rights));
+        }
+        // So that there is little in nodes here and there.
+        let sparse = random(ADDRESSES);
+        for address in sparse..ADDRESSES.min(sparse + random(40)) {
+            if random(one_in) > 0 {
+                set.remove(range(address, address)).unwrap();
+                addresses[address as usize] = None;
+            }
+        }
+        for rights in [Rights::R, Rights::RW] {
+            let start = random(ADDRESSES);
+            let changed = range(start, start + random(ADDRESSES - start));
+            set.change(changed, &change(rights)).unwrap();
+            let part = &mut addresses[start as usize..=changed.last() as usize];
+            part.iter_mut().flatten().for_each(|(_, all)| *all = rights);
+            let found: Vec<_> = (0..ADDRESSES)
+                .map(|address| set.find(address).map(|area| (*area.backend(), area.attributes().rights)))
+                .collect();
+            assert_eq!(found, addresses);
+            let mut pairs = set.iter().zip(set.iter().skip(1));
+            assert!(pairs.all(|(area, next)| area.join(next).is_none()), "not joined: {set:?}");
+            set.tree.check();
+        }
+    }
+}
+
 #[test]
 fn many_areas_go_at_once() {
     for count in [2, 15, 16, 17, 300] {
