@@ -16,6 +16,7 @@ in_every_format! {
     what_was_taken_to_read_is_not_written
     values_may_lie_on_two_pages
     lazy_memory_is_mapped_when_it_is_read
+    populated_memory_is_zero_to_the_last_byte
     partial_progress_is_reported
     only_what_the_guest_may_do_is_done
     devices_are_never_touched
@@ -69,6 +70,25 @@ fn lazy_memory_is_mapped_when_it_is_read<F: Format>(mut rig: Rig<F>) {
     rig.machine.fail_allocation(0);
     let refused = rig.space.write_obj(gpa(2 * page), 1_u8).map_err(|error| error.fault);
     assert_eq!(refused, Err(GuestFault::NotResolved(FaultOutcome::OutOfMemory)));
+}
+
+fn populated_memory_is_zero_to_the_last_byte<F: Format>(mut rig: Rig<F>) {
+    let (page, block) = (rig.page(), rig.block());
+    let small = F::PAGE_BITS;
+    rig.space.map_alloc(gpa(0), page, RW, true).unwrap();
+    // Where the table is there, in pages and larger frames; and in tables of their own.
+    for (start, pages, largest) in [
+        (page, 5, small),
+        (16 * page, 20, small + 4),
+        (block - 2 * page, 2, small),
+        (3 * block - 3 * page, 6, small),
+        (5 * block, 17, small + 4),
+    ] {
+        rig.space.map(gpa(start), pages * page, RW, Alloc::POPULATED.up_to(largest)).unwrap();
+        let mut bytes = vec![1; pages * page];
+        rig.space.read_buffer(gpa(start), &mut bytes).unwrap();
+        assert!(bytes.iter().all(|&byte| byte == 0), "{pages} pages at {start:#x}");
+    }
 }
 
 fn partial_progress_is_reported<F: Format>(mut rig: Rig<F>) {
