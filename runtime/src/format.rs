@@ -19,7 +19,7 @@ use crate::{Attributes, Change, HostPhysAddr, Invalidation, Rights, Tag};
 pub use at_entry::AtEntry;
 pub use by_name::ByName;
 pub use entry::{AccessedDirty, Edit, Entry, Kinds, Leaf, Next, Prototype, Rewrite, Strip, Table};
-pub(crate) use entry_word::Atomic;
+pub(crate) use entry_word::SealedAtomic;
 pub use entry_word::{Be32, Be64, EntryWord, Le32, Le64};
 pub use error::{ConfigError, Refusal};
 pub use fault::{Cause, FaultInfo, Stage1Cause, Stage1Fault};

@@ -134,6 +134,7 @@ impl AddressMap {
         quote!(#(#parts)|*)
     }
 
+    /// What `part` makes of all masks; of the first alone, where the others are zero.
     fn most(&self, part: impl Fn(TokenStream, i8) -> TokenStream) -> TokenStream {
         let all = self.parts(&part);
         match self.shifts.as_slice() {

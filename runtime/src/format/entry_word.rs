@@ -32,7 +32,7 @@ use crate::GuestAtomic;
 /// # Ok(())
 /// # }
 /// ```
-pub trait EntryWord: GuestAtomic + Atomic + Debug + Send + Sync + 'static {
+pub trait EntryWord: GuestAtomic + SealedAtomic + Debug + Send + Sync + 'static {
     /// log2 of the bytes it takes.
     const SIZE: u8;
 
@@ -43,8 +43,9 @@ pub trait EntryWord: GuestAtomic + Atomic + Debug + Send + Sync + 'static {
     fn set(word: u64, address: u64, raw: u64) -> u64;
 }
 
-/// What the engine does with an entry in memory: the methods of an atomic, with values.
-pub trait Atomic: Sized {
+/// What the engine does with an entry in memory: the methods of an atomic, with values. Nobody else can name it, so there are
+/// no other words.
+pub trait SealedAtomic: Sized {
     fn load(&self, order: Ordering) -> u64;
 
     fn store(&self, raw: u64, order: Ordering);
@@ -105,7 +106,7 @@ macro_rules! entry_words {
             }
         }
 
-        impl Atomic for $word {
+        impl SealedAtomic for $word {
             #[inline]
             fn load(&self, order: Ordering) -> u64 {
                 Self::value(self.0.load(order))

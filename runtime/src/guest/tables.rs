@@ -14,7 +14,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 use super::{GuestError, GuestFault, GuestMemoryAccessor};
 use crate::{
     Attributes, ClosedRange, Entry, EntryWord, Format, Geometry, GuestPhysAddr, GuestVirtAddr, Rights, Stage1Cause,
-    WalkError, WalkStep, Walked, format::Atomic as _, walk,
+    WalkError, WalkStep, Walked, format::SealedAtomic as _, walk,
 };
 
 /// A guest's own page tables, read from its memory as its MMU would read them.
