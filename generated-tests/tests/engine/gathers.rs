@@ -198,11 +198,13 @@ fn a_first_leaf_in_an_existing_table_invalidates_no_tables() {
     rig.populate(range(GIB, 4096), rw, 12).unwrap();
     assert!(!leaf_only(&rig.machine), "tables were added");
     // SAFETY: nobody accesses memory through this table.
-    let fault = |rig: &Rig<_>, ia| unsafe { rig.table.fault_in(ia, 12, 0, &rw) };
-    assert_eq!(fault(&rig, 3 * 4096), Ok(FaultIn::Installed));
-    assert!(leaf_only(&rig.machine));
-    assert_eq!(fault(&rig, 2 * GIB), Ok(FaultIn::Installed));
-    assert!(!leaf_only(&rig.machine), "tables were added");
+    let fault = |rig: &Rig<_>, ia, size| unsafe { rig.table.fault_in(ia, size, 0, &rw) };
+    for (ia, size, adds_tables) in
+        [(3 * 4096, 12, false), (2 * GIB, 12, true), (GIB + (2 << 20), 21, false), (3 * GIB, 21, true)]
+    {
+        assert_eq!(fault(&rig, ia, size), Ok(FaultIn::Installed));
+        assert_eq!(leaf_only(&rig.machine), !adds_tables, "{ia:#x}");
+    }
 }
 
 /// A HAL whose invalidation panics while it is told to.

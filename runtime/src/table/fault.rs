@@ -218,7 +218,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             return Ok(false);
         }
         if self.format.invalid_cached() {
-            self.invalidate_shared(ClosedRange::around(ia, size), 0, is_hole);
+            // Tables were added, if that for the leaf was not there.
+            self.invalidate_shared(ClosedRange::around(ia, size), 0, level == target);
         }
         Ok(true)
     }
