@@ -46,6 +46,7 @@ pub const BUILTINS: &[(&str, &str)] = &[
     ("stage1_el2", include_str!("../formats/stage1_el2.toml")),
     ("stage2", include_str!("../formats/stage2.toml")),
     ("sv", include_str!("../formats/sv.toml")),
+    ("sv32", include_str!("../formats/sv32.toml")),
     ("sv_x4", include_str!("../formats/sv_x4.toml")),
     ("vtd_first_stage", include_str!("../formats/vtd_first_stage.toml")),
     ("vtd_second_stage", include_str!("../formats/vtd_second_stage.toml")),

@@ -185,5 +185,6 @@ differential! {
     riscv_iommu: tablewright::riscv64::riscv_iommu, "riscv_iommu", None;
     riscv_iommu_first_stage: tablewright::riscv64::riscv_iommu_first_stage, "riscv_iommu_first_stage", None;
     sv: tablewright::riscv64::sv, "sv", None;
+    sv32: tablewright::riscv64::sv32, "sv32", None;
     sv_x4: tablewright::riscv64::sv_x4, "sv_x4", None;
 }

@@ -2,7 +2,7 @@
 
 use tablewright::sim::Machine;
 use tablewright::{
-    Attributes, Change, ClosedRange, Format, Geometry, HostPhysAddr, MemoryType, PageTable, Rights, Tag,
+    Attributes, Change, ClosedRange, Format, Geometry, HostPhysAddr, MemoryType, PageTable, Rights, Tag, riscv64::sv32,
 };
 use tablewright_archdefs::bound;
 
@@ -20,9 +20,6 @@ tablewright::format_tests! { mod power_laws = "arch/power.toml": crate::power::p
 
 tablewright::page_table_format! { pub mod s390 = "arch/s390.toml" }
 tablewright::format_tests! { mod s390_laws = "arch/s390.toml": crate::s390 }
-
-tablewright::page_table_format! { pub mod sv32 = "arch/sv32.toml" }
-tablewright::format_tests! { mod sv32_laws = "arch/sv32.toml": crate::sv32 }
 
 tablewright::page_table_format! { pub mod sv32_x4 = "arch/sv32_x4.toml" }
 tablewright::format_tests! { mod sv32_x4_laws = "arch/sv32_x4.toml": crate::sv32_x4 }

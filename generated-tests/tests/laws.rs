@@ -52,6 +52,7 @@ fn main() {
     generated_trials!("riscv_iommu", tablewright::riscv64::riscv_iommu);
     generated_trials!("riscv_iommu_first_stage", tablewright::riscv64::riscv_iommu_first_stage);
     generated_trials!("sv", tablewright::riscv64::sv);
+    generated_trials!("sv32", tablewright::riscv64::sv32);
     generated_trials!("sv_x4", tablewright::riscv64::sv_x4);
     libtest_mimic::run(&arguments, trials).exit();
 }

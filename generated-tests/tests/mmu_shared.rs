@@ -14,7 +14,7 @@ use tablewright::{Attributes, ClosedRange, Format, MemoryType, PageBitmap, PageT
 use tablewright_tests::emulators::{Emulator, require};
 use tablewright_tests::mmu::qemu::RunError;
 use tablewright_tests::mmu::shared::SharedRam;
-use tablewright_tests::mmu::{aarch64, riscv64};
+use tablewright_tests::mmu::{aarch64, riscv};
 
 /// One emulator at a time.
 static TURN: Mutex<()> = Mutex::new(());
@@ -59,8 +59,8 @@ fn on_riscv64(test: impl FnOnce(&mut PageTable<sv_x4::Format, SharedRam>, &Share
         return;
     }
     let base = 0x8040_0000;
-    let ram = riscv64::Machine::shared_ram(base..base + COUNTER).expect("memory");
-    let mut machine = riscv64::Machine::start_in(&ram).expect("QEMU starts");
+    let ram = riscv::Machine::shared_ram(base..base + COUNTER).expect("memory");
+    let mut machine = riscv::Machine::start_in(&ram).expect("QEMU starts");
     let format = sv_x4::Format::new(&sv_x4::Config { svadu: true, ..sv_x4::Config::new(3, 41) }).expect("a format");
     let mut table = table(format, &ram, base);
     machine.set_gstage(&table.registers().expect("registers").by_name());

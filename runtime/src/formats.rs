@@ -122,7 +122,7 @@ pub mod loongarch64 {
 /// Formats of 64-bit RISC-V machines.
 #[cfg(feature = "riscv64")]
 pub mod riscv64 {
-    generated! { sv_x4 sv riscv_iommu riscv_iommu_first_stage }
+    generated! { sv_x4 sv sv32 riscv_iommu riscv_iommu_first_stage }
 
     /// The one nested format.
     ///

@@ -21,6 +21,8 @@ pub use install::{InstallError, install};
 pub enum Emulator {
     /// QEMU's AArch64 system emulator.
     QemuAarch64,
+    /// QEMU's 32-bit RISC-V system emulator.
+    QemuRiscv32,
     /// QEMU's 64-bit RISC-V system emulator.
     QemuRiscv64,
     /// QEMU's LoongArch64 system emulator.
@@ -38,13 +40,21 @@ pub type Version = (u32, u32);
 
 impl Emulator {
     /// Every emulator.
-    pub const ALL: [Self; 6] =
-        [Self::QemuAarch64, Self::QemuRiscv64, Self::QemuLoongArch64, Self::QemuS390x, Self::QemuX86, Self::Bochs];
+    pub const ALL: [Self; 7] = [
+        Self::QemuAarch64,
+        Self::QemuRiscv32,
+        Self::QemuRiscv64,
+        Self::QemuLoongArch64,
+        Self::QemuS390x,
+        Self::QemuX86,
+        Self::Bochs,
+    ];
 
     /// The file name of the program.
     pub const fn program(self) -> &'static str {
         match self {
             Self::QemuAarch64 => "qemu-system-aarch64",
+            Self::QemuRiscv32 => "qemu-system-riscv32",
             Self::QemuRiscv64 => "qemu-system-riscv64",
             Self::QemuLoongArch64 => "qemu-system-loongarch64",
             Self::QemuS390x => "qemu-system-s390x",
@@ -57,6 +67,7 @@ impl Emulator {
     pub const fn variable(self) -> &'static str {
         match self {
             Self::QemuAarch64 => "TABLEWRIGHT_QEMU_AARCH64",
+            Self::QemuRiscv32 => "TABLEWRIGHT_QEMU_RISCV32",
             Self::QemuRiscv64 => "TABLEWRIGHT_QEMU_RISCV64",
             Self::QemuLoongArch64 => "TABLEWRIGHT_QEMU_LOONGARCH64",
             Self::QemuS390x => "TABLEWRIGHT_QEMU_S390X",
@@ -69,7 +80,7 @@ impl Emulator {
     pub const fn minimum(self) -> Version {
         match self {
             // Older ones ignore reserved bits, PBMTE and the rights of HLVX, and have a part of each IOMMU only.
-            Self::QemuAarch64 | Self::QemuRiscv64 | Self::QemuX86 => (10, 0),
+            Self::QemuAarch64 | Self::QemuRiscv32 | Self::QemuRiscv64 | Self::QemuX86 => (10, 0),
             // The first with the page table walker.
             Self::QemuLoongArch64 => (10, 2),
             // None that is older was tried.
@@ -81,11 +92,9 @@ impl Emulator {
     /// The oldest version that can judge everything of ours that any version can.
     const fn wanted(self) -> Version {
         match self {
-            Self::QemuAarch64 | Self::QemuRiscv64 | Self::QemuLoongArch64 | Self::QemuS390x | Self::QemuX86 => {
-                self.minimum()
-            }
             // The first with mode-based execute control for EPT.
             Self::Bochs => (3, 0),
+            _ => self.minimum(),
         }
     }
 
@@ -93,7 +102,7 @@ impl Emulator {
     const fn packages(self) -> &'static [&'static str] {
         match self {
             Self::QemuAarch64 => &["qemu-system-arm"],
-            Self::QemuRiscv64 => &["qemu-system-riscv"],
+            Self::QemuRiscv32 | Self::QemuRiscv64 => &["qemu-system-riscv"],
             Self::QemuLoongArch64 => &["qemu-system-misc"],
             Self::QemuS390x => &["qemu-system-s390x"],
             Self::QemuX86 => &["qemu-system-x86"],
@@ -109,9 +118,9 @@ impl Emulator {
     /// A plugin without which the program is of no use, in one of [`library_folders`].
     const fn plugin(self) -> Option<&'static str> {
         match self {
-            Self::QemuAarch64 | Self::QemuRiscv64 | Self::QemuLoongArch64 | Self::QemuS390x | Self::QemuX86 => None,
             // The only display that needs neither a screen nor a network port.
             Self::Bochs => Some("bochs/plugins/libbx_term_gui.so"),
+            _ => None,
         }
     }
 

@@ -51,6 +51,8 @@ const FACTS: &[Facts] = &[
     Facts { format: "sv", config: "sv39", extension: Sign, invalid_cached: true, hardware: false, label: 0, memory: &[(WriteBack, Inherit), (Uncached, Inherit)] },
     Facts { format: "sv", config: "sv39-rich", extension: Sign, invalid_cached: false, hardware: true, label: 0, memory: DEVICES_ARE_UNCACHED },
     Facts { format: "sv", config: "sv48", extension: Sign, invalid_cached: true, hardware: false, label: 0, memory: &[(WriteBack, Inherit), (WriteCombining, NonCacheable)] },
+    Facts { format: "sv32", config: "sv32", extension: Zero, invalid_cached: true, hardware: false, label: 0, memory: &[(WriteBack, Inherit), (Uncached, Inherit)] },
+    Facts { format: "sv32", config: "sv32-rich", extension: Zero, invalid_cached: false, hardware: true, label: 0, memory: &[(DeviceNGnRnE, Inherit), (DeviceNGnRE, Inherit), (DeviceNGRE, Inherit), (DeviceGRE, Inherit)] },
     Facts { format: "sv_x4", config: "sv39x4", extension: Zero, invalid_cached: true, hardware: false, label: 0, memory: &[(WriteBack, Inherit)] },
     Facts { format: "sv_x4", config: "sv39x4-rich", extension: Zero, invalid_cached: false, hardware: true, label: 0, memory: DEVICES_ARE_UNCACHED },
     Facts { format: "riscv_iommu", config: "sv48x4", extension: Zero, invalid_cached: true, hardware: true, label: 0, memory: DEVICES_ARE_UNCACHED },

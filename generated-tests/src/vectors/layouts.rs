@@ -47,6 +47,7 @@ const LAYOUTS: &[Layout] = &[
     // RISC-V Privileged Architecture, satp, hgatp; RISC-V IOMMU Architecture Specification, device context. Linux
     // arch/riscv/include/asm/csr.h, drivers/iommu/riscv/iommu-bits.h.
     (&["sv"], "satp", &[("mode", 63, 60), ("asid", 59, 44), ("ppn", 43, 0)]),
+    (&["sv32"], "satp", &[("mode", 31, 31), ("asid", 30, 22), ("ppn", 21, 0)]),
     (&["sv_x4"], "hgatp", &[("mode", 63, 60), ("vmid", 57, 44), ("ppn", 43, 0)]),
     (&["riscv_iommu"], "iohgatp", &[("mode", 63, 60), ("gscid", 59, 44), ("ppn", 43, 0)]),
     (&["riscv_iommu"], "fsc", &[("mode", 63, 60)]),

@@ -40,6 +40,8 @@ const LIMITS: &[Limit] = &[
     ("loongarch64", "64k-42", &[("levels", 2), ("input_bits", 43)], false),
     ("sv", "sv39", &[("levels", 2), ("input_bits", 30)], false),
     ("sv", "sv57", &[("levels", 6), ("input_bits", 66)], false),
+    ("sv32", "sv32", &[("levels", 1), ("input_bits", 22)], false),
+    ("sv32", "sv32", &[("levels", 3), ("input_bits", 42)], false),
     ("sv_x4", "sv39x4", &[("levels", 2), ("input_bits", 32)], false),
     ("riscv_iommu_first_stage", "sv39", &[("levels", 4), ("input_bits", 48)], false),
     ("riscv_iommu_first_stage", "sv48", &[("levels", 3), ("input_bits", 39)], true),

@@ -12,7 +12,7 @@ pub(super) fn check(format: &str, subject: &Interpreted) -> Result<(), String> {
         "legacy" => page_fault_without_keys(subject),
         "stage1" => arm(subject, &[PRIVILEGED, USER].concat()),
         "stage1_el2" => arm(subject, &PRIVILEGED).and_then(|()| no_user_mode(subject)),
-        "sv" => riscv(subject),
+        "sv" | "sv32" => riscv(subject),
         "loongarch64" => loongarch(subject),
         _ => Ok(()),
     }

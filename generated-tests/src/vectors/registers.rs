@@ -17,6 +17,7 @@ const TAGS: &[(&str, &str, u32)] = &[
     ("stage2", "4k-40", 8),
     ("stage2", "4k-48", 16),
     ("sv", "sv39", 16),
+    ("sv32", "sv32", 9),
     ("sv_x4", "sv39x4", 14),
     ("vtd_first_stage", "four-level", 16),
     ("vtd_second_stage", "legacy", 16),

@@ -23,10 +23,10 @@ enum Expected {
 
 /// Whether the format says of this access what the MMU said.
 pub fn agrees(format: &Interpreted, fault_registers: &[&str], tables: &Tables, recorded: &Recorded) -> bool {
-    // What was read last is the leaf, if there is one.
+    // What was seen last is the leaf, if there is one.
     let mut last = 0;
-    let read = |at| recorded.words.get(&at).copied().inspect(|&word| last = word);
-    let walk = format.0.walk(tables.root, recorded.probe.address, read);
+    let read = |at| recorded.words.get(&at).copied();
+    let walk = format.0.walk_from(format.0.start(tables.root), recorded.probe.address, read, |step| last = step.raw);
     let (expected, here) = match &walk {
         Walk::Translated(translation) => {
             (through(format, translation, last, tables.controls.as_deref(), &recorded.probe), translation.level)

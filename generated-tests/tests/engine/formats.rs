@@ -336,7 +336,6 @@ tablewright::page_table_format! { mod power = "arch/power.toml" }
 tablewright::page_table_format! { mod s390 = "arch/s390.toml" }
 tablewright::page_table_format! { mod big_endian = "arch/stage1_ee.toml" }
 tablewright::page_table_format! { mod big_endian_nested = "arch/stage2_ee.toml" }
-tablewright::page_table_format! { mod sv32 = "arch/sv32.toml" }
 tablewright::page_table_format! { mod sv32_x4 = "arch/sv32_x4.toml" }
 tablewright::page_table_format! { mod sv32_be = "arch/sv32_be.toml" }
 
@@ -377,13 +376,13 @@ law_9! {
     riscv_iommu: riscv64::riscv_iommu of "riscv_iommu";
     riscv_iommu_first_stage: riscv64::riscv_iommu_first_stage of "riscv_iommu_first_stage";
     sv: riscv64::sv of "sv";
+    sv32: riscv64::sv32 of "sv32";
     sv_x4: riscv64::sv_x4 of "sv_x4";
     power_4k: power::power_4k of "power";
     power_64k: power::power_64k of "power";
     s390_dat: s390 of "s390";
     big_endian_4k: big_endian::stage1_4k of "stage1_ee";
     big_endian_nested_4k: big_endian_nested::stage2_4k of "stage2_ee";
-    entries_of_32_bits: sv32 of "sv32";
     entries_of_32_bits_below_a_wide_root: sv32_x4 of "sv32_x4";
     big_endian_entries_of_32_bits: sv32_be of "sv32_be";
 }

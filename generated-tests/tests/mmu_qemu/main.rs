@@ -3,6 +3,7 @@
 mod aarch64;
 mod expect;
 mod loongarch64;
+mod riscv32;
 mod riscv64;
 mod s390x;
 mod stage1;
@@ -14,6 +15,7 @@ use libtest_mimic::{Arguments, Trial};
 use tablewright_tests::emulators::{Emulator, require};
 use tablewright_tests::mmu;
 use tablewright_tests::mmu::deviations::Deviation;
+use tablewright_tests::mmu::riscv::{Machine, Xlen};
 
 /// A test by name.
 type Case<Machine> = (&'static str, fn(&mut Machine));
@@ -28,7 +30,8 @@ fn main() {
     let trials = [
         trials(Emulator::QemuAarch64, aarch64::CASES, mmu::aarch64::Machine::start),
         trials(Emulator::QemuAarch64, stage1::CASES, mmu::aarch64::stage1::Stage1::start),
-        trials(Emulator::QemuRiscv64, riscv64::CASES, mmu::riscv64::Machine::start),
+        trials(Emulator::QemuRiscv32, riscv32::CASES, || Machine::start(Xlen::Rv32)),
+        trials(Emulator::QemuRiscv64, riscv64::CASES, || Machine::start(Xlen::Rv64)),
         trials(Emulator::QemuLoongArch64, loongarch64::CASES, mmu::loongarch64::Machine::start),
         trials(Emulator::QemuS390x, s390x::CASES, mmu::s390x::Machine::start),
     ];

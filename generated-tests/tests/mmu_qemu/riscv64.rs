@@ -2,7 +2,7 @@
 
 use tablewright_tests::mmu::deviations::{HENVCFG_IS_NOT_ASKED, RESERVED_PBMT, TABLE_OUTSIDE_MEMORY, UNALIGNED_ROOT};
 use tablewright_tests::mmu::qemu::RunError;
-use tablewright_tests::mmu::riscv64::Machine;
+use tablewright_tests::mmu::riscv::Machine;
 use tablewright_tests::mmu::{Access, Chunk, FaultKind, Probe, Verdict};
 
 use crate::Case;

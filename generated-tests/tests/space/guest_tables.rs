@@ -8,7 +8,7 @@ use tablewright::{
     Attributes, ByName, EntryWord, Format, GuestFault, GuestMemoryAccessor, GuestTables, GuestVirtAddr, MemoryType,
     Rights, Stage1Cause, Stage1Fault, Stage1Report, VirtFault,
     aarch64::{stage1_4k, stage1_16k, stage1_64k},
-    riscv64::sv,
+    riscv64::{sv, sv32},
     sim::Bound,
     x86_64::{legacy, long_mode},
 };
@@ -29,7 +29,6 @@ use crate::rig::{READ, RW, Rig, gpa};
 use crate::witness::DIRECT;
 
 tablewright::page_table_format! { mod big_endian = "arch/stage1_ee.toml" }
-tablewright::page_table_format! { mod sv32 = "arch/sv32.toml" }
 tablewright::page_table_format! { mod sv32_be = "arch/sv32_be.toml" }
 
 /// Where the guest has its memory.

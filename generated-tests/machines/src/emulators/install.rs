@@ -4,6 +4,7 @@
 //! machine lacks. They are unpacked in `.emulators/`. What Debian 12 has in too old a version comes from Debian 13 and its
 //! backports, with all its libraries.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -85,7 +86,9 @@ pub fn install() -> Result<(), InstallError> {
 }
 
 fn packages(emulators: &[Emulator]) -> Vec<&'static str> {
-    emulators.iter().flat_map(|emulator| emulator.packages().iter().copied()).collect()
+    // One package may have several of them.
+    let names: BTreeSet<_> = emulators.iter().flat_map(|emulator| emulator.packages().iter().copied()).collect();
+    names.into_iter().collect()
 }
 
 const BOOKWORM: &str = "bookworm";

@@ -74,6 +74,19 @@ pub const HENVCFG_IS_NOT_ASKED: Deviation = Deviation {
     manual: "RISC-V Privileged Architecture, H Extension, henvcfg",
 };
 
+/// These are the same where registers have 32 bits.
+pub const TABLE_OUTSIDE_MEMORY_32: Deviation = of_32_bits(TABLE_OUTSIDE_MEMORY);
+/// See there.
+pub const UNALIGNED_ROOT_32: Deviation = of_32_bits(UNALIGNED_ROOT);
+/// See there.
+pub const MARKS_ARE_NO_WRITES_32: Deviation = of_32_bits(MARKS_ARE_NO_WRITES);
+/// See there.
+pub const HENVCFG_IS_NOT_ASKED_32: Deviation = of_32_bits(HENVCFG_IS_NOT_ASKED);
+
+const fn of_32_bits(deviation: Deviation) -> Deviation {
+    Deviation { emulator: Emulator::QemuRiscv32, ..deviation }
+}
+
 /// Of an IOMMU's entries, too much is taken for the address.
 pub const IOMMU_ADDRESS_IS_WIDE: Deviation = Deviation {
     emulator: Emulator::QemuRiscv64,
@@ -396,12 +409,16 @@ pub const AMD_RECORDS_NO_FAULTS: Deviation = Deviation {
 };
 
 /// All that are known.
-pub const ALL: [&Deviation; 39] = [
+pub const ALL: [&Deviation; 43] = [
     &RESERVED_PBMT,
     &TABLE_OUTSIDE_MEMORY,
     &UNALIGNED_ROOT,
     &MARKS_ARE_NO_WRITES,
     &HENVCFG_IS_NOT_ASKED,
+    &TABLE_OUTSIDE_MEMORY_32,
+    &UNALIGNED_ROOT_32,
+    &MARKS_ARE_NO_WRITES_32,
+    &HENVCFG_IS_NOT_ASKED_32,
     &IOMMU_ADDRESS_IS_WIDE,
     &IOMMU_IGNORES_USER,
     &IOMMU_IGNORES_POINTER_BITS,

@@ -8,7 +8,7 @@ pub mod loongarch64;
 pub mod pc;
 pub mod qemu;
 mod rings;
-pub mod riscv64;
+pub mod riscv;
 pub mod s390x;
 pub mod shared;
 pub mod stopped;

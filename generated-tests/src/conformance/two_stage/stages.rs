@@ -188,11 +188,9 @@ impl<'a, G: ByName, N: ByName> Stages<'a, G, N> {
     /// The entries that a walk of the guest's own tables reads.
     pub(super) fn path(&self, address: u64) -> Vec<u64> {
         let mut path = Vec::new();
-        let root = self.own.page_table_root().as_usize() as u64;
-        self.guest.case.bound.walk(root, address, |at| {
-            path.push(at);
-            self.own_machine.read_word(at)
-        });
+        let start = self.guest.case.bound.start(self.own.page_table_root().as_usize() as u64);
+        let read = |at| self.own_machine.read_word(at);
+        self.guest.case.bound.walk_from(start, address, read, |step| path.push(step.slot));
         path
     }
 

@@ -35,11 +35,12 @@ const MENVCFG: u32 = 0x30a;
 const HENVCFG: u32 = 0x60a;
 const MEDELEG: u32 = 0x302;
 const MIE: u32 = 0x304;
+/// Where the upper half of menvcfg and henvcfg is, from the lower one, if registers have 32 bits.
+const UPPER_HALF: u32 = 0x10;
 
 /// hstatus.SPVP: HLV and HSV act as VS, not VU.
 const SPVP: u64 = 1 << 8;
-/// mstatus.MPV and mstatus.MPP: where MRET goes.
-const MPV: u64 = 1 << 39;
+/// mstatus.MPP: where MRET goes.
 const MPP: u64 = 0b11 << 11;
 const MPP_S: u64 = 0b01 << 11;
 /// mstatus.MPRV: loads and stores act as where MRET would go.
@@ -59,9 +60,45 @@ const FETCH_GUEST_PAGE: u64 = 20;
 const LOAD_GUEST_PAGE: u64 = 21;
 const STORE_GUEST_PAGE: u64 = 23;
 
+/// How wide a machine's registers are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Xlen {
+    /// 32 bits.
+    Rv32,
+    /// 64 bits.
+    Rv64,
+}
+
+impl Xlen {
+    /// How many they are.
+    #[must_use]
+    pub const fn bits(self) -> u8 {
+        match self {
+            Self::Rv32 => 32,
+            Self::Rv64 => 64,
+        }
+    }
+
+    const fn emulator(self) -> Emulator {
+        match self {
+            Self::Rv32 => Emulator::QemuRiscv32,
+            Self::Rv64 => Emulator::QemuRiscv64,
+        }
+    }
+
+    /// The bits of hgatp and vsatp that are their mode, from this one on.
+    const fn mode(self) -> u32 {
+        match self {
+            Self::Rv32 => 31,
+            Self::Rv64 => 60,
+        }
+    }
+}
+
 /// A running machine with 256 MiB of RAM, and a G-stage under test.
 pub struct Machine {
     session: Session<REPORT_WORDS>,
+    xlen: Xlen,
 }
 
 impl Machine {
@@ -71,19 +108,19 @@ impl Machine {
     ///
     /// [`StartError::Find`] if there is no QEMU that can be used, [`StartError::Io`] if it cannot be run,
     /// [`StartError::Lost`] if the program in it does not answer.
-    pub fn start() -> Result<Self, StartError> {
-        let mut machine = Self::start_with("", &[])?;
+    pub fn start(xlen: Xlen) -> Result<Self, StartError> {
+        let mut machine = Self::start_with(xlen, "", &[])?;
         machine.tag(RAM);
         Ok(machine)
     }
 
-    /// As [`Machine::start`], with memory that the caller sees, too, and that does not tell where it is.
+    /// As [`Machine::start`] with 64 bits, with memory that the caller sees, too, and that does not tell where it is.
     ///
     /// # Errors
     ///
     /// Those of [`Machine::start`].
     pub fn start_in(ram: &SharedRam) -> Result<Self, StartError> {
-        Self::start_with(",memory-backend=ram", &ram.arguments())
+        Self::start_with(Xlen::Rv64, ",memory-backend=ram", &ram.arguments())
     }
 
     /// RAM for [`Machine::start_in`], whose frames come from some part of [`Machine::ram`].
@@ -95,18 +132,18 @@ impl Machine {
         SharedRam::new(BASE, 256 << 20, frames)
     }
 
-    fn start_with(options: &str, arguments: &[String]) -> Result<Self, StartError> {
+    fn start_with(xlen: Xlen, options: &str, arguments: &[String]) -> Result<Self, StartError> {
         let machine = format!("virt{options}");
         let own = ["-M", &machine, "-bios", "none", "-cpu", "max", "-m", "256M"].map(String::from);
         let image = Image {
             machine: &[&own, arguments].concat(),
-            stub: &stub::image(),
+            stub: &stub::image(xlen),
             base: BASE,
             pool: POOL,
             link: Link::Semihosting,
         };
-        let session = Session::start(Emulator::QemuRiscv64, &image, &stub::RETURN)?;
-        let mut machine = Self { session };
+        let session = Session::start(xlen.emulator(), &image, &stub::RETURN)?;
+        let mut machine = Self { session, xlen };
         for (register, value) in [(VSATP, 0), (MEDELEG, 0), (MIE, 0)] {
             machine.set(register, value);
         }
@@ -158,18 +195,23 @@ impl Machine {
     ///
     /// For any other register, and if the mode of `hgatp` or `vsatp` is not taken.
     pub fn set_gstage(&mut self, registers: &[(&str, u64)]) {
-        for register in [MENVCFG, HENVCFG, VSATP, VSSTATUS] {
+        for register in [MENVCFG, HENVCFG] {
+            self.set_environment(register, 0);
+        }
+        for register in [VSATP, VSSTATUS] {
             self.set(register, 0);
         }
         for &(name, value) in registers {
             match name {
-                "menvcfg" => self.set(MENVCFG, value),
-                "henvcfg" => self.set(HENVCFG, value),
-                "vsstatus" => self.set(VSSTATUS, value),
+                "menvcfg" => self.set_environment(MENVCFG, value),
+                "henvcfg" => self.set_environment(HENVCFG, value),
+                "vsstatus" => {
+                    self.set(VSSTATUS, value);
+                }
                 "hgatp" | "vsatp" => {
                     let taken = self.set(if name == "vsatp" { VSATP } else { HGATP }, value);
-                    assert!(taken >> 60 == value >> 60, "{name} reads {taken:#x} after {value:#x} was written");
-                    taken
+                    let [mode, wanted] = [taken, value].map(|value| value >> self.xlen.mode());
+                    assert!(mode == wanted, "{name} reads {taken:#x} after {value:#x} was written");
                 }
                 _ => panic!("{name} does not take part in the G-stage"),
             };
@@ -247,8 +289,8 @@ impl Machine {
     /// Runs what is at the addresses of these probes.
     fn enter(&mut self, probes: &[Probe], asked: &[usize]) -> Vec<Report> {
         let call = |&i: &usize| {
-            let mode = MPV | if probes[i].user { 0 } else { MPP_S };
-            (stub::ENTER.as_slice(), [probes[i].address & !7, mode, MPV | MPP, 0])
+            let mode = if probes[i].user { 0 } else { MPP_S };
+            (stub::enter_guest(self.xlen), [probes[i].address & !7, mode, MPP, 0])
         };
         let calls: Vec<Call<'_>> = asked.iter().map(call).collect();
         self.session.call_all(&calls).into_iter().map(Report).collect()
@@ -261,10 +303,18 @@ impl Machine {
         report.0[0]
     }
 
+    /// Sets a register of 64 bits, of which there may be two halves.
+    fn set_environment(&mut self, register: u32, value: u64) {
+        self.set(register, value);
+        if self.xlen == Xlen::Rv32 {
+            self.set(register + UPPER_HALF, value >> 32);
+        }
+    }
+
     /// Writes into each 64-bit word its address, divided by 8, in the upper half.
     fn tag(&mut self, range: Range<u64>) {
         let start = range.start & !7;
-        self.session.call(&stub::FILL, [start, range.end, start << 29, 8 << 29]);
+        self.session.call(&stub::FILL, [start, range.end, start >> 3, 0]);
     }
 }
 

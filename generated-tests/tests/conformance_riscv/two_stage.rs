@@ -3,14 +3,17 @@
 use std::ops::Range;
 
 use libtest_mimic::Trial;
-use tablewright::{FaultInfo, Rights};
+use tablewright::{
+    ByName, FaultInfo, Rights,
+    riscv64::{sv, sv_x4, sv32},
+};
 use tablewright_tests::conformance::{Asked, NestedJudge, Setup, Shared, read_words, two_stage_trials};
 use tablewright_tests::emulators::Found;
-use tablewright_tests::formats::{Configured, configured};
-use tablewright_tests::generated;
-use tablewright_tests::mmu::deviations::MARKS_ARE_NO_WRITES;
-use tablewright_tests::mmu::riscv64::{GuestCode, Machine};
+use tablewright_tests::mmu::deviations::{MARKS_ARE_NO_WRITES, MARKS_ARE_NO_WRITES_32};
+use tablewright_tests::mmu::riscv::{GuestCode, Machine, Xlen};
 use tablewright_tests::mmu::{Chunk, Fault, FaultKind, Verdict};
+
+use crate::sv32_x4;
 
 /// vsstatus.SUM: the supervisor may access user memory.
 const SUM: u64 = 1 << 18;
@@ -29,6 +32,7 @@ const A: u64 = 1 << 6;
 pub(crate) struct Qemu {
     machine: Machine,
     found: Found,
+    xlen: Xlen,
 }
 
 impl NestedJudge for Qemu {
@@ -38,7 +42,7 @@ impl NestedJudge for Qemu {
     }
 
     fn reach(&self) -> u8 {
-        64
+        self.xlen.bits()
     }
 
     fn own_code(&self) -> Range<u64> {
@@ -64,7 +68,8 @@ impl NestedJudge for Qemu {
     }
 
     fn mark_needs(&self) -> Rights {
-        if MARKS_ARE_NO_WRITES.applies_to(&self.found) { Rights::R } else { Rights::W }
+        let departs = [MARKS_ARE_NO_WRITES, MARKS_ARE_NO_WRITES_32].iter().any(|known| known.applies_to(&self.found));
+        if departs { Rights::R } else { Rights::W }
     }
 
     fn told(&self, known: FaultInfo) -> FaultInfo {
@@ -98,8 +103,9 @@ impl NestedJudge for Qemu {
 
 /// A slot of the guest's root that nothing is in, for a leaf that translates to all around the judge's code.
 struct Slot {
-    /// Where the entry is.
+    /// Where the entry is, and its bytes.
     entry: u64,
+    bytes: usize,
     /// The first address that the leaf translates to.
     output: u64,
     /// Where the code then is for the guest.
@@ -108,11 +114,11 @@ struct Slot {
 
 impl Slot {
     fn leaf(&self, user: u64) -> Chunk {
-        (self.entry, (self.output >> 2 | A | X | R | V | user).to_le_bytes().to_vec())
+        (self.entry, (self.output >> 2 | A | X | R | V | user).to_le_bytes()[..self.bytes].to_vec())
     }
 
     fn empty(&self) -> Chunk {
-        (self.entry, vec![0; 8])
+        (self.entry, vec![0; self.bytes])
     }
 }
 
@@ -121,29 +127,43 @@ impl Qemu {
     fn free_slots(&self, asked: &Asked<'_>) -> [Slot; 2] {
         let satp = asked.guest.iter().find(|(name, _)| *name == "satp").expect("the guest's root").1;
         // Sv39 has mode 8 and 3 levels, and each mode after it one level more.
-        let shift = 12 + 9 * ((satp >> 60) - 6);
+        let (bytes, index_bits, levels_below) = match self.xlen {
+            Xlen::Rv32 => (4, 10, 1),
+            Xlen::Rv64 => (8, 9, (satp >> 60) - 6),
+        };
+        let shift = 12 + index_bits * levels_below;
+        let slots = 1 << index_bits;
         let (_, root) = asked.image.iter().find(|(at, _)| *at == asked.guest_root).expect("the root is a table");
         let is_free = |slot: &u64| {
-            let entry = &root[8 * *slot as usize..][..8];
+            let entry = &root[bytes * *slot as usize..][..bytes];
             entry.iter().all(|byte| *byte == 0)
-                && asked.probes.iter().all(|probe| probe.address >> shift & 511 != *slot)
+                && asked.probes.iter().all(|probe| probe.address >> shift & (slots - 1) != *slot)
         };
         let code = self.own_code().start;
         let output = code >> shift << shift;
-        // Addresses are sign-extended.
-        let extended = |slot: u64| ((slot << 55) as i64 >> (55 - shift)) as u64;
-        let slot = |slot| Slot { entry: asked.guest_root + 8 * slot, output, code: extended(slot) | (code - output) };
-        let mut free = (0..512).filter(is_free).map(slot);
+        // Addresses of 64 bits are sign-extended.
+        let unused = match self.xlen {
+            Xlen::Rv32 => 0,
+            Xlen::Rv64 => 64 - index_bits - shift,
+        };
+        let extended = |slot: u64| ((slot << shift << unused) as i64 >> unused) as u64;
+        let slot = |slot| Slot {
+            entry: asked.guest_root + bytes as u64 * slot,
+            bytes,
+            output,
+            code: extended(slot) | (code - output),
+        };
+        let mut free = (0..slots).filter(is_free).map(slot);
         [(); 2].map(|()| free.next().expect("most of a root is empty"))
     }
 }
 
 /// The judge.
-pub(crate) fn judge(found: &Found) -> Shared<Qemu> {
+pub(crate) fn judge(found: &Found, xlen: Xlen) -> Shared<Qemu> {
     let found = found.clone();
     Shared::new(move || {
-        let machine = Machine::start().unwrap_or_else(|error| panic!("{error}"));
-        Qemu { machine, found: found.clone() }
+        let machine = Machine::start(xlen).unwrap_or_else(|error| panic!("{error}"));
+        Qemu { machine, found: found.clone(), xlen }
     })
 }
 
@@ -162,19 +182,28 @@ const STAGES: [(&str, &str); 10] = [
     ("sv57-rich", "sv39x4-rich"),
 ];
 
+/// The same, where registers have 32 bits.
+const STAGES_32: [(&str, &str); 3] = [("sv32-rich", "sv32x4-rich"), ("sv32", "sv32x4-rich"), ("sv32", "sv32x4")];
+
 /// All tests.
-pub(crate) fn all(judge: &Shared<Qemu>) -> Vec<Trial> {
-    let (own, nested) = (configured("sv"), configured("sv_x4"));
-    let find = |cases: &[Configured], id: &str| {
-        cases.iter().find(|case| case.config.id.value == id).cloned().expect("such a configuration")
+pub(crate) fn all(judge: &Shared<Qemu>, xlen: Xlen) -> Vec<Trial> {
+    match xlen {
+        Xlen::Rv32 => pairs(&STAGES_32, setups!(sv32, "sv32"), setups!(sv32_x4, "sv32_x4"), judge),
+        Xlen::Rv64 => pairs(&STAGES, setups!(sv, "sv"), setups!(sv_x4, "sv_x4"), judge),
+    }
+}
+
+fn pairs<G: ByName, N: ByName>(
+    stages: &[(&str, &str)],
+    own: impl Iterator<Item = Setup<G>>,
+    nested: impl Iterator<Item = Setup<N>>,
+    judge: &Shared<Qemu>,
+) -> Vec<Trial> {
+    let (own, nested): (Vec<_>, Vec<_>) = (own.collect(), nested.collect());
+    let trials = |(guest, below): &(&str, &str)| {
+        let guest = own.iter().find(|setup| setup.name == *guest).expect("such a configuration");
+        let below = nested.iter().find(|setup| setup.name == *below).expect("such a configuration");
+        two_stage_trials(guest, below, judge)
     };
-    let trials = |(guest, below): (&str, &str)| {
-        let (guest, below) = (find(&own, guest), find(&nested, below));
-        let of_guest = generated!(tablewright::riscv64::sv, guest.params).expect("one module for all");
-        let of_below = generated!(tablewright::riscv64::sv_x4, below.params).expect("one module for all");
-        let guest = Setup::new(&guest, of_guest.expect("a legal configuration"));
-        let below = Setup::new(&below, of_below.expect("a legal configuration"));
-        two_stage_trials(&guest, &below, judge)
-    };
-    STAGES.into_iter().flat_map(trials).collect()
+    stages.iter().flat_map(trials).collect()
 }

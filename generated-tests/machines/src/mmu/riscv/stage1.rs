@@ -6,7 +6,7 @@
 
 use super::super::{Access, Probe, Verdict};
 use super::stub::{self, NO_TRAP};
-use super::{ILLEGAL_INSTRUCTION, MENVCFG, MPP, MPP_S, MPRV, MPV, Machine, Report, see, store_only, tag_of};
+use super::{ILLEGAL_INSTRUCTION, MENVCFG, MPP, MPP_S, MPRV, Machine, Report, Xlen, see, store_only, tag_of};
 use crate::mmu::qemu::{Call, StartError};
 
 const SATP: u32 = 0x180;
@@ -45,8 +45,8 @@ impl Stage1 {
     /// # Errors
     ///
     /// Those of [`Machine::start`].
-    pub fn start() -> Result<Self, StartError> {
-        Ok(Self { machine: Machine::start()?, controls: Controls::default() })
+    pub fn start(xlen: Xlen) -> Result<Self, StartError> {
+        Ok(Self { machine: Machine::start(xlen)?, controls: Controls::default() })
     }
 
     /// Sets `satp` and `menvcfg`, which governs it, and the controls, and empties the TLB. `henvcfg`, which is for vsatp,
@@ -59,9 +59,7 @@ impl Stage1 {
         self.controls = controls;
         for &(name, value) in registers {
             match name {
-                "menvcfg" => {
-                    self.machine.set(MENVCFG, value);
-                }
+                "menvcfg" => self.machine.set_environment(MENVCFG, value),
                 "satp" => {
                     let taken = self.machine.set(SATP, value);
                     assert!(taken == value, "satp reads {taken:#x} after {value:#x} was written");
@@ -112,7 +110,7 @@ impl Stage1 {
         let call = |&i: &usize| {
             let Probe { address, user, .. } = probes[i];
             let mode = MPRV | if user { 0 } else { MPP_S } | self.controls.sstatus();
-            (code(&probes[i]), [address, MPV | MPP | SUM | MXR, tag_of(address), mode])
+            (code(&probes[i]), [address, MPP | SUM | MXR, tag_of(address), mode])
         };
         let calls: Vec<Call<'_>> = asked.iter().map(call).collect();
         self.machine.session.call_all(&calls).into_iter().map(Report).collect()
@@ -122,7 +120,7 @@ impl Stage1 {
     fn enter(&mut self, probes: &[Probe], asked: &[usize]) -> Vec<Report> {
         let call = |&i: &usize| {
             let mode = if probes[i].user { 0 } else { MPP_S };
-            (stub::ENTER.as_slice(), [probes[i].address & !7, mode, MPRV | MPV | MPP, 0])
+            (stub::ENTER.as_slice(), [probes[i].address & !7, mode, MPRV | MPP, 0])
         };
         let calls: Vec<Call<'_>> = asked.iter().map(call).collect();
         self.machine.session.call_all(&calls).into_iter().map(Report).collect()

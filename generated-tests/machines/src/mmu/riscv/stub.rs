@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use dynasmrt::riscv::RiscvRelocation;
 use dynasmrt::{DynasmApi, DynasmLabelApi, VecAssembler, dynasm};
 
-use super::{BASE, SPVP};
+use super::{BASE, SPVP, Xlen};
 use crate::mmu::qemu::{COMMAND_BYTES, DUMP, LOAD};
 
 /// The words of a report: a0, a1, and these registers. mcause is [`NO_TRAP`] after a call that returned.
@@ -21,10 +21,11 @@ pub(super) const REPORTED: [(&str, u32); 5] =
 pub(super) const REPORT_WORDS: usize = 2 + REPORTED.len();
 
 /// No cause of a trap.
-pub(super) const NO_TRAP: u64 = u64::MAX;
+pub(super) const NO_TRAP: u64 = 0x7ff;
 
 const HSTATUS: u32 = 0x600;
 const MSTATUS: u32 = 0x300;
+const MSTATUSH: u32 = 0x310;
 const MTVEC: u32 = 0x305;
 const MEPC: u32 = 0x341;
 const MCAUSE: u32 = 0x342;
@@ -40,8 +41,13 @@ const SFENCE_VMA_ALL: u32 = 0x1200_0073;
 const A0: u32 = 10;
 const A1: u32 = 11;
 const A2: u32 = 12;
+const A3: u32 = 13;
 const A4: u32 = 14;
 const A5: u32 = 15;
+const T0: u32 = 5;
+const T1: u32 = 6;
+const T2: u32 = 7;
+const T3: u32 = 28;
 
 /// Loads the byte at `address` as the guest would.
 const fn hlv_bu(to: u32, address: u32) -> u32 {
@@ -49,8 +55,8 @@ const fn hlv_bu(to: u32, address: u32) -> u32 {
 }
 
 /// Loads the 32-bit word at `address` as the guest would.
-const fn hlv_wu(to: u32, address: u32) -> u32 {
-    hypervisor(0b011_0100, 1, address, to)
+const fn hlv_w(to: u32, address: u32) -> u32 {
+    hypervisor(0b011_0100, 0, address, to)
 }
 
 /// Loads the 32-bit word at `address` where the guest could execute it.
@@ -73,6 +79,41 @@ const fn hypervisor(funct7: u32, rs2: u32, rs1: u32, rd: u32) -> u32 {
     funct7 << 25 | rs2 << 20 | rs1 << 15 | 0b100 << 12 | rd << 7 | 0b111_0011
 }
 
+impl Xlen {
+    /// The bytes of a register.
+    const fn bytes(self) -> u32 {
+        self.bits() as u32 / 8
+    }
+
+    /// The field of loads and stores that says so.
+    const fn width(self) -> u32 {
+        self.bytes().ilog2() << 12
+    }
+
+    /// Loads a register from `offset` bytes after `address`.
+    const fn load(self, to: u32, address: u32, offset: u32) -> u32 {
+        offset << 20 | address << 15 | self.width() | to << 7 | 0b000_0011
+    }
+
+    /// Stores a register there.
+    const fn store(self, from: u32, address: u32, offset: u32) -> u32 {
+        offset >> 5 << 25 | from << 20 | address << 15 | self.width() | (offset & 31) << 7 | 0b010_0011
+    }
+
+    /// A parameter block.
+    fn block(self, values: &[u64]) -> Vec<u8> {
+        values.iter().flat_map(|value| value.to_le_bytes().into_iter().take(self.bytes() as usize)).collect()
+    }
+
+    /// Where mstatus.MPV is: in which register, and which bit of it.
+    const fn mpv(self) -> (u32, u32) {
+        match self {
+            Self::Rv32 => (MSTATUSH, 7),
+            Self::Rv64 => (MSTATUS, 39),
+        }
+    }
+}
+
 /// Instructions that are called often: assembled once.
 type Snippet = LazyLock<Vec<u32>>;
 
@@ -88,13 +129,19 @@ type Assembler = VecAssembler<RiscvRelocation>;
 const SYS_OPEN: i32 = 0x01;
 const SYS_WRITE: i32 = 0x05;
 const SYS_READ: i32 = 0x06;
-const SYS_EXIT: i32 = 0x18;
+/// With a parameter block whatever the width of registers.
+const SYS_EXIT_EXTENDED: i32 = 0x20;
 
 /// The stub's image, which goes to [`BASE`].
 ///
 /// No register outlives a call, as a probe may run anything.
-pub(super) fn image() -> Vec<u8> {
+pub(super) fn image(xlen: Xlen) -> Vec<u8> {
     let mut ops = Assembler::new(BASE as usize);
+    // Of what the host sends, the lower half of each 64-bit word has to do, where registers have no more.
+    let load = |to, address, offset| xlen.load(to, address, offset);
+    let store = |from, address, offset| xlen.store(from, address, offset);
+    let second = xlen.bytes();
+    let third = 2 * xlen.bytes();
     dynasm!(ops
         ; .arch riscv64
         ; .feature zicsr
@@ -119,18 +166,18 @@ pub(super) fn image() -> Vec<u8> {
         ; li.12 a2, COMMAND_BYTES as i32
         ; jal ->transfer
         ; la t0, ->command
-        ; ld t1, [t0]
-        ; ld t2, [t0, 8]
-        ; ld a0, [t0, 16]
+        ; .u32 load(T1, T0, 0)
+        ; .u32 load(T2, T0, 8)
+        ; .u32 load(A0, T0, 16)
         ; li.12 t3, LOAD as i32
         ; beq t1, t3, ->load
         ; li.12 t3, DUMP as i32
         ; beq t1, t3, ->dump
-        ; ld a1, [t0, 24]
-        ; ld a2, [t0, 32]
-        ; ld a3, [t0, 40]
+        ; .u32 load(A1, T0, 24)
+        ; .u32 load(A2, T0, 32)
+        ; .u32 load(A3, T0, 40)
         ; jalr ra, t2, 0
-        ; li.12 t0, -1
+        ; li.12 t0, NO_TRAP as i32
         ; csrw MCAUSE, t0
         ; j ->trapped
 
@@ -150,11 +197,11 @@ pub(super) fn image() -> Vec<u8> {
         ; .align 4
         ; ->trapped:
         ; la t0, ->report
-        ; sd a0, [t0]
-        ; sd a1, [t0, 8]
+        ; .u32 store(A0, T0, 0)
+        ; .u32 store(A1, T0, 8)
     );
-    for ((_, register), offset) in REPORTED.into_iter().zip((16..).step_by(8)) {
-        dynasm!(ops ; .arch riscv64 ; .feature zicsr ; csrr a0, register ; sd a0, [t0, offset]);
+    for ((_, register), offset) in REPORTED.into_iter().zip((16_u32..).step_by(8)) {
+        dynasm!(ops ; .arch riscv64 ; .feature zicsr ; csrr a0, register ; .u32 store(A0, T0, offset));
     }
     dynasm!(ops
         ; .arch riscv64
@@ -170,21 +217,21 @@ pub(super) fn image() -> Vec<u8> {
         ; mv t0, a0
         ; la t1, ->handles
         ; la t2, ->parameters
-        ; ld t3, [t1]
+        ; .u32 load(T3, T1, 0)
         ; li.12 t5, SYS_READ
         ; beq a0, t5, >reads
-        ; ld t3, [t1, 8]
+        ; .u32 load(T3, T1, second)
         ; reads:
-        ; sd t3, [t2]
+        ; .u32 store(T3, T2, 0)
         ; more:
         ; beqz a2, >all
-        ; sd a1, [t2, 8]
-        ; sd a2, [t2, 16]
+        ; .u32 store(A1, T2, second)
+        ; .u32 store(A2, T2, third)
         ; mv a0, t0
         ; mv a1, t2
         ; jal ->semihost
-        ; ld a1, [t2, 8]
-        ; ld a2, [t2, 16]
+        ; .u32 load(A1, T2, second)
+        ; .u32 load(A2, T2, third)
         ; sub t3, a2, a0
         ; beqz t3, ->exit
         ; add a1, a1, t3
@@ -196,16 +243,16 @@ pub(super) fn image() -> Vec<u8> {
         // Opens the file named at t1, by the parameters at a1, and keeps its handle at t0.
         ; ->open:
         ; mv t4, ra
-        ; sd t1, [a1]
+        ; .u32 store(T1, A1, 0)
         ; li.12 a0, SYS_OPEN
         ; jal ->semihost
-        ; sd a0, [t0]
-        ; addi t0, t0, 8
+        ; .u32 store(A0, T0, 0)
+        ; addi t0, t0, second as i32
         ; jr t4
 
         // Nothing was left to read: the host is gone.
         ; ->exit:
-        ; li.12 a0, SYS_EXIT
+        ; li.12 a0, SYS_EXIT_EXTENDED
         ; la a1, ->application_exit
         // It is these three instructions, on one page, that tell a semihosting call from a breakpoint.
         ; .align 16
@@ -218,13 +265,13 @@ pub(super) fn image() -> Vec<u8> {
         // On a page of its own: QEMU translates code anew when its page is written to.
         ; .align 4096
         // Name, mode ("r" and "w"), length of the name.
-        ; ->open_stdin: ; .u64 0 ; .u64 0 ; .u64 10
-        ; ->open_stdout: ; .u64 0 ; .u64 4 ; .u64 11
+        ; ->open_stdin: ; .bytes xlen.block(&[0, 0, 10])
+        ; ->open_stdout: ; .bytes xlen.block(&[0, 4, 11])
         // The reason (the application ends as it wishes) and the exit status.
-        ; ->application_exit: ; .u64 0x20026 ; .u64 0
-        ; ->handles: ; .u64 0 ; .u64 0
+        ; ->application_exit: ; .bytes xlen.block(&[0x20026, 0])
+        ; ->handles: ; .bytes xlen.block(&[0, 0])
         // Handle, address, length.
-        ; ->parameters: ; .u64 0 ; .u64 0 ; .u64 0
+        ; ->parameters: ; .bytes xlen.block(&[0, 0, 0])
         ; ->command: ; .bytes [0; COMMAND_BYTES as usize]
         ; ->report: ; .bytes [0; REPORT_WORDS * 8]
         ; ->stdin: ; .bytes b"/dev/stdin\0"
@@ -245,11 +292,12 @@ pub(super) fn set(register: u32) -> Vec<u32> {
 pub(super) static INVALIDATE: Snippet =
     snippet!(; .u32 HFENCE_GVMA_ALL ; .u32 HFENCE_VVMA_ALL ; .u32 SFENCE_VMA_ALL ; ret);
 
-/// Stores a2, a2 + a3, a2 + 2 * a3 ... in the 64-bit words from a0 to a1.
+/// Stores a2, a2 + 1, a2 + 2 ... in the upper halves of the 64-bit words from a0 to a1.
 pub(super) static FILL: Snippet = snippet!(
     ; again:
-    ; sd a2, [a0]
-    ; add a2, a2, a3
+    ; sw x0, [a0]
+    ; sw a2, [a0, 4]
+    ; addi a2, a2, 1
     ; addi a0, a0, 8
     ; bltu a0, a1, <again
     ; ret
@@ -263,6 +311,20 @@ pub(super) static ENTER: Snippet = snippet!(
     ; .u32 MRET
 );
 
+/// The same, to a guest.
+pub(super) fn enter_guest(xlen: Xlen) -> &'static [u32] {
+    static BY_XLEN: [Snippet; 2] = [LazyLock::new(|| to_guest(Xlen::Rv32)), LazyLock::new(|| to_guest(Xlen::Rv64))];
+    &BY_XLEN[usize::from(xlen == Xlen::Rv64)]
+}
+
+fn to_guest(xlen: Xlen) -> Vec<u32> {
+    let (register, bit) = xlen.mpv();
+    let mut guest =
+        words(|ops| dynasm!(ops ; .arch riscv64 ; .feature zicsr ; li.12 t0, 1 ; slli t0, t0, bit ; csrs register, t0));
+    guest.extend(ENTER.iter());
+    guest
+}
+
 /// A snippet that acts as VS or VU: hstatus.SPVP is the bit a3.
 macro_rules! privileged {
     ($($code:tt)*) => {
@@ -271,7 +333,7 @@ macro_rules! privileged {
 }
 
 /// Loads the byte at a0, then the 32-bit word at a2 into a0.
-pub(super) static LOAD_BYTE_AND_TAG: Snippet = privileged!(; .u32 hlv_bu(A1, A0) ; .u32 hlv_wu(A0, A2) ; ret);
+pub(super) static LOAD_BYTE_AND_TAG: Snippet = privileged!(; .u32 hlv_bu(A1, A0) ; .u32 hlv_w(A0, A2) ; ret);
 
 /// Loads the byte at a0 and stores it there again.
 pub(super) static REWRITE_BYTE: Snippet = privileged!(; .u32 hlv_bu(A1, A0) ; .u32 hsv_b(A1, A0) ; ret);
@@ -291,7 +353,7 @@ macro_rules! as_lower_mode {
 }
 
 /// Loads the byte at a0, then the 32-bit word at a2 into a0.
-pub(super) static LOAD_BYTE_AND_TAG_BY_MPRV: Snippet = as_lower_mode!(; lbu t1, [a0] ; lwu a0, [a2]);
+pub(super) static LOAD_BYTE_AND_TAG_BY_MPRV: Snippet = as_lower_mode!(; lbu t1, [a0] ; lw a0, [a2]);
 
 /// Loads the byte at a0 and stores it there again.
 pub(super) static REWRITE_BYTE_BY_MPRV: Snippet = as_lower_mode!(; lbu t1, [a0] ; sb t1, [a0]);
@@ -300,7 +362,7 @@ pub(super) static REWRITE_BYTE_BY_MPRV: Snippet = as_lower_mode!(; lbu t1, [a0] 
 pub(super) static STORE_BYTE_BY_MPRV: Snippet = as_lower_mode!(; sb x0, [a0]);
 
 /// A guest's own: loads the byte at a3, then into a0 the upper half of the 64-bit word that it is in, and comes back.
-pub(super) static GUEST_LOADS: Snippet = snippet!(; lbu t1, [a3] ; andi t0, a3, -8 ; lwu a0, [t0, 4] ; ecall);
+pub(super) static GUEST_LOADS: Snippet = snippet!(; lbu t1, [a3] ; andi t0, a3, -8 ; lw a0, [t0, 4] ; ecall);
 
 /// A guest's own: stores a zero byte at a3, and comes back.
 pub(super) static GUEST_STORES: Snippet = snippet!(; sb x0, [a3] ; ecall);

@@ -1,22 +1,23 @@
-//! The G-stage: Sv39x4, Sv48x4, Sv57x4.
+//! The G-stage: Sv32x4, Sv39x4, Sv48x4, Sv57x4.
 
 use std::ops::Range;
 
 use libtest_mimic::Trial;
-use tablewright::{FaultInfo, Level, Rights};
+use tablewright::{ByName, FaultInfo, Level, Rights, riscv64::sv_x4};
 use tablewright_archdefs::bound::Params;
 use tablewright_tests::conformance::{Instructions, Judge, Live, Setup, Shared, control_trials, live_trials, trials};
 use tablewright_tests::emulators::Found;
-use tablewright_tests::formats::configured;
-use tablewright_tests::generated;
 use tablewright_tests::mmu::deviations::Deviation;
-use tablewright_tests::mmu::riscv64::Machine;
+use tablewright_tests::mmu::riscv::{Machine, Xlen};
 use tablewright_tests::mmu::{Access, Chunk, Fault, FaultKind, Probe, Verdict};
+
+use crate::sv32_x4;
 
 /// A machine whose G-stage is judged.
 pub(crate) struct Qemu {
     machine: Machine,
     found: Found,
+    xlen: Xlen,
 }
 
 impl Judge for Qemu {
@@ -25,7 +26,11 @@ impl Judge for Qemu {
     }
 
     fn reach(&self) -> u8 {
-        63
+        match self.xlen {
+            // No register holds the 34 bits of an address.
+            Xlen::Rv32 => 32,
+            Xlen::Rv64 => 63,
+        }
     }
 
     fn fault(&self, _probe: &Probe, _mapped: Option<Rights>) -> FaultKind {
@@ -90,25 +95,27 @@ impl Live for Qemu {
 }
 
 /// The judge.
-pub(crate) fn judge(found: &Found) -> Shared<Qemu> {
+pub(crate) fn judge(found: &Found, xlen: Xlen) -> Shared<Qemu> {
     let found = found.clone();
     Shared::new(move || {
-        let machine = Machine::start().unwrap_or_else(|error| panic!("{error}"));
-        Qemu { machine, found: found.clone() }
+        let machine = Machine::start(xlen).unwrap_or_else(|error| panic!("{error}"));
+        Qemu { machine, found: found.clone(), xlen }
     })
 }
 
 /// All tests.
-pub(crate) fn all(judge: &Shared<Qemu>) -> Vec<Trial> {
-    let mut tests = Vec::new();
-    for case in configured("sv_x4") {
-        let generated = generated!(tablewright::riscv64::sv_x4, case.params).expect("one module for all");
-        let setup = Setup::new(&case, generated.expect("a legal configuration"));
-        tests.extend(trials(&setup, judge));
-        tests.extend(live_trials(&setup, judge));
-        if setup.name == "sv39x4" {
-            tests.extend(control_trials(&setup, judge));
-        }
+pub(crate) fn all(judge: &Shared<Qemu>, xlen: Xlen) -> Vec<Trial> {
+    match xlen {
+        Xlen::Rv32 => setups!(sv32_x4, "sv32_x4").flat_map(|setup| of_setup(&setup, judge)).collect(),
+        Xlen::Rv64 => setups!(sv_x4, "sv_x4").flat_map(|setup| of_setup(&setup, judge)).collect(),
+    }
+}
+
+fn of_setup<F: ByName>(setup: &Setup<F>, judge: &Shared<Qemu>) -> Vec<Trial> {
+    let mut tests = trials(setup, judge);
+    tests.extend(live_trials(setup, judge));
+    if ["sv32x4", "sv39x4"].contains(&setup.name.as_str()) {
+        tests.extend(control_trials(setup, judge));
     }
     tests
 }

@@ -1,18 +1,21 @@
-//! Sv39, Sv48 and Sv57, as satp has them: supervisor and user mode.
+//! Sv32, Sv39, Sv48 and Sv57, as satp has them: supervisor and user mode.
 
 use std::ops::Range;
 
 use libtest_mimic::Trial;
-use tablewright::{FaultInfo, Level, Rights};
+use tablewright::{
+    ByName, FaultInfo, Level, Rights,
+    riscv64::{sv, sv32},
+};
 use tablewright_archdefs::bound::Params;
 use tablewright_tests::conformance::{
     Instructions, Judge, Live, Setup, Shared, control_trials, live_trials, raw_trial, trials,
 };
 use tablewright_tests::emulators::Found;
-use tablewright_tests::formats::{Configured, configured};
-use tablewright_tests::generated;
+use tablewright_tests::formats::Configured;
 use tablewright_tests::mmu::deviations::Deviation;
-use tablewright_tests::mmu::riscv64::stage1::{Controls, Stage1};
+use tablewright_tests::mmu::riscv::Xlen;
+use tablewright_tests::mmu::riscv::stage1::{Controls, Stage1};
 use tablewright_tests::mmu::{Access, Chunk, Fault, FaultKind, Probe, Verdict};
 
 /// Those of a supervisor that accesses all memory.
@@ -22,6 +25,7 @@ const OPEN: Controls = Controls { supervisor_user_memory: true, executable_reada
 pub(crate) struct Qemu {
     stage1: Stage1,
     found: Found,
+    xlen: Xlen,
     controls: Controls,
 }
 
@@ -35,7 +39,7 @@ impl Judge for Qemu {
     }
 
     fn reach(&self) -> u8 {
-        64
+        self.xlen.bits()
     }
 
     fn grants(&self, probe: &Probe, rights: Rights) -> bool {
@@ -132,27 +136,29 @@ fn readable(judge: &mut Qemu) {
 }
 
 /// The judge.
-pub(crate) fn judge(found: &Found) -> Shared<Qemu> {
+pub(crate) fn judge(found: &Found, xlen: Xlen) -> Shared<Qemu> {
     let found = found.clone();
     Shared::new(move || {
-        let stage1 = Stage1::start().unwrap_or_else(|error| panic!("{error}"));
-        Qemu { stage1, found: found.clone(), controls: OPEN }
+        let stage1 = Stage1::start(xlen).unwrap_or_else(|error| panic!("{error}"));
+        Qemu { stage1, found: found.clone(), xlen, controls: OPEN }
     })
 }
 
 /// All tests.
-pub(crate) fn all(judge: &Shared<Qemu>) -> Vec<Trial> {
-    let mut tests = Vec::new();
-    for case in configured("sv") {
-        let generated = generated!(tablewright::riscv64::sv, case.params).expect("one module for all");
-        let setup = Setup::new(&case, generated.expect("a legal configuration"));
-        tests.extend(trials(&setup, judge));
-        tests.push(raw_trial(&setup, judge, "raw_entries_closed", closed));
-        tests.push(raw_trial(&setup, judge, "raw_entries_readable", readable));
-        tests.extend(live_trials(&setup, judge));
-        if ["sv39", "sv39-rich"].contains(&setup.name.as_str()) {
-            tests.extend(control_trials(&setup, judge));
-        }
+pub(crate) fn all(judge: &Shared<Qemu>, xlen: Xlen) -> Vec<Trial> {
+    match xlen {
+        Xlen::Rv32 => setups!(sv32, "sv32").flat_map(|setup| of_setup(&setup, judge)).collect(),
+        Xlen::Rv64 => setups!(sv, "sv").flat_map(|setup| of_setup(&setup, judge)).collect(),
+    }
+}
+
+fn of_setup<F: ByName>(setup: &Setup<F>, judge: &Shared<Qemu>) -> Vec<Trial> {
+    let mut tests = trials(setup, judge);
+    tests.push(raw_trial(setup, judge, "raw_entries_closed", closed));
+    tests.push(raw_trial(setup, judge, "raw_entries_readable", readable));
+    tests.extend(live_trials(setup, judge));
+    if ["sv32", "sv32-rich", "sv39", "sv39-rich"].contains(&setup.name.as_str()) {
+        tests.extend(control_trials(setup, judge));
     }
     tests
 }

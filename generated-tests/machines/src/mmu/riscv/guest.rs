@@ -3,8 +3,8 @@
 //! Not all that the hypervisor's registers say of a guest holds for HLV and HSV in QEMU: henvcfg is asked only while a guest
 //! runs.
 
-use super::stub::{self, ENTER};
-use super::{Access, ILLEGAL_INSTRUCTION, MPP, MPP_S, MPRV, MPV, Machine, Probe, Report, Verdict, see};
+use super::stub;
+use super::{Access, ILLEGAL_INSTRUCTION, MPP, MPP_S, MPRV, Machine, Probe, Report, Verdict, see};
 use crate::mmu::qemu::Call;
 
 /// Where in that code loads are, and stores.
@@ -67,8 +67,8 @@ impl Machine {
         let call = |&i: &usize| {
             let probe = &probes[i];
             let start = code(probe).unwrap_or(probe.address & !7);
-            let mode = MPV | if probe.user { 0 } else { MPP_S };
-            (ENTER.as_slice(), [start, mode, MPRV | MPV | MPP, probe.address])
+            let mode = if probe.user { 0 } else { MPP_S };
+            (stub::enter_guest(self.xlen), [start, mode, MPRV | MPP, probe.address])
         };
         let calls: Vec<Call<'_>> = asked.iter().map(call).collect();
         self.session.call_all(&calls).into_iter().map(Report).collect()
