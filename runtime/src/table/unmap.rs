@@ -1,5 +1,7 @@
 //! Unmapping, and giving back the frames that were mapped.
 
+use core::ops::Range;
+
 use super::{
     Error, Gather, PageTable,
     build::{End, Found},
@@ -82,8 +84,22 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         if free {
             gather.hold(Held::Frames { first: self.format.output(level, raw), size, count: 1 });
         }
-        let entries = self.entries_around(level, entry);
-        Some(level < self.geometry.top() && self.is_hole(entries, 0..entries.count()))
+        Some(self.is_left_empty(self.entries_around(level, entry), range))
+    }
+
+    /// Whether nothing is left in a table, other than the root, that lost what stood at `range`.
+    fn is_left_empty(&self, entries: Entries<F::Word>, range: ClosedRange) -> bool {
+        let (level, count) = (entries.level(), entries.count());
+        let kinds = self.format.kinds(level);
+        let Range { start, end } = slots::<F>(level, count, range);
+        // What is left is most often beside it, whichever way whoever unmaps goes; else not far.
+        let is_absent = |index| kinds.is_absent(entries.load(index));
+        let near = start & !(BLOCK - 1);
+        level < self.geometry.top()
+            && is_absent(end)
+            && is_absent(start.wrapping_sub(1))
+            && self.is_hole(entries, near..count)
+            && self.is_hole(entries, 0..near)
     }
 
     /// The part of a leaf's frame that `part` maps, in pages.
@@ -113,7 +129,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let mut left = false;
         let many = range.span() >> bits > BLOCK as u64;
         if many && !free && self.clear_leaves(entries, range, gather) {
-            return level < self.geometry.top() && self.is_hole(entries, 0..entries.count());
+            return self.is_left_empty(entries, range);
         }
         for (index, part) in Self::parts(level, range) {
             match self.visit(entries, index) {
@@ -142,7 +158,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             }
             lost = true;
         }
-        lost && !left && level < self.geometry.top() && self.is_hole(entries, 0..entries.count())
+        lost && !left && self.is_left_empty(entries, range)
     }
 
     /// Empties the part of this table that translates `range`, if there are leaves and nothing else.
