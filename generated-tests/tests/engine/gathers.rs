@@ -160,6 +160,43 @@ fn many_pages_of_a_table_go_together_and_no_others() {
     }
 }
 
+/// How many invalidations it takes to give back `pages` frames of a table that keeps others, which came in this order.
+fn freeing<F: Format>(format: F, pages: u64, order: impl Iterator<Item = u64>) -> usize {
+    let machine = Machine::new(0, 8 << 20);
+    let mut table = PageTable::new(format, machine.clone(), Tag(7)).unwrap();
+    let mut gather = table.gather();
+    table.populate(range(0, 4096), &RW, 12, &mut gather).unwrap();
+    order.for_each(|page| table.populate(range(page * 4096, 4096), &RW, 12, &mut gather).unwrap());
+    drop(gather);
+    machine.take_log();
+    let used = machine.used();
+    // SAFETY: nobody accesses memory through this table.
+    unsafe { table.depopulate(range(4096, pages * 4096), &mut table.gather()) }.unwrap();
+    assert_eq!(machine.used(), used - pages as usize * 4096);
+    log(&machine).len()
+}
+
+#[test]
+fn frames_that_follow_each_other_either_way_go_together() {
+    for pages in [20, 300, 500] {
+        assert_eq!(freeing(DIRECT, pages, 1..=pages), 1, "{pages} upwards");
+        assert_eq!(freeing(DIRECT, pages, (1..=pages).rev()), 1, "{pages} downwards");
+    }
+}
+
+#[test]
+fn tables_that_are_not_needed_any_more_go_together() {
+    let mut rig = Rig::new(Witness { hardware: false, ..DIRECT });
+    let all = range(0, 128 << 20);
+    rig.map(all, GIB, attributes(Rights::RW)).unwrap();
+    rig.table.split_to(all, 12, &mut rig.table.gather()).unwrap();
+    let tables = rig.table.tables().count();
+    rig.machine.take_log();
+    // SAFETY: no frame is the HAL's.
+    unsafe { rig.table.collapse(all, 21, &mut rig.table.gather()) }.unwrap();
+    assert_eq!((log(&rig.machine).len(), tables - rig.table.tables().count()), (1, 64));
+}
+
 #[test]
 fn an_unmapping_is_invalidated_before_something_else_is_mapped_there() {
     let mut rig = Rig::new(BREAKING);

@@ -231,8 +231,15 @@ impl<F: Format, H: Hal> Gather<F, H> {
 
     /// Takes over what is out of the table, after that was recorded.
     pub(super) fn hold(&mut self, new: Held) {
-        // The newest first: see `record`.
-        if self.held.iter_mut().rev().any(|held| held.join(new)) {
+        let new = match new {
+            // Nothing below it is to be freed: it is a frame like others.
+            Held::Tree { table, level: 0, frames: false } => {
+                Held::Frames { first: table.as_usize() as u64, size: self.format.geometry().table_bits(0), count: 1 }
+            }
+            new => new,
+        };
+        // Frames that continue what came long before are few.
+        if self.held.last_mut().is_some_and(|held| held.join(new)) {
             return;
         }
         if self.held.is_full() {

@@ -128,7 +128,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let bits = Self::entry_bits(level);
         let mut left = false;
         let many = range.span() >> bits > BLOCK as u64;
-        if many && !free && self.clear_leaves(entries, range, gather) {
+        if many && self.clear_leaves(entries, range, free, gather) {
             return self.is_left_empty(entries, range);
         }
         for (index, part) in Self::parts(level, range) {
@@ -137,7 +137,9 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                 (raw, Found::Leaf) => {
                     entries.store(&self.hal, index, self.format.empty(level));
                     gather.record(part, true, bits);
-                    if free {
+                    if free && self.format.run_bits(level, raw) == 0 {
+                        gather.hold(Held::Frames { first: self.format.output(level, raw), size: bits, count: 1 });
+                    } else if free {
                         let leaf = self.locate(entries, part.start(), raw);
                         // A run is one frame, free when its last item is gone.
                         if leaf.range.last() == part.last() {
@@ -161,16 +163,43 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         lost && !left && self.is_left_empty(entries, range)
     }
 
-    /// Empties the part of this table that translates `range`, if there are leaves and nothing else.
+    /// Empties the part of this table that translates `range`, if there are leaves and nothing else; with `free`, only if
+    /// none is an item of a run.
     #[inline(never)]
-    fn clear_leaves(&self, entries: Entries<F::Word>, range: ClosedRange, gather: &mut Gather<F, H>) -> bool {
+    fn clear_leaves(
+        &self,
+        entries: Entries<F::Word>,
+        range: ClosedRange,
+        free: bool,
+        gather: &mut Gather<F, H>,
+    ) -> bool {
         let level = entries.level();
         let (kinds, slots) = (self.format.kinds(level), slots::<F>(level, entries.count(), range));
-        let are_leaves = entries.iter(slots.clone()).all(|(_, raw)| kinds.is_leaf(raw));
-        if are_leaves {
-            entries.store_strip(&self.hal, slots.start, self.empty_strip(level, slots.len()));
-            gather.record(range, true, Self::entry_bits(level));
+        let is_one = |raw| kinds.is_leaf(raw) && (!free || self.format.run_bits(level, raw) == 0);
+        if !entries.iter(slots.clone()).all(|(_, raw)| is_one(raw)) {
+            return false;
         }
-        are_leaves
+        let size = Self::entry_bits(level);
+        let mut left = slots.clone();
+        while free && !left.is_empty() {
+            // Only what is recorded may be held: by parts, for none of it is in the table then.
+            let mut frames = [0; BLOCK];
+            let count = left.len().min(BLOCK);
+            for (frame, (_, raw)) in frames.iter_mut().zip(entries.iter(left.start..left.start + count)) {
+                *frame = self.format.output(level, raw);
+            }
+            entries.store_strip(&self.hal, left.start, self.empty_strip(level, count));
+            let start = range.start() + (((left.start - slots.start) as u64) << size);
+            gather.record(ClosedRange::clamp(start, start + (((count as u64) << size) - 1)), true, size);
+            for &first in frames.iter().take(count) {
+                gather.hold(Held::Frames { first, size, count: 1 });
+            }
+            left.start += count;
+        }
+        if !free {
+            entries.store_strip(&self.hal, slots.start, self.empty_strip(level, slots.len()));
+            gather.record(range, true, size);
+        }
+        true
     }
 }

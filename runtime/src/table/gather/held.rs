@@ -14,17 +14,20 @@ pub(in crate::table) enum Held {
 }
 
 impl Held {
-    /// Takes `new` into `self` if it continues it.
+    /// Takes `new` into `self` if it continues it, upwards or, as frames come that were freed before, downwards.
     pub(super) fn join(&mut self, new: Held) -> bool {
-        match (self, new) {
-            (Held::Frames { first, size, count }, Held::Frames { first: next, size: as_large, count: more })
-                if *size == as_large && first.checked_add(*count << *size) == Some(next) =>
-            {
-                *count += more;
-                true
-            }
-            _ => false,
+        let (Held::Frames { first, size, count }, Held::Frames { first: other, size: as_large, count: more }) =
+            (self, new)
+        else {
+            return false;
+        };
+        let after = |first: u64, count: u64| first.checked_add(count << as_large);
+        let joins = *size == as_large && (after(*first, *count) == Some(other) || after(other, more) == Some(*first));
+        if joins {
+            *first = other.min(*first);
+            *count += more;
         }
+        joins
     }
 
     /// Frees it.
