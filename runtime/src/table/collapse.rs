@@ -10,6 +10,7 @@ use super::{
     layout::{size_mask, sizes_of},
     located::Located,
     split::Fate,
+    walk::{Met, Walk},
 };
 use crate::{Attributes, ClosedRange, Edit, Format, Hal, Level, Strip};
 
@@ -48,7 +49,19 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// The leaves in `range` that are larger than `1 << size` bytes.
     fn larger(&self, range: ClosedRange, size: u8) -> impl Iterator<Item = Located<F>> {
-        self.leaves(range).filter(move |leaf| leaf.size > size)
+        let mut walk = Walk::new(self, Some(range));
+        core::iter::from_fn(move || {
+            loop {
+                match walk.next()? {
+                    Met::Leaf(leaf) if leaf.size > size => return Some(leaf),
+                    // Nothing in it is larger.
+                    Met::Table { level, range, .. } if Self::entry_bits(level) <= size && !self.has_runs(level) => {
+                        walk.advance(range.last());
+                    }
+                    _ => {}
+                }
+            }
+        })
     }
 
     /// Cuts a leaf: a run into its items first, for these have to be replaced one by one.
@@ -181,6 +194,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// smaller: where it maps to, and its entries. `None` if there is none.
     fn whole(&self, entries: Entries<F::Word>, range: ClosedRange, target: Level, size: u8) -> Option<(u64, Strip)> {
         let level = entries.level();
+        // All bits but those of the address, of the leaf before.
+        let (telling, mut before) = (!self.address_bits(level), None);
         let mut whole = None;
         let mut next = range.start();
         loop {
@@ -189,20 +204,26 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             if leaf.size >= size || !range.covers(&leaf.range) {
                 return None;
             }
-            let (_, attributes) = self.attributes(&leaf)?;
-            let (address, all) = whole.get_or_insert((leaf.address, attributes));
-            let unmarked = |attributes| Attributes { accessed: false, dirty: false, ..attributes };
-            if address.wrapping_add(next - range.start()) != leaf.address || unmarked(*all) != unmarked(attributes) {
+            let address = leaf.address.wrapping_sub(next - range.start());
+            if address & size_mask(size) != 0 || whole.is_some_and(|(whole, _)| whole != address) {
                 return None;
             }
-            all.accessed |= attributes.accessed;
-            all.dirty |= attributes.dirty;
+            if before.replace(raw & telling) != Some(raw & telling) || Self::items(&leaf) > 1 {
+                let (_, attributes) = self.attributes(&leaf)?;
+                let (_, all) = whole.get_or_insert((address, attributes));
+                let unmarked = |attributes| Attributes { accessed: false, dirty: false, ..attributes };
+                if unmarked(*all) != unmarked(attributes) {
+                    return None;
+                }
+                all.accessed |= attributes.accessed;
+                all.dirty |= attributes.dirty;
+            }
             match range.after(leaf.range.last()) {
                 Some(after) => next = after.start(),
                 None => break,
             }
         }
-        let (address, attributes) = whole.filter(|(address, _)| address & size_mask(size) == 0)?;
+        let (address, attributes) = whole?;
         let prototype = self.format.prototype(target, size, &attributes).ok()?;
         Some((address, self.format.strip(prototype, address, 1 << (size - Self::entry_bits(target)))))
     }
