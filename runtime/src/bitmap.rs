@@ -75,6 +75,19 @@ impl<'a> PageBitmap<'a> {
         }
     }
 
+    /// Inserts some of up to 32 blocks of `1 << size` bytes, no smaller than a page, that lie side by side from `start` on.
+    pub(crate) fn insert_some(&mut self, start: u64, size: u8, which: u32) {
+        if size == self.page_bits && self.range.contains(start) {
+            let number = self.number(start);
+            let bits = u128::from(which) << (number % 64);
+            let words = self.words.iter_mut().skip(number as usize / 64);
+            words.zip([bits as u64, (bits >> 64) as u64]).for_each(|(word, bits)| *word |= bits);
+        } else {
+            let block = |item: u64| ClosedRange::block(start + (item << size), size);
+            (0..32).filter(|item| which >> item & 1 == 1).for_each(|item| self.insert(block(item)));
+        }
+    }
+
     /// Whether the page around `address` is in it.
     pub fn contains(&self, address: u64) -> bool {
         let number = self.number(address.max(self.range.start()));

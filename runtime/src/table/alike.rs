@@ -32,6 +32,11 @@ impl Alike {
         raw & self.mask == self.value
     }
 
+    /// Whether they change, and may do so one by one, unlike items of runs and what has to be broken.
+    const fn is_plain(&self) -> bool {
+        self.rewrite.is_some() && !self.run && !self.breaks
+    }
+
     /// Those of them with `raw & mask == value`; `None` if they say otherwise.
     pub(super) const fn with(&self, mask: u64, value: u64) -> Option<Self> {
         if (self.value ^ value) & self.mask & mask != 0 {
@@ -117,12 +122,13 @@ impl<'a> Block<'a> {
         let Some(common @ [all, any]) = entries.common(indices.start) else { return every };
         if kinds.shows_leaves(all) {
             match find(seen, common) {
-                Some(alike) if alike.rewrite.is_none() || !alike.run && !alike.breaks => Self::Alike(alike),
+                Some(alike) if alike.rewrite.is_none() || alike.is_plain() => Self::Alike(alike),
                 Some(_) => every,
                 // As where a few were written to: the others stay as they are.
                 None => {
                     let stay = seen.iter().flatten().filter(|alike| alike.rewrite.is_none());
-                    Self::Mixed(stay.fold(u32::MAX, |left, alike| left & entries.unlike(indices.start, alike)))
+                    let left = |left, alike: &Alike| left & !entries.which(indices.start, |raw| alike.contains(raw));
+                    Self::Mixed(stay.fold(u32::MAX, left))
                 }
             }
         } else if all == any && kinds.is_absent(all) {
@@ -141,6 +147,8 @@ pub(super) struct Group<'a, F: Format> {
     pub(super) index: usize,
     /// How many are known to be alike. A run comes item by item.
     pub(super) items: usize,
+    /// Which of the items these are; `u32::MAX`: all.
+    pub(super) which: u32,
     /// Up to which index more of them may follow: those that the range covers.
     pub(super) end: usize,
     /// What they translate: the whole run, for an item of one.
@@ -187,14 +195,30 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                 Block::Alike(alike) => {
                     let (items, raw) = (BLOCK, entries.load(index));
                     let range = slot(index).hull(&slot(index + items - 1));
-                    index += act(&Group { alike, level, entries, index, items, end: covered, range, raw });
+                    let which = u32::MAX;
+                    index += act(&Group { alike, level, entries, index, items, which, end: covered, range, raw });
                     continue;
                 }
                 Block::Mixed(left) => left,
             };
-            // One by one.
             let block = index;
             index = end.min(index + BLOCK);
+            // Those that are like what has been seen, side by side or not.
+            for alike in seen.at(level).iter().flatten().filter(|alike| alike.is_plain()) {
+                let which = if left.count_ones() > 1 && block + BLOCK <= covered {
+                    left & entries.which(block, |raw| kinds.is_leaf(raw) && alike.contains(raw))
+                } else {
+                    0
+                };
+                if which != 0 {
+                    let (items, end, raw) =
+                        (BLOCK, block + BLOCK, entries.load(block + which.trailing_zeros() as usize));
+                    let range = slot(block).hull(&slot(end - 1));
+                    act(&Group { alike, level, entries, index: block, items, which, end, range, raw });
+                    left &= !which;
+                }
+            }
+            // One by one.
             while left != 0 {
                 let index = block + left.trailing_zeros() as usize;
                 left &= left - 1;
@@ -212,7 +236,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                     };
                     if alike.rewrite.is_some() {
                         let range = ClosedRange::block(slot.start(), self.format.leaf_bits(level, raw));
-                        act(&Group { alike, level, entries, index, items: 1, end: index + 1, range, raw });
+                        let (items, which, end) = (1, u32::MAX, index + 1);
+                        act(&Group { alike, level, entries, index, items, which, end, range, raw });
                     }
                 } else if let Found::Table(entries) = self.found(level, raw)
                     && let Some(part) = slot.intersection(&range)

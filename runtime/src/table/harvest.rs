@@ -194,6 +194,18 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             }
             let bits = Self::entry_bits(level);
             let table = Self::span(level, group.range.start());
+            if group.which != u32::MAX {
+                let done = self.clear_some(group, rewrite, state, &judge);
+                if let Some(last) = done.checked_ilog2() {
+                    pages.insert_some(self.extend(group.range).start(), bits, done);
+                    let slot = |item: u32| ClosedRange::block(group.range.start() + (u64::from(item) << bits), bits);
+                    let range = slot(done.trailing_zeros()).hull(&slot(last));
+                    if let Some((range, bits)) = cleared.add(range, bits, table) {
+                        gather.record(range, true, bits);
+                    }
+                }
+                return items;
+            }
             let mut item = 0;
             while item < items {
                 let done = if alike.breaks {
@@ -234,12 +246,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         judge: &dyn Judge,
     ) -> usize {
         let &Group { alike, level, entries, index, items, end, .. } = group;
-        let unmarked = match state {
-            State::Accessed => None,
-            State::Dirty => nobody_marks(alike, &self.format.accessed_dirty(level)),
-        };
         let mut left = items - item;
-        if let Some(unmarked) = unmarked {
+        if let Some(unmarked) = self.unmarked(alike, level, state) {
             let (first, kinds) = (index + item, self.format.kinds(level));
             let mut stored = entries.rewrite_alike(&self.hal, first..end, &kinds, &unmarked, rewrite);
             let is_one = |raw| kinds.is_leaf(raw) && unmarked.contains(raw);
@@ -249,18 +257,52 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             }
             left = 1;
         }
-        // The MMU or a fault may have changed one meanwhile.
+        let mut left = index + item..index + item + left;
+        let all = left.len();
+        let kept = left.find(|&index| !self.clear_item(group, index, entries.load(index), rewrite, judge));
+        kept.map_or(all, |kept| kept - index - item)
+    }
+
+    /// Clears the state of those items that a group consists of: of which it was cleared.
+    fn clear_some(&self, group: &Group<'_, F>, rewrite: Rewrite, state: State, judge: &dyn Judge) -> u32 {
+        let &Group { alike, level, entries, index, which, .. } = group;
+        let (kinds, unmarked) = (self.format.kinds(level), self.unmarked(alike, level, state));
+        let (mut left, mut cleared) = (which, 0);
+        while left != 0 {
+            let item = left.trailing_zeros();
+            let (index, bit) = (index + item as usize, 1 << item);
+            left &= !bit;
+            let raw = entries.load(index);
+            let is_unmarked = unmarked.is_some_and(|unmarked| kinds.is_leaf(raw) && unmarked.contains(raw));
+            if is_unmarked {
+                entries.store(&self.hal, index, rewrite.apply(raw));
+            }
+            if is_unmarked || self.clear_item(group, index, raw, rewrite, judge) {
+                cleared |= bit;
+            }
+        }
+        cleared
+    }
+
+    /// Clears the state of the entry at `index`, which was `raw`: the MMU or a fault may have changed it since. Whether it was
+    /// in it.
+    fn clear_item(&self, group: &Group<'_, F>, index: usize, raw: u64, rewrite: Rewrite, judge: &dyn Judge) -> bool {
         let change = |raw| {
-            let rewrite = match alike.contains(raw) {
+            let rewrite = match group.alike.contains(raw) {
                 true => rewrite,
-                false => judge.judge(level, group.range.start(), raw).ok()?.rewrite?,
+                false => judge.judge(group.level, group.range.start(), raw).ok()?.rewrite?,
             };
             Some(rewrite.apply(raw))
         };
-        let mut left = index + item..index + item + left;
-        let all = left.len();
-        let kept = left.find(|&index| entries.update(&self.hal, index, change).is_none());
-        kept.map_or(all, |kept| kept - index - item)
+        group.entries.update_from(&self.hal, index, raw, change).is_some()
+    }
+
+    /// Those of the leaves `alike` that a plain store may take the state from.
+    fn unmarked(&self, alike: &Alike, level: Level, state: State) -> Option<Alike> {
+        match state {
+            State::Accessed => None,
+            State::Dirty => nobody_marks(alike, &self.format.accessed_dirty(level)),
+        }
     }
 }
 

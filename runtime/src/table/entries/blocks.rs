@@ -33,15 +33,15 @@ impl<W: EntryWord> Entries<W> {
         Some((0..BLOCK).map(load).fold([u64::MAX, 0], |[all, any], raw| [all & raw, any | raw]))
     }
 
-    /// Which of the [`BLOCK`] entries from `index` on are none of `alike`, by their bits: all, if the table ends before.
+    /// Which of the [`BLOCK`] entries from `index` on `is_one` holds for: none, if the table ends before.
     #[inline]
-    pub(in crate::table) fn unlike(&self, index: usize, alike: &Alike) -> u32 {
+    pub(in crate::table) fn which(&self, index: usize, is_one: impl Fn(u64) -> bool) -> u32 {
         if index + BLOCK > self.count() {
-            return u32::MAX;
+            return 0;
         }
         // SAFETY: inside the table, as just checked; see `entry`.
         let load = |item| unsafe { self.base.add(index + item).as_ref() }.load(Ordering::Relaxed);
-        (0..BLOCK).fold(0, |unlike, item| unlike | u32::from(!alike.contains(load(item))) << item)
+        (0..BLOCK).fold(0, |which, item| which | u32::from(is_one(load(item))) << item)
     }
 
     /// Writes a strip over entries that are not present.
