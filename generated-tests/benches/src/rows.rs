@@ -128,7 +128,13 @@ fn of<M: Machine>() -> Vec<Row> {
             "unmap one page at random and free it",
             ("page", work::SINGLES),
             1.5,
-            contenders!(take_pages(): Bare, Space; Multiarch, Generic, Aarch64, X86, MemorySet, AxAddrSpace),
+            contenders!(take_pages(true): Bare, Space; Multiarch, Generic, Aarch64, X86, MemorySet, AxAddrSpace),
+        ),
+        row::<M>(
+            "unmap one page after the other and free it",
+            ("page", work::SINGLES),
+            1.5,
+            contenders!(take_pages(false): Bare, Space; Multiarch, Generic, Aarch64, X86, MemorySet, AxAddrSpace),
         ),
         row::<M>(
             "map one page at random to a new frame",
@@ -192,7 +198,13 @@ fn edits<M: Machine>() -> Vec<Row> {
     } else {
         contenders!(relax(): Bare, Space; Multiarch, Generic, Aarch64, X86, MemorySet)
     };
-    let few = if M::HARDWARE { contenders!(harvest_few(): Bare) } else { contenders!(harvest_few(): Bare, Space) };
+    let some = |every| {
+        if M::HARDWARE {
+            contenders!(harvest_some(every): Bare)
+        } else {
+            contenders!(harvest_some(every): Bare, Space)
+        }
+    };
     let rows = vec![
         row::<M>(
             "write-protect 1 GiB of pages",
@@ -209,7 +221,8 @@ fn edits<M: Machine>() -> Vec<Row> {
         row::<M>("make one page writable, at random", ("page", work::SINGLES), 1.3, relaxed),
         row::<M>("harvest 1 GiB of pages, all dirty", pages, 1.5, contenders!(harvest(true): Bare, Space)),
         row::<M>("harvest 1 GiB of pages, none dirty", pages, 1.5, contenders!(harvest(false): Bare, Space)),
-        row::<M>("harvest 1 GiB of pages, one in 64 dirty", pages, 1.5, few),
+        row::<M>("harvest 1 GiB of pages, one in 64 dirty", pages, 1.5, some(64)),
+        row::<M>("harvest 1 GiB of pages, half of them dirty", pages, 1.5, some(2)),
         row::<M>(
             "write-protect a page in a 2 MiB block",
             ("page", 512),

@@ -209,9 +209,9 @@ pub fn protect_pages<S: ProtectPage>() -> Contender {
     })
 }
 
-/// Unmaps single pages in a random order, and frees each.
-pub fn take_pages<S: Balloon>() -> Contender {
-    let pages = singles();
+/// Unmaps single pages in a random order, and frees each; or those of a few tables in ascending order.
+pub fn take_pages<S: Balloon>(random: bool) -> Contender {
+    let pages = if random { singles() } else { (0..SINGLES).map(|page| IA + page * PAGE).collect() };
     Contender::new::<S>(move |runs| {
         each(
             runs,
@@ -274,12 +274,9 @@ pub fn harvest<S: Harvest>(dirty: bool) -> Contender {
     })
 }
 
-/// Of how many pages one is dirty, about, while a guest with a lot of memory is watched.
-pub const SPARSE: u64 = 64;
-
-/// Finds the few dirty pages of 1 GiB, which are anywhere.
-pub fn harvest_few<S: Relax + Harvest>() -> Contender {
-    let dirty: Vec<u64> = shuffled(GIB / PAGE).take((GIB / PAGE / SPARSE) as usize).collect();
+/// Finds the dirty pages of 1 GiB, one in `every` and anywhere: 64, about, while a guest with a lot of memory is watched.
+pub fn harvest_some<S: Relax + Harvest>(every: u64) -> Contender {
+    let dirty: Vec<u64> = shuffled(GIB / PAGE).take((GIB / PAGE / every) as usize).collect();
     Contender::new::<S>(move |runs| {
         let pages = RefCell::new(vec![0; (GIB / PAGE / 64) as usize]);
         let write = |space: &mut S| dirty.iter().for_each(|page| space.relax(IA + page * PAGE));
