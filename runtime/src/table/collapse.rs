@@ -54,14 +54,22 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             loop {
                 match walk.next()? {
                     Met::Leaf(leaf) if leaf.size > size => return Some(leaf),
-                    // Nothing in it is larger.
-                    Met::Table { level, range, .. } if Self::entry_bits(level) <= size && !self.has_runs(level) => {
+                    Met::Table { level, address, range }
+                        if Self::entry_bits(level) <= size && !self.holds_runs(self.entries(level, address)) =>
+                    {
                         walk.advance(range.last());
                     }
                     _ => {}
                 }
             }
         })
+    }
+
+    /// Whether a leaf in this table is a run.
+    fn holds_runs(&self, entries: Entries<F::Word>) -> bool {
+        let (level, kinds) = (entries.level(), self.format.kinds(entries.level()));
+        let is_item = |(_, raw)| kinds.is_leaf(raw) && self.format.run_bits(level, raw) != 0;
+        self.has_runs(level) && entries.iter(0..entries.count()).any(is_item)
     }
 
     /// Cuts a leaf: a run into its items first, for these have to be replaced one by one.
