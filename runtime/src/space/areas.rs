@@ -113,7 +113,7 @@ impl<B: Joinable> MemorySet<B> {
 
     /// The same, where the place of the first area that ends in it or later is known.
     pub(super) fn parts_from(&self, place: Option<Place>, range: ClosedRange) -> Parts<'_, B> {
-        Parts { set: self, place, range }
+        Parts { set: self, entries: place.map_or(&[], |place| self.tree.entries(place)), range }
     }
 
     /// The lowest range of `size` bytes that starts at a multiple of `1 << align` inside `within` and has no area.
@@ -185,9 +185,8 @@ impl<B: Joinable> MemorySet<B> {
     /// change since then.
     #[inline]
     pub(super) fn fill(&mut self, gap: Gap, area: Area<B>) {
-        let place = self.insert_at(gap.place, area);
-        if let Some(place) = place.filter(|_| gap.touched) {
-            self.join_around(place);
+        if !gap.touched || !self.take_in(gap.place, &area) {
+            self.insert_at(gap.place, area);
         }
     }
 
@@ -208,11 +207,12 @@ impl<B: Joinable> MemorySet<B> {
 
     /// Notes that an area may be one of the largest now.
     fn grew(&mut self, link: u32) {
-        let span = |link| self.areas.get(link).map(|area| area.range().span());
+        let Some(span) = self.areas.get(link).map(|area| area.range().span()) else { return };
+        let is_larger = |other| self.areas.get(other).is_none_or(|other| other.range().span() < span);
         let [first, second] = self.largest;
-        if link != first && span(link) > span(first) {
+        if link != first && is_larger(first) {
             self.largest = [link, first];
-        } else if link != first && span(link) > span(second) {
+        } else if link != first && is_larger(second) {
             self.largest = [first, link];
         }
     }

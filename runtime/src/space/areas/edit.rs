@@ -79,24 +79,30 @@ impl<B: Joinable> MemorySet<B> {
         let is_inside = whole.is_some_and(|whole| whole.start() < range.start() && range.last() < whole.last());
         let mut next = place.and_then(|place| self.cut_before(place, range.start()));
         let mut before = next.and_then(|next| self.tree.previous(next));
+        // Where that ends, once it is known: only what begins there may be of one piece with it.
+        let mut end = None;
         while let Some(mut place) = next
-            && let Some(area) = self.area(place)
-            && area.range().start() <= range.last()
+            && let Some(area) = self.area_mut(place)
+            && let Some(part) = area.range().intersection(&range)
         {
-            if let Some(after) = after(range).filter(|&after| area.range().contains(after)) {
-                let rest = self.cut_before(place, after);
+            if part.last() < area.range().last() {
+                let rest = self.cut_before(place, part.last() + 1);
                 // What is before it may have come to another place.
                 place = rest.and_then(|rest| self.tree.previous(rest)).unwrap_or(place);
                 before = self.tree.previous(place);
+                self.area_mut(place).into_iter().for_each(&mut *change);
+            } else {
+                change(area);
             }
-            self.area_mut(place).into_iter().for_each(&mut *change);
             if is_inside {
                 // It stands between what is left of the area that it was cut out of, and now is unlike that.
                 return;
             }
-            let joined = before.and_then(|before| self.join(before, place));
+            let touched = before.filter(|_| end.is_none_or(|end| end == part.start()));
+            let joined = touched.and_then(|before| self.join(before, place));
             before = joined.or(Some(place));
             next = before.and_then(|before| self.tree.next(before));
+            end = Some(part.last().wrapping_add(1));
         }
         if let Some((before, next)) = before.zip(next) {
             self.join(before, next);

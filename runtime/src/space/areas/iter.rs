@@ -1,6 +1,6 @@
 //! Going through areas in ascending order.
 
-use super::{MemorySet, Place};
+use super::{MemorySet, Place, tree::Entry};
 use crate::space::{Area, Backend, BackendError, SpaceError};
 use crate::{ClosedRange, Format, Gather, Hal, PageTable};
 
@@ -59,8 +59,8 @@ type Work<'a, F, H, B> =
 /// The parts of areas that lie in a range, in ascending order.
 pub(in crate::space) struct Parts<'a, B> {
     pub(super) set: &'a MemorySet<B>,
-    /// That of the next one; nothing before it is in the range.
-    pub(super) place: Option<Place>,
+    /// Those of the next one and of what comes after it in the same leaf; nothing before them is in the range.
+    pub(super) entries: &'a [Entry],
     pub(super) range: ClosedRange,
 }
 
@@ -74,11 +74,15 @@ impl<'a, B> Iterator for Parts<'a, B> {
     type Item = (ClosedRange, &'a Area<B>);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let place = self.place?;
-        let area = self.set.area(place)?;
+        let (entry, behind) = self.entries.split_first()?;
+        let area = self.set.areas.get(entry.link)?;
         let part = area.range().intersection(&self.range)?;
         // What comes next is looked for only where it may be in the range.
-        self.place = if part.last() < self.range.last() { self.set.tree.next(place) } else { None };
+        self.entries = match behind {
+            _ if part.last() == self.range.last() => &[],
+            [] => self.set.tree.entries_beyond(entry.start),
+            _ => behind,
+        };
         Some((part, area))
     }
 }
@@ -91,7 +95,7 @@ impl<'a, B: Backend> Parts<'a, B> {
         let mut ahead = self.clone();
         while let Some((part, _)) = ahead.next().filter(|(_, other)| area.backend().works_like(other.backend())) {
             range = range.hull(&part);
-            self.place = ahead.place;
+            self.entries = ahead.entries;
         }
         Some((range, area))
     }

@@ -41,6 +41,45 @@ fn neighbours_of_one_piece_are_joined() {
     assert_eq!(shape(&set), [(10, 39, 'a'), (40, 49, 'b')]);
 }
 
+/// What comes beside an area that is of one piece with it is part of that at once, and takes no room: from above, from below,
+/// where the area is the first of a node, and between two.
+#[test]
+fn what_neighbours_take_in_takes_no_room() {
+    const COUNT: u64 = 200;
+    let attributes = Attributes::new(Rights::RW, MemoryType::WriteBack);
+    let first = |number| if number % 3 == 0 { 'b' } else { 'a' };
+    let areas: Vec<_> = (0..COUNT).map(|number| (10 * number + 4, 10 * number + 5, first(number))).collect();
+    let ends = |offsets: [u64; 2]| (0..COUNT).flat_map(move |number| offsets.map(|offset| 10 * number + offset));
+    for offsets in [[3, 6], [6, 3]] {
+        let mut set = set(&areas);
+        set.log(range(0, 20), true);
+        set.shrink_to_fit();
+        let room = set.capacity();
+        for step in 0..3 {
+            let beside = offsets.map(|offset| if offset < 4 { offset - step } else { offset + step });
+            for start in ends(beside) {
+                let area = Area::new(range(start, start), attributes, first(start / 10));
+                set.fill(set.gap(area.range()).unwrap(), area);
+                set.tree.check();
+            }
+        }
+        assert_eq!((set.len() as u64, set.capacity()), (COUNT, room));
+        let all: Vec<_> = (0..COUNT).map(|number| (10 * number + 1, 10 * number + 8, first(number))).collect();
+        assert_eq!(shape(&set), all);
+
+        // Of these, every third is like neither neighbour.
+        for start in ends([9, 10]).filter(|start| *start < 10 * COUNT - 1) {
+            let area = Area::new(range(start, start), attributes, first(start / 10));
+            set.fill(set.gap(area.range()).unwrap(), area);
+            set.tree.check();
+        }
+        assert_eq!(set.capacity(), room);
+        let joined = |number: u64| number > 0 && first(number) == 'a' && first(number - 1) == 'a';
+        assert_eq!(set.len() as u64, COUNT - (0..COUNT).filter(|&number| joined(number)).count() as u64);
+        assert!(set.find(8).is_some_and(Area::is_logged) && !set.find(48).is_some_and(Area::is_logged));
+    }
+}
+
 #[test]
 fn the_largest_are_known_however_they_came() {
     let largest = |set: &MemorySet<char>| set.largest.map(|link| set.areas.get(link).map(|area| *area.backend()));
