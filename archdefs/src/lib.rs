@@ -39,6 +39,7 @@ pub const BUILTINS: &[(&str, &str)] = &[
     ("long_mode", include_str!("../formats/long_mode.toml")),
     ("loongarch64", include_str!("../formats/loongarch64.toml")),
     ("npt", include_str!("../formats/npt.toml")),
+    ("pae", include_str!("../formats/pae.toml")),
     ("riscv_iommu", include_str!("../formats/riscv_iommu.toml")),
     ("riscv_iommu_first_stage", include_str!("../formats/riscv_iommu_first_stage.toml")),
     ("smmu_v3", include_str!("../formats/smmu_v3.toml")),

@@ -163,6 +163,7 @@ differential! {
     ept: tablewright::x86_64::ept, "ept", None;
     npt: tablewright::x86_64::npt, "npt", None;
     long_mode: tablewright::x86_64::long_mode, "long_mode", None;
+    pae: tablewright::x86_64::pae, "pae", None;
     legacy: tablewright::x86_64::legacy, "legacy", None;
     vtd_first_stage: tablewright::x86_64::vtd_first_stage, "vtd_first_stage", None;
     vtd_second_stage: tablewright::x86_64::vtd_second_stage, "vtd_second_stage", None;

@@ -30,6 +30,7 @@ fn main() {
     generated_trials!("ept", tablewright::x86_64::ept);
     generated_trials!("npt", tablewright::x86_64::npt);
     generated_trials!("long_mode", tablewright::x86_64::long_mode);
+    generated_trials!("pae", tablewright::x86_64::pae);
     generated_trials!("legacy", tablewright::x86_64::legacy);
     generated_trials!("vtd_first_stage", tablewright::x86_64::vtd_first_stage);
     generated_trials!("vtd_second_stage", tablewright::x86_64::vtd_second_stage);

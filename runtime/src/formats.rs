@@ -61,7 +61,7 @@ macro_rules! generated {
 /// Formats of x86-64 machines.
 #[cfg(feature = "x86_64")]
 pub mod x86_64 {
-    generated! { ept npt long_mode legacy vtd_first_stage vtd_second_stage amd_iommu_v1 }
+    generated! { ept npt long_mode pae legacy vtd_first_stage vtd_second_stage amd_iommu_v1 }
 
     pub use nested::*;
 

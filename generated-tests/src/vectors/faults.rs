@@ -24,7 +24,7 @@ pub(super) fn check(format: &str, subject: &Interpreted) -> Result<(), String> {
         "vtd_second_stage" if subject.0.params.get("scalable") == Some(1) => vtd(subject, second_stage),
         "vtd_second_stage" => vtd(subject, legacy),
         "amd_iommu_v1" => amd(subject),
-        "long_mode" | "legacy" => page_fault(subject),
+        "long_mode" | "pae" | "legacy" => page_fault(subject),
         _ => Ok(()),
     }
 }

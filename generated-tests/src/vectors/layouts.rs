@@ -70,7 +70,8 @@ const LAYOUTS: &[Layout] = &[
     // arch/x86/include/asm/svm.h.
     (&["long_mode"], "cr3", &[("pcid", 11, 0), ("root", PHYSICAL, 12)]),
     (&["legacy"], "cr3", &[("root", 31, 12)]),
-    (&["long_mode", "legacy"], "ia32_pat", &[("types", 63, 0)]),
+    (&["pae"], "cr3", &[("root", 31, 5)]),
+    (&["long_mode", "pae", "legacy"], "ia32_pat", &[("types", 63, 0)]),
     (&["npt"], "n_cr3", &[("root", PHYSICAL, 12)]),
     (&["npt"], "guest_asid", &[("asid", 31, 0)]),
     (&["npt"], "nested_control", &[("np_enable", 0, 0), ("execute_trap", 3, 3)]),

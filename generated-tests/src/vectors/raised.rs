@@ -9,7 +9,7 @@ use Stage1Cause::{Denied, Input, NotMapped, NotMarked, Reserved};
 pub(super) fn check(format: &str, subject: &Interpreted) -> Result<(), String> {
     match format {
         "long_mode" => page_fault(subject),
-        "legacy" => page_fault_without_keys(subject),
+        "pae" | "legacy" => page_fault_without_keys(subject),
         "stage1" => arm(subject, &[PRIVILEGED, USER].concat()),
         "stage1_el2" => arm(subject, &PRIVILEGED).and_then(|()| no_user_mode(subject)),
         "sv" | "sv32" => riscv(subject),
@@ -83,6 +83,7 @@ fn page_fault(subject: &Interpreted) -> Result<(), String> {
 
 /// The same of 32-bit paging, which has neither an execute-disable bit nor keys, and no address that is not canonical.
 fn page_fault_without_keys(subject: &Interpreted) -> Result<(), String> {
+    let no_execute = subject.0.params.get("no_execute") == Some(1);
     for (access, code) in [
         (Rights::PR, 0),
         (Rights::PW, 0b010),
@@ -94,7 +95,7 @@ fn page_fault_without_keys(subject: &Interpreted) -> Result<(), String> {
         for (cause, more) in [(NotMapped, 0), (Denied, 1), (Reserved(""), 0b1001)] {
             // CR0, CR4 (SMEP 20), RFLAGS.
             for smep in [0, 1 << 20] {
-                let fetch = u64::from(access.intersects(Rights::X) && smep != 0) << 4;
+                let fetch = u64::from(access.intersects(Rights::X) && (no_execute || smep != 0)) << 4;
                 raises(subject, &met(access, cause, 0, 1), &[0, smep, 0], Some(code | more | fetch))?;
             }
         }

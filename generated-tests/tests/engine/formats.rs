@@ -354,6 +354,7 @@ law_9! {
     ept: x86_64::ept of "ept";
     npt: x86_64::npt of "npt";
     long_mode: x86_64::long_mode of "long_mode";
+    pae: x86_64::pae of "pae";
     legacy: x86_64::legacy of "legacy";
     vtd_first_stage: x86_64::vtd_first_stage of "vtd_first_stage";
     vtd_second_stage: x86_64::vtd_second_stage of "vtd_second_stage";

@@ -20,6 +20,8 @@ pub(crate) fn of(file: &str, bound: &Bound) -> Rules {
         // APM Vol. 2, 5.5: not cached. INVLPG and INVPCID type 0 drop the final translation of an address and all
         // entries of the upper levels, whatever their address.
         "long_mode" | "legacy" => (false, ByAddress::LeavesOrAll),
+        // Intel SDM Vol. 3A, 4.4.1: the entries of the root, present or not, are those that a load of CR3 found.
+        "pae" => (true, ByAddress::Leaves),
         // AMD I/O Virtualization Technology, 2.2.3: with NpCache, entries that are not present are cached. 2.4.3:
         // INVALIDATE_IOMMU_PAGES has an address, a size, and PDE for what is cached of tables.
         "amd_iommu_v1" => (has("np_cache"), ByAddress::LeavesOrAll),

@@ -20,7 +20,7 @@ const WRITE_PROTECT: u32 = 1 << 16;
 const PSE: u32 = 1 << 4;
 const SMEP: u32 = 1 << 20;
 
-fn judges() -> &'static [Machine] {
+pub(crate) fn judges() -> &'static [Machine] {
     static JUDGES: OnceLock<Vec<Machine>> = OnceLock::new();
     JUDGES.get_or_init(|| {
         [(Emulator::QemuX86, "max,phys-bits=40"), (Emulator::Bochs, "ryzen")]
@@ -50,7 +50,7 @@ fn probe(address: u64, access: Access, user: bool) -> Probe {
 /// Each judge must answer these questions so, under these bits of CR0 and CR4.
 fn check(image: &[Chunk], (cr0, cr4): (u32, u32), questions: &[(Probe, Answer)]) {
     let probes: Vec<Probe> = questions.iter().map(|(probe, _)| *probe).collect();
-    let paging = Paging { cr0, cr3: ROOT as u32, cr4 };
+    let paging = Paging { cr0, cr3: ROOT as u32, cr4, efer: 0 };
     for machine in judges() {
         let outcome = machine.run(&Batch { image, paging, probes: &probes, peek: &[] }).unwrap();
         for (verdict, (probe, answer)) in outcome.verdicts.iter().zip(questions) {
@@ -120,7 +120,7 @@ fn accesses_leave_flags_and_error_codes() {
     let image = tables(&[(0, TABLE | ALL)], &[(0, TARGET | ALL), (1, TARGET | ALL), (2, TARGET | PRESENT | USER)]);
     let probes =
         [probe(0, Read, true), probe(0x1000, Write, false), probe(0x2000, Write, true), probe(0x3000, Read, false)];
-    let paging = Paging { cr0: WRITE_PROTECT, cr3: ROOT as u32, cr4: 0 };
+    let paging = Paging { cr0: WRITE_PROTECT, cr3: ROOT as u32, cr4: 0, efer: 0 };
     let entry = |low: u64, high: u64| low | high << 32;
     for machine in judges() {
         let peek = [ROOT, TABLE, TABLE + 8];

@@ -5,6 +5,7 @@
 mod legacy;
 mod long_mode;
 mod npt;
+mod pae;
 mod two_stage;
 
 use std::sync::OnceLock;

@@ -10,7 +10,7 @@ use tablewright::{
     aarch64::{stage1_4k, stage1_16k, stage1_64k},
     riscv64::{sv, sv32},
     sim::Bound,
-    x86_64::{legacy, long_mode},
+    x86_64::{legacy, long_mode, pae},
 };
 use tablewright_archdefs::{
     bound::BoundMeaning,
@@ -195,6 +195,8 @@ fn agrees<F: ByName<Report: PartialEq + Debug>>(bound: &Bound, format: &F) -> us
     let interpreted = Interpreted(bound.clone());
     let (rig, mut words) = guest_with_tables(format, &mut random);
     let mut translated = 0;
+    let is_marked = |level| bound.table_accessed(level) != 0;
+    let only_below_root = !is_marked(bound.geometry.top()) && (0..bound.geometry.top()).any(is_marked);
     for _ in 0..20_000 {
         let (ia, access) = random_access(format, &mut random);
         let values: Vec<u64> = (0..registers).map(|_| random.u64(..) & random.u64(..)).collect();
@@ -215,8 +217,13 @@ fn agrees<F: ByName<Report: PartialEq + Debug>>(bound: &Bound, format: &F) -> us
                 words[(slot as usize - BASE) / 8] |= F::Word::set(0, slot, bound.table_accessed(level));
             }
         }
+        // Where entries of the root have no marks, one that is in another table, too, is illegal once it is marked there.
+        let is_spoiled = |words: &[u64]| only_below_root && expected(bound, words, ia, access, &values).1 != wanted;
         let told = tables.report(GuestVirtAddr::from_usize(ia as usize), access);
         let Ok(_) = wanted else {
+            if is_spoiled(&words) {
+                continue;
+            }
             let raised = raised(&interpreted, &words, (ia, access), wanted, &values);
             let cause = match wanted {
                 Err(VirtFault::Stage1 { cause, .. }) => Some(cause),
@@ -232,13 +239,16 @@ fn agrees<F: ByName<Report: PartialEq + Debug>>(bound: &Bound, format: &F) -> us
             assert_eq!(told, expected, "{ia:#x} for {access} under {values:x?}, by the entry at {slot:#x}");
             continue;
         };
-        assert_eq!(told, Stage1Report::Retry, "{ia:#x} for {access} is allowed");
         translated += 1;
         let index = (slot as usize - BASE) / 8;
         let (old, new) = (words[index], rig.space.read_volatile::<u64>(gpa(slot as usize & !7)).unwrap());
         let [was, is] = [old, new].map(|word| F::Word::get(word, slot));
         marked_only(bound, leaf_level(bound, &words, ia), was, is, access);
         words[index] = new;
+        if is_spoiled(&words) {
+            continue;
+        }
+        assert_eq!(told, Stage1Report::Retry, "{ia:#x} for {access} is allowed");
         let (_, again) = expected(bound, &words, ia, access, &values);
         assert_eq!(again, wanted, "{ia:#x}: the marks changed what is translated");
     }
@@ -300,6 +310,7 @@ macro_rules! judged {
 
 judged! {
     long_mode_is_walked_as_its_file_says: long_mode(4, 48), "long_mode", ["server" "baseline" "five-level"];
+    pae_is_walked_as_its_file_says: pae(3, 32), "pae", ["plain" "nx" "wide"];
     legacy_is_walked_as_its_file_says: legacy(2, 32), "legacy", ["pages-only" "blocks" "wide-blocks"];
     stage1_4k_is_walked_as_its_file_says: stage1_4k(4, 48), "stage1", ["4k-48" "4k-39-dirty" "4k-vhe" "4k-upper" "4k-lpa2"];
     stage1_16k_is_walked_as_its_file_says: stage1_16k(4, 48), "stage1", ["16k-48" "16k-vhe-upper"];

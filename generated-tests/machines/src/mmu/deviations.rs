@@ -247,6 +247,34 @@ pub const RESERVED_NOT_PRESENT: Deviation = Deviation {
     manual: "SDM volume 3 and APM volume 2, Page-Fault Error Code",
 };
 
+/// PAE's four root entries are not loaded, but read at each walk.
+pub const POINTERS_ARE_NOT_LOADED: Deviation = Deviation {
+    emulator: Emulator::QemuX86,
+    iommu: false,
+    until: None,
+    what: "a reserved bit in an entry of a PAE root raises a page fault of what is below it, and should keep CR3 from being \
+           loaded",
+    manual: "SDM volume 3, PDPTE Registers",
+};
+
+/// Some of their bits are not checked.
+pub const POINTER_BITS: Deviation = Deviation {
+    emulator: Emulator::QemuX86,
+    iommu: false,
+    until: None,
+    what: "bits 8:5 and 2:1 of an entry of a PAE root are ignored, and should be reserved",
+    manual: "SDM volume 3, Format of a PAE Page-Directory-Pointer-Table Entry (PDPTE)",
+};
+
+/// One of these bits is written.
+pub const POINTER_IS_MARKED: Deviation = Deviation {
+    emulator: Emulator::QemuX86,
+    iommu: false,
+    until: None,
+    what: "a walk sets bit 5 (accessed) in an entry of a PAE root, and should write nothing there, where the bit is reserved",
+    manual: "SDM volume 3, Accessed and Dirty Flags; Format of a PAE Page-Directory-Pointer-Table Entry (PDPTE)",
+};
+
 /// A bit of upper tables is not checked.
 pub const TABLE_BIT_8: Deviation = Deviation {
     emulator: Emulator::QemuX86,
@@ -409,7 +437,7 @@ pub const AMD_RECORDS_NO_FAULTS: Deviation = Deviation {
 };
 
 /// All that are known.
-pub const ALL: [&Deviation; 43] = [
+pub const ALL: [&Deviation; 46] = [
     &RESERVED_PBMT,
     &TABLE_OUTSIDE_MEMORY,
     &UNALIGNED_ROOT,
@@ -436,6 +464,9 @@ pub const ALL: [&Deviation; 43] = [
     &MARKS_ARE_NO_WRITES_IN_EPT,
     &USER_EXECUTE_IN_BIT_13,
     &RESERVED_NOT_PRESENT,
+    &POINTERS_ARE_NOT_LOADED,
+    &POINTER_BITS,
+    &POINTER_IS_MARKED,
     &TABLE_BIT_8,
     &TABLE_BIT_8_BOCHS,
     &NESTED_FETCH,

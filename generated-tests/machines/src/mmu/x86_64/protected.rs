@@ -1,12 +1,15 @@
-//! The same PC in protected mode, whose tables are those of 32-bit paging: tables and probes in, page faults out.
+//! The same PC in protected mode, whose tables are those of 32-bit paging, or of PAE paging: tables and probes in, page
+//! faults out.
 //!
 //! A run boots a small program, `protected/stub.rs`, as the firmware. For each probe it turns paging on, makes one load,
 //! store or call, at privilege level 0 or 3, and turns paging off again. The verdict is read from the page fault, or from
-//! where the access came to, by the manual's encoding (SDM volume 3, *32-Bit Paging* and *Page-Fault Exceptions*).
+//! where the access came to, by the manual's encoding (SDM volume 3, *32-Bit Paging*, *PAE Paging* and *Page-Fault
+//! Exceptions*).
 //!
 //! What the judge can say and what not:
 //! - While an address is probed, the root entry of [`Machine::OWN`] is the stub's, and mapped as it is: what the tables under
-//!   test say of these addresses cannot be asked.
+//!   test say of these addresses cannot be asked. With PAE a root entry spans 1 GiB: the first then leads to a copy of the
+//!   directory that it led to, with the stub's pages in it, and what the processor marks in the copy is marked in the other.
 //! - Nor can what is executed at the few addresses of a page that hold its tag ([`Machine::may_ask`]).
 //! - Memory types have no effect.
 //! - The output address is seen where it is in [`Machine::RAM`]; elsewhere the verdict has none.
@@ -18,6 +21,7 @@ use std::time::Duration;
 
 use super::layout::{self, PAGE};
 use crate::emulators::{Emulator, Found};
+use crate::mmu::deviations::Deviation;
 use crate::mmu::pc::{self, Board, Run};
 use crate::mmu::{Access, Chunk, Fault, FaultKind, Probe, Verdict};
 
@@ -39,8 +43,10 @@ pub struct Paging {
     pub cr0: u32,
     /// CR3.
     pub cr3: u32,
-    /// CR4, without PAE.
+    /// CR4: bit 5 (PAE) says which paging it is.
     pub cr4: u32,
+    /// IA32_EFER: bit 11 (NXE).
+    pub efer: u32,
 }
 
 /// Tables, and questions about them.
@@ -58,6 +64,8 @@ pub struct Batch<'a> {
 
 /// CR0.WP.
 const WRITE_PROTECT: u32 = 1 << 16;
+/// IA32_EFER.NXE.
+const NO_EXECUTE: u32 = 1 << 11;
 
 impl Machine {
     /// The physical memory that is free for tables and for what they map.
@@ -73,6 +81,18 @@ impl Machine {
     pub fn new(emulator: Emulator, model: &str) -> Result<Self, Error> {
         let found = emulator.find().map_err(pc::Error::Find)?;
         Ok(Self { found, model: model.to_owned(), firmware: stub::own_memory()? })
+    }
+
+    /// The same with another processor model.
+    #[must_use]
+    pub fn with_model(self, model: String) -> Self {
+        Self { model, ..self }
+    }
+
+    /// Whether the emulator departs from its manual so.
+    #[must_use]
+    pub fn deviates(&self, deviation: &Deviation) -> bool {
+        deviation.applies_to(&self.found)
     }
 
     /// Whether there is an answer.
@@ -103,14 +123,15 @@ impl Machine {
             program.add(Operation::Load, [*address as u32, bytes.len() as u32]);
             program.0.extend(bytes);
         }
-        let Paging { cr0, cr3, cr4 } = batch.paging;
+        let Paging { cr0, cr3, cr4, efer } = batch.paging;
         for probe in batch.probes {
             let kind = match probe.access {
                 Access::Read => 0,
                 Access::Write => 1,
                 Access::Execute => 2,
             };
-            let kind = kind | if probe.user { stub::USER } else { 0 } | cr0 & WRITE_PROTECT;
+            let user = if probe.user { stub::USER } else { 0 };
+            let kind = kind | user | cr0 & WRITE_PROTECT | efer & NO_EXECUTE;
             program.add(Operation::Probe, [probe.address as u32, cr3, cr4, kind]);
         }
         for &word in batch.peek {
@@ -147,6 +168,8 @@ fn verdict([what, cr2]: [u64; 2], probe: &Probe) -> Result<Verdict, Error> {
             let seen = found & (PAGE - 1) == stub::TAG_MARK;
             Ok(Verdict::Translated(seen.then_some(found & !(PAGE - 1) | (probe.address % PAGE))))
         }
+        // No page fault: the root's entries were not loaded.
+        stub::REFUSED => Ok(Verdict::Fault(Fault { kind: FaultKind::Misconfigured, level: None, report: Vec::new() })),
         // Bit 3: a reserved bit is set. Bit 0: an entry on the way is present, and so all are.
         stub::FAULTED if cr2 == probe.address => {
             let kind = match (found >> 3 & 1, found & 1) {

@@ -9,7 +9,7 @@ use crate::mmu::x86_64::layout::{self, CODE, OWN, OWN_SIZE, PAGE};
 use crate::mmu::x86_64::program::MAGIC;
 use crate::mmu::x86_64::stub::{self as firmware, CODE_32, DATA, GDT, PROTECTED_MODE, REAL_MODE, RESET};
 
-/// What an entry of a root spans; as much as that at the end of memory is the stub's.
+/// What an entry of a root spans without PAE; as much as that at the end of memory is the stub's.
 pub(super) const SPAN: u64 = 4 << 20;
 
 /// A page's address, with this in its low bits, is in the page at two places: one of them is not where an access is.
@@ -23,6 +23,7 @@ pub(super) const USER: u32 = 4;
 /// What becomes of a probe.
 pub(super) const CAME_THROUGH: u64 = 0;
 pub(super) const FAULTED: u64 = 1;
+pub(super) const REFUSED: u64 = 2;
 
 /// Pages of the stub's own memory, by their numbers.
 const fn page(number: u64) -> u32 {
@@ -39,14 +40,25 @@ const GDT_POINTER: u32 = page(6);
 const IDT_POINTER: u32 = page(6) + 8;
 /// The stack as it was before the probe.
 const SAVED_STACK: u32 = page(6) + 16;
-/// The root entry that is lent, and what is not there now.
+/// The root entry that is lent, and what is not there now: the lower half and, with PAE, the upper one, which else is of
+/// nowhere.
 const LENT: u32 = page(6) + 24;
+const LENT_UPPER: u32 = page(6) + 32;
+const NOWHERE: u32 = page(6) + 40;
 
 /// What powers Bochs off.
-const SHUTDOWN: u32 = page(6) + 32;
+const SHUTDOWN: u32 = page(6) + 48;
+
+/// With PAE: what leads to the stub's own pages, and the first directory with that in it; what that is a copy of, if it is one.
+const PAE_TABLE: u32 = page(7);
+const DIRECTORY: u32 = page(8);
+const COPIED: u32 = page(6) + 56;
+/// Where the stub's entry is in a directory.
+const OWN_ENTRY: u32 = (OWN >> 21) as u32 * 8;
 
 /// The vector by which user mode comes back.
 const BACK: usize = 0x80;
+const PROTECTION: usize = 13;
 const PAGE_FAULT: usize = 14;
 
 const USER_CODE_32: u16 = 0x1b;
@@ -70,6 +82,12 @@ const fn gate(handler: u32) -> u64 {
 /// A present, writable entry, accessed and dirty already; for user mode, too.
 const SUPERVISOR_ENTRY: u32 = 0x63;
 const ENTRY: u32 = 0x67;
+/// A PAE root's, which has no rights and no marks.
+const POINTER: u32 = 1;
+
+/// CR4.PAE.
+const PAE: i32 = 1 << 5;
+const IA32_EFER: i32 = 0xc000_0080_u32 as i32;
 
 /// CR0: PE, ET.
 const UNPAGED: i32 = 0x11;
@@ -85,9 +103,12 @@ pub(super) fn own_memory() -> Result<Vec<u8>, DynasmError> {
         let address = (layout::RAM_SIZE - SPAN) as u32 + index * PAGE as u32;
         let flags = if (USER_CODE..USER_STACK_TOP).contains(&address) { ENTRY } else { SUPERVISOR_ENTRY };
         put(TABLE + 4 * index, &(address | flags).to_le_bytes());
+        if let Some(index) = index.checked_sub(512) {
+            put(PAE_TABLE + 8 * index, &(address | flags).to_le_bytes());
+        }
     }
-    let (code, [fault, back]) = interpreter()?;
-    for (vector, handler) in [(PAGE_FAULT, fault), (BACK, back)] {
+    let (code, [refused, fault, back]) = interpreter()?;
+    for (vector, handler) in [(PROTECTION, refused), (PAGE_FAULT, fault), (BACK, back)] {
         put(IDT + 8 * vector as u32, &gate(CODE as u32 + handler as u32).to_le_bytes());
     }
     put(TSS + 4, &(layout::STACK_TOP as u32).to_le_bytes());
@@ -152,10 +173,10 @@ fn user_code() -> Result<Vec<u8>, DynasmError> {
     code.finalize()
 }
 
-/// The code in RAM, and the offsets in it of the handlers of page faults and of [`BACK`].
+/// The code in RAM, and the offsets in it of the handlers of protection faults, of page faults, and of [`BACK`].
 ///
 /// ebx: the next operation: its number and four operands, which arrive in edi, esi, edx and ecx.
-fn interpreter() -> Result<(Vec<u8>, [usize; 2]), DynasmError> {
+fn interpreter() -> Result<(Vec<u8>, [usize; 3]), DynasmError> {
     let mut code = VecAssembler::<X86Relocation>::new(0);
     let [magic_low, magic_high] = [MAGIC as i32, (MAGIC >> 32) as i32];
     dynasm!(code
@@ -241,13 +262,18 @@ fn interpreter() -> Result<(Vec<u8>, [usize; 2]), DynasmError> {
         ; call ->emit
         ; jmp ->next
 
-        ; ->probe:                                      // edi: address; esi: CR3; edx: CR4; ecx: kind, and WP
-        ; mov eax, esi
-        ; and eax, !(PAGE as i32 - 1)
-        ; add eax, ((layout::RAM_SIZE - SPAN) / SPAN * 4) as i32
-        ; mov [LENT as i32], eax
-        ; mov DWORD [LENT as i32 + 4], (TABLE | ENTRY) as i32
+        ; ->probe:                                      // edi: address; esi: CR3; edx: CR4; ecx: kind, WP, and NXE
+        ; call ->lend
         ; call ->swap
+        ; push edx
+        ; push ecx
+        ; mov eax, ecx
+        ; and eax, super::NO_EXECUTE as i32
+        ; xor edx, edx
+        ; mov ecx, IA32_EFER
+        ; wrmsr
+        ; pop ecx
+        ; pop edx
         ; mov cr4, edx
         ; mov cr3, esi
         ; mov esi, edi                                  // the tag that is not where the access is
@@ -281,6 +307,13 @@ fn interpreter() -> Result<(Vec<u8>, [usize; 2]), DynasmError> {
         ; mov ecx, CAME_THROUGH as i32
         ; jmp ->done
     );
+    let refused = code.offset().0;
+    dynasm!(code
+        ; .arch x86
+        ; pop eax
+        ; mov ecx, REFUSED as i32
+        ; jmp ->done
+    );
     let fault = code.offset().0;
     dynasm!(code
         ; .arch x86
@@ -293,6 +326,7 @@ fn interpreter() -> Result<(Vec<u8>, [usize; 2]), DynasmError> {
         ; mov edx, cr2
         ; push eax
         ; call ->swap
+        ; call ->mark
         ; mov eax, [esp]
         ; test ecx, ecx
         ; jnz >emit
@@ -315,6 +349,70 @@ fn interpreter() -> Result<(Vec<u8>, [usize; 2]), DynasmError> {
         ; call ->emit
         ; jmp ->next
 
+        // Makes an entry for the root of esi, if edx is CR4.
+        ; ->lend:
+        ; mov DWORD [COPIED as i32], 0
+        ; test edx, PAE
+        ; jnz >pae
+        ; mov eax, esi
+        ; and eax, !(PAGE as i32 - 1)
+        ; add eax, ((layout::RAM_SIZE - SPAN) / SPAN * 4) as i32
+        ; mov [LENT as i32], eax
+        ; mov DWORD [LENT as i32 + 4], (TABLE | ENTRY) as i32
+        ; mov DWORD [LENT_UPPER as i32], NOWHERE as i32
+        ; ret
+        ; pae:
+        ; push esi
+        ; push edi
+        ; push ecx
+        ; and esi, !31
+        ; mov [LENT as i32], esi
+        ; mov DWORD [LENT as i32 + 4], (DIRECTORY | POINTER) as i32
+        ; lea eax, [esi + 4]
+        ; mov [LENT_UPPER as i32], eax
+        ; mov DWORD [LENT_UPPER as i32 + 4], 0
+        ; mov edi, DIRECTORY as i32
+        ; mov ecx, PAGE as i32 / 4
+        ; cmp DWORD [esi + 4], 0
+        ; jne >empty
+        ; mov esi, [esi]
+        ; test esi, POINTER as i32
+        ; jz >empty
+        ; and esi, !(PAGE as i32 - 1)
+        ; mov [COPIED as i32], esi
+        ; rep movsd
+        ; jmp >own
+        ; empty:
+        ; xor eax, eax
+        ; rep stosd
+        ; own:
+        ; mov DWORD [(DIRECTORY + OWN_ENTRY) as i32], (PAE_TABLE | ENTRY) as i32
+        ; mov DWORD [(DIRECTORY + OWN_ENTRY) as i32 + 4], 0
+        ; pop ecx
+        ; pop edi
+        ; pop esi
+        ; ret
+
+        // Marks in the directory what was marked in its copy.
+        ; ->mark:
+        ; mov eax, [COPIED as i32]
+        ; test eax, eax
+        ; jz >marked
+        ; push ecx
+        ; push edx
+        ; mov DWORD [(DIRECTORY + OWN_ENTRY) as i32], 0
+        ; xor ecx, ecx
+        ; again:
+        ; mov edx, [ecx + DIRECTORY as i32]
+        ; or [eax + ecx], edx
+        ; add ecx, 8
+        ; cmp ecx, PAGE as i32
+        ; jb <again
+        ; pop edx
+        ; pop ecx
+        ; marked:
+        ; ret
+
         // The stub's entry in or out.
         ; ->swap:
         ; push ebx
@@ -322,6 +420,10 @@ fn interpreter() -> Result<(Vec<u8>, [usize; 2]), DynasmError> {
         ; mov eax, [LENT as i32 + 4]
         ; xchg [ebx], eax
         ; mov [LENT as i32 + 4], eax
+        ; mov ebx, [LENT_UPPER as i32]
+        ; mov eax, [LENT_UPPER as i32 + 4]
+        ; xchg [ebx], eax
+        ; mov [LENT_UPPER as i32 + 4], eax
         ; pop ebx
         ; ret
 
@@ -366,5 +468,5 @@ fn interpreter() -> Result<(Vec<u8>, [usize; 2]), DynasmError> {
         ; pop esi
         ; ret
     );
-    Ok((code.finalize()?, [fault, back]))
+    Ok((code.finalize()?, [refused, fault, back]))
 }
