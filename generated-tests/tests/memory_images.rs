@@ -16,18 +16,21 @@ struct Machine {
     base: u64,
     /// A format whose tables stand there,
     format: &'static str,
+    /// two sets of rights that it has,
+    rights: [&'static str; 2],
     /// the level of its root, the bytes that an entry takes, and log2 of what one at level 1 spans.
     top: u8,
     word: usize,
     block: u8,
 }
 
-const MACHINES: [Machine; 3] = [
+const MACHINES: [Machine; 4] = [
     Machine {
         emulator: Emulator::QemuAarch64,
         arguments: "-machine virt -cpu max -m 16M",
         base: 0x4040_0000,
         format: "stage2_4k",
+        rights: ["r w x", "r"],
         top: 2,
         word: 8,
         block: 21,
@@ -37,16 +40,29 @@ const MACHINES: [Machine; 3] = [
         arguments: "-machine virt -cpu max -m 16M -bios none",
         base: 0x8040_0000,
         format: "sv_x4",
+        rights: ["r w x", "r"],
         top: 2,
         word: 8,
         block: 21,
     },
-    // Its CPU is not in long mode, and the core file is one for such a CPU.
+    // Its core file is one of 32 bits.
+    Machine {
+        emulator: Emulator::QemuRiscv32,
+        arguments: "-machine virt -cpu max -m 16M -bios none",
+        base: 0x8040_0000,
+        format: "sv32",
+        rights: ["r w ux", "r"],
+        top: 1,
+        word: 4,
+        block: 22,
+    },
+    // This one, too, but that the machine has memory up to 4 GiB: then QEMU makes it one of 64 bits.
     Machine {
         emulator: Emulator::QemuX86,
         arguments: "-machine pc -cpu max -m 16M -bios nothing",
         base: 0x40_0000,
         format: "legacy --set pse",
+        rights: ["r w x", "r x"],
         top: 1,
         word: 4,
         block: 22,
@@ -72,19 +88,20 @@ impl Machine {
 
     /// Tables from `base` on, as many as there are levels: a block, and pages that follow it.
     fn tables(&self) -> Vec<u8> {
-        let Self { base, format, top, word, .. } = *self;
+        let Self { base, format, rights: [all, some], top, word, .. } = *self;
+        let [all, some] = [all, some].map(|rights| rights.replace(' ', ","));
         let mut memory = vec![0; 0x6000];
         let mut put = |at: usize, raw: u64| memory[at..at + word].copy_from_slice(&raw.to_le_bytes()[..word]);
         if top > 1 {
             put(0x0000, encoded(&format!("encode {format} --table --level {top} --address {:x}", base + 0x4000)));
         }
-        put(0x4000, encoded(&format!("encode {format} --leaf --level 1 --address 8040_0000")));
+        put(0x4000, encoded(&format!("encode {format} --leaf --level 1 --rights {all} --address 8040_0000")));
         put(0x4000 + word, encoded(&format!("encode {format} --table --level 1 --address {:x}", base + 0x5000)));
         for page in 0..4 {
             let address = 0x8080_0000 + page * 0x1000_u64;
             put(
                 0x5000 + word * page as usize,
-                encoded(&format!("encode {format} --leaf --rights rx --address {address:x}")),
+                encoded(&format!("encode {format} --leaf --rights {some} --address {address:x}")),
             );
         }
         memory
@@ -126,7 +143,7 @@ fn agrees(machine: &Machine) {
     if !machine.write(folder.path(), &memory) {
         return;
     }
-    let Machine { base, format, block, .. } = machine;
+    let Machine { base, format, rights: [all, some], block, .. } = machine;
     let root = machine.root();
     let path = |name: &str| folder.path().join(name).display().to_string();
     assert_eq!(fs::read(path("raw")).unwrap(), memory);
@@ -137,12 +154,15 @@ fn agrees(machine: &Machine) {
     let lines: Vec<&str> = core.out.lines().collect();
     let [first, pages] = lines.as_slice() else { panic!("{}", core.out) };
     let whole = format!("1x{}M", 1 << (block - 20));
-    assert!(first.contains("0000000..0x") && first.contains("80400000  r w x") && first.ends_with(&whole), "{first}");
-    assert!(pages.contains("80800000  r x") && pages.ends_with("4x4K"), "{pages}");
+    assert!(
+        first.contains("0000000..0x") && first.contains(&format!("80400000  {all} ")) && first.ends_with(&whole),
+        "{first}"
+    );
+    assert!(pages.contains(&format!("80800000  {some} ")) && pages.ends_with("4x4K"), "{pages}");
     let inside = (1 << block) + 0x3123;
     let walked = tool(&format!("walk {format} --root {root:x} --image {} {inside:x}", path("core")));
     assert_eq!(walked.code, 0);
-    let said = format!("0x{:x}_3123 translates to 0x8080_3123, in 4K, r x", inside >> 16);
+    let said = format!("0x{:x}_3123 translates to 0x8080_3123, in 4K, {some}", inside >> 16);
     assert!(walked.out.contains(&said), "{}", walked.out);
     let same = tool(&format!("dump {format} --root {root:x} --image {} --diff {}", path("core"), path("core")));
     assert_eq!((same.code, same.out.as_str()), (0, ""));
@@ -159,6 +179,11 @@ fn memory_of_a_riscv64_machine() {
 }
 
 #[test]
-fn memory_of_an_x86_machine_in_32_bits() {
+fn memory_of_a_riscv32_machine() {
     agrees(&MACHINES[2]);
+}
+
+#[test]
+fn memory_of_an_x86_machine_in_32_bits() {
+    agrees(&MACHINES[3]);
 }

@@ -137,7 +137,8 @@ pub unsafe trait Format: Copy + Debug + Send + Sync + 'static {
         0
     }
 
-    /// log2 of the size of a leaf that this format wrote, run included.
+    /// log2 of the size of a leaf that this format wrote, run included: what follows from [`Format::run_bits`], which is what to
+    /// replace.
     #[inline]
     fn leaf_bits(&self, level: Level, raw: u64) -> u8 {
         entry_bits::<Self>(level) + self.run_bits(level, raw)
