@@ -80,8 +80,8 @@ impl<'a> PageBitmap<'a> {
         if size == self.page_bits && self.range.contains(start) {
             let number = self.number(start);
             let bits = u128::from(which) << (number % 64);
-            let words = self.words.iter_mut().skip(number as usize / 64);
-            words.zip([bits as u64, (bits >> 64) as u64]).for_each(|(word, bits)| *word |= bits);
+            let words = self.words.get_mut(number as usize / 64..).unwrap_or_default();
+            words.iter_mut().zip([bits as u64, (bits >> 64) as u64]).for_each(|(word, bits)| *word |= bits);
         } else {
             let block = |item: u64| ClosedRange::block(start + (item << size), size);
             (0..32).filter(|item| which >> item & 1 == 1).for_each(|item| self.insert(block(item)));
