@@ -58,7 +58,7 @@ macro_rules! generated {
     };
 }
 
-/// Formats of x86-64 machines.
+/// Formats of x86-64 machines and their guests.
 #[cfg(feature = "x86_64")]
 pub mod x86_64 {
     generated! { ept npt long_mode pae legacy vtd_first_stage vtd_second_stage amd_iommu_v1 }
@@ -119,7 +119,7 @@ pub mod loongarch64 {
     generated! { loongarch64_4k loongarch64_16k loongarch64_64k }
 }
 
-/// Formats of 64-bit RISC-V machines.
+/// Formats of 64-bit RISC-V machines and their guests.
 #[cfg(feature = "riscv64")]
 pub mod riscv64 {
     generated! { sv_x4 sv sv32 riscv_iommu riscv_iommu_first_stage }
