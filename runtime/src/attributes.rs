@@ -86,7 +86,7 @@ bitflags! {
     }
 }
 
-/// Memory types. What a format lacks, it refuses or replaces as its file says.
+/// Memory types. A format refuses or replaces those that it lacks, as its file says.
 ///
 /// ```
 /// use tablewright::{Attributes, Entry, Format, MemoryType, Rights, riscv64::sv_x4};
@@ -190,8 +190,8 @@ pub struct Attributes {
 }
 
 impl Attributes {
-    /// These rights and this memory type, marked accessed and (if writable) dirty, so that no MMU has to set the flags
-    /// or fault for them.
+    /// Attributes with these rights and this memory type, marked accessed and (if writable) dirty, so that no MMU has to
+    /// set the flags or fault for them.
     pub const fn new(rights: Rights, memory: MemoryType) -> Self {
         Self { rights, memory, accessed: true, dirty: rights.intersects(Rights::W), options: Options::DEFAULT }
     }
@@ -211,13 +211,13 @@ impl Attributes {
         new
     }
 
-    /// The same, as a page says it that has been used, and written to, if it is `dirty`.
+    /// The attributes of a page that has been used and, if `dirty`, written.
     pub(crate) const fn used(self, dirty: bool) -> Self {
         Self { accessed: true, dirty: self.dirty || dirty, ..self }
     }
 }
 
-/// What a protect operation changes; `None` leaves it as it is.
+/// What a protect operation changes; `None` leaves an attribute as it is.
 ///
 /// ```
 /// use tablewright::{Change, MappingFlags, Rights};

@@ -2,8 +2,8 @@
 
 use crate::ClosedRange;
 
-/// A bit for each page of a range of input addresses, in words of the caller's: page `n` is bit `n % 64` of word
-/// `n / 64`.
+/// A bitmap with one bit for each page of a range of input addresses, in words that the caller owns: page `n` is bit
+/// `n % 64` of word `n / 64`.
 ///
 /// ```
 /// use tablewright::{ClosedRange, PageBitmap};
@@ -24,14 +24,14 @@ pub struct PageBitmap<'a> {
 }
 
 impl<'a> PageBitmap<'a> {
-    /// How many words a bitmap takes for `range` in pages of `1 << page_bits` bytes; `page_bits` is below 64.
+    /// How many words a bitmap needs for `range` in pages of `1 << page_bits` bytes; `page_bits` is below 64.
     pub const fn words(range: ClosedRange, page_bits: u8) -> usize {
         (range.span() >> page_bits >> 6) as usize + 1
     }
 
-    /// A bitmap for the pages of `1 << page_bits` bytes in `range`. What the words say already, stays.
+    /// A bitmap for the pages of `1 << page_bits` bytes in `range`. Bits that are set already stay set.
     ///
-    /// `None` if there are fewer than [`PageBitmap::words`], or `range` is not one of whole pages.
+    /// `None` if there are fewer words than [`PageBitmap::words`], or `range` does not consist of whole pages.
     pub const fn new(range: ClosedRange, page_bits: u8, words: &'a mut [u64]) -> Option<Self> {
         let whole = page_bits < 64
             && ClosedRange::around(range.start(), page_bits).start() == range.start()
@@ -43,17 +43,17 @@ impl<'a> PageBitmap<'a> {
         }
     }
 
-    /// One that forgets what is inserted: for `range`, which is one of whole pages.
+    /// A bitmap for `range`, which consists of whole pages, that forgets what is inserted.
     pub(crate) const fn without_words(range: ClosedRange, page_bits: u8) -> Self {
         Self { range, page_bits, words: &mut [] }
     }
 
-    /// The addresses that it is for.
+    /// The addresses that the bitmap covers.
     pub const fn range(&self) -> ClosedRange {
         self.range
     }
 
-    /// Inserts the pages that have addresses in `pages`; those outside are left out.
+    /// Inserts the pages that have addresses in `pages`; those outside the bitmap's range are ignored.
     pub fn insert(&mut self, pages: ClosedRange) {
         let Some(pages) = pages.intersection(&self.range) else { return };
         let (first, last) = (self.number(pages.start()), self.number(pages.last()));
@@ -75,7 +75,7 @@ impl<'a> PageBitmap<'a> {
         }
     }
 
-    /// Inserts some of up to 32 blocks of `1 << size` bytes, no smaller than a page, that lie side by side from `start` on.
+    /// Inserts some of up to 32 adjacent blocks from `start` on, each of `1 << size` bytes and no smaller than a page.
     pub(crate) fn insert_some(&mut self, start: u64, size: u8, which: u32) {
         if size == self.page_bits && self.range.contains(start) {
             let number = self.number(start);
@@ -88,19 +88,19 @@ impl<'a> PageBitmap<'a> {
         }
     }
 
-    /// Whether the page around `address` is in it.
+    /// Whether the page around `address` has been inserted.
     pub fn contains(&self, address: u64) -> bool {
         let number = self.number(address.max(self.range.start()));
         self.range.contains(address)
             && self.words.get(number as usize / 64).is_some_and(|word| word >> (number % 64) & 1 == 1)
     }
 
-    /// How many pages are in it.
+    /// How many pages have been inserted.
     pub fn len(&self) -> usize {
         self.words.iter().map(|word| word.count_ones() as usize).sum()
     }
 
-    /// Whether no page is in it.
+    /// Whether no page has been inserted.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -20,7 +20,7 @@ impl From<Rights> for MappingFlags {
     }
 }
 
-/// The memory type that flags name; `None`: none of theirs.
+/// The memory type that the flags name; `None` if they name none.
 fn named_memory(flags: MappingFlags) -> Option<MemoryType> {
     if flags.contains(MappingFlags::DEVICE) {
         Some(MemoryType::DeviceNGnRE)
@@ -32,8 +32,8 @@ fn named_memory(flags: MappingFlags) -> Option<MemoryType> {
 }
 
 impl From<MappingFlags> for Attributes {
-    /// `DEVICE` is device memory with early acknowledgement, `UNCACHED` normal memory that is not cached, and anything
-    /// else is cached, write-back.
+    /// `DEVICE` is device memory with early acknowledgement, `UNCACHED` is normal memory that is not cached, and anything
+    /// else is write-back.
     fn from(flags: MappingFlags) -> Self {
         Self::new(flags.into(), named_memory(flags).unwrap_or_default())
     }
@@ -47,7 +47,7 @@ impl From<MappingFlags> for Change {
 }
 
 impl From<&Attributes> for Change {
-    /// To just these attributes, whatever was there before.
+    /// A change to exactly these attributes, whatever was there before.
     fn from(attributes: &Attributes) -> Self {
         let &Attributes { rights, memory, options, .. } = attributes;
         Self { rights: Some(rights), memory: Some(memory), options: Some(options) }
@@ -67,7 +67,7 @@ impl From<Attributes> for MappingFlags {
 }
 
 impl MemoryType {
-    /// Whether it is one of the device types, on which reading alone may have effects.
+    /// Whether it is one of the device types, where even a read may have side effects.
     pub const fn is_device(self) -> bool {
         matches!(self, Self::DeviceNGnRnE | Self::DeviceNGnRE | Self::DeviceNGRE | Self::DeviceGRE)
     }

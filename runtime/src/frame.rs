@@ -1,4 +1,4 @@
-//! A frame of physical memory that goes back when its owner is dropped.
+//! A frame of physical memory that is freed when its owner is dropped.
 
 use core::{fmt, ptr};
 
@@ -7,7 +7,7 @@ use crate::{Error, Hal, HostPhysAddr};
 /// log2 of the size of a frame, unless another is asked for.
 const FRAME_BITS: u8 = 12;
 
-/// A frame of physical memory, given back when it is dropped; or a placeholder that holds none.
+/// A frame of physical memory, freed when it is dropped; or a placeholder that holds none.
 ///
 /// ```
 /// use tablewright::{PhysFrame, sim::Machine};
@@ -67,22 +67,22 @@ impl<H: Hal> PhysFrame<H> {
         Self(None)
     }
 
-    /// The frame's first address; `None` of a placeholder. Any address may be a frame's, 0 too.
+    /// The frame's first address; `None` for a placeholder. A frame may be at any address, even at 0.
     pub fn start_paddr(&self) -> Option<HostPhysAddr> {
         self.0.as_ref().map(|frame| frame.start)
     }
 
-    /// log2 of the frame's size; `None` of a placeholder.
+    /// log2 of the frame's size; `None` for a placeholder.
     pub fn size(&self) -> Option<u8> {
         self.0.as_ref().map(|frame| frame.size)
     }
 
-    /// Where the host sees the frame, valid for reads and writes while the frame is held; null of a placeholder.
+    /// Where the host sees the frame, valid for reads and writes while the frame is held; null for a placeholder.
     pub fn as_mut_ptr(&self) -> *mut u8 {
         self.0.as_ref().map_or(ptr::null_mut(), |frame| frame.hal.phys_to_virt(frame.start).as_ptr())
     }
 
-    /// Writes `byte` to the whole frame; a placeholder has nothing to write to.
+    /// Fills the whole frame with `byte`; on a placeholder, does nothing.
     pub fn fill(&mut self, byte: u8) {
         if let Some(frame) = &self.0 {
             // SAFETY: the frame is allocated with this size, and `&mut self` says that nobody else uses it.
@@ -90,7 +90,7 @@ impl<H: Hal> PhysFrame<H> {
         }
     }
 
-    /// Gives the frame up without giving it back: from now on the caller has to.
+    /// Gives up ownership without freeing the frame: from now on that is up to the caller.
     pub fn into_raw(mut self) -> Option<HostPhysAddr> {
         self.0.take().map(|frame| frame.start)
     }

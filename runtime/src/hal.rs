@@ -1,11 +1,11 @@
-//! What the engine needs of the machine and its owner: frames, addresses, cache and TLB maintenance.
+//! What the engine needs from the machine and its owner: frames, addresses, cache and TLB maintenance.
 
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::{ClosedRange, Format, HostPhysAddr, Tag};
 
-/// The world outside the page tables.
+/// What a hypervisor implements for its machine: frames, addresses, cache and TLB maintenance.
 ///
 /// A frame is a naturally aligned block of `1 << size` bytes; `size` is at least 12.
 ///
@@ -53,9 +53,9 @@ use crate::{ClosedRange, Format, HostPhysAddr, Tag};
 ///
 /// # Safety
 ///
-/// `allocate` must return memory that nobody else uses until it is freed, naturally aligned, that `phys_to_virt` maps
-/// for reading and writing for as long as it is allocated. What one clone allocated, any other may free. `invalidate`
-/// must not return before no CPU or device of this machine can use a translation that `set` names.
+/// `allocate` must return naturally aligned memory that nobody else uses until it is freed, and that `phys_to_virt` maps
+/// for reading and writing for as long as it is allocated. Any clone may free what another allocated. `invalidate` must
+/// not return while any CPU or device of this machine can still use a translation that `set` names.
 pub unsafe trait Hal: Clone {
     /// Takes a frame of `1 << size` bytes; its content is arbitrary. `None` if there is none.
     fn allocate(&self, size: u8) -> Option<HostPhysAddr>;
@@ -68,15 +68,15 @@ pub unsafe trait Hal: Clone {
     /// [`Hal::frees_parts`] holds; or it consists of such frames or parts, if [`Hal::frees_joined`] holds.
     unsafe fn free(&self, frame: HostPhysAddr, size: u8);
 
-    /// Whether a frame may be freed in smaller parts than it was allocated in. Without other word, it may not.
+    /// Whether a frame may be freed in smaller parts than it was allocated in. By default, it may not.
     fn frees_parts(&self) -> bool {
         false
     }
 
-    /// Whether frames that were allocated one by one, and fill a larger one, may be freed as that. Without other word, they
-    /// may not; where the allocator keeps no record of the frames that it gives out, they may.
+    /// Whether frames that were allocated one by one, and together fill a larger frame, may be freed as that frame. By
+    /// default, they may not. An allocator that keeps no record of the frames it gives out can allow it.
     ///
-    /// Then larger frames whose pages were told apart for a while become one again: see
+    /// Leaves that a dirty log split can then become large again: see
     /// [`AddrSpace::stop_dirty_log`](crate::AddrSpace::stop_dirty_log).
     fn frees_joined(&self) -> bool {
         false
@@ -85,8 +85,8 @@ pub unsafe trait Hal: Clone {
     /// Where the host sees the physical address `address`. Never called for device memory.
     fn phys_to_virt(&self, address: HostPhysAddr) -> NonNull<u8>;
 
-    /// Fills a new data frame with zeros. To be replaced where the machine has a faster way, or the memory held zeros
-    /// when it was allocated.
+    /// Fills a new data frame with zeros. Override it if the machine has a faster way, or if memory is zero when it is
+    /// allocated.
     ///
     /// # Safety
     ///
@@ -96,32 +96,32 @@ pub unsafe trait Hal: Clone {
         unsafe { self.phys_to_virt(frame).write_bytes(0, 1 << size) };
     }
 
-    /// Makes the zeros just written to a new data frame visible to a guest whatever its caches are set to. Called
-    /// before the frame is published; nothing to do where guests' accesses are coherent.
+    /// Makes the zeros just written to a new data frame visible to a guest, however its caches are set up. Called before
+    /// the frame is mapped; nothing to do where guests' accesses are coherent.
     fn prepare_frame(&self, _frame: HostPhysAddr, _size: u8) {}
 
-    /// Makes the entries just written at `start..start + length` visible to MMUs that do not snoop caches. Called
-    /// before the store that links a new table, and after changes of live entries.
+    /// Makes the entries just written at `start..start + length` visible to MMUs that do not snoop caches. Called before
+    /// the store that links a new table, and after changes of live entries.
     fn publish_table(&self, _start: HostPhysAddr, _length: usize) {}
 
     /// Invalidates what `set` names for `tag` on every CPU and device that may hold it, and waits for completion.
-    /// `root` only names the translations where the machine asks for it: if a gather outlived its table, there is none
-    /// any more, and no MMU may walk from it.
+    /// `root` serves only to name the translations, on machines that ask for it. No MMU may walk from it: if a gather
+    /// outlives its table, the root is gone.
     ///
     /// On bare metal, where one CPU runs the guest or the instructions broadcast, this is
-    /// `unsafe { format.invalidate(root, tag, set); }`. Where [`Format::at_entry`] has something to say, nothing is
-    /// executed: make every CPU that runs the guest leave it, and note for each what its next entry has to take.
+    /// `unsafe { format.invalidate(root, tag, set); }`. Where [`Format::at_entry`] returns a value, there is nothing to
+    /// execute: make every CPU that runs the guest leave it, and keep the value for the next entry of each.
     fn invalidate<F: Format>(&self, format: &F, root: HostPhysAddr, tag: Tag, set: &Invalidation);
 
     /// Begins at `sink` what [`Hal::invalidate`] does, and returns without waiting: for CPUs that are told by interrupts,
     /// or a device with a command queue. Until [`Hal::wait`] has returned, nothing that `set` names is freed or mapped
-    /// anew. What begins later at a sink completes later.
+    /// anew. Invalidations at one sink complete in the order in which they began.
     ///
-    /// At a device with a command queue: submit the format's [commands](Format::commands), then its
-    /// [completion](Format::completion), which makes the device write a number that grows from one to the next; return that
-    /// number. [`Hal::is_complete`] compares it with what is written, [`Hal::wait`] polls.
+    /// For a device with a command queue: submit the format's [commands](Format::commands), then its
+    /// [completion](Format::completion), which makes the device write a number that grows with each completion; return
+    /// that number. [`Hal::is_complete`] compares it with what the device has written, [`Hal::wait`] polls.
     ///
-    /// Without other word, it is done at once, for CPUs and devices alike.
+    /// By default, [`Hal::invalidate`] does it at once, for CPUs and devices alike.
     fn begin_invalidation<F: Format>(
         &self,
         _sink: Sink,
@@ -142,22 +142,22 @@ pub unsafe trait Hal: Clone {
     /// Waits until an invalidation is complete, and with it all that began earlier at the same sink.
     fn wait(&self, _sink: Sink, _completion: Completion) {}
 
-    /// Whether an access through `sink` that meets an entry which is not present faults, and is tried again later. If
-    /// not, an entry in use must not be taken away for a moment: see [`Error::NeedsBreak`](crate::Error::NeedsBreak).
+    /// Whether an access through `sink` that meets an entry which is not present faults and is tried again later. If not,
+    /// an entry in use must not be taken away even for a moment: see [`Error::NeedsBreak`](crate::Error::NeedsBreak).
     ///
-    /// Without other word, it is: right for CPUs, but not for an IOMMU whose devices do not stall or ask for pages.
+    /// The default is `true`: right for CPUs, but not for an IOMMU whose devices do not stall or ask for pages.
     fn retries(&self, _sink: Sink) -> bool {
         true
     }
 }
 
-/// One of those who hold translations of a table.
+/// Something that caches translations of a table: the CPUs, or an IOMMU.
 ///
 /// [`Hal::begin_invalidation`] gets the format that the table is written in, whatever the sink. A CPU's format has no
-/// commands for a device's queue: where a device walks the CPUs' tables, the HAL keeps a value of the device's format with
-/// the same parameters (an SMMUv3 beside a stage 2, a RISC-V IOMMU beside a G-stage, ...), asks that one for
-/// [commands](Format::commands) and [completion](Format::completion), and for the [registers](Format::registers) to put
-/// into the device's own tables.
+/// commands for a device's queue. Where a device walks the CPUs' tables, the HAL keeps a value of the device's format with
+/// the same parameters (SMMUv3's beside stage 2, the RISC-V IOMMU's beside the G-stage, ...), and asks that one for
+/// [commands](Format::commands), [completion](Format::completion), and the [registers](Format::registers) to put into the
+/// device's own tables.
 ///
 /// ```
 /// use tablewright::{Format, PageTable, Sink, Tag, riscv64::sv_x4, sim::Machine};
@@ -178,23 +178,23 @@ pub unsafe trait Hal: Clone {
 pub struct Sink(u8);
 
 impl Sink {
-    /// A table has at most so many.
+    /// How many sinks a table can have at most.
     pub const MOST: u8 = 4;
     /// The CPUs, which every table has.
     pub const CPUS: Self = Self(0);
 
-    /// Another, by the HAL's number for it: an IOMMU; from 1 on and below [`Sink::MOST`].
+    /// Another sink, such as an IOMMU, by the HAL's number for it; `None` unless that is from 1 to below [`Sink::MOST`].
     pub const fn device(number: u8) -> Option<Self> {
         if number >= 1 && number < Self::MOST { Some(Self(number)) } else { None }
     }
 
-    /// Its number; 0: the CPUs.
+    /// The HAL's number for it; 0 stands for the CPUs.
     pub const fn number(self) -> u8 {
         self.0
     }
 }
 
-/// Names an invalidation that has begun: a number of the HAL's.
+/// Identifies an invalidation that has begun, by a number of the HAL's choice.
 ///
 /// ```
 /// use tablewright::{Completion, Format, Hal, Invalidation, Sink, Tag, riscv64::sv_x4, sim::Machine};
@@ -235,18 +235,18 @@ pub struct Completion(pub u64);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Invalidation {
-    /// Input addresses in this range.
+    /// The input addresses in a range.
     Range {
         /// The range, in whole pages.
         range: ClosedRange,
-        /// Only final translations changed; those of tables still hold.
+        /// Whether only leaves changed, so that cached entries for tables still hold.
         leaf_only: bool,
-        /// log2 of the size of the smallest leaf that changed: one operation for each so many bytes is enough.
+        /// log2 of the size of the smallest leaf that changed: one operation for each `1 << granule` bytes is enough.
         granule: u8,
     },
-    /// Everything of the tag.
+    /// Everything under the tag.
     Space,
-    /// Everything of every tag.
+    /// Everything under every tag.
     All,
 }
 

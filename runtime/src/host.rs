@@ -26,7 +26,7 @@ pub enum RegionKind {
 
 /// A range of host physical memory that guests may be given.
 ///
-/// To make one is `unsafe`, once, where the host's memory map is known; to map it is safe, any number of times.
+/// Making one is `unsafe`: it happens once, where the host's memory map is known. Mapping it is safe, any number of times.
 ///
 /// ```
 /// use tablewright::HostRegion;
@@ -44,7 +44,7 @@ pub struct HostRegion {
 }
 
 impl HostRegion {
-    /// `size` bytes of memory from `start` on; `None` if that is nothing or wraps around.
+    /// `size` bytes of memory from `start` on; `None` if that is empty or wraps around.
     ///
     /// # Safety
     ///
@@ -56,8 +56,8 @@ impl HostRegion {
         Self::new(start, size, RegionKind::Ram)
     }
 
-    /// `size` bytes of memory from `start` on that no guest may write, such as a firmware image in the host's own; `None` if
-    /// that is nothing or wraps around. An area of it with a right to write is refused
+    /// `size` bytes of memory from `start` on that no guest may write, such as a firmware image in the host's memory; `None`
+    /// if that is empty or wraps around. An area that would give a right to write to it is refused
     /// ([`Refusal::ReadOnly`](crate::Refusal::ReadOnly)).
     ///
     /// # Safety
@@ -69,13 +69,13 @@ impl HostRegion {
         Self::new(start, size, RegionKind::Rom)
     }
 
-    /// `size` bytes of a device's registers from `start` on; `None` if that is nothing or wraps around.
+    /// `size` bytes of a device's registers from `start` on; `None` if that is empty or wraps around.
     ///
     /// # Safety
     ///
-    /// For as long as a space maps the region, or a copy or part of it, a guest may do with the device what it wants
-    /// without harm to the host: no driver of the host uses it, and an IOMMU or the guest's trustworthiness confines
-    /// its transfers.
+    /// For as long as a space maps the region, or a copy or part of it, a guest may do what it wants with the device
+    /// without harm to the host: no driver of the host uses it, and its transfers are confined by an IOMMU, or the guest is
+    /// trusted.
     pub const unsafe fn device(start: HostPhysAddr, size: usize) -> Option<Self> {
         Self::new(start, size, RegionKind::Device)
     }
@@ -108,15 +108,14 @@ impl HostRegion {
         self.kind
     }
 
-    /// The `size` bytes from `offset` on; `None` if that is nothing or not all in the region.
+    /// The `size` bytes from `offset` on; `None` if that is empty or not all in the region.
     pub fn part(&self, offset: usize, size: usize) -> Option<Self> {
         let start = self.range.start().checked_add(offset as u64)?;
         let range = ClosedRange::from_start_size(start, size as u64)?;
         self.range.covers(&range).then_some(Self { range, kind: self.kind })
     }
 
-    /// Both regions as one, if nothing is between them and they are of the same kind: either may begin where the other ends,
-    /// or in it.
+    /// Both regions as one, if they are of the same kind, and overlap or leave no gap between them, in either order.
     pub fn join(&self, other: &Self) -> Option<Self> {
         let (start, last) = (self.range.start().max(other.range.start()), self.range.last().min(other.range.last()));
         let touches = start <= last.saturating_add(1);

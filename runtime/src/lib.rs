@@ -3,8 +3,8 @@
 //! # The first ten minutes
 //!
 //! A hypervisor implements [`Hal`] for its machine (frames, addresses, invalidations), and has an [`AddrSpace`] for each
-//! guest. Here the machine is the simulated one, which fails the test where it is used wrongly; the rest is what real code
-//! does, on Intel's EPT. For another architecture, the module is another (`aarch64::stage2_4k`, `riscv64::sv_x4`, ...).
+//! guest. Here the machine is the simulated one, which fails the test if it is used wrongly; the rest is what real code
+//! does, on Intel's EPT. Other architectures have other modules (`aarch64::stage2_4k`, `riscv64::sv_x4`, ...).
 //!
 //! ```
 //! # fn main() -> Result<(), Box<dyn core::error::Error>> {
@@ -57,15 +57,20 @@
 //! # }
 //! ```
 //!
-//! Then: [`words`] says what is meant by them; [`AddrSpace`] has the rest of what a space can do, such as several CPUs
-//! behind one lock, and migration ([`AddrSpace::start_dirty_log`]); [`PageTable`] is the layer below, without areas;
-//! `native` names the formats of the machine that is compiled for. Who comes from `axaddrspace`, `page_table_multiarch`
-//! or `x86_64` finds what was written there beside what is written here in `examples/axaddrspace/PORTING.md`.
+//! Where to go from here:
+//!
+//! - [`AddrSpace`] has the rest of what a space can do, such as several CPUs behind one lock, and migration
+//!   ([`AddrSpace::start_dirty_log`]).
+//! - [`PageTable`] is the layer below, without areas.
+//! - [`words`] is the glossary.
+//! - `native` names the formats of the architecture that is compiled for.
+//! - `examples/axaddrspace/PORTING.md` is for code that uses `axaddrspace`, `page_table_multiarch` or `x86_64` today: it
+//!   puts the old code beside the new.
 //!
 //! # A format's module
 //!
-//! Each module of a format has the same names in it. `Format` is one of them and the name of the trait, too: a glob import
-//! of this crate beside it needs `use tablewright::Format as _` for the trait's methods.
+//! The module of every format has the same names in it. `Format` is one of them, and the name of the trait, too: beside a
+//! glob import of this crate, the trait's methods need `use tablewright::Format as _`.
 //!
 //! ```
 //! # fn main() -> Result<(), Box<dyn core::error::Error>> {
@@ -95,7 +100,7 @@
 //! # }
 //! ```
 //!
-//! # Tables of a boot image
+//! # Tables in a boot image
 //!
 //! Entries can be made at compile time, for tables that are part of a boot image:
 //!
@@ -118,16 +123,19 @@
 //!
 //! Where the MMU reads entries as big-endian, `to_be` of the bits is what goes into the image.
 //!
-//! # The code
+//! # Features
 //!
-//! To read it: `format.rs` (what is asked of a format), `hal.rs` (what is asked of the machine), `table/` (the
-//! engine; `entries` has all atomics), `space/` (areas and what is behind them), `guest/` (guest memory), `sim/` (the
-//! simulated machine that all tests run on). What the generator wrote for the built-in formats stands in
-//! `formats/`.
+//! - `x86_64`, `aarch64`, `riscv64`, `loongarch64`: the built-in formats.
+//! - `arm-el2` (default): this code runs at EL2 and may execute EL2's invalidations.
+//! - `format-files`: [`page_table_format!`], for formats of your own.
+//! - `sim`: the simulated machine, which needs `std`.
+//! - `testing`: the laws that every format must pass, and `format_tests!`.
 //!
-//! Features: `x86_64`, `aarch64`, `riscv64`, `loongarch64` are the built-in formats; `arm-el2` (default): this code runs
-//! at EL2 and may execute EL2's invalidations; `format-files`: [`page_table_format!`], for formats of your own;
-//! `sim`: the simulated machine, which needs `std`; `testing`: the laws that every format must pass, and `format_tests!`.
+//! # Reading the code
+//!
+//! Begin with `format.rs` (what is asked of a format) and `hal.rs` (what is asked of the machine). `table/` is the engine,
+//! with all its atomics in `entries`; `space/` has the areas and what is behind them; `guest/` is guest memory; `sim/` is
+//! the simulated machine that all tests run on. `formats/` holds what the generator wrote for the built-in formats.
 #![no_std]
 
 extern crate alloc;

@@ -1,6 +1,6 @@
 //! Passing errors on.
 
-/// As `?`, for errors of several words, which are many places to pass on: they are copied in one place, out of line.
+/// As `?`, for errors of several words, which many places pass on: the copy is made in one place, out of line.
 macro_rules! ok {
     ($result:expr) => {
         match $result {

@@ -50,14 +50,14 @@ impl ClosedRange {
         Self { start: address & !mask, last: address | mask }
     }
 
-    /// As [`Self::around`], where it is known that there are fewer than 2^64: of `size`, only the lowest six bits count.
+    /// As [`Self::around`], for a `size` that is known to be below 64: only its lowest six bits count.
     #[inline]
     pub(crate) const fn block(address: u64, size: u8) -> Self {
         let mask = (1 << (size & 63)) - 1;
         Self { start: address & !mask, last: address | mask }
     }
 
-    /// The part of it that comes after `last`, if there is one.
+    /// The part of the range that comes after `last`, if there is one.
     #[inline]
     pub(crate) const fn after(&self, last: u64) -> Option<Self> {
         if last < self.last { Some(Self { start: last + 1, last: self.last }) } else { None }

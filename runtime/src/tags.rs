@@ -1,11 +1,10 @@
-//! Tags of translations, and how there are enough for more spaces than there are tags.
+//! Tags of translations, and how more spaces than there are tags share them.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
 /// A tag of translations: VMID, VPID, ASID.
 ///
-/// It goes where the format's file says: into registers, into invalidations, or nowhere, in a format whose machine has no
-/// tags.
+/// Where it goes, the format's file says: into registers, into invalidations, or nowhere if the machine has no tags.
 ///
 /// ```
 /// use tablewright::Tag;
@@ -23,10 +22,10 @@ use core::sync::atomic::{AtomicU64, Ordering};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Tag(pub u32);
 
-/// The tags of a machine, given out in turn. When all have been used, a new generation begins, in which those of the one
-/// before are void.
+/// The tags of a machine, given out in turn. When all have been used, a new generation begins, and those of the previous
+/// generation become void.
 ///
-/// [`PageTable::renew_tag`](crate::PageTable::renew_tag) gives a table one when it needs one.
+/// [`PageTable::renew_tag`](crate::PageTable::renew_tag) gives a table a tag when it needs one.
 ///
 /// ```
 /// use tablewright::{Format, PageTable, Tag, Tags, riscv64::sv_x4, sim::Machine};
@@ -50,25 +49,25 @@ pub struct Tag(pub u32);
 /// ```
 #[derive(Debug)]
 pub struct Tags {
-    /// Tells them apart from others; 0: nobody has asked yet.
+    /// Distinguishes these tags from other [`Tags`]; 0: nobody has asked yet.
     identity: AtomicU64,
     first: u32,
     count: u64,
-    /// How many were given out since the machine was started: the generation, and the place in it.
+    /// How many tags were given out since the machine was started: tells the generation, and the place in it.
     taken: AtomicU64,
-    /// The latest generation for which everything of those before has been invalidated; the first needs none.
+    /// The latest generation for which everything of the earlier ones has been invalidated; the first has none before it.
     clean: AtomicU64,
 }
 
 impl Tags {
-    /// Those from `first` to `last`, both included.
+    /// The tags from `first` to `last`, both included.
     pub const fn new(first: Tag, last: Tag) -> Self {
         let more = last.0.saturating_sub(first.0);
         let [identity, taken] = [const { AtomicU64::new(0) }; 2];
         Self { identity, first: first.0, count: more as u64 + 1, taken, clean: AtomicU64::new(1) }
     }
 
-    /// The current generation, from 1 on.
+    /// The current generation; the first is 1.
     pub fn generation(&self) -> u64 {
         self.taken.load(Ordering::Acquire).saturating_sub(1) / self.count + 1
     }
@@ -83,7 +82,7 @@ impl Tags {
         generation.tags == self.identity()
     }
 
-    /// At the first use, for `new` is to be evaluated at compile time, too.
+    /// Chosen at the first use, because `new` can be evaluated at compile time.
     fn identity(&self) -> u64 {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         match self.identity.load(Ordering::Relaxed) {
@@ -96,12 +95,12 @@ impl Tags {
         }
     }
 
-    /// Whether nothing of the generations before `generation` is cached any more.
+    /// Whether nothing of the generations before `generation` can still be cached.
     pub(crate) fn is_clean(&self, generation: Generation) -> bool {
         self.clean.load(Ordering::Acquire) >= generation.number
     }
 
-    /// Everything of the generations before `generation` has been invalidated.
+    /// Notes that everything of the generations before `generation` has been invalidated.
     pub(crate) fn cleaned(&self, generation: Generation) {
         self.clean.fetch_max(generation.number, Ordering::AcqRel);
     }

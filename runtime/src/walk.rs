@@ -1,4 +1,4 @@
-//! A walk through tables that anybody may have written, as an MMU does it: for guests' tables, dumps and tests.
+//! A walk as an MMU does it, through tables that anybody may have written: for guests' tables, dumps and tests.
 
 use crate::{Attributes, ClosedRange, Entry, EntryWord, Format, Level, Prototype, Rights};
 
@@ -20,17 +20,17 @@ use crate::{Attributes, ClosedRange, Entry, EntryWord, Format, Level, Prototype,
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WalkStep {
-    /// The level it stands at.
+    /// The entry's level.
     pub level: Level,
-    /// Where it is.
+    /// The entry's address.
     pub address: u64,
-    /// Its value.
+    /// The entry's value.
     pub raw: u64,
-    /// What it means.
+    /// What the entry means.
     pub entry: Entry,
 }
 
-/// Where a walk ended that found a translation.
+/// The translation that a walk found.
 ///
 /// ```
 /// use tablewright::{Rights, walk};
@@ -54,9 +54,9 @@ pub struct Walked {
     pub level: Level,
     /// log2 of the leaf's size, run included.
     pub size: u8,
-    /// The leaf.
+    /// The leaf's value.
     pub raw: u64,
-    /// What the leaf says, with the rights that the tables on the way leave of it.
+    /// The leaf's attributes, with only those rights that the tables on the way allow, too.
     pub attributes: Attributes,
 }
 
@@ -103,8 +103,8 @@ pub enum WalkError {
     },
 }
 
-/// Translates `ia` with the tables under `root`. `read` loads the 64 bits at an address, a multiple of eight, as a CPU does;
-/// `see` gets each entry that was read.
+/// Translates `ia` with the tables under `root`. `read` loads the 64 bits at an address, a multiple of eight, as a CPU does.
+/// `see` is called with each entry that was read.
 ///
 /// Nothing is assumed of the tables: every entry is decoded in full, and a walk always ends.
 ///

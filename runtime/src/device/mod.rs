@@ -10,7 +10,7 @@ pub use sysreg::{SysRegAddr, SysRegAddrRange};
 
 use crate::{GuestPhysAddr, GuestPhysAddrRange};
 
-/// Something that names a place where a guest reaches a device.
+/// An address at which a guest reaches a device.
 ///
 /// ```
 /// use tablewright::device::{DeviceAddr, Port};
@@ -53,7 +53,7 @@ impl DeviceAddrRange for GuestPhysAddrRange {
     }
 }
 
-/// How many bits one access to a device moves. A word has 16, as in the x86 architecture.
+/// The width of an access to a device. A word has 16 bits, as on x86.
 ///
 /// ```
 /// use tablewright::device::AccessWidth;
