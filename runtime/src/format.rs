@@ -1,4 +1,4 @@
-//! What the engine asks of a page-table format. Generated from TOML; the contracts here are what the laws test.
+//! What the engine asks of a page-table format. Implementations are generated from TOML; the laws test these contracts.
 
 mod at_entry;
 mod by_name;
@@ -46,7 +46,8 @@ pub type Level = u8;
 
 /// A page-table format with its boot and VM parameters resolved.
 ///
-/// A value holds masks and patterns, so that no parameter is looked at per entry.
+/// A value holds precomputed masks and patterns, so that no parameter is evaluated per entry. In what follows, an *own*
+/// entry is one that this format wrote, whether or not hardware has marked it since.
 ///
 /// ```
 /// use tablewright::{Attributes, Entry, Format, MemoryType, Rights, riscv64::sv_x4};
@@ -69,8 +70,8 @@ pub type Level = u8;
 ///
 /// # Safety
 ///
-/// `next`, `links`, `output`, `translate` and `table` must be inverse to each other as their contracts say, for the engine
-/// dereferences the addresses they return.
+/// `next`, `links`, `output`, `translate` and `table` must be inverse to each other as their contracts say, because the
+/// engine dereferences the addresses they return.
 pub unsafe trait Format: Copy + Debug + Send + Sync + 'static {
     /// The boot and VM parameters, as plain fields.
     type Config: Clone + Debug;
@@ -80,16 +81,16 @@ pub unsafe trait Format: Copy + Debug + Send + Sync + 'static {
     type Report: Copy + Debug;
     /// The registers that modify rights at the time of an access, one field for each.
     type Controls: Copy + Debug + Default;
-    /// An entry in memory: as wide and in the order of bytes in which an MMU reads it. Entries are values everywhere else.
+    /// An entry in memory, in the width and byte order in which an MMU reads it. Everywhere else, entries are values.
     type Word: EntryWord;
 
-    /// For people and tools.
+    /// A description for people and tools.
     const INFO: &'static FormatInfo;
     /// log2 of what one entry spans, by level, as in [`Geometry::entry_bits`].
     const ENTRY_BITS: [u8; Geometry::MAX_LEVELS];
     /// log2 of the smallest page, which is what an entry of the lowest level spans.
     const PAGE_BITS: u8 = Self::ENTRY_BITS[0];
-    /// Whether leaves may be runs. What these take is left out where there are none.
+    /// Whether leaves may be runs. If not, no code for runs is compiled.
     const HAS_RUNS: bool;
 
     /// Checks the parameters and resolves them.
@@ -110,14 +111,14 @@ pub unsafe trait Format: Copy + Debug + Send + Sync + 'static {
 
     // ---- the hot path: entries that this format wrote itself -------------------------------------------------------
 
-    /// What `raw` is. Only for entries that this format wrote (and hardware may have marked); others go to `decode`.
+    /// What `raw` is. Only for own entries; others go to [`Format::decode`].
     fn next(&self, level: Level, raw: u64) -> Next;
 
-    /// What `next` looks at, for loops over the entries of a table.
+    /// The bits by which `next` decides, for loops over the entries of a table.
     fn kinds(&self, level: Level) -> Kinds;
 
-    /// What says of an own entry above level 0 which table it leads to, if to any, as `next` does: for walks, which so get
-    /// what that takes once, and not again at each level.
+    /// A function that returns the table to which an own entry above level 0 leads, if it leads to one, as `next` does. A
+    /// walk asks for it once, so that nothing is looked up again at each level.
     #[inline]
     fn links(&self) -> impl Fn(Level, u64) -> Option<u64> {
         |level, raw| match self.next(level, raw) {
@@ -126,25 +127,24 @@ pub unsafe trait Format: Copy + Debug + Send + Sync + 'static {
         }
     }
 
-    /// The output address of a leaf that this format wrote: that of the run's start, if all items of a run hold the
-    /// same address, else that of the item.
+    /// The output address of an own leaf. In a run, it is that of the run's start if all items hold the same address,
+    /// else that of the item.
     fn output(&self, level: Level, raw: u64) -> u64;
 
-    /// log2 of the number of items of the run that a leaf is part of which this format wrote; 0 if it is part of none. To be
-    /// replaced where there are runs.
+    /// log2 of the number of items in the run that an own leaf is part of; 0 if it is part of none. Formats with runs
+    /// override it.
     #[inline]
     fn run_bits(&self, _level: Level, _raw: u64) -> u8 {
         0
     }
 
-    /// log2 of the size of a leaf that this format wrote, run included: what follows from [`Format::run_bits`], which is what to
-    /// replace.
+    /// log2 of the size of an own leaf, run included. It follows from [`Format::run_bits`]; override that one.
     #[inline]
     fn leaf_bits(&self, level: Level, raw: u64) -> u8 {
         entry_bits::<Self>(level) + self.run_bits(level, raw)
     }
 
-    /// Where the leaf `raw`, which this format wrote and which translates `ia`, maps it to.
+    /// The address to which the own leaf `raw` maps `ia`, which it translates.
     #[inline]
     fn translate(&self, level: Level, raw: u64, ia: u64) -> u64 {
         // An item of a run may hold the run's address, or its own.
@@ -152,7 +152,7 @@ pub unsafe trait Format: Copy + Debug + Send + Sync + 'static {
         self.output(level, raw) & !within | ia & within
     }
 
-    /// The rights that a leaf grants which this format wrote.
+    /// The rights that an own leaf grants.
     #[inline]
     fn rights(&self, level: Level, raw: u64) -> Rights {
         match self.decode(level, raw) {
@@ -161,19 +161,19 @@ pub unsafe trait Format: Copy + Debug + Send + Sync + 'static {
         }
     }
 
-    /// The raw entries for a leaf prototype from output address `oa` on: item `i` is `first + i * step`, for
-    /// `i < items`. `items` is at most the number asked for, and fewer where the encoding does not continue so
-    /// (always at least one; a whole run is one strip). `oa` is a multiple of the prototype's size, and no item is
-    /// beyond the output size. `step` does not depend on the prototype's bits.
+    /// The raw entries that map consecutive memory from output address `oa` on, made from a leaf prototype: item `i` is
+    /// `first + i * step`, for `i < items`. There are at most as many items as asked for; fewer where the encoding does not
+    /// continue in equal steps, but always at least one, and a whole run is one strip. `oa` is a multiple of the
+    /// prototype's size, and no item is beyond the output size. `step` does not depend on the prototype's bits.
     fn strip(&self, leaf: Prototype, oa: u64, items: usize) -> Strip;
 
     // ---- once per range --------------------------------------------------------------------------------------------
 
-    /// Everything but the address of a leaf at `level` of size `1 << size`, which is one of `page_sizes(level)`.
+    /// A leaf at `level` without its address. Its size `1 << size` is one of `page_sizes(level)`.
     ///
     /// # Errors
     ///
-    /// [`Refusal::Size`], [`Refusal::Rights`], [`Refusal::Memory`] or [`Refusal::Options`] if the format cannot say
+    /// [`Refusal::Size`], [`Refusal::Rights`], [`Refusal::Memory`] or [`Refusal::Options`] if the format cannot express
     /// it.
     fn prototype(&self, level: Level, size: u8, attributes: &Attributes) -> Result<Prototype, Refusal>;
 
@@ -184,14 +184,14 @@ pub unsafe trait Format: Copy + Debug + Send + Sync + 'static {
     /// As for [`Format::prototype`].
     fn rewrite(&self, level: Level, change: &Change) -> Result<Rewrite, Refusal>;
 
-    /// The leaf `raw`, which this format wrote, with `rights` besides those that it has, and marked accessed and, with
-    /// `dirty`, dirty, if that is as simple as it sounds: a live leaf may become it in one store. `None` if that takes a
-    /// break, if it is an item of a run, or if there is no such leaf; [`Format::rewrite`] and [`Format::edit`] tell.
+    /// The own leaf `raw` with `rights` added to those that it has, marked accessed, and dirty if `dirty`, if a live
+    /// leaf may become that in one store. `None` if that takes a break, if the leaf is an item of a run, or if there is
+    /// no such leaf; [`Format::rewrite`] and [`Format::edit`] tell which.
     fn grant(&self, _level: Level, _raw: u64, _rights: Rights, _dirty: bool) -> Option<u64> {
         None
     }
 
-    /// What [`Format::grant`] makes of most pages of the smallest size.
+    /// What [`Format::grant`] makes of most level-0 pages at the first write to them.
     fn first_writes(&self) -> &FirstWrites {
         &FirstWrites::NONE
     }
@@ -199,7 +199,7 @@ pub unsafe trait Format: Copy + Debug + Send + Sync + 'static {
     /// Where a leaf at `level` keeps its accessed and dirty states.
     fn accessed_dirty(&self, level: Level) -> AccessedDirty;
 
-    /// The bits that hardware sets in an entry at `level` for a table when it goes through it: x86's accessed flags, and
+    /// The bits that hardware sets in a table entry at `level` when a walk goes through it: the accessed flag on x86,
     /// nothing in most formats.
     fn table_accessed(&self, _level: Level) -> u64 {
         0
@@ -218,8 +218,8 @@ pub unsafe trait Format: Copy + Debug + Send + Sync + 'static {
     /// Whether a live entry may go from `old` to `new` in one store.
     fn edit(&self, level: Level, old: u64, new: u64) -> Edit;
 
-    /// Whether there may be leaves that must not go in one store to what [`Format::rewrite`] makes of them for
-    /// `change`. If not, `edit` need not be asked for each.
+    /// Whether `change` may need break-before-make for some leaf: whether there may be leaves that must not go in one
+    /// store to what [`Format::rewrite`] makes of them. If not, the engine does not ask `edit` for each leaf.
     fn may_break(&self, _change: &Change) -> bool {
         true
     }
@@ -229,72 +229,73 @@ pub unsafe trait Format: Copy + Debug + Send + Sync + 'static {
     /// What any value means at `level`.
     fn decode(&self, level: Level, raw: u64) -> Entry;
 
-    /// The register values that activate the tables under `root`. Where no register has a place for `tag`, any will do.
+    /// The register values that activate the tables under `root`. If no register has a place for `tag`, any tag will do.
     ///
     /// # Errors
     ///
     /// [`Refusal::Address`] if the root is too wide or not aligned; [`Refusal::Tag`] if the tag is too wide.
     fn registers(&self, root: HostPhysAddr, tag: Tag) -> Result<Self::Registers, Refusal>;
 
-    /// Reads a fault report; `None` if it is not of a fault of this translation.
+    /// Reads a fault report; `None` if it does not report a fault of this translation.
     fn fault(&self, report: &Self::Report) -> Option<FaultInfo>;
 
-    /// What the hardware reports of a fault that software met as it walked these tables, where `controls` are the machine's
-    /// registers: what [`Format::fault`] reads. `None` if the format's file does not say (`[raise]`), or of such a fault
-    /// there is another report or none.
+    /// The report that hardware would give of a fault that software met as it walked these tables; [`Format::fault`]
+    /// reads such reports. `controls` are the machine's registers. `None` if the format's file does not say (`[raise]`),
+    /// or if such a fault is reported in another way or not at all.
     fn raise(&self, _fault: &Stage1Fault, _controls: &Self::Controls) -> Option<Self::Report> {
         None
     }
 
-    /// Reads what the machine's own instruction for a translation has left in its registers, which are passed in the order
-    /// of the format's file; `None` if there are as many as there should not be, or if there is no such instruction.
+    /// Reads what the machine's own translation instruction (Arm's AT) has left in its registers, passed in the order of
+    /// the format's file. `None` if the number of registers is wrong, or there is no such instruction.
     fn translated(&self, _registers: &[u64]) -> Option<Translated> {
         None
     }
 
-    /// Whether accesses that need the rights `access` are allowed through the leaf `raw` at `level`, of which leaf and
-    /// tables together grant `granted` (a [`Walked`](crate::Walked) has all three), with the machine's registers as
-    /// `controls` has them.
+    /// Whether an access that needs the rights `access` is allowed through the leaf `raw` at `level`. `granted` is what
+    /// leaf and tables grant together, and `controls` are the machine's registers. A [`Walked`](crate::Walked) has
+    /// `level`,
+    /// `raw` and `granted`.
     fn permits(&self, _level: Level, _raw: u64, granted: Rights, access: Rights, _controls: &Self::Controls) -> bool {
         granted.contains(access)
     }
 
-    /// From how many by-address operations on one for the whole space takes their place, where only final translations
-    /// are dropped, or those of tables, too; 0 if there are none by address.
+    /// The number of by-address operations from which on a single one for the whole space takes their place, if only
+    /// leaves are to be invalidated (`leaf_only`), or entries for tables, too; 0 if there are no operations by address.
     fn invalidation_limit(&self, _leaf_only: bool) -> u64 {
         u64::MAX
     }
 
-    /// What to tell each CPU that runs the guest with its next entry, so that it invalidates `set`; `None` if the format
-    /// has instructions for that, which [`Format::invalidate`] executes. Until then, CPUs that are in the guest must
-    /// leave it.
+    /// The value with which the next entry to the guest invalidates `set`, on each CPU that runs the guest; CPUs that
+    /// are in the guest must leave it for that. `None` if the machine has instructions instead, which
+    /// [`Format::invalidate`] executes.
     fn at_entry(&self, _tag: Tag, _set: &Invalidation) -> Option<AtEntry> {
         None
     }
 
-    /// Gives `submit` the commands for the queue of a device, each as its words, that invalidate `set`; `false` if the
-    /// format has none for that. Where the queue takes longer commands, the rest is zero. A device may execute them in any
-    /// order and later: [`Format::completion`] comes after them.
+    /// Passes to `submit` the commands, each as its words, by which a device's queue invalidates `set`; returns `false`
+    /// if the format has none for that. Where the queue takes longer commands, the rest is zero. A device may execute
+    /// them later, and in any order, so [`Format::completion`] must follow them.
     fn commands(&self, _tag: Tag, _set: &Invalidation, _submit: impl FnMut(&[u64])) -> bool {
         false
     }
 
-    /// Gives `submit` the command for the queue of a device, as its words, that is complete only when all commands before
-    /// it are. A driver puts it after those of [`Format::commands`], and waits until the device has told, as `signal` says,
-    /// that it is complete: then no translation that they name is used any more.
+    /// Passes to `submit` the command, as its words, that a device's queue completes only when all commands before it
+    /// are complete. A driver puts it after those of [`Format::commands`], and waits until the device signals completion
+    /// in the way that `signal` says: from then on, no translation that they name is used any more.
     ///
     /// # Errors
     ///
-    /// [`Refusal::Signal`] if the device has no such way to tell, or no queue. With [`Signal::Write`],
-    /// [`Refusal::Address`] if the address is too wide for the command or not aligned, and [`Refusal::Data`] if the data is
-    /// too wide. Then nothing was submitted.
+    /// [`Refusal::Signal`] if the device cannot signal in this way, or has no queue. With [`Signal::Write`],
+    /// [`Refusal::Address`] if the address is too wide for the command or not aligned, and [`Refusal::Data`] if the data
+    /// is too wide. Then nothing was submitted.
     fn completion(&self, _signal: Signal, _submit: impl FnOnce(&[u64])) -> Result<(), Refusal> {
         Err(Refusal::Signal)
     }
 
     /// Executes the machine's own invalidation instructions for `set` on this CPU (or, where they broadcast, on all),
-    /// and waits for their completion. `false` where this code does not run on that architecture's bare metal: then
-    /// nothing was done.
+    /// and waits for their completion. `false`, and nothing was done, if this code is not compiled for bare metal of that
+    /// architecture.
     ///
     /// # Safety
     ///

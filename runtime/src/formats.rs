@@ -1,8 +1,8 @@
 //! The built-in formats, by architecture, and the macro that adds others.
 //!
-//! What is generated from the built-in files stands beside this, in a folder for each architecture: who uses them compiles
-//! no generator. It is made anew by `BLESS=1 cargo test -p tablewright-cli --test builtin`, and that test fails while it is
-//! not what the files say.
+//! The code generated from the built-in files is checked in beside this file, in a folder for each architecture, so that
+//! their users need not compile the generator. `BLESS=1 cargo test -p tablewright-cli --test builtin` generates it anew;
+//! without `BLESS`, the test fails if it is not what the files say.
 
 /// Generates the module of a format file of your own.
 ///
@@ -21,10 +21,10 @@
 ///
 /// The path is relative to your crate's `Cargo.toml`. The module holds a `Config` (the parameters that vary between
 /// machines and address spaces), a `Format` that implements [`Format`](crate::Format), `Page`, `Block` and `Table` for
-/// single entries, `Registers`, and `Report`. A file with `[[build]]` rows gives a module of that kind for each of them
-/// within. What is wrong with the file is shown as a compile error, with the place in it.
+/// single entries, `Registers`, and `Report`. A file with `[[build]]` rows gives such a module, inside this one, for each
+/// row. Mistakes in the file are compile errors, with their position in the file.
 ///
-/// It is behind the feature `format-files`, as it takes the compiler longer than all of the rest.
+/// It needs the feature `format-files`, which takes longer to compile than all the rest.
 #[cfg(feature = "format-files")]
 #[macro_export]
 macro_rules! page_table_format {

@@ -1,10 +1,11 @@
-//! One type over all nested formats of an architecture, for machines that decide which it is when they start.
+//! One type over all nested formats of an architecture, for hypervisors that learn only at boot which one the machine
+//! has.
 //!
-//! Each operation finds out once which format it is; inside, the engine is that of the one format.
+//! Each operation finds out once which format it is; from there on, the engine is that of this one format.
 
 pub(crate) mod forward;
 
-/// Evaluates `$body` for the variant that `$on` is.
+/// Evaluates `$body` for whichever variant `$on` is.
 macro_rules! dispatch {
     ([$($variant:ident)+] $on:expr, $inner:ident => $body:expr) => {
         match $on {
@@ -14,8 +15,8 @@ macro_rules! dispatch {
 }
 pub(crate) use dispatch;
 
-/// Makes the types over the modules of formats that are named. `$start` is how the examples of all types start: it makes
-/// a `format` of one of them.
+/// Defines the types over the named modules of formats. `$start` is the beginning of every type's example: it makes a
+/// `format` of one of them.
 macro_rules! nested_formats {
     ($start:literal $($(#[$doc:meta])* $variant:ident: $module:ident,)+) => {
         /// One of the nested formats, with its parameters.
@@ -78,7 +79,7 @@ macro_rules! nested_formats {
             $($(#[$doc])* $variant(Gather<$module::Format, H>),)+
         }
 
-        /// A guest's page table in one of the formats. What is not forwarded here, the [`PageTable`] inside has.
+        /// A guest's page table in one of the formats. The [`PageTable`] inside has what is not forwarded here.
         ///
         #[doc = $start]
         /// let table = NestedPageTable::new(format, Machine::new(0, 1 << 20), Tag(1))?;
@@ -91,7 +92,7 @@ macro_rules! nested_formats {
             $($(#[$doc])* $variant(PageTable<$module::Format, H>),)+
         }
 
-        /// A guest's address space in one of the formats. What is not forwarded here, the [`AddrSpace`] inside has.
+        /// A guest's address space in one of the formats. The [`AddrSpace`] inside has what is not forwarded here.
         ///
         #[doc = $start]
         /// let mut space = NestedAddrSpace::new_empty(format, Machine::new(0, 1 << 20), Tag(1))?;
@@ -160,7 +161,7 @@ macro_rules! nested_formats {
         }
 
         impl<H: Hal, B: Backend> NestedAddrSpace<H, B> {
-            /// An empty space with backends of the caller's: see [`AddrSpace::with_backend`].
+            /// An empty space with the caller's own backends: see [`AddrSpace::with_backend`].
             ///
             /// # Errors
             ///

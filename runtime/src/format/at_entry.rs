@@ -1,6 +1,6 @@
 //! What the next entry to a guest invalidates.
 
-/// An invalidation that is a value which the next entry to the guest takes.
+/// An invalidation that is done by the next entry to the guest, as the value of a control.
 ///
 /// ```
 /// use tablewright::{Format, Invalidation, Tag, x86_64::npt};
@@ -14,7 +14,7 @@
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AtEntry {
-    /// The control that gets the value.
+    /// The name of the control that takes the value.
     pub control: &'static str,
     /// The value.
     pub value: u64,

@@ -2,10 +2,10 @@
 
 use super::Format;
 
-/// A format whose parameters and registers are known by their names: every one that was made from a file.
+/// A format whose parameters and registers can be reached by name: every format that was made from a file.
 ///
-/// It is for generic code that has them from a file, a command line or a machine: the types of [`Format`] have fields,
-/// which only code that knows the format can name.
+/// It is for generic code that gets them from a file, a command line or a machine: the associated types of [`Format`]
+/// have fields, which only code that knows the format can name.
 ///
 /// ```
 /// use tablewright::{ByName, Format, HostPhysAddr, Tag, riscv64::sv_x4};
@@ -25,19 +25,19 @@ use super::Format;
 /// assert_eq!(registers::<sv_x4::Format>(&[("five_level", 1)], 0x8000_4000.into()), None);
 /// ```
 pub trait ByName: Format {
-    /// The defaults of every parameter, with this number of levels and width of an input address in bits.
+    /// The default parameters, with this number of levels and width of an input address in bits.
     fn config(levels: u8, input_bits: u8) -> Self::Config;
 
-    /// Sets a parameter; 0 and 1 stand for false and true. Whether the value is legal, [`Format::new`] says.
+    /// Sets a parameter; 0 and 1 stand for false and true. [`Format::new`] checks whether the value is legal.
     ///
-    /// `false` if there is no such parameter, it cannot hold the value, or it is fixed to another one.
+    /// `false` if there is no such parameter, it cannot hold the value, or it is fixed to another value.
     fn set(config: &mut Self::Config, name: &str, value: i64) -> bool;
 
     /// Each parameter's name and value, as [`ByName::set`] takes them, with `levels` and `input_bits`.
     fn parameters(config: &Self::Config) -> impl Iterator<Item = (&'static str, i64)>;
 
     /// The parameters of a machine, from the values of its identification registers in the order of the format's file;
-    /// `None` if there are as many as there should not be.
+    /// `None` if the number of registers is wrong.
     fn of_machine(registers: &[u64], levels: u8, input_bits: u8) -> Option<Self::Config>;
 
     /// Each register's name and value.
@@ -49,6 +49,6 @@ pub trait ByName: Format {
     /// Each register of a report and its value.
     fn report_values(report: &Self::Report) -> impl Iterator<Item = (&'static str, u64)>;
 
-    /// What modifies rights at the time of an access, from its registers' values, likewise.
+    /// The registers that modify rights at the time of an access, from their values, likewise.
     fn controls(registers: &[u64]) -> Option<Self::Controls>;
 }

@@ -1,9 +1,9 @@
-//! Entries, as they are written, changed, and read.
+//! Entries: how they are written, changed, and read.
 
 use super::Level;
 use crate::{Attributes, Rights};
 
-/// What an own entry is.
+/// What an entry is that the format itself wrote: see [`Format::next`](crate::Format::next).
 ///
 /// ```
 /// use tablewright::Next;
@@ -27,7 +27,7 @@ pub enum Next {
     Leaf,
 }
 
-/// What tells the kinds of own entries apart, as [`Format::next`](crate::Format::next) does.
+/// The masks by which [`Format::next`](crate::Format::next) tells the kinds of entries apart.
 ///
 /// ```
 /// # use tablewright::{Attributes, Format, MemoryType, Rights, riscv64::sv_x4};
@@ -48,7 +48,7 @@ pub struct Kinds {
     pub absent_mask: u64,
     /// See `absent_mask`.
     pub absent_value: u64,
-    /// Any other leads to a table if `raw & table_mask == table_value`, and is a leaf if not.
+    /// Any other entry leads to a table if `raw & table_mask == table_value`, and is a leaf if not.
     pub table_mask: u64,
     /// See `table_mask`.
     pub table_value: u64,
@@ -73,14 +73,14 @@ impl Kinds {
         !self.is_absent(raw) && raw & self.table_mask == self.table_value
     }
 
-    /// Whether entries with these bits in common are all leaves, at a glance: `false` if it takes another look.
+    /// Whether entries that all have the bits `common` are certainly leaves; `false` if each has to be looked at.
     #[inline]
     pub(crate) const fn shows_leaves(&self, common: u64) -> bool {
         let [present, leaf] = self.signs_of_leaves();
         common & present != 0 && common & leaf != 0
     }
 
-    /// Two masks: an entry that has a bit of each is a leaf. Not all leaves have.
+    /// Two masks: an entry that has a bit of each is a leaf. Not every leaf has.
     #[inline]
     const fn signs_of_leaves(&self) -> [u64; 2] {
         let no_tables = self.table_value & !self.table_mask != 0;
@@ -114,7 +114,7 @@ pub struct Prototype {
     pub size: u8,
 }
 
-/// Raw entries in arithmetic progression.
+/// Consecutive raw entries in arithmetic progression.
 ///
 /// ```
 /// # use tablewright::{Attributes, Format, MemoryType, Rights, riscv64::sv_x4};
@@ -138,7 +138,7 @@ pub struct Strip {
     pub items: usize,
 }
 
-/// New leaf = `old & keep | set`.
+/// A change of a leaf: the new one is `old & keep | set`.
 ///
 /// ```
 /// use tablewright::Change;
@@ -163,7 +163,7 @@ pub struct Rewrite {
     pub set: u64,
 }
 
-/// Where a leaf keeps its accessed and dirty states. A mask of zero: the format does not record that state.
+/// Where a leaf keeps its accessed and dirty states. If a mask is zero, the format does not record that state.
 ///
 /// ```
 /// # use tablewright::{Attributes, Format, MemoryType, Rights, riscv64::sv_x4};
@@ -188,7 +188,7 @@ pub struct AccessedDirty {
     pub dirty_mask: u64,
     /// See `dirty_mask`.
     pub dirty_value: u64,
-    /// Whether hardware sets these states by itself, so that entries may change under our hands.
+    /// Whether hardware sets these states, so that entries may change at any moment.
     pub hardware: bool,
 }
 
@@ -210,7 +210,7 @@ impl AccessedDirty {
         self.dirty_mask != 0 && raw & self.dirty_mask == self.dirty_value
     }
 
-    /// The leaf `raw` with the states that `other`, a leaf with the same rights, has too.
+    /// The leaf `raw`, to which the states of `other`, a leaf with the same rights, are added.
     pub const fn join(&self, raw: u64, other: u64) -> u64 {
         let mut joined = raw;
         if self.is_accessed(other) {
@@ -240,9 +240,9 @@ impl AccessedDirty {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Edit {
-    /// In one store, invalidated afterwards.
+    /// In one store; invalidate afterwards.
     Direct,
-    /// To nothing, invalidate, then to the new value.
+    /// Write the empty value, invalidate, then write the new value.
     BreakBeforeMake,
 }
 
@@ -292,7 +292,7 @@ pub struct Table {
     pub address: u64,
     /// The level of that table.
     pub level: Level,
-    /// The rights that remain below.
+    /// The rights that leaves below can grant at most.
     pub limit: Rights,
 }
 

@@ -1,4 +1,4 @@
-//! An entry in memory: how wide it is, and in which order of bytes an MMU reads it.
+//! An entry in memory: its width, and the byte order in which an MMU reads it.
 
 use core::{fmt::Debug, ptr::NonNull, sync::atomic::Ordering};
 
@@ -9,11 +9,11 @@ use loom::sync::atomic::{AtomicU32, AtomicU64};
 
 use crate::GuestAtomic;
 
-/// An entry in memory, as wide and in the order of bytes in which an MMU reads it, whatever the CPU's own is: [`Le64`],
+/// An entry in memory, in the width and byte order in which an MMU reads it, whatever the CPU's own byte order: [`Le64`],
 /// [`Be64`], [`Le32`] or [`Be32`].
 ///
-/// Everywhere but in memory, an entry is its value, as the manual has it: a `u64`, however wide it is. Registers, fault
-/// reports and commands for queues are values, too.
+/// Everywhere but in memory, an entry is its value as the manual shows it: a `u64`, however wide it is. Registers, fault
+/// reports and queue commands are values, too.
 ///
 /// ```
 /// use tablewright::{Be32, EntryWord, Format, Le64, riscv64::sv_x4};
@@ -33,18 +33,18 @@ use crate::GuestAtomic;
 /// # }
 /// ```
 pub trait EntryWord: GuestAtomic + SealedAtomic + Debug + Send + Sync + 'static {
-    /// log2 of the bytes it takes.
+    /// log2 of its size in bytes.
     const SIZE: u8;
 
-    /// The value of the entry at `address`, out of `word`: what a CPU loads of the 64 bits around it.
+    /// The value of the entry at `address`, from `word`: what a CPU loads from the aligned 64 bits around it.
     fn get(word: u64, address: u64) -> u64;
 
-    /// `word`, as above, with the entry at `address` replaced by one of the value `raw`.
+    /// `word`, as above, with the entry at `address` replaced by the value `raw`.
     fn set(word: u64, address: u64, raw: u64) -> u64;
 }
 
-/// What the engine does with an entry in memory: the methods of an atomic, with values. Nobody else can name it, so there are
-/// no other words.
+/// What the engine does with an entry in memory: the methods of an atomic, on values. Nobody else can name this trait, so
+/// there are no other words.
 pub trait SealedAtomic: Sized {
     fn load(&self, order: Ordering) -> u64;
 
@@ -64,7 +64,7 @@ pub trait SealedAtomic: Sized {
     unsafe fn write(word: NonNull<Self>, raw: u64);
 }
 
-/// How far up an entry of `1 << size` bytes at `address` is in what a CPU loads of the 64 bits around it.
+/// By how many bits an entry of `1 << size` bytes at `address` is shifted in what a CPU loads from the 64 bits around it.
 const fn place(address: u64, size: u8) -> u64 {
     let byte = address & 7 & (u64::MAX << size);
     if cfg!(target_endian = "big") { 8 * (8 - (1 << size) - byte) } else { 8 * byte }

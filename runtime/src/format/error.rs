@@ -3,7 +3,7 @@
 use super::{Level, Tag};
 use crate::{MemoryType, Options, Rights};
 
-/// Why a format cannot say what it was asked to.
+/// Why a format cannot express what it was asked to.
 ///
 /// ```
 /// use tablewright::{Attributes, MemoryType, Refusal, Rights};
@@ -43,13 +43,13 @@ pub enum Refusal {
     /// A tag that is too wide.
     #[error("{0:?} does not fit the root register")]
     Tag(Tag),
-    /// A way to tell of completion that the device does not have.
+    /// A way to signal completion that the device does not have.
     #[error("no command of this format tells of completion so")]
     Signal,
     /// Data that is too wide for the command that makes the device write it.
     #[error("data {0:#x} does not fit the command")]
     Data(u64),
-    /// A state that leaves do not have.
+    /// A state, accessed or dirty, that leaves do not record.
     #[error("this format does not record the state")]
     Untracked,
     /// A right to write, for memory that no guest may write: see [`HostRegion::rom`](crate::HostRegion::rom).

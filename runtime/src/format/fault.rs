@@ -3,7 +3,7 @@
 use super::Level;
 use crate::Rights;
 
-/// What a fault report says. What the hardware does not report is `None`.
+/// A fault report, decoded. What the hardware does not report is `None`.
 ///
 /// ```
 /// use tablewright::{Cause, Format, Rights, x86_64::ept};
@@ -18,7 +18,7 @@ use crate::Rights;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FaultInfo {
-    /// The input address; `None`: resolve it from the guest's virtual address.
+    /// The input address; if `None`, it must be resolved from the guest's virtual address.
     pub address: Option<u64>,
     /// The rights the access needed; empty if not reported.
     pub access: Rights,
@@ -67,8 +67,8 @@ pub enum Cause {
     Unspecified,
 }
 
-/// A fault that software met as it walked the tables of a first stage: what [`Format::raise`](crate::Format::raise) makes a
-/// report of.
+/// A fault that software met as it walked the tables of a first stage: [`Format::raise`](crate::Format::raise) turns it
+/// into a report.
 ///
 /// ```
 /// use tablewright::{Format, Rights, Stage1Cause, Stage1Fault, riscv64::sv};
@@ -125,14 +125,14 @@ pub struct Stage1Fault {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage1Cause {
-    /// The address is none that these tables translate.
+    /// The address is not one that these tables translate.
     Input,
     /// Nothing is mapped there.
     NotMapped,
     /// The entry breaks the named rule of the format's file.
     Reserved(&'static str),
-    /// The entry is not marked accessed or, for a write, dirty, and no hardware does that.
+    /// The entry is not marked accessed or, for a write, dirty, and hardware does not do that.
     NotMarked,
-    /// No right to do this.
+    /// A right is missing.
     Denied,
 }

@@ -1,10 +1,10 @@
-//! What the first write to a page makes of it, where pages are write-protected, or clean, to see who writes.
+//! What the first write makes of a page that was write-protected, or clean, so that writes are noticed.
 
 use crate::Rights;
 use crate::codec::Pattern;
 
-/// What pages become when they are written for the first time since somebody asked: nearly all that get a right while their
-/// guest runs are such pages, and the bits that tell them are few. A format works this out once.
+/// What pages become when they are written for the first time since they were last harvested. Nearly all pages that get a
+/// right while their guest runs are such pages, and few bits tell which they are. A format works this out once.
 ///
 /// ```
 /// use tablewright::{Attributes, Format, MemoryType, Rights, x86_64::ept};
@@ -22,20 +22,20 @@ use crate::codec::Pattern;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FirstWrites {
-    /// The bits that tell of a page's rights, that it is there, and that it is no item of a run.
+    /// The bits that show a page's rights, that it is present, and that it is no item of a run.
     mask: u64,
-    /// The bits that tell of its rights.
+    /// The bits that show its rights.
     rights: u64,
     executable: FirstWrite,
     other: FirstWrite,
 }
 
-/// Of pages that say the same otherwise.
+/// The values, under the mask, of pages that differ in nothing else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct FirstWrite {
     /// Write-protected.
     protected: u64,
-    /// Writable, and clean where it tells that by the bits of its rights.
+    /// Writable, and clean if the bits of its rights show that.
     clean: u64,
     /// Written.
     after: u64,
@@ -48,7 +48,7 @@ impl FirstWrite {
     const fn new(rights: u64, shows: Pattern, absent: Pattern, states: [Option<u64>; 3]) -> Self {
         let [Some(protected), Some(clean), Some(after)] = states else { return Self::NONE };
         let (protected, clean) = (protected & rights | shows.value, clean & rights | shows.value);
-        // What is not there never looks like such a page: one of the bits that are looked at tells.
+        // An absent entry must never look like such a page: one of the bits that are looked at has to tell.
         let tell = absent.mask & (rights | shows.mask);
         if (protected ^ absent.value) & tell == 0 || (clean ^ absent.value) & tell == 0 {
             return Self::NONE;
@@ -61,10 +61,10 @@ impl FirstWrites {
     /// Nothing is known.
     pub const NONE: Self = Self { mask: 0, rights: 0, executable: FirstWrite::NONE, other: FirstWrite::NONE };
 
-    /// Of pages whose rights are told by the bits `rights`, and which show `single` if they are no items of runs; `base` is
-    /// what all of them are made from, and nothing that is there matches `absent`. Then what pages that everybody may read
-    /// and execute say by the bits of their rights, and what those do that everybody may read: write-protected, clean, and
-    /// written, each where there are such.
+    /// For pages whose rights are shown by the bits `rights`, and that match `single` if they are no items of runs. All
+    /// of them are made from `base`, and no present entry matches `absent`. `executable` and `other` are the bits of the
+    /// rights of pages that everybody may read and execute, or only read: write-protected, clean, and written, each if
+    /// there is such a page.
     pub const fn new(
         rights: u64,
         base: u64,
@@ -72,7 +72,7 @@ impl FirstWrites {
         executable: [Option<u64>; 3],
         other: [Option<u64>; 3],
     ) -> Self {
-        // Of the bits that tell a page from what is not there, one is enough: the others may be those of its address.
+        // One bit is enough to tell a page from an absent entry: the others may belong to its address.
         let apart = (base ^ absent.value) & absent.mask & !(rights | single.mask);
         let present = apart & apart.wrapping_neg();
         let shows = Pattern::new(single.mask | present, single.value | base & present);
@@ -81,8 +81,9 @@ impl FirstWrites {
         Self { mask: rights | shows.mask, rights, executable, other }
     }
 
-    /// The entry `raw`, at level 0, with `rights` besides those that it has, marked accessed and dirty; a live page may become
-    /// that in one store. `None` if it is no page that is known, or these rights are not those that a write takes.
+    /// The entry `raw`, at level 0, with `rights` added to those that it has, marked accessed and dirty; a live page may
+    /// become that in one store. `None` if it is not one of the pages known here, or if `rights` are not those that a
+    /// write needs.
     #[inline]
     pub const fn after(&self, raw: u64, rights: Rights) -> Option<Written> {
         if !rights.contains(Rights::W) {
@@ -121,7 +122,7 @@ impl FirstWrites {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Written {
-    /// The page then.
+    /// The page's entry then.
     pub raw: u64,
     /// Whether it had the right to write before.
     pub had_right: bool,

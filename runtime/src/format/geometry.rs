@@ -24,9 +24,10 @@ pub struct Geometry {
     pub page_bits: u8,
     /// log2 of what one entry spans, by level; no more than 64.
     pub entry_bits: [u8; Self::MAX_LEVELS],
-    /// log2 of the bytes a table below the root takes: as many as the largest, and no less than the smallest frame.
+    /// log2 of the bytes that each table below the root takes: as many as the largest needs, and no less than the
+    /// smallest frame.
     pub table_bits: u8,
-    /// The same of the root, which takes no less than those.
+    /// The same for the root, which takes no less than other tables.
     pub root_bits: u8,
     /// Number of levels; the root is at `levels - 1`.
     pub levels: u8,
@@ -54,18 +55,18 @@ pub struct Geometry {
 pub enum Extension {
     /// By zeros.
     Zero,
-    /// By ones: the upper half of what two roots share.
+    /// By ones: the upper half, where two roots share the addresses.
     One,
     /// By its highest bit.
     Sign,
 }
 
 impl Geometry {
-    /// No format has more levels.
+    /// The most levels that a format can have.
     pub const MAX_LEVELS: usize = 8;
 
-    /// A tree of so many levels, given log2 of the bytes an entry takes, and what entries span, which is no less from level to
-    /// level.
+    /// The geometry of a tree of so many levels, given log2 of the size of an entry in bytes, and what entries span,
+    /// which never decreases from level to level.
     #[inline]
     pub const fn new(
         word_bits: u8,
@@ -76,7 +77,7 @@ impl Geometry {
         extension: Extension,
     ) -> Self {
         let (mut level, mut table_bits) = (0, 12);
-        // A single table is as large as those of other trees.
+        // A tree that is a single table has one of the usual size.
         while level == 0 || level + 1 < levels as usize && level + 1 < Self::MAX_LEVELS {
             let bits = entry_bits[level + 1].saturating_sub(entry_bits[level]).saturating_add(word_bits);
             table_bits = if bits > table_bits { bits } else { table_bits };
@@ -115,19 +116,20 @@ impl Geometry {
         1 << self.level_index_bits(level)
     }
 
-    /// log2 of the bytes a table at `level` takes: no less than any below the root, nor than the smallest frame.
+    /// log2 of the bytes that a table at `level` takes: no less than any table below the root, nor than the smallest
+    /// frame.
     #[inline]
     pub const fn table_bits(&self, level: Level) -> u8 {
         if level == self.top() { self.root_bits } else { self.table_bits }
     }
 
-    /// Which entry of its table at `level` translates `ia`.
+    /// The index of the entry that translates `ia` in its table at `level`.
     #[inline]
     pub const fn index(&self, level: Level, ia: u64) -> usize {
         (ia >> self.entry_bits(level)) as usize & (self.entries(level) - 1)
     }
 
-    /// The addresses that the entry at `level` translates which translates `ia`.
+    /// All addresses translated by the entry at `level` that translates `ia`.
     #[inline]
     pub const fn slot(&self, level: Level, ia: u64) -> ClosedRange {
         ClosedRange::around(ia, self.entry_bits(level))
@@ -165,7 +167,8 @@ impl Geometry {
     }
 }
 
-/// log2 of what one entry at `level` spans. Where all tables below the root have as many entries, none is looked up.
+/// log2 of what one entry at `level` spans. It is computed, not looked up, if all tables below the root have equally many
+/// entries.
 #[inline]
 pub(crate) const fn entry_bits<F: Format>(level: Level) -> u8 {
     match const { alike(&F::ENTRY_BITS) } {

@@ -1,6 +1,6 @@
 //! What a format is, in words.
 
-/// A format, for people and tools.
+/// The description of a format, for people and tools.
 ///
 /// ```
 /// use tablewright::{Format, x86_64::ept};
@@ -18,7 +18,7 @@ pub struct FormatInfo {
     pub architecture: &'static str,
     /// 1, or 2 for nested tables.
     pub stage: u8,
-    /// The specification.
+    /// The specification that the format's file cites.
     pub cite: &'static str,
     /// The invalidations the machine has, as text.
     pub tlb: &'static str,

@@ -1,8 +1,8 @@
-//! How the queue of a device tells that commands are complete.
+//! How a device's queue signals that commands are complete.
 
 use crate::HostPhysAddr;
 
-/// How the queue of a device tells that all commands up to one are complete.
+/// How a device's queue signals that all commands up to one are complete.
 ///
 /// ```
 /// use tablewright::{Format, Invalidation, Signal, Tag, riscv64::riscv_iommu};
@@ -24,16 +24,16 @@ use crate::HostPhysAddr;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
-    /// The device writes `data` to memory, where a CPU polls it. How wide `data` may be, and so how many bytes are
-    /// written, the format says: 32 bits or 64.
+    /// The device writes `data` to memory, where a CPU polls it. The format says whether 32 or 64 bits are written, and
+    /// so how wide `data` may be.
     Write {
-        /// Where: aligned to what is written.
+        /// Where to write; aligned to the size of what is written.
         address: HostPhysAddr,
-        /// What.
+        /// What to write.
         data: u64,
     },
-    /// By the interrupt that the device has for that.
+    /// The device raises its interrupt for that.
     Interrupt,
-    /// The head of the queue passes the command only then, so that a CPU polls the head's register.
+    /// The head of the queue passes the command only then, so that a CPU can poll the head register.
     Consumed,
 }

@@ -1,9 +1,9 @@
-//! What the machine's own instruction for a translation says.
+//! The result of the machine's own translation instruction.
 
 use super::{Cause, Level};
 use crate::MemoryType;
 
-/// What the machine's own instruction for a translation says of an address.
+/// What the machine's own translation instruction says about an address.
 ///
 /// ```
 /// use tablewright::{Cause, Format, MemoryType, Shareability, Translated, aarch64::stage1_4k};
@@ -24,7 +24,7 @@ use crate::MemoryType;
 pub enum Translated {
     /// The address translates.
     To {
-        /// Where its page is, of the smallest size; the rest of the address is as it was.
+        /// The output address of its page of the smallest size; the bits below are those of the input address.
         address: u64,
         /// The page's memory type.
         memory: MemoryType,
@@ -35,11 +35,11 @@ pub enum Translated {
     Fault {
         /// What was wrong.
         cause: Cause,
-        /// The level the walk ended at, if the machine says so: of the stage that faulted.
+        /// The level at which the walk of the faulting stage ended, if the machine says so.
         level: Option<Level>,
-        /// Whether the fault is one of the second stage.
+        /// Whether the second stage faulted.
         second_stage: bool,
-        /// Whether it was met while the tables of the first stage were walked.
+        /// Whether it faulted while the tables of the first stage were walked.
         guest_walk: bool,
     },
 }
@@ -60,8 +60,8 @@ pub enum Translated {
 pub enum Shareability {
     /// Nobody else.
     Non,
-    /// Those of the inner shareable domain.
+    /// The inner shareable domain.
     Inner,
-    /// Those of the outer shareable domain, and with them those of the inner.
+    /// The outer shareable domain, which includes the inner.
     Outer,
 }

@@ -9,8 +9,8 @@ use crate::{GuestPhysAddr, Rights};
 
 /// Access to a guest's memory.
 ///
-/// Everything follows from [`GuestMemoryAccessor::guest_slice`]. Values are plain old data ([`zerocopy`]): every bit
-/// pattern is one, and they have no padding. They may lie at any address, and on several pages.
+/// All other methods are built on [`GuestMemoryAccessor::guest_slice`]. Values are plain old data ([`zerocopy`]): every
+/// bit pattern is valid, and there is no padding. They may be at any address, and cross pages.
 ///
 /// ```
 /// use tablewright::{AddrSpace, Format, GuestMemoryAccessor, MappingFlags, Tag};
@@ -41,13 +41,14 @@ use crate::{GuestPhysAddr, Rights};
 /// # }
 /// ```
 pub trait GuestMemoryAccessor {
-    /// The guest memory from `address` on that is consecutive for the host, at most `length` bytes and at least one.
-    /// It has all rights in `access`, and a right to write only if there is one among these: then it counts as written. Who
-    /// writes to it while others [harvest](crate::AddrSpace::harvest), calls [`GuestMemoryAccessor::mark_written`] afterwards.
+    /// The guest memory from `address` on, as far as it is contiguous for the host: at least one byte, at most `length`.
+    /// The slice has all rights in `access`. It has a right to write only if `access` contains one; the memory then
+    /// counts as written. If others may [harvest](crate::AddrSpace::harvest) meanwhile, call
+    /// [`GuestMemoryAccessor::mark_written`] after writing to it.
     ///
     /// # Errors
     ///
-    /// Why not even the first byte can be accessed so: [`GuestFault::NotMapped`], [`GuestFault::Denied`],
+    /// Why not even the first byte can be accessed in this way: [`GuestFault::NotMapped`], [`GuestFault::Denied`],
     /// [`GuestFault::Device`] or [`GuestFault::NotResolved`].
     fn guest_slice(&self, address: GuestPhysAddr, length: usize, access: Rights) -> Result<GuestSlice<'_>, GuestFault>;
 
@@ -55,7 +56,7 @@ pub trait GuestMemoryAccessor {
     ///
     /// # Errors
     ///
-    /// [`GuestError`] says how far it came; so many bytes of `buffer` are valid.
+    /// [`GuestError`] says how many bytes were read; as many bytes of `buffer` are valid.
     fn read_buffer(&self, address: GuestPhysAddr, buffer: &mut [u8]) -> Result<(), GuestError> {
         self.for_each_slice(address, buffer.len(), Rights::R, |done, slice| {
             slice.read(buffer.get_mut(done..).unwrap_or_default()).map(|_| ())
@@ -66,16 +67,16 @@ pub trait GuestMemoryAccessor {
     ///
     /// # Errors
     ///
-    /// [`GuestError`] says how far it came; so many bytes were written.
+    /// [`GuestError`] says how many bytes were written.
     fn write_buffer(&self, address: GuestPhysAddr, buffer: &[u8]) -> Result<(), GuestError> {
         self.for_each_slice(address, buffer.len(), Rights::W, |done, slice| {
             slice.write(buffer.get(done..).unwrap_or_default()).map(|_| ())
         })
     }
 
-    /// Lets `length` bytes from `address` on count as written, now that they are, so that they show in the next
-    /// [harvest](crate::AddrSpace::harvest): one may have come after the slice or the atomic was taken through which they were
-    /// written. All that writes by itself does so.
+    /// Counts `length` bytes from `address` on as written, so that they show in the next
+    /// [harvest](crate::AddrSpace::harvest). Call it after writing through a slice or an atomic, because a harvest may
+    /// have come after that was taken. Methods that write by themselves do this on their own.
     ///
     /// ```
     /// use core::sync::atomic::{AtomicU32, Ordering};
@@ -89,7 +90,7 @@ pub trait GuestMemoryAccessor {
     ///
     /// # Errors
     ///
-    /// [`GuestError`] where they cannot be written now. [`GuestMemoryAccessor::guest_slice`] says why.
+    /// [`GuestError`] where the bytes cannot be written now, for a reason of [`GuestMemoryAccessor::guest_slice`].
     fn mark_written(&self, address: GuestPhysAddr, length: usize) -> Result<(), GuestError> {
         self.for_each_slice(address, length, Rights::W, |_, _| Ok(()))
     }
@@ -101,7 +102,7 @@ pub trait GuestMemoryAccessor {
     /// [`GuestError`] if not all of it can be read.
     fn read_obj<V: FromBytes + IntoBytes>(&self, address: GuestPhysAddr) -> Result<V, GuestError> {
         let mut value = V::new_zeroed();
-        // As nearly always. If not, it is told why where it is read piece by piece.
+        // The usual case. If this fails, reading piece by piece finds out why.
         let at_once = can_be_one_access(size_of::<V>())
             && self
                 .guest_slice(address, size_of::<V>(), Rights::R)
@@ -121,7 +122,7 @@ pub trait GuestMemoryAccessor {
         self.write_buffer(address, value.as_bytes())
     }
 
-    /// Reads a value of 1, 2, 4 or 8 bytes in one access, which no write of the guest's can tear.
+    /// Reads a value of 1, 2, 4 or 8 bytes in one access, which a write by the guest cannot tear.
     ///
     /// # Errors
     ///
@@ -133,7 +134,7 @@ pub trait GuestMemoryAccessor {
         read.map(|_| value).map_err(|fault| GuestError { address, done: 0, fault })
     }
 
-    /// Writes a value of 1, 2, 4 or 8 bytes in one access, so that the guest sees all of it or nothing.
+    /// Writes a value of 1, 2, 4 or 8 bytes in one access, so that the guest sees all of it or none.
     ///
     /// # Errors
     ///
@@ -145,14 +146,14 @@ pub trait GuestMemoryAccessor {
         self.mark_written(address, size_of::<V>())
     }
 
-    /// The guest's memory at `address` as an atomic, for any operation of the standard library's.
+    /// The guest's memory at `address` as an atomic, for any atomic operation of the standard library.
     ///
-    /// It counts as written now: where others [harvest](crate::AddrSpace::harvest), [`GuestMemoryAccessor::mark_written`] follows
-    /// each use.
+    /// It counts as written when it is taken. If others may [harvest](crate::AddrSpace::harvest) meanwhile, call
+    /// [`GuestMemoryAccessor::mark_written`] after each use.
     ///
     /// # Errors
     ///
-    /// [`GuestFault::Denied`] if the guest may not both read and write there; [`GuestFault::Torn`] if `address` is no
+    /// [`GuestFault::Denied`] if the guest may not both read and write there; [`GuestFault::Torn`] if `address` is not a
     /// multiple of the atomic's size; else as for [`GuestMemoryAccessor::write_obj`].
     fn atomic<V: GuestAtomic>(&self, address: GuestPhysAddr) -> Result<&V, GuestError> {
         let slice = self.in_one_access(address, size_of::<V>(), Rights::RW);
@@ -170,12 +171,12 @@ pub trait GuestMemoryAccessor {
         if whole { Ok(slice) } else { Err(GuestFault::Torn) }
     }
 
-    /// Calls `visit` with each piece of the `length` bytes from `address` on, and with how many bytes were before it. With a
-    /// right to write in `access`, they count as [written](GuestMemoryAccessor::mark_written) after that.
+    /// Calls `visit` with each piece of the `length` bytes from `address` on, and with the number of bytes before it. If
+    /// `access` contains a right to write, the bytes count as [written](GuestMemoryAccessor::mark_written) after that.
     ///
     /// # Errors
     ///
-    /// [`GuestError`] where the first piece cannot be accessed, or `visit` refused.
+    /// [`GuestError`] at the first piece that cannot be accessed, or that `visit` refuses.
     fn for_each_slice<'a>(
         &'a self,
         address: GuestPhysAddr,
@@ -196,8 +197,8 @@ pub trait GuestMemoryAccessor {
             }
             visit(done, slice).map_err(stopped)?;
             if access.intersects(Rights::W) {
-                // Who harvests clears a state first, and then reads: either it reads what was written, or it is seen here that
-                // it is cleared.
+                // A harvester clears a state first, and then reads the memory. So either it reads what was written here,
+                // or this side sees that the state is clear.
                 fence(Ordering::SeqCst);
                 self.guest_slice(at, slice.len(), access).map_err(stopped)?;
             }
@@ -207,7 +208,7 @@ pub trait GuestMemoryAccessor {
     }
 }
 
-/// Whether one access can move so many bytes, if they are aligned.
+/// Whether one access can move this many bytes, if they are aligned.
 const fn can_be_one_access(size: usize) -> bool {
     matches!(size, 1 | 2 | 4 | 8)
 }

@@ -9,8 +9,8 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// The atomics that guest memory can be taken for: those of the standard library of 8, 16, 32 and 64 bits, and entries of
-/// tables.
+/// The types of atomic that guest memory can be accessed as: the standard library's of 8, 16, 32 and 64 bits, and table
+/// entries.
 ///
 /// ```
 /// use core::sync::atomic::{AtomicU16, Ordering};

@@ -58,16 +58,15 @@ pub enum GuestFault {
     /// The guest itself may not do this there.
     #[error("the guest has no right to do this")]
     Denied,
-    /// It is a device's.
+    /// A device is there, not memory.
     #[error("device memory")]
     Device,
-    /// It is mapped when it is first used, and that failed. After [`FaultOutcome::NeedsExclusive`], as for a page of a
-    /// copy that was read before it is written,
-    /// [`AddrSpace::handle_fault_exclusive`](crate::AddrSpace::handle_fault_exclusive) does it, and the access can be tried
-    /// again.
+    /// The memory should have been mapped now, at its first use, and that failed. With [`FaultOutcome::NeedsExclusive`],
+    /// as for a copy-on-write page that was read before it is written, call
+    /// [`AddrSpace::handle_fault_exclusive`](crate::AddrSpace::handle_fault_exclusive) and try the access again.
     #[error("the fault of a first use came to {0:?}")]
     NotResolved(FaultOutcome),
-    /// One access cannot do it: the size is not 1, 2, 4 or 8, the address is no multiple of it, or it is on two pages.
+    /// One access cannot do it: the size is not 1, 2, 4 or 8, the address is not a multiple of it, or it crosses pages.
     #[error("not possible in one access")]
     Torn,
     /// No memory for a list of pieces.

@@ -1,8 +1,8 @@
 //! Reading and writing guest memory from the host.
 //!
-//! Guest memory changes under the host's hands, so it is never a Rust slice or reference: bytes are copied in or out,
-//! by atomic accesses. Each access is translated page by page, keeps to the guest's own rights, and never reaches
-//! device memory.
+//! Guest memory can change at any moment, so it is never a Rust slice or reference: bytes are copied in or out, by atomic
+//! accesses. Each access is translated page by page, is limited to what the guest itself may do, and never reaches device
+//! memory.
 
 mod accessor;
 mod atomic;

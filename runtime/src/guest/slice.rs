@@ -9,9 +9,9 @@ use core::{
 use super::GuestFault;
 use crate::Rights;
 
-/// Consecutive bytes of guest memory, as long as the address space that they were taken from is borrowed.
+/// Consecutive bytes of guest memory, valid while the address space that they were taken from is borrowed.
 ///
-/// The guest may read and change them at any time, so all that can be done is to copy.
+/// The guest may read and change them at any time, so they can only be copied.
 ///
 /// ```
 /// use tablewright::GuestMemoryAccessor;
@@ -47,9 +47,9 @@ impl<'a> GuestSlice<'a> {
     ///
     /// # Safety
     ///
-    /// For `'a` they are memory, not a device's, that is mapped in the host for reads and, if `rights` has any to write, for
-    /// writes. Then, or if the guest writes them, no Rust reference to them exists, and whoever else in the host accesses
-    /// them while they change does it by atomic accesses.
+    /// For `'a`, the bytes are memory, not a device, and are mapped in the host for reads and, if `rights` contains a
+    /// right to write, for writes. If they may be written, here or by the guest, no Rust reference to them exists, and
+    /// all others in the host that access them while they change do so by atomic accesses.
     pub const unsafe fn new(start: NonNull<u8>, length: usize, rights: Rights) -> Self {
         Self { start, length, rights, space: PhantomData }
     }
@@ -78,7 +78,7 @@ impl<'a> GuestSlice<'a> {
         self.start.as_ptr()
     }
 
-    /// Copies bytes from the start on into `buffer`, as many as both have, and returns how many.
+    /// Copies bytes from the start of the slice into `buffer`, as many as both have, and returns how many.
     ///
     /// A piece of 1, 2, 4 or 8 bytes at a multiple of its size is read in one access.
     ///
@@ -112,7 +112,7 @@ impl<'a> GuestSlice<'a> {
         Ok(length)
     }
 
-    /// Fills `buffer` by one access, if all of it can be; whether that was done.
+    /// Fills `buffer` by one access if possible, and returns whether that was done.
     #[inline]
     pub(super) fn read_at_once(&self, buffer: &mut [u8]) -> bool {
         let size = buffer.len();
@@ -133,7 +133,7 @@ impl<'a> GuestSlice<'a> {
         true
     }
 
-    /// Copies bytes from `buffer` to the start, as many as both have, and returns how many.
+    /// Copies bytes from `buffer` to the start of the slice, as many as both have, and returns how many.
     ///
     /// A piece of 1, 2, 4 or 8 bytes at a multiple of its size is written in one access.
     ///
@@ -189,8 +189,8 @@ impl<'a> GuestSlice<'a> {
     }
 }
 
-/// The size of the largest access at `address` that moves no more than `length` bytes, which is at least 1; and how many
-/// such accesses follow each other.
+/// The size of the largest access at `address` that moves no more than `length` bytes (at least 1), and how many such
+/// accesses can follow each other.
 #[inline]
 fn widest(address: NonNull<u8>, length: usize) -> (usize, usize) {
     let fits = |width: usize| width <= length && address.addr().get().is_multiple_of(width);

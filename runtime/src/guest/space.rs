@@ -1,16 +1,16 @@
-//! Guest memory as an address space maps it.
+//! Access to guest memory through an address space.
 
 use alloc::vec::Vec;
 
 use super::{GuestError, GuestFault, GuestMemoryAccessor, GuestSlice};
 use crate::{AddrSpace, Backend, FaultOutcome, Format, GuestPhysAddr, Hal, HostPhysAddr, Rights};
 
-/// So often what a fault resolved is looked for: a harvest may have write-protected it again. A backend that says so, and maps
-/// nothing, does not hold up the host.
+/// How often the leaf that a fault resolved is looked for: a harvest may have write-protected it again. The limit keeps a
+/// backend that claims to resolve faults, but maps nothing, from holding up the host.
 const ATTEMPTS: usize = 64;
 
 impl<F: Format, H: Hal, B: Backend> GuestMemoryAccessor for AddrSpace<F, H, B> {
-    /// One page at a time. What is mapped when it is first used, is mapped now.
+    /// One leaf at a time. Memory that is mapped at its first use is mapped now.
     fn guest_slice(&self, address: GuestPhysAddr, length: usize, access: Rights) -> Result<GuestSlice<'_>, GuestFault> {
         let area = self.find_area(address).ok_or(GuestFault::NotMapped)?;
         if !area.backend().is_ram() || area.attributes().memory.is_device() {
@@ -33,10 +33,10 @@ impl<F: Format, H: Hal, B: Backend> GuestMemoryAccessor for AddrSpace<F, H, B> {
 }
 
 impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
-    /// The pieces of the `length` bytes from `address` on, each consecutive for the host. All of them can be read; what
-    /// can be written is in each piece's rights.
+    /// The `length` bytes from `address` on as pieces that are each contiguous for the host. All can be read; the rights
+    /// of each piece say whether it can be written.
     ///
-    /// They last as long as nobody can unmap them:
+    /// They borrow the space, so that nobody can unmap them meanwhile:
     ///
     /// ```compile_fail,E0502
     /// # use tablewright::{AddrSpace, Format, GuestPhysAddr, Hal};
@@ -49,7 +49,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     ///
     /// # Errors
     ///
-    /// [`GuestError`] where the first byte is that the guest cannot read.
+    /// [`GuestError`] at the first byte that the guest cannot read.
     pub fn translated_byte_buffer(
         &self,
         address: GuestPhysAddr,
@@ -58,7 +58,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         let mut slices = Vec::new();
         self.for_each_slice(address, length, Rights::R, |done, slice| {
             slices.try_reserve(1).map_err(|_| GuestFault::NoMemory)?;
-            // Where the guest may write, so may who has the piece.
+            // Where the guest may write, the holder of the piece may, too.
             let at = GuestPhysAddr::from_usize(address.as_usize() + done);
             slices.push(self.reachable(at, slice.len(), Rights::RW).unwrap_or(slice));
             Ok(())
@@ -66,8 +66,8 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         Ok(slices)
     }
 
-    /// The bytes from `address` to the end of the leaf that allows `access` to them, at most `length`. As after the guest's
-    /// own access, the leaf is marked accessed, or dirty.
+    /// The bytes from `address` to the end of the leaf that allows `access` to them, at most `length`. As by an access
+    /// of the guest, the leaf is marked accessed, or dirty.
     #[inline]
     fn reachable(&self, address: GuestPhysAddr, length: usize, access: Rights) -> Option<GuestSlice<'_>> {
         let address = address.as_usize() as u64;
@@ -77,7 +77,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
             self.page_table().mark(address, writes);
         }
         let length = length.min(leaf.rest.saturating_add(1) as usize);
-        // Who did not ask to write may not, for the leaf need not say that it is dirty.
+        // Without a right to write in `access`, no writes: the leaf need not be marked dirty.
         let rights = if writes { leaf.rights } else { leaf.rights - Rights::W };
         let start = self.page_table().hal().phys_to_virt(HostPhysAddr::from_usize(leaf.output as usize));
         // SAFETY: backends of RAM map only memory that the HAL maps, leaf by leaf, for as long as it is mapped; nothing

@@ -19,17 +19,19 @@ use crate::{
 
 /// A guest's own page tables, read from its memory as its MMU would read them.
 ///
-/// Nothing is cached and nothing is believed: tables that loop, lie outside of the guest's memory, or change at any
-/// moment give errors, or what they said at some moment, and nothing beyond what the guest physical address space
-/// allows. Each access names the rights that it needs at one level of privilege ([`Rights::PR`], [`Rights::UW`], ...);
-/// whether the tables and the registers in `controls` (CR0.WP, SMAP, SUM, PAN, ...) grant them, the format says.
+/// Nothing is cached, and nothing that the tables say is trusted. Tables that loop, lie outside the guest's memory, or
+/// change at any moment give errors, or what they said at some moment; they never lead beyond what the guest physical
+/// address space allows. Each access names the rights that it needs at one privilege level ([`Rights::PR`],
+/// [`Rights::UW`], ...). The format says whether the tables and the registers in `controls` (CR0.WP, SMAP, SUM, PAN,
+/// ...) grant them.
 ///
-/// As by hardware, leaves are marked accessed, and dirty by writes, where the format's parameters say that hardware
-/// does so; where they do not, the guest has to be told of [`Stage1Cause::NotMarked`]. Entries for tables are marked, too,
-/// where they have an accessed flag, as x86's have: those that an access which is allowed goes through.
+/// If the format's parameters say that hardware sets accessed and dirty flags, an access marks the leaf as hardware
+/// would: accessed, and dirty by a write. If they do not, the guest has to be told of [`Stage1Cause::NotMarked`].
+/// Entries for tables that have an accessed flag, as on x86, are marked, too, if the access that goes through them is
+/// allowed.
 ///
-/// Where two roots share the addresses (AArch64's TTBR0 and TTBR1), there is one value for each;
-/// [`Stage1Cause::Input`] says that it is the other's address.
+/// Where two roots share the addresses (AArch64's TTBR0 and TTBR1), there is one `GuestTables` for each;
+/// [`Stage1Cause::Input`] says that an address belongs to the other.
 ///
 /// ```
 /// use tablewright::{AddrSpace, Format, GuestMemoryAccessor, GuestTables, MappingFlags, Rights, Stage1Cause, Tag};
@@ -94,19 +96,20 @@ impl<F: Format, M: GuestMemoryAccessor> Copy for GuestTables<'_, F, M> {}
 pub struct Stage1Translation {
     /// The guest physical address.
     pub address: GuestPhysAddr,
-    /// What leaf and tables say beside the address, before the registers in `controls` have changed it.
+    /// The attributes that leaf and tables give, before the registers in `controls` modify them.
     pub attributes: Attributes,
     /// log2 of the size of the page that maps it.
     pub page_bits: u8,
 }
 
-/// So often a leaf that changed is looked at again before it is marked. A guest cannot hold up the host for longer.
+/// How often a walk is repeated because the leaf changed before it was marked: so a guest cannot hold up the host for
+/// ever.
 const ATTEMPTS: usize = 64;
 
 impl<'a, F: Format, M: GuestMemoryAccessor> GuestTables<'a, F, M> {
-    /// The tables under the table at `root` (of the guest's register, without its tag), in guest memory `memory`. A table
-    /// is aligned to what its entries take; bits of `root` below that are ignored, as an MMU does: on x86-64 they are flags
-    /// or a PCID.
+    /// The tables under the table at `root` (from the guest's root register, without the tag), in the guest memory
+    /// `memory`. A table is aligned to its size; bits of `root` below that are ignored, as by an MMU: on x86-64 they are
+    /// flags or a PCID.
     pub const fn new(memory: &'a M, format: &'a F, root: GuestPhysAddr, controls: F::Controls) -> Self {
         Self { memory, format, root, controls }
     }
@@ -131,7 +134,7 @@ impl<'a, F: Format, M: GuestMemoryAccessor> GuestTables<'a, F, M> {
             let (walked, entry) = self.walk(address, |step| {
                 let marked = step.raw | self.format.table_accessed(step.level);
                 if marked != step.raw && matches!(step.entry, Entry::Table(_)) {
-                    // There is room: a walk has no more steps than levels.
+                    // There is room: a walk has at most as many steps as levels.
                     let _ = tables.try_push((GuestPhysAddr::from_usize(step.address as usize), step.raw, marked));
                 }
             })?;
@@ -145,14 +148,14 @@ impl<'a, F: Format, M: GuestMemoryAccessor> GuestTables<'a, F, M> {
         Err(VirtFault::Changing)
     }
 
-    /// The leaf that maps `address`, and where it is. `see` is given each entry that is read.
+    /// The leaf that maps `address`, and where it is. `see` is called with each entry that is read.
     fn walk(
         &self,
         address: GuestVirtAddr,
         mut see: impl FnMut(&WalkStep),
     ) -> Result<(Walked, GuestPhysAddr), VirtFault> {
         let geometry = self.format.geometry();
-        // Of a root with few entries, a guest may have several in what is one table's place for us.
+        // A guest may place several roots with few entries in the space that one table takes for us.
         let root_bits = geometry.level_index_bits(geometry.top()) + F::Word::SIZE;
         let root = ClosedRange::around(self.root.as_usize() as u64, root_bits).start();
         let place = |address: u64| GuestPhysAddr::from_usize(address as usize);
@@ -174,12 +177,12 @@ impl<'a, F: Format, M: GuestMemoryAccessor> GuestTables<'a, F, M> {
         })
     }
 
-    /// The leaf as it is after an access that needs the rights `access`, if that is allowed.
+    /// The value of the leaf after an access that needs the rights `access`, if that is allowed.
     fn check(&self, walked: &Walked, access: Rights) -> Result<u64, VirtFault> {
         let refuse = |cause| Err(VirtFault::Stage1 { level: walked.level, cause });
         let states = self.format.accessed_dirty(walked.level);
         let accessed = walked.raw & !states.accessed_mask | states.accessed_value;
-        // Arm's access flag faults come before those of rights; elsewhere the guest cannot tell them apart.
+        // On Arm, access flag faults take precedence over permission faults; elsewhere the guest cannot tell the order.
         if accessed != walked.raw && !states.hardware {
             return refuse(Stage1Cause::NotMarked);
         }
@@ -193,7 +196,7 @@ impl<'a, F: Format, M: GuestMemoryAccessor> GuestTables<'a, F, M> {
         if dirty != accessed && !states.hardware { refuse(Stage1Cause::NotMarked) } else { Ok(dirty) }
     }
 
-    /// Whether the entry at `at` was still `old`, and now is `new`.
+    /// Replaces the entry at `at`, if it is still `old`, by `new`, and returns whether it did.
     fn mark(&self, at: GuestPhysAddr, old: u64, new: u64) -> Result<bool, VirtFault> {
         let refused = |error: GuestError| VirtFault::Walk { entry: at, fault: error.fault };
         let entry = self.memory.atomic::<F::Word>(at).map_err(refused)?;
@@ -202,24 +205,24 @@ impl<'a, F: Format, M: GuestMemoryAccessor> GuestTables<'a, F, M> {
         Ok(done)
     }
 
-    /// Fills `buffer` with the memory from `address` on. `access` is [`Rights::PR`] or [`Rights::UR`], or the right to
-    /// execute, to read instructions.
+    /// Fills `buffer` with the memory from `address` on. `access` is [`Rights::PR`] or [`Rights::UR`]; to read
+    /// instructions, it is a right to execute.
     ///
     /// # Errors
     ///
-    /// [`VirtError`] says how far it came; so many bytes of `buffer` are valid.
+    /// [`VirtError`] says how many bytes were read; as many bytes of `buffer` are valid.
     pub fn read_buffer(&self, address: GuestVirtAddr, access: Rights, buffer: &mut [u8]) -> Result<(), VirtError> {
         self.for_each_page(address, access, buffer.len(), |at, done, length| {
             self.memory.read_buffer(at, buffer.get_mut(done..done + length).unwrap_or_default())
         })
     }
 
-    /// Writes `buffer` to the memory from `address` on. `access` is [`Rights::PW`] or [`Rights::UW`]; whatever it is, the
-    /// leaves are marked dirty only for a right to write.
+    /// Writes `buffer` to the memory from `address` on. `access` is [`Rights::PW`] or [`Rights::UW`]; leaves are marked
+    /// dirty only if it is a right to write.
     ///
     /// # Errors
     ///
-    /// [`VirtError`] says how far it came; so many bytes were written.
+    /// [`VirtError`] says how many bytes were written.
     pub fn write_buffer(&self, address: GuestVirtAddr, access: Rights, buffer: &[u8]) -> Result<(), VirtError> {
         self.for_each_page(address, access, buffer.len(), |at, done, length| {
             self.memory.write_buffer(at, buffer.get(done..done + length).unwrap_or_default())
@@ -251,7 +254,8 @@ impl<'a, F: Format, M: GuestMemoryAccessor> GuestTables<'a, F, M> {
         self.write_buffer(address, access, value.as_bytes())
     }
 
-    /// Calls `copy` with the guest physical address of each entry's part, how many bytes were before it, and its length.
+    /// Calls `copy` for the part of the bytes that each entry maps: its guest physical address, the number of bytes
+    /// before it, and its length.
     fn for_each_page(
         &self,
         address: GuestVirtAddr,
@@ -267,7 +271,7 @@ impl<'a, F: Format, M: GuestMemoryAccessor> GuestTables<'a, F, M> {
         while done < length {
             let at = GuestVirtAddr::from_usize(start + done);
             let found = self.resolve(at, access).map_err(|fault| VirtError { address: at, done, fault })?;
-            // Of a run, each item is looked at and marked.
+            // Each item of a run is looked at and marked by itself.
             let bits = self.format.geometry().entry_bits(found.level).min(63);
             let rest = (1_usize << bits) - (at.as_usize() & ((1 << bits) - 1));
             let part = rest.min(length - done);

@@ -1,7 +1,7 @@
-//! The methods that are the same for all variants: each is said in one line, and does what that of the type inside does.
+//! The methods that are the same for all variants: each is one line, and calls the method of the type inside.
 
-/// Methods that do what those of the same name do in the type inside, which is named for their documentation. What may
-/// fail returns `Ok | Error`.
+/// Methods that call those of the same name in the type inside, which is named for their documentation. Methods that can
+/// fail return `Ok | Error`.
 macro_rules! methods {
     ($variants:tt $of:literal &self {
         $(fn $name:ident($($arg:ident: $type:ty),*) $(-> $result:ty $(| $error:ty)?)?;)*
@@ -22,7 +22,7 @@ macro_rules! methods {
 }
 pub(crate) use methods;
 
-/// The documentation of a method that does what that of the type inside does, with its errors if it has any.
+/// The documentation of a method that calls the one of the type inside, with its errors if it has any.
 macro_rules! as_inside {
     ($of:literal $name:ident) => {
         concat!("As [`", $of, "::", stringify!($name), "`].")

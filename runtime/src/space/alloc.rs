@@ -1,13 +1,13 @@
-//! Areas of frames from the HAL.
+//! Areas with frames from the HAL.
 
 use core::fmt::{self, Display, Formatter};
 
 use super::{Backend, BackendError, Fault, FaultOutcome, FirstUse, Joinable};
 use crate::{Attributes, ClosedRange, Error, FaultIn, Format, FrameCache, Gather, Hal, PageTable, Prototype};
 
-/// Zeroed frames from the HAL, which go back when they are unmapped.
+/// Zeroed frames from the HAL, which go back to it when they are unmapped.
 ///
-/// Frames larger than a page are used only if the HAL frees them in parts.
+/// Frames larger than a page are used only if the HAL [frees parts](Hal::frees_parts).
 ///
 /// ```
 /// use tablewright::Alloc;
@@ -43,8 +43,7 @@ impl Alloc {
         Self { largest, ..self }
     }
 
-    /// log2 of the size of the largest leaf, other than a run, that may be installed around the fault and that is
-    /// below `limit`.
+    /// log2 of the size of the largest leaf below `limit`, other than a run, that may be installed around the fault.
     fn size_below<F: Format, H: Hal>(&self, limit: u8, fault: &Fault, table: &PageTable<F, H>) -> Option<u8> {
         let geometry = table.geometry();
         let largest = if table.hal().frees_parts() { self.largest.min(fault.largest) } else { 0 };
@@ -53,7 +52,7 @@ impl Alloc {
             let size = geometry.entry_bits(level);
             let fits = size <= largest && size < limit && table.format().page_sizes(level).contains(size);
             let inside = || fault.area.covers(&ClosedRange::around(fault.address, size));
-            // What a larger leaf cannot say, pages do; what not even these can say, the table refuses.
+            // Pages are tried for what a larger leaf cannot express; what pages cannot express, the table refuses.
             let says = || level == 0 || table.format().prototype(level, size, &fault.attributes).is_ok();
             (fits && inside() && says()).then_some(size)
         })
@@ -113,8 +112,8 @@ unsafe impl Backend for Alloc {
         table: &mut PageTable<F, H>,
         gather: &mut Gather<F, H>,
     ) -> Result<usize, BackendError> {
-        // SAFETY: as in `unmap`. The memory is this guest's alone: accesses of the host's have ended, for they hold the
-        // space.
+        // SAFETY: as in `unmap`. The memory is this guest's alone: accesses by the host have ended, because they borrow
+        // the space.
         Ok(unsafe { table.enlarge(range, self.largest, gather) }?)
     }
 
@@ -122,7 +121,7 @@ unsafe impl Backend for Alloc {
         Ok(*self)
     }
 
-    /// For pages; whether a larger frame fits takes a look at what is around it.
+    /// Only for pages: whether a larger frame fits depends on what is around it.
     #[inline]
     fn first_use<F: Format, H: Hal>(
         &self,
@@ -139,7 +138,7 @@ unsafe impl Backend for Alloc {
             Ok(true) => Some(FirstUse::Mapped),
             Ok(false) => fault.admit(table),
             Err(Error::NoMemory { .. }) => Some(FirstUse::OutOfMemory),
-            // `fault` meets the same error, and tells it.
+            // `fault` will meet the same error, and report it.
             Err(_) => None,
         }
     }
@@ -151,7 +150,7 @@ unsafe impl Backend for Alloc {
         frames: &mut FrameCache<H>,
     ) -> FaultOutcome {
         if fault.mapped {
-            // It was write-protected to see what is written.
+            // It was write-protected to notice writes.
             return fault.relax(table);
         }
         let mut limit = u8::MAX;

@@ -22,15 +22,15 @@ use crate::{Attributes, Change, ClosedRange, Format, GuestPhysAddr, Hal, PageTab
 pub struct Area<B> {
     range: ClosedRange,
     attributes: Attributes,
-    /// A page of it that has been read, and one that has been written, without their addresses, once a format has been
-    /// asked for them.
+    /// The entries for a page of it that has been read, and for one that has been written, without their addresses;
+    /// `None` until a format has been asked for them.
     pages: Option<[u64; 2]>,
     /// Whether a dirty log tells pages of it apart.
     logged: bool,
     backend: B,
 }
 
-/// What has been resolved is no part of what an area is.
+/// The resolved pages do not count: they follow from the rest.
 impl<B: PartialEq> PartialEq for Area<B> {
     fn eq(&self, other: &Self) -> bool {
         (self.range, self.attributes, &self.backend) == (other.range, other.attributes, &other.backend)
@@ -45,12 +45,12 @@ impl<B> Area<B> {
         Self { range, attributes, pages: None, logged: false, backend }
     }
 
-    /// Takes over what its attributes come to in this table, once for all first uses of pages to come.
+    /// Resolves its attributes to entries of this table, once for all first uses of pages.
     pub(super) fn resolve<F: Format, H: Hal>(&mut self, table: &PageTable<F, H>) {
         self.pages = table.used_pages(&self.attributes);
     }
 
-    /// The bits of a page that has been used, and written to, if it is `dirty`; `None`: ask the format.
+    /// The entry, without its address, of a page that has been used and, if `dirty`, written; `None`: ask the format.
     pub(super) fn page(&self, dirty: bool) -> Option<u64> {
         self.pages.map(|[read, written]| if dirty { written } else { read })
     }
@@ -66,12 +66,12 @@ impl<B> Area<B> {
         self.logged
     }
 
-    /// Lets a dirty log do so, or no longer.
+    /// Sets whether a dirty log tells pages of it apart.
     pub(super) fn log(&mut self, logged: bool) {
         self.logged = logged;
     }
 
-    /// Leaves only this part of it.
+    /// Cuts it down to this part.
     pub(super) fn shrink(&mut self, part: ClosedRange) {
         self.range = part;
     }
@@ -81,8 +81,8 @@ impl<B> Area<B> {
         self.range
     }
 
-    /// How many bytes of it there are from `address` on, or the largest number, if that is 2^64; `None` if `address` is not
-    /// in it.
+    /// How many bytes there are from `address` to the end of the area (the largest number for 2^64); `None` if `address`
+    /// is not in it.
     pub const fn rest(&self, address: GuestPhysAddr) -> Option<usize> {
         let address = address.as_usize() as u64;
         if !self.range.contains(address) {
@@ -108,12 +108,12 @@ impl<B: Joinable> Area<B> {
         Self { range, ..self.clone() }
     }
 
-    /// This part of it, as it is after it has moved to `target`, with what is behind it then.
+    /// The area that a part of it becomes by moving to `target`, with what is behind it there.
     pub(super) fn moved(&self, target: ClosedRange, backend: B) -> Self {
         Self { range: target, attributes: self.attributes, pages: self.pages, logged: false, backend }
     }
 
-    /// What is behind it and the area that follows, if they are of one piece.
+    /// What is behind it and the area that follows, joined, if both can be one area.
     pub(super) fn join(&self, next: &Self) -> Option<B> {
         let adjacent = self.range.last().checked_add(1) == Some(next.range.start());
         if !adjacent || self.attributes != next.attributes {
@@ -122,7 +122,7 @@ impl<B: Joinable> Area<B> {
         self.backend.join(&next.backend)
     }
 
-    /// Takes in the area that follows, with what is behind both.
+    /// Extends it by the area that follows, with what is behind both.
     pub(super) fn take_in(&mut self, next: ClosedRange, logged: bool, backend: B) {
         self.range = self.range.hull(&next);
         self.logged |= logged;
@@ -132,7 +132,8 @@ impl<B: Joinable> Area<B> {
 
 /// What can be behind several areas at once, so that they can be cut and joined.
 ///
-/// An area that is cut leaves a copy on both sides: a backend speaks of guest addresses, not of offsets in its area.
+/// When an area is cut, both parts get a copy. A backend must therefore work with guest addresses, not with offsets in
+/// its area.
 ///
 /// ```
 /// use tablewright::Joinable;
@@ -152,6 +153,6 @@ impl<B: Joinable> Area<B> {
 /// assert!(Disk { start: 0x1000 }.join(&Disk { start: 0x1000 }).is_some());
 /// ```
 pub trait Joinable: Clone {
-    /// What is behind an area and the one that follows it, as one; `None` if they are not of one piece.
+    /// One backend for an area and the one that follows it, which has `next`; `None` if they cannot be one area.
     fn join(&self, next: &Self) -> Option<Self>;
 }

@@ -17,10 +17,10 @@ use crate::ClosedRange;
 use slots::Slots;
 use tree::Tree;
 
-/// Areas that do not overlap, in ascending order. Neighbours that are of one piece are joined.
+/// A set of areas that do not overlap, in ascending order. Neighbours that can be one area are joined.
 ///
-/// No operation aborts for want of memory: each makes room first, and after [`MemorySet::reserve`] it has that room. What
-/// is done with one area takes time that hardly depends on how many there are.
+/// No operation aborts when memory runs out: each makes room first, and after [`MemorySet::reserve`] the room is there.
+/// An operation on one area takes time that hardly depends on how many areas there are.
 ///
 /// ```
 /// use tablewright::{Area, Attributes, ClosedRange, GuestPhysAddr, HostRegion, Linear, MemorySet, MemoryType, Rights};
@@ -41,19 +41,19 @@ use tree::Tree;
 /// ```
 #[derive(Clone, Debug)]
 pub struct MemorySet<B> {
-    /// Where each area is among these, which stay where they are when others come or go.
+    /// Finds an area's place in the slots, which does not change when other areas come or go.
     tree: Tree,
     areas: Slots<Area<B>>,
-    /// Where the two are that were the largest when they came or grew, as long as they are there: most faults are in these, for
-    /// they are the guest's memory, below its devices and above.
+    /// The places of the two areas that were the largest when they came or grew, as long as they are there. Most faults
+    /// are in these: they are the guest's memory below and above its devices.
     largest: [u32; 2],
 }
 
-/// Where an area goes that overlaps no other.
+/// Where to insert an area that overlaps no other.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Gap {
     place: Place,
-    /// Whether an area ends where it begins, or begins where it ends.
+    /// Whether another area touches it on either side.
     touched: bool,
 }
 
@@ -111,7 +111,7 @@ impl<B: Joinable> MemorySet<B> {
         self.parts_from(self.place(range.start()), range)
     }
 
-    /// The same, where the place of the first area that ends in it or later is known.
+    /// As [`MemorySet::parts`], if the place of the first area that ends in the range or later is known.
     pub(super) fn parts_from(&self, place: Option<Place>, range: ClosedRange) -> Parts<'_, B> {
         Parts { set: self, entries: place.map_or(&[], |place| self.tree.entries(place)), range }
     }
@@ -126,7 +126,7 @@ impl<B: Joinable> MemorySet<B> {
         let mut areas = self.overlapping(ClosedRange::clamp(start, within.last()));
         loop {
             let wanted = ClosedRange::from_start_size(start, size).filter(|wanted| within.covers(wanted))?;
-            // Gaps that the alignment passes over are none.
+            // Gaps that the alignment skips do not count.
             match areas.find(|area| area.range().last() >= start).filter(|area| area.range().start() <= wanted.last()) {
                 None => return Some(wanted),
                 Some(area) => start = align_up(area.range().last().checked_add(1)?)?,
@@ -144,14 +144,14 @@ impl<B: Joinable> MemorySet<B> {
         self.areas.try_reserve(more)
     }
 
-    /// Makes room for what takes `range` out of the area at `place`: one with addresses on both sides becomes two.
+    /// Makes room for taking `range` out of the area at `place`: if addresses remain on both sides, it becomes two.
     pub(super) fn reserve_for_hole(&mut self, place: Option<Place>, range: ClosedRange) -> Result<(), TryReserveError> {
         let is_hole = |whole: ClosedRange| whole.start() < range.start() && range.last() < whole.last();
         let area = place.and_then(|place| self.area(place));
         if area.is_some_and(|area| is_hole(area.range())) { self.reserve(1) } else { Ok(()) }
     }
 
-    /// Adds an area, and joins it with its neighbours where they are of one piece.
+    /// Adds an area, and joins it with its neighbours where they can be one area.
     ///
     /// # Errors
     ///
@@ -175,14 +175,14 @@ impl<B: Joinable> MemorySet<B> {
         is_free.then_some(Gap { place, touched })
     }
 
-    /// What the caller of [`MemorySet::gap`] is told if there is none.
+    /// The error if [`MemorySet::gap`] finds none.
     #[cold]
     pub(super) fn overlap(&self, range: ClosedRange) -> SpaceError {
         SpaceError::Overlap(self.overlapping(range).next().map_or(range, Area::range))
     }
 
-    /// As [`MemorySet::insert`], of an area for which there is room, and for whose range [`MemorySet::gap`] answered, with no
-    /// change since then.
+    /// As [`MemorySet::insert`], for an area for which there is room, at the gap that [`MemorySet::gap`] found for its
+    /// range; nothing has changed since then.
     #[inline]
     pub(super) fn fill(&mut self, gap: Gap, area: Area<B>) {
         if !gap.touched || !self.take_in(gap.place, &area) {
@@ -197,7 +197,7 @@ impl<B: Joinable> MemorySet<B> {
         place.before().filter(around).or_else(|| self.tree.after(place, address))
     }
 
-    /// Puts an area, for which there is room, where it belongs, and says where it is then.
+    /// Inserts an area, for which there is room, and returns where it is then.
     fn insert_at(&mut self, place: Place, area: Area<B>) -> Option<Place> {
         let start = area.range().start();
         let link = self.areas.insert(area);
@@ -225,7 +225,7 @@ impl<B> MemorySet<B> {
         [self.tree.nodes.capacity(), self.areas.capacity()]
     }
 
-    /// Leaves room for those only that there are.
+    /// Gives back the room that is not in use.
     fn shrink_to_fit(&mut self) {
         self.tree.nodes.shrink_to_fit();
         self.areas.shrink_to_fit();

@@ -7,7 +7,8 @@ use crate::{Attributes, Change, ClosedRange, Format, FrameCache, Gather, Hal, Pa
 
 /// What is behind an area: where its memory comes from, when it is mapped, and what a fault does.
 ///
-/// To add one, implement this for an enum that has [`Builtin`](super::Builtin) and yours as variants, and forward.
+/// To add a backend, implement this for an enum with [`Builtin`](super::Builtin) and yours as variants, and forward to
+/// them.
 ///
 /// ```
 /// use core::fmt::{self, Display, Formatter};
@@ -106,8 +107,8 @@ use crate::{Attributes, Change, ClosedRange, Format, FrameCache, Gather, Hal, Pa
 ///
 /// - A hook changes the table only inside the range that it is given, which lies in areas of this backend, or of those
 ///   that it [works like](Backend::works_like).
-/// - After `unmap`, nothing is mapped in the range. Memory that a backend's value keeps alive is no longer used when the
-///   value is dropped: that happens after the invalidation.
+/// - After `unmap`, nothing is mapped in the range. Memory that a backend's value keeps alive is no longer in use when the
+///   value is dropped, because that happens after the invalidation.
 /// - If [`Backend::is_ram`] holds, whatever is mapped in its areas is memory that `Hal::phys_to_virt` maps, leaf by
 ///   leaf with consecutive addresses, for as long as it is mapped.
 pub unsafe trait Backend: Joinable + Display {
@@ -123,18 +124,19 @@ pub unsafe trait Backend: Joinable + Display {
         table.accepts(attributes)
     }
 
-    /// log2 of the size of the largest leaf that leaves which were mapped one by one may become. Without other word, they
-    /// stay as they are: frames of the HAL go back as they were allocated, unless it [frees joined ones](Hal::frees_joined).
+    /// log2 of the size of the largest leaf into which leaves that were mapped one by one may be joined. By default,
+    /// they stay as they are: frames of the HAL go back as they were allocated, unless it [frees joined
+    /// ones](Hal::frees_joined).
     fn collapses_to(&self, _hal: &impl Hal) -> u8 {
         0
     }
 
-    /// Puts larger frames in the place of small ones, with what is in them, and returns how many: see
-    /// [`AddrSpace::enlarge`](super::AddrSpace::enlarge). Without other word, none.
+    /// Replaces small frames by larger ones with the same contents, and returns how many larger ones there are now: see
+    /// [`AddrSpace::enlarge`](super::AddrSpace::enlarge). By default, none.
     ///
     /// # Errors
     ///
-    /// Why it cannot be tried; that there are no such frames is none.
+    /// Why it cannot be tried; it is no error if there are no such frames.
     ///
     /// # Safety
     ///
@@ -148,7 +150,7 @@ pub unsafe trait Backend: Joinable + Display {
         Ok(0)
     }
 
-    /// Maps what a new area has from the start. All or nothing.
+    /// Maps what a new area has mapped from the start. All or nothing.
     ///
     /// # Errors
     ///
@@ -163,8 +165,8 @@ pub unsafe trait Backend: Joinable + Display {
 
     /// Unmaps all that is mapped in `range`. All or nothing.
     ///
-    /// Who keeps what was in the memory reads it after [`PageTable::unmap`] and [`Gather::flush`]: until then the guest may write.
-    /// That a leaf is not dirty does not say that it was not written: harvests clear that.
+    /// A backend that saves the contents reads them after [`PageTable::unmap`] and [`Gather::flush`]: until then, the
+    /// guest may write. A leaf that is not dirty may still have been written: harvests clear the state.
     ///
     /// # Errors
     ///
@@ -181,15 +183,15 @@ pub unsafe trait Backend: Joinable + Display {
         gather: &mut Gather<F, H>,
     ) -> Result<(), BackendError>;
 
-    /// Whether [`Backend::unmap`], [`Backend::discard`] and [`Backend::protect`] do with what `other` mapped what these of
-    /// `other` do: then they are asked once for several areas, and for what is between these, where nothing is mapped.
-    /// Without other word, for each area.
+    /// Whether this backend's [`Backend::unmap`], [`Backend::discard`] and [`Backend::protect`] do the same as those of
+    /// `other` to what `other` mapped. If so, they are called once for several areas, including the gaps between them,
+    /// where nothing is mapped; by default, once for each area.
     fn works_like(&self, _other: &Self) -> bool {
         false
     }
 
-    /// Gives back what is mapped in `range`, all of an area, when the whole space is dropped: no MMU walks the table any more,
-    /// and it need not be changed. To be replaced where that is less than to unmap it, as is done without other word.
+    /// Gives back what is mapped in `range`, a whole area, when the space is dropped: no MMU walks the table any more,
+    /// so it need not be changed. By default, the range is unmapped; override this if less will do.
     ///
     /// # Safety
     ///
@@ -198,11 +200,11 @@ pub unsafe trait Backend: Joinable + Display {
         let mut gather = table.gather();
         // SAFETY: as the caller promises.
         let _ = unsafe { self.unmap(range, table, &mut gather) };
-        // Nobody can be told of an error here; what is still mapped then leaks, which is safe.
+        // There is nobody to report an error to; what is still mapped then leaks, which is safe.
     }
 
-    /// What is behind an area after it has [moved](super::AddrSpace::move_range): `distance` is to be added, modulo 2^64,
-    /// to each guest address that this knows. Leaves move along, and may become smaller. By default, it cannot move.
+    /// What is behind an area after it has [moved](super::AddrSpace::move_range): add `distance`, modulo 2^64, to each
+    /// guest address that the backend holds. Leaves move along, and may become smaller. By default, it cannot move.
     ///
     /// # Errors
     ///
@@ -227,9 +229,9 @@ pub unsafe trait Backend: Joinable + Display {
         Ok(())
     }
 
-    /// Deals with a fault that its area allows, before anything is looked up: the first use of a page, or one that a leaf
-    /// may be there for. `None`, and nothing has changed, if [`Backend::fault`] is to do it. To be replaced where it
-    /// spares a walk.
+    /// Deals with a fault that its area allows before any leaf is looked up: there may be one, or this is the first use
+    /// of a page. Returns `None`, and has changed nothing, to leave it to [`Backend::fault`]. Override it where that
+    /// saves a walk.
     fn first_use<F: Format, H: Hal>(
         &self,
         _fault: &Fault,
@@ -239,8 +241,8 @@ pub unsafe trait Backend: Joinable + Display {
         None
     }
 
-    /// Deals with a fault that its area allows, while other CPUs use the table and may fault, too.
-    /// Frames come from `frames` first, so that a fault for which these suffice does not allocate.
+    /// Deals with a fault that its area allows, while other CPUs use the table and may fault, too. Frames are taken from
+    /// `frames` first, so that a fault for which these suffice does not allocate.
     fn fault<F: Format, H: Hal>(
         &self,
         fault: &Fault,
@@ -248,8 +250,8 @@ pub unsafe trait Backend: Joinable + Display {
         frames: &mut FrameCache<H>,
     ) -> FaultOutcome;
 
-    /// Deals with a fault for which [`Backend::fault`] answered [`FaultOutcome::NeedsExclusive`]: without other word,
-    /// gives the leaf there the rights of the area.
+    /// Deals with a fault for which [`Backend::fault`] answered [`FaultOutcome::NeedsExclusive`]. By default, gives the
+    /// leaf the rights of the area.
     fn fault_exclusive<F: Format, H: Hal>(
         &self,
         fault: &Fault,

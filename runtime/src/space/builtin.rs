@@ -26,15 +26,15 @@ use crate::{Attributes, Change, ClosedRange, Format, FrameCache, Gather, Hal, Pa
 /// ```
 #[derive(Clone, Debug)]
 pub enum Builtin {
-    /// Host memory of the caller's.
+    /// Host memory that belongs to the caller.
     Linear(Linear),
     /// Frames from the HAL.
     Alloc(Alloc),
     /// An emulated device.
     Device(Device),
-    /// Memory that other guests see, too.
+    /// Memory that other guests may map, too.
     Shared(Shared),
-    /// Memory that is others' until it is written.
+    /// Memory that is shared until it is written.
     CopyOnWrite(CopyOnWrite),
 }
 
@@ -98,7 +98,7 @@ unsafe impl Backend for Builtin {
         forward!(self, backend => unsafe { backend.unmap(range, table, gather) })
     }
 
-    /// Leaves of others' memory, frames of the HAL, or nothing.
+    /// Both map the caller's or shared memory, both frames of the HAL, or both nothing.
     fn works_like(&self, other: &Self) -> bool {
         matches!(
             (self, other),

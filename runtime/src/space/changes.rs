@@ -6,13 +6,13 @@ use core::sync::atomic::Ordering::Relaxed;
 use super::{AddrSpace, Backend};
 use crate::{ChangeCounts, Format, Gather, Hal, PageTable};
 
-/// The gather of a space for one operation, which leaves nothing in it. It is made by the first: to make one each time would
-/// take longer than most of them.
+/// The gather of a space, borrowed for one operation, which leaves nothing in it. The first operation makes it; making
+/// one each time would take longer than most operations do.
 pub(super) struct Gathering<'a, F: Format, H: Hal>(&'a mut Gather<F, H>);
 
 impl<'a, F: Format, H: Hal> Gathering<'a, F, H> {
-    /// That of the space with this table.
-    // Many ask: there is one of it.
+    /// The gather of the space with this table.
+    // Not inlined: it has many callers.
     #[inline(never)]
     pub(super) fn new(gather: &'a mut Option<Gather<F, H>>, table: &PageTable<F, H>) -> Self {
         Self(gather.get_or_insert_with(|| table.gather()))
@@ -40,8 +40,8 @@ impl<F: Format, H: Hal> Drop for Gathering<'_, F, H> {
 }
 
 impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
-    /// How much work changes were since the space was made. What faults take that are dealt with while others use the
-    /// space, is not among it, so that CPUs share nothing there: [`FaultCounts`](super::FaultCounts) has their numbers.
+    /// Counts of what changes took since the space was made. Faults handled with `&self` are not included, so that CPUs
+    /// share no counter there: see [`FaultCounts`](super::FaultCounts).
     pub fn change_counts(&self) -> ChangeCounts {
         let gathered = self.gather.as_ref().map_or(0, Gather::invalidations);
         let invalidations = gathered.saturating_add(self.harvests.load(Relaxed));

@@ -1,4 +1,4 @@
-//! Areas that begin as somebody else's memory, and get frames of their own where they are written.
+//! Copy-on-write areas: they begin as shared memory, and get frames of their own where they are written.
 
 use core::fmt::{self, Display, Formatter};
 
@@ -8,10 +8,10 @@ use crate::{
     Operation, PageTable, Rights, hal::copy_frame,
 };
 
-/// What [`SharedMemory`] holds, until it is written: a page that is written gets a frame of its own, with a copy. Who
-/// made the memory writes it no more, or pages that have no copy yet change with it.
+/// Copy-on-write memory: the contents of a [`SharedMemory`], where each page that is written gets a frame of its own,
+/// with a copy. The shared memory should not be written any more: pages that have no copy yet would change with it.
 ///
-/// So a guest is cloned in no time: a template's memory is made once, and each clone takes frames only for what it
+/// This makes clones of a guest cheap: the template's memory is made once, and each clone takes frames only for what it
 /// changes. A fault maps one page; a write to a page that was read before answers
 /// [`NeedsExclusive`](FaultOutcome::NeedsExclusive) with [`Operation::CopyOnWrite`].
 ///
@@ -54,17 +54,17 @@ impl CopyOnWrite {
         Self { base: Shared::new(start, memory.read_only()) }
     }
 
-    /// What it is a copy of.
+    /// The shared memory that it is a copy of.
     pub const fn memory(&self) -> &SharedMemory {
         self.base.memory()
     }
 
-    /// Whether what is mapped at `address` is of the base; `None` if nothing is.
+    /// Whether the page mapped at `address` belongs to the base (the shared memory); `None` if nothing is mapped.
     fn is_of_base<F: Format, H: Hal>(&self, address: u64, table: &PageTable<F, H>) -> Option<bool> {
         table.reach(address, false).map(|leaf| self.base.is_shared(address, leaf.output))
     }
 
-    /// The first part of `range` where all that is mapped is of the base, or nothing is, and whether it is of the base.
+    /// The first part of `range` in which all mapped pages belong to the base, or none do, and whether they do.
     fn part<F: Format, H: Hal>(&self, range: ClosedRange, table: &PageTable<F, H>) -> (ClosedRange, bool) {
         let mut of_base = None;
         for (leaf, output) in table.outputs(range) {
@@ -79,7 +79,7 @@ impl CopyOnWrite {
         (range, of_base.unwrap_or(false))
     }
 
-    /// Does `each` with the parts of `range` that are of the base, and those that are not, in ascending order.
+    /// Calls `each` with the parts of `range` that belong to the base, and those that do not, in ascending order.
     fn parts<F: Format, H: Hal>(
         &self,
         range: ClosedRange,
@@ -95,7 +95,7 @@ impl CopyOnWrite {
         Ok(())
     }
 
-    /// A new frame with what the base has at the page of `address`.
+    /// A new frame with a copy of the base's page at `address`.
     fn copy<F: Format, H: Hal>(
         &self,
         address: u64,
@@ -105,8 +105,8 @@ impl CopyOnWrite {
         let (hal, page) = (table.hal(), ClosedRange::around(address, F::PAGE_BITS));
         let original = HostPhysAddr::from_usize(self.base.output(page.start())? as usize);
         let frame = frames.take(F::PAGE_BITS)?;
-        // SAFETY: both are as large as a page. The frame is ours alone; the original others may write meanwhile, as guests
-        // or through `GuestSlice`.
+        // SAFETY: both are as large as a page. The frame is ours alone. Others may write the original meanwhile, as
+        // guests or through `GuestSlice`.
         unsafe { copy_frame(hal, original, frame, F::PAGE_BITS) };
         hal.prepare_frame(frame, F::PAGE_BITS);
         Some(frame)
@@ -186,7 +186,7 @@ unsafe impl Backend for CopyOnWrite {
         Ok(())
     }
 
-    /// Pages of the base stay the base's.
+    /// Pages of the base are not given back.
     unsafe fn discard<F: Format, H: Hal>(&self, range: ClosedRange, table: &mut PageTable<F, H>) {
         let _ = self.parts(range, table, |table, part, of_base| {
             if !of_base {
@@ -197,8 +197,8 @@ unsafe impl Backend for CopyOnWrite {
         });
     }
 
-    /// Pages of the base get all but a right to write; where the format has no such leaf, they are taken away, and the
-    /// next fault maps them anew.
+    /// Pages of the base get the new rights without the right to write. If the format has no such leaf, they are
+    /// unmapped, and the next fault maps them anew.
     fn protect<F: Format, H: Hal>(
         &self,
         range: ClosedRange,
@@ -206,7 +206,7 @@ unsafe impl Backend for CopyOnWrite {
         table: &mut PageTable<F, H>,
         gather: &mut Gather<F, H>,
     ) -> Result<(), BackendError> {
-        // Pages are never split: after this, no part can fail when others have been changed.
+        // Pages are never split, so after this check no part can fail when others have been changed already.
         ok!(table.check_protect(range, change));
         let of_base = Change { rights: change.rights.map(|rights| rights - Rights::W), ..*change };
         let stays = table.check_protect(range, &of_base).is_ok();

@@ -5,7 +5,7 @@ use core::fmt::{self, Display, Formatter};
 use super::{Backend, BackendError, DeviceAccess, Fault, FaultOutcome, Joinable};
 use crate::{Attributes, ClosedRange, Format, FrameCache, Gather, GuestPhysAddr, Hal, PageTable, Refusal};
 
-/// An emulated device: nothing is ever mapped, so that each access faults and is answered by it.
+/// An emulated device: nothing is ever mapped, so that each access faults and the device can answer it.
 ///
 /// ```
 /// use tablewright::{DeviceAccess, FaultOutcome, Rights};

@@ -4,9 +4,9 @@ use super::{AddrSpace, Backend, Gathering, SpaceError};
 use crate::{Change, Format, GuestPhysAddr, Hal, PageBitmap, State};
 
 impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
-    /// From now on, [harvests](AddrSpace::harvest) of [`State::Dirty`] tell page by page what is written in `size` bytes from
-    /// `start` on: larger leaves are split, faults in the areas there map no more than pages, and what was written so far does
-    /// not count. For areas that come later, start again.
+    /// Starts a dirty log of `size` bytes from `start` on: from now on, [harvests](AddrSpace::harvest) of
+    /// [`State::Dirty`] tell page by page what is written there. Larger leaves are split, faults in the areas there map
+    /// single pages only, and what was written so far does not count. For areas that are added later, call it again.
     ///
     /// ```
     /// use tablewright::{AddrSpace, ClosedRange, Format, GuestMemoryAccessor, MappingFlags, PageBitmap, State, Tag};
@@ -48,10 +48,11 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         Ok(())
     }
 
-    /// Ends what [`AddrSpace::start_dirty_log`] began: pages that were write-protected to see what is written get their
-    /// areas' rights back, and leaves become large again that are in the range whole, where
-    /// [backends](Backend::collapses_to) allow it: those of frames of the HAL, if it [frees joined ones](Hal::frees_joined). Of
-    /// another log in the same area, first uses may map large leaves again: all pages of such a leaf then count as one.
+    /// Ends the dirty log that [`AddrSpace::start_dirty_log`] began. Pages that were write-protected to notice writes
+    /// get their areas' rights back. Leaves that lie in the range as a whole become large again where
+    /// [backends](Backend::collapses_to) allow it; frames of the HAL do so if it [frees joined ones](Hal::frees_joined).
+    /// If another log goes on in the same area, first uses there may map large leaves again; all pages of such a leaf
+    /// then count as one.
     ///
     /// # Errors
     ///
@@ -71,13 +72,14 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         self.collapse(start, size)
     }
 
-    /// As [`AddrSpace::protect`], and inserts the pages that were written since the last harvest into `pages`, over all of
-    /// its range: where a page that is not writable cannot say that it is dirty, this would be forgotten.
+    /// As [`AddrSpace::protect`]; first inserts into `pages` all pages of its range that were written since the last
+    /// harvest. Where a page that is not writable has no way to record that it is dirty, [`AddrSpace::protect`] alone
+    /// would lose that.
     ///
     /// # Errors
     ///
-    /// Those of [`AddrSpace::protect`] and [`AddrSpace::harvest_exclusive`]; after those of the former, what was harvested
-    /// is in `pages`.
+    /// Those of [`AddrSpace::protect`] and [`AddrSpace::harvest_exclusive`]; after those of the former, `pages` has what
+    /// was harvested.
     pub fn protect_and_harvest(
         &mut self,
         start: GuestPhysAddr,
@@ -88,7 +90,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         let change = change.into();
         let Some(range) = ok!(self.whole_pages(start, size)) else { return Ok(()) };
         ok!(self.harvest_exclusive(State::Dirty, pages));
-        // What the guest wrote since then: at least these pages.
+        // This covers what the guest wrote since the harvest.
         if let Some(forgotten) = self.protect_range(range, &change)? {
             pages.insert(forgotten);
         }

@@ -1,4 +1,4 @@
-//! An address space as a person wants to see it.
+//! An address space shown for people.
 
 use core::fmt::{self, Display, Formatter};
 
@@ -23,7 +23,7 @@ impl<B: Display> Display for Area<B> {
     }
 }
 
-/// The size of a range and its unit: the largest unit that counts it whole.
+/// The size of a range and its unit: the largest unit of which it is a multiple.
 fn size(range: ClosedRange) -> (u128, &'static str) {
     const UNITS: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     let mut bytes = u128::from(range.span()) + 1;

@@ -1,4 +1,4 @@
-//! Mapping, unmapping and protecting: each plans first, and records areas only after the table took the change.
+//! Mapping, unmapping and protecting. Each plans first, and records areas only after the table has taken the change.
 
 use super::{
     AddrSpace, Alloc, Area, Backend, CopyOnWrite, Device, Gathering, Linear, Shared, SharedMemory, SpaceError,
@@ -6,7 +6,8 @@ use super::{
 use crate::{Attributes, Change, ClosedRange, Format, GuestPhysAddr, Hal, HostRegion, MemoryType, Rights};
 
 impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
-    /// Maps host memory at `start`, all of it at once and with the largest pages that fit. It stays the caller's.
+    /// Maps host memory at `start`, all of it at once and with the largest pages that fit. The memory still belongs to
+    /// the caller.
     ///
     /// `attributes` are [`MappingFlags`](crate::MappingFlags) or [`Attributes`].
     ///
@@ -25,7 +26,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         self.map(start, region.size(), attributes, Linear::new(start, region))
     }
 
-    /// Maps zeroed frames from the HAL: all at once if `populate`, else each page when it is first used.
+    /// Maps zeroed frames from the HAL: all at once if `populate` is set, else each page when it is first used.
     ///
     /// For frames larger than a page, call [`AddrSpace::map`] with [`Alloc::up_to`].
     ///
@@ -45,11 +46,11 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         self.map(start, size, attributes, if populate { Alloc::POPULATED } else { Alloc::LAZY })
     }
 
-    /// Maps memory that other guests may see, too, all of it at once.
+    /// Maps memory that other guests may map, too, all of it at once.
     ///
     /// # Errors
     ///
-    /// Those of [`AddrSpace::map`]; it refuses a right to write if `memory` is [read-only](SharedMemory::read_only).
+    /// Those of [`AddrSpace::map`]; a right to write is refused if `memory` is [read-only](SharedMemory::read_only).
     pub fn map_shared(
         &mut self,
         start: GuestPhysAddr,
@@ -62,7 +63,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         self.map(start, memory.size(), attributes, Shared::new(start, memory.clone()))
     }
 
-    /// Maps what `memory` holds, until it is written: each page that the guest writes gets a frame of its own.
+    /// Maps a copy of `memory`, page by page: each page that the guest writes gets a frame of its own.
     ///
     /// # Errors
     ///
@@ -110,7 +111,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         self.add(start, size, attributes.into(), backend.into())
     }
 
-    /// The same for all kinds of attributes and backends: it is there once.
+    /// As [`AddrSpace::map`], compiled once for all kinds of attributes and backends.
     fn add(&mut self, start: GuestPhysAddr, size: usize, attributes: Attributes, backend: B) -> Result<(), SpaceError> {
         let range = ok!(self.whole_pages(start, size)).ok_or(SpaceError::Empty(start))?;
         let gap = self.areas.gap(range).ok_or_else(|| self.areas.overlap(range))?;
@@ -130,7 +131,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         Ok(())
     }
 
-    /// Takes `size` bytes from `start` on out of all areas, whatever is or is not there.
+    /// Removes `size` bytes from `start` on from all areas, whatever is or is not there.
     ///
     /// # Errors
     ///
@@ -147,15 +148,15 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     ///
     /// # Errors
     ///
-    /// [`SpaceError::Area`] only if somebody else changed the table; the areas from there on are still there.
+    /// [`SpaceError::Area`] only if somebody else changed the table; the areas from that one on are still there.
     pub fn clear(&mut self) -> Result<(), SpaceError> {
         if self.areas.is_empty() { Ok(()) } else { self.unmap_range(self.range) }
     }
 
-    /// Changes what is allowed in `size` bytes from `start` on, in all areas there; what is in no area is skipped.
+    /// Changes the attributes of `size` bytes from `start` on, in all areas there; gaps between areas are skipped.
     ///
-    /// `change` is a [`Change`], or [`MappingFlags`](crate::MappingFlags): these are new rights, and leave the memory
-    /// type alone unless they name one.
+    /// `change` is a [`Change`], or [`MappingFlags`](crate::MappingFlags): these set the rights, and leave the memory type alone
+    /// unless they name one.
     ///
     /// # Errors
     ///
@@ -172,7 +173,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         }
     }
 
-    /// Returns where pages were dirty and cannot say so any more.
+    /// As [`AddrSpace::protect`]; returns the range in which pages were dirty and can no longer record it.
     pub(super) fn protect_range(
         &mut self,
         range: ClosedRange,
@@ -190,31 +191,31 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
             differs |= attributes != *area.attributes();
         }
         ok!(self.table.check_partial(range));
-        // Both ends may cut an area.
+        // Each end may cut an area.
         self.areas.reserve(2).map_err(|_| SpaceError::NoMemory)?;
 
         let parts = self.areas.parts_from(place, range);
         let mut gather = Gathering::new(&mut self.gather, &self.table);
         if count > 1 {
-            // A leaf at one end may say already what it should, and is split only after the others have been changed: that
-            // must not fail then.
+            // A leaf at one end may already be as it should be. It would be split only after the others have been
+            // changed, and that must not fail then.
             ok!(self.table.split(range, &mut gather));
         }
         let (done, mut result) = parts.work(&mut self.table, &mut gather, &mut |part, backend, table, gather| {
             backend.protect(part, change, table, gather)
         });
         if result.is_ok() && differs && self.table.is_cut(range) {
-            // Where areas are cut, so are leaves, also those that say already what they should: to unmap whole areas
-            // never takes a frame.
+            // Where areas are cut, so are leaves, even those that already are as they should be: unmapping whole areas
+            // must never take a frame.
             result = self.table.split(range, &mut gather).map_err(SpaceError::Table);
         }
         if result.is_err() {
             for (part, area) in done.into_iter().flat_map(|done| self.areas.parts_from(place, done)) {
-                // It was so before, and no leaf has to be split any more: nothing is in the way.
+                // These are its former attributes, and no leaf has to be split any more, so this cannot fail.
                 let _ = area.backend().protect(part, &area.attributes().into(), &mut self.table, &mut gather);
             }
         } else if differs {
-            // Else no leaf was split where areas would be cut.
+            // Otherwise, no leaf was split where areas would be cut.
             self.areas.cut_and_change(place, range, &mut |area| {
                 area.change(change);
                 area.resolve(&self.table);
@@ -234,7 +235,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
             // SAFETY: the areas' backends map in their areas, and others' hooks stay out of them.
             unsafe { backend.unmap(part, table, gather) }
         });
-        // What the areas keep alive may be in use until this is complete.
+        // Memory that the areas keep alive may be in use until this is complete.
         gather.flush();
         if let Some(done) = done {
             self.areas.remove_from(place, done);
@@ -245,7 +246,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
 
 impl<F: Format, H: Hal, B: Backend> Drop for AddrSpace<F, H, B> {
     fn drop(&mut self) {
-        // No MMU may reach what goes back now.
+        // From here on, no MMU may reach what is given back.
         self.table.retire();
         let mut parts = self.areas.parts(self.range);
         while let Some((part, area)) = parts.next_together() {

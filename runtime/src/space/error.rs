@@ -46,7 +46,7 @@ pub enum SpaceError {
     /// An area is in the way.
     #[error("the area {:#x}..={:#x} is in the way", .0.start(), .0.last())]
     Overlap(ClosedRange),
-    /// An area cannot be what it was asked to be.
+    /// An area cannot be mapped or changed as asked.
     #[error("area {:#x}..={:#x}: {error}", .area.start(), .area.last())]
     Area {
         /// The area, or the part of it that was to change.
@@ -63,7 +63,7 @@ pub enum SpaceError {
 }
 
 impl SpaceError {
-    /// The result that an area's backend refused, out of line.
+    /// The result if an area's backend refused; out of line.
     #[cold]
     #[inline(never)]
     pub(super) fn of_area<T>(area: ClosedRange, error: &BackendError) -> Result<T, Self> {
@@ -97,10 +97,10 @@ pub enum BackendError {
     /// The format has no page with these attributes.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The area is not all in the host memory behind it.
+    /// The area is larger than the host memory behind it.
     #[error("it is not all in the {:#x} bytes of the host's from {:?} on that are behind it", .0.size(), .0.start())]
     TooShort(HostRegion),
-    /// What is behind the area cannot be seen elsewhere: see [`Backend::moved`](super::Backend::moved).
+    /// What is behind the area cannot move to other addresses: see [`Backend::moved`](super::Backend::moved).
     #[error("what is behind it cannot move")]
     Immovable,
     /// A reason of the backend's own.

@@ -1,4 +1,4 @@
-//! What a backend is told of a fault.
+//! What a backend learns about a fault.
 
 use super::{Area, FaultOutcome, FirstUse};
 use crate::device::AccessWidth;
@@ -23,16 +23,16 @@ pub struct Fault {
     pub access: Rights,
     /// The area.
     pub area: ClosedRange,
-    /// The area's attributes, marked accessed and dirty as the access will mark the page, so that it does not have to
-    /// fault again.
+    /// The area's attributes, marked accessed and dirty as the access will mark the page, so that it need not fault
+    /// again.
     pub attributes: Attributes,
     /// A page with these attributes, if they have been resolved.
     pub page: Option<ResolvedPage>,
-    /// Whether a leaf is there already, that lacks rights.
+    /// Whether there is a leaf already, which lacks rights.
     pub mapped: bool,
-    /// How much the access moves, if the hardware said so.
+    /// The width of the access, if the hardware said so.
     pub width: Option<AccessWidth>,
-    /// log2 of the size of the largest leaf that it may come to; 0, that is a page, where a
+    /// log2 of the size of the largest leaf that may be mapped; 0, which means a page, where a
     /// [dirty log](super::AddrSpace::start_dirty_log) tells pages apart.
     pub largest: u8,
 }
@@ -43,16 +43,16 @@ impl Fault {
         self.access.intersects(Rights::W)
     }
 
-    /// The rights that a leaf gets on account of it: those of the area, but to write only if that is what was tried, for
-    /// pages are write-protected to see that.
+    /// The rights that the leaf gets: those of the area, but a right to write only if the access needs one, because
+    /// pages are write-protected to notice writes.
     pub fn wanted(&self) -> Rights {
         let rights = self.attributes.rights;
         if self.writes() { rights } else { rights - Rights::W }
     }
 
-    /// If a leaf is there, gives it in one walk what the access lacks, where one store is enough for that; `None`, and
-    /// nothing has changed, if not.
-    // Always: a fault whose address nobody takes need not be put into memory before the first use of a page.
+    /// If there is a leaf and one store is enough, gives it what the access lacks, in one walk; if not, changes nothing
+    /// and returns `None`.
+    // Always inlined: a fault whose address is not taken need not be put into memory before the first use of a page.
     #[inline(always)]
     pub(super) fn admit<F: Format, H: Hal>(&self, table: &PageTable<F, H>) -> Option<FirstUse> {
         Some(match table.admit(self.address, self.access, self.wanted())? {
@@ -62,12 +62,12 @@ impl Fault {
         })
     }
 
-    /// Gives the leaf that is there the rights of the area, if it lacks those of the access.
+    /// Gives the leaf the rights of the area, if it lacks those of the access.
     pub fn relax<F: Format, H: Hal>(&self, table: &PageTable<F, H>) -> FaultOutcome {
         table.relax(self.address, self.wanted()).into()
     }
 
-    /// The same, by whatever takes exclusive access.
+    /// As [`Fault::relax`], including what takes exclusive access.
     pub fn relax_exclusive<F: Format, H: Hal>(
         &self,
         table: &mut PageTable<F, H>,
@@ -76,7 +76,7 @@ impl Fault {
         table.relax_exclusive(self.address, self.wanted(), gather).into()
     }
 
-    /// One in a space with this table.
+    /// A fault in a space with this table.
     pub(super) fn new<B>(address: u64, access: Rights, area: &Area<B>, mapped: bool, table: Identity) -> Self {
         let dirty = access.intersects(Rights::W);
         let attributes = area.attributes().used(dirty);
@@ -93,10 +93,10 @@ impl Fault {
     }
 }
 
-/// How a format writes a page with certain attributes, worked out once for all faults of an area.
+/// The entry for a page with certain attributes, worked out once for all faults in an area.
 ///
-/// It counts for these attributes and the table of that space only: a backend may change the attributes of a fault before
-/// it hands the fault on, or hand it to another space, whose format may have other parameters.
+/// It is valid only for these attributes and the table of that space: a backend may change a fault's attributes before it
+/// passes the fault on, or pass it to another space, whose format may have other parameters.
 ///
 /// ```
 /// use tablewright::{Fault, Rights};
@@ -115,7 +115,7 @@ pub struct ResolvedPage {
 }
 
 impl ResolvedPage {
-    /// The page without its address, if it is one of `table` with `attributes`.
+    /// The page without its address, if it was resolved for `table` and `attributes`.
     pub(super) fn of<F: Format, H: Hal>(&self, table: &PageTable<F, H>, attributes: &Attributes) -> Option<u64> {
         ((self.table, self.attributes) == (table.identity(), *attributes)).then_some(self.bits)
     }

@@ -5,13 +5,13 @@ use crate::device::AccessWidth;
 use crate::{Format, FrameCache, GuestPhysAddr, Hal, MappingFlags, Rights};
 
 impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
-    /// Deals with a fault at `address`, of an access that needs the rights `access`.
+    /// Handles a fault at `address`, caused by an access that needs the rights `access`.
     pub fn handle_fault(&self, address: GuestPhysAddr, access: Rights) -> FaultOutcome {
         self.handle_fault_cached(address, access, &mut self.table.frame_cache())
     }
 
-    /// As [`AddrSpace::handle_fault`], with frames from a cache of the virtual CPU's (see
-    /// [`AddrSpace::frame_cache`]): the HAL is asked for frames only if the cache has too few, or for larger ones.
+    /// As [`AddrSpace::handle_fault`], with frames from the virtual CPU's cache (see [`AddrSpace::frame_cache`]): the
+    /// HAL is asked only for frames that the cache lacks, or for larger ones.
     pub fn handle_fault_cached(
         &self,
         address: GuestPhysAddr,
@@ -40,8 +40,8 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         }
     }
 
-    /// Deals with a fault that is not the first use of a page.
-    // With a fault of its own, out of line: that of the caller need not be in memory, then.
+    /// Handles a fault that is not the first use of a page.
+    // Out of line, with a `Fault` of its own, so that the caller's need not be in memory.
     #[inline(never)]
     fn handle_other_fault(
         &self,
@@ -61,13 +61,13 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         area.backend().fault(&fault, &self.table, frames)
     }
 
-    /// As [`AddrSpace::handle_fault`], and goes on where that answers [`FaultOutcome::NeedsExclusive`].
+    /// As [`AddrSpace::handle_fault`], and continues where that answers [`FaultOutcome::NeedsExclusive`].
     pub fn handle_fault_exclusive(&mut self, address: GuestPhysAddr, access: Rights) -> FaultOutcome {
         let outcome = self.handle_fault(address, access);
         self.go_on(outcome, address, access, None)
     }
 
-    /// Goes on with a fault that came to `outcome`, if that is because it takes exclusive access.
+    /// Continues with a fault whose `outcome` says that it needs exclusive access.
     pub(super) fn go_on(
         &mut self,
         outcome: FaultOutcome,
@@ -87,7 +87,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         }
     }
 
-    /// Deals with a fault; whether the guest may run again.
+    /// Handles a fault, and returns whether the guest may run again.
     pub fn handle_page_fault(&mut self, address: GuestPhysAddr, access_flags: MappingFlags) -> bool {
         self.handle_fault_exclusive(address, access_flags.into()).is_resolved()
     }

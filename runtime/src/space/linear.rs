@@ -30,13 +30,14 @@ use crate::{
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Linear {
-    /// The guest address of the region's start, modulo 2^64: only a part of it that has moved may be an address.
+    /// The guest address of the region's start, modulo 2^64. After a move, only the part that moved need be at real
+    /// addresses.
     start: u64,
     region: HostRegion,
 }
 
 impl Linear {
-    /// `region`, to be seen by the guest from `start` on.
+    /// `region`, as the guest sees it from `start` on.
     pub const fn new(start: GuestPhysAddr, region: HostRegion) -> Self {
         Self { start: start.as_usize() as u64, region }
     }
@@ -46,7 +47,7 @@ impl Linear {
         &self.region
     }
 
-    /// The host address behind all of `range`, if the region has that much.
+    /// The host address behind `range`, if the region covers all of it.
     fn output(&self, range: ClosedRange) -> Option<u64> {
         let offset = range.start().wrapping_sub(self.start);
         let output = self.region.range().start().checked_add(offset)?;
@@ -57,7 +58,7 @@ impl Linear {
 
 impl Joinable for Linear {
     fn join(&self, next: &Self) -> Option<Self> {
-        // The guest may have had something else in between for a while: then one has the other's memory in it.
+        // Something else may have been mapped in between for a while: then one region contains the other's memory.
         let displacement = |linear: &Self| linear.region.range().start().wrapping_sub(linear.start);
         let region = self.region.join(&next.region).filter(|_| displacement(self) == displacement(next))?;
         Some(Self { start: region.range().start().wrapping_sub(displacement(self)), region })
@@ -104,14 +105,14 @@ unsafe impl Backend for Linear {
         Ok(())
     }
 
-    /// The memory is the caller's.
+    /// Nothing to give back: the memory belongs to the caller.
     unsafe fn discard<F: Format, H: Hal>(&self, _range: ClosedRange, _table: &mut PageTable<F, H>) {}
 
     fn moved(&self, distance: u64) -> Result<Self, BackendError> {
         Ok(Self { start: self.start.wrapping_add(distance), ..*self })
     }
 
-    /// All of it is mapped from the start.
+    /// All of it is mapped from the start, so there is no first use.
     #[inline]
     fn first_use<F: Format, H: Hal>(
         &self,
@@ -122,7 +123,7 @@ unsafe impl Backend for Linear {
         fault.admit(table)
     }
 
-    /// At most it was write-protected to see what is written.
+    /// At most, the leaf was write-protected to notice writes.
     fn fault<F: Format, H: Hal>(
         &self,
         fault: &Fault,

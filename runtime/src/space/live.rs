@@ -1,4 +1,4 @@
-//! A space whose guest runs: what was accessed and written, and frames for its faults.
+//! Operations on a space whose guest runs: harvests, splitting and joining leaves, tags, devices, and frames for faults.
 
 use core::sync::atomic::{
     Ordering::{Relaxed, SeqCst},
@@ -9,11 +9,11 @@ use super::{AddrSpace, Backend, Gathering, SpaceError};
 use crate::{Format, FrameCache, GuestPhysAddr, Hal, PageBitmap, PartialChange, Sink, State, Tags};
 
 impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
-    /// Inserts the pages that were accessed, or written to, since the last harvest into `pages`, over all of its range,
-    /// while the guest runs. What is dirty may be read when this returns: later writes show in the next harvest.
+    /// Inserts into `pages` all pages of its range that were accessed, or written, since the last harvest, while the
+    /// guest runs. When this returns, dirty pages may be read: later writes show in the next harvest.
     ///
-    /// Bytes written through a [`GuestSlice`](crate::GuestSlice) or an atomic count from when that was taken, and from
-    /// [`mark_written`](crate::GuestMemoryAccessor::mark_written) on.
+    /// Bytes written through a [`GuestSlice`](crate::GuestSlice) or an atomic count as written when that was taken, and
+    /// again with each [`mark_written`](crate::GuestMemoryAccessor::mark_written).
     ///
     /// # Errors
     ///
@@ -29,7 +29,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         Ok(())
     }
 
-    /// As [`AddrSpace::harvest`], and does what takes exclusive access: leaves that reach beyond the range are split.
+    /// As [`AddrSpace::harvest`], including what takes exclusive access: leaves that reach beyond the range are split.
     ///
     /// # Errors
     ///
@@ -40,8 +40,8 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         Ok(())
     }
 
-    /// Splits leaves in `size` bytes from `start` on into leaves of at most `1 << largest` bytes, so that a harvest tells
-    /// these apart.
+    /// Splits leaves in `size` bytes from `start` on into leaves of at most `1 << largest` bytes, so that a harvest can
+    /// tell these apart.
     ///
     /// # Errors
     ///
@@ -54,7 +54,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         Ok(())
     }
 
-    /// Joins leaves in `size` bytes from `start` on to the largest that say the same, in areas whose
+    /// Joins leaves in `size` bytes from `start` on into the largest leaves that map the same, in areas whose
     /// [backends](Backend::collapses_to) allow that.
     ///
     /// # Errors
@@ -71,14 +71,14 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         Ok(())
     }
 
-    /// Gives areas in `size` bytes from `start` on larger frames, where [`Alloc::up_to`](super::Alloc::up_to) allows them:
-    /// wherever pages fill one, it takes a frame from the HAL, copies what is in them, and gives them back. Returns how many
-    /// it took.
+    /// Moves areas in `size` bytes from `start` on to larger frames, where [`Alloc::up_to`](super::Alloc::up_to) allows
+    /// them: wherever pages fill a larger frame, it takes one from the HAL, copies the pages into it, and gives their
+    /// frames back. Returns how many larger frames it took.
     ///
-    /// So a space whose pages were first used one by one comes to the large leaves that it would have got if there had been
-    /// frames for them. While a frame is copied, a guest that runs meanwhile faults on it, and waits for the exclusive access
-    /// that this has; where a device [cannot retry](Hal::retries), nothing changes. In a dirty log, the pages of a larger
-    /// leaf are no longer told apart.
+    /// This gives a space whose pages were first used one by one the large leaves that it would have had if there had
+    /// been frames for them. A guest that runs meanwhile faults on the memory that is being copied, and waits until this
+    /// operation, which has exclusive access, is done. Where a device [cannot retry](Hal::retries), nothing changes. A
+    /// dirty log no longer tells the pages of a larger leaf apart.
     ///
     /// ```
     /// use tablewright::{AddrSpace, Alloc, Format, GuestMemoryAccessor, MappingFlags, Tag};
@@ -103,7 +103,8 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     ///
     /// # Errors
     ///
-    /// [`SpaceError::OutOfRange`], [`SpaceError::Misaligned`]; [`SpaceError::Area`] names an area whose backend cannot.
+    /// [`SpaceError::OutOfRange`], [`SpaceError::Misaligned`]; [`SpaceError::Area`] names an area whose backend cannot
+    /// do it.
     pub fn enlarge(&mut self, start: GuestPhysAddr, size: usize) -> Result<usize, SpaceError> {
         let Some(range) = ok!(self.whole_pages(start, size)) else { return Ok(0) };
         let mut gather = Gathering::new(&mut self.gather, &self.table);
@@ -116,18 +117,18 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         Ok(taken)
     }
 
-    /// From now on `sink` may translate through this space: see [`PageTable::attach`](crate::PageTable::attach).
+    /// Lets `sink` translate through this space from now on: see [`PageTable::attach`](crate::PageTable::attach).
     pub fn attach(&mut self, sink: Sink) {
         self.table.attach(sink);
     }
 
-    /// `sink` translates through this space no longer: see [`PageTable::detach`](crate::PageTable::detach).
+    /// Notes that `sink` no longer translates through this space: see [`PageTable::detach`](crate::PageTable::detach).
     pub fn detach(&mut self, sink: Sink) {
         self.table.detach(sink);
     }
 
-    /// Gives the space a tag of the current generation, before its guest is entered; whether it got a new one: see
-    /// [`PageTable::renew_tag`](crate::PageTable::renew_tag).
+    /// Gives the space a tag of the current generation if it has none, and returns whether it got a new one. Call it
+    /// before entering the guest: see [`PageTable::renew_tag`](crate::PageTable::renew_tag).
     ///
     /// # Errors
     ///
@@ -136,7 +137,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         Ok(self.table.renew_tag(tags)?)
     }
 
-    /// What operations do that change a larger leaf only in part.
+    /// Sets what operations do that change only part of a larger leaf.
     pub fn set_partial_change(&mut self, policy: PartialChange) {
         self.table.set_partial_change(policy);
     }
@@ -146,7 +147,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         self.table.frame_cache()
     }
 
-    /// Fills `cache` where allocation is allowed, so that the next fault on a page finds all frames there that it takes:
+    /// Fills `cache`, where allocation is allowed, so that the next fault on a page finds all the frames it can need:
     /// one for each level.
     ///
     /// # Errors
@@ -157,10 +158,10 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         Ok(())
     }
 
-    /// Reserves what any operation on `size` bytes from `start` on can take for tables and areas, so that it cannot fail
-    /// for want of memory. Not among these are the frames of areas that are populated at once, what [`AddrSpace::replace`] and
-    /// [`AddrSpace::move_range`] take beside, and the tables for leaves that [`AddrSpace::split`] and
-    /// [`AddrSpace::start_dirty_log`] split inside the range.
+    /// Reserves the memory for tables and areas that any operation on `size` bytes from `start` on can take, so that it
+    /// cannot fail because memory runs out. This does not include the frames of areas that are populated at once, what
+    /// [`AddrSpace::replace`] and [`AddrSpace::move_range`] take in addition, and the tables for leaves that
+    /// [`AddrSpace::split`] and [`AddrSpace::start_dirty_log`] split inside the range.
     ///
     /// # Errors
     ///
@@ -174,7 +175,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         Ok(())
     }
 
-    /// Gives the frames that are reserved for tables back to the HAL.
+    /// Gives the frames reserved for tables back to the HAL.
     pub fn release_reserve(&mut self) {
         self.table.release_reserve();
     }

@@ -1,4 +1,4 @@
-//! Guest address spaces: areas, what is behind them, and the page table that makes them real.
+//! Guest address spaces: areas, what is behind them, and the page table that maps them.
 
 mod alloc;
 mod area;
@@ -48,14 +48,14 @@ use crate::{ClosedRange, Error, Extension, Format, Gather, GuestPhysAddr, Hal, H
 
 /// The physical address space of a guest: its areas, and the nested page table that maps them.
 ///
-/// What can free memory or changes more than one entry takes `&mut self`; faults, translations and accesses to guest
-/// memory take `&self` and may run on many CPUs at once. Each operation invalidates what it has to before it returns,
-/// and either does all that it was asked to or nothing.
+/// Operations that can free memory or change more than one entry take `&mut self`. Faults, translations and accesses to
+/// guest memory take `&self`, and may run on many CPUs at once. Each operation does everything that it was asked to or
+/// nothing, and has invalidated what it must when it returns.
 ///
-/// When it is dropped, its frames and tables go back to the HAL: no CPU may use the table then.
+/// Dropping a space gives its frames and tables back to the HAL; by then, no CPU may use the table.
 ///
-/// So between virtual CPUs it stands behind a lock of readers and writers: faults take it for reading, and only those that
-/// answer [`FaultOutcome::NeedsExclusive`], and changes of the layout, for writing.
+/// Virtual CPUs therefore share a space behind a readers-writer lock. Faults take it for reading; only faults that answer
+/// [`FaultOutcome::NeedsExclusive`], and changes of the layout, take it for writing.
 ///
 /// ```
 /// use std::sync::RwLock;
@@ -103,14 +103,14 @@ pub struct AddrSpace<F: Format, H: Hal, B: Backend = Builtin> {
     range: ClosedRange,
     areas: MemorySet<B>,
     table: PageTable<F, H>,
-    /// For operations that have the space to themselves: see [`Gathering`].
+    /// For operations that take `&mut self`: see [`Gathering`].
     gather: Option<Gather<F, H>>,
-    /// How many invalidations others have asked for.
+    /// How many invalidations were asked for by operations that take `&self`.
     harvests: AtomicU64,
 }
 
 impl<F: Format, H: Hal> AddrSpace<F, H> {
-    /// An empty space of `size` bytes from `base` on, whose translations bear `tag`.
+    /// An empty space of `size` bytes from `base` on, whose translations are tagged with `tag`.
     ///
     /// # Errors
     ///
@@ -119,8 +119,8 @@ impl<F: Format, H: Hal> AddrSpace<F, H> {
         Self::with_backend(format, hal, tag, base, size)
     }
 
-    /// An empty space of all the addresses that the format can translate from its first on: from 0, but for the upper of
-    /// two roots.
+    /// An empty space of all contiguous addresses from the first that the format can translate: from 0, unless it is for
+    /// the upper of two roots.
     ///
     /// # Errors
     ///
@@ -136,13 +136,13 @@ impl<F: Format, H: Hal> AddrSpace<F, H> {
 }
 
 impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
-    /// An empty space of `size` bytes from `base` on, whose translations bear `tag`, for areas with backends of the
-    /// caller's.
+    /// An empty space of `size` bytes from `base` on, whose translations are tagged with `tag`, for areas with the
+    /// caller's own backends.
     ///
     /// # Errors
     ///
     /// [`SpaceError::Empty`], [`SpaceError::Misaligned`]; [`SpaceError::OutOfRange`] if the addresses wrap around;
-    /// [`SpaceError::Table`] if the format's input addresses do not reach so far, and with those of [`PageTable::new`].
+    /// [`SpaceError::Table`] if the format's input addresses do not reach that far, and with those of [`PageTable::new`].
     pub fn with_backend(format: F, hal: H, tag: Tag, base: GuestPhysAddr, size: usize) -> Result<Self, SpaceError> {
         let geometry = format.geometry();
         let range = whole_pages(ClosedRange::FULL, geometry.page_bits, base, size)?.ok_or(SpaceError::Empty(base))?;
@@ -160,12 +160,12 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         GuestPhysAddr::from_usize(self.range.start() as usize)
     }
 
-    /// The address after the last, or the last, if the space reaches to the end of the 64-bit addresses.
+    /// The address after the last; if the space reaches to the end of the 64-bit addresses, the last.
     pub const fn end(&self) -> GuestPhysAddr {
         GuestPhysAddr::from_usize(self.range.last().saturating_add(1) as usize)
     }
 
-    /// The size in bytes, or the largest number, if that is 2^64.
+    /// The size in bytes; for 2^64, the largest number.
     pub const fn size(&self) -> usize {
         self.range.span().saturating_add(1) as usize
     }
@@ -213,8 +213,8 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         self.areas.find(address.as_usize() as u64)
     }
 
-    /// The lowest `size` bytes in `within`, from a multiple of `1 << align` on, that are free: a size of 0 and an alignment
-    /// below a page are taken as one page.
+    /// The start of the lowest free range of `size` bytes in `within` that starts at a multiple of `1 << align`. A size
+    /// of 0, and an alignment below a page, are taken as one page.
     ///
     /// ```
     /// use tablewright::{AddrSpace, ClosedRange, Format, MappingFlags, Tag};

@@ -6,18 +6,17 @@ use super::{AddrSpace, Area, Backend, Gathering, SpaceError};
 use crate::{ClosedRange, Format, GuestPhysAddr, Hal};
 
 impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
-    /// Moves all areas in `size` bytes from `start` on, and what is mapped there, to the addresses from `to` on, where there
-    /// must be no area: the guest finds there what it had here. Areas that reach beyond are cut. If it cannot be done,
-    /// everything is as it was.
+    /// Moves all areas in `size` bytes from `start` on, and what is mapped there, to the addresses from `to` on, where
+    /// there must be no area. Areas that reach beyond the range are cut. If the move cannot be done, nothing changes.
     ///
-    /// Rights, memory types and contents stay what they are, pages that were not used yet still wait for their first use,
-    /// and no frame is copied or freed. What was accessed or written since the last [harvest](AddrSpace::harvest) shows in
-    /// the next one at the new place. What the guest finds at an address that it found nothing at before, is no write: who
-    /// sends pages elsewhere by a dirty log has to send those that have moved.
+    /// Rights, memory types and contents stay as they are, pages that were not used yet still wait for their first use,
+    /// and no frame is copied or freed. Pages that were accessed or written since the last [harvest](AddrSpace::harvest)
+    /// show in the next one at their new addresses. The move itself does not count as a write: whoever migrates a guest
+    /// by a dirty log has to send the pages that have moved.
     ///
-    /// Leaves stay as large as they are if the distance is a multiple of their size. A guest that runs meanwhile may find
-    /// the memory at both places, or at neither: it faults then, and waits for the exclusive access that this has. A device
-    /// that [cannot retry](Hal::retries) must not use the memory meanwhile, as when it is unmapped.
+    /// Leaves keep their size if the distance is a multiple of it. A guest that runs meanwhile may find the memory at
+    /// both places, or at neither; then it faults, and waits until this operation, which has exclusive access, is done.
+    /// A device that [cannot retry](Hal::retries) must not use the memory meanwhile, as when it is unmapped.
     ///
     /// ```
     /// use tablewright::{AddrSpace, Format, GuestMemoryAccessor, MappingFlags, Tag};
@@ -41,9 +40,9 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     ///
     /// # Errors
     ///
-    /// [`SpaceError::OutOfRange`] and [`SpaceError::Misaligned`], each of either place; [`SpaceError::Overlap`] names an area
-    /// that is where they should move to, which may be one that should move; [`SpaceError::Area`] names one that
-    /// [cannot](Backend::moved); [`SpaceError::Table`] with those of
+    /// [`SpaceError::OutOfRange`] and [`SpaceError::Misaligned`], for either place; [`SpaceError::Overlap`] names an
+    /// area at the new place, which may be one of those that should move; [`SpaceError::Area`] names an area that
+    /// [cannot move](Backend::moved); [`SpaceError::Table`] with those of
     /// [`PageTable::move_range`](crate::PageTable::move_range); [`SpaceError::NoMemory`].
     pub fn move_range(&mut self, start: GuestPhysAddr, size: usize, to: GuestPhysAddr) -> Result<(), SpaceError> {
         let Some((range, target)) = self.whole_pages(start, size)?.zip(self.whole_pages(to, size)?) else {
@@ -55,7 +54,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         let distance = target.start().wrapping_sub(range.start());
         let moved = self.moved(range, distance)?;
         let (Some(first), Some(last)) = (moved.first(), moved.last()) else { return Ok(()) };
-        // Both ranges may overlap where there is no area; from the first to the last, they do not.
+        // The two ranges may overlap where there is no area; from the first area to the last, they do not.
         let target = first.range().hull(&last.range());
         let range = target.shifted(distance.wrapping_neg());
         self.areas.reserve(moved.len() + 1).map_err(|_| SpaceError::NoMemory)?;
@@ -72,7 +71,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         Ok(())
     }
 
-    /// The parts of areas in `range`, as they are `distance` higher.
+    /// The parts of areas in `range`, moved up by `distance`.
     fn moved(&self, range: ClosedRange, distance: u64) -> Result<Vec<Area<B>>, SpaceError> {
         let parts = self.areas.parts(range);
         let mut moved = Vec::new();

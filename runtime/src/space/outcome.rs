@@ -1,9 +1,9 @@
-//! What becomes of a fault.
+//! The outcome of a fault.
 
 use crate::device::AccessWidth;
 use crate::{Error, Operation, Relax, Rights};
 
-/// What became of a fault.
+/// The outcome of a fault, and so what to do next.
 ///
 /// ```
 /// use tablewright::{FaultOutcome, Rights};
@@ -25,24 +25,24 @@ use crate::{Error, Operation, Relax, Rights};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FaultOutcome {
-    /// The access is possible now, for it was mapped or got a right: run the guest again.
+    /// The access is possible now, because a page was mapped or got a right: run the guest again.
     Mapped,
     /// Only the accessed or dirty state was missing, which no hardware sets here. It is set now: run the guest again.
     Marked,
-    /// The access was possible already, perhaps since another CPU was faster: run the guest again.
+    /// The access was possible already, perhaps because another CPU was faster: run the guest again.
     Spurious,
     /// The area does not allow such an access.
     Denied,
-    /// No area, or nothing in it that could be mapped.
+    /// There is no area, or nothing in it that could be mapped.
     NotMapped,
     /// An emulated device has to answer.
     Device(DeviceAccess),
-    /// The hardware met an entry that is illegal: somebody else wrote to the tables, or the format was given parameters
-    /// that are not this machine's.
+    /// The hardware met an illegal entry: somebody else wrote to the tables, or the format's parameters are not those of
+    /// this machine.
     Misconfigured,
     /// The HAL has no frame left.
     OutOfMemory,
-    /// It takes exclusive access: see [`AddrSpace::handle_fault_exclusive`](super::AddrSpace::handle_fault_exclusive).
+    /// It needs exclusive access: see [`AddrSpace::handle_fault_exclusive`](super::AddrSpace::handle_fault_exclusive).
     NeedsExclusive(Operation),
     /// The page table refused.
     Failed(Error),
@@ -55,7 +55,7 @@ impl FaultOutcome {
     }
 }
 
-/// What became of most faults, so small that it is handed up in a register: see
+/// The outcome of most faults, small enough to be returned in a register: see
 /// [`Backend::first_use`](super::Backend::first_use).
 ///
 /// ```
@@ -96,13 +96,13 @@ pub enum FirstUse {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeviceAccess {
-    /// The name that the device was given when it was mapped.
+    /// The handle that the device was mapped with.
     pub handle: usize,
-    /// How many bytes after the device's first register.
+    /// The offset from the device's first register, in bytes.
     pub offset: usize,
-    /// What the access was; empty if the hardware did not say.
+    /// The rights that the access needs; empty if the hardware did not say.
     pub access: Rights,
-    /// How much it moves; `None` if the hardware did not say, and the instruction has to be looked at.
+    /// The width of the access; `None` if the hardware did not say, and the instruction has to be decoded.
     pub width: Option<AccessWidth>,
 }
 
@@ -124,7 +124,7 @@ impl From<FirstUse> for FaultOutcome {
     }
 }
 
-/// What relaxing a leaf means for the fault that asked for it.
+/// The outcome of a fault for which a leaf was relaxed.
 impl From<Result<Relax, Error>> for FaultOutcome {
     fn from(result: Result<Relax, Error>) -> Self {
         match result {
@@ -137,7 +137,7 @@ impl From<Result<Relax, Error>> for FaultOutcome {
     }
 }
 
-/// What it means for a fault that the table refused what should resolve it.
+/// The outcome of a fault if the table refused what should resolve it.
 impl From<Error> for FaultOutcome {
     fn from(error: Error) -> Self {
         match error {

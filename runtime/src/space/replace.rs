@@ -1,14 +1,14 @@
-//! Mapping in place of what is there.
+//! Mapping something in place of what is there.
 
 use super::{AddrSpace, Area, Backend, Gathering, SpaceError};
 use crate::{Attributes, ClosedRange, FaultIn, Format, GuestPhysAddr, Hal, PageTable};
 
 impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
-    /// Adds an area of `size` bytes from `start` on in place of whatever is there: areas that reach beyond it are cut. If
-    /// it cannot be had, everything is as it was.
+    /// Adds an area of `size` bytes from `start` on in place of whatever is there: areas that reach beyond it are cut.
+    /// If this cannot be done, nothing changes.
     ///
-    /// There is a moment in which nothing is there: a guest that runs meanwhile faults, and waits for the exclusive access
-    /// that this has.
+    /// For a moment, nothing is mapped there: a guest that runs meanwhile faults, and waits until this operation, which
+    /// has exclusive access, is done.
     ///
     /// ```
     /// use tablewright::{AddrSpace, Alloc, Format, GuestMemoryAccessor, MappingFlags, Tag};
@@ -43,15 +43,15 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         let refused = |error| SpaceError::Area { area: range, error };
         backend.accepts(&self.table, &attributes).map_err(|refusal| refused(refusal.into()))?;
         self.table.check_partial(range)?;
-        // One that is cut in two, and the new one.
+        // Room for an area that is cut in two, and for the new one.
         self.areas.reserve(2).map_err(|_| SpaceError::NoMemory)?;
 
-        // It is built where no MMU looks. When it stands, nothing can fail any more.
+        // The new mapping is built in a table that no MMU walks. Once that is done, nothing can fail any more.
         let mut aside = PageTable::new(*self.table.format(), self.table.hal().clone(), self.table.tag())?;
         let mut gather = aside.gather();
         backend.map(range, &attributes, &mut aside, &mut gather).map_err(refused)?;
         let before = self.table.reserved();
-        // Each table aside has its like here; two leaves at the ends may be split at every level.
+        // Each table of that one may be needed here, too; and at each end, a leaf may be split at every level.
         let tables = aside.tables().count() + 2 * usize::from(self.table.geometry().levels);
         let made_room =
             self.table.reserve(before + tables).map_err(SpaceError::Table).and_then(|()| self.unmap_range(range));
@@ -68,7 +68,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         made_room
     }
 
-    /// Installs the leaves that stand aside, with tables that are reserved.
+    /// Installs the leaves of the table `aside`, with tables that are reserved.
     fn move_in(&mut self, range: ClosedRange, aside: &PageTable<F, H>) {
         let mut gather = Gathering::new(&mut self.gather, &self.table);
         for leaf in aside.mappings(range) {

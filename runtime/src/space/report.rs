@@ -1,4 +1,4 @@
-//! What the hardware reports when a guest's access was not translated.
+//! Hardware reports of guest accesses that were not translated.
 
 use super::{AddrSpace, Backend, FaultOutcome};
 use crate::device::AccessWidth;
@@ -44,13 +44,13 @@ pub struct NestedPageFaultInfo {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReportError {
-    /// It is not of a fault of this translation.
+    /// It does not report a fault of this translation.
     #[error("not a fault of this translation")]
     NotAFault,
-    /// It has no guest physical address: it must be resolved from the guest's virtual address.
+    /// It has no guest physical address, which must be resolved from the guest's virtual address.
     #[error("the report has no guest physical address")]
     NoAddress(FaultInfo),
-    /// The cause is another than a missing mapping or right.
+    /// The cause is something else than a missing mapping or right.
     #[error("the cause is {:?}", .0.cause)]
     Cause(FaultInfo),
 }
@@ -60,8 +60,8 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     ///
     /// # Errors
     ///
-    /// [`ReportError::NotAFault`]; [`ReportError::Cause`] if it is not a fault that mapping something could resolve, with
-    /// what the report says; [`ReportError::NoAddress`].
+    /// [`ReportError::NotAFault`]; [`ReportError::Cause`] if mapping something cannot resolve the fault, with what the
+    /// report says; [`ReportError::NoAddress`].
     pub fn fault_info(&self, report: &F::Report) -> Result<NestedPageFaultInfo, ReportError> {
         let info = self.read(report)?;
         if info.cause == Cause::Misconfigured {
@@ -71,7 +71,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         Ok(NestedPageFaultInfo { access_flags: info.access.into(), fault_guest_paddr })
     }
 
-    /// Reads the hardware's fault report and deals with the fault, on any number of virtual CPUs at once.
+    /// Reads the hardware's fault report and handles the fault, on any number of virtual CPUs at once.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -91,16 +91,18 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     ///
     /// # Errors
     ///
-    /// [`ReportError::NotAFault`]; [`ReportError::Cause`]: the table had no part in it; [`ReportError::NoAddress`]: find
-    /// out the guest physical address and go on with [`AddrSpace::handle_resolved`]. On AArch64, where HPFAR_EL2 is not
-    /// valid after permission faults of the access itself: `AT S1E1R` (`S1E0R` from EL0) with the address in FAR_EL2,
-    /// then PAR_EL1; if that says that stage 1 faults now, the guest changed its tables, so run it again. Elsewhere, or
-    /// where no such instruction is at hand: [`GuestTables`](crate::GuestTables).
+    /// [`ReportError::NotAFault`]; [`ReportError::Cause`] if the fault has nothing to do with the table;
+    /// [`ReportError::NoAddress`] if the guest physical address has to be found out first.
+    ///
+    /// To find it out, and then continue with [`AddrSpace::handle_resolved`]: on AArch64, where HPFAR_EL2 is not valid
+    /// after permission faults of the access itself, execute `AT S1E1R` (`S1E0R` from EL0) with the address in FAR_EL2,
+    /// and read PAR_EL1. If that says that stage 1 faults now, the guest has changed its tables, so run it again.
+    /// Elsewhere, or where there is no such instruction, use [`GuestTables`](crate::GuestTables).
     pub fn handle_report(&self, report: &F::Report) -> Result<FaultOutcome, ReportError> {
         self.handle_report_cached(report, &mut self.table.frame_cache())
     }
 
-    /// As [`AddrSpace::handle_report`], with frames from a cache of the virtual CPU's.
+    /// As [`AddrSpace::handle_report`], with frames from the virtual CPU's cache.
     ///
     /// # Errors
     ///
@@ -117,7 +119,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         Ok(self.handle_resolved(&info, address_of(&info)?, frames))
     }
 
-    /// As [`AddrSpace::handle_report`], and goes on where that answers [`FaultOutcome::NeedsExclusive`].
+    /// As [`AddrSpace::handle_report`], and continues where that answers [`FaultOutcome::NeedsExclusive`].
     ///
     /// # Errors
     ///
@@ -134,8 +136,9 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         result
     }
 
-    /// Deals with a fault whose report had no guest physical address ([`ReportError::NoAddress`]), after the caller has
-    /// found out `address` from the guest's virtual address.
+    /// Handles a fault whose report had no guest physical address ([`ReportError::NoAddress`]), once the caller has
+    /// resolved
+    /// `address` from the guest's virtual address.
     pub fn handle_resolved(
         &self,
         info: &FaultInfo,
@@ -145,7 +148,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         outcome_for(info, self.handle(address, info.access, width_of(info), frames))
     }
 
-    /// What the report says, if it is of a fault in which the table had a part.
+    /// What the report says, if the fault has to do with the table.
     fn read(&self, report: &F::Report) -> Result<FaultInfo, ReportError> {
         let info = self.table.format().fault(report).ok_or(ReportError::NotAFault)?;
         match info.cause {
@@ -161,12 +164,12 @@ fn address_of(info: &FaultInfo) -> Result<GuestPhysAddr, ReportError> {
     Ok(GuestPhysAddr::from_usize(address as usize))
 }
 
-/// How much the access moves, if the report says so and it is a width that accesses have.
+/// The width of the access, if the report says so and accesses of that width exist.
 fn width_of(info: &FaultInfo) -> Option<AccessWidth> {
     AccessWidth::try_from(usize::from(info.width?)).ok()
 }
 
-/// What an outcome is for the access of the report: the guest's own tables cannot be in a device.
+/// The outcome as it is for the access of the report: the guest's own tables cannot be in a device.
 fn outcome_for(info: &FaultInfo, outcome: FaultOutcome) -> FaultOutcome {
     match outcome {
         FaultOutcome::Device(_) if info.guest_walk => FaultOutcome::NotMapped,

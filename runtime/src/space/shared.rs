@@ -1,4 +1,4 @@
-//! Areas of memory that several guests see.
+//! Areas with memory that several guests share.
 
 mod memory;
 
@@ -31,13 +31,14 @@ use crate::{Attributes, ClosedRange, Format, FrameCache, Gather, GuestPhysAddr, 
 /// ```
 #[derive(Clone, Debug)]
 pub struct Shared {
-    /// The guest address of the memory's first byte, modulo 2^64: only a part of it that has moved may be an address.
+    /// The guest address of the memory's first byte, modulo 2^64. After a move, only the part that moved need be at real
+    /// addresses.
     start: u64,
     memory: SharedMemory,
 }
 
 impl Shared {
-    /// `memory`, to be seen by the guest from `start` on.
+    /// `memory`, as the guest sees it from `start` on.
     pub const fn new(start: GuestPhysAddr, memory: SharedMemory) -> Self {
         Self { start: start.as_usize() as u64, memory }
     }
@@ -47,7 +48,8 @@ impl Shared {
         &self.memory
     }
 
-    /// How far in the memory `range` begins, if all of it is there, in frames that pages of `1 << page_bits` bytes can map.
+    /// The offset in the memory at which `range` begins, if the memory has all of it, in frames that pages of
+    /// `1 << page_bits` bytes can map.
     pub(super) fn offset(&self, range: ClosedRange, page_bits: u8) -> Result<u64, BackendError> {
         if self.memory.smallest() < page_bits {
             return Err(BackendError::Custom("the shared memory has frames smaller than a page"));
@@ -63,7 +65,7 @@ impl Shared {
         self.memory.address(address.wrapping_sub(self.start))
     }
 
-    /// Whether it is the memory itself that the guest sees at `address`, which is mapped to `output`.
+    /// Whether `output`, to which `address` is mapped, is in the shared memory itself, and not in a copy.
     pub(super) fn is_shared(&self, address: u64, output: u64) -> bool {
         self.output(address) == Some(output)
     }
@@ -128,14 +130,14 @@ unsafe impl Backend for Shared {
         Ok(())
     }
 
-    /// The memory is that of whoever holds a handle.
+    /// Nothing to give back: the memory belongs to the holders of its handles.
     unsafe fn discard<F: Format, H: Hal>(&self, _range: ClosedRange, _table: &mut PageTable<F, H>) {}
 
     fn moved(&self, distance: u64) -> Result<Self, BackendError> {
         Ok(Self { start: self.start.wrapping_add(distance), ..self.clone() })
     }
 
-    /// All of it is mapped from the start.
+    /// All of it is mapped from the start, so there is no first use.
     #[inline]
     fn first_use<F: Format, H: Hal>(
         &self,
@@ -146,7 +148,7 @@ unsafe impl Backend for Shared {
         fault.admit(table)
     }
 
-    /// At most it was write-protected to see what is written.
+    /// At most, the leaf was write-protected to notice writes.
     fn fault<F: Format, H: Hal>(
         &self,
         fault: &Fault,

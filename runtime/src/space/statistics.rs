@@ -1,4 +1,4 @@
-//! What a space consists of, and what its faults came to.
+//! What a space consists of, and the outcomes of its faults, in numbers.
 
 use core::fmt::{self, Display, Formatter};
 use core::ops::AddAssign;
@@ -37,7 +37,7 @@ pub struct Statistics {
 }
 
 impl Statistics {
-    /// The bytes that are mapped, or the largest number, if there are 2^64.
+    /// The number of bytes that are mapped; for 2^64, the largest number.
     pub fn mapped_bytes(&self) -> u64 {
         let bytes = self.leaves.iter().enumerate().map(|(size, &count)| (count as u128) << size).sum::<u128>();
         u64::try_from(bytes).unwrap_or(u64::MAX)
@@ -56,7 +56,7 @@ impl Display for Statistics {
     }
 }
 
-/// Bytes in the largest unit of which they are a multiple, written `4 KiB` or `4K`.
+/// A number of bytes, shown in the largest unit of which it is a multiple, as `4 KiB` or `4K`.
 struct Bytes(u64, bool);
 
 impl Display for Bytes {
@@ -73,8 +73,8 @@ impl Display for Bytes {
     }
 }
 
-/// What faults came to. Each virtual CPU has its own, so that nothing is shared while they are handled; sums are made of
-/// them with `+=`.
+/// Counts of faults by outcome. Each virtual CPU has its own, so that nothing is shared while faults are handled; add
+/// them up with `+=`.
 ///
 /// ```
 /// use tablewright::{AddrSpace, FaultCounts, Format, MappingFlags, Rights, Tag, riscv64::sv_x4, sim::Machine};
@@ -112,14 +112,14 @@ pub struct FaultCounts {
     pub misconfigured: u64,
     /// [`FaultOutcome::OutOfMemory`].
     pub out_of_memory: u64,
-    /// [`FaultOutcome::NeedsExclusive`]: what the fault then came to, is counted as another.
+    /// [`FaultOutcome::NeedsExclusive`]; the outcome after that counts as another fault.
     pub needs_exclusive: u64,
     /// [`FaultOutcome::Failed`].
     pub failed: u64,
 }
 
 impl FaultCounts {
-    /// Counts a fault, and hands its outcome on.
+    /// Counts a fault, and returns its outcome.
     pub fn note(&mut self, outcome: FaultOutcome) -> FaultOutcome {
         let count = match outcome {
             FaultOutcome::Mapped => &mut self.mapped,
@@ -137,7 +137,7 @@ impl FaultCounts {
         outcome
     }
 
-    /// All of them.
+    /// The number of all faults.
     pub fn total(&self) -> u64 {
         let mut counts = *self;
         counts.each().into_iter().fold(0, |sum, count| sum.saturating_add(*count))
@@ -169,8 +169,8 @@ impl AddAssign for FaultCounts {
 }
 
 impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
-    /// What the space consists of at this moment. It takes a walk through all tables, and no more; while other CPUs fault,
-    /// what they map meanwhile may be counted or not.
+    /// What the space consists of at this moment. This takes one walk through all tables. What other CPUs map by faults
+    /// meanwhile may be counted or not.
     pub fn statistics(&self) -> Statistics {
         let (leaves, tables) = self.table.counts();
         let bytes = |(level, &count)| (count as u64) << self.table.geometry().table_bits(level);

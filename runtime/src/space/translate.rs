@@ -25,7 +25,7 @@ use crate::{Attributes, ClosedRange, Format, GuestPhysAddr, Hal, HostPhysAddr, L
 pub struct Translation {
     /// The host physical address.
     pub address: HostPhysAddr,
-    /// What the entry says beside the address.
+    /// The attributes of the page.
     pub attributes: Attributes,
     /// log2 of the size of the page that maps it.
     pub page_bits: u8,
@@ -50,9 +50,9 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         }
     }
 
-    /// Where `address` leads, and how many bytes from there on are mapped at this moment, consecutive in host physical
-    /// memory, with the same attributes and in the same area. It looks at each leaf up to there, so ask once for a range, and
-    /// not for each of its pages.
+    /// Where `address` leads, and how many bytes from there on are mapped at this moment to consecutive host physical
+    /// memory, with the same attributes and in the same area. It looks at each leaf in them, so call it once for a
+    /// range, not for each of its pages.
     pub fn translate_and_get_limit(&self, address: GuestPhysAddr) -> Option<(HostPhysAddr, usize)> {
         let area = self.find_area(address)?;
         let wanted = ClosedRange::new(address.as_usize() as u64, area.range().last())?;

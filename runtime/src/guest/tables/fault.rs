@@ -1,8 +1,8 @@
-//! Why an access by guest virtual addresses stopped.
+//! Why an access by guest virtual address stopped.
 
 use crate::{GuestFault, GuestPhysAddr, GuestVirtAddr, Level, Stage1Cause};
 
-/// An access by guest virtual addresses that stopped before its end.
+/// An access by guest virtual address that stopped before its end.
 ///
 /// ```
 /// # use tablewright::{AddrSpace, Format, GuestMemoryAccessor, GuestTables, MappingFlags, Rights, Tag};
@@ -58,15 +58,16 @@ pub enum VirtFault {
     /// The range goes beyond the last address.
     #[error("the addresses wrap around")]
     Overflow,
-    /// The guest's own tables do not allow it: the guest gets the fault, as [`GuestTables::report`](crate::GuestTables::report) says it.
+    /// The guest's own tables do not allow it: the fault goes to the guest, and
+    /// [`GuestTables::report`](crate::GuestTables::report) gives the report to inject.
     #[error("stage 1, level {level}: {cause:?}")]
     Stage1 {
         /// The level of the entry that says so; the root's, where no entry was read.
         level: Level,
-        /// What it says.
+        /// Why the access is not allowed.
         cause: Stage1Cause,
     },
-    /// An entry of the guest's tables cannot be read, or not marked.
+    /// An entry of the guest's tables cannot be read or marked.
     #[error("stage 2, for the entry of stage 1 at {entry:?}: {fault}")]
     Walk {
         /// Where the entry is.
@@ -82,7 +83,7 @@ pub enum VirtFault {
         /// Why.
         fault: GuestFault,
     },
-    /// The entry was another each time that it was to be marked accessed or dirty. Try again, as a CPU would.
+    /// The entry had changed each time that it was to be marked accessed or dirty. Try again, as a CPU would.
     #[error("the guest keeps changing the entry")]
     Changing,
 }

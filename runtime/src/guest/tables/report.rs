@@ -4,7 +4,7 @@ use super::{GuestTables, VirtFault};
 use crate::guest::GuestMemoryAccessor;
 use crate::{Format, GuestVirtAddr, Rights, Stage1Cause, Stage1Fault};
 
-/// What to do for a guest of which an access was stopped: [`GuestTables::report`].
+/// What to do for a guest whose access was stopped: see [`GuestTables::report`].
 ///
 /// ```
 /// use tablewright::{Rights, Stage1Cause, Stage1Report};
@@ -31,19 +31,19 @@ use crate::{Format, GuestVirtAddr, Rights, Stage1Cause, Stage1Fault};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage1Report<R> {
-    /// The guest gets a fault, and this is what its CPU says of it.
+    /// Inject a fault into the guest, with this report.
     Fault(R),
-    /// The guest's tables do not allow the access, and its CPU tells that in another way than by such a report, as by a
-    /// general protection fault; or the format's file does not say how (`[raise]`).
+    /// The guest's tables do not allow the access, but its CPU tells that by something other than such a report, such as
+    /// a general protection fault; or the format's file does not say how (`[raise]`).
     Another(Stage1Cause),
-    /// The guest's tables allow the access now, or an entry of theirs is not accessible, for which they are not to blame:
-    /// the guest may run the instruction again, and hardware reports what else there is.
+    /// Let the guest run the instruction again: its tables allow the access now, or one of their entries is not
+    /// accessible, which is not the tables' fault. If something else is wrong, hardware will report it.
     Retry,
 }
 
 impl<F: Format, M: GuestMemoryAccessor> GuestTables<'_, F, M> {
-    /// What the guest's CPU would report of the fault that an access meets which needs the rights `access`, to inject it:
-    /// after [`VirtFault::Stage1`], for each access by itself. The tables are read again, and nothing is marked.
+    /// The fault report to inject, as the guest's CPU would give it, for an access at `address` that needs the rights
+    /// `access`. Call it after [`VirtFault::Stage1`], once for each access. The tables are read again; nothing is marked.
     ///
     /// ```
     /// use tablewright::{AddrSpace, Format, GuestMemoryAccessor, GuestTables, MappingFlags, Rights, Stage1Report, Tag};

@@ -1,4 +1,4 @@
-//! Memory of frames from the HAL that lives as long as somebody has a handle of it.
+//! Memory in frames from the HAL that lives as long as there is a handle to it.
 
 use alloc::{sync::Arc, vec::Vec};
 use core::fmt::{self, Debug, Formatter};
@@ -8,9 +8,9 @@ use crate::{Error, Hal, HostPhysAddr};
 /// Memory of any size that several guests may map: zeroed frames, which go back to their HAL when no handle is left and
 /// no area maps them any more.
 ///
-/// Each guest sees it where and with the rights that its area says. A handle may be made [read-only](Self::read_only), so
-/// that who gets it can give nobody a right to write. What one guest writes, the others'
-/// [dirty logs](crate::AddrSpace::start_dirty_log) do not tell.
+/// Each guest sees it at the addresses and with the rights of its own area. A handle can be made
+/// [read-only](Self::read_only): whoever gets that one cannot give anybody a right to write. What one guest writes does
+/// not show in the others' [dirty logs](crate::AddrSpace::start_dirty_log).
 ///
 /// ```
 /// use tablewright::{AddrSpace, Format, GuestMemoryAccessor, MappingFlags, SharedMemory, Tag};
@@ -40,9 +40,9 @@ pub struct SharedMemory {
     writable: bool,
 }
 
-/// Frames of a HAL whose type nobody needs to know.
+/// Frames of a HAL whose type is erased.
 trait Frames: Send + Sync {
-    /// In ascending order of offsets, without holes.
+    /// The extents, in ascending order of offsets, without holes.
     fn extents(&self) -> &[Extent];
 }
 
@@ -81,8 +81,8 @@ impl<H: Hal> Drop for Owned<H> {
 }
 
 impl SharedMemory {
-    /// `size` bytes in zeroed frames of `hal`, each of at least `1 << smallest` bytes, which is no less than the pages of
-    /// whoever is to map it, and of at most `1 << largest`, where there are such.
+    /// `size` bytes in zeroed frames of `hal`. Each frame has at least `1 << smallest` bytes, which must be no less than the
+    /// pages of any space that will map it, and at most `1 << largest`, as far as the HAL has such frames.
     ///
     /// # Errors
     ///
@@ -90,7 +90,8 @@ impl SharedMemory {
     ///
     /// # Safety
     ///
-    /// Spaces that map it have HALs of the machine that `hal` is of: what one allocates, the others' `phys_to_virt` maps.
+    /// All spaces that map it have HALs of the same machine as `hal`: what one allocates, the others' `phys_to_virt`
+    /// maps.
     pub unsafe fn new<H>(hal: &H, size: usize, smallest: u8, largest: u8) -> Result<Self, Error>
     where
         H: Hal + Send + Sync + 'static,
@@ -102,7 +103,7 @@ impl SharedMemory {
         let mut owned = Owned { hal: hal.clone(), extents: Vec::new() };
         let (mut offset, mut largest) = (0, largest.max(smallest).min(63));
         while offset < end {
-            // No larger than what is left, and where leaves of its size can be.
+            // No larger than what is left, and at an offset where a leaf of its size can be.
             let fits = (end - offset).ilog2().min(offset.trailing_zeros()) as u8;
             let size = fits.min(largest);
             owned.extents.try_reserve(1).map_err(|_| Error::NoMemory { size })?;
@@ -121,7 +122,7 @@ impl SharedMemory {
         Ok(Self { frames: Arc::new(owned), writable: true })
     }
 
-    /// A handle with which areas get no right to write.
+    /// A handle through which areas cannot get a right to write.
     pub fn read_only(&self) -> Self {
         Self { frames: Arc::clone(&self.frames), writable: false }
     }
@@ -131,13 +132,13 @@ impl SharedMemory {
         self.writable
     }
 
-    /// Whether both are handles of the same memory, for the same guests.
+    /// Whether both are handles of the same memory, with the same right to write.
     pub(super) fn is(&self, other: &Self) -> bool {
         self.writable == other.writable && Arc::ptr_eq(&self.frames, &other.frames)
     }
 
     /// The size in bytes.
-    // Many ask: there is one of it.
+    // Not inlined: it has many callers.
     #[inline(never)]
     pub fn size(&self) -> usize {
         self.frames.extents().last().map_or(0, Extent::end) as usize
@@ -153,7 +154,7 @@ impl SharedMemory {
         self.from(offset).next().map(|extent| extent.frame.as_usize() as u64 + (offset - extent.offset))
     }
 
-    /// The extents from that with the byte at `offset` on.
+    /// The extents from the one with the byte at `offset` on.
     pub(super) fn from(&self, offset: u64) -> impl Iterator<Item = &Extent> {
         let extents = self.frames.extents();
         let first = extents.partition_point(|extent| extent.end() <= offset);
