@@ -1,4 +1,4 @@
-//! What a faulting access lacked of a leaf that is there, given in one walk.
+//! Giving a leaf that is there what a faulting access lacks, in one walk.
 
 use super::PageTable;
 use crate::{Format, Hal, Rights};
@@ -6,7 +6,7 @@ use crate::{Format, Hal, Rights};
 /// What [`PageTable::admit`] found or did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Admitted {
-    /// The leaf lacked nothing, perhaps since another CPU was faster.
+    /// The leaf lacked nothing, perhaps because another CPU was faster.
     Already,
     /// It is marked accessed or dirty now, and had the rights.
     Marked,
@@ -15,16 +15,18 @@ pub(crate) enum Admitted {
 }
 
 impl<F: Format, H: Hal> PageTable<F, H> {
-    /// Lets the leaf that maps `ia` admit an access that needs the rights `access`: it gets those of `wanted`, which are no
-    /// less, besides those that it has; and it is marked accessed and, with a right to write, dirty. `None`, and nothing
-    /// has changed, if there is no such leaf or this takes more than one store: see [`Format::grant`].
-    // Out of line and by value: what calls it keeps its own fault in registers, for the first use of a page never gets here.
+    /// Makes the leaf that maps `ia` admit an access that needs the rights `access`: adds the rights `wanted`, which
+    /// include
+    /// `access`, and marks the leaf accessed and, with a right to write, dirty. Changes nothing and returns `None` if there is
+    /// no such leaf, or if this takes more than one store: see [`Format::grant`].
+    // Out of line and by value, so that callers can keep their fault in registers: the first use of a page never gets
+    // here.
     #[inline(never)]
     pub(crate) fn admit(&self, ia: u64, access: Rights, wanted: Rights) -> Option<Admitted> {
         self.write_first(ia, wanted).or_else(|| self.admit_leaf(ia, access, wanted))
     }
 
-    /// [`Self::admit`] for whatever leaf there is.
+    /// [`Self::admit`] for any kind of leaf.
     #[cold]
     fn admit_leaf(&self, ia: u64, access: Rights, wanted: Rights) -> Option<Admitted> {
         let ia = self.reduce(ia)?;

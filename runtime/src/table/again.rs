@@ -1,5 +1,5 @@
-//! The split that was made last, made again: whoever watches what a guest writes, or takes pages back, changes one block
-//! after the other in part, and most of these say the same. Then what becomes of them is known.
+//! Repeating the last split. Whoever logs a guest's writes, or takes pages back, changes one block after the other in
+//! part, and most of these blocks differ only in their address. What becomes of them is then known already.
 
 use super::{
     Gather, PageTable, PartialChange,
@@ -18,23 +18,23 @@ pub(super) struct Precedent {
     /// The leaf without its address, and the bits of that.
     bits: u64,
     address: u64,
-    /// What became of a part of it; `None`: it was unmapped.
+    /// How a part of it was changed; `None` if that was unmapped.
     change: Option<Change>,
     /// What stands beside that part: runs, if there are any, and single entries next to it.
     run: Option<Prototype>,
     kept: Prototype,
-    /// What stands in it; no leaf, if it was unmapped.
+    /// What stands in that part; `None` if it was unmapped.
     changed: Option<Prototype>,
-    /// Whether it was dirty and cannot say so any more.
+    /// Whether that part was dirty and can no longer record it.
     forgets: bool,
     /// Whether the leaf was taken away before the table stood in its place.
     broken: bool,
 }
 
 impl<F: Format, H: Hal> PageTable<F, H> {
-    /// Lets `change`, or its removal, become of the part of a leaf of one entry that `range` is, as of the last one; and
-    /// whether that part was dirty and cannot say so any more. `None`, and nothing has changed, if it is not like that one,
-    /// or there is no memory.
+    /// Applies `change` to the part `range` of a leaf of one entry, or unmaps it for `None`, as was done to the last
+    /// leaf. Returns whether the part was dirty and can no longer record it; or changes nothing and returns `None` if
+    /// the leaf is not like the last one, or there is no memory.
     pub(super) fn split_again(
         &mut self,
         leaf: End<F>,
@@ -58,7 +58,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let mut table = unsafe { Fresh::new(&self.hal, frame, self.start.table_bits) };
         self.fill_again(last, whole, self.format.output(level, raw), range, &mut table);
         table.publish(&self.hal);
-        // If the MMU marks the leaf meanwhile, it is not as it was.
+        // Fails if the MMU marks the leaf meanwhile.
         let linked = match self.link_entry(level, frame) {
             Ok(link) if last.broken => {
                 let taken = entry.swap(&self.hal, self.format.empty(level));
@@ -92,7 +92,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     ) {
         let delta = address.wrapping_sub(whole.start());
         let mut fill = |range, prototype| self.fill_leaves(table, &Leaves { range, prototype, delta });
-        // What the part takes the place of, too, for that is the simplest to write.
+        // The part is written, too, and overwritten below: that is simplest.
         fill(whole, last.run.unwrap_or(last.kept));
         if let Some(run) = last.run {
             fill(around(range, run.size), last.kept);
@@ -105,7 +105,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         }
     }
 
-    /// Remembers how a leaf was split, if the next one around all of such a range can be split as simply as that.
+    /// Remembers how a leaf was split, if the next one can be split in the same simple way.
     pub(super) fn remember(&mut self, split: &Split<'_, F>, range: ClosedRange) {
         self.precedent = self.precedent_of(split, range).or(self.precedent);
     }
@@ -146,10 +146,10 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 }
 
 impl Precedent {
-    /// Whether `range` is a part of the leaf `whole` that single entries are to be.
+    /// Whether `range` is a part of the leaf `whole` that becomes single entries.
     fn fits(&self, whole: ClosedRange, range: ClosedRange) -> bool {
         let is_aligned = (range.start() | range.last().wrapping_add(1)) & size_mask(self.kept.size) == 0;
-        // No run may be in it, for that would stay one.
+        // No run may lie inside it: that would stay a run.
         let largest = self.run.map_or(whole.span(), |run| size_mask(run.size));
         is_aligned && whole.covers(&range) && range.span() < largest
     }

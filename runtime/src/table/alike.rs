@@ -1,4 +1,4 @@
-//! Leaves that are like each other, as most neighbours are: what becomes of them is worked out once for all.
+//! Leaves that differ only in their address, as most neighbours do: what becomes of them is worked out once for all.
 
 use core::ops::Range;
 
@@ -14,12 +14,12 @@ use crate::{ClosedRange, EntryWord, Format, Geometry, Hal, Kinds, Level, Prototy
 /// Leaves of one level that have certain bits in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Alike {
-    /// They are those with `raw & mask == value`.
+    /// The leaves with `raw & mask == value`.
     mask: u64,
     value: u64,
-    /// What becomes of them; `None`: they stay as they are.
+    /// How they change; `None` if they stay as they are.
     pub(super) rewrite: Option<Rewrite>,
-    /// Whether one that is in use must be broken for it.
+    /// Whether a live one must be broken for that.
     pub(super) breaks: bool,
     /// Whether they are items of runs.
     pub(super) run: bool,
@@ -32,12 +32,12 @@ impl Alike {
         raw & self.mask == self.value
     }
 
-    /// Whether they change, and may do so one by one, unlike items of runs and what has to be broken.
+    /// Whether they change and may do so one by one, unlike items of runs and leaves that must be broken.
     const fn is_plain(&self) -> bool {
         self.rewrite.is_some() && !self.run && !self.breaks
     }
 
-    /// Those of them with `raw & mask == value`; `None` if they say otherwise.
+    /// Those of them with `raw & mask == value`; `None` if there are none.
     pub(super) const fn with(&self, mask: u64, value: u64) -> Option<Self> {
         if (self.value ^ value) & self.mask & mask != 0 {
             return None;
@@ -45,7 +45,7 @@ impl Alike {
         Some(Self { mask: self.mask | mask, value: self.value | value, ..*self })
     }
 
-    /// These and others together, if both stay as they are and one bit tells them apart, as clean leaves from dirty ones.
+    /// These and the others together, if both stay as they are and differ in one bit, as clean leaves do from dirty ones.
     const fn joined(&self, other: &Self) -> Option<Self> {
         let apart = self.value ^ other.value;
         let is_one = self.mask == other.mask && apart.is_power_of_two();
@@ -56,8 +56,8 @@ impl Alike {
     }
 }
 
-/// Says what becomes of a leaf, given its level, the first address of its entry and its value; or why it could not.
-// As a `dyn Fn`, each would be there a second time, for owners.
+/// Decides what becomes of a leaf, given its level, the first address of its entry and its value; or why it cannot.
+// With `dyn Fn`, each would be compiled a second time, for owned closures.
 pub(super) trait Judge {
     fn judge(&self, level: Level, address: u64, raw: u64) -> Result<Alike, Error>;
 }
@@ -68,18 +68,18 @@ impl<J: Fn(Level, u64, u64) -> Result<Alike, Error>> Judge for J {
     }
 }
 
-/// The two kinds that were met last at each level.
+/// The two groups of alike leaves that were met last at each level.
 #[derive(Debug, Default)]
 struct Seen([[Option<Alike>; 2]; Geometry::MAX_LEVELS]);
 
 impl Seen {
-    /// Those at `level` that have been seen.
+    /// The groups that were met at `level`.
     #[inline]
     fn at(&self, level: Level) -> &[Option<Alike>; 2] {
         &self.0[usize::from(level) % Geometry::MAX_LEVELS]
     }
 
-    /// Notes one more.
+    /// Adds a group.
     fn add(&mut self, level: Level, alike: &Alike) {
         let [last, before] = &mut self.0[usize::from(level) % Geometry::MAX_LEVELS];
         match last.and_then(|last| last.joined(alike)) {
@@ -89,7 +89,7 @@ impl Seen {
     }
 }
 
-/// Those of `seen` that all entries are of which have the bits `all` and at most the bits `any`.
+/// The group in `seen` to which all entries belong that have at least the bits `all` and at most the bits `any`.
 #[inline]
 fn find(seen: &[Option<Alike>; 2], [all, any]: [u64; 2]) -> Option<&Alike> {
     let has = |alike: &&Alike| alike.contains(all) && alike.contains(any);
@@ -100,14 +100,14 @@ fn find(seen: &[Option<Alike>; 2], [all, any]: [u64; 2]) -> Option<&Alike> {
 enum Block<'a> {
     /// Nothing.
     Empty,
-    /// Leaves that have been seen, and that do not change one by one, as items of runs do, and what has to be broken.
+    /// Leaves of one group that has been met: they stay as they are, or are items of runs, or must be broken.
     Alike(&'a Alike),
-    /// Whatever else, or there are fewer entries: which of them to look at, by their bits.
+    /// Anything else, or fewer entries than a block: a bit for each entry that has to be looked at.
     Mixed(u32),
 }
 
 impl<'a> Block<'a> {
-    /// The entries from the start of `indices` on, of a level with these kinds of entries.
+    /// The block of entries at the start of `indices`, at a level with these `kinds`.
     #[inline(always)]
     fn at<W: EntryWord>(
         entries: Entries<W>,
@@ -124,7 +124,7 @@ impl<'a> Block<'a> {
             match find(seen, common) {
                 Some(alike) if alike.rewrite.is_none() || alike.is_plain() => Self::Alike(alike),
                 Some(_) => every,
-                // As where a few were written to: the others stay as they are.
+                // For example, a few pages were written, and the others stay as they are.
                 None => {
                     let stay = seen.iter().flatten().filter(|alike| alike.rewrite.is_none());
                     let left = |left, alike: &Alike| left & !entries.which(indices.start, |raw| alike.contains(raw));
@@ -139,7 +139,7 @@ impl<'a> Block<'a> {
     }
 }
 
-/// Leaves that are alike, side by side in one table, and do not stay as they are.
+/// Leaves that are alike, adjacent in one table, and change.
 pub(super) struct Group<'a, F: Format> {
     pub(super) alike: &'a Alike,
     pub(super) level: Level,
@@ -158,8 +158,8 @@ pub(super) struct Group<'a, F: Format> {
 }
 
 impl<F: Format, H: Hal> PageTable<F, H> {
-    /// Calls `act` for all leaves in `range` which do not stay as they are, and goes on after so many items as it returns: no
-    /// less than there are in the group. For a leaf unlike those seen, `judge` says what becomes of it.
+    /// Calls `act` for each group of leaves in `range` that change, and goes on after as many items as it returns: at
+    /// least those of the group. `judge` decides about leaves that are unlike those met before.
     pub(super) fn for_all_groups(
         &self,
         range: ClosedRange,
@@ -169,7 +169,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         self.for_groups(self.table_around(range), range, &mut Seen::default(), judge, act)
     }
 
-    /// The same for those in the part of `range` that this table translates.
+    /// As [`Self::for_all_groups`], for the part of `range` that this table translates.
     fn for_groups(
         &self,
         entries: Entries<F::Word>,
@@ -203,7 +203,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             };
             let block = index;
             index = end.min(index + BLOCK);
-            // Those that are like what has been seen, side by side or not.
+            // First those that are like what has been met, adjacent or not.
             for alike in seen.at(level).iter().flatten().filter(|alike| alike.is_plain()) {
                 let which = if left.count_ones() > 1 && block + BLOCK <= covered {
                     left & entries.which(block, |raw| kinds.is_leaf(raw) && alike.contains(raw))
@@ -218,7 +218,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                     left &= !which;
                 }
             }
-            // One by one.
+            // Then the others, one by one.
             while left != 0 {
                 let index = block + left.trailing_zeros() as usize;
                 left &= left - 1;
@@ -249,10 +249,10 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         Ok(())
     }
 
-    /// What becomes of all leaves like `raw`, given which of its bits say so.
+    /// The group of all leaves like `raw`, given the bits that decide what becomes of them.
     pub(super) fn alike(&self, level: Level, raw: u64, mask: u64, rewrite: Option<Rewrite>, breaks: bool) -> Alike {
         let (run, mask) = if self.has_runs(level) {
-            // What marks a run is not an address.
+            // The bits that mark a run are not part of the address.
             (self.format.run_bits(level, raw) != 0, mask | !self.address_bits(level))
         } else {
             (false, mask)
@@ -265,8 +265,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         has_runs(&self.format, level)
     }
 
-    /// How many entries from the start of `indices` on are what `first` is, a table or a leaf of one entry: as many as can be
-    /// told at a glance.
+    /// How many entries from the start of `indices` on are of the same kind as `first`, tables or leaves of one entry,
+    /// as far as whole blocks tell.
     pub(super) fn entries_like(&self, entries: Entries<F::Word>, first: u64, indices: Range<usize>) -> usize {
         let level = entries.level();
         let (kinds, states) = (self.format.kinds(level), self.format.accessed_dirty(level));
@@ -274,13 +274,13 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let telling = if !are_leaves {
             kinds.absent_mask | kinds.table_mask
         } else if self.has_runs(level) {
-            // One could be an item of a run.
+            // If more differed, one could be an item of a run.
             !(self.address_bits(level) | states.accessed_mask | states.dirty_mask)
         } else {
             0
         };
         let mut index = indices.start;
-        // The last ones together with some of those before.
+        // The last block overlaps the one before.
         while index < indices.end
             && let Some(start) = indices.end.checked_sub(BLOCK).map(|last| last.min(index))
             && let Some([all, any]) = entries.common(start)
@@ -292,8 +292,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         index - indices.start
     }
 
-    /// The bits of a leaf at `level`, of the size of one entry, that hold its address.
-    // Many ask: there is one of it.
+    /// The bits that hold the address in a leaf of one entry at `level`.
+    // Not inlined: it has many callers.
     #[inline(never)]
     pub(super) fn address_bits(&self, level: Level) -> u64 {
         let size = Self::entry_bits(level);

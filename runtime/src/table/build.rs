@@ -1,4 +1,4 @@
-//! Subtrees that are complete before anybody can see them.
+//! Going down a tree, and building subtrees that are complete before anybody can see them.
 
 use core::ops::Range;
 
@@ -15,9 +15,9 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// The entries of a table of this tree below the root.
     #[inline]
     pub(super) fn entries(&self, level: Level, address: HostPhysAddr) -> Entries<F::Word> {
-        // SAFETY: the callers' addresses come from table entries of this tree (or of a detached or not yet linked part of
-        // it), whose tables are allocated until they have been unlinked, and freed only through `&mut self` or by a gather
-        // that nobody walks any more. Below the root, all of a level have these index bits.
+        // SAFETY: callers take addresses from table entries of this tree, or of a part of it that is detached or not yet
+        // linked. Its tables stay allocated until they are unlinked, and are freed only through `&mut self`, or by a
+        // gather once nobody walks them any more. Below the root, all tables of a level have these index bits.
         unsafe { Entries::new(&self.hal, level, Self::index_bits(level), address) }
     }
 
@@ -27,24 +27,24 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         unsafe { Entries::new(&self.hal, self.geometry.top(), self.start.index_bits, self.root) }
     }
 
-    /// What the entry at `index` is; a table as its entries.
+    /// The entry at `index`, and what it is.
     pub(super) fn visit(&self, entries: Entries<F::Word>, index: usize) -> (u64, Found<F>) {
         let raw = entries.load(index);
         (raw, self.found(entries.level(), raw))
     }
 
-    /// Whether nothing stands at `indices`.
+    /// Whether all entries at `indices` are absent.
     pub(super) fn is_hole(&self, entries: Entries<F::Word>, indices: Range<usize>) -> bool {
         let kinds = self.format.kinds(entries.level());
         let Range { start: mut index, end } = indices;
-        // Most that are no holes begin like that.
+        // Most ranges that are no holes have an entry at the start.
         if index < end && !kinds.is_absent(entries.load(index)) {
             return false;
         }
         while index + BLOCK <= end
             && let Some(common) = entries.common(index)
         {
-            // What all have and what any has: they stand for nothing if both would.
+            // The bits that all have, and those that any has: if both values are absent, so are all entries.
             if !common.into_iter().all(|raw| kinds.is_absent(raw)) {
                 return false;
             }
@@ -58,18 +58,20 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         self.end(self.go_down((self.geometry.top(), self.start.mask, self.root), self.start.entry_bits, ia))
     }
 
-    /// The same, from a table of this tree on the way to `ia`.
+    /// As [`Self::descend`], from a table of this tree on the way to `ia`.
     pub(super) fn descend_from(&self, entries: Entries<F::Word>, ia: u64) -> End<F> {
         let level = entries.level();
         self.end(self.go_down((level, entries.count() - 1, entries.address()), Self::entry_bits(level), ia))
     }
 
-    /// Starts at a table of this tree with its level, greatest index and address. `bits`: log2 of what an entry of it spans.
+    /// Goes down towards `ia` from a table of this tree, given by its level, greatest index and address. `bits` is log2
+    /// of what one of its entries spans.
     #[inline(always)]
     pub(super) fn go_down(&self, start: (Level, usize, HostPhysAddr), bits: u8, ia: u64) -> Way<F> {
         let (mut level, mask, address) = start;
         let link = self.format.links();
-        // The index, which is cut to the table, is lowest now, and those into the tables below are uppermost in turn.
+        // The index into this table is in the lowest bits now (the mask cuts it off); those into the tables below are in
+        // the highest bits, one after the other.
         let mut rest = ia.rotate_right(bits.into());
         // SAFETY: as in `root_entries` and `entries`; the index is cut.
         let mut entry = unsafe { EntryRef::new(&self.hal, address, rest as usize & mask) };
@@ -88,7 +90,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         Way { level, entry, raw }
     }
 
-    /// What there is.
+    /// The end of a way, and whether there is a leaf.
     #[inline(always)]
     pub(super) fn end(&self, way: Way<F>) -> End<F> {
         let Way { level, entry, raw } = way;
@@ -102,10 +104,10 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         unsafe { Entries::new(&self.hal, level, bits, entry.table(bits)) }
     }
 
-    /// The lowest table that translates all of `range`, in which no single entry is all of it: an operation that unlinks
-    /// no table may begin there.
+    /// The lowest table that translates all of `range` and of which no single entry translates exactly `range`. An
+    /// operation that unlinks no table may begin there.
     pub(super) fn table_around(&self, range: ClosedRange) -> Entries<F::Word> {
-        // The low bits that are not the same in all of it; one more if they may be anything.
+        // The low bits in which addresses of the range differ; one more if they take all values.
         let varying = range.start() ^ range.last();
         let least = 64 - varying.saturating_add((range.start() & varying == 0).into()).leading_zeros() as u8;
         let link = self.format.links();
@@ -136,12 +138,12 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         }
     }
 
-    /// `count` empty entries.
+    /// `items` empty entries.
     pub(super) fn empty_strip(&self, level: Level, items: usize) -> Strip {
         Strip { first: self.format.empty(level), step: 0, items }
     }
 
-    /// Builds the table at `level` that translates `range`, with all that `pieces` need below it, and returns the
+    /// Builds the table at `level` that translates `range`, with everything below it that `pieces` need, and returns the
     /// entry that leads to it. `None` only if the reserve is short, which the plan excludes.
     pub(super) fn build(
         &self,
@@ -190,7 +192,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 }
 
-/// Where a way down a tree ends: see [`End`].
+/// The end of a way down a tree, before it is known what is there: see [`End`].
 #[derive(Clone, Copy)]
 pub(super) struct Way<F: Format> {
     pub(super) level: Level,
@@ -198,7 +200,7 @@ pub(super) struct Way<F: Format> {
     pub(super) raw: u64,
 }
 
-/// Where a way down a tree ends: at a leaf, or at an entry that stands for nothing.
+/// The end of a way down a tree: a leaf, or an absent entry.
 #[derive(Clone, Copy)]
 pub(super) struct End<F: Format> {
     pub(super) level: Level,

@@ -1,4 +1,4 @@
-//! How much work changes were.
+//! Counts of the work that changes took.
 
 use core::fmt::{self, Display, Formatter};
 use core::ops::Add;
@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use super::PageTable;
 use crate::{Format, Hal};
 
-/// How much work the changes of a page table, or of a space, were since it was made: see [`PageTable::change_counts`] and
+/// Counts of what changes of a page table, or of a space, took since it was made: see [`PageTable::change_counts`] and
 /// [`AddrSpace::change_counts`](crate::AddrSpace::change_counts).
 ///
 /// ```
@@ -29,7 +29,8 @@ use crate::{Format, Hal};
 pub struct ChangeCounts {
     /// How many leaves were split into smaller ones.
     pub splits: u64,
-    /// How many invalidations were asked of the HAL, each of a range or of everything of the tag, at all sinks.
+    /// How many invalidations were requested from the HAL, each for a range or for everything under the tag, at all
+    /// sinks.
     pub invalidations: u64,
 }
 
@@ -50,7 +51,7 @@ impl Display for ChangeCounts {
     }
 }
 
-/// The counts of one table. Only what takes the table exclusively counts, so that CPUs which use it share nothing.
+/// The counts of one table. Only operations with exclusive access count, so that CPUs share no counter.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
     splits: AtomicU64,
@@ -67,16 +68,15 @@ impl Changes {
     }
 }
 
-/// Counts one more. As nobody else counts meanwhile, that takes no locked instruction.
+/// Counts one more. Nobody else counts meanwhile, so this takes no locked instruction.
 fn count(counter: &AtomicU64) {
     counter.store(counter.load(Relaxed).wrapping_add(1), Relaxed);
 }
 
 impl<F: Format, H: Hal> PageTable<F, H> {
-    /// How much work changes were since the table was made, but for the invalidations that gathers asked for, which these
-    /// [say](super::Gather::invalidations): what is left are those of entries that had to be taken away before others could
-    /// stand in their place. What is changed through `&self`, as for faults, is not counted, so that CPUs share nothing
-    /// there.
+    /// Counts of what changes took since the table was made. Invalidations by gathers are not included: each gather
+    /// [counts its own](super::Gather::invalidations). What is left are those for break-before-make. Changes through
+    /// `&self`, as for faults, are not counted, so that CPUs share no counter there.
     pub fn change_counts(&self) -> ChangeCounts {
         let Changes { splits, invalidations } = &self.changes;
         ChangeCounts { splits: splits.load(Relaxed), invalidations: invalidations.load(Relaxed) }

@@ -1,4 +1,5 @@
-//! Larger pages into smaller ones and back, on a table in use: to see what is written page by page, and to be done with it.
+//! Splitting leaves into smaller ones and collapsing them again, on a table in use: to log writes page by page, and to
+//! stop.
 
 use super::{
     Error, Gather, PageTable,
@@ -16,7 +17,7 @@ use crate::{Attributes, ClosedRange, Edit, Format, Hal, Level, Strip};
 
 impl<F: Format, H: Hal> PageTable<F, H> {
     /// Splits every leaf that is larger than `1 << size` bytes, as far as `range` covers it, into leaves of at most that
-    /// size. What is mapped stays as it is; [`PageTable::collapse`] is the way back. All or nothing.
+    /// size. The mapping stays the same; [`PageTable::collapse`] is the way back. All or nothing.
     ///
     /// # Errors
     ///
@@ -27,7 +28,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let size = size.max(F::PAGE_BITS);
         let mut edges = Edges::default();
         ok!(self.plan_edges(&self.cut_leaves(self.table_around(range), range), range, Fate::Kept, &mut edges));
-        // Those of the larger leaves at the edges are among those of all larger ones.
+        // Larger leaves at the edges are counted with all larger leaves.
         let small = edges.each_ref().map(|edge| edge.as_ref().filter(|edge| edge.leaf.size <= size));
         let mut tables: usize = small.into_iter().flatten().map(|edge| self.tables_for_split(edge, range)).sum();
         for leaf in self.larger(range, size) {
@@ -72,7 +73,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         self.has_runs(level) && entries.iter(0..entries.count()).any(is_item)
     }
 
-    /// Cuts a leaf: a run into its items first, for these have to be replaced one by one.
+    /// Cuts a leaf: a run first into its items, which have to be replaced one by one.
     fn cut(&self, leaf: Located<F>, size: u8, reserve: &mut Frames<'_, H>, gather: &mut Gather<F, H>) -> Option<()> {
         let entry = Self::entry_bits(leaf.level);
         let (range, items) = (leaf.range, Self::items(&leaf) as u64);
@@ -100,10 +101,10 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         self.commit_split(&mut split, range, reserve, gather)
     }
 
-    /// Replaces leaves in `range` that continue each other in input, output and attributes by the largest of up to
-    /// `1 << largest` bytes that say the same, and frees the tables that this makes superfluous. What is mapped stays as
-    /// it is; a larger leaf is accessed or dirty if one of those was that it replaces. Takes no memory. What would take a
-    /// break is left as it is where a device [cannot retry](Hal::retries).
+    /// Replaces leaves in `range` that continue each other in input, output and attributes by the largest leaves of up to
+    /// `1 << largest` bytes that map the same, and frees the tables that this makes superfluous. The mapping stays the same; a
+    /// larger leaf is accessed or dirty if one of the leaves that it replaces was. Takes no memory. Where a device
+    /// [cannot retry](Hal::retries), what would take a break is left as it is.
     ///
     /// # Errors
     ///
@@ -111,8 +112,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     ///
     /// # Safety
     ///
-    /// If what is mapped in `range` is to be freed leaf by leaf (see [`PageTable::depopulate`]), the HAL takes memory
-    /// back that was allocated as several frames as one.
+    /// If what is mapped in `range` will be freed leaf by leaf (see [`PageTable::depopulate`]), the HAL must accept as
+    /// one frame what was allocated as several.
     pub unsafe fn collapse(&mut self, range: ClosedRange, largest: u8, gather: &mut Gather<F, H>) -> Result<(), Error> {
         let range = ok!(self.exclusive(range, gather));
         if largest > F::PAGE_BITS {
@@ -121,7 +122,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         Ok(())
     }
 
-    /// Collapses what is in the part of `range` that this table translates: what is below it first.
+    /// Collapses the part of `range` that this table translates, the lowest tables first.
     fn collapse_in(&self, entries: Entries<F::Word>, range: ClosedRange, largest: u8, gather: &mut Gather<F, H>) {
         let level = entries.level();
         let sizes = sizes_of(&self.geometry, level, self.format.page_sizes(level));
@@ -143,7 +144,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                     }
                     entries.store(&self.hal, index, self.format.empty(level));
                     self.invalidate(part, 0, false);
-                    // Now no MMU marks the leaves any more. If they have come to say what no larger leaf can, they stay.
+                    // Now no MMU marks the leaves any more. If no larger leaf can say what they have come to say, they
+                    // stay.
                     let marked = self.whole(below, part, level, entry);
                     entries.store(&self.hal, index, marked.map_or(raw, |(_, strip)| strip.first));
                     self.made(part, true, gather);
@@ -191,18 +193,18 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         }
     }
 
-    /// Whether entries must be taken away before `new` stands in their place: also where an MMU could mark them up to the
-    /// last moment.
+    /// Whether entries must be taken away before `new` replaces them: by break-before-make, or because an MMU could mark
+    /// them up to the last moment.
     fn takes_break_for(&self, level: Level, old: u64, new: u64) -> bool {
         let hardware = self.format.accessed_dirty(level).hardware;
         hardware || self.format.edit(level, old, new) == Edit::BreakBeforeMake
     }
 
-    /// The leaf of `1 << size` bytes at level `target` that says what the leaves in this table say of `range`, which are
-    /// smaller: where it maps to, and its entries. `None` if there is none.
+    /// The leaf of `1 << size` bytes at level `target` that maps `range` as the smaller leaves in this table do: its
+    /// output address, and its entries. `None` if there is none.
     fn whole(&self, entries: Entries<F::Word>, range: ClosedRange, target: Level, size: u8) -> Option<(u64, Strip)> {
         let level = entries.level();
-        // All bits but those of the address, of the leaf before.
+        // Of the leaf before, all bits but those of the address.
         let (telling, mut before) = (!self.address_bits(level), None);
         let mut whole = None;
         let mut next = range.start();

@@ -1,4 +1,4 @@
-//! The ends of a range: at each, a leaf may reach beyond it, of which an operation changes only a part.
+//! The ends of a range: at each, a leaf may reach beyond the range, so that an operation changes only a part of it.
 
 use super::{
     Error, Gather, PageTable,
@@ -17,7 +17,7 @@ pub(super) type Cut<F> = [Option<Located<F>>; 2];
 /// How they are split.
 pub(super) type Edges<'a, F> = [Option<Split<'a, F>>; 2];
 
-/// What an operation does that changes a leaf only in part.
+/// What an operation does if it would change only part of a leaf.
 ///
 /// ```
 /// use tablewright::{Error, PartialChange};
@@ -45,7 +45,7 @@ pub(super) type Edges<'a, F> = [Option<Split<'a, F>>; 2];
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum PartialChange {
-    /// It splits the leaf: the rest stays as it is.
+    /// It splits the leaf; the rest stays as it is.
     #[default]
     Split,
     /// It answers [`Error::Partial`].
@@ -53,13 +53,13 @@ pub enum PartialChange {
 }
 
 impl<F: Format, H: Hal> PageTable<F, H> {
-    /// What operations do from now on that change a leaf only in part. [`PageTable::split`] and
+    /// Sets what operations do from now on if they would change only part of a leaf. [`PageTable::split`] and
     /// [`PageTable::split_to`] split in any case.
     pub fn set_partial_change(&mut self, policy: PartialChange) {
         self.partial = policy;
     }
 
-    /// Checks that an operation on `range` changes no leaf in part, if that is to be refused.
+    /// Checks that an operation on `range` changes no leaf in part, if the policy is to refuse that.
     pub(crate) fn check_partial(&self, range: ClosedRange) -> Result<(), Error> {
         if self.partial == PartialChange::Refuse
             && let Some(range) = self.reduce_range(range)
@@ -73,8 +73,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         Ok(())
     }
 
-    /// Splits the larger leaves that `range` covers in part, so that no leaf reaches across its ends. What is mapped
-    /// stays as it is. All or nothing.
+    /// Splits the larger leaves that `range` covers in part, so that no leaf reaches across its ends. The mapping stays
+    /// the same. All or nothing.
     ///
     /// # Errors
     ///
@@ -102,9 +102,9 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         cut(first) || !is_all && cut(leaf(range.last()))
     }
 
-    /// Splits the leaves that `range` covers in part, and what it covers of them has this fate; what of it is left to do. All or
-    /// nothing.
-    // Many ask: there is one of it.
+    /// Splits the leaves that `range` covers in part, where the covered part has this `fate`, and returns what is left of
+    /// `range` to be done. All or nothing.
+    // Not inlined: it has many callers.
     #[inline(never)]
     pub(super) fn change_edges(
         &mut self,
@@ -135,7 +135,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         Ok(rest)
     }
 
-    /// Splits what was planned.
+    /// Carries out the planned splits.
     pub(super) fn commit_edges(
         &self,
         edges: &mut Edges<'_, F>,
@@ -149,8 +149,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         }
     }
 
-    /// The leaves that `range` covers in part, at most one at each end, in or below the table around it. Plans to split them
-    /// are large, and most ranges need none.
+    /// The leaves that `range` covers in part, at most one at each end, in or below the table around it. They are found
+    /// first, because plans to split them are large, and most ranges need none.
     pub(super) fn cut_leaves(&self, entries: Entries<F::Word>, range: ClosedRange) -> Cut<F> {
         if entries.level() == 0 && !self.has_runs(0) {
             // Pages are never cut.
@@ -161,15 +161,15 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         [first, if is_one { None } else { self.cut_leaf(entries, range, range.last()) }]
     }
 
-    /// The leaf that maps `ia`, if `range` does not cover it.
-    // Many ask: there is one of it.
+    /// The leaf that maps `ia`, if `range` does not cover all of it.
+    // Not inlined: it has many callers.
     #[inline(never)]
     pub(super) fn cut_leaf(&self, entries: Entries<F::Word>, range: ClosedRange, ia: u64) -> Option<Located<F>> {
         self.leaf_at(ia, self.descend_from(entries, ia)).filter(|leaf| !range.covers(&leaf.range))
     }
 
-    /// Plans to split the leaves that `range` covers in part. `fate` is what becomes of the covered part; leaves that are
-    /// already as they will be are left out. The plans are made where they stay.
+    /// Plans to split the leaves that `range` covers in part. `fate` is what becomes of the covered part; leaves that
+    /// already are as they should be are left out. The plans are made in place.
     pub(super) fn plan_edges<'a>(
         &self,
         cut: &Cut<F>,

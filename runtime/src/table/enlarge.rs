@@ -1,9 +1,9 @@
-//! Larger frames in place of small ones, with what is in them.
+//! Replacing small frames by larger ones with the same contents.
 
 use super::{Error, Gather, PageTable, build::Found, entries::Entries, located::Located, release::free_tree};
 use crate::{Attributes, ClosedRange, Format, Hal, HostPhysAddr, Prototype, hal::copy_frame};
 
-/// An entry that leads to a table, in whose place there may be a leaf.
+/// An entry that leads to a table, and that a leaf may replace.
 struct Slot<F: Format> {
     entries: Entries<F::Word>,
     index: usize,
@@ -15,13 +15,13 @@ struct Slot<F: Format> {
 }
 
 impl<F: Format, H: Hal> PageTable<F, H> {
-    /// Wherever smaller frames fill what a larger leaf of at most `1 << largest` bytes would translate, and say the same:
-    /// takes a frame of that size from the HAL, copies what is in them, maps it in their place, and gives them back.
-    /// Returns how many it took.
+    /// Replaces small frames by larger ones: wherever leaves with the same attributes fill what a larger leaf of at most
+    /// `1 << largest` bytes would translate, takes a frame of that size from the HAL, copies their contents, maps it in their
+    /// place, and gives their frames back. Returns how many larger frames it took.
     ///
-    /// Where the HAL has no such frame, nothing changes; nor if it does not free frames in parts, or a device
-    /// [cannot retry](Hal::retries): while a frame is copied, what is in it is not mapped. The larger leaf is accessed or
-    /// dirty if one of the smaller was.
+    /// Where the HAL has no such frame, nothing changes. Nothing changes at all if the HAL does not free frames in
+    /// parts, or a device [cannot retry](Hal::retries): memory is not mapped while it is copied. The larger leaf is
+    /// accessed or dirty if one of the smaller leaves was.
     ///
     /// ```
     /// use tablewright::{Attributes, ClosedRange, Format, MemoryType, PageTable, Rights, Tag};
@@ -49,7 +49,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     ///
     /// # Safety
     ///
-    /// As for [`PageTable::depopulate`]; and nobody but those who translate through this table writes to what is mapped.
+    /// As for [`PageTable::depopulate`]; and what is mapped is written only through this table.
     pub unsafe fn enlarge(
         &mut self,
         range: ClosedRange,
@@ -63,8 +63,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         Ok(self.enlarge_in(self.root_entries(), range, largest, gather))
     }
 
-    /// The same in the part of `range` that this table translates: the largest frames first, so that nothing is copied
-    /// twice.
+    /// As [`Self::enlarge`], in the part of `range` that this table translates: the largest frames first, so that
+    /// nothing is copied twice.
     fn enlarge_in(
         &self,
         entries: Entries<F::Word>,
@@ -89,7 +89,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         Self::parts(level, range).map(in_slot).sum()
     }
 
-    /// Puts a frame in the place of a table and all that it maps; `None`, and nothing has changed, if that cannot be.
+    /// Replaces a table and all that it maps by one frame; changes nothing and returns `None` if it cannot.
     fn enlarge_at(&self, slot: &Slot<F>, gather: &mut Gather<F, H>) -> Option<()> {
         let &Slot { entries, index, range, raw, below } = slot;
         let level = entries.level();
@@ -100,7 +100,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
         entries.store(&self.hal, index, self.format.empty(level));
         self.invalidate(range, 0, false);
-        // Now no MMU writes to the frames or marks the leaves any more, and nobody else is here. If these say what no larger leaf can, they stay.
+        // Now no MMU writes to the frames or marks the leaves any more, and nobody else is here. If no larger leaf can
+        // say what the leaves say, they stay.
         let leaf = self.leaf_for(slot);
         match leaf {
             Some(leaf) => {
@@ -130,12 +131,12 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         leaf.map(|_| ())
     }
 
-    /// The leaf that says what all leaves in the table of a slot say, if they fill it and are alike.
+    /// The leaf that says the same as all leaves in a slot's table, if they fill it and are alike.
     fn leaf_for(&self, slot: &Slot<F>) -> Option<Prototype> {
         let level = slot.entries.level();
         let unmarked = |attributes| Attributes { accessed: false, dirty: false, ..attributes };
         let mut all: Option<Attributes> = None;
-        // Single leaves that are like the last one, but for their address, say what it says.
+        // Single leaves that differ from the last one only in their address need not be decoded.
         let mut last = None;
         self.for_leaves(slot.below, slot.range, &mut |leaf| {
             let like = (leaf.level, leaf.entries.load(leaf.index) & !self.address_bits(leaf.level));

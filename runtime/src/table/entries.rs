@@ -1,11 +1,11 @@
 //! The one place where entries are read and written.
 //!
-//! An entry that an MMU or another CPU may see is touched only through a transient atomic (an [`EntryWord`], of
-//! [`Entries`]). Plain writes are for a table that is not linked yet ([`Fresh`]); to link it takes a Release store, to
-//! descend an Acquire load.
+//! An entry that an MMU or another CPU may see is touched only through a transient reference to an atomic (an
+//! [`EntryWord`], of [`Entries`]). Plain writes are only for a table that is not linked yet ([`Fresh`]). Linking a table
+//! takes a Release store, descending an Acquire load.
 //!
-//! In the `loom` form (`--cfg loom`, for `generated-tests/loom` only) an entry is loom's atomic, which is larger than a
-//! word: then `Hal::phys_to_virt` gives a frame of [`PREFIX`] bytes and one atomic for each word.
+//! In the `loom` form (`--cfg loom`, for `generated-tests/loom` only), an entry is loom's atomic, which is larger than a
+//! word: then a frame at `Hal::phys_to_virt` has [`PREFIX`] bytes, followed by one atomic for each word.
 
 mod blocks;
 mod entry;
@@ -25,11 +25,11 @@ pub(super) use fresh::Fresh;
 use crate::{EntryWord, Format, Hal, HostPhysAddr, Level, Rewrite};
 use entry::address_of;
 
-/// The entries of a table that may be in use: two words, so that it goes by registers from function to function.
+/// The entries of a table that may be in use. It has two words, so that it is passed in registers.
 pub(super) struct Entries<W> {
     base: NonNull<W>,
-    /// The address of the table; and in the bits that are zero in it, what else is to be known of it: its level and, from
-    /// [`BITS`] on, log2 of the number of its entries.
+    /// The address of the table, and in the low bits, which are zero in it: the level and, from [`BITS`] on, log2 of the
+    /// number of entries.
     place: u64,
 }
 
@@ -41,18 +41,19 @@ impl<W> Clone for Entries<W> {
 
 impl<W> Copy for Entries<W> {}
 
-/// The entries of a format's tables, and one of them, for derives: where these see a format's word, they ask it to be `Copy`.
+/// The entries of a format's tables, and one of them, as aliases for derives: if these saw a format's word, they would
+/// ask it to be `Copy`.
 pub(super) type EntriesOf<F> = Entries<<F as Format>::Word>;
 pub(super) type EntryOf<F> = EntryRef<<F as Format>::Word>;
 
 /// Where log2 of the number of entries is in [`Entries::place`].
 const BITS: u32 = 4;
 
-/// The bits of [`Entries::place`] that are not of the address: any frame for a table is aligned to more.
+/// The bits of [`Entries::place`] that are not part of the address: any frame for a table is aligned to more than these.
 const NOTES: u64 = 0x3ff;
 
-/// Where the entries are in a frame. In the `loom` form a link of a list of frames has its place before them: it is not
-/// a number that an atomic could hold.
+/// Where the entries begin in a frame. In the `loom` form, the link of a list of frames is before them: loom's atomics
+/// cannot hold it.
 const PREFIX: usize = if cfg!(loom) { 64 } else { 0 };
 
 /// The words of the frame at `address`.
@@ -65,17 +66,17 @@ fn words<W>(hal: &impl Hal, address: HostPhysAddr) -> NonNull<W> {
 const _: () = assert!(size_of::<usize>() == 8, "page tables need 64-bit addresses");
 
 impl<W: EntryWord> Entries<W> {
-    /// The table with `1 << bits` entries at `address`, which stands at `level`.
+    /// The table with `1 << bits` entries at `address`, at `level`.
     ///
     /// # Safety
     ///
-    /// It has at least so many entries, was allocated from `hal`, and stays allocated while the value is used.
+    /// The table has at least that many entries, was allocated from `hal`, and stays allocated while the value is used.
     pub(super) unsafe fn new(hal: &impl Hal, level: Level, bits: u8, address: HostPhysAddr) -> Self {
         let place = address.as_usize() as u64 | u64::from(bits) << BITS | u64::from(level);
         Self { base: words(hal, address), place }
     }
 
-    /// The level that the table stands at.
+    /// The level of the table.
     pub(super) const fn level(self) -> Level {
         self.place as Level & 0xf
     }
@@ -132,13 +133,13 @@ impl<W: EntryWord> Entries<W> {
         self.at(index).exchange(hal, old, new)
     }
 
-    /// Replaces an entry by what `change` makes of it, while the MMU or other CPUs may change it, too; `None` leaves it
-    /// alone. What was replaced.
+    /// Replaces an entry by what `change` makes of it, while the MMU or other CPUs may change it, too, and returns what
+    /// was replaced. If `change` returns `None`, the entry stays.
     pub(super) fn update(&self, hal: &impl Hal, index: usize, change: impl Fn(u64) -> Option<u64>) -> Option<u64> {
         self.update_from(hal, index, self.load(index), change)
     }
 
-    /// The same for an entry that was `raw` when it was last looked at.
+    /// As [`Self::update`], for an entry that was `raw` when it was last read.
     pub(super) fn update_from(
         &self,
         hal: &impl Hal,
@@ -155,10 +156,11 @@ impl<W: EntryWord> Entries<W> {
         }
     }
 
-    /// Rewrites a leaf that was `raw` when it was last looked at, while the MMU may mark it: the rewrite is not of its marks.
+    /// Rewrites a leaf that was `raw` when it was last read, while the MMU may mark it; the rewrite does not change the
+    /// marks.
     pub(super) fn rewrite(&self, hal: &impl Hal, index: usize, raw: u64, rewrite: Rewrite) {
         if raw & rewrite.set == rewrite.set {
-            // Bits are only taken away, as by write protection: one instruction, where the machine has it.
+            // Bits are only cleared, as by write protection: that is one instruction, where the machine has it.
             self.entry(index).fetch_and(rewrite.keep | rewrite.set, Ordering::AcqRel);
             self.publish(hal, index, 1);
         } else {
@@ -166,7 +168,7 @@ impl<W: EntryWord> Entries<W> {
         }
     }
 
-    /// Makes entries that were changed by plain stores known to MMUs that do not snoop caches.
+    /// Makes entries that were changed by plain stores visible to MMUs that do not snoop caches.
     pub(super) fn publish(&self, hal: &impl Hal, index: usize, items: usize) {
         hal.publish_table(address_of::<W>(self.address(), index & self.mask()), items << W::SIZE);
     }

@@ -29,7 +29,7 @@ use crate::{ClosedRange, ConfigError, Level, Refusal};
 /// # }
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-// The tag is a word, so that what passes an error on does so by words.
+// The tag is a word, so that an error is copied word by word where it is passed on.
 #[repr(u64)]
 pub enum Error {
     /// The format's parameters are illegal.
@@ -54,7 +54,7 @@ pub enum Error {
         /// log2 of the size it should be a multiple of.
         size: u8,
     },
-    /// A bitmap of pages of another size than the table's.
+    /// A bitmap whose pages have another size than the table's.
     #[error("the bitmap counts pages of 2^{size} bytes, where the table's have 2^{expected}")]
     PageSize {
         /// log2 of the size of the bitmap's pages.
@@ -72,13 +72,13 @@ pub enum Error {
         /// That entry.
         entry: u64,
     },
-    /// A range would have to move to where a part of it is.
+    /// A range that should move overlaps the place that it should move to.
     #[error("{:#x}..={:#x} would be moved and be moved to", .0.start(), .0.last())]
     Overlap(ClosedRange),
-    /// The format cannot say what was asked for.
+    /// The format cannot express what was asked for.
     #[error("at level {level}: {refusal}")]
     Refused {
-        /// The level of the entry that would have said it.
+        /// The level of the entry that would have to express it.
         level: Level,
         /// Why not.
         refusal: Refusal,
@@ -89,7 +89,7 @@ pub enum Error {
         /// log2 of the frame's size.
         size: u8,
     },
-    /// A part of a frame would have to be freed, which the HAL does not do.
+    /// A part of a frame would have to be freed, which the HAL does not support.
     #[error("the frame of 2^{size} bytes mapped at {address:#x} cannot be freed in parts")]
     PartialFrame {
         /// The input address of the leaf that maps the frame.
@@ -97,7 +97,8 @@ pub enum Error {
         /// log2 of its size.
         size: u8,
     },
-    /// A leaf would have to be split, which the table is told not to do: see [`PartialChange`](super::PartialChange).
+    /// A leaf would have to be split, which the table has been told not to do: see
+    /// [`PartialChange`](super::PartialChange).
     #[error("the leaf of 2^{size} bytes at {address:#x} would be changed in part")]
     Partial {
         /// The input address of the leaf.
@@ -115,8 +116,8 @@ pub enum Error {
         /// The entry.
         entry: u64,
     },
-    /// The entry would have to be taken away for a moment before it is changed, and a device that translates through the
-    /// table cannot retry: see [`Hal::retries`](crate::Hal::retries).
+    /// The entry would have to be taken away for a moment before it is changed (break-before-make), and a device that
+    /// translates through the table cannot retry: see [`Hal::retries`](crate::Hal::retries).
     #[error("entry {entry:#x} at level {level} for {address:#x} must not be broken: a device in use cannot retry")]
     NeedsBreak {
         /// The first input address that the entry translates.
@@ -126,7 +127,7 @@ pub enum Error {
         /// The entry.
         entry: u64,
     },
-    /// The table would get another tag, while devices are attached that translate under the one that it has: see
+    /// The table would need another tag, but devices are attached that translate under its present one: see
     /// [`PageTable::detach`](super::PageTable::detach).
     #[error("the tag cannot change: devices translate under it")]
     Attached,
@@ -136,7 +137,7 @@ pub enum Error {
     /// The frame cache belongs to another table.
     #[error("the frame cache belongs to another page table")]
     ForeignCache,
-    /// It cannot be done while others use the table: there is a form that takes `&mut self`.
+    /// It cannot be done while others use the table: use the form that takes `&mut self`.
     #[error("it takes exclusive access: {0:?}")]
     NeedsExclusive(Operation),
 }

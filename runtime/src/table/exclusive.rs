@@ -1,4 +1,4 @@
-//! What cannot be done while others use the table, and the forms that do it.
+//! What cannot be done while others use the table, and the exclusive forms that do it.
 
 use super::{
     Error, FaultIn, Gather, PageTable, Relax,
@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{Attributes, Change, ClosedRange, Edit, Format, Hal, Refusal, Rights};
 
-/// What an operation through `&self` would have had to do, and only one through `&mut self` can.
+/// What an operation through `&self` would have to do, but only one through `&mut self` can.
 ///
 /// ```
 /// use tablewright::{Error, Operation, PageBitmap, State};
@@ -36,13 +36,13 @@ use crate::{Attributes, Change, ClosedRange, Edit, Format, Hal, Refusal, Rights}
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
-    /// To split a leaf.
+    /// Split a leaf.
     Split,
-    /// To change a run of several entries as a whole.
+    /// Change a run of several entries as a whole.
     Run,
-    /// To take an entry away from the MMU before it is changed: break-before-make.
+    /// Take an entry away from the MMU before changing it: break-before-make.
     Break,
-    /// To give a page a frame of its own in place of the one that it shares.
+    /// Give a page a frame of its own in place of the one that it shares.
     CopyOnWrite,
 }
 
@@ -66,7 +66,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     ) -> Result<FaultIn, Error> {
         let page = ClosedRange::around(ia, F::PAGE_BITS);
         let ia = ok!(self.feeding(page, gather)).start();
-        // What was unmapped there must be invalidated before.
+        // What was unmapped there must be invalidated first.
         gather.settle(ClosedRange::around(ia, size), true);
         let before = self.reserved.len();
         let mut tables = core::mem::take(&mut self.reserved);
@@ -89,10 +89,11 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         }
     }
 
-    /// Lets the leaf that maps `ia` map to `oa` from its start on, and say `attributes`, at once and for good: for a page
-    /// that moves, or gets a frame of its own. Whether there is such a leaf, and it is no run of several entries.
+    /// Makes the leaf that maps `ia` map to `oa` from its start on, with `attributes`: for a page that moves, or gets a
+    /// frame of its own. Returns `false` if there is no such leaf, or it is a run of several entries.
     ///
-    /// The former memory may be reused once `gather` has been flushed. What the leaf said of accesses is forgotten.
+    /// The former memory may be reused once `gather` has been flushed. The leaf's accessed and dirty states are
+    /// forgotten.
     ///
     /// # Errors
     ///
@@ -134,7 +135,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         Ok(true)
     }
 
-    /// As [`PageTable::relax`], and changes runs, and entries that take a break, too.
+    /// As [`PageTable::relax`], and also changes runs, and entries that need break-before-make.
     ///
     /// # Errors
     ///

@@ -37,14 +37,14 @@ use crate::{Attributes, ClosedRange, Format, Hal, Level, Prototype, Refusal};
 pub enum FaultIn {
     /// The leaf was installed.
     Installed,
-    /// The address is mapped already, perhaps since another CPU was faster. The caller keeps its frame.
+    /// The address is mapped already, perhaps because another CPU was faster. The caller keeps its frame.
     Present(Mapping),
     /// A table stands where the leaf should go, with a hole at the address: a leaf of at most `1 << size` bytes fits.
     Smaller {
         /// log2 of the size of the largest leaf that fits.
         size: u8,
     },
-    /// It takes [`PageTable::fault_in_exclusive`]: a leaf of this size is a run of several entries.
+    /// It needs [`PageTable::fault_in_exclusive`]: a leaf of this size is a run of several entries.
     NeedsExclusive(Operation),
 }
 
@@ -59,17 +59,17 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     ///
     /// # Safety
     ///
-    /// As for [`PageTable::map`], if the answer is [`FaultIn::Installed`]; and no gather has yet to invalidate what was
+    /// As for [`PageTable::map`], if the answer is [`FaultIn::Installed`]. And no gather still has to invalidate what was
     /// unmapped there, or a table around it that lost its last page.
     pub unsafe fn fault_in(&self, ia: u64, size: u8, oa: u64, attributes: &Attributes) -> Result<FaultIn, Error> {
         let mut tables = List::default();
         let result = self.install_given(ia, size, oa, attributes, &mut tables);
-        // Those that another CPU's made superfluous.
+        // Gives back those that another CPU's tables made superfluous.
         tables.shrink(&self.hal, 0);
         result
     }
 
-    /// As [`PageTable::fault_in`], with tables from `cache`; only if it has too few, from the HAL.
+    /// As [`PageTable::fault_in`], with frames for tables from `cache`, and from the HAL only if it has too few.
     ///
     /// # Errors
     ///
@@ -89,8 +89,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         self.install_given(ia, size, oa, attributes, self.frames_of(cache)?)
     }
 
-    /// As [`PageTable::fault_in_cached`], and maps a zeroed frame of its own, from `cache` or, if that has none of this
-    /// size, from the HAL. It is taken only when nothing is found to be mapped.
+    /// As [`PageTable::fault_in_cached`], but maps a new zeroed frame, from `cache` or, if that has none of this size,
+    /// from the HAL. The frame is taken only once nothing is found to be mapped.
     ///
     /// # Errors
     ///
@@ -99,7 +99,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     ///
     /// # Safety
     ///
-    /// No gather has yet to invalidate what was unmapped there, or a table around it that lost its last page.
+    /// No gather still has to invalidate what was unmapped there, or a table around it that lost its last page.
     #[inline]
     pub unsafe fn fault_in_zeroed(
         &self,
@@ -112,7 +112,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         self.with_leaf(ia, size, attributes, |leaf| unsafe { self.fault_in_zeroed_leaf(ia, leaf, cache) })
     }
 
-    /// The same for a leaf that the format has resolved, and that is not a run: whether it was installed.
+    /// As [`PageTable::fault_in_zeroed`], for a leaf that the format has resolved and that is not a run. Returns whether
+    /// it was installed.
     ///
     /// # Safety
     ///
@@ -164,7 +165,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         self.with_leaf(ia, size, attributes, |leaf| self.install(ia, leaf, tables, |_, _| Ok(oa)))
     }
 
-    /// Has `install` put a leaf of `1 << size` bytes around `ia`, unless that is a run.
+    /// Lets `install` put in a leaf of `1 << size` bytes around `ia`, unless that is a run.
     #[inline]
     fn with_leaf(
         &self,
@@ -175,7 +176,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     ) -> Result<FaultIn, Error> {
         let mut leaf = Prototype { bits: 0, level: 0, size };
         if size == F::PAGE_BITS {
-            // As nearly always.
+            // The usual case.
             leaf.bits = self.page(attributes).map_err(|refusal| Error::Refused { level: 0, refusal })?;
         } else {
             if self.reduce(ia).is_none() {
@@ -193,8 +194,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         if install(leaf)? { Ok(FaultIn::Installed) } else { self.in_the_way(ia) }
     }
 
-    /// Installs a leaf for `ia` that maps to what `output` says, given the size of tables and those that
-    /// there are. It is asked once at most, and only if nothing is there. Whether the leaf was installed: if not, something
+    /// Installs a leaf for `ia` that maps to what `output` returns, given the size of tables and those at hand. `output`
+    /// is called once at most, and only if nothing is there. Returns whether the leaf was installed: if not, something
     /// is in the way, or the table cannot translate `ia`.
     #[inline]
     fn install(
@@ -206,7 +207,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     ) -> Result<bool, Error> {
         let (target, size) = (prototype.level, prototype.size);
         let Some(Way { level, entry: place, raw }) = self.way_to(ia) else { return Ok(false) };
-        // As nearly always: it is a page, of which only the table is there.
+        // The usual case: the leaf is a page, its table is there, and its entry is absent.
         let is_hole = level == 0 && target == 0 && self.format.kinds(0).is_absent(raw);
         if !is_hole && !self.has_room(ia, target) {
             return Ok(false);
@@ -218,13 +219,13 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             return Ok(false);
         }
         if self.format.invalid_cached() {
-            // Tables were added, if that for the leaf was not there.
+            // If the table for the leaf was not there, tables were added.
             self.invalidate_shared(ClosedRange::around(ia, size), 0, level == target);
         }
         Ok(true)
     }
 
-    /// Whether `ia` may be mapped, and there is neither a leaf that does so nor a table in which a leaf at `level` would be none.
+    /// Whether `ia` can be mapped by a leaf at `level`: no leaf maps it, and no table stands where that leaf would go.
     #[cold]
     #[inline(never)]
     fn has_room(&self, ia: u64, level: Level) -> bool {
@@ -232,7 +233,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         end.is_some_and(|end| !end.is_leaf && end.level >= level)
     }
 
-    /// [`Self::install`] where tables are missing, or another CPU was faster once.
+    /// [`Self::install`] if tables are missing, or another CPU was faster once.
     #[cold]
     #[inline(never)]
     fn install_below(&self, ia: u64, leaf: Prototype, oa: u64, tables: &mut List) -> Result<bool, Error> {
@@ -253,7 +254,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         }
     }
 
-    /// Puts a subtree with the leaf where nothing is; whether no other CPU was faster.
+    /// Puts in a subtree with the leaf where nothing is, and returns whether no other CPU was faster.
     fn install_tables(
         &self,
         ia: u64,
@@ -283,8 +284,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         linked
     }
 
-    /// The level at which leaves of `1 << size` bytes stand.
-    // A call of its own: most that are asked for are pages, and what calls it knows where these stand.
+    /// The level of leaves of `1 << size` bytes.
+    // Not inlined: most leaves are pages, and callers know the level of these.
     #[inline(never)]
     pub(super) fn level_of(&self, size: u8) -> Option<Level> {
         let mut level = 0;
@@ -294,7 +295,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         self.format.page_sizes(level).contains(size).then_some(level)
     }
 
-    /// What stands where a leaf was to go that maps `ia`: one, or a table with a hole.
+    /// What is in the way of a leaf that should map `ia`: a leaf, or a table with a hole.
     #[cold]
     pub(super) fn in_the_way(&self, ia: u64) -> Result<FaultIn, Error> {
         let ia = self.reduce(ia).ok_or(Error::OutOfRange(ClosedRange::around(ia, 0)))?;

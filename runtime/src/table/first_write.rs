@@ -1,14 +1,14 @@
-//! The first write to a page that was write-protected, or clean, to see who writes: what nearly all faults are about while a
-//! guest's writes are logged.
+//! The first write to a page that was write-protected, or clean, so that writes are noticed. While a guest's writes are
+//! logged, nearly all faults are of this kind.
 
 use super::{Admitted, PageTable, build::Way};
 use crate::{Format, Hal, Rights};
 
 impl<F: Format, H: Hal> PageTable<F, H> {
-    /// Gives the page at `ia` the rights `rights`, among them that to write, besides those that it has, and marks it written.
-    /// `None`, and nothing has changed, if there is none of those that the format [knows](Format::first_writes), or somebody
-    /// else changed it at this moment.
-    // One walk and one store: so small that it keeps nothing in memory.
+    /// Adds the rights `rights`, which include one to write, to those of the page at `ia`, and marks it written. Changes
+    /// nothing and returns `None` if the page is not one of those that the format [knows](Format::first_writes), or if
+    /// somebody else changed it at this moment.
+    // One walk and one store: small enough to keep everything in registers.
     #[inline]
     pub(super) fn write_first(&self, ia: u64, rights: Rights) -> Option<Admitted> {
         if !rights.contains(Rights::W) {
@@ -23,8 +23,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             return Some(Admitted::Already);
         }
         if written.is_complete && !self.format.accessed_dirty(0).hardware {
-            // Whoever else changes it at this moment gives or marks less than this does, or harvests, and then this comes
-            // after it: so nothing is lost by a plain store.
+            // A plain store loses nothing: whoever else changes the page at this moment gives or marks less than this
+            // does, or harvests, and then this store comes after that.
             page.overwrite(&self.hal, written.raw);
         } else {
             page.exchange(&self.hal, raw, written.raw).ok()?;

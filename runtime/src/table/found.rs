@@ -1,8 +1,8 @@
-//! What a table says when it is asked.
+//! The answers to queries of a table.
 
 use crate::{Attributes, ClosedRange, HostPhysAddr, Level};
 
-/// A leaf of the table.
+/// A leaf of a page table, decoded.
 ///
 /// ```
 /// # use tablewright::{Attributes, ClosedRange, Format, MemoryType, PageTable, Rights, Tag};
@@ -26,7 +26,7 @@ use crate::{Attributes, ClosedRange, HostPhysAddr, Level};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mapping {
-    /// The input addresses it translates (the whole leaf; for a run, the whole run).
+    /// The input addresses that it translates (the whole leaf; for a run, the whole run).
     pub range: ClosedRange,
     /// The output address of the first of them.
     pub address: u64,
@@ -34,7 +34,7 @@ pub struct Mapping {
     pub size: u8,
     /// Its level.
     pub level: Level,
-    /// Everything else it says.
+    /// Everything else that it says.
     pub attributes: Attributes,
 }
 
@@ -45,7 +45,7 @@ impl Mapping {
     }
 }
 
-/// What the table says about one input address.
+/// What a page table says about one input address.
 ///
 /// ```
 /// use tablewright::Lookup;
@@ -73,11 +73,11 @@ impl Mapping {
 pub enum Lookup {
     /// It is mapped.
     Mapped(Mapping),
-    /// Nothing is mapped in this range around it: what its empty entry spans.
+    /// Nothing is mapped in this range around it, which is what its empty entry spans.
     Hole(ClosedRange),
 }
 
-/// Leaves that continue each other, as one.
+/// Leaves that continue each other, taken together.
 ///
 /// ```
 /// # use tablewright::{Attributes, ClosedRange, Format, MemoryType, PageTable, Rights, Tag};
@@ -105,7 +105,7 @@ pub struct Region {
     pub range: ClosedRange,
     /// The output address of the first of them.
     pub address: u64,
-    /// What all of them say beside their address; accessed and dirty: whether any of them is.
+    /// The attributes of all of them; they count as accessed or dirty if any of them is.
     pub attributes: Attributes,
 }
 
@@ -119,7 +119,7 @@ impl Region {
     }
 }
 
-/// One table of the tree.
+/// One table of a page table's tree.
 ///
 /// ```
 /// # use tablewright::{Attributes, ClosedRange, Format, MemoryType, PageTable, Rights, Tag};
@@ -146,7 +146,7 @@ pub struct TableInfo {
     pub level: Level,
     /// Where it is.
     pub address: HostPhysAddr,
-    /// log2 of the bytes of its frame.
+    /// log2 of the size of its frame in bytes.
     pub size: u8,
     /// The input addresses it translates.
     pub range: ClosedRange,

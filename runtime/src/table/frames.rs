@@ -1,10 +1,10 @@
-//! Frames that nobody uses yet, kept in lists that run through the frames themselves.
+//! Frames that nobody uses yet, in lists whose links are in the frames themselves.
 
 use core::{marker::PhantomData, ptr::NonNull};
 
 use crate::{Hal, HostPhysAddr};
 
-/// What stands in the first bytes of a frame that waits in a list, besides what the list's owner notes of it.
+/// The first bytes of a frame that waits in a list: the next frame, and the note of the list's owner.
 #[derive(Clone, Copy)]
 struct Link<T> {
     next: Option<HostPhysAddr>,
@@ -15,8 +15,8 @@ fn link<T>(hal: &impl Hal, frame: HostPhysAddr) -> NonNull<Link<T>> {
     hal.phys_to_virt(frame).cast()
 }
 
-/// Frames in the order in which they were put in, each with a note: if nothing else, log2 of its size. Whoever has a
-/// list gives its frames back.
+/// Frames in the order in which they were put in, each with a note, by default log2 of its size. The owner of a list has
+/// to give its frames back.
 #[derive(Debug)]
 pub(super) struct List<T = u8> {
     first: Option<HostPhysAddr>,
@@ -66,7 +66,7 @@ impl<T: Copy> List<T> {
 }
 
 impl List {
-    /// Gives all frames but `count` back.
+    /// Gives back all frames but `count`.
     #[inline]
     pub(super) fn shrink(&mut self, hal: &impl Hal, count: usize) {
         if self.count > count {
@@ -85,7 +85,7 @@ impl List {
     }
 }
 
-/// A list of one operation. What is left when it is dropped goes back to the HAL.
+/// The list of one operation. Frames that are left when it is dropped go back to the HAL.
 pub(super) struct Frames<'a, H: Hal> {
     hal: &'a H,
     list: List,
@@ -96,12 +96,12 @@ impl<'a, H: Hal> Frames<'a, H> {
         Self { hal, list: List::default() }
     }
 
-    /// With frames that were allocated from `hal`.
+    /// The list of an operation, with frames that were allocated from `hal`.
     pub(super) fn of(hal: &'a H, list: List) -> Self {
         Self { hal, list }
     }
 
-    /// What is left, for whoever it belongs to.
+    /// The frames that are left, as a list for the caller to own.
     pub(super) fn into_list(mut self) -> List {
         core::mem::take(&mut self.list)
     }

@@ -1,4 +1,4 @@
-//! The collected duty to invalidate, with everything that may be freed only afterwards.
+//! The invalidations that are due, and everything that may be freed only after them.
 
 mod due;
 mod held;
@@ -14,16 +14,17 @@ use super::sinks::{Pending, Sinks};
 use crate::{ClosedRange, Format, Hal, HostPhysAddr, Invalidation, Tag};
 use due::Due;
 
-/// How many ranges a gather tells apart before it puts some together.
+/// How many ranges a gather keeps apart before it joins some.
 const RANGES: usize = 8;
 
 /// How many stretches of frames or detached subtrees a gather holds before it invalidates early.
 const HELD: usize = 32;
 
-/// The duty to invalidate what operations on a page table changed, with the tables and frames that they took out of it.
+/// The invalidations that are due after changes of a page table, and the tables and frames that may be freed only after
+/// them.
 ///
 /// Nothing is freed before the invalidation that covers it is complete. Dropping a gather performs the invalidation;
-/// forgetting one leaks what rides in it. It never allocates: when its buffer is full, it invalidates early.
+/// forgetting one (`mem::forget`) leaks what it holds. It never allocates: when its buffer is full, it invalidates early.
 ///
 /// ```
 /// # use tablewright::{Attributes, ClosedRange, Format, MemoryType, PageTable, Rights, Tag};
@@ -66,12 +67,12 @@ pub struct Gather<F: Format, H: Hal> {
     held: ArrayVec<Held, HELD>,
 }
 
-/// Tells tables apart that have the same root and tag: those of other machines, and those that are gone.
+/// What distinguishes tables that have the same root and tag: those of other machines, and those that are gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Identity(u64);
 
 impl Identity {
-    /// One that nobody has yet.
+    /// An identity that no table has yet.
     pub(super) fn new() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         Self(NEXT.fetch_add(1, Ordering::Relaxed))
@@ -84,30 +85,31 @@ impl<F: Format, H: Hal> Gather<F, H> {
         Self { identity, format, hal, root, tag, sinks, due, pending: Pending::NONE, forgotten: None, begun: 0, held }
     }
 
-    /// Whether nothing is due, and nothing rides here.
+    /// Whether nothing is due, and nothing is held.
     pub fn is_empty(&self) -> bool {
         self.due.is_empty() && self.pending.is_empty() && self.held.is_empty()
     }
 
-    /// The addresses around all pages whose dirty state operations with this gather forgot, since no leaf with the new
-    /// rights can say it: see [`PageTable::protect`](super::PageTable::protect).
+    /// A range around all pages whose dirty state was lost by operations with this gather, because no leaf with the new
+    /// rights can record it: see [`PageTable::protect`](super::PageTable::protect).
     pub fn forgotten(&self) -> Option<ClosedRange> {
         self.forgotten
     }
 
-    /// How many invalidations it has asked the HAL for, each of a range or of everything of the tag, at all sinks.
+    /// How many invalidations it has requested from the HAL, each for a range or for everything under the tag, at all
+    /// sinks.
     pub fn invalidations(&self) -> u64 {
         self.begun
     }
 
-    /// Notes that pages in `range` are not known to be dirty any more.
+    /// Notes that the dirty state of pages in `range` was lost.
     pub(super) fn forget(&mut self, range: ClosedRange) {
         let range = self.extend(range);
         self.forgotten = Some(self.forgotten.map_or(range, |forgotten| forgotten.hull(&range)));
     }
 
-    /// Begins to invalidate what is due, and does not wait: other work may be done before [`Gather::flush`] or the drop
-    /// of the gather, which wait and release.
+    /// Begins to invalidate what is due, without waiting. Other work can be done until [`Gather::flush`], or dropping the
+    /// gather, waits and releases.
     pub fn begin(&mut self) {
         if !self.due.is_empty() {
             self.begin_due();
@@ -121,7 +123,7 @@ impl<F: Format, H: Hal> Gather<F, H> {
             let limit = due.iter().map(|due| self.format.invalidation_limit(due.leaf_only)).min();
             limit.is_some_and(|limit| operations >= limit)
         };
-        // One range alone is for the machine to judge.
+        // For a single range, the machine decides.
         let everything = due.len() > 1 && is_much();
         let mut begin = |set| {
             self.begun += 1;
@@ -134,7 +136,7 @@ impl<F: Format, H: Hal> Gather<F, H> {
                 begin(Invalidation::Range { range, leaf_only, granule });
             }
         }
-        // Not before: if the HAL panics, the duty stays, and nothing is released.
+        // Not earlier: if the HAL panics, the invalidations stay due, and nothing is released.
         self.due.clear();
     }
 
@@ -143,14 +145,14 @@ impl<F: Format, H: Hal> Gather<F, H> {
         self.pending.is_complete(&self.hal)
     }
 
-    /// Invalidates what is due, waits for completion, then releases what rides here.
+    /// Invalidates what is due, waits for completion, then releases what is held.
     pub fn flush(&mut self) {
         if !self.is_empty() {
             self.flush_all();
         }
     }
 
-    /// Flushes, and is as when it was made, but for how many invalidations it has asked for.
+    /// Flushes, and resets everything but the number of invalidations.
     pub(crate) fn finish(&mut self) {
         self.flush();
         self.forgotten = None;
@@ -165,8 +167,10 @@ impl<F: Format, H: Hal> Gather<F, H> {
         }
     }
 
-    /// Flushes if something in `range` is due or under way: nothing new may stand there before what was is invalidated.
-    /// With `tables`, also if a table is: it may have stood where a new one is linked, with `range` elsewhere in it.
+    /// Flushes if something in `range` is due or under way: nothing new may be mapped there before the old is
+    /// invalidated. With
+    /// `tables`, also flushes if an unlinked table is due: it may have stood where a new one will be linked, with `range`
+    /// elsewhere in it.
     pub(super) fn settle(&mut self, range: ClosedRange, tables: bool) {
         let range = self.extend(range);
         let mut due = self.due.iter();
@@ -176,8 +180,8 @@ impl<F: Format, H: Hal> Gather<F, H> {
         }
     }
 
-    /// Whether it is this table's. From now on, it is for the tag and the sinks that this has now; what is due under others is
-    /// done first.
+    /// Whether it belongs to this table. If so, it takes over the table's present tag and sinks, after doing what is due
+    /// under former ones.
     pub(super) fn follows(&mut self, table: &PageTable<F, H>) -> bool {
         if self.identity != table.identity {
             return false;
@@ -190,11 +194,11 @@ impl<F: Format, H: Hal> Gather<F, H> {
         true
     }
 
-    /// Entries that translate `range` changed, and the change is published. `granule`: log2 of what the smallest of
+    /// Records that entries that translate `range` were changed and published. `granule` is log2 of what the smallest of
     /// them spans.
     pub(super) fn record(&mut self, range: ClosedRange, leaf_only: bool, granule: u8) {
         let new = Due { range: self.extend(range), leaf_only, granule };
-        // Most continue what was changed last, or are the first.
+        // Most changes continue the last one, or are the first.
         match self.due.last_mut() {
             Some(last)
                 if last.range.last().wrapping_add(1) == new.range.start()
@@ -210,7 +214,7 @@ impl<F: Format, H: Hal> Gather<F, H> {
         }
     }
 
-    /// The same of what does not continue what was changed last.
+    /// As [`Self::record`], for a change that does not continue the last one.
     #[inline(never)]
     fn record_apart(&mut self, new: &Due) {
         // The newest first: operations go through addresses in ascending order.
@@ -229,16 +233,16 @@ impl<F: Format, H: Hal> Gather<F, H> {
         ClosedRange::clamp(geometry.extend(range.start()), geometry.extend(range.last()))
     }
 
-    /// Takes over what is out of the table, after that was recorded.
+    /// Takes over what was taken out of the table, after that was recorded.
     pub(super) fn hold(&mut self, new: Held) {
         let new = match new {
-            // Nothing below it is to be freed: it is a frame like others.
+            // Nothing below it is to be freed: it is a frame like any other.
             Held::Tree { table, level: 0, frames: false } => {
                 Held::Frames { first: table.as_usize() as u64, size: self.format.geometry().table_bits(0), count: 1 }
             }
             new => new,
         };
-        // Frames that continue what came long before are few.
+        // Only the last is compared: few frames continue earlier ones.
         if self.held.last_mut().is_some_and(|held| held.join(new)) {
             return;
         }

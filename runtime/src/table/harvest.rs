@@ -1,8 +1,8 @@
-//! Reading and clearing what leaves say of accesses, over a range, while others use the table.
+//! Reading and clearing the accessed or dirty states of leaves in a range, while others use the table.
 //!
-//! The entry's own bits say it where the format has them, whether hardware sets them or a fault does. A format without a
-//! dirty state has the right to write in its place: what may be written counts as dirty and is write-protected, and the
-//! next store faults and gets the right back (see [`PageTable::relax`]).
+//! Where the format has bits for the state, these are used, whether hardware or a fault sets them. A format without a
+//! dirty state uses the right to write in its place: a writable leaf counts as dirty. A harvest write-protects it, and
+//! the next store faults and gets the right back (see [`PageTable::relax`]).
 
 use core::cell::Cell;
 
@@ -14,7 +14,7 @@ use crate::{
     AccessedDirty, Change, ClosedRange, Edit, Entry, Format, Hal, Level, PageBitmap, Refusal, Rewrite, Rights,
 };
 
-/// What is harvested.
+/// The state that is harvested.
 ///
 /// ```
 /// use tablewright::{PageBitmap, State};
@@ -53,18 +53,18 @@ pub enum State {
 }
 
 impl<F: Format, H: Hal> PageTable<F, H> {
-    /// Inserts the pages that are in `state` into `pages`, over all of its range, and clears their state: what is
-    /// accessed or written from then on shows in the next harvest. All pages of a larger leaf are in the state of the
-    /// leaf.
+    /// Inserts into `pages` all pages of its range that are in `state`, and clears their state: what is accessed or
+    /// written from then on shows in the next harvest. All pages of a larger leaf are in the state of the leaf.
     ///
-    /// Nothing is lost to an MMU, a fault or another harvest at the same time. An MMU that still holds translations
-    /// from before need not set a state again, so read a page that was dirty only after `gather` has been flushed.
+    /// Nothing is lost if an MMU, a fault or another harvest changes entries at the same time. An MMU that still holds
+    /// translations from before need not set a state again, so read a page that was dirty only after `gather` has been
+    /// flushed.
     ///
     /// # Errors
     ///
     /// [`Error::NeedsExclusive`], and nothing has changed, if a leaf reaches beyond the range ([`Operation::Split`]), or
-    /// where there is no dirty state to clear and a writable leaf takes [`Operation::Run`] or [`Operation::Break`]:
-    /// [`PageTable::harvest_exclusive`] does it. [`Error::OutOfRange`]; [`Error::PageSize`] if `pages` has
+    /// if there is no dirty state to clear and a writable leaf needs [`Operation::Run`] or [`Operation::Break`]: use
+    /// [`PageTable::harvest_exclusive`]. [`Error::OutOfRange`]; [`Error::PageSize`] if `pages` has
     /// pages of another size; [`Error::Refused`] if the format does not record the state, or has no leaf with the rights
     /// that remain; [`Error::NeedsBreak`]; [`Error::Corrupt`]; [`Error::ForeignGather`].
     pub fn harvest(&self, state: State, pages: &mut PageBitmap<'_>, gather: &mut Gather<F, H>) -> Result<(), Error> {
@@ -78,7 +78,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         if is_due { self.clear_state(range, (state, true), pages, gather) } else { Ok(()) }
     }
 
-    /// As [`PageTable::harvest`], and splits leaves that reach beyond the range, and changes what takes exclusive
+    /// As [`PageTable::harvest`], and also splits leaves that reach beyond the range, and changes what needs exclusive
     /// access.
     ///
     /// # Errors
@@ -119,7 +119,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         Some(bits).filter(|&(mask, _)| mask != 0)
     }
 
-    /// Finds every reason not to write-protect a range, and whether there is something to do. `shared`: others use the table.
+    /// Finds every reason not to write-protect a range, and whether there is something to do. With `shared`, others use
+    /// the table.
     fn plan_write_protection(&self, range: ClosedRange, state: State, shared: bool) -> Result<bool, Error> {
         if state == State::Accessed {
             return Err(Error::Refused { level: 0, refusal: Refusal::Untracked });
@@ -137,7 +138,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             if alike.breaks && shared {
                 return Err(Error::NeedsExclusive(Operation::Break));
             }
-            // One speaks for all: there is nothing to do for the others.
+            // One leaf speaks for all that are alike: the others need not be visited.
             alike.rewrite = None;
             Ok(alike)
         };
@@ -149,7 +150,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     fn judge(&self, state: State) -> impl Fn(Level, u64, u64) -> Result<Alike, Error> {
         move |level, address, raw| match self.bits(level, state) {
             Some((mask, value)) => {
-                // A state is one bit, or bits of which each tells.
+                // A state is one bit, or several that each tell it.
                 let clear = (raw & mask == value).then_some(Rewrite { keep: !mask, set: value ^ mask });
                 Ok(self.alike(level, raw, mask, clear, false))
             }
@@ -157,7 +158,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         }
     }
 
-    /// How the right to write is taken from leaves like `raw`, which has it in place of a dirty state.
+    /// How to take the right to write from leaves like `raw`, where it stands for a dirty state.
     fn protection(&self, level: Level, address: u64, raw: u64) -> Result<Alike, Error> {
         let Entry::Leaf(leaf) = self.format.decode(level, raw) else {
             return Err(Error::Corrupt { address: self.geometry.extend(address), level, entry: raw });
@@ -175,7 +176,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         Ok(self.alike(level, raw, !self.address_bits(level), rewrite, rewrite.is_some_and(breaks)))
     }
 
-    /// Clears the state of all leaves in `range`, and inserts their pages into `pages`. `shared`: others use the table.
+    /// Clears the state of all leaves in `range`, and inserts their pages into `pages`. With `shared`, others use the
+    /// table.
     fn clear_state(
         &self,
         range: ClosedRange,
@@ -188,7 +190,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let result = self.for_all_groups(range, &judge, &mut |group| {
             let &Group { alike, level, entries, items, .. } = group;
             let Some(rewrite) = alike.rewrite else { return items };
-            // A leaf that was installed meanwhile, and reaches beyond or must be broken, waits for the next harvest.
+            // A leaf that was installed meanwhile, and reaches beyond the range or must be broken, waits for the next
+            // harvest.
             if !range.covers(&group.range) || alike.breaks && shared {
                 return items;
             }
@@ -224,7 +227,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                         gather.record(range, true, bits);
                     }
                 }
-                // One that could not be cleared is clear already.
+                // An item that could not be cleared is clear already.
                 item += done.max(1);
             }
             item
@@ -235,8 +238,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         result
     }
 
-    /// Clears the state of the items of a group from `item` on, each as it is now, up to one that is not in it any more: how
-    /// many it was cleared of.
+    /// Clears the state of a group's items from `item` on, each as it is now, up to the first that is no longer in the
+    /// state. Returns how many were cleared.
     fn clear_items(
         &self,
         group: &Group<'_, F>,
@@ -263,7 +266,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         kept.map_or(all, |kept| kept - index - item)
     }
 
-    /// Clears the state of those items that a group consists of: of which it was cleared.
+    /// Clears the state of those items that a group consists of, and returns which were cleared.
     fn clear_some(&self, group: &Group<'_, F>, rewrite: Rewrite, state: State, judge: &dyn Judge) -> u32 {
         let &Group { alike, level, entries, index, which, .. } = group;
         let (kinds, unmarked) = (self.format.kinds(level), self.unmarked(alike, level, state));
@@ -284,8 +287,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         cleared
     }
 
-    /// Clears the state of the entry at `index`, which was `raw`: the MMU or a fault may have changed it since. Whether it was
-    /// in it.
+    /// Clears the state of the entry at `index`, which was `raw` (the MMU or a fault may have changed it since), and
+    /// returns whether it was in the state.
     fn clear_item(&self, group: &Group<'_, F>, index: usize, raw: u64, rewrite: Rewrite, judge: &dyn Judge) -> bool {
         let change = |raw| {
             let rewrite = match group.alike.contains(raw) {
@@ -297,7 +300,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         group.entries.update_from(&self.hal, index, raw, change).is_some()
     }
 
-    /// Those of the leaves `alike` that a plain store may take the state from.
+    /// Those of the leaves `alike` whose state a plain store may clear.
     fn unmarked(&self, alike: &Alike, level: Level, state: State) -> Option<Alike> {
         match state {
             State::Accessed => None,
@@ -306,14 +309,14 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 }
 
-/// Those of the leaves `alike`, which count as dirty, that a plain store may make clean without losing anything that
-/// others do to them at the same time: no hardware marks them, and no fault does, for they are marked already. A right
-/// that a fault gave one, and that is gone again, is given by the next.
+/// Those of the leaves `alike`, which count as dirty, that a plain store may make clean without losing what others do to
+/// them at the same time: hardware does not mark them, and faults do not, because they are marked already. A right that
+/// a fault gives and the store overwrites is given again by the next fault.
 const fn nobody_marks(alike: &Alike, states: &AccessedDirty) -> Option<Alike> {
     if states.hardware { None } else { alike.with(states.accessed_mask, states.accessed_value) }
 }
 
-/// Leaves of one table that were cleared, and that nobody has been told of yet.
+/// Leaves of one table that were cleared, and that have not been recorded yet.
 struct Cleared {
     /// log2 of what an entry of it spans.
     bits: u8,
@@ -321,7 +324,7 @@ struct Cleared {
 }
 
 impl Cleared {
-    /// Adds more in `table`; what has to be told, if that was of another.
+    /// Adds more in `table`; returns what has to be recorded now, if that was in another table.
     fn add(&mut self, more: ClosedRange, bits: u8, table: ClosedRange) -> Option<(ClosedRange, u8)> {
         match self.range {
             Some(range) if bits == self.bits && table.covers(&range) => {

@@ -1,6 +1,7 @@
-//! Which leaves and tables a mapping takes: the largest pages that fit, by the alignment of input and output address.
+//! Which leaves and tables a mapping consists of: the largest pages that fit, by the alignment of input and output
+//! address.
 //!
-//! The plan counts with it and the commit builds with it, so that they cannot disagree.
+//! Both the plan, which counts, and the commit, which builds, use it, so that they cannot disagree.
 
 use core::ops::Range;
 
@@ -11,22 +12,22 @@ use super::{
 };
 use crate::{Attributes, ClosedRange, Format, Geometry, Level, PageSizes, Prototype, Strip};
 
-/// The most sizes of leaves that are used side by side: one of an entry for each level, and of the runs the smallest.
+/// The most leaf sizes that are used together: one entry at each level, and the smallest of the runs.
 const SIZES: usize = 16;
 
-/// Everything but the address of the leaves of each size, for one set of attributes.
+/// The leaves of each size, without their addresses, for one set of attributes.
 pub(super) struct Prototypes {
     sizes: PageSizes,
     /// How many sizes there are.
     len: usize,
-    /// These sizes in ascending order, and the bits of each. To look for one takes less than to count smaller ones.
+    /// These sizes in ascending order, and the bits of each. Searching for a size takes less than counting smaller ones.
     order: [u8; SIZES],
     bits: [u64; SIZES],
 }
 
 impl Prototypes {
-    /// The leaves of at most `1 << limit` bytes that can say `attributes`. A larger leaf that cannot is not used; the
-    /// smallest page has to.
+    /// The leaves of at most `1 << limit` bytes that can express `attributes`. Larger leaves that cannot are not used;
+    /// the smallest page must.
     pub(super) fn new<F: Format>(format: &F, attributes: &Attributes, limit: u8) -> Result<Self, Error> {
         let geometry = format.geometry();
         let mut prototypes = Self::none();
@@ -58,7 +59,7 @@ impl Prototypes {
         Self { sizes: PageSizes(0), len: 0, order: [0; SIZES], bits: [0; SIZES] }
     }
 
-    /// Takes a leaf that is larger than all others.
+    /// Adds a leaf that is larger than all others.
     fn insert(&mut self, prototype: Prototype) {
         if let (Some(size), Some(bits)) = (self.order.get_mut(self.len), self.bits.get_mut(self.len)) {
             (*size, *bits) = (prototype.size, prototype.bits);
@@ -67,8 +68,8 @@ impl Prototypes {
         }
     }
 
-    /// Takes over other accessed and dirty states in `attributes`, which are otherwise those it was made of. Formats
-    /// refuse nothing on account of these states.
+    /// Changes the accessed and dirty states to those in `attributes`, which otherwise are the ones that it was made
+    /// with. No format refuses attributes because of these states.
     pub(super) fn restate<F: Format>(&mut self, format: &F, attributes: &Attributes) {
         let limit = self.sizes.largest_within(63).unwrap_or(0);
         if let Ok(restated) = Self::new(format, attributes, limit) {
@@ -90,8 +91,8 @@ impl Prototypes {
     }
 }
 
-/// The largest leaf of these `sizes`, which are those of one level, that fits at the start of `range`, which maps to
-/// what is `delta` higher; and the last address up to which leaves of that size follow, before a larger one may start.
+/// The largest leaf of these `sizes`, all of one level, that fits at the start of `range`, which maps to addresses
+/// `delta` higher; and the last address up to which leaves of that size follow, before a larger one may start.
 #[inline]
 fn fit(sizes: PageSizes, range: ClosedRange, delta: u64) -> Option<(u8, u64)> {
     let aligned = (range.start() | delta).trailing_zeros() as u8;
@@ -107,7 +108,7 @@ fn fit(sizes: PageSizes, range: ClosedRange, delta: u64) -> Option<(u8, u64)> {
     Some((size, last))
 }
 
-/// Those of `sizes` that belong to `level`: at least an entry, and less than a table (or, at the top, than everything).
+/// Those of `sizes` that belong to `level`: at least one entry, and less than a table (or, at the top, than everything).
 #[inline]
 pub(super) fn sizes_of(geometry: &Geometry, level: Level, sizes: PageSizes) -> PageSizes {
     let from = u64::MAX << geometry.entry_bits(level);
@@ -141,12 +142,12 @@ pub(super) struct Piece<'a> {
     pub(super) leaf: &'a Prototypes,
     /// log2 of the size of the largest leaf that is used.
     pub(super) largest: u8,
-    /// What becomes of the leaves before they are written; those of a level for which there is none are not used.
+    /// How the leaves are rewritten before they are written; leaves of a level without a rewrite are not used.
     pub(super) rewrites: Option<&'a Rewrites>,
 }
 
 impl<'a> Piece<'a> {
-    /// With all leaves there are, as they are.
+    /// A piece that uses all leaves, unchanged.
     #[inline]
     pub(super) const fn new(range: ClosedRange, delta: u64, leaf: &'a Prototypes) -> Self {
         Self { range, delta, leaf, largest: 63, rewrites: None }
@@ -162,7 +163,7 @@ impl<'a> Piece<'a> {
         }
     }
 
-    /// Those of `sizes`, which are those of `level`, that are used.
+    /// Those of `sizes`, which belong to `level`, that are used.
     #[inline]
     fn used(&self, level: Level, sizes: u64) -> PageSizes {
         match self.rewrites {
@@ -172,10 +173,10 @@ impl<'a> Piece<'a> {
     }
 }
 
-/// What is to be mapped: up to three pieces, in ascending order. A leaf that is changed in its middle gives three.
+/// What to map: up to three pieces, in ascending order. A leaf that is changed in its middle gives three.
 pub(super) type Pieces<'a> = [Option<Piece<'a>>; 3];
 
-/// What stands in a stretch of slots of one table.
+/// What goes into a stretch of slots of one table.
 pub(super) enum Placed {
     /// Nothing.
     Nothing(ClosedRange),
@@ -185,16 +186,16 @@ pub(super) enum Placed {
     Table(ClosedRange),
 }
 
-/// Leaves of one size that follow each other.
+/// Consecutive leaves of one size.
 pub(super) struct Leaves {
     pub(super) range: ClosedRange,
     pub(super) prototype: Prototype,
-    /// How far above the input the output is.
+    /// The distance from input to output, modulo 2^64.
     pub(super) delta: u64,
 }
 
 impl Leaves {
-    /// The entries, in a table with `count`, as strips with the index that each begins at.
+    /// The entries, in a table with `count`, as strips, each with the index at which it begins.
     pub(super) fn strips<'a, F: Format>(
         &self,
         format: &'a F,
@@ -222,17 +223,17 @@ pub(super) struct Layout<'a> {
     level: Level,
     /// What an entry spans, less one.
     slot: u64,
-    /// The sizes of leaves that stand at this level.
+    /// The sizes of leaves at this level.
     sizes: u64,
-    /// Those pieces that do not end before `next`.
+    /// The pieces that do not end before `next`.
     pieces: &'a [Option<Piece<'a>>],
-    /// The start of a slot.
+    /// The start of the next slot.
     next: Option<u64>,
     last: u64,
 }
 
 impl<'a> Layout<'a> {
-    /// Of the slots that `range` touches.
+    /// The layout of the slots that `range` touches.
     pub(super) fn new(geometry: &Geometry, level: Level, range: ClosedRange, pieces: &'a Pieces<'a>) -> Self {
         let slot = size_mask(geometry.entry_bits(level));
         let sizes = sizes_of(geometry, level, PageSizes(u64::MAX)).0;
@@ -275,7 +276,7 @@ impl<'a> Iterator for Layout<'a> {
     }
 }
 
-/// How many tables stand below the slots of a table at `level` that `range` touches.
+/// How many tables are needed below those slots of a table at `level` that `range` touches.
 pub(super) fn tables_below(geometry: &Geometry, level: Level, range: ClosedRange, pieces: &Pieces<'_>) -> usize {
     let Some(below) = level.checked_sub(1) else { return 0 };
     Layout::new(geometry, level, range, pieces)

@@ -1,4 +1,4 @@
-//! A leaf where it stands, and what it says.
+//! A leaf, its place in the tree, and what it says.
 
 use super::{
     PageTable,
@@ -44,7 +44,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// The leaf at `index`, with all items of its run.
-    // Many ask: there is one of it.
+    // Not inlined: it has many callers.
     #[inline(never)]
     pub(super) fn locate(&self, entries: Entries<F::Word>, ia: u64, raw: u64) -> Located<F> {
         let level = entries.level();
@@ -65,26 +65,26 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         self.leaf_at(ia, self.descend(ia))
     }
 
-    /// The leaf that a way down to `ia` ended at.
+    /// The leaf at which a way down to `ia` ended.
     pub(super) fn leaf_at(&self, ia: u64, end: End<F>) -> Option<Located<F>> {
         let End { level, entry, raw, is_leaf } = end;
         is_leaf.then(|| self.locate(self.entries_around(level, entry), ia, raw))
     }
 
-    /// Where the way to `ia`, in 64 bits, ends.
-    // Many ask: there is one of it.
+    /// Where the way to `ia`, a 64-bit address, ends.
+    // Not inlined: it has many callers.
     #[inline(never)]
     pub(super) fn end_at(&self, ia: u64) -> Option<End<F>> {
         Some(self.end(self.way_to(ia)?))
     }
 
-    /// Whether a leaf of one entry ends a way down.
+    /// Whether a way down ends at a leaf of one entry.
     pub(super) fn is_single(&self, end: &End<F>) -> bool {
         end.is_leaf && self.format.run_bits(end.level, end.raw) == 0
     }
 
-    /// The table that translates all of `range`, in 64 bits, by pages, if nothing stands there.
-    // Two ask: there is one of it.
+    /// The table that translates all of `range`, in 64 bits, by pages, if nothing is mapped there.
+    // Not inlined: it has two callers.
     #[inline(never)]
     pub(super) fn missing_pages(&self, range: ClosedRange) -> Option<Entries<F::Word>> {
         let is_whole = (range.start() | !range.last()) & size_mask(F::PAGE_BITS) == 0;
@@ -106,7 +106,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         while let Some(met) = walk.next() {
             match met {
                 Met::Leaf(leaf) if leaf.level == level => return true,
-                // What is in it is not looked at.
+                // Nothing in it can be at `level`.
                 Met::Table { level: below, range, .. } if below < level => walk.advance(range.last()),
                 Met::Leaf(_) | Met::Table { .. } => {}
             }
@@ -114,7 +114,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         false
     }
 
-    /// What a leaf says beside its address, with the states of all its items.
+    /// The first entry of a leaf, and its attributes, with the states of all its items.
     pub(super) fn attributes(&self, leaf: &Located<F>) -> Option<(u64, Attributes)> {
         let raw = leaf.entries.load(leaf.index);
         let Entry::Leaf(decoded) = self.format.decode(leaf.level, raw) else { return None };

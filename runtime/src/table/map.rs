@@ -35,8 +35,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     ///
     /// # Safety
     ///
-    /// Whoever translates through this table may access the output addresses as `attributes` allow, until they have
-    /// been unmapped and that operation's gather has been flushed.
+    /// Whoever translates through this table may access the output addresses as `attributes` allow, until they have been
+    /// unmapped and the gather of that operation has been flushed.
     pub unsafe fn map(
         &mut self,
         range: ClosedRange,
@@ -54,8 +54,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         self.map_pieces(range, &pieces, gather)
     }
 
-    /// Maps pages whose table is there, with nothing in their places, and which are no runs: most calls map few. `None`,
-    /// and nothing has changed, if it is not as simple as that.
+    /// Maps pages without runs, if their table is there and their entries are absent: most calls map few pages. Changes
+    /// nothing and returns `None` if it is not as simple as that.
     fn map_pages(&self, range: ClosedRange, oa: u64, attributes: &Attributes, gather: &mut Gather<F, H>) -> Option<()> {
         let entries = self.missing_pages(range).filter(|_| gather.follows(self))?;
         let delta = self.delta(range, oa).ok()?;
@@ -65,8 +65,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         self.map_missing(entries, range, oa, attributes, gather)
     }
 
-    /// Maps pages in this table, where nothing stands; `None`, and nothing has changed, if the format refuses.
-    // Two ask: there is one of it.
+    /// Maps pages in this table, over absent entries; changes nothing and returns `None` if the format refuses.
+    // Not inlined: it has two callers.
     #[inline(never)]
     pub(super) fn map_missing(
         &self,
@@ -102,14 +102,14 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         Ok(())
     }
 
-    /// New leaves stand in `range` where there was nothing; `leaf_only`: and no new tables.
+    /// Records that new leaves are in `range` where there was nothing and, with `leaf_only`, no new tables.
     pub(super) fn made(&self, range: ClosedRange, leaf_only: bool, gather: &mut Gather<F, H>) {
         if self.format.invalid_cached() {
             gather.record(range, leaf_only, F::PAGE_BITS);
         }
     }
 
-    /// How far above `range` its output is.
+    /// The distance from `range` to its output.
     fn delta(&self, range: ClosedRange, oa: u64) -> Result<u64, Error> {
         let size = F::PAGE_BITS;
         if !oa.is_multiple_of(1 << size) {
@@ -165,8 +165,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         Error::AlreadyMapped { address: self.geometry.extend(address), level, entry }
     }
 
-    /// Lets the part of `range` that this table translates, where there is no table, become what the pieces say: with
-    /// tables that are missing, and with nothing where there is no piece. `None` only if the reserve is short.
+    /// Maps the pieces in the part of `range` that this table translates, where no tables exist yet: adds those that are
+    /// missing, and leaves nothing where there is no piece. `None` only if the reserve is short.
     pub(super) fn commit_map(
         &self,
         entries: Entries<F::Word>,
@@ -198,7 +198,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 }
 
-/// log2 of the largest leaf that may stand in `range`, which maps to what is `delta` higher.
+/// log2 of the largest leaf that can be in `range`, which maps to addresses `delta` higher.
 fn limit(range: ClosedRange, delta: u64) -> u8 {
     size_within(range.span()).min(delta.trailing_zeros() as u8)
 }

@@ -1,13 +1,13 @@
-//! Changing one leaf while an MMU or other CPUs may change it, too; and setting the accessed and dirty states that an MMU does
-//! not set by itself.
+//! Changing one leaf while an MMU or other CPUs may change it, too; and setting accessed and dirty states where the MMU
+//! does not.
 
 use super::{PageTable, build::End};
 use crate::{Format, Hal, Level, Rights};
 
 impl<F: Format, H: Hal> PageTable<F, H> {
-    /// Marks the leaf that maps `ia` accessed and, with `write` and where it may be written, dirty, while others use
-    /// the table. `true` if it was not marked so before; then stale translations have been invalidated, too. `false`
-    /// also if nothing is mapped or the format does not keep these states.
+    /// Marks the leaf that maps `ia` accessed and, with `write` and if it is writable, dirty, while others use the
+    /// table. Returns `true` if that changed the leaf; stale translations have then been invalidated. Returns `false` if
+    /// it was marked already, nothing is mapped, or the format does not keep these states.
     pub fn mark(&self, ia: u64, write: bool) -> bool {
         let Some(ia) = self.reduce(ia) else { return false };
         let marked = self.exchange_leaf(ia, |level, raw| match self.marked(level, raw, write) {
@@ -17,10 +17,11 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         marked.unwrap_or(false)
     }
 
-    /// Lets the leaf that maps `ia` become what `change` makes of it, given its level and what it is, with an answer;
-    /// `Err`: it stays, and this is the answer. Stale translations have been invalidated then. `None`: nothing is mapped.
+    /// Replaces the leaf that maps `ia` by what `change` makes of it, given its level and value, and invalidates stale
+    /// translations; returns the answer that `change` gives with it. If `change` returns `Err`, the leaf stays, and that
+    /// is the answer. `None` if nothing is mapped.
     ///
-    /// `change` is asked again if the MMU or another CPU was faster.
+    /// `change` is called again if the MMU or another CPU was faster.
     #[inline]
     pub(super) fn exchange_leaf<T>(
         &self,
@@ -43,14 +44,14 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         None
     }
 
-    /// The leaf `raw`, accessed and, with `write` and if it may be written, dirty.
+    /// The leaf `raw` marked accessed and, with `write` and if it is writable, dirty.
     fn marked(&self, level: Level, raw: u64, write: bool) -> u64 {
         let accessed = self.with_states(level, raw, false);
         let writable = write && self.format.rights(level, accessed).intersects(Rights::W);
         if writable { self.with_states(level, accessed, true) } else { accessed }
     }
 
-    /// The leaf `raw`, accessed and, with `dirty`, dirty: only a leaf that may be written can be that.
+    /// The leaf `raw` marked accessed and, with `dirty`, dirty, which only a writable leaf can be.
     pub(super) fn with_states(&self, level: Level, raw: u64, dirty: bool) -> u64 {
         let states = self.format.accessed_dirty(level);
         let accessed = raw & !states.accessed_mask | states.accessed_value;

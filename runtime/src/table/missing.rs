@@ -1,4 +1,4 @@
-//! Counting the tables that are missing for entries of all levels, before any is added.
+//! Counting the tables that are missing for entries at all levels, before any is added.
 
 use super::{
     PageTable,
@@ -6,16 +6,16 @@ use super::{
 };
 use crate::{ClosedRange, Format, Geometry, Hal, Level};
 
-/// The tables that are missing where something is to stand, counted in ascending order.
+/// The number of tables that are missing for what will be mapped, counted in ascending order of addresses.
 #[derive(Default)]
 pub(super) struct Missing {
     pub(super) count: usize,
-    /// The first address of the latest table at each level that was looked at.
+    /// The first address of the table that was looked at last, at each level.
     latest: [Option<u64>; Geometry::MAX_LEVELS],
 }
 
 impl Missing {
-    /// Whether the table at `level` that begins at `start` was not looked at yet.
+    /// Whether the table at `level` that begins at `start` has not been looked at yet.
     fn is_new(&mut self, level: Level, start: u64) -> bool {
         let latest = self.latest.get_mut(usize::from(level));
         latest.is_some_and(|latest| latest.replace(start) != Some(start))

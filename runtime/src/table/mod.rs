@@ -1,11 +1,11 @@
 //! The engine: one page table of any format.
 //!
-//! Operations that may free or that change more than one entry take `&mut self`: the borrow checker is the lock.
-//! Each goes in three steps: *plan* reads only and finds every reason to refuse; *reserve* takes all frames; *commit*
-//! cannot fail. So an operation that fails leaves the table as it was.
+//! Operations that may free, or that change more than one entry, take `&mut self`: the borrow checker is the lock. Each
+//! has three steps: *plan* only reads, and finds every reason to refuse; *reserve* takes all frames; *commit* cannot
+//! fail. So an operation that fails leaves the table as it was.
 //!
-//! Inside, input addresses are those of `input_bits` bits: sign-extended ones are reduced on the way in, and extended
-//! again in everything that is reported.
+//! Internally, input addresses have `input_bits` bits: sign-extended ones are reduced on the way in, and extended again
+//! in everything that is reported.
 
 mod access;
 mod again;
@@ -99,7 +99,8 @@ use crate::{ClosedRange, ConfigError, EntryWord, Format, Geometry, Hal, HostPhys
 /// # }
 /// ```
 #[derive(Debug)]
-// In this order: what most operations look at is at hand, which makes their code shorter, before a format of any size.
+// The order counts: the fields that most operations use come first, at small offsets, before a format of any size. That
+// makes the code shorter.
 #[repr(C)]
 pub struct PageTable<F: Format, H: Hal> {
     root: HostPhysAddr,
@@ -112,7 +113,7 @@ pub struct PageTable<F: Format, H: Hal> {
     identity: Identity,
     /// Frames for tables that operations through `&mut self` add.
     reserved: List,
-    /// That of the tag; `None`: the tag is for good.
+    /// The generation of the tag; `None` if the tag is for good.
     generation: Option<Generation>,
     changes: Changes,
     hal: H,
@@ -129,7 +130,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     ///
     /// [`Error::NoMemory`] if the HAL has no frame for the root; [`Error::Refused`] if the root registers cannot hold
     /// the root's address or the tag; [`Error::Config`] if the format has more than [`Geometry::MAX_LEVELS`] levels.
-    // A call, so that it moves as one into what it is a part of.
+    // Not inlined, so that the result is moved into its place as a whole.
     #[inline(never)]
     pub fn new(format: F, hal: H, tag: Tag) -> Result<Self, Error> {
         let geometry = format.geometry();
@@ -173,7 +174,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         &self.format
     }
 
-    /// Tells it from all other tables.
+    /// What distinguishes it from all other tables.
     pub(crate) const fn identity(&self) -> Identity {
         self.identity
     }
@@ -214,17 +215,17 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         self.start.uppers.contains(&upper).then_some(ia & self.start.input)
     }
 
-    /// As [`Geometry::reduce`], by what is known of addresses already.
+    /// As [`Geometry::reduce`], by the masks that are known already.
     fn reduce_range(&self, range: ClosedRange) -> Option<ClosedRange> {
         let ends = self.reduce(range.start()).zip(self.reduce(range.last()));
         let reduced = ends.and_then(|(start, last)| ClosedRange::new(start, last));
-        // Nothing may be between halves.
+        // A range must not reach from one half of the addresses into the other.
         let reduced = reduced.filter(|reduced| reduced.span() == range.span());
         debug_assert_eq!(reduced, self.geometry.reduce(range), "{range:x?}");
         reduced
     }
 
-    /// `range` reduced to input bits, if it is one of whole pages that this table can translate.
+    /// `range` reduced to input bits, if it consists of whole pages that this table can translate.
     fn input(&self, range: ClosedRange) -> Result<ClosedRange, Error> {
         let size = F::PAGE_BITS;
         for address in [range.start(), range.last().wrapping_add(1)] {
@@ -235,14 +236,14 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         self.reduce_range(range).ok_or(Error::OutOfRange(range))
     }
 
-    /// As [`Self::input`], for operations that feed a gather: it follows what became of the table since it was made.
-    // Many ask: there is one of it.
+    /// As [`Self::input`], for operations that feed a gather, which first takes over the table's present tag and sinks.
+    // Not inlined: it has many callers.
     #[inline(never)]
     fn feeding(&self, range: ClosedRange, gather: &mut Gather<F, H>) -> Result<ClosedRange, Error> {
         if gather.follows(self) { self.input(range) } else { Err(Error::ForeignGather) }
     }
 
-    /// The same for those that may take tables out: no walk begins at one of these any more.
+    /// As [`Self::feeding`], for operations that may unlink tables: walks must no longer begin at one of these.
     fn exclusive(&mut self, range: ClosedRange, gather: &mut Gather<F, H>) -> Result<ClosedRange, Error> {
         self.walk_cache = WalkCache::default();
         self.feeding(range, gather)
@@ -250,10 +251,10 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 }
 
 impl<F: Format, H: Hal> PageTable<F, H> {
-    /// Gives the tables up, as they are, and returns the root: nothing is invalidated, and no table goes back to the HAL.
+    /// Gives up ownership of the tables and returns the root: nothing is invalidated, and no table goes back to the HAL.
     ///
-    /// For tables that are in use for good, such as those that the host itself runs on, which dropping would take from
-    /// under it.
+    /// This is for tables that stay in use for good, such as those that the host itself runs on; dropping them would free
+    /// them under its feet.
     ///
     /// ```
     /// use tablewright::{Attributes, ClosedRange, Format, MemoryType, PageTable, Rights, Tag};

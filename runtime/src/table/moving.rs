@@ -1,13 +1,14 @@
 //! Moving what is mapped to another place.
 //!
-//! An entry does not say which address it translates, so it means the same wherever it stands at its level: where both
-//! places are aligned alike, entries move as they are, and with a table all that is below it. A leaf that is larger than
-//! that is made anew, smaller.
+//! An entry does not say which address it translates, so it means the same anywhere at its level. Where both places are
+//! aligned alike, entries move as they are, and a table moves with everything below it. A leaf that is larger than this
+//! alignment is made anew, from smaller leaves.
 //!
-//! For a moment MMUs may know both places. That harms nobody: the same guest finds the same memory there with the same
-//! rights. What an MMU marks by then it marks in the entry itself, which has been taken out by one exchange and cannot be
-//! marked any more, or in a table that moved with all that is marked in it. Nobody but MMUs can be there meanwhile, for
-//! this takes `&mut self`; `generated-tests/loom` runs these races in every order.
+//! For a moment, MMUs may translate both places. That is harmless: the same guest finds the same memory there with the
+//! same rights. No mark of an MMU is lost: it is either made in the entry, which is taken out by one exchange and cannot
+//! be marked after that, or in a table, which moves with all marks in it. Only MMUs can interfere, because this takes
+//! `&mut self`;
+//! `generated-tests/loom` runs these races in every order.
 
 use super::{
     Error, Gather, PageTable,
@@ -24,13 +25,14 @@ use super::{
 use crate::{Attributes, ClosedRange, Format, Hal, Level};
 
 impl<F: Format, H: Hal> PageTable<F, H> {
-    /// Moves all that is mapped in `range` to the addresses from `to` on, where nothing is mapped yet, with everything that
-    /// it says: accessed and dirty states, too. Holes stay holes, and the memory stays where it is. Leaves whose size the
-    /// distance is no multiple of become smaller, and those that `range` covers in part are split. All or nothing.
+    /// Moves all that is mapped in `range` to the addresses from `to` on, where nothing is mapped yet, with all
+    /// attributes, including accessed and dirty states. Holes stay holes, and the memory stays where it is. Leaves
+    /// become smaller if the distance is not a multiple of their size; leaves that `range` covers in part are split. All
+    /// or nothing.
     ///
     /// Where the distance is a multiple of what a table translates, the table moves with all that is in it.
     ///
-    /// `gather` is flushed, so that no MMU finds the memory at its former addresses when this returns. Until then it may be
+    /// `gather` is flushed, so that no MMU finds the memory at its former addresses when this returns. Until then, it may be
     /// found at both places.
     ///
     /// ```
@@ -61,9 +63,9 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     ///
     /// # Errors
     ///
-    /// [`Error::OutOfRange`], [`Error::Misaligned`], each of either place; [`Error::Overlap`];
-    /// [`Error::AlreadyMapped`] names the first address that is mapped where it should move to; [`Error::NoMemory`];
-    /// [`Error::Refused`] if the format has no smaller leaf that says the same; [`Error::Partial`] or
+    /// [`Error::OutOfRange`], [`Error::Misaligned`], for either place; [`Error::Overlap`]; [`Error::AlreadyMapped`]
+    /// names the first address that is mapped at the new place; [`Error::NoMemory`]; [`Error::Refused`] if the format
+    /// has no smaller leaf that says the same; [`Error::Partial`] or
     /// [`Error::NeedsBreak`] if a leaf is not split; [`Error::Corrupt`]; [`Error::ForeignGather`].
     pub fn move_range(&mut self, range: ClosedRange, to: u64, gather: &mut Gather<F, H>) -> Result<(), Error> {
         let beyond = Error::OutOfRange(ClosedRange::clamp(to, u64::MAX));
@@ -102,7 +104,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         Ok(())
     }
 
-    /// Finds every reason why a part could not move, and counts the tables that it takes.
+    /// Finds every reason why a part cannot move, and counts the tables that it takes.
     fn plan_part(&self, part: &Part<F>, range: ClosedRange, shift: Shift, missing: &mut Missing) -> Result<(), Error> {
         match part {
             Part::Stretch(Stretch { level, range, .. }) => {
@@ -123,7 +125,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         Ok(())
     }
 
-    /// Moves a part to where there is nothing. `None` only if the reserve is short.
+    /// Moves a part to where nothing is mapped. `None` only if the reserve is short.
     fn commit_part(
         &self,
         part: Part<F>,
@@ -159,7 +161,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         }
     }
 
-    /// Makes what `range` covers of a leaf that is gone, where it moves to. `None` only if the reserve is short.
+    /// Maps, at the new place, what `range` covers of a leaf that has been taken out. `None` only if the reserve is
+    /// short.
     fn make_leaf(
         &self,
         leaf: &Located<F>,
@@ -178,7 +181,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         Some(())
     }
 
-    /// The leaves that take the place of a larger one.
+    /// The smaller leaves that replace a larger one.
     fn smaller(&self, leaf: &Located<F>, attributes: &Attributes, shift: Shift) -> Result<Prototypes, Error> {
         Prototypes::new(&self.format, attributes, shift.aligned.min(leaf.size.saturating_sub(1)))
     }
@@ -206,7 +209,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 }
 
-/// What `range` covers of a leaf, where it moves to.
+/// What `range` covers of a leaf, as a piece at the new place.
 fn piece<'a, F: Format>(
     leaf: &Located<F>,
     range: ClosedRange,

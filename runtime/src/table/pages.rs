@@ -1,4 +1,4 @@
-//! How the format writes pages, as far as it was asked.
+//! A cache of the format's page entries for the attributes that were asked for first.
 
 use core::sync::atomic::{
     AtomicU8, AtomicU64,
@@ -8,7 +8,7 @@ use core::sync::atomic::{
 use super::PageTable;
 use crate::{Attributes, Format, Hal, Refusal};
 
-/// Pages with the attributes that were asked for first: nearly all faults ask for the same few.
+/// Pages with the attributes that were asked for first: nearly all faults need the same few.
 #[derive(Debug, Default)]
 pub(super) struct Pages([Page; 4]);
 
@@ -46,7 +46,7 @@ impl Pages {
     }
 }
 
-/// All that attributes are.
+/// The attributes as words, to be compared and stored.
 #[inline]
 fn words(attributes: &Attributes) -> [u64; 2] {
     let Attributes { rights, memory, accessed, dirty, options } = *attributes;
@@ -54,7 +54,7 @@ fn words(attributes: &Attributes) -> [u64; 2] {
 }
 
 impl<F: Format, H: Hal> PageTable<F, H> {
-    /// How the format writes a page with these attributes, without its address.
+    /// The format's entry for a page with these attributes, without its address.
     #[inline]
     pub(super) fn page(&self, attributes: &Attributes) -> Result<u64, Refusal> {
         match self.pages.get(attributes) {
@@ -67,13 +67,13 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     ///
     /// # Errors
     ///
-    /// [`Refusal`]: what it cannot say.
+    /// [`Refusal`]: what it cannot express.
     pub fn accepts(&self, attributes: &Attributes) -> Result<(), Refusal> {
         self.asked(attributes).map(|_| ())
     }
 
-    /// A page with these attributes that has been read, and one that has been written, without their addresses; `None` if
-    /// there is none.
+    /// The entries for a page with these attributes that has been read, and for one that has been written, without their
+    /// addresses; `None` if the format has no such page.
     pub(crate) fn used_pages(&self, attributes: &Attributes) -> Option<[u64; 2]> {
         let used = |dirty| self.asked(&attributes.used(dirty)).ok();
         let read = used(false)?;
@@ -81,7 +81,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// As [`Self::page`].
-    // Areas ask several times: there is one of it.
+    // Not inlined: areas have several calls.
     #[inline(never)]
     fn asked(&self, attributes: &Attributes) -> Result<u64, Refusal> {
         self.page(attributes)

@@ -1,7 +1,7 @@
 //! Mapping zeroed frames from the HAL wherever nothing is mapped.
 //!
-//! Where a table is missing, the plan builds it with all that goes below it: the frames are nowhere but in its entries.
-//! Until the commit links it, it is unknown to all others, and can be taken apart again.
+//! Where a table is missing, the plan builds it with everything below it: the frames that it takes are only in its
+//! entries. Until the commit links it, nobody else knows it, and it can be taken apart again.
 
 use super::{
     Error, Gather, PageTable,
@@ -12,22 +12,23 @@ use super::{
 };
 use crate::{Attributes, ClosedRange, Format, Hal, HostPhysAddr};
 
-/// What is to stand where nothing stands yet. It waits in a list of frames of `1 << size` bytes that are not zeroed yet.
+/// What the commit will put over an absent entry. It is the note of a frame of `1 << size` bytes, which is not zeroed
+/// yet, in a list of frames.
 #[derive(Clone, Copy)]
 struct Planned<F: Format> {
-    /// Where: from this address on, in this table.
+    /// The table, and the address from which on it goes there.
     entries: EntriesOf<F>,
     start: u64,
     size: u8,
-    /// The entry for the subtree that the frame is in; `None`: the frame itself.
+    /// The entry for the subtree that the frame is in; `None` to map the frame itself.
     tree: Option<u64>,
 }
 
-/// What a plan took from the HAL.
+/// The frames that a plan took from the HAL.
 pub(super) struct Reserve<'a, F: Format, H: Hal> {
     pub(super) tables: Frames<'a, H>,
     planned: List<Planned<F>>,
-    /// Whether there is a subtree among it.
+    /// Whether some of them are in subtrees.
     has_trees: bool,
     /// The first frame of the subtree that is being built.
     pub(super) first: Option<(HostPhysAddr, u8)>,
@@ -88,8 +89,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         plan
     }
 
-    /// Maps a frame at the page that `range` is, where its table is there. `None`, and nothing has changed, if it is not as
-    /// simple as that.
+    /// Maps a frame at the single page `range`, if its table is there. Changes nothing and returns `None` if it is not
+    /// as simple as that.
     fn populate_page(&self, range: ClosedRange, attributes: &Attributes, gather: &mut Gather<F, H>) -> Option<()> {
         let size = F::PAGE_BITS;
         if range.span() != size_mask(size) || !gather.follows(self) {
@@ -150,7 +151,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         Ok(())
     }
 
-    /// Puts in what the plan took.
+    /// Puts in what was planned.
     fn commit_populate(&self, frame: HostPhysAddr, planned: Planned<F>, leaf: &Prototypes) {
         let Planned { entries, start, size, tree } = planned;
         let level = entries.level();

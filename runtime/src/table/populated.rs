@@ -1,4 +1,4 @@
-//! Subtrees with a frame of their own at every page, complete before anybody can see them.
+//! Subtrees in which every page has a frame of its own, complete before anybody can see them.
 
 use core::ops::Range;
 
@@ -12,7 +12,8 @@ use super::{
 use crate::{ClosedRange, Format, Hal, HostPhysAddr, Level, Prototype, Refusal};
 
 impl<F: Format, H: Hal> PageTable<F, H> {
-    /// Builds the table at `level` that translates `range`, with frames at all of `range`, and says which entry leads to it.
+    /// Builds the table at `level` that translates `range`, with frames at all of `range`, and returns the entry that
+    /// leads to it.
     pub(super) fn build_populated(
         &self,
         level: Level,
@@ -37,7 +38,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         linked
     }
 
-    /// Fills `table` with frames at all of `range`; `filled`: the entries up to there are.
+    /// Fills `table` with frames at all of `range`, and counts in `filled` how far it came.
     fn fill_populated(
         &self,
         level: Level,
@@ -77,7 +78,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         Ok(())
     }
 
-    /// The same for the rest of a table of pages, of which no larger leaf may be made.
+    /// As [`Self::fill_populated`], for the rest of a table of pages, in which no larger leaf may be used.
     fn fill_pages(
         &self,
         rest: Option<ClosedRange>,
@@ -96,8 +97,9 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         }
     }
 
-    /// Writes leaves like `page`, each with a frame of its own, as long as there are frames: up to which index, and the
-    /// frame that is beyond what an entry can hold, if one was. A loop of its own, as most frames are taken here.
+    /// Writes leaves like `page`, each with a frame of its own, as long as there are frames. Returns the index that it
+    /// reached, and the frame that was beyond what an entry can hold, if there was one. It is a loop of its own because
+    /// most frames are taken here.
     #[inline(never)]
     fn fill_with_frames(
         &self,

@@ -1,4 +1,4 @@
-//! Changing what a range allows, in place.
+//! Changing the attributes of a range, in place.
 
 use core::ops::Range;
 
@@ -14,12 +14,12 @@ use super::{
 use crate::{Change, ClosedRange, Edit, Format, Hal, Level, PageBitmap, Rewrite};
 
 impl<F: Format, H: Hal> PageTable<F, H> {
-    /// Changes the attributes of everything mapped in `range`; holes are skipped. Larger leaves that it covers in
-    /// part are split, unless they say so already. All or nothing.
+    /// Changes the attributes of everything mapped in `range`; holes are skipped. Larger leaves that it covers in part
+    /// are split, unless they have these attributes already. All or nothing.
     ///
-    /// Accessed and dirty states are kept, unless the format has no leaf with the new rights that could say them, as
-    /// where only what is writable can be dirty: [`Gather::forgotten`] then tells where that happened, and
-    /// [`PageTable::protect_and_harvest`] which pages it were.
+    /// Accessed and dirty states are kept, unless the format has no leaf with the new rights that can record them, as
+    /// where only a writable leaf can be dirty. [`Gather::forgotten`] then tells in which range that happened, and
+    /// [`PageTable::protect_and_harvest`] for which pages.
     ///
     /// # Errors
     ///
@@ -30,8 +30,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         self.change(range, change, &mut None, gather)
     }
 
-    /// As [`PageTable::protect`], and inserts the pages that were dirty and cannot say so any more into `pages`; those
-    /// outside its range are left out.
+    /// As [`PageTable::protect`], and inserts into `pages` those that were dirty and can no longer record it; pages
+    /// outside its range are ignored.
     ///
     /// # Errors
     ///
@@ -72,7 +72,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             rest = left;
         }
         let mut pass = Pass { rewrites: &rewrites, broken: Broken::default(), pages, gather };
-        // Asked here, for most formats have a short answer, and then only one of the two is there.
+        // Asked here: most formats have a constant answer, and then only one of the two is compiled.
         if self.format.may_break(change) {
             self.rewrite_breaking(entries, rest, &mut pass);
         } else {
@@ -81,8 +81,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         Ok(())
     }
 
-    /// Changes the leaf that `range` is, as most are, or is a part of, if that is known to take no more than one store. `None`,
-    /// and nothing has changed, if it is not as simple as that.
+    /// Changes the leaf that `range` is (the usual case), or is a part of, if that is known to take no more than one
+    /// store. Changes nothing and returns `None` if it is not as simple as that.
     fn change_leaf(
         &mut self,
         range: ClosedRange,
@@ -107,7 +107,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         }
         if new != raw {
             if self.format.accessed_dirty(level).hardware {
-                // If the MMU marks it meanwhile, it is not as it was.
+                // Fails if the MMU marks the leaf meanwhile.
                 entry.exchange(&self.hal, raw, new).ok()?;
             } else {
                 entry.overwrite(&self.hal, new);
@@ -118,7 +118,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         Some(())
     }
 
-    /// What else than splitting can keep [`PageTable::protect`] from its work: for who does it in parts.
+    /// Checks for every reason but splitting for which [`PageTable::protect`] can fail: for callers that do it in parts.
     pub(crate) fn check_protect(&self, range: ClosedRange, change: &Change) -> Result<(), Error> {
         let range = ok!(self.input(range));
         let mut rewrites = Rewrites::default();
@@ -126,7 +126,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         self.refuse_breaks(range, change, &rewrites)
     }
 
-    /// That no leaf has to be broken where an MMU cannot retry.
+    /// Checks that no leaf has to be broken where an MMU cannot retry.
     fn refuse_breaks(&self, range: ClosedRange, change: &Change, rewrites: &Rewrites) -> Result<(), Error> {
         if !self.format.may_break(change) || !self.is_strict() {
             return Ok(());
@@ -137,7 +137,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         }
     }
 
-    /// How to rewrite the leaves in `range`, which are at `top` or below, is put into `rewrites`.
+    /// Puts into `rewrites` how to rewrite the leaves in `range`, which are at `top` or below.
     fn plan_rewrites(
         &self,
         top: Level,
@@ -157,7 +157,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         Ok(())
     }
 
-    /// Whether a leaf must not change while it is in use; `None` if it does not change.
+    /// Whether a leaf must be broken for its change; `None` if it does not change.
     fn breaks(&self, leaf: &Located<F>, rewrites: &Rewrites) -> Option<bool> {
         let rewrite = rewrites.at(leaf.level)?;
         // The items of a run are alike.
@@ -175,7 +175,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         for (index, part) in Self::parts(level, range) {
             match (self.visit(entries, index), rewrite) {
                 ((raw, Found::Table(below)), _) => {
-                    // If the first leaf that changes must be broken, most of those that follow are like it: then it is
+                    // If the first leaf that changes must be broken, most of those that follow are like it. Then it is
                     // cheaper to take the whole table away once.
                     let whole = Self::slot(level, part.start()) == part;
                     if whole && self.leaves(part).find_map(|leaf| self.breaks(&leaf, pass.rewrites)) == Some(true) {
@@ -218,13 +218,13 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         }
     }
 
-    /// Rewrites every leaf in the part of `range` that this table translates, where none has to be broken. A leaf that is
-    /// not covered whole says already what it should.
+    /// Rewrites every leaf in the part of `range` that this table translates, where none has to be broken. A leaf that
+    /// is only partly covered already is as it should be.
     fn rewrite(&self, entries: Entries<F::Word>, range: ClosedRange, pass: &mut Pass<'_, '_, '_, F, H>) {
         let level = entries.level();
         let rewrite = pass.rewrites.at(level).unwrap_or(Rewrite { keep: u64::MAX, set: 0 });
         let (kinds, states) = (self.format.kinds(level), self.format.accessed_dirty(level));
-        // Only a change of bits that say it can make a leaf forget that it is dirty.
+        // A leaf can forget that it is dirty only by a change of the bits that record it.
         let of_states = (states.accessed_mask | states.dirty_mask) & !rewrite.keep != 0;
         let bits = Self::entry_bits(level);
         let Range { start: first, end } = slots::<F>(level, entries.count(), range);
@@ -241,7 +241,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                 }
                 index = after;
             }
-            // What stands in the way, one by one.
+            // The block that stopped this, one entry at a time.
             let stop = end.min(index + BLOCK);
             while index < stop {
                 let raw = entries.load(index);

@@ -31,14 +31,14 @@ use crate::{Attributes, ClosedRange, Format, Geometry, Hal, HostPhysAddr, Level,
 /// ```
 pub struct Mappings<'a, F: Format, H: Hal> {
     walk: Walk<'a, F, H>,
-    /// The leaf of one entry that was decoded last: those that follow are like it, most often.
+    /// The leaf of one entry that was decoded last: most of those that follow are like it.
     last: Option<Decoded>,
 }
 
-/// What leaves at `level` say that differ from each other in their address alone.
+/// The meaning of leaves at one level that differ only in their address.
 struct Decoded {
     level: Level,
-    /// The bits that hold the address, and what the others are.
+    /// The bits that hold the address, and the value of the others.
     address: u64,
     rest: u64,
     attributes: Attributes,
@@ -98,7 +98,7 @@ pub struct Regions<'a, F: Format, H: Hal> {
 }
 
 impl<F: Format, H: Hal> Regions<'_, F, H> {
-    /// The part of a leaf that is asked for.
+    /// The part of a leaf that is inside the range.
     fn clipped(&self, leaf: &Mapping) -> Region {
         let range = leaf.range.intersection(&self.clip).unwrap_or(leaf.range);
         Region { range, address: leaf.output(range.start()), attributes: leaf.attributes }
@@ -181,14 +181,14 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// The output address of `ia`; `None` if it is not mapped.
-    // Always: it is hardly more than a call.
+    // Always inlined: it is hardly more than a call.
     #[inline(always)]
     pub fn translate(&self, ia: u64) -> Option<u64> {
         let End { level, raw, is_leaf, .. } = self.end(self.way_to(ia)?);
         is_leaf.then(|| self.format.translate(level, raw, ia))
     }
 
-    /// The addresses of each leaf that intersects `range`, in ascending order, and where it maps the first of them to.
+    /// The input addresses of each leaf that intersects `range`, in ascending order, and the output address of the first.
     pub(crate) fn outputs(&self, range: ClosedRange) -> impl Iterator<Item = (ClosedRange, u64)> {
         Walk::new(self, self.reduce_range(range)).filter_map(|met| match met {
             Met::Leaf(leaf) => Some((self.extend(leaf.range), leaf.address)),
@@ -215,7 +215,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         Tables { walk: Walk::new(self, Some(all)), root: Some(root) }
     }
 
-    /// How many leaves of each size there are, by log2 of that, and how many tables at each level.
+    /// How many leaves there are of each size, by its log2, and how many tables at each level.
     pub(crate) fn counts(&self) -> ([usize; 64], [usize; Geometry::MAX_LEVELS]) {
         let (mut leaves, mut tables) = ([0; 64], [0; Geometry::MAX_LEVELS]);
         let count = |counts: &mut [usize], number: u8| {
@@ -237,15 +237,15 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         TableInfo { level, address, size: self.geometry.table_bits(level), range: self.extend(range) }
     }
 
-    /// What a leaf says.
-    // Many ask: there is one of it.
+    /// A leaf, decoded.
+    // Not inlined: it has many callers.
     #[inline(never)]
     pub(super) fn mapping(&self, leaf: &Located<F>) -> Mapping {
         self.mapping_of(leaf, self.attributes(leaf))
     }
 
-    /// What a leaf says, given its value and what that means. One that the format cannot decode, since somebody else
-    /// wrote it, grants nothing.
+    /// A leaf as a [`Mapping`], given its value and decoded attributes. A leaf that the format cannot decode, because
+    /// somebody else wrote it, grants nothing.
     fn mapping_of(&self, leaf: &Located<F>, decoded: Option<(u64, Attributes)>) -> Mapping {
         let corrupt = Attributes {
             rights: Rights::empty(),
@@ -262,13 +262,13 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         Mapping { range: self.extend(leaf.range), address, size, level, attributes }
     }
 
-    /// Whether `ia` is mapped: as [`Self::translate`], where that need not be quick.
+    /// Whether `ia` is mapped: as [`Self::translate`], but smaller and slower.
     pub(crate) fn is_mapped(&self, ia: u64) -> bool {
         self.reduce(ia).is_some_and(|ia| self.descend(ia).is_leaf)
     }
 
-    /// The 64-bit addresses of a range within one half of the input addresses (or of all of them).
-    // Many ask: there is one of it.
+    /// The 64-bit addresses of a range that lies within one half of the input addresses (or of all of them).
+    // Not inlined: it has many callers.
     #[inline(never)]
     pub(super) fn extend(&self, range: ClosedRange) -> ClosedRange {
         ClosedRange::clamp(self.geometry.extend(range.start()), self.geometry.extend(range.last()))

@@ -1,9 +1,9 @@
-//! What the host has to know of a leaf to access for the guest what is behind it.
+//! What the host has to know about a leaf to access memory on the guest's behalf.
 
 use super::{PageTable, build::End};
 use crate::{Format, Hal, Level, Rights};
 
-/// What a leaf says to an access at one of its addresses.
+/// What a leaf means for an access at one of its addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Reached {
     /// The output address.
@@ -17,7 +17,7 @@ pub(crate) struct Reached {
 }
 
 impl<F: Format, H: Hal> PageTable<F, H> {
-    /// What the leaf that maps `ia` says to an access that reads, or writes; `None` if nothing is mapped.
+    /// What the leaf that maps `ia` means for a read, or a write; `None` if nothing is mapped.
     pub(crate) fn reach(&self, ia: u64, write: bool) -> Option<Reached> {
         let End { level, raw, is_leaf, .. } = self.end(self.way_to(ia)?);
         is_leaf.then(|| Reached {
@@ -28,7 +28,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         })
     }
 
-    /// The bits of an address that a leaf leaves as they are.
+    /// The bits of an address that a leaf passes through unchanged.
     #[inline]
     fn within(&self, level: Level, raw: u64) -> u64 {
         !(u64::MAX << (self.format.leaf_bits(level, raw) & 63))

@@ -32,18 +32,18 @@ use crate::{Change, ClosedRange, Edit, Entry, Format, Hal, Level, Rights};
 pub enum Relax {
     /// The leaf grants the rights now.
     Relaxed,
-    /// It did so already, perhaps since another CPU was faster, and was marked accessed or dirty if need be.
+    /// It granted them already, perhaps because another CPU was faster, and was marked accessed or dirty if need be.
     Granted,
     /// Nothing is mapped there.
     NotMapped,
-    /// It takes [`PageTable::relax_exclusive`].
+    /// It needs [`PageTable::relax_exclusive`].
     NeedsExclusive(Operation),
 }
 
 impl<F: Format, H: Hal> PageTable<F, H> {
-    /// Gives the leaf that maps `ia` the rights `rights` besides those that it has, while other CPUs use the table: for
-    /// a page that was write-protected to see who writes to it. It is marked accessed and, if `rights` lets anyone
-    /// write, dirty, as by the access that faulted; stale translations have been invalidated when this returns.
+    /// Adds `rights` to those of the leaf that maps `ia`, while other CPUs use the table: for a page that was
+    /// write-protected to notice writes. The leaf is marked as by the access that faulted: accessed and, if `rights`
+    /// contains a right to write, dirty. Stale translations have been invalidated when this returns.
     ///
     /// # Errors
     ///
@@ -56,7 +56,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         }
     }
 
-    /// [`PageTable::relax`] where there is no short way to it.
+    /// [`PageTable::relax`] without the short cut for a first write.
     #[cold]
     fn relax_leaf(&self, ia: u64, rights: Rights) -> Result<Relax, Error> {
         let outside = Error::OutOfRange(ClosedRange::around(ia, 0));
@@ -66,7 +66,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         relaxed.unwrap_or(Ok(Relax::NotMapped))
     }
 
-    /// What the leaf `raw` becomes; or the answer, if nothing is left to do here.
+    /// The new value for the leaf `raw`; or the answer, if there is nothing to do here.
     fn relaxed(&self, ia: u64, level: Level, raw: u64, rights: Rights) -> Result<u64, Result<Relax, Error>> {
         let write = rights.intersects(Rights::W);
         let Entry::Leaf(leaf) = self.format.decode(level, raw) else {
@@ -81,7 +81,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         }
         let change = Change { rights: Some(leaf.attributes.rights | rights), ..Change::default() };
         let rewrite = self.format.rewrite(level, &change).map_err(|refusal| Err(Error::Refused { level, refusal }))?;
-        // With a right to write among `rights`, it may be written now.
+        // If `rights` contains a right to write, the leaf is writable now.
         let new = self.with_states(level, rewrite.apply(raw), write);
         if self.format.may_break(&change) && self.format.edit(level, raw, new) == Edit::BreakBeforeMake {
             return Err(Ok(Relax::NeedsExclusive(Operation::Break)));

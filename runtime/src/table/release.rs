@@ -1,4 +1,4 @@
-//! Giving tables and frames back, after no MMU can reach them any more.
+//! Giving tables and frames back once no MMU can reach them any more.
 
 use core::ops::Range;
 
@@ -13,7 +13,7 @@ use super::{
 use crate::{ClosedRange, Format, Hal, HostPhysAddr, Invalidation, Level, Next};
 
 impl<F: Format, H: Hal> PageTable<F, H> {
-    /// No MMU walks this table any more: what is held of it is invalidated, for the last time.
+    /// To be called when no MMU will walk this table any more: invalidates what is cached of it, for the last time.
     pub(crate) fn retire(&mut self) {
         self.invalidate_at_once(&Invalidation::Space);
         self.sinks = Sinks::NONE;
@@ -23,8 +23,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     ///
     /// # Safety
     ///
-    /// As for [`PageTable::depopulate`], and `range` covers whole leaves. The table has [retired](Self::retire), and nobody
-    /// looks into `range` any more.
+    /// As for [`PageTable::depopulate`], and `range` covers whole leaves. The table is [retired](Self::retire), and
+    /// nobody looks at `range` any more.
     pub(crate) unsafe fn discard(&mut self, range: ClosedRange) {
         if let Some(range) = self.reduce_range(range) {
             // SAFETY: as the caller promises.
@@ -82,7 +82,7 @@ pub(super) unsafe fn free_tree<F: Format, H: Hal>(
     frames: bool,
 ) {
     let geometry = format.geometry();
-    // A table of pages is looked at for its frames only.
+    // A table of pages is read only to find frames.
     let is_opaque = |level| level == 0 && !frames;
     if !is_opaque(level) {
         // SAFETY: it is allocated, as the caller promises.
@@ -95,7 +95,7 @@ pub(super) unsafe fn free_tree<F: Format, H: Hal>(
             let (kinds, empty, size) = (format.kinds(level), format.empty(level), geometry.table_bits(below));
             let mut index = 0;
             while index < entries.count() {
-                // Most of most tables is empty.
+                // Most entries of most tables are empty.
                 if empty == 0 && index % BLOCK == 0 && entries.common(index).is_some_and(|[_, any]| any == 0) {
                     index += BLOCK;
                     continue;
@@ -130,14 +130,14 @@ pub(super) unsafe fn free_tree<F: Format, H: Hal>(
 unsafe fn free_frames<F: Format, H: Hal>(format: &F, hal: &H, entries: Entries<F::Word>, indices: Range<usize>) {
     let level = entries.level();
     let (kinds, entry_bits) = (format.kinds(level), entry_bits::<F>(level));
-    // Where there are no tables, one look is enough.
+    // In a table of pages, one test is enough.
     let is_leaf = |raw| !kinds.is_absent(raw) && (level == 0 || kinds.is_leaf(raw));
     // SAFETY: the caller promises that leaves map frames of the HAL.
     let free = |raw, size| unsafe { hal.free(HostPhysAddr::from_usize(format.output(level, raw) as usize), size) };
     let is_item = |raw| format.run_bits(level, raw) != 0;
     let mut leaves = entries.iter(indices).filter(|&(_, raw)| is_leaf(raw));
     loop {
-        // Those that are no items of runs, as most are, in a loop that knows their size.
+        // Most leaves are not items of runs: these go in a loop that knows their size.
         let item = leaves.find(|&(_, raw)| {
             is_item(raw) || {
                 free(raw, entry_bits);

@@ -1,11 +1,12 @@
-//! Leaves that must not change while they are in use: taken away, invalidated, and put back as they are to be.
+//! Break-before-make: leaves that must not change while they are in use are taken away, invalidated, and put back
+//! changed.
 
 use arrayvec::ArrayVec;
 
 use super::{Gather, PageTable, build::Found, entries::Entries, located::Located};
 use crate::{ClosedRange, Format, Geometry, Hal, HostPhysAddr, Level, Next, PageBitmap, Prototype, Rewrite, Strip};
 
-/// How to rewrite the leaves of each level; `None` where the format refuses, and the plan found no leaf.
+/// How to rewrite the leaves of each level; `None` where the format refuses, but the plan found no leaf.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Rewrites(pub(super) [Option<Rewrite>; Geometry::MAX_LEVELS]);
 
@@ -17,7 +18,7 @@ impl Rewrites {
     }
 }
 
-/// Who wants to know which pages were dirty and cannot say so any more.
+/// Where to note which pages were dirty and can no longer record it, if anybody wants to know.
 pub(super) type Forgotten<'a, 'b> = Option<&'a mut PageBitmap<'b>>;
 
 /// One change of all leaves in a range.
@@ -29,7 +30,7 @@ pub(super) struct Pass<'p, 'a, 'b, F: Format, H: Hal> {
 }
 
 impl<F: Format, H: Hal> PageTable<F, H> {
-    /// Makes what was broken, after one invalidation for all of it. Tables come back as they were, with new leaves.
+    /// Puts back what was broken, after one invalidation for all of it. Tables come back as they were, with new leaves.
     pub(super) fn make(&self, entries: Entries<F::Word>, pass: &mut Pass<'_, '_, '_, F, H>) {
         let level = entries.level();
         let Some(range) = pass.broken.range.take() else { return };
@@ -70,7 +71,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         }
     }
 
-    /// Tells of the leaf around `slot`, if it was dirty and cannot say so any more.
+    /// Notes the leaf around `slot`, if it was dirty and can no longer record it.
     pub(super) fn account(
         &self,
         level: Level,
@@ -81,13 +82,13 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     ) {
         let states = self.format.accessed_dirty(level);
         if states.is_dirty(old) && !states.is_dirty(new) {
-            // Of a run, all pages are as dirty as one of its items.
+            // If one item of a run is dirty, all its pages are.
             let leaf = ClosedRange::around(slot.start(), self.format.leaf_bits(level, old));
             self.tell(leaf, pages, gather);
         }
     }
 
-    /// Tells of pages that were dirty and cannot say so any more.
+    /// Notes pages that were dirty and can no longer record it.
     pub(super) fn tell(&self, range: ClosedRange, pages: &mut Forgotten<'_, '_>, gather: &mut Gather<F, H>) {
         match pages {
             Some(pages) => pages.insert(self.extend(range)),
@@ -105,7 +106,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     ) {
         let (level, entries) = (leaf.level, leaf.entries);
         let first = self.take_away(leaf);
-        // How the address goes on from item to item, which is the same for all leaves of this size.
+        // The step of the address from item to item is the same for all leaves of this size.
         let bare = Prototype { bits: 0, level, size: leaf.size };
         let strip = self.format.strip(bare, leaf.address, Self::items(leaf));
         let made = rewrite.apply(first);
@@ -114,7 +115,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         self.made(leaf.range, true, gather);
     }
 
-    /// Takes all items of a leaf away from the MMU: the first as it was, with the states of all.
+    /// Takes all items of a leaf away from the MMU, and returns the first as it was, with the states of all.
     pub(super) fn take_away(&self, leaf: &Located<F>) -> u64 {
         let states = self.format.accessed_dirty(leaf.level);
         let take = |item| leaf.entries.swap(&self.hal, leaf.index + item, self.format.empty(leaf.level));
@@ -127,7 +128,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 /// Entries of one table that are taken away at the same time, so that one invalidation is enough for all of them.
 #[derive(Default)]
 pub(super) struct Broken {
-    /// What they were, and the first address that each translates.
+    /// Their former values, and the first address that each translates.
     entries: ArrayVec<(u64, u64), 32>,
     range: Option<ClosedRange>,
 }

@@ -1,4 +1,4 @@
-//! Frames taken before anything is changed, kept in lists that run through the frames themselves.
+//! Frames that are taken before anything is changed.
 
 use super::{
     Error, PageTable,
@@ -8,9 +8,9 @@ use super::{
 };
 use crate::{ClosedRange, Format, Hal, HostPhysAddr, Level, Refusal};
 
-/// Frames that a virtual CPU has at hand for its faults, so that these need not allocate: filled by
-/// [`PageTable::top_up`] where allocation is allowed. All are of the size of a table below the root. What is left when
-/// it is dropped goes back to the HAL.
+/// A virtual CPU's cache of frames, so that its faults need not allocate: filled by [`PageTable::top_up`] where
+/// allocation is allowed. All frames have the size of a table below the root. Those that are left when it is dropped go
+/// back to the HAL.
 ///
 /// ```
 /// # use tablewright::{Attributes, ClosedRange, Format, MemoryType, PageTable, Rights, Tag};
@@ -56,15 +56,15 @@ impl<H: Hal> FrameCache<H> {
         self.len() == 0
     }
 
-    /// Takes a frame of `1 << size` bytes with arbitrary content: one at hand if these are as large, else one from the
-    /// HAL. It is the caller's, and may be given to [`FrameCache::give_back`] or freed.
+    /// Takes a frame of `1 << size` bytes with arbitrary content: from the cache if its frames have this size, else from
+    /// the HAL. The caller owns it, and may pass it to [`FrameCache::give_back`] or free it.
     pub fn take(&mut self, size: u8) -> Option<HostPhysAddr> {
         let at_hand = if size == self.size { self.list.take(&self.hal) } else { None };
         at_hand.map(|(frame, _)| frame).or_else(|| self.hal.allocate(size))
     }
 
-    /// Takes back a frame that was not used after all. One that the table refused goes back to the HAL: the next fault must not
-    /// meet it again.
+    /// Takes back a frame that was not used after all. A frame that the table refused goes back to the HAL, so that the
+    /// next fault does not get it again.
     ///
     /// # Safety
     ///
@@ -92,12 +92,12 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         FrameCache { hal, identity, size: self.start.table_bits, last_output: self.start.last_output, list }
     }
 
-    /// Takes frames from the HAL until `cache` has `frames` of them. A fault takes at most one for each level below
-    /// the root, and one for the page itself where it is the HAL's.
+    /// Takes frames from the HAL until `cache` has `frames` of them. A fault takes at most one for each level below the
+    /// root, and one for the page itself if that comes from the HAL.
     ///
     /// # Errors
     ///
-    /// [`Error::NoMemory`] or, if the HAL's frames are beyond what a table entry can hold, [`Error::Refused`]: the cache
+    /// [`Error::NoMemory`], or [`Error::Refused`] if the HAL's frames are beyond what a table entry can hold: the cache
     /// keeps what it has. [`Error::ForeignCache`].
     pub fn top_up(&self, cache: &mut FrameCache<H>, frames: usize) -> Result<(), Error> {
         let list = ok!(self.frames_of(cache));
@@ -110,9 +110,9 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         result
     }
 
-    /// The most tables that an operation through `&mut self` on `range`, or faults in it, can add: those for
-    /// pages wherever nothing is mapped, and those for splitting what is mapped across its ends. What
-    /// [`PageTable::split_to`] splits inside the range is not among them.
+    /// The most tables that an operation through `&mut self` on `range`, or faults in it, can add: those for pages
+    /// wherever nothing is mapped, and those for splitting leaves across its ends. Tables for leaves that
+    /// [`PageTable::split_to`] splits inside the range are not included.
     ///
     /// # Errors
     ///
@@ -124,9 +124,9 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         Ok(split(range.start()) + split(range.last()) + self.tables_missing(range))
     }
 
-    /// Takes frames for tables from the HAL until `tables` of them wait for operations through `&mut self`: one that
-    /// adds no more (see [`PageTable::tables_needed`], or [`PageTable::tables_for`]) cannot fail for want of memory.
-    /// Only frames to be mapped, as [`PageTable::populate`] takes them, are not among these.
+    /// Reserves frames for `tables` tables, for operations through `&mut self`: one that adds no more of them (see
+    /// [`PageTable::tables_needed`] or [`PageTable::tables_for`]) cannot fail because memory runs out. Frames that are
+    /// to be mapped, as by [`PageTable::populate`], are not included.
     ///
     /// # Errors
     ///
@@ -144,12 +144,12 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         self.reserved.len()
     }
 
-    /// Gives what is reserved back to the HAL.
+    /// Gives the reserved frames back to the HAL.
     pub fn release_reserve(&mut self) {
         self.reserved.shrink(&self.hal, 0);
     }
 
-    /// Gives what is reserved beyond `tables` back to the HAL.
+    /// Gives the reserved frames beyond `tables` back to the HAL.
     pub(crate) fn shrink_reserve(&mut self, tables: usize) {
         self.reserved.shrink(&self.hal, tables);
     }
@@ -199,7 +199,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// How many tables are missing for pages in all of `range`.
     fn tables_missing(&self, range: ClosedRange) -> usize {
-        // One for each entry above the pages that is touched, but where there is one, or a leaf in its place.
+        // One for each entry above the pages that is touched, unless there is a table already, or a leaf in its place.
         let touched = |range: ClosedRange, top: Level| {
             let of_level = |level| {
                 let bits = Self::entry_bits(level);

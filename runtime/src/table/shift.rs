@@ -1,4 +1,4 @@
-//! What moves at once: found table by table, as it is planned and again as it is done.
+//! Finding what moves at once, table by table: the plan of a move and its commit both use it.
 
 use super::{
     Error, PageTable,
@@ -13,7 +13,7 @@ use crate::{ClosedRange, Format, Hal, Level};
 pub(super) struct Shift {
     /// What is added to each address, modulo 2^64.
     pub(super) distance: u64,
-    /// log2 of the largest power of two that this is a multiple of.
+    /// log2 of the largest power of two of which the distance is a multiple.
     pub(super) aligned: u8,
 }
 
@@ -21,12 +21,12 @@ pub(super) struct Shift {
 pub(super) enum Part<F: Format> {
     /// Entries that stay as they are.
     Stretch(Stretch<F>),
-    /// A leaf that becomes smaller ones, as far as it moves.
+    /// A leaf whose moving part becomes smaller leaves.
     Leaf(Located<F>),
 }
 
-/// Neighbours in one table that go to one table: leaves, or tables with all that is below them. There may be holes among
-/// pages.
+/// Neighbouring entries of one table that go to one table: leaves, or tables with everything below them. There may be
+/// holes among pages.
 pub(super) struct Stretch<F: Format> {
     pub(super) level: Level,
     pub(super) entries: Entries<F::Word>,
@@ -38,8 +38,9 @@ pub(super) struct Stretch<F: Format> {
 }
 
 impl<F: Format, H: Hal> PageTable<F, H> {
-    /// Calls `act` for all that moves in the part of `range` that this table translates, in ascending order. It may take
-    /// away what it is given.
+    /// Calls `act` for each part that moves at once, in the part of `range` that this table translates, in ascending
+    /// order.
+    /// `act` may take the entries away.
     pub(super) fn for_parts(
         &self,
         entries: Entries<F::Word>,
@@ -82,8 +83,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         Ok(())
     }
 
-    /// What moves together with the first entry in `range`, which moves as it is: up to where either table ends, or something
-    /// else comes.
+    /// The entries that move together with the first one in `range`, which moves as it is: up to where either table
+    /// ends, or something else follows.
     fn stretch(&self, entries: Entries<F::Word>, range: ClosedRange, shift: Shift, are_tables: bool) -> Stretch<F> {
         let level = entries.level();
         let (start, bits, kinds) = (range.start(), Self::entry_bits(level), self.format.kinds(level));
@@ -105,14 +106,15 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let most = room.min(usize::try_from(whole).unwrap_or(room));
         let first = entries.load(index);
         let is_single = are_tables || self.format.leaf_bits(level, first) <= bits;
-        // Where there are single pages only, they move as they are, and a hole among them as one: to exchange it takes longer.
+        // Where there are only single pages, all entries move as they are, holes included. Not so where hardware marks
+        // them: exchanging a hole takes longer.
         let all_move = level == 0 && !self.has_runs(level) && !self.format.accessed_dirty(level).hardware;
         let mut items = if all_move { most } else { 1 };
         while items < most {
             if is_single {
                 items += self.entries_like(entries, first, index + items..index + most);
             }
-            // What cannot be told at a glance, one by one.
+            // Where a block as a whole does not tell, entries are looked at one by one.
             let stop = most.min(items + BLOCK);
             if let Some(item) = (items..stop).find(|&item| !joins(item)) {
                 items = item;

@@ -1,9 +1,9 @@
-//! Who holds translations of a table: the CPUs, and devices that were attached.
+//! The sinks of a table, which cache its translations: the CPUs, and devices that were attached.
 
 use super::{Error, Gather, PageTable};
 use crate::{ClosedRange, Completion, Format, Hal, HostPhysAddr, Invalidation, Level, Sink, Tag, Tags};
 
-/// A set of sinks; of those of a table, the CPUs are always among them, until it retires.
+/// A set of sinks. That of a table always contains the CPUs, until it retires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Sinks(u8);
 
@@ -36,7 +36,7 @@ impl Sinks {
     }
 }
 
-/// The latest invalidation that is under way at each of these sinks; those before it complete earlier.
+/// The latest invalidation that is under way at each sink; earlier ones complete before it.
 #[derive(Debug)]
 pub(super) struct Pending {
     at: Sinks,
@@ -72,8 +72,8 @@ impl Pending {
 }
 
 impl<F: Format, H: Hal> PageTable<F, H> {
-    /// From now on `sink` may translate through this table, and what changes is invalidated there, too. Whatever it holds
-    /// under the table's tag, which may be of another table before, is invalidated first.
+    /// Lets `sink` translate through this table from now on: changes are invalidated there, too. What it holds under the
+    /// table's tag, perhaps from another table that had it before, is invalidated first.
     ///
     /// If it [cannot retry](Hal::retries), operations that would have to take an entry away for a moment answer
     /// [`Error::NeedsBreak`].
@@ -85,7 +85,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         }
     }
 
-    /// `sink` translates through this table no longer; whatever it holds of it is invalidated. The CPUs stay.
+    /// Notes that `sink` no longer translates through this table, and invalidates what it holds of it. The CPUs cannot be
+    /// detached.
     pub fn detach(&mut self, sink: Sink) {
         self.invalidate_space_at(sink);
         self.sinks.0 &= !(1 << sink.number()) | Sinks::CPUS.0;
@@ -98,18 +99,19 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         pending.wait(&self.hal);
     }
 
-    /// Gives the table a tag of the current generation of `tags`, if it has none; whether it got a new one, and the root
-    /// register a new value. To be called before its guest is entered. What is cached under a tag that did not come from
-    /// `tags` is invalidated at once: it may be given to others.
+    /// Gives the table a tag of the current generation of `tags`, if it has none. Returns whether it got a new one, so
+    /// that the root register has a new value. Call it before entering the guest. What is cached under a former tag that
+    /// did not come from `tags` is invalidated at once, because that tag may be given to others.
     ///
-    /// When all tags are used up, a new generation begins: everything of every tag is invalidated, and each table needs a
-    /// new tag before its guest is entered again. Guests that run at that moment must have left before another is
-    /// entered with a tag of the new generation.
+    /// When all tags are used up, a new generation begins: everything under every tag is invalidated, and each table
+    /// needs a new tag before its guest is entered again. Guests that run at that moment must have left before another
+    /// guest is entered with a tag of the new generation.
     ///
     /// # Errors
     ///
-    /// [`Error::Attached`] if it would need a new one, and devices are attached: they translate under the old one until
-    /// they are detached. [`Error::Refused`] if the register cannot hold the tag. Then the table keeps its own.
+    /// [`Error::Attached`] if the table needs a new tag and devices are attached, which translate under the old one
+    /// until they are detached. [`Error::Refused`] if the register cannot hold the tag. In both cases, the table keeps
+    /// its tag.
     pub fn renew_tag(&mut self, tags: &Tags) -> Result<bool, Error> {
         if self.generation.is_some_and(|generation| tags.is_current(generation)) {
             return Ok(false);
@@ -120,24 +122,24 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let (tag, generation) = tags.take();
         let level = self.geometry.top();
         self.format.registers(self.root, tag).map_err(|refusal| Error::Refused { level, refusal })?;
-        // Whoever took the first tag may not have got so far, or was refused.
+        // Whoever took the first tag of the generation may not have invalidated yet, or was refused.
         if !tags.is_clean(generation) {
             self.invalidate_at_once(&Invalidation::All);
             tags.cleaned(generation);
         } else if self.generation.is_none_or(|generation| !tags.gave(generation)) {
-            // No new generation voids the old tag before somebody else may get it.
+            // No new generation will void the old tag before somebody else may get it.
             self.invalidate_at_once(&Invalidation::Space);
         }
         (self.tag, self.generation) = (tag, Some(generation));
         Ok(true)
     }
 
-    /// Whether an entry in use must not be taken away, not even for a moment.
+    /// Whether an entry in use must not be taken away even for a moment.
     pub(super) fn is_strict(&self) -> bool {
         !self.sinks.iter().all(|sink| self.hal.retries(sink))
     }
 
-    /// The error of an operation that would have to.
+    /// The error of an operation that would have to take this entry away.
     pub(super) fn needs_break(&self, address: u64, level: Level, entry: u64) -> Error {
         Error::NeedsBreak { address: self.geometry.extend(address), level, entry }
     }
@@ -148,13 +150,13 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         Gather::new(self.identity, self.format, self.hal.clone(), self.root, self.tag, self.sinks)
     }
 
-    /// Invalidates translations in `range`, in entries at `level`, at once, while nobody else changes the table.
+    /// Invalidates translations of `range` by entries at `level`, at once, while nobody else changes the table.
     pub(super) fn invalidate(&self, range: ClosedRange, level: Level, leaf_only: bool) {
         self.changes.count_invalidation();
         self.invalidate_shared(range, level, leaf_only);
     }
 
-    /// The same while others may change it, too: it is not counted, so that CPUs share nothing.
+    /// As [`Self::invalidate`], while others may change the table, too: not counted, so that CPUs share no counter.
     pub(super) fn invalidate_shared(&self, range: ClosedRange, level: Level, leaf_only: bool) {
         let (range, granule) = (self.extend(range), self.geometry.entry_bits(level));
         self.invalidate_at_once(&Invalidation::Range { range, leaf_only, granule });
@@ -163,7 +165,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// Invalidates at all sinks, and waits.
     pub(super) fn invalidate_at_once(&self, set: &Invalidation) {
         let Self { hal, format, .. } = self;
-        // As nearly always: there is nothing to keep for later.
+        // The usual case: there is nothing to keep for later.
         if self.sinks == Sinks::CPUS {
             let completion = hal.begin_invalidation(Sink::CPUS, format, self.root, self.tag, set);
             return hal.wait(Sink::CPUS, completion);
@@ -171,7 +173,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         self.invalidate_at_sinks(set);
     }
 
-    /// The same where there are others than CPUs.
+    /// As [`Self::invalidate_at_once`], if there are sinks other than the CPUs.
     #[cold]
     fn invalidate_at_sinks(&self, set: &Invalidation) {
         let Self { hal, format, .. } = self;

@@ -1,4 +1,4 @@
-//! Which addresses the entries of a table stand for.
+//! Which addresses the entries of a table translate.
 
 use core::ops::Range;
 
@@ -23,8 +23,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         ClosedRange::around(ia, Self::entry_bits(level + 1))
     }
 
-    /// Where the entry for `ia` is in a table at `level`, with upper bits that [`Entries`](super::entries::Entries) cut to
-    /// their table.
+    /// The index of the entry for `ia` in a table at `level`, with upper bits that [`Entries`](super::entries::Entries)
+    /// cuts off.
     pub(super) const fn index(level: Level, ia: u64) -> usize {
         (ia >> Self::entry_bits(level)) as usize
     }
@@ -39,7 +39,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         1 << Self::index_bits(level)
     }
 
-    /// As [`Self::index`], for a table below the root, and without any upper bits.
+    /// As [`Self::index`], for a table below the root, and without upper bits.
     pub(super) const fn index_below(level: Level, ia: u64) -> usize {
         Self::index(level, ia) & (Self::count(level) - 1)
     }

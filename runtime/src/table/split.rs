@@ -1,7 +1,7 @@
-//! Leaves that an operation changes in part: the rest of them stays mapped, by smaller leaves.
+//! Splitting leaves that an operation changes in part: the rest stays mapped, by smaller leaves.
 //!
-//! What takes the place of such a leaf is complete before it is linked, in one store where the format allows that, else
-//! after a break. Accessed and dirty states that the MMU sets meanwhile are carried over.
+//! What replaces such a leaf is complete before it is linked, in one store where the format allows that, else after a
+//! break. Accessed and dirty states that the MMU sets meanwhile are carried over.
 
 use super::{
     Error, Gather, PageTable,
@@ -18,13 +18,13 @@ use crate::{Attributes, Change, ClosedRange, Edit, Format, Hal, Level, Rewrite};
 pub(super) enum Fate<'a> {
     /// It is unmapped.
     Gone,
-    /// It is unmapped, and its part of the frame given back.
+    /// It is unmapped, and its part of the frame is given back.
     Freed,
     /// It stays as it is, in leaves of its own.
     Kept,
     /// It stays as it is, in leaves of at most this size.
     Cut(u8),
-    /// It is changed, so.
+    /// It is changed, in this way.
     Changed(&'a Change, &'a Rewrites),
 }
 
@@ -33,17 +33,17 @@ pub(super) struct Split<'a, F: Format> {
     pub(super) leaf: Located<F>,
     /// The first item as it was last seen.
     pub(super) raw: u64,
-    /// What it says, with the states that were found when it was split.
+    /// Its attributes, with the states that were found when it was split.
     pub(super) attributes: Attributes,
     pub(super) fate: Fate<'a>,
-    /// Smaller ones that say the same.
+    /// Smaller leaves with the same attributes.
     pub(super) smaller: Prototypes,
-    /// Whether it was taken away before these stood in its place.
+    /// Whether it was taken away before these replaced it.
     pub(super) broken: bool,
 }
 
 impl<F: Format, H: Hal> PageTable<F, H> {
-    /// What it takes to split a leaf; `None`: it says already what it is to say.
+    /// The plan to split a leaf; `None` if it already is as it should be.
     pub(super) fn plan_split<'a>(&self, leaf: &Located<F>, fate: Fate<'a>) -> Result<Option<Split<'a, F>>, Error> {
         let level = leaf.level;
         if let Fate::Changed(change, rewrites) = fate {
@@ -70,14 +70,14 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         Ok(Some(Split { leaf: *leaf, raw, attributes, fate, smaller, broken: false }))
     }
 
-    /// Whether the leaf was dirty, and the part of it that was changed cannot say so.
+    /// Whether the leaf was dirty, and the part of it that was changed cannot record that.
     pub(super) fn forgets_dirty(&self, split: &Split<'_, F>) -> bool {
         let Fate::Changed(_, rewrites) = split.fate else { return false };
         let (page, states) = (split.smaller.get(0, F::PAGE_BITS).bits, self.format.accessed_dirty(0));
         split.attributes.dirty && rewrites.at(0).is_some_and(|rewrite| !states.is_dirty(rewrite.apply(page)))
     }
 
-    /// Checks that a split takes no break where there must be none.
+    /// Checks that a split needs no break where breaks are not allowed.
     pub(super) fn check_break(&self, split: &Split<'_, F>, range: ClosedRange) -> Result<(), Error> {
         let Located { level, ref entries, index, .. } = split.leaf;
         if self.is_strict() && self.breaks_for(split, range) {
@@ -86,19 +86,19 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         Ok(())
     }
 
-    /// Whether a leaf must be taken away before others stand in its place.
+    /// Whether a leaf must be taken away before others replace it.
     fn breaks_for(&self, split: &Split<'_, F>, range: ClosedRange) -> bool {
         let Located { level, ref entries, range: all, .. } = split.leaf;
         let breaks = |start, new| {
             let old = entries.load(Self::index(level, start));
             self.format.edit(level, old, new) == Edit::BreakBeforeMake
         };
-        // Any table will do: what matters is that it is one.
+        // Any table will do: all that matters is that it is a table.
         let becomes_table = |start| self.format.table(level, 0).is_ok_and(|table| breaks(start, table));
         if Self::items(&split.leaf) == 1 {
             return becomes_table(all.start());
         }
-        // The items of a run that the MMU marks can only be exchanged together while it cannot see them.
+        // Items of a run that the MMU marks can be exchanged together only while it cannot see them.
         self.format.accessed_dirty(level).hardware
             || Layout::new(&self.geometry, level, all, &split.pieces(range)).any(|placed| match placed {
                 Placed::Nothing(_) => false,
@@ -114,13 +114,13 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// How many tables a split takes.
     pub(super) fn tables_for_split(&self, split: &Split<'_, F>, range: ClosedRange) -> usize {
         if split.leaf.level == 1 && Self::items(&split.leaf) == 1 {
-            // Only pages stand in what takes its place.
+            // Its replacement is one table of pages.
             return 1;
         }
         tables_below(&self.geometry, split.leaf.level, split.leaf.range, &split.pieces(range))
     }
 
-    /// Replaces a leaf by what `range` leaves of it and makes of it. `None` only if the reserve is short.
+    /// Replaces a leaf by smaller leaves and the changed or unmapped `range`. `None` only if the reserve is short.
     pub(super) fn commit_split(
         &self,
         split: &mut Split<'_, F>,
@@ -153,7 +153,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         Some(())
     }
 
-    /// A leaf that translates `range` was split; `broken`: after it had been taken away.
+    /// Records that a leaf that translates `range` was split and, with `broken`, had been taken away for that.
     pub(super) fn note_split(&self, level: Level, range: ClosedRange, broken: bool, gather: &mut Gather<F, H>) {
         self.changes.count_split();
         if !broken || self.format.invalid_cached() {
@@ -175,7 +175,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 }
 
 impl<F: Format> Split<'_, F> {
-    /// What the leaf becomes if `range` is changed.
+    /// The pieces that the leaf becomes if `range` is changed.
     #[inline(never)]
     fn pieces(&self, range: ClosedRange) -> Pieces<'_> {
         let leaf = &self.leaf;

@@ -1,17 +1,18 @@
-//! What walks begin with.
+//! The values that every walk begins with.
 
 use crate::{Extension, Geometry};
 
-/// What every walk begins with, worked out once.
+/// The values that every walk begins with, worked out once.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Start {
     /// The bits of an input address.
     pub(super) input: u64,
-    /// The bits that tell whether a 64-bit address is one, and what they are then.
+    /// The bits that tell whether a 64-bit address is an input address, and the values that they have then.
     pub(super) upper: u64,
     pub(super) uppers: [u64; 2],
-    /// Whether an index into the root, if need be one beyond its end, tells input addresses from others that are the same above
-    /// it: where zeros are above, and the frame is no smaller than that of another table at its level.
+    /// Whether the index into the root alone, which may be beyond its end, tells input addresses from others with the
+    /// same upper bits: so if these are zeros, and the root's frame is no smaller than that of another table at its
+    /// level.
     pub(super) is_plain: bool,
     /// log2 of what an entry of the root spans.
     pub(super) entry_bits: u8,
@@ -26,14 +27,14 @@ pub(super) struct Start {
 }
 
 impl Start {
-    /// `others`: log2 of how many entries a table at the root's level has where it is no root; `word_bits`: of the bytes an entry
-    /// takes.
+    /// `others` is log2 of the number of entries of a table at this level that is not the root; `word_bits` is log2 of the size
+    /// of an entry in bytes.
     pub(super) const fn of(geometry: &Geometry, others: u8, word_bits: u8) -> Self {
         let (input, top) = (geometry.last_input(), geometry.top());
         let (upper, uppers) = match geometry.extension {
             Extension::Zero => (!input, [0; 2]),
             Extension::One => (!input, [!input; 2]),
-            // With the highest bit of the input address.
+            // The highest bit of the input address counts with the upper bits.
             Extension::Sign => (!(input >> 1), [0, !(input >> 1)]),
         };
         let (entry_bits, index_bits) = (geometry.entry_bits(top), geometry.level_index_bits(top));

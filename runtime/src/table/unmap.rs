@@ -14,8 +14,8 @@ use super::{
 use crate::{ClosedRange, Format, Hal};
 
 impl<F: Format, H: Hal> PageTable<F, H> {
-    /// Unmaps `range`; holes in it are fine. Larger leaves that it covers in part are split. The memory stays whose
-    /// it is, and may be reused once `gather` has been flushed. All or nothing.
+    /// Unmaps `range`; holes in it are fine. Larger leaves that it covers in part are split. The memory still belongs to
+    /// its owner, who may reuse it once `gather` has been flushed. All or nothing.
     ///
     /// # Errors
     ///
@@ -35,13 +35,13 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     ///
     /// # Safety
     ///
-    /// Every leaf in `range` maps (a part of) one frame allocated from this table's HAL, of the leaf's size unless
-    /// the HAL frees parts, and nobody uses what is freed.
+    /// Every leaf in `range` maps a frame that was allocated from this table's HAL, of the leaf's size, or a part of one
+    /// if the HAL frees parts; and nobody uses what is freed.
     pub unsafe fn depopulate(&mut self, range: ClosedRange, gather: &mut Gather<F, H>) -> Result<(), Error> {
         self.remove(range, true, gather)
     }
 
-    /// `free`: the caller made the promise of [`PageTable::depopulate`].
+    /// With `free`, the caller makes the promise of [`PageTable::depopulate`].
     fn remove(&mut self, range: ClosedRange, free: bool, gather: &mut Gather<F, H>) -> Result<(), Error> {
         if let Some(was_last) = self.remove_leaf(range, free, gather) {
             if was_last {
@@ -66,9 +66,9 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         Ok(())
     }
 
-    /// Takes out the leaf that `range` is, as most are, or is a part of, if that is known to take no more than one store:
-    /// whether its table, which is not the root, has none left then. `None`, and nothing has changed, if it is not as simple as
-    /// that.
+    /// Takes out the leaf that `range` is (the usual case), or is a part of, if that is known to take no more than one
+    /// store. Returns whether its table, if not the root, is empty then; or changes nothing and returns `None` if it is
+    /// not as simple as that.
     fn remove_leaf(&mut self, range: ClosedRange, free: bool, gather: &mut Gather<F, H>) -> Option<bool> {
         let leaf = self.end_at(range.start())?;
         if !self.is_single(&leaf) || !gather.follows(self) {
@@ -87,12 +87,13 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         Some(self.is_left_empty(self.entries_around(level, entry), range))
     }
 
-    /// Whether nothing is left in a table, other than the root, that lost what stood at `range`.
+    /// Whether a table that is not the root, and has lost its entries at `range`, is empty.
     fn is_left_empty(&self, entries: Entries<F::Word>, range: ClosedRange) -> bool {
         let (level, count) = (entries.level(), entries.count());
         let kinds = self.format.kinds(level);
         let Range { start, end } = slots::<F>(level, count, range);
-        // What is left is most often beside it, whichever way whoever unmaps goes; else not far.
+        // If something is left, it is most often right beside the range, in whichever direction the caller unmaps; else
+        // not far.
         let is_absent = |index| kinds.is_absent(entries.load(index));
         let near = start & !(BLOCK - 1);
         level < self.geometry.top()
@@ -109,13 +110,13 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         Held::Frames { first, size, count: (part.span() >> size) + 1 }
     }
 
-    /// Takes out the tables in `range` that have nothing left, after what was mapped there is gone.
+    /// Unlinks tables in `range` that are empty, after what was mapped there is gone.
     pub(super) fn prune(&self, range: ClosedRange, gather: &mut Gather<F, H>) {
         self.clear(self.root_entries(), range, false, true, gather);
     }
 
-    /// Empties the part of this table that translates `range`, which covers every leaf there whole. Whether the table
-    /// lost entries, if only before (`lost`), and has none left; the root stays.
+    /// Empties the part of this table that translates `range`, which covers every leaf there as a whole. Returns whether
+    /// the table has lost entries, now or before (`lost`), and has none left; the root stays.
     fn clear(
         &self,
         entries: Entries<F::Word>,
@@ -141,7 +142,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                         gather.hold(Held::Frames { first: self.format.output(level, raw), size: bits, count: 1 });
                     } else if free {
                         let leaf = self.locate(entries, part.start(), raw);
-                        // A run is one frame, free when its last item is gone.
+                        // A run is one frame, which is free when its last item is gone.
                         if leaf.range.last() == part.last() {
                             gather.hold(Held::Frames { first: leaf.address, size: leaf.size, count: 1 });
                         }
@@ -163,8 +164,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         lost && !left && self.is_left_empty(entries, range)
     }
 
-    /// Empties the part of this table that translates `range`, if there are leaves and nothing else; with `free`, only if
-    /// none is an item of a run.
+    /// Empties the part of this table that translates `range`, if it holds nothing but leaves and, with `free`, none of
+    /// them is an item of a run.
     #[inline(never)]
     fn clear_leaves(
         &self,
@@ -182,7 +183,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let size = Self::entry_bits(level);
         let mut left = slots.clone();
         while free && !left.is_empty() {
-            // Only what is recorded may be held: by parts, for none of it is in the table then.
+            // Only what has been recorded may be held. So this goes block by block, each out of the table before it is
+            // held.
             let mut frames = [0; BLOCK];
             let count = left.len().min(BLOCK);
             for (frame, (_, raw)) in frames.iter_mut().zip(entries.iter(left.start..left.start + count)) {

@@ -3,7 +3,7 @@
 use super::{PageTable, build::Found, entries::Entries, located::Located};
 use crate::{ClosedRange, Format, Geometry, Hal, HostPhysAddr, Level};
 
-/// What a walk meets.
+/// Something that a walk meets.
 pub(super) enum Met<F: Format> {
     /// A table below the root, before what is in it.
     Table { level: Level, address: HostPhysAddr, range: ClosedRange },
@@ -22,7 +22,7 @@ pub(super) struct Walk<'a, F: Format, H: Hal> {
 }
 
 impl<'a, F: Format, H: Hal> Walk<'a, F, H> {
-    /// A walk over `range`, in input bits; `None`: nothing to walk over.
+    /// A walk over `range`, in input bits; over nothing if that is `None`.
     pub(super) fn new(table: &'a PageTable<F, H>, range: Option<ClosedRange>) -> Self {
         Self {
             table,
@@ -33,7 +33,7 @@ impl<'a, F: Format, H: Hal> Walk<'a, F, H> {
         }
     }
 
-    /// Goes on after `last`, in the table that holds what follows.
+    /// Continues after `last`, in the table that translates the next address.
     pub(super) fn advance(&mut self, last: u64) {
         self.next = last.checked_add(1).filter(|&next| next <= self.last);
         let Some(next) = self.next else { return };
@@ -45,7 +45,7 @@ impl<'a, F: Format, H: Hal> Walk<'a, F, H> {
 }
 
 impl<F: Format, H: Hal> PageTable<F, H> {
-    /// The leaves in `range`, in ascending order, those at its ends whole.
+    /// The leaves in `range`, in ascending order; those at its ends are not clipped.
     pub(super) fn leaves(&self, range: ClosedRange) -> impl Iterator<Item = Located<F>> {
         Walk::new(self, Some(range)).filter_map(|met| match met {
             Met::Leaf(leaf) => Some(leaf),

@@ -1,4 +1,4 @@
-//! Many entries one after the other, as operations over ranges read and write them.
+//! Many consecutive entries, as operations over ranges read and write them.
 
 use core::{array::from_fn, ops::Range, sync::atomic::Ordering};
 
@@ -12,7 +12,7 @@ pub(in crate::table) const BLOCK: usize = 32;
 const FEW: usize = 8;
 
 impl<W: EntryWord> Entries<W> {
-    /// Reads the entries at `indices`, with the index of each; those that would be outside the table are left out.
+    /// Reads the entries at `indices`, with the index of each; indices outside the table are skipped.
     #[inline]
     pub(in crate::table) fn iter(&self, indices: Range<usize>) -> impl Iterator<Item = (usize, u64)> {
         let Range { start, end } = indices;
@@ -21,8 +21,8 @@ impl<W: EntryWord> Entries<W> {
         (start..end.min(self.count())).map(move |index| (index, load(index)))
     }
 
-    /// The bits that each of the [`BLOCK`] entries from `index` on has, and those that any has; `None` if the
-    /// table ends before.
+    /// The bits that all of the [`BLOCK`] entries from `index` on have, and those that any has; `None` if the table has
+    /// fewer entries.
     #[inline]
     pub(in crate::table) fn common(&self, index: usize) -> Option<[u64; 2]> {
         if index + BLOCK > self.count() {
@@ -33,7 +33,8 @@ impl<W: EntryWord> Entries<W> {
         Some((0..BLOCK).map(load).fold([u64::MAX, 0], |[all, any], raw| [all & raw, any | raw]))
     }
 
-    /// Which of the [`BLOCK`] entries from `index` on `is_one` holds for: none, if the table ends before.
+    /// A bit for each of the [`BLOCK`] entries from `index` on for which `is_one` holds; 0 if the table has fewer
+    /// entries.
     #[inline]
     pub(in crate::table) fn which(&self, index: usize, is_one: impl Fn(u64) -> bool) -> u32 {
         if index + BLOCK > self.count() {
@@ -54,8 +55,8 @@ impl<W: EntryWord> Entries<W> {
         self.publish(hal, index, strip.items);
     }
 
-    /// Takes entries out, which leaves `empty`, and puts them into another table from `first` on, over entries that are not
-    /// present. `hardware`: the MMU may change them up to that moment.
+    /// Takes entries out, leaving `empty`, and puts them into another table from `first` on, over entries that are not
+    /// present. With `hardware`, the MMU may change them up to that moment.
     pub(in crate::table) fn move_to(
         &self,
         hal: &impl Hal,
@@ -82,8 +83,8 @@ impl<W: EntryWord> Entries<W> {
         to.publish(hal, first, indices.len());
     }
 
-    /// Rewrites leaves among `indices` with plain stores, several at once, up to the first that may not be leaves: where
-    /// these are, and the indices around all that changed. It does not publish them.
+    /// Rewrites leaves among `indices` with plain stores, several at once, up to the first block that may hold something
+    /// else. Returns where that is, and the indices around all that changed. It does not publish them.
     #[inline(never)]
     pub(in crate::table) fn rewrite_blocks(
         &self,
@@ -104,7 +105,7 @@ impl<W: EntryWord> Entries<W> {
             }
             if common & !keep != set || (0..BLOCK).any(|item| load(item) & !keep != set) {
                 if common & set == set {
-                    // Bits are only taken away, as by write protection: one instruction for each entry.
+                    // Bits are only cleared, as by write protection: one instruction for each entry.
                     let left = keep | set;
                     (0..BLOCK).for_each(|item| entry(item).store(load(item) & left, Ordering::Relaxed));
                 } else {
@@ -118,8 +119,8 @@ impl<W: EntryWord> Entries<W> {
         (index, changed)
     }
 
-    /// Rewrites leaves from the start of `indices` on with plain stores, as long as so many together are of `which`: how many.
-    /// Each is stored as it was when it was looked at.
+    /// Rewrites leaves from the start of `indices` on with plain stores, as long as a few together all match `which`, and
+    /// returns how many. Each new value is made from the value that was read.
     #[inline]
     pub(in crate::table) fn rewrite_alike(
         &self,
@@ -148,8 +149,8 @@ impl<W: EntryWord> Entries<W> {
         index.saturating_sub(start)
     }
 
-    /// Rewrites entries from the start of `indices` on with plain stores, as long as each is one that `which` holds for at
-    /// that moment: how many.
+    /// Rewrites entries from the start of `indices` on with plain stores, as long as `which` holds for each at that
+    /// moment, and returns how many.
     #[inline]
     pub(in crate::table) fn rewrite_while(
         &self,

@@ -1,4 +1,4 @@
-//! One entry, as a way down a tree ends at it.
+//! One entry, such as the one at which a way down a tree ends.
 
 use core::{ptr::NonNull, sync::atomic::Ordering};
 
@@ -19,18 +19,18 @@ impl<W> Clone for EntryRef<W> {
 
 impl<W> Copy for EntryRef<W> {}
 
-/// Where the entry at `index` of the table at `table` is for an MMU.
+/// The physical address of the entry at `index` of the table at `table`.
 #[inline]
 pub(super) fn address_of<W: EntryWord>(table: HostPhysAddr, index: usize) -> HostPhysAddr {
     HostPhysAddr::from_usize(table.as_usize() + (index << W::SIZE))
 }
 
 impl<W: EntryWord> EntryRef<W> {
-    /// That at `index` of the table at `table`.
+    /// The entry at `index` of the table at `table`.
     ///
     /// # Safety
     ///
-    /// As for [`Entries::new`](super::Entries::new): the table has more entries than that.
+    /// As for [`Entries::new`](super::Entries::new); and `index` is inside the table.
     #[inline]
     pub(in crate::table) unsafe fn new(hal: &impl Hal, table: HostPhysAddr, index: usize) -> Self {
         // SAFETY: inside the table, as the caller promises.
@@ -62,12 +62,12 @@ impl<W: EntryWord> EntryRef<W> {
         self.publish(hal);
     }
 
-    /// Replaces it, after whatever others exchange it for at this moment.
+    /// Replaces it, whatever others exchange it for at this moment.
     #[inline]
     pub(in crate::table) fn overwrite(self, hal: &impl Hal, raw: u64) {
         if cfg!(loom) {
-            // A store comes before or after an exchange by another thread as a whole. loom does not know that: after one
-            // that it did not see, it leaves open which came last.
+            // A store comes either before or after an exchange by another thread. loom does not know that: if the store
+            // did not see the exchange, it leaves open which came last.
             self.swap(hal, raw);
         } else {
             self.store(hal, raw);

@@ -1,4 +1,4 @@
-//! Tables that are being made.
+//! Tables that are still being filled.
 
 use core::{ops::Range, ptr::NonNull};
 
@@ -28,10 +28,10 @@ impl<W: EntryWord> Fresh<W> {
         unsafe { W::write(self.base.add(index & (self.words - 1)), raw) };
     }
 
-    /// Writes a strip; what would be outside the table is left out.
+    /// Writes a strip; what would be outside the table is skipped.
     pub(in crate::table) fn fill(&mut self, mut index: usize, strip: Strip) {
         let (mut raw, end) = (strip.first, self.words.min(index + strip.items));
-        // Not over a range: so it is several words at once.
+        // Not a loop over a range: like this, it becomes several words at once.
         while index < end {
             // SAFETY: inside the frame, which is ours alone.
             unsafe { W::write(self.base.add(index), raw) };
@@ -40,7 +40,8 @@ impl<W: EntryWord> Fresh<W> {
         }
     }
 
-    /// Writes what `next` gives from the start of `indices` on, as long as it gives something: the index after that.
+    /// Writes what `next` returns from the start of `indices` on, as long as it returns something, and returns the index
+    /// after that.
     pub(in crate::table) fn write_while(
         &mut self,
         indices: Range<usize>,

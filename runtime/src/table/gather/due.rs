@@ -1,8 +1,8 @@
-//! What a gather has to invalidate, and what of it is worth being put together.
+//! What a gather has to invalidate, and which ranges are worth joining.
 
 use crate::ClosedRange;
 
-/// How many by-address operations a range of its own is worth: it has barriers of its own, and often an interrupt.
+/// The cost of a separate range, in by-address operations: it has barriers of its own, and often an interrupt.
 const APART: u64 = 16;
 
 /// What must be invalidated, in full 64-bit addresses.
@@ -28,7 +28,7 @@ impl Due {
         }
     }
 
-    /// Whether both as one cost no more than apart.
+    /// Whether joining both costs no more than keeping them apart.
     pub(super) fn continues(&self, other: &Self) -> bool {
         let apart = self.operations().saturating_add(other.operations()).saturating_add(APART);
         self.join(other).operations() <= apart

@@ -6,15 +6,16 @@ use crate::{Format, Hal, HostPhysAddr, Level};
 /// What may be freed after the invalidation.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::table) enum Held {
-    /// `count` frames of `1 << size` bytes that follow each other.
+    /// `count` consecutive frames of `1 << size` bytes.
     Frames { first: u64, size: u8, count: u64 },
-    /// A detached table with all below it; `frames`: and with the frames that it maps. It keeps its entries, for MMUs
-    /// may still walk it, and so is itself the list of what is to be freed.
+    /// A detached table with all tables below it and, with `frames`, the frames that they map. It keeps its entries,
+    /// because MMUs may still walk it; so it is itself the list of what is to be freed.
     Tree { table: HostPhysAddr, level: Level, frames: bool },
 }
 
 impl Held {
-    /// Takes `new` into `self` if it continues it, upwards or, as frames come that were freed before, downwards.
+    /// Joins `new` into `self` if it continues it, upwards or, as allocators often hand out frames that were freed,
+    /// downwards.
     pub(super) fn join(&mut self, new: Held) -> bool {
         let (Held::Frames { first, size, count }, Held::Frames { first: other, size: as_large, count: more }) =
             (self, new)
