@@ -7,7 +7,7 @@ use std::string::String;
 use tablewright_archdefs::bound::{BindError, Bound, Params};
 use tablewright_archdefs::read_builtin;
 
-/// Why there is no such format for a simulated MMU.
+/// Why [`built_in`] has no such format.
 ///
 /// ```
 /// use tablewright::sim::{BuiltInError, built_in};
@@ -35,7 +35,7 @@ pub enum BuiltInError {
 ///
 /// # Errors
 ///
-/// [`BuiltInError::Format`] or [`BuiltInError::Config`] if there is no such thing.
+/// [`BuiltInError::Format`] or [`BuiltInError::Config`] if there is no such format or configuration.
 ///
 /// ```
 /// use tablewright::sim::built_in;

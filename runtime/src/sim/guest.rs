@@ -1,4 +1,4 @@
-//! A guest whose tables an MMU walks, and what may be cached of each walk.
+//! A guest whose tables an MMU walks, and what the MMU may cache of each walk.
 
 extern crate std;
 
@@ -12,7 +12,7 @@ use super::tlb::{Cached, What};
 use super::{Machine, Rules};
 use crate::{ClosedRange, Rights, Tag};
 
-/// A guest: its tables, and by which rules they are cached.
+/// A guest: its tables, and the rules by which they may be cached.
 #[derive(Debug)]
 pub(super) struct Guest {
     pub(super) tag: Tag,
@@ -22,7 +22,7 @@ pub(super) struct Guest {
 }
 
 impl Guest {
-    /// Walks from the root, or from a cached table, and tells `seen` what may be cached of it.
+    /// Walks from the root, or from a cached table, and calls `seen` with what may be cached of it.
     pub(super) fn walk(&self, machine: &Machine, ia: u64, from: Option<&Cached>, mut seen: impl FnMut(Cached)) -> Walk {
         let geometry = &self.bound.geometry;
         let (start, mut path) = match from {
@@ -63,7 +63,7 @@ impl Guest {
         walk
     }
 
-    /// Whether fresh walks find what is cached, or something that allows more of the same, all over its range.
+    /// Whether, all over the range of a cached walk, fresh walks find the same, or the same with more rights.
     pub(super) fn still_holds(&self, machine: &Machine, cached: &Cached) -> Result<(), String> {
         let mut next = Some(cached.range.start());
         while let Some(ia) = next.filter(|&ia| cached.range.contains(ia)) {
@@ -73,11 +73,11 @@ impl Guest {
         Ok(())
     }
 
-    /// The same at `ia`, and the addresses that this says it of.
+    /// As [`Self::still_holds`], at `ia` only; returns the addresses for which that decides.
     fn holds_at(&self, machine: &Machine, cached: &Cached, ia: u64) -> Result<ClosedRange, String> {
         let mut tables = Vec::new();
         let now = self.walk(machine, ia, None, |seen| tables.push(seen.what));
-        // Fewer rights in a cache than in the tables only cost a walk.
+        // Fewer rights in a cache than in the tables cost only a walk.
         let holds = match &cached.what {
             What::Leaf(then) => matches!(&now, Walk::Translated(now)
                 if now.address == then.address.wrapping_add(ia - cached.range.start())
@@ -93,7 +93,7 @@ impl Guest {
             return Err(format!("{now:x?} at {ia:#x}"));
         }
         Ok(match (&cached.what, now) {
-            // What leads to a table is the same for all that it translates.
+            // An entry for a table is the same for all addresses that the table translates.
             (What::Table(_), _) => cached.range,
             (_, Walk::Translated(now)) => ClosedRange::around(ia, now.size),
             (_, Walk::NotMapped { level }) => ClosedRange::around(ia, self.bound.geometry.entry_bits(level)),

@@ -25,7 +25,7 @@ use crate::{Completion, EntryWord, HostPhysAddr, Invalidation, Sink, Tag};
 /// log2 of the granule of the accounting.
 const UNIT: u8 = 12;
 
-/// A mistake in the use of physical memory.
+/// A mistake in the use of simulated physical memory.
 ///
 /// ```
 /// use tablewright::{Hal, sim::{Machine, MemoryError}};
@@ -55,14 +55,14 @@ pub enum MemoryError {
         /// log2 of the size of the frame that it is part of.
         allocated: u8,
     },
-    /// Memory was used that is not allocated, or not memory at all.
+    /// Something was used that is not allocated, or not memory at all.
     #[error("address {0:#x} was used but is not allocated")]
     UseAfterFree(u64),
 }
 
-/// Simulated physical memory; a cheap handle, clones share the memory.
+/// A simulated machine's physical memory, with an allocator. This is a cheap handle: clones share the memory.
 ///
-/// Dropping the last handle panics if a mistake was recorded that nobody took with [`Machine::take_errors`].
+/// Dropping the last handle panics if there are recorded mistakes that nobody took with [`Machine::take_errors`].
 ///
 /// ```
 /// use tablewright::{Hal, sim::Machine};
@@ -117,7 +117,7 @@ struct State {
     joined: bool,
 }
 
-/// An invalidation that was asked for.
+/// An invalidation that was requested.
 #[derive(Clone, Copy)]
 struct Asked {
     sink: Sink,
@@ -137,8 +137,8 @@ impl Machine {
     ///
     /// # Panics
     ///
-    /// If there is no such memory: it has no frame, `base` is no multiple of 4 KiB, it ends beyond 2^64, or the host has
-    /// less.
+    /// If there is no such memory: it has no frame, `base` is not a multiple of 4 KiB, it ends beyond 2^64, or the host
+    /// has less.
     pub fn new(base: u64, size: usize) -> Self {
         Self::build(base, size, true)
     }
@@ -177,18 +177,18 @@ impl Machine {
         }))
     }
 
-    /// Lets the allocation after the next `n` fail, once.
+    /// Makes the allocation after the next `n` fail, once.
     pub fn fail_allocation(&self, n: u64) {
         let mut state = self.state();
         state.fail = Some(state.allocations + n);
     }
 
-    /// Lets no allocation fail any more; whether one that should fail is still to come.
+    /// Cancels [`Machine::fail_allocation`], and returns whether the failure was still to come.
     pub fn cancel_failure(&self) -> bool {
         self.state().fail.take().is_some()
     }
 
-    /// How many frames were asked for since the machine was made.
+    /// How many frames have been requested since the machine was made.
     pub fn allocations(&self) -> u64 {
         self.state().allocations
     }
@@ -198,32 +198,33 @@ impl Machine {
         self.state().used
     }
 
-    /// The mistakes recorded so far, and forgets them.
+    /// Takes the mistakes that have been recorded so far.
     pub fn take_errors(&self) -> Vec<MemoryError> {
         core::mem::take(&mut self.state().errors)
     }
 
-    /// The invalidations since the last call, in order.
+    /// Takes the invalidations since the last call, in order.
     pub fn take_log(&self) -> Vec<(Tag, Invalidation)> {
         core::mem::take(&mut self.state().log)
     }
 
-    /// The invalidations at other sinks than the CPUs since the last call, in order.
+    /// Takes the invalidations at other sinks than the CPUs since the last call, in order.
     pub fn take_device_log(&self) -> Vec<(Sink, Tag, Invalidation)> {
         core::mem::take(&mut self.state().device_log)
     }
 
-    /// Lets invalidations take effect from now on only when they are waited for.
+    /// Defers invalidations: from now on, they take effect only when they are waited for.
     pub fn defer_invalidations(&self) {
         self.state().deferred.get_or_insert(0);
     }
 
-    /// `sink` cannot retry an access that met an entry which is not present.
+    /// Makes `sink` one that cannot retry an access after it met an entry which is not present.
     pub fn forbid_retries(&self, sink: Sink) {
         self.state().strict |= 1 << sink.number();
     }
 
-    /// Frames may be freed as the larger one that they fill, from now on.
+    /// Allows frames to be freed, from now on, as the larger frame that they fill: see
+    /// [`Hal::frees_joined`](crate::Hal::frees_joined).
     pub fn join_frames(&self) {
         self.state().joined = true;
     }
@@ -239,7 +240,7 @@ impl Machine {
         }
     }
 
-    /// Tells `observer` from now on.
+    /// Tells `observer`, from now on, what happens to memory and translations.
     pub fn observe(&self, observer: Arc<dyn Observer>) {
         self.0.observers.lock().unwrap_or_else(PoisonError::into_inner).push(observer);
         self.0.observed.store(true, Ordering::Release);

@@ -1,8 +1,9 @@
-//! A CPU's MMU over simulated memory: walks by the interpreter, which shares no code with the engine, and a TLB that
-//! remembers as much and as long as an architecture allows.
+//! A CPU's MMU over simulated memory. It walks by the interpreter, which shares no code with the engine, and its TLB
+//! caches as much and as long as an architecture allows.
 //!
-//! It finds what no single look at the tables can: a translation that is still cached when the engine considers the
-//! change complete, memory freed while a translation leads to it, a live entry changed without break-before-make.
+//! It finds what no single look at the tables can show: a translation that is still cached when the engine considers a
+//! change complete, memory that is freed while a translation leads to it, a live entry that was changed without
+//! break-before-make.
 
 extern crate std;
 
@@ -20,7 +21,7 @@ use super::tlb::{Cached, Tlb, What};
 use super::{Machine, Observer, Rules, Violation};
 use crate::{HostPhysAddr, Invalidation, Rights, Sink, Tag};
 
-/// What an access came to.
+/// The outcome of an access.
 ///
 /// ```
 /// use tablewright::sim::Access;
@@ -46,7 +47,7 @@ use crate::{HostPhysAddr, Invalidation, Rights, Sink, Tag};
 pub enum Access {
     /// It reached this output address.
     Translated(u64),
-    /// It is mapped, but not for this.
+    /// It is mapped, but a right is missing.
     Denied,
     /// The walk ended otherwise.
     Fault(Walk),
@@ -83,7 +84,7 @@ struct State {
     guests: Vec<Guest>,
     tlb: Tlb,
     shadow: Shadow,
-    /// Addresses accessed lately: those a running guest is likely to access again.
+    /// Recently accessed addresses, which a running guest is likely to access again.
     recent: VecDeque<(Tag, u64)>,
     violations: Vec<Violation>,
     random: u64,
@@ -95,7 +96,7 @@ impl Mmu {
         Self::of_sink(machine, seed, Sink::CPUS)
     }
 
-    /// The same, of a device that has to be told of changes by itself.
+    /// The MMU of a device, at which changes have to be invalidated separately.
     pub fn of_sink(machine: &Machine, seed: u64, sink: Sink) -> Arc<Self> {
         let state = State { random: seed | 1, ..State::default() };
         let mmu = Arc::new(Self { sink, state: Mutex::new(state) });
@@ -103,21 +104,21 @@ impl Mmu {
         mmu
     }
 
-    /// Loads a guest's tables; `bound` is their format. Of its file this takes whether entries that are not present are
-    /// cached, too; else it is as strict as any architecture.
+    /// Loads a guest's tables; `bound` is their format. Whether entries that are not present may be cached, the format's
+    /// file says; otherwise, the MMU is as strict as any architecture.
     pub fn load(&self, tag: Tag, root: HostPhysAddr, bound: Bound) {
         let rules = Rules { invalid_cached: bound.invalid_cached, ..Rules::STRICTEST };
         self.load_by(tag, root, bound, rules);
     }
 
-    /// The same on a machine with these rules.
+    /// As [`Mmu::load`], on a machine with these rules.
     pub fn load_by(&self, tag: Tag, root: HostPhysAddr, bound: Bound, rules: Rules) {
         let root = root.as_usize() as u64;
         self.state().guests.push(Guest { tag, root, bound, rules });
     }
 
-    /// Takes a guest's tables out again; to be called before they are dropped. Whatever is cached of it must have been
-    /// invalidated before its tag is used again, which is not checked here.
+    /// Unloads a guest's tables. Call it before they are dropped. Whatever is cached of them must have been invalidated
+    /// before the tag is used again, which is not checked here.
     pub fn unload(&self, tag: Tag) {
         let mut state = self.state();
         state.guests.retain(|guest| guest.tag != tag);
@@ -126,8 +127,9 @@ impl Mmu {
     }
 
     /// Accesses `ia` as the guest of `tag` does, through the caches. `None` if no tables are loaded for it.
-    /// It sets no accessed or dirty state, whatever the format says of hardware: a dirty log shows what was written through
-    /// the space.
+    ///
+    /// It sets no accessed or dirty state, whatever the format says about hardware: a dirty log shows only what was
+    /// written through the space.
     pub fn access(&self, machine: &Machine, tag: Tag, ia: u64, needs: Rights) -> Option<Access> {
         let mut state = self.state();
         if state.recent.len() >= 64 {
@@ -137,14 +139,15 @@ impl Mmu {
         state.access(machine, tag, ia, needs)
     }
 
-    /// To be called when an operation is complete, its gather flushed: everything cached must be what the tables say.
+    /// Checks that everything cached is what the tables say. Call it when an operation is complete and its gather
+    /// flushed.
     pub fn check(&self, machine: &Machine) {
         let mut state = self.state();
         state.compare_all(machine);
         state.compare_caches(machine);
     }
 
-    /// What went wrong so far; forgets it.
+    /// Takes the violations that have been found so far.
     pub fn take_violations(&self) -> Vec<Violation> {
         core::mem::take(&mut self.state().violations)
     }
@@ -164,7 +167,7 @@ impl Observer for Mmu {
             return;
         }
         let mut state = self.state();
-        // The guest runs right up to the completion.
+        // Guests run until the operation is complete.
         state.run_guests(machine);
         state.compare_written(machine);
         let guest = state.guests.iter().find(|guest| guest.tag == tag);
@@ -208,7 +211,7 @@ impl State {
         self.random
     }
 
-    /// Lets the guests repeat some of their recent accesses, so that something is cached at any moment.
+    /// Makes the guests repeat some of their recent accesses, so that something is cached at any moment.
     fn run_guests(&mut self, machine: &Machine) {
         for _ in 0..8 {
             if self.recent.is_empty() {
@@ -255,12 +258,12 @@ impl State {
         })
     }
 
-    /// Judges the edits of all tables since they were seen last.
+    /// Judges all edits since the tables were seen last.
     fn compare_all(&mut self, machine: &Machine) {
         self.violations.extend(self.shadow.compare_all(machine, &self.guests));
     }
 
-    /// The same of the tables that were written to.
+    /// As [`Self::compare_all`], for the tables that were written to.
     fn compare_written(&mut self, machine: &Machine) {
         self.violations.extend(self.shadow.compare_written(machine, &self.guests));
     }

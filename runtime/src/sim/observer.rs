@@ -1,11 +1,11 @@
-//! Who is told what happens to memory and translations.
+//! Observers of what happens to memory and translations.
 
 use super::Machine;
 use crate::{HostPhysAddr, Invalidation, Sink, Tag};
 
-/// Who wants to know what happens to memory and translations as it happens: a TLB emulator.
+/// Something that is told what happens to memory and translations as it happens, such as a TLB emulator.
 ///
-/// Called without locks held; it may read the machine's memory.
+/// Its methods are called without locks held, and may read the machine's memory.
 ///
 /// ```
 /// use std::sync::{Arc, atomic::{AtomicUsize, Ordering}};
@@ -35,12 +35,12 @@ use crate::{HostPhysAddr, Invalidation, Sink, Tag};
 /// # }
 /// ```
 pub trait Observer: Send + Sync {
-    /// An invalidation was asked for; afterwards nothing that `set` names may be cached.
+    /// An invalidation was requested; afterwards, nothing that `set` names may be cached.
     fn invalidated(&self, machine: &Machine, root: HostPhysAddr, tag: Tag, set: &Invalidation) {
         let _ = (machine, root, tag, set);
     }
 
-    /// The same at one sink; without other word only what happens at the CPUs is told.
+    /// As [`Observer::invalidated`], at one sink; by default, only invalidations at the CPUs are passed on.
     fn invalidated_at(&self, machine: &Machine, sink: Sink, root: HostPhysAddr, tag: Tag, set: &Invalidation) {
         if sink == Sink::CPUS {
             self.invalidated(machine, root, tag, set);

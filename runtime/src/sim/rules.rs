@@ -1,7 +1,7 @@
-//! What an architecture lets its MMUs keep, and what its operations drop.
+//! What an architecture allows its MMUs to cache, and what its invalidations drop.
 
-/// What an MMU may cache, and what must be asked of it: from an architecture's manual, not from a format's file, so that a
-/// mistake there is found.
+/// What an MMU may cache, and what its invalidations drop: from an architecture's manual, not from a format's file, so
+/// that mistakes in the file are found.
 ///
 /// ```
 /// use tablewright::sim::Rules;
@@ -25,12 +25,12 @@
 pub struct Rules {
     /// It may cache that an entry is not present.
     pub invalid_cached: bool,
-    /// What its operations with an address drop.
+    /// What its invalidations by address drop.
     pub by_address: ByAddress,
 }
 
-/// What the operations of a machine that name an address drop of what is cached for it. What none of them reaches, takes
-/// the operation for all of the tag.
+/// What a machine's invalidations by address drop of what is cached for that address. What none of them drops takes the
+/// invalidation of everything under the tag.
 ///
 /// ```
 /// use tablewright::sim::{ByAddress, Rules};
@@ -41,19 +41,19 @@ pub struct Rules {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ByAddress {
-    /// It has none.
+    /// Nothing: it has none.
     Nothing,
     /// Final translations.
     Leaves,
-    /// Final translations by one, these and the tables on the way by another.
+    /// Final translations by one operation, these and the tables on the way by another.
     LeavesOrAll,
 }
 
 impl Rules {
-    /// No architecture keeps more.
+    /// The rules under which most may be cached: no architecture allows more.
     pub const STRICTEST: Self = Self { invalid_cached: true, by_address: ByAddress::LeavesOrAll };
 
-    /// Whether an invalidation of a range that is (not) of leaves only drops everything of its tag.
+    /// Whether the invalidation of a range, `leaf_only` or not, has to drop everything under its tag.
     pub(super) fn drops_all(&self, leaf_only: bool) -> bool {
         match self.by_address {
             ByAddress::Nothing => true,

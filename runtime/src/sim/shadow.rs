@@ -1,4 +1,4 @@
-//! The live tables as they were seen last, by which edits of entries are judged.
+//! A copy of the live tables as they were seen last, by which edits of entries are judged.
 
 extern crate std;
 
@@ -57,8 +57,8 @@ impl Shadow {
         found
     }
 
-    /// The same for the tables that were written to since, and what hangs on them: with all tables each time, large spaces
-    /// would take forever.
+    /// As [`Self::compare_all`], only for the tables that were written to since, and those below them: comparing all
+    /// tables each time would take forever in large spaces.
     pub(super) fn compare_written(&mut self, machine: &Machine, guests: &[Guest]) -> Vec<Violation> {
         if guests.iter().any(|guest| !self.tables.contains_key(&(guest.tag, guest.root))) {
             // One was loaded since.
@@ -87,7 +87,7 @@ impl Shadow {
     /// The guest's live table that `frame` is part of: which it is, its level, and what it held.
     fn table_of(&self, guest: &Guest, frame: u64) -> Option<(Key, Level, Vec<u64>)> {
         let geometry = &guest.bound.geometry;
-        // Those of some levels may be larger than others.
+        // Tables of some levels may be larger than those of others.
         (0..=geometry.top()).rev().find_map(|of| {
             let size = (geometry.level_index_bits(of) + geometry.word_bits).max(FRAME);
             let key = (guest.tag, frame >> size << size);

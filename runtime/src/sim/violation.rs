@@ -6,7 +6,7 @@ use std::string::String;
 
 use crate::{ClosedRange, Level, Tag};
 
-/// What an MMU could have done wrong to a guest, because of what the engine did or left out.
+/// A mistake of the engine that could have made an MMU translate wrongly.
 ///
 /// ```
 /// use tablewright::sim::Violation;
@@ -32,7 +32,7 @@ use crate::{ClosedRange, Level, Tag};
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Violation {
-    /// A change is complete, and a translation from before it is still cached.
+    /// A change is complete, but a translation from before it is still cached.
     #[error("{range:#x?} of {tag:?} is still cached as {cached}, but the tables say {tables}")]
     Stale {
         /// The tag.
@@ -56,7 +56,7 @@ pub enum Violation {
         /// The input addresses.
         range: ClosedRange,
     },
-    /// A live entry went from one value to another that needed a break in between.
+    /// A live entry went from one value to another without the break that this needed.
     #[error("entry {old:#x} of level {level} became {new:#x} without break-before-make")]
     NoBreak {
         /// The entry's level.

@@ -72,7 +72,7 @@ pub fn configured(format: Format) -> Result<Vec<Configured>, String> {
 /// ```
 pub type Module = fn(&Params) -> Option<Result<Box<dyn Subject>, ConfigError>>;
 
-/// What a [`Module`] gives.
+/// Boxes a subject, as a [`Module`] returns it.
 #[doc(hidden)]
 pub fn subject(format: impl Subject + 'static) -> Box<dyn Subject> {
     Box::new(format)
@@ -83,12 +83,12 @@ pub fn names() -> Vec<&'static str> {
     LAWS.iter().chain([&AGREEMENT, &ENGINE]).map(|law| law.name).collect()
 }
 
-/// Holds a format's file, and the modules generated from it, to one law under every configuration: the body of a test
-/// of [`format_tests!`](crate::format_tests). `path` is that of the file, `root` the folder it is relative to.
+/// Tests a format's file, and the modules generated from it, against one law under every configuration: the body of a
+/// test of [`format_tests!`](crate::format_tests). `path` is the path of the file, relative to the folder `root`.
 ///
 /// # Panics
 ///
-/// If the file is wrong, or the law does not hold; the message tells all configurations where.
+/// If the file is wrong, or the law does not hold; the message names all configurations in which it does not.
 pub fn hold(law: &str, root: &str, path: &str, modules: &[Module]) {
     let load = |path: &str| std::fs::read_to_string(std::path::Path::new(root).join(path)).map_err(|e| e.to_string());
     let text = load(path).unwrap_or_else(|error| std::panic!("{path}: {error}"));
@@ -128,17 +128,17 @@ macro_rules! generated_format {
     }};
 }
 
-/// Tests that hold a format of your own to every law, under every `[[config]]` of its file: generated code, interpreter
-/// and engine.
+/// Generates tests of your own format: one for each law, under every `[[config]]` of its file, for generated code,
+/// interpreter and engine.
 ///
 /// ```ignore
 /// #[cfg(test)]
 /// tablewright::format_tests! { mod lpae_laws = "arch/lpae.toml": crate::lpae }
 /// ```
 ///
-/// The path is relative to your crate's `Cargo.toml`, as in [`page_table_format!`](crate::page_table_format); behind it
-/// stand the modules that were generated from the file, all of them if it has `[[build]]` rows. The module holds one
-/// test for each law. It may stand in a file of `tests/`, too, without the `cfg`. Switch the feature `testing` on in
+/// The path is relative to your crate's `Cargo.toml`, as in [`page_table_format!`](crate::page_table_format). After it
+/// come the modules that were generated from the file, all of them if it has `[[build]]` rows. The macro's module holds
+/// one test for each law; it may also be in a file of `tests/`, without the `cfg`. Turn on the feature `testing` in
 /// `[dev-dependencies]`.
 #[macro_export]
 macro_rules! format_tests {

@@ -1,8 +1,8 @@
 //! Law 9: what the engine does with a format, against a plain model of memory.
 //!
-//! A table lives on a simulated machine, whose MMU walks by the interpreted file and remembers what it found until it is
-//! invalidated. Random ranges are mapped, unmapped and protected; after each step every page must lead where the model
-//! says, and in the end nothing but the root may be left.
+//! The table is on a simulated machine, whose MMU walks by the interpreted file and caches what it finds until that is
+//! invalidated. Random ranges are mapped, unmapped and protected. After each step, every page must lead where the model
+//! says; in the end, nothing but the root may be left.
 
 use std::collections::BTreeMap;
 use std::prelude::rust_2024::*;

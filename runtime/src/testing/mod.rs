@@ -1,9 +1,10 @@
-//! The laws: what must hold of every format in every configuration, however its file is consumed.
+//! The laws: what must hold for every format in every configuration, for generated code and for the interpreted file.
 //!
-//! A law asks questions of a [`Subject`], of which there are two kinds: [`Generated`] code, and the [`Interpreted`] file.
-//! One that does not hold says why in a sentence, so that a program may watch laws fail without a panic.
+//! A law asks questions of a [`Subject`], of which there are two kinds: [`Generated`] code, and the [`Interpreted`]
+//! file. A law that does not hold returns a sentence that says why, so that a program can watch laws fail without a
+//! panic.
 //!
-//! [`format_tests!`](crate::format_tests) holds a format of your own to all of them.
+//! [`format_tests!`](crate::format_tests) tests a format of your own against all of them.
 
 use std::prelude::rust_2024::*;
 
@@ -32,7 +33,7 @@ pub use interpreted::Interpreted;
 pub use subject::{Glance, Subject};
 use tablewright_archdefs::model::{Config, Format};
 
-/// What a law is about: a subject, and what it is measured against.
+/// The input of a law: a subject, and what it is compared with.
 ///
 /// ```
 /// use tablewright::testing::{Case, LAWS};
@@ -58,11 +59,11 @@ pub struct Case<'a> {
     pub reference: &'a Interpreted,
     /// The format's file, for its examples.
     pub format: &'a Format,
-    /// The configuration, for what it restates by hand.
+    /// The configuration, for what it states by hand.
     pub config: &'a Config,
 }
 
-/// Whether a law holds; if not, why.
+/// Whether a law holds; the error says why not.
 ///
 /// ```
 /// use tablewright::testing::Verdict;
@@ -90,7 +91,7 @@ pub struct Law {
     pub check: fn(&Case<'_>) -> Verdict,
 }
 
-/// The laws that a file can be held to by itself.
+/// The laws that a file can be tested against by itself.
 pub const LAWS: &[Law] = &[
     Law { name: "radix", check: radix::check },
     Law { name: "table_round_trip", check: tables::check },
@@ -105,10 +106,10 @@ pub const LAWS: &[Law] = &[
     Law { name: "examples", check: examples::check },
 ];
 
-/// The law that binds generated code to the interpreter.
+/// The law that generated code does what the interpreter does.
 pub const AGREEMENT: Law = Law { name: "agreement", check: agreement::check };
 
-/// The law of what the engine does with a format: it asks nothing of a subject without code.
+/// The law of what the engine does with a format; a subject without code has nothing to answer.
 pub const ENGINE: Law = Law { name: "engine", check: engine::check };
 
 /// Ends a law that does not hold, with a sentence that says why.

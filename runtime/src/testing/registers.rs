@@ -1,4 +1,4 @@
-//! Of what is loaded to activate tables nothing is lost: each root and each tag is refused, or stands in the registers, as
+//! Nothing is lost of what is loaded to activate tables: each root and each tag is refused, or is in the registers, when
 //! the file's fields are read back.
 
 use std::prelude::rust_2024::*;

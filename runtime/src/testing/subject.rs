@@ -1,4 +1,4 @@
-//! What a law can ask, whether generated code answers or the interpreter.
+//! The questions that a law can ask, whether generated code answers or the interpreter.
 
 use std::prelude::rust_2024::*;
 use tablewright_archdefs::bound::Bound;
@@ -9,9 +9,9 @@ use crate::{
     Stage1Fault, Translated, Written,
 };
 
-/// A format in one configuration.
+/// A format in one configuration, as a law sees it.
 ///
-/// In an [`Entry::Reserved`] the rule is left empty: which of several broken rules is named is no matter of law.
+/// In an [`Entry::Reserved`], the rule is left empty: no law says which of several broken rules is named.
 ///
 /// ```
 /// use tablewright::testing::Subject;
@@ -57,12 +57,13 @@ pub trait Subject {
     /// [`Refusal`] if the format cannot say it.
     fn rewrite(&self, level: Level, raw: u64, change: &Change) -> Result<u64, Refusal>;
 
-    /// The leaf with more rights, marked accessed and perhaps dirty, if there is a short way to it.
+    /// The leaf with more rights, marked accessed and perhaps dirty, by [`Format::grant`](crate::Format::grant), if that
+    /// can.
     fn grant(&self, _level: Level, _raw: u64, _rights: Rights, _dirty: bool) -> Option<u64> {
         None
     }
 
-    /// The same for a page that is written for the first time, on a way that is shorter still.
+    /// The same for a page that is written for the first time, by [`FirstWrites::after`](crate::FirstWrites::after).
     fn first_write(&self, _raw: u64, _rights: Rights) -> Option<Written> {
         None
     }
@@ -77,7 +78,7 @@ pub trait Subject {
     /// The entry that stands for nothing.
     fn empty(&self, level: Level) -> u64;
 
-    /// Whether a leaf may have to be broken for `change`; who does not know, says so.
+    /// Whether a leaf may have to be broken for `change`; `true` if that is not known.
     fn may_break(&self, change: &Change) -> bool {
         let _ = change;
         true
@@ -89,10 +90,10 @@ pub trait Subject {
     /// What any value means.
     fn decode(&self, level: Level, raw: u64) -> Entry;
 
-    /// What an engine sees that is in a hurry, in an entry that this format wrote.
+    /// What the engine's fast paths see in an entry that this format wrote.
     fn glance(&self, level: Level, raw: u64) -> Glance;
 
-    /// The table that such an engine's walk goes on with from an own entry above level 0; `None` if it ends there.
+    /// The table with which a fast walk continues from an own entry above level 0; `None` if it ends there.
     fn link(&self, level: Level, raw: u64) -> Option<u64> {
         match self.decode(level, raw) {
             Entry::Table(table) => Some(table.address),
@@ -100,7 +101,8 @@ pub trait Subject {
         }
     }
 
-    /// Where such an engine finds that the own leaf `raw`, which translates `ia`, maps it to; `None` if that is no leaf.
+    /// The address to which the own leaf `raw`, which translates `ia`, maps it on the fast path; `None` if that is no
+    /// leaf.
     fn translate(&self, level: Level, raw: u64, ia: u64) -> Option<u64> {
         let Entry::Leaf(leaf) = self.decode(level, raw) else { return None };
         let within = super::samples::below(leaf.size);
@@ -114,18 +116,18 @@ pub trait Subject {
     /// the file.
     fn permits(&self, level: Level, raw: u64, granted: Rights, access: Rights, controls: &[u64]) -> bool;
 
-    /// Whether the engine does with this format what a plain model of memory does, by random steps that `bound`, the same
-    /// configuration interpreted, follows as the MMU.
+    /// Whether the engine does with this format what a plain model of memory does, in random steps; the MMU interprets
+    /// `bound`, which is the same configuration.
     ///
     /// # Errors
     ///
-    /// What it did otherwise, in a sentence.
+    /// What it did differently, in a sentence.
     fn engine(&self, bound: &Bound) -> Verdict;
 
     /// The commands for a device's queue that invalidate `set`; `None` if the format has none for that.
     fn commands(&self, tag: u32, set: &Invalidation) -> Option<Vec<Vec<u64>>>;
 
-    /// The command that tells by `signal` that all before it are complete.
+    /// The command that signals, by `signal`, that all commands before it are complete.
     ///
     /// # Errors
     ///
@@ -136,11 +138,11 @@ pub trait Subject {
     /// none for that.
     fn at_entry(&self, tag: u32, set: &Invalidation) -> Option<(String, u64)>;
 
-    /// From how many invalidations by address on one for the whole space takes their place.
+    /// The number of invalidations by address from which on a single one for the whole space takes their place.
     fn invalidation_limit(&self, leaf_only: bool) -> u64;
 
     /// The parameters, by their names, of a machine with these values of its identification registers, in the order of
-    /// the file, with this size of the input; `None` if there are as many registers as there should not be.
+    /// the file, with this size of the input; `None` if the number of registers is wrong.
     fn of_machine(&self, case: &Case<'_>, registers: &[u64]) -> Option<Vec<(String, i64)>>;
 
     /// What a fault report says: its registers' values, in the order of the file.
@@ -149,11 +151,11 @@ pub trait Subject {
     /// The report of a fault that software met: its registers' values, in the order of the file; `controls` likewise.
     fn raise(&self, fault: &Stage1Fault, controls: &[u64]) -> Option<Vec<u64>>;
 
-    /// What the result of the machine's own instruction for a translation says, likewise.
+    /// What the result of the machine's own translation instruction says, likewise.
     fn translated(&self, registers: &[u64]) -> Option<Translated>;
 }
 
-/// What can be seen of an own entry without decoding all of it.
+/// What can be seen in an own entry without decoding all of it.
 ///
 /// ```
 /// use tablewright::testing::{Glance, Subject};
@@ -177,7 +179,7 @@ pub enum Glance {
     Table(u64),
     /// A leaf.
     Leaf {
-        /// Where it, or the run whose items all say so, maps to.
+        /// The output address: its own, or that of the run if all items hold the same address.
         address: u64,
         /// log2 of its size, run included.
         size: u8,

@@ -10,12 +10,12 @@ pub(super) struct Blocks {
     /// By log2 of their size.
     free: BTreeMap<u8, BTreeSet<u64>>,
     base: u64,
-    /// The address after the last, which may be that after all.
+    /// The address after the last; it may be 2^64.
     end: u128,
 }
 
 impl Blocks {
-    /// All of the `size` bytes from `base` on, a multiple of what `base` is a multiple of.
+    /// The `size` bytes from `base` on, all free.
     pub(super) fn new(base: u64, size: usize) -> Self {
         let end = base as u128 + size as u128;
         let mut blocks = Self { free: BTreeMap::new(), base, end };

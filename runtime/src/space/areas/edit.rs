@@ -1,15 +1,15 @@
-//! Taking areas out, changing and cutting them.
+//! Removing, changing and cutting areas.
 
 use super::{MemorySet, Place};
 use crate::space::{Area, Joinable, SpaceError};
 use crate::{Change, ClosedRange};
 
 impl<B: Joinable> MemorySet<B> {
-    /// Takes `range` out of all areas. Those that it covers in part are cut short; one all around it becomes two.
+    /// Removes `range` from all areas. Areas that it covers in part are cut short; an area all around it becomes two.
     ///
     /// # Errors
     ///
-    /// [`SpaceError::NoMemory`] if one becomes two; then nothing changed.
+    /// [`SpaceError::NoMemory`], only if an area would become two; then nothing changed.
     pub fn remove(&mut self, range: ClosedRange) -> Result<(), SpaceError> {
         let place = self.place(range.start());
         self.reserve_for_hole(place, range).map_err(|_| SpaceError::NoMemory)?;
@@ -17,7 +17,7 @@ impl<B: Joinable> MemorySet<B> {
         Ok(())
     }
 
-    /// The same, where there is room for it, and the place of the first of these areas is known.
+    /// As [`MemorySet::remove`], if there is room for it and the place of the first of these areas is known.
     pub(in crate::space) fn remove_from(&mut self, place: Option<Place>, range: ClosedRange) {
         let Some((place, link)) = place.and_then(|place| Some((place, self.tree.link(place)?))) else { return };
         let Some(area) = self.areas.get_mut(link) else { return };
@@ -42,7 +42,7 @@ impl<B: Joinable> MemorySet<B> {
         }
     }
 
-    /// Lets the area at `place` begin after `range`, if that ends in it.
+    /// Makes the area at `place` begin after `range`, if that ends in it.
     fn begin_after(&mut self, place: Place, range: ClosedRange) {
         if let Some(area) = self.area_mut(place)
             && let Some(start) = after(range).filter(|&after| area.range().contains(after))
@@ -53,7 +53,7 @@ impl<B: Joinable> MemorySet<B> {
         }
     }
 
-    /// Applies `change` to all areas in `range`. Those that it covers in part are cut.
+    /// Applies `change` to all areas in `range`. Areas that it covers in part are cut.
     ///
     /// # Errors
     ///
@@ -67,8 +67,8 @@ impl<B: Joinable> MemorySet<B> {
         Ok(())
     }
 
-    /// The same with whatever `change` does to areas, where there is room for it, the place of the first of them is known, and
-    /// one of them at least does not stay as it is.
+    /// As [`MemorySet::change`], with a closure that changes an area, if there is room for it, the place of the first
+    /// area is known, and at least one area really changes.
     pub(in crate::space) fn cut_and_change(
         &mut self,
         place: Option<Place>,
@@ -79,7 +79,7 @@ impl<B: Joinable> MemorySet<B> {
         let is_inside = whole.is_some_and(|whole| whole.start() < range.start() && range.last() < whole.last());
         let mut next = place.and_then(|place| self.cut_before(place, range.start()));
         let mut before = next.and_then(|next| self.tree.previous(next));
-        // Where that ends, once it is known: only what begins there may be of one piece with it.
+        // Where the area before ends, once it is known: only one that begins there can be joined with it.
         let mut end = None;
         while let Some(mut place) = next
             && let Some(area) = self.area_mut(place)
@@ -87,7 +87,7 @@ impl<B: Joinable> MemorySet<B> {
         {
             if part.last() < area.range().last() {
                 let rest = self.cut_before(place, part.last() + 1);
-                // What is before it may have come to another place.
+                // The part before it may be at another place now.
                 place = rest.and_then(|rest| self.tree.previous(rest)).unwrap_or(place);
                 before = self.tree.previous(place);
                 self.area_mut(place).into_iter().for_each(&mut *change);
@@ -95,7 +95,7 @@ impl<B: Joinable> MemorySet<B> {
                 change(area);
             }
             if is_inside {
-                // It stands between what is left of the area that it was cut out of, and now is unlike that.
+                // It is between the rests of the area that it was cut out of, and no longer like these.
                 return;
             }
             let touched = before.filter(|_| end.is_none_or(|end| end == part.start()));
@@ -109,8 +109,8 @@ impl<B: Joinable> MemorySet<B> {
         }
     }
 
-    /// Lets a dirty log tell pages apart of all areas that are in `range` at least in part, or no longer.
-    // Two ask for it: there is one of it.
+    /// Sets whether a dirty log tells pages apart, for all areas that are in `range` at least in part.
+    // Not inlined: it has two callers.
     #[inline(never)]
     pub(in crate::space) fn log(&mut self, range: ClosedRange, logged: bool) {
         let mut next = self.place(range.start());
@@ -130,8 +130,9 @@ impl<B: Joinable> MemorySet<B> {
         }
     }
 
-    /// Cuts the area at `place`, if both `address` and the address before it are in it; where what begins at `address` is
-    /// then, or the area, if it was not cut.
+    /// Cuts the area at `place`, if both `address` and the address before it are in it. Returns where the part that
+    /// begins at
+    /// `address` is then, or the area if it was not cut.
     fn cut_before(&mut self, place: Place, address: u64) -> Option<Place> {
         let link = self.tree.link(place)?;
         let area = self.areas.get_mut(link)?;
@@ -146,8 +147,9 @@ impl<B: Joinable> MemorySet<B> {
         }
     }
 
-    /// Adds an area that is like the one at `link` but for its range, for which there is room, and says where it is then.
-    // Not inline: from slot to slot.
+    /// Adds an area, for which there is room, that differs from the one at `link` only in its range, and returns where
+    /// it is.
+    // Not inlined: the copy is made from slot to slot.
     #[inline(never)]
     fn insert_part(&mut self, link: u32, range: ClosedRange, place: Place) -> Option<Place> {
         let part = self.areas.get(link)?.part(range);

@@ -24,7 +24,7 @@ use crate::{ClosedRange, Format, Gather, Hal, PageTable};
 #[derive(Debug)]
 pub struct Areas<'a, B> {
     pub(super) set: &'a MemorySet<B>,
-    /// That of the next one.
+    /// The place of the next one.
     pub(super) place: Option<Place>,
     pub(super) left: usize,
 }
@@ -52,14 +52,14 @@ impl<'a, B> Iterator for Areas<'a, B> {
 
 impl<B> ExactSizeIterator for Areas<'_, B> {}
 
-/// What there is to do in a range, given what is behind the areas there.
+/// Work to be done in a range, given the backend of the areas there.
 type Work<'a, F, H, B> =
     dyn FnMut(ClosedRange, &B, &mut PageTable<F, H>, &mut Gather<F, H>) -> Result<(), BackendError> + 'a;
 
 /// The parts of areas that lie in a range, in ascending order.
 pub(in crate::space) struct Parts<'a, B> {
     pub(super) set: &'a MemorySet<B>,
-    /// Those of the next one and of what comes after it in the same leaf; nothing before them is in the range.
+    /// The entries of the next area and those after it in the same leaf; no area before them is in the range.
     pub(super) entries: &'a [Entry],
     pub(super) range: ClosedRange,
 }
@@ -77,7 +77,7 @@ impl<'a, B> Iterator for Parts<'a, B> {
         let (entry, behind) = self.entries.split_first()?;
         let area = self.set.areas.get(entry.link)?;
         let part = area.range().intersection(&self.range)?;
-        // What comes next is looked for only where it may be in the range.
+        // The next area is looked for only if it may be in the range.
         self.entries = match behind {
             _ if part.last() == self.range.last() => &[],
             [] => self.set.tree.entries_beyond(entry.start),
@@ -100,9 +100,9 @@ impl<'a, B: Backend> Parts<'a, B> {
         Some((range, area))
     }
 
-    /// Lets `work` do what there is to do for these parts, [together](Self::next_together): for which it is done, and why not
-    /// for all.
-    // Two ask: there is one of it.
+    /// Calls `work` for these parts, [together](Self::next_together) where possible. Returns for which range it was
+    /// done, and why not for all.
+    // Not inlined: it has two callers.
     #[inline(never)]
     pub(in crate::space) fn work<F: Format, H: Hal>(
         mut self,
@@ -112,8 +112,8 @@ impl<'a, B: Backend> Parts<'a, B> {
     ) -> (Option<ClosedRange>, Result<(), SpaceError>) {
         let mut done = None;
         while let Some((part, area)) = self.next_together() {
-            // What takes frames is done at once for all of them: after that, none can fail for want of one when there is work
-            // done for others already.
+            // What takes frames is done first, for all of them: so none can fail for lack of a frame after work has been
+            // done for others.
             if done.is_none()
                 && self.clone().next().is_some()
                 && let Err(error) = table.split(self.range, gather)

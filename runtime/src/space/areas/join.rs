@@ -1,11 +1,12 @@
-//! Joining areas that are of one piece.
+//! Joining neighbouring areas that can be one.
 
 use super::{MemorySet, Place};
 use crate::ClosedRange;
 use crate::space::{Area, Joinable};
 
 impl<B: Joinable> MemorySet<B> {
-    /// Lets the areas beside the place where this one would go take it in, as far as they are of one piece; whether one did.
+    /// Extends a neighbour of the place where this area would go by the area, if both can be one; returns whether one
+    /// was.
     pub(super) fn take_in(&mut self, place: Place, area: &Area<B>) -> bool {
         let start = area.range().start();
         let next = self.tree.after(place, start);
@@ -26,19 +27,19 @@ impl<B: Joinable> MemorySet<B> {
         false
     }
 
-    /// Joins two areas that follow each other, and says where the one is then; `None` if they are not of one piece.
+    /// Joins two areas that follow each other, and returns where the joined area is; `None` if they cannot be one.
     pub(super) fn join(&mut self, place: Place, next: Place) -> Option<Place> {
         let [area, following] = [self.area(place)?, self.area(next)?];
         let backend = area.join(following)?;
         let (start, range, logged) = (area.range().start(), following.range(), following.is_logged());
         self.widen(place, range, logged, backend);
         self.remove_at(next);
-        // Nodes may have been put together.
+        // Nodes may have been merged.
         let is_there = self.tree.start(place) == Some(start);
         if is_there { Some(place) } else { self.tree.up_to(start) }
     }
 
-    /// Lets the area at `place` take in what is beside it, with what is behind both.
+    /// Extends the area at `place` by what is beside it, with the backend of both.
     fn widen(&mut self, place: Place, range: ClosedRange, logged: bool, backend: B) {
         let Some(link) = self.tree.link(place) else { return };
         if let Some(area) = self.areas.get_mut(link) {

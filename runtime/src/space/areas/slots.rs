@@ -1,8 +1,8 @@
-//! Values that stay where they are, and are known by where that is.
+//! Values that stay in their places, and are known by them.
 
 use alloc::{collections::TryReserveError, vec::Vec};
 
-/// Values in places of their own. A place that becomes free is the next to be taken.
+/// Values in numbered places. A place that becomes free is the next to be taken.
 #[derive(Clone, Debug)]
 pub(super) struct Slots<T> {
     slots: Vec<Slot<T>>,
@@ -45,7 +45,7 @@ impl<T> Slots<T> {
         }
     }
 
-    /// Puts a value, for which there is room, where it stays.
+    /// Inserts a value, for which there is room, and returns its place.
     pub(super) fn insert(&mut self, value: T) -> u32 {
         let place = self.next();
         if let Some(slot) = self.slots.get_mut(place as usize) {
@@ -55,7 +55,7 @@ impl<T> Slots<T> {
         place
     }
 
-    /// The free place to be taken next, which is taken out of those.
+    /// Takes the next free place.
     fn next(&mut self) -> u32 {
         if let Some(place) = self.free
             && let Some(&Slot::Free(next)) = self.slots.get(place as usize)
@@ -79,12 +79,12 @@ impl<T> Slots<T> {
 
 #[cfg(test)]
 impl<T> Slots<T> {
-    /// For how many values there is room.
+    /// For how many values there is room, in all.
     pub(super) fn capacity(&self) -> usize {
         self.slots.capacity()
     }
 
-    /// Leaves room for those only that there are.
+    /// Gives back the room that is not in use.
     pub(super) fn shrink_to_fit(&mut self) {
         self.slots.shrink_to_fit();
     }

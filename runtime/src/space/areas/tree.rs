@@ -1,4 +1,4 @@
-//! Where areas are, by where they start.
+//! A B+ tree that finds areas by their start.
 
 #[cfg(test)]
 mod check;
@@ -9,7 +9,7 @@ use arrayvec::ArrayVec;
 
 use super::slots::Slots;
 
-/// The most entries of a node: so few that to look through them takes no longer than to search them, and to move them hardly
+/// The most entries of a node: few enough that a linear search is as fast as any other, and moving them costs hardly
 /// anything. A node takes 256 bytes.
 const WIDTH: usize = 15;
 
@@ -18,12 +18,12 @@ const WIDTH: usize = 15;
 pub(super) struct Tree {
     pub(super) nodes: Slots<Node>,
     root: u32,
-    /// How many nodes are above each other; none, if there never was an entry.
+    /// The height in nodes; 0 if there never was an entry.
     levels: usize,
 }
 
 /// Entries in ascending order; only a root that is a leaf may have none.
-// What is asked first stands first, and so in one cache line.
+// What is read first comes first, and so is in one cache line.
 #[repr(C)]
 #[derive(Clone, Debug, Default)]
 pub(super) struct Node {
@@ -31,7 +31,7 @@ pub(super) struct Node {
     entries: ArrayVec<Entry, WIDTH>,
 }
 
-/// What begins at an address: an area, or the first of all areas below a node.
+/// An area or a node, with the address at which it (for a node, the first area below it) begins.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entry {
     pub(super) start: u64,
@@ -39,8 +39,8 @@ pub(super) struct Entry {
     pub(super) link: u32,
 }
 
-/// Where an entry is, or would go, until another comes or goes: a leaf and an index in it, which may be one after the last for
-/// what would go there. One word, so that it goes by registers from function to function.
+/// Where an entry is, or would go; valid until an entry is inserted or removed. It is a leaf and an index in it, which
+/// may be one after the last for an entry that would go there. It has one word, so that it is passed in a register.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::space) struct Place(u64);
 
@@ -57,12 +57,12 @@ impl Place {
         (self.0 >> 32) as usize
     }
 
-    /// Where an entry would go that comes after the one here.
+    /// Where an entry would go that follows the one here.
     pub(super) const fn behind(self) -> Self {
         Self::new(self.leaf(), self.index() + 1)
     }
 
-    /// The entry before it, if that is in the same leaf, as it is for what would go there.
+    /// The entry before it, if that is in the same leaf.
     pub(super) fn before(self) -> Option<Self> {
         Some(Self::new(self.leaf(), self.index().checked_sub(1)?))
     }
@@ -71,7 +71,7 @@ impl Place {
 impl Tree {
     pub(super) const NONE: Self = Self { nodes: Slots::NONE, root: 0, levels: 0 };
 
-    /// The leaf in which an entry is, or would be, that begins at `start`.
+    /// The leaf that has, or would have, the entry that begins at `start`.
     #[inline]
     fn leaf(&self, start: u64) -> Option<(u32, &Node)> {
         let (mut at, mut node) = (self.root, self.nodes.get(self.root)?);
@@ -100,7 +100,7 @@ impl Tree {
         self.place(start).before()
     }
 
-    /// The first entry that starts after `start`, of which it is known where it would be in the same leaf.
+    /// The first entry that starts after `start`, given its place if it is in the same leaf.
     pub(super) fn after(&self, place: Place, start: u64) -> Option<Place> {
         match self.entry(place) {
             Some(_) => Some(place),
@@ -108,7 +108,7 @@ impl Tree {
         }
     }
 
-    /// The first entry of the leaf after that in which an entry is, or would be, that begins at `start`.
+    /// The first entry of the leaf after the one that has, or would have, the entry that begins at `start`.
     fn beyond(&self, start: u64) -> Option<Place> {
         let (mut at, mut beyond) = (self.root, None);
         while let Some(node) = self.nodes.get(at).filter(|node| node.is_inner) {
@@ -128,7 +128,7 @@ impl Tree {
         self.nodes.get(place.leaf()).and_then(|leaf| leaf.entries.get(place.index()..)).unwrap_or_default()
     }
 
-    /// Those of the leaf after that in which an entry is that begins at `start`.
+    /// The entries of the leaf after the one that has the entry that begins at `start`.
     pub(super) fn entries_beyond(&self, start: u64) -> &[Entry] {
         self.beyond(start).map_or(&[], |place| self.entries(place))
     }
@@ -171,14 +171,15 @@ impl Node {
         self.up_to_from(0, start)
     }
 
-    /// The last of them; what is before all others, is below the first. Where that starts is not asked: it may be written
-    /// there what did so before, which is more than the next one's when others came before it.
+    /// The last entry that starts at `start` or before; the first, if none does. The first entry's own start is not
+    /// compared: it may be out of date, and too high after smaller ones were inserted below it.
     #[inline]
     fn below(&self, start: u64) -> usize {
         self.up_to_from(1, start)
     }
 
-    /// How many from this index on do. There are few, and it is known how many at most: each is compared on its own.
+    /// How many entries from this index on start at `start` or before. There are few, with a known maximum, so each is
+    /// compared by itself.
     #[inline]
     fn up_to_from(&self, first: usize, start: u64) -> usize {
         let starts = |index: &usize| self.entries.get(*index).is_some_and(|entry| entry.start <= start);

@@ -1,4 +1,4 @@
-//! Putting entries in.
+//! Inserting entries.
 
 use alloc::collections::TryReserveError;
 
@@ -14,7 +14,7 @@ impl Tree {
         self.nodes.try_reserve(all.min(self.levels + 1 + 3 * self.nodes.len() + more / 2))
     }
 
-    /// Inserts an entry, for which there is room, where it goes, and says where it is then.
+    /// Inserts an entry, for which there is room, at its place, and returns where it is then.
     pub(in crate::space::areas) fn insert(&mut self, place: Place, start: u64, link: u32) -> Option<Place> {
         let entry = Entry { start, link };
         if let Some(leaf) = self.nodes.get_mut(place.leaf()).filter(|leaf| !leaf.entries.is_full()) {
@@ -39,7 +39,8 @@ impl Tree {
         self.levels += 1;
     }
 
-    /// Inserts an entry below a node; the entry of a node that has to stand after it then. `is_last`: none does so far.
+    /// Inserts an entry below a node. Returns the entry of a new node that has to follow this one. With `is_last`, this
+    /// node has no successor.
     fn insert_below(&mut self, at: u32, entry: Entry, is_last: bool) -> Option<Entry> {
         let node = self.nodes.get(at)?;
         let below = node.below(entry.start);
@@ -54,7 +55,7 @@ impl Tree {
             node.insert(index, entry);
             return None;
         }
-        // What comes in ascending order fills nodes to the last place.
+        // If entries come in ascending order, they fill nodes completely.
         let keep = if is_last && index == WIDTH { WIDTH } else { WIDTH / 2 };
         let mut upper = Node { is_inner: node.is_inner, ..Node::default() };
         let moved = upper.entries.try_extend_from_slice(node.entries.get(keep..)?);

@@ -1,22 +1,22 @@
-//! Taking entries out, and letting them start elsewhere.
+//! Removing entries, and changing their starts.
 
 use core::mem;
 
 use super::{Entry, Node, Place, Tree, WIDTH};
 use crate::ClosedRange;
 
-/// Of a leaf with so few entries, it is seen whether they fit into one beside it.
+/// A leaf with so few entries is merged with one beside it, if both fit.
 const FEW: usize = 2;
 
-/// So many entries two nodes have at most that become one, which has room for some more then.
+/// Two nodes become one if they have at most this many entries together, so that there is room for some more.
 const MOST: usize = WIDTH - 3;
 
 impl Tree {
-    /// Lets an entry start elsewhere, with no other entry between there and where it started.
+    /// Changes where an entry starts; no other entry is between its old and its new start.
     pub(in crate::space::areas) fn restart(&mut self, place: Place, new: u64) {
         let Some(old) = self.start(place) else { return };
         let mut at = self.root;
-        // Where it is the first, that is written further up, too.
+        // If it is the first of a node, nodes further up have its start, too.
         while let Some(node) = self.nodes.get_mut(at) {
             let index = if node.is_inner { node.below(old) } else { place.index() };
             let Some(entry) = node.entries.get_mut(index) else { return };
@@ -30,16 +30,16 @@ impl Tree {
         }
     }
 
-    /// Takes an entry out; the place of its area.
+    /// Removes an entry, and returns the place of its area.
     pub(in crate::space::areas) fn remove(&mut self, place: Place) -> Option<u32> {
         let leaf = self.nodes.get(place.leaf())?;
         let Entry { start, link } = *leaf.entries.get(place.index())?;
-        // What leaves few behind concerns nodes further up.
+        // If few entries are left, nodes further up may change, too.
         if self.levels > 1 && leaf.entries.len() <= FEW + 1 {
             self.remove_all(ClosedRange::around(start, 0), &mut |_| {});
             return Some(link);
         }
-        // So does what is the first.
+        // So they may if it is the first.
         if place.index() == 0
             && let Some(next) = leaf.entries.get(1).map(|next| next.start)
         {
@@ -49,7 +49,7 @@ impl Tree {
         Some(link)
     }
 
-    /// Takes all entries out that start in `range`, and tells `gone` the places of their areas.
+    /// Removes all entries that start in `range`, and calls `gone` with the places of their areas.
     pub(in crate::space::areas) fn remove_all(&mut self, range: ClosedRange, gone: &mut dyn FnMut(u32)) {
         self.remove_below(self.root, range, gone);
         while let Some(root) = self.nodes.get_mut(self.root).filter(|root| root.is_inner) {
@@ -68,7 +68,7 @@ impl Tree {
         }
     }
 
-    /// Takes them out below a node; whether that has fewer entries then.
+    /// As [`Self::remove_all`], below a node; returns whether that has fewer entries then.
     fn remove_below(&mut self, at: u32, range: ClosedRange, gone: &mut dyn FnMut(u32)) -> bool {
         let Some(node) = self.nodes.get_mut(at) else { return false };
         let len = node.entries.len();
@@ -100,7 +100,7 @@ impl Tree {
             }
         }
         if fewer {
-            // Of those that were looked into, two are left at most.
+            // Of the nodes that were visited, at most two are left.
             if first < last {
                 self.put_together(at, first + 1);
             }
@@ -110,8 +110,8 @@ impl Tree {
         self.nodes.get(at).is_some_and(|node| node.entries.len() < len)
     }
 
-    /// Puts the nodes of an entry and the next together, if there is little in them.
-    // Asked for several: there is one of it.
+    /// Merges the nodes of an entry and the next one, if there is little in them.
+    // Not inlined: it has several callers.
     #[inline(never)]
     fn put_together(&mut self, at: u32, index: usize) {
         let Some(node) = self.nodes.get(at) else { return };
