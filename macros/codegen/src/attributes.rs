@@ -16,17 +16,21 @@ use crate::scope::{Scope, exclude, int, not, same};
 pub(crate) fn encoders(scope: &Scope<'_>) -> TokenStream {
     let rights = rights_bits(scope);
     let memory = memory_bits(scope);
+    let options = quote! {
+        if options.bits() & !layout.options != 0 {
+            return Err(Refusal::Options(options));
+        }
+        Ok((layout.leaf_base & layout.options) ^ options.bits())
+    };
+    let options = bind(scope.places.resolve(options), &[]);
+    let level = parameter(&options, "level");
     quote! {
         #rights
         #memory
 
         /// The bits of a leaf's options and software bits.
-        const fn option_bits(&self, level: Level, options: Options) -> Result<u64, Refusal> {
-            let layout = self.layout(level);
-            if options.bits() & !layout.options != 0 {
-                return Err(Refusal::Options(options));
-            }
-            Ok((layout.leaf_base & layout.options) ^ options.bits())
+        const fn option_bits(&self, #level: Level, options: Options) -> Result<u64, Refusal> {
+            #options
         }
     }
 }
@@ -207,6 +211,24 @@ pub(crate) fn prototype(scope: &Scope<'_>) -> TokenStream {
         }
     });
     let marked = mark.is_some().then(|| quote!(| mark));
+    let body = quote! {
+        #mark
+        let facts = Facts::new(attributes.rights, attributes.accessed, attributes.dirty);
+        let Some(rights) = self.rights_bits(level, facts) else {
+            return Err(Refusal::Rights(attributes.rights));
+        };
+        let memory = match self.memory_bits(level, attributes.memory) {
+            Ok(memory) => memory,
+            Err(refusal) => return Err(refusal),
+        };
+        let options = match self.option_bits(level, attributes.options) {
+            Ok(options) => options,
+            Err(refusal) => return Err(refusal),
+        };
+        let bits = layout.leaf_base & !layout.options | options | rights | memory #marked;
+        Ok(Prototype { bits, level, size })
+    };
+    let body = bind(scope.places.resolve(body), &[]);
     quote! {
         /// Everything but the address of a leaf at `level` of size `1 << size`.
         ///
@@ -218,49 +240,37 @@ pub(crate) fn prototype(scope: &Scope<'_>) -> TokenStream {
             if !self.page_sizes(level).contains(size) {
                 return Err(Refusal::Size { level, size });
             }
-            let layout = self.layout(level);
-            #mark
-            let facts = Facts::new(attributes.rights, attributes.accessed, attributes.dirty);
-            let Some(rights) = self.rights_bits(level, facts) else {
-                return Err(Refusal::Rights(attributes.rights));
-            };
-            let memory = match self.memory_bits(level, attributes.memory) {
-                Ok(memory) => memory,
-                Err(refusal) => return Err(refusal),
-            };
-            let options = match self.option_bits(level, attributes.options) {
-                Ok(options) => options,
-                Err(refusal) => return Err(refusal),
-            };
-            let bits = layout.leaf_base & !layout.options | options | rights | memory #marked;
-            Ok(Prototype { bits, level, size })
+            #body
         }
     }
 }
 
 /// `fn rewrite`.
-pub(crate) fn rewrite() -> TokenStream {
+pub(crate) fn rewrite(scope: &Scope<'_>) -> TokenStream {
+    let body = quote! {
+        let mut keep = u64::MAX;
+        let mut set = 0;
+        if let Some(rights) = change.rights {
+            let bits = |marked| self.rights_bits(level, Facts::new(rights, marked, marked));
+            let (unmarked, marked) = bits(false).zip(bits(true)).ok_or(Refusal::Rights(rights))?;
+            let replaced = layout.rights & !(unmarked ^ marked);
+            keep &= !replaced;
+            set |= unmarked & replaced;
+        }
+        if let Some(memory) = change.memory {
+            keep &= !layout.memory;
+            set |= self.memory_bits(level, memory)?;
+        }
+        if let Some(options) = change.options {
+            keep &= !layout.options;
+            set |= self.option_bits(level, options)?;
+        }
+        Ok(Rewrite { keep, set })
+    };
+    let body = bind(scope.places.resolve(body), &[]);
     quote! {
         fn rewrite(&self, level: Level, change: &Change) -> Result<Rewrite, Refusal> {
-            let layout = self.layout(level);
-            let mut keep = u64::MAX;
-            let mut set = 0;
-            if let Some(rights) = change.rights {
-                let bits = |marked| self.rights_bits(level, Facts::new(rights, marked, marked));
-                let (unmarked, marked) = bits(false).zip(bits(true)).ok_or(Refusal::Rights(rights))?;
-                let replaced = layout.rights & !(unmarked ^ marked);
-                keep &= !replaced;
-                set |= unmarked & replaced;
-            }
-            if let Some(memory) = change.memory {
-                keep &= !layout.memory;
-                set |= self.memory_bits(level, memory)?;
-            }
-            if let Some(options) = change.options {
-                keep &= !layout.options;
-                set |= self.option_bits(level, options)?;
-            }
-            Ok(Rewrite { keep, set })
+            #body
         }
     }
 }

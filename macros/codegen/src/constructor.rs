@@ -6,6 +6,7 @@ use tablewright_archdefs::expr::{Expr, Op};
 use tablewright_archdefs::model::{Domain, InputExtension, Param};
 use tablewright_archdefs::show;
 
+use crate::places::Place;
 use crate::scope::{Scope, Type, ident, int, is, join, not};
 use crate::{format, grant};
 
@@ -29,7 +30,11 @@ pub(crate) fn constructor(scope: &Scope<'_>) -> TokenStream {
         InputExtension::Sign => quote!(Extension::Sign),
     });
     let cached = scope.choose(&scope.format.live.invalid_cached, quote!(false), |value| scope.emit(value, Type::Bool));
-    let fields = quote!(config: *config, geometry, invalid_cached: #cached, layouts);
+    let has_common = scope.places.any(Place::Common);
+    let [make_common, with_common, common] =
+        [quote!(let common = Common::new(config);), quote!(&common,), quote!(common,)]
+            .map(|code| has_common.then_some(code));
+    let fields = quote!(config: *config, geometry, invalid_cached: #cached, #common layouts);
     let result = match grant::unresolved(scope) {
         None => quote!(Ok(Self { #fields })),
         Some(first_writes) => quote! {
@@ -49,12 +54,13 @@ pub(crate) fn constructor(scope: &Scope<'_>) -> TokenStream {
             #root
             #(#rules)*
             let geometry = Geometry::new(<#word as EntryWord>::SIZE, Self::ENTRY_BITS, levels, input_bits, #output_bits, #extension);
+            #make_common
             let top = config.levels - 1;
             // Those above the root repeat the root's, and nothing reads them.
-            let mut layouts = [Layout::new(config, top); codec::LEVELS];
+            let mut layouts = [Layout::new(config, #with_common top); codec::LEVELS];
             let mut level = 0;
             while level < top {
-                layouts[codec::index(level)] = Layout::new(config, level);
+                layouts[codec::index(level)] = Layout::new(config, #with_common level);
                 level += 1;
             }
             #result

@@ -20,15 +20,19 @@ pub(crate) fn decoders(scope: &Scope<'_>) -> TokenStream {
     let facts = leaf_facts(scope);
     let table = table(scope);
     let run = (runs::slots(scope) > 0).then(|| {
+        let body = quote! {
+            match layout.runs.iter().find(|run| run.mark.matches(raw)) {
+                Some(run) => Some(run.items),
+                None if layout.single.matches(raw) => Some(0),
+                None => None,
+            }
+        };
+        let body = bind(scope.places.resolve(body), &[]);
+        let level = parameter(&body, "level");
         quote! {
             /// log2 of the number of items of the run that a leaf belongs to; `None` if its mark is illegal.
-            fn run(&self, level: Level, raw: u64) -> Option<u8> {
-                let layout = self.layout(level);
-                match layout.runs.iter().find(|run| run.mark.matches(raw)) {
-                    Some(run) => Some(run.items),
-                    None if layout.single.matches(raw) => Some(0),
-                    None => None,
-                }
+            fn run(&self, #level: Level, raw: u64) -> Option<u8> {
+                #body
             }
         }
     });
@@ -80,7 +84,7 @@ fn leaf(scope: &Scope<'_>) -> TokenStream {
             },
         })
     };
-    let body = bind(body, if shared { &["leaf_bits"] } else { &[] });
+    let body = bind(scope.places.resolve(body), if shared { &["leaf_bits"] } else { &[] });
     quote! {
         /// A leaf's content.
         fn decode_leaf(&self, level: Level, raw: u64) -> Entry {
@@ -154,14 +158,12 @@ fn table(scope: &Scope<'_>) -> TokenStream {
     let skips =
         !members::fields_that(scope, Shape::Table, |meaning| matches!(meaning, Meaning::NextLevel(_))).is_empty();
     let level = if skips { quote!(next) } else { quote!(level.saturating_sub(1)) };
-    let body = bind(
-        quote! {
-            #fields
-            #fixes
-            Entry::Table(DecodedTable { address: #address, level: #level, limit: grants.of_table() })
-        },
-        &[],
-    );
+    let body = quote! {
+        #fields
+        #fixes
+        Entry::Table(DecodedTable { address: #address, level: #level, limit: grants.of_table() })
+    };
+    let body = bind(scope.places.resolve(body), &[]);
     quote! {
         /// A table entry's content.
         fn decode_table(&self, level: Level, raw: u64) -> Entry {

@@ -6,7 +6,9 @@ use tablewright_archdefs::model::ByteOrder::{Big, Little};
 use tablewright_archdefs::model::EntryWord;
 
 use crate::address::AddressMap;
+use crate::locals::{bind, parameter};
 use crate::members::Shape;
+use crate::places::Place;
 use crate::scope::Scope;
 use crate::text::plain;
 use crate::{
@@ -26,18 +28,12 @@ pub(crate) fn format(scope: &Scope<'_>, name: &str, title: &str) -> TokenStream 
     let page_sizes = page_sizes(scope);
     let prototype = attributes::prototype(scope);
     let strip = hot::strip(scope);
-    let link = AddressMap::of(scope, Shape::Table).scatter(&quote!(address));
     let unaligned = unaligned(scope);
-    let leads_on = !scope.format.empty_table.0.is_empty();
     let not_empty_doc =
-        leads_on.then(|| quote!(#[doc = " It is refused, too, if the table there stands for nothing."]));
-    let not_empty = leads_on.then(|| {
-        quote! {
-            if address == layout.empty_table {
-                return Err(Refusal::Address(address));
-            }
-        }
-    });
+        leads_on(scope).then(|| quote!(#[doc = " It is refused, too, if the table there stands for nothing."]));
+    let table = table(scope);
+    let unaligned_level = parameter(&quote!(#unaligned #table), "level");
+    let common = scope.places.any(Place::Common).then(|| quote!(common: Common,));
     let (first_writes, resolve_first_writes) = (grant::field(scope), grant::resolve(scope));
     let implementation = implementation(scope, name, title);
     quote! {
@@ -49,6 +45,7 @@ pub(crate) fn format(scope: &Scope<'_>, name: &str, title: &str) -> TokenStream 
             config: Config,
             geometry: Geometry,
             invalid_cached: bool,
+            #common
             layouts: [Layout; codec::LEVELS],
             #first_writes
         }
@@ -73,13 +70,11 @@ pub(crate) fn format(scope: &Scope<'_>, name: &str, title: &str) -> TokenStream 
             /// [`Refusal::Address`] if the address is too wide or not aligned.
             #not_empty_doc
             #[inline]
-            pub const fn table(&self, level: Level, address: u64) -> Result<u64, Refusal> {
+            pub const fn table(&self, #unaligned_level: Level, address: u64) -> Result<u64, Refusal> {
                 if address & #unaligned != 0 || address > self.geometry.last_output() {
                     return Err(Refusal::Address(address));
                 }
-                let layout = self.layout(level);
-                #not_empty
-                Ok(layout.table_base | #link)
+                #table
             }
 
             /// The leaf at `level` that maps to `address` and belongs to no run.
@@ -116,7 +111,7 @@ fn implementation(scope: &Scope<'_>, name: &str, title: &str) -> TokenStream {
     let entry_bits = scope.entry_bits().map(|bits| literal::number(bits.into()));
     let has_runs = runs::slots(scope) > 0;
     let hot = hot::methods(scope);
-    let rewrite = attributes::rewrite();
+    let rewrite = attributes::rewrite(scope);
     let states = registers::accessed_dirty(scope);
     let table_states = registers::table_accessed(scope);
     let (rights, edit, grant) = (decode::rights(), edit::edit(scope), grant::methods(scope));
@@ -132,6 +127,8 @@ fn implementation(scope: &Scope<'_>, name: &str, title: &str) -> TokenStream {
     let limit = tlb::limit(scope);
     let info = info::info(scope, name, title);
     let word = word(scope.format.word);
+    let empty = bind(scope.places.resolve(quote!(layout.empty)), &[]);
+    let empty_level = parameter(&empty, "level");
     quote! {
         /// `output` and `next` read addresses through the very masks that `strip` and `table` write them through, and
         /// the checker has proved that these hold every bit of an address once.
@@ -187,8 +184,8 @@ fn implementation(scope: &Scope<'_>, name: &str, title: &str) -> TokenStream {
             }
 
             #[inline]
-            fn empty(&self, level: Level) -> u64 {
-                self.layout(level).empty
+            fn empty(&self, #empty_level: Level) -> u64 {
+                #empty
             }
 
             #rights
@@ -234,6 +231,24 @@ pub(crate) fn word(word: EntryWord) -> TokenStream {
     }
 }
 
+/// Whether entries that stand for nothing lead to a table that does.
+fn leads_on(scope: &Scope<'_>) -> bool {
+    !scope.format.empty_table.0.is_empty()
+}
+
+/// The end of `fn table`, for an address that a table may have.
+fn table(scope: &Scope<'_>) -> TokenStream {
+    let link = AddressMap::of(scope, Shape::Table).scatter(&quote!(address));
+    let not_empty = leads_on(scope).then(|| {
+        quote! {
+            if address == layout.empty_table {
+                return Err(Refusal::Address(address));
+            }
+        }
+    });
+    bind(scope.places.resolve(quote!(#not_empty Ok(layout.table_base | #link))), &[])
+}
+
 /// The address bits that no table has to which an entry at `level` leads.
 fn unaligned(scope: &Scope<'_>) -> TokenStream {
     let mask = |bits: u8| literal::hex(((1_u128 << (bits + scope.format.word.size)) - 1) as u64);
@@ -256,14 +271,17 @@ fn page_sizes(scope: &Scope<'_>) -> TokenStream {
         0 => quote!(1 << layout.leaf_bits),
         _ => quote!(1 << layout.leaf_bits | codec::run_sizes(&layout.runs, layout.leaf_bits, self.geometry.input_bits)),
     };
+    let body = quote! {
+        if level >= self.geometry.levels || !layout.holds_leaves {
+            return PageSizes(0);
+        }
+        PageSizes(#sizes)
+    };
+    let body = bind(scope.places.resolve(body), &[]);
     quote! {
         /// The sizes of leaves at `level`, runs included.
         pub const fn page_sizes(&self, level: Level) -> PageSizes {
-            let layout = self.layout(level);
-            if level >= self.geometry.levels || !layout.holds_leaves {
-                return PageSizes(0);
-            }
-            PageSizes(#sizes)
+            #body
         }
     }
 }

@@ -5,7 +5,7 @@ use quote::quote;
 use tablewright_archdefs::expr::{Expr, Op};
 use tablewright_archdefs::model::EditClass;
 
-use crate::locals::bind;
+use crate::locals::{bind, mentions};
 use crate::runs;
 use crate::scope::{Scope, Type, int, is, join};
 
@@ -22,13 +22,13 @@ pub(crate) fn methods(scope: &Scope<'_>) -> Option<TokenStream> {
     let breaks = breaks(scope)?;
     let breaks = (!is(&breaks, 0)).then(|| scope.emit(&breaks, Type::Bool)).map(|breaks| quote!(#breaks ||));
     let body = bind(
-        quote! {
+        scope.places.resolve(quote! {
             if #breaks self.run_bits(level, raw) != 0 {
                 return None;
             }
             let facts = self.leaf_facts(level, raw)?.union(Facts::new(rights, true, dirty));
             Some(raw & !layout.rights | self.rights_bits(level, facts)?)
-        },
+        }),
         &[],
     );
     Some(quote! {
@@ -64,7 +64,7 @@ pub(crate) fn resolve(scope: &Scope<'_>) -> Option<TokenStream> {
             }
         }
     });
-    let single = if runs::slots(scope) > 0 { quote!(pages.single) } else { quote!(Pattern::ALWAYS) };
+    let single = if runs::slots(scope) > 0 { quote!(layout.single) } else { quote!(Pattern::ALWAYS) };
     let states = |protected: TokenStream, clean: TokenStream| {
         quote! {
             [
@@ -76,14 +76,11 @@ pub(crate) fn resolve(scope: &Scope<'_>) -> Option<TokenStream> {
     };
     let (executable, other) =
         (states(quote!(Facts::RX), quote!(Facts::RWX)), states(quote!(Facts::R), quote!(Facts::RW)));
-    let body = bind(
-        quote! {
-            #unless
-            let pages = self.layout(0);
-            FirstWrites::new(pages.rights, pages.leaf_base, [#single, pages.absent], #executable, #other)
-        },
-        &[],
-    );
+    let body = scope.places.resolve(quote! {
+        FirstWrites::new(layout.rights, layout.leaf_base, [#single, layout.absent], #executable, #other)
+    });
+    let pages = mentions(&body, "layout").then(|| quote!(let layout = self.layout(0);));
+    let body = bind(quote!(#unless #pages #body), &["layout"]);
     Some(quote! {
         /// What first writes make of pages, as [`Format::grant`](FormatTrait::grant) does.
         const fn resolved_first_writes(&self) -> FirstWrites {

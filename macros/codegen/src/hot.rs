@@ -6,12 +6,14 @@ use quote::quote;
 use crate::address::AddressMap;
 use crate::kinds;
 use crate::layout;
+use crate::locals::{bind, mentions, parameter};
 use crate::members::Shape;
 use crate::runs;
 use crate::scope::Scope;
 
 /// The trait's methods on entries that the format wrote itself.
 pub(crate) fn methods(scope: &Scope<'_>) -> TokenStream {
+    let bound = |body| bind(scope.places.resolve(body), &[]);
     let output = AddressMap::of(scope, Shape::Leaf);
     let table = AddressMap::of(scope, Shape::Table).gather();
     let gather = output.gather();
@@ -20,15 +22,19 @@ pub(crate) fn methods(scope: &Scope<'_>) -> TokenStream {
     let (links, translate) = (links(scope), translate(scope, &output));
     let gather = if shared { quote!((#gather) & !codec::bits(self.leaf_bits(level, raw) - 1, 0)) } else { gather };
     let run_bits = runs.then(|| {
+        let body = bound(quote! {
+            for run in &layout.runs {
+                if run.mark.matches(raw) {
+                    return run.items;
+                }
+            }
+            0
+        });
+        let level = parameter(&body, "level");
         quote! {
             #[inline]
-            fn run_bits(&self, level: Level, raw: u64) -> u8 {
-                for run in &self.layout(level).runs {
-                    if run.mark.matches(raw) {
-                        return run.items;
-                    }
-                }
-                0
+            fn run_bits(&self, #level: Level, raw: u64) -> u8 {
+                #body
             }
         }
     });
@@ -53,30 +59,32 @@ pub(crate) fn methods(scope: &Scope<'_>) -> TokenStream {
             }
         },
     };
+    let kinds = quote! {
+        Kinds {
+            absent_mask: layout.absent.mask,
+            absent_value: layout.absent.value,
+            table_mask: layout.table.mask,
+            table_value: layout.table.value,
+        }
+    };
+    let [next, kinds, output] = [next, kinds, gather].map(bound);
+    let [next_level, kinds_level, output_level] = [&next, &kinds, &output].map(|body| parameter(body, "level"));
     quote! {
         #[inline]
-        fn next(&self, level: Level, raw: u64) -> Next {
-            let layout = self.layout(level);
+        fn next(&self, #next_level: Level, raw: u64) -> Next {
             #next
         }
 
         #[inline]
-        fn kinds(&self, level: Level) -> Kinds {
-            let layout = self.layout(level);
-            Kinds {
-                absent_mask: layout.absent.mask,
-                absent_value: layout.absent.value,
-                table_mask: layout.table.mask,
-                table_value: layout.table.value,
-            }
+        fn kinds(&self, #kinds_level: Level) -> Kinds {
+            #kinds
         }
 
         #links
 
         #[inline]
-        fn output(&self, level: Level, raw: u64) -> u64 {
-            let layout = self.layout(level);
-            #gather
+        fn output(&self, #output_level: Level, raw: u64) -> u64 {
+            #output
         }
 
         #run_bits
@@ -93,20 +101,15 @@ fn links(scope: &Scope<'_>) -> TokenStream {
         (_, true) => quote!(layout.table.matches(raw)),
         (_, false) => quote!(!layout.absent.matches(raw) && layout.table.matches(raw)),
     };
-    let test = quote!(if #is_table { Some(#address) } else { None });
+    let test = scope.places.resolve(quote!(if #is_table { Some(#address) } else { None }));
     let body = if layout::tables_differ(scope) {
-        quote! {
-            |level, raw| {
-                let layout = self.layout(level);
-                #test
-            }
-        }
+        let test = bind(test, &[]);
+        quote!(|level, raw| { #test })
     } else {
-        quote! {
-            // Tables of all levels are alike.
-            let layout = *self.layout(1);
-            move |_, raw| #test
-        }
+        // Tables of all levels are alike.
+        let layout = mentions(&test, "layout").then(|| quote!(let layout = *self.layout(1);));
+        let common = mentions(&test, "common").then(|| quote!(let common = self.common;));
+        quote!(#layout #common move |_, raw| #test)
     };
     quote! {
         #[inline]
@@ -134,11 +137,10 @@ fn translate(scope: &Scope<'_>, output: &AddressMap) -> TokenStream {
         // An item of a run holds an address of its own.
         quote!(address | ia & layout.within)
     };
+    let body = bind(scope.places.resolve(quote!(let address = #address; #body)), &[]);
     quote! {
         #[inline]
         fn translate(&self, level: Level, raw: u64, ia: u64) -> u64 {
-            let layout = self.layout(level);
-            let address = #address;
             #body
         }
     }
@@ -179,16 +181,20 @@ pub(crate) fn strip(scope: &Scope<'_>) -> TokenStream {
     } else {
         TokenStream::new()
     };
+    let body = quote! {
+        #first
+        #run
+        let size = 1 << layout.leaf_bits;
+        #items
+        Strip { first, step: #step, items }
+    };
+    let body = bind(scope.places.resolve(body), &["layout"]);
     quote! {
         /// The raw entries for a leaf prototype from output address `oa` on, for at most `items` items.
         #[inline]
         pub const fn strip(&self, leaf: Prototype, oa: u64, items: usize) -> Strip {
             let layout = self.layout(leaf.level);
-            #first
-            #run
-            let size = 1 << layout.leaf_bits;
-            #items
-            Strip { first, step: #step, items }
+            #body
         }
     }
 }

@@ -133,10 +133,16 @@ fn compared(scope: &Scope<'_>, test: &Test) -> TokenStream {
     }
 }
 
+/// The value that stands for nothing.
+pub(crate) fn empty(scope: &Scope<'_>) -> TokenStream {
+    scope.choose(&scope.format.empty, quote!(0), |value| scope.emit(value, Type::Word))
+}
+
 /// The pattern of an own entry that is not present, and whether it is what the only invalid row asks for. If not, it is
 /// the value that is written.
 pub(crate) fn absent(scope: &Scope<'_>) -> (TokenStream, bool) {
-    let written = quote!(Pattern::new(u64::MAX, empty));
+    let empty = empty(scope);
+    let written = quote!(Pattern::new(u64::MAX, #empty));
     let rows: Vec<_> = rows(scope).filter(|(_, row)| row.is == Is::Invalid).collect();
     let [(when, Kind { matches: Some(matches), .. })] = rows.as_slice() else {
         return (written, false);

@@ -1,197 +1,270 @@
-//! `Layout`: what the entries of one level look like, with every condition resolved.
+//! `Layout` and `Common`: what the entries of one level, and those of all levels, look like, with every condition resolved.
 //!
-//! The hot path reads nothing else. It is computed once for each level, when a format is made.
+//! The hot path reads nothing else. They are computed once, when a format is made.
 
-use proc_macro2::TokenStream;
-use quote::quote;
+use proc_macro2::{Ident, TokenStream};
+use quote::{format_ident, quote};
 use tablewright_archdefs::expr::{Expr, Op};
 use tablewright_archdefs::model::{Choices, Facts, Field, Fix, FixClass, Is, Meaning};
 
 use crate::address::AddressMap;
 use crate::kinds;
-use crate::locals::mentions;
+use crate::locals::{mentions, parameter};
 use crate::members::{self, Shape};
+use crate::places::{self, Place, Places};
 use crate::scope::{Scope, Type, int, join, name};
 use crate::sum::Sum;
 use crate::{bits, literal, rows, runs};
 
-/// `struct Layout` and its constructor. Whether the format allows blocks is told where others want to know.
-pub(crate) fn layout(scope: &Scope<'_>, blocks_matter: bool) -> TokenStream {
-    let output = AddressMap::of(scope, Shape::Leaf);
-    let next_table = AddressMap::of(scope, Shape::Table);
-    let run_statements = runs::statements(scope);
-    let run_slots = runs::slots(scope);
-    let slots = literal::number(run_slots as i128);
-    let output_type = output.field_type();
-    let next_type = next_table.field_type();
+/// A part of a layout.
+struct Part {
+    doc: &'static str,
+    name: Ident,
+    ty: TokenStream,
+    /// What it is at first.
+    start: TokenStream,
+    /// Statements that make more of it.
+    more: TokenStream,
+}
+
+impl Part {
+    fn new(doc: &'static str, name: &str, ty: TokenStream, start: TokenStream, more: TokenStream) -> Self {
+        Self { doc, name: format_ident!("{name}"), ty, start, more }
+    }
+
+    fn of(doc: &'static str, sum: &Sum, scope: &Scope<'_>) -> Self {
+        Self::new(doc, &sum.name.to_string(), quote!(u64), sum.start(), sum.statements(scope))
+    }
+}
+
+/// All parts of a layout: those that others are made of come before these.
+fn parts(scope: &Scope<'_>) -> Vec<Part> {
+    let none = TokenStream::new;
+    let mut parts = vec![
+        Part::new("log2 of what one entry spans.", "leaf_bits", quote!(u8), quote!(leaf_bits), none()),
+        Part::new(
+            "The address bits that an entry leaves as they are.",
+            "within",
+            quote!(u64),
+            quote!(codec::bits(leaf_bits - 1, 0)),
+            none(),
+        ),
+        Part::new(
+            "Whether there are leaves.",
+            "holds_leaves",
+            quote!(bool),
+            scope.emit(&kinds::leaves(scope), Type::Bool),
+            none(),
+        ),
+        Part::new("Whether the format allows blocks here.", "holds_blocks", quote!(bool), quote!(block_level), none()),
+    ];
+    parts.extend(absent(scope));
+    parts.extend(addresses(scope));
+    let [rights, memory, options] = masks(scope);
+    parts.extend([
+        Part::of("The bits that every leaf starts from.", &base(scope, Shape::Leaf), scope),
+        Part::of("The bits that every table entry starts from.", &base(&scope.above_level_0(), Shape::Table), scope),
+    ]);
+    parts.push(table(scope));
+    parts.extend([
+        Part::of("The bits of a leaf that say its rights.", &rights, scope),
+        Part::of("The bits of a leaf that say its memory type.", &memory, scope),
+        Part::of("The bits of a leaf that options and software may choose.", &options, scope),
+    ]);
+    parts.extend(run_parts(scope));
+    parts
+}
+
+/// What stands for nothing, and how it is told.
+fn absent(scope: &Scope<'_>) -> Vec<Part> {
+    let none = TokenStream::new;
+    let empty_table = (!scope.format.empty_table.0.is_empty()).then(|| {
+        let address = scope.choose(&scope.format.empty_table, quote!(u64::MAX), |value| scope.emit(value, Type::Word));
+        let doc = "The table that this value leads to; no address where walks stop.";
+        Part::new(doc, "empty_table", quote!(u64), address, none())
+    });
+    let empty = Part::new("The value that stands for nothing.", "empty", quote!(u64), kinds::empty(scope), none());
+    let (absent, _) = kinds::absent(scope);
+    let doc = "What tells an own entry that is not present from all others.";
+    let absent = Part::new(doc, "absent", quote!(Pattern), absent, none());
+    [empty].into_iter().chain(empty_table).chain([absent]).collect()
+}
+
+/// Where addresses are.
+fn addresses(scope: &Scope<'_>) -> Vec<Part> {
+    let none = TokenStream::new;
+    let (output, next_table) = (AddressMap::of(scope, Shape::Leaf), AddressMap::of(scope, Shape::Table));
     let carry = (output.len() > 1).then(|| {
-        quote! {
-            /// The address bits within which items follow each other by addition.
-            carry_free: u64,
-        }
+        let segments = output.address_masks();
+        Part::new(
+            "The address bits within which items follow each other by addition.",
+            "carry_free",
+            quote!(u64),
+            quote!(u64::MAX),
+            quote!(layout.carry_free = codec::carry_free(&[#(#segments),*], leaf_bits);),
+        )
     });
-    let scattered_field = scattered(&output, &next_table).map(|_| {
-        quote! {
-            /// Whether addresses have bits in other masks than the first.
-            scattered: bool,
-        }
+    let scattered = [&output, &next_table].into_iter().filter_map(AddressMap::is_scattered);
+    let scattered = scattered.reduce(|one, other| quote!(#one || #other)).map(|scattered| {
+        Part::new(
+            "Whether addresses have bits in other masks than the first.",
+            "scattered",
+            quote!(bool),
+            quote!(false),
+            quote!(layout.scattered = #scattered;),
+        )
     });
-    let run_fields = (run_slots > 0).then(|| {
-        quote! {
-            /// The runs that exist here.
-            runs: [Run; #slots],
-            /// What a leaf shows that belongs to no run.
-            single: Pattern,
-        }
-    });
-    let table_doc = match kinds::absent(scope) {
-        (_, true) => quote!(#[doc = " What tells an own table from all other own entries."]),
-        (_, false) => quote!(#[doc = " What tells an own table from an own leaf."]),
+    let map = |doc, name, map: &AddressMap| Part::new(doc, name, map.field_type(), map.masks(scope), none());
+    [
+        Some(map("The bits of a leaf that hold its address.", "output", &output)),
+        carry,
+        Some(map("The bits of a table entry that hold its address.", "next_table", &next_table)),
+        scattered,
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// How tables are told.
+fn table(scope: &Scope<'_>) -> Part {
+    let (_, by_row) = kinds::absent(scope);
+    let doc = match by_row {
+        true => "What tells an own table from all other own entries.",
+        false => "What tells an own table from an own leaf.",
     };
-    let empty_table_field = (!scope.format.empty_table.0.is_empty()).then(|| {
+    let written = kinds::table_as_written(scope);
+    // A value that stands for nothing may be told by its address bits, and these say nothing of a table.
+    let present = by_row.then(|| quote!(layout.table = layout.table.excluding(layout.absent, layout.table_base);));
+    Part::new(doc, "table", quote!(Pattern), kinds::table(scope), quote!(#written #present))
+}
+
+/// The runs, where there are any.
+fn run_parts(scope: &Scope<'_>) -> Vec<Part> {
+    let count = runs::slots(scope);
+    if count == 0 {
+        return Vec::new();
+    }
+    let (slots, statements) = (literal::number(count as i128), runs::statements(scope));
+    let (exist, single) = ("The runs that exist here.", "What a leaf shows that belongs to no run.");
+    // Both are made together.
+    vec![
+        Part::new(exist, "runs", quote!([Run; #slots]), quote!([Run::NONE; #slots]), statements.clone()),
+        Part::new(single, "single", quote!(Pattern), quote!(Pattern::ALWAYS), statements),
+    ]
+}
+
+/// Where each part is kept.
+pub(crate) fn places(scope: &Scope<'_>) -> Places {
+    let mut places = Places::default();
+    for Part { name, start, more, .. } in parts(scope) {
+        places.add(&name, &quote!(#start #more), !more.is_empty());
+    }
+    places
+}
+
+/// `struct Layout`, and `struct Common` if there is anything in it, with their constructors. Whether the format allows blocks
+/// is told where others want to know.
+pub(crate) fn layout(scope: &Scope<'_>, blocks_matter: bool) -> TokenStream {
+    let mut parts = parts(scope);
+    parts.retain(|part| part.name != "holds_blocks" || blocks_matter);
+    let at = |place| parts.iter().filter(|part| scope.places.place(&part.name) == place).collect::<Vec<_>>();
+    let (level, common) = (at(Place::Level), common(scope, &at(Place::Common)));
+    let constants = at(Place::Constant).into_iter().map(|Part { doc, name, ty, start, .. }| {
+        let (doc, name, start) = (format!(" {doc}"), places::constant(name), scope.places.resolve(start.clone()));
         quote! {
-            /// The table that this value leads to; no address where walks stop.
-            empty_table: u64,
+            #[doc = #doc]
+            const #name: #ty = #start;
         }
     });
-    let holds_blocks = blocks_matter.then(|| {
-        quote! {
-            /// Whether the format allows blocks here.
-            holds_blocks: bool,
-        }
+    let (fields, value) = (fields(&level), value(scope, "layout", &level));
+    let block_level = mentions(&value, "block_level").then(|| {
+        let block_level = scope.emit(&kinds::block_level(scope), Type::Bool);
+        quote!(let block_level = #block_level;)
     });
-    let constructor = constructor(scope, &output, &next_table, &run_statements, blocks_matter);
+    let value = quote!(#block_level #value);
+    let config = parameter(&value, "config");
+    let shared = scope.places.any(Place::Common).then(|| {
+        let common = parameter(&value, "common");
+        quote!(#common: &Common,)
+    });
     quote! {
         /// What the entries of one level look like, with every condition resolved.
         #[derive(Clone, Copy, Debug)]
         struct Layout {
-            /// log2 of what one entry spans.
-            leaf_bits: u8,
-            /// The address bits that an entry leaves as they are.
-            within: u64,
-            /// Whether there are leaves.
-            holds_leaves: bool,
-            #holds_blocks
-            /// The value that stands for nothing.
-            empty: u64,
-            #empty_table_field
-            /// What tells an own entry that is not present from all others.
-            absent: Pattern,
-            #table_doc
-            table: Pattern,
-            /// The bits of a leaf that hold its address.
-            output: #output_type,
-            #carry
-            /// The bits of a table entry that hold its address.
-            next_table: #next_type,
-            #scattered_field
-            /// The bits that every leaf starts from.
-            leaf_base: u64,
-            /// The bits that every table entry starts from.
-            table_base: u64,
-            /// The bits of a leaf that say its rights.
-            rights: u64,
-            /// The bits of a leaf that say its memory type.
-            memory: u64,
-            /// The bits of a leaf that options and software may choose.
-            options: u64,
-            #run_fields
+            #fields
         }
 
         impl Layout {
-            #constructor
+            #(#constants)*
+
+            /// What they look like at `level`.
+            const fn new(#config: &Config, #shared level: Level) -> Self {
+                let leaf_bits = Format::ENTRY_BITS[codec::index(level)];
+                #value
+            }
         }
+
+        #common
     }
 }
 
-fn constructor(
-    scope: &Scope<'_>,
-    output: &AddressMap,
-    next_table: &AddressMap,
-    runs: &TokenStream,
-    blocks_matter: bool,
-) -> TokenStream {
-    let block_level = scope.emit(&kinds::block_level(scope), Type::Bool);
-    let leaves = scope.emit(&kinds::leaves(scope), Type::Bool);
-    let empty = scope.choose(&scope.format.empty, quote!(0), |value| scope.emit(value, Type::Word));
-    let empty_table = (!scope.format.empty_table.0.is_empty()).then(|| {
-        let address = scope.choose(&scope.format.empty_table, quote!(u64::MAX), |value| scope.emit(value, Type::Word));
-        quote!(empty_table: #address,)
+/// `struct Common`.
+fn common(scope: &Scope<'_>, parts: &[&Part]) -> Option<TokenStream> {
+    let (fields, value) = (fields(parts), value(scope, "common", parts));
+    (!parts.is_empty()).then(|| {
+        quote! {
+            /// What the entries of all levels have in common, with every condition resolved.
+            #[derive(Clone, Copy, Debug)]
+            struct Common {
+                #fields
+            }
+
+            impl Common {
+                /// What they look like with these parameters.
+                const fn new(config: &Config) -> Self {
+                    #value
+                }
+            }
+        }
+    })
+}
+
+fn fields(parts: &[&Part]) -> TokenStream {
+    let fields = parts.iter().map(|Part { doc, name, ty, .. }| {
+        let doc = format!(" {doc}");
+        quote! {
+            #[doc = #doc]
+            #name: #ty,
+        }
     });
-    let (absent, by_row) = kinds::absent(scope);
-    let table = kinds::table(scope);
-    let output_masks = output.masks(scope);
-    let next_masks = next_table.masks(scope);
-    let carry_field = (output.len() > 1).then(|| quote!(carry_free: u64::MAX,));
-    let carry = (output.len() > 1).then(|| {
-        let segments = output.address_masks();
-        quote!(layout.carry_free = codec::carry_free(&[#(#segments),*], leaf_bits);)
+    fields.collect()
+}
+
+/// The value with these parts, as the body of a function that calls it `name` in the making.
+fn value(scope: &Scope<'_>, name: &str, parts: &[&Part]) -> TokenStream {
+    let starts = parts.iter().map(|Part { name, start, .. }| match start.to_string() == name.to_string() {
+        true => quote!(#name,),
+        false => quote!(#name: #start,),
     });
-    let scattered = scattered(output, next_table);
-    let scattered_field = scattered.is_some().then(|| quote!(scattered: false,));
-    let scattered = scattered.map(|scattered| quote!(layout.scattered = #scattered;));
-    let run_slots = runs::slots(scope);
-    let slots = literal::number(run_slots as i128);
-    let run_fields = (run_slots > 0).then(|| quote!(runs: [Run::NONE; #slots], single: Pattern::ALWAYS,));
-    let [rights, memory, options] = masks(scope);
-    let sums = [base(scope, Shape::Leaf), base(&scope.above_level_0(), Shape::Table), rights, memory, options];
-    let starts = sums.iter().map(|sum| {
-        let (name, start) = (&sum.name, sum.start());
-        quote!(#name: #start,)
-    });
-    let additions: TokenStream = sums.iter().map(|sum| sum.statements(scope)).collect();
-    let tables = kinds::table_as_written(scope);
-    // A value that stands for nothing may be told by its address bits, and these say nothing of a table.
-    let present = by_row.then(|| quote!(layout.table = layout.table.excluding(layout.absent, layout.table_base);));
-    let mutable = (!additions.is_empty() || carry.is_some() || scattered.is_some() || !runs.is_empty() || by_row)
-        .then(|| quote!(mut));
-    let holds_blocks = blocks_matter.then(|| quote!(holds_blocks: block_level,));
-    let rest = quote! {
-        let empty = #empty;
-        let #mutable layout = Self {
-            leaf_bits,
-            within: codec::bits(leaf_bits - 1, 0),
-            holds_leaves: #leaves,
-            #holds_blocks
-            empty,
-            #empty_table
-            absent: #absent,
-            table: #table,
-            output: #output_masks,
-            #carry_field
-            next_table: #next_masks,
-            #scattered_field
-            #(#starts)*
-            #run_fields
-        };
-        #carry
-        #scattered
-        #additions
-        #tables
-        #present
-        #runs
-        layout
-    };
-    let block_level = mentions(&rest, "block_level").then(|| quote!(let block_level = #block_level;));
+    let start = quote!(Self { #(#starts)* });
+    let mut more: Vec<_> = parts.iter().map(|part| &part.more).filter(|more| !more.is_empty()).collect();
+    more.dedup_by_key(|more| more.to_string());
+    if more.is_empty() {
+        return start;
+    }
+    let (name, more) = (format_ident!("{name}"), scope.places.resolve(quote!(#(#more)*)));
     quote! {
-        const fn new(config: &Config, level: Level) -> Self {
-            let leaf_bits = Format::ENTRY_BITS[codec::index(level)];
-            #block_level
-            #rest
-        }
+        let mut #name = #start;
+        #more
+        #name
     }
-}
-
-/// Whether an address of either kind has bits in other masks than the first, where there are such masks.
-fn scattered(output: &AddressMap, next_table: &AddressMap) -> Option<TokenStream> {
-    [output, next_table].iter().filter_map(|map| map.is_scattered()).reduce(|one, other| quote!(#one || #other))
 }
 
 /// Whether what tells tables from other own entries, or where they hold their address, depends on the level.
 pub(crate) fn tables_differ(scope: &Scope<'_>) -> bool {
     let scope = &scope.above_level_0();
-    let (absent, _) = kinds::absent(scope);
-    let empty = scope.choose(&scope.format.empty, quote!(0), |value| scope.emit(value, Type::Word));
+    let ((absent, _), empty) = (kinds::absent(scope), kinds::empty(scope));
     let base = base(scope, Shape::Table).statements(scope);
     let masks = AddressMap::of(scope, Shape::Table).masks(scope);
     let (table, written) = (kinds::table(scope), kinds::table_as_written(scope));

@@ -32,6 +32,7 @@ mod locals;
 mod members;
 mod named;
 mod options;
+mod places;
 #[cfg(feature = "print")]
 mod print;
 mod raise;

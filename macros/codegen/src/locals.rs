@@ -3,17 +3,18 @@
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::{format_ident, quote};
 
-/// `body`, with the locals it uses bound first, but for those in `bound`. For methods of `Format`; `level` must be a
-/// parameter where `layout` or what is read from it is used.
+/// `body`, with the locals it uses bound first, but for those in `bound`. For methods of `Format`; `level` must be known
+/// where `layout` or what is read from it is used.
 pub(crate) fn bind(body: TokenStream, bound: &[&str]) -> TokenStream {
     let uses = |name: &str| mentions(&body, name);
     let binds = |name: &str| uses(name) && !bound.contains(&name);
     let config = binds("config").then(|| quote!(let config = &self.config;));
-    let layout = (uses("layout") || binds("leaf_bits") || binds("block_level"))
+    let common = binds("common").then(|| quote!(let common = &self.common;));
+    let layout = (binds("layout") || binds("leaf_bits") || binds("block_level"))
         .then(|| quote!(let layout = self.layout(level);));
     let leaf_bits = binds("leaf_bits").then(|| quote!(let leaf_bits = layout.leaf_bits;));
     let block_level = binds("block_level").then(|| quote!(let block_level = layout.holds_blocks;));
-    quote!(#config #layout #leaf_bits #block_level #body)
+    quote!(#config #common #layout #leaf_bits #block_level #body)
 }
 
 /// The name of a parameter, with an underscore if `body` does not use it.

@@ -2,6 +2,7 @@
 //! elsewhere.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use tablewright_archdefs::bound::Geometry;
 use tablewright_archdefs::model::{Bind, Build, Domain, Format, Param};
@@ -10,6 +11,9 @@ pub(crate) use crate::emit::{Type, ident, param_type};
 pub(crate) use crate::fold::{all_of, exclude, int, is, join, name, not, same};
 pub(crate) use tablewright_archdefs::linear::Linear;
 
+use crate::layout;
+use crate::places::Places;
+
 /// Names and their meaning. Cheap to clone: a narrower scope is a clone with more constants.
 #[derive(Clone)]
 pub(crate) struct Scope<'a> {
@@ -17,6 +21,8 @@ pub(crate) struct Scope<'a> {
     pub(crate) format: &'a Format,
     /// Where the registers of expressions live: a struct of the generated code.
     pub(crate) registers: Option<&'static str>,
+    /// Where the parts of layouts are kept.
+    pub(crate) places: Rc<Places>,
     names: BTreeMap<String, Known>,
 }
 
@@ -34,7 +40,7 @@ pub(crate) struct Known {
 impl<'a> Scope<'a> {
     /// The scope of a module: its build parameters are constants.
     pub(crate) fn new(format: &'a Format, build: Option<&Build>) -> Self {
-        let mut scope = Self { format, registers: None, names: BTreeMap::new() };
+        let mut scope = Self { format, registers: None, places: Rc::default(), names: BTreeMap::new() };
         for param in format.params.iter().filter(|param| param.bind == Bind::Build) {
             scope.know(&param.name.value).constant = Some(param.default.into());
         }
@@ -73,6 +79,7 @@ impl<'a> Scope<'a> {
         }
         // Where levels differ in them, nothing names them.
         scope.know("index_bits").constant = Some(scope.index_bits(0).into());
+        scope.places = Rc::new(layout::places(&scope));
         scope
     }
 

@@ -108,6 +108,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         indices: Range<usize>,
     ) -> (usize, Option<HostPhysAddr>) {
         let limit = self.geometry.last_output() - size_mask(page.size);
+        // Of a copy, which no write can change, everything is read once.
+        let (format, page) = (self.format, Prototype { level: 0, ..page });
         let mut refused = None;
         let done = table.write_while(indices, || {
             let frame = self.hal.allocate(page.size)?;
@@ -117,7 +119,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                 return None;
             }
             self.zero(frame, page.size);
-            Some(self.format.strip(page, address, 1).first)
+            Some(format.strip(page, address, 1).first)
         });
         (done, refused)
     }

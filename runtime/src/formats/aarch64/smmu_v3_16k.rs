@@ -737,6 +737,7 @@ pub struct Format {
     config: Config,
     geometry: Geometry,
     invalid_cached: bool,
+    common: Common,
     layouts: [Layout; codec::LEVELS],
     first_writes: FirstWrites,
 }
@@ -817,17 +818,19 @@ impl Format {
             config.pa_bits,
             Extension::Zero,
         );
+        let common = Common::new(config);
         let top = config.levels - 1;
-        let mut layouts = [Layout::new(config, top); codec::LEVELS];
+        let mut layouts = [Layout::new(config, &common, top); codec::LEVELS];
         let mut level = 0;
         while level < top {
-            layouts[codec::index(level)] = Layout::new(config, level);
+            layouts[codec::index(level)] = Layout::new(config, &common, level);
             level += 1;
         }
         let mut format = Self {
             config: *config,
             geometry,
             invalid_cached: false,
+            common,
             layouts,
             first_writes: FirstWrites::NONE,
         };
@@ -871,6 +874,7 @@ impl Format {
         if !self.page_sizes(level).contains(size) {
             return Err(Refusal::Size { level, size });
         }
+        let common = &self.common;
         let layout = self.layout(level);
         let mark = if size == layout.leaf_bits {
             layout.single.value
@@ -892,7 +896,7 @@ impl Format {
             Ok(options) => options,
             Err(refusal) => return Err(refusal),
         };
-        let bits = layout.leaf_base & !layout.options | options | rights | memory | mark;
+        let bits = layout.leaf_base & !common.options | options | rights | memory | mark;
         Ok(Prototype { bits, level, size })
     }
 
@@ -922,14 +926,14 @@ impl Format {
     ///
     /// [`Refusal::Address`] if the address is too wide or not aligned.
     #[inline]
-    pub const fn table(&self, level: Level, address: u64) -> Result<u64, Refusal> {
+    pub const fn table(&self, _level: Level, address: u64) -> Result<u64, Refusal> {
         if address & 0x3fff != 0 || address > self.geometry.last_output() {
             return Err(Refusal::Address(address));
         }
-        let layout = self.layout(level);
+        let common = &self.common;
         Ok(
-            layout.table_base | address & layout.next_table[0]
-                | address >> 42 & layout.next_table[1],
+            Layout::TABLE_BASE | address & common.next_table[0]
+                | address >> 42 & common.next_table[1],
         )
     }
 
@@ -993,6 +997,7 @@ impl Format {
     /// A leaf's content.
     fn decode_leaf(&self, level: Level, raw: u64) -> Entry {
         let config = &self.config;
+        let common = &self.common;
         let layout = self.layout(level);
         let Some(items) = self.run(level, raw) else {
             return Entry::Reserved("contiguous-4k");
@@ -1053,7 +1058,7 @@ impl Format {
                 memory,
                 accessed: facts.contains(Facts::ACCESSED),
                 dirty: facts.contains(Facts::DIRTY),
-                options: Options::from_bits((raw ^ layout.leaf_base) & layout.options),
+                options: Options::from_bits((raw ^ layout.leaf_base) & common.options),
             },
         })
     }
@@ -1084,7 +1089,7 @@ impl Format {
     /// A table entry's content.
     fn decode_table(&self, level: Level, raw: u64) -> Entry {
         let config = &self.config;
-        let layout = self.layout(level);
+        let common = &self.common;
         let grants = Grants::new();
         if config.pa_bits < 52 {
             let checked = if config.lpa2 {
@@ -1097,7 +1102,7 @@ impl Format {
             }
         }
         Entry::Table(DecodedTable {
-            address: raw & layout.next_table[0] | (raw & layout.next_table[1]) << 42,
+            address: raw & common.next_table[0] | (raw & common.next_table[1]) << 42,
             level: level.saturating_sub(1),
             limit: grants.of_table(),
         })
@@ -1155,20 +1160,22 @@ impl Format {
 
     /// The bits of a leaf's options and software bits.
     const fn option_bits(&self, level: Level, options: Options) -> Result<u64, Refusal> {
+        let common = &self.common;
         let layout = self.layout(level);
-        if options.bits() & !layout.options != 0 {
+        if options.bits() & !common.options != 0 {
             return Err(Refusal::Options(options));
         }
-        Ok((layout.leaf_base & layout.options) ^ options.bits())
+        Ok((layout.leaf_base & common.options) ^ options.bits())
     }
 
     /// What first writes make of pages, as [`Format::grant`](FormatTrait::grant) does.
     const fn resolved_first_writes(&self) -> FirstWrites {
-        let pages = self.layout(0);
+        let common = &self.common;
+        let layout = self.layout(0);
         FirstWrites::new(
-            pages.rights,
-            pages.leaf_base,
-            [pages.single, pages.absent],
+            common.rights,
+            layout.leaf_base,
+            [layout.single, Layout::ABSENT],
             [
                 self.rights_bits(0, Facts::RX.union(Facts::ACCESSED)),
                 self.rights_bits(0, Facts::RWX.union(Facts::ACCESSED)),
@@ -1404,10 +1411,11 @@ unsafe impl FormatTrait for Format {
 
     #[inline]
     fn next(&self, level: Level, raw: u64) -> Next {
+        let common = &self.common;
         let layout = self.layout(level);
         if layout.table.matches(raw) {
-            Next::Table(raw & layout.next_table[0] | (raw & layout.next_table[1]) << 42)
-        } else if layout.absent.matches(raw) {
+            Next::Table(raw & common.next_table[0] | (raw & common.next_table[1]) << 42)
+        } else if Layout::ABSENT.matches(raw) {
             Next::Absent
         } else {
             Next::Leaf
@@ -1418,8 +1426,8 @@ unsafe impl FormatTrait for Format {
     fn kinds(&self, level: Level) -> Kinds {
         let layout = self.layout(level);
         Kinds {
-            absent_mask: layout.absent.mask,
-            absent_value: layout.absent.value,
+            absent_mask: Layout::ABSENT.mask,
+            absent_value: Layout::ABSENT.value,
             table_mask: layout.table.mask,
             table_value: layout.table.value,
         }
@@ -1428,13 +1436,14 @@ unsafe impl FormatTrait for Format {
     #[inline]
     fn links(&self) -> impl Fn(Level, u64) -> Option<u64> {
         let layout = *self.layout(1);
+        let common = self.common;
         move |_, raw| {
             if layout.table.matches(raw) {
                 Some(
                     if layout.scattered {
-                        raw & layout.next_table[0] | (raw & layout.next_table[1]) << 42
+                        raw & common.next_table[0] | (raw & common.next_table[1]) << 42
                     } else {
-                        raw & layout.next_table[0]
+                        raw & common.next_table[0]
                     },
                 )
             } else {
@@ -1451,7 +1460,8 @@ unsafe impl FormatTrait for Format {
 
     #[inline]
     fn run_bits(&self, level: Level, raw: u64) -> u8 {
-        for run in &self.layout(level).runs {
+        let layout = self.layout(level);
+        for run in &layout.runs {
             if run.mark.matches(raw) {
                 return run.items;
             }
@@ -1485,7 +1495,7 @@ unsafe impl FormatTrait for Format {
     }
 
     fn rewrite(&self, level: Level, change: &Change) -> Result<Rewrite, Refusal> {
-        let layout = self.layout(level);
+        let common = &self.common;
         let mut keep = u64::MAX;
         let mut set = 0;
         if let Some(rights) = change.rights {
@@ -1495,16 +1505,16 @@ unsafe impl FormatTrait for Format {
             let (unmarked, marked) = bits(false)
                 .zip(bits(true))
                 .ok_or(Refusal::Rights(rights))?;
-            let replaced = layout.rights & !(unmarked ^ marked);
+            let replaced = common.rights & !(unmarked ^ marked);
             keep &= !replaced;
             set |= unmarked & replaced;
         }
         if let Some(memory) = change.memory {
-            keep &= !layout.memory;
+            keep &= !common.memory;
             set |= self.memory_bits(level, memory)?;
         }
         if let Some(options) = change.options {
-            keep &= !layout.options;
+            keep &= !common.options;
             set |= self.option_bits(level, options)?;
         }
         Ok(Rewrite { keep, set })
@@ -1532,8 +1542,8 @@ unsafe impl FormatTrait for Format {
     }
 
     #[inline]
-    fn empty(&self, level: Level) -> u64 {
-        self.layout(level).empty
+    fn empty(&self, _level: Level) -> u64 {
+        Layout::EMPTY
     }
 
     #[inline]
@@ -1572,12 +1582,12 @@ unsafe impl FormatTrait for Format {
     }
 
     fn grant(&self, level: Level, raw: u64, rights: Rights, dirty: bool) -> Option<u64> {
-        let layout = self.layout(level);
+        let common = &self.common;
         if self.run_bits(level, raw) != 0 {
             return None;
         }
         let facts = self.leaf_facts(level, raw)?.union(Facts::new(rights, true, dirty));
-        Some(raw & !layout.rights | self.rights_bits(level, facts)?)
+        Some(raw & !common.rights | self.rights_bits(level, facts)?)
     }
 
     #[inline]
@@ -1816,30 +1826,16 @@ struct Layout {
     holds_leaves: bool,
     /// Whether the format allows blocks here.
     holds_blocks: bool,
-    /// The value that stands for nothing.
-    empty: u64,
-    /// What tells an own entry that is not present from all others.
-    absent: Pattern,
-    /// What tells an own table from all other own entries.
-    table: Pattern,
     /// The bits of a leaf that hold its address.
     output: [u64; 2],
     /// The address bits within which items follow each other by addition.
     carry_free: u64,
-    /// The bits of a table entry that hold its address.
-    next_table: [u64; 2],
     /// Whether addresses have bits in other masks than the first.
     scattered: bool,
     /// The bits that every leaf starts from.
     leaf_base: u64,
-    /// The bits that every table entry starts from.
-    table_base: u64,
-    /// The bits of a leaf that say its rights.
-    rights: u64,
-    /// The bits of a leaf that say its memory type.
-    memory: u64,
-    /// The bits of a leaf that options and software may choose.
-    options: u64,
+    /// What tells an own table from all other own entries.
+    table: Pattern,
     /// The runs that exist here.
     runs: [Run; 2],
     /// What a leaf shows that belongs to no run.
@@ -1847,18 +1843,24 @@ struct Layout {
 }
 
 impl Layout {
-    const fn new(config: &Config, level: Level) -> Self {
+    /// The value that stands for nothing.
+    const EMPTY: u64 = 0;
+
+    /// What tells an own entry that is not present from all others.
+    const ABSENT: Pattern = Pattern::new(1, 0);
+
+    /// The bits that every table entry starts from.
+    const TABLE_BASE: u64 = 3;
+
+    /// What they look like at `level`.
+    const fn new(config: &Config, common: &Common, level: Level) -> Self {
         let leaf_bits = Format::ENTRY_BITS[codec::index(level)];
         let block_level = level == 1 || config.lpa2 && level == 2;
-        let empty = 0;
         let mut layout = Self {
             leaf_bits,
             within: codec::bits(leaf_bits - 1, 0),
             holds_leaves: level == 0 || block_level,
             holds_blocks: block_level,
-            empty,
-            absent: Pattern::new(1, 0),
-            table: if level >= 1 { Pattern::new(3, 3) } else { Pattern::NEVER },
             output: [
                 if config.lpa2 && config.pa_bits == 52 {
                     codec::bits(49, leaf_bits)
@@ -1868,20 +1870,9 @@ impl Layout {
                 if config.lpa2 && config.pa_bits == 52 { 0x300 } else { 0 },
             ],
             carry_free: u64::MAX,
-            next_table: [
-                if config.lpa2 && config.pa_bits == 52 {
-                    0x3_ffff_ffff_c000
-                } else {
-                    codec::bits(config.pa_bits - 1, 14)
-                },
-                if config.lpa2 && config.pa_bits == 52 { 0x300 } else { 0 },
-            ],
             scattered: false,
             leaf_base: 0,
-            table_base: 3,
-            rights: 0,
-            memory: 0,
-            options: 0x700_0000_0000_0000,
+            table: if level >= 1 { Pattern::new(3, 3) } else { Pattern::NEVER },
             runs: [Run::NONE; 2],
             single: Pattern::ALWAYS,
         };
@@ -1889,7 +1880,7 @@ impl Layout {
             &[layout.output[0], layout.output[1] << 42],
             leaf_bits,
         );
-        layout.scattered = layout.output[1] != 0 || layout.next_table[1] != 0;
+        layout.scattered = layout.output[1] != 0 || common.next_table[1] != 0;
         if level == 0 {
             layout.leaf_base |= 3;
         }
@@ -1899,28 +1890,7 @@ impl Layout {
         if !config.lpa2 {
             layout.leaf_base |= 0x300;
         }
-        if !config.hardware_dirty {
-            layout.rights |= 0xc0;
-        }
-        if config.hardware_dirty {
-            layout.rights |= 0x8_0000_0000_00c0;
-        }
-        if config.xnx {
-            layout.rights |= 0x60_0000_0000_0000;
-        }
-        if !config.xnx {
-            layout.rights |= 0x40_0000_0000_0000;
-        }
-        if !config.fwb {
-            layout.memory |= 0x3c;
-        }
-        if config.fwb {
-            layout.memory |= 0x1c;
-        }
-        if !config.lpa2 {
-            layout.options |= 0x300;
-        }
-        layout.table = layout.table.excluding(layout.absent, layout.table_base);
+        layout.table = layout.table.excluding(Layout::ABSENT, Layout::TABLE_BASE);
         if level == 0 {
             layout.runs[0] = Run {
                 mark: Pattern::new(0x10_0000_0000_0000, 0x10_0000_0000_0000),
@@ -1936,6 +1906,60 @@ impl Layout {
             layout.single = layout.single.and(Pattern::new(0x10_0000_0000_0000, 0));
         }
         layout
+    }
+}
+
+/// What the entries of all levels have in common, with every condition resolved.
+#[derive(Clone, Copy, Debug)]
+struct Common {
+    /// The bits of a table entry that hold its address.
+    next_table: [u64; 2],
+    /// The bits of a leaf that say its rights.
+    rights: u64,
+    /// The bits of a leaf that say its memory type.
+    memory: u64,
+    /// The bits of a leaf that options and software may choose.
+    options: u64,
+}
+
+impl Common {
+    /// What they look like with these parameters.
+    const fn new(config: &Config) -> Self {
+        let mut common = Self {
+            next_table: [
+                if config.lpa2 && config.pa_bits == 52 {
+                    0x3_ffff_ffff_c000
+                } else {
+                    codec::bits(config.pa_bits - 1, 14)
+                },
+                if config.lpa2 && config.pa_bits == 52 { 0x300 } else { 0 },
+            ],
+            rights: 0,
+            memory: 0,
+            options: 0x700_0000_0000_0000,
+        };
+        if !config.hardware_dirty {
+            common.rights |= 0xc0;
+        }
+        if config.hardware_dirty {
+            common.rights |= 0x8_0000_0000_00c0;
+        }
+        if config.xnx {
+            common.rights |= 0x60_0000_0000_0000;
+        }
+        if !config.xnx {
+            common.rights |= 0x40_0000_0000_0000;
+        }
+        if !config.fwb {
+            common.memory |= 0x3c;
+        }
+        if config.fwb {
+            common.memory |= 0x1c;
+        }
+        if !config.lpa2 {
+            common.options |= 0x300;
+        }
+        common
     }
 }
 

@@ -583,6 +583,7 @@ pub struct Format {
     config: Config,
     geometry: Geometry,
     invalid_cached: bool,
+    common: Common,
     layouts: [Layout; codec::LEVELS],
     first_writes: FirstWrites,
 }
@@ -647,17 +648,19 @@ impl Format {
             config.pa_bits,
             Extension::Zero,
         );
+        let common = Common::new(config);
         let top = config.levels - 1;
-        let mut layouts = [Layout::new(config, top); codec::LEVELS];
+        let mut layouts = [Layout::new(config, &common, top); codec::LEVELS];
         let mut level = 0;
         while level < top {
-            layouts[codec::index(level)] = Layout::new(config, level);
+            layouts[codec::index(level)] = Layout::new(config, &common, level);
             level += 1;
         }
         let mut format = Self {
             config: *config,
             geometry,
             invalid_cached: false,
+            common,
             layouts,
             first_writes: FirstWrites::NONE,
         };
@@ -722,7 +725,8 @@ impl Format {
             Ok(options) => options,
             Err(refusal) => return Err(refusal),
         };
-        let bits = layout.leaf_base & !layout.options | options | rights | memory | mark;
+        let bits = layout.leaf_base & !Layout::OPTIONS | options | rights | memory
+            | mark;
         Ok(Prototype { bits, level, size })
     }
 
@@ -752,14 +756,14 @@ impl Format {
     ///
     /// [`Refusal::Address`] if the address is too wide or not aligned.
     #[inline]
-    pub const fn table(&self, level: Level, address: u64) -> Result<u64, Refusal> {
+    pub const fn table(&self, _level: Level, address: u64) -> Result<u64, Refusal> {
         if address & 0xffff != 0 || address > self.geometry.last_output() {
             return Err(Refusal::Address(address));
         }
-        let layout = self.layout(level);
+        let common = &self.common;
         Ok(
-            layout.table_base | address & layout.next_table[0]
-                | address >> 36 & layout.next_table[1],
+            Layout::TABLE_BASE | address & common.next_table[0]
+                | address >> 36 & common.next_table[1],
         )
     }
 
@@ -871,7 +875,7 @@ impl Format {
                 memory,
                 accessed: facts.contains(Facts::ACCESSED),
                 dirty: facts.contains(Facts::DIRTY),
-                options: Options::from_bits((raw ^ layout.leaf_base) & layout.options),
+                options: Options::from_bits((raw ^ layout.leaf_base) & Layout::OPTIONS),
             },
         })
     }
@@ -898,7 +902,7 @@ impl Format {
     /// A table entry's content.
     fn decode_table(&self, level: Level, raw: u64) -> Entry {
         let config = &self.config;
-        let layout = self.layout(level);
+        let common = &self.common;
         let mut grants = Grants::new();
         let Some(facts) = self.read_only_table_facts(raw >> 62 & 1) else {
             return Entry::Reserved("read_only_table");
@@ -919,7 +923,7 @@ impl Format {
             }
         }
         Entry::Table(DecodedTable {
-            address: raw & layout.next_table[0] | (raw & layout.next_table[1]) << 36,
+            address: raw & common.next_table[0] | (raw & common.next_table[1]) << 36,
             level: level.saturating_sub(1),
             limit: grants.of_table(),
         })
@@ -964,19 +968,20 @@ impl Format {
     /// The bits of a leaf's options and software bits.
     const fn option_bits(&self, level: Level, options: Options) -> Result<u64, Refusal> {
         let layout = self.layout(level);
-        if options.bits() & !layout.options != 0 {
+        if options.bits() & !Layout::OPTIONS != 0 {
             return Err(Refusal::Options(options));
         }
-        Ok((layout.leaf_base & layout.options) ^ options.bits())
+        Ok((layout.leaf_base & Layout::OPTIONS) ^ options.bits())
     }
 
     /// What first writes make of pages, as [`Format::grant`](FormatTrait::grant) does.
     const fn resolved_first_writes(&self) -> FirstWrites {
-        let pages = self.layout(0);
+        let common = &self.common;
+        let layout = self.layout(0);
         FirstWrites::new(
-            pages.rights,
-            pages.leaf_base,
-            [pages.single, pages.absent],
+            common.rights,
+            layout.leaf_base,
+            [layout.single, Layout::ABSENT],
             [
                 self.rights_bits(0, Facts::RX.union(Facts::ACCESSED)),
                 self.rights_bits(0, Facts::RWX.union(Facts::ACCESSED)),
@@ -1272,10 +1277,11 @@ unsafe impl FormatTrait for Format {
 
     #[inline]
     fn next(&self, level: Level, raw: u64) -> Next {
+        let common = &self.common;
         let layout = self.layout(level);
         if layout.table.matches(raw) {
-            Next::Table(raw & layout.next_table[0] | (raw & layout.next_table[1]) << 36)
-        } else if layout.absent.matches(raw) {
+            Next::Table(raw & common.next_table[0] | (raw & common.next_table[1]) << 36)
+        } else if Layout::ABSENT.matches(raw) {
             Next::Absent
         } else {
             Next::Leaf
@@ -1286,8 +1292,8 @@ unsafe impl FormatTrait for Format {
     fn kinds(&self, level: Level) -> Kinds {
         let layout = self.layout(level);
         Kinds {
-            absent_mask: layout.absent.mask,
-            absent_value: layout.absent.value,
+            absent_mask: Layout::ABSENT.mask,
+            absent_value: Layout::ABSENT.value,
             table_mask: layout.table.mask,
             table_value: layout.table.value,
         }
@@ -1296,13 +1302,14 @@ unsafe impl FormatTrait for Format {
     #[inline]
     fn links(&self) -> impl Fn(Level, u64) -> Option<u64> {
         let layout = *self.layout(1);
+        let common = self.common;
         move |_, raw| {
             if layout.table.matches(raw) {
                 Some(
                     if layout.scattered {
-                        raw & layout.next_table[0] | (raw & layout.next_table[1]) << 36
+                        raw & common.next_table[0] | (raw & common.next_table[1]) << 36
                     } else {
-                        raw & layout.next_table[0]
+                        raw & common.next_table[0]
                     },
                 )
             } else {
@@ -1319,7 +1326,8 @@ unsafe impl FormatTrait for Format {
 
     #[inline]
     fn run_bits(&self, level: Level, raw: u64) -> u8 {
-        for run in &self.layout(level).runs {
+        let layout = self.layout(level);
+        for run in &layout.runs {
             if run.mark.matches(raw) {
                 return run.items;
             }
@@ -1353,7 +1361,7 @@ unsafe impl FormatTrait for Format {
     }
 
     fn rewrite(&self, level: Level, change: &Change) -> Result<Rewrite, Refusal> {
-        let layout = self.layout(level);
+        let common = &self.common;
         let mut keep = u64::MAX;
         let mut set = 0;
         if let Some(rights) = change.rights {
@@ -1363,16 +1371,16 @@ unsafe impl FormatTrait for Format {
             let (unmarked, marked) = bits(false)
                 .zip(bits(true))
                 .ok_or(Refusal::Rights(rights))?;
-            let replaced = layout.rights & !(unmarked ^ marked);
+            let replaced = common.rights & !(unmarked ^ marked);
             keep &= !replaced;
             set |= unmarked & replaced;
         }
         if let Some(memory) = change.memory {
-            keep &= !layout.memory;
+            keep &= !Layout::MEMORY;
             set |= self.memory_bits(level, memory)?;
         }
         if let Some(options) = change.options {
-            keep &= !layout.options;
+            keep &= !Layout::OPTIONS;
             set |= self.option_bits(level, options)?;
         }
         Ok(Rewrite { keep, set })
@@ -1400,8 +1408,8 @@ unsafe impl FormatTrait for Format {
     }
 
     #[inline]
-    fn empty(&self, level: Level) -> u64 {
-        self.layout(level).empty
+    fn empty(&self, _level: Level) -> u64 {
+        Layout::EMPTY
     }
 
     #[inline]
@@ -1440,12 +1448,12 @@ unsafe impl FormatTrait for Format {
     }
 
     fn grant(&self, level: Level, raw: u64, rights: Rights, dirty: bool) -> Option<u64> {
-        let layout = self.layout(level);
+        let common = &self.common;
         if self.run_bits(level, raw) != 0 {
             return None;
         }
         let facts = self.leaf_facts(level, raw)?.union(Facts::new(rights, true, dirty));
-        Some(raw & !layout.rights | self.rights_bits(level, facts)?)
+        Some(raw & !common.rights | self.rights_bits(level, facts)?)
     }
 
     #[inline]
@@ -1755,30 +1763,16 @@ struct Layout {
     holds_leaves: bool,
     /// Whether the format allows blocks here.
     holds_blocks: bool,
-    /// The value that stands for nothing.
-    empty: u64,
-    /// What tells an own entry that is not present from all others.
-    absent: Pattern,
-    /// What tells an own table from all other own entries.
-    table: Pattern,
     /// The bits of a leaf that hold its address.
     output: [u64; 2],
     /// The address bits within which items follow each other by addition.
     carry_free: u64,
-    /// The bits of a table entry that hold its address.
-    next_table: [u64; 2],
     /// Whether addresses have bits in other masks than the first.
     scattered: bool,
     /// The bits that every leaf starts from.
     leaf_base: u64,
-    /// The bits that every table entry starts from.
-    table_base: u64,
-    /// The bits of a leaf that say its rights.
-    rights: u64,
-    /// The bits of a leaf that say its memory type.
-    memory: u64,
-    /// The bits of a leaf that options and software may choose.
-    options: u64,
+    /// What tells an own table from all other own entries.
+    table: Pattern,
     /// The runs that exist here.
     runs: [Run; 1],
     /// What a leaf shows that belongs to no run.
@@ -1786,18 +1780,30 @@ struct Layout {
 }
 
 impl Layout {
-    const fn new(config: &Config, level: Level) -> Self {
+    /// The value that stands for nothing.
+    const EMPTY: u64 = 0;
+
+    /// What tells an own entry that is not present from all others.
+    const ABSENT: Pattern = Pattern::new(1, 0);
+
+    /// The bits that every table entry starts from.
+    const TABLE_BASE: u64 = 3;
+
+    /// The bits of a leaf that say its memory type.
+    const MEMORY: u64 = 0x1c;
+
+    /// The bits of a leaf that options and software may choose.
+    const OPTIONS: u64 = 0x780_0000_0000_0300;
+
+    /// What they look like at `level`.
+    const fn new(config: &Config, common: &Common, level: Level) -> Self {
         let leaf_bits = Format::ENTRY_BITS[codec::index(level)];
         let block_level = level == 1 || config.lpa && config.pa_bits >= 44 && level == 2;
-        let empty = 0;
         let mut layout = Self {
             leaf_bits,
             within: codec::bits(leaf_bits - 1, 0),
             holds_leaves: level == 0 || block_level,
             holds_blocks: block_level,
-            empty,
-            absent: Pattern::new(1, 0),
-            table: if level >= 1 { Pattern::new(3, 3) } else { Pattern::NEVER },
             output: [
                 if config.lpa && config.pa_bits == 52 {
                     codec::bits(47, leaf_bits)
@@ -1807,20 +1813,9 @@ impl Layout {
                 if config.lpa && config.pa_bits == 52 { 0xf000 } else { 0 },
             ],
             carry_free: u64::MAX,
-            next_table: [
-                if config.lpa && config.pa_bits == 52 {
-                    0xffff_ffff_0000
-                } else {
-                    codec::bits(config.pa_bits - 1, 16)
-                },
-                if config.lpa && config.pa_bits == 52 { 0xf000 } else { 0 },
-            ],
             scattered: false,
             leaf_base: 0x340,
-            table_base: 3,
-            rights: 0x40_0000_0000_0000,
-            memory: 0x1c,
-            options: 0x780_0000_0000_0300,
+            table: if level >= 1 { Pattern::new(3, 3) } else { Pattern::NEVER },
             runs: [Run::NONE; 1],
             single: Pattern::ALWAYS,
         };
@@ -1828,20 +1823,14 @@ impl Layout {
             &[layout.output[0], layout.output[1] << 36],
             leaf_bits,
         );
-        layout.scattered = layout.output[1] != 0 || layout.next_table[1] != 0;
+        layout.scattered = layout.output[1] != 0 || common.next_table[1] != 0;
         if level == 0 {
             layout.leaf_base |= 3;
         }
         if block_level {
             layout.leaf_base |= 1;
         }
-        if !config.hardware_dirty {
-            layout.rights |= 0x80;
-        }
-        if config.hardware_dirty {
-            layout.rights |= 0x8_0000_0000_0080;
-        }
-        layout.table = layout.table.excluding(layout.absent, layout.table_base);
+        layout.table = layout.table.excluding(Layout::ABSENT, Layout::TABLE_BASE);
         if level <= 1 {
             layout.runs[0] = Run {
                 mark: Pattern::new(0x10_0000_0000_0000, 0x10_0000_0000_0000),
@@ -1850,6 +1839,39 @@ impl Layout {
             layout.single = layout.single.and(Pattern::new(0x10_0000_0000_0000, 0));
         }
         layout
+    }
+}
+
+/// What the entries of all levels have in common, with every condition resolved.
+#[derive(Clone, Copy, Debug)]
+struct Common {
+    /// The bits of a table entry that hold its address.
+    next_table: [u64; 2],
+    /// The bits of a leaf that say its rights.
+    rights: u64,
+}
+
+impl Common {
+    /// What they look like with these parameters.
+    const fn new(config: &Config) -> Self {
+        let mut common = Self {
+            next_table: [
+                if config.lpa && config.pa_bits == 52 {
+                    0xffff_ffff_0000
+                } else {
+                    codec::bits(config.pa_bits - 1, 16)
+                },
+                if config.lpa && config.pa_bits == 52 { 0xf000 } else { 0 },
+            ],
+            rights: 0x40_0000_0000_0000,
+        };
+        if !config.hardware_dirty {
+            common.rights |= 0x80;
+        }
+        if config.hardware_dirty {
+            common.rights |= 0x8_0000_0000_0080;
+        }
+        common
     }
 }
 

@@ -526,6 +526,7 @@ pub struct Format {
     config: Config,
     geometry: Geometry,
     invalid_cached: bool,
+    common: Common,
     layouts: [Layout; codec::LEVELS],
     first_writes: FirstWrites,
 }
@@ -573,17 +574,19 @@ impl Format {
             config.pa_bits,
             if config.upper { Extension::One } else { Extension::Zero },
         );
+        let common = Common::new(config);
         let top = config.levels - 1;
-        let mut layouts = [Layout::new(config, top); codec::LEVELS];
+        let mut layouts = [Layout::new(config, &common, top); codec::LEVELS];
         let mut level = 0;
         while level < top {
-            layouts[codec::index(level)] = Layout::new(config, level);
+            layouts[codec::index(level)] = Layout::new(config, &common, level);
             level += 1;
         }
         let mut format = Self {
             config: *config,
             geometry,
             invalid_cached: true,
+            common,
             layouts,
             first_writes: FirstWrites::NONE,
         };
@@ -661,11 +664,12 @@ impl Format {
         if address & 0xffff != 0 || address > self.geometry.last_output() {
             return Err(Refusal::Address(address));
         }
+        let common = &self.common;
         let layout = self.layout(level);
         if address == layout.empty_table {
             return Err(Refusal::Address(address));
         }
-        Ok(layout.table_base | address & layout.next_table)
+        Ok(Layout::TABLE_BASE | address & common.next_table)
     }
 
     /// The leaf at `level` that maps to `address` and belongs to no run.
@@ -814,10 +818,10 @@ impl Format {
 
     /// A table entry's content.
     fn decode_table(&self, level: Level, raw: u64) -> Entry {
-        let layout = self.layout(level);
+        let common = &self.common;
         let grants = Grants::new();
         Entry::Table(DecodedTable {
-            address: raw & layout.next_table,
+            address: raw & common.next_table,
             level: level.saturating_sub(1),
             limit: grants.of_table(),
         })
@@ -903,11 +907,12 @@ impl Format {
 
     /// What first writes make of pages, as [`Format::grant`](FormatTrait::grant) does.
     const fn resolved_first_writes(&self) -> FirstWrites {
-        let pages = self.layout(0);
+        let common = &self.common;
+        let layout = self.layout(0);
         FirstWrites::new(
-            pages.rights,
-            pages.leaf_base,
-            [Pattern::ALWAYS, pages.absent],
+            common.rights,
+            layout.leaf_base,
+            [Pattern::ALWAYS, layout.absent],
             [
                 self.rights_bits(0, Facts::RX.union(Facts::ACCESSED)),
                 self.rights_bits(0, Facts::RWX.union(Facts::ACCESSED)),
@@ -1130,11 +1135,12 @@ unsafe impl FormatTrait for Format {
 
     #[inline]
     fn next(&self, level: Level, raw: u64) -> Next {
+        let common = &self.common;
         let layout = self.layout(level);
         if layout.absent.matches(raw) {
             Next::Absent
         } else if layout.table.matches(raw) {
-            Next::Table(raw & layout.next_table)
+            Next::Table(raw & common.next_table)
         } else {
             Next::Leaf
         }
@@ -1154,9 +1160,10 @@ unsafe impl FormatTrait for Format {
     #[inline]
     fn links(&self) -> impl Fn(Level, u64) -> Option<u64> {
         let layout = *self.layout(1);
+        let common = self.common;
         move |_, raw| {
             if !layout.absent.matches(raw) && layout.table.matches(raw) {
-                Some(raw & layout.next_table)
+                Some(raw & common.next_table)
             } else {
                 None
             }
@@ -1191,6 +1198,7 @@ unsafe impl FormatTrait for Format {
     }
 
     fn rewrite(&self, level: Level, change: &Change) -> Result<Rewrite, Refusal> {
+        let common = &self.common;
         let layout = self.layout(level);
         let mut keep = u64::MAX;
         let mut set = 0;
@@ -1201,12 +1209,12 @@ unsafe impl FormatTrait for Format {
             let (unmarked, marked) = bits(false)
                 .zip(bits(true))
                 .ok_or(Refusal::Rights(rights))?;
-            let replaced = layout.rights & !(unmarked ^ marked);
+            let replaced = common.rights & !(unmarked ^ marked);
             keep &= !replaced;
             set |= unmarked & replaced;
         }
         if let Some(memory) = change.memory {
-            keep &= !layout.memory;
+            keep &= !Layout::MEMORY;
             set |= self.memory_bits(level, memory)?;
         }
         if let Some(options) = change.options {
@@ -1239,7 +1247,8 @@ unsafe impl FormatTrait for Format {
 
     #[inline]
     fn empty(&self, level: Level) -> u64 {
-        self.layout(level).empty
+        let layout = self.layout(level);
+        layout.empty
     }
 
     #[inline]
@@ -1262,12 +1271,12 @@ unsafe impl FormatTrait for Format {
     }
 
     fn grant(&self, level: Level, raw: u64, rights: Rights, dirty: bool) -> Option<u64> {
-        let layout = self.layout(level);
+        let common = &self.common;
         if self.run_bits(level, raw) != 0 {
             return None;
         }
         let facts = self.leaf_facts(level, raw)?.union(Facts::new(rights, true, dirty));
-        Some(raw & !layout.rights | self.rights_bits(level, facts)?)
+        Some(raw & !common.rights | self.rights_bits(level, facts)?)
     }
 
     #[inline]
@@ -1478,48 +1487,45 @@ struct Layout {
     empty_table: u64,
     /// What tells an own entry that is not present from all others.
     absent: Pattern,
-    /// What tells an own table from an own leaf.
-    table: Pattern,
     /// The bits of a leaf that hold its address.
     output: u64,
-    /// The bits of a table entry that hold its address.
-    next_table: u64,
     /// The bits that every leaf starts from.
     leaf_base: u64,
-    /// The bits that every table entry starts from.
-    table_base: u64,
-    /// The bits of a leaf that say its rights.
-    rights: u64,
-    /// The bits of a leaf that say its memory type.
-    memory: u64,
+    /// What tells an own table from an own leaf.
+    table: Pattern,
     /// The bits of a leaf that options and software may choose.
     options: u64,
 }
 
 impl Layout {
-    const fn new(config: &Config, level: Level) -> Self {
+    /// The bits that every table entry starts from.
+    const TABLE_BASE: u64 = 0;
+
+    /// The bits of a leaf that say its memory type.
+    const MEMORY: u64 = 0x30;
+
+    /// What they look like at `level`.
+    const fn new(config: &Config, _common: &Common, level: Level) -> Self {
         let leaf_bits = Format::ENTRY_BITS[codec::index(level)];
         let block_level = config.huge && level == 1;
-        let empty = if level == 0 { 0 } else { config.invalid_table };
         let mut layout = Self {
             leaf_bits,
             within: codec::bits(leaf_bits - 1, 0),
             holds_leaves: level == 0 || block_level,
             holds_blocks: block_level,
-            empty,
+            empty: if level == 0 { 0 } else { config.invalid_table },
             empty_table: if level > 0 {
                 config.invalid_table & u64::wrapping_sub(1 << config.pa_bits, 1)
             } else {
                 u64::MAX
             },
-            absent: Pattern::new(u64::MAX, empty),
-            table: if level >= 1 { Pattern::new(0x40, 0) } else { Pattern::NEVER },
+            absent: Pattern::new(
+                u64::MAX,
+                if level == 0 { 0 } else { config.invalid_table },
+            ),
             output: codec::bits(config.pa_bits - 1, leaf_bits),
-            next_table: codec::bits(config.pa_bits - 1, 16),
             leaf_base: 0,
-            table_base: 0,
-            rights: 0x102,
-            memory: 0x30,
+            table: if level >= 1 { Pattern::new(0x40, 0) } else { Pattern::NEVER },
             options: 0xe00,
         };
         if level == 0 {
@@ -1531,18 +1537,38 @@ impl Layout {
         if !config.walker {
             layout.leaf_base |= 0x80;
         }
-        layout.rights
-            |= if config.restricted_level { 0x8000_0000_0000_000c } else { 0xc };
-        if config.read_inhibit {
-            layout.rights |= 0x2000_0000_0000_0000;
-        }
-        if config.execute_protection {
-            layout.rights |= 0x4000_0000_0000_0000;
-        }
         if config.globals {
             layout.options |= if level == 0 { 0x40 } else { 0x1000 };
         }
         layout
+    }
+}
+
+/// What the entries of all levels have in common, with every condition resolved.
+#[derive(Clone, Copy, Debug)]
+struct Common {
+    /// The bits of a table entry that hold its address.
+    next_table: u64,
+    /// The bits of a leaf that say its rights.
+    rights: u64,
+}
+
+impl Common {
+    /// What they look like with these parameters.
+    const fn new(config: &Config) -> Self {
+        let mut common = Self {
+            next_table: codec::bits(config.pa_bits - 1, 16),
+            rights: 0x102,
+        };
+        common.rights
+            |= if config.restricted_level { 0x8000_0000_0000_000c } else { 0xc };
+        if config.read_inhibit {
+            common.rights |= 0x2000_0000_0000_0000;
+        }
+        if config.execute_protection {
+            common.rights |= 0x4000_0000_0000_0000;
+        }
+        common
     }
 }
 

@@ -468,6 +468,7 @@ pub struct Format {
     config: Config,
     geometry: Geometry,
     invalid_cached: bool,
+    common: Common,
     layouts: [Layout; codec::LEVELS],
     first_writes: FirstWrites,
 }
@@ -497,17 +498,19 @@ impl Format {
             56,
             Extension::Sign,
         );
+        let common = Common::new(config);
         let top = config.levels - 1;
-        let mut layouts = [Layout::new(config, top); codec::LEVELS];
+        let mut layouts = [Layout::new(config, &common, top); codec::LEVELS];
         let mut level = 0;
         while level < top {
-            layouts[codec::index(level)] = Layout::new(config, level);
+            layouts[codec::index(level)] = Layout::new(config, &common, level);
             level += 1;
         }
         let mut format = Self {
             config: *config,
             geometry,
             invalid_cached: !config.svvptc,
+            common,
             layouts,
             first_writes: FirstWrites::NONE,
         };
@@ -551,6 +554,7 @@ impl Format {
         if !self.page_sizes(level).contains(size) {
             return Err(Refusal::Size { level, size });
         }
+        let common = &self.common;
         let layout = self.layout(level);
         let mark = if size == layout.leaf_bits {
             layout.single.value
@@ -572,7 +576,7 @@ impl Format {
             Ok(options) => options,
             Err(refusal) => return Err(refusal),
         };
-        let bits = layout.leaf_base & !layout.options | options | rights | memory | mark;
+        let bits = layout.leaf_base & !common.options | options | rights | memory | mark;
         Ok(Prototype { bits, level, size })
     }
 
@@ -603,12 +607,11 @@ impl Format {
     ///
     /// [`Refusal::Address`] if the address is too wide or not aligned.
     #[inline]
-    pub const fn table(&self, level: Level, address: u64) -> Result<u64, Refusal> {
+    pub const fn table(&self, _level: Level, address: u64) -> Result<u64, Refusal> {
         if address & 0xfff != 0 || address > self.geometry.last_output() {
             return Err(Refusal::Address(address));
         }
-        let layout = self.layout(level);
-        Ok(layout.table_base | address >> 2 & layout.next_table)
+        Ok(Layout::TABLE_BASE | address >> 2 & Layout::NEXT_TABLE)
     }
 
     /// The leaf at `level` that maps to `address` and belongs to no run.
@@ -669,6 +672,7 @@ impl Format {
     /// A leaf's content.
     fn decode_leaf(&self, level: Level, raw: u64) -> Entry {
         let config = &self.config;
+        let common = &self.common;
         let layout = self.layout(level);
         let Some(items) = self.run(level, raw) else {
             return Entry::Reserved("napot-64k");
@@ -729,7 +733,7 @@ impl Format {
                 memory,
                 accessed: facts.contains(Facts::ACCESSED),
                 dirty: facts.contains(Facts::DIRTY),
-                options: Options::from_bits((raw ^ layout.leaf_base) & layout.options),
+                options: Options::from_bits((raw ^ layout.leaf_base) & common.options),
             },
         })
     }
@@ -748,7 +752,6 @@ impl Format {
     /// A table entry's content.
     fn decode_table(&self, level: Level, raw: u64) -> Entry {
         let config = &self.config;
-        let layout = self.layout(level);
         let grants = Grants::new();
         if raw & 0xd0 != 0 {
             return Entry::Reserved("table-dirty-accessed-user");
@@ -765,7 +768,7 @@ impl Format {
             return Entry::Reserved("table-upper");
         }
         Entry::Table(DecodedTable {
-            address: (raw & layout.next_table) << 2,
+            address: (raw & Layout::NEXT_TABLE) << 2,
             level: level.saturating_sub(1),
             limit: grants.of_table(),
         })
@@ -833,20 +836,21 @@ impl Format {
 
     /// The bits of a leaf's options and software bits.
     const fn option_bits(&self, level: Level, options: Options) -> Result<u64, Refusal> {
+        let common = &self.common;
         let layout = self.layout(level);
-        if options.bits() & !layout.options != 0 {
+        if options.bits() & !common.options != 0 {
             return Err(Refusal::Options(options));
         }
-        Ok((layout.leaf_base & layout.options) ^ options.bits())
+        Ok((layout.leaf_base & common.options) ^ options.bits())
     }
 
     /// What first writes make of pages, as [`Format::grant`](FormatTrait::grant) does.
     const fn resolved_first_writes(&self) -> FirstWrites {
-        let pages = self.layout(0);
+        let layout = self.layout(0);
         FirstWrites::new(
-            pages.rights,
-            pages.leaf_base,
-            [pages.single, pages.absent],
+            Layout::RIGHTS,
+            layout.leaf_base,
+            [layout.single, Layout::ABSENT],
             [
                 self.rights_bits(0, Facts::RX.union(Facts::ACCESSED)),
                 self.rights_bits(0, Facts::RWX.union(Facts::ACCESSED)),
@@ -1083,8 +1087,8 @@ unsafe impl FormatTrait for Format {
     fn next(&self, level: Level, raw: u64) -> Next {
         let layout = self.layout(level);
         if layout.table.matches(raw) {
-            Next::Table((raw & layout.next_table) << 2)
-        } else if layout.absent.matches(raw) {
+            Next::Table((raw & Layout::NEXT_TABLE) << 2)
+        } else if Layout::ABSENT.matches(raw) {
             Next::Absent
         } else {
             Next::Leaf
@@ -1095,8 +1099,8 @@ unsafe impl FormatTrait for Format {
     fn kinds(&self, level: Level) -> Kinds {
         let layout = self.layout(level);
         Kinds {
-            absent_mask: layout.absent.mask,
-            absent_value: layout.absent.value,
+            absent_mask: Layout::ABSENT.mask,
+            absent_value: Layout::ABSENT.value,
             table_mask: layout.table.mask,
             table_value: layout.table.value,
         }
@@ -1107,7 +1111,7 @@ unsafe impl FormatTrait for Format {
         let layout = *self.layout(1);
         move |_, raw| {
             if layout.table.matches(raw) {
-                Some((raw & layout.next_table) << 2)
+                Some((raw & Layout::NEXT_TABLE) << 2)
             } else {
                 None
             }
@@ -1122,7 +1126,8 @@ unsafe impl FormatTrait for Format {
 
     #[inline]
     fn run_bits(&self, level: Level, raw: u64) -> u8 {
-        for run in &self.layout(level).runs {
+        let layout = self.layout(level);
+        for run in &layout.runs {
             if run.mark.matches(raw) {
                 return run.items;
             }
@@ -1158,7 +1163,7 @@ unsafe impl FormatTrait for Format {
     }
 
     fn rewrite(&self, level: Level, change: &Change) -> Result<Rewrite, Refusal> {
-        let layout = self.layout(level);
+        let common = &self.common;
         let mut keep = u64::MAX;
         let mut set = 0;
         if let Some(rights) = change.rights {
@@ -1168,16 +1173,16 @@ unsafe impl FormatTrait for Format {
             let (unmarked, marked) = bits(false)
                 .zip(bits(true))
                 .ok_or(Refusal::Rights(rights))?;
-            let replaced = layout.rights & !(unmarked ^ marked);
+            let replaced = Layout::RIGHTS & !(unmarked ^ marked);
             keep &= !replaced;
             set |= unmarked & replaced;
         }
         if let Some(memory) = change.memory {
-            keep &= !layout.memory;
+            keep &= !common.memory;
             set |= self.memory_bits(level, memory)?;
         }
         if let Some(options) = change.options {
-            keep &= !layout.options;
+            keep &= !common.options;
             set |= self.option_bits(level, options)?;
         }
         Ok(Rewrite { keep, set })
@@ -1203,8 +1208,8 @@ unsafe impl FormatTrait for Format {
     }
 
     #[inline]
-    fn empty(&self, level: Level) -> u64 {
-        self.layout(level).empty
+    fn empty(&self, _level: Level) -> u64 {
+        Layout::EMPTY
     }
 
     #[inline]
@@ -1221,12 +1226,11 @@ unsafe impl FormatTrait for Format {
     }
 
     fn grant(&self, level: Level, raw: u64, rights: Rights, dirty: bool) -> Option<u64> {
-        let layout = self.layout(level);
         if self.run_bits(level, raw) != 0 {
             return None;
         }
         let facts = self.leaf_facts(level, raw)?.union(Facts::new(rights, true, dirty));
-        Some(raw & !layout.rights | self.rights_bits(level, facts)?)
+        Some(raw & !Layout::RIGHTS | self.rights_bits(level, facts)?)
     }
 
     #[inline]
@@ -1432,26 +1436,12 @@ struct Layout {
     within: u64,
     /// Whether there are leaves.
     holds_leaves: bool,
-    /// The value that stands for nothing.
-    empty: u64,
-    /// What tells an own entry that is not present from all others.
-    absent: Pattern,
-    /// What tells an own table from all other own entries.
-    table: Pattern,
     /// The bits of a leaf that hold its address.
     output: u64,
-    /// The bits of a table entry that hold its address.
-    next_table: u64,
     /// The bits that every leaf starts from.
     leaf_base: u64,
-    /// The bits that every table entry starts from.
-    table_base: u64,
-    /// The bits of a leaf that say its rights.
-    rights: u64,
-    /// The bits of a leaf that say its memory type.
-    memory: u64,
-    /// The bits of a leaf that options and software may choose.
-    options: u64,
+    /// What tells an own table from all other own entries.
+    table: Pattern,
     /// The runs that exist here.
     runs: [Run; 1],
     /// What a leaf shows that belongs to no run.
@@ -1459,23 +1449,31 @@ struct Layout {
 }
 
 impl Layout {
-    const fn new(config: &Config, level: Level) -> Self {
+    /// The value that stands for nothing.
+    const EMPTY: u64 = 0;
+
+    /// What tells an own entry that is not present from all others.
+    const ABSENT: Pattern = Pattern::new(1, 0);
+
+    /// The bits of a table entry that hold its address.
+    const NEXT_TABLE: u64 = 0x3f_ffff_ffff_fc00;
+
+    /// The bits that every table entry starts from.
+    const TABLE_BASE: u64 = 1;
+
+    /// The bits of a leaf that say its rights.
+    const RIGHTS: u64 = 0x1e;
+
+    /// What they look like at `level`.
+    const fn new(config: &Config, _common: &Common, level: Level) -> Self {
         let leaf_bits = Format::ENTRY_BITS[codec::index(level)];
-        let empty = 0;
         let mut layout = Self {
             leaf_bits,
             within: codec::bits(leaf_bits - 1, 0),
             holds_leaves: level == 0 || level >= 1,
-            empty,
-            absent: Pattern::new(1, 0),
-            table: if level >= 1 { Pattern::new(0xe, 0) } else { Pattern::NEVER },
             output: codec::bits(53, leaf_bits - 2),
-            next_table: 0x3f_ffff_ffff_fc00,
             leaf_base: 0,
-            table_base: 1,
-            rights: 0x1e,
-            memory: 0,
-            options: 0x300,
+            table: if level >= 1 { Pattern::new(0xe, 0) } else { Pattern::NEVER },
             runs: [Run::NONE; 1],
             single: Pattern::ALWAYS,
         };
@@ -1485,16 +1483,7 @@ impl Layout {
         if level >= 1 {
             layout.leaf_base |= 1;
         }
-        if config.svpbmt {
-            layout.memory |= 0x6000_0000_0000_0000;
-        }
-        if config.globals {
-            layout.options |= 0x20;
-        }
-        if config.svrsw60t59b {
-            layout.options |= 0x1800_0000_0000_0000;
-        }
-        layout.table = layout.table.excluding(layout.absent, layout.table_base);
+        layout.table = layout.table.excluding(Layout::ABSENT, Layout::TABLE_BASE);
         if config.svnapot && level == 0 {
             layout.runs[0] = Run {
                 mark: Pattern::new(0x8000_0000_0000_3c00, 0x8000_0000_0000_2000),
@@ -1503,6 +1492,32 @@ impl Layout {
             layout.single = layout.single.and(Pattern::new(0x8000_0000_0000_0000, 0));
         }
         layout
+    }
+}
+
+/// What the entries of all levels have in common, with every condition resolved.
+#[derive(Clone, Copy, Debug)]
+struct Common {
+    /// The bits of a leaf that say its memory type.
+    memory: u64,
+    /// The bits of a leaf that options and software may choose.
+    options: u64,
+}
+
+impl Common {
+    /// What they look like with these parameters.
+    const fn new(config: &Config) -> Self {
+        let mut common = Self { memory: 0, options: 0x300 };
+        if config.svpbmt {
+            common.memory |= 0x6000_0000_0000_0000;
+        }
+        if config.globals {
+            common.options |= 0x20;
+        }
+        if config.svrsw60t59b {
+            common.options |= 0x1800_0000_0000_0000;
+        }
+        common
     }
 }
 

@@ -405,6 +405,7 @@ pub struct Format {
     config: Config,
     geometry: Geometry,
     invalid_cached: bool,
+    common: Common,
     layouts: [Layout; codec::LEVELS],
     first_writes: FirstWrites,
 }
@@ -434,17 +435,19 @@ impl Format {
             34,
             Extension::Zero,
         );
+        let common = Common::new(config);
         let top = config.levels - 1;
-        let mut layouts = [Layout::new(config, top); codec::LEVELS];
+        let mut layouts = [Layout::new(config, &common, top); codec::LEVELS];
         let mut level = 0;
         while level < top {
-            layouts[codec::index(level)] = Layout::new(config, level);
+            layouts[codec::index(level)] = Layout::new(config, &common, level);
             level += 1;
         }
         let mut format = Self {
             config: *config,
             geometry,
             invalid_cached: !config.svvptc,
+            common,
             layouts,
             first_writes: FirstWrites::NONE,
         };
@@ -481,6 +484,7 @@ impl Format {
         if !self.page_sizes(level).contains(size) {
             return Err(Refusal::Size { level, size });
         }
+        let common = &self.common;
         let layout = self.layout(level);
         let facts = Facts::new(attributes.rights, attributes.accessed, attributes.dirty);
         let Some(rights) = self.rights_bits(level, facts) else {
@@ -494,7 +498,7 @@ impl Format {
             Ok(options) => options,
             Err(refusal) => return Err(refusal),
         };
-        let bits = layout.leaf_base & !layout.options | options | rights | memory;
+        let bits = layout.leaf_base & !common.options | options | rights | memory;
         Ok(Prototype { bits, level, size })
     }
 
@@ -517,12 +521,11 @@ impl Format {
     ///
     /// [`Refusal::Address`] if the address is too wide or not aligned.
     #[inline]
-    pub const fn table(&self, level: Level, address: u64) -> Result<u64, Refusal> {
+    pub const fn table(&self, _level: Level, address: u64) -> Result<u64, Refusal> {
         if address & 0xfff != 0 || address > self.geometry.last_output() {
             return Err(Refusal::Address(address));
         }
-        let layout = self.layout(level);
-        Ok(layout.table_base | address >> 2 & layout.next_table)
+        Ok(Layout::TABLE_BASE | address >> 2 & Layout::NEXT_TABLE)
     }
 
     /// The leaf at `level` that maps to `address` and belongs to no run.
@@ -572,6 +575,7 @@ impl Format {
 
     /// A leaf's content.
     fn decode_leaf(&self, level: Level, raw: u64) -> Entry {
+        let common = &self.common;
         let layout = self.layout(level);
         let leaf_bits = layout.leaf_bits;
         let mut grants = Grants::new();
@@ -605,7 +609,7 @@ impl Format {
                 memory,
                 accessed: facts.contains(Facts::ACCESSED),
                 dirty: facts.contains(Facts::DIRTY),
-                options: Options::from_bits((raw ^ layout.leaf_base) & layout.options),
+                options: Options::from_bits((raw ^ layout.leaf_base) & common.options),
             },
         })
     }
@@ -623,13 +627,12 @@ impl Format {
 
     /// A table entry's content.
     fn decode_table(&self, level: Level, raw: u64) -> Entry {
-        let layout = self.layout(level);
         let grants = Grants::new();
         if raw & 0xd0 != 0 {
             return Entry::Reserved("table-dirty-accessed-user");
         }
         Entry::Table(DecodedTable {
-            address: (raw & layout.next_table) << 2,
+            address: (raw & Layout::NEXT_TABLE) << 2,
             level: level.saturating_sub(1),
             limit: grants.of_table(),
         })
@@ -689,20 +692,21 @@ impl Format {
 
     /// The bits of a leaf's options and software bits.
     const fn option_bits(&self, level: Level, options: Options) -> Result<u64, Refusal> {
+        let common = &self.common;
         let layout = self.layout(level);
-        if options.bits() & !layout.options != 0 {
+        if options.bits() & !common.options != 0 {
             return Err(Refusal::Options(options));
         }
-        Ok((layout.leaf_base & layout.options) ^ options.bits())
+        Ok((layout.leaf_base & common.options) ^ options.bits())
     }
 
     /// What first writes make of pages, as [`Format::grant`](FormatTrait::grant) does.
     const fn resolved_first_writes(&self) -> FirstWrites {
-        let pages = self.layout(0);
+        let layout = self.layout(0);
         FirstWrites::new(
-            pages.rights,
-            pages.leaf_base,
-            [Pattern::ALWAYS, pages.absent],
+            Layout::RIGHTS,
+            layout.leaf_base,
+            [Pattern::ALWAYS, Layout::ABSENT],
             [
                 self.rights_bits(0, Facts::RX.union(Facts::ACCESSED)),
                 self.rights_bits(0, Facts::RWX.union(Facts::ACCESSED)),
@@ -915,8 +919,8 @@ unsafe impl FormatTrait for Format {
     fn next(&self, level: Level, raw: u64) -> Next {
         let layout = self.layout(level);
         if layout.table.matches(raw) {
-            Next::Table((raw & layout.next_table) << 2)
-        } else if layout.absent.matches(raw) {
+            Next::Table((raw & Layout::NEXT_TABLE) << 2)
+        } else if Layout::ABSENT.matches(raw) {
             Next::Absent
         } else {
             Next::Leaf
@@ -927,8 +931,8 @@ unsafe impl FormatTrait for Format {
     fn kinds(&self, level: Level) -> Kinds {
         let layout = self.layout(level);
         Kinds {
-            absent_mask: layout.absent.mask,
-            absent_value: layout.absent.value,
+            absent_mask: Layout::ABSENT.mask,
+            absent_value: Layout::ABSENT.value,
             table_mask: layout.table.mask,
             table_value: layout.table.value,
         }
@@ -939,7 +943,7 @@ unsafe impl FormatTrait for Format {
         let layout = *self.layout(1);
         move |_, raw| {
             if layout.table.matches(raw) {
-                Some((raw & layout.next_table) << 2)
+                Some((raw & Layout::NEXT_TABLE) << 2)
             } else {
                 None
             }
@@ -974,7 +978,7 @@ unsafe impl FormatTrait for Format {
     }
 
     fn rewrite(&self, level: Level, change: &Change) -> Result<Rewrite, Refusal> {
-        let layout = self.layout(level);
+        let common = &self.common;
         let mut keep = u64::MAX;
         let mut set = 0;
         if let Some(rights) = change.rights {
@@ -984,16 +988,16 @@ unsafe impl FormatTrait for Format {
             let (unmarked, marked) = bits(false)
                 .zip(bits(true))
                 .ok_or(Refusal::Rights(rights))?;
-            let replaced = layout.rights & !(unmarked ^ marked);
+            let replaced = Layout::RIGHTS & !(unmarked ^ marked);
             keep &= !replaced;
             set |= unmarked & replaced;
         }
         if let Some(memory) = change.memory {
-            keep &= !layout.memory;
+            keep &= !Layout::MEMORY;
             set |= self.memory_bits(level, memory)?;
         }
         if let Some(options) = change.options {
-            keep &= !layout.options;
+            keep &= !common.options;
             set |= self.option_bits(level, options)?;
         }
         Ok(Rewrite { keep, set })
@@ -1019,8 +1023,8 @@ unsafe impl FormatTrait for Format {
     }
 
     #[inline]
-    fn empty(&self, level: Level) -> u64 {
-        self.layout(level).empty
+    fn empty(&self, _level: Level) -> u64 {
+        Layout::EMPTY
     }
 
     #[inline]
@@ -1037,12 +1041,11 @@ unsafe impl FormatTrait for Format {
     }
 
     fn grant(&self, level: Level, raw: u64, rights: Rights, dirty: bool) -> Option<u64> {
-        let layout = self.layout(level);
         if self.run_bits(level, raw) != 0 {
             return None;
         }
         let facts = self.leaf_facts(level, raw)?.union(Facts::new(rights, true, dirty));
-        Some(raw & !layout.rights | self.rights_bits(level, facts)?)
+        Some(raw & !Layout::RIGHTS | self.rights_bits(level, facts)?)
     }
 
     #[inline]
@@ -1245,46 +1248,43 @@ struct Layout {
     within: u64,
     /// Whether there are leaves.
     holds_leaves: bool,
-    /// The value that stands for nothing.
-    empty: u64,
-    /// What tells an own entry that is not present from all others.
-    absent: Pattern,
-    /// What tells an own table from all other own entries.
-    table: Pattern,
     /// The bits of a leaf that hold its address.
     output: u64,
-    /// The bits of a table entry that hold its address.
-    next_table: u64,
     /// The bits that every leaf starts from.
     leaf_base: u64,
-    /// The bits that every table entry starts from.
-    table_base: u64,
-    /// The bits of a leaf that say its rights.
-    rights: u64,
-    /// The bits of a leaf that say its memory type.
-    memory: u64,
-    /// The bits of a leaf that options and software may choose.
-    options: u64,
+    /// What tells an own table from all other own entries.
+    table: Pattern,
 }
 
 impl Layout {
-    const fn new(config: &Config, level: Level) -> Self {
+    /// The value that stands for nothing.
+    const EMPTY: u64 = 0;
+
+    /// What tells an own entry that is not present from all others.
+    const ABSENT: Pattern = Pattern::new(1, 0);
+
+    /// The bits of a table entry that hold its address.
+    const NEXT_TABLE: u64 = 0xffff_fc00;
+
+    /// The bits that every table entry starts from.
+    const TABLE_BASE: u64 = 1;
+
+    /// The bits of a leaf that say its rights.
+    const RIGHTS: u64 = 0x1e;
+
+    /// The bits of a leaf that say its memory type.
+    const MEMORY: u64 = 0;
+
+    /// What they look like at `level`.
+    const fn new(_config: &Config, _common: &Common, level: Level) -> Self {
         let leaf_bits = Format::ENTRY_BITS[codec::index(level)];
-        let empty = 0;
         let mut layout = Self {
             leaf_bits,
             within: codec::bits(leaf_bits - 1, 0),
             holds_leaves: level == 0 || level >= 1,
-            empty,
-            absent: Pattern::new(1, 0),
-            table: if level >= 1 { Pattern::new(0xe, 0) } else { Pattern::NEVER },
             output: codec::bits(31, leaf_bits - 2),
-            next_table: 0xffff_fc00,
             leaf_base: 0,
-            table_base: 1,
-            rights: 0x1e,
-            memory: 0,
-            options: 0x300,
+            table: if level >= 1 { Pattern::new(0xe, 0) } else { Pattern::NEVER },
         };
         if level == 0 {
             layout.leaf_base |= 1;
@@ -1292,11 +1292,26 @@ impl Layout {
         if level >= 1 {
             layout.leaf_base |= 1;
         }
-        if config.globals {
-            layout.options |= 0x20;
-        }
-        layout.table = layout.table.excluding(layout.absent, layout.table_base);
+        layout.table = layout.table.excluding(Layout::ABSENT, Layout::TABLE_BASE);
         layout
+    }
+}
+
+/// What the entries of all levels have in common, with every condition resolved.
+#[derive(Clone, Copy, Debug)]
+struct Common {
+    /// The bits of a leaf that options and software may choose.
+    options: u64,
+}
+
+impl Common {
+    /// What they look like with these parameters.
+    const fn new(config: &Config) -> Self {
+        let mut common = Self { options: 0x300 };
+        if config.globals {
+            common.options |= 0x20;
+        }
+        common
     }
 }
 

@@ -610,7 +610,8 @@ impl Format {
             Ok(options) => options,
             Err(refusal) => return Err(refusal),
         };
-        let bits = layout.leaf_base & !layout.options | options | rights | memory | mark;
+        let bits = layout.leaf_base & !Layout::OPTIONS | options | rights | memory
+            | mark;
         Ok(Prototype { bits, level, size })
     }
 
@@ -646,7 +647,7 @@ impl Format {
             return Err(Refusal::Address(address));
         }
         let layout = self.layout(level);
-        Ok(layout.table_base | address & layout.next_table)
+        Ok(layout.table_base | address & Layout::NEXT_TABLE)
     }
 
     /// The leaf at `level` that maps to `address` and belongs to no run.
@@ -743,7 +744,7 @@ impl Format {
                 memory,
                 accessed: facts.contains(Facts::ACCESSED),
                 dirty: facts.contains(Facts::DIRTY),
-                options: Options::from_bits((raw ^ layout.leaf_base) & layout.options),
+                options: Options::from_bits((raw ^ layout.leaf_base) & Layout::OPTIONS),
             },
         })
     }
@@ -763,7 +764,6 @@ impl Format {
 
     /// A table entry's content.
     fn decode_table(&self, level: Level, raw: u64) -> Entry {
-        let layout = self.layout(level);
         let mut grants = Grants::new();
         let Some(facts) = self.permission_facts(raw >> 61 & 3) else {
             return Entry::Reserved("permission");
@@ -777,7 +777,7 @@ impl Format {
             return Entry::Reserved("table-reserved");
         }
         Entry::Table(DecodedTable {
-            address: raw & layout.next_table,
+            address: raw & Layout::NEXT_TABLE,
             level: next,
             limit: grants.of_table(),
         })
@@ -818,19 +818,19 @@ impl Format {
     /// The bits of a leaf's options and software bits.
     const fn option_bits(&self, level: Level, options: Options) -> Result<u64, Refusal> {
         let layout = self.layout(level);
-        if options.bits() & !layout.options != 0 {
+        if options.bits() & !Layout::OPTIONS != 0 {
             return Err(Refusal::Options(options));
         }
-        Ok((layout.leaf_base & layout.options) ^ options.bits())
+        Ok((layout.leaf_base & Layout::OPTIONS) ^ options.bits())
     }
 
     /// What first writes make of pages, as [`Format::grant`](FormatTrait::grant) does.
     const fn resolved_first_writes(&self) -> FirstWrites {
-        let pages = self.layout(0);
+        let layout = self.layout(0);
         FirstWrites::new(
-            pages.rights,
-            pages.leaf_base,
-            [pages.single, pages.absent],
+            Layout::RIGHTS,
+            layout.leaf_base,
+            [layout.single, Layout::ABSENT],
             [
                 self.rights_bits(0, Facts::RX.union(Facts::ACCESSED)),
                 self.rights_bits(0, Facts::RWX.union(Facts::ACCESSED)),
@@ -948,8 +948,8 @@ unsafe impl FormatTrait for Format {
     fn next(&self, level: Level, raw: u64) -> Next {
         let layout = self.layout(level);
         if layout.table.matches(raw) {
-            Next::Table(raw & layout.next_table)
-        } else if layout.absent.matches(raw) {
+            Next::Table(raw & Layout::NEXT_TABLE)
+        } else if Layout::ABSENT.matches(raw) {
             Next::Absent
         } else {
             Next::Leaf
@@ -960,8 +960,8 @@ unsafe impl FormatTrait for Format {
     fn kinds(&self, level: Level) -> Kinds {
         let layout = self.layout(level);
         Kinds {
-            absent_mask: layout.absent.mask,
-            absent_value: layout.absent.value,
+            absent_mask: Layout::ABSENT.mask,
+            absent_value: Layout::ABSENT.value,
             table_mask: layout.table.mask,
             table_value: layout.table.value,
         }
@@ -971,7 +971,7 @@ unsafe impl FormatTrait for Format {
     fn links(&self) -> impl Fn(Level, u64) -> Option<u64> {
         |level, raw| {
             let layout = self.layout(level);
-            if layout.table.matches(raw) { Some(raw & layout.next_table) } else { None }
+            if layout.table.matches(raw) { Some(raw & Layout::NEXT_TABLE) } else { None }
         }
     }
 
@@ -983,7 +983,8 @@ unsafe impl FormatTrait for Format {
 
     #[inline]
     fn run_bits(&self, level: Level, raw: u64) -> u8 {
-        for run in &self.layout(level).runs {
+        let layout = self.layout(level);
+        for run in &layout.runs {
             if run.mark.matches(raw) {
                 return run.items;
             }
@@ -1019,7 +1020,6 @@ unsafe impl FormatTrait for Format {
     }
 
     fn rewrite(&self, level: Level, change: &Change) -> Result<Rewrite, Refusal> {
-        let layout = self.layout(level);
         let mut keep = u64::MAX;
         let mut set = 0;
         if let Some(rights) = change.rights {
@@ -1029,16 +1029,16 @@ unsafe impl FormatTrait for Format {
             let (unmarked, marked) = bits(false)
                 .zip(bits(true))
                 .ok_or(Refusal::Rights(rights))?;
-            let replaced = layout.rights & !(unmarked ^ marked);
+            let replaced = Layout::RIGHTS & !(unmarked ^ marked);
             keep &= !replaced;
             set |= unmarked & replaced;
         }
         if let Some(memory) = change.memory {
-            keep &= !layout.memory;
+            keep &= !Layout::MEMORY;
             set |= self.memory_bits(level, memory)?;
         }
         if let Some(options) = change.options {
-            keep &= !layout.options;
+            keep &= !Layout::OPTIONS;
             set |= self.option_bits(level, options)?;
         }
         Ok(Rewrite { keep, set })
@@ -1076,8 +1076,8 @@ unsafe impl FormatTrait for Format {
     }
 
     #[inline]
-    fn empty(&self, level: Level) -> u64 {
-        self.layout(level).empty
+    fn empty(&self, _level: Level) -> u64 {
+        Layout::EMPTY
     }
 
     #[inline]
@@ -1100,12 +1100,11 @@ unsafe impl FormatTrait for Format {
     }
 
     fn grant(&self, level: Level, raw: u64, rights: Rights, dirty: bool) -> Option<u64> {
-        let layout = self.layout(level);
         if self.run_bits(level, raw) != 0 {
             return None;
         }
         let facts = self.leaf_facts(level, raw)?.union(Facts::new(rights, true, dirty));
-        Some(raw & !layout.rights | self.rights_bits(level, facts)?)
+        Some(raw & !Layout::RIGHTS | self.rights_bits(level, facts)?)
     }
 
     #[inline]
@@ -1305,26 +1304,14 @@ struct Layout {
     holds_leaves: bool,
     /// Whether the format allows blocks here.
     holds_blocks: bool,
-    /// The value that stands for nothing.
-    empty: u64,
-    /// What tells an own entry that is not present from all others.
-    absent: Pattern,
-    /// What tells an own table from all other own entries.
-    table: Pattern,
     /// The bits of a leaf that hold its address.
     output: u64,
-    /// The bits of a table entry that hold its address.
-    next_table: u64,
     /// The bits that every leaf starts from.
     leaf_base: u64,
     /// The bits that every table entry starts from.
     table_base: u64,
-    /// The bits of a leaf that say its rights.
-    rights: u64,
-    /// The bits of a leaf that say its memory type.
-    memory: u64,
-    /// The bits of a leaf that options and software may choose.
-    options: u64,
+    /// What tells an own table from all other own entries.
+    table: Pattern,
     /// The runs that exist here.
     runs: [Run; 11],
     /// What a leaf shows that belongs to no run.
@@ -1332,26 +1319,38 @@ struct Layout {
 }
 
 impl Layout {
+    /// The value that stands for nothing.
+    const EMPTY: u64 = 0;
+
+    /// What tells an own entry that is not present from all others.
+    const ABSENT: Pattern = Pattern::new(1, 0);
+
+    /// The bits of a table entry that hold its address.
+    const NEXT_TABLE: u64 = 0xf_ffff_ffff_f000;
+
+    /// The bits of a leaf that say its rights.
+    const RIGHTS: u64 = 0x6000_0000_0000_0000;
+
+    /// The bits of a leaf that say its memory type.
+    const MEMORY: u64 = 0;
+
+    /// The bits of a leaf that options and software may choose.
+    const OPTIONS: u64 = 0x1800_0000_0000_0000;
+
+    /// What they look like at `level`.
     const fn new(config: &Config, level: Level) -> Self {
         let leaf_bits = Format::ENTRY_BITS[codec::index(level)];
         let block_level = ::core::matches!(level, 1..= 2)
             || config.huge_512g && ::core::matches!(level, 3..= 4);
-        let empty = 0;
         let mut layout = Self {
             leaf_bits,
             within: codec::bits(leaf_bits - 1, 0),
             holds_leaves: level == 0 || block_level,
             holds_blocks: block_level,
-            empty,
-            absent: Pattern::new(1, 0),
-            table: Pattern::NEVER,
             output: codec::bits(51, leaf_bits),
-            next_table: 0xf_ffff_ffff_f000,
             leaf_base: 0,
             table_base: 0x6000_0000_0000_0001,
-            rights: 0x6000_0000_0000_0000,
-            memory: 0,
-            options: 0x1800_0000_0000_0000,
+            table: Pattern::NEVER,
             runs: [Run::NONE; 11],
             single: Pattern::ALWAYS,
         };
@@ -1366,7 +1365,7 @@ impl Layout {
             let tested = 0xe01;
             layout.table = Pattern::new(tested, layout.table_base & tested);
         }
-        layout.table = layout.table.excluding(layout.absent, layout.table_base);
+        layout.table = layout.table.excluding(Layout::ABSENT, layout.table_base);
         if level <= 3 {
             {
                 let run_bits = leaf_bits + 1;

@@ -797,6 +797,7 @@ pub struct Format {
     config: Config,
     geometry: Geometry,
     invalid_cached: bool,
+    common: Common,
     layouts: [Layout; codec::LEVELS],
     first_writes: FirstWrites,
 }
@@ -841,17 +842,19 @@ impl Format {
             config.pa_bits,
             Extension::Zero,
         );
+        let common = Common::new(config);
         let top = config.levels - 1;
-        let mut layouts = [Layout::new(config, top); codec::LEVELS];
+        let mut layouts = [Layout::new(config, &common, top); codec::LEVELS];
         let mut level = 0;
         while level < top {
-            layouts[codec::index(level)] = Layout::new(config, level);
+            layouts[codec::index(level)] = Layout::new(config, &common, level);
             level += 1;
         }
         let mut format = Self {
             config: *config,
             geometry,
             invalid_cached: false,
+            common,
             layouts,
             first_writes: FirstWrites::NONE,
         };
@@ -924,12 +927,12 @@ impl Format {
     ///
     /// [`Refusal::Address`] if the address is too wide or not aligned.
     #[inline]
-    pub const fn table(&self, level: Level, address: u64) -> Result<u64, Refusal> {
+    pub const fn table(&self, _level: Level, address: u64) -> Result<u64, Refusal> {
         if address & 0xfff != 0 || address > self.geometry.last_output() {
             return Err(Refusal::Address(address));
         }
-        let layout = self.layout(level);
-        Ok(layout.table_base | address & layout.next_table)
+        let common = &self.common;
+        Ok(common.table_base | address & common.next_table)
     }
 
     /// The leaf at `level` that maps to `address` and belongs to no run.
@@ -1076,7 +1079,7 @@ impl Format {
     /// A table entry's content.
     fn decode_table(&self, level: Level, raw: u64) -> Entry {
         let config = &self.config;
-        let layout = self.layout(level);
+        let common = &self.common;
         let mut grants = Grants::new();
         if config.mode_based_execute {
             let Some(facts) = self.access_by_mode_facts((raw >> 10 & 1) << 3 | (raw & 7))
@@ -1097,7 +1100,7 @@ impl Format {
             return Entry::Reserved("table-reserved");
         }
         Entry::Table(DecodedTable {
-            address: raw & layout.next_table,
+            address: raw & common.next_table,
             level: level.saturating_sub(1),
             limit: grants.of_table(),
         })
@@ -1152,11 +1155,12 @@ impl Format {
 
     /// What first writes make of pages, as [`Format::grant`](FormatTrait::grant) does.
     const fn resolved_first_writes(&self) -> FirstWrites {
-        let pages = self.layout(0);
+        let common = &self.common;
+        let layout = self.layout(0);
         FirstWrites::new(
-            pages.rights,
-            pages.leaf_base,
-            [Pattern::ALWAYS, pages.absent],
+            common.rights,
+            layout.leaf_base,
+            [Pattern::ALWAYS, common.absent],
             [
                 self.rights_bits(0, Facts::RX.union(Facts::ACCESSED)),
                 self.rights_bits(0, Facts::RWX.union(Facts::ACCESSED)),
@@ -1393,10 +1397,11 @@ unsafe impl FormatTrait for Format {
 
     #[inline]
     fn next(&self, level: Level, raw: u64) -> Next {
+        let common = &self.common;
         let layout = self.layout(level);
         if layout.table.matches(raw) {
-            Next::Table(raw & layout.next_table)
-        } else if layout.absent.matches(raw) {
+            Next::Table(raw & common.next_table)
+        } else if common.absent.matches(raw) {
             Next::Absent
         } else {
             Next::Leaf
@@ -1405,10 +1410,11 @@ unsafe impl FormatTrait for Format {
 
     #[inline]
     fn kinds(&self, level: Level) -> Kinds {
+        let common = &self.common;
         let layout = self.layout(level);
         Kinds {
-            absent_mask: layout.absent.mask,
-            absent_value: layout.absent.value,
+            absent_mask: common.absent.mask,
+            absent_value: common.absent.value,
             table_mask: layout.table.mask,
             table_value: layout.table.value,
         }
@@ -1417,8 +1423,9 @@ unsafe impl FormatTrait for Format {
     #[inline]
     fn links(&self) -> impl Fn(Level, u64) -> Option<u64> {
         let layout = *self.layout(1);
+        let common = self.common;
         move |_, raw| {
-            if layout.table.matches(raw) { Some(raw & layout.next_table) } else { None }
+            if layout.table.matches(raw) { Some(raw & common.next_table) } else { None }
         }
     }
 
@@ -1450,6 +1457,7 @@ unsafe impl FormatTrait for Format {
     }
 
     fn rewrite(&self, level: Level, change: &Change) -> Result<Rewrite, Refusal> {
+        let common = &self.common;
         let layout = self.layout(level);
         let mut keep = u64::MAX;
         let mut set = 0;
@@ -1460,12 +1468,12 @@ unsafe impl FormatTrait for Format {
             let (unmarked, marked) = bits(false)
                 .zip(bits(true))
                 .ok_or(Refusal::Rights(rights))?;
-            let replaced = layout.rights & !(unmarked ^ marked);
+            let replaced = common.rights & !(unmarked ^ marked);
             keep &= !replaced;
             set |= unmarked & replaced;
         }
         if let Some(memory) = change.memory {
-            keep &= !layout.memory;
+            keep &= !Layout::MEMORY;
             set |= self.memory_bits(level, memory)?;
         }
         if let Some(options) = change.options {
@@ -1507,8 +1515,9 @@ unsafe impl FormatTrait for Format {
     }
 
     #[inline]
-    fn empty(&self, level: Level) -> u64 {
-        self.layout(level).empty
+    fn empty(&self, _level: Level) -> u64 {
+        let common = &self.common;
+        common.empty
     }
 
     #[inline]
@@ -1538,12 +1547,12 @@ unsafe impl FormatTrait for Format {
     }
 
     fn grant(&self, level: Level, raw: u64, rights: Rights, dirty: bool) -> Option<u64> {
-        let layout = self.layout(level);
+        let common = &self.common;
         if self.run_bits(level, raw) != 0 {
             return None;
         }
         let facts = self.leaf_facts(level, raw)?.union(Facts::new(rights, true, dirty));
-        Some(raw & !layout.rights | self.rights_bits(level, facts)?)
+        Some(raw & !common.rights | self.rights_bits(level, facts)?)
     }
 
     #[inline]
@@ -1658,51 +1667,32 @@ struct Layout {
     holds_leaves: bool,
     /// Whether the format allows blocks here.
     holds_blocks: bool,
-    /// The value that stands for nothing.
-    empty: u64,
-    /// What tells an own entry that is not present from all others.
-    absent: Pattern,
-    /// What tells an own table from all other own entries.
-    table: Pattern,
     /// The bits of a leaf that hold its address.
     output: u64,
-    /// The bits of a table entry that hold its address.
-    next_table: u64,
     /// The bits that every leaf starts from.
     leaf_base: u64,
-    /// The bits that every table entry starts from.
-    table_base: u64,
-    /// The bits of a leaf that say its rights.
-    rights: u64,
-    /// The bits of a leaf that say its memory type.
-    memory: u64,
+    /// What tells an own table from all other own entries.
+    table: Pattern,
     /// The bits of a leaf that options and software may choose.
     options: u64,
 }
 
 impl Layout {
-    const fn new(config: &Config, level: Level) -> Self {
+    /// The bits of a leaf that say its memory type.
+    const MEMORY: u64 = 0x38;
+
+    /// What they look like at `level`.
+    const fn new(config: &Config, common: &Common, level: Level) -> Self {
         let leaf_bits = Format::ENTRY_BITS[codec::index(level)];
         let block_level = config.huge_2m && level == 1 || config.huge_1g && level == 2;
-        let empty = if config.suppress_ve { 0x8000_0000_0000_0000 } else { 0 };
         let mut layout = Self {
             leaf_bits,
             within: codec::bits(leaf_bits - 1, 0),
             holds_leaves: level == 0 || block_level,
             holds_blocks: block_level,
-            empty,
-            absent: if config.mode_based_execute {
-                Pattern::new(0x407, 0)
-            } else {
-                Pattern::new(7, 0)
-            },
-            table: if level >= 1 { Pattern::new(0x80, 0) } else { Pattern::NEVER },
             output: codec::bits(config.pa_bits - 1, leaf_bits),
-            next_table: codec::bits(config.pa_bits - 1, 12),
             leaf_base: 0,
-            table_base: 0,
-            rights: 0,
-            memory: 0x38,
+            table: if level >= 1 { Pattern::new(0x80, 0) } else { Pattern::NEVER },
             options: 0x4ff0_0000_0000_0840,
         };
         if block_level {
@@ -1711,18 +1701,7 @@ impl Layout {
         if config.suppress_ve {
             layout.leaf_base |= 0x8000_0000_0000_0000;
         }
-        if !config.mode_based_execute {
-            layout.table_base |= 7;
-        }
-        if config.mode_based_execute {
-            layout.table_base |= 0x407;
-        }
-        if !config.mode_based_execute {
-            layout.rights |= 7;
-        }
-        if config.mode_based_execute {
-            layout.rights |= 0x407;
-        }
+        layout.table = layout.table.excluding(common.absent, common.table_base);
         if config.shadow_stack {
             layout.options |= 0x1000_0000_0000_0000;
         }
@@ -1732,8 +1711,52 @@ impl Layout {
         if config.suppress_ve {
             layout.options |= 0x8000_0000_0000_0000;
         }
-        layout.table = layout.table.excluding(layout.absent, layout.table_base);
         layout
+    }
+}
+
+/// What the entries of all levels have in common, with every condition resolved.
+#[derive(Clone, Copy, Debug)]
+struct Common {
+    /// The value that stands for nothing.
+    empty: u64,
+    /// What tells an own entry that is not present from all others.
+    absent: Pattern,
+    /// The bits of a table entry that hold its address.
+    next_table: u64,
+    /// The bits that every table entry starts from.
+    table_base: u64,
+    /// The bits of a leaf that say its rights.
+    rights: u64,
+}
+
+impl Common {
+    /// What they look like with these parameters.
+    const fn new(config: &Config) -> Self {
+        let mut common = Self {
+            empty: if config.suppress_ve { 0x8000_0000_0000_0000 } else { 0 },
+            absent: if config.mode_based_execute {
+                Pattern::new(0x407, 0)
+            } else {
+                Pattern::new(7, 0)
+            },
+            next_table: codec::bits(config.pa_bits - 1, 12),
+            table_base: 0,
+            rights: 0,
+        };
+        if !config.mode_based_execute {
+            common.table_base |= 7;
+        }
+        if config.mode_based_execute {
+            common.table_base |= 0x407;
+        }
+        if !config.mode_based_execute {
+            common.rights |= 7;
+        }
+        if config.mode_based_execute {
+            common.rights |= 0x407;
+        }
+        common
     }
 }
 

@@ -464,6 +464,7 @@ pub struct Format {
     config: Config,
     geometry: Geometry,
     invalid_cached: bool,
+    common: Common,
     layouts: [Layout; codec::LEVELS],
     first_writes: FirstWrites,
 }
@@ -499,17 +500,19 @@ impl Format {
             32,
             Extension::Zero,
         );
+        let common = Common::new(config);
         let top = config.levels - 1;
-        let mut layouts = [Layout::new(config, top); codec::LEVELS];
+        let mut layouts = [Layout::new(config, &common, top); codec::LEVELS];
         let mut level = 0;
         while level < top {
-            layouts[codec::index(level)] = Layout::new(config, level);
+            layouts[codec::index(level)] = Layout::new(config, &common, level);
             level += 1;
         }
         let mut format = Self {
             config: *config,
             geometry,
             invalid_cached: false,
+            common,
             layouts,
             first_writes: FirstWrites::NONE,
         };
@@ -546,6 +549,7 @@ impl Format {
         if !self.page_sizes(level).contains(size) {
             return Err(Refusal::Size { level, size });
         }
+        let common = &self.common;
         let layout = self.layout(level);
         let facts = Facts::new(attributes.rights, attributes.accessed, attributes.dirty);
         let Some(rights) = self.rights_bits(level, facts) else {
@@ -559,7 +563,7 @@ impl Format {
             Ok(options) => options,
             Err(refusal) => return Err(refusal),
         };
-        let bits = layout.leaf_base & !layout.options | options | rights | memory;
+        let bits = layout.leaf_base & !common.options | options | rights | memory;
         Ok(Prototype { bits, level, size })
     }
 
@@ -594,7 +598,7 @@ impl Format {
             return Err(Refusal::Address(address));
         }
         let layout = self.layout(level);
-        Ok(layout.table_base | address & layout.next_table)
+        Ok(layout.table_base | address & Layout::NEXT_TABLE)
     }
 
     /// The leaf at `level` that maps to `address` and belongs to no run.
@@ -646,6 +650,7 @@ impl Format {
     /// A leaf's content.
     fn decode_leaf(&self, level: Level, raw: u64) -> Entry {
         let config = &self.config;
+        let common = &self.common;
         let layout = self.layout(level);
         let mut grants = Grants::new();
         let Some(memory) = self
@@ -683,7 +688,7 @@ impl Format {
                 memory,
                 accessed: facts.contains(Facts::ACCESSED),
                 dirty: facts.contains(Facts::DIRTY),
-                options: Options::from_bits((raw ^ layout.leaf_base) & layout.options),
+                options: Options::from_bits((raw ^ layout.leaf_base) & common.options),
             },
         })
     }
@@ -700,14 +705,13 @@ impl Format {
 
     /// A table entry's content.
     fn decode_table(&self, level: Level, raw: u64) -> Entry {
-        let layout = self.layout(level);
         let mut grants = Grants::new();
         let Some(facts) = self.rights_facts(raw >> 1 & 3) else {
             return Entry::Reserved("rights");
         };
         grants.field(Facts::RWX, facts);
         Entry::Table(DecodedTable {
-            address: raw & layout.next_table,
+            address: raw & Layout::NEXT_TABLE,
             level: level.saturating_sub(1),
             limit: grants.of_table(),
         })
@@ -752,20 +756,21 @@ impl Format {
 
     /// The bits of a leaf's options and software bits.
     const fn option_bits(&self, level: Level, options: Options) -> Result<u64, Refusal> {
+        let common = &self.common;
         let layout = self.layout(level);
-        if options.bits() & !layout.options != 0 {
+        if options.bits() & !common.options != 0 {
             return Err(Refusal::Options(options));
         }
-        Ok((layout.leaf_base & layout.options) ^ options.bits())
+        Ok((layout.leaf_base & common.options) ^ options.bits())
     }
 
     /// What first writes make of pages, as [`Format::grant`](FormatTrait::grant) does.
     const fn resolved_first_writes(&self) -> FirstWrites {
-        let pages = self.layout(0);
+        let layout = self.layout(0);
         FirstWrites::new(
-            pages.rights,
-            pages.leaf_base,
-            [Pattern::ALWAYS, pages.absent],
+            Layout::RIGHTS,
+            layout.leaf_base,
+            [Pattern::ALWAYS, Layout::ABSENT],
             [
                 self.rights_bits(0, Facts::RX.union(Facts::ACCESSED)),
                 self.rights_bits(0, Facts::RWX.union(Facts::ACCESSED)),
@@ -990,8 +995,8 @@ unsafe impl FormatTrait for Format {
     fn next(&self, level: Level, raw: u64) -> Next {
         let layout = self.layout(level);
         if layout.table.matches(raw) {
-            Next::Table(raw & layout.next_table)
-        } else if layout.absent.matches(raw) {
+            Next::Table(raw & Layout::NEXT_TABLE)
+        } else if Layout::ABSENT.matches(raw) {
             Next::Absent
         } else {
             Next::Leaf
@@ -1002,8 +1007,8 @@ unsafe impl FormatTrait for Format {
     fn kinds(&self, level: Level) -> Kinds {
         let layout = self.layout(level);
         Kinds {
-            absent_mask: layout.absent.mask,
-            absent_value: layout.absent.value,
+            absent_mask: Layout::ABSENT.mask,
+            absent_value: Layout::ABSENT.value,
             table_mask: layout.table.mask,
             table_value: layout.table.value,
         }
@@ -1013,7 +1018,7 @@ unsafe impl FormatTrait for Format {
     fn links(&self) -> impl Fn(Level, u64) -> Option<u64> {
         |level, raw| {
             let layout = self.layout(level);
-            if layout.table.matches(raw) { Some(raw & layout.next_table) } else { None }
+            if layout.table.matches(raw) { Some(raw & Layout::NEXT_TABLE) } else { None }
         }
     }
 
@@ -1049,6 +1054,7 @@ unsafe impl FormatTrait for Format {
     }
 
     fn rewrite(&self, level: Level, change: &Change) -> Result<Rewrite, Refusal> {
+        let common = &self.common;
         let layout = self.layout(level);
         let mut keep = u64::MAX;
         let mut set = 0;
@@ -1059,7 +1065,7 @@ unsafe impl FormatTrait for Format {
             let (unmarked, marked) = bits(false)
                 .zip(bits(true))
                 .ok_or(Refusal::Rights(rights))?;
-            let replaced = layout.rights & !(unmarked ^ marked);
+            let replaced = Layout::RIGHTS & !(unmarked ^ marked);
             keep &= !replaced;
             set |= unmarked & replaced;
         }
@@ -1068,7 +1074,7 @@ unsafe impl FormatTrait for Format {
             set |= self.memory_bits(level, memory)?;
         }
         if let Some(options) = change.options {
-            keep &= !layout.options;
+            keep &= !common.options;
             set |= self.option_bits(level, options)?;
         }
         Ok(Rewrite { keep, set })
@@ -1098,8 +1104,8 @@ unsafe impl FormatTrait for Format {
     }
 
     #[inline]
-    fn empty(&self, level: Level) -> u64 {
-        self.layout(level).empty
+    fn empty(&self, _level: Level) -> u64 {
+        Layout::EMPTY
     }
 
     #[inline]
@@ -1129,12 +1135,11 @@ unsafe impl FormatTrait for Format {
     }
 
     fn grant(&self, level: Level, raw: u64, rights: Rights, dirty: bool) -> Option<u64> {
-        let layout = self.layout(level);
         if self.run_bits(level, raw) != 0 {
             return None;
         }
         let facts = self.leaf_facts(level, raw)?.union(Facts::new(rights, true, dirty));
-        Some(raw & !layout.rights | self.rights_bits(level, facts)?)
+        Some(raw & !Layout::RIGHTS | self.rights_bits(level, facts)?)
     }
 
     #[inline]
@@ -1328,61 +1333,58 @@ struct Layout {
     holds_leaves: bool,
     /// Whether the format allows blocks here.
     holds_blocks: bool,
-    /// The value that stands for nothing.
-    empty: u64,
-    /// What tells an own entry that is not present from all others.
-    absent: Pattern,
-    /// What tells an own table from all other own entries.
-    table: Pattern,
     /// The bits of a leaf that hold its address.
     output: [u64; 2],
     /// The address bits within which items follow each other by addition.
     carry_free: u64,
-    /// The bits of a table entry that hold its address.
-    next_table: u64,
     /// Whether addresses have bits in other masks than the first.
     scattered: bool,
     /// The bits that every leaf starts from.
     leaf_base: u64,
     /// The bits that every table entry starts from.
     table_base: u64,
-    /// The bits of a leaf that say its rights.
-    rights: u64,
+    /// What tells an own table from all other own entries.
+    table: Pattern,
     /// The bits of a leaf that say its memory type.
     memory: u64,
-    /// The bits of a leaf that options and software may choose.
-    options: u64,
 }
 
 impl Layout {
-    const fn new(config: &Config, level: Level) -> Self {
+    /// The value that stands for nothing.
+    const EMPTY: u64 = 0;
+
+    /// What tells an own entry that is not present from all others.
+    const ABSENT: Pattern = Pattern::new(1, 0);
+
+    /// The bits of a table entry that hold its address.
+    const NEXT_TABLE: u64 = 0xffff_f000;
+
+    /// The bits of a leaf that say its rights.
+    const RIGHTS: u64 = 6;
+
+    /// What they look like at `level`.
+    const fn new(config: &Config, _common: &Common, level: Level) -> Self {
         let leaf_bits = Format::ENTRY_BITS[codec::index(level)];
         let block_level = config.pse && level == 1;
-        let empty = 0;
         let mut layout = Self {
             leaf_bits,
             within: codec::bits(leaf_bits - 1, 0),
             holds_leaves: level == 0 || block_level,
             holds_blocks: block_level,
-            empty,
-            absent: Pattern::new(1, 0),
-            table: if level == 1 {
-                if config.pse { Pattern::new(0x80, 0) } else { Pattern::NEVER }
-            } else {
-                Pattern::NEVER
-            },
             output: [
                 if level == 0 { 0xffff_f000 } else { 0xffc0_0000 },
                 if level == 0 { 0 } else { codec::bits(config.pa_bits - 20, 13) },
             ],
             carry_free: u64::MAX,
-            next_table: 0xffff_f000,
             scattered: false,
             leaf_base: 0,
             table_base: 6,
-            rights: 6,
+            table: if level == 1 {
+                if config.pse { Pattern::new(0x80, 0) } else { Pattern::NEVER }
+            } else {
+                Pattern::NEVER
+            },
             memory: 0,
-            options: 0xe00,
         };
         layout.carry_free = codec::carry_free(
             &[layout.output[0], layout.output[1] << 19],
@@ -1398,16 +1400,31 @@ impl Layout {
         if level == 1 {
             layout.table_base |= 1;
         }
-        layout.memory |= if level == 0 { 0x98 } else { 0x1018 };
-        if config.globals {
-            layout.options |= 0x100;
-        }
         if level == 1 {
             let tested = if config.pse { layout.table.mask } else { 1 };
             layout.table = Pattern::new(tested, layout.table_base & tested);
         }
-        layout.table = layout.table.excluding(layout.absent, layout.table_base);
+        layout.table = layout.table.excluding(Layout::ABSENT, layout.table_base);
+        layout.memory |= if level == 0 { 0x98 } else { 0x1018 };
         layout
+    }
+}
+
+/// What the entries of all levels have in common, with every condition resolved.
+#[derive(Clone, Copy, Debug)]
+struct Common {
+    /// The bits of a leaf that options and software may choose.
+    options: u64,
+}
+
+impl Common {
+    /// What they look like with these parameters.
+    const fn new(config: &Config) -> Self {
+        let mut common = Self { options: 0xe00 };
+        if config.globals {
+            common.options |= 0x100;
+        }
+        common
     }
 }
 

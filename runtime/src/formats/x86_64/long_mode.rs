@@ -849,6 +849,7 @@ pub struct Format {
     config: Config,
     geometry: Geometry,
     invalid_cached: bool,
+    common: Common,
     layouts: [Layout; codec::LEVELS],
     first_writes: FirstWrites,
 }
@@ -902,17 +903,19 @@ impl Format {
             config.pa_bits,
             Extension::Sign,
         );
+        let common = Common::new(config);
         let top = config.levels - 1;
-        let mut layouts = [Layout::new(config, top); codec::LEVELS];
+        let mut layouts = [Layout::new(config, &common, top); codec::LEVELS];
         let mut level = 0;
         while level < top {
-            layouts[codec::index(level)] = Layout::new(config, level);
+            layouts[codec::index(level)] = Layout::new(config, &common, level);
             level += 1;
         }
         let mut format = Self {
             config: *config,
             geometry,
             invalid_cached: false,
+            common,
             layouts,
             first_writes: FirstWrites::NONE,
         };
@@ -949,6 +952,7 @@ impl Format {
         if !self.page_sizes(level).contains(size) {
             return Err(Refusal::Size { level, size });
         }
+        let common = &self.common;
         let layout = self.layout(level);
         let facts = Facts::new(attributes.rights, attributes.accessed, attributes.dirty);
         let Some(rights) = self.rights_bits(level, facts) else {
@@ -962,7 +966,7 @@ impl Format {
             Ok(options) => options,
             Err(refusal) => return Err(refusal),
         };
-        let bits = layout.leaf_base & !layout.options | options | rights | memory;
+        let bits = layout.leaf_base & !common.options | options | rights | memory;
         Ok(Prototype { bits, level, size })
     }
 
@@ -985,12 +989,12 @@ impl Format {
     ///
     /// [`Refusal::Address`] if the address is too wide or not aligned.
     #[inline]
-    pub const fn table(&self, level: Level, address: u64) -> Result<u64, Refusal> {
+    pub const fn table(&self, _level: Level, address: u64) -> Result<u64, Refusal> {
         if address & 0xfff != 0 || address > self.geometry.last_output() {
             return Err(Refusal::Address(address));
         }
-        let layout = self.layout(level);
-        Ok(layout.table_base | address & layout.next_table)
+        let common = &self.common;
+        Ok(common.table_base | address & common.next_table)
     }
 
     /// The leaf at `level` that maps to `address` and belongs to no run.
@@ -1043,6 +1047,7 @@ impl Format {
     /// A leaf's content.
     fn decode_leaf(&self, level: Level, raw: u64) -> Entry {
         let config = &self.config;
+        let common = &self.common;
         let layout = self.layout(level);
         let leaf_bits = layout.leaf_bits;
         let mut grants = Grants::new();
@@ -1100,7 +1105,7 @@ impl Format {
                 memory,
                 accessed: facts.contains(Facts::ACCESSED),
                 dirty: facts.contains(Facts::DIRTY),
-                options: Options::from_bits((raw ^ layout.leaf_base) & layout.options),
+                options: Options::from_bits((raw ^ layout.leaf_base) & common.options),
             },
         })
     }
@@ -1127,7 +1132,7 @@ impl Format {
     /// A table entry's content.
     fn decode_table(&self, level: Level, raw: u64) -> Entry {
         let config = &self.config;
-        let layout = self.layout(level);
+        let common = &self.common;
         let mut grants = Grants::new();
         if config.no_execute {
             let Some(facts) = self.access_facts((raw >> 63) << 2 | (raw >> 1 & 3)) else {
@@ -1156,7 +1161,7 @@ impl Format {
             return Entry::Reserved("table-global");
         }
         Entry::Table(DecodedTable {
-            address: raw & layout.next_table,
+            address: raw & common.next_table,
             level: level.saturating_sub(1),
             limit: grants.of_table(),
         })
@@ -1208,20 +1213,22 @@ impl Format {
 
     /// The bits of a leaf's options and software bits.
     const fn option_bits(&self, level: Level, options: Options) -> Result<u64, Refusal> {
+        let common = &self.common;
         let layout = self.layout(level);
-        if options.bits() & !layout.options != 0 {
+        if options.bits() & !common.options != 0 {
             return Err(Refusal::Options(options));
         }
-        Ok((layout.leaf_base & layout.options) ^ options.bits())
+        Ok((layout.leaf_base & common.options) ^ options.bits())
     }
 
     /// What first writes make of pages, as [`Format::grant`](FormatTrait::grant) does.
     const fn resolved_first_writes(&self) -> FirstWrites {
-        let pages = self.layout(0);
+        let common = &self.common;
+        let layout = self.layout(0);
         FirstWrites::new(
-            pages.rights,
-            pages.leaf_base,
-            [Pattern::ALWAYS, pages.absent],
+            common.rights,
+            layout.leaf_base,
+            [Pattern::ALWAYS, Layout::ABSENT],
             [
                 self.rights_bits(0, Facts::RX.union(Facts::ACCESSED)),
                 self.rights_bits(0, Facts::RWX.union(Facts::ACCESSED)),
@@ -1560,10 +1567,11 @@ unsafe impl FormatTrait for Format {
 
     #[inline]
     fn next(&self, level: Level, raw: u64) -> Next {
+        let common = &self.common;
         let layout = self.layout(level);
         if layout.table.matches(raw) {
-            Next::Table(raw & layout.next_table)
-        } else if layout.absent.matches(raw) {
+            Next::Table(raw & common.next_table)
+        } else if Layout::ABSENT.matches(raw) {
             Next::Absent
         } else {
             Next::Leaf
@@ -1574,8 +1582,8 @@ unsafe impl FormatTrait for Format {
     fn kinds(&self, level: Level) -> Kinds {
         let layout = self.layout(level);
         Kinds {
-            absent_mask: layout.absent.mask,
-            absent_value: layout.absent.value,
+            absent_mask: Layout::ABSENT.mask,
+            absent_value: Layout::ABSENT.value,
             table_mask: layout.table.mask,
             table_value: layout.table.value,
         }
@@ -1584,8 +1592,9 @@ unsafe impl FormatTrait for Format {
     #[inline]
     fn links(&self) -> impl Fn(Level, u64) -> Option<u64> {
         let layout = *self.layout(1);
+        let common = self.common;
         move |_, raw| {
-            if layout.table.matches(raw) { Some(raw & layout.next_table) } else { None }
+            if layout.table.matches(raw) { Some(raw & common.next_table) } else { None }
         }
     }
 
@@ -1617,6 +1626,7 @@ unsafe impl FormatTrait for Format {
     }
 
     fn rewrite(&self, level: Level, change: &Change) -> Result<Rewrite, Refusal> {
+        let common = &self.common;
         let layout = self.layout(level);
         let mut keep = u64::MAX;
         let mut set = 0;
@@ -1627,7 +1637,7 @@ unsafe impl FormatTrait for Format {
             let (unmarked, marked) = bits(false)
                 .zip(bits(true))
                 .ok_or(Refusal::Rights(rights))?;
-            let replaced = layout.rights & !(unmarked ^ marked);
+            let replaced = common.rights & !(unmarked ^ marked);
             keep &= !replaced;
             set |= unmarked & replaced;
         }
@@ -1636,7 +1646,7 @@ unsafe impl FormatTrait for Format {
             set |= self.memory_bits(level, memory)?;
         }
         if let Some(options) = change.options {
-            keep &= !layout.options;
+            keep &= !common.options;
             set |= self.option_bits(level, options)?;
         }
         Ok(Rewrite { keep, set })
@@ -1666,8 +1676,8 @@ unsafe impl FormatTrait for Format {
     }
 
     #[inline]
-    fn empty(&self, level: Level) -> u64 {
-        self.layout(level).empty
+    fn empty(&self, _level: Level) -> u64 {
+        Layout::EMPTY
     }
 
     #[inline]
@@ -1697,12 +1707,12 @@ unsafe impl FormatTrait for Format {
     }
 
     fn grant(&self, level: Level, raw: u64, rights: Rights, dirty: bool) -> Option<u64> {
-        let layout = self.layout(level);
+        let common = &self.common;
         if self.run_bits(level, raw) != 0 {
             return None;
         }
         let facts = self.leaf_facts(level, raw)?.union(Facts::new(rights, true, dirty));
-        Some(raw & !layout.rights | self.rights_bits(level, facts)?)
+        Some(raw & !common.rights | self.rights_bits(level, facts)?)
     }
 
     #[inline]
@@ -2014,48 +2024,36 @@ struct Layout {
     holds_leaves: bool,
     /// Whether the format allows blocks here.
     holds_blocks: bool,
-    /// The value that stands for nothing.
-    empty: u64,
-    /// What tells an own entry that is not present from all others.
-    absent: Pattern,
-    /// What tells an own table from all other own entries.
-    table: Pattern,
     /// The bits of a leaf that hold its address.
     output: u64,
-    /// The bits of a table entry that hold its address.
-    next_table: u64,
     /// The bits that every leaf starts from.
     leaf_base: u64,
-    /// The bits that every table entry starts from.
-    table_base: u64,
-    /// The bits of a leaf that say its rights.
-    rights: u64,
+    /// What tells an own table from all other own entries.
+    table: Pattern,
     /// The bits of a leaf that say its memory type.
     memory: u64,
-    /// The bits of a leaf that options and software may choose.
-    options: u64,
 }
 
 impl Layout {
-    const fn new(config: &Config, level: Level) -> Self {
+    /// The value that stands for nothing.
+    const EMPTY: u64 = 0;
+
+    /// What tells an own entry that is not present from all others.
+    const ABSENT: Pattern = Pattern::new(1, 0);
+
+    /// What they look like at `level`.
+    const fn new(config: &Config, common: &Common, level: Level) -> Self {
         let leaf_bits = Format::ENTRY_BITS[codec::index(level)];
         let block_level = level == 1 || config.huge_1g && level == 2;
-        let empty = 0;
         let mut layout = Self {
             leaf_bits,
             within: codec::bits(leaf_bits - 1, 0),
             holds_leaves: level == 0 || block_level,
             holds_blocks: block_level,
-            empty,
-            absent: Pattern::new(1, 0),
-            table: if level >= 1 { Pattern::new(0x80, 0) } else { Pattern::NEVER },
             output: codec::bits(config.pa_bits - 1, leaf_bits),
-            next_table: codec::bits(config.pa_bits - 1, 12),
             leaf_base: 0,
-            table_base: 1,
-            rights: 0,
+            table: if level >= 1 { Pattern::new(0x80, 0) } else { Pattern::NEVER },
             memory: 0,
-            options: 0x7f0_0000_0000_0e00,
         };
         if level == 0 {
             layout.leaf_base |= 1;
@@ -2066,33 +2064,59 @@ impl Layout {
         if config.c_bit != 0 {
             layout.leaf_base |= codec::insert(1, config.c_bit, config.c_bit);
         }
+        layout.table = layout.table.excluding(Layout::ABSENT, common.table_base);
+        layout.memory |= if level == 0 { 0x98 } else { 0x1018 };
+        layout
+    }
+}
+
+/// What the entries of all levels have in common, with every condition resolved.
+#[derive(Clone, Copy, Debug)]
+struct Common {
+    /// The bits of a table entry that hold its address.
+    next_table: u64,
+    /// The bits that every table entry starts from.
+    table_base: u64,
+    /// The bits of a leaf that say its rights.
+    rights: u64,
+    /// The bits of a leaf that options and software may choose.
+    options: u64,
+}
+
+impl Common {
+    /// What they look like with these parameters.
+    const fn new(config: &Config) -> Self {
+        let mut common = Self {
+            next_table: codec::bits(config.pa_bits - 1, 12),
+            table_base: 1,
+            rights: 0,
+            options: 0x7f0_0000_0000_0e00,
+        };
         if config.no_execute {
-            layout.table_base |= 6;
+            common.table_base |= 6;
         }
         if !config.no_execute {
-            layout.table_base |= 6;
+            common.table_base |= 6;
         }
         if config.c_bit != 0 {
-            layout.table_base |= codec::insert(1, config.c_bit, config.c_bit);
+            common.table_base |= codec::insert(1, config.c_bit, config.c_bit);
         }
         if config.no_execute {
-            layout.rights |= 0x8000_0000_0000_0006;
+            common.rights |= 0x8000_0000_0000_0006;
         }
         if !config.no_execute {
-            layout.rights |= 6;
+            common.rights |= 6;
         }
-        layout.memory |= if level == 0 { 0x98 } else { 0x1018 };
         if config.globals {
-            layout.options |= 0x100;
+            common.options |= 0x100;
         }
         if config.user_keys || config.supervisor_keys {
-            layout.options |= 0x7800_0000_0000_0000;
+            common.options |= 0x7800_0000_0000_0000;
         }
         if config.c_bit != 0 {
-            layout.options |= codec::bits(config.c_bit, config.c_bit);
+            common.options |= codec::bits(config.c_bit, config.c_bit);
         }
-        layout.table = layout.table.excluding(layout.absent, layout.table_base);
-        layout
+        common
     }
 }
 

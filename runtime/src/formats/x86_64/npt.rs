@@ -690,6 +690,7 @@ pub struct Format {
     config: Config,
     geometry: Geometry,
     invalid_cached: bool,
+    common: Common,
     layouts: [Layout; codec::LEVELS],
     first_writes: FirstWrites,
 }
@@ -749,17 +750,19 @@ impl Format {
             config.pa_bits,
             Extension::Zero,
         );
+        let common = Common::new(config);
         let top = config.levels - 1;
-        let mut layouts = [Layout::new(config, top); codec::LEVELS];
+        let mut layouts = [Layout::new(config, &common, top); codec::LEVELS];
         let mut level = 0;
         while level < top {
-            layouts[codec::index(level)] = Layout::new(config, level);
+            layouts[codec::index(level)] = Layout::new(config, &common, level);
             level += 1;
         }
         let mut format = Self {
             config: *config,
             geometry,
             invalid_cached: false,
+            common,
             layouts,
             first_writes: FirstWrites::NONE,
         };
@@ -796,6 +799,7 @@ impl Format {
         if !self.page_sizes(level).contains(size) {
             return Err(Refusal::Size { level, size });
         }
+        let common = &self.common;
         let layout = self.layout(level);
         let facts = Facts::new(attributes.rights, attributes.accessed, attributes.dirty);
         let Some(rights) = self.rights_bits(level, facts) else {
@@ -809,7 +813,7 @@ impl Format {
             Ok(options) => options,
             Err(refusal) => return Err(refusal),
         };
-        let bits = layout.leaf_base & !layout.options | options | rights | memory;
+        let bits = layout.leaf_base & !common.options | options | rights | memory;
         Ok(Prototype { bits, level, size })
     }
 
@@ -832,12 +836,12 @@ impl Format {
     ///
     /// [`Refusal::Address`] if the address is too wide or not aligned.
     #[inline]
-    pub const fn table(&self, level: Level, address: u64) -> Result<u64, Refusal> {
+    pub const fn table(&self, _level: Level, address: u64) -> Result<u64, Refusal> {
         if address & 0xfff != 0 || address > self.geometry.last_output() {
             return Err(Refusal::Address(address));
         }
-        let layout = self.layout(level);
-        Ok(layout.table_base | address & layout.next_table)
+        let common = &self.common;
+        Ok(common.table_base | address & common.next_table)
     }
 
     /// The leaf at `level` that maps to `address` and belongs to no run.
@@ -890,6 +894,7 @@ impl Format {
     /// A leaf's content.
     fn decode_leaf(&self, level: Level, raw: u64) -> Entry {
         let config = &self.config;
+        let common = &self.common;
         let layout = self.layout(level);
         let leaf_bits = layout.leaf_bits;
         let mut grants = Grants::new();
@@ -955,7 +960,7 @@ impl Format {
                 memory,
                 accessed: facts.contains(Facts::ACCESSED),
                 dirty: facts.contains(Facts::DIRTY),
-                options: Options::from_bits((raw ^ layout.leaf_base) & layout.options),
+                options: Options::from_bits((raw ^ layout.leaf_base) & common.options),
             },
         })
     }
@@ -990,7 +995,7 @@ impl Format {
     /// A table entry's content.
     fn decode_table(&self, level: Level, raw: u64) -> Entry {
         let config = &self.config;
-        let layout = self.layout(level);
+        let common = &self.common;
         let mut grants = Grants::new();
         if config.no_execute && !config.gmet {
             let Some(facts) = self.access_facts((raw >> 63) << 2 | (raw >> 1 & 3)) else {
@@ -1027,7 +1032,7 @@ impl Format {
             return Entry::Reserved("table-global");
         }
         Entry::Table(DecodedTable {
-            address: raw & layout.next_table,
+            address: raw & common.next_table,
             level: level.saturating_sub(1),
             limit: grants.of_table(),
         })
@@ -1085,20 +1090,22 @@ impl Format {
 
     /// The bits of a leaf's options and software bits.
     const fn option_bits(&self, level: Level, options: Options) -> Result<u64, Refusal> {
+        let common = &self.common;
         let layout = self.layout(level);
-        if options.bits() & !layout.options != 0 {
+        if options.bits() & !common.options != 0 {
             return Err(Refusal::Options(options));
         }
-        Ok((layout.leaf_base & layout.options) ^ options.bits())
+        Ok((layout.leaf_base & common.options) ^ options.bits())
     }
 
     /// What first writes make of pages, as [`Format::grant`](FormatTrait::grant) does.
     const fn resolved_first_writes(&self) -> FirstWrites {
-        let pages = self.layout(0);
+        let common = &self.common;
+        let layout = self.layout(0);
         FirstWrites::new(
-            pages.rights,
-            pages.leaf_base,
-            [Pattern::ALWAYS, pages.absent],
+            common.rights,
+            layout.leaf_base,
+            [Pattern::ALWAYS, Layout::ABSENT],
             [
                 self.rights_bits(0, Facts::RX.union(Facts::ACCESSED)),
                 self.rights_bits(0, Facts::RWX.union(Facts::ACCESSED)),
@@ -1316,10 +1323,11 @@ unsafe impl FormatTrait for Format {
 
     #[inline]
     fn next(&self, level: Level, raw: u64) -> Next {
+        let common = &self.common;
         let layout = self.layout(level);
         if layout.table.matches(raw) {
-            Next::Table(raw & layout.next_table)
-        } else if layout.absent.matches(raw) {
+            Next::Table(raw & common.next_table)
+        } else if Layout::ABSENT.matches(raw) {
             Next::Absent
         } else {
             Next::Leaf
@@ -1330,8 +1338,8 @@ unsafe impl FormatTrait for Format {
     fn kinds(&self, level: Level) -> Kinds {
         let layout = self.layout(level);
         Kinds {
-            absent_mask: layout.absent.mask,
-            absent_value: layout.absent.value,
+            absent_mask: Layout::ABSENT.mask,
+            absent_value: Layout::ABSENT.value,
             table_mask: layout.table.mask,
             table_value: layout.table.value,
         }
@@ -1340,8 +1348,9 @@ unsafe impl FormatTrait for Format {
     #[inline]
     fn links(&self) -> impl Fn(Level, u64) -> Option<u64> {
         let layout = *self.layout(1);
+        let common = self.common;
         move |_, raw| {
-            if layout.table.matches(raw) { Some(raw & layout.next_table) } else { None }
+            if layout.table.matches(raw) { Some(raw & common.next_table) } else { None }
         }
     }
 
@@ -1373,6 +1382,7 @@ unsafe impl FormatTrait for Format {
     }
 
     fn rewrite(&self, level: Level, change: &Change) -> Result<Rewrite, Refusal> {
+        let common = &self.common;
         let layout = self.layout(level);
         let mut keep = u64::MAX;
         let mut set = 0;
@@ -1383,7 +1393,7 @@ unsafe impl FormatTrait for Format {
             let (unmarked, marked) = bits(false)
                 .zip(bits(true))
                 .ok_or(Refusal::Rights(rights))?;
-            let replaced = layout.rights & !(unmarked ^ marked);
+            let replaced = common.rights & !(unmarked ^ marked);
             keep &= !replaced;
             set |= unmarked & replaced;
         }
@@ -1392,7 +1402,7 @@ unsafe impl FormatTrait for Format {
             set |= self.memory_bits(level, memory)?;
         }
         if let Some(options) = change.options {
-            keep &= !layout.options;
+            keep &= !common.options;
             set |= self.option_bits(level, options)?;
         }
         Ok(Rewrite { keep, set })
@@ -1422,8 +1432,8 @@ unsafe impl FormatTrait for Format {
     }
 
     #[inline]
-    fn empty(&self, level: Level) -> u64 {
-        self.layout(level).empty
+    fn empty(&self, _level: Level) -> u64 {
+        Layout::EMPTY
     }
 
     #[inline]
@@ -1453,12 +1463,12 @@ unsafe impl FormatTrait for Format {
     }
 
     fn grant(&self, level: Level, raw: u64, rights: Rights, dirty: bool) -> Option<u64> {
-        let layout = self.layout(level);
+        let common = &self.common;
         if self.run_bits(level, raw) != 0 {
             return None;
         }
         let facts = self.leaf_facts(level, raw)?.union(Facts::new(rights, true, dirty));
-        Some(raw & !layout.rights | self.rights_bits(level, facts)?)
+        Some(raw & !common.rights | self.rights_bits(level, facts)?)
     }
 
     #[inline]
@@ -1591,48 +1601,36 @@ struct Layout {
     holds_leaves: bool,
     /// Whether the format allows blocks here.
     holds_blocks: bool,
-    /// The value that stands for nothing.
-    empty: u64,
-    /// What tells an own entry that is not present from all others.
-    absent: Pattern,
-    /// What tells an own table from all other own entries.
-    table: Pattern,
     /// The bits of a leaf that hold its address.
     output: u64,
-    /// The bits of a table entry that hold its address.
-    next_table: u64,
     /// The bits that every leaf starts from.
     leaf_base: u64,
-    /// The bits that every table entry starts from.
-    table_base: u64,
-    /// The bits of a leaf that say its rights.
-    rights: u64,
+    /// What tells an own table from all other own entries.
+    table: Pattern,
     /// The bits of a leaf that say its memory type.
     memory: u64,
-    /// The bits of a leaf that options and software may choose.
-    options: u64,
 }
 
 impl Layout {
-    const fn new(config: &Config, level: Level) -> Self {
+    /// The value that stands for nothing.
+    const EMPTY: u64 = 0;
+
+    /// What tells an own entry that is not present from all others.
+    const ABSENT: Pattern = Pattern::new(1, 0);
+
+    /// What they look like at `level`.
+    const fn new(config: &Config, common: &Common, level: Level) -> Self {
         let leaf_bits = Format::ENTRY_BITS[codec::index(level)];
         let block_level = level == 1 || config.huge_1g && level == 2;
-        let empty = 0;
         let mut layout = Self {
             leaf_bits,
             within: codec::bits(leaf_bits - 1, 0),
             holds_leaves: level == 0 || block_level,
             holds_blocks: block_level,
-            empty,
-            absent: Pattern::new(1, 0),
-            table: if level >= 1 { Pattern::new(0x80, 0) } else { Pattern::NEVER },
             output: codec::bits(config.pa_bits - 1, leaf_bits),
-            next_table: codec::bits(config.pa_bits - 1, 12),
             leaf_base: 0,
-            table_base: 1,
-            rights: 0,
+            table: if level >= 1 { Pattern::new(0x80, 0) } else { Pattern::NEVER },
             memory: 0,
-            options: 0x7ff0_0000_0000_0e00,
         };
         if level == 0 {
             layout.leaf_base |= 1;
@@ -1643,33 +1641,59 @@ impl Layout {
         if config.c_bit != 0 {
             layout.leaf_base |= codec::insert(1, config.c_bit, config.c_bit);
         }
-        if config.no_execute && !config.gmet {
-            layout.table_base |= 6;
-        }
-        if !config.no_execute {
-            layout.table_base |= 6;
-        }
-        if config.c_bit != 0 {
-            layout.table_base |= codec::insert(1, config.c_bit, config.c_bit);
-        }
-        if config.no_execute && config.gmet {
-            layout.table_base |= 6;
-        }
-        if config.no_execute && !config.gmet {
-            layout.rights |= 0x8000_0000_0000_0006;
-        }
-        if !config.no_execute {
-            layout.rights |= 6;
-        }
-        if config.no_execute && config.gmet {
-            layout.rights |= 0x8000_0000_0000_0006;
-        }
+        layout.table = layout.table.excluding(Layout::ABSENT, common.table_base);
         layout.memory |= if level == 0 { 0x98 } else { 0x1018 };
-        if config.c_bit != 0 {
-            layout.options |= codec::bits(config.c_bit, config.c_bit);
-        }
-        layout.table = layout.table.excluding(layout.absent, layout.table_base);
         layout
+    }
+}
+
+/// What the entries of all levels have in common, with every condition resolved.
+#[derive(Clone, Copy, Debug)]
+struct Common {
+    /// The bits of a table entry that hold its address.
+    next_table: u64,
+    /// The bits that every table entry starts from.
+    table_base: u64,
+    /// The bits of a leaf that say its rights.
+    rights: u64,
+    /// The bits of a leaf that options and software may choose.
+    options: u64,
+}
+
+impl Common {
+    /// What they look like with these parameters.
+    const fn new(config: &Config) -> Self {
+        let mut common = Self {
+            next_table: codec::bits(config.pa_bits - 1, 12),
+            table_base: 1,
+            rights: 0,
+            options: 0x7ff0_0000_0000_0e00,
+        };
+        if config.no_execute && !config.gmet {
+            common.table_base |= 6;
+        }
+        if !config.no_execute {
+            common.table_base |= 6;
+        }
+        if config.c_bit != 0 {
+            common.table_base |= codec::insert(1, config.c_bit, config.c_bit);
+        }
+        if config.no_execute && config.gmet {
+            common.table_base |= 6;
+        }
+        if config.no_execute && !config.gmet {
+            common.rights |= 0x8000_0000_0000_0006;
+        }
+        if !config.no_execute {
+            common.rights |= 6;
+        }
+        if config.no_execute && config.gmet {
+            common.rights |= 0x8000_0000_0000_0006;
+        }
+        if config.c_bit != 0 {
+            common.options |= codec::bits(config.c_bit, config.c_bit);
+        }
+        common
     }
 }
 

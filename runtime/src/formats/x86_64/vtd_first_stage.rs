@@ -395,6 +395,7 @@ pub struct Format {
     config: Config,
     geometry: Geometry,
     invalid_cached: bool,
+    common: Common,
     layouts: [Layout; codec::LEVELS],
     first_writes: FirstWrites,
 }
@@ -442,17 +443,19 @@ impl Format {
             config.pa_bits,
             Extension::Sign,
         );
+        let common = Common::new(config);
         let top = config.levels - 1;
-        let mut layouts = [Layout::new(config, top); codec::LEVELS];
+        let mut layouts = [Layout::new(config, &common, top); codec::LEVELS];
         let mut level = 0;
         while level < top {
-            layouts[codec::index(level)] = Layout::new(config, level);
+            layouts[codec::index(level)] = Layout::new(config, &common, level);
             level += 1;
         }
         let mut format = Self {
             config: *config,
             geometry,
             invalid_cached: false,
+            common,
             layouts,
             first_writes: FirstWrites::NONE,
         };
@@ -502,7 +505,7 @@ impl Format {
             Ok(options) => options,
             Err(refusal) => return Err(refusal),
         };
-        let bits = layout.leaf_base & !layout.options | options | rights | memory;
+        let bits = layout.leaf_base & !Layout::OPTIONS | options | rights | memory;
         Ok(Prototype { bits, level, size })
     }
 
@@ -525,12 +528,12 @@ impl Format {
     ///
     /// [`Refusal::Address`] if the address is too wide or not aligned.
     #[inline]
-    pub const fn table(&self, level: Level, address: u64) -> Result<u64, Refusal> {
+    pub const fn table(&self, _level: Level, address: u64) -> Result<u64, Refusal> {
         if address & 0xfff != 0 || address > self.geometry.last_output() {
             return Err(Refusal::Address(address));
         }
-        let layout = self.layout(level);
-        Ok(layout.table_base | address & layout.next_table)
+        let common = &self.common;
+        Ok(Layout::TABLE_BASE | address & common.next_table)
     }
 
     /// The leaf at `level` that maps to `address` and belongs to no run.
@@ -615,7 +618,7 @@ impl Format {
                 memory,
                 accessed: facts.contains(Facts::ACCESSED),
                 dirty: facts.contains(Facts::DIRTY),
-                options: Options::from_bits((raw ^ layout.leaf_base) & layout.options),
+                options: Options::from_bits((raw ^ layout.leaf_base) & Layout::OPTIONS),
             },
         })
     }
@@ -633,7 +636,7 @@ impl Format {
     /// A table entry's content.
     fn decode_table(&self, level: Level, raw: u64) -> Entry {
         let config = &self.config;
-        let layout = self.layout(level);
+        let common = &self.common;
         let mut grants = Grants::new();
         let Some(facts) = self.access_facts(raw >> 1 & 3) else {
             return Entry::Reserved("access");
@@ -643,7 +646,7 @@ impl Format {
             return Entry::Reserved("address-too-wide");
         }
         Entry::Table(DecodedTable {
-            address: raw & layout.next_table,
+            address: raw & common.next_table,
             level: level.saturating_sub(1),
             limit: grants.of_table(),
         })
@@ -681,19 +684,19 @@ impl Format {
     /// The bits of a leaf's options and software bits.
     const fn option_bits(&self, level: Level, options: Options) -> Result<u64, Refusal> {
         let layout = self.layout(level);
-        if options.bits() & !layout.options != 0 {
+        if options.bits() & !Layout::OPTIONS != 0 {
             return Err(Refusal::Options(options));
         }
-        Ok((layout.leaf_base & layout.options) ^ options.bits())
+        Ok((layout.leaf_base & Layout::OPTIONS) ^ options.bits())
     }
 
     /// What first writes make of pages, as [`Format::grant`](FormatTrait::grant) does.
     const fn resolved_first_writes(&self) -> FirstWrites {
-        let pages = self.layout(0);
+        let layout = self.layout(0);
         FirstWrites::new(
-            pages.rights,
-            pages.leaf_base,
-            [Pattern::ALWAYS, pages.absent],
+            Layout::RIGHTS,
+            layout.leaf_base,
+            [Pattern::ALWAYS, Layout::ABSENT],
             [
                 self.rights_bits(0, Facts::RX.union(Facts::ACCESSED)),
                 self.rights_bits(0, Facts::RWX.union(Facts::ACCESSED)),
@@ -811,10 +814,11 @@ unsafe impl FormatTrait for Format {
 
     #[inline]
     fn next(&self, level: Level, raw: u64) -> Next {
+        let common = &self.common;
         let layout = self.layout(level);
         if layout.table.matches(raw) {
-            Next::Table(raw & layout.next_table)
-        } else if layout.absent.matches(raw) {
+            Next::Table(raw & common.next_table)
+        } else if Layout::ABSENT.matches(raw) {
             Next::Absent
         } else {
             Next::Leaf
@@ -825,8 +829,8 @@ unsafe impl FormatTrait for Format {
     fn kinds(&self, level: Level) -> Kinds {
         let layout = self.layout(level);
         Kinds {
-            absent_mask: layout.absent.mask,
-            absent_value: layout.absent.value,
+            absent_mask: Layout::ABSENT.mask,
+            absent_value: Layout::ABSENT.value,
             table_mask: layout.table.mask,
             table_value: layout.table.value,
         }
@@ -835,8 +839,9 @@ unsafe impl FormatTrait for Format {
     #[inline]
     fn links(&self) -> impl Fn(Level, u64) -> Option<u64> {
         let layout = *self.layout(1);
+        let common = self.common;
         move |_, raw| {
-            if layout.table.matches(raw) { Some(raw & layout.next_table) } else { None }
+            if layout.table.matches(raw) { Some(raw & common.next_table) } else { None }
         }
     }
 
@@ -868,7 +873,6 @@ unsafe impl FormatTrait for Format {
     }
 
     fn rewrite(&self, level: Level, change: &Change) -> Result<Rewrite, Refusal> {
-        let layout = self.layout(level);
         let mut keep = u64::MAX;
         let mut set = 0;
         if let Some(rights) = change.rights {
@@ -878,16 +882,16 @@ unsafe impl FormatTrait for Format {
             let (unmarked, marked) = bits(false)
                 .zip(bits(true))
                 .ok_or(Refusal::Rights(rights))?;
-            let replaced = layout.rights & !(unmarked ^ marked);
+            let replaced = Layout::RIGHTS & !(unmarked ^ marked);
             keep &= !replaced;
             set |= unmarked & replaced;
         }
         if let Some(memory) = change.memory {
-            keep &= !layout.memory;
+            keep &= !Layout::MEMORY;
             set |= self.memory_bits(level, memory)?;
         }
         if let Some(options) = change.options {
-            keep &= !layout.options;
+            keep &= !Layout::OPTIONS;
             set |= self.option_bits(level, options)?;
         }
         Ok(Rewrite { keep, set })
@@ -922,8 +926,8 @@ unsafe impl FormatTrait for Format {
     }
 
     #[inline]
-    fn empty(&self, level: Level) -> u64 {
-        self.layout(level).empty
+    fn empty(&self, _level: Level) -> u64 {
+        Layout::EMPTY
     }
 
     #[inline]
@@ -946,12 +950,11 @@ unsafe impl FormatTrait for Format {
     }
 
     fn grant(&self, level: Level, raw: u64, rights: Rights, dirty: bool) -> Option<u64> {
-        let layout = self.layout(level);
         if self.run_bits(level, raw) != 0 {
             return None;
         }
         let facts = self.leaf_facts(level, raw)?.union(Facts::new(rights, true, dirty));
-        Some(raw & !layout.rights | self.rights_bits(level, facts)?)
+        Some(raw & !Layout::RIGHTS | self.rights_bits(level, facts)?)
     }
 
     #[inline]
@@ -1188,48 +1191,45 @@ struct Layout {
     holds_leaves: bool,
     /// Whether the format allows blocks here.
     holds_blocks: bool,
-    /// The value that stands for nothing.
-    empty: u64,
-    /// What tells an own entry that is not present from all others.
-    absent: Pattern,
-    /// What tells an own table from all other own entries.
-    table: Pattern,
     /// The bits of a leaf that hold its address.
     output: u64,
-    /// The bits of a table entry that hold its address.
-    next_table: u64,
     /// The bits that every leaf starts from.
     leaf_base: u64,
-    /// The bits that every table entry starts from.
-    table_base: u64,
-    /// The bits of a leaf that say its rights.
-    rights: u64,
-    /// The bits of a leaf that say its memory type.
-    memory: u64,
-    /// The bits of a leaf that options and software may choose.
-    options: u64,
+    /// What tells an own table from all other own entries.
+    table: Pattern,
 }
 
 impl Layout {
-    const fn new(config: &Config, level: Level) -> Self {
+    /// The value that stands for nothing.
+    const EMPTY: u64 = 0;
+
+    /// What tells an own entry that is not present from all others.
+    const ABSENT: Pattern = Pattern::new(1, 0);
+
+    /// The bits that every table entry starts from.
+    const TABLE_BASE: u64 = 7;
+
+    /// The bits of a leaf that say its rights.
+    const RIGHTS: u64 = 6;
+
+    /// The bits of a leaf that say its memory type.
+    const MEMORY: u64 = 0;
+
+    /// The bits of a leaf that options and software may choose.
+    const OPTIONS: u64 = 0x7ff0_0000_0000_0a00;
+
+    /// What they look like at `level`.
+    const fn new(config: &Config, _common: &Common, level: Level) -> Self {
         let leaf_bits = Format::ENTRY_BITS[codec::index(level)];
         let block_level = level == 1 || config.huge_1g && level == 2;
-        let empty = 0;
         let mut layout = Self {
             leaf_bits,
             within: codec::bits(leaf_bits - 1, 0),
             holds_leaves: level == 0 || block_level,
             holds_blocks: block_level,
-            empty,
-            absent: Pattern::new(1, 0),
-            table: if level >= 1 { Pattern::new(0x80, 0) } else { Pattern::NEVER },
             output: codec::bits(config.pa_bits - 1, leaf_bits),
-            next_table: codec::bits(config.pa_bits - 1, 12),
             leaf_base: 0,
-            table_base: 7,
-            rights: 6,
-            memory: 0,
-            options: 0x7ff0_0000_0000_0a00,
+            table: if level >= 1 { Pattern::new(0x80, 0) } else { Pattern::NEVER },
         };
         if level == 0 {
             layout.leaf_base |= 1;
@@ -1237,8 +1237,24 @@ impl Layout {
         if block_level {
             layout.leaf_base |= 0x81;
         }
-        layout.table = layout.table.excluding(layout.absent, layout.table_base);
+        layout.table = layout.table.excluding(Layout::ABSENT, Layout::TABLE_BASE);
         layout
+    }
+}
+
+/// What the entries of all levels have in common, with every condition resolved.
+#[derive(Clone, Copy, Debug)]
+struct Common {
+    /// The bits of a table entry that hold its address.
+    next_table: u64,
+}
+
+impl Common {
+    /// What they look like with these parameters.
+    const fn new(config: &Config) -> Self {
+        Self {
+            next_table: codec::bits(config.pa_bits - 1, 12),
+        }
     }
 }
 
