@@ -11,6 +11,7 @@ use crate::rig::{READ, RW, Rig, distant, gpa, hpa, range};
 in_every_format! {
     a_hole_for_a_device_in_a_block_of_memory
     what_cannot_be_had_leaves_what_was_there
+    a_page_takes_the_tables_on_its_way_twice
 }
 
 fn a_hole_for_a_device_in_a_block_of_memory<F: Format>(mut rig: Rig<F>) {
@@ -53,4 +54,14 @@ fn what_cannot_be_had_leaves_what_was_there<F: Format>(mut rig: Rig<F>) {
     assert!(rig.space.replace(gpa(0), 1 << (size + 1), RW, Alloc::POPULATED).is_err());
     assert!(rig.state() == before, "something changed");
     assert_eq!(rig.space.read_obj::<u64>(gpa(3 * page)), Ok(7));
+}
+
+fn a_page_takes_the_tables_on_its_way_twice<F: Format>(mut rig: Rig<F>) {
+    let page = rig.page();
+    rig.space.map_alloc(gpa(0), 8 * page, RW, true).unwrap();
+    let before = rig.machine.allocations();
+    rig.space.replace(gpa(2 * page), page, READ, Alloc::POPULATED).unwrap();
+    // It is built aside from a root of its own, and may leave no table here but the root.
+    let levels = u64::from(rig.space.page_table().geometry().levels);
+    assert_eq!(rig.machine.allocations() - before, levels + (levels - 1) + 1);
 }

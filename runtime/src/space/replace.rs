@@ -43,6 +43,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         let refused = |error| SpaceError::Area { area: range, error };
         backend.accepts(&self.table, &attributes).map_err(|refusal| refused(refusal.into()))?;
         self.table.check_partial(range)?;
+        let split = self.table.tables_to_cut(range)?;
         // Room for an area that is cut in two, and for the new one.
         self.areas.reserve(2).map_err(|_| SpaceError::NoMemory)?;
 
@@ -51,8 +52,8 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         let mut gather = aside.gather();
         backend.map(range, &attributes, &mut aside, &mut gather).map_err(refused)?;
         let before = self.table.reserved();
-        // Each table of that one may be needed here, too; and at each end, a leaf may be split at every level.
-        let tables = aside.tables().count() + 2 * usize::from(self.table.geometry().levels);
+        // Each table of that one but its root may be needed here, too.
+        let tables = aside.tables().count() - 1 + split;
         let made_room =
             self.table.reserve(before + tables).map_err(SpaceError::Table).and_then(|()| self.unmap_range(range));
         if made_room.is_ok() {

@@ -118,10 +118,14 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     ///
     /// [`Error::OutOfRange`], [`Error::Misaligned`].
     pub fn tables_needed(&self, range: ClosedRange) -> Result<usize, Error> {
-        let range = ok!(self.input(range));
-        let entries = self.root_entries();
+        Ok(ok!(self.tables_to_cut(range)) + self.tables_missing(ok!(self.input(range))))
+    }
+
+    /// The most tables that it takes to split what is mapped across the ends of `range`.
+    pub(crate) fn tables_to_cut(&self, range: ClosedRange) -> Result<usize, Error> {
+        let (range, entries) = (ok!(self.input(range)), self.root_entries());
         let split = |end| self.cut_leaf(entries, range, end).map_or(0, |leaf| usize::from(leaf.level));
-        Ok(split(range.start()) + split(range.last()) + self.tables_missing(range))
+        Ok(split(range.start()) + split(range.last()))
     }
 
     /// Reserves frames for `tables` tables, for operations through `&mut self`: one that adds no more of them (see
