@@ -31,7 +31,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         // Larger leaves at the edges are counted with all larger leaves.
         let small = edges.each_ref().map(|edge| edge.as_ref().filter(|edge| edge.leaf.size <= size));
         let mut tables: usize = small.into_iter().flatten().map(|edge| self.tables_for_split(edge, range)).sum();
-        for leaf in self.larger(range, size) {
+        let mut walk = Walk::new(self, Some(range));
+        while let Some(leaf) = walk.next_larger(size) {
             if let Some(split) = ok!(self.plan_split(&leaf, Fate::Cut(size))) {
                 ok!(self.check_break(&split, split.leaf.range));
                 tables += self.tables_for_split(&split, range);
@@ -41,29 +42,12 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let tables = ok!(self.reserve_tables(tables));
         let mut reserve = Frames::of(&self.hal, tables);
         self.commit_edges(&mut edges, range, &mut reserve, gather);
-        for leaf in self.larger(range, size) {
-            let done = self.cut(leaf, size, &mut reserve, gather);
+        let mut walk = Walk::new(self, Some(range));
+        while let Some(leaf) = walk.next_larger(size) {
+            let done = self.cut(&leaf, size, &mut reserve, gather);
             debug_assert!(done.is_some(), "the plan counted too few tables");
         }
         Ok(())
-    }
-
-    /// The leaves in `range` that are larger than `1 << size` bytes.
-    fn larger(&self, range: ClosedRange, size: u8) -> impl Iterator<Item = Located<F>> {
-        let mut walk = Walk::new(self, Some(range));
-        core::iter::from_fn(move || {
-            loop {
-                match walk.next()? {
-                    Met::Leaf(leaf) if leaf.size > size => return Some(leaf),
-                    Met::Table { level, address, range }
-                        if Self::entry_bits(level) <= size && !self.holds_runs(self.entries(level, address)) =>
-                    {
-                        walk.advance(range.last());
-                    }
-                    _ => {}
-                }
-            }
-        })
     }
 
     /// Whether a leaf in this table is a run.
@@ -74,16 +58,16 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// Cuts a leaf: a run first into its items, which have to be replaced one by one.
-    fn cut(&self, leaf: Located<F>, size: u8, reserve: &mut Frames<'_, H>, gather: &mut Gather<F, H>) -> Option<()> {
+    fn cut(&self, leaf: &Located<F>, size: u8, reserve: &mut Frames<'_, H>, gather: &mut Gather<F, H>) -> Option<()> {
         let entry = Self::entry_bits(leaf.level);
-        let (range, items) = (leaf.range, Self::items(&leaf) as u64);
+        let (range, items) = (leaf.range, Self::items(leaf) as u64);
         if items > 1 {
             self.cut_once(leaf, size.max(entry), reserve, gather)?;
         }
         if size < entry {
             for item in 0..items {
                 let leaf = self.find(range.start() + (item << entry))?;
-                self.cut_once(leaf, size, reserve, gather)?;
+                self.cut_once(&leaf, size, reserve, gather)?;
             }
         }
         Some(())
@@ -91,12 +75,12 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     fn cut_once(
         &self,
-        leaf: Located<F>,
+        leaf: &Located<F>,
         size: u8,
         reserve: &mut Frames<'_, H>,
         gather: &mut Gather<F, H>,
     ) -> Option<()> {
-        let mut split = self.plan_split(&leaf, Fate::Cut(size)).ok()??;
+        let mut split = self.plan_split(leaf, Fate::Cut(size)).ok()??;
         let range = split.leaf.range;
         self.commit_split(&mut split, range, reserve, gather)
     }
@@ -134,7 +118,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             };
             self.collapse_in(below, part, largest, gather);
             if fits(entry)
-                && ClosedRange::around(part.start(), entry) == part
+                && ClosedRange::block(part.start(), entry) == part
                 && let Some((_, Strip { first: new, .. })) = self.whole(below, part, level, entry)
             {
                 let table = Held::Tree { table: below.address(), level: below.level(), frames: false };
@@ -171,7 +155,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let level = entries.level();
         let mut left = Some(range);
         while let Some(rest) = left {
-            let run = ClosedRange::around(rest.start(), size);
+            let run = ClosedRange::block(rest.start(), size);
             left = range.after(run.last());
             if !range.covers(&run) {
                 continue;
@@ -236,5 +220,25 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let (address, attributes) = whole?;
         let prototype = self.format.prototype(target, size, &attributes).ok()?;
         Some((address, self.format.strip(prototype, address, 1 << (size - Self::entry_bits(target)))))
+    }
+}
+
+impl<F: Format, H: Hal> Walk<'_, F, H> {
+    /// The next leaf that is larger than `1 << size` bytes. It passes over tables that have none.
+    // Not inlined: it has two callers.
+    #[inline(never)]
+    fn next_larger(&mut self, size: u8) -> Option<Located<F>> {
+        loop {
+            match self.next()? {
+                Met::Leaf(leaf) if leaf.size > size => return Some(leaf),
+                Met::Table { level, address, range }
+                    if PageTable::<F, H>::entry_bits(level) <= size
+                        && !self.table.holds_runs(self.table.entries(level, address)) =>
+                {
+                    self.advance(range.last());
+                }
+                _ => {}
+            }
+        }
     }
 }
