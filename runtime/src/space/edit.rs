@@ -179,22 +179,22 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         range: ClosedRange,
         change: &Change,
     ) -> Result<Option<ClosedRange>, SpaceError> {
+        // Each end may cut an area.
+        self.areas.reserve(2).map_err(|_| SpaceError::NoMemory)?;
         let place = self.areas.place(range.start());
         let parts = self.areas.parts_from(place, range);
-        let (mut count, mut differs) = (0, false);
-        for (_, area) in parts.clone() {
+        let (mut count, mut differs, mut cuts) = (0, false, false);
+        for (part, area) in parts.clone() {
             let attributes = area.attributes().with(change);
             if let Err(refusal) = area.backend().accepts(&self.table, &attributes) {
                 return SpaceError::of_area(area.range(), &refusal.into());
             }
             count += 1;
             differs |= attributes != *area.attributes();
+            cuts |= part != area.range();
         }
         ok!(self.table.check_partial(range));
-        // Each end may cut an area.
-        self.areas.reserve(2).map_err(|_| SpaceError::NoMemory)?;
 
-        let parts = self.areas.parts_from(place, range);
         let mut gather = Gathering::new(&mut self.gather, &self.table);
         if count > 1 {
             // A leaf at one end may already be as it should be. It would be split only after the others have been
@@ -204,15 +204,17 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         let (done, mut result) = parts.work(&mut self.table, &mut gather, &mut |part, backend, table, gather| {
             backend.protect(part, change, table, gather)
         });
-        if result.is_ok() && differs && self.table.is_cut(range) {
+        if result.is_ok() && differs && cuts {
             // Where areas are cut, so are leaves, even those that already are as they should be: unmapping whole areas
             // must never take a frame.
             result = self.table.split(range, &mut gather).map_err(SpaceError::Table);
         }
         if result.is_err() {
-            for (part, area) in done.into_iter().flat_map(|done| self.areas.parts_from(place, done)) {
-                // These are its former attributes, and no leaf has to be split any more, so this cannot fail.
-                let _ = area.backend().protect(part, &area.attributes().into(), &mut self.table, &mut gather);
+            if let Some(done) = done {
+                for (part, area) in self.areas.parts_from(place, done) {
+                    // These are its former attributes, and no leaf has to be split any more, so this cannot fail.
+                    let _ = area.backend().protect(part, &area.attributes().into(), &mut self.table, &mut gather);
+                }
             }
         } else if differs {
             // Otherwise, no leaf was split where areas would be cut.

@@ -2,7 +2,6 @@
 
 use super::{
     Error, Gather, PageTable,
-    build::End,
     entries::Entries,
     frames::Frames,
     located::Located,
@@ -90,18 +89,6 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         Ok(())
     }
 
-    /// Whether a leaf reaches across an end of `range`.
-    pub(crate) fn is_cut(&self, range: ClosedRange) -> bool {
-        let leaf = |ia| {
-            let End { level, raw, .. } = self.end_at(ia).filter(|end| end.is_leaf)?;
-            Some(ClosedRange::around(ia, self.format.leaf_bits(level, raw)))
-        };
-        let cut = |leaf: Option<ClosedRange>| leaf.is_some_and(|leaf| !range.covers(&leaf));
-        let first = leaf(range.start());
-        let is_all = first.is_some_and(|first| first.contains(range.last()));
-        cut(first) || !is_all && cut(leaf(range.last()))
-    }
-
     /// Splits the leaves that `range` covers in part, where the covered part has this `fate`, and returns what is left of
     /// `range` to be done. All or nothing.
     // Not inlined: it has many callers.
@@ -165,7 +152,9 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     // Not inlined: it has many callers.
     #[inline(never)]
     pub(super) fn cut_leaf(&self, entries: Entries<F::Word>, range: ClosedRange, ia: u64) -> Option<Located<F>> {
-        self.leaf_at(ia, self.descend_from(entries, ia)).filter(|leaf| !range.covers(&leaf.range))
+        let end = self.descend_from(entries, ia);
+        let leaf = ClosedRange::block(ia, self.format.leaf_bits(end.level, end.raw));
+        if range.covers(&leaf) { None } else { self.leaf_at(ia, end) }
     }
 
     /// Plans to split the leaves that `range` covers in part. `fate` is what becomes of the covered part; leaves that

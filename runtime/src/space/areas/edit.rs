@@ -75,28 +75,29 @@ impl<B: Joinable> MemorySet<B> {
         range: ClosedRange,
         change: &mut dyn FnMut(&mut Area<B>),
     ) {
-        let whole = place.and_then(|place| self.area(place)).map(Area::range);
-        let is_inside = whole.is_some_and(|whole| whole.start() < range.start() && range.last() < whole.last());
-        let mut next = place.and_then(|place| self.cut_before(place, range.start()));
-        let mut before = next.and_then(|next| self.tree.previous(next));
+        let mut next = place;
+        let mut before = place.and_then(|place| self.tree.previous(place));
         // Where the area before ends, once it is known: only one that begins there can be joined with it.
         let mut end = None;
         while let Some(mut place) = next
-            && let Some(area) = self.area_mut(place)
+            && let Some(mut area) = self.area_mut(place)
             && let Some(part) = area.range().intersection(&range)
         {
-            if part.last() < area.range().last() {
-                let rest = self.cut_before(place, part.last() + 1);
-                // The part before it may be at another place now.
-                place = rest.and_then(|rest| self.tree.previous(rest)).unwrap_or(place);
-                before = self.tree.previous(place);
-                self.area_mut(place).into_iter().for_each(&mut *change);
-            } else {
-                change(area);
+            let whole = area.range();
+            let is_cut = part != whole;
+            if is_cut {
+                let Some(cut) = self.cut_out(place, part) else { return };
+                place = cut;
+                let Some(cut) = self.area_mut(place) else { return };
+                area = cut;
             }
-            if is_inside {
-                // It is between the rests of the area that it was cut out of, and no longer like these.
-                return;
+            change(area);
+            if is_cut {
+                if whole.start() < part.start() && part.last() < whole.last() {
+                    // It is between the rests of the area that it was cut out of, and no longer like these.
+                    return;
+                }
+                before = self.tree.previous(place);
             }
             let touched = before.filter(|_| end.is_none_or(|end| end == part.start()));
             let joined = touched.and_then(|before| self.join(before, place));
@@ -130,21 +131,25 @@ impl<B: Joinable> MemorySet<B> {
         }
     }
 
-    /// Cuts the area at `place`, if both `address` and the address before it are in it. Returns where the part that
-    /// begins at
-    /// `address` is then, or the area if it was not cut.
-    fn cut_before(&mut self, place: Place, address: u64) -> Option<Place> {
+    /// Makes `part` of the area at `place` an area of its own, and returns where it is. There is room for it and for
+    /// the rest after it.
+    fn cut_out(&mut self, place: Place, part: ClosedRange) -> Option<Place> {
         let link = self.tree.link(place)?;
         let area = self.areas.get_mut(link)?;
         let whole = area.range();
-        let left = address.checked_sub(1).and_then(|last| ClosedRange::new(whole.start(), last));
-        match (left, ClosedRange::new(address, whole.last())) {
-            (Some(left), Some(right)) => {
-                area.shrink(left);
-                self.insert_part(link, right, place.behind())
-            }
-            _ => Some(place),
+        let mut cut = place;
+        if let Some(left) = before(part).and_then(|last| ClosedRange::new(whole.start(), last)) {
+            area.shrink(left);
+            cut = self.insert_part(link, part, place.behind())?;
+        } else {
+            area.shrink(part);
         }
+        if let Some(right) = after(part).and_then(|start| ClosedRange::new(start, whole.last())) {
+            let right = self.insert_part(link, right, cut.behind())?;
+            // The part before it may be at another place now.
+            cut = self.tree.previous(right)?;
+        }
+        Some(cut)
     }
 
     /// Adds an area, for which there is room, that differs from the one at `link` only in its range, and returns where
