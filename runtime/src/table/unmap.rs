@@ -2,6 +2,8 @@
 
 use core::ops::Range;
 
+use arrayvec::ArrayVec;
+
 use super::{
     Error, Gather, PageTable,
     build::{End, Found},
@@ -181,26 +183,27 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             return false;
         }
         let size = Self::entry_bits(level);
-        let mut left = slots.clone();
-        while free && !left.is_empty() {
-            // Only what has been recorded may be held. So this goes block by block, each out of the table before it is
-            // held.
-            let mut frames = [0; BLOCK];
-            let count = left.len().min(BLOCK);
-            for (frame, (_, raw)) in frames.iter_mut().zip(entries.iter(left.start..left.start + count)) {
-                *frame = self.format.output(level, raw);
+        let (mut left, mut start) = (slots, range.start());
+        while !left.is_empty() {
+            let mut frames = ArrayVec::<_, BLOCK>::new();
+            let mut count = left.len();
+            if free {
+                // Only what has been recorded may be held. So this goes block by block, each out of the table before
+                // it is held.
+                count = count.min(BLOCK);
+                for (_, raw) in entries.iter(left.start..left.start + count) {
+                    let has_room = frames.try_push(self.format.output(level, raw)).is_ok();
+                    debug_assert!(has_room, "a block has no more");
+                }
             }
             entries.store_strip(&self.hal, left.start, self.empty_strip(level, count));
-            let start = range.start() + (((left.start - slots.start) as u64) << size);
-            gather.record(ClosedRange::clamp(start, start + (((count as u64) << size) - 1)), true, size);
-            for &first in frames.iter().take(count) {
+            let last = start + (((count as u64) << size) - 1);
+            gather.record(ClosedRange::clamp(start, last), true, size);
+            for first in frames {
                 gather.hold(Held::Frames { first, size, count: 1 });
             }
             left.start += count;
-        }
-        if !free {
-            entries.store_strip(&self.hal, slots.start, self.empty_strip(level, slots.len()));
-            gather.record(range, true, size);
+            start = last.wrapping_add(1);
         }
         true
     }
