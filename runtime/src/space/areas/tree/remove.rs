@@ -45,7 +45,7 @@ impl Tree {
         {
             self.restart(place, next);
         }
-        self.nodes.get_mut(place.leaf())?.entries.pop_at(place.index());
+        self.nodes.get_mut(place.leaf())?.remove(place.index());
         Some(link)
     }
 
@@ -94,7 +94,7 @@ impl Tree {
             match (start, node.entries.get_mut(index)) {
                 (Some(start), Some(entry)) => entry.start = start,
                 _ => {
-                    node.entries.pop_at(index);
+                    node.remove(index);
                     self.nodes.remove(below);
                 }
             }
@@ -129,7 +129,16 @@ impl Tree {
             debug_assert!(moved.is_ok(), "both together do not fill a node");
         }
         if let Some(node) = self.nodes.get_mut(at) {
-            node.entries.pop_at(index + 1);
+            node.remove(index + 1);
         }
+    }
+}
+
+impl Node {
+    /// Takes an entry out, if there is one.
+    // Not inlined: it has several callers.
+    #[inline(never)]
+    fn remove(&mut self, index: usize) {
+        self.entries.pop_at(index);
     }
 }
