@@ -217,14 +217,21 @@ impl<F: Format, H: Hal> Gather<F, H> {
     /// As [`Self::record`], for a change that does not continue the last one.
     #[inline(never)]
     fn record_apart(&mut self, new: &Due) {
-        // The newest first: operations go through addresses in ascending order.
-        if let Some(due) = self.due.iter_mut().rev().find(|due| due.continues(new)) {
-            *due = due.join(new);
-        } else if self.due.try_push(*new).is_err()
-            && let Some(due) =
-                self.due.iter_mut().min_by_key(|due| due.join(new).operations().saturating_sub(due.operations()))
-        {
-            *due = due.join(new);
+        let is_full = self.due.is_full();
+        // The one that takes the fewest more with it.
+        let mut least: Option<(u64, &mut Due)> = None;
+        for due in &mut self.due {
+            let more = due.more_with(new);
+            if least.as_ref().is_none_or(|&(least, _)| more < least) {
+                least = Some((more, due));
+            }
+        }
+        match least {
+            Some((more, due)) if is_full || more <= new.apart() => *due = due.join(new),
+            _ => {
+                let recorded = self.due.try_push(*new);
+                debug_assert!(recorded.is_ok(), "there is room for one");
+            }
         }
     }
 

@@ -28,9 +28,13 @@ impl Due {
         }
     }
 
-    /// Whether joining both costs no more than keeping them apart.
-    pub(super) fn continues(&self, other: &Self) -> bool {
-        let apart = self.operations().saturating_add(other.operations()).saturating_add(APART);
-        self.join(other).operations() <= apart
+    /// How many more by-address operations it takes when it is joined with another.
+    pub(super) fn more_with(&self, other: &Self) -> u64 {
+        self.join(other).operations().saturating_sub(self.operations())
+    }
+
+    /// How many more another may take with it before they had better be kept apart.
+    pub(super) fn apart(&self) -> u64 {
+        self.operations().saturating_add(APART)
     }
 }
