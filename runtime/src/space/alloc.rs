@@ -51,7 +51,7 @@ impl Alloc {
         (0..geometry.levels).rev().find_map(|level| {
             let size = geometry.entry_bits(level);
             let fits = size <= largest && size < limit && table.format().page_sizes(level).contains(size);
-            let inside = || fault.area.covers(&ClosedRange::around(fault.address, size));
+            let inside = || fault.area.covers(&ClosedRange::block(fault.address, size));
             // Pages are tried for what a larger leaf cannot express; what pages cannot express, the table refuses.
             let says = || level == 0 || table.format().prototype(level, size, &fault.attributes).is_ok();
             (fits && inside() && says()).then_some(size)

@@ -43,9 +43,9 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         gather: &mut Gather<F, H>,
     ) -> Option<bool> {
         let End { level, entry, raw, .. } = leaf;
-        let last = self.precedent.as_ref().filter(|last| last.level == level && last.change.as_ref() == change)?;
+        let last = self.precedent.as_ref()?;
         let whole = Self::slot(level, range.start());
-        let is_like = raw & !last.address == last.bits;
+        let is_like = last.level == level && raw & !last.address == last.bits && last.change.as_ref() == change;
         // Where nothing may be broken, there is more to be checked.
         let may = self.partial == PartialChange::Split && !self.is_strict();
         if !is_like || !may || !last.fits(whole, range) {
@@ -107,7 +107,9 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// Remembers how a leaf was split, if the next one can be split in the same simple way.
     pub(super) fn remember(&mut self, split: &Split<'_, F>, range: ClosedRange) {
-        self.precedent = self.precedent_of(split, range).or(self.precedent);
+        if let precedent @ Some(_) = self.precedent_of(split, range) {
+            self.precedent = precedent;
+        }
     }
 
     fn precedent_of(&self, split: &Split<'_, F>, range: ClosedRange) -> Option<Precedent> {
@@ -157,5 +159,5 @@ impl Precedent {
 
 /// The runs of `1 << size` bytes that meet `range`.
 const fn around(range: ClosedRange, size: u8) -> ClosedRange {
-    ClosedRange::around(range.start(), size).hull(&ClosedRange::around(range.last(), size))
+    ClosedRange::block(range.start(), size).hull(&ClosedRange::block(range.last(), size))
 }

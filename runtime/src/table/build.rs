@@ -177,7 +177,6 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// Writes leaves into a table that is in use.
-    #[inline]
     pub(super) fn store_leaves(&self, entries: Entries<F::Word>, leaves: &Leaves) {
         for (index, strip) in leaves.strips(&self.format, entries.count()) {
             entries.store_strip(&self.hal, index, strip);

@@ -220,7 +220,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         }
         if self.format.invalid_cached() {
             // If the table for the leaf was not there, tables were added.
-            self.invalidate_shared(ClosedRange::around(ia, size), 0, level == target);
+            self.invalidate_shared(ClosedRange::block(ia, size), 0, level == target);
         }
         Ok(true)
     }
@@ -263,7 +263,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         oa: u64,
         tables: &mut List,
     ) -> Result<bool, Error> {
-        let range = ClosedRange::around(ia, prototype.size);
+        let range = ClosedRange::block(ia, prototype.size);
         let leaf = Prototypes::single(prototype);
         let pieces = [Some(Piece::new(range, oa.wrapping_sub(range.start()), &leaf)), None, None];
         let mut reserve = Frames::of(&self.hal, core::mem::take(tables));

@@ -165,7 +165,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             partial: PartialChange::Split,
             changes: Changes::default(),
             precedent: None,
-            pages: Pages::default(),
+            pages: Pages::none(),
         })
     }
 

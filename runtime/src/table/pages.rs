@@ -9,15 +9,21 @@ use super::PageTable;
 use crate::{Attributes, Format, Hal, Refusal};
 
 /// Pages with the attributes that were asked for first: nearly all faults need the same few.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Pages([Page; 4]);
 
 /// A page without its address. Once it is complete, it stays.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Page {
     state: AtomicU8,
     attributes: [AtomicU64; 2],
     bits: AtomicU64,
+}
+
+impl Page {
+    const fn free() -> Self {
+        Self { state: AtomicU8::new(FREE), attributes: [const { AtomicU64::new(0) }; 2], bits: AtomicU64::new(0) }
+    }
 }
 
 const FREE: u8 = 0;
@@ -25,6 +31,11 @@ const FILLED: u8 = 1;
 const COMPLETE: u8 = 2;
 
 impl Pages {
+    /// None yet.
+    pub(super) const fn none() -> Self {
+        Self([const { Page::free() }; 4])
+    }
+
     /// The page with these attributes, if it is known.
     #[inline]
     fn get(&self, attributes: &Attributes) -> Option<u64> {
@@ -103,7 +114,7 @@ mod tests {
 
     #[test]
     fn pages_that_differ_in_anything_are_told_apart() {
-        let pages = Pages::default();
+        let pages = Pages::none();
         let first = Attributes::new(Rights::RW, MemoryType::WriteBack);
         let others = [
             Attributes { rights: Rights::R, ..first },
@@ -122,7 +133,7 @@ mod tests {
 
     #[test]
     fn there_is_room_for_four() {
-        let pages = Pages::default();
+        let pages = Pages::none();
         let numbered = |number| Attributes {
             options: Options::from_bits(number),
             ..Attributes::new(Rights::RW, MemoryType::WriteBack)

@@ -132,7 +132,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                             frame,
                             Planned { entries, start: rest.start(), size, tree: None },
                         );
-                        done = ClosedRange::around(rest.start(), size);
+                        done = ClosedRange::block(rest.start(), size);
                     }
                     None => {
                         let below = level.checked_sub(1).ok_or(self.no_page())?;
@@ -158,7 +158,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         self.zero(frame, size);
         match tree {
             Some(entry) => entries.store(&self.hal, Self::index(level, start), entry),
-            None => self.store_leaves(entries, &self.leaf_of(level, ClosedRange::around(start, size), frame, leaf)),
+            None => self.store_leaves(entries, &self.leaf_of(level, ClosedRange::block(start, size), frame, leaf)),
         }
     }
 }

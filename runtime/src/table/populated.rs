@@ -56,7 +56,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                         Some(_) => self.zero(frame, size),
                         None => reserve.first = Some((frame, size)),
                     }
-                    let done = ClosedRange::around(rest.start(), size);
+                    let done = ClosedRange::block(rest.start(), size);
                     self.fill_leaves(table, &self.leaf_of(level, done, frame, leaf));
                     *filled = Self::index_below(level, done.last()) + 1;
                     done
@@ -136,7 +136,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let aligned = rest.start().trailing_zeros().min(63) as u8;
         while let Some(size) = sizes.largest_within(aligned.min(size_within(rest.span()))) {
             sizes.0 &= !(1 << size);
-            let range = ClosedRange::around(rest.start(), size);
+            let range = ClosedRange::block(rest.start(), size);
             let is_hole = |entries: Entries<F::Word>| self.is_hole(entries, slots::<F>(level, entries.count(), range));
             if !entries.is_none_or(is_hole) {
                 continue;

@@ -83,7 +83,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let states = self.format.accessed_dirty(level);
         if states.is_dirty(old) && !states.is_dirty(new) {
             // If one item of a run is dirty, all its pages are.
-            let leaf = ClosedRange::around(slot.start(), self.format.leaf_bits(level, old));
+            let leaf = ClosedRange::block(slot.start(), self.format.leaf_bits(level, old));
             self.tell(leaf, pages, gather);
         }
     }

@@ -98,7 +98,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                 return kinds.is_table(raw);
             }
             let fits = |size| {
-                let leaf = ClosedRange::around(start + ((item as u64) << bits), size);
+                let leaf = ClosedRange::block(start + ((item as u64) << bits), size);
                 size <= bits || size <= shift.aligned && range.covers(&leaf)
             };
             kinds.is_leaf(raw) && fits(self.format.leaf_bits(level, raw))
