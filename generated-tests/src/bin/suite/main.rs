@@ -22,11 +22,12 @@ use tablewright_tests::emulators;
 type Step = (&'static str, &'static str, fn() -> Outcome);
 
 /// In this order: what fails soonest comes first, and the emulators are there before the tests that need them.
-const STEPS: [Step; 13] = [
+const STEPS: [Step; 14] = [
     ("format", "the sources are formatted", format),
     ("emulators", "the MMU models are there, fetched if need be", fetch_emulators),
     ("lints", "clippy and rustdoc have nothing to say", lints),
     ("features", "every feature of the runtime builds alone", features),
+    ("packages", "what would be published builds without this repository", packages),
     ("bare-metal", "the library builds and links for the machines it is for", bare_metal::build),
     ("tests", "unit tests, laws, snapshots, and the verdicts of real MMUs", tests),
     ("loom", "operations that race give the same in every order", loom),
@@ -125,6 +126,12 @@ fn features() -> Outcome {
         )?;
     }
     Ok(())
+}
+
+/// In a workspace, what a package leaves out is there all the same.
+fn packages() -> Outcome {
+    let ours = ["tour", "tablewright-machines", "tablewright-tests"].map(|ours| ["--exclude", ours]);
+    cargo(&[&["package", "--workspace", "--allow-dirty"], ours.as_flattened()].concat())
 }
 
 fn tests() -> Outcome {
