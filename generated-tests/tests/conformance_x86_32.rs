@@ -10,7 +10,7 @@ use tablewright::{
 };
 use tablewright_archdefs::bound::Params;
 use tablewright_tests::conformance::report::{self, Section};
-use tablewright_tests::conformance::{Judge, Live, Memory, Setup, Shared, access, cause, hardware_trial, trials};
+use tablewright_tests::conformance::{Judge, Memory, Restarted, Setup, Shared, access, cause, hardware_trial, trials};
 use tablewright_tests::emulators::{Emulator, require};
 use tablewright_tests::formats::{Configured, configured};
 use tablewright_tests::generated;
@@ -39,18 +39,6 @@ impl Protected {
         let model = if emulator == Emulator::Bochs { "ryzen" } else { "max,phys-bits=40" };
         let machine = Machine::new(emulator, model).unwrap_or_else(|error| panic!("{error}"));
         Self { emulator, machine, width: WIDTH, no_execute: false, memory: Memory::default() }
-    }
-
-    fn run(&self, image: &[Chunk], registers: &[(&'static str, u64)], probes: &[Probe], peek: &[u64]) -> Outcome {
-        let find = |name| registers.iter().find(|(register, _)| *register == name).map(|(_, value)| *value as u32);
-        let register = |name| find(name).unwrap_or_else(|| panic!("no {name} in {registers:x?}"));
-        let paging = Paging {
-            cr0: register("cr0") | WRITE_PROTECT,
-            cr3: register("cr3"),
-            cr4: register("cr4"),
-            efer: find("efer").unwrap_or(0),
-        };
-        self.machine.run(&Batch { image, paging, probes, peek }).unwrap_or_else(|error| panic!("{error}"))
     }
 }
 
@@ -117,28 +105,21 @@ impl Judge for Protected {
     }
 }
 
-/// Each question starts the emulator anew.
-impl Live for Protected {
-    const REMEMBERED: Access = Access::Read;
-    const REMEMBERS: bool = false;
-
-    fn begin(&mut self, registers: &[(&'static str, u64)], _targets: &Range<u64>) {
-        self.memory = Memory::new(registers);
+impl Restarted for Protected {
+    fn memory(&mut self) -> &mut Memory {
+        &mut self.memory
     }
 
-    fn write(&mut self, chunks: &[Chunk]) {
-        self.memory.write(chunks);
-    }
-
-    fn read(&mut self, address: u64, length: usize) -> Vec<u8> {
-        self.memory.read(address, length)
-    }
-
-    fn ask(&mut self, probes: &[Probe]) -> Vec<Verdict> {
-        let mut memory = std::mem::take(&mut self.memory);
-        let verdicts = memory.ask(probes, |image, registers, peek| self.run(image, registers, probes, peek));
-        self.memory = memory;
-        verdicts
+    fn run(&mut self, image: &[Chunk], registers: &[(&'static str, u64)], probes: &[Probe], peek: &[u64]) -> Outcome {
+        let find = |name| registers.iter().find(|(register, _)| *register == name).map(|(_, value)| *value as u32);
+        let register = |name| find(name).unwrap_or_else(|| panic!("no {name} in {registers:x?}"));
+        let paging = Paging {
+            cr0: register("cr0") | WRITE_PROTECT,
+            cr3: register("cr3"),
+            cr4: register("cr4"),
+            efer: find("efer").unwrap_or(0),
+        };
+        self.machine.run(&Batch { image, paging, probes, peek }).unwrap_or_else(|error| panic!("{error}"))
     }
 }
 

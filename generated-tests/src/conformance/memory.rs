@@ -1,9 +1,21 @@
 //! The tables of a machine that is started anew for each question: what its next start finds, and what it left there.
 
 use std::collections::BTreeMap;
+use std::mem;
+use std::ops::Range;
 
+use super::{Judge, Live};
 use crate::mmu::x86_64::Outcome;
-use crate::mmu::{Chunk, Probe, Verdict};
+use crate::mmu::{Access, Chunk, Probe, Verdict};
+
+/// A judge that is live in so far as its machine finds the memory that it left when it was asked the last time.
+pub trait Restarted: Judge {
+    /// What outlives the machine.
+    fn memory(&mut self) -> &mut Memory;
+
+    /// Starts the machine on tables and registers, asks it, and has it tell the words at the addresses `peek` afterwards.
+    fn run(&mut self, image: &[Chunk], registers: &[(&'static str, u64)], probes: &[Probe], peek: &[u64]) -> Outcome;
+}
 
 /// Tables and registers that outlive the machine.
 #[derive(Clone, Debug, Default)]
@@ -13,34 +25,7 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Nothing but registers.
-    pub fn new(registers: &[(&'static str, u64)]) -> Self {
-        Self { registers: registers.to_vec(), words: BTreeMap::new() }
-    }
-
-    /// Writes whole words.
-    pub fn write(&mut self, chunks: &[Chunk]) {
-        for (address, bytes) in chunks {
-            let words = bytes.as_chunks().0.iter().map(|word| u64::from_le_bytes(*word));
-            self.words.extend((*address..).step_by(8).zip(words));
-        }
-    }
-
-    /// Reads whole words; what was never written is zero.
-    pub fn read(&self, address: u64, length: usize) -> Vec<u8> {
-        let words = (address..address + length as u64).step_by(8);
-        words.flat_map(|at| self.words.get(&at).copied().unwrap_or(0).to_le_bytes()).collect()
-    }
-
-    /// Asks a machine that runs on tables and registers, and gives the words at these addresses as it leaves them, too.
-    pub fn ask(
-        &mut self,
-        probes: &[Probe],
-        run: impl FnOnce(&[Chunk], &[(&'static str, u64)], &[u64]) -> Outcome,
-    ) -> Vec<Verdict> {
-        if probes.is_empty() {
-            return Vec::new();
-        }
+    fn image(&self) -> Vec<Chunk> {
         let mut image: Vec<Chunk> = Vec::new();
         for (&at, word) in &self.words {
             match image.last_mut().filter(|(start, bytes)| start + bytes.len() as u64 == at) {
@@ -48,9 +33,42 @@ impl Memory {
                 None => image.push((at, word.to_le_bytes().to_vec())),
             }
         }
-        let peek: Vec<u64> = self.words.keys().copied().collect();
-        let outcome = run(&image, &self.registers, &peek);
-        self.words.extend(peek.into_iter().zip(outcome.words));
+        image
+    }
+}
+
+impl<J: Restarted> Live for J {
+    const REMEMBERED: Access = Access::Read;
+    const REMEMBERS: bool = false;
+
+    fn begin(&mut self, registers: &[(&'static str, u64)], _targets: &Range<u64>) {
+        *self.memory() = Memory { registers: registers.to_vec(), words: BTreeMap::new() };
+    }
+
+    /// Whole words.
+    fn write(&mut self, chunks: &[Chunk]) {
+        for (address, bytes) in chunks {
+            let words = bytes.as_chunks().0.iter().map(|word| u64::from_le_bytes(*word));
+            self.memory().words.extend((*address..).step_by(8).zip(words));
+        }
+    }
+
+    /// Whole words; what was never written is zero.
+    fn read(&mut self, address: u64, length: usize) -> Vec<u8> {
+        let memory = self.memory();
+        let words = (address..address + length as u64).step_by(8);
+        words.flat_map(|at| memory.words.get(&at).copied().unwrap_or(0).to_le_bytes()).collect()
+    }
+
+    fn ask(&mut self, probes: &[Probe]) -> Vec<Verdict> {
+        if probes.is_empty() {
+            return Vec::new();
+        }
+        let mut memory = mem::take(self.memory());
+        let peek: Vec<u64> = memory.words.keys().copied().collect();
+        let outcome = self.run(&memory.image(), &memory.registers, probes, &peek);
+        memory.words.extend(peek.into_iter().zip(outcome.words));
+        *self.memory() = memory;
         outcome.verdicts
     }
 }

@@ -42,7 +42,7 @@ pub use invalidation::Instructions;
 pub use judge::Judge;
 pub use layouts::{LAYOUTS, Layout};
 pub use live::{Hearing, Live};
-pub use memory::Memory;
+pub use memory::{Memory, Restarted};
 use pieces::Pieces;
 pub use probes::needs;
 pub use program::{Program, Step};

@@ -5,7 +5,7 @@ use std::ops::Range;
 use libtest_mimic::Trial;
 use tablewright::{ByName, FaultInfo, Level, Rights};
 use tablewright_archdefs::bound::Params;
-use tablewright_tests::conformance::{Judge, Live, Memory, Setup, access, cause, hardware_trial, trials};
+use tablewright_tests::conformance::{Judge, Memory, Restarted, Setup, access, cause, hardware_trial, trials};
 use tablewright_tests::emulators::{Emulator, Found};
 use tablewright_tests::formats::{Configured, configured};
 use tablewright_tests::generated;
@@ -136,40 +136,24 @@ impl Judge for Amd {
     }
 
     fn judge(&mut self, tables: &[Chunk], registers: &[(&'static str, u64)], probes: &[Probe]) -> Vec<Verdict> {
-        let outcomes = self.run(tables, registers, probes, &[]);
+        let outcomes = self.walk(tables, registers, probes, &[]);
         outcomes.into_iter().flat_map(|outcome| outcome.verdicts).collect()
     }
 }
 
-/// Each question starts the emulator anew.
-impl Live for Amd {
-    const REMEMBERED: Access = Access::Read;
-    const REMEMBERS: bool = false;
-
-    fn begin(&mut self, registers: &[(&'static str, u64)], _targets: &Range<u64>) {
-        self.memory = Memory::new(registers);
+impl Restarted for Amd {
+    fn memory(&mut self) -> &mut Memory {
+        &mut self.memory
     }
 
-    fn write(&mut self, chunks: &[Chunk]) {
-        self.memory.write(chunks);
-    }
-
-    fn read(&mut self, address: u64, length: usize) -> Vec<u8> {
-        self.memory.read(address, length)
-    }
-
-    fn ask(&mut self, probes: &[Probe]) -> Vec<Verdict> {
-        let mut memory = std::mem::take(&mut self.memory);
-        let run = |image: &[Chunk], registers: &[_], peek: &[u64]| self.run(image, registers, probes, peek).remove(0);
-        let verdicts = memory.ask(probes, run);
-        self.memory = memory;
-        verdicts
+    fn run(&mut self, image: &[Chunk], registers: &[(&'static str, u64)], probes: &[Probe], peek: &[u64]) -> Outcome {
+        self.walk(image, registers, probes, peek).remove(0)
     }
 }
 
 impl Amd {
     /// Has the tables walked, as often as it takes for all probes.
-    fn run(
+    fn walk(
         &mut self,
         tables: &[Chunk],
         registers: &[(&'static str, u64)],

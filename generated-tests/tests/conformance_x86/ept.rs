@@ -9,11 +9,11 @@ use std::ops::Range;
 use libtest_mimic::Trial;
 use tablewright::{FaultInfo, Level, Rights};
 use tablewright_archdefs::bound::Params;
-use tablewright_tests::conformance::{Judge, Live, Memory, Setup, access, cause, hardware_trial, trials};
+use tablewright_tests::conformance::{Judge, Memory, Restarted, Setup, access, cause, hardware_trial, trials};
 use tablewright_tests::formats::{Configured, configured, varied};
 use tablewright_tests::generated;
 use tablewright_tests::mmu::deviations::{BLOCK_BIT_12, Deviation, USER_EXECUTE_IN_BIT_13};
-use tablewright_tests::mmu::x86_64::{Batch, Machine, Nested};
+use tablewright_tests::mmu::x86_64::{Batch, Machine, Nested, Outcome};
 use tablewright_tests::mmu::{Access, Chunk, Fault, FaultKind, Probe, Verdict};
 
 use super::Judges;
@@ -101,38 +101,27 @@ impl Judge for Bochs {
     }
 
     fn judge(&mut self, tables: &[Chunk], registers: &[(&'static str, u64)], probes: &[Probe]) -> Vec<Verdict> {
-        let &[("eptp", eptp)] = registers else { panic!("EPT has one register, not {registers:x?}") };
+        let eptp = eptp(registers);
         if self.five_level { self.judge_subtrees(tables, eptp, probes) } else { self.walk(&[(tables, eptp, probes)]) }
     }
 }
 
-/// Each question starts the emulator anew.
-impl Live for Bochs {
-    const REMEMBERED: Access = Access::Read;
-    const REMEMBERS: bool = false;
-
-    fn begin(&mut self, registers: &[(&'static str, u64)], _targets: &Range<u64>) {
-        self.memory = Memory::new(registers);
+impl Restarted for Bochs {
+    fn memory(&mut self) -> &mut Memory {
+        &mut self.memory
     }
 
-    fn write(&mut self, chunks: &[Chunk]) {
-        self.memory.write(chunks);
+    fn run(&mut self, image: &[Chunk], registers: &[(&'static str, u64)], probes: &[Probe], peek: &[u64]) -> Outcome {
+        let nested = Nested::Ept { eptp: eptp(registers), mode_based_execute: self.mode_based_execute };
+        let batch = Batch { image, guest: None, nested, probes, peek };
+        self.machine.run(&[batch]).unwrap_or_else(|error| panic!("{error}")).remove(0)
     }
+}
 
-    fn read(&mut self, address: u64, length: usize) -> Vec<u8> {
-        self.memory.read(address, length)
-    }
-
-    fn ask(&mut self, probes: &[Probe]) -> Vec<Verdict> {
-        let mode_based_execute = self.mode_based_execute;
-        let run = |image: &[Chunk], registers: &[(&'static str, u64)], peek: &[u64]| {
-            let &[("eptp", eptp)] = registers else { panic!("EPT has one register, not {registers:x?}") };
-            let nested = Nested::Ept { eptp, mode_based_execute };
-            let batch = Batch { image, guest: None, nested, probes, peek };
-            self.machine.run(&[batch]).unwrap_or_else(|error| panic!("{error}")).remove(0)
-        };
-        self.memory.ask(probes, run)
-    }
+/// The only register of EPT.
+fn eptp(registers: &[(&'static str, u64)]) -> u64 {
+    let &[("eptp", eptp)] = registers else { panic!("EPT has one register, not {registers:x?}") };
+    eptp
 }
 
 impl Bochs {
