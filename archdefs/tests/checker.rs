@@ -125,6 +125,8 @@ broken! {
 broken! {
     two_rows: "\"0b100 x if typed\"" => "\"0b101 x if typed\"";
     row_too_wide: "\"2 uc\"" => "\"2 uc\", \"4 wt\"";
+    rows_too_wide: "\"2 uc\"" => "\"2 uc\", \"4 wt\", \"5 wp\", \"6 wc\"";
+    row_of_what_no_configuration_has: "[levels]" => "control = { type = \"word\", bind = \"boot\", doc = \"what 3 is\" }\n\n[levels]", "\"2 uc\"" => "\"2 uc\", \"3 wt if control[5]\"";
     value_without_a_row: "\"0 local\", \"1 global\"" => "\"0 local if typed\", \"1 global\"";
     other_without_a_value: "\"1 accessed\"]" => "\"1 accessed\"]\nother = \"reserved\"";
     row_that_no_entry_shows: "match = \"0 == 0\"" => "match = \"else\"",
@@ -144,6 +146,10 @@ broken! {
     run_larger_than_its_table: "items = 16" => "items = 1024";
     run_that_looks_single: "single = \"11 == 0\"" => "single = \"11 == 1\"";
     mark_of_many_values: "15:12 == 0b0111" => "15:12 != 0b0111";
+    item_with_a_field_elsewhere: "bits = \"7:6\"" => "bits = [\"8, 6 if leaf_bits == 16\", \"7:6\"]", "bits = 8" => "bits = [\"7 if leaf_bits == 16\", \"8\"]";
+    item_without_a_field: "bits = \"10:9\"\nsoftware" => "if = \"leaf_bits != 16\"\nbits = \"10:9\"\nsoftware",
+        "[[fix]]\nid = \"too-wide\"" => "[[fix]]\nid = \"10-9\"\nin = \"leaf\"\nif = \"leaf_bits == 16\"\nbits = \"10:9\"\nis = \"ignored\"\n\n[[fix]]\nid = \"too-wide\"";
+    item_with_other_bits: "bits = 5\nis = \"ignored\"" => "bits = 5\nis = [\"software if leaf_bits == 16\", \"ignored\"]";
     two_runs_of_one_size: "[[run]]" => "[[run]]\nid = \"again\"\nlevel = 0\nitems = 16\nmark = \"11 == 1 & 15:12 == 0b1111\"\nsingle = \"11 == 0\"\naddresses = \"shared\"\n\n[[run]]";
 }
 

@@ -2,7 +2,7 @@
 
 use tablewright::sim::Machine;
 use tablewright::{
-    Attributes, Change, ClosedRange, Format, Geometry, HostPhysAddr, MemoryType, PageTable, Rights, Tag, riscv64::sv32,
+    Attributes, Change, ClosedRange, Format, Geometry, MemoryType, PageTable, Rights, Tag, riscv64::sv32,
 };
 use tablewright_archdefs::bound;
 
@@ -20,6 +20,18 @@ tablewright::format_tests! { mod power_laws = "arch/power.toml": crate::power::p
 
 tablewright::page_table_format! { pub mod s390 = "arch/s390.toml" }
 tablewright::format_tests! { mod s390_laws = "arch/s390.toml": crate::s390 }
+
+tablewright::page_table_format! { pub mod short = "arch/short.toml" }
+tablewright::format_tests! { mod short_laws = "arch/short.toml": crate::short }
+
+tablewright::page_table_format! { pub mod srmmu = "arch/srmmu.toml" }
+tablewright::format_tests! { mod srmmu_laws = "arch/srmmu.toml": crate::srmmu }
+
+tablewright::page_table_format! {
+    /// Two modules: for pages of 4 KiB and of 8 KiB.
+    pub mod m68040 = "arch/m68040.toml"
+}
+tablewright::format_tests! { mod m68040_laws = "arch/m68040.toml": crate::m68040::m68040_4k, crate::m68040::m68040_8k }
 
 tablewright::page_table_format! { pub mod sv32_x4 = "arch/sv32_x4.toml" }
 tablewright::format_tests! { mod sv32_x4_laws = "arch/sv32_x4.toml": crate::sv32_x4 }
@@ -139,18 +151,19 @@ fn pages_and_blocks<F: Format>(format: F, start: u64, last: u64) {
     assert_eq!(walked(&machine, root, range.last() + 1), None);
 }
 
-/// Where an address leads, by a walk as the RISC-V manual has it for Sv32 and, with a root of 12 index bits, for Sv32x4: from the
-/// bytes of the tables.
+/// An entry of 32 bits, from its bytes.
+fn load_narrow(machine: &Machine, address: u64) -> Option<[u8; 4]> {
+    let word = machine.read_word(address & !7)?.to_ne_bytes();
+    word[(address & 4) as usize..][..4].try_into().ok()
+}
+
+/// Where an address leads, by a walk as the RISC-V manual has it for Sv32 and, with a root of 12 index bits, for Sv32x4.
 fn sv32_walk(machine: &Machine, root: u64, ia: u64, entry: fn([u8; 4]) -> u32) -> Option<u64> {
-    let load = |table: u64, index: u64| {
-        let page = table + index / 1024 * 4096;
-        let bytes = machine.dump(HostPhysAddr::from_usize(page as usize), 12);
-        bytes[index as usize % 1024 * 4..][..4].try_into().map(entry).unwrap()
-    };
-    let upper = load(root, ia >> 22);
+    let load = |table: u64, index: u64| load_narrow(machine, table + index * 4).map(entry);
+    let upper = load(root, ia >> 22)?;
     match upper & 0b1111 {
         0b0001 => {
-            let lower = load(u64::from(upper >> 10) << 12, ia >> 12 & 0x3ff);
+            let lower = load(u64::from(upper >> 10) << 12, ia >> 12 & 0x3ff)?;
             (lower & 0b1 == 1).then(|| u64::from(lower >> 10) << 12 | ia & 0xfff)
         }
         leaf if leaf & 1 == 1 => {
@@ -161,34 +174,91 @@ fn sv32_walk(machine: &Machine, root: u64, ia: u64, entry: fn([u8; 4]) -> u32) -
     }
 }
 
-#[test]
-fn entries_of_32_bits_lead_where_their_mmu_follows_them() {
-    narrow(sv32::Format::new(&sv32::Config::new(2, 32)).unwrap(), u32::from_le_bytes);
-    narrow(sv32_be::Format::new(&sv32_be::Config::new(2, 32)).unwrap(), u32::from_be_bytes);
-    narrow(sv32_x4::Format::new(&sv32_x4::Config::new(2, 34)).unwrap(), u32::from_le_bytes);
+/// As the manual of ARMv7-A has it for short descriptors, whose supersections and large pages are in 16 entries each.
+fn short_walk(machine: &Machine, root: u64, ia: u64) -> Option<u64> {
+    let load = |address| Some(u64::from(u32::from_le_bytes(load_narrow(machine, address)?)));
+    let led_by = |entry: u64, bits: u32| Some(entry >> bits << bits | ia & ((1 << bits) - 1));
+    let first = load(root | ia >> 20 << 2)?;
+    match first & 0b11 {
+        0b01 => {
+            let second = load(first & !0x3ff | (ia >> 12 & 0xff) << 2)?;
+            match second & 0b11 {
+                0b00 => None,
+                0b01 => led_by(second, 16),
+                _ => led_by(second, 12),
+            }
+        }
+        0b10 => led_by(first, if first >> 18 & 1 == 1 { 24 } else { 20 }),
+        _ => None,
+    }
 }
 
-/// Maps pages, megapages, and pages again, up to the last, each half of a table by itself; and takes some out.
-fn narrow<F: Format>(format: F, entry: fn([u8; 4]) -> u32) {
-    let machine = Machine::new(0x1_2300_0000, 1 << 20);
-    let mut table = PageTable::new(format, machine.clone(), Tag(1)).unwrap();
+/// As SPARC's manual has it for its reference MMU.
+fn srmmu_walk(machine: &Machine, root: u64, ia: u64) -> Option<u64> {
+    let mut table = root;
+    for (shift, entries) in [(24, 256), (18, 64), (12, 64)] {
+        let entry = u32::from_be_bytes(load_narrow(machine, table + (ia >> shift) % entries * 4)?);
+        match entry & 0b11 {
+            1 => table = u64::from(entry & !0b11) << 4,
+            2 => return Some(u64::from(entry & !0xff) << 4 | ia & ((1 << shift) - 1)),
+            _ => return None,
+        }
+    }
+    None
+}
+
+/// As the manual of the MC68040 has it, with pages of `1 << page` bytes.
+fn m68040_walk(machine: &Machine, root: u64, ia: u64, page: u32) -> Option<u64> {
+    let load = |address| Some(u64::from(u32::from_be_bytes(load_narrow(machine, address)?)));
+    let resident = |entry: u64| (entry & 0b10 != 0).then_some(entry);
+    let root = resident(load(root | ia >> 25 << 2)?)?;
+    let pointer = resident(load(root & !0x1ff | (ia >> 18 & 0x7f) << 2)?)?;
+    let pages = if page == 12 { 64 } else { 32 };
+    let last = load((pointer & !(pages * 4 - 1)) + (ia >> page) % pages * 4)?;
+    (last & 1 == 1).then_some(last >> page << page | ia & ((1 << page) - 1))
+}
+
+#[test]
+fn entries_of_32_bits_lead_where_their_mmu_follows_them() {
+    let sv32 = sv32::Format::new(&sv32::Config::new(2, 32)).unwrap();
+    narrow(sv32, Rights::RW, |machine, root, ia| sv32_walk(machine, root, ia, u32::from_le_bytes));
+    let sv32_be = sv32_be::Format::new(&sv32_be::Config::new(2, 32)).unwrap();
+    narrow(sv32_be, Rights::RW, |machine, root, ia| sv32_walk(machine, root, ia, u32::from_be_bytes));
+    let sv32_x4 = sv32_x4::Format::new(&sv32_x4::Config::new(2, 34)).unwrap();
+    narrow(sv32_x4, Rights::RW, |machine, root, ia| sv32_walk(machine, root, ia, u32::from_le_bytes));
+    for input_bits in [26, 32] {
+        narrow(short::Format::new(&short::Config::new(2, input_bits)).unwrap(), Rights::RW, short_walk);
+    }
+    narrow(srmmu::Format::new(&srmmu::Config::new(3, 32)).unwrap(), Rights::RW, srmmu_walk);
+    let m68040_4k = m68040::m68040_4k::Format::new(&m68040::m68040_4k::Config::new(3, 32)).unwrap();
+    narrow(m68040_4k, Rights::RWX, |machine, root, ia| m68040_walk(machine, root, ia, 12));
+    let m68040_8k = m68040::m68040_8k::Format::new(&m68040::m68040_8k::Config::new(3, 32)).unwrap();
+    narrow(m68040_8k, Rights::RWX, |machine, root, ia| m68040_walk(machine, root, ia, 13));
+}
+
+/// Maps pages, the largest blocks that fit, and pages again, up to the last, each half of a table by itself; and takes some
+/// out.
+fn narrow<F: Format>(format: F, rights: Rights, walk: impl Fn(&Machine, u64, u64) -> Option<u64>) {
     let geometry = format.geometry();
-    let last = geometry.last_input();
-    let mapped = ClosedRange::new(last - 0x0112_2fff, last).unwrap();
+    // Beyond 4 GiB, where tables can be there.
+    let machine = Machine::new(0x1_2300_0000 & geometry.last_output(), 1 << 20);
+    let mut table = PageTable::new(format, machine.clone(), Tag(1)).unwrap();
+    let (last, page) = (geometry.last_input(), 1 << geometry.page_bits);
+    let mapped = ClosedRange::new(last - 0x0112_1fff, last).unwrap();
     // The last output address is the last that there is.
     let delta = geometry.last_output() - last;
-    let attributes = Attributes::new(Rights::RW, MemoryType::WriteBack);
+    let attributes = Attributes::new(rights, MemoryType::WriteBack);
     let mut gather = table.gather();
     // SAFETY: nobody accesses the memory through the table.
     unsafe { table.map(mapped, mapped.start() + delta, &attributes, &mut gather) }.unwrap();
-    let hole = ClosedRange::new(last - 0x4fff, last - 0x2000).unwrap();
+    let hole = ClosedRange::new(last - 5 * page + 1, last - 2 * page).unwrap();
     table.unmap(hole, &mut gather).unwrap();
     gather.flush();
-    assert_eq!(machine.used(), 4096 * (table.tables().count() - 1) + (1 << geometry.root_bits));
+    assert_eq!(machine.used(), ((table.tables().count() - 1) << geometry.table_bits) + (1 << geometry.root_bits));
     let root = table.root().as_usize() as u64;
     for ia in (mapped.start() - 0x1000..=last).step_by(0x1000).chain([0, last]) {
         let wanted = (mapped.contains(ia) && !hole.contains(ia)).then_some(ia + delta);
-        assert_eq!(sv32_walk(&machine, root, ia, entry), wanted, "{ia:#x}");
+        assert_eq!(walk(&machine, root, ia), wanted, "{ia:#x}");
     }
 }
 

@@ -32,6 +32,9 @@ impl Geometry {
     /// No format has more levels.
     pub const MAX_LEVELS: u8 = 8;
 
+    /// log2 of the smallest frame that a table of ours takes.
+    const FRAME_BITS: u8 = 12;
+
     /// # Errors
     ///
     /// [`BindError::Malformed`] if a width is no width or the levels below the root do not fit the input;
@@ -86,10 +89,12 @@ impl Geometry {
         self.level_index_bits(level) + self.word_bits
     }
 
-    /// log2 of the size and alignment of the root as we write it: a narrow one takes as much as any table.
+    /// log2 of the size and alignment of the root as we write it: a narrow one takes as much as any table, and none less
+    /// than the smallest frame.
     pub fn root_bits(&self) -> u8 {
         let below = &self.index_bits[..usize::from(self.top().max(1))];
-        below.iter().copied().fold(self.level_index_bits(self.top()), u8::max) + self.word_bits
+        let index_bits = below.iter().copied().fold(self.level_index_bits(self.top()), u8::max);
+        (index_bits + self.word_bits).max(Self::FRAME_BITS)
     }
 
     /// log2 of what the entries of the root take: others may put a narrow one wherever that is aligned to this.

@@ -21,7 +21,11 @@ pub(super) fn check(checker: &mut Checker<'_>, site: &Site<'_>) {
     });
     if let Some(field) = misplaced {
         checker.findings.under(site.params, "misplaced field", &[field.span], || {
-            Diagnostic::new(format!("field `{}` means nothing in {site}", field.name), field.span, "")
+            let help = match is_table {
+                true => "fields of tables are `address = \"table\"`, `next`, `rights`, `software` and `value`",
+                false => "`address = \"table\"` and `next` are of tables",
+            };
+            Diagnostic::new(format!("field `{}` means nothing in {site}", field.name), field.span, "").help(help)
         });
     }
     let fields: Vec<&BoundField> = site.shape.fields.iter().filter(wanted).collect();

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::projection::Projection;
-use super::{Checker, Site, address, encoder, fallbacks, kinds, owners, rows, runs, states};
+use super::{Checker, Site, address, encoder, fallbacks, items, kinds, owners, rows, runs, states};
 use crate::bound::{BindError, Geometry, Level, Params, Place, blocks, implies, whole_env};
 use crate::diagnostics::Diagnostic;
 use crate::eval::Env;
@@ -73,6 +73,7 @@ fn level(
     let patterns = kinds::check(checker, params, level);
     kinds::check_empty(checker, params, level);
     runs::check(checker, params, geometry, level, level.level < geometry.top());
+    items::check(checker, params, level);
     let Geometry { output_bits, decode_bits, .. } = *geometry;
     let table_bits = geometry.table_bits(level.level.saturating_sub(1));
     for (shape, run) in level.shapes() {

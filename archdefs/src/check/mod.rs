@@ -14,6 +14,7 @@ mod encoder;
 mod examples;
 mod fallbacks;
 mod findings;
+mod items;
 mod kinds;
 mod levels;
 mod limits;

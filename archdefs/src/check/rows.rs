@@ -68,18 +68,17 @@ fn table<T>(
     possible: &Possible<'_>,
 ) {
     let mut first_of: HashMap<u64, Span> = HashMap::new();
-    let mut too_wide = false;
-    for row in &rows.rows {
-        if !field.bits.holds(row.value) {
-            too_wide = true;
-            checker.used.insert(row.span);
-            checker.findings.under(site.params, "row width", &[row.span], || {
-                let bits = crate::show::named_bits(field.bits.mask());
-                let message = format!("value {:#b} of `{}` does not fit {bits}", row.value, field.name);
-                Diagnostic::new(message, row.span, "").and(field.choice, "its bits")
-            });
-            continue;
-        }
+    let (fitting, too_wide): (Vec<_>, Vec<_>) = rows.rows.iter().partition(|row| field.bits.holds(row.value));
+    checker.used.extend(too_wide.iter().map(|row| row.span));
+    if let Some((row, others)) = too_wide.split_first() {
+        checker.findings.under(site.params, "row width", &[row.span, field.choice], || {
+            let bits = crate::show::named_bits(field.bits.mask());
+            let message = format!("value {:#b} of `{}` does not fit {bits}", row.value, field.name);
+            let label = if others.is_empty() { String::new() } else { format!("nor do {} more", others.len()) };
+            Diagnostic::new(message, row.span, label).and(field.choice, "its bits")
+        });
+    }
+    for row in fitting {
         if let Some(first) = first_of.insert(row.value, row.span) {
             checker.used.insert(row.span);
             checker.findings.under(site.params, "two rows", &[first, row.span], || {
@@ -99,7 +98,7 @@ fn table<T>(
     }
     checker.needs_other.insert(field.span);
     // A row that does not fit was probably meant to be the missing one.
-    if rows.other == Other::None && !too_wide {
+    if rows.other == Other::None && too_wide.is_empty() {
         checker.findings.under(site.params, "missing row", &[field.span], || {
             let value = missing.map_or_else(|| "some values".into(), |value| format!("value {value:#b}"));
             Diagnostic::new(format!("{value} of `{}` in {site} has no row", field.name), field.span, "")

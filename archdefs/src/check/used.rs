@@ -2,8 +2,10 @@
 
 use super::{Checker, fallbacks};
 use crate::diagnostics::Diagnostic;
+use crate::eval::names;
+use crate::expr::Expr;
 use crate::interpret::Means;
-use crate::model::{Choice, Choices, Field, Meaning, Other, Rows};
+use crate::model::{Choice, Choices, Domain, Field, Format, Meaning, Other, Rows};
 use crate::source::Span;
 
 pub(super) fn check(checker: &mut Checker<'_>) {
@@ -73,12 +75,26 @@ fn table<T>(checker: &mut Checker<'_>, field: &Field, rows: &Rows<T>) {
         return;
     }
     for row in rows.rows.iter().filter(|row| !checker.used.contains(&row.span)) {
-        checker.findings.add(Diagnostic::new("this row is never used", row.span, "no entry shows this value"));
+        let unused = Diagnostic::new("this row is never used", row.span, "no entry shows this value");
+        checker.findings.add(match row.when.as_ref().and_then(|when| word(checker.format, when)) {
+            Some(word) => unused.help(format!("of `{word}` only the default is tried, and what configurations set")),
+            None => unused,
+        });
     }
     if rows.other != Other::None && !checker.needs_other.contains(&field.name.span) {
         let message = format!("every value of `{}` has a row: `other` says nothing", field.name.value);
         checker.findings.add(Diagnostic::new(message, field.name.span, ""));
     }
+}
+
+/// A parameter that an expression names and that has more values than can be tried.
+fn word<'a>(format: &'a Format, expr: &Expr) -> Option<&'a str> {
+    let words = format.params.iter().filter(|param| param.domain == Domain::Word);
+    words.map(|param| param.name.value.as_str()).find(|word| {
+        let mut named = false;
+        names(expr, &mut |name, _| named |= name == *word);
+        named
+    })
 }
 
 fn choices<T>(choices: &Choices<T>) -> Vec<Span> {

@@ -94,14 +94,14 @@ impl Context<'_> {
         let (text, span) = match &value.kind {
             Kind::Plain => (raw, value.span),
             Kind::Text(text) => {
-                if raw.get(1..raw.len().saturating_sub(1)) != Some(text) {
+                let Some(start) = start_in(raw, text) else {
                     self.report(
-                        Diagnostic::new("no escapes, line breaks or triple quotes here", value.span, "this string")
-                            .help("write it between single quotation marks or plain double ones"),
+                        Diagnostic::new("no escapes here", value.span, "this string")
+                            .help("write it as it is, between any quotation marks"),
                     );
                     return None;
-                }
-                (text.as_str(), value.span.part(1, text.len() + 1))
+                };
+                (text.as_str(), value.span.part(start, start + text.len()))
             }
             kind => {
                 self.expected(if matches!(kind, Kind::Array(_)) { "one value" } else { "a string" }, value);
@@ -110,6 +110,16 @@ impl Context<'_> {
         };
         Some(Cursor::new(text, span, scope))
     }
+}
+
+/// Where in a string with its quotation marks its text begins, if it stands there as it is. A line break right after three of
+/// them is no part of it.
+fn start_in(raw: &str, text: &str) -> Option<usize> {
+    let triple = raw.starts_with("\"\"\"") || raw.starts_with("'''");
+    let quotes = if triple && raw.len() >= 6 { 3 } else { 1 };
+    let inner = raw.get(quotes..raw.len().checked_sub(quotes)?)?;
+    let inner = inner.strip_prefix('\n').unwrap_or(inner);
+    (inner == text).then(|| raw.len() - quotes - inner.len())
 }
 
 /// Refuses a name that is not made of lower-case letters, digits and `separator`. Names with underscores become names

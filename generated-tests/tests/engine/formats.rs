@@ -338,6 +338,9 @@ tablewright::page_table_format! { mod big_endian = "arch/stage1_ee.toml" }
 tablewright::page_table_format! { mod big_endian_nested = "arch/stage2_ee.toml" }
 tablewright::page_table_format! { mod sv32_x4 = "arch/sv32_x4.toml" }
 tablewright::page_table_format! { mod sv32_be = "arch/sv32_be.toml" }
+tablewright::page_table_format! { mod short = "arch/short.toml" }
+tablewright::page_table_format! { mod srmmu = "arch/srmmu.toml" }
+tablewright::page_table_format! { mod m68040 = "arch/m68040.toml" }
 
 /// Tests the format of a generated module.
 macro_rules! law_9 {
@@ -386,4 +389,8 @@ law_9! {
     big_endian_nested_4k: big_endian_nested::stage2_4k of "stage2_ee";
     entries_of_32_bits_below_a_wide_root: sv32_x4 of "sv32_x4";
     big_endian_entries_of_32_bits: sv32_be of "sv32_be";
+    entries_of_32_bits_in_shared_runs: short of "short";
+    big_endian_tables_of_two_sizes: srmmu of "srmmu";
+    big_endian_tables_of_three_sizes_4k: m68040::m68040_4k of "m68040";
+    big_endian_tables_of_three_sizes_8k: m68040::m68040_8k of "m68040";
 }

@@ -31,6 +31,13 @@ pub(crate) fn of(file: &str, bound: &Bound) -> Rules {
         // RISC-V Privileged Architecture, 11.2.1 and 11.3.2: an entry that is not valid may be cached, unless Svvptc.
         // SFENCE.VMA and HFENCE.GVMA with an address order accesses to leaf entries only.
         "sv" | "sv_x4" | "sv32" | "sv32_x4" | "sv32_be" => (!has("svvptc"), ByAddress::Leaves),
+        // Arm Architecture Reference Manual, ARMv7-A, B3.9.1: what gives rise to a translation fault is not held in a TLB.
+        // TLBIMVAIS drops what is held of all levels.
+        "short" => (false, ByAddress::LeavesOrAll),
+        // The SPARC Architecture Manual, Version 8, H.3.4: a flush of a region drops its entries of all levels.
+        "srmmu" => (false, ByAddress::LeavesOrAll),
+        // MC68040 User's Manual, 3.3: an ATC entry without R is of a page that is not there. There are none of tables.
+        "m68040" => (true, ByAddress::LeavesOrAll),
         // Nobody has read its manual for this yet: the file is believed, and nothing beyond what was asked is dropped.
         _ => (bound.invalid_cached, ByAddress::LeavesOrAll),
     };

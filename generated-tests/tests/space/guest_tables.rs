@@ -24,12 +24,16 @@ use tablewright_tests::{
 };
 
 use big_endian::stage1_4k as stage1_ee;
+use m68040::{m68040_4k, m68040_8k};
 
 use crate::rig::{READ, RW, Rig, gpa};
 use crate::witness::DIRECT;
 
 tablewright::page_table_format! { mod big_endian = "arch/stage1_ee.toml" }
 tablewright::page_table_format! { mod sv32_be = "arch/sv32_be.toml" }
+tablewright::page_table_format! { mod short = "arch/short.toml" }
+tablewright::page_table_format! { mod srmmu = "arch/srmmu.toml" }
+tablewright::page_table_format! { mod m68040 = "arch/m68040.toml" }
 
 /// Where the guest has its memory.
 const BASE: usize = 0x40_0000;
@@ -318,6 +322,10 @@ judged! {
     big_endian_tables_are_walked_as_their_file_says: stage1_ee(4, 48), "stage1_ee", ["4k-48" "4k-39-dirty" "4k-upper"];
     sv32_is_walked_as_its_file_says: sv32(2, 32), "sv32", ["sv32" "sv32-rich"];
     sv32_be_is_walked_as_its_file_says: sv32_be(2, 32), "sv32_be", ["sv32" "sv32-rich"];
+    short_is_walked_as_its_file_says: short(2, 32), "short", ["plain" "lower" "remapped" "flagged"];
+    srmmu_is_walked_as_its_file_says: srmmu(3, 32), "srmmu", ["narrow" "wide"];
+    m68040_4k_is_walked_as_its_file_says: m68040_4k(3, 32), "m68040", ["4k"];
+    m68040_8k_is_walked_as_its_file_says: m68040_8k(3, 32), "m68040", ["8k"];
     sv_is_walked_as_its_file_says: sv(3, 39), "sv", ["sv39" "sv39-rich" "sv48" "sv57"];
 }
 

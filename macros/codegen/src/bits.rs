@@ -181,6 +181,22 @@ pub(crate) fn place(scope: &Scope<'_>, map: &BitMap, value: u64) -> Option<u64> 
         .try_fold(0, |bits, part| Some(bits | part?))
 }
 
+/// The bits of a value that a bit map does not hold.
+pub(crate) fn outside(scope: &Scope<'_>, map: &BitMap) -> TokenStream {
+    if let Some(held) = held(scope, map) {
+        return literal::hex(!held);
+    }
+    let segments = value_segments(scope, map);
+    let parts = segments.iter().map(|segment| {
+        let constant = |expr| Linear::of(expr).and_then(|linear| linear.constant());
+        let [high, low, from] = [&segment.high, &segment.low, &segment.from].map(|expr| scope.emit(expr, Type::Byte));
+        let down = (constant(&segment.low) != Some(0)).then(|| quote!(>> #low));
+        let up = (constant(&segment.from) != Some(0)).then(|| quote!(<< #from));
+        quote!(codec::bits(#high, #low) #down #up)
+    });
+    quote!(!(#(#parts)|*))
+}
+
 /// The bits of a value that a bit map holds, if parameters do not move them.
 pub(crate) fn held(scope: &Scope<'_>, map: &BitMap) -> Option<u64> {
     value_segments(scope, map)

@@ -1,6 +1,6 @@
 //! Register values, and where leaves keep their accessed and dirty states.
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::TokenStream;
 use quote::quote;
 use tablewright_archdefs::expr::{Expr, Node};
 use tablewright_archdefs::model::{Facts, FixClass, Meaning, Register, RegisterField, Role};
@@ -107,7 +107,7 @@ fn value(scope: &Scope<'_>, register: &Register) -> (TokenStream, TokenStream) {
         }
         let mut code = TokenStream::new();
         for field in fields.iter().rev() {
-            code = scope.if_else(&condition(scope, field), checked(scope, &name, field), code);
+            code = scope.if_else(&condition(scope, field), checked(scope, register, field), code);
         }
         steps.push(code);
     }
@@ -140,16 +140,19 @@ pub(crate) fn placed(scope: &Scope<'_>, field: &RegisterField) -> TokenStream {
 }
 
 /// Statements that add a field's value, which the caller's root or tag may make too wide.
-fn checked(scope: &Scope<'_>, register: &Ident, field: &RegisterField) -> TokenStream {
-    let refusal = refusal(&field.value);
+fn checked(scope: &Scope<'_>, register: &Register, field: &RegisterField) -> TokenStream {
+    let (name, refusal) = (ident(&register.name.value), refusal(&field.value));
     let value = scope.emit(&field.value, Type::Word);
     let (binding, value) = match field.value.node {
         Node::Name(_) => (None, value),
         _ => (Some(quote!(let value = #value;)), quote!(value)),
     };
     let bits = bits::insert(scope, &field.bits, &value);
-    let check = bits::held(scope, &field.bits).map(|held| {
-        let outside = literal::hex(!held);
+    // As the checker has it, whatever width parameters give a field, every root fits, unless the register is narrow.
+    let may_exceed =
+        bits::held(scope, &field.bits).is_some() || register.narrow.is_some() || speaks(&field.value, "tag");
+    let check = may_exceed.then(|| {
+        let outside = bits::outside(scope, &field.bits);
         quote! {
             if #value & #outside != 0 {
                 return Err(#refusal);
@@ -159,7 +162,7 @@ fn checked(scope: &Scope<'_>, register: &Ident, field: &RegisterField) -> TokenS
     quote! {
         #binding
         #check
-        registers.#register |= #bits;
+        registers.#name |= #bits;
     }
 }
 
