@@ -243,7 +243,7 @@ fn fields(parts: &[&Part]) -> TokenStream {
 
 /// The value with these parts, as the body of a function that calls it `name` in the making.
 fn value(scope: &Scope<'_>, name: &str, parts: &[&Part]) -> TokenStream {
-    let starts = parts.iter().map(|Part { name, start, .. }| match start.to_string() == name.to_string() {
+    let starts = parts.iter().map(|Part { name, start, .. }| match *name == start.to_string() {
         true => quote!(#name,),
         false => quote!(#name: #start,),
     });
