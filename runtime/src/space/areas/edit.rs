@@ -80,19 +80,16 @@ impl<B: Joinable> MemorySet<B> {
         // Where the area before ends, once it is known: only one that begins there can be joined with it.
         let mut end = None;
         while let Some(mut place) = next
-            && let Some(mut area) = self.area_mut(place)
+            && let Some(area) = self.area_mut(place)
             && let Some(part) = area.range().intersection(&range)
         {
             let whole = area.range();
-            let is_cut = part != whole;
-            if is_cut {
+            if part == whole {
+                change(area);
+            } else {
                 let Some(cut) = self.cut_out(place, part) else { return };
                 place = cut;
-                let Some(cut) = self.area_mut(place) else { return };
-                area = cut;
-            }
-            change(area);
-            if is_cut {
+                self.area_mut(place).into_iter().for_each(&mut *change);
                 if whole.start() < part.start() && part.last() < whole.last() {
                     // It is between the rests of the area that it was cut out of, and no longer like these.
                     return;
