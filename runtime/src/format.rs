@@ -254,8 +254,7 @@ pub unsafe trait Format: Copy + Debug + Send + Sync + 'static {
 
     /// Whether an access that needs the rights `access` is allowed through the leaf `raw` at `level`. `granted` is what
     /// leaf and tables grant together, and `controls` are the machine's registers. A [`Walked`](crate::Walked) has
-    /// `level`,
-    /// `raw` and `granted`.
+    /// `level`, `raw` and `granted`.
     fn permits(&self, _level: Level, _raw: u64, granted: Rights, access: Rights, _controls: &Self::Controls) -> bool {
         granted.contains(access)
     }

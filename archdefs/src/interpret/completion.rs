@@ -20,9 +20,8 @@ impl Bound {
     ///
     /// # Errors
     ///
-    /// [`Refused::Signal`] if there is no such command, [`Refused::Address`] if the address is too wide or not aligned, or
-    /// stands for none,
-    /// [`Refused::Data`] if the data is too wide.
+    /// [`Refused::Signal`] if there is no such command, [`Refused::Address`] if the address is too wide or not aligned,
+    /// or stands for none, [`Refused::Data`] if the data is too wide.
     pub fn completion(&self, signal: Signal, address: u64, data: u64) -> Result<Vec<u64>, Refused> {
         let none = Refused::Signal;
         let completion = self.completions().find(|completion| completion.signal == signal).ok_or(none)?;

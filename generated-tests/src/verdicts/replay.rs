@@ -72,8 +72,8 @@ pub fn agrees(format: &Interpreted, fault_registers: &[&str], tables: &Tables, r
 }
 
 /// Whether the MMU reported what was to be reported, but for two things that QEMU does otherwise: it leaves out that an
-/// entry with a reserved bit is present ([`RESERVED_NOT_PRESENT`](crate::mmu::deviations::RESERVED_NOT_PRESENT)), and tells of
-/// NR where a page is not for this level ([`NR_BEFORE_LEVEL`](crate::mmu::deviations::NR_BEFORE_LEVEL)).
+/// entry with a reserved bit is present ([`RESERVED_NOT_PRESENT`](crate::mmu::deviations::RESERVED_NOT_PRESENT)), and
+/// tells of NR where a page is not for this level ([`NR_BEFORE_LEVEL`](crate::mmu::deviations::NR_BEFORE_LEVEL)).
 fn reports(registers: &[&str], raised: &[u64], seen: &[u64]) -> bool {
     let departs = |name: &str, raised: u64, seen: u64| match name {
         "error_code" => raised & 0b1001 == 0b1001 && seen | 1 == raised,

@@ -1,5 +1,5 @@
-//! Law 9 for every built-in format, and some others, in every configuration that its file names, with the interpreter as the MMU; and that
-//! leaves are as large as they can be.
+//! Law 9 for every built-in format, and some others, in every configuration that its file names, with the interpreter
+//! as the MMU; and that leaves are as large as they can be.
 
 use std::ops::Range;
 
@@ -106,8 +106,8 @@ fn after_any_other<F: Format>(format: F, config: &str) {
     let attributes = kinds.find(|page| format.prototype(0, F::PAGE_BITS, page).is_ok()).expect("such pages");
     let mut table = PageTable::new(format, Machine::new(0x4000_0000, 1 << 20), Tag(1)).expect("a root");
     let page = 1 << F::PAGE_BITS;
-    // What is first in each table on the way to the last page, and that; and what the first two entries of the root lead to, and
-    // the last but one.
+    // What is first in each table on the way to the last page, and that; and what the first two entries of the root
+    // lead to, and the last but one.
     let last = geometry.last_input() & !(page - 1);
     let starts = (0..geometry.levels).map(|level| last & !geometry.slot(level, 0).last());
     let second = geometry.slot(geometry.top(), 0).last() + 1;

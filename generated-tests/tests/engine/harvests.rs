@@ -1,4 +1,5 @@
-//! Harvests, and changes, of pages in all states side by side, as many as are looked at together and more, up to the last address.
+//! Harvests, and changes, of pages in all states side by side, as many as are looked at together and more, up to the
+//! last address.
 
 use proptest::prelude::*;
 use tablewright::{

@@ -204,7 +204,8 @@ thread_local! {
     static HELD: Cell<Option<u64>> = const { Cell::new(None) };
 }
 
-/// What the library has, each area on its own: what was cut is never one again, though it may be changed together with others.
+/// What the library has, each area on its own: what was cut is never one again, though it may be changed together with
+/// others.
 #[derive(Clone, Debug)]
 struct Apart(Builtin);
 

@@ -1,9 +1,8 @@
 //! From the model of a format to Rust: one module of items for each build.
 //!
-//! New here? Read [`module`] first: it lists what is generated, one file for each item. `scope` says what
-//! names stand for, `fold` simplifies expressions, `emit` and `branches` turn them into code, `bits` and `address` turn bit
-//! maps into masks, `layout` is where all conditions end.
-//! Nothing here knows an architecture.
+//! New here? Read [`module`] first: it lists what is generated, one file for each item. `scope` says what names stand
+//! for, `fold` simplifies expressions, `emit` and `branches` turn them into code, `bits` and `address` turn bit maps
+//! into masks, `layout` is where all conditions end. Nothing here knows an architecture.
 
 mod access;
 mod address;

@@ -155,8 +155,8 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
 
     /// Changes the attributes of `size` bytes from `start` on, in all areas there; gaps between areas are skipped.
     ///
-    /// `change` is a [`Change`], or [`MappingFlags`](crate::MappingFlags): these set the rights, and leave the memory type alone
-    /// unless they name one.
+    /// `change` is a [`Change`], or [`MappingFlags`](crate::MappingFlags): these set the rights, and leave the memory
+    /// type alone unless they name one.
     ///
     /// # Errors
     ///

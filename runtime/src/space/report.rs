@@ -137,8 +137,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     }
 
     /// Handles a fault whose report had no guest physical address ([`ReportError::NoAddress`]), once the caller has
-    /// resolved
-    /// `address` from the guest's virtual address.
+    /// resolved `address` from the guest's virtual address.
     pub fn handle_resolved(
         &self,
         info: &FaultInfo,

@@ -16,9 +16,8 @@ pub(crate) enum Admitted {
 
 impl<F: Format, H: Hal> PageTable<F, H> {
     /// Makes the leaf that maps `ia` admit an access that needs the rights `access`: adds the rights `wanted`, which
-    /// include
-    /// `access`, and marks the leaf accessed and, with a right to write, dirty. Changes nothing and returns `None` if there is
-    /// no such leaf, or if this takes more than one store: see [`Format::grant`].
+    /// include `access`, and marks the leaf accessed and, with a right to write, dirty. Changes nothing and returns
+    /// `None` if there is no such leaf, or if this takes more than one store: see [`Format::grant`].
     // Out of line and by value, so that callers can keep their fault in registers: the first use of a page never gets
     // here.
     #[inline(never)]

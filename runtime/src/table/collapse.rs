@@ -85,10 +85,10 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         self.commit_split(&mut split, range, reserve, gather)
     }
 
-    /// Replaces leaves in `range` that continue each other in input, output and attributes by the largest leaves of up to
-    /// `1 << largest` bytes that map the same, and frees the tables that this makes superfluous. The mapping stays the same; a
-    /// larger leaf is accessed or dirty if one of the leaves that it replaces was. Takes no memory. Where a device
-    /// [cannot retry](Hal::retries), what would take a break is left as it is.
+    /// Replaces leaves in `range` that continue each other in input, output and attributes by the largest leaves of up
+    /// to `1 << largest` bytes that map the same, and frees the tables that this makes superfluous. The mapping stays
+    /// the same; a larger leaf is accessed or dirty if one of the leaves that it replaces was. Takes no memory. Where a
+    /// device [cannot retry](Hal::retries), what would take a break is left as it is.
     ///
     /// # Errors
     ///

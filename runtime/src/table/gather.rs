@@ -168,9 +168,8 @@ impl<F: Format, H: Hal> Gather<F, H> {
     }
 
     /// Flushes if something in `range` is due or under way: nothing new may be mapped there before the old is
-    /// invalidated. With
-    /// `tables`, also flushes if an unlinked table is due: it may have stood where a new one will be linked, with `range`
-    /// elsewhere in it.
+    /// invalidated. With `tables`, also flushes if an unlinked table is due: it may have stood where a new one will be
+    /// linked, with `range` elsewhere in it.
     pub(super) fn settle(&mut self, range: ClosedRange, tables: bool) {
         let range = self.extend(range);
         let mut due = self.due.iter();

@@ -5,10 +5,9 @@
 //! alignment is made anew, from smaller leaves.
 //!
 //! For a moment, MMUs may translate both places. That is harmless: the same guest finds the same memory there with the
-//! same rights. No mark of an MMU is lost: it is either made in the entry, which is taken out by one exchange and cannot
-//! be marked after that, or in a table, which moves with all marks in it. Only MMUs can interfere, because this takes
-//! `&mut self`;
-//! `generated-tests/loom` runs these races in every order.
+//! same rights. No mark of an MMU is lost: it is either made in the entry, which is taken out by one exchange and
+//! cannot be marked after that, or in a table, which moves with all marks in it. Only MMUs can interfere, because this
+//! takes `&mut self`; `generated-tests/loom` runs these races in every order.
 
 use super::{
     Error, Gather, PageTable,
@@ -65,8 +64,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     ///
     /// [`Error::OutOfRange`], [`Error::Misaligned`], for either place; [`Error::Overlap`]; [`Error::AlreadyMapped`]
     /// names the first address that is mapped at the new place; [`Error::NoMemory`]; [`Error::Refused`] if the format
-    /// has no smaller leaf that says the same; [`Error::Partial`] or
-    /// [`Error::NeedsBreak`] if a leaf is not split; [`Error::Corrupt`]; [`Error::ForeignGather`].
+    /// has no smaller leaf that says the same; [`Error::Partial`] or [`Error::NeedsBreak`] if a leaf is not split;
+    /// [`Error::Corrupt`]; [`Error::ForeignGather`].
     pub fn move_range(&mut self, range: ClosedRange, to: u64, gather: &mut Gather<F, H>) -> Result<(), Error> {
         let beyond = Error::OutOfRange(ClosedRange::clamp(to, u64::MAX));
         let target = ClosedRange::new(to, to.wrapping_add(range.span())).ok_or(beyond)?;

@@ -39,8 +39,7 @@ pub(super) struct Stretch<F: Format> {
 
 impl<F: Format, H: Hal> PageTable<F, H> {
     /// Calls `act` for each part that moves at once, in the part of `range` that this table translates, in ascending
-    /// order.
-    /// `act` may take the entries away.
+    /// order. `act` may take the entries away.
     pub(super) fn for_parts(
         &self,
         entries: Entries<F::Word>,

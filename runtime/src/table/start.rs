@@ -27,8 +27,8 @@ pub(super) struct Start {
 }
 
 impl Start {
-    /// `others` is log2 of the number of entries of a table at this level that is not the root; `word_bits` is log2 of the size
-    /// of an entry in bytes.
+    /// `others` is log2 of the number of entries of a table at this level that is not the root; `word_bits` is log2 of
+    /// the size of an entry in bytes.
     pub(super) const fn of(geometry: &Geometry, others: u8, word_bits: u8) -> Self {
         let (input, top) = (geometry.last_input(), geometry.top());
         let (upper, uppers) = match geometry.extension {

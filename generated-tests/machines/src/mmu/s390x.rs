@@ -24,8 +24,8 @@ use super::shared::SharedRam;
 use super::{Access, Chunk, Fault, FaultKind, Probe, Verdict};
 use crate::emulators::Emulator;
 
-/// How many questions there are, zero when they are answered; control registers 0, 1, 7 and 13; what to run, and its operands;
-/// the questions, and answers.
+/// How many questions there are, zero when they are answered; control registers 0, 1, 7 and 13; what to run, and its
+/// operands; the questions, and answers.
 const COUNT: u64 = 0x1_0000;
 const CONTROLS: u64 = 0x1_0100;
 const SNIPPET: u64 = 0x1_0200;

@@ -21,8 +21,8 @@ pub(crate) fn build() -> Outcome {
     TARGETS.into_iter().try_for_each(|(target, feature)| release("examples/bare-metal", target, feature))
 }
 
-/// Builds the package in this folder for `target`, with the feature that goes with it, and what is compiled for such a machine
-/// only gives no warning.
+/// Builds the package in this folder for `target`, with the feature that goes with it, and what is compiled for such a
+/// machine only gives no warning.
 pub(crate) fn release(folder: &str, target: &str, feature: &str) -> Outcome {
     let manifest = format!("{folder}/Cargo.toml");
     let mut command = Command::new("cargo");

@@ -167,8 +167,9 @@ pub(super) fn set() -> Vec<u8> {
     asm.code
 }
 
-/// r1: what to do, r2: at which address, r3: what was read, r4 and r5: how it trapped, r6: how often there was nothing to
-/// do, r7: a time, r8 to r10: a snippet, r12: how many questions are left, r13: where the next answer goes, r14: the next question.
+/// r1: what to do, r2: at which address, r3: what was read, r4 and r5: how it trapped, r6: how often there was nothing
+/// to do, r7: a time, r8 to r10: a snippet, r12: how many questions are left, r13: where the next answer goes, r14: the
+/// next question.
 fn program() -> Assembler {
     let mut asm = Assembler::default();
     // Each word of RAM tells its address.

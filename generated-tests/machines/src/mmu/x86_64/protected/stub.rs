@@ -49,7 +49,8 @@ const NOWHERE: u32 = page(6) + 40;
 /// What powers Bochs off.
 const SHUTDOWN: u32 = page(6) + 48;
 
-/// With PAE: what leads to the stub's own pages, and the first directory with that in it; what that is a copy of, if it is one.
+/// With PAE: what leads to the stub's own pages, and the first directory with that in it; what that is a copy of, if it
+/// is one.
 const PAE_TABLE: u32 = page(7);
 const DIRECTORY: u32 = page(8);
 const COPIED: u32 = page(6) + 56;
