@@ -17,6 +17,11 @@ fn read_broken(path: &str, text: &str) -> (Sources, Diagnostics) {
     (sources, result.err().unwrap_or_default())
 }
 
+/// Those that mistakes are told of.
+fn lines(sources: &Sources, diagnostics: &Diagnostics) -> BTreeSet<usize> {
+    diagnostics.iter().map(|diagnostic| sources.place(diagnostic.labels[0].0).unwrap().line).collect()
+}
+
 #[test]
 fn every_mistake_is_told_with_its_place() {
     let mut names: Vec<_> =
@@ -29,8 +34,9 @@ fn every_mistake_is_told_with_its_place() {
         let text = load(&path).unwrap();
         let (sources, diagnostics) = read_broken(&path, &text);
         insta::assert_snapshot!(path.trim_end_matches(".toml"), diagnostics.render(&sources, Style::Plain));
-        let told: BTreeSet<usize> =
-            diagnostics.iter().map(|diagnostic| sources.place(diagnostic.labels[0].0).unwrap().line).collect();
+        let told = lines(&sources, &diagnostics);
+        let (sources, diagnostics) = read_broken(&path, &text.replace('\n', "\r\n"));
+        assert_eq!(lines(&sources, &diagnostics), told, "{path}, where lines end in a carriage return and a line feed");
         let marked = text.lines().zip(1..).filter(|(line, _)| line.ends_with("<-")).map(|(_, line)| line).collect();
         if told != marked {
             mismatches.push(format!("{path}: told of {told:?}, marked are {marked:?}"));

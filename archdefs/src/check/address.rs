@@ -23,7 +23,7 @@ pub(super) fn check(checker: &mut Checker<'_>, site: &Site<'_>) {
         checker.findings.under(site.params, "misplaced field", &[field.span], || {
             let help = match is_table {
                 true => "fields of tables are `address = \"table\"`, `next`, `rights`, `software` and `value`",
-                false => "`address = \"table\"` and `next` are of tables",
+                false => "`address = \"table\"` and `next` are for tables",
             };
             Diagnostic::new(format!("field `{}` means nothing in {site}", field.name), field.span, "").help(help)
         });

@@ -1,5 +1,5 @@
-//! But for its mark and its address, an item of a run is as a leaf alone: what reads and writes leaves in a hurry knows their
-//! level, and nothing of runs.
+//! Apart from its mark and its address, an item of a run is like a leaf alone: generated code has one set of masks for all
+//! leaves of a level.
 
 use super::Checker;
 use crate::bound::{BoundField, BoundMeaning, BoundRun, Level, Params, Shape};
@@ -26,7 +26,7 @@ pub(super) fn check(checker: &mut Checker<'_>, params: &Params, level: &Level) {
     }
 }
 
-const HELP: &str = "but for its mark and its address, an item is as a leaf alone";
+const HELP: &str = "apart from its mark and its address, an item must be like a leaf alone";
 
 fn other_field(checker: &mut Checker<'_>, params: &Params, run: &BoundRun, alone: &Shape, field: &BoundField) {
     checker.findings.under(params, "item field", &[run.span, field.span], || {

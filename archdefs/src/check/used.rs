@@ -77,7 +77,7 @@ fn table<T>(checker: &mut Checker<'_>, field: &Field, rows: &Rows<T>) {
     for row in rows.rows.iter().filter(|row| !checker.used.contains(&row.span)) {
         let unused = Diagnostic::new("this row is never used", row.span, "no entry shows this value");
         checker.findings.add(match row.when.as_ref().and_then(|when| word(checker.format, when)) {
-            Some(word) => unused.help(format!("of `{word}` only the default is tried, and what configurations set")),
+            Some(word) => unused.help(format!("only the default of `{word}` and what configurations set are tried")),
             None => unused,
         });
     }

@@ -118,7 +118,7 @@ fn start_in(raw: &str, text: &str) -> Option<usize> {
     let triple = raw.starts_with("\"\"\"") || raw.starts_with("'''");
     let quotes = if triple && raw.len() >= 6 { 3 } else { 1 };
     let inner = raw.get(quotes..raw.len().checked_sub(quotes)?)?;
-    let inner = inner.strip_prefix('\n').unwrap_or(inner);
+    let inner = inner.strip_prefix("\r\n").or_else(|| inner.strip_prefix('\n')).unwrap_or(inner);
     (inner == text).then(|| raw.len() - quotes - inner.len())
 }
 

@@ -9,7 +9,7 @@ use tablewright_archdefs::model::{Choices, Facts, Field, Fix, FixClass, Is, Mean
 
 use crate::address::AddressMap;
 use crate::kinds;
-use crate::locals::{mentions, parameter};
+use crate::locals::{mentions, parameter, varies_by_level};
 use crate::members::{self, Shape};
 use crate::places::{self, Place, Places};
 use crate::scope::{Scope, Type, int, join, name};
@@ -268,8 +268,7 @@ pub(crate) fn tables_differ(scope: &Scope<'_>) -> bool {
     let base = base(scope, Shape::Table).statements(scope);
     let masks = AddressMap::of(scope, Shape::Table).masks(scope);
     let (table, written) = (kinds::table(scope), kinds::table_as_written(scope));
-    let all = quote!(#absent #empty #masks #table #written #base);
-    ["level", "leaf_bits", "block_level"].iter().any(|name| mentions(&all, name))
+    varies_by_level(&quote!(#absent #empty #masks #table #written #base))
 }
 
 /// What every entry of `shape` starts from.

@@ -27,6 +27,11 @@ pub(crate) fn mentions(code: &TokenStream, name: &str) -> bool {
     any_name(code.clone(), &mut |ident| ident == name)
 }
 
+/// Whether what `code` comes to may differ from level to level.
+pub(crate) fn varies_by_level(code: &TokenStream) -> bool {
+    ["level", "leaf_bits", "block_level"].iter().any(|name| mentions(code, name))
+}
+
 /// Those of `names` that occur in `code` so.
 pub(crate) fn mentioned(code: &TokenStream, names: &[&str]) -> Vec<Ident> {
     let mut left = names.to_vec();

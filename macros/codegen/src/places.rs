@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use proc_macro2::{Group, Ident, TokenStream, TokenTree};
 use quote::{format_ident, quote};
 
-use crate::locals::mentions;
+use crate::locals::{mentions, varies_by_level};
 
 /// Where a part of a layout is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,7 +28,7 @@ impl Places {
     pub(crate) fn add(&mut self, name: &Ident, code: &TokenStream, changed: bool) {
         // What is made of other parts is kept where it can be made of them.
         let of_others = self.of(code);
-        let place = if ["level", "leaf_bits", "block_level"].iter().any(|name| mentions(code, name)) {
+        let place = if varies_by_level(code) {
             Place::Level
         } else if changed || mentions(code, "config") {
             Place::Common
