@@ -11,7 +11,7 @@ use std::{
 
 use tablewright::{
     Attributes, Change, Error, FaultIn, Format, Gather, Hal, HostPhysAddr, Invalidation, MemoryType, PageTable, Rights,
-    Tag, Tags, sim::Machine,
+    Tag, Tags, aarch64::stage2_4k, sim::Machine,
 };
 
 use crate::{
@@ -166,13 +166,13 @@ fn freeing<F: Format>(format: F, pages: u64, order: impl Iterator<Item = u64>) -
     let mut table = PageTable::new(format, machine.clone(), Tag(7)).unwrap();
     let mut gather = table.gather();
     table.populate(range(0, 4096), &RW, 12, &mut gather).unwrap();
+    let without = machine.used();
     order.for_each(|page| table.populate(range(page * 4096, 4096), &RW, 12, &mut gather).unwrap());
     drop(gather);
     machine.take_log();
-    let used = machine.used();
     // SAFETY: nobody accesses memory through this table.
     unsafe { table.depopulate(range(4096, pages * 4096), &mut table.gather()) }.unwrap();
-    assert_eq!(machine.used(), used - pages as usize * 4096);
+    assert_eq!(machine.used(), without);
     log(&machine).len()
 }
 
@@ -181,6 +181,51 @@ fn frames_that_follow_each_other_either_way_go_together() {
     for pages in [20, 300, 500] {
         assert_eq!(freeing(DIRECT, pages, 1..=pages), 1, "{pages} upwards");
         assert_eq!(freeing(DIRECT, pages, (1..=pages).rev()), 1, "{pages} downwards");
+    }
+}
+
+#[test]
+fn frames_in_any_order_go_together() {
+    // The order is that of a generator of all numbers below a prime.
+    let shuffled = |pages: u64| (1..509).map(|step| step * 123 % 509).filter(move |page| (1..=pages).contains(page));
+    for pages in [20, 33, 64, 300, 508] {
+        assert_eq!(freeing(DIRECT, pages, shuffled(pages)), 1, "{pages}");
+        // With a hole, the pages around it go one by one.
+        assert_eq!(freeing(DIRECT, pages, shuffled(pages).filter(|&page| page != 17)), 1, "{pages} but one");
+    }
+}
+
+#[test]
+fn runs_and_pages_in_any_order_go_together() {
+    let format = stage2_4k::Format::new(&stage2_4k::Config { pa_bits: 40, ..stage2_4k::Config::new(3, 40) }).unwrap();
+    for is_full in [false, true] {
+        let machine = Machine::new(0, 8 << 20);
+        let mut table = PageTable::new(format, machine.clone(), Tag(7)).unwrap();
+        let mut gather = table.gather();
+        // One in three blocks of 64 KiB is a run.
+        for page in (1..509).map(|step| step * 123 % 509) {
+            let (pages, size) = match (page / 16 % 3, page % 16) {
+                (0, 0) => (16, 16),
+                (0, _) => continue,
+                _ => (1, 12),
+            };
+            table.populate(range(page * 4096, pages * 4096), &RW, size, &mut gather).unwrap();
+        }
+        drop(gather);
+        machine.take_log();
+        let half = range(1 << 20, 1 << 20);
+        let freed: usize = table.mappings(half).map(|leaf| 1 << leaf.size).sum();
+        assert!(table.mappings(half).any(|leaf| leaf.size == 16) && table.regions(half).count() > 100);
+        if is_full {
+            // Then there is no frame for a list of frames.
+            while machine.allocate(12).is_some() {}
+        }
+        let used = machine.used();
+        // SAFETY: nobody accesses memory through this table.
+        unsafe { table.depopulate(half, &mut table.gather()) }.unwrap();
+        assert_eq!(machine.used(), used - freed);
+        let invalidations = log(&machine).len();
+        assert!(if is_full { invalidations > 1 } else { invalidations == 1 }, "{invalidations}");
     }
 }
 

@@ -82,9 +82,13 @@ fn a_full_gather_invalidates_early() {
         rig.machine.allocate(12).expect("a frame between two");
         rig.owned += 4096;
     }
+    // Then there is no frame to list the others in, before some are free.
+    while rig.machine.allocate(12).is_some() {
+        rig.owned += 4096;
+    }
     rig.machine.take_log();
     rig.depopulate(range(0, 2 * pages * 4096)).unwrap();
-    assert!(log(&rig.machine).len() > 4);
+    assert!(log(&rig.machine).len() > 1);
     rig.check();
 }
 

@@ -24,7 +24,8 @@ const HELD: usize = 32;
 /// them.
 ///
 /// Nothing is freed before the invalidation that covers it is complete. Dropping a gather performs the invalidation;
-/// forgetting one (`mem::forget`) leaks what it holds. It never allocates: when its buffer is full, it invalidates early.
+/// forgetting one (`mem::forget`) leaks what it holds. It has room for a fixed number of things: when that is full, it
+/// invalidates early.
 ///
 /// ```
 /// # use tablewright::{Attributes, ClosedRange, Format, MemoryType, PageTable, Rights, Tag};
@@ -237,6 +238,11 @@ impl<F: Format, H: Hal> Gather<F, H> {
     fn extend(&self, range: ClosedRange) -> ClosedRange {
         let geometry = self.format.geometry();
         ClosedRange::clamp(geometry.extend(range.start()), geometry.extend(range.last()))
+    }
+
+    /// Whether `count` things and one more can be held without a flush, even if they do not continue each other.
+    pub(super) fn has_room(&self, count: usize) -> bool {
+        count < self.held.remaining_capacity()
     }
 
     /// Takes over what was taken out of the table, after that was recorded.

@@ -5,8 +5,9 @@ use core::ops::Range;
 use super::{
     PageTable,
     build::Found,
-    entries::{BLOCK, Entries},
+    entries::{BLOCK, Entries, Fresh},
     frames::Frames,
+    gather::Held,
     sinks::Sinks,
     slots::{entry_bits, slots},
 };
@@ -48,6 +49,28 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                 unsafe { self.discard_in(below, part) };
             }
         }
+    }
+
+    /// Lists the leaves at `indices`, whose frames are to be freed, in a table of their own that is never linked: as one
+    /// thing to be held, they need no invalidation before the others, however many they are. `None` if there is no
+    /// frame for it.
+    // Not inlined: few frames come in such an order that they need it.
+    #[inline(never)]
+    pub(super) fn set_aside(&self, entries: Entries<F::Word>, indices: Range<usize>) -> Option<Held> {
+        let level = entries.level();
+        if level == self.geometry.top() {
+            return None;
+        }
+        let size = self.geometry.table_bits(level);
+        let frame = self.hal.allocate(size)?;
+        // SAFETY: it was just allocated with this size.
+        let mut table = unsafe { Fresh::<F::Word>::new(&self.hal, frame, size) };
+        table.clear(self.format.empty(level));
+        let kinds = self.format.kinds(level);
+        for (index, raw) in entries.iter(indices).filter(|&(_, raw)| kinds.is_leaf(raw)) {
+            table.write(index, raw);
+        }
+        Some(Held::Tree { table: frame, level, frames: true })
     }
 
     /// Takes a built subtree, which was never linked, apart again; with `frames`, the frames that it maps go back to the

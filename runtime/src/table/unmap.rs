@@ -28,7 +28,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// Unmaps `range` as [`PageTable::unmap`] does, and gives the frames mapped there back to the HAL once the
-    /// invalidation is complete.
+    /// invalidation is complete. If they are many, and in no order, they are listed in a frame from the HAL until then;
+    /// if it has none, there are more invalidations.
     ///
     /// # Errors
     ///
@@ -129,7 +130,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     ) -> bool {
         let level = entries.level();
         let bits = Self::entry_bits(level);
-        let mut left = false;
+        let (mut left, mut aside) = (false, None);
         let many = range.span() >> bits > BLOCK as u64;
         if many && self.clear_leaves(entries, range, free, gather) {
             return self.is_left_empty(entries, range);
@@ -138,16 +139,18 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             match self.visit(entries, index) {
                 (_, Found::Absent) => continue,
                 (raw, Found::Leaf) => {
+                    let items = 1 << self.format.run_bits(level, raw);
+                    // A run is one frame: it is listed as a whole, or not at all.
+                    if free && aside.is_none() && index.is_multiple_of(items) && !gather.has_room(1) {
+                        let rest = ClosedRange::clamp(part.start(), range.last());
+                        aside = self.set_aside(entries, slots::<F>(level, entries.count(), rest));
+                    }
                     entries.store(&self.hal, index, self.format.empty(level));
                     gather.record(part, true, bits);
-                    if free && self.format.run_bits(level, raw) == 0 {
-                        gather.hold(Held::Frames { first: self.format.output(level, raw), size: bits, count: 1 });
-                    } else if free {
+                    // It is free when its last item is gone.
+                    if free && aside.is_none() && (index + 1).is_multiple_of(items) {
                         let leaf = self.locate(entries, part.start(), raw);
-                        // A run is one frame, which is free when its last item is gone.
-                        if leaf.range.last() == part.last() {
-                            gather.hold(Held::Frames { first: leaf.address, size: leaf.size, count: 1 });
-                        }
+                        gather.hold(Held::Frames { first: leaf.address, size: leaf.size, count: 1 });
                     }
                 }
                 (_, Found::Table(below)) => {
@@ -162,6 +165,9 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                 }
             }
             lost = true;
+        }
+        if let Some(frames) = aside {
+            gather.hold(frames);
         }
         lost && !left && self.is_left_empty(entries, range)
     }
@@ -185,15 +191,23 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let size = Self::entry_bits(level);
         let (mut left, mut start) = (slots, range.start());
         while !left.is_empty() {
-            let mut frames = ArrayVec::<_, BLOCK>::new();
+            let (mut frames, mut aside) = (ArrayVec::<_, BLOCK>::new(), None);
             let mut count = left.len();
             if free {
                 // Only what has been recorded may be held. So this goes block by block, each out of the table before
                 // it is held.
-                count = count.min(BLOCK);
-                for (_, raw) in entries.iter(left.start..left.start + count) {
+                let block = count.min(BLOCK);
+                for (_, raw) in entries.iter(left.start..left.start + block) {
                     let has_room = frames.try_push(self.format.output(level, raw)).is_ok();
                     debug_assert!(has_room, "a block has no more");
+                }
+                if !follow_each_other(&frames, size) && !gather.has_room(block) {
+                    aside = self.set_aside(entries, left.clone());
+                }
+                if aside.is_some() {
+                    frames.clear();
+                } else {
+                    count = block;
                 }
             }
             entries.store_strip(&self.hal, left.start, self.empty_strip(level, count));
@@ -202,9 +216,18 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             for first in frames {
                 gather.hold(Held::Frames { first, size, count: 1 });
             }
+            if let Some(frames) = aside {
+                gather.hold(frames);
+            }
             left.start += count;
             start = last.wrapping_add(1);
         }
         true
     }
+}
+
+/// Whether these are most likely the addresses of consecutive frames of `1 << size` bytes, upwards or downwards.
+fn follow_each_other(frames: &[u64], size: u8) -> bool {
+    let (Some(first), Some(last)) = (frames.first(), frames.last()) else { return true };
+    first.abs_diff(*last) == (frames.len() as u64 - 1) << size
 }
