@@ -1,4 +1,4 @@
-//! Sets, as lists.
+//! Sorted lists without duplicates.
 
 /// The members in ascending order, each once.
 pub(crate) fn ascending<T: Ord>(mut members: Vec<T>) -> Vec<T> {

@@ -1,4 +1,4 @@
-//! What is wrong with a file, and how people are told.
+//! The mistakes in a file, and how they are shown.
 
 use crate::source::{Sources, Span};
 use annotate_snippets::{AnnotationKind, Element, Group, Level, Renderer, Snippet};
@@ -8,7 +8,7 @@ use annotate_snippets::{AnnotationKind, Element, Group, Level, Renderer, Snippet
 pub struct Diagnostic {
     /// What is wrong, in one sentence.
     pub message: String,
-    /// The places involved, the mistake itself first, each with what there is to say of it (may be empty).
+    /// The places involved, the mistake itself first, each with a label (which may be empty).
     pub labels: Vec<(Span, String)>,
     /// What to do about it.
     pub help: Option<String>,

@@ -1,4 +1,4 @@
-//! Evaluates expressions: total, every failure is a value with a place.
+//! Evaluates expressions. It never panics: every failure is an error value with a place.
 
 use std::fmt;
 
@@ -14,17 +14,17 @@ pub struct Env<'a> {
 }
 
 impl<'a> Env<'a> {
-    /// The parameters, `levels` and `input_bits`, with nothing else known.
+    /// The parameters, `levels` and `input_bits`, and no other names.
     pub fn new(params: &'a Params) -> Self {
         Self { params: Some(params), locals: Vec::new() }
     }
 
-    /// Only what [`Env::with`] adds: for reports of hardware, which know no parameters.
+    /// Only what [`Env::with`] adds: for reports of hardware, whose conditions do not depend on parameters.
     pub fn bare() -> Self {
         Self::default()
     }
 
-    /// The same with one more name.
+    /// This environment with one more name.
     #[must_use]
     pub fn with(mut self, name: &'a str, value: impl Into<i128>) -> Self {
         self.locals.push((name, value.into()));
@@ -52,7 +52,7 @@ pub struct EvalError {
 /// What is wrong with an expression.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EvalErrorKind {
-    /// A name that means nothing here.
+    /// A name without a value here.
     Unknown(String),
     /// A result beyond 128 bits.
     Overflow,

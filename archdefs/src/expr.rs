@@ -64,7 +64,7 @@ pub enum Op {
 }
 
 impl Op {
-    /// Every operator; one that another begins with comes after it.
+    /// Every operator. A longer one comes before the shorter one that it begins with, so that it is found first.
     pub(crate) const ALL: [Self; 15] = [
         Self::AndAlso,
         Self::OrElse,

@@ -1,4 +1,4 @@
-//! Positions of bits as sums: the form in which two of them can be subtracted.
+//! Bit positions as linear sums of names, so that one can be subtracted from another.
 
 use crate::expr::{Expr, Node, Op};
 
@@ -15,7 +15,7 @@ impl Linear {
         Self::under(expr, &|_| None)
     }
 
-    /// The same, where some names have known values.
+    /// As [`Linear::of`], with the values of the names that are `known`.
     pub fn under(expr: &Expr, known: &dyn Fn(&str) -> Option<i128>) -> Option<Self> {
         let of = |expr| Self::under(expr, known);
         match &expr.node {
@@ -42,7 +42,7 @@ impl Linear {
         Self { constant, terms: Vec::new() }
     }
 
-    /// The difference, if it is not too large to be computed.
+    /// The difference, unless it overflows.
     #[must_use]
     pub fn minus(self, other: &Self) -> Option<Self> {
         self.plus(other, -1)

@@ -23,7 +23,7 @@ pub use translated::*;
 use crate::expr::Expr;
 use crate::source::Span;
 
-/// A value together with the place it was written at.
+/// A value with its place in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct At<T> {
     /// The value.
@@ -39,7 +39,7 @@ pub struct Choices<T>(pub Vec<Choice<T>>);
 /// One item of [`Choices`].
 #[derive(Clone, Debug)]
 pub struct Choice<T> {
-    /// What holds if the condition does.
+    /// The value that applies if the condition holds.
     pub value: T,
     /// The condition; `None` always holds.
     pub when: Option<Expr>,
@@ -56,8 +56,8 @@ pub struct Format {
     pub title: String,
     /// `[format] architecture`: the value of `cfg(target_arch)` on which generated instructions run.
     pub architecture: String,
-    /// `[format] execute_feature`: the feature of the runtime without which its code runs where the format's
-    /// invalidations are not allowed (`arm-el2`), if there is one.
+    /// `[format] execute_feature`: the feature of the runtime with which its code runs at a privilege level that allows
+    /// the format's invalidations (`arm-el2`), if it takes one.
     pub execute_feature: Option<At<String>>,
     /// `[format] entry_bits` and `byte_order`.
     pub word: EntryWord,
@@ -133,7 +133,7 @@ impl EntryWord {
         u64::MAX >> (64 - self.bits())
     }
 
-    /// The value of the entry at `address`, out of `word`: what a CPU loads of the 64 bits around it.
+    /// The value of the entry at `address`, out of `word`, the 64 aligned bits around it as a CPU loads them.
     pub fn get(self, word: u64, address: u64) -> u64 {
         let bytes = word.to_ne_bytes();
         self.places(address).fold(0, |raw, place| raw << 8 | u64::from(bytes[place]))
@@ -148,7 +148,7 @@ impl EntryWord {
         u64::from_ne_bytes(bytes)
     }
 
-    /// Where the bytes of the entry at `address` are of the eight around it, the highest first.
+    /// The positions of the bytes of the entry at `address` among the eight around it, the most significant first.
     fn places(self, address: u64) -> impl DoubleEndedIterator<Item = usize> {
         let last = (1 << self.size) - 1;
         let start = address as usize & 7 & !last;
@@ -174,9 +174,9 @@ pub struct Param {
     pub domain: Domain,
     /// When it is bound.
     pub bind: Bind,
-    /// Its value where nobody says otherwise (0 for false, 1 for true).
+    /// Its value unless another is set (0 for false, 1 for true).
     pub default: i64,
-    /// Where it can be anything but 0; elsewhere it is 0 (false).
+    /// The condition under which it exists; elsewhere it is 0 (false).
     pub when: Option<Expr>,
     /// For documentation.
     pub doc: String,
@@ -222,7 +222,7 @@ pub struct Levels {
     pub input: Choices<InputExtension>,
     /// Width of an output address, in bits.
     pub output_bits: At<Expr>,
-    /// Width of an output address that some leaves may hold, if it is another.
+    /// Width of an output address that some leaves may hold, if it differs from `output_bits`.
     pub decode_bits: Option<At<Expr>>,
     /// What must hold of `levels`, `input_bits` and the parameters, each with the text an error shows.
     pub requires: Vec<At<Expr>>,
@@ -249,7 +249,7 @@ pub struct Root {
     pub levels: At<Vec<i64>>,
     /// The root's index bits: fewer than below (narrow), as many, or more (wide, concatenated).
     pub index_bits: At<Vec<i64>>,
-    /// Where this shape exists.
+    /// The condition under which this shape exists.
     pub when: Option<Expr>,
 }
 

@@ -41,7 +41,7 @@ pub fn named_bits(mask: u64) -> String {
     format!("bit{plural} {}", bits(mask))
 }
 
-/// The bits of `raw` in `mask` as a file tests them: `"10, 2:0 == 0b0001"`, or the whole entry if they are many.
+/// The bits of `raw` in `mask` as a file tests them: `"10, 2:0 == 0b0001"`, or the whole entry if there are many.
 pub fn pattern(raw: u64, mask: u64) -> String {
     if mask.count_ones() > 16 {
         return format!("63:0 == {}", hex(raw));
@@ -51,7 +51,7 @@ pub fn pattern(raw: u64, mask: u64) -> String {
     format!("{} == 0b{digits}", bits(mask))
 }
 
-/// What bits of this class are, as a sentence says it.
+/// What bits of this class are, for use in a sentence.
 pub const fn fix(class: FixClass) -> &'static str {
     match class {
         FixClass::MustBeZero => "must be zero",

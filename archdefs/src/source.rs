@@ -1,4 +1,4 @@
-//! Where things stand: files and places in them.
+//! Files, and places in them.
 
 /// A place in a file: byte offsets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -25,13 +25,13 @@ impl Span {
 pub struct File {
     /// Its path, as messages show it.
     pub path: String,
-    /// What it says.
+    /// Its text.
     pub text: String,
     /// Whether it is one of this package's own formats, found without a file system.
     pub built_in: bool,
 }
 
-/// A place as people name it; both numbers count from 1, columns in characters.
+/// A place for people; line and column count from 1, columns in characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place<'a> {
     /// The file's path.
@@ -73,7 +73,7 @@ impl Sources {
         self.file(span).and_then(|file| file.text.get(span.start as usize..span.end as usize)).unwrap_or_default()
     }
 
-    /// Where a span begins, as people name it.
+    /// Where a span begins, by path, line and column.
     #[must_use]
     pub fn place(&self, span: Span) -> Option<Place<'_>> {
         let file = self.file(span)?;

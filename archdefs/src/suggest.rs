@@ -1,4 +1,4 @@
-//! "Did you mean ..?"
+//! Suggestions for misspelt words.
 
 /// Advice for a word that is not one of `legal`: the closest of them, if one is close, and the list.
 pub fn advice(word: &str, what: &str, legal: &[&str]) -> String {
@@ -10,21 +10,21 @@ pub fn advice(word: &str, what: &str, legal: &[&str]) -> String {
     }
 }
 
-/// The candidate with the fewest slips, if they are few for the word's length.
+/// The candidate with the smallest edit distance, if that is small for the word's length.
 pub fn closest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
     let length = word.chars().count();
-    // Any two short words are close.
+    // Two short words are never many edits apart.
     let limit = if length < 3 { 0 } else { (length + 1) / 3 };
     candidates
         .iter()
-        .map(|candidate| (slips(word, candidate), *candidate))
-        .filter(|(slips, _)| *slips <= limit)
-        .min_by_key(|(slips, _)| *slips)
+        .map(|candidate| (edit_distance(word, candidate), *candidate))
+        .filter(|(distance, _)| *distance <= limit)
+        .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }
 
-/// The number of slips that turn one word into the other: a character too many, too few, wrong, or two swapped.
-fn slips(a: &str, b: &str) -> usize {
+/// The edit distance of two words: the number of characters added, left out, replaced, or swapped with their neighbour.
+fn edit_distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut before_last: Vec<usize> = Vec::new();
     let mut last: Vec<usize> = (0..=b.len()).collect();
@@ -51,10 +51,10 @@ mod tests {
 
     #[test]
     fn close_words_are_suggested_and_far_ones_are_not() {
-        assert_eq!(slips("bits", "bist"), 1);
-        assert_eq!(slips("bits", "bit"), 1);
-        assert_eq!(slips("", "abc"), 3);
-        assert_eq!(slips("abc", ""), 3);
+        assert_eq!(edit_distance("bits", "bist"), 1);
+        assert_eq!(edit_distance("bits", "bit"), 1);
+        assert_eq!(edit_distance("", "abc"), 3);
+        assert_eq!(edit_distance("abc", ""), 3);
         assert_eq!(closest("execute_onyl", &["execute_only", "access_dirty"]), Some("execute_only"));
         assert_eq!(closest("elephant", &["execute_only", "access_dirty"]), None);
         assert_eq!(closest("rw", &["r", "w"]), None);

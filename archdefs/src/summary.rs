@@ -1,4 +1,4 @@
-//! What a format can do, over all legal parameters.
+//! A summary of a format over all its legal parameters.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -21,7 +21,7 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Goes through the parameters that sizes depend on.
+    /// Collects these over all values of the parameters that sizes depend on.
     pub fn new(format: &Format, build: Option<&Build>) -> Self {
         let mut relevant: HashSet<String> = HashSet::from(["input_bits".into()]);
         let mut see = |expr| names(expr, &mut |name, _| relevant.extend([name.to_owned()]));
@@ -48,7 +48,7 @@ impl Summary {
     fn add(&mut self, format: &Format, bound: &Bound) {
         let params = &bound.params;
         self.levels.insert(params.levels());
-        // Of many widths, the cases above are a sample.
+        // Where there are many input sizes, the cases hold only a sample of them.
         let sizes = params.sizes(format).unwrap_or_default().into_iter();
         for (_, input_bits) in sizes.filter(|(levels, _)| *levels == params.levels()) {
             let mut params = params.clone();

@@ -1,4 +1,4 @@
-//! Every expression of a format, with the part of the file it stands in.
+//! Visits every expression of a format, with the part of the file in which it stands.
 
 use crate::expr::Expr;
 use crate::model::{BitMap, Choices, Format, Match, Meaning, Row, TestValue};
@@ -18,7 +18,7 @@ pub(crate) enum Part<'a> {
     Entry,
     /// Values of registers.
     Register,
-    /// How parameters are found out.
+    /// `[capabilities]`.
     Capability,
     /// Anything else.
     Other,

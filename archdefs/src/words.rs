@@ -1,4 +1,4 @@
-//! The closed sets of words a file is written in, and what each stands for.
+//! The closed sets of words in format files, and what each word stands for.
 
 use crate::model::{
     Bind, ByteOrder, Class, EditClass, Facts, FaultAccess, FaultCause, FixClass, InputExtension, Is, MemoryType, Other,
@@ -75,17 +75,17 @@ impl Word for Facts {
     ];
 }
 
-/// What the conditions of `[access]` know by name: what an access is, and what leaf and tables grant.
+/// The truth values that conditions of `[access]` may name: what the access is, and what leaf and tables grant.
 pub const ACCESS_TRUTHS: [&str; 11] =
     ["read", "write", "execute", "user", "granted", "pr", "pw", "px", "ur", "uw", "ux"];
 
-/// What `[raise.*]` knows of a fault as numbers.
+/// The numbers that `[raise.*]` may name about a fault.
 pub const FAULT_NUMBERS: [&str; 3] = ["address", "level", "entry"];
 
-/// Why software stops: of a fault, one of these is true.
+/// The causes of a fault that software met; exactly one of them is true.
 pub const FAULT_CAUSES: [&str; 5] = ["input", "not_mapped", "reserved", "not_marked", "denied"];
 
-/// What the conditions of `[raise.*]` know by name: the access, the cause, and what leaf and tables grant.
+/// The truth values that conditions of `[raise.*]` may name: the access, the cause, and what leaf and tables grant.
 pub const FAULT_TRUTHS: [&str; 15] = [
     "read",
     "write",

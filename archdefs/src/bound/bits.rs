@@ -34,8 +34,8 @@ impl Bits {
     ///
     /// # Errors
     ///
-    /// [`Malformed`] if a position cannot be evaluated or is no bit of an entry, if a segment is upside down, or if
-    /// the entry bits meet each other.
+    /// [`Malformed`] if a position cannot be evaluated or lies outside an entry, if a segment's high end is below its
+    /// low end, or if entry bits overlap.
     pub fn number(map: &BitMap, env: &Env<'_>) -> Result<Self, Malformed> {
         Self::resolve(map, env, false)
     }
@@ -119,7 +119,7 @@ impl Bits {
         self.pieces.iter().fold(0, |value, piece| value | part(piece))
     }
 
-    /// The entry bits that hold `value`; bits of it that have no place are dropped.
+    /// The entry bits that hold `value`; bits that the map has no place for are dropped.
     pub fn insert(&self, value: u64) -> u64 {
         let part = |piece: &Piece| low_bits(value >> piece.value, piece.width) << piece.entry;
         self.pieces.iter().fold(0, |raw, piece| raw | part(piece))

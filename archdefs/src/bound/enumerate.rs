@@ -10,34 +10,35 @@ use crate::expr::Expr;
 use crate::model::{Bind, Build, Domain, Format, Param};
 use crate::visit::{self, Part};
 
-/// Integers with more values than this are sampled. The bits that a width moves move with it one by one, so that the
-/// ends show what can go wrong, and what happens in between happens next to a number that the file names.
+/// A parameter with more values than this is sampled. A larger width moves bits by one position at a time, so mistakes
+/// show at the ends of its range, or next to a number that the file compares it with.
 const WIDE: usize = 8;
 
-/// More combinations than this are not gone through, nor more assignments than some times as many.
+/// The most combinations to find, and the most assignments to try for them: some lead to no legal combination.
 pub(crate) const MOST_CASES: usize = 1 << 18;
 const MOST_ASSIGNMENTS: usize = MOST_CASES * 8;
 
-/// Every legal combination of parameters, over all builds. Of a parameter with many values there are the lowest, the
-/// highest, a middle one, and those about the numbers that any expression with it names. A condition that cannot be
-/// evaluated makes a combination illegal: the checker reports it, as it does where there are too many combinations to go
-/// through all.
+/// Every legal combination of parameters, over all builds. A parameter with many values is sampled: its lowest and
+/// highest value, one in the middle, and those at or next to a number in an expression that names the parameter. A
+/// combination under which a condition cannot be evaluated counts as illegal; the checker reports the condition. It
+/// also reports when there are too many combinations to go through.
 pub fn legal_params(format: &Format) -> impl Iterator<Item = Params> {
     legal_cases(format, &|_| Values::Sampled).0.into_iter()
 }
 
-/// Which values of a parameter are gone through.
+/// Which values of a parameter to try.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Values {
-    /// Those that others need to be legal.
+    /// As [`Self::Sampled`] for a parameter that decides whether other parameters or roots are legal; else its default.
     Needed,
-    /// As [`legal_params`] has them.
+    /// Those that [`legal_params`] tries.
     Sampled,
-    /// Every one. Of registers there are never all.
+    /// Every one; of a register's contents, only those that the file names.
     All,
 }
 
-/// The same with the values that are `wanted` of each parameter and of `input_bits`; and whether these are all.
+/// The legal combinations with the `wanted` values of each parameter and of `input_bits`, and whether the list is
+/// complete.
 pub(crate) fn legal_cases(format: &Format, wanted: &dyn Fn(&str) -> Values) -> (Vec<Params>, bool) {
     first_cases(format, wanted, MOST_CASES)
 }
@@ -48,7 +49,7 @@ pub(crate) fn is_ever_legal(format: &Format, wanted: &dyn Fn(&str) -> Values) ->
     (complete || !found.is_empty()).then_some(!found.is_empty())
 }
 
-/// At most so many of them, and whether there are no more.
+/// At most `most` legal combinations, and whether the list is complete.
 fn first_cases(format: &Format, wanted: &dyn Fn(&str) -> Values, most: usize) -> (Vec<Params>, bool) {
     let builds: Vec<Option<&Build>> = match format.builds.as_slice() {
         [] => vec![None],
@@ -70,26 +71,27 @@ fn first_cases(format: &Format, wanted: &dyn Fn(&str) -> Values, most: usize) ->
     (found, complete)
 }
 
-/// Assigns one parameter after the other, and tests each condition as soon as all that it speaks of is known.
+/// Assigns one parameter after the other, and tests each condition as soon as every name in it has a value.
 struct Enumeration<'a> {
     format: &'a Format,
     below_root: BelowRoot,
-    /// The indices of the free parameters and their values.
+    /// The parameters that the build leaves open, by index, each with the values to try.
     free: Vec<(usize, Vec<i64>)>,
-    /// At `n`: what is known once the first `n` free parameters are. The roots come last.
+    /// At `n`: the conditions that can be tested once the first `n` free parameters have values. Those that depend on
+    /// the root come last.
     conditions: Vec<Vec<Condition<'a>>>,
-    /// Which input sizes of each number of levels: if none is wanted, the smallest.
+    /// Which input sizes to try for each number of levels; [`Values::Needed`] means the smallest.
     input_bits: Values,
     /// How many to find.
     most: usize,
-    /// Parameters with the numbers that stand in an expression with them.
+    /// Each parameter with the numbers in expressions that name it.
     named: HashSet<(String, i64)>,
 }
 
 enum Condition<'a> {
-    /// The parameter of this index has a value of its domain where this holds, and is 0 elsewhere.
+    /// The parameter with this index has a value of its domain where the expression holds, and is 0 elsewhere.
     Available(usize, &'a Expr),
-    /// This holds.
+    /// The expression must hold.
     Rule(&'a Expr),
 }
 
@@ -139,7 +141,7 @@ impl<'a> Enumeration<'a> {
         this
     }
 
-    /// After how many assignments the parameter of this index is known.
+    /// The number of assignments after which the parameter with this index has its value.
     fn position(&self, index: usize) -> usize {
         if index >= self.format.params.len() {
             return self.free.len() + 1;
@@ -147,7 +149,7 @@ impl<'a> Enumeration<'a> {
         self.free.iter().position(|free| free.0 == index).map_or(0, |position| position + 1)
     }
 
-    /// After how many assignments all names of `expr` are known.
+    /// The number of assignments after which all names in `expr` have values.
     fn depth(&self, params: &Params, expr: &Expr) -> usize {
         let mut depth = 0;
         names(expr, &mut |name, _| {
@@ -157,7 +159,8 @@ impl<'a> Enumeration<'a> {
         depth
     }
 
-    /// `left` is the number of assignments that may still be made.
+    /// Adds to `found` what is legal with the first `depth` free parameters as they are. `left` is the number of
+    /// assignments that may still be tried.
     fn run(&self, depth: usize, params: &mut Params, found: &mut Vec<Params>, left: &mut usize) {
         if *left == 0 || found.len() >= self.most || !self.allowed(depth, params).unwrap_or(false) {
             return;
@@ -192,7 +195,7 @@ impl<'a> Enumeration<'a> {
         }
     }
 
-    /// Sets both; says whether that was possible.
+    /// Sets both; returns whether the format has such parameters.
     fn size(&self, params: &mut Params, levels: i64, input_bits: i64) -> bool {
         params.set("levels", levels).and(params.set("input_bits", input_bits)).is_ok()
     }
@@ -215,7 +218,7 @@ impl<'a> Enumeration<'a> {
     }
 }
 
-/// The parameters on which it depends whether others, or roots, are legal.
+/// The parameters that decide whether others, or roots, are legal.
 fn constrained(format: &Format) -> HashSet<&str> {
     let mut constrained = HashSet::new();
     visit::expressions(format, &mut |part, expr| {
@@ -235,7 +238,7 @@ fn constrained(format: &Format) -> HashSet<&str> {
     constrained
 }
 
-/// Each parameter with the numbers that stand in an expression with it.
+/// Each parameter with the numbers in expressions that name it.
 fn named_values(format: &Format) -> HashSet<(String, i64)> {
     let mut found = HashSet::new();
     visit::expressions(format, &mut |_, expr| {
@@ -255,7 +258,7 @@ fn contents(format: &Format, param: &Param) -> Vec<i64> {
     ascending(named.chain([param.default]).collect())
 }
 
-/// All of a parameter's values, ascending, unless there are too many.
+/// All of a parameter's values, ascending; a sample if they are many.
 fn sample(name: &str, values: &[i64], named: &HashSet<(String, i64)>) -> Vec<i64> {
     if values.len() <= WIDE {
         return values.to_vec();

@@ -12,7 +12,8 @@ use crate::source::Span;
 pub struct Geometry {
     /// log2 of the smallest page.
     pub page_bits: u8,
-    /// Index bits of the tables below the root, by level. Levels that no table below a root has go on as those before.
+    /// Index bits of the tables below the root, by level. The levels at and above the highest root repeat the last
+    /// value.
     pub index_bits: [u8; Self::MAX_LEVELS as usize],
     /// log2 of the bytes an entry takes.
     pub word_bits: u8,
@@ -22,22 +23,22 @@ pub struct Geometry {
     pub input_bits: u8,
     /// Width of an output address.
     pub output_bits: u8,
-    /// Width of an output address that some leaves may hold, though it is not written.
+    /// Width of an output address as some leaves may hold it: such leaves are decoded, but never written.
     pub decode_bits: u8,
     /// How input addresses are extended to 64 bits.
     pub extension: InputExtension,
 }
 
 impl Geometry {
-    /// No format has more levels.
+    /// The most levels a format can have.
     pub const MAX_LEVELS: u8 = 8;
 
-    /// log2 of the smallest frame that a table of ours takes.
+    /// log2 of the smallest frame that we allocate for a table.
     const FRAME_BITS: u8 = 12;
 
     /// # Errors
     ///
-    /// [`BindError::Malformed`] if a width is no width or the levels below the root do not fit the input;
+    /// [`BindError::Malformed`] if a width is not from 1 to 64 or the levels below the root do not fit the input;
     /// [`BindError::Root`] if `levels` or `input_bits` is out of range.
     pub(crate) fn new(format: &Format, params: &Params) -> Result<Self, BindError> {
         let below_root = BelowRoot::new(format, params)?;
@@ -78,7 +79,7 @@ impl Geometry {
         if bits > 64 { 64 } else { bits }
     }
 
-    /// Index bits at `level`: the root may be narrower or wider than the rest.
+    /// Index bits at `level`: the root may be narrower or wider than the tables below it.
     pub const fn level_index_bits(&self, level: u8) -> u8 {
         let end = if level == self.top() { self.input_bits } else { self.entry_bits(level + 1) };
         end - self.entry_bits(level)
@@ -89,20 +90,21 @@ impl Geometry {
         self.level_index_bits(level) + self.word_bits
     }
 
-    /// log2 of the size and alignment of the root as we write it: a narrow one takes as much as any table, and none less
-    /// than the smallest frame.
+    /// log2 of the size and alignment of the root as we write it: a narrow one takes as much as any other table, and
+    /// none takes less than the smallest frame.
     pub fn root_bits(&self) -> u8 {
         let below = &self.index_bits[..usize::from(self.top().max(1))];
         let index_bits = below.iter().copied().fold(self.level_index_bits(self.top()), u8::max);
         (index_bits + self.word_bits).max(Self::FRAME_BITS)
     }
 
-    /// log2 of what the entries of the root take: others may put a narrow one wherever that is aligned to this.
+    /// log2 of what the entries of the root take: hardware, and thus other software, may place a narrow root at any
+    /// address aligned to this.
     pub const fn root_entries_bits(&self) -> u8 {
         self.level_index_bits(self.top()) + self.word_bits
     }
 
-    /// Which entry of its table at `level` translates `ia`.
+    /// The index of the entry that translates `ia` in its table at `level`.
     pub const fn index(&self, level: u8, ia: u64) -> u64 {
         low_bits(shift_right(ia, self.entry_bits(level)), self.level_index_bits(level))
     }
@@ -136,14 +138,14 @@ impl Geometry {
     }
 }
 
-/// The sizes of all but the root, which depend on build parameters only.
+/// The sizes of pages and of the tables below the root. They depend on build parameters only.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BelowRoot {
     /// log2 of the smallest page.
     pub(crate) page_bits: u8,
     /// As [`Geometry::index_bits`].
     pub(crate) index_bits: [u8; Geometry::MAX_LEVELS as usize],
-    /// The items that say so.
+    /// The items of the file that give them.
     pub(crate) choices: [Span; Geometry::MAX_LEVELS as usize],
 }
 
@@ -167,12 +169,12 @@ impl BelowRoot {
         Ok(Self { page_bits, index_bits, choices })
     }
 
-    /// What the expressions know that speak of no level.
+    /// The names known to expressions that do not depend on a level.
     pub(crate) fn env<'a>(&self, params: &'a Params) -> Env<'a> {
         Env::new(params).with("page_bits", self.page_bits).with("index_bits", self.index_bits[0])
     }
 
-    /// log2 of what an entry of the root spans in a tree of so many levels.
+    /// log2 of what an entry of the root spans in a tree of `levels` levels.
     pub(crate) fn root_entry_bits(&self, levels: i64) -> i64 {
         let below = usize::try_from(levels.saturating_sub(1)).unwrap_or(0);
         i64::from(self.page_bits) + self.index_bits.iter().take(below).copied().map(i64::from).sum::<i64>()

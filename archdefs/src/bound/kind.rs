@@ -19,7 +19,7 @@ pub struct BoundKind {
     pub is: Is,
     /// The tests, all of which must hold; `None` matches whatever no other row does.
     pub tests: Option<Vec<BoundTest>>,
-    /// Its id's place.
+    /// The place of its id.
     pub span: Span,
     /// The place of the match that holds here.
     pub choice: Option<Span>,
@@ -71,7 +71,7 @@ impl BoundTest {
         self.values.iter().any(|&(first, last)| first <= value && value <= last) != self.negated
     }
 
-    /// Whether all entries with the bits of `raw` in `known` pass, or none; `None` if it takes more bits to know.
+    /// Whether all entries with the bits of `raw` in `known` pass, or none; `None` if the known bits do not decide it.
     pub fn holds_for_all(&self, known: u64, raw: u64) -> Option<bool> {
         let lowest = self.bits.extract(raw & known);
         let open = self.bits.extract(!known);
@@ -84,7 +84,7 @@ impl BoundTest {
         (every || none).then_some(every != self.negated)
     }
 
-    /// The entry bits an encoder writes, if there is one way to pass only.
+    /// The entry bits an encoder writes, if only one value passes.
     pub fn written(&self) -> Option<u64> {
         match self.values.as_slice() {
             &[(value, last)] if value == last && !self.negated => Some(self.bits.insert(value)),

@@ -40,7 +40,8 @@ pub(super) fn check(format: &Format, params: &Params) -> Result<(), BindError> {
     Ok(())
 }
 
-/// Why no root fits. What depends on the build only is no condition that anybody could change.
+/// Why no root fits: of the roots' conditions, what is left when the build's parameters are known, as nobody can change
+/// those.
 fn no_root(format: &Format, params: &Params) -> Result<BindError, BindError> {
     let (levels, input_bits) = (params.levels(), params.input_bits());
     let below_root = BelowRoot::new(format, params)?;
@@ -77,7 +78,7 @@ fn fitting_roots<'a>(format: &'a Format, params: &Params) -> Result<Vec<&'a Root
 }
 
 impl Domain {
-    /// Whether `value` is one of it.
+    /// Whether `value` is one of its values.
     pub fn contains(&self, value: i64) -> bool {
         match self {
             Self::Bool => value == 0 || value == 1,

@@ -25,9 +25,9 @@ pub struct Level {
     pub leaf: Option<Shape>,
     /// The runs, one for each number of items.
     pub runs: Vec<BoundRun>,
-    /// What is written for nothing.
+    /// The value written where nothing is mapped.
     pub empty: u64,
-    /// The place of that value.
+    /// The place of that value in the file.
     pub empty_choice: Option<Span>,
     /// The table that this value leads to, where walks do not stop at it, and the place that says so.
     pub empty_table: Option<(u64, Span)>,
@@ -54,7 +54,7 @@ pub struct BoundRun {
     pub span: Span,
 }
 
-/// A level to bind: what a [`LevelSet`] can tell.
+/// The level being bound, with what it takes to say whether a [`LevelSet`] contains it.
 pub(crate) struct Place<'a> {
     level: u8,
     top: u8,
@@ -101,8 +101,8 @@ pub(crate) fn blocks<'a>(format: &'a Format, env: &Env<'_>) -> Result<Vec<&'a Le
 }
 
 impl Level {
-    /// Binds a level; `env` knows the parameters and what is the same at every level. What makes no sense is pushed to
-    /// `problems` and left out.
+    /// Binds a level; `env` knows the parameters and what is the same at every level. What cannot be evaluated is added
+    /// to `problems` and left out.
     pub(crate) fn bind(
         format: &Format,
         geometry: &Geometry,

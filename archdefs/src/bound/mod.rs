@@ -1,6 +1,6 @@
 //! A format with its parameters bound to values: no condition is left, every position is a number.
 //!
-//! The checker proves its claims on it, the interpreter decodes and walks with it. All data is owned.
+//! The checker proves its claims on it, the interpreter decodes and walks with it. It borrows nothing from the model.
 
 mod bits;
 mod enumerate;
@@ -44,9 +44,9 @@ pub struct Bound {
     pub levels: Vec<Level>,
     /// An entry in memory.
     pub word: EntryWord,
-    /// Rights that every leaf grants.
+    /// The rights that every leaf grants.
     pub implies: Facts,
-    /// What is taken for a memory type that no row has.
+    /// The types to take in place of memory types without a row.
     pub fallbacks: Vec<(MemoryType, MemoryType)>,
     /// Whether an MMU may cache an entry that is not present.
     pub invalid_cached: bool,
@@ -123,7 +123,7 @@ impl Bound {
         self.levels.get(usize::from(level))
     }
 
-    /// What expressions see that are the same at every level.
+    /// The names known to expressions that do not depend on a level.
     pub(crate) fn env(&self) -> Env<'_> {
         whole_env(&self.params, &self.geometry)
     }
@@ -152,7 +152,7 @@ pub(crate) fn implies(format: &Format, env: &Env<'_>) -> Result<Facts, Malformed
     Ok(kind::first(&format.implies, env)?.map_or(Facts::empty(), |choice| choice.value))
 }
 
-/// What expressions see that are the same at every level.
+/// The names known to expressions that do not depend on a level.
 pub(crate) fn whole_env<'a>(params: &'a Params, geometry: &Geometry) -> Env<'a> {
     Env::new(params).with("page_bits", geometry.page_bits).with("index_bits", geometry.index_bits[0])
 }

@@ -45,8 +45,8 @@ impl Params {
     ///
     /// # Errors
     ///
-    /// [`BindError::Unknown`] if the build sets what is no parameter, [`BindError::Malformed`] if a condition or the
-    /// geometry cannot be evaluated.
+    /// [`BindError::Unknown`] if the build sets a parameter that does not exist, [`BindError::Malformed`] if a
+    /// condition or the geometry cannot be evaluated.
     pub fn of_build(format: &Format, build: Option<&Build>) -> Result<Self, BindError> {
         let mut params = Self::unset(format);
         let set = build.map_or(&[][..], |build| &build.set);
@@ -82,8 +82,8 @@ impl Params {
     }
 
     /// The parameters of a machine whose identification registers, in the order of `[capabilities] registers`, have
-    /// these values (what is missing is 0): what they do not tell has its default. Build parameters, `levels` and
-    /// `input_bits` stay.
+    /// these values (missing ones count as 0). Parameters that they do not give have their defaults. Build parameters,
+    /// `levels` and `input_bits` stay.
     ///
     /// # Errors
     ///
@@ -116,8 +116,8 @@ impl Params {
         Ok(params)
     }
 
-    /// Build parameters, `levels` and `input_bits` as they are here, these parameters as they are `set`, and the
-    /// defaults of the rest.
+    /// Build parameters, `levels` and `input_bits` as they are here, the parameters in `set` as given there, and the
+    /// defaults of all others.
     ///
     /// # Errors
     ///
@@ -149,7 +149,7 @@ impl Params {
         set.iter().try_for_each(|(name, value)| self.set(&name.value, value.value))
     }
 
-    /// A parameter that is not available here, and was not `named`, gives way to 0.
+    /// A parameter that is not available under the others, and was not `named` by the caller, becomes 0.
     fn clear_unavailable(&mut self, format: &Format, named: impl Fn(&str) -> bool) -> Result<(), BindError> {
         for (index, param) in format.params.iter().enumerate() {
             if !named(&param.name.value) && !holds(param.when.as_ref(), &Env::new(self))? {
@@ -159,9 +159,9 @@ impl Params {
         Ok(())
     }
 
-    /// The same with other values for some parameters. Parameters that are not available then, and are not among them,
-    /// are 0. With only one of `levels` and `input_bits` the other becomes that of the format's first root that fits, and
-    /// exists if any such does.
+    /// These parameters with other values for some. A parameter that is then not available, and is not among those
+    /// given, becomes 0. If only one of `levels` and `input_bits` is given, the other becomes that of the first root
+    /// that fits, of those that exist under the parameters if there are any.
     ///
     /// # Errors
     ///
@@ -192,7 +192,7 @@ impl Params {
         Ok(params)
     }
 
-    /// Whether an address space may have them.
+    /// Whether an address space may have these parameters.
     pub fn is_legal(&self, format: &Format) -> bool {
         super::legal::check(format, self).and_then(|()| Geometry::new(format, self)).is_ok()
     }
@@ -206,7 +206,7 @@ impl Params {
         super::legal::roots(format, self)
     }
 
-    /// Gives a parameter another value. Whether it is legal, [`super::Bound::new`] says.
+    /// Gives a parameter another value. [`super::Bound::new`] checks whether it is legal.
     ///
     /// # Errors
     ///

@@ -1,4 +1,5 @@
-//! A shape: which bits of one kind of entry are whose, at one level, alone or in a run.
+//! A shape: which field or fix owns each bit of one kind of entry, at one level, for an entry alone or an item of a
+//! run.
 
 use std::sync::Arc;
 
@@ -24,8 +25,8 @@ pub struct Shape {
     pub marks: Vec<BoundTest>,
     /// The tests of the `[[kind]]` rows that make an entry this.
     pub tested: Vec<BoundTest>,
-    /// What the encoder writes whatever it is asked: marks, fixed bits and fields, and the tested bits that nobody
-    /// else owns.
+    /// The bits that the encoder writes in every such entry: marks, fixed bits and fields, and tested bits without
+    /// another owner.
     pub constant: u64,
 }
 
@@ -53,7 +54,7 @@ pub enum BoundMeaning {
     Table,
     /// The level of the next table, plus this.
     NextLevel(i64),
-    /// Rights and states: the rows, and all that any of them speaks of.
+    /// Rights and states: the rows, and every right and state that some row states.
     Rights(BoundRows<Facts>, Facts),
     /// The memory type.
     Memory(BoundRows<MemoryType>),
@@ -61,7 +62,7 @@ pub enum BoundMeaning {
     Option(BoundRows<Arc<str>>, u64),
     /// Free for software.
     Software,
-    /// Always written so; the place of the value that holds here.
+    /// A value that is always written, and the place of the choice that gives it.
     Fixed(u64, Span),
 }
 
@@ -81,7 +82,7 @@ pub struct BoundRow<T> {
     pub value: u64,
     /// What it means.
     pub meaning: T,
-    /// Understood, never written.
+    /// Whether it is understood but never written.
     pub decode_only: bool,
     /// Where it stands.
     pub span: Span,
@@ -131,12 +132,12 @@ impl<T> BoundRows<T> {
     }
 }
 
-/// The values of a field of `width` bits that pick a byte of `register` that is `wanted`.
+/// The values of a field of `width` bits that select a byte of `register` for which `wanted` holds.
 fn bytes(register: i128, width: u8, wanted: u64) -> impl Iterator<Item = u64> {
     (0..1 << width).filter(move |index| register >> (8 * index) & 0xff == i128::from(wanted))
 }
 
-/// Bits that no field or run owns.
+/// Bits owned by a row of `[[fix]]`.
 #[derive(Clone, Debug)]
 pub struct BoundFix {
     /// Its id.
@@ -172,8 +173,8 @@ impl BoundFix {
 }
 
 impl Shape {
-    /// Binds the fields and fixes of `class` at `place`; `env` knows `level`, `leaf_bits` and `run_bits`. What makes no
-    /// sense is pushed to `problems` and left out.
+    /// Binds the fields and fixes of `class` at `place`; `env` knows `level`, `leaf_bits` and `run_bits`. What cannot
+    /// be evaluated is added to `problems` and left out.
     pub(super) fn bind(
         format: &Format,
         class: Class,
@@ -235,7 +236,7 @@ impl Shape {
         options.chain(free).fold(0, |mask, bits| mask | bits)
     }
 
-    /// The rights and states that any of its fields speaks of.
+    /// The rights and states that some field of it states.
     pub fn speaks(&self) -> Facts {
         let spoken = self.fields.iter().filter_map(|field| match field.meaning {
             BoundMeaning::Rights(_, speaks) => Some(speaks),
@@ -255,7 +256,7 @@ impl Shape {
 }
 
 impl Class {
-    /// Whether an entry that a row of `[[kind]]` with this `is` matches may be of this class.
+    /// Whether entries that match a row of `[[kind]]` with this `is` may be of this class.
     pub fn is_made_by(self, is: crate::model::Is) -> bool {
         use crate::model::Is;
         match self {

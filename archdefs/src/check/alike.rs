@@ -1,4 +1,5 @@
-//! Who names `index_bits` means one number: where tables below the root differ in size, there is none.
+//! An expression that names `index_bits` takes it for one number, so in a format whose tables below the root differ in
+//! size, none may name it.
 
 use super::Checker;
 use super::projection::Projection;

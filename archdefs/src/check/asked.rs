@@ -1,21 +1,21 @@
-//! What words that are given their values at run time may be asked to say, one bit at a time: addresses, tags and data are
-//! moved, not calculated with.
+//! The values that invalidations and completions are given at run time (addresses, tags, data), tried one bit at a
+//! time. That is enough, because files shift and mask these values but do not calculate with them.
 
 use crate::bound::Bound;
 use crate::eval::{Env, eval, holds};
 use crate::expr::Expr;
 use crate::model::{Completion, Scope, TlbOp};
 
-/// What the words of one invalidation or completion know.
+/// The values to try in the words of one invalidation or completion.
 pub(super) struct Asked<'a> {
-    /// If all that is asked for is 0.
+    /// All values 0.
     nothing: Env<'a>,
     bits: Vec<Bit<'a>>,
 }
 
-/// One bit of what is asked for.
+/// One bit of one value set.
 struct Bit<'a> {
-    /// What it is a bit of.
+    /// The name of the value that the bit belongs to.
     of: &'static str,
     bit: u8,
     env: Env<'a>,
@@ -57,36 +57,36 @@ impl<'a> Asked<'a> {
         self
     }
 
-    /// A bit of `what` that none of these expressions says.
+    /// A bit of the value `what` on which none of these expressions depends.
     pub(super) fn unsaid(&self, what: &str, by: &[&Expr]) -> Option<u8> {
         let said = |env| by.iter().map(|expr| word(expr, env)).collect::<Vec<_>>();
         let of_nothing = said(&self.nothing);
         self.bits.iter().filter(|bit| bit.of == what).find(|bit| said(&bit.env) == of_nothing).map(|bit| bit.bit)
     }
 
-    /// The bits that a value may have.
+    /// The bits that may be set in the expression's value.
     pub(super) fn bits_of(&self, expr: &Expr) -> u64 {
         let envs = self.bits.iter().map(|bit| &bit.env).chain([&self.nothing]);
         envs.filter_map(|env| word(expr, env)).fold(0, |bits, value| bits | value)
     }
 }
 
-/// A word has the lowest bits of a value.
+/// The value as a word in memory, which keeps its lowest 64 bits.
 fn word(expr: &Expr, env: &Env<'_>) -> Option<u64> {
     eval(expr, env).ok().map(|value| value as u64)
 }
 
-/// The invalidations that there are.
+/// The invalidations that exist under the parameters.
 pub(super) fn invalidations(bound: &Bound) -> impl Iterator<Item = &TlbOp> {
     bound.tlb.iter().filter(|op| holds(op.when.as_ref(), &bound.env()).unwrap_or(false))
 }
 
-/// The completions that there are.
+/// The completions that exist under the parameters.
 pub(super) fn completions(bound: &Bound) -> impl Iterator<Item = &Completion> {
     bound.completions.iter().filter(|completion| holds(completion.when.as_ref(), &bound.env()).unwrap_or(false))
 }
 
-/// Everything that an invalidation says.
+/// Every expression that an invalidation is given to the hardware by.
 pub(super) fn words(operation: &TlbOp) -> impl Iterator<Item = &Expr> {
     let operands = operation.operands.iter().chain(&operation.at_entry).filter_map(|operand| operand.value.as_ref());
     operands.chain(operation.descriptor.iter().chain(&operation.command).map(|word| &word.value))

@@ -1,5 +1,5 @@
-//! What the machine tells of itself: each field of an identification register is read as a whole, and gives a parameter
-//! a value that it can have.
+//! `[capabilities]`: each field of an identification register is read as a whole, and what is read from it is a legal
+//! value of its parameter.
 
 use super::Checker;
 use crate::diagnostics::Diagnostic;
@@ -34,7 +34,8 @@ pub(super) fn out_of_domain(message: String, place: Span, param: &Param) -> Diag
     Diagnostic::new(message, place, "").and(param.name.span, "its values are declared here")
 }
 
-/// Fields of identification registers do not share bits: two ranges that do are one field, of which one is wrong.
+/// Fields of identification registers do not share bits: two ranges that overlap are meant to be the same field, and
+/// one of them is wrong.
 fn fields(checker: &mut Checker<'_>, capabilities: &Capabilities) {
     let mut known: Vec<(String, u64, Span)> = Vec::new();
     let conditions = capabilities.values.iter().filter_map(|row| row.when.as_ref());

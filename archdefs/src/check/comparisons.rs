@@ -1,4 +1,5 @@
-//! A parameter is compared with numbers that it can be: next to any other, a condition means less than it seems to.
+//! A parameter is compared only with values that it can have: a comparison with any other number is always true or
+//! always false.
 
 use super::Checker;
 use super::capabilities::out_of_domain;
@@ -26,7 +27,7 @@ fn comparisons(checker: &mut Checker<'_>, format: &Format, expr: &Expr) {
     }
 }
 
-/// If one side is a parameter and the other a number: whether it can be that.
+/// Reports a comparison of a parameter with a number that it never equals.
 fn compared(checker: &mut Checker<'_>, format: &Format, name: &Expr, number: &Expr) {
     let (Node::Name(name), Node::Int(value)) = (&name.node, &number.node) else { return };
     let param = format.params.iter().find(|param| param.name.value == *name);

@@ -1,4 +1,4 @@
-//! The words of commands hold whatever a caller may choose.
+//! The words of a completion's command have room for every address and all data that a caller may choose.
 
 use super::Checker;
 use super::asked::completions;
@@ -9,7 +9,7 @@ use crate::eval::eval;
 pub(super) fn check(checker: &mut Checker<'_>, configs: &[(&str, Bound)]) {
     for (_, bound) in configs {
         for completion in completions(bound) {
-            // A word grows with what it holds, so that the highest values show whether all fit.
+            // A word grows with the values in it, so if the highest fit, all do.
             let most = completion.record.map_or((0, 0), |record| (record.address_mask(), record.last_data()));
             let env = bound.env().with("address", most.0).with("data", most.1);
             for word in &completion.command {

@@ -15,7 +15,7 @@ pub(super) fn check<'a>(checker: &mut Checker<'a>) -> Vec<(&'a str, Bound)> {
         match Params::of_config(format, config) {
             Err(error) => illegal(checker, config, &error),
             Ok(params) => match Bound::new(format, &params) {
-                // What makes no sense is reported where it stands.
+                // What cannot be evaluated is reported at its own place.
                 Err(BindError::Malformed(problem)) => checker.malformed(&params, &problem),
                 Err(error) => illegal(checker, config, &error),
                 Ok(bound) => {

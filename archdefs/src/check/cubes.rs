@@ -1,8 +1,8 @@
-//! All values of an entry, split only as far as tests tell them apart.
+//! The values of an entry as a set of cubes: split only as far as the tests of `[[kind]]` distinguish them.
 
 use crate::bound::BoundKind;
 
-/// Kinds that split the values of an entry into more cubes than this are not gone through.
+/// The most cubes to go through.
 pub(super) const MOST_CUBES: usize = 1 << 16;
 
 /// The entries with `value` in the bits of `mask`, whatever their other bits.
@@ -44,7 +44,7 @@ pub(super) fn split(kinds: &[BoundKind]) -> Option<Vec<Cube>> {
     Some(cubes)
 }
 
-/// The highest bit of the cube that may decide whether a row matches, if it is open for some row.
+/// The highest free bit of the cube that may decide whether some row matches; `None` if all are decided.
 fn undecided(kinds: &[BoundKind], cube: Cube) -> Option<u64> {
     kinds.iter().filter_map(|kind| kind.tests.as_deref()).find_map(|tests| {
         let mut open = 0;

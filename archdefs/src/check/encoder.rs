@@ -10,7 +10,7 @@ use crate::diagnostics::Diagnostic;
 use crate::model::FixClass;
 
 pub(super) fn check(checker: &mut Checker<'_>, site: &Site<'_>, patterns: &Patterns) {
-    // Other bits have no part in what an entry is.
+    // Bits outside this mask do not decide what kind an entry is.
     let mut written = vec![site.shape.constant & patterns.mask];
     let mut free = 0;
     for field in &site.shape.fields {
@@ -45,7 +45,7 @@ pub(super) fn check(checker: &mut Checker<'_>, site: &Site<'_>, patterns: &Patte
     }
 }
 
-/// Whether such entries lead to the table that stands for nothing: it is none of our own.
+/// Whether these entries point to the table that stands for "nothing mapped", which no entry of ours points to.
 fn is_empty_table(site: &Site<'_>, cube: Cube) -> bool {
     let bits =
         site.shape.fields.iter().find(|field| matches!(field.meaning, BoundMeaning::Table)).map(|field| &field.bits);
@@ -85,7 +85,7 @@ fn written_values(field: &BoundField, level: u8) -> Written {
             vec![insert(u64::try_from(plus.saturating_add(i64::from(level) - 1)).unwrap_or(0))]
         }
         BoundMeaning::Output | BoundMeaning::Table | BoundMeaning::Software => return Written::Any,
-        // A part of what is constant.
+        // Part of the shape's constant bits.
         BoundMeaning::Fixed(..) => vec![0],
     })
 }

@@ -1,4 +1,4 @@
-//! The raw values of `[[example.*]]` mean what they are said to mean.
+//! The raw values of `[[example.*]]` mean what the examples say.
 
 use std::fmt::Display;
 
@@ -88,7 +88,7 @@ fn width(report: &mut Report, bound: &Bound, raw: u64) {
 
 fn entry(report: &mut Report, bound: &Bound, example: &EntryExample) {
     let decoded = bound.decode(example.level, example.raw);
-    // A table leaves all rights that its fields do not speak of: an example names the others.
+    // A table leaves every right that its fields do not restrict; an example names only rights that they do.
     let table = bound.level(example.level).and_then(|level| level.table.as_ref());
     let spoken = table.map_or(Facts::empty(), Shape::speaks);
     let leaf_class = if example.level == 0 { Class::Page } else { Class::Block };

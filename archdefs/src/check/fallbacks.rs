@@ -7,7 +7,7 @@ use crate::eval::{Env, holds};
 use crate::model::{Class, Meaning, MemoryType};
 use crate::words::Word;
 
-/// Notes which fallbacks this leaf makes use of.
+/// Records the fallbacks that this leaf uses.
 pub(super) fn check(checker: &mut Checker<'_>, site: &Site<'_>, env: &Env<'_>) {
     if !matches!(site.shape.class, Class::Page | Class::Block) {
         return;
@@ -36,7 +36,7 @@ pub(super) fn check(checker: &mut Checker<'_>, site: &Site<'_>, env: &Env<'_>) {
     }
 }
 
-/// Whether a leaf can be write-back memory, or what is taken for it.
+/// Whether a leaf can be write-back memory, or a type that a fallback takes for it.
 fn can_be_ordinary(checker: &Checker<'_>, site: &Site<'_>, fallbacks: &[(MemoryType, MemoryType)]) -> bool {
     let mut wanted = MemoryType::WriteBack;
     // Each fallback is taken once at most: they may lead in a circle.
@@ -86,7 +86,7 @@ fn memory_field<'a>(site: &Site<'a>) -> Option<(&'a BoundField, &'a BoundRows<Me
     })
 }
 
-/// Reports those that none made use of, though they were there.
+/// Reports the fallbacks that existed under some parameters and that no leaf used.
 pub(super) fn report(checker: &mut Checker<'_>) {
     for fallback in &checker.format.fallbacks {
         if checker.idle.contains(&fallback.span) && !checker.used.contains(&fallback.span) {

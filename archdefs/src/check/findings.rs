@@ -41,19 +41,19 @@ impl<'a> Findings<'a> {
         }
     }
 
-    /// Adds a mistake that shows under `params` and is known to be a new one.
+    /// Adds a mistake that shows under `params`, without looking whether it is known.
     pub(super) fn first(&mut self, params: &Params, mut diagnostic: Diagnostic) {
         let seen = format!("seen with `{}`", params.changes(self.format));
         let help = diagnostic.help.take().map_or_else(|| seen.clone(), |help| format!("{help}\n{seen}"));
         self.found.push(diagnostic.help(help));
     }
 
-    /// Makes [`Findings::under`] pass over this.
+    /// Makes [`Findings::under`] ignore mistakes against `rule` at `place`.
     pub(super) fn know(&mut self, rule: &'static str, place: Span) {
         self.seen.insert((rule, vec![place]));
     }
 
-    /// Whether there is a mistake against `rule`.
+    /// Whether [`Findings::under`] has seen a mistake against `rule`.
     pub(super) fn knows(&self, rule: &'static str) -> bool {
         self.seen.iter().any(|(known, _)| *known == rule)
     }

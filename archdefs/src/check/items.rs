@@ -41,7 +41,7 @@ fn other_field(checker: &mut Checker<'_>, params: &Params, run: &BoundRun, alone
     });
 }
 
-/// Whether a field of an item is one of a leaf alone, where an address may have more bits.
+/// Whether a field of an item is the same as in a leaf alone. The address of a leaf alone may have more bits.
 fn is_alike(item: &BoundField, alone: &BoundField) -> bool {
     let is_placed = match item.meaning {
         BoundMeaning::Output => (0..u64::BITS).map(|bit| 1 << bit).all(|bit| {
@@ -53,7 +53,7 @@ fn is_alike(item: &BoundField, alone: &BoundField) -> bool {
     item.span == alone.span && is_placed && rows(item) == rows(alone)
 }
 
-/// The values that a field has a meaning for, and where that is said.
+/// The values to which a field gives a meaning, with the places that give it.
 fn rows(field: &BoundField) -> Vec<(u64, Span)> {
     match &field.meaning {
         BoundMeaning::Rights(rows, _) => rows.rows.iter().map(|row| (row.value, row.span)).collect(),
@@ -64,8 +64,8 @@ fn rows(field: &BoundField) -> Vec<(u64, Span)> {
     }
 }
 
-/// Bits that are no field's, and of another class here than there. Those that the item is told by are another's alone, and of
-/// those of an address, it may ignore some.
+/// The `[[fix]]` bits of which an item and a leaf alone differ in class. Two differences are allowed: in the bits of
+/// the run's mark, and in address bits of a leaf alone that the item ignores.
 fn other_fixes(item: &Shape, alone: &Shape) -> Option<u64> {
     let of =
         |shape: &Shape, class| shape.fixes.iter().filter(|fix| fix.is == class).fold(0, |mask, fix| mask | fix.mask);

@@ -15,7 +15,7 @@ pub(super) struct Patterns {
     pub(super) mask: u64,
     /// Their values, and what entries with them are.
     pub(super) kinds: Vec<(Cube, Is)>,
-    /// Whether some entry is of two kinds, so that nobody knows what belongs to either.
+    /// Whether some entry is of two kinds, so that their bits cannot be attributed to either.
     pub(super) ambiguous: bool,
 }
 
@@ -28,7 +28,7 @@ pub(super) fn check(checker: &mut Checker<'_>, params: &Params, level: &Level) -
     }
     let mut patterns = Patterns { mask, kinds: Vec::new(), ambiguous: false };
     let Some(cubes) = cubes::split(&level.kinds) else {
-        // Nothing is known of what entries use.
+        // Without the cubes, what entries use cannot be found out.
         checker.incomplete = true;
         let place = level.kinds.first().map_or(checker.format.name.span, |kind| kind.span);
         checker.findings.under(params, "too many patterns", &[], || {
@@ -65,7 +65,7 @@ fn no_kind(checker: &mut Checker<'_>, params: &Params, level: &Level, raw: u64, 
     });
 }
 
-/// Rows that are not `reserved` are disjoint, and at most one is `else`. Returns whether they are not.
+/// Rows that are not `reserved` are disjoint, and at most one is `else`. Returns whether that is violated.
 fn two_kinds(checker: &mut Checker<'_>, params: &Params, level: &Level, raw: u64) -> bool {
     let mask = level.kinds.iter().fold(0, |mask, kind| mask | kind.tests.as_deref().map_or(0, tested_bits));
     let of_tests = |kind: &&BoundKind| kind.is != Is::Reserved && kind.tests.is_some() && kind.matches(raw);
@@ -85,7 +85,7 @@ fn two_kinds(checker: &mut Checker<'_>, params: &Params, level: &Level, raw: u64
     ambiguous
 }
 
-/// What is written for nothing means nothing.
+/// The value that is written for "nothing mapped" decodes as not present.
 pub(super) fn check_empty(checker: &mut Checker<'_>, params: &Params, level: &Level) {
     let (Some(choice), Some(kind)) = (level.empty_choice, classify(&level.kinds, level.empty)) else {
         return;

@@ -1,4 +1,4 @@
-//! Goes through every level under all parameters that make a difference to it.
+//! Runs the checks of entries at every level, under all parameters that make a difference to it.
 
 use std::collections::HashSet;
 

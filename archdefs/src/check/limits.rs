@@ -1,4 +1,4 @@
-//! Where an invalidation by pages gives way to one of everything, there is one.
+//! An invalidation by page with a `limit` needs one of a wider scope to give way to.
 
 use super::Checker;
 use super::asked::invalidations;

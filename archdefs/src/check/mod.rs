@@ -74,8 +74,8 @@ pub fn check(format: &Format) -> Diagnostics {
     parts::check(&mut checker, &configs);
     limits::check(&mut checker, &configs);
     examples::check(&mut checker, &configs);
-    // Without legal parameters everything would seem unused, and so would what stands beside something that makes no
-    // sense.
+    // Without legal parameters everything would seem unused, and so would some of what stands beside an expression that
+    // cannot be evaluated.
     if legal && !checker.incomplete && !checker.findings.knows(MALFORMED) {
         used::check(&mut checker);
         rules::check(&mut checker);
@@ -88,20 +88,20 @@ pub fn check(format: &Format) -> Diagnostics {
 struct Checker<'a> {
     format: &'a Format,
     findings: Findings<'a>,
-    /// What some parameters have made use of.
+    /// The parts of the file that have an effect under some parameters.
     used: HashSet<Span>,
-    /// What was there for use, but some parameters have made none of.
+    /// The parts that exist under some parameters but had no effect there.
     idle: HashSet<Span>,
-    /// The fields of which some value has no row.
+    /// The fields that need `other`, because some value has no row.
     needs_other: HashSet<Span>,
-    /// Whether there were too many combinations of parameters to go through all.
+    /// Whether there were too many combinations of parameters to go through.
     incomplete: bool,
     /// The bits without an owner.
     gaps: BTreeMap<Class, owners::Gap>,
 }
 
 impl Checker<'_> {
-    /// Tells, once, that a claim about these parameters is not proved.
+    /// Reports, once, that not all combinations of these parameters can be checked.
     fn incomplete(&mut self, params: &[&Param]) {
         if std::mem::replace(&mut self.incomplete, true) {
             return;
@@ -121,7 +121,7 @@ impl Checker<'_> {
     }
 }
 
-/// A shape in its place.
+/// A shape with the parameters, level and run that it belongs to.
 struct Site<'a> {
     params: &'a Params,
     output_bits: u8,
@@ -135,7 +135,7 @@ struct Site<'a> {
 }
 
 impl Site<'_> {
-    /// The row of `[[kind]]` that makes entries this.
+    /// The row of `[[kind]]` that such entries match.
     fn kind(&self) -> Span {
         let kind = self.level.kinds.iter().find(|kind| self.shape.class.is_made_by(kind.is));
         kind.map_or_else(Span::default, |kind| kind.span)

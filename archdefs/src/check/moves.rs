@@ -1,4 +1,5 @@
-//! The bits of an address move by distances that no parameter changes: addresses are read and written with a shift for each.
+//! The distance between an address's bits and their place in an entry does not depend on parameters: generated code
+//! shifts by constants.
 
 use super::Checker;
 use super::projection::Projection;
@@ -26,7 +27,7 @@ pub(super) fn check(checker: &mut Checker<'_>) {
     }
 }
 
-/// Whether a segment, unless it is empty in this build, holds address bits at one distance.
+/// Whether a segment, unless it is empty in this build, holds address bits at a constant distance.
 fn is_still(format: &Format, params: &Params, segment: &Segment) -> bool {
     let Some((_, from)) = &segment.from else { return true };
     let below_root = BelowRoot::new(format, params).ok();

@@ -14,7 +14,7 @@ struct Owner<'a> {
     place: Span,
 }
 
-/// Returns whether it is clear what to write into every bit.
+/// Checks the owners of a shape's bits. Returns whether it is clear what to write into every bit.
 pub(super) fn check(checker: &mut Checker<'_>, site: &Site<'_>) -> bool {
     let shape = site.shape;
     let fields =
@@ -42,7 +42,7 @@ pub(super) fn check(checker: &mut Checker<'_>, site: &Site<'_>) -> bool {
     marks_clear && tests_clear
 }
 
-/// Some of the bits in `mask`, at `place`, are none of an entry.
+/// Reports bits in `mask`, at `place`, that lie outside an entry.
 pub(super) fn beyond(checker: &mut Checker<'_>, params: &Params, mask: u64, place: Span) {
     let word = checker.format.word;
     checker.findings.under(params, "beyond the entry", &[place], || {
@@ -51,7 +51,7 @@ pub(super) fn beyond(checker: &mut Checker<'_>, params: &Params, mask: u64, plac
     });
 }
 
-/// What owns bits is of use.
+/// Records the owners of bits as used.
 pub(super) fn check_used(checker: &mut Checker<'_>, site: &Site<'_>) {
     let shape = site.shape;
     for field in &shape.fields {

@@ -1,5 +1,5 @@
-//! What `|` joins in a word of a command, or of what an instruction is given, has no bit twice: a value that is too wide for
-//! its place would change what stands beside it.
+//! The parts that `|` joins in a word of a command or operand share no bit: a value that is too wide for its place
+//! would change the value beside it.
 
 use super::Checker;
 use super::asked::{Asked, completions, invalidations, words};
@@ -40,7 +40,7 @@ fn apart(checker: &mut Checker<'_>, bound: &Bound, asked: &Asked<'_>, word: &Exp
     }
 }
 
-/// What `word` joins.
+/// The parts that `word` joins.
 fn parts(word: &Expr) -> Vec<&Expr> {
     match &word.node {
         Node::Binary(Op::Or, left, right) => [parts(left), parts(right)].concat(),

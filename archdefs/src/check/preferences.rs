@@ -1,5 +1,5 @@
-//! The lists of a file of which the first is taken whose condition holds, but for those whose use the checker sees where
-//! it goes through entries and registers.
+//! Collects the lists of a file of which the first row is taken whose condition holds. Lists that apply to entries and
+//! registers are missing: for these, the checks of entries and registers record what is used.
 
 use crate::expr::Expr;
 use crate::interpret::Means;
@@ -9,11 +9,11 @@ use crate::model::{
 };
 use crate::source::Span;
 
-/// Of which the first is taken whose condition holds.
+/// A list of which the first row is taken whose condition holds.
 pub(super) struct Preference<'a> {
     pub(super) rows: Vec<Row<'a>>,
     pub(super) knows: Knows,
-    /// Conditions without which none of them matters.
+    /// Conditions that must hold for any row to matter.
     pub(super) given: Vec<&'a Expr>,
 }
 
@@ -22,26 +22,26 @@ impl<'a> Preference<'a> {
         Self { rows, knows, given: Vec::new() }
     }
 
-    /// All conditions that have a part in what is taken.
+    /// All conditions that decide which row is taken.
     pub(super) fn conditions(&self) -> impl Iterator<Item = &'a Expr> {
         self.rows.iter().filter_map(|row| row.when).chain(self.given.iter().copied())
     }
 }
 
-/// What the conditions know beside the registers that they read.
+/// What conditions may name beside the registers that they read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Knows {
     /// An address space.
     Space,
-    /// This and what an access is.
+    /// An address space and an access.
     Access,
-    /// This and what a fault is that software met.
+    /// An address space and a fault that software met.
     Fault,
-    /// The build: other parameters are being found out, and may have any values.
+    /// Only the build: the list determines other parameters, which may have any values.
     Build,
 }
 
-/// One of a [`Preference`].
+/// A row of a [`Preference`].
 pub(super) struct Row<'a> {
     /// What messages call it.
     pub(super) name: String,
@@ -72,14 +72,14 @@ impl<'a> Row<'a> {
 enum For<'a> {
     Edit(EditClass),
     Memory(MemoryType),
-    /// And whether it is for leaves only.
+    /// The last one says whether it is for leaves only.
     Invalidation(Means, Scope, bool),
     Completion(Signal),
     Field(&'a str),
     Param(&'a str),
 }
 
-/// Every such list.
+/// All lists of the format.
 pub(super) fn preferences(format: &Format) -> Vec<Preference<'_>> {
     let of_spaces = of_spaces(format).into_iter().chain(of_reports(format));
     let mut lists: Vec<_> = of_spaces.map(|rows| Preference::new(Knows::Space, rows)).collect();
@@ -90,7 +90,7 @@ pub(super) fn preferences(format: &Format) -> Vec<Preference<'_>> {
     lists
 }
 
-/// What is there in an address space.
+/// The lists that depend on an address space only.
 fn of_spaces<'a>(format: &'a Format) -> Vec<Vec<Row<'a>>> {
     let live = &format.live;
     let mut lists = vec![choices(&format.levels.input), choices(&format.implies)];
@@ -106,7 +106,7 @@ fn of_spaces<'a>(format: &'a Format) -> Vec<Vec<Row<'a>>> {
     lists
 }
 
-/// What reports say.
+/// The lists that read fault reports and results of translations.
 fn of_reports(format: &Format) -> Vec<Vec<Row<'_>>> {
     let mut lists = Vec::new();
     if let Some(fault) = &format.fault {
@@ -120,7 +120,7 @@ fn of_reports(format: &Format) -> Vec<Vec<Row<'_>>> {
     lists
 }
 
-/// What software reports. There is a report where the conditions of all its registers hold.
+/// The lists of `[raise.*]`. A fault has a report if the conditions of all its registers hold.
 fn of_raised<'a>(format: &'a Format) -> Vec<Preference<'a>> {
     let registers: Vec<_> = format.raise.iter().flat_map(|raise| &raise.registers).collect();
     let when =
@@ -137,7 +137,7 @@ fn of_raised<'a>(format: &'a Format) -> Vec<Preference<'a>> {
     reports.chain(fields).collect()
 }
 
-/// What a machine tells of itself.
+/// The lists of `[capabilities]`.
 fn of_machines(format: &Format) -> Vec<Vec<Row<'_>>> {
     let values = format.capabilities.iter().flat_map(|capabilities| &capabilities.values);
     grouped(values.map(|row| (For::Param(&row.param.value), Row::new("this value", row.param.span, &row.when))))

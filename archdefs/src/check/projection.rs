@@ -1,4 +1,5 @@
-//! The parameters that a claim depends on: what differs in others only needs no second proof.
+//! The parameters that a claim depends on: combinations that differ only in other parameters need no proof of their
+//! own.
 
 use std::collections::HashSet;
 
@@ -9,21 +10,21 @@ use crate::expr::Expr;
 use crate::model::{Bind, Format, Param};
 use crate::visit::{self, Part};
 
-/// So many combinations are gone through where there are too many.
+/// How many combinations to check where there are too many for all.
 const SOME_CASES: usize = 1 << 10;
 
-/// Names of parameters: the build parameters, and all that some expressions name.
+/// Names of parameters: those of the build, and those in the expressions that the claim is about.
 pub(super) struct Projection(Vec<String>);
 
 impl Projection {
-    /// What the expressions of some parts of the file name.
+    /// The names in the expressions of some parts of the file.
     pub(super) fn of_parts(format: &Format, wanted: impl Fn(Part<'_>) -> bool) -> Self {
         let mut exprs = Vec::new();
         visit::expressions(format, &mut |part, expr| exprs.extend(wanted(part).then_some(expr)));
         Self::of(format, exprs.into_iter())
     }
 
-    /// What these expressions name.
+    /// The names in these expressions.
     pub(super) fn of<'a>(format: &Format, exprs: impl Iterator<Item = &'a Expr>) -> Self {
         let mut projection = Self::of_builds(format);
         exprs.for_each(|expr| projection.name(expr));
@@ -36,7 +37,7 @@ impl Projection {
         Self(build.map(|param| param.name.value.clone()).collect())
     }
 
-    /// Adds what `expr` names.
+    /// Adds the names in `expr`.
     fn name(&mut self, expr: &Expr) {
         eval::names(expr, &mut |name, _| self.add(name));
     }
@@ -66,14 +67,14 @@ impl Projection {
         if !complete {
             let of_these = |param: &&Param| self.names(&param.name.value);
             checker.incomplete(&format.params.iter().filter(of_these).collect::<Vec<_>>());
-            // Enough for what is wrong with most of them.
+            // These suffice to show a mistake that most combinations have.
             cases.truncate(SOME_CASES);
         }
         cases.retain(|params| seen.insert((params.levels(), self.key(params))));
         cases
     }
 
-    /// The values of these parameters. A name that is none has no value.
+    /// The values of these parameters; `None` for a name that is not a parameter.
     pub(super) fn key(&self, params: &Params) -> Vec<Option<i64>> {
         self.0.iter().map(|name| params.get(name)).collect()
     }

@@ -1,4 +1,5 @@
-//! What conditions read that is no parameter, and every content that it can have.
+//! The registers, fields and facts that conditions read beside parameters, and every combination of values they can
+//! have.
 
 use std::collections::BTreeMap;
 
@@ -9,20 +10,20 @@ use crate::linear::Linear;
 use crate::model::{Bind, BitMap, Domain, Format};
 use crate::words::{ACCESS_TRUTHS, FAULT_CAUSES, FAULT_TRUTHS};
 
-/// Conditions that read more bits than this are not tried with every content.
+/// The most bits that conditions may read for every combination to be tried.
 const MOST_BITS: u32 = 14;
 
-/// What expressions know of an address space beside its parameters.
+/// The names that expressions may use for properties of an address space.
 const SPACE: [&str; 4] = ["levels", "input_bits", "page_bits", "index_bits"];
 
-/// The names that conditions read, and the bits of each.
+/// The names that conditions read, each with the bits that they read of it.
 pub(super) struct Reads<'a> {
     bits: BTreeMap<&'a str, u64>,
     knows: Knows,
 }
 
 impl<'a> Reads<'a> {
-    /// `None` if not every content can be gone through, or not every value of a parameter.
+    /// `None` if there are too many combinations of values to try, of what is read or of a parameter.
     pub(super) fn new(format: &Format, list: &Preference<'a>) -> Option<Self> {
         let mut reads = Self { bits: BTreeMap::new(), knows: list.knows };
         list.conditions().try_for_each(|condition| reads.add(format, condition))?;
@@ -55,7 +56,7 @@ impl<'a> Reads<'a> {
         Some(())
     }
 
-    /// The bits that what has this name can have.
+    /// The bits that can be set in the value of this name.
     fn whole(&self, format: &Format, name: &str) -> u64 {
         let truths: &[&str] = match self.knows {
             Knows::Space | Knows::Build => return u64::MAX,
@@ -86,7 +87,7 @@ impl<'a> Reads<'a> {
         self.bits.values().map(|bits| bits.count_ones()).sum()
     }
 
-    /// Everything that can be read: each name with its value.
+    /// Every combination of values that can be read: each name with its value.
     pub(super) fn contents(&self, params: &Params) -> impl Iterator<Item = Vec<(&'a str, u64)>> {
         let levels = params.levels();
         (0..1_u64 << self.width())
@@ -94,7 +95,7 @@ impl<'a> Reads<'a> {
             .filter(move |read| self.is_possible(read, levels))
     }
 
-    /// What is read has the bits of `content`, one after the other.
+    /// Distributes the bits of `content` over what is read.
     fn content(&self, mut content: u64) -> Vec<(&'a str, u64)> {
         let mut take = |bits: u64| {
             let ones = (0..u64::BITS).map(|bit| 1 << bit).filter(|bit| bits & bit != 0);
@@ -122,7 +123,7 @@ impl<'a> Reads<'a> {
     }
 }
 
-/// How many bits a value has, if parameters do not change it.
+/// The number of bits in a field's value, if parameters do not change it.
 fn width(map: &BitMap) -> Option<u8> {
     let widths = map.segments.iter().map(|segment| {
         let bits = Linear::of(&segment.high)?.minus(&Linear::of(&segment.low)?)?.constant()? + 1;

@@ -1,5 +1,5 @@
-//! Fields of registers do not meet, each is at one place, and their values fit. No bit of the root's address or of a tag
-//! is lost.
+//! Fields of registers do not overlap, each has one place, and their values fit. No bit of the root's address or of a
+//! tag is lost.
 
 use super::Checker;
 use super::projection::Projection;
@@ -30,7 +30,7 @@ pub(super) fn check(checker: &mut Checker<'_>) {
     }
 }
 
-/// A code has the same bits in every row of its field. Addresses and tags may be spread as their width asks for.
+/// A code has the same bits in every row of its field. Addresses and tags may be placed according to their width.
 fn one_place(checker: &mut Checker<'_>, register: &str, fields: &[RegisterField]) {
     let rows: Vec<&RegisterField> = fields.iter().filter(|field| is_code(field)).collect();
     for (index, row) in rows.iter().enumerate() {
@@ -44,7 +44,7 @@ fn one_place(checker: &mut Checker<'_>, register: &str, fields: &[RegisterField]
     }
 }
 
-/// Fields of a report do not meet, whichever of one name it is.
+/// Fields of a report with different names do not overlap.
 fn apart(checker: &mut Checker<'_>, params: &Params, geometry: &Geometry, register: &RaisedRegister) {
     let env = whole_env(params, geometry);
     let masks: Result<Vec<u64>, _> =
@@ -64,7 +64,7 @@ fn apart(checker: &mut Checker<'_>, params: &Params, geometry: &Geometry, regist
     }
 }
 
-/// Two fields of a register have some bits.
+/// Two fields of a register own the same bits.
 fn two_owners(register: &str, mask: u64, first: (&str, Span), second: (&str, Span)) -> Diagnostic {
     let message = format!("two owners for {} of `{register}`", show::named_bits(mask));
     let label = |name: &str| format!("`{name}`");
@@ -90,8 +90,8 @@ fn bits(map: &BitMap) -> String {
     map.segments.iter().map(segment).collect::<Vec<_>>().join(", ")
 }
 
-/// The value of a root field grows with the root, so that the highest one shows whether all fit. Gives the values that
-/// depend on the root.
+/// Checks a register's fields. The value of a root field grows with the root's address, so if the highest fits, all do.
+/// Returns the values that depend on the root.
 fn register<'a>(
     checker: &mut Checker<'a>,
     params: &Params,
@@ -107,7 +107,7 @@ fn register<'a>(
             return Vec::new();
         }
     };
-    // Only some values depend on where the root is.
+    // The values with the root elsewhere show which depend on it.
     let elsewhere = register_fields(&register.fields, &env.clone().with("root", 0)).unwrap_or_default();
     let at_zero = |field: &BoundRegisterField| elsewhere.iter().find(|other| other.span == field.span);
     let of_root = |field: &BoundRegisterField| at_zero(field).is_some_and(|other| other.value != field.value);
@@ -115,7 +115,7 @@ fn register<'a>(
     for field in &fields {
         checker.used.insert(field.span);
         if field.placed().is_none() {
-            // Of a narrow register, only the root may be too large.
+            // In a narrow register, only the root's address may be too large.
             match register.narrow {
                 Some(narrow) if of_root(field) && at_zero(field).is_some_and(|field| field.placed().is_some()) => {
                     checker.used.insert(narrow);
@@ -137,7 +137,7 @@ fn register<'a>(
     register.fields.iter().filter(|field| spans.contains(&field.span)).map(|field| &field.value).collect()
 }
 
-/// `root`: the root table that is too high for the field.
+/// Reports a value that does not fit its field; `root` is the root table's address, if the value depends on it.
 fn too_wide(checker: &mut Checker<'_>, params: &Params, field: &BoundRegisterField, root: Option<u64>) {
     checker.findings.under(params, "register value", &[field.span], || {
         let value = if field.value < 0 { field.value.to_string() } else { format!("{:#x}", field.value) };
@@ -151,8 +151,8 @@ fn too_wide(checker: &mut Checker<'_>, params: &Params, field: &BoundRegisterFie
     });
 }
 
-/// Some value differs with each bit of the root's address: one that is in no register would be cut off. (A value that
-/// then does not fit is refused.)
+/// Every bit of the root's address changes the value of some field: a bit in no register would be lost. (A value that
+/// does not fit its field is refused elsewhere.)
 fn root_is_held(checker: &mut Checker<'_>, params: &Params, geometry: &Geometry, of_root: &[&Expr]) {
     let Some(holder) = checker.format.registers.iter().find(|register| register.role == Role::Root) else { return };
     let env = whole_env(params, geometry).with("tag", 0);
@@ -169,8 +169,8 @@ fn root_is_held(checker: &mut Checker<'_>, params: &Params, geometry: &Geometry,
     }
 }
 
-/// Of a format with tags, some value differs with each bit of the tag: two tags that give the same registers would share
-/// translations. (A value that then does not fit is refused.)
+/// In a format with tags, every bit of the tag changes the value of some field: two tags with the same registers would
+/// share translations. (A tag that does not fit its field is refused at run time.)
 fn tag_is_held(checker: &mut Checker<'_>, params: &Params, geometry: &Geometry) {
     let registers = &checker.format.registers;
     let env = whole_env(params, geometry).with("root", 0);

@@ -31,7 +31,7 @@ pub(super) fn check(checker: &mut Checker<'_>) -> bool {
     !legal.is_empty()
 }
 
-/// Reports a root with more levels than the engine has place for.
+/// Reports a root with more levels than the engine supports.
 fn is_too_deep(checker: &mut Checker<'_>, root: &Root) -> bool {
     let most = Geometry::MAX_LEVELS;
     let Some(levels) = root.levels.value.iter().find(|levels| **levels > most.into()) else { return false };
@@ -94,7 +94,8 @@ fn shapes(checker: &mut Checker<'_>, params: &Params) {
     }
 }
 
-/// The lowest and the highest of a root's numbers are legal with something: no range says more than it means.
+/// The lowest and the highest value of a root's ranges are legal under some parameters, so no range is wider than
+/// needed.
 fn ends(checker: &mut Checker<'_>, root: &Root, legal: &[Params]) {
     let (levels, index_bits) = (&root.levels, &root.index_bits);
     let of_levels = |value| index_bits.value.iter().map(|&bits| (value, bits)).collect();
@@ -116,7 +117,7 @@ fn ends_of(values: &[i64]) -> impl Iterator<Item = i64> {
     lowest.into_iter().chain(values.iter().max().copied().filter(|highest| Some(*highest) != lowest))
 }
 
-/// Whether these parameters are legal with this number of levels and of index bits of a root.
+/// Whether these parameters are legal with this number of levels and this number of index bits of the root.
 fn reaches(format: &Format, params: &Params, root: &Root, (levels, index_bits): (i64, i64)) -> bool {
     let Ok(below_root) = BelowRoot::new(format, params) else { return false };
     let input_bits = below_root.root_entry_bits(levels);

@@ -1,4 +1,4 @@
-//! Value rows: each value at most one row, every value that can occur a meaning.
+//! Value rows: each value has at most one row, and every value that can occur has a meaning.
 
 use std::collections::{HashMap, HashSet};
 
@@ -107,7 +107,7 @@ fn table<T>(
     }
 }
 
-/// What we write grants every right in tables.
+/// The value that we write into a table entry grants every right.
 fn every_right(checker: &mut Checker<'_>, site: &Site<'_>, field: &BoundField, rows: &BoundRows<Facts>, all: Facts) {
     if !rows.writable().any(|row| row.meaning.contains(all)) {
         checker.findings.under(site.params, "no row of all rights", &[field.span], || {

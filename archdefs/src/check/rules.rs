@@ -9,7 +9,7 @@ use crate::model::{Domain, Format};
 
 pub(super) fn check(checker: &mut Checker<'_>) {
     let mut others = checker.format.clone();
-    // Of two rules that say the same the first may stay.
+    // From the last rule to the first, so that of two equal rules the second is reported.
     for (index, rule) in checker.format.levels.requires.iter().enumerate().rev() {
         let not = Node::Not(Box::new(rule.value.clone()));
         others.levels.requires[index].value.node = not;
@@ -23,7 +23,7 @@ pub(super) fn check(checker: &mut Checker<'_>) {
     }
 }
 
-/// Whether anything is legal in `opposite`, where the rule is the other way round; also where that cannot be known.
+/// Whether anything is legal in `opposite`, which has the rule negated. True, too, if that cannot be found out.
 fn excludes_something(opposite: &Format, rule: &Expr) -> bool {
     let mut named = Vec::new();
     names(rule, &mut |name, _| named.push(name.to_owned()));

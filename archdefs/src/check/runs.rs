@@ -1,4 +1,5 @@
-//! Runs lie inside their tables, and their items are told apart from each other and from leaves that stand alone.
+//! Runs fit into their tables, and items of different runs can be told apart, from each other and from leaves that
+//! stand alone.
 
 use super::Checker;
 use crate::bound::{BoundTest, Geometry, Level, Params};
@@ -40,11 +41,11 @@ fn place(tests: &[BoundTest], otherwise: Span) -> Span {
     tests.first().map_or(otherwise, |test| test.span)
 }
 
-/// Whether some bit has to be one for one and zero for the other.
+/// Whether some bit must be one for one of them and zero for the other.
 fn are_disjoint(one: &[BoundTest], other: &[BoundTest]) -> bool {
     let conflict = |a: &BoundTest, b: &BoundTest| match (a.written(), b.written()) {
         (Some(first), Some(second)) => (first ^ second) & a.bits.mask() & b.bits.mask() != 0,
-        // Without one value each there is another mistake to report.
+        // A test without a single value is reported elsewhere.
         _ => true,
     };
     one.iter().any(|a| other.iter().any(|b| conflict(a, b)))

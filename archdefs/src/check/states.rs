@@ -1,5 +1,5 @@
-//! A leaf in use is given other rights while hardware may mark it: what of its bits can be a mark stays, and has no part
-//! in the rights. And that it is marked, some bits of one field say.
+//! Accessed and dirty states. Hardware may set them while software changes the leaf's rights, so the bits that hold
+//! states must be separate from those that hold rights; and one mask on one field must tell whether a state is set.
 
 use super::{Checker, Site};
 use crate::ascending::ascending;
@@ -38,7 +38,7 @@ pub(super) fn check(checker: &mut Checker<'_>, site: &Site<'_>) {
     unspoken(checker, site);
     let implies = site.implies;
     let combinations = combinations(site.shape);
-    // A value with two rows means nothing yet.
+    // If a value has two rows, that is reported first.
     if combinations.iter().any(|rights| shown(site.shape, rights.raw, implies) != Some(rights.shown(implies))) {
         return;
     }
@@ -58,7 +58,7 @@ pub(super) fn check(checker: &mut Checker<'_>, site: &Site<'_>) {
     }
 }
 
-/// No field of a leaf speaks of what every leaf grants.
+/// No field of a leaf states a right that every leaf grants.
 fn unspoken(checker: &mut Checker<'_>, site: &Site<'_>) {
     for field in &site.shape.fields {
         let BoundMeaning::Rights(_, speaks) = &field.meaning else { continue };
@@ -73,7 +73,7 @@ fn unspoken(checker: &mut Checker<'_>, site: &Site<'_>) {
     }
 }
 
-/// No two fields of a leaf speak of one state.
+/// No two fields of a leaf state the same state.
 fn one_field(checker: &mut Checker<'_>, site: &Site<'_>) {
     for (state, word) in STATES {
         let speaks = |field: &&BoundField| match &field.meaning {

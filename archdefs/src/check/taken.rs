@@ -1,5 +1,5 @@
-//! Where the first of several is taken whose condition holds, each is taken under some parameters and for some contents
-//! of the registers that the conditions read.
+//! In a list of which the first row is taken whose condition holds, each row is taken under some parameters, with some
+//! values of the registers that the conditions read.
 
 use super::Checker;
 use super::preferences::{Preference, Row, preferences};
@@ -30,10 +30,10 @@ pub(super) fn check(checker: &mut Checker<'_>) {
     }
 }
 
-/// Of each row that is never taken, those that are wherever its condition holds.
+/// For each row that is never taken, the rows that are taken where its condition holds; `None` for a row that is taken.
 type Unreached = Vec<Option<Vec<usize>>>;
 
-/// Rows after one that always exists, or that has the same condition.
+/// Finds rows that follow one without a condition, or one with the same condition.
 fn by_text(rows: &[Row<'_>]) -> Unreached {
     let text = |row: &Row<'_>| row.when.map(ToString::to_string);
     let covers = |earlier: &Row<'_>, row: &Row<'_>| earlier.when.is_none() || text(earlier) == text(row);
@@ -41,7 +41,7 @@ fn by_text(rows: &[Row<'_>]) -> Unreached {
     rows.iter().enumerate().map(|row| first(row).map(|instead| vec![instead])).collect()
 }
 
-/// Goes through all parameters and contents of registers.
+/// Goes through all parameters and all values that the conditions read.
 fn in_all_cases(checker: &mut Checker<'_>, list: &Preference<'_>, reads: &Reads<'_>) -> Unreached {
     let rows = &list.rows;
     let mut left: Unreached = vec![Some(Vec::new()); rows.len()];
@@ -70,6 +70,7 @@ fn in_all_cases(checker: &mut Checker<'_>, list: &Preference<'_>, reads: &Reads<
             }
         }
     }
-    // Where some cases are left out, these may be the ones. Where what is given never holds, that is to be reported.
+    // If some cases were left out, the row may be taken there. If the conditions of the whole list never hold, the list
+    // that these conditions form reports that.
     if checker.incomplete || !matters { vec![None; rows.len()] } else { left }
 }

@@ -1,5 +1,5 @@
-//! An invalidation that speaks of a tag or of an address has all of it: two tags that registers tell apart would be one
-//! otherwise, and so would two pages.
+//! An invalidation that takes a tag or an address uses every bit of it: otherwise it would invalidate another tag's
+//! translations, or another page, in place of those asked for.
 
 use super::Checker;
 use super::asked::{Asked, invalidations, words};
@@ -9,7 +9,7 @@ use crate::diagnostics::Diagnostic;
 use crate::expr::Expr;
 use crate::model::TlbOp;
 
-/// What expressions call it, what it is, and what is said where a bit is missing.
+/// The name in expressions, the word for it in messages, and the label and help of the report.
 const SAID: [(&str, &str, &str, &str); 2] = [
     (
         "tag",

@@ -46,7 +46,7 @@ pub(super) fn check(checker: &mut Checker<'_>) {
     }
 }
 
-/// Where the whole is never used, its parts need no mention.
+/// Reports a whole that is never used, or else its parts that are not.
 fn whole_or_parts(checker: &mut Checker<'_>, what: &str, whole: Span, parts: Vec<Span>) {
     let places = if checker.used.contains(&whole) { parts } else { vec![whole] };
     for (index, place) in places.into_iter().enumerate().filter(|(_, place)| !checker.used.contains(place)) {
@@ -70,7 +70,7 @@ fn meaning(checker: &mut Checker<'_>, field: &Field) {
 }
 
 fn table<T>(checker: &mut Checker<'_>, field: &Field, rows: &Rows<T>) {
-    // Which bytes a register has is up to its owner.
+    // Which values the bytes of a register have is up to whoever programs it.
     if rows.through.is_some() {
         return;
     }

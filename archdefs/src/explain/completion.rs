@@ -1,4 +1,4 @@
-//! Which completion a command is.
+//! Explains the command of a completion.
 
 use super::solve::solve;
 use crate::bound::Bound;
@@ -8,14 +8,14 @@ use crate::model::Completion;
 /// What a completion's command says.
 #[derive(Clone, Debug)]
 pub struct CompletionReport<'a> {
-    /// The row that it is.
+    /// The row of `[[completion]]` that it matches.
     pub completion: &'a Completion,
-    /// With the signal `write`: where the device writes, and what.
+    /// With the signal `write`: the address that the device writes to, and the data.
     pub record: Option<(u64, u64)>,
 }
 
 impl Bound {
-    /// What a command says that is one of [`Bound::completions`]; `None` if it is none of them.
+    /// What a command says, if it is one of [`Bound::completions`].
     pub fn explain_completion(&self, words: &[u64]) -> Option<CompletionReport<'_>> {
         let nowhere = self.env().with("address", 0).with("data", 0);
         self.completions().find_map(|completion| {

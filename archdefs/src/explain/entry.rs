@@ -1,4 +1,4 @@
-//! All there is to say of an entry.
+//! Explains an entry bit by bit.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use crate::interpret::Decoded;
 use crate::model::{FixClass, Format, Is};
 use crate::show;
 
-/// All there is to say of an entry.
+/// Everything that the format says about an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EntryReport {
     /// What it means.
@@ -16,7 +16,7 @@ pub struct EntryReport {
     pub kind: Option<Arc<str>>,
     /// The run that it is an item of.
     pub run: Option<Arc<str>>,
-    /// Its bits, each once, from the highest down. Of an entry that is not present: only those that say so.
+    /// Its bits, each once, from the highest down. Of an entry that is not present, only the bits that make it so.
     pub parts: Vec<Part>,
     /// Everything that makes hardware refuse it; empty unless it is reserved.
     pub refusals: Vec<Refusal>,
@@ -25,17 +25,17 @@ pub struct EntryReport {
 /// Bits of an entry that belong together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
-    /// Whose they are.
+    /// What owns them.
     pub owner: Owner,
     /// The name of that field, or the id of that row.
     pub name: Arc<str>,
     /// The bits.
     pub bits: u64,
-    /// Their value: of an address its bits as they stand.
+    /// Their value; for an address, its bits at the positions they have in the address.
     pub value: u64,
-    /// What that means, in the words of a format file.
+    /// What the value means, in the words of a format file.
     pub meaning: String,
-    /// What the file says of them in general.
+    /// The file's `doc` of them.
     pub doc: Option<String>,
     /// The manual's section.
     pub cite: Option<String>,
@@ -79,7 +79,7 @@ pub struct Refusal {
 }
 
 impl Bound {
-    /// Everything there is to say of `raw` at `level`. `format` is what this was bound from.
+    /// Everything that the format says about `raw` at `level`. `format` is the model that this was bound from.
     pub fn explain(&self, format: &Format, level: u8, raw: u64) -> EntryReport {
         let decoded = self.decode(level, raw);
         let mut report = EntryReport { decoded, kind: None, run: None, parts: Vec::new(), refusals: Vec::new() };
@@ -112,7 +112,8 @@ impl Bound {
         if row.is == Is::Leaf && shape.is_none() {
             report.refusals.extend(neither_run_nor_alone(level, &cites));
         }
-        // The layout of an entry that is neither an item nor alone is that of a leaf, but for the bits in question.
+        // An entry that is neither an item of a run nor a leaf that stands alone is laid out like a leaf, except for
+        // the marks.
         let shape = shape.or(level.leaf.as_ref().filter(|_| row.is == Is::Leaf));
         if let Some(shape) = shape {
             report.parts = parts(shape, raw, report.run.as_ref(), &cites);
@@ -151,7 +152,7 @@ impl Bound {
     }
 }
 
-/// Where the manual says what.
+/// The manual's sections on the parts of an entry.
 pub(super) struct Cites<'a> {
     pub(super) format: &'a Format,
 }
@@ -244,7 +245,7 @@ fn refusals(shape: &Shape, raw: u64, cites: &Cites<'_>) -> Vec<Refusal> {
     refusals
 }
 
-/// A table must be below the entry that points to it.
+/// Refuses an entry that points to a table at its own level or above.
 fn wrong_next_level(shape: &Shape, level: u8, raw: u64, cites: &Cites<'_>) -> Option<Refusal> {
     shape.fields.iter().find_map(|field| {
         let BoundMeaning::NextLevel(plus) = field.meaning else { return None };

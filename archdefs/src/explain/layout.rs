@@ -1,4 +1,4 @@
-//! The layout of entries, as a manual draws it.
+//! The layout of entries, as manuals draw it.
 
 use std::sync::Arc;
 
@@ -29,14 +29,14 @@ pub struct Cell {
     pub high: u8,
     /// The lowest bit.
     pub low: u8,
-    /// A name, or the only value that the bits can have; in parentheses if it is only written so, and ignored.
+    /// A name, or the only value that the bits can have; in parentheses if hardware ignores the bits.
     pub label: String,
-    /// Whose they are; all that there is to say of it.
+    /// What owns them, and its description.
     pub part: Part,
 }
 
 impl Bound {
-    /// The layouts of all entries that are present, from level 0 up. `format` is what this was bound from.
+    /// The layouts of all entries that are present, from level 0 up. `format` is the model that this was bound from.
     pub fn layouts(&self, format: &Format) -> Vec<Layout> {
         let mut layouts: Vec<Layout> = Vec::new();
         for level in &self.levels {
@@ -82,7 +82,7 @@ fn layout(format: &Format, level: &Level, shape: &Shape, run: Option<&BoundRun>)
     }
 }
 
-/// A part in its ranges of bits.
+/// The cells of a part, one for each range of bits.
 fn cells(part: &Part, tests: &[&BoundTest]) -> Vec<Cell> {
     let mut cells = Vec::new();
     let mut left = part.bits;

@@ -1,5 +1,5 @@
-//! What there is to say of raw values, for people: whose each bit is, what it means, why hardware refuses an entry, and
-//! which section of the manual says so.
+//! Explains raw values to people: what owns each bit, what it means, why hardware refuses an entry, and which section
+//! of the manual says so.
 
 mod completion;
 mod entry;

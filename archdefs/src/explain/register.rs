@@ -1,4 +1,4 @@
-//! What a register's value says, and whose tables it points to.
+//! Explains a register's value: its fields, and the root table and tag in it.
 
 use super::solve::solve;
 use crate::bound::{Bound, Malformed};
@@ -32,21 +32,21 @@ pub struct RegisterPart {
     pub bits: u64,
     /// Its value.
     pub value: u64,
-    /// What it is for the parameters, root and tag at hand; `None` if it cannot be.
+    /// The value that the parameters, the root and the tag call for; `None` if that cannot be computed.
     pub expected: Option<u64>,
     /// The expression that gives it, as the file has it.
     pub formula: String,
 }
 
 impl RegisterReport {
-    /// Whether the value is one that the parameters give, with some root and some tag.
+    /// Whether the parameters give this value with some root and some tag.
     pub fn agrees(&self) -> bool {
         (self.role == Role::Bits || self.others == 0) && self.parts.iter().all(RegisterPart::agrees)
     }
 }
 
 impl RegisterPart {
-    /// Whether the value is what it is for the parameters.
+    /// Whether the value is the one that the parameters call for.
     pub fn agrees(&self) -> bool {
         self.expected == Some(self.value)
     }
@@ -57,7 +57,7 @@ impl Bound {
     ///
     /// # Errors
     ///
-    /// [`Malformed`] if the register makes no sense under these parameters.
+    /// [`Malformed`] if a field cannot be evaluated under these parameters.
     pub fn explain_register(&self, name: &str, raw: u64) -> Option<Result<RegisterReport, Malformed>> {
         let register = self.registers.iter().find(|register| register.name.value == name)?;
         Some(self.register_report(register, raw))

@@ -1,10 +1,11 @@
-//! What a name stood for when expressions got their values.
+//! Finds the value of a name from the values of expressions.
 
 use crate::eval::{Env, eval, names};
 use crate::expr::Expr;
 
-/// The number that `name` must stand for, so that the expressions have these values: found bit by bit, as addresses, tags
-/// and data are moved but not calculated with. `None` if no expression depends on it. In `nowhere` it is 0.
+/// The number that `name` must stand for so that the expressions have these values; `None` if none names it. In
+/// `nowhere` the name is 0. Each bit is found on its own, because files shift and mask addresses, tags and data but do
+/// not calculate with them.
 pub(super) fn solve(values: &[(&Expr, u64)], name: &'static str, nowhere: &Env<'_>) -> Option<u64> {
     let mut solution = None;
     for (formula, value) in values {

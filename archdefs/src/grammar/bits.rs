@@ -20,7 +20,7 @@ impl Cursor<'_> {
         Ok(Segment { high, low, from, span: self.since(start) })
     }
 
-    /// `high:low` or `bit`. Where both are plain numbers, a mistake is seen at once.
+    /// `high:low` or `bit`. Where both are plain numbers, a mistake is reported here.
     fn bit_range(&mut self) -> Parsed<(Expr, Expr)> {
         let start = self.here();
         let high = self.sum()?;

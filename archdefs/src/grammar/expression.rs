@@ -8,7 +8,7 @@ use crate::model::At;
 /// How deep parentheses and negations may nest.
 const MAX_DEPTH: u32 = 32;
 
-/// How many operators may stand side by side: what reads expressions nests once for each.
+/// How many operators may follow one another: code that goes through expressions recurses once for each.
 const MAX_OPERATORS: u32 = 64;
 
 impl Cursor<'_> {
@@ -29,7 +29,7 @@ impl Cursor<'_> {
         Ok(expr)
     }
 
-    /// An expression without `&`, `|` and comparisons, which mean something else around a test's values.
+    /// An expression without `&`, `|` and comparisons, which in a match separate tests and values.
     pub(super) fn shift(&mut self) -> Parsed<Expr> {
         self.binary(Precedence::Shift)
     }
@@ -66,7 +66,7 @@ impl Cursor<'_> {
         Ok(left)
     }
 
-    /// The operator that is next, not consumed. Arrows are none.
+    /// The next operator, not consumed. The arrows `<-` and `->` are no operators.
     fn operator(&mut self) -> Option<Op> {
         let rest = self.rest();
         if rest.starts_with("<-") || rest.starts_with("->") {

@@ -1,5 +1,5 @@
 //! The small languages inside a file's strings. All of them read from one [`Cursor`], which knows where the string
-//! stands in its file, so that an error points at the very character.
+//! stands in its file, so that an error points at the exact character.
 
 pub(crate) mod bits;
 mod expression;
@@ -50,7 +50,7 @@ impl<'a> Cursor<'a> {
         Err(problem)
     }
 
-    /// What is left, without white space before it.
+    /// The text not read yet, without leading white space.
     fn rest(&mut self) -> &'a str {
         let rest = &self.text[self.at..];
         let trimmed = rest.trim_start();
@@ -69,14 +69,14 @@ impl<'a> Cursor<'a> {
         self.origin.part(start, self.at.max(start))
     }
 
-    /// The length of the next word or number, 0 if there is none; hyphens belong to it if `hyphens`.
+    /// The length of the next word or number, 0 if there is none. With `hyphens`, a hyphen is part of a word.
     fn run_length(&mut self, hyphens: bool) -> usize {
         let belongs = |c: char| c.is_ascii_alphanumeric() || c == '_' || hyphens && c == '-';
         let rest = self.rest();
         rest.find(|c| !belongs(c)).unwrap_or(rest.len())
     }
 
-    /// An error at the next token, which is not what the grammar wants.
+    /// An error at the next token, which the grammar does not allow there.
     fn unexpected(&mut self, wanted: &str) -> Diagnostic {
         let length = match self.run_length(false) {
             0 => self.rest().chars().next().map_or(0, char::len_utf8),
@@ -86,7 +86,7 @@ impl<'a> Cursor<'a> {
             "" => format!("expected {wanted}, but the string ends"),
             found => format!("expected {wanted}, found `{found}`"),
         };
-        // At the end of the string, its closing quote is shown.
+        // At the end of the string, the error points at the closing quote.
         let span = self.origin.part(self.at, self.at + length.max(1));
         Diagnostic::new(message, span, format!("expected {wanted}"))
     }
@@ -117,7 +117,7 @@ impl<'a> Cursor<'a> {
         &self.rest()[..length] == word && self.eat(word)
     }
 
-    /// Whether the payload of a choice is over.
+    /// Whether the payload of a choice ends here.
     fn at_end_or_if(&mut self) -> bool {
         let length = self.run_length(false);
         let rest = self.rest();
@@ -142,7 +142,7 @@ impl<'a> Cursor<'a> {
         Ok(self.take(length))
     }
 
-    /// All that is left, for people.
+    /// All the remaining text, as free text.
     fn prose(&mut self) -> Parsed<String> {
         let rest = self.rest().trim_end();
         if rest.is_empty() {
@@ -165,7 +165,7 @@ impl<'a> Cursor<'a> {
         Ok(W::WORDS[index].1)
     }
 
-    /// Which of these words is next.
+    /// Consumes the next word, which must be one of these; returns its index.
     fn one_of(&mut self, what: &str, legal: &[&str]) -> Parsed<usize> {
         let word = self.kebab(&format!("one of the {what}"))?;
         legal.iter().position(|legal| *legal == word.value).ok_or_else(|| {

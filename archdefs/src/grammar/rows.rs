@@ -43,7 +43,7 @@ impl Cursor<'_> {
     /// `"x0 = ia >> 12"`, `"rcx = &descriptor"`, `"$a0 = tag"`.
     pub(crate) fn operand(&mut self) -> Parsed<Operand> {
         let start = self.here();
-        // Some assemblers' names of registers begin so.
+        // In some assemblers, names of registers begin with `$`.
         let sign = if self.eat("$") { "$" } else { "" };
         let register = format!("{sign}{}", self.name("a machine register")?.value);
         self.expect("=")?;

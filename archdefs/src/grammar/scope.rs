@@ -15,8 +15,8 @@ pub(crate) enum Type {
     Word,
 }
 
-/// A set of names. What a name outside of it is, only its file knows, so that a scope of a file that could not be read
-/// completely is `open`: it takes any name.
+/// A set of names. If the file could not be read completely, the scope is `open`: it accepts any name, because the
+/// missing part may declare it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Scope {
     names: Vec<(String, Type)>,
@@ -30,7 +30,7 @@ impl Scope {
         Self { names: names.into_iter().collect(), removed: Vec::new(), open }
     }
 
-    /// This scope, which lacks what is removed.
+    /// This scope, with the parameters that were removed from it, for messages.
     pub(crate) fn without(self, removed: Vec<(String, Span)>) -> Self {
         Self { removed, ..self }
     }

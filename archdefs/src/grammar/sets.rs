@@ -5,7 +5,7 @@ use crate::ascending::ascending;
 use crate::diagnostics::Diagnostic;
 use crate::model::{LevelSet, LevelTerm};
 
-/// The most numbers a set may have: parameters are enumerated.
+/// The most numbers a set may have, as all of a parameter's values may be tried.
 const MAX_MEMBERS: i64 = 256;
 
 impl Cursor<'_> {
@@ -37,7 +37,7 @@ impl Cursor<'_> {
         Ok(LevelSet { plus, minus, span: self.since(start) })
     }
 
-    /// A term after `-`, which has something to take out of `plus`.
+    /// A term after `-`, which must have some level in common with `plus`.
     fn taken_out(&mut self, plus: &[LevelTerm]) -> Parsed<LevelTerm> {
         let start = self.here();
         let term = self.level_term()?;
@@ -97,7 +97,7 @@ impl Cursor<'_> {
 }
 
 impl LevelTerm {
-    /// Whether some format's levels may be in both terms.
+    /// Whether a level can be in both terms, in some format.
     fn may_meet(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Range(first, last), Self::Range(other_first, other_last)) => {
@@ -109,7 +109,7 @@ impl LevelTerm {
 }
 
 impl LevelSet {
-    /// Whether `level` is in the set, whichever levels hold blocks.
+    /// Whether `level` is in the set, whichever levels may hold blocks.
     pub(crate) fn surely_has(&self, level: u8) -> bool {
         let this = LevelTerm::Range(level, Some(level));
         let ranges = |terms: &[LevelTerm]| terms.iter().any(|term| *term != LevelTerm::Block && term.may_meet(&this));

@@ -6,9 +6,9 @@ use crate::model::{Facts, Reading};
 use crate::words::Word;
 
 impl Bound {
-    /// Whether accesses that need the rights `access` are allowed through the leaf `raw` at `level`, of which leaf and
-    /// tables together grant `granted`. `registers` are the values of `[access] registers`, in their order (what is
-    /// missing is 0).
+    /// Whether accesses that need the rights `access` are allowed through the leaf `raw` at `level`, where leaf and
+    /// tables together grant `granted`. `registers` are the values of `[access] registers`, in their order; missing
+    /// ones count as 0.
     pub fn permits(&self, level: u8, raw: u64, granted: Facts, access: Facts, registers: &[u64]) -> bool {
         let needed = (access & Facts::RIGHTS).iter();
         needed.into_iter().all(|right| self.permits_one(level, raw, granted, right, registers))
@@ -29,7 +29,8 @@ impl Bound {
         choice.is_some_and(|choice| eval(&choice.value, &env).is_ok_and(|allowed| allowed != 0))
     }
 
-    /// What is known at every level, and of the leaf `raw`: the rights of which `granted` is left, and these fields.
+    /// The names known to expressions about the leaf `raw`: those known at every level, the rights in `granted`, and
+    /// `fields`.
     pub(super) fn with_leaf<'a>(&'a self, level: u8, raw: u64, granted: Facts, fields: &'a [String]) -> Env<'a> {
         let rights =
             Facts::WORDS.iter().filter(|(_, fact)| fact.bits().count_ones() == 1 && Facts::RIGHTS.contains(*fact));
@@ -43,7 +44,7 @@ impl Bound {
     }
 }
 
-/// What is known, and the values of registers, in their order (what is missing is 0).
+/// Adds the values of registers, in their order; missing ones count as 0.
 pub(super) fn with_values<'a>(env: Env<'a>, registers: &'a [Reading], values: &[u64]) -> Env<'a> {
     let values = values.iter().copied().chain(std::iter::repeat(0));
     registers.iter().zip(values).fold(env, |env, (register, value)| env.with(&register.name.value, value))

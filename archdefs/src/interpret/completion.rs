@@ -15,13 +15,13 @@ impl Bound {
         })
     }
 
-    /// The words of the command that is complete, and tells so by `signal`, only when all before it are. With
-    /// [`Signal::Write`] it makes the device write `data` at `address`; other signals take neither.
+    /// The words of the command that is complete, and is reported by `signal`, only when all commands before it are
+    /// complete. With [`Signal::Write`] it makes the device write `data` at `address`; other signals take neither.
     ///
     /// # Errors
     ///
     /// [`Refused::Signal`] if there is no such command, [`Refused::Address`] if the address is too wide or not aligned,
-    /// or stands for none, [`Refused::Data`] if the data is too wide.
+    /// or is 0 where that means "none", [`Refused::Data`] if the data is too wide.
     pub fn completion(&self, signal: Signal, address: u64, data: u64) -> Result<Vec<u64>, Refused> {
         let none = Refused::Signal;
         let completion = self.completions().find(|completion| completion.signal == signal).ok_or(none)?;

@@ -59,12 +59,12 @@ pub struct FieldValue {
     pub bits: u64,
     /// Its value.
     pub value: u64,
-    /// What that means, in the words of a format file.
+    /// What the value means, in the words of a format file.
     pub meaning: String,
 }
 
 impl Bound {
-    /// What `raw` means at `level`. Total: any value at any level has a meaning.
+    /// What `raw` means at `level`. Any value at any level has a meaning.
     pub fn decode(&self, level: u8, raw: u64) -> Decoded {
         let Some(level) = self.level(level) else {
             return Decoded::Reserved("no such level".into());
@@ -132,7 +132,7 @@ fn legal(shape: &Shape, raw: u64) -> Result<(), Arc<str>> {
     }
 }
 
-/// What the fields grant, and what any field that speaks of it does not.
+/// The rights and states that fields grant, and those that some field states and does not grant.
 fn facts(shape: &Shape, raw: u64) -> (Facts, Facts) {
     let mut granted = Facts::empty();
     let mut denied = Facts::empty();
@@ -182,7 +182,7 @@ impl BoundField {
         FieldValue { name: self.name.clone(), bits: self.bits.mask(), value, meaning }
     }
 
-    /// The values that have a row, and what they mean, in the words of a format file.
+    /// The values that have a row, with their meanings in the words of a format file.
     pub fn values(&self) -> Vec<(u64, String)> {
         fn of<T>(rows: &BoundRows<T>, word: impl Fn(&T) -> String) -> Vec<(u64, String)> {
             rows.rows.iter().map(|row| (row.value, word(&row.meaning))).collect()

@@ -7,16 +7,16 @@ use crate::model::{EditClass, Facts};
 /// How a live entry may be changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Edit {
-    /// In one store, invalidated afterwards.
+    /// By one store, followed by an invalidation.
     Direct,
-    /// To nothing, invalidate, then to the new value.
+    /// By break-before-make: store "nothing mapped", invalidate, then store the new value.
     BreakBeforeMake,
 }
 
 impl Bound {
     /// Whether a live entry may go from `old` to `new` in one store.
     ///
-    /// What faults may always be replaced, and anything may be replaced by what faults.
+    /// An entry that makes accesses fault may always be replaced, and may always replace another.
     pub fn edit(&self, level: u8, old: u64, new: u64) -> Edit {
         let breaks = |class| self.breaks.contains(&class);
         let needs_break = match (self.decode(level, old), self.decode(level, new)) {

@@ -8,10 +8,10 @@ use crate::model::{Facts, MemoryType};
 use crate::show;
 use crate::words::Word;
 
-/// What a leaf shall say beside its address.
+/// What a leaf is to say beside its address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attributes {
-    /// The rights, which the leaf grants exactly; the states, which it shows as well as it can.
+    /// The rights, which the leaf grants exactly, and the states, which it shows as far as it can.
     pub facts: Facts,
     /// The memory type.
     pub memory: MemoryType,
@@ -35,7 +35,7 @@ pub enum Refused {
     Rights(Facts),
     /// No row has this memory type, and no fallback leads to one that exists.
     Memory(MemoryType),
-    /// Bits that are no options, or values of options without a row.
+    /// These bits are not all options, or an option has a value without a row.
     Options(u64),
     /// The tag is too wide for the register that holds it.
     Tag(u64),
@@ -87,8 +87,8 @@ impl Bound {
         Ok((0..items).map(item).collect())
     }
 
-    /// Everything for which [`Bound::encode_leaf`] refuses: address, options, rights and memory type have no part in each
-    /// other.
+    /// Every reason for which [`Bound::encode_leaf`] refuses. Address, options, rights and memory type are refused
+    /// independently of each other.
     pub fn leaf_refusals(&self, level: u8, size: u8, address: u64, attributes: &Attributes) -> Vec<Refused> {
         let run = self.level(level).and_then(|here| here.runs.iter().find(|run| run.run_bits == size));
         let leaf = || self.level(level).filter(|here| here.entry_bits == size).and_then(|here| here.leaf.as_ref());
@@ -134,7 +134,7 @@ impl Bound {
         Ok(raw)
     }
 
-    /// The value that stands for nothing at `level`.
+    /// The value written at `level` where nothing is mapped.
     pub fn empty(&self, level: u8) -> Option<u64> {
         self.level(level).map(|level| level.empty)
     }
@@ -144,7 +144,8 @@ impl Bound {
         self.level(level)?.empty_table.map(|(address, _)| address)
     }
 
-    /// The entry that is written for what `raw` at `level` says, with default options; `None` if none is.
+    /// The entry that the encoder writes for what `raw` at `level` means, with default options; `None` if it cannot say
+    /// that.
     pub fn written(&self, level: u8, raw: u64) -> Option<u64> {
         match self.decode(level, raw) {
             Decoded::Invalid => self.empty(level),
@@ -154,7 +155,7 @@ impl Bound {
                 let attributes = Attributes { facts: leaf.facts, memory: leaf.memory?, options: 0 };
                 let start = leaf.address >> leaf.size << leaf.size;
                 let items = self.encode_leaf(level, leaf.size, start, &attributes).ok()?;
-                // Where each item has an address of its own, this tells which one it was.
+                // If each item has an address of its own, the address tells which item it is.
                 let item = (leaf.address - start) >> self.geometry.entry_bits(level);
                 items.get(usize::try_from(item).ok()?).copied()
             }

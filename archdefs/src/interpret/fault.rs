@@ -1,4 +1,4 @@
-//! What a hardware's fault report says.
+//! Reads the hardware's fault reports.
 
 use super::access::with_values;
 use crate::bound::{Bound, kind};
@@ -9,7 +9,7 @@ use crate::model::{Choices, FaultAccess, FaultCause};
 /// What a fault report says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FaultInfo {
-    /// The input address; `None`: resolve it from the guest's virtual address.
+    /// The input address; if `None`, it must be resolved from the guest's virtual address.
     pub address: Option<u64>,
     /// What the access was.
     pub access: FaultAccess,
@@ -24,8 +24,8 @@ pub struct FaultInfo {
 }
 
 impl Bound {
-    /// Reads a report: the values of `[fault] registers`, in their order (what is missing is 0). `None` if it is not
-    /// of a fault of this translation, or if the format has no reports.
+    /// Reads a report: the values of `[fault] registers`, in their order; missing ones count as 0. `None` if the report
+    /// is about something other than a fault of this translation, or if the format describes no reports.
     pub fn fault(&self, report: &[u64]) -> Option<FaultInfo> {
         let fault = self.fault.as_ref()?;
         let env = with_values(self.env(), &fault.registers, report);

@@ -1,4 +1,4 @@
-//! Which invalidation is taken, and what it says.
+//! Chooses the invalidation for what has changed, and computes its words.
 
 use crate::bound::Bound;
 use crate::eval::{Env, eval, holds};
@@ -14,14 +14,14 @@ pub enum Stale {
         start: u64,
         /// The last one.
         last: u64,
-        /// Only final translations changed; those of tables still hold.
+        /// Whether only leaves changed, so that cached table entries still hold.
         leaf_only: bool,
         /// log2 of the size of the pages.
         page_bits: u8,
     },
-    /// Everything of the tag.
+    /// Everything under the tag.
     Space,
-    /// Everything of every tag.
+    /// Everything under every tag.
     All,
 }
 
@@ -32,7 +32,7 @@ pub enum Means {
     Code,
     /// By commands for a device.
     Command,
-    /// By what a CPU is told when it enters the guest again.
+    /// By a control that a CPU reads when it enters the guest again.
     Entry,
 }
 
@@ -40,7 +40,7 @@ impl Means {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Code, Self::Command, Self::Entry];
 
-    /// How `op` is done.
+    /// The means of `op`.
     pub const fn of(op: &TlbOp) -> Self {
         if op.at_entry.is_some() {
             Self::Entry
@@ -57,16 +57,16 @@ impl Means {
 pub struct Invalidation<'a> {
     /// The operation.
     pub op: &'a TlbOp,
-    /// How often: once for each page, or once.
+    /// How often: once for each page, or once in all.
     pub times: u64,
     start: u64,
     page_bits: u8,
 }
 
-/// What one time of an [`Invalidation`] says.
+/// The values for one round of an [`Invalidation`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Round {
-    /// Machine registers and what they hold; `None`: the address of the descriptor.
+    /// Machine registers and their values; `None` stands for the address of the descriptor.
     pub operands: Vec<(String, Option<u64>)>,
     /// The words of the descriptor in memory.
     pub descriptor: Vec<u64>,
@@ -77,8 +77,8 @@ pub struct Round {
 }
 
 impl Bound {
-    /// The operation that invalidates what is `stale` by such means; `None` if the format has none. What reaches every
-    /// CPU comes first, and what drops no more than it has to.
+    /// The operation that invalidates what is `stale` by these means; `None` if the format has none. One that reaches
+    /// every CPU is preferred, and one that drops no more than necessary.
     pub fn invalidation(&self, means: Means, stale: &Stale) -> Option<Invalidation<'_>> {
         let env = self.env();
         let find = |wanted: &dyn Fn(&TlbOp) -> bool| {
@@ -108,8 +108,8 @@ impl Bound {
         }
     }
 
-    /// From how many pages on the operations by address give way to one for the whole space, where only leaves changed,
-    /// or tables, too: `u64::MAX` if they never do, 0 if there are none.
+    /// The number of pages above which operations by address give way to one for the whole space, where only leaves
+    /// changed or tables, too: `u64::MAX` if they never do, 0 if there are none.
     pub fn invalidation_limit(&self, leaf_only: bool) -> u64 {
         let env = self.env();
         let pages = |covers: bool| {
@@ -121,11 +121,11 @@ impl Bound {
         leaves.or_else(|| pages(false)).map_or(0, |op| op.limit.unwrap_or(u64::MAX))
     }
 
-    /// What `invalidation` says the time with this index (from 0), of the translations under `root` with `tag`; `None`
-    /// if the root's register cannot hold them.
+    /// The values for the round of `invalidation` with this index (from 0), for the translations under `root` with
+    /// `tag`; `None` if the root's register cannot hold these.
     pub fn round(&self, invalidation: &Invalidation<'_>, index: u64, root: u64, tag: u64) -> Option<Round> {
         let op = invalidation.op;
-        // A descriptor names the root as its register does.
+        // In a descriptor, `root` stands for the value of the root's register.
         let root = match op.descriptor.is_empty() {
             true => root,
             false => {
@@ -157,7 +157,7 @@ fn value_of(operand: &Operand, env: &Env<'_>) -> Option<(String, Option<u64>)> {
     Some((operand.register.clone(), value))
 }
 
-/// A register or a word of memory holds the lowest bits of a value.
+/// The value as a register or a word of memory holds it: its lowest 64 bits.
 fn word_of(expr: &Expr, env: &Env<'_>) -> Option<u64> {
     eval(expr, env).ok().map(|value| value as u64)
 }

@@ -1,7 +1,7 @@
 //! The reference interpreter: decodes, walks, encodes and judges edits straight from a bound format.
 //!
 //! It shares no code with what is generated from the same file, so that the two can be tested against each other. It is
-//! the MMU of the simulated machine and the engine of tools. Start at [`Bound::walk`] and [`Bound::decode`].
+//! the MMU of the simulated machine, and tools are built on it. Start at [`Bound::walk`] and [`Bound::decode`].
 //!
 //! [`Bound::walk`]: crate::bound::Bound::walk
 //! [`Bound::decode`]: crate::bound::Bound::decode

@@ -1,4 +1,4 @@
-//! The report of a fault that software meets as it walks the tables.
+//! Makes the report of a fault that software meets while it walks tables.
 
 use super::access::with_values;
 use super::{Decoded, register_fields};
@@ -15,32 +15,32 @@ pub struct Met {
     pub access: Facts,
     /// Why it is not allowed.
     pub why: Why,
-    /// The level of the entry that says so.
+    /// The level of the entry that stops it.
     pub level: u8,
     /// That entry; 0 if none was read.
     pub entry: u64,
-    /// What leaf and tables together grant, if there is a leaf.
+    /// The rights that leaf and tables together grant, if there is a leaf.
     pub granted: Facts,
 }
 
 /// Why an access is not allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
-    /// The address is none that the tables translate.
+    /// The address is not an input address of the tables.
     Input,
     /// Nothing is mapped there.
     NotMapped,
-    /// The entry breaks a rule.
+    /// The entry is reserved.
     Reserved,
-    /// A state is missing that no hardware sets.
+    /// A state is missing that hardware does not set.
     NotMarked,
     /// A right is missing.
     Denied,
 }
 
 impl Bound {
-    /// Why an access is stopped that needs one right, `access`, and comes to the entry `raw` at `level`; `None` if it goes
-    /// on. The tables on the way left the rights `tables`; `controls` are as for [`Bound::raise`].
+    /// Why the entry `raw` at `level` stops an access that needs the right `access`; `None` if it lets it pass. The
+    /// tables on the way grant the rights `tables`; `controls` are as for [`Bound::raise`].
     pub fn stops(&self, level: u8, raw: u64, tables: Facts, access: Facts, controls: &[u64]) -> Option<Why> {
         let leaf = match self.decode(level, raw) {
             Decoded::Invalid => return Some(Why::NotMapped),
@@ -50,7 +50,7 @@ impl Bound {
         };
         let states = self.level(level)?.leaf_shape(raw).map_or(Facts::empty(), |(_, shape)| shape.speaks());
         let is_missing = |state| !self.hardware && (states - leaf.facts).contains(state);
-        // Where the two can be told apart, access flag faults come before those of rights.
+        // Hardware that reports access flag faults reports them before permission faults.
         if is_missing(Facts::ACCESSED) {
             return Some(Why::NotMarked);
         }
@@ -62,7 +62,8 @@ impl Bound {
     }
 
     /// The report of a fault: the values of `[fault] registers`, in their order. `controls` are those of `[access]
-    /// registers`, likewise (what is missing is 0). `None` if there is no such report, or the format does not say.
+    /// registers`, likewise; missing ones count as 0. `None` if hardware makes no such report, or the format does not
+    /// describe it.
     pub fn raise(&self, met: &Met, controls: &[u64]) -> Option<Vec<u64>> {
         let (raise, fault) = (self.raise.as_ref()?, self.fault.as_ref()?);
         self.level(met.level)?;

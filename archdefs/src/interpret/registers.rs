@@ -28,7 +28,7 @@ impl Bound {
         let env = self.env().with("root", root).with("tag", tag);
         let mut values = Vec::new();
         for register in &self.registers {
-            // A format that the checker has passed has no register that makes no sense.
+            // In a format that the checker has passed, every register can be evaluated.
             let fields = register_fields(&register.fields, &env).unwrap_or_default();
             let mut value = 0;
             for field in fields {
@@ -40,7 +40,8 @@ impl Bound {
     }
 }
 
-/// Those of the fields of a register that hold: of several with one name, the first. `env` knows what they speak of.
+/// The fields of a register whose conditions hold; of several with one name, the first. `env` has the names that they
+/// use.
 pub(crate) fn register_fields(fields: &[RegisterField], env: &Env<'_>) -> Result<Vec<BoundRegisterField>, Malformed> {
     let mut bound: Vec<BoundRegisterField> = Vec::new();
     for field in fields {

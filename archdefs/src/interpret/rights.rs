@@ -1,4 +1,4 @@
-//! Rights and states of a leaf: the rows that can be written together, and what they come to.
+//! Rights and states of a leaf: the combinations of rows that can be written, and what each of them grants.
 
 use crate::bound::{BoundMeaning, BoundRow, Shape};
 use crate::model::Facts;
@@ -17,7 +17,7 @@ impl Rights {
         Self { raw: self.raw | bits, granted: self.granted | meaning, denied: self.denied | (speaks - meaning) }
     }
 
-    /// What a leaf with these rows shows, that grants some rights whatever they say.
+    /// The rights and states of a leaf with these rows, which also grants what every leaf does.
     pub(crate) fn shown(&self, implies: Facts) -> Facts {
         (implies | self.granted) - self.denied
     }
@@ -37,15 +37,14 @@ pub(crate) fn combinations(shape: &Shape) -> Vec<Rights> {
     combinations
 }
 
-/// Of the combinations that grant exactly the rights: the one that shows the most of the states asked for, and of these
-/// the first.
+/// Of the combinations that grant exactly the rights in `asked`, the first of those whose states differ least from it.
 pub(crate) fn best(combinations: &[Rights], implies: Facts, asked: Facts) -> Option<&Rights> {
     let differs = |combination: &&Rights| combination.shown(implies) ^ asked;
     let exact = combinations.iter().filter(|combination| (differs(combination) & Facts::RIGHTS).is_empty());
     exact.min_by_key(|combination| differs(combination).bits().count_ones())
 }
 
-/// What a leaf with these bits shows; `None` if some field has no row for them.
+/// The rights and states of a leaf with these bits; `None` if some field has no row for its value.
 pub(crate) fn shown(shape: &Shape, raw: u64, implies: Facts) -> Option<Facts> {
     let mut rights = Rights::default();
     for field in &shape.fields {

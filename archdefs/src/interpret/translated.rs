@@ -21,7 +21,7 @@ pub enum Translated {
     Fault {
         /// What was wrong.
         cause: FaultCause,
-        /// The level the walk ended at, if reported.
+        /// The level at which the walk ended, if reported.
         level: Option<u8>,
         /// Whether the fault is one of the second stage.
         second_stage: bool,
@@ -31,8 +31,8 @@ pub enum Translated {
 }
 
 impl Bound {
-    /// Reads a result: the values of `[translated] registers`, in their order. `None` if there are as many as there should
-    /// not be, or if the format has no such instruction.
+    /// Reads a result: the values of `[translated] registers`, in their order. `None` if their number is wrong, or if
+    /// the format has no such instruction.
     pub fn translated(&self, registers: &[u64]) -> Option<Translated> {
         let translated = self.translated.as_ref().filter(|known| known.registers.len() == registers.len())?;
         let values = translated.registers.iter().zip(registers);

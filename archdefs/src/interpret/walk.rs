@@ -11,7 +11,7 @@ use crate::model::{Facts, MemoryType};
 pub enum Walk {
     /// It translates.
     Translated(Translation),
-    /// Nothing is mapped there, says an entry at this level.
+    /// Nothing is mapped there: the entry at this level is not present.
     NotMapped {
         /// The level of the entry.
         level: u8,
@@ -51,7 +51,7 @@ pub struct Translation {
     pub options: u64,
 }
 
-/// Where a walk starts: at the root, or at a table that a cache of walks remembers.
+/// Where a walk starts: at the root, or at a table that a paging-structure cache remembers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Start {
     /// The table's address.
@@ -91,7 +91,7 @@ impl Bound {
         Start { table: root, level: self.geometry.top(), limit: Facts::RIGHTS }
     }
 
-    /// Translates `ia` from a table on, and shows each entry that it reads to `see`.
+    /// Translates `ia`, beginning at the table `from`, and passes each entry that it reads to `see`.
     ///
     /// Each table is at a lower level than the one before: a walk cannot loop.
     pub fn walk_from(

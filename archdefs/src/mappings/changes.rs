@@ -2,21 +2,20 @@
 
 use super::{Content, Extent};
 
-/// Input addresses of which two sets of tables say different things. `None`: nothing is mapped there.
+/// A range of input addresses that two sets of tables map differently; `None` stands for "not mapped".
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     /// The first of the input addresses.
     pub first: u64,
     /// The last of them.
     pub last: u64,
-    /// What the one set says.
+    /// What the old tables say.
     pub old: Option<Content>,
-    /// What the other says.
+    /// What the new tables say.
     pub new: Option<Content>,
 }
 
-/// What differs between `old` and `new`, which come in the order of input addresses. Sizes of pages make no
-/// difference, and are left out.
+/// The differences between `old` and `new`, each in the order of input addresses. Page sizes are not compared.
 pub fn changes(old: impl Iterator<Item = Extent>, new: impl Iterator<Item = Extent>) -> impl Iterator<Item = Change> {
     let mut sides = Sides { old: Side::new(old), new: Side::new(new) };
     std::iter::from_fn(move || {
@@ -42,7 +41,7 @@ struct Sides<A: Iterator<Item = Extent>, B: Iterator<Item = Extent>> {
 }
 
 impl<A: Iterator<Item = Extent>, B: Iterator<Item = Extent>> Sides<A, B> {
-    /// The next addresses of which each side says one thing.
+    /// The next range over which neither side changes.
     fn next(&mut self) -> Option<Change> {
         let (old, new) = (self.old.first(), self.new.first());
         let first = old.into_iter().chain(new).min()?;
@@ -53,7 +52,7 @@ impl<A: Iterator<Item = Extent>, B: Iterator<Item = Extent>> Sides<A, B> {
 
 struct Side<I: Iterator<Item = Extent>> {
     extents: I,
-    /// The next extent, or what is left of it.
+    /// What is left of the current extent.
     rest: Option<Extent>,
 }
 
@@ -65,7 +64,7 @@ impl<I: Iterator<Item = Extent>> Side<I> {
     fn peek(&mut self) -> Option<&Extent> {
         if self.rest.is_none() {
             self.rest = self.extents.next();
-            // Of a part of it nobody knows the pages.
+            // The page sizes of a part of an extent are not known.
             if let Some(Extent { content: Content::Mapped(mapped), .. }) = &mut self.rest {
                 mapped.sizes.clear();
             }
@@ -73,17 +72,17 @@ impl<I: Iterator<Item = Extent>> Side<I> {
         self.rest.as_ref()
     }
 
-    /// Where its next extent begins.
+    /// The first address of what is left.
     fn first(&mut self) -> Option<u64> {
         self.peek().map(|extent| extent.first)
     }
 
-    /// The last address up to which it says one thing, from `first` on.
+    /// The last address up to which this side does not change, from `first` on.
     fn limit(&mut self, first: u64) -> Option<u64> {
         self.peek().map(|extent| if extent.first > first { extent.first - 1 } else { extent.last })
     }
 
-    /// What it says of these addresses, which it says one thing of.
+    /// Takes these addresses, over which this side does not change, and returns what it says of them.
     fn take(&mut self, first: u64, last: u64) -> Option<Content> {
         let extent = self.rest.take_if(|extent| extent.first == first)?;
         if extent.last > last {

@@ -1,4 +1,4 @@
-//! Joins neighbours that say the same.
+//! Joins neighbouring entries that say the same.
 
 use std::collections::BTreeMap;
 use std::iter::Peekable;
@@ -9,14 +9,14 @@ use crate::bound::{Bound, low_bits};
 use crate::interpret::LeafEntry;
 use crate::model::{Facts, MemoryType};
 
-/// Input addresses of which the same is said.
+/// A range of input addresses about which tables say one thing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Extent {
     /// The first of them.
     pub first: u64,
     /// The last of them.
     pub last: u64,
-    /// What is said of them.
+    /// What the tables say about them.
     pub content: Content,
 }
 
@@ -29,7 +29,7 @@ pub enum Content {
     Reserved {
         /// The level.
         level: u8,
-        /// Who says so.
+        /// What makes them illegal.
         rule: Arc<str>,
         /// The address of the first entry.
         slot: u64,
@@ -43,7 +43,7 @@ pub enum Content {
         /// The address of the first entry.
         slot: u64,
     },
-    /// Entries at this level point to a table that they are reached through.
+    /// Entries at this level point to a table through which they were reached.
     Loop {
         /// The level.
         level: u8,
@@ -58,12 +58,12 @@ pub enum Content {
         level: u8,
         /// The table's address.
         table: u64,
-        /// The first input address that it translates where it was visited.
+        /// The first input address that it translated at that visit.
         first: u64,
     },
 }
 
-/// Input addresses that map to as many output addresses.
+/// A range of input addresses that maps to a range of output addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mapped {
     /// The first output address.
@@ -74,14 +74,14 @@ pub struct Mapped {
     pub memory: Option<MemoryType>,
     /// The options that differ from the format's defaults, in the words of its file.
     pub options: Vec<String>,
-    /// log2 of the sizes of its pages, with the bytes mapped in each.
+    /// For each page size (its log2), how many bytes are mapped in such pages.
     pub sizes: BTreeMap<u8, u64>,
     /// Whether some of it is part of a run whose items do not say the same.
     pub broken_run: bool,
 }
 
 impl Mapped {
-    /// Whether what follows `length` bytes after says the same, but for the sizes of pages.
+    /// Whether `next`, which begins `length` bytes later, continues this mapping; page sizes may differ.
     fn continues(&self, length: u64, next: &Self) -> bool {
         self.output.wrapping_add(length) == next.output && self.says_as(next)
     }
@@ -93,7 +93,7 @@ impl Mapped {
 }
 
 impl Content {
-    /// Whether tables should not say so: a reserved entry, a loop, a table that cannot be read, a broken run.
+    /// Whether this is a defect of the tables: a reserved entry, a loop, a table that cannot be read, a broken run.
     pub fn is_defect(&self) -> bool {
         match self {
             Self::Mapped(mapped) => mapped.broken_run,
@@ -102,7 +102,7 @@ impl Content {
         }
     }
 
-    /// The same, `by` input addresses further on.
+    /// What an extent says `by` input addresses after its start.
     #[must_use]
     pub fn advanced(&self, by: u64) -> Self {
         let mut later = self.clone();
@@ -112,7 +112,7 @@ impl Content {
         later
     }
 
-    /// Whether `next`, `length` input addresses after, says the same.
+    /// Whether `next`, which begins `length` input addresses later, says the same.
     pub(super) fn continues(&self, length: u64, next: &Self) -> bool {
         match (self, next) {
             (Self::Mapped(mapped), Self::Mapped(next)) => mapped.continues(length, next),
@@ -130,8 +130,8 @@ impl Content {
 }
 
 impl Extent {
-    /// What one entry says; `None` if it points to a table, whose entries say it. Without `states`, accessed and dirty
-    /// are left out.
+    /// What one entry says; `None` if it points to a table, whose own entries follow. Without `states`, accessed and
+    /// dirty are left out.
     pub fn of(bound: &Bound, visited: &Visited, states: bool) -> Option<Self> {
         let (level, slot) = (visited.level, visited.slot);
         let content = match &visited.finding {
@@ -145,7 +145,7 @@ impl Extent {
         Some(Self { first: visited.first, last: visited.last, content })
     }
 
-    /// Takes in `next` if it follows at once and says the same; says whether it did.
+    /// Joins `next` to this if it follows directly and says the same. Returns whether it did.
     pub fn join(&mut self, next: &Self) -> bool {
         let length = next.first.wrapping_sub(self.first);
         let follows = self.last.checked_add(1) == Some(next.first);
@@ -176,7 +176,7 @@ fn mapped(bound: &Bound, visited: &Visited, leaf: &LeafEntry, broken_run: bool, 
     }
 }
 
-/// Extents, neighbours joined.
+/// Extents of which neighbours that say the same have been joined.
 pub struct Extents<I: Iterator<Item = Extent>> {
     extents: Peekable<I>,
 }

@@ -1,7 +1,8 @@
-//! Everything that tables map, whatever is in them: tables that were read from a dump may be damaged or hostile.
+//! Lists everything that tables map. Tables read from a dump may be damaged or hostile, so this takes any contents.
 //!
-//! [`Bound::mappings`] visits the entries, [`Extents`] joins neighbours that say the same, [`changes`] compares two sets
-//! of tables. All three are iterators in the order of input addresses, so that nothing is collected.
+//! [`Bound::mappings`] visits the entries, [`Extents`] joins neighbouring entries that say the same, [`changes`]
+//! compares two sets of tables. All three are iterators in the order of input addresses, so nothing is collected in
+//! memory.
 //!
 //! [`Bound::mappings`]: crate::bound::Bound::mappings
 

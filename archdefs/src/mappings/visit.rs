@@ -1,4 +1,4 @@
-//! Visits every entry that tables hold.
+//! Visits every present entry of a set of tables.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -8,13 +8,13 @@ use crate::bound::{Bound, low_bits};
 use crate::interpret::{Decoded, LeafEntry, TableEntry};
 use crate::model::Facts;
 
-/// Tables of more bytes than 2 to the power of this are not listed.
+/// log2 of the largest table, in bytes, that is visited.
 const LARGEST_TABLE: u8 = 32;
 
-/// What is not readable is skipped in blocks of this size, in bytes.
+/// Unreadable memory is skipped in blocks of this size, in bytes.
 const BLOCK: u64 = 4096;
 
-/// An entry, and the input addresses that it decides over.
+/// An entry, and the input addresses that it translates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Visited {
     /// The first of the input addresses.
@@ -47,18 +47,18 @@ pub enum Finding {
     Reserved(Arc<str>),
     /// It, and maybe some after it, cannot be read.
     Unreadable,
-    /// It points to a table that it is itself reached through. That is not followed.
+    /// It points to a table through which it was itself reached. The table is not visited again.
     Loop(TableEntry),
-    /// It points to a table that was visited before, from the input address `first` on. That is not repeated.
+    /// It points to a table that was visited before, which is not visited again.
     Shared {
         /// What it points to.
         table: TableEntry,
-        /// The first input address that the table translates where it was visited.
+        /// The first input address that the table translated at that visit.
         first: u64,
     },
 }
 
-/// The format's tables are too large to be listed: log2 of their size, in bytes.
+/// The error for tables too large to be visited, with log2 of their size in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooLarge(pub u8);
 
@@ -132,14 +132,14 @@ impl<R: FnMut(u64) -> Option<u64>> Mappings<'_, R> {
         self.path.push(Table { address, level, base, limit, next: 0, entries, run: None });
     }
 
-    /// What there is to say of the next entry of the table visited last; `None` if it is not present.
+    /// Visits the next entry of the innermost table; `None` if it is not present.
     fn step(&mut self, table: &mut Table) -> Option<Visited> {
         let geometry = &self.bound.geometry;
         let index = table.next;
         let slot = table.address.wrapping_add(index << geometry.word_bits);
         let bits = geometry.entry_bits(table.level);
         let raw = self.load(slot);
-        // Whatever the unreadable block holds of this table is skipped.
+        // Skips the part of this table that lies in the unreadable block.
         let count = if raw.is_some() {
             1
         } else {
@@ -177,7 +177,7 @@ impl<R: FnMut(u64) -> Option<u64>> Mappings<'_, R> {
         }
     }
 
-    /// Whether all items of the run that the item `index` of `table` belongs to say the same.
+    /// Whether all items of the run to which the entry `index` of `table` belongs say the same.
     fn is_whole(&mut self, table: &mut Table, index: u64, leaf: &LeafEntry) -> bool {
         if let Some((last, whole)) = table.run
             && index <= last

@@ -1,4 +1,4 @@
-//! How the queue of a device tells that its commands are complete.
+//! How the queue of a device reports that its commands are complete.
 
 use super::At;
 use crate::expr::Expr;
@@ -8,7 +8,7 @@ use crate::expr::Expr;
 pub struct Completion {
     /// Its id.
     pub id: At<String>,
-    /// How the device tells that it is complete.
+    /// How the device reports that it is complete.
     pub signal: Signal,
     /// Where it exists.
     pub when: Option<Expr>,
@@ -22,7 +22,7 @@ pub struct Completion {
     pub cite: Option<String>,
 }
 
-/// How a device tells that a command is complete.
+/// How a device reports that a command is complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
     /// `write`: it writes data of the caller's at an address of the caller's.
@@ -33,7 +33,7 @@ pub enum Signal {
     Consumed,
 }
 
-/// What a command can say of the data that the device writes.
+/// Which addresses and data a command can make the device write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record {
     /// The highest bit that an address can have.
@@ -42,7 +42,7 @@ pub struct Record {
     pub low: u8,
     /// Whether the address 0 stands for none.
     pub nonzero: bool,
-    /// How many bits of data there are, 1 to 64.
+    /// The number of bits of data, 1 to 64.
     pub data_bits: u8,
 }
 

@@ -81,7 +81,7 @@ pub struct EntryExample {
     pub run: Option<u64>,
     /// The manual's number of the level.
     pub label: Option<i64>,
-    /// Whether this is the very entry that is written for its meaning.
+    /// Whether the encoder writes exactly this entry for its meaning.
     pub written: bool,
     /// Where it stands.
     pub span: Span,
@@ -221,7 +221,7 @@ pub struct InvalidationExample {
     pub descriptor: Vec<u64>,
     /// The commands of the first times, word by word.
     pub command: Vec<u64>,
-    /// What is told at the next entry.
+    /// The control that is set at the next entry.
     pub at_entry: Option<Operand>,
     /// Whether it reaches every CPU, if that is said.
     pub broadcast: Option<bool>,
@@ -231,12 +231,12 @@ pub struct InvalidationExample {
     pub cite: Option<String>,
 }
 
-/// The command that tells of completion.
+/// A command that reports completion.
 #[derive(Clone, Debug)]
 pub struct CompletionExample {
     /// The `[[config]]`.
     pub config: At<String>,
-    /// How the device tells.
+    /// How the device reports it.
     pub signal: Signal,
     /// With signal `write`, where it writes.
     pub address: u64,

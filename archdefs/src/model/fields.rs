@@ -13,7 +13,7 @@ pub struct BitMap {
     pub span: Span,
 }
 
-/// A segment of a [`BitMap`]. Empty if `high + 1 == low`, which parameters may bring about.
+/// A segment of a [`BitMap`]. It is empty if `high + 1 == low`, as may be the case under some parameters.
 #[derive(Clone, Debug)]
 pub struct Segment {
     /// Highest bit in the entry.
@@ -55,10 +55,11 @@ pub enum Meaning {
     Output,
     /// `address = "table"`: where the next table is.
     Table,
-    /// `next = N`: the level of the next table, plus N (tables may skip levels; we never write such).
+    /// `next = N`: the level of the next table, plus N (such a table may skip levels; we read these but never write
+    /// them).
     NextLevel(i64),
     /// `rights = [..]`: value rows. On a leaf they grant, on a table they limit what is below; a right is granted if
-    /// every field that speaks of it grants it.
+    /// every field with a row that states it grants it.
     Rights(Rows<Facts>),
     /// `memory = [..]`: value rows.
     Memory(Rows<MemoryType>),
@@ -66,7 +67,7 @@ pub enum Meaning {
     Option(Rows<String>, u64),
     /// `software = true`: bits free for software.
     Software,
-    /// `value = ".."`: always written so; any value is accepted.
+    /// `value = ".."`: the value that is always written; any value is accepted.
     Fixed(Choices<Expr>),
 }
 
@@ -77,8 +78,8 @@ pub struct Rows<T> {
     pub rows: Vec<Row<T>>,
     /// What a value without a row is.
     pub other: Other,
-    /// The register that the field's value picks a byte of (byte 0 is the lowest): the rows are those of the byte, and
-    /// a byte without a row has no name here.
+    /// The register of which the field's value selects a byte (byte 0 is the lowest): the rows are those of the byte,
+    /// and a byte without a row has no name here.
     pub through: Option<At<Expr>>,
 }
 
@@ -109,7 +110,7 @@ pub enum Other {
 }
 
 bitflags::bitflags! {
-    /// Rights and states that a value row speaks of. In a file, `r` stands for `pr ur`, and so on.
+    /// Rights and states, as value rows state them. In a file, `r` stands for `pr ur`, and so on.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
     pub struct Facts: u8 {
         /// `pr`: privileged read.
@@ -169,9 +170,9 @@ pub struct Run {
     pub items: At<Vec<i64>>,
     /// Where it exists.
     pub when: Option<Expr>,
-    /// What marks an item of a run. May use `run_bits`, the log2 of the run's size.
+    /// The test that tells an item of a run. May use `run_bits`, the log2 of the run's size.
     pub mark: Match,
-    /// What an entry that is no item of a run shows in the same bits.
+    /// The test on the same bits that tells a leaf outside any run.
     pub single: Match,
     /// Whether all items hold the same address, in which `leaf_bits` is then `run_bits` (`addresses = "shared"`),
     /// or each its own (`addresses = "each"`).

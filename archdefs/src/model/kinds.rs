@@ -1,4 +1,4 @@
-//! What an entry is: kinds, the levels that they are for, and what tells them.
+//! What an entry is: the kinds, the levels at which they exist, and the tests that tell them apart.
 
 use super::{At, BitMap, Choices};
 use crate::expr::Expr;
@@ -52,9 +52,9 @@ pub struct Kind {
 /// A set of levels as written: a union of terms minus a union of terms.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LevelSet {
-    /// What is in.
+    /// The terms that are added.
     pub plus: Vec<LevelTerm>,
-    /// What is out again.
+    /// The terms that are subtracted.
     pub minus: Vec<LevelTerm>,
     /// The whole text.
     pub span: Span,
@@ -65,7 +65,7 @@ pub struct LevelSet {
 pub enum LevelTerm {
     /// `n` or `n..=m` or `n..` (up to the top).
     Range(u8, Option<u8>),
-    /// `block`: the levels that `[levels] blocks` says.
+    /// `block`: the levels in `[levels] blocks`.
     Block,
 }
 

@@ -18,7 +18,7 @@ pub struct Live {
     pub cite: Option<String>,
 }
 
-/// Classes of edits of a live leaf that leave it a leaf, and `size`.
+/// Classes of edits of a live leaf. All but `size` leave it a leaf of its size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EditClass {
     /// `output`: it maps to another address.
@@ -42,7 +42,7 @@ pub struct Fallback {
     pub from: MemoryType,
     /// The type taken in its place.
     pub to: MemoryType,
-    /// Where.
+    /// The condition under which it applies.
     pub when: Option<Expr>,
     /// The whole row.
     pub span: Span,
@@ -71,7 +71,8 @@ pub struct TlbOp {
     pub code: Vec<Code>,
     /// Executed once, after.
     pub after: Vec<Code>,
-    /// Nothing is executed: the control of this name gets this value at the next entry of each CPU that runs the guest.
+    /// Nothing is executed: the control with this name is set to this value at the next entry of each CPU that runs the
+    /// guest.
     pub at_entry: Option<Operand>,
     /// Nothing is executed: the words of a command for a queue, for scope `address` one command for each page, whose size
     /// is then known as `leaf_bits` (its log2).

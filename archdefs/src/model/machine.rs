@@ -1,4 +1,4 @@
-//! The machine around the tables: its registers, what they tell of it, and its fault reports.
+//! The machine around the tables: its registers, how it is identified, and its fault reports.
 
 use super::{At, BitMap, Choices};
 use crate::expr::Expr;
@@ -11,7 +11,8 @@ pub struct Register {
     pub name: At<String>,
     /// What it is for.
     pub role: Role,
-    /// Where it says, if it does, that it cannot hold every address: a root table beyond is refused.
+    /// The place of `narrow = true`, if given: the register cannot hold every address, and a higher root table is
+    /// refused.
     pub narrow: Option<Span>,
     /// Its fields.
     pub fields: Vec<RegisterField>,
@@ -28,7 +29,7 @@ pub enum Role {
     Root,
     /// `control`: configures walks; loaded with the root.
     Control,
-    /// `bits`: these bits must be set in a register whose other bits are not ours.
+    /// `bits`: these bits must be set in a register whose other bits belong to others.
     Bits,
 }
 
@@ -47,7 +48,7 @@ pub struct RegisterField {
     pub span: Span,
 }
 
-/// A register that the caller reads and hands over: `"cr2: the linear address"`.
+/// A register that the caller reads and passes in: `"cr2: the linear address"`.
 #[derive(Clone, Debug)]
 pub struct Reading {
     /// Its name in expressions.
@@ -61,7 +62,7 @@ pub struct Reading {
 pub struct Capabilities {
     /// The registers, as names for expressions (`name[high:low]`).
     pub registers: Vec<Reading>,
-    /// `"param = value if condition"`; the first that holds of each parameter.
+    /// `"param = value if condition"`; for each parameter, the first whose condition holds.
     pub values: Vec<CapabilityValue>,
     /// The manual's section, if given.
     pub cite: Option<String>,
@@ -83,7 +84,7 @@ pub struct CapabilityValue {
 pub struct Fault {
     /// The registers of the report.
     pub registers: Vec<Reading>,
-    /// Whether a report is of a fault of this translation at all.
+    /// The condition under which a report is about a fault of this translation at all.
     pub when: At<Expr>,
     /// The input address; where no item holds, it must be resolved from the guest's virtual address.
     pub address: Choices<Expr>,
@@ -101,7 +102,8 @@ pub struct Fault {
     pub cite: Option<String>,
 }
 
-/// `[raise.*]`: the report of a fault that software meets as it walks the tables, for whoever has to be told of it.
+/// `[raise.*]`: the report of a fault that software meets while it walks tables, as hardware would have made it for the
+/// guest.
 #[derive(Clone, Debug)]
 pub struct Raise {
     /// The registers of `[fault]`, each with its value.
@@ -115,7 +117,7 @@ pub struct Raise {
 pub struct RaisedRegister {
     /// Its name, as `[fault]` has it.
     pub name: At<String>,
-    /// Where there is such a report at all.
+    /// The condition under which there is such a report at all.
     pub when: Option<Expr>,
     /// Its fields. Known are the fault (`address`, `level`, `entry`, `read` .. `user`, `input` .. `denied`), what leaf
     /// and tables together grant (`pr` .. `ux`), the values of the leaf's fields, and the registers of `[access]`.

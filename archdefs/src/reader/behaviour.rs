@@ -29,7 +29,7 @@ pub(super) fn tlb_op(section: &Section<'_>) -> TlbOp {
     let scopes = section.scopes();
     let code = |key| section.list(key, &scopes.nothing, Cursor::code);
     let scope = section.word("scope");
-    // Only an invalidation by address is of a page.
+    // Only an invalidation by address has a page.
     let by_address = scope == Scope::Address;
     let of_page = |names: &'static [&'static str]| scopes.space.with(names.iter().copied().filter(|_| by_address));
     let operands = of_page(&["ia"]).with(["tag", "root"]);
@@ -63,7 +63,7 @@ pub(super) fn tlb_op(section: &Section<'_>) -> TlbOp {
     operation
 }
 
-/// The words of a descriptor are in memory for an operand that is their address.
+/// A descriptor and an operand with its address need each other.
 fn descriptor(section: &Section<'_>, operation: &TlbOp) {
     let taken = operation.operands.iter().find(|operand| operand.value.is_none());
     match (taken, operation.descriptor.is_empty()) {
@@ -79,7 +79,7 @@ fn descriptor(section: &Section<'_>, operation: &TlbOp) {
     }
 }
 
-/// What invalidates: code, the next entry, or a command.
+/// Checks that an invalidation is done in exactly one way: by code, at the next entry, or by a command.
 fn means(section: &Section<'_>, at_entry: &Option<Operand>, scope: Scope) {
     let (present, all) = section.one_of();
     match present[..] {
@@ -118,7 +118,7 @@ pub(super) fn completion(section: &Section<'_>) -> Completion {
     }
 }
 
-/// What is chosen by the caller of a command that makes the device write.
+/// The address and data that the caller chooses for a command that makes the device write.
 fn record(section: &Section<'_>) -> Record {
     let nothing = &section.scopes().nothing;
     let (high, low) = section.optional("address", nothing, Cursor::bit_numbers).unwrap_or((63, 0));
@@ -173,7 +173,7 @@ pub(super) fn capabilities(section: &Section<'_>) -> Capabilities {
     }
 }
 
-/// A parameter hides a field of the same name.
+/// Reads `[access]`. Where a parameter and a field have the same name, the name stands for the parameter.
 pub(super) fn access(section: &Section<'_>, params: &[Param], fields: &[Field]) -> Access {
     let space = &section.scopes().space;
     let is_truth = |name: &str| ACCESS_TRUTHS.contains(&name);
@@ -189,7 +189,7 @@ pub(super) fn access(section: &Section<'_>, params: &[Param], fields: &[Field]) 
     Access { registers, fields, allowed: section.choices("allowed", &scope, Cursor::condition), cite: section.cite() }
 }
 
-/// The fields that expressions know by their names: those of which nothing else has the name.
+/// The fields whose values expressions may name: those whose names nothing else has.
 fn leaf_fields(section: &Section<'_>, fields: &[Field], taken: &[&str]) -> Vec<String> {
     let is_free = |name: &&String| section.scopes().space.get(name).is_none() && !taken.contains(&name.as_str());
     fields.iter().map(|field| &field.name.value).filter(is_free).cloned().collect()

@@ -18,7 +18,7 @@ pub(super) struct Context<'a> {
     pub(super) incomplete: bool,
 }
 
-/// The names that expressions may use, by where they stand.
+/// The names that expressions may use, for each place where they may stand.
 pub(super) struct Scopes {
     /// None.
     pub(super) nothing: Scope,
@@ -28,14 +28,14 @@ pub(super) struct Scopes {
     pub(super) params: Scope,
     /// All parameters, `levels` and `input_bits`: what a `[[config]]` sets.
     pub(super) settable: Scope,
-    /// These and `page_bits`, `index_bits`: what is known of an address space.
+    /// Those and `page_bits`, `index_bits`: what is known of an address space.
     pub(super) space: Scope,
-    /// These and `level`, `leaf_bits`: what is known of an entry.
+    /// Those and `level`, `leaf_bits`: what is known of an entry.
     pub(super) entry: Scope,
 }
 
 impl Context<'_> {
-    /// Reports a problem, unless it has to do with a line that could not even be parsed.
+    /// Reports a problem, unless it involves a line that could not be parsed.
     pub(super) fn report(&self, problem: Diagnostic) {
         let follows = |error: &SyntaxError| problem.labels.iter().any(|(span, _)| error.covers(*span));
         if !self.syntax_errors.iter().any(follows) {
@@ -43,14 +43,14 @@ impl Context<'_> {
         }
     }
 
-    /// Reports what is missing, unless a broken line may have said it.
+    /// Reports that something is missing, unless a broken line may contain it.
     pub(super) fn report_missing(&self, problem: Diagnostic) {
         if !self.incomplete {
             self.report(problem);
         }
     }
 
-    /// Everything that was wrong.
+    /// Everything that was reported.
     pub(super) fn finish(self) -> Diagnostics {
         let mut problems = self.problems.into_inner();
         problems.extend(self.syntax_errors.into_iter().map(|error| error.problem));
@@ -62,7 +62,7 @@ impl Context<'_> {
         self.report(Diagnostic::new(message, value.span, format!("expected {wanted}")));
     }
 
-    /// Any text. What controls a terminal is no text: tools print it.
+    /// Free text. Tools print it, so it must not hold characters that control a terminal.
     pub(super) fn text(&self, value: &Value) -> Option<String> {
         match &value.kind {
             Kind::Text(text) if text.contains(|c: char| c.is_control() && c != '\n' && c != '\t') => {
@@ -88,7 +88,7 @@ impl Context<'_> {
         read.map_err(|problem| self.report(problem)).ok()
     }
 
-    /// Where such a string begins.
+    /// A cursor at the start of such a string.
     fn cursor<'c>(&'c self, value: &'c Value, scope: &'c Scope) -> Option<Cursor<'c>> {
         let raw = self.sources.text(value.span);
         let (text, span) = match &value.kind {
@@ -112,8 +112,8 @@ impl Context<'_> {
     }
 }
 
-/// Where in a string with its quotation marks its text begins, if it stands there as it is. A line break right after three of
-/// them is no part of it.
+/// Where `text` begins in `raw`, which is the same string with its quotation marks; `None` if the file writes it with
+/// escapes. A line break right after three opening marks is not part of the text.
 fn start_in(raw: &str, text: &str) -> Option<usize> {
     let triple = raw.starts_with("\"\"\"") || raw.starts_with("'''");
     let quotes = if triple && raw.len() >= 6 { 3 } else { 1 };
@@ -123,7 +123,7 @@ fn start_in(raw: &str, text: &str) -> Option<usize> {
 }
 
 /// Refuses a name that is not made of lower-case letters, digits and `separator`. Names with underscores become names
-/// in Rust, where they cannot start with a digit and some words are taken.
+/// in Rust, so they must not start with a digit or be keywords.
 pub(super) fn check_name(context: &Context<'_>, name: &At<String>, separator: char) {
     let rust = separator == '_';
     let help = if !has_form(&name.value, separator) {
@@ -149,7 +149,7 @@ fn has_form(name: &str, separator: char) -> bool {
         && name.chars().all(legal)
 }
 
-/// Those that look like a name.
+/// The keywords that have the form of a name.
 const RUST_KEYWORDS: [&str; 50] = [
     "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "crate", "do", "dyn", "else",
     "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop", "macro", "match", "mod",

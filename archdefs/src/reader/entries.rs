@@ -33,7 +33,7 @@ pub(super) fn field(section: &Section<'_>, name: At<String>) -> Field {
     }
 }
 
-/// What a field means: exactly one of these keys says it.
+/// What a field means. Exactly one of these keys must be there.
 fn meaning(section: &Section<'_>) -> Meaning {
     let (present, all) = section.one_of();
     if let [(first, value), (second, other), ..] = present[..] {
@@ -89,7 +89,7 @@ fn rows<'c, T>(section: &'c Section<'_>, key: &'static str, meaning: impl Fn(&mu
     Rows { rows, other: section.optional_word("other").unwrap_or(Other::None), through: None }
 }
 
-/// The rows of a memory type, of the field's own value or of the byte that it picks of a register.
+/// The rows of memory types, for the field's own value or for the byte of a register that it selects.
 fn memory(section: &Section<'_>) -> Rows<MemoryType> {
     let mut rows = rows(section, "memory", Cursor::word);
     let scope = &section.scopes().space;
@@ -106,13 +106,13 @@ fn memory(section: &Section<'_>) -> Rows<MemoryType> {
     rows
 }
 
-/// Whether both rows are for one value wherever `row` exists. Other overlaps of conditions are the checker's matter.
+/// Whether `earlier` is for the same value and exists wherever `row` does. The checker finds other overlaps.
 fn excludes<T>(earlier: &Row<T>, row: &Row<T>) -> bool {
     let text = |row: &Row<T>| row.when.as_ref().map(ToString::to_string);
     earlier.value == row.value && (earlier.when.is_none() || text(earlier) == text(row))
 }
 
-/// Refuses one name for two values of an option: whoever chooses it could get either.
+/// Refuses an option with two values of one name, as the name would not say which is meant.
 fn report_same_options(section: &Section<'_>, rows: &Rows<String>) {
     for (index, row) in rows.rows.iter().enumerate().filter(|(_, row)| !row.decode_only) {
         let same = |earlier: &&Row<String>| earlier.meaning == row.meaning && !earlier.decode_only;
@@ -159,7 +159,7 @@ pub(super) fn run(section: &Section<'_>) -> Run {
     }
 }
 
-/// Tests that one value of each bit passes.
+/// Reads tests that determine the value of every bit that they test.
 fn one_value(section: &Section<'_>, key: &'static str, scope: &Names) -> Match {
     let tests: Match = section.parse(key, scope, Cursor::matching);
     let is_vague = |test: &&Test| !matches!(test.values[..], [TestValue::Value(_) | TestValue::Ones]) || test.negated;

@@ -47,7 +47,7 @@ fn assignments(section: &Section<'_>, scope: &Scope, params: &[Param]) -> Assign
     set
 }
 
-/// What examples name.
+/// The names that examples may use.
 pub(super) struct Named<'a> {
     pub(super) params: &'a [Param],
     pub(super) configs: &'a [Config],
@@ -197,7 +197,7 @@ pub(super) fn examples(section: &Section<'_>, named: &Named<'_>) -> Vec<Example>
 }
 
 impl Section<'_> {
-    /// Rights, without states: of an access at least one.
+    /// Rights without states; for an access, at least one.
     fn rights(&self, key: &'static str) -> Option<Facts> {
         let rights: Facts = self.optional(key, &self.scopes().nothing, Cursor::facts)?;
         let is_none = rights.is_empty() && key == "access";

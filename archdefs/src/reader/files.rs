@@ -10,7 +10,7 @@ use std::path::Path;
 /// The files being read.
 pub(super) struct Files<'a> {
     pub(super) sources: Sources,
-    /// Mistakes in what is merged, and how.
+    /// Mistakes found while files are merged.
     pub(super) problems: Vec<Diagnostic>,
     pub(super) syntax_errors: Vec<SyntaxError>,
     /// The parameters of parents that are removed, and where.
@@ -82,8 +82,8 @@ impl<'a> Files<'a> {
         None
     }
 
-    /// Refuses a file that was read before: the chain of parents would never end. One file may have many paths, so
-    /// that it is known by its text.
+    /// Refuses a file that was read before: the chain of parents would never end. As one file may have many paths,
+    /// files are compared by their text.
     fn new_file(&mut self, file: File, span: Span) -> Option<File> {
         if self.sources.files().iter().any(|known| known.text == file.text) {
             self.problems.push(Diagnostic::new("the format extends itself", span, "this parent was read before"));
@@ -124,7 +124,7 @@ fn take(table: &mut Table, key: &str) -> Option<Entry> {
     Some(table.0.remove(index))
 }
 
-/// Removes a section, or one of its entries or rows; says whether there was one.
+/// Removes a section, or one of its entries or rows. Returns whether it was there.
 fn remove_path(tree: &mut Table, path: &str) -> bool {
     let Some((section, name)) = path.split_once('.') else { return take(tree, path).is_some() };
     match section {
@@ -153,7 +153,7 @@ fn remove_examples(tree: &mut Table, config: &str) {
     }
 }
 
-/// Removes what gives a parameter its value.
+/// Removes the rows of `[capabilities]` that give a parameter its value.
 fn remove_capabilities(tree: &mut Table, param: &str) {
     let Some(Kind::Table(capabilities)) = tree.get_mut("capabilities").map(|value| &mut value.kind) else { return };
     if let Some(Kind::Array(values)) = capabilities.get_mut("values").map(|value| &mut value.kind) {
@@ -162,7 +162,7 @@ fn remove_capabilities(tree: &mut Table, param: &str) {
     }
 }
 
-/// Every path that [`remove_path`] takes.
+/// The entries and rows that [`remove_path`] can remove, as paths.
 fn removable(tree: &Table) -> Vec<String> {
     let mut paths = Vec::new();
     for section in &tree.0 {
@@ -176,7 +176,7 @@ fn removable(tree: &Table) -> Vec<String> {
     paths
 }
 
-/// What a row of `[[kind]]` and the like is known by.
+/// The `id` or `name` that identifies a row of `[[kind]]` and the like.
 fn row_id(row: &Value) -> Option<&str> {
     let table = row.table()?;
     table.text("id").or_else(|| table.text("name"))
@@ -204,8 +204,8 @@ fn merge(parent: &mut Table, child: Table, sections: bool) {
     }
 }
 
-/// A child's row takes the place of its parent's row with the same id; other rows follow at the end. Of two rows of the
-/// child with one id both stay, to be reported.
+/// A child's row takes the place of its parent's row with the same id; other rows follow at the end. If two rows of the
+/// child have one id, both stay and are reported later.
 fn merge_rows(rows: &mut Vec<Value>, child: Vec<Value>) {
     for row in child {
         let replaces = |old: &Value| old.span.file != row.span.file && row_id(old) == row_id(&row);

@@ -19,7 +19,7 @@ impl Word for ParamType {
     const WORDS: &'static [(&'static str, Self)] = &[("bool", Self::Bool), ("int", Self::Int), ("word", Self::Word)];
 }
 
-/// The names that expressions know without a parameter.
+/// The names that expressions may use without declaring a parameter.
 const BUILT_IN: [&str; 12] = [
     "levels",
     "input_bits",
@@ -72,7 +72,7 @@ pub(super) fn param(section: &Section<'_>, name: At<String>) -> Param {
 pub(super) fn check_value(section: &Section<'_>, name: &At<String>, domain: &Domain, value: &At<i64>) {
     let (legal, values) = match domain {
         Domain::Bool => (matches!(value.value, 0 | 1), "`true` and `false`".to_owned()),
-        // Empty only if the values could not be read.
+        // It is empty only if the values could not be read.
         Domain::Int(values) if values.is_empty() => return,
         Domain::Word => return,
         Domain::Int(values) => {

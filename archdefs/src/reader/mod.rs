@@ -1,4 +1,4 @@
-//! From the text of a file to the model, with every mistake found on the way.
+//! Reads the text of a file into the model, and reports every mistake.
 
 mod behaviour;
 mod context;
@@ -24,8 +24,8 @@ use tree::Table;
 
 /// Reads a format from the text of its file.
 ///
-/// `path` is what messages call the file. `load` reads the files that it `extends`; it gets a path, relative to
-/// wherever `path` is relative to, and returns the text or why there is none. The sources list every file read.
+/// `path` is what messages call the file. `load` reads the files that it `extends`; it gets a path relative to the same
+/// directory as `path`, and returns the text or why there is none. The sources list every file read.
 ///
 /// # Errors
 /// Every mistake found, each with its place.
@@ -53,7 +53,7 @@ fn read_file(file: File, load: &dyn Fn(&str) -> Result<String, String>) -> (Sour
     }
 }
 
-/// As [`read_file`], with placeholders for what is wrong.
+/// As [`read_file`], but returns a model even if there are mistakes, with placeholders in their place.
 fn read_anyway(file: File, load: &dyn Fn(&str) -> Result<String, String>) -> (Sources, Option<Format>, Diagnostics) {
     let mut files = Files::new(load);
     let tree = files.tree(file);
@@ -79,7 +79,8 @@ fn scopes(tree: &Table, removed: &[(String, Span)], open: bool) -> Scopes {
     let named = |build_only: bool| {
         let names = params.iter().filter_map(|param| {
             let table = param.value.table()?;
-            // A type that is wrong is reported as such: as a truth value, the parameter may stand anywhere.
+            // A wrong type is reported where it is declared. Taken as a truth value, the parameter may stand anywhere,
+            // so that no further errors follow.
             let kind = match table.text("type") {
                 Some("int") => Type::Number,
                 Some("word") => Type::Word,

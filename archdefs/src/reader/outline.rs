@@ -1,11 +1,12 @@
-//! The names that a file gives to the world, even where it is wrong: whoever uses them is right to.
+//! The names that a format file gives to generated items, even if the file has mistakes: code that uses the names is
+//! not wrong for that.
 
 use super::context::is_rust_name;
 use super::read_anyway;
 use crate::model::{At, Bind, Domain, Format, Reading};
 use crate::source::File;
 
-/// The names of a format that its users speak of. All of them can be names in Rust, and none is there twice.
+/// The names of a format that users' code may use. All can be names in Rust, and none occurs twice.
 #[derive(Clone, Debug, Default)]
 pub struct Outline {
     /// The modules; none if the file makes one module.
@@ -22,7 +23,7 @@ pub struct Outline {
     pub controls: Vec<String>,
 }
 
-/// The outline of a file with mistakes, as far as it can be made out. The arguments are those of [`read`](super::read).
+/// The outline of a file with mistakes, as far as it can be read. The arguments are those of [`read`](super::read).
 pub fn outline(path: &str, text: &str, load: &dyn Fn(&str) -> Result<String, String>) -> Outline {
     let file = File { path: path.to_owned(), text: text.to_owned(), built_in: false };
     read_anyway(file, load).1.map_or_else(Outline::default, |format| Outline::of(&format))

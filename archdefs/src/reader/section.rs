@@ -1,7 +1,7 @@
-//! Reads the keys of one table, as the schema has them.
+//! Reads the keys of one table according to the schema.
 //!
-//! A key that is missing or wrong is reported, and read as a placeholder, so that reading goes on and finds the next
-//! mistake. The model is only handed out if nothing was reported, so that nobody ever sees a placeholder.
+//! A missing or wrong key is reported and read as a placeholder, so that reading goes on and finds further mistakes. A
+//! model with placeholders is never returned as valid.
 
 mod values;
 
@@ -25,7 +25,7 @@ pub(super) struct Section<'a> {
 }
 
 impl<'a> Section<'a> {
-    /// A table that may have these keys; reports those that are unknown and those that are missing.
+    /// A table that may have these keys. Reports unknown and missing ones.
     pub(super) fn new(
         context: &'a Context<'a>,
         what: String,
@@ -38,7 +38,7 @@ impl<'a> Section<'a> {
         section
     }
 
-    /// What stands under `key` of this table and should be a table, too.
+    /// The value of `key`, which must be a table, too.
     fn below(&self, key: &str, what: String, value: &'a Value) -> Option<Self> {
         let Some(table) = value.table() else {
             self.context.expected("a table", value);
@@ -53,7 +53,7 @@ impl<'a> Section<'a> {
         &self.context.scopes
     }
 
-    /// Reports the keys that are unknown and those that are missing; one that is misspelt is not missing, too.
+    /// Reports unknown and missing keys. A misspelt key is not reported as missing as well.
     fn report_keys(&self) {
         let legal: Vec<&str> = self.keys.iter().filter(|key| self.is_legal(key)).map(|key| key.name).collect();
         let mut meant = Vec::new();
@@ -82,7 +82,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// Whether the key may be in this table, beside the others that are.
+    /// Whether the key may be in this table, given the other keys that are.
     fn is_legal(&self, key: &Key) -> bool {
         match key.presence {
             Presence::With { keys, .. } => keys.iter().any(|(other, word)| {
@@ -101,12 +101,12 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// What the schema says of a key.
+    /// The schema's row for a key.
     fn key(&self, name: &str) -> Option<&'static Key> {
         self.keys.iter().find(|key| key.name == name)
     }
 
-    /// Where the value of a key stands, or else the table.
+    /// The place of a key's value, or else that of the table.
     pub(super) fn place(&self, key: &str) -> Span {
         self.get(key).map_or(self.span, |value| value.span)
     }
@@ -116,7 +116,7 @@ impl<'a> Section<'a> {
         self.table.get(key)
     }
 
-    /// The keys that are there of those of which exactly one must be, and the names of all of them.
+    /// Of the keys of which exactly one must be there: those that are, and the names of all.
     pub(super) fn one_of(&self) -> (Vec<(&'static str, &'a Value)>, Vec<&'static str>) {
         let keys = self.keys.iter().filter(|key| matches!(key.presence, Presence::OneOf)).map(|key| key.name);
         (keys.clone().filter_map(|key| Some((key, self.get(key)?))).collect(), keys.collect())

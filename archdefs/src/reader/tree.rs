@@ -77,8 +77,8 @@ impl Table {
     }
 }
 
-/// Parses the file numbered `file` as far as it can be parsed. Returns the errors of syntax, too: the first of each
-/// line or broken table, because others tend to follow from it.
+/// Parses the file numbered `file` as far as possible. Also returns the syntax errors: the first of each line or broken
+/// table, because further ones tend to follow from it.
 pub(super) fn parse(text: &str, file: u16) -> (Table, Vec<SyntaxError>) {
     let (table, errors) = DeTable::parse_recoverable(text);
     let mut found: Vec<SyntaxError> = Vec::new();
@@ -92,7 +92,7 @@ pub(super) fn parse(text: &str, file: u16) -> (Table, Vec<SyntaxError>) {
     (convert_table(table.into_inner(), file), found)
 }
 
-/// An error of syntax, and the lines that cannot be relied upon because of it.
+/// A syntax error, and the lines that cannot be relied upon because of it.
 pub(super) struct SyntaxError {
     pub(super) problem: Diagnostic,
     lines: Span,
@@ -105,7 +105,7 @@ impl SyntaxError {
     }
 }
 
-/// The line in which a span begins; if that is a header, what stands under it, too.
+/// The line in which a span begins; if that is a header, the whole table under it.
 fn lines(text: &str, span: Span) -> Span {
     let at = text.floor_char_boundary(span.start as usize);
     let start = text[..at].rfind('\n').map_or(0, |newline| newline + 1);

@@ -30,9 +30,9 @@ pub(super) const MEMORY: &[Key] = &[required(
     "the memory type taken in place of one that has no row; followed repeatedly",
 )];
 
-/// What an invalidation that is executed has.
+/// Goes with an invalidation that is executed.
 const EXECUTED: With = &[("code", None)];
-/// What one has that is done page by page.
+/// Goes with an invalidation that is done page by page.
 pub(super) const OF_PAGES: With = &[("scope", Some("address"))];
 
 pub(super) const TLB: &[Key] = &[
@@ -88,7 +88,7 @@ pub(super) const TLB: &[Key] = &[
     CITE,
 ];
 
-/// What a command has that makes the device write.
+/// Goes with a command that makes the device write.
 pub(super) const OF_WRITE: With = &[("signal", Some("write"))];
 
 /// A key that goes with `signal = "write"`.
@@ -135,7 +135,7 @@ pub(super) const REGISTER: &[Key] = &[
     CITE,
 ];
 
-/// A register that the caller reads, and perhaps what it is.
+/// A register that the caller reads, optionally with a description.
 const READING: Form = Syntax("name: doc");
 
 pub(super) const CAPABILITIES: &[Key] = &[

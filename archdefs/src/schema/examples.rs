@@ -130,7 +130,7 @@ const COMPLETION: &[Key] = &[
     CITE,
 ];
 
-/// What is said of the operation that does it.
+/// Goes with the operation that does the invalidation.
 const OF_OPERATION: With = &[("operation", None)];
 
 const INVALIDATION: &[Key] = &[

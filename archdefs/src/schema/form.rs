@@ -12,7 +12,7 @@ pub enum Form {
     Name,
     /// The id of a row.
     Id,
-    /// The name or id of something else in the file; of what.
+    /// The name or id of something else in the file; the text says of what.
     Reference(&'static str),
     /// `true` or `false`.
     Flag,
@@ -44,7 +44,7 @@ pub enum Form {
     Assignments,
     /// A unit of machine code.
     Code,
-    /// A short syntax of its own, as a pattern for people.
+    /// A short syntax of its own, shown as a pattern.
     Syntax(&'static str),
     /// `"form [if condition]"`.
     Guarded(&'static Self),
@@ -52,7 +52,7 @@ pub enum Form {
     Many(&'static Self),
     /// A choice list.
     Choices(&'static Self),
-    /// Value rows with such a meaning.
+    /// Value rows whose meaning has this form.
     ValueRows(&'static Self),
     /// A table with these keys: `[key]`.
     Table(&'static [Key]),

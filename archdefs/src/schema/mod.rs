@@ -1,9 +1,9 @@
 //! The schema of a format file: every section and key, what its value looks like, and what it means.
 //!
-//! This is the one place that says so. The reader knows the keys from here; the JSON Schema in `schema/` and the tables
-//! of `README.md` are made from it, and tests keep both current. To add a key, add a row to one of the tables in the
-//! modules below, read it in the module of `reader` with the same name, and write both files anew:
-//! `BLESS=1 cargo test -p tablewright-archdefs --test schema`.
+//! All of that is stated only here. The reader takes the keys from here; the JSON Schema in `schema/` and the tables of
+//! `README.md` are made from it, and tests keep both current. To add a key, add a row to one of the tables in the
+//! modules below, read it in the module of `reader` with the same name, and write both files anew: `BLESS=1 cargo test
+//! -p tablewright-archdefs --test schema`.
 
 mod behaviour;
 mod entries;
@@ -27,10 +27,10 @@ pub struct Key {
     pub meaning: &'static str,
 }
 
-/// Keys, and the word that each must have as its value, if it matters.
+/// Keys, each with the word that must be its value, if one is required.
 pub type With = &'static [(&'static str, Option<&'static str>)];
 
-/// Such keys as Markdown: ``` `code`, `scope = "address"` ```.
+/// The keys as Markdown: ``` `code`, `scope = "address"` ```.
 #[must_use]
 pub fn show(keys: With) -> String {
     let one = |(key, word): &(&str, Option<&str>)| match word {
@@ -45,13 +45,13 @@ pub fn show(keys: With) -> String {
 pub enum Presence {
     /// It must.
     Required,
-    /// It may be missing, which means this.
+    /// It may be missing; the text says what that means.
     Optional(&'static str),
-    /// Exactly one of the keys of its table that say so must be there.
+    /// Exactly one of the keys of its table that have this presence must be there.
     OneOf,
-    /// It goes with another key: with one of these.
+    /// It is allowed only together with another key.
     With {
-        /// These keys.
+        /// One of these keys must be there.
         keys: With,
         /// What its absence means; `None` if it must be there with these keys.
         absent: Option<&'static str>,
@@ -125,7 +125,7 @@ pub const FILE: &[Key] = &[
     optional("example", Table(examples::EXAMPLE), "none", "raw values and their meaning"),
 ];
 
-/// The tables of the schema, each with the path at which a file has it: `format`, `params.*`, `root[]`, `example.entry[]`.
+/// The tables of the schema, each with its path in a file: `format`, `params.*`, `root[]`, `example.entry[]`.
 #[must_use]
 pub fn tables() -> Vec<(String, &'static [Key])> {
     let mut found = Vec::new();

@@ -1,4 +1,4 @@
-//! Invalidations are done by the operation, and say the words, that the example has.
+//! `[[example.invalidation]]`: the format takes the operation that the example names, with the words that it gives.
 
 use super::{Report, or_none, text};
 use crate::bound::Bound;
@@ -16,7 +16,7 @@ pub(super) fn check(report: &mut Report, bound: &Bound, example: &InvalidationEx
         report.compare("operation", None, id, or_none(|id| format!("`{id}`")));
         return;
     };
-    // Each means has its own.
+    // Each means has an operation of its own.
     let same = |found: &&Invalidation<'_>| found.op.id.value == operation.value;
     let Some(found) = found.iter().find(same).or(found.first()) else {
         report.compare("operation", &*operation.value, "none", |id| format!("`{id}`"));
@@ -36,7 +36,7 @@ pub(super) fn check(report: &mut Report, bound: &Bound, example: &InvalidationEx
     rounds(report, bound, example, found);
 }
 
-/// What the first times say, as far as the example says anything.
+/// Compares the first rounds with those of the example, as far as it gives any.
 fn rounds(report: &mut Report, bound: &Bound, example: &InvalidationExample, found: &Invalidation<'_>) {
     let round = |index| bound.round(found, index, example.root, example.tag);
     let Some(first) = round(0) else {

@@ -1,4 +1,4 @@
-//! The values of keys: text, numbers, words, and what stands in a small language.
+//! Reads the values of keys: text, numbers, words, and strings in a small language.
 
 use super::Section;
 use crate::diagnostics::Diagnostic;
@@ -108,7 +108,7 @@ impl<'a> Section<'a> {
         self.optional(key, &self.scopes().nothing, Cursor::word)
     }
 
-    /// Whether a key says the second of its two words; the first is what its absence means.
+    /// Whether a key has the second of its two words. If the key is missing, the first is meant.
     pub(in crate::reader) fn second_of_two(&self, key: &'static str) -> bool {
         let Some(Form::Word(words)) = self.key(key).map(|key| key.form) else { return false };
         self.optional(key, &self.scopes().nothing, |cursor| {
