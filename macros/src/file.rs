@@ -1,4 +1,4 @@
-//! The module of a format file: its items, what is wrong with it, and that the compiler reads it again when it changes.
+//! The module of a format file: its items, the errors in it, and what makes the compiler read it again when it changes.
 
 use std::path::{Path, PathBuf};
 
@@ -40,19 +40,19 @@ pub(crate) fn module(input: Module) -> TokenStream {
     let error = file.error.map(|message| quote_spanned!(path.span()=> ::core::compile_error!(#message);));
     let (items, tracked) = (file.items, file.read);
     quote! {
-        // That a user's crate needs only part of this is no fault of it, nor is an architecture that Rust does not know.
+        // A crate may use only some of the items, and a format may name an architecture that Rust does not know.
         #(#attributes)*
         #[allow(dead_code, unexpected_cfgs, unreachable_pub)]
         #visibility mod #name {
             #items
-            // Makes a change of a file rebuild the crate.
+            // A change of the file rebuilds the crate.
             #(const _: &[u8] = ::core::include_bytes!(::core::concat!(::core::env!("CARGO_MANIFEST_DIR"), "/", #tracked));)*
         }
         #error
     }
 }
 
-/// What a file gives.
+/// What a format file is turned into.
 struct Generated {
     /// The module's items: those of the format, or what stands in for them.
     items: TokenStream,
@@ -65,7 +65,7 @@ struct Generated {
 /// Reads, checks and generates the format file at `path` in the crate that is being compiled.
 fn generate(path: &str, runtime: &TokenStream) -> Generated {
     let crate_root = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from).unwrap_or_default();
-    // Messages show paths from where the compiler runs, as its own messages do.
+    // Messages show paths relative to where the compiler runs, as its own messages do.
     let shown_from = std::env::current_dir().ok().filter(|current| crate_root.starts_with(current));
     let shown_from = shown_from.unwrap_or_else(|| crate_root.clone());
     let file = crate_root.join(path);
@@ -97,7 +97,7 @@ fn generate(path: &str, runtime: &TokenStream) -> Generated {
     Generated { items, error, read }
 }
 
-/// The problems as text. The compiler puts `error: ` before the whole.
+/// The problems as text. The compiler puts `error: ` in front.
 fn render(problems: &Diagnostics, sources: &Sources) -> String {
     let text = problems.render(sources, Style::Plain);
     text.strip_prefix("error: ").unwrap_or(&text).to_owned()

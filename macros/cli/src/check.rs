@@ -48,7 +48,7 @@ pub(crate) fn run(args: &Args, console: &mut Console<'_>) -> Result {
     for file in &args.files {
         let (sources, format) = match read_named(file) {
             Ok(reading) => reading,
-            // The other files may have findings all the same.
+            // The other files are checked all the same.
             Err(failure) => {
                 if let Some(earlier) = unreadable.replace(failure) {
                     write!(console.err, "{earlier}")?;

@@ -114,10 +114,10 @@ fn leaf(args: &Args, bound: &Bound) -> Result<(u8, Vec<u64>)> {
     })
 }
 
-/// The memory types that may be asked for in this place, and what is taken for those that the format replaces.
+/// The memory types that may be asked for here, and the types taken for those that the format replaces.
 fn memory_types(bound: &Bound, (level, size): (u8, u8)) -> String {
     let known = MemoryType::WORDS.iter().filter_map(|(word, memory)| {
-        // Some rights can be granted.
+        // Tries all rights, so that a type counts if it goes with any of them.
         let items = all_rights().find_map(|facts| {
             bound.encode_leaf(level, size, 0, &Attributes { facts, memory: *memory, options: 0 }).ok()
         })?;
@@ -190,7 +190,7 @@ fn options(words: &[String], software: u64, shape: &Shape) -> Result<u64> {
     if bits.len() < words.len() { Err(failures.into()) } else { Ok(bits.iter().fold(software, |all, bits| all | bits)) }
 }
 
-/// Why there is no such entry, and which there are.
+/// The reasons why there is no such entry, and what there is instead.
 fn failure(bound: &Bound, refused: Refused, (level, size): (u8, u8), shape: Option<&Shape>) -> Failure {
     let failure = Failure::new(refused.to_string());
     match refused {

@@ -1,4 +1,4 @@
-//! How a command ends.
+//! How a command ends, and how its failure is shown.
 
 use std::fmt;
 use std::io;
@@ -10,7 +10,7 @@ use crate::paint::{BAD, HINT};
 /// The answer of a command that could do what it was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// Nothing is wrong.
+    /// What was looked at is as it should be.
     Yes,
     /// What was looked at is not as it should be, and the output says why.
     No,
@@ -21,8 +21,8 @@ pub(crate) enum Outcome {
 pub(crate) enum Failure {
     /// The output cannot be written.
     Output(io::Error),
-    /// This is wrong; and this is what to do.
-    Told {
+    /// One mistake, with advice.
+    Message {
         /// One sentence.
         message: String,
         /// What to do next.
@@ -30,18 +30,18 @@ pub(crate) enum Failure {
     },
     /// A file's mistakes, as text.
     Mistakes(String),
-    /// All of these.
+    /// Several failures.
     Several(Vec<Self>),
 }
 
 pub(crate) type Result<T = Outcome> = std::result::Result<T, Failure>;
 
-/// The failures of what does not depend on each other, so that all are told at once.
+/// Collects the failures of steps that do not depend on each other, so that all are shown at once.
 #[derive(Debug, Default)]
 pub(crate) struct Failures(Vec<Failure>);
 
 impl Failures {
-    /// What came out, if anything did.
+    /// The value of a result; a failure is recorded.
     pub(crate) fn note<T>(&mut self, result: Result<T>) -> Option<T> {
         result.map_err(|failure| self.0.push(failure)).ok()
     }
@@ -55,10 +55,10 @@ impl From<Failures> for Failure {
 
 impl Failure {
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self::Told { message: message.into(), help: None }
+        Self::Message { message: message.into(), help: None }
     }
 
-    /// Of `word`, which should have been one of `legal`.
+    /// The failure for `word`, which should have been one of `legal`.
     pub(crate) fn unknown<'a>(
         message: impl Into<String>,
         word: &str,
@@ -68,15 +68,15 @@ impl Failure {
         Self::new(message).help(advice(word, what, &legal.collect::<Vec<_>>()))
     }
 
-    /// Adds what to do next.
+    /// Adds advice.
     pub(crate) fn help(self, text: impl Into<String>) -> Self {
         match self {
-            Self::Told { message, .. } => Self::Told { message, help: Some(text.into()) },
+            Self::Message { message, .. } => Self::Message { message, help: Some(text.into()) },
             other => other,
         }
     }
 
-    /// Whether whoever read the output has gone.
+    /// Whether the output's reader has closed it.
     pub(crate) fn is_broken_pipe(&self) -> bool {
         matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
     }
@@ -92,7 +92,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Output(error) => writeln!(f, "{BAD}error{BAD:#}: cannot write the output: {error}"),
-            Self::Told { message, help } => {
+            Self::Message { message, help } => {
                 writeln!(f, "{BAD}error{BAD:#}: {message}")?;
                 help.iter().try_for_each(|help| writeln!(f, "{HINT}help{HINT:#}: {help}"))
             }

@@ -1,4 +1,4 @@
-//! Finds the format that is meant, and the parameters.
+//! Finds the format that a command line names, and its parameters.
 
 use clap::Args;
 use std::fs::File;
@@ -38,11 +38,11 @@ pub(crate) struct ParamArgs {
 pub(crate) struct Found {
     pub(crate) sources: Sources,
     pub(crate) format: Format,
-    /// The build that was named, as an index.
+    /// The index of the build that was named.
     build: Option<usize>,
 }
 
-/// No file of a format has more bytes.
+/// The largest format file that is read, in bytes.
 const LARGEST: u64 = 4 << 20;
 
 /// The text of a file; of standard input for `-`.
@@ -58,7 +58,7 @@ pub(crate) fn load(path: &str) -> std::result::Result<String, String> {
     }
 }
 
-/// What was read for a name or a path.
+/// The files read for a name or a path, and the format or its mistakes.
 pub(crate) type Reading = (Sources, std::result::Result<Format, Diagnostics>);
 
 /// Reads a built-in format, or the file at a path.
@@ -84,7 +84,7 @@ fn is_path(name: &str) -> bool {
 }
 
 impl Found {
-    /// Finds the format that `name` means: a built-in one, one of their builds, or the file at a path.
+    /// Finds the format that `name` stands for: a built-in one, one of their builds, or the file at a path.
     ///
     /// # Errors
     ///
@@ -106,8 +106,8 @@ impl Found {
         Err(unknown(name, names.iter().map(String::as_str)))
     }
 
-    /// The same for a command that answers whatever the checker says: a person who looks for a mistake wants that. But it
-    /// is told that there is one.
+    /// As [`Self::new`], for a command that answers even if the checker finds mistakes, because it may be used to look
+    /// for them. A note says that there are some.
     pub(crate) fn noting(name: &str, console: &mut Console<'_>) -> Result<Self> {
         let found = Self::new(name)?;
         let count = found.findings().len();
@@ -118,7 +118,7 @@ impl Found {
         Ok(found)
     }
 
-    /// What the checker says. The built-in formats are checked by the tests of their package.
+    /// The checker's findings. Built-in formats are not checked here, as the tests of their package do that.
     pub(crate) fn findings(&self) -> Diagnostics {
         if self.sources.files().iter().all(|file| file.built_in) { Diagnostics::default() } else { check(&self.format) }
     }
@@ -144,7 +144,7 @@ impl Found {
     ///
     /// # Errors
     ///
-    /// [`Failure`] if they are not legal together, with what is.
+    /// [`Failure`] if they are not legal together; it says what is.
     pub(crate) fn bind(&self, args: &ParamArgs) -> Result<Bound> {
         let base = match &args.config {
             Some(id) => Params::named(&self.format, id).map_err(|error| match error {
@@ -163,7 +163,7 @@ impl Found {
                 Err(error @ (BindError::Unknown(_) | BindError::Value { .. })) => {
                     Err(self.failure(&error, Some(&base)))
                 }
-                // Beside others it may be legal.
+                // It may be legal together with the others.
                 _ => Ok((name, value)),
             }
         };
@@ -232,7 +232,7 @@ impl Found {
         }
     }
 
-    /// The numbers of levels that there are under `params`.
+    /// The numbers of levels that exist under `params`.
     fn existing(&self, params: Option<&Params>) -> String {
         let sizes = params.and_then(|params| params.sizes(&self.format).ok()).unwrap_or_default();
         let mut known: Vec<i64> = sizes.iter().map(|size| size.0).collect();
@@ -261,7 +261,7 @@ impl Found {
         }
     }
 
-    /// A part of the file that makes no sense under some parameters.
+    /// The failure for a part of the file that cannot be evaluated under some parameters.
     pub(crate) fn malformed(&self, malformed: &Malformed) -> Failure {
         let place = self.sources.place(malformed.span);
         let place = place.map_or_else(String::new, |place| format!("{}:{}:{}: ", place.path, place.line, place.column));
@@ -270,13 +270,13 @@ impl Found {
     }
 }
 
-/// That there is no such level, and which there are.
+/// The failure for a level that does not exist, with those that do.
 pub(crate) fn no_level(bound: &Bound, level: u8) -> Failure {
     let help = format!("with these parameters levels are 0..={}; 0 is the leaf-most", bound.geometry.top());
     Failure::new(format!("there is no level {level}")).help(help)
 }
 
-/// `raw`, if an entry is as wide.
+/// `raw`, if it fits an entry.
 pub(crate) fn entry(bound: &Bound, raw: u64) -> Result<u64> {
     let fits = raw & !bound.word.mask() == 0;
     fits.then_some(raw).ok_or_else(|| Failure::new(format!("an entry has {} bits", bound.word.bits())))

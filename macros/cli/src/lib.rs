@@ -1,7 +1,8 @@
 //! The command-line tool `tablewright`: what a format's file says, applied to raw values and memory images.
 //!
-//! A thin shell over `tablewright-archdefs`, with one module for each command. The rest is what they share: `format`
-//! finds the format and its parameters, `image` reads memory, `failure` is how a command fails, `paint` how it looks.
+//! A thin shell over `tablewright-archdefs`, with one module for each command. The other modules are shared: `format`
+//! finds the format and its parameters, `image` reads memory, `failure` says how a command fails, `paint` colours
+//! output.
 
 mod check;
 mod cli;
@@ -32,13 +33,13 @@ use clap::Parser;
 use cli::{Cli, Color};
 use failure::{Failure, Outcome};
 
-/// Where a command writes to.
+/// The streams that a command writes to.
 struct Console<'a> {
-    /// What was asked for.
+    /// What the user asked for.
     out: &'a mut dyn Write,
-    /// What there is to say beside it.
+    /// Notes, warnings and progress.
     err: &'a mut dyn Write,
-    /// Whether a person watches `err`, and `out` goes elsewhere.
+    /// Whether `err` is a terminal and `out` is not, so that progress may be shown.
     shows_progress: bool,
 }
 
@@ -47,7 +48,7 @@ pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // A reader who has left is no reason to fail.
+            // If the output's reader has closed it, that is no failure.
             let _ = error.print();
             return ExitCode::from(usage_code(&error));
         }
@@ -65,7 +66,7 @@ pub fn main() -> ExitCode {
     ExitCode::from(execute(&cli, &mut Console { out: &mut out, err: &mut err, shows_progress }))
 }
 
-/// What a run of the tool came to.
+/// The result of a run of the tool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ran {
     /// The exit code: 0 if all is well, 1 if what was looked at is not, 2 if the question makes no sense.

@@ -4,13 +4,13 @@
 ///
 /// # Errors
 ///
-/// What is wrong with it.
+/// A text that says what is wrong with the number.
 pub(crate) fn raw(text: &str) -> Result<u64, String> {
     let digits: String = text.chars().filter(|c| *c != '_').collect();
     let lower = digits.to_ascii_lowercase();
     let (digits, radix) = match (lower.strip_prefix("0x"), lower.strip_prefix("0b")) {
         (Some(hex), _) => (hex, 16),
-        // `0b1` is a hexadecimal number, too; with a prefix for these it is not needed.
+        // `0b1` could be hexadecimal, too, but is read as binary. Write `0x0b1` for the other.
         (_, Some(binary)) if !binary.is_empty() && binary.chars().all(|c| matches!(c, '0' | '1')) => (binary, 2),
         _ => (lower.as_str(), 16),
     };

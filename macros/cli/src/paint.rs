@@ -1,20 +1,20 @@
-//! How output looks. Colours are always written; the stream drops them where nobody sees them.
+//! The styles of output. Colours are always written; the stream removes them where they are not wanted.
 
 use std::fmt::Write;
 
 use anstyle::{AnsiColor, Style};
 
-/// What a section is about.
+/// Titles.
 pub(crate) const TITLE: Style = Style::new().bold();
-/// What is right.
+/// What is as it should be.
 pub(crate) const GOOD: Style = AnsiColor::Green.on_default().bold();
 /// What is wrong.
 pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
-/// What one may want to look at.
+/// What may need a look.
 pub(crate) const WARN: Style = AnsiColor::Yellow.on_default();
-/// What helps.
+/// Advice.
 pub(crate) const HINT: Style = AnsiColor::Cyan.on_default();
-/// What is there for completeness.
+/// What is of less interest.
 pub(crate) const FAINT: Style = Style::new().dimmed();
 
 /// `text` in `style`.
@@ -41,7 +41,7 @@ pub(crate) fn columns<const N: usize>(rows: &[[String; N]]) -> String {
     text
 }
 
-/// The characters of `text` that are seen.
+/// The number of visible characters in `text`.
 fn visible(text: &str) -> usize {
     anstream::adapter::strip_str(text).to_string().chars().count()
 }

@@ -80,7 +80,7 @@ pub(crate) fn run(args: &Args, console: &mut Console<'_>) -> Result {
     Ok(outcome)
 }
 
-/// The input addresses: of those that are sign-extended there are two halves.
+/// The ranges of input addresses. If they are sign-extended, there are two.
 fn input_ranges(bound: &Bound) -> String {
     let geometry = &bound.geometry;
     let half = 1_u64 << (geometry.input_bits - 1);
@@ -102,7 +102,7 @@ fn row(bound: &Bound, step: &Step) -> [String; 4] {
     ]
 }
 
-/// A root that is not aligned, or too high, is more often a mistake than a damaged table.
+/// Warns about a root that is not aligned or too high, because that is most often a mistake on the command line.
 pub(crate) fn remark_root(bound: &Bound, root: u64, console: &mut Console<'_>) -> Result<()> {
     let is_aligned = root.is_multiple_of(1_u64 << bound.geometry.root_entries_bits());
     if !is_aligned || root > bound.geometry.last_output() {
@@ -120,7 +120,7 @@ pub(crate) fn remark_root(bound: &Bound, root: u64, console: &mut Console<'_>) -
     Ok(())
 }
 
-/// What is odd about the images.
+/// Writes the remarks about what is odd in the images.
 pub(crate) fn remarks(memory: &Memory, console: &mut Console<'_>) -> Result<()> {
     for remark in memory.remarks.iter().take(10) {
         writeln!(console.err, "{}: {remark}", paint(WARN, "warning"))?;

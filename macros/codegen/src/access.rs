@@ -1,4 +1,4 @@
-//! `Controls`, and what they make of rights at the time of an access.
+//! Generates `Controls`, the registers that modify rights at the time of an access, and `permits`, which applies them.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -27,7 +27,7 @@ pub(crate) fn controls(scope: &Scope<'_>) -> TokenStream {
     }
 }
 
-/// `fn permits`, where it is more than a look at the rights.
+/// `fn permits`, if it is more than a test of the rights.
 pub(crate) fn method(scope: &Scope<'_>) -> TokenStream {
     let Some(access) = &scope.format.access else { return TokenStream::new() };
     let truths: Vec<_> = truths();
@@ -63,7 +63,7 @@ pub(crate) fn method(scope: &Scope<'_>) -> TokenStream {
     }
 }
 
-/// The choices as a person would write them: each but the last returns.
+/// The choices as early returns; the last one is the function's value.
 fn rules(scope: &Scope<'_>, access: &Access) -> TokenStream {
     let mut code = TokenStream::new();
     for (when, allowed) in scope.choices(&access.allowed) {
@@ -76,7 +76,7 @@ fn rules(scope: &Scope<'_>, access: &Access) -> TokenStream {
     quote!(#code false)
 }
 
-/// What is known of an access that needs `right`: the words for it and how they are found.
+/// The truth values that conditions may name about an access that needs `right`, each with its code.
 fn truths() -> Vec<(&'static str, TokenStream)> {
     vec![
         ("read", quote!(Rights::R.contains(right))),
@@ -89,7 +89,7 @@ fn truths() -> Vec<(&'static str, TokenStream)> {
         ("ur", quote!(granted.contains(Rights::UR))),
         ("uw", quote!(granted.contains(Rights::UW))),
         ("ux", quote!(granted.contains(Rights::UX))),
-        // It hides the rights as a whole, so it comes last.
+        // This shadows the variable `granted`, which the others read, so it comes last.
         ("granted", quote!(granted.contains(right))),
     ]
 }
@@ -105,11 +105,11 @@ pub(crate) fn with_fields<'a>(scope: &Scope<'a>, fields: &[String]) -> Scope<'a>
     inner
 }
 
-/// Statements that bind the values of those fields of the leaf `raw` that `code` speaks of.
+/// Statements that bind the values of those fields of the leaf `raw` that `code` uses.
 pub(crate) fn fields(scope: &Scope<'_>, fields: &[String], code: &TokenStream) -> TokenStream {
     let leaf = members::fields(scope, Shape::Leaf);
-    let spoken = fields.iter().filter(|name| mentions(code, &ident(name).to_string()));
-    let statements = spoken.map(|name| {
+    let used = fields.iter().filter(|name| mentions(code, &ident(name).to_string()));
+    let statements = used.map(|name| {
         let mut code = quote!(0);
         for (when, field) in leaf.iter().filter(|(_, field)| field.name.value == *name) {
             let value = scope.choose(&field.bits, quote!(0), |map| bits::extract(scope, map, &quote!(raw)));

@@ -1,4 +1,5 @@
-//! Addresses in entries: a mask for each distance that address bits move by.
+//! Addresses in entries: one mask and one constant shift for each distance between address bits and their place in an
+//! entry.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -12,11 +13,11 @@ use crate::scope::{Scope, all_of, int};
 
 /// Where entries of a shape hold their address.
 pub(crate) struct AddressMap {
-    /// The name of the layout's field with the masks.
+    /// The name of the layout's part with the masks.
     place: TokenStream,
-    /// How far up the address's bits stand from the entry's; one mask each.
+    /// How far address bits are above their place in the entry; one for each mask.
     shifts: Vec<i8>,
-    /// The segments under each condition; the first that holds.
+    /// The segments under each condition. The first whose condition holds applies.
     choices: Vec<(Expr, Vec<Segment>)>,
 }
 
@@ -45,13 +46,13 @@ impl AddressMap {
         }
         map.shifts.sort_by_key(|shift| shift.unsigned_abs());
         if map.shifts.is_empty() {
-            // Where all spaces have one level there are no tables: no bit of an entry leads to one.
+            // If every address space has one level there are no tables, and the mask is empty.
             map.shifts.push(0);
         }
         map
     }
 
-    /// How many masks there are.
+    /// The number of masks.
     pub(crate) fn len(&self) -> usize {
         self.shifts.len()
     }
@@ -91,12 +92,12 @@ impl AddressMap {
         self.parts(gather_part)
     }
 
-    /// The same, for where it is to be fast: of several masks, all but the first are zero most often.
+    /// As [`Self::gather`], for the hot path: of several masks, all but the first are usually zero.
     pub(crate) fn gather_most(&self) -> TokenStream {
         self.most(gather_part)
     }
 
-    /// Whether there are bits in other masks than the first; `None` if there are no other masks.
+    /// Whether other masks than the first have bits; `None` if there are no other masks.
     pub(crate) fn is_scattered(&self) -> Option<TokenStream> {
         let others: Vec<_> = (1..self.len()).map(|index| self.slot(index)).collect();
         (!others.is_empty()).then(|| quote!(#(#others)|* != 0))
@@ -107,7 +108,7 @@ impl AddressMap {
         self.parts(|place, shift| scatter_part(address, place, shift))
     }
 
-    /// The same, for where it is to be fast.
+    /// As [`Self::scatter`], for the hot path.
     pub(crate) fn scatter_most(&self, address: &TokenStream) -> TokenStream {
         self.most(|place, shift| scatter_part(address, place, shift))
     }
@@ -134,7 +135,7 @@ impl AddressMap {
         quote!(#(#parts)|*)
     }
 
-    /// What `part` makes of all masks; of the first alone, where the others are zero.
+    /// The code of `part` for all masks, or for the first alone where the others are zero.
     fn most(&self, part: impl Fn(TokenStream, i8) -> TokenStream) -> TokenStream {
         let all = self.parts(&part);
         match self.shifts.as_slice() {
@@ -156,7 +157,7 @@ impl AddressMap {
     }
 }
 
-/// The bits of `address` for the mask `place`, `shift` bits further down in an entry.
+/// The entry bits in the mask `place` for `address`, whose bits are `shift` bits lower in the entry.
 fn scatter_part(address: &TokenStream, place: TokenStream, shift: i8) -> TokenStream {
     match shift {
         0 => quote!(#address & #place),
@@ -171,7 +172,7 @@ fn scatter_part(address: &TokenStream, place: TokenStream, shift: i8) -> TokenSt
     }
 }
 
-/// The address bits that the mask `place` holds of `raw`, `shift` bits further up than in the address.
+/// The address bits in the mask `place` of `raw`; in the address they are `shift` bits higher.
 fn gather_part(place: TokenStream, shift: i8) -> TokenStream {
     match shift {
         0 => quote!(raw & #place),

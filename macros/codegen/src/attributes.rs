@@ -1,4 +1,4 @@
-//! Attributes as entry bits: prototypes of leaves and rewrites.
+//! Attributes as entry bits: generates the prototypes of leaves and rewrites.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -35,7 +35,7 @@ pub(crate) fn encoders(scope: &Scope<'_>) -> TokenStream {
     }
 }
 
-/// The two methods of every field with value rows, once for each field.
+/// The two methods of every field with value rows.
 pub(crate) fn row_methods(scope: &Scope<'_>) -> TokenStream {
     let leaf = members::fields(scope, Shape::Leaf);
     let table = members::fields(scope, Shape::Table);
@@ -57,10 +57,10 @@ fn rights_bits(scope: &Scope<'_>) -> TokenStream {
         if let [(when, field, rows)] = group.as_slice() {
             let method = rows::method(field, "value");
             let value = scope.choose(&field.bits, quote!(0), |map| bits::insert(scope, map, &quote!(value)));
-            let spoken = rows::spoken_code(scope, rows);
+            let stated = rows::stated_code(scope, rows);
             let step = quote! {
                 let Some(value) = self.#method(facts) else { return None };
-                spoken = spoken.union(#spoken);
+                spoken = spoken.union(#stated);
                 bits |= #value;
             };
             steps.push((when.clone(), step));
@@ -96,12 +96,13 @@ fn rights_bits(scope: &Scope<'_>) -> TokenStream {
 /// A field of rights that a leaf may have, its condition and its rows.
 type RightsField<'a> = (Expr, &'a Field, &'a Rows<Facts>);
 
-/// The fields of rights that a leaf may have; those that speak of the same rights, and may meet in one leaf, together.
+/// The fields of rights that a leaf may have, grouped: fields that state the same rights and may occur in one leaf are
+/// in one group.
 fn rights_groups<'a>(scope: &Scope<'a>) -> Vec<Vec<RightsField<'a>>> {
     let mut groups: Vec<Vec<RightsField<'_>>> = Vec::new();
     for (when, field) in members::fields(scope, Shape::Leaf) {
         let Meaning::Rights(rows) = &field.meaning else { continue };
-        let rights = |rows: &Rows<Facts>| rows::spoken(rows).intersection(Facts::RIGHTS);
+        let rights = |rows: &Rows<Facts>| rows::stated(rows).intersection(Facts::RIGHTS);
         let meets = |(other_when, _, other): &RightsField<'_>| {
             rights(rows).intersects(rights(other)) && !exclude(&when, other_when)
         };
@@ -112,22 +113,22 @@ fn rights_groups<'a>(scope: &Scope<'a>) -> Vec<Vec<RightsField<'a>>> {
     groups
 }
 
-/// Whether another field speaks of rights that this one speaks of, so that its values are chosen together with those.
+/// Whether another field states some of the same rights, so that the values of both are chosen together.
 fn shares_rights(scope: &Scope<'_>, field: &Field) -> bool {
     let with = |group: &Vec<RightsField<'_>>| group.iter().any(|(_, member, _)| std::ptr::eq(*member, field));
     rights_groups(scope).iter().find(|group| with(group)).is_some_and(|group| group.len() > 1)
 }
 
-/// Statements that add the values of fields that speak of the same rights.
+/// Statements that add the values of the fields of one group.
 fn combined(scope: &Scope<'_>, group: &[RightsField<'_>]) -> TokenStream {
     let (mut tables, mut fields) = (TokenStream::new(), Vec::new());
     for (when, field, rows) in group {
         let name = rows::method(field, "choices");
         let values = rows::choices(scope, field, rows);
         tables.extend(quote!(let #name = [#(#values),*];));
-        let spoken = scope.if_else(when, rows::spoken_code(scope, rows), quote!(Facts::NONE));
+        let stated = scope.if_else(when, rows::stated_code(scope, rows), quote!(Facts::NONE));
         let values = scope.if_else(when, quote!(#name.as_slice()), quote!(&[]));
-        fields.push(quote!((#spoken, #values)));
+        fields.push(quote!((#stated, #values)));
     }
     quote! {
         #tables
@@ -167,7 +168,7 @@ fn memory_bits(scope: &Scope<'_>) -> TokenStream {
     }
 }
 
-/// The scope where none of the conditions holds, as far as these are parameters alone.
+/// The scope in which none of the conditions holds, as far as a condition is a single parameter.
 fn without<'a>(scope: &Scope<'a>, fields: &[(Expr, &Field)]) -> Scope<'a> {
     fields.iter().fold(scope.clone(), |scope, (when, _)| match &when.node {
         Node::Name(name) => scope.with(name, 0),
@@ -179,7 +180,7 @@ fn without<'a>(scope: &Scope<'a>, fields: &[(Expr, &Field)]) -> Scope<'a> {
     })
 }
 
-/// `if a { .. } else if b { .. } else { otherwise }` over the fields of which an entry has at most one.
+/// `if a { .. } else if b { .. } else { otherwise }` over fields of which an entry has at most one.
 pub(crate) fn memory_chain(
     scope: &Scope<'_>,
     fields: &[(Expr, &Field)],
@@ -188,7 +189,7 @@ pub(crate) fn memory_chain(
 ) -> TokenStream {
     let mut code = otherwise;
     for (index, (when, field)) in fields.iter().enumerate().rev() {
-        // One of two opposites always holds.
+        // The last of two opposite conditions needs no test.
         let last = index + 1 == fields.len();
         let exhaustive = last && index > 0 && same(when, &not(fields[index - 1].0.clone()));
         code = if exhaustive { each(field) } else { scope.if_else(when, each(field), code) };

@@ -8,7 +8,7 @@ use tablewright_archdefs::model::BitMap;
 use crate::literal;
 use crate::scope::{Linear, Scope, Type, int, join};
 
-/// A segment with its positions folded: the entry's bits `high:low` are the value's bits from `from` up.
+/// A segment with its positions folded: the entry's bits `high:low` are the value's bits from `from` on.
 pub(crate) struct Segment {
     /// Highest bit in the entry.
     pub(crate) high: Expr,
@@ -19,20 +19,20 @@ pub(crate) struct Segment {
 }
 
 impl Segment {
-    /// Both positions in the entry, if parameters do not move them.
+    /// `high` and `low`, if they are constant.
     fn fixed(&self) -> Option<(u8, u8)> {
         let position = |expr: &Expr| Linear::of(expr)?.constant().and_then(|value| u8::try_from(value).ok());
         Some((position(&self.high)?, position(&self.low)?))
     }
 
-    /// Whether no bit is left.
+    /// Whether it is certainly empty.
     fn is_empty(&self) -> bool {
         Linear::of(&join(Op::Sub, self.high.clone(), self.low.clone()))
             .and_then(|width| width.constant())
             .is_some_and(|width| width < 0)
     }
 
-    /// How far up the value's bits stand from the entry's; `None` if parameters change it, which the checker refuses of
+    /// How far the value's bits are above the entry's; `None` if that is not constant, which the checker refuses for
     /// addresses.
     pub(crate) fn shift(&self) -> Option<i8> {
         let shift = Linear::of(&join(Op::Sub, self.from.clone(), self.low.clone()))?.constant()?;
@@ -158,7 +158,7 @@ pub(crate) fn extract_constant(raw: &TokenStream, high: u8, low: u8) -> TokenStr
     }
 }
 
-/// A value known now, put into its bits.
+/// A constant value, put into its bits.
 pub(crate) fn insert_constant(scope: &Scope<'_>, map: &BitMap, value: u64) -> TokenStream {
     if value == 0 {
         return quote!(0);
@@ -169,7 +169,7 @@ pub(crate) fn insert_constant(scope: &Scope<'_>, map: &BitMap, value: u64) -> To
     }
 }
 
-/// The bits of a value known now, if parameters do not move them.
+/// The bits of a constant value, if parameters do not move them.
 pub(crate) fn place(scope: &Scope<'_>, map: &BitMap, value: u64) -> Option<u64> {
     value_segments(scope, map)
         .iter()
@@ -209,7 +209,7 @@ pub(crate) fn held(scope: &Scope<'_>, map: &BitMap) -> Option<u64> {
         .try_fold(0, |held, bits| Some(held | bits?))
 }
 
-/// A value of the generated code, put into its bits; what does not fit is cut.
+/// A value computed by generated code, put into its bits. Bits that do not fit are lost.
 pub(crate) fn insert(scope: &Scope<'_>, map: &BitMap, value: &TokenStream) -> TokenStream {
     let segments = value_segments(scope, map);
     let parts = segments.iter().map(|segment| {

@@ -1,4 +1,5 @@
-//! Code under conditions, branched as a person would: no condition that is decided, no branch twice.
+//! Code under conditions, as a person would write it: no test of a condition that is decided, and no two branches with
+//! the same code side by side.
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use quote::quote;
@@ -40,12 +41,12 @@ impl Scope<'_> {
         self.branch(items.collect(), otherwise)
     }
 
-    /// The same, over code.
+    /// The same, for items that are code already.
     fn branch(&self, items: Vec<(Option<Expr>, TokenStream)>, otherwise: TokenStream) -> TokenStream {
         let mut branches: Vec<(Option<Expr>, TokenStream)> = Vec::new();
         for (when, item) in items {
             match (branches.last_mut(), when) {
-                // Neighbours that say the same are one branch.
+                // Neighbours with the same code become one branch.
                 (Some((Some(before), last)), Some(when)) if last.to_string() == item.to_string() => {
                     *before = join(Op::OrElse, before.clone(), when);
                 }
@@ -86,8 +87,8 @@ impl Scope<'_> {
         code
     }
 
-    /// `if when { then } else { otherwise }`, the positive condition first, with the branch alone that is always taken;
-    /// an `if` in `otherwise` becomes an `else if`.
+    /// `if when { then } else { otherwise }`, with the positive condition first. If one branch is always taken, it
+    /// stands alone; an `if` in `otherwise` becomes an `else if`.
     pub(crate) fn if_else(&self, when: &Expr, then: TokenStream, otherwise: TokenStream) -> TokenStream {
         let when = self.fold(when);
         if is(&when, 1) {
@@ -111,7 +112,8 @@ impl Scope<'_> {
     }
 }
 
-/// What is left of `code` where `when` is false: if it begins with the same condition, what follows its `else`.
+/// Simplifies `code` where `when` is false: if it is an `if` with the same condition, only what follows its `else`
+/// remains.
 fn not_again(when: &TokenStream, code: TokenStream) -> TokenStream {
     if !is_if(&code) {
         return code;
@@ -132,7 +134,7 @@ fn is_block(token: &TokenTree) -> bool {
     matches!(token, TokenTree::Group(group) if group.delimiter() == Delimiter::Brace)
 }
 
-/// Whether the code is one `if` with all its branches, and nothing more.
+/// Whether the code is a single `if` with its branches.
 fn is_if(code: &TokenStream) -> bool {
     let mut tokens = code.clone().into_iter();
     matches!(tokens.next(), Some(TokenTree::Ident(word)) if word == "if") && branches_end(tokens)

@@ -1,4 +1,4 @@
-//! The command after which all before it are complete.
+//! Generates `completion`: the command that is complete only when all commands before it are.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -9,7 +9,7 @@ use crate::literal;
 use crate::locals::{bind, parameter};
 use crate::scope::{Scope, Type, int, is};
 
-/// `fn completion` of the trait, where there is a queue that tells.
+/// `fn completion` of the trait, if the format has completions.
 pub(crate) fn method(scope: &Scope<'_>) -> TokenStream {
     let arms: Vec<TokenStream> = [Signal::Write, Signal::Interrupt, Signal::Consumed]
         .into_iter()
@@ -29,7 +29,7 @@ pub(crate) fn method(scope: &Scope<'_>) -> TokenStream {
     }
 }
 
-/// The arm for one signal: the first command that has it.
+/// The match arm for one signal: the first command with it whose condition holds.
 fn arm(scope: &Scope<'_>, signal: Signal) -> Option<TokenStream> {
     let of_signal = scope.format.completions.iter().filter(|completion| completion.signal == signal);
     let commands: Vec<(Expr, &Completion)> = of_signal
@@ -51,7 +51,7 @@ fn arm(scope: &Scope<'_>, signal: Signal) -> Option<TokenStream> {
     })
 }
 
-/// Submits a command, if it can say what the caller chose.
+/// Submits a command, or refuses what the caller chose.
 fn command(scope: &Scope<'_>, completion: &Completion) -> TokenStream {
     let scope = scope.with_locals([("address", Type::Word), ("data", Type::Word)]);
     let words = completion.command.iter().map(|word| scope.emit(&word.value, Type::Word));

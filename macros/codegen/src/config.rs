@@ -1,4 +1,4 @@
-//! `Config`: the boot and VM parameters, their defaults, and how identification registers give them.
+//! Generates `Config`: the boot and VM parameters, their defaults, and their values from identification registers.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -114,7 +114,7 @@ fn capabilities(scope: &Scope<'_>) -> TokenStream {
         }
         Some(quote!(config.#name = #code;))
     });
-    // What is not available depends on other parameters, which may come later.
+    // Last, because whether a parameter is available may depend on any other.
     let said = |param: &&Param| values.iter().any(|row| row.param.value == param.name.value);
     let unavailable = scope.open_params().filter(said).filter_map(|param| {
         let when = scope.fold(param.when.as_ref()?);

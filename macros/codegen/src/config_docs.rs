@@ -1,4 +1,4 @@
-//! Documentation of `Config`: which roots there are, and what each parameter can be.
+//! Documentation of `Config`: the roots that exist, and the values of each parameter.
 
 use tablewright_archdefs::model::{Bind, Domain, Param, Root};
 use tablewright_archdefs::show;
@@ -20,7 +20,8 @@ pub(crate) fn roots(scope: &Scope<'_>) -> Vec<String> {
     header.into_iter().map(String::from).chain(rows).collect()
 }
 
-/// The rows of one shape: for each number of levels the roots no wider than other tables, then those that are.
+/// The rows of one shape: for each number of levels, first the roots that are no wider than other tables, then the
+/// wider ones.
 fn rows(scope: &Scope<'_>, root: &Root) -> Vec<String> {
     let when = root.when.as_ref().map_or(int(1), |when| scope.fold(when));
     if is(&when, 0) {
@@ -28,7 +29,7 @@ fn rows(scope: &Scope<'_>, root: &Root) -> Vec<String> {
     }
     let when = docs::condition(scope, &when).map_or(String::new(), |when| format!("`{when}`"));
     let entry_bits = scope.entry_bits();
-    // Beyond 64 bits of input there is no root, whatever the file says.
+    // An input address has no more than 64 bits, whatever the file's ranges allow.
     let [all_levels, all_bits] = [&root.levels.value, &root.index_bits.value].map(|set| within_64(set));
     let mut rows = Vec::new();
     for levels in all_levels {
@@ -44,7 +45,7 @@ fn rows(scope: &Scope<'_>, root: &Root) -> Vec<String> {
     rows
 }
 
-/// Index bits of the largest tables below the root, which a narrow root takes as much memory as.
+/// Index bits of the largest tables below the root. A narrow root takes as much memory as these.
 fn most_index_bits(scope: &Scope<'_>, levels: i64) -> u8 {
     let below = usize::try_from(levels - 1).unwrap_or(0).max(1);
     scope.table_index_bits().into_iter().take(below).max().unwrap_or(0)
@@ -54,7 +55,7 @@ fn within_64(set: &[i64]) -> Vec<i64> {
     set.iter().copied().filter(|value| (0..=64).contains(value)).collect()
 }
 
-/// The sizes of roots whose index bits are from `first` to `last`. A narrow one takes as much memory as other tables.
+/// The sizes of roots whose index bits are from `first` to `last`. A narrow root takes as much memory as other tables.
 fn size(word_bits: u8, index_bits: i64, (first, last): (i64, i64)) -> String {
     let size = |bits: i64| show::size((bits.max(index_bits) as u8 + word_bits).max(12));
     if first <= index_bits {
@@ -67,7 +68,7 @@ fn size(word_bits: u8, index_bits: i64, (first, last): (i64, i64)) -> String {
     format!("{} to {}, {} to {} tables wide", size(first), size(last), tables(first), tables(last))
 }
 
-/// The documentation of a parameter: what it is, when it is bound, what it can be, and under which conditions.
+/// The documentation of a parameter: what it is, when it is bound, its values, and the conditions on them.
 pub(crate) fn param(scope: &Scope<'_>, param: &Param) -> Vec<String> {
     let (values, zero) = match &param.domain {
         Domain::Bool => (format!("By default `{}`", param.default == 1), "`false`"),
@@ -84,7 +85,7 @@ pub(crate) fn param(scope: &Scope<'_>, param: &Param) -> Vec<String> {
     docs
 }
 
-/// When a parameter gets its value, and who can tell it.
+/// When a parameter gets its value, and where the value comes from.
 fn bound(scope: &Scope<'_>, param: &Param) -> &'static str {
     let mut told = scope.format.capabilities.iter().flat_map(|capabilities| &capabilities.values);
     match param.bind {
@@ -94,7 +95,7 @@ fn bound(scope: &Scope<'_>, param: &Param) -> &'static str {
     }
 }
 
-/// What must hold of `name`, which is a parameter, `levels` or `input_bits`, together with others.
+/// The conditions that `name`, which is a parameter, `levels` or `input_bits`, must fulfil together with others.
 pub(crate) fn rules(scope: &Scope<'_>, name: &str) -> Option<String> {
     let rules = scope.format.levels.requires.iter().map(|rule| scope.fold(&rule.value));
     let rules: Vec<String> = rules.filter(|rule| speaks(rule, name)).map(|rule| format!("`{rule}`")).collect();

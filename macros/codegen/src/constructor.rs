@@ -1,4 +1,4 @@
-//! `Format::new`: which parameters are legal, and what of them is worked out once.
+//! Generates `Format::new`, which checks the parameters and computes everything that depends on them.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -56,7 +56,7 @@ pub(crate) fn constructor(scope: &Scope<'_>) -> TokenStream {
             let geometry = Geometry::new(<#word as EntryWord>::SIZE, Self::ENTRY_BITS, levels, input_bits, #output_bits, #extension);
             #make_common
             let top = config.levels - 1;
-            // Those above the root repeat the root's, and nothing reads them.
+            // Levels above the root repeat the root's layout, and nothing reads them.
             let mut layouts = [Layout::new(config, #with_common top); codec::LEVELS];
             let mut level = 0;
             while level < top {
@@ -118,7 +118,7 @@ fn roots(scope: &Scope<'_>) -> TokenStream {
             quote!((#when && #shape))
         }
     });
-    // What of several roots of one shape any could need stands in one message.
+    // Several roots of one shape share a message, which names the conditions of all.
     let mut needs: Vec<(TokenStream, Expr)> = Vec::new();
     for (when, shape) in roots.iter().filter(|(when, _)| !is(when, 1)) {
         match needs.iter_mut().find(|(known, _)| known.to_string() == shape.to_string()) {

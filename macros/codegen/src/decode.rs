@@ -1,4 +1,4 @@
-//! What any value means: total, and independent of who wrote it.
+//! Generates `decode`: the meaning of any value of an entry, whoever wrote it.
 
 use proc_macro2::{TokenStream, TokenTree};
 use quote::quote;
@@ -99,8 +99,8 @@ fn leaf_facts(scope: &Scope<'_>) -> TokenStream {
     for (when, field) in members::fields(scope, Shape::Leaf) {
         if let Meaning::Rights(rows) = &field.meaning {
             let value = scope.choose(&field.bits, quote!(0), |map| bits::extract(scope, map, &quote!(raw)));
-            let (method, spoken) = (rows::method(field, "facts"), rows::spoken_code(scope, rows));
-            steps.push((when, quote!(grants.field(#spoken, self.#method(#value)?);)));
+            let (method, stated) = (rows::method(field, "facts"), rows::stated_code(scope, rows));
+            steps.push((when, quote!(grants.field(#stated, self.#method(#value)?);)));
         }
     }
     let mutable = (!steps.is_empty()).then(|| quote!(mut));
@@ -134,7 +134,7 @@ pub(crate) fn rights() -> TokenStream {
     }
 }
 
-/// `leaf_bits` of a leaf that may be an item of a run with a shared address.
+/// Binds `leaf_bits` to the size of a whole run for items that share its address.
 fn shared_size(scope: &Scope<'_>) -> Option<TokenStream> {
     let runs = &scope.format.runs;
     runs.iter().any(|run| run.shared).then(|| {
@@ -187,7 +187,7 @@ fn fields(scope: &Scope<'_>, shape: Shape) -> TokenStream {
         let step = match &field.meaning {
             Meaning::Rights(rows) => grants(scope, field, rows, value),
             Meaning::Memory(_) => {
-                // All fields of the memory type are read where the first stands: an entry has at most one.
+                // All fields of the memory type are read at the place of the first, as an entry has at most one.
                 let all = std::mem::take(&mut typed);
                 steps.push((int(1), if all.is_empty() { TokenStream::new() } else { memory(scope, &all) }));
                 continue;
@@ -246,14 +246,14 @@ fn memory(scope: &Scope<'_>, fields: &[(Expr, &Field)]) -> TokenStream {
     }
 }
 
-/// Adds what the field grants; for a value without a row, the entry is reserved.
+/// Adds what the field grants. A value without a row makes the entry reserved.
 fn grants(scope: &Scope<'_>, field: &Field, rows: &Rows<Facts>, value: TokenStream) -> TokenStream {
-    let (method, name, spoken) = (rows::method(field, "facts"), &field.name.value, rows::spoken_code(scope, rows));
+    let (method, name, stated) = (rows::method(field, "facts"), &field.name.value, rows::stated_code(scope, rows));
     quote! {
         let Some(facts) = self.#method(#value) else {
             return Entry::Reserved(#name);
         };
-        grants.field(#spoken, facts);
+        grants.field(#stated, facts);
     }
 }
 

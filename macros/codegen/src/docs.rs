@@ -59,7 +59,7 @@ pub(crate) fn bit_table(scope: &Scope<'_>, class: Class) -> Vec<String> {
 
 /// A row of a table.
 pub(crate) fn row(cells: &[&str]) -> String {
-    // A bar would end the cell.
+    // A vertical bar would end the cell.
     format!(" | {} |", cells.join(" | ").replace("||", "or"))
 }
 
@@ -76,13 +76,13 @@ pub(crate) fn condition(scope: &Scope<'_>, when: &Expr) -> Option<String> {
     (!is(&when, 1)).then(|| when.to_string())
 }
 
-/// Where a field starts when every parameter has its default: rows are sorted by it.
+/// The highest bit of a field when every parameter has its default. Rows are sorted by it.
 fn highest(scope: &Scope<'_>, class: Class, bits: &Choices<BitMap>) -> i128 {
     let mut scope = scope.clone();
     for param in &scope.format.params {
         scope = scope.with(&param.name.value, param.default.into());
     }
-    // Of a page, they are known.
+    // For a page, these are known.
     if class != Class::Page {
         scope = scope.with("level", 1).with("leaf_bits", 20);
     }
@@ -122,7 +122,7 @@ pub(crate) fn words(field: &Field) -> Vec<(u64, String)> {
     }
     match &field.meaning {
         Meaning::Rights(values) => rows(values, |facts| show::facts(*facts)),
-        // What a value means is up to the register.
+        // The meaning of a value depends on the register.
         Meaning::Memory(Rows { through: Some(_), .. }) => Vec::new(),
         Meaning::Memory(values) => rows(values, |memory| memory.word().into()),
         Meaning::Option(values, _) => rows(values, Clone::clone),

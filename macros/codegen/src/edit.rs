@@ -1,4 +1,4 @@
-//! Which changes of a live entry need break-before-make.
+//! Generates `edit` and `may_break`: which changes of a live entry need break-before-make.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -56,7 +56,7 @@ pub(crate) fn edit(scope: &Scope<'_>) -> TokenStream {
         },
         &[],
     );
-    // A change of attributes keeps address and size.
+    // A change of attributes keeps the address and the size.
     let may_break = any(scope, &breaks, |class| match class {
         EditClass::Memory => Some(quote!(change.memory.is_some())),
         EditClass::Rights | EditClass::Restriction => Some(quote!(change.rights.is_some())),

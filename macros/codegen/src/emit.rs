@@ -1,4 +1,4 @@
-//! Expressions as Rust: types, conversions between them, and parentheses where they are needed.
+//! Expressions as Rust code: types, conversions between them, and parentheses where they are needed.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote};
@@ -14,7 +14,7 @@ pub(crate) enum Type {
     Bool,
     /// `u8`: counts of bits and levels.
     Byte,
-    /// `i64`: what may be negative on the way.
+    /// `i64`: intermediate values that may be negative.
     Signed,
     /// `u64`: register values and addresses.
     Word,
@@ -39,7 +39,7 @@ impl Scope<'_> {
         self.convert(&expr, want, false)
     }
 
-    /// As [`Scope::emit`], in parentheses where an operator beside it would otherwise take it apart.
+    /// As [`Scope::emit`], in parentheses if an operator beside it would bind tighter.
     pub(crate) fn emit_operand(&self, expr: &Expr, want: Type) -> TokenStream {
         let expr = self.fold(expr);
         self.convert(&expr, want, true)
@@ -96,7 +96,7 @@ impl Scope<'_> {
                     _ => have,
                 };
                 let shift = matches!(op, Op::Shl | Op::Shr);
-                // A register may hold anything: no arithmetic on it may panic.
+                // A register may hold any value, so arithmetic on it must not panic.
                 let wrapping = match op {
                     Op::Add => "wrapping_add",
                     Op::Sub => "wrapping_sub",
@@ -117,7 +117,8 @@ impl Scope<'_> {
         }
     }
 
-    /// `low <= a && a <= high` as a range that `a` matches. (A constant function cannot ask a range.)
+    /// `low <= a && a <= high` as a range that `a` matches. (`contains` of a range cannot be called in a constant
+    /// function.)
     fn contained(&self, op: Op, left: &Expr, right: &Expr) -> Option<TokenStream> {
         match (op, &left.node, &right.node) {
             (Op::AndAlso, Node::Binary(Op::Ge, a, low), Node::Binary(Op::Le, b, high)) if same(a, b) => {
@@ -154,7 +155,7 @@ impl Scope<'_> {
         let looser = match &expr.node {
             Node::Binary(inner, ..) if self.type_of(expr) == want => {
                 let associative = *inner == op && matches!(op, Op::AndAlso | Op::OrElse | Op::Add);
-                // Rust asks for parentheses around mixed `&&` and `||` in style only; the precedence is as here.
+                // `&&` and `||` have the same precedence in Rust as in files, so mixing them needs no parentheses.
                 precedence(*inner) > precedence(op)
                     || (right && precedence(*inner) == precedence(op) && !associative)
                     || (matches!(op, Op::Shl | Op::Shr) && precedence(*inner) != precedence(op))

@@ -1,4 +1,4 @@
-//! `Page`, `Block` and `Table`: an entry of each kind as a type of its own.
+//! Generates `Page`, `Block` and `Table`: a type for each kind of entry.
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
@@ -12,7 +12,7 @@ use crate::scope::{Scope, ident, is};
 use crate::text;
 use crate::{bits, literal};
 
-/// The types of all kinds of entries that this build has.
+/// The types of the kinds of entries that exist in this build.
 pub(crate) fn entries(scope: &Scope<'_>) -> TokenStream {
     let page = entry(&scope.at_level_0(), Class::Page);
     let blocks = !is(&kinds::block_level(scope), 0);
@@ -151,7 +151,7 @@ fn constructor(class: Class) -> TokenStream {
     }
 }
 
-/// Reads and replaces a field's value, if parameters do not move it.
+/// The methods that read and replace a field's value, if parameters do not move it.
 fn accessor(scope: &Scope<'_>, when: &Expr, field: &Field) -> TokenStream {
     if address(field) || !fixed(scope, field) {
         return TokenStream::new();

@@ -1,4 +1,4 @@
-//! `Report` and how it is read.
+//! Generates `Report`, the hardware's report of a fault, and `fault`, which reads it.
 
 use proc_macro2::TokenStream;
 use quote::quote;

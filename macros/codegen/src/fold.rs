@@ -1,4 +1,4 @@
-//! Expressions folded: constants put in and computed, conditions decided where bounds decide them.
+//! Folds expressions: computes constants, and decides conditions that the bounds of names decide.
 
 use tablewright_archdefs::expr::{Expr, Node, Op};
 use tablewright_archdefs::linear::Linear;
@@ -6,7 +6,7 @@ use tablewright_archdefs::linear::Linear;
 use crate::scope::Scope;
 
 impl Scope<'_> {
-    /// `expr` with constants put in and computed.
+    /// `expr` with constants replaced and computed.
     pub(crate) fn fold(&self, expr: &Expr) -> Expr {
         let node = match &expr.node {
             Node::Name(name) => match self.known(name).constant {
@@ -26,7 +26,7 @@ impl Scope<'_> {
         Expr { node, span: expr.span }
     }
 
-    /// The value of `expr`, if it is the same whatever the remaining names are.
+    /// The value of `expr`, if it does not depend on names without a value.
     pub(crate) fn constant(&self, expr: &Expr) -> Option<i128> {
         match self.fold(expr).node {
             Node::Int(value) => Some(value),
@@ -34,7 +34,7 @@ impl Scope<'_> {
         }
     }
 
-    /// Whether a comparison comes out the same for all legal values.
+    /// The result of a comparison, if it is the same for all legal values.
     fn decided(&self, op: Op, left: &Expr, right: &Expr) -> Option<bool> {
         let (a, b) = (self.range(left)?, self.range(right)?);
         let (below, above) = (a.1 < b.0, a.0 > b.1);
@@ -86,13 +86,13 @@ pub(crate) fn all_of(conditions: impl IntoIterator<Item = Expr>) -> Expr {
     conditions.into_iter().reduce(|a, b| Expr { span: a.span, node: binary(Op::AndAlso, a, b) }).unwrap_or(int(1))
 }
 
-/// Whether two conditions never hold together, as far as a part of the one is the opposite of a part of the other.
+/// Whether two conditions never hold together, because a part of one is the opposite of a part of the other.
 pub(crate) fn exclude(a: &Expr, b: &Expr) -> bool {
     let opposite = |part: &&Expr| parts(b).iter().any(|other| same(other, &not((*part).clone())));
     parts(a).iter().any(|part| opposite(part) || is(part, 0))
 }
 
-/// What `expr` takes together with `&&`.
+/// The parts that `expr` joins with `&&`.
 fn parts(expr: &Expr) -> Vec<&Expr> {
     match &expr.node {
         Node::Binary(Op::AndAlso, left, right) => [parts(left), parts(right)].concat(),

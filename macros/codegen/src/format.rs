@@ -1,4 +1,4 @@
-//! `Format`: the value with everything resolved, and its implementation of the runtime's trait.
+//! Generates `Format`, which holds everything that parameters determine, and its implementation of the runtime's trait.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -231,12 +231,12 @@ pub(crate) fn word(word: EntryWord) -> TokenStream {
     }
 }
 
-/// Whether entries that stand for nothing lead to a table that does.
+/// Whether entries that map nothing point to a table, so that walks do not stop at them.
 fn leads_on(scope: &Scope<'_>) -> bool {
     !scope.format.empty_table.0.is_empty()
 }
 
-/// The end of `fn table`, for an address that a table may have.
+/// The last statements of `fn table`, for a valid address.
 fn table(scope: &Scope<'_>) -> TokenStream {
     let link = AddressMap::of(scope, Shape::Table).scatter(&quote!(address));
     let not_empty = leads_on(scope).then(|| {
@@ -249,7 +249,7 @@ fn table(scope: &Scope<'_>) -> TokenStream {
     bind(scope.places.resolve(quote!(#not_empty Ok(layout.table_base | #link))), &[])
 }
 
-/// The address bits that no table has to which an entry at `level` leads.
+/// The address bits that are zero in the address of any table that an entry at `level` points to.
 fn unaligned(scope: &Scope<'_>) -> TokenStream {
     let mask = |bits: u8| literal::hex(((1_u128 << (bits + scope.format.word.size)) - 1) as u64);
     let tables = scope.table_index_bits();

@@ -1,4 +1,4 @@
-//! More rights for a live leaf, in one store.
+//! Generates `grant`, which gives a live leaf more rights by one store.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -9,7 +9,7 @@ use crate::locals::{bind, mentions};
 use crate::runs;
 use crate::scope::{Scope, Type, int, is, join};
 
-/// When every change of rights needs a break; `None`: always.
+/// The condition under which every change of rights needs a break; `None` if it always does.
 fn breaks(scope: &Scope<'_>) -> Option<Expr> {
     let breaks = scope.format.live.breaks.iter().filter(|class| class.value == EditClass::Rights);
     let breaks = breaks.map(|class| class.when.as_ref().map_or(int(1), |when| scope.fold(when)));
@@ -48,12 +48,12 @@ pub(crate) fn field(scope: &Scope<'_>) -> Option<TokenStream> {
     breaks(scope).map(|_| quote!(first_writes: FirstWrites,))
 }
 
-/// What it is in a format that is not complete yet.
+/// The value of that field until it is computed.
 pub(crate) fn unresolved(scope: &Scope<'_>) -> Option<TokenStream> {
     breaks(scope).map(|_| quote!(first_writes: FirstWrites::NONE,))
 }
 
-/// The method that works it out.
+/// The method that computes it.
 pub(crate) fn resolve(scope: &Scope<'_>) -> Option<TokenStream> {
     let breaks = breaks(scope)?;
     let unless = (!is(&breaks, 0)).then(|| {

@@ -1,4 +1,4 @@
-//! The hot path: masks of a layout, and no condition.
+//! Generates the hot path: methods that use the masks of a layout and test no parameter.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -39,7 +39,7 @@ pub(crate) fn methods(scope: &Scope<'_>) -> TokenStream {
         }
     });
     let next = match kinds::absent(scope) {
-        // On the way down, one test is enough.
+        // Going down a tree, one test is enough.
         (_, true) => quote! {
             if layout.table.matches(raw) {
                 Next::Table(#table)

@@ -1,4 +1,4 @@
-//! `FormatInfo`: the format for people and tools.
+//! Generates `FormatInfo`: a description of the format for people and tools.
 
 use proc_macro2::TokenStream;
 use quote::quote;

@@ -1,4 +1,4 @@
-//! The decision table: what kind of entry a value is, in full for `decode`, and as two mask tests for the hot path.
+//! The kind of an entry: the whole decision table for `decode`, and two mask tests for the hot path.
 
 mod exclusion;
 mod pattern;
@@ -30,7 +30,7 @@ pub(crate) fn decision(scope: &Scope<'_>) -> TokenStream {
             _ if is(when, 1) => test,
             _ => {
                 let when = scope.emit_conjunct(when);
-                // A lone conjunction needs no parentheses, an `if` does not mix with `&&`.
+                // A single conjunction needs no parentheses, but an `if` beside `&&` does.
                 if choices > 1 { quote!(#when && (#test)) } else { quote!(#when && #test) }
             }
         };
@@ -102,7 +102,7 @@ fn matched(scope: &Scope<'_>, matches: &Match) -> TokenStream {
     quote!(#(#tests)&&*)
 }
 
-/// A test that is not a mere pattern.
+/// A test that is not a comparison with one mask and value.
 fn compared(scope: &Scope<'_>, test: &Test) -> TokenStream {
     if test.negated {
         let positive = Test { negated: false, ..test.clone() };
@@ -133,13 +133,13 @@ fn compared(scope: &Scope<'_>, test: &Test) -> TokenStream {
     }
 }
 
-/// The value that stands for nothing.
+/// The value written where nothing is mapped.
 pub(crate) fn empty(scope: &Scope<'_>) -> TokenStream {
     scope.choose(&scope.format.empty, quote!(0), |value| scope.emit(value, Type::Word))
 }
 
-/// The pattern of an own entry that is not present, and whether it is what the only invalid row asks for. If not, it is
-/// the value that is written.
+/// The pattern of entries written here that are not present. It is that of the only invalid row, if there is one such
+/// row and it comes down to a pattern; else it is the one value that is written. Also returns whether it is the row's.
 pub(crate) fn absent(scope: &Scope<'_>) -> (TokenStream, bool) {
     let empty = empty(scope);
     let written = quote!(Pattern::new(u64::MAX, #empty));
@@ -161,7 +161,8 @@ pub(crate) fn absent(scope: &Scope<'_>) -> (TokenStream, bool) {
     (row, true)
 }
 
-/// The pattern that tells an own table from an own leaf: the first test of the table's row that excludes every leaf.
+/// The pattern that tells tables from leaves among entries written here: the first test of the table's row that
+/// excludes every leaf.
 pub(crate) fn table(scope: &Scope<'_>) -> TokenStream {
     let mut code = quote!(Pattern::NEVER);
     for (when, row) in rows(scope).filter(|(_, row)| row.is == Is::Table) {
@@ -171,7 +172,7 @@ pub(crate) fn table(scope: &Scope<'_>) -> TokenStream {
                 table_test(scope, matches).map_or(quote!(Pattern::NEVER), |pattern| pattern.construct())
             }),
         };
-        // What holds anyway needs no condition.
+        // A pattern that applies in any case needs no condition.
         if pattern.to_string() != code.to_string() {
             code = scope.if_else(&when, pattern, code);
         }
@@ -179,7 +180,8 @@ pub(crate) fn table(scope: &Scope<'_>) -> TokenStream {
     code
 }
 
-/// Statements for the tables that no single test tells from leaves: all tested bits are as this format writes them.
+/// Statements for tables that no single test tells from leaves: these are compared in all tested bits with what is
+/// written.
 pub(crate) fn table_as_written(scope: &Scope<'_>) -> TokenStream {
     let told = quote!(layout.table.mask);
     rows(scope)
@@ -214,7 +216,7 @@ fn table_test(scope: &Scope<'_>, matches: &Match) -> Option<Pattern> {
     tests.find_map(|test| Pattern::of_test(scope, test))
 }
 
-/// The bits that a kind's rows demand of every entry of that kind.
+/// The bits that the rows of a kind require in every entry of that kind.
 pub(crate) fn demanded(scope: &Scope<'_>, kind: Is) -> Vec<(Expr, TokenStream)> {
     rows(scope)
         .filter(|(_, row)| row.is == kind)

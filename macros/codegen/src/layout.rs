@@ -1,4 +1,5 @@
-//! `Layout` and `Common`: what the entries of one level, and those of all levels, look like, with every condition resolved.
+//! `Layout` and `Common`: the masks and constants of one level's entries, and of all levels', with every condition
+//! resolved.
 //!
 //! The hot path reads nothing else. They are computed once, when a format is made.
 
@@ -21,9 +22,9 @@ struct Part {
     doc: &'static str,
     name: Ident,
     ty: TokenStream,
-    /// What it is at first.
+    /// Its initial value.
     start: TokenStream,
-    /// Statements that make more of it.
+    /// Statements that complete it.
     more: TokenStream,
 }
 
@@ -37,7 +38,7 @@ impl Part {
     }
 }
 
-/// All parts of a layout: those that others are made of come before these.
+/// All parts of a layout. A part comes after those that its code reads.
 fn parts(scope: &Scope<'_>) -> Vec<Part> {
     let none = TokenStream::new;
     let mut parts = vec![
@@ -75,7 +76,7 @@ fn parts(scope: &Scope<'_>) -> Vec<Part> {
     parts
 }
 
-/// What stands for nothing, and how it is told.
+/// The parts about entries that map nothing.
 fn absent(scope: &Scope<'_>) -> Vec<Part> {
     let none = TokenStream::new;
     let empty_table = (!scope.format.empty_table.0.is_empty()).then(|| {
@@ -90,7 +91,7 @@ fn absent(scope: &Scope<'_>) -> Vec<Part> {
     [empty].into_iter().chain(empty_table).chain([absent]).collect()
 }
 
-/// Where addresses are.
+/// The parts about addresses.
 fn addresses(scope: &Scope<'_>) -> Vec<Part> {
     let none = TokenStream::new;
     let (output, next_table) = (AddressMap::of(scope, Shape::Leaf), AddressMap::of(scope, Shape::Table));
@@ -126,7 +127,7 @@ fn addresses(scope: &Scope<'_>) -> Vec<Part> {
     .collect()
 }
 
-/// How tables are told.
+/// The pattern of tables.
 fn table(scope: &Scope<'_>) -> Part {
     let (_, by_row) = kinds::absent(scope);
     let doc = match by_row {
@@ -134,12 +135,12 @@ fn table(scope: &Scope<'_>) -> Part {
         false => "What tells an own table from an own leaf.",
     };
     let written = kinds::table_as_written(scope);
-    // A value that stands for nothing may be told by its address bits, and these say nothing of a table.
+    // If the value that maps nothing is told by its address bits, the test for tables must exclude it.
     let present = by_row.then(|| quote!(layout.table = layout.table.excluding(layout.absent, layout.table_base);));
     Part::new(doc, "table", quote!(Pattern), kinds::table(scope), quote!(#written #present))
 }
 
-/// The runs, where there are any.
+/// The parts about runs, if the format has any.
 fn run_parts(scope: &Scope<'_>) -> Vec<Part> {
     let count = runs::slots(scope);
     if count == 0 {
@@ -147,7 +148,7 @@ fn run_parts(scope: &Scope<'_>) -> Vec<Part> {
     }
     let (slots, statements) = (literal::number(count as i128), runs::statements(scope));
     let (exist, single) = ("The runs that exist here.", "What a leaf shows that belongs to no run.");
-    // Both are made together.
+    // The same statements complete both.
     vec![
         Part::new(exist, "runs", quote!([Run; #slots]), quote!([Run::NONE; #slots]), statements.clone()),
         Part::new(single, "single", quote!(Pattern), quote!(Pattern::ALWAYS), statements),
@@ -163,8 +164,7 @@ pub(crate) fn places(scope: &Scope<'_>) -> Places {
     places
 }
 
-/// `struct Layout`, and `struct Common` if there is anything in it, with their constructors. Whether the format allows blocks
-/// is told where others want to know.
+/// `struct Layout`, and `struct Common` if anything is kept there, with their constructors.
 pub(crate) fn layout(scope: &Scope<'_>, blocks_matter: bool) -> TokenStream {
     let mut parts = parts(scope);
     parts.retain(|part| part.name != "holds_blocks" || blocks_matter);
@@ -241,7 +241,7 @@ fn fields(parts: &[&Part]) -> TokenStream {
     fields.collect()
 }
 
-/// The value with these parts, as the body of a function that calls it `name` in the making.
+/// The body of a constructor of these parts; its statements refer to the unfinished value as `name`.
 fn value(scope: &Scope<'_>, name: &str, parts: &[&Part]) -> TokenStream {
     let starts = parts.iter().map(|Part { name, start, .. }| match *name == start.to_string() {
         true => quote!(#name,),
@@ -261,7 +261,8 @@ fn value(scope: &Scope<'_>, name: &str, parts: &[&Part]) -> TokenStream {
     }
 }
 
-/// Whether what tells tables from other own entries, or where they hold their address, depends on the level.
+/// Whether it depends on the level how tables are told from other entries written here, or where they hold their
+/// address.
 pub(crate) fn tables_differ(scope: &Scope<'_>) -> bool {
     let scope = &scope.above_level_0();
     let ((absent, _), empty) = (kinds::absent(scope), kinds::empty(scope));
@@ -271,7 +272,7 @@ pub(crate) fn tables_differ(scope: &Scope<'_>) -> bool {
     varies_by_level(&quote!(#absent #empty #masks #table #written #base))
 }
 
-/// What every entry of `shape` starts from.
+/// The constant bits of every entry of `shape`.
 fn base(scope: &Scope<'_>, shape: Shape) -> Sum {
     let (name, kind) = match shape {
         Shape::Leaf => (quote!(leaf_base), Is::Leaf),
@@ -292,7 +293,7 @@ fn base(scope: &Scope<'_>, shape: Shape) -> Sum {
     sum
 }
 
-/// The bits of a field that are always written alike.
+/// The bits of a field that are written without being asked for.
 fn written(scope: &Scope<'_>, shape: Shape, field: &Field) -> TokenStream {
     let place = |value: TokenStream| scope.choose(&field.bits, quote!(0), |map| bits::insert(scope, map, &value));
     let place_constant = |value| scope.choose(&field.bits, quote!(0), |map| bits::insert_constant(scope, map, value));
@@ -318,7 +319,7 @@ fn constant_value(scope: &Scope<'_>, value: &Choices<Expr>) -> Option<u64> {
     }
 }
 
-/// The bits of a fix where its class is one of the `wanted`, else none.
+/// The bits of a fix under the conditions in which its class is `wanted`.
 fn fix_bits(scope: &Scope<'_>, fix: &Fix, wanted: impl Fn(FixClass) -> bool) -> TokenStream {
     scope.choose(&fix.is, quote!(0), |class| match wanted(*class) {
         true => scope.choose(&fix.bits, quote!(0), |map| bits::mask(scope, map)),
@@ -326,12 +327,12 @@ fn fix_bits(scope: &Scope<'_>, fix: &Fix, wanted: impl Fn(FixClass) -> bool) -> 
     })
 }
 
-/// Which bits of a leaf say its rights, its memory type, its options.
+/// The bits of a leaf that hold its rights, its memory type, its options.
 fn masks(scope: &Scope<'_>) -> [Sum; 3] {
     let [mut rights, mut memory, mut options] = [quote!(rights), quote!(memory), quote!(options)].map(Sum::new);
     for (when, field) in members::fields(scope, Shape::Leaf) {
         let sum = match &field.meaning {
-            Meaning::Rights(rows) if rows::spoken(rows).intersects(Facts::RIGHTS) => &mut rights,
+            Meaning::Rights(rows) if rows::stated(rows).intersects(Facts::RIGHTS) => &mut rights,
             Meaning::Memory(_) => &mut memory,
             Meaning::Option(..) | Meaning::Software => &mut options,
             _ => continue,

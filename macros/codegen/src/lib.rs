@@ -68,8 +68,8 @@ pub fn modules(format: &Format, runtime: &TokenStream) -> TokenStream {
 
 /// The items of a format's module, for one of its builds. `runtime` is the path of the runtime crate.
 ///
-/// Of a format that the checker refuses, too, there are all items, so that whoever names them meets no further errors; what
-/// they do is nothing to rely on.
+/// All items are generated even for a format that the checker refuses, so that code that names them causes no further
+/// errors. Such items need not work.
 pub fn module(format: &Format, build: Option<&Build>, runtime: &TokenStream) -> TokenStream {
     let scope = &scope::Scope::new(format, build);
     let name = build.map_or(&format.name.value, |build| &build.name.value);
@@ -104,7 +104,7 @@ pub fn module(format: &Format, build: Option<&Build>, runtime: &TokenStream) -> 
     }
 }
 
-/// `use` items for what the generated code names, so that it compiles whatever is in scope around it.
+/// `use` items for the names in the generated code, so that it compiles whatever the scope around it holds.
 fn imports(items: &TokenStream, runtime: &TokenStream) -> TokenStream {
     const CODEC: &[&str] = &["Facts", "Grants", "Kind", "Named", "Pattern", "Run"];
     const RUNTIME: &[&str] = &[

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use proc_macro2::{Literal, TokenStream};
 use quote::{ToTokens, quote};
 
-/// A mask or a large value: `0x8000_0000_0000_0000`, and `0` plainly.
+/// A mask or a large value in hexadecimal: `0x8000_0000_0000_0000`; 0 as `0`.
 pub(crate) fn hex(value: u64) -> TokenStream {
     if value < 10 {
         return number(value.into());
@@ -13,7 +13,7 @@ pub(crate) fn hex(value: u64) -> TokenStream {
     parse(&grouped_hex(value))
 }
 
-/// The number that `code` is, if it is a plain one.
+/// The number that `code` is, if it is a literal.
 pub(crate) fn value(code: &TokenStream) -> Option<u64> {
     let text = code.to_string().replace('_', "");
     match text.strip_prefix("0x") {

@@ -1,10 +1,10 @@
-//! The local names that generated code may use, and the `let`s that bring those in that it does use.
+//! The local names that generated code may use, and the `let`s that bind those that it does use.
 
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::{format_ident, quote};
 
-/// `body`, with the locals it uses bound first, but for those in `bound`. For methods of `Format`; `level` must be known
-/// where `layout` or what is read from it is used.
+/// `body` after `let`s for the locals that it uses, except those in `bound`. For methods of `Format`; where `layout` or
+/// a local read from it is used, `level` must be in scope.
 pub(crate) fn bind(body: TokenStream, bound: &[&str]) -> TokenStream {
     let uses = |name: &str| mentions(&body, name);
     let binds = |name: &str| uses(name) && !bound.contains(&name);
@@ -27,12 +27,12 @@ pub(crate) fn mentions(code: &TokenStream, name: &str) -> bool {
     any_name(code.clone(), &mut |ident| ident == name)
 }
 
-/// Whether what `code` comes to may differ from level to level.
+/// Whether the value of `code` may differ between levels.
 pub(crate) fn varies_by_level(code: &TokenStream) -> bool {
     ["level", "leaf_bits", "block_level"].iter().any(|name| mentions(code, name))
 }
 
-/// Those of `names` that occur in `code` so.
+/// Those of `names` that [`mentions`] finds in `code`.
 pub(crate) fn mentioned(code: &TokenStream, names: &[&str]) -> Vec<Ident> {
     let mut left = names.to_vec();
     any_name(code.clone(), &mut |ident| {
@@ -43,7 +43,7 @@ pub(crate) fn mentioned(code: &TokenStream, names: &[&str]) -> Vec<Ident> {
     names.iter().filter(|name| !left.contains(name)).map(|name| format_ident!("{name}")).collect()
 }
 
-/// Whether there is such a name in `code`.
+/// Whether `code` has a name, not after a `.`, for which `is_such` holds.
 fn any_name(code: TokenStream, is_such: &mut dyn FnMut(&Ident) -> bool) -> bool {
     let mut after_dot = false;
     for token in code {

@@ -1,11 +1,11 @@
-//! Which levels and kinds of entries a row is for, as conditions.
+//! Conditions under which fields, fixes and rows apply to a level and a kind of entry.
 
 use tablewright_archdefs::expr::{Expr, Op};
 use tablewright_archdefs::model::{Class, Field, Fix, LevelSet, LevelTerm, Meaning};
 
 use crate::scope::{Scope, all_of, int, is, join, name, not};
 
-/// The two shapes an entry with content can have. A leaf is a page at level 0 and a block above.
+/// The two shapes of present entries. A leaf is a page at level 0 and a block above.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shape {
     /// A pointer to a table.

@@ -1,4 +1,4 @@
-//! Access by name, for tools and tests: what they read from a file or a command line has no field to write to.
+//! Generates access by name, for tools and tests that read names from a file or a command line.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -7,8 +7,8 @@ use tablewright_archdefs::model::{Domain, Reading};
 use crate::literal;
 use crate::scope::{Scope, Type, ident, param_type};
 
-/// `Config::set` and `Config::by_name`, `Registers::by_name`, `Report::by_name`, `from_values` of what the machine tells, and
-/// the trait that has all of it.
+/// `Config::set` and `Config::by_name`, `Registers::by_name`, `Report::by_name`, `from_values` of the types that hold
+/// registers, and the implementation of the trait for all of these.
 pub(crate) fn named(scope: &Scope<'_>) -> TokenStream {
     let config = config(scope);
     let format = scope.format;
@@ -33,7 +33,7 @@ pub(crate) fn named(scope: &Scope<'_>) -> TokenStream {
     }
 }
 
-/// `impl ByName`: all that is known here, for generic code.
+/// `impl ByName`: the same for generic code.
 fn implementation() -> TokenStream {
     quote! {
         impl ByName for Format {

@@ -1,4 +1,4 @@
-//! Constants for what callers may choose beside rights and memory type.
+//! Generates constants for what callers may choose besides rights and memory type.
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
@@ -38,7 +38,7 @@ pub(crate) fn options(scope: &Scope<'_>) -> TokenStream {
     });
     let names: Vec<String> = named.iter().map(|(_, name, ..)| name.clone()).collect();
     let constants = named.into_iter().map(|(field, name, bits, docs)| {
-        // Two options may call a value alike.
+        // Two options may have values of the same name.
         let is_alone = names.iter().filter(|other| **other == name).count() == 1;
         let name = if is_alone { name } else { constant_name(&format!("{field}-{name}")) };
         let (name, bits) = (format_ident!("{name}"), literal::hex(bits));
@@ -69,7 +69,7 @@ fn documentation(scope: &Scope<'_>, when: &Expr, field: &Field, row: &Row<String
     docs
 }
 
-/// Methods in place of constants for an option that stands where the parameters say, alike at every level.
+/// Methods in place of constants, for an option whose place depends on parameters but not on the level.
 fn chosen_by_method(scope: &Scope<'_>, when: &Expr, field: &Field) -> Option<Vec<TokenStream>> {
     let Meaning::Option(rows, default) = &field.meaning else { return None };
     let [(None, map)] = scope.choices(&field.bits)[..] else { return None };

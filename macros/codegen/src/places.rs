@@ -1,5 +1,5 @@
-//! Where what a layout says is kept: as a constant if nothing changes it, in one `Common` if only parameters do, and in the
-//! `Layout` of each level if it differs from level to level.
+//! Where the parts of a layout are kept: as a constant if nothing changes a part, in `Common` if only parameters do,
+//! and in the `Layout` of each level if it differs between levels.
 
 use std::collections::BTreeMap;
 
@@ -24,9 +24,9 @@ pub(crate) enum Place {
 pub(crate) struct Places(BTreeMap<String, Place>);
 
 impl Places {
-    /// Finds a place for a part that `code` makes, which is `changed` where it is made.
+    /// Finds a place for a part with the code `code`; `changed` says whether statements complete it.
     pub(crate) fn add(&mut self, name: &Ident, code: &TokenStream, changed: bool) {
-        // What is made of other parts is kept where it can be made of them.
+        // A part computed from others is kept no earlier than these are known.
         let of_others = self.of(code);
         let place = if varies_by_level(code) {
             Place::Level
@@ -43,12 +43,12 @@ impl Places {
         self.0.get(&name.to_string()).copied().unwrap_or(Place::Level)
     }
 
-    /// Whether any part is there.
+    /// Whether any part is kept there.
     pub(crate) fn any(&self, place: Place) -> bool {
         self.0.values().any(|other| *other == place)
     }
 
-    /// The place where all parts can be had that `code` takes out of `layout`.
+    /// The first place at which all parts of `layout` that `code` reads are known.
     fn of(&self, code: &TokenStream) -> Place {
         let mut place = Place::Constant;
         self.replace(code.clone(), &mut |found, _| {
@@ -58,7 +58,7 @@ impl Places {
         place
     }
 
-    /// `code`, which takes all parts out of `layout`, with each taken from where it is: `common`, too, or a constant.
+    /// `code`, which reads all parts from `layout`, changed to read each from its place.
     pub(crate) fn resolve(&self, code: TokenStream) -> TokenStream {
         self.replace(code, &mut |place, name| match place {
             Place::Constant => {
@@ -70,7 +70,7 @@ impl Places {
         })
     }
 
-    /// `code` with other code in place of `layout.name`, where there is such.
+    /// `code` with each `layout.name` of a known part replaced by what `by` returns, if it returns anything.
     fn replace(&self, code: TokenStream, by: &mut dyn FnMut(Place, &Ident) -> Option<TokenStream>) -> TokenStream {
         let mut tokens = code.into_iter().peekable();
         let mut replaced = TokenStream::new();

@@ -1,13 +1,13 @@
-//! Generated code as text that a person reads.
+//! Formats generated code for reading.
 
 use proc_macro2::TokenStream;
 
-/// Formats items, with a blank line between any two, as `rustfmt` would leave it to the author, and with the comments that
-/// tokens cannot hold: why what is `unsafe` is sound.
+/// Formats items, with the blank lines that `rustfmt` leaves to the author, and with the `SAFETY:` comments, which
+/// tokens cannot hold.
 ///
 /// # Errors
 ///
-/// If the tokens are no items of Rust.
+/// If the tokens are not items of Rust.
 pub fn print(items: TokenStream) -> Result<String, syn::Error> {
     let text = prettyplease::unparse(&syn::parse2(items)?);
     let mut printed = String::with_capacity(text.len() * 11 / 10);

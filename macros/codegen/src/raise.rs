@@ -1,4 +1,4 @@
-//! The report of a fault that software meets as it walks the tables.
+//! Generates `raise`, the report of a fault that software meets while it walks tables.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -9,7 +9,7 @@ use crate::locals::{bind, mentions, parameter};
 use crate::registers::{condition, of_one_name, placed};
 use crate::scope::{Scope, Type, all_of, ident, is, not};
 
-/// `fn raise` of the trait, where the format's file says what such reports are.
+/// `fn raise` of the trait, if the format's file describes such reports.
 pub(crate) fn method(scope: &Scope<'_>) -> TokenStream {
     let Some(raise) = &scope.format.raise else { return TokenStream::new() };
     let known = known();
@@ -29,7 +29,7 @@ pub(crate) fn method(scope: &Scope<'_>) -> TokenStream {
     let fields = fields(scope, &raise.fields, &report);
     let raw = mentions(&fields, "raw").then(|| {
         quote! {
-            // Only these are of a leaf.
+            // Only these causes have a leaf.
             let raw = match fault.cause {
                 Stage1Cause::NotMarked | Stage1Cause::Denied => fault.entry,
                 _ => 0,
@@ -44,7 +44,7 @@ pub(crate) fn method(scope: &Scope<'_>) -> TokenStream {
         #(#known)*
         #report
     };
-    // A field is one of the level of the entry.
+    // Fields are read at the level of the entry.
     let level = mentions(&fields, "level") && !mentions(&body, "level");
     let level = level.then(|| quote!(let level = fault.level;));
     let body = bind(
@@ -67,7 +67,7 @@ pub(crate) fn method(scope: &Scope<'_>) -> TokenStream {
     }
 }
 
-/// What is known of the fault: the words for it, and how they are found.
+/// The names that expressions may use about the fault, each with its type and code.
 fn known() -> Vec<(&'static str, Type, TokenStream)> {
     let number = |name, ty, value| (name, ty, value);
     let truth = |name, value| (name, Type::Bool, value);

@@ -1,4 +1,4 @@
-//! Register values, and where leaves keep their accessed and dirty states.
+//! Generates register values, and the masks of accessed and dirty states.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -71,7 +71,7 @@ pub(crate) fn method(scope: &Scope<'_>) -> TokenStream {
         },
         &[],
     );
-    // As members, so that a register may have the name of anything else here.
+    // Fields of a struct, so that a register's name cannot clash with another variable.
     quote! {
         fn registers(&self, root: HostPhysAddr, #tag: Tag) -> Result<Registers, Refusal> {
             let #mutable registers = Registers { #(#names: #constants),* };
@@ -114,7 +114,7 @@ fn value(scope: &Scope<'_>, register: &Register) -> (TokenStream, TokenStream) {
     (literal::hex(constant), quote!(#(#steps)*))
 }
 
-/// The fields of a register, those of one name together: the first whose condition holds is the one.
+/// The fields of a register, grouped by name: of each group, the first whose condition holds applies.
 pub(crate) fn of_one_name(fields: &[RegisterField]) -> Vec<Vec<&RegisterField>> {
     let mut groups: Vec<Vec<&RegisterField>> = Vec::new();
     for field in fields {
@@ -126,7 +126,7 @@ pub(crate) fn of_one_name(fields: &[RegisterField]) -> Vec<Vec<&RegisterField>> 
     groups
 }
 
-/// Where a field of a register is.
+/// The condition under which a field of a register exists.
 pub(crate) fn condition(scope: &Scope<'_>, field: &RegisterField) -> Expr {
     field.when.as_ref().map_or(int(1), |when| scope.fold(when))
 }
@@ -139,7 +139,7 @@ pub(crate) fn placed(scope: &Scope<'_>, field: &RegisterField) -> TokenStream {
     }
 }
 
-/// Statements that add a field's value, which the caller's root or tag may make too wide.
+/// Statements that add a field's value, or refuse it if the caller's root or tag is too large for the field.
 fn checked(scope: &Scope<'_>, register: &Register, field: &RegisterField) -> TokenStream {
     let (name, refusal) = (ident(&register.name.value), refusal(&field.value));
     let value = scope.emit(&field.value, Type::Word);
@@ -148,7 +148,7 @@ fn checked(scope: &Scope<'_>, register: &Register, field: &RegisterField) -> Tok
         _ => (Some(quote!(let value = #value;)), quote!(value)),
     };
     let bits = bits::insert(scope, &field.bits, &value);
-    // As the checker has it, whatever width parameters give a field, every root fits, unless the register is narrow.
+    // A field whose width depends on parameters fits every root, as the checker proves, unless the register is narrow.
     let may_exceed =
         bits::held(scope, &field.bits).is_some() || register.narrow.is_some() || speaks(&field.value, "tag");
     let check = may_exceed.then(|| {
@@ -166,7 +166,7 @@ fn checked(scope: &Scope<'_>, register: &Register, field: &RegisterField) -> Tok
     }
 }
 
-/// How a value is refused that does not fit, if it comes from the caller.
+/// The refusal for a value that does not fit, if it comes from the caller.
 fn refusal(value: &Expr) -> Option<TokenStream> {
     if speaks(value, "tag") {
         Some(quote!(Refusal::Tag(Tag(tag as u32))))
@@ -175,7 +175,7 @@ fn refusal(value: &Expr) -> Option<TokenStream> {
     }
 }
 
-/// `fn table_accessed`, where hardware writes into entries for tables.
+/// `fn table_accessed`, if hardware writes into table entries.
 pub(crate) fn table_accessed(scope: &Scope<'_>) -> Option<TokenStream> {
     let (mut always, mut steps) = (Vec::new(), Vec::new());
     for fix in &scope.format.fixes {

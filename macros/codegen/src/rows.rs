@@ -1,4 +1,4 @@
-//! Value rows: what a field's values mean, in both directions.
+//! Value rows: generates conversions between a field's values and their meanings.
 
 mod memory;
 mod rights;
@@ -12,14 +12,14 @@ use crate::bits;
 use crate::scope::{Scope, Type, int, is};
 
 pub(crate) use memory::{inherit_arms, memory_methods, memory_type};
-pub(crate) use rights::{choices, everything, implied, rights_methods, spoken, spoken_code};
+pub(crate) use rights::{choices, everything, implied, rights_methods, stated, stated_code};
 
-/// A field's name as part of a Rust name.
+/// The name of a method for a field.
 pub(crate) fn method(field: &Field, suffix: &str) -> Ident {
     format_ident!("{}_{suffix}", field.name.value)
 }
 
-/// The rows that may exist under this build, with their conditions.
+/// The rows that may exist in this build, with their conditions.
 fn existing<'r, T>(scope: &Scope<'_>, rows: &'r Rows<T>) -> Vec<(Expr, &'r Row<T>)> {
     let condition = |row: &Row<T>| row.when.as_ref().map_or(int(1), |when| scope.fold(when));
     rows.rows.iter().map(|row| (condition(row), row)).filter(|(when, _)| !is(when, 0)).collect()

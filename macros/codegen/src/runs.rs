@@ -1,4 +1,4 @@
-//! The runs of a level: adjacent entries that form one larger leaf.
+//! Generates the layout's runs: adjacent entries that form one larger leaf.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -39,7 +39,7 @@ pub(crate) fn statements(scope: &Scope<'_>) -> TokenStream {
     quote!(#(#code)*)
 }
 
-/// What a run tests: one value of each bit.
+/// The pattern of a run's tests, each of which asks for one value.
 fn conjunction(scope: &Scope<'_>, tests: &Match) -> TokenStream {
     Pattern::of_match(scope, tests).map_or(quote!(Pattern::ALWAYS), |pattern| pattern.construct())
 }
@@ -50,7 +50,7 @@ fn condition(scope: &Scope<'_>, run: &Run) -> Expr {
     scope.fold(&all_of([scope.fold(&when), members::in_levels(scope, &run.level)]))
 }
 
-/// The number of different runs that all levels together may have.
+/// The number of runs over all levels, which each layout has room for.
 pub(crate) fn slots(scope: &Scope<'_>) -> usize {
     let exist = |run: &&Run| !is(&condition(scope, run), 0);
     scope.format.runs.iter().filter(exist).map(|run| run.items.value.len()).sum()

@@ -1,5 +1,4 @@
-//! What names stand for while code is generated: constants where the build fixes them, places in the generated code
-//! elsewhere.
+//! What names stand for while code is generated: constants if the build fixes them, else places in the generated code.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -19,9 +18,9 @@ use crate::places::Places;
 pub(crate) struct Scope<'a> {
     /// The format that code is generated for.
     pub(crate) format: &'a Format,
-    /// Where the registers of expressions live: a struct of the generated code.
+    /// The struct in generated code from which expressions read registers.
     pub(crate) registers: Option<&'static str>,
-    /// Where the parts of layouts are kept.
+    /// The places of the parts of layouts.
     pub(crate) places: Rc<Places>,
     names: BTreeMap<String, Known>,
 }
@@ -50,7 +49,7 @@ impl<'a> Scope<'a> {
         // The checker has made sure that this depends on build parameters only.
         scope.know("page_bits").constant = scope.constant(&format.levels.page_bits.value);
         for param in &format.params {
-            // Nowhere available under this build.
+            // It is never available in this build.
             if param.when.as_ref().is_some_and(|when| is(&scope.fold(when), 0)) {
                 scope.know(&param.name.value).constant = Some(0);
             }
@@ -77,7 +76,7 @@ impl<'a> Scope<'a> {
         ] {
             scope.know(name).range = Some(range);
         }
-        // Where levels differ in them, nothing names them.
+        // If tables differ in index bits between levels, no expression names them.
         scope.know("index_bits").constant = Some(scope.index_bits(0).into());
         scope.places = Rc::new(layout::places(&scope));
         scope
@@ -88,12 +87,12 @@ impl<'a> Scope<'a> {
         self.names.get(name).copied().unwrap_or_default()
     }
 
-    /// The same, to add to it.
+    /// As [`Self::known`], for changes.
     pub(crate) fn know(&mut self, name: &str) -> &mut Known {
         self.names.entry(name.to_owned()).or_default()
     }
 
-    /// This scope, with a name made constant.
+    /// This scope with a name made constant.
     pub(crate) fn with(&self, name: &str, value: i128) -> Self {
         let mut scope = self.clone();
         scope.know(name).constant = Some(value);
@@ -114,14 +113,14 @@ impl<'a> Scope<'a> {
         scope
     }
 
-    /// This scope, with registers that live in the value `place` of the generated code.
+    /// This scope with registers that are read from the struct `place` in generated code.
     pub(crate) fn with_registers(&self, place: &'static str) -> Self {
         let mut scope = self.clone();
         scope.registers = Some(place);
         scope
     }
 
-    /// This scope, with more local variables of the generated code.
+    /// This scope with more local variables of the generated code.
     pub(crate) fn with_locals<'n>(&self, locals: impl IntoIterator<Item = (&'n str, Type)>) -> Self {
         let mut scope = self.clone();
         for (name, ty) in locals {
@@ -141,12 +140,12 @@ impl<'a> Scope<'a> {
         self.format.params.iter().filter_map(value)
     }
 
-    /// A constant that fits a byte; 0 if it is unknown, which the checker has refused.
+    /// A constant that fits a byte; 0 if it is not constant, which the checker refuses.
     pub(crate) fn number(&self, name: &str) -> u8 {
         self.known(name).constant.and_then(|value| u8::try_from(value).ok()).unwrap_or(0)
     }
 
-    /// Index bits of the tables below the root at `level`, or at the highest that there is.
+    /// Index bits of the tables below the root at `level`, or at the highest level if that is lower.
     fn index_bits(&self, level: u8) -> u8 {
         let level = level.min(self.most_levels().saturating_sub(2));
         let scope = self.with("level", level.into());
@@ -165,7 +164,7 @@ impl<'a> Scope<'a> {
         })
     }
 
-    /// Index bits of the tables below the root, by level; where roots have none below, those of other tables.
+    /// Index bits of the tables below the root, by level; at least one value, even if roots have no tables below.
     pub(crate) fn table_index_bits(&self) -> Vec<u8> {
         (0..self.most_levels().saturating_sub(1).max(1)).map(|level| self.index_bits(level)).collect()
     }

@@ -1,5 +1,5 @@
-//! What stands in for a format whose file cannot be read: the types that a user names, so that the errors about the file
-//! are not followed by a crowd of others.
+//! The items that replace a format whose file cannot be read: the types that users' code names, so that the errors
+//! about the file are not followed by many others.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -7,8 +7,8 @@ use tablewright_archdefs::Outline;
 
 use crate::scope::{ident, param_type};
 
-/// The items of a module without a format, with the names that its file gives as far as they are known. They only ever
-/// stand beside a `compile_error!`.
+/// The items of a module without a format, with the names from its file as far as they are known. They always stand
+/// beside a `compile_error!`.
 pub fn stub(outline: &Outline, runtime: &TokenStream) -> TokenStream {
     let items = items(outline, runtime);
     if outline.builds.is_empty() {

@@ -10,9 +10,9 @@ use crate::scope::{Scope, is, same};
 /// A field of the layout that is the sum of many parts, each under its condition.
 pub(crate) struct Sum {
     pub(crate) name: TokenStream,
-    /// The parts that are known now and always there.
+    /// The constant parts without a condition.
     fixed: u64,
-    /// The others, those under one condition together.
+    /// The other parts, grouped by condition.
     parts: Vec<(Expr, Vec<TokenStream>)>,
 }
 
@@ -39,7 +39,7 @@ impl Sum {
         }
     }
 
-    /// What the field starts as.
+    /// The field's initial value.
     pub(crate) fn start(&self) -> TokenStream {
         literal::hex(self.fixed)
     }

@@ -43,7 +43,7 @@ pub(crate) fn plain(text: &str) -> String {
     shown
 }
 
-/// Text of the file as a sentence: its first letter large, a full stop at its end.
+/// Text of the file as a sentence: with a capital letter and a full stop.
 pub(crate) fn sentence(text: &str) -> String {
     let mut chars = text.chars();
     let text: String = chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect());

@@ -1,4 +1,4 @@
-//! Invalidation: the machine's own instructions, as words, so that no assembler needs to know them.
+//! Generates invalidation: the machine's own instructions as machine code, so that the assembler need not know them.
 
 mod operation;
 
@@ -63,7 +63,7 @@ pub(crate) fn method(scope: &Scope<'_>) -> TokenStream {
     }
 }
 
-/// `fn at_entry` of the trait, where something is told at the next entry.
+/// `fn at_entry` of the trait, if a control is set at the next entry.
 pub(crate) fn at_entry(scope: &Scope<'_>) -> TokenStream {
     if scope.format.tlb.iter().all(|op| op.at_entry.is_none()) {
         return TokenStream::new();
@@ -88,7 +88,7 @@ pub(crate) fn at_entry(scope: &Scope<'_>) -> TokenStream {
     }
 }
 
-/// `fn commands` of the trait, where there is a queue.
+/// `fn commands` of the trait, if there is a queue.
 pub(crate) fn commands(scope: &Scope<'_>) -> TokenStream {
     if scope.format.tlb.iter().all(|op| op.command.is_empty()) {
         return TokenStream::new();
@@ -131,14 +131,14 @@ fn submit(scope: &Scope<'_>, op: &TlbOp) -> TokenStream {
     quote!(submit(&[#(#words),*]);)
 }
 
-/// `body`, with the tag as a number where it speaks of it.
+/// `body`, with the tag as a number if it uses the tag.
 fn with_tag(body: TokenStream) -> TokenStream {
     let tag = mentions(&body, "tag").then(|| quote!(let tag = u64::from(tag.0);));
     bind(quote!(#tag #body), &["leaf_bits"])
 }
 
-/// A way to invalidate: which operations go this way, how one of them is chosen and done for each page of a range, and
-/// that there is none.
+/// A means to invalidate: the operations that use it, the code that does one of them once, the code that does one for
+/// each page of a range, and the code for where there is none.
 struct Means {
     among: fn(&TlbOp) -> bool,
     one: fn(&Scope<'_>, &TlbOp) -> TokenStream,
@@ -162,7 +162,7 @@ fn executed() -> Means {
     }
 }
 
-/// The choice of an operation for what is to be invalidated.
+/// The code that chooses an operation for what is to be invalidated.
 fn dispatch(scope: &Scope<'_>, means: &Means) -> TokenStream {
     let of_scope = |reach| candidates(scope, &|op| op.scope == reach && (means.among)(op));
     let one = |op: &TlbOp| (means.one)(scope, op);
@@ -170,7 +170,7 @@ fn dispatch(scope: &Scope<'_>, means: &Means) -> TokenStream {
     let space = chain(scope, of_scope(Reach::Space), broader.clone(), one);
     let pages = of_scope(Reach::Address);
     if pages.is_empty() {
-        // No operation reaches less than a whole space.
+        // Without operations by page, a range is invalidated as a whole space.
         return match broader.to_string() == space.to_string() {
             true => space,
             false => {
@@ -224,7 +224,7 @@ pub(crate) fn limit(scope: &Scope<'_>) -> TokenStream {
     let limit = |leaf_only, otherwise: TokenStream| {
         let ops = candidates(scope, &|op| op.scope == Reach::Address && op.leaf_only == leaf_only);
         let number = |op: &TlbOp| op.limit.map_or(quote!(u64::MAX), |limit| literal::number(limit.into()));
-        // Whichever of them it is, if there always is one.
+        // If one of them always exists and all have the same limit, no condition is needed.
         let always = ops.iter().any(|(when, _)| is(when, 1));
         match ops.split_first() {
             Some(((_, first), rest)) if always && rest.iter().all(|(_, op)| op.limit == first.limit) => number(first),
@@ -254,8 +254,8 @@ fn condition(scope: &Scope<'_>, op: &TlbOp) -> Expr {
     op.when.as_ref().map_or(int(1), |when| scope.fold(when))
 }
 
-/// The operations that `wanted` picks, those that reach every CPU first, with their conditions; one that is taken where
-/// another before it is not always exists.
+/// The `wanted` operations with their conditions, those that reach every CPU first. One whose condition is the opposite
+/// of an earlier one's gets no condition, as it is reached only where that does not hold.
 fn candidates<'a>(scope: &Scope<'a>, wanted: &dyn Fn(&TlbOp) -> bool) -> Vec<(Expr, &'a TlbOp)> {
     let wanted = scope.format.tlb.iter().filter(|op| wanted(op));
     let (broadcast, local): (Vec<&TlbOp>, Vec<&TlbOp>) = wanted.partition(|op| op.broadcast);
@@ -272,7 +272,7 @@ fn candidates<'a>(scope: &Scope<'a>, wanted: &dyn Fn(&TlbOp) -> bool) -> Vec<(Ex
     ops
 }
 
-/// The first operation whose condition holds.
+/// The code of the first operation whose condition holds.
 fn chain(
     scope: &Scope<'_>,
     ops: Vec<(Expr, &TlbOp)>,

@@ -1,4 +1,4 @@
-//! How the result of the machine's own instruction for a translation is read.
+//! Generates `translated`, which reads the result of the machine's own instruction for a translation.
 
 use proc_macro2::TokenStream;
 use quote::quote;

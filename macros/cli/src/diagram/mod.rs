@@ -46,9 +46,9 @@ struct Cell {
     high: u8,
     low: u8,
     label: String,
-    /// What there is to say of them, where there is room.
+    /// A longer description, shown where there is room.
     remark: String,
-    /// What they are for: a class of the picture's style.
+    /// A class of the picture's style, which says what they are for.
     role: &'static str,
 }
 

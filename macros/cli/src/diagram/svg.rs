@@ -18,7 +18,7 @@ const STYLE: &str = "text { font: 12px sans-serif; fill: #222 } .title { font-we
     rect { stroke: #444; stroke-width: 1 } .page { fill: #fff; stroke: none } \
     .field { fill: #cfe3ff } .fixed { fill: #e4e4e4 } .free { fill: #fff } .kind { fill: #ffe4b8 }";
 
-/// The rows below each other; what has no room for its label is turned.
+/// Draws the rows one below the other. Labels too long for their bits are turned.
 pub(super) fn drawing(title: &str, params: &str, rows: &[Row]) -> String {
     let mut body = String::new();
     let mut y = MARGIN + LINE;
@@ -87,7 +87,7 @@ fn escape(text: &str) -> String {
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
-            // XML has no way to write these.
+            // XML cannot represent these characters.
             c if c.is_control() => escaped.push(' '),
             c => escaped.push(c),
         }

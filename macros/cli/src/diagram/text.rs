@@ -5,7 +5,7 @@ use crate::Console;
 use crate::failure::Result;
 use crate::paint::{FAINT, TITLE, paint};
 
-/// Lines are no longer than so many characters.
+/// The most characters in a line.
 const WIDTH: usize = 100;
 
 pub(super) fn write(title: &str, params: &str, rows: &[Row], console: &mut Console<'_>) -> Result<()> {
@@ -18,7 +18,7 @@ pub(super) fn write(title: &str, params: &str, rows: &[Row], console: &mut Conso
     Ok(())
 }
 
-/// Boxes with the bits above the labels, as many side by side as there is room for.
+/// Boxes with the bits above the labels, as many side by side as fit.
 fn boxes(row: &Row) -> String {
     let mut text = String::new();
     let (mut above, mut below) = (String::new(), String::from("|"));

@@ -1,4 +1,4 @@
-//! Mappings as programs read them.
+//! Writes mappings as JSON, for programs.
 
 use std::io::{self, Write};
 
@@ -7,7 +7,7 @@ use tablewright_archdefs::mappings::{Change, Content, Extent};
 use tablewright_archdefs::show;
 use tablewright_archdefs::words::Word;
 
-/// An array that is written as it comes, with a line for each value.
+/// An array that is written value by value, each on a line of its own.
 #[derive(Default)]
 pub(super) struct Array {
     begun: bool,
@@ -24,7 +24,7 @@ impl Array {
     }
 }
 
-/// Not every program's numbers have 64 bits.
+/// Numbers as text: many JSON readers cannot hold numbers of 64 bits.
 fn address(value: u64) -> Value {
     format!("{value:#x}").into()
 }

@@ -58,7 +58,7 @@ pub(crate) struct Args {
     states: bool,
 }
 
-/// What was found beside mappings.
+/// What was found besides mappings.
 #[derive(Default)]
 struct Tally {
     lines: u64,

@@ -1,16 +1,16 @@
-//! How far a long dump has come, for people who wait.
+//! Shows how far a long dump has come.
 
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use tablewright_archdefs::bound::Bound;
 
-/// Nothing is said before this, nor more often.
+/// The time before the first report, and between reports.
 const PACE: Duration = Duration::from_millis(500);
 
 /// How far a dump has come.
 pub(super) struct Progress {
-    /// When to say it; `None` if nobody watches.
+    /// When to show it next; `None` if no terminal shows it.
     next: Option<Instant>,
     input_bits: u8,
     shown: bool,
@@ -22,7 +22,7 @@ impl Progress {
         Self { next, input_bits: bound.geometry.input_bits, shown: false }
     }
 
-    /// Everything before this input address is done.
+    /// Records that everything before this input address is done.
     pub(super) fn at(&mut self, ia: u64, err: &mut dyn Write) -> io::Result<()> {
         let Some(next) = self.next.filter(|next| Instant::now() >= *next) else { return Ok(()) };
         self.next = Some(next.max(Instant::now()) + PACE);
@@ -33,7 +33,7 @@ impl Progress {
         err.flush()
     }
 
-    /// Takes it away again.
+    /// Removes what was shown.
     pub(super) fn clear(&mut self, err: &mut dyn Write) -> io::Result<()> {
         if std::mem::take(&mut self.shown) {
             write!(err, "\r\x1b[K")?;

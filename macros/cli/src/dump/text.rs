@@ -1,4 +1,4 @@
-//! Mappings as lines.
+//! Writes mappings as lines of text.
 
 use std::fmt::Write as _;
 
@@ -65,7 +65,7 @@ fn mapped(bound: &Bound, to: &Mapped) -> String {
     text
 }
 
-/// What was listed, in a line.
+/// A line that sums up what was listed.
 pub(super) fn tally(tally: &Tally, console: &mut Console<'_>) -> Result<()> {
     let count = |number: u64, one: &str, many: &str| format!("{number} {}", if number == 1 { one } else { many });
     let lines = count(tally.lines, "line", "lines");

@@ -1,4 +1,4 @@
-//! Tables and entries as they hang together.
+//! Writes tables and entries as a tree.
 
 use tablewright_archdefs::bound::Bound;
 use tablewright_archdefs::mappings::{Extent, Finding, Visited};
@@ -11,7 +11,7 @@ use crate::explain::limit;
 use crate::failure::{Outcome, Result};
 use crate::paint::{FAINT, TITLE, paint};
 
-/// Entries of one table that say the same.
+/// Adjacent entries of one table that say the same.
 struct Group {
     level: u8,
     /// The index of the first.

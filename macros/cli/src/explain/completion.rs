@@ -1,4 +1,4 @@
-//! Explains the command of a queue that tells of completion.
+//! Explains a queue's command that reports completion.
 
 use tablewright_archdefs::bound::Bound;
 use tablewright_archdefs::model::{Completion, Signal};

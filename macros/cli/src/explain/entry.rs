@@ -71,7 +71,7 @@ pub(crate) fn summary(bound: &Bound, level: u8, raw: u64, decoded: &Decoded) -> 
     }
 }
 
-/// What a table leaves of rights, if it takes some.
+/// The rights that a table leaves, if it takes some away.
 pub(crate) fn limit(limit: Facts) -> String {
     match Facts::RIGHTS - limit {
         denied if denied.is_empty() => String::new(),
@@ -90,7 +90,7 @@ fn size(leaf: &LeafEntry) -> String {
     }
 }
 
-/// All that there is to say of an entry at a level, from what it is on.
+/// Prints everything about an entry at a level.
 fn text(found: &Found, bound: &Bound, level: u8, raw: u64) -> String {
     let report = bound.explain(&found.format, level, raw);
     let mut text = summary(bound, level, raw, &report.decoded);
@@ -118,7 +118,7 @@ fn text(found: &Found, bound: &Bound, level: u8, raw: u64) -> String {
     text
 }
 
-/// Where a reserved entry is legal: perhaps it is just of another machine than the parameters say.
+/// The configurations under which a reserved entry is legal: it may come from a machine with other parameters.
 fn elsewhere(found: &Found, level: u8, raw: u64) -> String {
     let is_legal = |config: &&Config| {
         let params = Params::of_config(&found.format, config);
@@ -149,7 +149,7 @@ fn part_row(part: &Part, manual: &mut Manual) -> [String; 6] {
     [show::bits(part.bits), name, value(part.value, part.bits.count_ones()), part.meaning.clone(), cite, doc]
 }
 
-/// A value of so many bits.
+/// A value of `width` bits.
 pub(super) fn value(value: u64, width: u32) -> String {
     match width {
         0..=8 => format!("{value:#0width$b}", width = width as usize + 2),
@@ -157,7 +157,7 @@ pub(super) fn value(value: u64, width: u32) -> String {
     }
 }
 
-/// The sections of the manual that are referred to, as notes below.
+/// The sections of the manual that are referred to, printed as numbered notes at the end.
 #[derive(Default)]
 pub(crate) struct Manual {
     cites: Vec<String>,

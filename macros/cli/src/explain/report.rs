@@ -1,4 +1,4 @@
-//! What the explanations of several values have in common: registers of a report, words of a command.
+//! What the explanations of several values share: those of a report's registers and of a command's words.
 
 use tablewright_archdefs::bound::Bound;
 use tablewright_archdefs::show;
@@ -8,7 +8,7 @@ use crate::failure::{Failure, Result};
 use crate::format::Found;
 use crate::paint::{FAINT, TITLE, columns, paint};
 
-/// Refuses more or fewer values than have names.
+/// Refuses another number of values than there are names.
 pub(super) fn count(what: &str, names: &[&str], values: &[u64]) -> Result<()> {
     if names.len() == values.len() {
         return Ok(());
@@ -48,7 +48,7 @@ pub(super) fn level(bound: &Bound, level: Option<u8>) -> String {
     }
 }
 
-/// Whether the hardware met it on its way through other tables.
+/// Whether the hardware met it while it walked other tables.
 pub(super) fn place(guest_walk: bool, tables: &str) -> String {
     if guest_walk { format!("met while {tables} were walked") } else { "met by the access itself".into() }
 }

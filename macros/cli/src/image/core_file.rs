@@ -1,4 +1,4 @@
-//! Which physical memory an ELF core file holds.
+//! Reads from the headers of an ELF core file which physical memory it holds.
 
 use object::elf::{ET_CORE, FileHeader32, FileHeader64, PT_LOAD};
 use object::read::elf::{FileHeader, ProgramHeader};

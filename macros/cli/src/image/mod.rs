@@ -12,18 +12,18 @@ use crate::failure::{Failure, Result};
 use crate::number;
 use core_file::loads;
 
-/// The headers of a core file stand in its first so many bytes.
+/// The number of bytes, from the start of a core file, in which its headers must lie.
 const HEADERS: u64 = 16 << 20;
 
-/// Files are read in blocks of so many bytes.
+/// The size of the blocks in which files are read, in bytes.
 const BLOCK: u64 = 4096;
 
-/// Images are compared in parts of so many bytes,
+/// The size of the parts in which images are compared, in bytes,
 const COMPARED: u64 = 64 << 10;
-/// and no more than this: a file may say many times over that it has the same memory.
+/// and the most bytes that are compared: a file may claim many times over to hold the same memory.
 const MOST_COMPARED: u64 = 1 << 30;
 
-/// So many blocks are kept.
+/// The number of blocks kept in memory.
 const CACHE: usize = 256;
 
 /// Which memory, and where the tables begin.
@@ -37,18 +37,18 @@ pub(crate) struct ImageArgs {
     pub(crate) root: u64,
 }
 
-/// Physical memory that was read into files. Where several have an address, the first counts.
+/// Physical memory that was saved to files. If several files have an address, the first counts.
 #[derive(Default)]
 pub(crate) struct Memory {
     files: Vec<Source>,
     /// By first address; they do not overlap.
     segments: BTreeMap<u64, Segment>,
     cache: Vec<Option<Block>>,
-    /// The files that were found to have other memory than an earlier one, each with that.
+    /// Pairs of files that were found to differ in memory that both have, the earlier file first.
     differing: BTreeSet<(usize, usize)>,
     /// How many bytes were compared.
     compared: u64,
-    /// What is odd about the files.
+    /// Remarks about what is odd in the files.
     pub(crate) remarks: Vec<String>,
 }
 
@@ -57,18 +57,18 @@ struct Source {
     file: File,
 }
 
-/// Addresses whose content stands in a file.
+/// A range of addresses whose content is in a file.
 #[derive(Clone, Copy)]
 struct Segment {
     /// The last address.
     last: u64,
     file: usize,
-    /// Where in the file the first address is.
+    /// The offset of the first address in the file.
     offset: u64,
 }
 
 impl Source {
-    /// A part of the file, or what there is of it.
+    /// A part of the file, as far as the file has it.
     fn bytes(&mut self, offset: u64, count: u64) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         self.file.seek(SeekFrom::Start(offset))?;
@@ -108,7 +108,7 @@ impl Memory {
                 _ => failure,
             }
         };
-        // To open a pipe would be to wait for its writer.
+        // Opening a pipe would wait for its writer.
         if !fs::metadata(path).map_err(unreadable)?.is_file() {
             return Err(
                 Failure::new(format!("`{path}` is no file")).help("images are read here and there: save it first")
@@ -150,7 +150,7 @@ impl Memory {
         Ok(())
     }
 
-    /// Puts a part of a file where no other is yet.
+    /// Adds a part of a file, at those addresses that no earlier part has.
     fn map(&mut self, address: u64, size: u64, file: usize, offset: u64) {
         let Some(beyond) = size.checked_sub(1) else { return };
         let last = address.saturating_add(beyond);
@@ -176,7 +176,7 @@ impl Memory {
         }
     }
 
-    /// Remarks where two files first differ, of the addresses from `address` on that both have.
+    /// Adds a remark on the first difference between two files, at addresses from `address` on that both have.
     fn compare(&mut self, address: u64, earlier: Segment, later: Segment) {
         let last = earlier.last.min(later.last);
         if self.differing.contains(&(earlier.file, later.file)) {
@@ -197,7 +197,7 @@ impl Memory {
                 let offset = segment.offset.saturating_add(from - address);
                 self.files.get_mut(segment.file)?.bytes(offset, count).ok()
             };
-            // What cannot be read is remarked on where it is needed.
+            // A block that cannot be read is reported when it is needed.
             let (Some(one), Some(other)) = (bytes(earlier), bytes(later)) else { return };
             if one != other
                 && let Some(differs) = one.iter().zip(&other).position(|(one, other)| one != other)

@@ -1,4 +1,4 @@
-//! Which tests exclude each other.
+//! Finds tests that exclude each other.
 
 use tablewright_archdefs::expr::Expr;
 use tablewright_archdefs::model::{BitMap, Is, Test, TestValue};
@@ -8,7 +8,7 @@ use crate::bits;
 use crate::members::in_levels;
 use crate::scope::{Scope, is};
 
-/// Whether an entry that passes `test` can be no leaf above level 0.
+/// Whether no entry that passes `test` is a leaf above level 0.
 pub(super) fn excludes_leaves(scope: &Scope<'_>, test: &Test) -> bool {
     let leaves: Vec<_> = scope.format.kinds.iter().filter(|row| row.is == Is::Leaf).collect();
     (1..scope.most_levels()).all(|level| {
@@ -42,7 +42,7 @@ fn contradicts(scope: &Scope<'_>, test: &Test, mask: u64, value: u64) -> bool {
     }
 }
 
-/// All the entry bits that a test's alternatives stand for, if they are known and not too many.
+/// The entry bits of each of a test's alternatives, if they are constant and not too many.
 fn alternatives(scope: &Scope<'_>, map: &BitMap, values: &[TestValue]) -> Option<Vec<u64>> {
     let number = |expr: &Expr| scope.constant(expr).and_then(|value| u64::try_from(value).ok());
     let mut all = Vec::new();

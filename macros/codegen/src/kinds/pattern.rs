@@ -1,4 +1,4 @@
-//! Tests that come down to a mask and a value.
+//! Tests that compare masked bits with one value.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -16,7 +16,7 @@ pub(crate) struct Pattern {
 }
 
 impl Pattern {
-    /// The pattern that a test asks for, if it asks for one value.
+    /// The pattern of a test, if it asks for one value.
     pub(crate) fn of_test(scope: &Scope<'_>, test: &Test) -> Option<Self> {
         let ([value], false) = (test.values.as_slice(), test.negated) else {
             return None;
@@ -70,7 +70,7 @@ impl Pattern {
         quote!(#tested == #value)
     }
 
-    /// The bits of an entry that this is about.
+    /// The bits of an entry that it tests.
     pub(super) fn tested(&self) -> TokenStream {
         let mask = &self.mask;
         match self.fixed_mask {

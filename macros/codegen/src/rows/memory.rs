@@ -11,7 +11,7 @@ use crate::literal;
 use crate::locals::bind;
 use crate::scope::{Scope, Type, all_of, int, is};
 
-/// A memory type of the runtime. Both enumerations have the same names.
+/// The runtime's memory type. Both enumerations have the same names.
 pub(crate) fn memory_type(memory: MemoryType) -> TokenStream {
     let name = format_ident!("{memory:?}");
     quote!(MemoryType::#name)
@@ -19,7 +19,7 @@ pub(crate) fn memory_type(memory: MemoryType) -> TokenStream {
 
 /// The two methods of a field of memory types: value to type, and type (or its fallback) to value.
 pub(crate) fn memory_methods(scope: &Scope<'_>, field: &Field, rows: &Rows<MemoryType>) -> TokenStream {
-    // Bytes are written as numbers.
+    // Bytes of a register are written in hexadecimal.
     let width = if rows.through.is_some() { 64 } else { value_width(scope, field) };
     let existing = existing(scope, rows);
     let reads = existing.iter().map(|(when, row)| {
@@ -63,12 +63,12 @@ pub(crate) fn memory_methods(scope: &Scope<'_>, field: &Field, rows: &Rows<Memor
     }
 }
 
-/// The arms from memory types to bits, where no field says the type: everything that comes down to `inherit`.
+/// The arms from memory types to bits, if no field holds the type: `inherit`, and the types whose fallbacks end there.
 pub(crate) fn inherit_arms(scope: &Scope<'_>) -> Vec<TokenStream> {
     memory_arms(scope, &[(int(1), MemoryType::Inherit, quote!(Ok(0)))])
 }
 
-/// Arms `type => value`, with `[memory] fallback` followed to its end.
+/// Arms `type => value`, with each `[memory] fallback` followed to its end.
 fn memory_arms(scope: &Scope<'_>, rows: &[(Expr, MemoryType, TokenStream)]) -> Vec<TokenStream> {
     let mut arms: Vec<(Vec<TokenStream>, TokenStream, TokenStream)> = Vec::new();
     for (_, memory) in MemoryType::WORDS {
@@ -92,7 +92,7 @@ fn memory_arms(scope: &Scope<'_>, rows: &[(Expr, MemoryType, TokenStream)]) -> V
     arms.into_iter().map(|(patterns, guard, value)| quote!(#(#patterns)|* #guard => #value,)).collect()
 }
 
-/// Arms `type => pick(bytes)`: the first of the bytes that `[memory] fallback` leads to which the register has.
+/// Arms `type => pick(bytes)`: of the bytes that `[memory] fallback` leads to, the first that the register has.
 fn picking_arms(
     scope: &Scope<'_>,
     rows: &[(Expr, MemoryType, TokenStream)],
@@ -116,7 +116,8 @@ fn picking_arms(
     arms.into_iter().map(|(patterns, code)| quote!(#(#patterns)|* => #code,)).collect()
 }
 
-/// Where asking for `memory` may end: the rows that have it, then what its fallbacks come to.
+/// The values that may be written for `memory`, in order of preference: those of its rows, then those that its
+/// fallbacks lead to.
 fn follow(
     scope: &Scope<'_>,
     rows: &[(Expr, MemoryType, TokenStream)],

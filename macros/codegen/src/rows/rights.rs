@@ -16,12 +16,12 @@ pub(crate) fn implied(scope: &Scope<'_>) -> TokenStream {
 }
 
 /// Every fact that some row of a field states.
-pub(crate) fn spoken(rows: &Rows<Facts>) -> Facts {
+pub(crate) fn stated(rows: &Rows<Facts>) -> Facts {
     rows.rows.iter().fold(Facts::empty(), |all, row| all.union(row.meaning))
 }
 
-/// The facts that a field speaks of under the parameters, as code.
-pub(crate) fn spoken_code(scope: &Scope<'_>, rows: &Rows<Facts>) -> TokenStream {
+/// The facts that some row of a field states under the parameters, as code.
+pub(crate) fn stated_code(scope: &Scope<'_>, rows: &Rows<Facts>) -> TokenStream {
     let rows = existing(scope, rows);
     let always = rows.iter().filter(|(when, _)| is(when, 1)).fold(Facts::empty(), |all, (_, row)| all | row.meaning);
     let mut code = fact_value(always);
@@ -50,10 +50,10 @@ pub(crate) fn rights_methods(scope: &Scope<'_>, field: &Field, rows: &Rows<Facts
     let read_consts = std::mem::take(&mut names).consts();
     let write = writes.then(|| {
         let arms = write_arms(scope, &existing, width, &mut names);
-        let (consts, spoken, write) = (names.consts(), spoken_code(scope, rows), method(field, "value"));
+        let (consts, stated, write) = (names.consts(), stated_code(scope, rows), method(field, "value"));
         let doc =
             format!(" The value of `{}` with exactly these rights, and with these states if it can.", field.name.value);
-        let body = bind(quote!(#consts match facts.intersection(#spoken) #arms), &[]);
+        let body = bind(quote!(#consts match facts.intersection(#stated) #arms), &[]);
         quote! {
             #[doc = #doc]
             const fn #write(&self, facts: Facts) -> Option<u64> {
@@ -93,9 +93,9 @@ fn write_arms(scope: &Scope<'_>, rows: &[(Expr, &Row<Facts>)], width: u32, names
     };
     let written = rows.iter().filter(|(_, row)| !row.decode_only);
     let rows: Vec<_> = written.map(|(when, row)| (when.clone(), row.meaning, row.value)).collect();
-    let spoken = rows.iter().fold(Facts::empty(), |all, (_, facts, _)| all | *facts);
+    let stated = rows.iter().fold(Facts::empty(), |all, (_, facts, _)| all | *facts);
     let (exact, taken) = arms(&rows, names);
-    let states = spoken.difference(Facts::RIGHTS);
+    let states = stated.difference(Facts::RIGHTS);
     let combinations = subsets(states);
     let complete = rows.iter().all(|(_, facts, _)| {
         let rights = facts.intersection(Facts::RIGHTS);
@@ -106,7 +106,7 @@ fn write_arms(scope: &Scope<'_>, rows: &[(Expr, &Row<Facts>)], width: u32, names
     }
     let rights_only: Vec<_> =
         rows.iter().map(|(when, facts, value)| (when.clone(), facts.intersection(Facts::RIGHTS), *value)).collect();
-    if spoken.intersection(Facts::RIGHTS).is_empty() {
+    if stated.intersection(Facts::RIGHTS).is_empty() {
         let first = rights_only.first().map_or(quote!(None), |(_, _, value)| {
             let value = literal::field(*value, width);
             quote!(Some(#value))
@@ -137,9 +137,9 @@ fn subsets(states: Facts) -> Vec<Facts> {
     all.into_iter().filter(|subset| states.contains(*subset)).collect()
 }
 
-/// The bits of a table's field with every right that it speaks of.
+/// The bits of a table's field that grant every right it states.
 pub(crate) fn everything(scope: &Scope<'_>, field: &Field, rows: &Rows<Facts>) -> TokenStream {
-    let all = spoken(rows).intersection(Facts::RIGHTS);
+    let all = stated(rows).intersection(Facts::RIGHTS);
     let mut code = quote!(0);
     let granting = existing(scope, rows).into_iter().filter(|(_, row)| !row.decode_only && row.meaning.contains(all));
     for (when, row) in granting.collect::<Vec<_>>().into_iter().rev() {
@@ -155,7 +155,7 @@ pub(crate) fn fact_value(facts: Facts) -> TokenStream {
     parts.map(|part| quote!(Facts::#part)).reduce(|a, b| quote!(#a.union(#b))).unwrap_or(quote!(Facts::NONE))
 }
 
-/// The fewest named sets that make up `facts`.
+/// The named sets that make up `facts`, as few as possible.
 fn parts(facts: Facts) -> Vec<&'static str> {
     const NAMED: &[(&str, u8)] = &[
         ("RWX", 0o77),

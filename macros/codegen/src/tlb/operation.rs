@@ -1,4 +1,4 @@
-//! An operation that is executed: its instructions, in a function.
+//! Generates the function of an operation that is executed.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -65,8 +65,8 @@ pub(super) fn operation(scope: &Scope<'_>, op: &TlbOp) -> TokenStream {
     }
 }
 
-/// Statements that bind what operands speak of: the root and tag as numbers; and the descriptor, which may hold the
-/// address that an operation is for.
+/// Statements that bind what operands use: the root and tag as numbers, and the descriptor, which may hold the address
+/// of the page.
 fn setup(scope: &Scope<'_>, op: &TlbOp) -> (TokenStream, Option<TokenStream>) {
     let words: Vec<_> = op.descriptor.iter().map(|word| scope.emit(&word.value, Type::Word)).collect();
     let values = op.operands.iter().filter_map(|operand| operand.value.as_ref());
@@ -75,7 +75,7 @@ fn setup(scope: &Scope<'_>, op: &TlbOp) -> (TokenStream, Option<TokenStream>) {
     let register = scope.format.registers.iter().find(|register| register.role == Role::Root);
     let root = match register {
         _ if !uses("root") => None,
-        // A descriptor names the root as its register does.
+        // In a descriptor, `root` stands for the value of the root's register.
         Some(register) if !words.is_empty() => {
             let register = ident(&register.name.value);
             Some(quote! {
@@ -95,7 +95,7 @@ fn setup(scope: &Scope<'_>, op: &TlbOp) -> (TokenStream, Option<TokenStream>) {
 fn operand_value(scope: &Scope<'_>, value: Option<&Expr>) -> TokenStream {
     match value {
         None => quote!(&raw const descriptor),
-        // A register takes its width from the operand's type, which a bare number does not tell.
+        // The type of an operand determines the register's width, so a number needs a suffix.
         Some(value) if scope.constant(value).is_some() => {
             let value = scope.emit(value, Type::Word);
             quote!(#value as u64)
