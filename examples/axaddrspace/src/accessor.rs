@@ -10,14 +10,14 @@ use crate::{GuestPhysAddr, HostPhysAddr};
 
 /// Access to a guest's memory.
 ///
-/// Values may lie at any address, and on several pages: each page is translated for itself. A piece of 1, 2, 4 or 8
-/// bytes at a multiple of its size is moved in one access.
+/// Values may lie at any address and cross pages: each page is translated separately. A piece of 1, 2, 4 or 8 bytes at
+/// a multiple of its size is moved by one access.
 pub trait GuestMemoryAccessor {
-    /// Where `guest_addr` leads, as an address that the host can access as it is, and how many bytes from there on belong
-    /// to the guest. Only up to the end of a page of 4 KiB they need to be consecutive.
+    /// The address at which the host can access `guest_addr`, and how many bytes from there on belong to the guest.
+    /// They need to be consecutive only up to the end of a page of 4 KiB.
     fn translate_and_get_limit(&self, guest_addr: GuestPhysAddr) -> Option<(HostPhysAddr, usize)>;
 
-    /// Reads a value; the guest chooses its bytes, so it must be of a type that is valid whatever they are.
+    /// Reads a value. The guest chooses its bytes, so its type must be one for which any bytes are valid.
     ///
     /// # Errors
     ///
@@ -35,7 +35,7 @@ pub trait GuestMemoryAccessor {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if not all of its place is the guest's; what comes before that is written.
+    /// `InvalidInput` if part of the place is not guest memory. The part before that is written.
     fn write_obj<V: Copy>(&self, guest_addr: GuestPhysAddr, val: V) -> AxResult<()> {
         // SAFETY: the bytes of a value, as the caller says without padding.
         let bytes = unsafe { slice::from_raw_parts((&raw const val).cast(), size_of::<V>()) };
@@ -59,7 +59,7 @@ pub trait GuestMemoryAccessor {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if not all of the place is the guest's; what comes before that is written.
+    /// `InvalidInput` if part of the place is not guest memory. The part before that is written.
     fn write_buffer(&self, guest_addr: GuestPhysAddr, buffer: &[u8]) -> AxResult<()> {
         let mut done = 0;
         while let Some(rest) = buffer.get(done..).filter(|rest| !rest.is_empty()) {
@@ -87,7 +87,8 @@ pub trait GuestMemoryAccessor {
     }
 }
 
-/// The bytes `done` after `start`, to the end of the page, of the guest's memory or of `length`: at least one.
+/// The guest's memory from `done` bytes after `start` on: to the end of the page, or less if the accessor's limit or
+/// `length` ends it before; at least one byte.
 fn piece<A: GuestMemoryAccessor + ?Sized>(
     accessor: &A,
     start: GuestPhysAddr,
@@ -98,6 +99,6 @@ fn piece<A: GuestMemoryAccessor + ?Sized>(
     let (host, limit) = accessor.translate_and_get_limit(address).ok_or(AxError::InvalidInput)?;
     let length = length.min(limit).min(PAGE_SIZE - address.align_offset_4k());
     let host = NonNull::new(host.as_usize() as *mut u8).filter(|_| length > 0).ok_or(AxError::InvalidInput)?;
-    // SAFETY: the accessor says that they are the guest's memory, and that the host can access it there.
+    // SAFETY: the accessor says that these bytes are the guest's memory, and that the host can access them there.
     Ok(unsafe { GuestSlice::new(host, length, Rights::RW) })
 }

@@ -1,4 +1,4 @@
-//! What is behind an area, for clients that keep areas of their own in a `memory_set::MemorySet`. An
+//! Backends of areas, for clients that keep areas of their own in a `memory_set::MemorySet`. An
 //! [`AddrSpace`](crate::AddrSpace) has the engine's areas instead.
 
 use core::marker::PhantomData;
@@ -9,16 +9,16 @@ use tablewright::{Alloc, Backend as _, ClosedRange, HostPhysAddr, HostRegion, Li
 
 use crate::{GuestPhysAddr, MappingFlags, NestedPageTable, table::engine_flags};
 
-/// What is behind an area.
+/// The backend of an area: where its memory comes from.
 pub enum Backend<H: PagingHandler> {
-    /// Host memory at a fixed distance.
+    /// Host memory at a fixed offset.
     Linear {
         /// The guest address minus the host address; it wraps around.
         pa_va_offset: usize,
     },
     /// Zeroed frames from the handler.
     Alloc {
-        /// Whether they are there from the start; if not, nothing is mapped until somebody does it.
+        /// Whether they are allocated when the area is mapped. If not, nothing is mapped until a client does it.
         populate: bool,
         /// The handler.
         _phantom: PhantomData<H>,
@@ -46,7 +46,8 @@ impl<H: PagingHandler> Clone for Backend<H> {
     }
 }
 
-/// All or nothing each, and what was changed is invalidated when it returns; `false` if it is refused.
+/// Each operation either succeeds or changes nothing and returns `false`. What it changed is invalidated when it
+/// returns.
 impl<H: PagingHandler> MappingBackend for Backend<H> {
     type Addr = GuestPhysAddr;
     type Flags = MappingFlags;
@@ -60,7 +61,7 @@ impl<H: PagingHandler> MappingBackend for Backend<H> {
         match *self {
             Self::Linear { pa_va_offset } => {
                 let host = HostPhysAddr::from_usize(start.as_usize().wrapping_sub(pa_va_offset));
-                // SAFETY: as for `AddrSpace::map_linear`, the caller answers for it.
+                // SAFETY: as for `AddrSpace::map_linear`, the caller is responsible for what is mapped.
                 let region = unsafe { HostRegion::ram(host, size) };
                 region.is_some_and(|region| {
                     Linear::new(start, region).map(range, &attributes, table, &mut gather).is_ok()
@@ -76,7 +77,8 @@ impl<H: PagingHandler> MappingBackend for Backend<H> {
         let mut gather = table.gather();
         match *self {
             Self::Linear { .. } => table.unmap(range, &mut gather).is_ok(),
-            // SAFETY: a set unmaps an area by the backend that mapped it; as in the original, clients answer for others.
+            // SAFETY: a set unmaps an area by the backend that mapped it; as in the original, clients are responsible
+            // for other calls.
             Self::Alloc { populate, .. } => unsafe { alloc(populate).unmap(range, table, &mut gather) }.is_ok(),
         }
     }

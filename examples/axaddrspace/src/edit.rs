@@ -1,4 +1,5 @@
-//! Changes of a client's own page table. That of an [`AddrSpace`](crate::AddrSpace) changes with its areas.
+//! Changes to a client's own page table. The table of an [`AddrSpace`](crate::AddrSpace) changes with its areas
+//! instead.
 
 use memory_set::{MappingError, MappingResult};
 use page_table_multiarch::{PageSize, PagingHandler};
@@ -6,14 +7,14 @@ use tablewright::{Attributes, ClosedRange, Error, Lookup};
 
 use crate::{GuestPhysAddr, HostPhysAddr, MappingFlags, NestedPageTable, table::engine_flags};
 
-/// As for [`AddrSpace::map_linear`](crate::AddrSpace::map_linear), the caller answers for what is mapped.
+/// As for [`AddrSpace::map_linear`](crate::AddrSpace::map_linear), the caller is responsible for what is mapped.
 impl<H: PagingHandler> NestedPageTable<H> {
     /// Maps the page of `size` around `vaddr` to the one around `paddr`.
     ///
     /// # Errors
     ///
-    /// `AlreadyExists` if something is mapped there; `InvalidParam` for what the table cannot say; `BadState` if there is no
-    /// frame for a table. Nothing has changed then.
+    /// `AlreadyExists` if something is mapped there; `InvalidParam` if the format cannot express the mapping;
+    /// `BadState` if there is no frame for a table. In each case, nothing has changed.
     pub fn map(
         &mut self,
         vaddr: GuestPhysAddr,
@@ -25,7 +26,7 @@ impl<H: PagingHandler> NestedPageTable<H> {
         self.map_to(page, paddr.as_usize() as u64 & !page.span(), flags)
     }
 
-    /// Unmaps the page that `vaddr` is in, and returns where it led, and its size.
+    /// Unmaps the page that contains `vaddr`; returns the physical address that it mapped to, and its size.
     ///
     /// # Errors
     ///
@@ -39,8 +40,8 @@ impl<H: PagingHandler> NestedPageTable<H> {
         Ok(found)
     }
 
-    /// Maps `size` bytes from `vaddr` on, each page to where `get_paddr` says; with `allow_huge`, larger pages where these
-    /// fit.
+    /// Maps `size` bytes from `vaddr` on, each page to the address that `get_paddr` returns; with `allow_huge`, by
+    /// larger pages where they fit.
     ///
     /// # Errors
     ///
@@ -76,26 +77,27 @@ impl<H: PagingHandler> NestedPageTable<H> {
         Ok(())
     }
 
-    /// Unmaps `size` bytes from `start` on; large pages that are covered in part are split.
+    /// Unmaps `size` bytes from `start` on. Larger pages of which only a part is covered are split.
     ///
     /// # Errors
     ///
-    /// `InvalidParam` for what is not in whole pages; `BadState` if there is no frame to split a page.
+    /// `InvalidParam` if the range is not made of whole pages; `BadState` if there is no frame to split a page.
     pub fn unmap_region(&mut self, start: GuestPhysAddr, size: usize) -> MappingResult {
         region(start, size)?.map_or(Ok(()), |range| self.unmap_range(range))
     }
 
-    /// Lets the page that `start` is in lead to `paddr`, with these flags; whether there is one.
+    /// Maps the page that contains `start` to `paddr`, with these flags. Returns whether there is such a page.
     pub fn remap(&mut self, start: GuestPhysAddr, paddr: HostPhysAddr, flags: MappingFlags) -> bool {
         let table = self.engine();
         let mut gather = table.gather();
         let attributes = Attributes::from(engine_flags(flags));
-        // SAFETY: the caller answers for it.
+        // SAFETY: the caller is responsible for what is mapped.
         let done = unsafe { table.remap(start.as_usize() as u64, paddr.as_usize() as u64, &attributes, &mut gather) };
         done == Ok(true)
     }
 
-    /// Changes the flags of all that is mapped in `size` bytes from `start` on; whether it could be done.
+    /// Changes the flags of everything that is mapped in `size` bytes from `start` on. Returns whether that could be
+    /// done.
     pub fn protect_region(&mut self, start: GuestPhysAddr, size: usize, new_flags: MappingFlags) -> bool {
         let Ok(range) = region(start, size) else { return false };
         let table = self.engine();
@@ -106,7 +108,7 @@ impl<H: PagingHandler> NestedPageTable<H> {
     fn map_to(&mut self, range: ClosedRange, output: u64, flags: MappingFlags) -> MappingResult {
         let table = self.engine();
         let mut gather = table.gather();
-        // SAFETY: the caller answers for it.
+        // SAFETY: the caller is responsible for what is mapped.
         unsafe { table.map(range, output, &engine_flags(flags).into(), &mut gather) }.map_err(mapping_error)
     }
 
@@ -117,7 +119,7 @@ impl<H: PagingHandler> NestedPageTable<H> {
     }
 }
 
-/// `size` bytes from `start` on; `None` for no bytes.
+/// The range of `size` bytes from `start` on; `None` if `size` is 0.
 fn region(start: GuestPhysAddr, size: usize) -> MappingResult<Option<ClosedRange>> {
     let range = ClosedRange::from_start_size(start.as_usize() as u64, size as u64);
     if size == 0 || range.is_some() { Ok(range) } else { Err(MappingError::InvalidParam) }

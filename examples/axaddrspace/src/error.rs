@@ -1,4 +1,4 @@
-//! The engine's typed errors as `AxError`, which has room for less: what is lost goes to the log.
+//! Converts the engine's typed errors to `AxError`, which holds less; details are logged.
 
 use axerrno::AxError;
 use tablewright::{BackendError, Error, SpaceError};

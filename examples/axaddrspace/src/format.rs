@@ -1,5 +1,5 @@
-//! The format of each architecture's nested tables, with the parameters that every machine of it has: the interface of the
-//! original has no place for what a CPU can do beyond that.
+//! The format of each architecture's nested tables, with parameters that every such machine supports: the original's
+//! interface has no way to state what else a CPU can do.
 
 #[cfg(target_arch = "aarch64")]
 use tablewright::aarch64::stage2_4k as nested;
@@ -12,7 +12,7 @@ use nested::Config;
 pub(crate) use nested::Format;
 use tablewright::ConfigError;
 
-/// The format with so many levels, and the widest input addresses that a client may set up for them.
+/// The format with `levels` levels and the widest input addresses that clients may configure for them.
 pub(crate) fn of_levels(levels: usize) -> Result<Format, ConfigError> {
     let levels = u8::try_from(levels).unwrap_or(u8::MAX);
     Format::new(&config(levels))
@@ -23,7 +23,7 @@ fn config(levels: u8) -> Config {
     Config { five_level: levels > 4, ..Config::new(levels, levels.saturating_mul(9).saturating_add(12)) }
 }
 
-/// Three levels reach 40 bits, with two tables at the root: what 39 bits need is the first of them.
+/// Three levels translate 40 bits, with a root of two tables. For 39 bits, the hardware uses only the first of them.
 #[cfg(target_arch = "aarch64")]
 fn config(levels: u8) -> Config {
     Config::new(levels, if levels == 3 { 40 } else { levels.saturating_mul(9).saturating_add(12) })

@@ -1,4 +1,4 @@
-//! A frame that goes back when its owner is dropped.
+//! A frame that is freed when its owner is dropped.
 
 use core::marker::PhantomData;
 
@@ -7,7 +7,7 @@ use memory_addr::PAGE_SIZE_4K as PAGE_SIZE;
 
 use crate::{AxMmHal, HostPhysAddr};
 
-/// A frame of 4 KiB, given back when it is dropped; or a placeholder that holds none.
+/// A frame of 4 KiB, freed when this is dropped; or a placeholder that holds none.
 #[derive(Debug)]
 pub struct PhysFrame<H: AxMmHal> {
     start_paddr: Option<HostPhysAddr>,
@@ -40,7 +40,7 @@ impl<H: AxMmHal> PhysFrame<H> {
     ///
     /// # Safety
     ///
-    /// None is needed; the original's clients write `unsafe`.
+    /// There is no condition. It is `unsafe` only because the original's clients write `unsafe`.
     pub const unsafe fn uninit() -> Self {
         Self { start_paddr: None, hal: PhantomData }
     }
@@ -54,7 +54,7 @@ impl<H: AxMmHal> PhysFrame<H> {
         self.start_paddr.expect("uninitialized PhysFrame")
     }
 
-    /// Where the host sees the frame.
+    /// The host's virtual address of the frame.
     ///
     /// # Panics
     ///

@@ -1,4 +1,4 @@
-//! The traits that clients implement, as what the engine asks of the machine.
+//! Makes the engine's HAL of the traits that clients implement.
 
 use core::{marker::PhantomData, ptr::NonNull};
 
@@ -12,17 +12,17 @@ pub trait AxMmHal {
     /// Takes a frame; `None` if there is none.
     fn alloc_frame() -> Option<HostPhysAddr>;
 
-    /// Gives a frame back.
+    /// Frees a frame.
     fn dealloc_frame(paddr: HostPhysAddr);
 
-    /// Where the host sees a physical address.
+    /// The host's virtual address of a physical address.
     fn phys_to_virt(paddr: HostPhysAddr) -> HostVirtAddr;
 
-    /// The physical address of what the host sees.
+    /// The physical address of a virtual address of the host.
     fn virt_to_phys(vaddr: HostVirtAddr) -> HostPhysAddr;
 }
 
-/// The machine as a client's [`PagingHandler`] shows it.
+/// A HAL that uses a client's [`PagingHandler`].
 pub(crate) struct Machine<H>(PhantomData<fn() -> H>);
 
 impl<H> Machine<H> {
@@ -40,8 +40,8 @@ impl<H> Clone for Machine<H> {
 /// log2 of the size of one of the handler's frames.
 const FRAME_BITS: u8 = 12;
 
-// SAFETY: the frames are what the handler's own contract says: the caller's alone, aligned, and seen through
-// `phys_to_virt`. Invalidations reach whom the README says; the handler has no way to reach others.
+// SAFETY: by the handler's own contract, its frames are exclusive, aligned, and accessible through `phys_to_virt`. The
+// README says which CPUs invalidations reach; the handler has no way to reach others.
 unsafe impl<H: PagingHandler> Hal for Machine<H> {
     fn allocate(&self, size: u8) -> Option<tablewright::HostPhysAddr> {
         let frame = match size {
@@ -63,7 +63,7 @@ unsafe impl<H: PagingHandler> Hal for Machine<H> {
         NonNull::new(address).expect("the handler maps no memory at the null address")
     }
 
-    /// All of it, for every tag: the handler does not say under which tag its tables are used.
+    /// Invalidates everything, for every tag, as the handler does not say under which tag its tables are used.
     fn invalidate<F: Format>(&self, format: &F, root: tablewright::HostPhysAddr, tag: Tag, _set: &Invalidation) {
         if may_invalidate() {
             // SAFETY: invalidating more than is due harms nobody. On bare metal the code of a hypervisor runs where it

@@ -1,12 +1,12 @@
-//! tablewright with the interface of `axaddrspace` 0.3, so that its clients switch without a change of their own:
+//! tablewright with the interface of `axaddrspace` 0.3, so that its clients can switch without a change to their code:
 //!
 //! ```toml
 //! [patch.crates-io]
 //! axaddrspace = { git = "https://github.com/tablewright/tablewright" }
 //! ```
 //!
-//! Everything here translates: names and errors of the original on one side, the engine's on the other. To read it, begin
-//! with `space.rs`. What behaves differently from the original is listed in the README.
+//! Everything here converts between the original's names and errors and the engine's. Begin with `space.rs`. The README
+//! lists what behaves differently from the original.
 #![no_std]
 #![warn(missing_docs)]
 
@@ -46,6 +46,6 @@ mod porting {}
 pub struct NestedPageFaultInfo {
     /// What the access was.
     pub access_flags: MappingFlags,
-    /// Where it went.
+    /// The address that it was to.
     pub fault_guest_paddr: GuestPhysAddr,
 }

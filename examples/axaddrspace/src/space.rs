@@ -19,14 +19,14 @@ use crate::{
 pub struct AddrSpace<H: PagingHandler>(tablewright::AddrSpace<Format, Machine<H>>);
 
 impl<H: PagingHandler> AddrSpace<H> {
-    /// An empty space of `size` bytes from `base` on, with a table of so many levels.
+    /// An empty space of `size` bytes from `base` on, with a table of `level` levels.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if the architecture has no such table, or it does not reach so far; `NoMemory`.
+    /// `InvalidInput` if the architecture has no such table, or it cannot translate these addresses; `NoMemory`.
     pub fn new_empty(level: usize, base: GuestPhysAddr, size: usize) -> AxResult<Self> {
         let format = of_levels(level).map_err(|error| ax_error(SpaceError::Table(error.into())))?;
-        // Whatever the tag: it is the client that loads the registers, and all tags are invalidated.
+        // Any tag will do: the client loads the registers, and invalidations are for all tags.
         tablewright::AddrSpace::new(format, Machine::new(), Tag(0), base, size).map(Self).map_err(ax_error)
     }
 
@@ -55,18 +55,19 @@ impl<H: PagingHandler> AddrSpace<H> {
         NestedPageTable::of(self.0.page_table())
     }
 
-    /// Where the root table is.
+    /// The root table's physical address.
     pub fn page_table_root(&self) -> HostPhysAddr {
         to_client(self.0.page_table_root())
     }
 
-    /// Maps host memory, or a device's registers if `flags` have `DEVICE`. Whoever calls it answers for what the guest
-    /// does there, and for its staying memory as long as it is mapped: the original has no other way to say this.
+    /// Maps host memory, or a device's registers if `flags` have `DEVICE`. The caller is responsible for what the guest
+    /// does with it, and must keep it allocated as long as it is mapped. The original's interface does not mark this as
+    /// `unsafe`.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` for what is outside the space, not in whole pages, nothing at all, or not expressible by the format;
-    /// `AlreadyExists` if an area is in the way; `NoMemory`. The space is then as it was.
+    /// `InvalidInput` if the range is outside the space, empty, or not made of whole pages, or if the format cannot
+    /// express it; `AlreadyExists` if an area is in the way; `NoMemory`. The space is then as it was.
     pub fn map_linear(
         &mut self,
         start_vaddr: GuestPhysAddr,
@@ -75,7 +76,7 @@ impl<H: PagingHandler> AddrSpace<H> {
         flags: MappingFlags,
     ) -> AxResult {
         let start = to_engine(start_paddr);
-        // SAFETY: as the documentation says, the caller answers for it.
+        // SAFETY: the caller is responsible, as the documentation says.
         let region = unsafe {
             match flags.contains(MappingFlags::DEVICE) {
                 true => HostRegion::device(start, size),
@@ -95,23 +96,23 @@ impl<H: PagingHandler> AddrSpace<H> {
         self.0.map_alloc(start, size, engine_flags(flags), populate).map_err(ax_error)
     }
 
-    /// Takes `size` bytes from `start` on out of all areas.
+    /// Unmaps `size` bytes from `start` on, and removes them from all areas.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` for what is outside the space or not in whole pages; `NoMemory` if larger pages that are covered in
-    /// part cannot be split. The space is then as it was.
+    /// `InvalidInput` if the range is outside the space or not made of whole pages; `NoMemory` if a larger page of
+    /// which only a part is covered cannot be split. The space is then as it was.
     pub fn unmap(&mut self, start: GuestPhysAddr, size: usize) -> AxResult {
         self.0.unmap(start, size).map_err(ax_error)
     }
 
     /// Removes all areas.
     pub fn clear(&mut self) {
-        // It fails only if somebody else changed the table, and then the log has it.
+        // It fails only if the table was changed by others, and that is logged.
         let _ = self.0.clear().map_err(ax_error);
     }
 
-    /// Deals with a fault; whether the guest may run again.
+    /// Handles a fault. Returns whether the guest may run again.
     pub fn handle_page_fault(&mut self, vaddr: GuestPhysAddr, access_flags: MappingFlags) -> bool {
         self.0.handle_page_fault(vaddr, engine_flags(access_flags))
     }
@@ -124,21 +125,21 @@ impl<H: PagingHandler> AddrSpace<H> {
     /// The pieces of the `len` bytes from `vaddr` on, each consecutive for the host; `None` if not all of them are the
     /// guest's memory in one area.
     ///
-    /// The lifetime is the original's: the caller must let go of the pieces before anything there is unmapped, must not
-    /// ask for the same bytes twice at once, and must not let the guest run meanwhile.
+    /// The lifetime is the original's. The caller must drop the pieces before any of them is unmapped, must not ask for
+    /// the same bytes twice at a time, and must not let the guest run meanwhile.
     pub fn translated_byte_buffer(&self, vaddr: GuestPhysAddr, len: usize) -> Option<Vec<&'static mut [u8]>> {
         if len > self.rest_of_area(vaddr)? {
             return None;
         }
         let pieces = self.0.translated_byte_buffer(vaddr, len).map_err(|error| log::warn!("{error}")).ok()?;
-        // SAFETY: the memory is mapped in the host; that it is used by nobody else, the caller answers for.
+        // SAFETY: the memory is mapped in the host, and the caller is responsible for its not being used otherwise.
         let slice =
             |piece: &tablewright::GuestSlice<'_>| unsafe { slice::from_raw_parts_mut(piece.as_ptr(), piece.len()) };
         Some(pieces.iter().map(slice).collect())
     }
 
-    /// The host physical address behind `vaddr`, and the number of bytes from there to the end of the area. Only within
-    /// a page they are sure to be consecutive.
+    /// The host physical address behind `vaddr`, and the number of bytes from there to the end of the area. They are
+    /// certain to be consecutive only within a page.
     pub fn translate_and_get_limit(&self, vaddr: GuestPhysAddr) -> Option<(HostPhysAddr, usize)> {
         Some((self.translate(vaddr)?, self.rest_of_area(vaddr)?))
     }
@@ -152,7 +153,7 @@ impl<H: PagingHandler> AddrSpace<H> {
 
 /// Access as the guest has it: within its rights, and never to a device.
 impl<H: PagingHandler> GuestMemoryAccessor for AddrSpace<H> {
-    /// As the trait has it, the address is the host's virtual one.
+    /// The trait asks for the host's virtual address.
     fn translate_and_get_limit(&self, guest_addr: GuestPhysAddr) -> Option<(HostPhysAddr, usize)> {
         let (address, limit) = self.translate_and_get_limit(guest_addr)?;
         Some((H::phys_to_virt(address).as_usize().into(), limit))

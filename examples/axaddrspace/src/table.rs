@@ -11,20 +11,20 @@ use crate::{
     hal::{Machine, to_client},
 };
 
-/// A guest's page table. The one of an [`AddrSpace`](crate::AddrSpace) is only read from outside; one of a client's own is
-/// changed by [`Backend`](crate::Backend)s, or by the client.
+/// A guest's page table. Clients can only read the table of an [`AddrSpace`](crate::AddrSpace). A table of their own
+/// they change themselves, or through [`Backend`](crate::Backend)s.
 #[repr(transparent)]
 pub struct NestedPageTable<H: PagingHandler>(PageTable<Format, Machine<H>>);
 
 impl<H: PagingHandler> NestedPageTable<H> {
-    /// An empty table of so many levels.
+    /// An empty table of `level` levels.
     ///
     /// # Errors
     ///
     /// `InvalidInput` if the architecture has no such table; `NoMemory`.
     pub fn new(level: usize) -> AxResult<Self> {
         let table = of_levels(level).map_err(Error::from).and_then(|format| {
-            // Whatever the tag: it is the client that loads the registers, and all tags are invalidated.
+            // Any tag will do: the client loads the registers, and invalidations are for all tags.
             PageTable::new(format, Machine::new(), Tag(0))
         });
         table.map(Self).map_err(|error| ax_error(error.into()))
@@ -41,13 +41,13 @@ impl<H: PagingHandler> NestedPageTable<H> {
         &mut self.0
     }
 
-    /// Where the root table is.
+    /// The root table's physical address.
     pub const fn root_paddr(&self) -> HostPhysAddr {
         to_client(self.0.root())
     }
 
-    /// Where `address` leads, with which rights, and the size of the page that maps it: the largest of the family's that
-    /// it has room for.
+    /// The physical address behind `address`, its rights, and the size of the page that maps it: the largest size of
+    /// the original's enumeration that fits into the page.
     ///
     /// # Errors
     ///
@@ -72,7 +72,7 @@ impl<H: PagingHandler> NestedPageTable<H> {
     }
 }
 
-/// Both crates number the flags alike.
+/// The flags have the same bits in both crates.
 pub(crate) const fn engine_flags(flags: MappingFlags) -> tablewright::MappingFlags {
     tablewright::MappingFlags::from_bits_truncate(flags.bits())
 }

@@ -1,4 +1,4 @@
-//! Where the drop-in is better than the original: each row of the README's table that a host can show.
+//! Tests each row of the README's table of differences from the original, as far as a host can.
 
 mod support;
 
@@ -186,7 +186,7 @@ fn a_table_of_a_clients_own_is_changed_page_by_page_and_by_regions() {
     assert_eq!(Frames::allocated(), 1, "the root");
 }
 
-/// A translation of a client's own, with pages that do not follow each other on the host.
+/// A client's own translation, with pages that are not consecutive for the host.
 struct Scattered([Box<[u8; 0x1000]>; 2]);
 
 impl GuestMemoryAccessor for Scattered {

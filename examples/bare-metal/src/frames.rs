@@ -24,13 +24,13 @@ fn pool() -> NonNull<u8> {
     NonNull::from(&POOL.0).cast()
 }
 
-/// Takes `count` frames that follow each other, aligned to their number.
+/// Takes `count` consecutive frames, aligned to their total size.
 fn take(count: usize) -> Option<NonNull<u8>> {
     let first = (0..FRAMES).step_by(count.max(1)).find(|&first| {
         let Some(frames) = TAKEN.get(first..first + count) else { return false };
         let taken = frames.iter().take_while(|frame| !frame.swap(true, Ordering::Acquire)).count();
         if taken < count {
-            // Somebody has the next one: give back those just taken.
+            // The next one is in use: free those just taken.
             frames.iter().take(taken).for_each(|frame| frame.store(false, Ordering::Release));
         }
         taken == count

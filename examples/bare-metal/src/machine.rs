@@ -1,5 +1,5 @@
-//! Which format the target has, and with which parameters. A hypervisor reads them from the CPU's identification
-//! registers: see `Config::from_capabilities`.
+//! The target's format and its parameters. A hypervisor reads them from the CPU's identification registers: see
+//! `Config::from_capabilities`.
 
 #[cfg(feature = "aarch64")]
 pub use tablewright::aarch64::stage2_4k::{Config, Format};

@@ -1,8 +1,8 @@
-//! The smallest program that has a guest's memory on a machine without an operating system.
+//! The smallest program that manages a guest's memory on a machine without an operating system.
 //!
 //! It makes an address space in the target's own format, maps, touches and unmaps memory, and computes the values for
-//! the machine's root registers; entering a guest is left to the hypervisor that this grows into. It is also what
-//! shows that the library, its generated invalidations included, builds and links for these targets.
+//! the machine's root registers; it does not enter a guest. Building it shows that the library, with its generated
+//! invalidations, compiles and links for these targets.
 
 #![no_std]
 #![no_main]
@@ -40,7 +40,7 @@ fn guest_memory() -> Result<<Format as tablewright::Format>::Registers, SpaceErr
     let ram = GuestPhysAddr::from_usize(0x8000_0000);
     space.map_alloc(ram, 0x1_0000, MappingFlags::READ | MappingFlags::WRITE | MappingFlags::EXECUTE, false)?;
 
-    // What the guest's first store, and one to a page that is gone again, would come to.
+    // What the guest's first store would cause, and a store to a page that was unmapped again.
     core::hint::black_box(space.handle_fault(ram, Rights::W));
     space.unmap(ram, 0x1000)?;
     core::hint::black_box(space.handle_fault(ram, Rights::W));

@@ -1,7 +1,7 @@
-//! What the guests do: an operating system of thirty lines. It runs in the guest, with nothing but the guest's memory.
+//! The guests' program: an operating system of thirty lines. It runs in the guest and has only the guest's memory.
 //!
 //! It is the same code on every machine. Each guest has a copy of the image's code and constants where the image was
-//! linked, which it can execute but not change; it has no statics to write to, only its stack and the memory below.
+//! linked, which it can execute but not change; it has no writable statics, only its stack and the memory below.
 
 use core::fmt::{self, Write};
 
@@ -25,12 +25,12 @@ pub const STACK_PAGES: usize = 8;
 
 /// How many pages of its heap a guest uses: not the first, and not all in the order of their addresses.
 pub const USED: usize = 16;
-/// Which pages are written while the hypervisor keeps a log.
+/// The pages that are written while the hypervisor keeps a log.
 pub const LOGGED: [usize; 3] = [2, 7, 12];
-/// What the first guest tells the second.
+/// The message from the first guest to the second.
 pub const MESSAGE: usize = 0x600d_cafe;
 
-/// What a guest asks of the hypervisor, or tells it.
+/// A guest's calls to the hypervisor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]
 pub enum Call {
@@ -48,7 +48,7 @@ pub enum Call {
     Watch,
     /// I have written.
     Wrote,
-    /// I have come to my end.
+    /// I am done.
     Done,
 }
 
@@ -56,13 +56,13 @@ impl Call {
     const ALL: [Self; 8] =
         [Self::Used, Self::Shared, Self::Tried, Self::Offer, Self::Returned, Self::Watch, Self::Wrote, Self::Done];
 
-    /// The call of a number, which may be anything that a guest makes up.
+    /// The call with a number. A guest may pass any number.
     pub fn of(number: usize) -> Option<Self> {
         Self::ALL.get(number).copied()
     }
 }
 
-/// The guest of this number, from its first instruction to its last.
+/// The whole life of the guest with this number.
 pub extern "C" fn main(number: usize) -> ! {
     let _ = writeln!(Console, "I am guest {number}, and my code is at {:?}", main as extern "C" fn(usize) -> !);
 
@@ -77,13 +77,14 @@ pub extern "C" fn main(number: usize) -> ! {
     }
     call(Call::Shared, read(SHARED + 8));
 
-    // The first guest changes its own code, the second what the first has told it.
+    // The first guest tries to change its own code, the second the first one's message.
     let forbidden = if number == 0 { main as *const () as usize & !7 } else { SHARED + 8 };
     let before = read(forbidden);
     machine::store_word(forbidden, !before);
     call(Call::Tried, (read(forbidden) == before).into());
 
-    // The CPU has the translation at hand when the page is taken: if nobody invalidates it, what was there is found again.
+    // The CPU holds the translation when the page is taken away. If it were not invalidated, the guest would find the
+    // old content.
     call(Call::Offer, read(heap(1)));
     call(Call::Returned, read(heap(1)));
 
@@ -105,7 +106,7 @@ pub const fn heap(number: usize) -> usize {
     HEAP + (HEAP_PAGES - 1 - 2 * number) * PAGE
 }
 
-/// What the guest writes there first.
+/// The value that the guest first writes there.
 fn value(guest: usize, page: usize) -> usize {
     (guest + 1) << 32 | page
 }
@@ -115,7 +116,7 @@ fn call(call: Call, argument: usize) {
 }
 
 fn read(address: usize) -> usize {
-    // SAFETY: a word of the guest's memory; nothing is there that Rust knows of.
+    // SAFETY: a word of the guest's memory, where no Rust object is.
     unsafe { core::ptr::with_exposed_provenance::<usize>(address).read_volatile() }
 }
 

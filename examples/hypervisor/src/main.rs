@@ -1,11 +1,11 @@
-//! A hypervisor on bare metal, with two guests: what a guest's memory takes, from the first instruction of the machine to
-//! the last frame that comes back.
+//! A hypervisor on bare metal with two guests: everything that guests' memory needs, from the machine's first
+//! instruction until the last frame is freed.
 //!
-//! Start with `story.rs`: what happens to the guests, the same on every machine. `guest.rs` is what the guests do,
-//! `memory.rs` what the library is told of the machine's memory, and `machine/` how each kind of machine enters a guest.
-//! Page tables, register values, fault reports and invalidations are the library's.
+//! Start with `story.rs`, which says what happens to the guests and is the same on every machine. `guest.rs` is the
+//! guests' program, `memory.rs` implements the library's HAL, and `machine/` enters guests on each kind of machine.
+//! Page tables, register values, fault reports and invalidations come from the library.
 //!
-//! The log is on the serial line. The last line is the verdict, and the machine ends with it.
+//! The log goes to the serial line. Its last line is the verdict; then the machine is shut down.
 
 #![no_std]
 #![no_main]
@@ -22,7 +22,7 @@ use core::panic::PanicInfo;
 
 use machine::{Machine, Problem};
 
-/// Tells the whole story on a machine, then ends it.
+/// Runs the whole story on a machine, then shuts it down.
 fn run<M: Machine>(machine: Result<M, Problem>) -> ! {
     say!("A hypervisor on {}", M::NAME);
     let outcome = machine.and_then(|mut machine| story::tell(&mut machine));

@@ -45,14 +45,14 @@ pub unsafe fn init() {
     unsafe { FRAMES.lock().init(start, end - start) };
 }
 
-/// The code and constants of this image, which guests run, too.
+/// The code and constants of this image. Guests execute them, too.
 pub fn program() -> &'static [u8] {
     let (start, end) = (&raw const __program, &raw const __program_end);
-    // SAFETY: the linker puts there what never changes.
+    // SAFETY: the linker places only immutable data there.
     unsafe { slice::from_raw_parts(start, end.addr() - start.addr()) }
 }
 
-/// How many frames of 4 KiB are given out.
+/// The number of frames of 4 KiB in use.
 pub fn frames_in_use() -> usize {
     FRAMES_IN_USE.load(Ordering::Relaxed)
 }
@@ -61,7 +61,7 @@ pub fn frames_in_use() -> usize {
 #[derive(Clone, Copy, Debug)]
 pub struct FrameHal;
 
-/// A frame of `1 << size` bytes, and how many of the smallest it is.
+/// A frame of `1 << size` bytes, and its size in frames of the smallest size.
 fn frame(size: u8) -> Option<(Layout, usize)> {
     let bytes = 1_usize.checked_shl(size.into())?;
     Some((Layout::from_size_align(bytes, bytes).ok()?, bytes >> FRAME_BITS))
@@ -99,7 +99,7 @@ unsafe impl Hal for FrameHal {
     }
 
     fn invalidate<F: Format>(&self, format: &F, root: HostPhysAddr, tag: Tag, set: &Invalidation) {
-        // Where entering the guest does it.
+        // On this machine, entering the guest invalidates.
         #[cfg(target_arch = "x86_64")]
         if let Some(told) = format.at_entry(tag, set) {
             return crate::machine::at_entry(tag, &told);

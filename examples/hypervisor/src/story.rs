@@ -1,7 +1,7 @@
-//! The story: two guests, each with its own address space, and what happens to their memory.
+//! The story of two guests, each with its own address space, and what happens to their memory.
 //!
-//! Read [`tell`] from top to bottom. Everything here is the same on all machines; each chapter lets a guest run up to its
-//! next call, and checks what has become of it.
+//! Read [`tell`] from top to bottom. Everything here is the same on all machines; each chapter lets a guest run up to
+//! its next call, and checks the result.
 
 use alloc::string::String;
 
@@ -15,9 +15,9 @@ use crate::machine::{Exit, Machine, Problem, Space};
 use crate::memory::{self, FrameHal};
 use crate::say;
 
-/// What the console is called in reports of faults.
+/// The console's name in the resolution of faults.
 const CONSOLE: usize = 1;
-/// The memory that is taken away and given back: that of the guest's pages 0 to 3.
+/// The memory that is taken away and given back: the guest's pages 0 to 3.
 const TAKEN: usize = guest::heap(3);
 const TAKEN_PAGES: usize = (guest::heap(0) - TAKEN) / PAGE + 1;
 
@@ -59,7 +59,7 @@ pub fn tell<M: Machine>(machine: &mut M) -> Result<(), Problem> {
         guest.is_watched(machine)?;
     }
     say!("\nThe end.");
-    // Its frames go back with the last guest that maps them.
+    // Its frames are freed with the last guest that maps them.
     drop(shared);
     for guest in [first, second] {
         guest.ends(machine)?;
@@ -78,7 +78,7 @@ struct Guest<M: Machine> {
     faults: Faults,
 }
 
-/// How many faults ended in which way since they were last looked at.
+/// The number of faults, by how they were resolved, since this was last read.
 #[derive(Clone, Copy, Debug, Default)]
 struct Faults {
     mapped: usize,
@@ -120,7 +120,7 @@ impl<M: Machine> Guest<M> {
         check(unchanged == 1, "a store that is denied changes nothing")
     }
 
-    /// What a balloon driver does.
+    /// Takes memory away and gives it back, as for a balloon driver.
     fn lends_memory(&mut self, machine: &mut M) -> Result<(), Problem> {
         let kept = self.until(machine, Call::Offer)?;
         check(kept != 0, "there is something in the memory that is taken")?;
@@ -135,10 +135,10 @@ impl<M: Machine> Guest<M> {
         check(found == 0, "memory that is given back is empty")
     }
 
-    /// What migration needs.
+    /// Logs which pages the guest writes, as migration needs.
     fn is_watched(&mut self, machine: &mut M) -> Result<(), Problem> {
         self.until(machine, Call::Watch)?;
-        // What was written up to now is not asked for.
+        // What was written before the log begins is not in it.
         self.change(machine, |space| space.start_dirty_log(gpa(guest::HEAP), HEAP_BYTES))?;
         self.until(machine, Call::Wrote)?;
         let words = self.written(machine)?;
@@ -156,7 +156,7 @@ impl<M: Machine> Guest<M> {
     fn ends(mut self, machine: &mut M) -> Result<(), Problem> {
         self.until(machine, Call::Done)?;
         say!("guest {}, {}", self.number, self.space);
-        // It goes while its registers are loaded, for the invalidations' sake.
+        // It is dropped while its registers are loaded, so that invalidations act on it.
         machine.load(&self.space)
     }
 
@@ -181,7 +181,7 @@ impl<M: Machine> Guest<M> {
         change(&mut self.space).map_err(no_space)
     }
 
-    /// Lets the guest run until it makes this call, and gives the call's argument.
+    /// Runs the guest until it makes this call; returns the call's argument.
     fn until(&mut self, machine: &mut M, wanted: Call) -> Result<usize, Problem> {
         machine.load(&self.space)?;
         loop {
@@ -200,7 +200,7 @@ impl<M: Machine> Guest<M> {
         }
     }
 
-    /// Deals with an access that was not translated.
+    /// Handles an access that was not translated.
     fn fault(&mut self, machine: &mut M, report: &<M::Format as Format>::Report) -> Result<(), Problem> {
         let outcome = match self.space.handle_report(report) {
             Ok(outcome) => outcome,
@@ -235,7 +235,7 @@ impl<M: Machine> Guest<M> {
         Ok(())
     }
 
-    /// Lets the guest go on after the store it stopped at, and gives what it wanted to store.
+    /// Lets the guest continue after the store at which it stopped; returns the value to be stored.
     fn skip_store(&mut self, machine: &mut M) -> Result<u64, Problem> {
         let store = machine.store(&self.vcpu, &self.space).ok_or(Problem("an instruction of another kind"))?;
         machine.skip(&mut self.vcpu, store.instruction);

@@ -1,5 +1,5 @@
-//! An architecture of one's own. The format is `arch/lpae.toml`, the stage 2 of 32-bit Arm; no Rust here or elsewhere
-//! knows how its entries look. What follows is what any hypervisor does with any format.
+//! A new architecture in a crate of its own. The format is `arch/lpae.toml`, the stage 2 of 32-bit Arm; no Rust code,
+//! here or elsewhere, knows its entries. The code below is what any hypervisor does with any format.
 
 tablewright::page_table_format! { pub mod lpae = "arch/lpae.toml" }
 

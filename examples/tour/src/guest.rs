@@ -18,11 +18,11 @@ const RAM: GuestPhysAddr = GuestPhysAddr::from_usize(0x4000_0000);
 const HEAP: GuestPhysAddr = GuestPhysAddr::from_usize(0x8000_0000);
 const NOWHERE: GuestPhysAddr = GuestPhysAddr::from_usize(0xf000_0000);
 
-/// Lives through a guest with the format of a TOML file, in the configuration that a row of it names.
+/// Takes a guest from start to end, with the format of a TOML file, in the configuration that a row of it names.
 ///
 /// # Errors
 ///
-/// Whatever goes wrong: nothing should.
+/// Any error of the library; none is expected.
 pub(crate) fn tour<F: Format>(
     file: &str,
     row: &str,
@@ -38,7 +38,7 @@ pub(crate) fn tour<F: Format>(
     let hardware = Hardware::new(tag);
     let machine = hardware.machine.clone();
 
-    // The guest's 64 MiB of RAM are the host's to give: one piece, so that large pages fit.
+    // The host allocates the guest's 64 MiB of RAM in one piece, so that large pages fit.
     let backing = machine.allocate(26).ok_or("no memory for the guest")?;
     // SAFETY: it was just allocated, is used for nothing else, and freed only after the guest is gone.
     let ram = unsafe { HostRegion::ram(backing, 64 * MIB) }.ok_or("no region")?;

@@ -1,4 +1,4 @@
-//! What stands for the hardware: physical memory, and an MMU that walks the guest's tables by the format's TOML file.
+//! The simulated hardware: physical memory, and an MMU that walks the guest's tables as the format's TOML file says.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -13,11 +13,11 @@ pub(crate) struct Hardware {
     tag: Tag,
 }
 
-/// What a guest's access came to.
+/// The result of a guest's access.
 pub(crate) struct Outcome {
     /// What the hypervisor did about the fault, if there was one.
     pub(crate) fault: Option<FaultOutcome>,
-    /// The host physical address that it reached in the end.
+    /// The host physical address that it finally reached.
     pub(crate) reached: Option<HostPhysAddr>,
 }
 
@@ -63,11 +63,11 @@ impl Hardware {
         Outcome { fault: Some(outcome), reached: if outcome.is_resolved() { attempt() } else { None } }
     }
 
-    /// Turns to the MMU whether anything it still holds contradicts the tables.
+    /// Asks the MMU whether any translation that it still caches contradicts the tables.
     ///
     /// # Errors
     ///
-    /// What a guest could have seen that it should not.
+    /// A stale translation that the guest could have used.
     pub(crate) fn check(&self) -> Result<(), Box<dyn Error>> {
         self.mmu.check(&self.machine);
         match self.mmu.take_violations().into_iter().next() {
@@ -76,7 +76,7 @@ impl Hardware {
         }
     }
 
-    /// Takes the guest's tables out of the MMU, before they go.
+    /// Unloads the guest's tables from the MMU before they are freed.
     pub(crate) fn unload(&self) {
         self.mmu.unload(self.tag);
     }

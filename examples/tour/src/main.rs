@@ -1,7 +1,7 @@
 //! A guest's memory from its first page to its last, on each architecture, on a simulated machine.
 //!
-//! New here? Read `guest.rs` from top to bottom: it is what a hypervisor does. `report.rs` prints, `machine.rs` stands
-//! for the hardware: it lets the guest's accesses go through an MMU, and reports what faults.
+//! New here? Read `guest.rs` from top to bottom: it is what a hypervisor does. `report.rs` prints. `machine.rs`
+//! simulates the hardware: it translates the guest's accesses by an MMU and reports faults.
 
 mod guest;
 mod machine;

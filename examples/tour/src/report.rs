@@ -1,4 +1,4 @@
-//! What a person wants to see.
+//! Prints what happens, for people.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use tablewright::{
 
 use crate::machine::Outcome;
 
-/// Who we are looking at.
+/// Prints the format and its configuration.
 pub(crate) fn title<F: Format>(space: &AddrSpace<F, Machine>, row: &str) {
     let (info, geometry) = (F::INFO, space.page_table().geometry());
     println!("━━━ {}: {} ━━━", info.architecture, info.title);
@@ -20,7 +20,7 @@ pub(crate) fn title<F: Format>(space: &AddrSpace<F, Machine>, row: &str) {
     );
 }
 
-/// The areas.
+/// Prints the areas.
 pub(crate) fn layout<F: Format>(space: &AddrSpace<F, Machine>) {
     println!("The guest's memory:");
     for area in space.areas() {
@@ -28,17 +28,17 @@ pub(crate) fn layout<F: Format>(space: &AddrSpace<F, Machine>) {
     }
 }
 
-/// What to load into the CPU.
+/// Prints the register values to load into the CPU.
 ///
 /// # Errors
 ///
-/// The root or tag does not fit.
+/// [`Refusal`](tablewright::Refusal) if the root or the tag does not fit.
 pub(crate) fn registers<F: Format>(space: &AddrSpace<F, Machine>) -> Result<(), Refusal> {
     println!("\nTo enter the guest, load:\n  {:x?}", space.registers()?);
     Ok(())
 }
 
-/// An access of the guest.
+/// Prints an access of the guest, and how it was resolved.
 pub(crate) fn access(address: GuestPhysAddr, needs: Rights, what: &str, outcome: &Outcome) {
     let needs = if needs == Rights::W {
         'w'
@@ -64,7 +64,7 @@ pub(crate) fn access(address: GuestPhysAddr, needs: Rights, what: &str, outcome:
     }
 }
 
-/// How many tables there are, by level.
+/// The number of tables, by level.
 pub(crate) struct Tables(BTreeMap<Level, usize>);
 
 impl Tables {
@@ -77,7 +77,7 @@ impl Tables {
         Self(count)
     }
 
-    /// The fewest that could hold what is mapped: one wherever a leaf needs one.
+    /// The fewest tables that could map the same leaves.
     fn fewest<F: Format>(space: &AddrSpace<F, Machine>) -> Self {
         let geometry = space.page_table().geometry();
         let mut needed: BTreeMap<Level, Vec<u64>> = BTreeMap::from([(geometry.top(), vec![0])]);
@@ -102,7 +102,7 @@ impl Tables {
     }
 }
 
-/// What an edit did to the tables, and the invalidations that were due.
+/// Prints what an edit did to the tables, and the invalidations that it needed.
 pub(crate) fn change<F: Format>(before: Tables, space: &AddrSpace<F, Machine>, log: &[(Tag, Invalidation)]) {
     println!("  tables: {} before, {} after", before.total(), Tables::of(space).total());
     for (tag, set) in log {
@@ -120,7 +120,7 @@ pub(crate) fn change<F: Format>(before: Tables, space: &AddrSpace<F, Machine>, l
     }
 }
 
-/// Each entry on the way to `address`.
+/// Prints each entry on the way to `address`.
 pub(crate) fn walk<F: Format>(space: &AddrSpace<F, Machine>, address: GuestPhysAddr) {
     let table = space.page_table();
     let (format, geometry, ia) = (table.format(), table.geometry(), address.as_usize() as u64);
@@ -151,7 +151,7 @@ fn describe(entry: &Entry) -> String {
     }
 }
 
-/// Everything mapped, equal neighbours merged.
+/// Prints everything that is mapped, with equal neighbours merged.
 pub(crate) fn mappings<F: Format>(space: &AddrSpace<F, Machine>) {
     for region in space.page_table().regions(space.range()) {
         let sizes = page_sizes(space, region.range);
@@ -167,7 +167,7 @@ pub(crate) fn mappings<F: Format>(space: &AddrSpace<F, Machine>) {
     }
 }
 
-/// How many leaves of which sizes map a range.
+/// The number of leaves of each size that map a range.
 fn page_sizes<F: Format>(space: &AddrSpace<F, Machine>, range: ClosedRange) -> String {
     let mut count: BTreeMap<u8, usize> = BTreeMap::new();
     for leaf in space.page_table().mappings(range) {
@@ -190,7 +190,7 @@ pub(crate) fn tables<F: Format>(space: &AddrSpace<F, Machine>) {
     println!("  {} KiB in {} tables; the fewest possible: {}", bytes >> 10, have.total(), fewest.total());
 }
 
-/// `1 << bits` bytes, as a person says it.
+/// `1 << bits` bytes, with a unit.
 fn size(bits: u8) -> String {
     let unit = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"][usize::from(bits / 10).min(6)];
     format!("{} {unit}", 1_u64 << (bits % 10))

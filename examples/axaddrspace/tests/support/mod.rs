@@ -12,16 +12,16 @@ thread_local! {
     static LEFT: Cell<usize> = const { Cell::new(usize::MAX) };
 }
 
-/// Physical addresses are those of the process; a frame that is given back twice, or in parts, fails the test.
+/// Physical addresses are those of the process. A frame that is freed twice, or in parts, fails the test.
 pub struct Frames;
 
 impl Frames {
-    /// How many blocks of frames are allocated.
+    /// The number of allocated blocks of frames.
     pub fn allocated() -> usize {
         FRAMES.with_borrow(BTreeMap::len)
     }
 
-    /// After so many more allocations there are none left.
+    /// The number of allocations that may still succeed.
     pub fn limit(left: usize) {
         LEFT.set(left);
     }

@@ -1,5 +1,5 @@
-//! What the story asks of a machine. Each module here is one kind of machine: how it starts, how it enters a guest, and
-//! what it reports when the guest comes back.
+//! What the story needs of a machine. Each module here is one kind of machine: how it starts, how it enters a guest,
+//! and what it reports when the guest exits.
 
 #[cfg(target_arch = "aarch64")]
 mod aarch64;
@@ -26,10 +26,10 @@ pub type Space<M> = AddrSpace<<M as Machine>::Format, FrameHal>;
 pub trait Machine {
     /// Its nested page tables.
     type Format: Format;
-    /// A virtual CPU: what is the guest's while it does not run.
+    /// A virtual CPU: the guest's registers while it does not run.
     type Vcpu;
 
-    /// What it is.
+    /// Its name.
     const NAME: &'static str;
 
     /// The format with the parameters of this machine.
@@ -38,19 +38,19 @@ pub trait Machine {
     /// A virtual CPU that starts in [`guest::main`](crate::guest::main) with this guest's number.
     fn boot(&mut self, space: &Space<Self>, number: usize) -> Result<Self::Vcpu, Problem>;
 
-    /// Makes the space the current one: it is what invalidations act on.
+    /// Loads the space's registers. Invalidations act on this space.
     fn load(&mut self, space: &Space<Self>) -> Result<(), Problem>;
 
     /// Runs the guest whose space is loaded until it needs the hypervisor.
     fn run(&mut self, vcpu: &mut Self::Vcpu) -> Exit<<Self::Format as Format>::Report>;
 
-    /// Where an access went whose report does not say it.
+    /// The guest-physical address of an access whose report does not have it.
     fn resolve(&self, report: &<Self::Format as Format>::Report) -> GuestPhysAddr;
 
-    /// The store that the guest stopped at, if it is one that this machine knows how to read.
+    /// The store at which the guest stopped, if this machine can decode it.
     fn store(&self, vcpu: &Self::Vcpu, space: &Space<Self>) -> Option<Store>;
 
-    /// Lets the guest go on after the instruction that it stopped at, which has so many bytes.
+    /// Lets the guest continue after the instruction at which it stopped, which has so many `bytes`.
     fn skip(&mut self, vcpu: &mut Self::Vcpu, bytes: usize);
 }
 
@@ -58,18 +58,18 @@ pub trait Machine {
 pub enum Exit<R> {
     /// It called the hypervisor, with a number and an argument.
     Call(usize, usize),
-    /// An access was not translated: what the hardware says of it.
+    /// An access was not translated; with the hardware's report.
     Fault(R),
-    /// What this hypervisor knows nothing of, in the hardware's own words.
+    /// Anything else, as the hardware reports it.
     Other([u64; 3]),
 }
 
 /// A store of the guest's.
 #[derive(Clone, Copy, Debug)]
 pub struct Store {
-    /// What it stores.
+    /// The value that it stores.
     pub value: u64,
-    /// How many bytes the instruction has.
+    /// The length of the instruction in bytes.
     pub instruction: usize,
 }
 
