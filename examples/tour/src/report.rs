@@ -32,7 +32,7 @@ pub(crate) fn layout<F: Format>(space: &AddrSpace<F, Machine>) {
 ///
 /// # Errors
 ///
-/// [`Refusal`](tablewright::Refusal) if the root or the tag does not fit.
+/// [`Refusal`] if the root or the tag does not fit.
 pub(crate) fn registers<F: Format>(space: &AddrSpace<F, Machine>) -> Result<(), Refusal> {
     println!("\nTo enter the guest, load:\n  {:x?}", space.registers()?);
     Ok(())

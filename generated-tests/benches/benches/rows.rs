@@ -1,4 +1,4 @@
-//! Every row under criterion, which tells how much the times scatter, and how they changed since they were last measured.
+//! Runs every row under criterion, which shows how much the times scatter, and how they changed since the last run.
 //!
 //! `cargo bench --manifest-path generated-tests/benches/Cargo.toml -- "map 1 GiB"` chooses rows.
 
@@ -10,7 +10,7 @@ use tablewright_benches::rows;
 fn rows(criterion: &mut Criterion) {
     for row in rows::all().into_iter().chain(rows::sizes()).chain(rows::threads()) {
         let mut group = criterion.benchmark_group(row.name());
-        // Preparing a job takes longer than the job, so few runs make a sample.
+        // Preparing a job takes longer than the job, so a sample has few runs.
         group.sampling_mode(SamplingMode::Flat).sample_size(10);
         group.warm_up_time(Duration::from_millis(50)).measurement_time(Duration::from_millis(500));
         group.throughput(Throughput::Elements(row.units));

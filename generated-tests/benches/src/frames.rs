@@ -1,7 +1,7 @@
-//! Memory that every contender takes its frames from, and the invalidations that they ask for.
+//! The memory from which every contender takes its frames, and a count of the invalidations that they request.
 //!
-//! An arena of whole frames, where the last one freed is the first one given out. Each thread has a stock of its own, as
-//! each CPU of a hypervisor would. Physical addresses are those of this process.
+//! It is an arena of whole frames; the frame freed last is allocated first. Each thread has a stock of its own, as each
+//! CPU of a hypervisor would. Physical addresses are virtual addresses of this process.
 
 use std::{
     alloc::{Layout, alloc, handle_alloc_error},
@@ -11,7 +11,7 @@ use std::{
 
 use tablewright::{Format, Hal, HostPhysAddr, Invalidation, Tag};
 
-/// The arena: room for the tables of 1 TiB of pages. What is never touched takes no memory.
+/// The size of the arena: enough for the tables of 1 TiB of pages. Frames that are never touched take no memory.
 const BYTES: usize = 5 << 30;
 const FRAME_BITS: u8 = 12;
 /// Frames of up to `1 << LARGEST` bytes; the larger ones are few: wide roots, and blocks.
@@ -64,11 +64,11 @@ thread_local! {
 }
 
 fn reserve(layout: Layout) -> NonNull<u8> {
-    // SAFETY: nobody asks for nothing.
+    // SAFETY: the size is not 0.
     NonNull::new(unsafe { alloc(layout) }).unwrap_or_else(|| handle_alloc_error(layout))
 }
 
-/// Gives this thread the arena, unless it has it. All measuring starts here.
+/// Gives this thread the arena, unless it has it. Every measurement starts here.
 pub fn open() {
     if !SMALL.get().bottom.is_null() {
         return;
@@ -86,7 +86,7 @@ pub fn open() {
     }
     LARGE.set(large);
     let mut small = Stock::with_room(BYTES >> FRAME_BITS);
-    // The lowest addresses are given out first.
+    // The lowest addresses are allocated first.
     (next..end).step_by(1 << FRAME_BITS).rev().for_each(|frame| small.put(frame as u64));
     SMALL.set(small);
 }
@@ -96,7 +96,7 @@ pub fn carve(count: usize) -> Vec<u64> {
     (0..count).map_while(|_| take(FRAME_BITS)).collect()
 }
 
-/// Gives this thread `frames`; a thread that has no stock gets room for these.
+/// Gives this thread `frames`. A thread without a stock gets one with room for these.
 pub fn stock(frames: &[u64]) {
     if SMALL.get().bottom.is_null() {
         SMALL.set(Stock::with_room(frames.len()));
@@ -104,7 +104,7 @@ pub fn stock(frames: &[u64]) {
     frames.iter().rev().for_each(|&frame| give(frame, FRAME_BITS));
 }
 
-/// The frames of 4 KiB that this thread has.
+/// The number of free frames of 4 KiB that this thread has.
 pub fn left() -> usize {
     let small = SMALL.get();
     // SAFETY: both are in the same allocation.
@@ -126,7 +126,7 @@ pub fn take(size: u8) -> Option<u64> {
     frame
 }
 
-/// Takes a frame back.
+/// Frees a frame.
 #[inline]
 pub fn give(frame: u64, size: u8) {
     if size == FRAME_BITS {
@@ -140,18 +140,19 @@ pub fn give(frame: u64, size: u8) {
     LARGE.set(large);
 }
 
-/// Somebody asks for an invalidation. What it would cost is the machine's; only how many there are is the software's.
+/// Counts a request for an invalidation. What one costs depends on the machine; software decides only how many there
+/// are.
 #[inline]
 pub fn invalidate() {
     INVALIDATIONS.set(INVALIDATIONS.get() + 1);
 }
 
-/// The invalidations that this thread asked for.
+/// The number of invalidations that this thread requested.
 pub fn invalidations() -> u64 {
     INVALIDATIONS.get()
 }
 
-/// The HAL that hands the arena to this library.
+/// The HAL through which this library uses the arena.
 #[derive(Clone, Copy, Debug)]
 pub struct Arena;
 
@@ -167,12 +168,12 @@ unsafe impl Hal for Arena {
         give(frame.as_usize() as u64, size);
     }
 
-    /// Of what is freed in parts, small frames come to be.
+    /// A large frame that is freed in parts becomes small frames.
     fn frees_parts(&self) -> bool {
         true
     }
 
-    /// Nobody reads them: zeroing is left aside, for all contenders.
+    /// The frames are not zeroed, for any contender, as nobody reads them.
     #[inline]
     unsafe fn zero_frame(&self, _frame: HostPhysAddr, _size: u8) {}
 

@@ -1,35 +1,35 @@
-//! The formats that are measured, and what a hand-written loop knows of them.
+//! The formats that are measured, with the constants that hand-written loops need.
 
 use tablewright::{Format, aarch64::stage2_4k, riscv64::sv_x4, x86_64::ept};
 
-/// A format with its parameters; `AD`: hardware sets accessed and dirty flags.
+/// A format with its parameters. `AD` says whether hardware sets accessed and dirty flags.
 pub trait Machine: 'static {
-    /// What the table calls it.
+    /// Its name in the table.
     const NAME: &'static str;
-    /// Whether entries may change under the software's hands.
+    /// Whether hardware may change entries while software does.
     const HARDWARE: bool;
-    /// Whether other libraries are measured next to this one's type of it.
+    /// Whether other libraries are measured with it.
     const PEERS: bool = false;
-    /// The format as this library has it.
+    /// This library's type of the format.
     type Format: Format;
-    /// That format.
+    /// A value of that type.
     fn format() -> Self::Format;
 
     /// log2 of the root's entries.
     const ROOT_BITS: u8 = 9;
-    /// The bit of a leaf without which it cannot be written.
+    /// The bit of a leaf that allows writes.
     const WRITE: u64;
-    /// The dirty bit of a leaf; 0 if writing goes by `WRITE` alone.
+    /// The dirty bit of a leaf; 0 if there is none, so that `WRITE` stands for it.
     const DIRTY: u64;
     /// A leaf at `level` that maps to `oa`, with all rights, write-back, marked accessed and dirty.
     fn leaf(level: u8, oa: u64) -> u64;
-    /// The entry that leads to the table at `address`.
+    /// The entry that points to the table at `address`.
     fn table(address: u64) -> u64;
     /// The address in an entry.
     fn address(entry: u64) -> u64;
-    /// Whether the entry stands for nothing.
+    /// Whether the entry is not present.
     fn is_absent(entry: u64) -> bool;
-    /// Whether the entry, which is not absent, is a leaf.
+    /// Whether the entry, which is present, is a leaf.
     fn is_leaf(level: u8, entry: u64) -> bool;
 }
 

@@ -4,7 +4,7 @@ use std::{fs, process::Command};
 
 use crate::{measure::Row, times};
 
-/// What was measured on which day, by which processor.
+/// A line with the date of the measurement and the processor.
 pub fn heading() -> String {
     let date = Command::new("date").args(["-u", "+%F"]).output().ok();
     let date = date.map_or_else(|| "today".into(), |output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
@@ -39,7 +39,7 @@ pub fn print(rows: &[Row]) {
     }
 }
 
-/// What two threads get done in the time in which one gets one part done.
+/// How much two threads do in the time in which one thread does one part.
 pub fn print_scaling([one, two]: &[Row; 2]) {
     println!("| who | {}, ns/{} | {}, times as many |", one.work, one.unit, two.work);
     println!("|---|---|---|");
@@ -48,7 +48,7 @@ pub fn print_scaling([one, two]: &[Row; 2]) {
     }
 }
 
-/// With as many digits as mean something.
+/// The number with its significant digits.
 pub fn digits(value: f64) -> String {
     match value {
         _ if value < 0.1 => format!("{value:.3}"),

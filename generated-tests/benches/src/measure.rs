@@ -6,26 +6,26 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::{frames, subject::Subject};
 
-/// A job, and all who do it.
+/// A job with all contenders that do it.
 pub struct Row {
-    /// What is done.
+    /// The name of the job.
     pub work: &'static str,
-    /// With which format.
+    /// The name of the format.
     pub format: &'static str,
     /// Whether hardware sets accessed and dirty flags; `None` where that changes nothing.
     pub hardware: Option<bool>,
-    /// What the figures are for: a page, a call.
+    /// The unit of the figures: a page, a call.
     pub unit: &'static str,
-    /// How many of them one run does.
+    /// The number of units in one run.
     pub units: u64,
     /// The limit for this library, as a multiple of the hand-written loop.
     pub limit: f64,
-    /// The hand-written loop first.
+    /// The contenders, the hand-written loop first.
     pub contenders: Vec<Contender>,
 }
 
 impl Row {
-    /// What tells it from all others of its format.
+    /// A name that is unique in its format.
     pub fn title(&self) -> String {
         match self.hardware {
             Some(true) => format!("{}, A/D on", self.work),
@@ -34,19 +34,19 @@ impl Row {
         }
     }
 
-    /// What tells it from all others.
+    /// A name that is unique among all rows.
     pub fn name(&self) -> String {
         format!("{}: {}", self.format, self.title())
     }
 
-    /// Whether it is among those that these words choose: all whose names contain all of them.
+    /// Whether its name contains all of these words.
     pub fn is(&self, wanted: &[String]) -> bool {
         let name = self.name();
         wanted.iter().all(|word| name.contains(word.as_str()))
     }
 }
 
-/// Somebody who does a row's job.
+/// One way to do a row's job.
 pub struct Contender {
     /// The subject's name.
     pub name: &'static str,
@@ -54,7 +54,7 @@ pub struct Contender {
 }
 
 impl Contender {
-    /// `job` does the work so often, and tells how long it took without preparation and cleaning up.
+    /// `job` does the work the given number of times, and returns how long it took without preparation and clean-up.
     pub fn new<S: Subject>(job: impl Fn(u64) -> Times + 'static) -> Self {
         Self { name: S::NAME, job: Box::new(job) }
     }
@@ -69,11 +69,11 @@ impl Contender {
     }
 }
 
-/// How long runs took.
+/// The duration of some runs.
 pub struct Times {
-    /// All together.
+    /// Their sum.
     pub total: Duration,
-    /// The shortest: the one that no other program disturbed, if there is one.
+    /// The shortest, which other programs have disturbed least.
     pub best: Duration,
 }
 
@@ -86,22 +86,22 @@ impl FromIterator<Duration> for Times {
     }
 }
 
-/// How long `job` takes: by the clock on the wall, or by the thread's own, which does not go on while other programs have
-/// the CPU, but takes longer to read.
+/// The duration of `job` by wall-clock time, or by the thread's CPU time, which excludes other programs but takes
+/// longer to read.
 pub fn timed(job: impl FnOnce()) -> Duration {
     let before = own_time();
     let time = measured(job);
-    // That clock goes back now and then, where the machine is a virtual one.
+    // On virtual machines, the thread's clock sometimes goes back.
     let own = own_time().checked_sub(before).filter(|own| !own.is_zero());
     own.map_or(time, |own| time.min(own))
 }
 
-/// How long this thread has run.
+/// The CPU time of this thread.
 fn own_time() -> Duration {
     clock_gettime(ClockId::ThreadCPUTime).try_into().unwrap_or_default()
 }
 
-/// Instructions are counted inside this function, by its name.
+/// Callgrind counts instructions inside this function, which it finds by name.
 #[inline(never)]
 fn measured(job: impl FnOnce()) -> Duration {
     let start = Instant::now();
@@ -127,7 +127,7 @@ pub fn each<S: Subject>(
         .collect()
 }
 
-/// So many short jobs are measured together, for the clock takes its time, too.
+/// How many short jobs are measured together, as reading the clock takes time, too.
 pub const BATCH: usize = 16;
 
 /// As [`each`], for [`BATCH`] subjects at once.

@@ -1,4 +1,4 @@
-//! This library: a bare page table, and an address space.
+//! This library's contenders: a bare page table, and an address space.
 
 use tablewright::{
     AddrSpace, Alloc, Attributes, Change, ClosedRange, FaultIn, GuestMemoryAccessor, GuestPhysAddr, HostRegion,
@@ -85,7 +85,7 @@ impl<M: Machine> Enlarge for Bare<M> {
 
     fn enlarge(&mut self, ia: u64, size: u64) {
         let mut gather = self.0.gather();
-        // SAFETY: `populate` mapped all of it, and nobody uses it.
+        // SAFETY: `populate` mapped all of it, and the memory is not in use.
         let taken = unsafe { self.0.enlarge(range(ia, size), 21, &mut gather) };
         assert_eq!(taken, Ok((size >> 21) as usize));
     }
@@ -136,7 +136,7 @@ impl<M: Machine> Shared for Bare<M> {
 
 impl<M: Machine> Relax for Bare<M> {
     fn relax(&mut self, ia: u64) {
-        // As a client does: together with others where that is possible, which the format decides.
+        // As a client does it: together with other pages if the format allows that.
         if let tablewright::Relax::NeedsExclusive(_) = self.0.relax(ia, Rights::W).expect("legal rights") {
             let mut gather = self.0.gather();
             self.0.relax_exclusive(ia, Rights::W, &mut gather).expect("legal rights");
@@ -204,7 +204,7 @@ impl<M: Machine> Move for Space<M> {
 
 impl<M: Machine> Enlarge for Space<M> {
     fn populate_small(&mut self, ia: u64, size: u64) {
-        // In halves, so that no larger frame fits yet.
+        // In halves, so that no larger frame is used yet.
         for half in (ia..ia + size).step_by(1 << 20) {
             self.0.map(at(half), 1 << 20, ALL, Alloc::POPULATED.up_to(21)).expect("frames");
         }
@@ -257,7 +257,7 @@ impl<M: Machine> Harvest for Space<M> {
     }
 }
 
-/// As a guest makes pages writable that are watched for what it writes, without hardware that does so.
+/// As a hypervisor makes pages writable that it watches for writes, without hardware that marks them dirty.
 impl<M: Machine> Relax for Space<M> {
     fn watch(&mut self, ia: u64, size: u64) {
         let mut words = vec![0; PageBitmap::words(range(ia, size), 12)];

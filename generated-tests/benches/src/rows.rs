@@ -28,7 +28,7 @@ pub fn all() -> Vec<Row> {
     rows
 }
 
-/// Those who do a job of `work`: the hand-written loop, this library's types, and other libraries.
+/// The contenders for a job of `work`: the hand-written loop, this library's types, and other libraries.
 macro_rules! contenders {
     ($job:ident $arguments:tt: $($ours:ident),* $(; $($peer:ident),*)?) => {{
         let mut all = vec![work::$job::<Hand<M>> $arguments];
@@ -179,7 +179,7 @@ fn of<M: Machine>() -> Vec<Row> {
     rows
 }
 
-/// What must not depend on how much there is.
+/// The rows whose cost must not depend on the amount of memory.
 fn many<M: Machine>() -> Vec<Row> {
     let one = ("area", work::TOUCHED);
     vec![
@@ -189,21 +189,17 @@ fn many<M: Machine>() -> Vec<Row> {
     ]
 }
 
-/// What changes entries that are in use, with or without hardware that does so, too.
+/// The rows that change live entries, with and without hardware that does so, too.
 fn edits<M: Machine>() -> Vec<Row> {
     let pages = ("page", GIB / PAGE);
     let relaxed = if M::HARDWARE {
-        // Through an address space, hardware does it.
+        // In an address space, hardware marks the pages.
         contenders!(relax(): Bare)
     } else {
         contenders!(relax(): Bare, Space; Multiarch, Generic, Aarch64, X86, MemorySet)
     };
     let some = |every| {
-        if M::HARDWARE {
-            contenders!(harvest_some(every): Bare)
-        } else {
-            contenders!(harvest_some(every): Bare, Space)
-        }
+        if M::HARDWARE { contenders!(harvest_some(every): Bare) } else { contenders!(harvest_some(every): Bare, Space) }
     };
     let rows = vec![
         row::<M>(
@@ -246,7 +242,7 @@ fn edits<M: Machine>() -> Vec<Row> {
     rows.into_iter().map(|row| Row { hardware: Some(M::HARDWARE), ..row }).collect()
 }
 
-/// What each page costs against how many there are, from a table's worth to the size of a large machine.
+/// The cost per page by the number of pages, from one table's worth to the memory of a large machine.
 pub fn sizes() -> Vec<Row> {
     type M = Ept<false>;
     let mut rows = Vec::new();
@@ -259,7 +255,7 @@ pub fn sizes() -> Vec<Row> {
     ] {
         let size = 1 << bits;
         let pages = |times: u64| ("page", (size / PAGE) * times);
-        // The clock takes as long as what is small.
+        // Reading the clock would take as long as the smallest jobs.
         rows.extend(if size < GIB {
             let many = pages(BATCH as u64);
             [
@@ -280,7 +276,7 @@ pub fn sizes() -> Vec<Row> {
     rows
 }
 
-/// First uses of pages by one thread, and by two at once: the other libraries take a lock for that.
+/// First uses of pages by one thread, and by two at once. The other libraries need a lock for that.
 pub fn threads() -> [Row; 2] {
     type M = Ept<false>;
     [(1, "by one thread"), (2, "by two threads")].map(|(threads, work)| {
@@ -291,7 +287,7 @@ pub fn threads() -> [Row; 2] {
     })
 }
 
-/// Who asks for how many invalidations: those whose requests can be counted on a machine of another kind.
+/// How many invalidations each contender requests, as far as they can be counted on a machine of another architecture.
 pub fn invalidations() -> [(&'static str, [u64; 2]); 6] {
     type M = Ept<false>;
     [

@@ -1,10 +1,10 @@
-//! What contenders are asked to do. Each does it in its own way; a row names those that can.
+//! The operations of contenders, as traits. Each contender implements those that it can do; rows name the contenders.
 
 use crate::work::PAGE;
 
-/// A page table or an address space. Dropping it gives all frames back.
+/// A page table or an address space. Dropping it frees all frames.
 pub trait Subject: Sized {
-    /// What the table calls it.
+    /// Its name in the table.
     const NAME: &'static str;
 
     /// An empty one.
@@ -16,20 +16,20 @@ pub trait Linear: Subject {
     /// Maps `size` bytes from `ia` on to `oa`, with all rights, in leaves of at most `1 << largest` bytes.
     fn map(&mut self, ia: u64, size: u64, oa: u64, largest: u8);
 
-    /// Unmaps what was mapped, and does what is needed for a live table.
+    /// Unmaps what was mapped, as in a live table.
     fn unmap(&mut self, ia: u64, size: u64);
 
-    /// Where `ia` leads.
+    /// The output address of `ia`.
     fn translate(&self, ia: u64) -> Option<u64>;
 }
 
 /// Taking rights away, and giving them back.
 pub trait Protect: Linear {
-    /// Allows or forbids writing to all that is mapped there.
+    /// Allows or forbids writes to everything that is mapped there.
     fn protect(&mut self, ia: u64, size: u64, write: bool);
 }
 
-/// The same for single pages.
+/// Taking rights away from single pages, and giving them back.
 pub trait ProtectPage: Protect {
     /// Allows or forbids writing to the page at `ia`.
     fn protect_page(&mut self, ia: u64, write: bool) {
@@ -39,25 +39,25 @@ pub trait ProtectPage: Protect {
 
 /// Taking rights from a part of a leaf.
 pub trait Split: Linear {
-    /// Forbids writing to a page that is a part of a larger leaf.
+    /// Forbids writes to a page that is part of a larger leaf.
     fn protect_part(&mut self, ia: u64);
 }
 
-/// Moving what is mapped.
+/// Moving mappings.
 pub trait Move: Linear {
     /// Moves the pages in `size` bytes from `ia` on to the addresses from `to` on, where there is no table yet.
     fn move_range(&mut self, ia: u64, size: u64, to: u64);
 }
 
-/// Memory that comes when it is used.
+/// Memory that is allocated on first use.
 pub trait Lazy: Subject {
     /// `size` bytes from `ia` on are to be allocated on first use.
     fn lazy(&mut self, ia: u64, size: u64);
 
-    /// The first use of the page at `ia`, up to four levels of tables away; whether a frame was installed.
+    /// The first use of the page at `ia`, which may need tables at all levels. Returns whether a frame was installed.
     fn fault(&mut self, ia: u64) -> bool;
 
-    /// Gives all frames back.
+    /// Frees all frames.
     fn release(&mut self, ia: u64, size: u64);
 }
 
@@ -76,9 +76,9 @@ pub trait Populate: Subject {
     fn unpopulate(&mut self, ia: u64, size: u64);
 }
 
-/// Single pages that the guest gives back for a while, as a balloon does.
+/// Single pages that the guest returns for a while, as by a balloon driver.
 pub trait Balloon: Populate {
-    /// Unmaps the page at `ia`, and gives its frame back.
+    /// Unmaps the page at `ia`, and frees its frame.
     fn take_page(&mut self, ia: u64) {
         self.unpopulate(ia, PAGE);
     }
@@ -89,12 +89,12 @@ pub trait Balloon: Populate {
     }
 }
 
-/// Larger frames in place of pages, with what is in them.
+/// Replacing pages by larger frames, with their contents.
 pub trait Enlarge: Subject {
     /// Allocates and maps `size` bytes from `ia` on, in pages that may become larger.
     fn populate_small(&mut self, ia: u64, size: u64);
 
-    /// Gives each 2 MiB of them one frame.
+    /// Replaces each 2 MiB of them by one frame.
     fn enlarge(&mut self, ia: u64, size: u64);
 
     /// Unmaps them, and gives the frames back.
@@ -112,7 +112,7 @@ pub trait Relax: Protect {
     fn relax(&mut self, ia: u64);
 }
 
-/// Telling what was written.
+/// Finding out what was written.
 pub trait Harvest: Linear {
     /// Sets the bits of the dirty pages among `size` bytes from `ia` on, and makes these clean: where hardware does not mark
     /// them, a page is dirty as long as it may be written.
@@ -124,10 +124,10 @@ pub trait Areas: Subject {
     /// An area of `size` bytes from `ia` on, mapped to `oa`.
     fn add(&mut self, ia: u64, size: u64, oa: u64);
 
-    /// Takes out the area of `size` bytes from `ia` on.
+    /// Removes the area of `size` bytes from `ia` on.
     fn remove(&mut self, ia: u64, size: u64);
 
-    /// Takes out all areas in `size` bytes from `ia` on.
+    /// Removes all areas in `size` bytes from `ia` on.
     fn remove_all(&mut self, ia: u64, size: u64) {
         self.remove(ia, size);
     }

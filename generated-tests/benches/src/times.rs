@@ -1,4 +1,4 @@
-//! Times of a row's contenders, measured in turn: what slows one down slows down all.
+//! Measures the contenders of a row in turn, so that what slows down the machine slows down all of them.
 
 use std::time::{Duration, Instant};
 
@@ -6,12 +6,12 @@ use crate::measure::Row;
 
 /// How often each contender is measured, at most and at least.
 const ROUNDS: (usize, usize) = (80, 3);
-/// How long a measurement takes, about, with what prepares it.
+/// About how long a measurement takes, preparation included.
 const LONG: Duration = Duration::from_millis(10);
-/// What has had so much time is measured no more.
+/// A contender that has had this much time is not measured again.
 const SHARE: Duration = Duration::from_millis(800);
 
-/// Nanoseconds for one unit, for each contender: in the best run of all rounds.
+/// Nanoseconds per unit for each contender, in the best run of all rounds.
 pub fn of(row: &Row) -> Vec<f64> {
     let mut best = vec![f64::INFINITY; row.contenders.len()];
     let mut spent = vec![Duration::ZERO; row.contenders.len()];

@@ -1,10 +1,10 @@
-//! Counts instructions, which no other program on the machine disturbs: each job runs once under callgrind.
+//! Counts instructions, which other programs on the machine do not affect: each job runs once under callgrind.
 
 use std::{env, io, process::Command};
 
 use tablewright_benches::rows;
 
-/// Tells a child which row and which contender to run.
+/// The environment variable that tells a child process which row and which contender to run.
 const CHILD: &str = "TABLEWRIGHT_COUNT";
 
 fn main() -> io::Result<()> {

@@ -1,4 +1,4 @@
-//! Prints the table: every row, ours and the others as multiples of the hand-written loop in the same run.
+//! Prints the table: every row, this library and the others as multiples of the hand-written loop in the same run.
 
 use tablewright_benches::{markdown, measure::Row, rows, times};
 

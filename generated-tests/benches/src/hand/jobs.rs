@@ -1,4 +1,4 @@
-//! The jobs, one after the other.
+//! The jobs as hand-written loops.
 
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
@@ -14,7 +14,7 @@ use crate::{
 
 impl<M: Machine> Linear for Hand<M> {
     fn map(&mut self, ia: u64, size: u64, oa: u64, largest: u8) {
-        // Up to the next larger leaf, as long as there is one, and down again.
+        // Larger and larger leaves as long as they fit, then smaller ones again.
         let (mut at, end) = (ia, ia + size);
         for level in 0..3 {
             let goal = if entry_bits(level + 1) <= largest && level < 2 {
@@ -101,12 +101,12 @@ impl<M: Machine> Split for Hand<M> {
 
 impl<M: Machine> Move for Hand<M> {
     fn move_range(&mut self, ia: u64, size: u64, to: u64) {
-        // Whole tables, or their pages.
+        // Whole tables where possible, else their pages.
         let level = if (to - ia).is_multiple_of(1 << entry_bits(1)) { 1 } else { 0 };
         let slot = 1 << entry_bits(level);
         let (mut at, end) = (ia, ia + size);
         while at < end {
-            // Up to where either table ends.
+            // Up to the end of either table.
             let (from, here) = (Self::index(level, at), Self::index(level, at - ia + to));
             let count = ((end - at) / slot).min(512 - from).min(512 - here);
             let (old, new) = (self.table(level, at), self.table_or_new(level, at - ia + to));

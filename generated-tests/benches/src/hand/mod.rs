@@ -1,7 +1,8 @@
-//! The hand-written loops: each does exactly one job, for one format whose constants it knows, and checks nothing.
+//! The hand-written loops: each does exactly one job, for a format whose constants are known when it is compiled, and
+//! checks nothing.
 //!
-//! Tables that nobody sees yet are filled by plain stores; live entries are relaxed atomics, as `AtomicU64` must be on
-//! any machine, and locked read-modify-writes where hardware sets flags.
+//! Tables that are not linked yet are filled by plain stores. Live entries are accessed by relaxed atomics, and by
+//! atomic read-modify-writes if hardware sets flags.
 
 mod jobs;
 
@@ -16,10 +17,10 @@ use std::{
 
 use crate::{frames, machine::Machine, subject::Subject};
 
-/// A page table made by hand.
+/// A page table that is changed by hand-written loops.
 pub struct Hand<M: Machine> {
     root: u64,
-    /// The last address of each, and the first output address, with whether it may be written in the lowest bit.
+    /// The last address of each, and the first output address, whose lowest bit says whether the memory may be written.
     areas: BTreeMap<u64, (u64, u64)>,
     machine: PhantomData<fn() -> M>,
 }
@@ -35,7 +36,7 @@ fn entry<'a>(table: u64, index: u64) -> &'a AtomicU64 {
     unsafe { &*((table + 8 * index) as *const AtomicU64) }
 }
 
-/// Fills entries of a table that nobody sees yet.
+/// Fills entries of a table that is not linked yet.
 fn fill(table: u64, index: u64, count: u64, first: u64, step: u64) {
     let mut raw = first;
     for index in index..index + count {
@@ -45,7 +46,7 @@ fn fill(table: u64, index: u64, count: u64, first: u64, step: u64) {
     }
 }
 
-/// The same for leaves that follow each other: a call, for inlined it is a loop half as fast in some builds.
+/// The same for leaves with consecutive addresses. Not inlined: in some builds the inlined loop is half as fast.
 #[inline(never)]
 fn fill_leaves(table: u64, index: u64, count: u64, first: u64, step: u64) {
     fill(table, index, count, first, step);
@@ -70,7 +71,7 @@ impl<M: Machine> Hand<M> {
         table
     }
 
-    /// The table at `level` on the way to `ia`, which is made if it is missing.
+    /// The table at `level` on the way to `ia`, which is created if it is missing.
     fn table_or_new(&self, level: u8, ia: u64) -> u64 {
         let mut table = self.root;
         for level in (level + 1..=TOP).rev() {
@@ -88,7 +89,7 @@ impl<M: Machine> Hand<M> {
         table
     }
 
-    /// Maps leaves of one level, where no table of that level is yet.
+    /// Maps leaves of one level, where there is no table of that level yet.
     fn map_level(&self, level: u8, mut ia: u64, size: u64, mut oa: u64) {
         let mut count = size >> entry_bits(level);
         while count > 0 {
@@ -115,7 +116,7 @@ impl<M: Machine> Hand<M> {
         }
     }
 
-    /// Gives back a table and all below it, and the frames that it maps, if asked to.
+    /// Frees a table and all below it, and also the frames that it maps if asked to.
     fn free(table: u64, level: u8, pages: bool) {
         if level > 0 || pages {
             for index in 0..512 {
@@ -152,7 +153,7 @@ impl<M: Machine> Hand<M> {
         (0..count).all(|index| M::is_absent(entry(table, index).load(Relaxed)))
     }
 
-    /// Unmaps whole tables, and what leads to nothing else.
+    /// Unmaps whole tables, and unlinks tables above that become empty.
     fn unmap_tables(&mut self, ia: u64, size: u64, pages: bool) {
         let mut detached = Vec::new();
         Self::detach(self.root, TOP, ia, ia + size, &mut detached);
@@ -162,7 +163,7 @@ impl<M: Machine> Hand<M> {
         }
     }
 
-    /// Takes out of a table what leads into the range, which cuts no leaf.
+    /// Removes from a table the entries that translate the range, which splits no leaf.
     fn detach(table: u64, level: u8, ia: u64, end: u64, detached: &mut Vec<(u64, u8)>) {
         let slot = 1 << entry_bits(level);
         let mut at = ia;
@@ -187,7 +188,7 @@ impl<M: Machine> Hand<M> {
         }
     }
 
-    /// Unmaps one page, and unlinks the tables that are empty then; the entry that it had.
+    /// Unmaps one page, and unlinks tables that become empty. Returns the page's old entry.
     fn unmap_page(&mut self, ia: u64) -> u64 {
         let mut tables = [self.root; 4];
         for level in (1..=TOP).rev() {

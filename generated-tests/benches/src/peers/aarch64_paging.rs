@@ -1,8 +1,8 @@
 //! `aarch64-paging`: stage 2 of that architecture, with four levels of 4 KiB tables, which have EPT's shape.
 //!
-//! The table counts as active while it is changed, so that the library does what a live one needs; what is mapped into an
-//! empty table is mapped before that. Its instructions for the TLB are compiled on that architecture only, so the
-//! invalidations that it asks for are not counted.
+//! The table counts as active while it is changed, so that the library does what a live one needs; an empty table is
+//! filled before it becomes active. Its instructions for the TLB are compiled on that architecture only, so the
+//! invalidations that it requests are not counted.
 
 use std::ptr::NonNull;
 
@@ -46,7 +46,7 @@ const ALL: Stage2Attributes = Stage2Attributes::VALID
     .union(Stage2Attributes::SH_INNER)
     .union(Stage2Attributes::ACCESS_FLAG);
 
-/// The bit of `S2AP` that allows to write.
+/// The bit of `S2AP` that allows writes.
 const WRITE: Stage2Attributes = Stage2Attributes::S2AP_ACCESS_WO;
 
 fn region(ia: u64, size: u64) -> MemoryRegion {
@@ -68,7 +68,7 @@ impl Aarch64 {
         self.0.mark_inactive();
     }
 
-    /// Calls `leaf` with the address that each leaf in the range leads to, and the leaf's size.
+    /// Calls `leaf` with the output address and the size of each leaf in the range.
     fn leaves(&self, ia: u64, size: u64, mut leaf: impl FnMut(u64, u64)) {
         let walked = self.0.walk_range(&region(ia, size), &mut |_, descriptor, level| {
             if descriptor.is_valid() {
@@ -139,7 +139,7 @@ impl Balloon for Aarch64 {}
 impl Lazy for Aarch64 {
     fn lazy(&mut self, _ia: u64, _size: u64) {}
 
-    /// The library would replace what is mapped, so it is asked first.
+    /// The library would replace existing mappings, so this checks that there are none.
     fn fault(&mut self, ia: u64) -> bool {
         let missing = self.translate(ia).is_none();
         if missing {

@@ -61,7 +61,7 @@ impl NestedPageTableOps for Table {
         Ok((unmapped.0, flags(unmapped.1), page_size(unmapped.2)))
     }
 
-    /// The memory is contiguous wherever the library asks for it.
+    /// The memory is contiguous wherever the library translates an address.
     fn map_region(
         &mut self,
         ia: GuestPhysAddr,
@@ -79,7 +79,7 @@ impl NestedPageTableOps for Table {
         self.0.0.unmap(virt(ia), size).map_err(|_| AddrSpaceError::Unmapped { address: ia })
     }
 
-    /// The library calls it on first use.
+    /// The library calls this on the first use of a page.
     fn remap(&mut self, ia: GuestPhysAddr, oa: PhysAddr, flags: MappingFlags) -> bool {
         self.map(ia, oa, PageSize::Size4K, flags).is_ok()
     }
@@ -150,7 +150,7 @@ impl Lazy for AxAddrSpace {
     }
 }
 
-/// It does not tell which area an address is in.
+/// Its interface does not say which area contains an address.
 impl Areas for AxAddrSpace {
     fn add(&mut self, ia: u64, size: u64, oa: u64) {
         self.map(ia, size, oa, 12);
@@ -167,7 +167,7 @@ impl GuestMemoryAccessor for AxAddrSpace {
     }
 }
 
-/// It does not tell where frames end, so what is on several pages it does not copy.
+/// Its interface does not say where frames end, so it cannot copy across pages.
 impl Read for AxAddrSpace {
     fn read(&self, ia: u64) -> u64 {
         self.read_obj(at(ia)).expect("memory")

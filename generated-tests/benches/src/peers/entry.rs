@@ -18,19 +18,19 @@ impl Entry {
         Self(if write { all } else { all & !Machine::WRITE })
     }
 
-    /// What leads to a table.
+    /// An entry that points to a table.
     #[inline]
     pub fn table(address: usize) -> Self {
         Self(Machine::table(address as u64))
     }
 
-    /// Where it leads.
+    /// Its address.
     #[inline]
     pub fn address(self) -> usize {
         Machine::address(self.0) as usize
     }
 
-    /// The leaf that leads elsewhere.
+    /// The leaf with another address.
     #[inline]
     pub fn with_address(self, oa: usize) -> Self {
         Self(self.0 - self.address() as u64 + oa as u64)
@@ -42,7 +42,7 @@ impl Entry {
         self.0 & Machine::WRITE != 0
     }
 
-    /// Whether it stands for anything.
+    /// Whether it is present.
     #[inline]
     pub fn is_present(self) -> bool {
         !Machine::is_absent(self.0)
@@ -60,6 +60,6 @@ impl Entry {
         self.0
     }
 
-    /// What stands for nothing.
+    /// The entry that is not present.
     pub const EMPTY: Self = Self(0);
 }

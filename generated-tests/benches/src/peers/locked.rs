@@ -1,4 +1,4 @@
-//! What lets several CPUs use a library that needs `&mut`: a lock.
+//! A lock, so that several CPUs can use a library that needs `&mut`.
 
 use std::sync::{Mutex, PoisonError};
 

@@ -1,5 +1,5 @@
-//! `memory_set`: areas, with backends that its client writes. Below them is `page_table_multiarch`, as in the projects that
-//! both come from.
+//! `memory_set`: areas, with backends that its client writes. The page table below is `page_table_multiarch`, as in the
+//! projects that both come from.
 
 use ::memory_set::{MappingBackend, MemoryArea};
 use memory_addr::VirtAddr;
@@ -9,10 +9,10 @@ use crate::subject::{
     Areas, Balloon, Find, Lazy, Linear, Populate, Protect, ProtectAreas, ProtectPage, Relax, Subject,
 };
 
-/// What an area's memory is.
+/// Where an area's memory comes from.
 #[derive(Clone, Copy)]
 enum Backend {
-    /// Given memory: this is added to an address.
+    /// Given memory, at the address plus this offset.
     Linear(u64),
     /// Allocated at once.
     Populated,

@@ -1,10 +1,10 @@
-//! Other libraries, doing what they can of the same jobs: bare page tables, and address spaces on them.
+//! Other libraries, which do as many of the same jobs as they can: bare page tables, and address spaces on top of them.
 //!
-//! All take frames from the arena that the others take them from, and what they ask of a TLB is counted and does
-//! nothing. Each is used as its documentation says a client should, and by its best call for the job. All have tables of
-//! four levels in EPT's shape: with entries of their own, or with [those](entry) that a client of theirs would write. What
-//! cannot be done through a library's interface is not emulated here; its row has no entry then. None of them allows for
-//! hardware that changes entries, so they are measured without.
+//! They take frames from the same arena as this library, and their requests for invalidations are only counted. Each is
+//! used as its documentation says, and by its best call for the job. All have tables of four levels in EPT's shape,
+//! with entries of their own, or with [those](entry) that a client would write. A job that a library's interface cannot
+//! do is not emulated here; the row has no figure for it. None of them supports hardware that changes entries, so they
+//! are measured without it.
 
 mod aarch64_paging;
 mod axaddrspace;

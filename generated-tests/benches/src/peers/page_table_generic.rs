@@ -1,4 +1,4 @@
-//! `page-table-generic`: a table of which ranges are changed by recursion.
+//! `page-table-generic`: a table whose ranges are changed by recursion.
 
 use page_table_generic::{FrameAllocator, MapConfig, PageTable, PageTableEntry, PhysAddr, TableMeta, VirtAddr};
 
@@ -85,7 +85,7 @@ fn at(ia: u64) -> VirtAddr {
 
 fn config(ia: u64, size: u64, oa: u64) -> MapConfig<bool> {
     let paddr = PhysAddr::from_usize(oa as usize);
-    // Nobody remembers an entry that was empty.
+    // No TLB holds an entry that was empty.
     MapConfig { vaddr: at(ia), paddr, size: size as usize, pte: true, allow_huge: true, flush: false }
 }
 

@@ -1,4 +1,4 @@
-//! `page_table_multiarch`: a table of which each call walks from the root for each leaf.
+//! `page_table_multiarch`: a table whose calls walk from the root for each leaf.
 
 use memory_addr::{PhysAddr, VirtAddr};
 use page_table_multiarch::{GenericPTE, MappingFlags, PageSize, PageTable64, PagingHandler, PagingMetaData};
@@ -114,7 +114,7 @@ impl Linear for Multiarch {
         self.0.cursor().map_region(at(ia), to, size as usize, flags(true), true).expect("nothing in the way");
     }
 
-    /// Leaves the tables where they are.
+    /// Keeps the tables.
     fn unmap(&mut self, ia: u64, size: u64) {
         self.0.cursor().unmap_region(at(ia), size as usize).expect("all is mapped");
     }

@@ -62,7 +62,7 @@ impl X86 {
         let frame = PhysFrame::containing_address(PhysAddr::new(oa));
         // SAFETY: no MMU translates through the table.
         let mapped = unsafe { self.0.map_to(page::<S>(ia), frame, flags(true), &mut Arena) };
-        // Nobody remembers an entry that was empty.
+        // No TLB holds an entry that was empty.
         mapped.map(|flush| flush.ignore()).is_ok()
     }
 
@@ -96,7 +96,7 @@ impl Subject for X86 {
 }
 
 impl Drop for X86 {
-    /// The library frees tables that are empty, only.
+    /// The library frees only tables that are empty.
     fn drop(&mut self) {
         free(self.0.level_4_table_mut(), 3);
     }
@@ -132,7 +132,7 @@ impl Linear for X86 {
         }
     }
 
-    /// Pages only, which is all that is asked of it.
+    /// Pages only, as no job asks for more.
     fn unmap(&mut self, ia: u64, size: u64) {
         for page in pages(ia, size) {
             self.unmap_one(page).expect("a page");

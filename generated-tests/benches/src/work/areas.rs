@@ -1,4 +1,4 @@
-//! Work on one area among many.
+//! Jobs on one area among many.
 
 use std::hint::black_box;
 
@@ -11,7 +11,7 @@ use crate::{
 /// How many areas one run adds, finds or removes.
 pub const TOUCHED: u64 = 1 << 10;
 
-/// Areas of one page, none of them adjacent: `count` others, and those that are touched.
+/// Areas of one page, none adjacent to another: `count` that stay, and those that a job works on.
 fn slots(count: u64) -> (Vec<u64>, Vec<u64>) {
     let mut slots = shuffled((count + TOUCHED).next_power_of_two());
     let touched = slots.by_ref().take(TOUCHED as usize).collect();
@@ -53,7 +53,7 @@ pub fn find_areas<S: Find>(count: u64) -> Contender {
     })
 }
 
-/// Takes areas out among `count`.
+/// Removes areas among `count`.
 pub fn remove_areas<S: Areas>(count: u64) -> Contender {
     let (others, touched) = slots(count);
     Contender::new::<S>(move |runs| {
@@ -65,7 +65,7 @@ pub fn remove_areas<S: Areas>(count: u64) -> Contender {
     })
 }
 
-/// Takes out `count` areas at once, and leaves one on either side.
+/// Removes `count` areas at once, and leaves one on either side.
 pub fn clear_areas<S: Areas>(count: u64) -> Contender {
     let slots: Vec<u64> = (0..count + 2).collect();
     let (ia, ..) = place(&1);
@@ -75,7 +75,7 @@ pub fn clear_areas<S: Areas>(count: u64) -> Contender {
     })
 }
 
-/// Forbids writing to `count` areas at once, and to none of one on either side.
+/// Forbids writes to `count` areas at once, but not to one on either side.
 pub fn protect_areas<S: ProtectAreas>(count: u64) -> Contender {
     let slots: Vec<u64> = (0..count + 2).collect();
     let (ia, ..) = place(&1);

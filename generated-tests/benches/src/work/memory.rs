@@ -1,4 +1,4 @@
-//! Access to a guest's memory by the host.
+//! Jobs that access a guest's memory from the host.
 
 use std::{cell::RefCell, hint::black_box};
 
@@ -8,11 +8,11 @@ use crate::{
     subject::{CopyOut, Populate, Read},
 };
 
-/// What the guest has: so little that the host holds most of it in its caches.
+/// The size of the guest's memory: small enough for the host's caches to hold most of it.
 const SIZE: u64 = 2 << 20;
 /// How many values one run reads.
 pub const READS: u64 = 1 << 14;
-/// How much one run copies at once.
+/// The number of bytes that one run copies.
 pub const COPIED: u64 = 1 << 16;
 
 /// Reads values of 8 bytes in a random order.
@@ -25,7 +25,7 @@ pub fn read<S: Read>() -> Contender {
     })
 }
 
-/// Copies what is on many pages, and begins and ends inside one.
+/// Copies memory that spans many pages, and begins and ends inside a page.
 pub fn copy<S: CopyOut>() -> Contender {
     let buffer = RefCell::new(vec![0; COPIED as usize]);
     on_memory::<S>(move |space| space.copy(IA + PAGE / 2, black_box(&mut buffer.borrow_mut())))

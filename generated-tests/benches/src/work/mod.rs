@@ -26,21 +26,21 @@ use crate::{
 pub const PAGE: u64 = 0x1000;
 /// 2^30 bytes.
 pub const GIB: u64 = 1 << 30;
-/// Where the guest has its memory.
+/// The start of the guest's memory.
 pub const IA: u64 = 64 * GIB;
-/// Where that is in the host, so that all leaves fit.
+/// Its output address, aligned so that leaves of all sizes fit.
 pub const ALIGNED: u64 = 1 << 44;
-/// Where that is, so that only pages fit.
+/// Its output address, aligned so that only pages fit.
 pub const BY_PAGES: u64 = ALIGNED + PAGE;
-/// Where that is, so that only leaves of up to 2 MiB fit.
+/// Its output address, aligned so that leaves of up to 2 MiB fit.
 pub const BY_2M: u64 = ALIGNED + (2 << 20);
 
-/// All numbers below `count`, a power of two, in an order that no prefetcher guesses.
+/// All numbers below `count`, a power of two, in an order that prefetchers cannot guess.
 fn shuffled(count: u64) -> impl Iterator<Item = u64> {
     let mut at = 0_u64;
     (0..count).map(move |_| {
         at = at.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f) & (count - 1);
-        // The low bits of such a sequence repeat soon; any order of the bits will do.
+        // The low bits of such a sequence have short periods, so the bits are reordered.
         at.reverse_bits() >> (64 - count.ilog2())
     })
 }
@@ -75,7 +75,7 @@ pub fn fault<S: Lazy>(random: bool) -> Contender {
     })
 }
 
-/// What each thread has to itself: so little that it may be done before another program takes a CPU away.
+/// The memory of each thread: little enough for a run to be done before another program gets the CPU.
 pub const SHARE: u64 = 64 << 20;
 
 /// The first use of each page by each of some threads, in a random order.
@@ -84,7 +84,7 @@ pub fn fault_together<S: Shared>(threads: usize) -> Contender {
     Contender::new::<S>(move |runs| (0..runs).map(|_| faults_of_threads::<S>(threads, &pages)).collect())
 }
 
-/// How long it takes from when all threads are ready until the last has done.
+/// The time from when all threads are ready until the last has finished.
 fn faults_of_threads<S: Shared>(threads: usize, pages: &[u64]) -> Duration {
     let mut space = S::new();
     // Each has an upper-level table of its own.
@@ -99,7 +99,7 @@ fn faults_of_threads<S: Shared>(threads: usize, pages: &[u64]) -> Duration {
         (begin, Instant::now(), frames::carve(own.len()))
     };
     let done: Vec<_> = thread::scope(|scope| {
-        // Its pages, and the tables above them.
+        // Frames for its pages and the tables above them.
         let own = || frames::carve(pages.len() + pages.len() / 512 + 8);
         let running: Vec<_> =
             areas.iter().map(|&ia| (ia, own())).map(|(ia, own)| scope.spawn(move || work(ia, own))).collect();
@@ -115,7 +115,7 @@ fn faults_of_threads<S: Shared>(threads: usize, pages: &[u64]) -> Duration {
 /// How many translations one run does.
 pub const TRANSLATIONS: u64 = 1 << 14;
 
-/// Translates addresses in a random order; `dependent`: each after the one before is known.
+/// Translates addresses in a random order. With `dependent`, each translation waits for the one before.
 pub fn translate<S: Linear>(size: u64, oa: u64, largest: u8, dependent: bool) -> Contender {
     let unit = 1 << largest;
     let addresses: Vec<u64> =
@@ -127,7 +127,7 @@ pub fn translate<S: Linear>(size: u64, oa: u64, largest: u8, dependent: bool) ->
             |space| {
                 let mut last = oa;
                 for run in addresses.iter().cycle().take(TRANSLATIONS as usize) {
-                    // Zero, which only the result tells.
+                    // This is 0, but the compiler cannot know that without the result.
                     let ia = if dependent { run + (last >> 63) } else { *run };
                     last = space.translate(ia).unwrap_or(0);
                     black_box(last);
@@ -138,7 +138,7 @@ pub fn translate<S: Linear>(size: u64, oa: u64, largest: u8, dependent: bool) ->
     })
 }
 
-/// How many invalidations a new space asks for when 1 GiB of pages is mapped, and when it is unmapped.
+/// How many invalidations a new space requests when 1 GiB of pages is mapped, and when it is unmapped.
 pub fn invalidations<S: Linear>() -> (&'static str, [u64; 2]) {
     frames::open();
     let mut space = S::new();
@@ -149,7 +149,7 @@ pub fn invalidations<S: Linear>() -> (&'static str, [u64; 2]) {
     (S::NAME, [mapped - before, frames::invalidations() - mapped])
 }
 
-/// Unmaps pages that were mapped as one, while the table is in use.
+/// Unmaps pages that were mapped by one call, while the table is in use.
 pub fn unmap<S: Linear>(size: u64) -> Contender {
     Contender::new::<S>(move |runs| {
         each(runs, |space: &mut S| space.map(IA, size, BY_PAGES, 12), |space| space.unmap(IA, size), |_| {})
@@ -274,7 +274,8 @@ pub fn harvest<S: Harvest>(dirty: bool) -> Contender {
     })
 }
 
-/// Finds the dirty pages of 1 GiB, one in `every` and anywhere: 64, about, while a guest with a lot of memory is watched.
+/// Finds the dirty pages of 1 GiB, of which one in `every` is dirty, at random: about 64 while a large guest is
+/// migrated.
 pub fn harvest_some<S: Relax + Harvest>(every: u64) -> Contender {
     let dirty: Vec<u64> = shuffled(GIB / PAGE).take((GIB / PAGE / every) as usize).collect();
     Contender::new::<S>(move |runs| {
@@ -308,9 +309,9 @@ pub fn split<S: Split>() -> Contender {
     })
 }
 
-/// Where moves by whole tables go: each 1 GiB to parts of two.
+/// The destination of moves by whole tables.
 pub const BY_TABLES: u64 = IA + 8 * GIB + (2 << 20);
-/// Where moves by single pages go.
+/// The destination of moves by single pages.
 pub const BY_SINGLE_PAGES: u64 = IA + 8 * GIB + PAGE;
 
 /// Moves 1 GiB of pages in each of several spaces.
@@ -327,10 +328,10 @@ pub fn move_pages<S: Move>(to: u64) -> Contender {
     })
 }
 
-/// How many times 2 MiB one run enlarges.
+/// The number of blocks of 2 MiB that one run enlarges.
 pub const ENLARGED: u64 = 16;
 
-/// Gives 2 MiB of pages one frame, several times.
+/// Replaces the pages of 2 MiB by one frame, several times.
 pub fn enlarge<S: Enlarge>() -> Contender {
     Contender::new::<S>(|runs| {
         let size = ENLARGED << 21;
