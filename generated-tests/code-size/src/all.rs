@@ -1,4 +1,4 @@
-//! What else can be asked of a space.
+//! The operations of a space that few hypervisors need.
 
 use tablewright::{Attributes, GuestMemoryAccessor, SharedMemory};
 

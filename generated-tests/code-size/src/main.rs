@@ -1,5 +1,6 @@
-//! An address space in one format, with all that a hypervisor can ask of it, with what most ask, or with the least: what is
-//! measured is how large it is, so nothing runs it. Memory and format are those of the bare-metal example.
+//! A program whose size is measured; it is never run. It uses an address space in one format: with every operation,
+//! with those that most hypervisors need, or with the fewest possible. Memory and format are those of the bare-metal
+//! example.
 
 #![no_std]
 #![no_main]
@@ -26,13 +27,13 @@ static HEAP: Heap = Heap;
 
 type Space = AddrSpace<Format, FrameHal>;
 
-/// Functions that are there. That they are listed is no code.
+/// The functions whose code is counted. Listing them adds no code.
 struct There<const N: usize>([*const (); N]);
 
 // SAFETY: nobody calls them.
 unsafe impl<const N: usize> Sync for There<N> {}
 
-/// What there is in any case: a space is made, goes into registers, and is dropped.
+/// The fewest operations: a space is made, its register values are computed, and it is dropped.
 static LEAST: There<3> = There([
     Space::new_empty as *const (),
     Space::registers as *const (),

@@ -1,10 +1,10 @@
-//! What a hypervisor asks of a space if it has RAM and devices, and moves its guest to another machine.
+//! The operations that a hypervisor needs with RAM, devices and live migration.
 
 use tablewright::{Attributes, Change, SpaceError};
 
 use super::{Space, There};
 
-/// What most operations come to.
+/// The result of most operations.
 pub(crate) type Outcome = Result<(), SpaceError>;
 
 pub(crate) static USUAL: There<13> = There([
@@ -20,7 +20,7 @@ pub(crate) static USUAL: There<13> = There([
     Space::handle_report_exclusive as *const (),
     Space::find_area as *const (),
     Space::translate as *const (),
-    // It moves.
+    // It migrates.
     Space::start_dirty_log as *const (),
     Space::harvest as *const (),
     Space::stop_dirty_log as *const (),

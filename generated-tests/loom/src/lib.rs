@@ -1,8 +1,8 @@
-//! Races between operations that take `&self`, and between those that take `&mut self` and an MMU, small enough for
-//! [loom](https://docs.rs/loom) to run in every order.
+//! Races between operations that take `&self`, and between an MMU and operations that take `&mut self`, small enough
+//! for [loom](https://docs.rs/loom) to try every order.
 //!
-//! Without `--cfg loom` there is nothing here. The tables are those of the library, in a format with two entries a
-//! table, and so are the operations; only the memory is the model's, since an entry is an atomic of loom's.
+//! Without `--cfg loom` this crate is empty. Tables and operations are the library's, in a format with two entries per
+//! table. Only the memory is modelled here, as an entry must be one of loom's atomics.
 #![cfg(loom)]
 
 pub mod memory;

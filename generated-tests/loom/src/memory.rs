@@ -26,11 +26,11 @@ enum Frame {
     Data(NonNull<Data>),
 }
 
-/// Frames that are never given out twice, so that whoever uses one too late is seen.
+/// Frames that are never allocated twice, so that a use after free is noticed.
 #[derive(Clone, Default)]
 pub struct Memory {
     frames: Arc<Mutex<Frames>>,
-    /// Held by an MMU while it walks, if there is one: an invalidation waits for walks that began before.
+    /// Held by the MMU, if there is one, while it walks, as an invalidation waits for walks that began before it.
     walks: Option<Arc<LoomMutex<()>>>,
 }
 
@@ -41,7 +41,7 @@ struct Frames {
     freed: Vec<u64>,
 }
 
-// SAFETY: the frames are atomics, or used by whoever was given them.
+// SAFETY: the frames are atomics, or used only by whoever allocated them.
 unsafe impl Send for Frames {}
 
 impl Frames {
@@ -58,18 +58,18 @@ impl Frames {
 }
 
 impl Memory {
-    /// Memory that an MMU uses, too.
+    /// Memory that an MMU uses as well.
     pub fn with_mmu() -> Self {
         Self { walks: Some(Arc::new(LoomMutex::new(()))), ..Self::default() }
     }
 
-    /// How many frames were given out and not given back.
+    /// The number of frames in use.
     pub fn used(&self) -> usize {
         let frames = self.frames.lock().unwrap();
         frames.all.len() - frames.freed.len()
     }
 
-    /// A frame for what a guest keeps there.
+    /// A frame of guest memory.
     pub fn data(&self) -> HostPhysAddr {
         let data: Box<Data> = Box::new([0; _]);
         self.frames.lock().unwrap().add(Frame::Data(NonNull::from(Box::leak(data))))
@@ -95,8 +95,8 @@ impl Memory {
     }
 }
 
-// SAFETY: each frame is given out once and lives as long as the memory. If there is an MMU, an invalidation waits for it; it
-// keeps nothing from one walk to the next.
+// SAFETY: each frame is allocated once and lives as long as the memory. If there is an MMU, an invalidation waits for
+// its walk; it caches nothing between walks.
 unsafe impl Hal for Memory {
     /// A table, or a frame of data, which are larger.
     fn allocate(&self, size: u8) -> Option<HostPhysAddr> {
@@ -136,7 +136,7 @@ unsafe impl Hal for Memory {
 impl Drop for Frames {
     fn drop(&mut self) {
         for frame in &self.all {
-            // SAFETY: leaked when it was given out, and nobody has the memory any more.
+            // SAFETY: leaked when it was allocated, and the memory is no longer used.
             unsafe {
                 match frame {
                     Frame::Table(table) => drop(Box::from_raw(table.as_ptr())),

@@ -5,19 +5,20 @@ use tablewright::{EntryWord, Format, HostPhysAddr, walk};
 
 use crate::{memory::Memory, tiny};
 
-/// It keeps nothing from one access to the next; but what it has read of a table in one walk, may be another's when it comes
-/// to the next.
+/// It caches nothing between accesses. But within a walk, the table that it read from an entry may have been freed when
+/// it gets there.
 pub struct Mmu {
-    /// Where it walks.
+    /// The memory with the tables.
     pub memory: Memory,
-    /// What it takes for entries.
+    /// The format of the entries.
     pub format: tiny::Format,
-    /// Where its walks begin.
+    /// The root table.
     pub root: HostPhysAddr,
 }
 
 impl Mmu {
-    /// Lets the guest store a word; whether it did. If not, the address was not mapped, or is to be tried again.
+    /// Lets the guest store a word. Returns whether it did; if not, the address was not mapped, or the store must be
+    /// retried.
     pub fn store(&self, ia: u64, value: u64) -> bool {
         let _walking = self.memory.walking();
         for _ in 0..2 {

@@ -1,6 +1,7 @@
-//! Each test is one race: an operation that has the table for itself, and an MMU that uses it and sets states meanwhile.
+//! Each test is one race between an operation with exclusive access to the table and an MMU that uses it and sets
+//! states.
 //!
-//! Nobody else can meet these operations: they take `&mut self`, and all that runs beside them is hardware.
+//! These operations take `&mut self`, so only hardware can run at the same time.
 #![cfg(loom)]
 
 use loom::thread;
@@ -16,8 +17,8 @@ const OUTPUT: u64 = 0x10_0000;
 /// What the guest stores.
 const VALUE: u64 = 0x600d;
 
-/// Runs `change` against a store of the guest's at `at`, in every order, on a table that translates 8 pages. `check` is told
-/// whether the guest stored.
+/// Runs `change` against a store of the guest's at `at`, in every order, on a table that translates 8 pages. `check`
+/// gets whether the guest stored.
 fn against_a_store(
     at: u64,
     set_up: impl Fn(&mut Table) + Send + Sync + 'static,
@@ -43,7 +44,7 @@ fn against_a_store(
 /// Maps `1 << size` bytes at `ia`, accessed and not dirty.
 fn map(table: &mut Table, ia: u64, size: u8, oa: u64) {
     let attributes = Attributes { dirty: false, ..Attributes::new(Rights::RW, MemoryType::Inherit) };
-    // SAFETY: what is accessed through this table, is the model's.
+    // SAFETY: the model's memory is all that is accessed through this table.
     assert_eq!(unsafe { table.fault_in(ia, size, oa, &attributes) }, Ok(FaultIn::Installed));
 }
 
@@ -64,7 +65,7 @@ fn moves(range: ClosedRange, to: u64, set_up: fn(&mut Table), dirties: &'static 
         };
         against_a_store(at, set_up, change, move |table, stored| {
             let dirty = dirty(table);
-            // After it has moved, only the page is dirty that the store was to.
+            // After the move, only the page that was stored to is dirty.
             let expected = if at == to { &[to][..] } else { dirties };
             assert_eq!(dirty, if stored { expected } else { &[] }, "the store shows where it went, and nowhere else");
             assert_eq!((table.translate(range.start()), table.translate(to)), (None, Some(OUTPUT)));
@@ -107,7 +108,7 @@ fn a_block_that_moves_by_pages() {
 
 #[test]
 fn a_part_of_a_block_that_moves() {
-    // The rest of it stays, and may be what was written: nobody can tell.
+    // The rest of the leaf stays, and the store may have been to it.
     let set_up = |table: &mut Table| map(table, 0, 13, OUTPUT);
     for at in [0, 4 * PAGE] {
         let change = |table: &mut Table| {

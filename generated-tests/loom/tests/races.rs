@@ -1,4 +1,4 @@
-//! Each test is one race: what two CPUs do to the same table at the same time.
+//! Each test is one race between operations of two CPUs on the same table.
 #![cfg(loom)]
 
 use loom::sync::Arc;
@@ -23,16 +23,17 @@ enum Marks {
     Hardware,
 }
 
-/// Where there are such states.
+/// The ways in which there are such states.
 const STATES: [Marks; 2] = [Marks::Software, Marks::Hardware];
 const ALL: [Marks; 3] = [Marks::None, Marks::Software, Marks::Hardware];
 
-/// Runs `race` on an empty table of two levels, in every order; it returns the tables that are there at the end.
+/// Runs `race` on an empty table of two levels, in every order. `race` returns the number of tables that there are at
+/// the end.
 fn every_order(marks: Marks, race: impl Fn(&Arc<Table>) -> usize + Send + Sync + 'static) {
     every_order_of(2, marks, race);
 }
 
-/// The same, of so many levels.
+/// The same on a table of `levels` levels.
 fn every_order_of(levels: u8, marks: Marks, race: impl Fn(&Arc<Table>) -> usize + Send + Sync + 'static) {
     loom::model(move || {
         let memory = Memory::default();
@@ -244,7 +245,7 @@ fn relaxing_against_a_harvest() {
     }
 }
 
-/// A page with all rights, the one to write of which was taken away until it is written.
+/// A page with all rights, of which the right to write was taken away until the guest writes to it.
 fn protected(table: &Table) {
     let attributes = Attributes::new(Rights::RX, MemoryType::Inherit);
     // SAFETY: nobody accesses memory through this table.

@@ -1,7 +1,8 @@
-//! Files with one thing changed, each as generated code and as the interpreter reads it: every law says the same of both,
-//! and they agree. What notices a change in the one, notices it in the other.
+//! Format files with one thing changed, each as generated code and interpreted: every law gives the same result for
+//! both, and they agree with each other. So a test that notices a change in the interpreter would notice it in
+//! generated code.
 //!
-//! `cargo suite recompiled` draws the files, and writes what is included here.
+//! `cargo suite recompiled` chooses the changes at random, and writes the code that is included here.
 
 use std::collections::BTreeSet;
 use std::iter;
@@ -13,11 +14,11 @@ use tablewright::testing::{AGREEMENT, Case, Interpreted, LAWS, Law, Module, Subj
 struct Mutant {
     /// The format and what was changed.
     name: &'static str,
-    /// The law that the interpreter breaks, if it was a law that noticed.
+    /// The law that the interpreter breaks, if a law noticed the change.
     law: Option<&'static str>,
     /// The whole text.
     text: &'static str,
-    /// What was generated from it.
+    /// The code generated from it.
     modules: &'static [Module],
 }
 
@@ -40,7 +41,7 @@ fn main() -> ExitCode {
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// The laws that generated code and interpreter break alike.
+/// The laws that generated code and interpreter both break.
 fn judge(mutant: &Mutant) -> Result<BTreeSet<&'static str>, String> {
     let none = |_: &str| Err("there are no other files".to_owned());
     let format = tablewright_archdefs::read("mutant.toml", mutant.text, &none).1;
@@ -56,7 +57,7 @@ fn judge(mutant: &Mutant) -> Result<BTreeSet<&'static str>, String> {
         let mut generated = mutant.modules.iter().filter_map(|module| module(&case.params));
         let generated = generated.next().ok_or_else(|| format!("no module is for `{config}`"))?;
         let generated = generated.map_err(|error| format!("{config}: {error}"))?;
-        // A changed file may contradict itself: then the interpreter does not agree with itself, either.
+        // A changed file may contradict itself. Then the interpreter does not agree with itself, either.
         for law in iter::once(&AGREEMENT).chain(LAWS) {
             match (holds(law, &reference).is_err(), holds(law, &*generated)) {
                 (false, Ok(())) => {}

@@ -1,7 +1,7 @@
 //! Building for the machines that have no operating system.
 //!
-//! Generic code that nothing instantiates is never compiled to instructions, so what is built is an example that uses
-//! the library, not the library alone.
+//! Generic code that nothing instantiates is never compiled to instructions, so this builds an example that uses the
+//! library, not the library alone.
 
 use std::path::Path;
 use std::process::Command;
@@ -21,8 +21,8 @@ pub(crate) fn build() -> Outcome {
     TARGETS.into_iter().try_for_each(|(target, feature)| release("examples/bare-metal", target, feature))
 }
 
-/// Builds the package in this folder for `target`, with the feature that goes with it, and what is compiled for such a
-/// machine only gives no warning.
+/// Builds the package in this folder for `target`, with the feature that goes with it, and refuses warnings in code
+/// that is compiled for such machines only.
 pub(crate) fn release(folder: &str, target: &str, feature: &str) -> Outcome {
     let manifest = format!("{folder}/Cargo.toml");
     let mut command = Command::new("cargo");

@@ -1,7 +1,7 @@
-//! What the library costs those who depend on it: CPU seconds of the compiler, for each package.
+//! Measures what the library costs its dependants to build: the compiler's CPU seconds for each package.
 //!
-//! Cargo is told that this program is its compiler, so that it sees each run of the real one. Nothing is judged here:
-//! how fast a machine is decides nothing, and what was measured is for a reader.
+//! Cargo is configured to use this program as its compiler, so that it sees each run of the real one. The figures are
+//! only printed, not judged, as they depend on the machine.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -16,10 +16,11 @@ use tablewright_archdefs::{BUILTINS, read_builtin};
 
 use crate::step::{self, Outcome, workspace};
 
-/// The file into which this program, as a compiler, writes what it saw; where it is not set, it is the suite.
+/// The environment variable with the file into which this program, as a compiler, writes what it measured. If it is not
+/// set, the program is the suite.
 const LOG: &str = "TABLEWRIGHT_BUILD_COST";
 
-/// How often an expansion is measured; the fastest counts.
+/// How often an expansion is measured. The fastest counts.
 const TIMES: usize = 3;
 
 /// A dependant that uses one built-in architecture.
@@ -49,7 +50,7 @@ pub(crate) fn report() -> Outcome {
     Ok(())
 }
 
-/// Builds a crate with this text, which depends on the library with these features only, from nothing and after an edit.
+/// Builds a crate with this text that depends on the library with these features only: from scratch, and after an edit.
 fn cold_and_warm(what: &str, features: &str, text: &str) -> Outcome {
     let place = tempfile::tempdir().map_err(|error| error.to_string())?;
     let place = place.path();
@@ -62,7 +63,7 @@ fn cold_and_warm(what: &str, features: &str, text: &str) -> Outcome {
     Ok(())
 }
 
-/// A crate outside of the workspace. What it depends on is compiled as what comes from a registry: once, so not
+/// A crate outside the workspace. Its dependencies are compiled as if they came from a registry: once, and not
 /// incrementally.
 fn write_dependant(place: &Path, features: &str) -> std::io::Result<()> {
     let library = workspace().join("runtime");
@@ -73,13 +74,13 @@ fn write_dependant(place: &Path, features: &str) -> std::io::Result<()> {
     );
     fs::create_dir(place.join("src"))?;
     fs::write(place.join("Cargo.toml"), manifest)?;
-    // The packages that are here already: nothing has to be downloaded.
+    // It uses the workspace's versions, so that nothing has to be downloaded.
     fs::copy(workspace().join("Cargo.lock"), place.join("Cargo.lock"))?;
     fs::copy(workspace().join("examples/tutorial/arch/hyp.toml"), place.join("hyp.toml"))?;
     Ok(())
 }
 
-/// CPU seconds by package, of what cargo compiles now.
+/// CPU seconds by package, for what cargo compiles in this run.
 fn build(place: &Path) -> Result<BTreeMap<String, f64>, String> {
     let log = place.join("log");
     fs::write(&log, "").map_err(|error| error.to_string())?;
@@ -113,7 +114,7 @@ fn print(what: &str, packages: &BTreeMap<String, f64>) {
     println!("  {all:6.2} s  in all, of which {of_us:.2} s ours");
 }
 
-/// How long the reader and the generator take for a built-in format.
+/// Measures how long the reader and the generator take for a built-in format.
 fn expansion(name: &str) -> Result<Duration, String> {
     let mut fastest = Duration::MAX;
     for _ in 0..TIMES {
@@ -127,12 +128,12 @@ fn expansion(name: &str) -> Result<Duration, String> {
     Ok(fastest)
 }
 
-/// Runs the real compiler and notes what it took, if cargo called this program for its compiler.
+/// If cargo called this program as its compiler: runs the real compiler and records the time that it took.
 pub(crate) fn as_compiler() -> Option<ExitCode> {
     let log = std::env::var_os(LOG)?;
     let mut arguments = std::env::args_os().skip(1);
     let status = Command::new(arguments.next()?).args(arguments).status().ok()?;
-    // Cargo asks for the version, too: that is of no package.
+    // Cargo also asks for the version, which belongs to no package.
     if let (Ok(package), Some(seconds)) = (std::env::var("CARGO_PKG_NAME"), children()) {
         let line = format!("{package} {seconds}\n");
         // One write, so that lines of compilers that run at once do not mix.
@@ -141,7 +142,7 @@ pub(crate) fn as_compiler() -> Option<ExitCode> {
     Some(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// CPU seconds of this program's children that have ended, as Linux tells them: in hundredths, behind the name.
+/// CPU seconds of this program's finished children, which Linux gives in hundredths, after the name.
 fn children() -> Option<f64> {
     let stat = fs::read_to_string("/proc/self/stat").ok()?;
     let (_, fields) = stat.rsplit_once(')')?;

@@ -1,5 +1,5 @@
-//! How much code an address space is, with every operation, with those that most hypervisors ask for, and with the least, in
-//! the format of each machine.
+//! Measures the code size of an address space, with every operation, with those that most hypervisors need, and with
+//! the fewest possible, in the format of each machine.
 
 use std::fs;
 
@@ -8,13 +8,13 @@ use object::{Object as _, ObjectSection as _};
 use crate::bare_metal::{TARGETS, release};
 use crate::step::{Outcome, workspace};
 
-/// Nothing runs it: it is there to be large.
+/// The program that is measured; it is never run.
 const PROBE: &str = "generated-tests/code-size";
 
-/// What it should come to with every operation, in bytes, `core` and a small allocator included.
+/// The limit for its size with every operation, in bytes, `core` and a small allocator included.
 const LIMIT: u64 = 32 << 10;
 
-/// Builds the probe for every target, and says how large its code is.
+/// Builds the program for every target, and prints its code size.
 pub(crate) fn measure() -> Outcome {
     let mut larger = Vec::new();
     for (target, feature) in TARGETS {

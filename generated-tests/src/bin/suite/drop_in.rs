@@ -1,8 +1,8 @@
-//! The drop-in for `axaddrspace`, under its clients' tests and the original's own.
+//! Runs the tests of `axaddrspace` and of its clients on the drop-in for it.
 //!
-//! The published sources are copied from cargo's registry into the target folder, as a workspace that is patched by the
-//! one line that any client would write. Nothing of theirs is changed, but for the original's tests: these are inside its
-//! modules, so they are cut out and given the drop-in's names in place of the module's.
+//! The published sources are copied from cargo's registry into the target folder, as a workspace with the same one-line
+//! patch that any client would write. They are not changed, except that the original's tests, which are inside its
+//! modules, are cut out and given the drop-in's names in place of the module's.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,26 +10,26 @@ use std::process::Command;
 
 use crate::step::{self, Outcome, output, run, workspace};
 
-/// Those whose tests are run; the last is compiled only, for it has none.
+/// The clients whose tests are run. The last has none and is only compiled.
 const CLIENTS: [&str; 6] =
     ["axvcpu-0.3.0", "axdevice-0.2.2", "axdevice_base-0.2.2", "x86_vcpu-0.3.0", "x86_vlapic-0.2.2", "axvm-0.3.0"];
 
 const ORIGINAL: &str = "axaddrspace-0.3.0";
 
-/// The machines that the original is for.
+/// The targets that the original supports.
 const TARGETS: [&str; 3] = ["aarch64-unknown-none", "riscv64gc-unknown-none-elf", "x86_64-unknown-none"];
 
 /// Some clients are for the nightly compiler only; it builds `core` for the machines, and needs `rust-src` for that.
 const TOOLCHAIN: &str = "+nightly";
 
-/// The modules of the original that have tests, and what these use of the module around them.
+/// The original's modules with tests, and the names that the tests use from the module around them.
 const TESTED: [(&str, &str); 3] = [
     ("address_space/mod.rs", "use axaddrspace::{AddrSpace, GuestPhysAddr, MappingFlags}; use memory_addr::PhysAddr;"),
     ("frame.rs", "use axaddrspace::PhysFrame; use memory_addr::PAGE_SIZE_4K as PAGE_SIZE;"),
     ("memory_accessor.rs", "use axaddrspace::{GuestMemoryAccessor, GuestPhysAddr}; use axerrno::AxResult;"),
 ];
 
-/// What the original's tests depend on.
+/// The dependencies of the original's tests.
 const ORIGINAL_MANIFEST: &str = r#"[package]
 name = "original-tests"
 version = "0.0.0"
@@ -62,7 +62,7 @@ pub(crate) fn test() -> Outcome {
     })
 }
 
-/// Lets cargo fetch the published packages; the folder that it puts their sources in.
+/// Lets cargo fetch the published packages. Returns the folder with their sources.
 fn download(place: &Path) -> Result<PathBuf, String> {
     let exactly = |package: &&str| {
         let (name, version) = package.rsplit_once('-').unwrap_or((package, "*"));
@@ -79,7 +79,7 @@ fn download(place: &Path) -> Result<PathBuf, String> {
     let manifest = place.join("Cargo.toml");
     let metadata = output("cargo", &["metadata", "--format-version=1", "--manifest-path", &manifest.to_string_lossy()])
         .ok_or("cargo metadata fails")?;
-    // Of all paths there, the one of the original's manifest is unmistakable.
+    // The path of the original's manifest is the only one of its kind there.
     let end = metadata.find(&format!("/{ORIGINAL}/Cargo.toml")).ok_or("cargo does not say where the sources are")?;
     let start = metadata.get(..end).and_then(|before| before.rfind('"')).map_or(0, |quote| quote + 1);
     Ok(PathBuf::from(metadata.get(start..end).unwrap_or_default()))
@@ -108,7 +108,7 @@ fn assemble(place: &Path, sources: &Path) -> std::io::Result<()> {
     write(&place.join("Cargo.toml"), &manifest)
 }
 
-/// The original's tests as one file, with modules that see the drop-in where they were inside the original.
+/// The original's tests as one file, in modules that import the drop-in in place of the modules around them.
 fn original_tests(sources: &Path) -> std::io::Result<String> {
     let helpers = fs::read_to_string(sources.join("test_utils/mod.rs"))?;
     let mut all = format!(
@@ -128,7 +128,7 @@ fn write(file: &Path, text: &str) -> std::io::Result<()> {
     if let Some(folder) = file.parent() {
         fs::create_dir_all(folder)?;
     }
-    // What is the same stays, so that cargo does not build it anew.
+    // Files that are unchanged are not written, so that cargo does not build them again.
     if fs::read_to_string(file).is_ok_and(|old| old == text) { Ok(()) } else { fs::write(file, text) }
 }
 
@@ -146,10 +146,10 @@ fn copy_folder(from: &Path, to: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Runs cargo in a folder that is no part of the workspace.
+/// Runs cargo in a folder outside the workspace.
 fn cargo(place: &Path, arguments: &[&str]) -> Outcome {
     let (verb, rest) = arguments.split_first().ok_or("no command")?;
-    // The compiler that runs this one must not decide for that one.
+    // The toolchain that runs the suite must not be inherited.
     let mut command = Command::new("cargo");
     command.env_remove("CARGO").env_remove("RUSTC").env_remove("RUSTUP_TOOLCHAIN");
     command.args([TOOLCHAIN, verb, "--manifest-path"]).arg(place.join("Cargo.toml")).args(rest);

@@ -1,6 +1,6 @@
-//! The example hypervisors, on the machines that they are for.
+//! Runs the example hypervisors on emulated machines.
 //!
-//! Each tells its story on the serial line, ends the machine by itself, and says in its last line whether all held.
+//! Each writes its story to the serial line, shuts the machine down, and says in the last line whether all checks held.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -23,7 +23,7 @@ const EXAMPLE: &str = "examples/hypervisor";
 
 const PASSED: &str = "verdict: passed";
 
-/// A story takes a second; a machine that hangs says nothing of why.
+/// The time limit. A story takes a second; a machine that hangs would not end by itself.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A machine that an emulator provides.
@@ -32,15 +32,15 @@ struct Machine {
     target: &'static str,
     emulator: Emulator,
     boot: Boot,
-    /// What the emulator ends with when all held.
+    /// The emulator's exit status if all checks held.
     status: i32,
 }
 
 /// How the image gets into the machine.
 enum Boot {
-    /// The emulator loads it, given such arguments.
+    /// The emulator loads it, with these arguments.
     Kernel(&'static [&'static str]),
-    /// It is the firmware of a PC with such a processor.
+    /// It is the firmware of a PC with this processor.
     Firmware(&'static str),
 }
 
@@ -68,10 +68,10 @@ const NPT: Machine = Machine {
     status: 1,
 };
 
-/// Bochs knows one way to end.
+/// Bochs has only one exit status.
 const EPT: Machine = Machine { emulator: Emulator::Bochs, boot: Boot::Firmware("corei7_haswell_4770"), ..NPT };
 
-/// Where the image of a PC's firmware begins, which ends at 4 GiB.
+/// The address of the image of a PC's firmware, which ends at 4 GiB.
 const ROM: u64 = 0xfff0_0000;
 
 /// The same wherever QEMU loads a kernel.
@@ -114,7 +114,7 @@ impl Machine {
         self.tell(&found).map_err(|why| format!("{found}: {why}"))
     }
 
-    /// Runs it, and prints what it says as it comes.
+    /// Runs it, and prints its output as it comes.
     fn tell(&self, found: &Found) -> Outcome {
         let image = workspace().join(format!("{EXAMPLE}/target/{}/debug/hypervisor", self.target));
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
@@ -161,7 +161,7 @@ fn firmware(image: &Path) -> Result<Vec<u8>, String> {
     Ok(rom)
 }
 
-/// The verdict, or the last line of a machine that ends without one; an error if it does not end.
+/// The verdict, or the last line of a machine that ends without one. An error if it does not end.
 fn watch(child: &mut Child) -> Result<String, String> {
     let (lines, heard) = mpsc::channel();
     let serial = child.stdout.take();
@@ -173,7 +173,7 @@ fn watch(child: &mut Child) -> Result<String, String> {
     let mut last = String::new();
     loop {
         match heard.recv_timeout(end.saturating_duration_since(Instant::now())) {
-            // What follows is the emulator's own.
+            // Later lines are the emulator's own.
             Ok(_) if last.starts_with("verdict") => {}
             Ok(line) => {
                 println!("   {line}");

@@ -1,8 +1,8 @@
 //! `cargo suite`: everything that must hold of this repository, in one command.
 //!
-//! `cargo suite` runs every step but `build-cost`, `code-size`, `drop-in`, `mutation` and `recompiled`; `cargo suite lints
-//! bare-metal` runs the named ones; `cargo suite --list` names them. Each step runs even if one before it failed, so that
-//! one run tells everything.
+//! `cargo suite` runs every step but `build-cost`, `code-size`, `drop-in`, `mutation` and `recompiled`; `cargo suite
+//! lints bare-metal` runs the named ones; `cargo suite --list` names them. Each step runs even if one before it failed,
+//! so that one run reports everything.
 
 mod bare_metal;
 mod build_cost;
@@ -21,7 +21,7 @@ use tablewright_tests::emulators;
 /// Name, what it shows, how.
 type Step = (&'static str, &'static str, fn() -> Outcome);
 
-/// In this order: what fails soonest comes first, and the emulators are there before the tests that need them.
+/// In this order: the quickest checks come first, and emulators are installed before the tests that need them.
 const STEPS: [Step; 14] = [
     ("format", "the sources are formatted", format),
     ("emulators", "the MMU models are there, fetched if need be", fetch_emulators),
@@ -39,8 +39,8 @@ const STEPS: [Step; 14] = [
     ("new-arch", "a crate with an architecture of its own builds, runs, and passes every law", new_arch),
 ];
 
-/// These run only if they are named: they take packages from the registry and the nightly compiler, or minutes; and
-/// `code-size` fails, for the library is larger than it should be.
+/// The steps that run only if they are named: they need packages from the registry and the nightly compiler, or take
+/// minutes; and `code-size` fails, because the library is larger than its limit.
 const BY_NAME: [Step; 5] = [
     ("build-cost", "what the library costs its dependants to compile, in CPU seconds", build_cost::report),
     ("code-size", "an address space in one format, with all operations, is at most 32 KiB of code", code_size::measure),
@@ -128,7 +128,7 @@ fn features() -> Outcome {
     Ok(())
 }
 
-/// In a workspace, what a package leaves out is there all the same.
+/// In the workspace, files that a package leaves out are still there.
 fn packages() -> Outcome {
     let ours = ["tour", "tablewright-machines", "tablewright-tests"].map(|ours| ["--exclude", ours]);
     cargo(&[&["package", "--workspace", "--allow-dirty"], ours.as_flattened()].concat())
@@ -138,13 +138,13 @@ fn tests() -> Outcome {
     cargo(&["test", "--workspace", "--no-fail-fast"])
 }
 
-/// Each format keeps all CPUs busy, so they come one after the other.
+/// Each format keeps all CPUs busy, so formats are tested one after the other.
 fn mutation() -> Outcome {
     let all = ["--ignored", "--nocapture", "--test-threads", "1"];
     cargo(&[&["test", "--package", "tablewright-tests", "--test", "mutation", "--"], &all[..]].concat())
 }
 
-/// All of it is compiled anew, with loom's atomics, so it keeps what it builds to itself.
+/// Everything is compiled with loom's atomics, so it has a target folder of its own.
 fn loom() -> Outcome {
     step::cargo_with(
         &["test", "--manifest-path", "generated-tests/loom/Cargo.toml", "--target-dir", "target/loom"],
@@ -156,7 +156,7 @@ fn tour() -> Outcome {
     cargo(&["run", "--package", "tour"])
 }
 
-/// Not a member of the workspace, so that it stands where a user's crate does.
+/// It is not a member of the workspace, as a user's crate would not be.
 fn new_arch() -> Outcome {
     ["run", "test"].into_iter().try_for_each(|command| {
         cargo(&[command, "--manifest-path", "examples/new-arch/Cargo.toml", "--target-dir", "target"])

@@ -1,4 +1,4 @@
-//! Mutants of formats' files, compiled: a sample, drawn anew each time.
+//! Compiles a random sample of mutants of format files.
 
 use std::fs;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -7,8 +7,8 @@ use tablewright_tests::mutation::source;
 
 use crate::step::{self, Outcome, workspace};
 
-/// Draws `MUTANTS` changes of each format's file (1 unless said otherwise) with the seed `SEED`, compiles them, and holds
-/// them against the interpreter.
+/// Chooses `MUTANTS` changes of each format's file (by default 1) with the seed `SEED`, compiles them, and compares
+/// them with the interpreter.
 pub(crate) fn compare() -> Outcome {
     let of_each = number("MUTANTS")?.unwrap_or(1);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
@@ -24,7 +24,7 @@ pub(crate) fn compare() -> Outcome {
     )
 }
 
-/// The number that a variable of the environment holds.
+/// The number in an environment variable.
 fn number(variable: &str) -> Result<Option<u64>, String> {
     let Ok(value) = std::env::var(variable) else { return Ok(None) };
     value.parse().map(Some).map_err(|_| format!("{variable} is no number: {value}"))

@@ -1,10 +1,10 @@
-//! Running the commands a step is made of.
+//! Runs the commands of a step.
 
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::Command;
 
-/// What a step came to, with the reason it failed.
+/// The result of a step, with the reason if it failed.
 pub(crate) type Outcome = Result<(), String>;
 
 /// The folder of the workspace.
@@ -24,7 +24,7 @@ pub(crate) fn cargo_with(arguments: &[&str], variables: &[(&str, &str)]) -> Outc
     run(Command::new(cargo).args(arguments).envs(variables.iter().copied()))
 }
 
-/// Runs a command in the workspace; what it prints is seen as it comes.
+/// Runs a command in the workspace, with its output shown as it comes.
 pub(crate) fn run(command: &mut Command) -> Outcome {
     match command.current_dir(workspace()).status() {
         Ok(status) if status.success() => Ok(()),
