@@ -1,4 +1,4 @@
-//! The formats of the library, by name and configuration.
+//! Finds formats by name and configuration.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ use tablewright_archdefs::{Style, read, read_builtin};
 ///
 /// # Panics
 ///
-/// If there is no such format, or it is wrong.
+/// If there is no such format, or its file has mistakes.
 pub fn configured(name: &str) -> Vec<Configured> {
     let (sources, format) = read_builtin(name).unwrap_or_else(|| {
         let path = format!("{}/arch/{name}.toml", env!("CARGO_MANIFEST_DIR"));
@@ -25,7 +25,7 @@ pub fn configured(name: &str) -> Vec<Configured> {
 ///
 /// # Panics
 ///
-/// If the format has no such parameters, or never with these values.
+/// If the format has no such parameters, or these values are not legal.
 pub fn varied(case: &Configured, name: &str, set: &[(&str, i64)]) -> Configured {
     let mut varied = case.clone();
     varied.config.id.value = name.to_owned();

@@ -1,4 +1,4 @@
-//! What the tests share: the laws of formats, and what MMU models are asked about our tables.
+//! What the tests share: the laws of formats, the conformance tests by MMU models, vectors, verdicts and mutation.
 
 pub mod conformance;
 pub mod formats;

@@ -1,29 +1,29 @@
-//! What each of them says of one probe, held against what is expected.
+//! Compares what library, interpreter and model say about one probe with what is expected.
 
 use tablewright::{FaultInfo, Lookup, Rights};
 use tablewright_archdefs::interpret::Walk;
 
 use crate::mmu::{Fault, FaultKind, Probe, Verdict};
 
-/// One probe, and what was said of it.
+/// One probe, with everything that was said about it.
 pub(super) struct Case<'a> {
     pub(super) probe: &'a Probe,
-    /// Where the address maps to, and with what rights.
+    /// The output address and the rights that are expected there.
     pub(super) expected: Option<(u64, Rights)>,
-    /// Whether these rights let the probe through.
+    /// Whether these rights allow the probe.
     pub(super) granted: bool,
     pub(super) library: Option<Lookup>,
     pub(super) walk: Walk,
-    /// If a model was asked.
+    /// The model's answer, if one was asked.
     pub(super) verdict: Option<&'a Verdict>,
-    /// What the model calls it if this faults.
+    /// The kind of fault that the model reports if this faults.
     pub(super) fault: FaultKind,
-    /// If it faulted: what its report tells by the manual, and what somebody read in it.
+    /// If it faulted: what its report says by the manual, and what was read from it.
     pub(super) told: Vec<(Option<FaultInfo>, Option<FaultInfo>)>,
 }
 
 impl Case<'_> {
-    /// Who is wrong, and how.
+    /// What is wrong, and whose answer it is.
     pub(super) fn complaints(&self) -> Vec<String> {
         let read = self.told.iter().all(|(told, read)| told == read);
         let checks = [
@@ -78,7 +78,7 @@ impl Case<'_> {
         }
     }
 
-    /// Whether the walk ended at the level that the model reports, where it reports one.
+    /// Whether the walk ended at the level that the model reports, if it reports one.
     fn level_agrees(&self, fault: &Fault) -> bool {
         let level = match &self.walk {
             Walk::Translated(translation) => Some(translation.level),

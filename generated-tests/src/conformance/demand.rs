@@ -1,4 +1,5 @@
-//! A guest whose memory comes when it is used: each access faults in the MMU until the library has handled the fault.
+//! A guest whose memory is allocated on first use: each access faults in the MMU until the library has handled the
+//! fault.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +19,7 @@ pub(super) fn conforms<F: ByName>(setup: &Setup<F>, judge: &mut impl Judge) -> R
     let mut space = AddrSpace::<F, Machine>::new_empty(setup.generated.format, machine.clone(), Tag(1))?;
     let page = 1_u64 << ground.geometry.page_bits;
     let pages = ((1_u64 << ground.reach.min(63)) / page).min(40) - 1;
-    // The area ends where a table does, if there is more than one.
+    // The area reaches across the end of a table, if there is more than one.
     let start = ((1_u64 << ground.reach.min(30)) - pages / 2 * page).min((1 << ground.reach.min(63)) - pages * page);
     let start = ground.geometry.extend(start);
     // Not every format can forbid execution.
@@ -47,7 +48,7 @@ pub(super) fn conforms<F: ByName>(setup: &Setup<F>, judge: &mut impl Judge) -> R
                 return Err(format!("{probe:x?}: {verdict:x?}; the library translates to {output:x?}").into());
             }
         }
-        // Some of what faulted is handled.
+        // Handles some of the faults.
         for probe in probes.iter().filter(|probe| probe.access == Access::Write && random.u8(..3) == 0) {
             let outcome = space.handle_fault(GuestPhysAddr::from_usize(probe.address as usize), Rights::W);
             let wanted = if present.insert(probe.address) { FaultOutcome::Mapped } else { FaultOutcome::Spurious };

@@ -1,4 +1,4 @@
-//! An edit of a table in use, how the library does it, and what it comes to.
+//! Edits of a table in use: how the library does them, and what they should result in.
 
 use tablewright::sim::Machine;
 use tablewright::{Change, ClosedRange, Error, FaultIn, Format, Gather, Mapping, MemoryType, PageTable, Relax, Rights};
@@ -9,21 +9,21 @@ use super::shift::Shift;
 /// An edit of a table in use. Ranges are first and last address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Edit {
-    /// Unmaps what is there, and maps the range.
+    /// Unmaps what is there, then maps the range.
     Map(u64, u64, u64, Rights, MemoryType),
     /// Unmaps the range.
     Unmap(u64, u64),
     /// Changes the rights.
     Protect(u64, u64, Rights),
-    /// Splits leaves to pages of at most so many bits.
+    /// Splits leaves until none is larger than `1 << bits` bytes.
     Split(u64, u64, u8),
-    /// Makes leaves as large as they can be.
+    /// Collapses leaves to the largest possible.
     Collapse(u64, u64),
-    /// Takes the dirty states away, and looks at them.
+    /// Harvests the dirty states.
     Harvest(u64, u64),
-    /// Changes the rights, and looks at the dirty states that this takes away.
+    /// Changes the rights, and collects the dirty states that this clears.
     ProtectAndHarvest(u64, u64, Rights),
-    /// Splits leaves to pages of at most so many bits, and lets those write each who can read it, as a fault does.
+    /// Splits leaves in the same way, then adds to each the right to write for those who can read it, as a fault does.
     Relax(u64, u64, u8),
     /// Maps one page where nothing is mapped, as a fault does.
     FaultIn(u64, u64, u64, Rights, MemoryType),
@@ -32,7 +32,7 @@ pub enum Edit {
 }
 
 impl Edit {
-    /// The addresses that it is about.
+    /// The range that it edits.
     pub(super) fn range(&self) -> ClosedRange {
         let (Self::Map(start, last, ..)
         | Self::Unmap(start, last)
@@ -47,12 +47,12 @@ impl Edit {
         ClosedRange::new(start, last).expect("a range")
     }
 
-    /// Where that is afterwards.
+    /// The range to which it has moved, or the same.
     pub(super) fn place(&self) -> ClosedRange {
         self.shift().map_or(self.range(), |shift| shift.target())
     }
 
-    /// What moves, if anything does.
+    /// The move, if it is one.
     pub(super) fn shift(&self) -> Option<Shift> {
         match *self {
             Self::Move(_, _, to) => Shift::new(self.range(), to),
@@ -60,7 +60,7 @@ impl Edit {
         }
     }
 
-    /// Does it, but for harvests, which take somebody who looks.
+    /// Does it. Harvests are done elsewhere, as somebody must look at their result.
     pub(super) fn run<F: Format>(&self, table: &mut PageTable<F, Machine>) -> Result<(), String> {
         let mut gather = table.gather();
         let range = self.range();
@@ -95,7 +95,7 @@ impl Edit {
         result.map_err(|error| format!("{self:x?}: {error}"))
     }
 
-    /// Moves, after the library has refused to because of what is in the way.
+    /// Moves. First checks that the library refuses to as long as something is in the way.
     fn run_move<F: Format>(
         &self,
         table: &mut PageTable<F, Machine>,
@@ -122,7 +122,7 @@ impl Edit {
     }
 }
 
-/// Lets those write a leaf who can read it, beside others if that can be.
+/// Adds to a leaf the right to write for those who can read it, through `&self` if that is possible.
 fn relax<F: Format>(
     table: &mut PageTable<F, Machine>,
     leaf: &Mapping,
@@ -135,13 +135,13 @@ fn relax<F: Format>(
     }
 }
 
-/// These rights, and the right to write of those who can read.
+/// These rights, with the right to write for those who can read.
 fn writable(rights: Rights) -> Rights {
     let may_write = [(Rights::PR, Rights::PW), (Rights::UR, Rights::UW)].into_iter();
     may_write.filter(|(read, _)| rights.contains(*read)).fold(rights, |rights, (_, write)| rights | write)
 }
 
-/// Where `ia` maps to after these edits, and with what rights.
+/// The output address and the rights of `ia` after these edits.
 pub(super) fn expect(edits: &[Edit], ia: u64) -> Option<(u64, Rights)> {
     let (edit, earlier) = edits.split_last()?;
     let mapped = || expect(earlier, ia);

@@ -1,5 +1,5 @@
-//! A table in use whose pages get one larger frame: what the MMU remembers of the small ones is invalidated, and what it has
-//! marked stays known.
+//! A table in use whose pages are replaced by one larger frame: what the MMU caches of the pages is invalidated, and
+//! the states that it has set are kept.
 
 use libtest_mimic::Failed;
 use tablewright::{ByName, Format, Geometry, State};
@@ -9,7 +9,7 @@ use super::program::unseen;
 use super::{Setup, TABLES};
 use crate::mmu::{Access, Probe, Verdict};
 
-/// log2 of the frames, if memory has room for one of them beside as many pages.
+/// log2 of the large frame's size, if memory has room for one beside the pages that it replaces.
 fn block(geometry: &Geometry) -> Option<u8> {
     let block = (geometry.levels > 1).then(|| geometry.entry_bits(1))?;
     (block < geometry.input_bits && 4 << block <= TABLES).then_some(block)
@@ -20,12 +20,12 @@ pub(super) fn is_possible<F: Format>(format: &F) -> bool {
     block(&format.geometry()).is_some_and(|block| format.page_sizes(1).contains(block))
 }
 
-/// Uses pages, gives them one frame, and uses that.
+/// Uses pages, replaces them by one frame, and uses that.
 pub(super) fn conforms<F: ByName, J: Live>(setup: &Setup<F>, judge: &mut J) -> Result<usize, Failed> {
     run(setup, judge, Hearing::Good)?.map_err(Failed::from)
 }
 
-/// The negative control: with invalidations missing, the pages are still seen.
+/// The negative control: without invalidations, the MMU still sees the pages.
 pub(super) fn is_caught<F: ByName, J: Live>(setup: &Setup<F>, judge: &mut J) -> Result<usize, Failed> {
     match run(setup, judge, Hearing::Deaf)? {
         Err(wrong) if wrong.starts_with("a stale translation") => Ok(1),
@@ -33,7 +33,7 @@ pub(super) fn is_caught<F: ByName, J: Live>(setup: &Setup<F>, judge: &mut J) -> 
     }
 }
 
-/// How many probes were judged, or what the MMU says that is wrong.
+/// The number of probes that were judged, or what the MMU gets wrong.
 fn run<F: ByName, J: Live>(setup: &Setup<F>, judge: &mut J, hearing: Hearing) -> Result<Result<usize, String>, Failed> {
     let mut rig = Rig::in_own_memory(setup, judge, hearing)?;
     let ground = rig.ground.clone();
@@ -52,7 +52,7 @@ fn run<F: ByName, J: Live>(setup: &Setup<F>, judge: &mut J, hearing: Hearing) ->
         });
     }
     rig.apply_all();
-    // One of the pages is written to. After this, the MMU is only asked what it remembers.
+    // One of the pages is written to. From here on, the MMU is asked only about what it caches.
     rig.ask_and_observe(&[Probe { address: range.start() + 3 * page + 8, access: Access::Write, user: false }]);
     let asked: Vec<u64> = pages().step_by(37).chain([range.last() & !(page - 1)]).collect();
     if let Some(wrong) = disagrees(&mut rig, &asked) {
@@ -79,7 +79,7 @@ fn run<F: ByName, J: Live>(setup: &Setup<F>, judge: &mut J, hearing: Hearing) ->
     Ok(Ok(1 + 2 * asked.len()))
 }
 
-/// What the MMU says of an address that is not what the table says.
+/// What the MMU says about an address, if it differs from what the table says.
 fn disagrees<F: ByName, J: Live>(rig: &mut Rig<'_, F, J>, asked: &[u64]) -> Option<String> {
     let verdicts = rig.judge.remembered(asked);
     asked.iter().zip(verdicts).find_map(|(&address, verdict)| {

@@ -1,4 +1,4 @@
-//! What a layout has to build on: what the format offers, and where the judge has memory.
+//! What programs can use: the abilities of the format, and the memory of the judge.
 
 use std::ops::Range;
 
@@ -8,7 +8,7 @@ use super::{Judge, Setup};
 use crate::laws::Subject;
 use crate::mmu::Probe;
 
-/// What a layout has to build on.
+/// What the programs of layouts can use.
 #[derive(Clone, Debug)]
 pub struct Ground {
     /// Levels and sizes.
@@ -17,7 +17,8 @@ pub struct Ground {
     pub sizes: Vec<u8>,
     /// All rights that a leaf can have.
     pub rights: Vec<Rights>,
-    /// The most that a leaf can have at once: all, where the architecture has pages that every privilege executes.
+    /// The most rights that a leaf can have at once: all, if the architecture has pages that every privilege may
+    /// execute.
     pub full: Rights,
     /// Types of memory that code can run from.
     pub memory: Vec<MemoryType>,
@@ -27,7 +28,7 @@ pub struct Ground {
     pub reach: u8,
     /// Bits of the addresses that the judge can ask about at all.
     pub judged: u8,
-    /// What is added to all of them: where an upper half begins, or nothing.
+    /// What is added to all input addresses: the start of an upper half, or 0.
     pub base: u64,
 }
 
@@ -54,7 +55,7 @@ impl Ground {
         }
     }
 
-    /// The same for this judge: no leaf has rights that it cannot judge.
+    /// The same without rights that this judge cannot judge.
     pub(super) fn judged<F: ByName>(setup: &Setup<F>, targets: Range<u64>, judge: &impl Judge) -> Self {
         let mut ground = Self::new(&setup.generated.format, targets, judge.reach());
         let (bits, memory) = (ground.geometry.page_bits, ground.memory[0]);
@@ -65,7 +66,7 @@ impl Ground {
         ground
     }
 
-    /// The same as one space of addresses, or as two: what a gap parts cannot be in one.
+    /// The same as one range of input addresses, or as two if there is a gap between them.
     pub(super) fn halves(self) -> Vec<Self> {
         let half = self.geometry.input_bits - 1;
         let base = self.geometry.extend(1 << half);
@@ -77,7 +78,7 @@ impl Ground {
         [lower].into_iter().chain(upper).collect()
     }
 
-    /// The highest input address that is not above a gap, as sign-extended ones are in their upper half.
+    /// The highest input address below the gap, if there is one, as between the halves of sign-extended addresses.
     pub fn last(&self) -> u64 {
         let last = self.geometry.last_input();
         if self.geometry.extend(last) == last { last } else { last >> 1 }
@@ -95,7 +96,8 @@ impl Ground {
         address.checked_shr(self.judged.into()).unwrap_or(0) == 0
     }
 
-    /// Where a page of this size can map to, so that at least its part above the start of the targets is theirs.
+    /// An output address for a page of this size, so that at least its part above the start of the targets lies in
+    /// them.
     pub fn target(&self, size: u8) -> u64 {
         let bytes = 1 << size;
         let above = self.targets.start.next_multiple_of(bytes);
@@ -110,7 +112,7 @@ impl Ground {
         fitting.max().unwrap_or(self.geometry.page_bits)
     }
 
-    /// Whether a judge may do this where that is mapped: it faults, or it goes to memory that is there for it.
+    /// Whether a judge may make this access there: it faults, or it reaches memory that is meant for it.
     pub(super) fn may_access(&self, judge: &impl Judge, probe: &Probe, mapped: Option<(u64, Rights)>) -> bool {
         self.askable(probe.address)
             && judge.may_ask(probe)

@@ -1,4 +1,4 @@
-//! Accessed and dirty states that the MMU sets: read back, harvested to the page, set again.
+//! Accessed and dirty states that the MMU sets: they are read back, harvested page by page, and set again.
 
 use std::collections::BTreeSet;
 
@@ -10,13 +10,13 @@ use super::edit::Edit;
 use super::live::{Hearing, Live, Rig, ground};
 use crate::mmu::{Access, Probe, Verdict};
 
-/// A leaf that stands alone, and where in it memory is accessed.
+/// A leaf outside any run, and the addresses in it that are accessed.
 struct Leaf {
     range: ClosedRange,
     at: u64,
 }
 
-/// Touches some leaves, and harvests, again and again; sometimes all of them move in between.
+/// Accesses some leaves and harvests, repeatedly. In some rounds the leaves move in between.
 pub(super) fn conforms<F: ByName, J: Live>(setup: &Setup<F>, judge: &mut J) -> Result<usize, Failed> {
     let ground = ground(setup, judge);
     let bits = ground.geometry.page_bits;
@@ -33,7 +33,7 @@ pub(super) fn conforms<F: ByName, J: Live>(setup: &Setup<F>, judge: &mut J) -> R
         Edit::Map(range.start(), range.last(), oa, ground.full, ground.memory[0]).run(&mut rig.table)
     };
     for page in 0..pages {
-        // Backwards, so that no run comes of them.
+        // Backwards, so that they do not form runs.
         map(&mut rig, page << bits, bits, ground.target(bits) + ((pages - page) << bits))?;
     }
     if block > bits && pages << bits <= 1 << block && 2 << block <= all {
@@ -46,7 +46,7 @@ pub(super) fn conforms<F: ByName, J: Live>(setup: &Setup<F>, judge: &mut J) -> R
     let size = whole.span() + 1;
     let mut asked = 0;
     for round in 0..6 {
-        // In the last round nothing is touched.
+        // In the last round nothing is accessed.
         let turn = |index: usize| if round == 5 { 3 } else { (index + round) % 4 };
         let touch = |(index, leaf): (usize, &Leaf)| match turn(index) {
             0 => Some(Probe { address: leaf.at, access: Access::Read, user: false }),
@@ -59,7 +59,7 @@ pub(super) fn conforms<F: ByName, J: Live>(setup: &Setup<F>, judge: &mut J) -> R
             return Err(format!("everything is mapped: {fault:x?}").into());
         }
         asked += probes.len();
-        // What was marked goes with what was mapped: with tables where there are some, then into smaller leaves.
+        // The states move with the mappings: by whole tables where possible, later into smaller leaves.
         let distance = match (round, all / size) {
             (1, 2..) => size,
             (4, 4..) => size + (1 << bits),
@@ -96,7 +96,7 @@ pub(super) fn conforms<F: ByName, J: Live>(setup: &Setup<F>, judge: &mut J) -> R
 }
 
 impl<F: ByName, J: Live> Rig<'_, F, J> {
-    /// The pages in a state, which they are then no more.
+    /// Harvests a state: the pages in it, which are then no longer in it.
     pub(super) fn harvest_pages(&mut self, range: ClosedRange, state: State) -> Result<BTreeSet<u64>, String> {
         let bits = self.table.geometry().page_bits;
         let mut words = vec![0; PageBitmap::words(range, bits)];

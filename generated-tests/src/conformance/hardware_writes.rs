@@ -1,11 +1,11 @@
-//! What an MMU model wrote into the tables, told to the simulated machine's memory.
+//! Carries an MMU model's writes to tables over to the simulated machine's memory.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tablewright::sim::Machine;
 use tablewright::{Hal, HostPhysAddr};
 
-/// What an MMU does to tables in the simulated machine's memory.
+/// The writes of an MMU to tables.
 pub(super) trait HardwareWrites {
     /// Replaces the word at an address, if it is still `old`.
     fn hardware_writes(&self, address: u64, old: u64, new: u64);

@@ -1,4 +1,4 @@
-//! Tables in memory that no address space has made: laid out by hand, entry by entry.
+//! Tables that are built entry by entry, and not by an address space.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use super::Ground;
 use crate::laws::{Generated, Subject};
 use crate::mmu::Chunk;
 
-/// Tables, and room for more after them.
+/// Tables, with room for more after them.
 pub(super) struct Image<'a, F: ByName> {
     generated: &'a Generated<F>,
     geometry: Geometry,
@@ -18,7 +18,7 @@ pub(super) struct Image<'a, F: ByName> {
 }
 
 impl<'a, F: ByName> Image<'a, F> {
-    /// No tables yet; the first will be at `start` or a little above.
+    /// No tables yet. The first will be at `start`, or above at the next aligned address.
     pub(super) fn new(generated: &'a Generated<F>, start: u64) -> Self {
         Self { generated, geometry: generated.format.geometry(), tables: BTreeMap::new(), free: start }
     }
@@ -80,7 +80,7 @@ impl<'a, F: ByName> Image<'a, F> {
         words.get(((address - start) / 8) as usize).copied().filter(|_| address.is_multiple_of(8))
     }
 
-    /// The tables, as an MMU finds them in memory.
+    /// The tables as bytes in memory.
     pub(super) fn chunks(&self) -> Vec<Chunk> {
         let bytes = |words: &Vec<u64>| words.iter().flat_map(|word| word.to_ne_bytes()).collect();
         self.tables.iter().map(|(address, words)| (*address, bytes(words))).collect()

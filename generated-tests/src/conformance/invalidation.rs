@@ -1,4 +1,4 @@
-//! What a gather asks to be invalidated, as the machine's instructions: read from the format's file, since generated
+//! The machine's instructions for the invalidations of a gather. They are taken from the format's file, as generated
 //! code executes its own only on bare metal.
 
 use tablewright::{Invalidation, Tag};
@@ -7,12 +7,12 @@ use tablewright_archdefs::model::Code;
 
 use crate::formats::Configured;
 
-/// Instructions that follow each other, and what the registers hold that they read.
+/// A sequence of instructions, with the values of the registers that they read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Instructions {
     /// The instructions.
     pub words: Vec<u32>,
-    /// Registers, by the names that the file has, and their values.
+    /// Registers, by their names in the file, and their values.
     pub operands: Vec<(String, u64)>,
 }
 
@@ -20,7 +20,7 @@ pub struct Instructions {
 ///
 /// # Panics
 ///
-/// If the format has none, or not of whole words.
+/// If the format has no such instructions, or not as whole words.
 pub(super) fn instructions(case: &Configured, root: u64, tag: Tag, set: &Invalidation) -> Vec<Instructions> {
     let stale = match set {
         Invalidation::All => Stale::All,

@@ -1,4 +1,4 @@
-//! Programs that leave tables of every kind behind.
+//! Programs that build tables of every kind.
 
 use fastrand::Rng;
 use tablewright::Rights;
@@ -10,7 +10,7 @@ use super::{Ground, Program, Step};
 pub struct Layout {
     /// Its name.
     pub name: &'static str,
-    /// Its program on some ground.
+    /// Makes its program.
     pub make: fn(&Ground) -> Program,
 }
 
@@ -30,7 +30,7 @@ pub const LAYOUTS: &[Layout] = &[
     Layout { name: "random_3", make: |ground| random(ground, 3) },
 ];
 
-/// A program that is being written: each new piece lies above the one before.
+/// A program under construction. Each new piece lies above the one before.
 struct Writer<'a> {
     ground: &'a Ground,
     next: u64,
@@ -42,7 +42,7 @@ impl<'a> Writer<'a> {
         Self { ground, next: 0, program: Program::default() }
     }
 
-    /// Room for this many bytes at a multiple of `1 << size`, if there is any, and a gap before it.
+    /// A place for this many bytes at a multiple of `1 << size`, after a gap; `None` if there is none left.
     fn room(&mut self, size: u8, bytes: u64) -> Option<u64> {
         let start = (self.next + 1).checked_next_multiple_of(1 << size)?;
         let end = start.checked_add(bytes)?;
@@ -107,7 +107,7 @@ fn every_right(ground: &Ground) -> Program {
     writer.program
 }
 
-/// Ranges that begin and end within larger pages, with outputs that are aligned as they are, or less.
+/// Ranges that begin and end within larger pages, with output addresses that are aligned like them, or less.
 fn largest_that_fit(ground: &Ground) -> Program {
     let mut writer = Writer::new(ground);
     let block = ground.block(4);
@@ -136,7 +136,7 @@ fn every_other_page(ground: &Ground) -> Program {
     writer.program
 }
 
-/// Leaves of every size, and where the judge can see it, a page taken out of each, and its upper half.
+/// Leaves of every size, from which a page and the upper half are unmapped, where the judge can see it.
 fn parts_unmapped(ground: &Ground) -> Program {
     let mut writer = Writer::new(ground);
     let page = writer.page();
@@ -151,7 +151,7 @@ fn parts_unmapped(ground: &Ground) -> Program {
     writer.program
 }
 
-/// Leaves of every size with parts of other rights: pages, and all that begins in the middle of something.
+/// Leaves of every size of which parts get other rights: pages, and ranges that begin in the middle of a leaf.
 fn parts_protected(ground: &Ground) -> Program {
     let mut writer = Writer::new(ground);
     let page = writer.page();
@@ -189,7 +189,7 @@ fn top_of_the_input(ground: &Ground) -> Program {
     writer.program
 }
 
-/// A block where pages were, and pages where a block was.
+/// A block in place of pages, and pages in place of a block.
 fn mapped_again(ground: &Ground) -> Program {
     let mut writer = Writer::new(ground);
     let page = writer.page();
@@ -218,7 +218,7 @@ fn moved(ground: &Ground) -> Program {
     let mut writer = Writer::new(ground);
     let (page, bits, block) = (writer.page(), ground.geometry.page_bits, ground.block(4));
     for size in (1..ground.geometry.levels.min(4)).map(|level| ground.geometry.entry_bits(level)) {
-        // Of the first table and of the last one that holds something: each in a table of its own.
+        // From the first and the last table in use, each in a table of its own.
         let Some(start) = 3_u64.checked_shl(size.into()).and_then(|bytes| writer.room(size, bytes)) else { break };
         for (index, &rights) in (0..8).zip(ground.rights.iter().cycle()) {
             writer.map(start + 3 * index * page, page, ground.target(bits) + (80 - index) * page, rights);
@@ -233,7 +233,7 @@ fn moved(ground: &Ground) -> Program {
     writer.program
 }
 
-/// Steps of all kinds, here and there.
+/// Random steps of all kinds.
 fn random(ground: &Ground, seed: u64) -> Program {
     let mut random = Rng::with_seed(seed);
     let mut writer = Writer::new(ground);

@@ -1,5 +1,5 @@
-//! A table that changes while an MMU has it in use: whatever the MMU remembers of it has to be invalidated, exactly as
-//! the gather asks, by the machine's own instructions.
+//! A table that changes while an MMU uses it. What the MMU caches is invalidated exactly as the gather asks, by the
+//! machine's own instructions, and that must be enough.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -14,15 +14,15 @@ use super::invalidation::{Instructions, instructions};
 use super::{Ground, Judge, Setup, TABLES};
 use crate::mmu::{Access, Chunk, Probe, Verdict};
 
-/// A judge whose MMU runs on while its tables change, and uses what it remembers of them.
+/// A judge whose MMU keeps running while its tables change, and uses what it has cached of them.
 pub trait Live: Judge {
-    /// The access that shows what the TLB remembers.
+    /// The access that shows what is in the TLB.
     const REMEMBERED: Access;
 
-    /// Whether it remembers anything from one question to the next, so that there is something to invalidate.
+    /// Whether it caches anything between questions, so that there is something to invalidate.
     const REMEMBERS: bool = true;
 
-    /// Forgets everything before, sets the registers, and makes memory tell where it is.
+    /// Drops everything cached, sets the registers, and fills memory so that each page can be recognised.
     fn begin(&mut self, registers: &[(&'static str, u64)], targets: &Range<u64>);
 
     /// Whether a page that was loaded from is marked dirty when it is stored to.
@@ -30,7 +30,7 @@ pub trait Live: Judge {
         true
     }
 
-    /// Writes memory, and nothing else.
+    /// Writes memory, without invalidations.
     fn write(&mut self, chunks: &[Chunk]);
 
     /// Reads memory.
@@ -39,10 +39,10 @@ pub trait Live: Judge {
     /// Executes instructions.
     fn execute(&mut self, _instructions: &Instructions) {}
 
-    /// Has a device execute commands, if the format has these instead.
+    /// Lets a device execute commands, if the format has these in place of instructions.
     fn command(&mut self, _commands: &[Vec<u64>]) {}
 
-    /// Privileged accesses of the kind that shows what the TLB remembers, by way of the TLB.
+    /// Privileged accesses of the kind that shows what is in the TLB, translated by it.
     fn remembered(&mut self, addresses: &[u64]) -> Vec<Verdict> {
         let probe = |&address: &u64| Probe { address, access: Self::REMEMBERED, user: false };
         self.ask(&addresses.iter().map(probe).collect::<Vec<_>>())
@@ -52,16 +52,16 @@ pub trait Live: Judge {
     fn ask(&mut self, probes: &[Probe]) -> Vec<Verdict>;
 }
 
-/// What is done of the invalidations.
+/// Which of the invalidations are executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hearing {
-    /// All is executed.
+    /// All are executed.
     Good,
-    /// Nothing is.
+    /// None is.
     Deaf,
     /// All but this instruction.
     Without(u32),
-    /// All but what moves ask for.
+    /// All but those of moves.
     DeafToMoves,
 }
 
@@ -73,10 +73,10 @@ pub(super) struct Rig<'a, F: ByName, J> {
     machine: Machine,
     pub(super) table: PageTable<F, Machine>,
     pub(super) ground: Ground,
-    /// What the model's memory holds of each table.
+    /// The content of each table in the model's memory.
     shown: BTreeMap<u64, Vec<u8>>,
     done: Vec<Edit>,
-    /// Pages that were written to since they were last found dirty.
+    /// Pages that were written to since a harvest last found them dirty.
     written: BTreeSet<u64>,
     asked: usize,
 }
@@ -95,7 +95,7 @@ impl<'a, F: ByName, J: Live> Rig<'a, F, J> {
         Self::in_memory(setup, judge, hearing, targets)
     }
 
-    /// As [`Rig::new`]: the frames beside the tables tell where they are.
+    /// As [`Rig::new`]. The frames beside the tables hold their own addresses.
     pub(super) fn in_own_memory(setup: &'a Setup<F>, judge: &'a mut J, hearing: Hearing) -> Result<Self, String> {
         let start = judge.ram().start;
         Self::in_memory(setup, judge, hearing, start..start + TABLES)
@@ -114,7 +114,7 @@ impl<'a, F: ByName, J: Live> Rig<'a, F, J> {
         Ok(rig)
     }
 
-    /// How many probes were judged.
+    /// The number of probes that were judged.
     pub(super) fn asked(&self) -> usize {
         self.asked
     }
@@ -124,7 +124,7 @@ impl<'a, F: ByName, J: Live> Rig<'a, F, J> {
         let edges = self.edges(edit);
         self.mark(&edges);
         self.apply_all();
-        // What is asked before an edit is what the TLB may remember after it.
+        // What is accessed before an edit may still be in the TLB after it.
         self.remember(&edges).map_err(|wrong| format!("before the edit: {wrong}"))?;
         self.observe();
         self.apply(edit)?;
@@ -135,20 +135,20 @@ impl<'a, F: ByName, J: Live> Rig<'a, F, J> {
         self.compare(&edges)
     }
 
-    /// Lets the MMU see what was written, then hear what is to be invalidated.
+    /// Writes what has changed to the model's memory, then executes the invalidations.
     pub(super) fn apply_all(&mut self) {
         self.show();
         self.invalidate();
     }
 
-    /// Makes accesses, and takes over what the MMU noted of them.
+    /// Makes accesses, and carries over the states that the MMU set.
     pub(super) fn ask_and_observe(&mut self, probes: &[Probe]) -> Vec<Verdict> {
         let verdicts = self.judge.ask(probes);
         self.observe();
         verdicts
     }
 
-    /// The first and last pages of what the edit and those before it are about, and those around them.
+    /// The first and last pages of the ranges of this edit and those before, and the pages around them.
     fn edges(&self, edit: &Edit) -> BTreeSet<u64> {
         let page = 1 << self.ground.geometry.page_bits;
         let recent = self.done.iter().skip(self.done.len().saturating_sub(3)).chain([edit]);
@@ -159,7 +159,7 @@ impl<'a, F: ByName, J: Live> Rig<'a, F, J> {
             [start.wrapping_sub(page), start, middle, end, end.wrapping_add(page)]
         });
         let mut at: BTreeSet<u64> = at.collect();
-        // And where these are after moves.
+        // Also where these are after moves.
         for shift in recent.filter_map(Edit::shift) {
             at.extend(at.clone().into_iter().filter_map(|address| shift.destination(address)));
         }
@@ -185,7 +185,7 @@ impl<'a, F: ByName, J: Live> Rig<'a, F, J> {
         Ok(())
     }
 
-    /// Takes over what the MMU wrote into the tables.
+    /// Carries over what the MMU wrote to the tables.
     pub(super) fn observe(&mut self) {
         for (&table, shown) in &mut self.shown {
             let now = self.judge.read(table, shown.len());
@@ -196,7 +196,7 @@ impl<'a, F: ByName, J: Live> Rig<'a, F, J> {
         }
     }
 
-    /// Shows the MMU what has changed.
+    /// Writes what has changed to the model's memory.
     fn show(&mut self) {
         let mut written = Vec::new();
         let mut shown = std::mem::take(&mut self.shown);
@@ -272,7 +272,7 @@ impl<'a, F: ByName, J: Live> Rig<'a, F, J> {
                     let mut gather = table.gather();
                     table.protect_and_harvest(range, &change, pages, &mut gather)
                 };
-                // What this does not find is for the next harvest.
+                // The next harvest finds the others.
                 let found = self.find_written(range, protect)?;
                 self.written.retain(|page| !found.contains(page));
                 Ok(())
@@ -315,7 +315,7 @@ impl<'a, F: ByName, J: Live> Rig<'a, F, J> {
         let root = self.table.root().as_usize() as u64;
         for (probe, verdict) in probes.iter().zip(&verdicts) {
             let expected = expect(&self.done, probe.address);
-            // Loads came first, everywhere.
+            // Every page was loaded from before.
             let is_stored = probe.access == Access::Write && matches!(verdict, Verdict::Translated(_));
             if is_stored && self.judge.marks_loaded() {
                 self.written.insert(probe.address >> self.ground.geometry.page_bits << self.ground.geometry.page_bits);

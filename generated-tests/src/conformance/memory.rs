@@ -1,4 +1,4 @@
-//! The tables of a machine that is started anew for each question: what its next start finds, and what it left there.
+//! The tables of a machine that is started again for each question: memory that outlives the machine.
 
 use std::collections::BTreeMap;
 use std::mem;
@@ -8,12 +8,13 @@ use super::{Judge, Live};
 use crate::mmu::x86_64::Outcome;
 use crate::mmu::{Access, Chunk, Probe, Verdict};
 
-/// A judge that is live in so far as its machine finds the memory that it left when it was asked the last time.
+/// A judge whose machine is started for each question, with the memory as the last question left it.
 pub trait Restarted: Judge {
     /// What outlives the machine.
     fn memory(&mut self) -> &mut Memory;
 
-    /// Starts the machine on tables and registers, asks it, and has it tell the words at the addresses `peek` afterwards.
+    /// Starts the machine with tables and registers, makes the probes, and then reads the words at the addresses in
+    /// `peek`.
     fn run(&mut self, image: &[Chunk], registers: &[(&'static str, u64)], probes: &[Probe], peek: &[u64]) -> Outcome;
 }
 

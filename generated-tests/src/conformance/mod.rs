@@ -1,8 +1,8 @@
-//! Law 10: library, interpreter and a real MMU say the same of the same tables.
+//! Law 10: library, interpreter and a real MMU agree about the same tables.
 //!
-//! A [`Program`] of map, unmap and protect steps is run on an address space in simulated memory, which lies where the MMU
-//! model has memory too. The tables are dumped and handed to the model, together with the generated register values. Then
-//! all are asked about the same addresses. What they should say is computed from the program's steps alone.
+//! A [`Program`] of map, unmap and protect steps is run on an address space in simulated memory, which lies where the
+//! MMU model has memory too. The tables and the generated register values are copied to the model. Then all are asked
+//! about the same addresses. The expected answers are computed from the program's steps alone.
 
 mod compare;
 mod demand;
@@ -52,13 +52,13 @@ pub use two_stage::{Asked, NestedJudge, read_words, two_stage_trial, two_stage_t
 /// One configuration of a format, generated and interpreted.
 #[derive(Clone, Debug)]
 pub struct Setup<F: ByName> {
-    /// For the names of tests.
+    /// Its name, for the names of tests.
     pub name: String,
-    /// From its file.
+    /// The model read from its file.
     pub case: Arc<Configured>,
-    /// Interpreted.
+    /// The format for the interpreter.
     pub interpreted: Arc<Interpreted>,
-    /// Generated.
+    /// The generated code.
     pub generated: Generated<F>,
 }
 
@@ -73,8 +73,8 @@ impl<F: ByName> Setup<F> {
         Ok(F::register_values(&space.registers()?).collect())
     }
 
-    /// What generated code and the interpreter read in the report of a fault; where nothing of it is in the format's
-    /// registers, there is nothing to read.
+    /// What generated code and the interpreter read in the report of a fault; nothing if the report has none of the
+    /// format's registers.
     fn read(&self, fault: &Fault) -> [Option<FaultInfo>; 2] {
         let names = self.case.format.fault.iter().flat_map(|fault| &fault.registers);
         let value = |name: &str| Some(fault.report.iter().find(|(register, _)| *register == name)?.1);
@@ -82,13 +82,13 @@ impl<F: ByName> Setup<F> {
         if given.iter().all(Option::is_none) {
             return [None, None];
         }
-        // What a model does not give plays no part in such a report.
+        // Registers that a model does not have do not matter to such a report.
         let report: Vec<u64> = given.into_iter().map(Option::unwrap_or_default).collect();
         [self.generated.fault(&report), self.interpreted.fault(&report)]
     }
 }
 
-/// The access of a probe, in the words of fault reports, which do not say by whom it was made.
+/// The access of a probe in terms of fault reports, which do not say at which privilege it was made.
 pub fn access(probe: &Probe) -> Rights {
     match probe.access {
         Access::Read => Rights::R,
@@ -97,7 +97,7 @@ pub fn access(probe: &Probe) -> Rights {
     }
 }
 
-/// A kind of fault, in the words of fault reports.
+/// A kind of fault in terms of fault reports.
 pub fn cause(kind: FaultKind) -> Cause {
     match kind {
         FaultKind::NotMapped => Cause::NotMapped,
@@ -110,7 +110,7 @@ pub fn cause(kind: FaultKind) -> Cause {
     }
 }
 
-/// A test for every layout under this setup.
+/// A test for every layout, with this setup.
 pub fn trials<F: ByName, J: Judge + Send + 'static>(setup: &Setup<F>, judge: &Shared<J>) -> Vec<Trial> {
     let trial = |&layout: &Layout| {
         judge.trial(setup, (layout.name, "mappings"), move |setup, judge| conforms(setup, layout, judge))
@@ -133,27 +133,28 @@ pub fn raw_trial<F: ByName, J: Judge + Send + 'static>(
     })
 }
 
-/// Tests of tables in use: random edits, and, where hardware sets them, accessed and dirty states.
+/// Tests of tables in use: random edits, and accessed and dirty states if hardware sets them.
 pub fn live_trials<F: ByName, J: Live + Send + 'static>(setup: &Setup<F>, judge: &Shared<J>) -> Vec<Trial> {
     let edits = judge.trial(setup, ("edits", "edits in use"), |setup, judge| sequence::conforms(setup, judge));
     [edits].into_iter().chain(enlarged_trial(setup, judge)).chain(hardware_trial(setup, judge)).collect()
 }
 
-/// A test of larger frames in place of pages, where memory has room for one.
+/// A test of larger frames in place of pages, if memory has room for one.
 fn enlarged_trial<F: ByName, J: Live + Send + 'static>(setup: &Setup<F>, judge: &Shared<J>) -> Option<Trial> {
     let enlarged = ("enlarged", "edits in use");
     let is_possible = enlarged::is_possible(&setup.generated.format);
     is_possible.then(|| judge.trial(setup, enlarged, |setup, judge| enlarged::conforms(setup, judge)))
 }
 
-/// A test of the accessed and dirty states, where hardware sets them.
+/// A test of the accessed and dirty states, if hardware sets them.
 pub fn hardware_trial<F: ByName, J: Live + Send + 'static>(setup: &Setup<F>, judge: &Shared<J>) -> Option<Trial> {
     let states = ("hardware_states", "hardware states");
     let has_states = setup.generated.format.accessed_dirty(0).hardware;
     has_states.then(|| judge.trial(setup, states, |setup, judge| hardware::conforms(setup, judge)))
 }
 
-/// The negative controls: edits whose invalidations are not executed are caught, and so are moves, and larger frames, alone.
+/// The negative controls: edits whose invalidations are not executed are caught, and so are moves and larger frames
+/// when only theirs are not.
 pub fn control_trials<F: ByName, J: Live + Send + 'static>(setup: &Setup<F>, judge: &Shared<J>) -> Vec<Trial> {
     let edits = [("not_invalidated", Hearing::Deaf), ("moves_not_invalidated", Hearing::DeafToMoves)];
     let edits = edits.map(|control| control_trial(setup, judge, control));
@@ -173,13 +174,13 @@ pub fn control_trial<F: ByName, J: Live + Send + 'static>(
     judge.trial(setup, test, move |setup, judge| sequence::is_caught(setup, judge, hearing))
 }
 
-/// How much memory the tables can take; the rest is mapped.
+/// The size of the memory for tables. The rest is mapped.
 const TABLES: u64 = 16 << 20;
 
 /// The layouts that are made above a gap in the input addresses, too.
 const ABOVE_GAPS: [&str; 3] = ["every_right", "top_of_the_input", "random_1"];
 
-/// Runs a layout's program, and compares what all say of it.
+/// Runs a layout's program, and compares all answers.
 fn conforms<F: ByName>(setup: &Setup<F>, layout: Layout, judge: &mut impl Judge) -> Result<usize, Failed> {
     let ram = judge.ram();
     let ground = Ground::judged(setup, ram.start + TABLES..ram.end, judge);
@@ -244,7 +245,7 @@ fn half_conforms<F: ByName>(
     }
 }
 
-/// All tables of a space, as an MMU finds them in memory.
+/// All tables of a space as bytes in memory.
 fn dump<F: Format>(space: &AddrSpace<F, Machine>, machine: &Machine) -> Vec<Chunk> {
     let chunk = |info: TableInfo| (info.address.as_usize() as u64, machine.dump(info.address, info.size));
     space.page_table().tables().map(chunk).collect()

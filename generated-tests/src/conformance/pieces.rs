@@ -1,4 +1,4 @@
-//! What steps come to: a plain list of what is mapped where, on which each step is done in turn.
+//! The expected result of steps: a plain list of what is mapped where, to which each step is applied in turn.
 
 use std::collections::BTreeMap;
 
@@ -19,14 +19,14 @@ struct Piece {
 }
 
 impl Pieces {
-    /// What these steps come to, in their order.
+    /// The result of these steps.
     pub(super) fn of(steps: &[Step]) -> Self {
         let mut pieces = Self::default();
         steps.iter().for_each(|step| pieces.change(step));
         pieces
     }
 
-    /// Where `ia` maps to, and with what rights.
+    /// The output address and the rights of `ia`.
     pub(super) fn get(&self, ia: u64) -> Option<(u64, Rights)> {
         let (&start, piece) = self.0.range(..=ia).next_back()?;
         (ia <= piece.last).then(|| (piece.oa + (ia - start), piece.rights))
@@ -58,7 +58,7 @@ impl Pieces {
         }
     }
 
-    /// Takes all of a range out, in pieces that do not reach beyond it.
+    /// Removes a range, and returns its pieces, cut to the range.
     fn take(&mut self, range: ClosedRange) -> BTreeMap<u64, Piece> {
         self.cut(range.start());
         let after = range.last().checked_add(1).map(|end| {
@@ -70,7 +70,7 @@ impl Pieces {
         taken
     }
 
-    /// Has a piece begin at an address, if something is mapped there.
+    /// Cuts the piece at an address, if there is one, so that a piece begins there.
     fn cut(&mut self, at: u64) {
         let found = self.0.range_mut(..at).next_back().filter(|(_, piece)| piece.last >= at);
         if let Some((&start, piece)) = found {

@@ -1,4 +1,4 @@
-//! Which addresses are asked about: the edges of everything, and a few between them.
+//! Chooses the addresses that are probed: the edges of everything, and a few in between.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use crate::mmu::{Access, Probe};
 /// An instruction or a word at such an address lies in one page.
 const ALIGN: u64 = 8;
 
-/// Each access by each privilege at all addresses that may be telling.
+/// Each access at each privilege, at every address where a mistake might show.
 pub(super) fn of(program: &Program, ground: &Ground) -> Vec<Probe> {
     let probe = |address| {
         [Access::Read, Access::Write, Access::Execute]
@@ -21,7 +21,7 @@ pub(super) fn of(program: &Program, ground: &Ground) -> Vec<Probe> {
     addresses(program, ground).into_iter().flat_map(probe).collect()
 }
 
-/// The right that a probe asks for.
+/// The right that a probe needs.
 pub fn needs(probe: &Probe) -> Rights {
     match (probe.access, probe.user) {
         (Access::Read, false) => Rights::PR,
@@ -37,13 +37,13 @@ fn addresses(program: &Program, ground: &Ground) -> BTreeSet<u64> {
     let mut random = Rng::with_seed(0xad);
     let mut addresses = BTreeSet::from([0, ground.geometry.last_input()]);
     addresses.extend([0, ground.geometry.last_input()].map(|address| ground.geometry.extend(address)));
-    // Above the input addresses, and where one would be that lost its upper bits.
+    // Above the input addresses, and at the address that remains if the upper bits are lost.
     addresses.extend((ground.geometry.input_bits..64).map(|bit| 1 << bit));
     for step in &program.steps {
         let range = step.range();
         for edge in [range.start(), range.last()] {
             addresses.extend([edge.wrapping_sub(ALIGN), edge, edge.wrapping_add(ALIGN)]);
-            // Each page size around it.
+            // A page of each size before and after it.
             addresses.extend(ground.sizes.iter().flat_map(|size| [edge ^ 1 << size, edge & !0 << size]));
             addresses.extend(ground.sizes.iter().map(|size| edge | !(!0 << size)));
         }
@@ -56,7 +56,7 @@ fn addresses(program: &Program, ground: &Ground) -> BTreeSet<u64> {
                 addresses.extend(at.map(|target| range.start() + (target - oa)));
             }
         }
-        // What is asked about before a move is asked about after it.
+        // Addresses that are probed before a move are also probed after it.
         if let Some(shift) = step.shift() {
             addresses.extend(addresses.clone().into_iter().filter_map(|address| shift.destination(address)));
         }

@@ -1,4 +1,4 @@
-//! A program of steps on an address space, and its own plain idea of what they come to.
+//! Programs of steps on an address space.
 
 use tablewright::{
     AddrSpace, Attributes, Change, ClosedRange, Format, GuestPhysAddr, Hal, HostPhysAddr, HostRegion, MemoryType,
@@ -37,7 +37,7 @@ pub enum Step {
     Move {
         /// The input addresses.
         range: ClosedRange,
-        /// Where the first of them goes.
+        /// The new address of the first of them.
         to: u64,
     },
 }
@@ -50,7 +50,7 @@ pub struct Program {
 }
 
 impl Step {
-    /// The input addresses that it is about.
+    /// The input addresses of the step.
     pub fn range(&self) -> ClosedRange {
         match *self {
             Self::Map { range, .. }
@@ -60,7 +60,7 @@ impl Step {
         }
     }
 
-    /// What moves, if anything does.
+    /// The move, if it is one.
     pub(super) fn shift(&self) -> Option<Shift> {
         match *self {
             Self::Move { range, to } => Shift::new(range, to),
@@ -70,12 +70,12 @@ impl Step {
 }
 
 impl Program {
-    /// Does the steps. What is mapped counts as accessed and written to.
+    /// Does the steps. What they map is marked accessed and dirty.
     pub(super) fn run<F: Format, H: Hal>(&self, space: &mut AddrSpace<F, H>) -> Result<(), SpaceError> {
         self.run_with(space, Attributes::new)
     }
 
-    /// The same, but what is mapped counts as neither.
+    /// Does the steps. What they map is marked neither accessed nor dirty.
     pub(super) fn run_unseen<F: Format, H: Hal>(&self, space: &mut AddrSpace<F, H>) -> Result<(), SpaceError> {
         self.run_with(space, unseen)
     }
@@ -106,7 +106,7 @@ impl Program {
     }
 }
 
-/// Attributes of what was neither accessed nor written to.
+/// Attributes without the accessed and dirty states.
 pub(super) fn unseen(rights: Rights, memory: MemoryType) -> Attributes {
     Attributes { accessed: false, dirty: false, ..Attributes::new(rights, memory) }
 }

@@ -1,8 +1,8 @@
-//! Entries that nobody would write: random bits, and legal entries some of whose bits are wrong.
+//! Entries that software would not write: random bits, and legal entries of which some bits are wrong.
 //!
-//! One table at a time is filled with them. Whatever the library says that they mean, the MMU must do: what is a leaf
-//! translates to its address with its rights, whatever the bits say that hardware ignores; what is illegal or nothing
-//! faults, with the right cause at the right level.
+//! One table at a time is filled with them. The MMU must do what the library says they mean: a leaf translates to its
+//! address with its rights, whatever the bits that hardware ignores; an entry that is illegal or not present faults,
+//! with the right cause at the right level.
 
 use std::env;
 
@@ -22,19 +22,19 @@ use crate::laws::Subject;
 use crate::mmu::{Access, Fault, FaultKind, Probe, Verdict};
 use crate::verdicts::{self, Outcome, Recorded, Tables, Words};
 
-/// How many entries are judged at each level.
+/// The number of entries that are judged at each level.
 const ENTRIES: u64 = 500;
 
-/// How many of the verdicts on each level are recorded.
+/// The number of verdicts that are recorded for each level.
 const RECORDED: usize = 20;
 
-/// How many tables they may be spread over at most.
+/// The most tables over which they may be spread.
 const TABLES_EACH: u64 = 16;
 
-/// Where the random numbers start.
+/// The seed of the random numbers.
 const SEED: u64 = 0x5eed;
 
-/// What an access should come to.
+/// The expected result of an access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Expected {
     /// It goes to this address.
@@ -43,17 +43,17 @@ enum Expected {
     Faults(FaultKind, Level),
 }
 
-/// A question about an entry, and the answer that follows from what the library says that it means.
+/// A probe of an entry, and the expected result by the library's reading of the entry.
 struct Question {
     probe: Probe,
     raw: u64,
-    /// All that the walk reads.
+    /// Everything that the walk reads.
     words: Words,
     expected: Expected,
     readable: bool,
 }
 
-/// Fills a table at each level, and asks about its entries. With `BLESS=1` some of what the judge says is recorded.
+/// Fills a table at each level, and asks about its entries. With `BLESS=1`, some of the judge's verdicts are recorded.
 pub(super) fn conforms<F: ByName>(setup: &Setup<F>, judge: &mut impl Judge, test: &str) -> Result<usize, Failed> {
     let ram = judge.ram();
     let ground = Ground::judged(setup, ram.start + TABLES..ram.end, judge);
@@ -61,7 +61,7 @@ pub(super) fn conforms<F: ByName>(setup: &Setup<F>, judge: &mut impl Judge, test
     let mut judged = 0;
     let mut recorded = Vec::new();
     for level in 0..ground.geometry.levels {
-        // What the addresses that can be asked about reach of a table.
+        // The slots of a table that addresses which can be probed reach.
         let room = u32::from(ground.reach.saturating_sub(ground.geometry.entry_bits(level)));
         let slots = (ground.geometry.entries(level) as u64).min(1 << room);
         let tables = (ENTRIES / slots).clamp(1, TABLES_EACH);
@@ -79,7 +79,8 @@ pub(super) fn conforms<F: ByName>(setup: &Setup<F>, judge: &mut impl Judge, test
         judged += here;
     }
     let (format, config) = (&setup.case.format, &setup.case.config.id.value);
-    // Others are made from those that the file names. Of files that are not built in, nobody asks what was said.
+    // Only for configurations that a built-in file names: others are derived from these, and verdicts on other files
+    // are not used.
     let named = format.configs.iter().any(|known| known.id.value == *config);
     if named && builtin(&format.name.value).is_some() && env::var_os("BLESS").is_some() {
         let test = judge.name().map_or_else(|| test.to_owned(), |name| format!("{name}.{test}"));
@@ -157,7 +158,7 @@ fn spread(slots: u64) -> impl Iterator<Item = u64> {
     (0..count).map(move |i| if count == 1 { 0 } else { i * (slots - 1) / (count - 1) })
 }
 
-/// What makes the entries of one table.
+/// Makes the entries of one table.
 struct Writer<'a, F: ByName> {
     setup: &'a Setup<F>,
     ground: &'a Ground,
@@ -171,7 +172,7 @@ impl<F: ByName> Writer<'_, F> {
         let legal = self.legal(random);
         match random.u8(..8) {
             0 => random.u64(..),
-            // Everything but the address is left to chance.
+            // Everything but the address is random.
             1 | 2 => legal & self.address_bits() | random.u64(..) & !self.address_bits(),
             3 => legal,
             // A few bits are wrong.
@@ -179,7 +180,7 @@ impl<F: ByName> Writer<'_, F> {
         }
     }
 
-    /// A table, or any item of a leaf of any size.
+    /// An entry for a table, or an item of a leaf of any size.
     fn legal(&self, random: &mut Rng) -> u64 {
         let sizes: Vec<u8> = self.setup.generated.page_sizes(self.level).iter().collect();
         match self.below {
@@ -210,7 +211,7 @@ impl<F: ByName> Writer<'_, F> {
         leaf.or_else(|_| self.setup.generated.leaf(self.level, size, oa, &plain)).expect("a plain leaf")
     }
 
-    /// The bits in which entries differ that differ in their addresses only.
+    /// The bits of an entry that hold its address.
     fn address_bits(&self) -> u64 {
         match self.below {
             Some(below) => {
@@ -230,7 +231,8 @@ impl<F: ByName> Writer<'_, F> {
     }
 }
 
-/// Where to ask within what an entry spans: where a leaf leads to memory that may be accessed, if it does.
+/// The address to probe in the range of an entry: for a leaf, one that maps to memory which may be accessed, if there
+/// is one.
 fn offset<F: ByName>(setup: &Setup<F>, ground: &Ground, level: Level, raw: u64, random: &mut Rng) -> u64 {
     let within = (1 << ground.geometry.entry_bits(level)) - 1;
     let anywhere = random.u64(..);
@@ -245,8 +247,8 @@ fn offset<F: ByName>(setup: &Setup<F>, ground: &Ground, level: Level, raw: u64, 
     target & within & !7
 }
 
-/// The probe with what the library makes of it; `None` if the access would get through to where it must not go, or if
-/// the walk leaves the tables, or meets what the model cannot judge: who knows where that leads.
+/// The probe with its expected result. `None` if the access would reach memory that it must not, if the walk leaves the
+/// tables, or if it meets an entry that the model cannot judge.
 fn question<F: ByName>(
     setup: &Setup<F>,
     judge: &impl Judge,
@@ -295,7 +297,7 @@ fn question<F: ByName>(
     Ok(harmless.then_some(Question { probe, raw, words, expected, readable }))
 }
 
-/// The rights that the tables grant that were met.
+/// The rights that the tables on the way grant.
 fn limit<F: Format>(format: &F, met: &[(Level, u64)]) -> Rights {
     met.iter().fold(Rights::all(), |limit, &(level, raw)| match format.decode(level, raw) {
         Entry::Table(table) => limit & table.limit,
@@ -303,12 +305,12 @@ fn limit<F: Format>(format: &F, met: &[(Level, u64)]) -> Rights {
     })
 }
 
-/// The entry that was met last.
+/// The last entry on the way.
 fn raw_of(met: &[(Level, u64)]) -> u64 {
     met.last().map_or(0, |&(_, raw)| raw)
 }
 
-/// What generated code and the interpreter make of the controls must be what the judge knows.
+/// Generated code and interpreter must apply the controls as the judge does.
 fn permitted<F: ByName>(
     setup: &Setup<F>,
     judge: &impl Judge,
@@ -327,7 +329,7 @@ fn permitted<F: ByName>(
     }
 }
 
-/// What becomes of an access to a leaf. An accessed flag that is clear comes before rights that are missing.
+/// The result of an access to a leaf. A clear accessed flag is reported before missing rights.
 fn access<F: Format>(format: &F, judge: &impl Judge, probe: &Probe, leaf: &Walked) -> Expected {
     let Walked { address, level, attributes, .. } = *leaf;
     let states = format.accessed_dirty(level);
@@ -343,7 +345,7 @@ fn access<F: Format>(format: &F, judge: &impl Judge, probe: &Probe, leaf: &Walke
     }
 }
 
-/// Whether generated code and the interpreter tell the same story.
+/// Whether generated code and interpreter agree.
 fn agree(generated: &Result<Walked, WalkError>, interpreted: &Walk) -> bool {
     match (generated, interpreted) {
         (Ok(leaf), Walk::Translated(translation)) => {
@@ -361,7 +363,7 @@ fn agree(generated: &Result<Walked, WalkError>, interpreted: &Walk) -> bool {
 }
 
 impl Question {
-    /// What the judge said, for those who cannot ask it.
+    /// The judge's verdict, for tests without the judge.
     fn record<F: ByName>(self, setup: &Setup<F>, judge: &impl Judge, verdict: &Verdict) -> Recorded {
         let told = match verdict {
             Verdict::Fault(fault) => judge.told(&self.probe, fault),
@@ -372,7 +374,7 @@ impl Question {
         Recorded { probe: self.probe, words: self.words, outcome: Outcome::new(verdict, &names, told) }
     }
 
-    /// What is wrong with the verdict, or with how its report is read.
+    /// What is wrong with the verdict, or with what is read from its report.
     fn complaint<F: ByName>(&self, setup: &Setup<F>, judge: &impl Judge, verdict: &Verdict) -> Option<String> {
         let right = match (self.expected, verdict) {
             (Expected::Reaches(address), Verdict::Translated(seen)) => {

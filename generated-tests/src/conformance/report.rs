@@ -1,5 +1,5 @@
-//! The conformance report: what was judged by whom, kept in `CONFORMANCE.md` and checked to be current by the tests that
-//! count it. Counts are the same in every run, as all that is random has a fixed seed.
+//! The conformance report, `CONFORMANCE.md`: how many probes each judge judged. The tests that count them check that it
+//! is current. Counts are the same in every run, as random numbers have a fixed seed.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -14,24 +14,24 @@ use super::Counts;
 use crate::emulators::Found;
 use crate::mmu::deviations;
 
-/// One section of the report: what one judge said in one test binary.
+/// One section of the report: one judge in one test binary.
 pub struct Section<'a> {
     /// Its heading.
     pub title: &'a str,
     /// The judge.
     pub found: &'a Found,
-    /// Whether it is an IOMMU of that, not the processor.
+    /// Whether it is an IOMMU in that emulator, not the processor.
     pub iommu: bool,
-    /// Gives what was judged, once all tests have run.
+    /// Returns what was judged, once all tests have run.
     pub counts: &'a dyn Fn() -> Counts,
 }
 
-/// Runs the tests, then checks their sections of the report, if all of them ran and none failed. With `BLESS=1` they are
-/// written.
+/// Runs the tests, then checks their sections of the report, if all ran and none failed. With `BLESS=1`, the sections
+/// are written.
 ///
-/// A section that another version of the emulator wrote is left as it is: there may be other tests for it.
+/// A section written with another version of the emulator is not checked, as other tests may apply to that.
 pub fn run(arguments: &Arguments, mut tests: Vec<Trial>, sections: &[Section<'_>]) -> ExitCode {
-    // Neighbours share a judge, for which the second of them would wait.
+    // Neighbouring tests share a judge, so the second would wait for the first.
     Rng::with_seed(0).shuffle(&mut tests);
     let conclusion = libtest_mimic::run(arguments, tests);
     let complete = conclusion.num_filtered_out == 0 && conclusion.num_ignored == 0 && !arguments.list;

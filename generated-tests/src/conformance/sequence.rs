@@ -1,5 +1,5 @@
-//! Random programs of edits on a table in use, each edit followed by probes at edges. One that fails is shrunk, and told
-//! as Rust code to paste into [`FOUND`].
+//! Random programs of edits on a table in use, each edit followed by probes at edges. One that fails is shrunk, and
+//! printed as Rust code to paste into [`FOUND`].
 
 use std::fmt::Write as _;
 
@@ -15,13 +15,13 @@ use super::{Ground, Setup};
 const EDITS: usize = 25;
 const PROGRAMS: u64 = 6;
 
-/// Where the random numbers start.
+/// The seed of the random numbers.
 const SEED: u64 = 0xed17;
 
 /// A configuration, and a program to run under it.
 type Found = (&'static str, fn() -> Vec<Edit>);
 
-/// Programs that once failed under a configuration, here or in a trial of these tests.
+/// Programs that once failed under a configuration, in these tests or while they were tested.
 const FOUND: &[Found] = &[
     // A page of a block that is mapped anew was not marked accessed before it was asked about.
     ("sv39x4", || {
@@ -39,7 +39,7 @@ fn program(ground: &Ground, random: &mut Rng) -> Vec<Edit> {
     let window = (2_u64 << block).min(1 << ground.reach.min(63));
     let last_window = (1_u64 << ground.reach.min(63)) / window - 1;
     let windows = [0, random.u64(0..=last_window), last_window].map(|index| index * window);
-    // Of pages, and of tables of pages.
+    // Ranges of pages, and of whole tables.
     let tables = 1..ground.geometry.levels.min(3);
     let tables: Vec<u8> =
         tables.map(|level| ground.geometry.entry_bits(level)).filter(|size| *size < ground.reach).collect();
@@ -55,7 +55,7 @@ fn program(ground: &Ground, random: &mut Rng) -> Vec<Edit> {
         let oa = ground.target(block) + offset + if random.bool() { 0 } else { page << random.u8(..4) };
         let whole = ground.range(start & !(window - 1), window);
         let (start, last) = (range.start(), range.last());
-        // What is changed is mostly something that is there.
+        // Mostly, something that is mapped is changed.
         let there = random.choice(earlier).filter(|_| random.u8(..4) != 0).map_or(range, Edit::place);
         let (first_there, last_there) = (there.start(), there.last());
         let size = ground.sizes[random.usize(..ground.sizes.len())].min(block);
@@ -77,7 +77,7 @@ fn program(ground: &Ground, random: &mut Rng) -> Vec<Edit> {
                 let to = start.min(whole.last() - part.span());
                 Edit::Move(part.start(), part.last(), to)
             }
-            // A whole table, or what takes its place.
+            // A whole table, or a block in its place.
             14 if !tables.is_empty() => {
                 let size = tables[random.usize(..tables.len())];
                 let [from, to] = [first_there, start].map(|inside| ground.range(inside & !0 << size, 1 << size));
@@ -109,7 +109,7 @@ pub(super) fn conforms<F: ByName, J: Live>(setup: &Setup<F>, judge: &mut J) -> R
     Ok(asked)
 }
 
-/// Runs a program; how many probes were judged, or what is wrong after which edit.
+/// Runs a program. Returns how many probes were judged, or what is wrong after which edit.
 pub(super) fn run<F: ByName, J: Live>(
     setup: &Setup<F>,
     judge: &mut J,
@@ -123,7 +123,7 @@ pub(super) fn run<F: ByName, J: Live>(
     Ok(rig.asked())
 }
 
-/// The negative control: with invalidations missing, some program must be caught.
+/// The negative control: without invalidations, some program must fail.
 pub(super) fn is_caught<F: ByName, J: Live>(
     setup: &Setup<F>,
     judge: &mut J,
@@ -135,7 +135,7 @@ pub(super) fn is_caught<F: ByName, J: Live>(
     for _ in 0..PROGRAMS {
         match run(setup, judge, &program(&ground, &mut random), hearing) {
             Ok(probes) => asked += probes,
-            // Only the MMU was not told.
+            // Only the MMU must be wrong.
             Err((_, wrong))
                 if ["a stale translation", "the MMU is wrong"].iter().any(|what| wrong.starts_with(what)) =>
             {
@@ -151,7 +151,7 @@ pub(super) fn is_caught<F: ByName, J: Live>(
 fn told<F: ByName, J: Live>(setup: &Setup<F>, judge: &mut J, mut edits: Vec<Edit>) -> String {
     let mut wrong = String::new();
     loop {
-        // What comes after the failure is of no account.
+        // Edits after the failure do not matter.
         match run(setup, judge, &edits, Hearing::Good) {
             Ok(_) => break,
             Err((number, why)) => {

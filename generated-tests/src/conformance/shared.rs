@@ -1,4 +1,4 @@
-//! Judges that tests share.
+//! Judges that several tests share.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -8,10 +8,10 @@ use tablewright::ByName;
 
 use super::{Judge, Setup};
 
-/// How many probes were judged, by configuration and property.
+/// The number of probes that were judged, by configuration and property.
 pub type Counts = BTreeMap<(String, &'static str), u64>;
 
-/// A judge that all its tests share, and that the first of them starts.
+/// A judge that all its tests share. The first of them starts it.
 pub struct Shared<J>(Arc<Lazy<J>>);
 
 struct Lazy<J> {
@@ -37,7 +37,7 @@ impl<J> Shared<J> {
         self.0.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// A test that asks the judge about a configuration, and says how many probes showed that some property holds.
+    /// A test that asks the judge about a configuration, and returns how many probes showed that a property holds.
     pub fn trial<F: ByName>(
         &self,
         setup: &Setup<F>,
@@ -54,7 +54,7 @@ impl<J> Shared<J> {
         })
     }
 
-    /// The same of what has this name, for judges of any kind.
+    /// As [`Self::trial`] for judges of any kind, under this name.
     pub(super) fn trial_of(
         &self,
         name: String,

@@ -1,4 +1,4 @@
-//! What is at some addresses goes to others.
+//! Moves, as ranges of addresses.
 
 use tablewright::ClosedRange;
 
@@ -20,7 +20,7 @@ impl Shift {
         self.to
     }
 
-    /// Where what was at `ia` is now; `None`: something else has taken its place.
+    /// The new address of what was at `ia`; `None` if something else has taken its place.
     pub(super) fn destination(&self, ia: u64) -> Option<u64> {
         match (self.from.contains(ia), self.to.contains(ia)) {
             (true, _) => Some(ia - self.from.start() + self.to.start()),
@@ -28,7 +28,7 @@ impl Shift {
         }
     }
 
-    /// Where what is at `ia` was before; `None`: there is nothing.
+    /// The old address of what is now at `ia`; `None` if nothing is there.
     pub(super) fn origin(&self, ia: u64) -> Option<u64> {
         Self { from: self.to, to: self.from }.destination(ia)
     }

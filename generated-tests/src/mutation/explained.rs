@@ -1,4 +1,4 @@
-//! The list of survivors, each with the reason why nobody can notice it: `survivors.toml`.
+//! The list of survivors, `survivors.toml`: each with the reason why nothing can notice it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -11,7 +11,7 @@ use super::Score;
 /// Survivors with their reasons.
 #[derive(Debug)]
 pub struct Explained {
-    /// By format; the names of its survivors.
+    /// The names of survivors, by format.
     survivors: BTreeMap<String, BTreeSet<String>>,
 }
 
@@ -20,7 +20,7 @@ impl Explained {
     ///
     /// # Errors
     ///
-    /// What is wrong with the file, in a sentence.
+    /// A sentence that says what is wrong with the file.
     pub fn read() -> Result<Self, String> {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("survivors.toml");
         let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
@@ -49,7 +49,7 @@ impl Explained {
         survivors.map(|mutant| format!("survives without a reason: '{}',", mutant.name)).collect()
     }
 
-    /// What the list names, and is noticed, or is not there.
+    /// The entries of the list that were noticed, or that do not exist.
     pub fn stale(&self, score: &Score) -> Vec<String> {
         let found: BTreeSet<&String> = score.survivors.iter().map(|mutant| &mutant.name).collect();
         let stale = self.of(score).filter(|name| !found.contains(name));

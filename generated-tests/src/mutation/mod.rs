@@ -1,8 +1,8 @@
-//! How much of a format's file is held in place: change one number, value or level of it, and something must notice.
+//! Mutation tests of format files: if one number, value or level in a file is changed, some test must notice.
 //!
-//! A mutant is read, bound, checked, and held to its own examples, to hand-written vectors, to what MMUs said and to the
-//! laws, all by the interpreter; generated code, which would differ from that of the true file in every case, has no say,
-//! and neither have snapshots of it. What nobody notices is a survivor; [`Explained`] says of each why.
+//! A mutant is read, bound and checked, and compared with its own examples, hand-written vectors, the verdicts of MMUs
+//! and the laws, all through the interpreter. Generated code and snapshots of it are not asked, as they differ for
+//! every mutant. A mutant that nothing notices is a survivor; [`Explained`] gives the reason for each.
 
 mod explained;
 mod mutants;
@@ -19,18 +19,18 @@ pub use mutants::{Mutant, mutants};
 pub use recompiled::source;
 pub use witnesses::{Noticed, Witnesses};
 
-/// What became of the mutants of a format's file.
+/// The result of the mutants of a format's file.
 #[derive(Debug)]
 pub struct Score {
     /// The format.
     pub format: &'static str,
-    /// How many were noticed by whom.
+    /// The number of mutants that each witness noticed.
     pub noticed: BTreeMap<Noticed, usize>,
-    /// Those that were not, in the order of the file.
+    /// The survivors, in the order of the file.
     pub survivors: Vec<Mutant>,
 }
 
-/// Asks everybody about some mutants of a format, on all CPUs.
+/// Asks all witnesses about some mutants of a format, on all CPUs.
 pub fn score(format: &'static str, witnesses: &Witnesses, mutants: Vec<Mutant>) -> Score {
     let next = AtomicUsize::new(0);
     let work = || {
@@ -58,12 +58,12 @@ pub fn score(format: &'static str, witnesses: &Witnesses, mutants: Vec<Mutant>) 
 }
 
 impl Score {
-    /// How many mutants there were.
+    /// The number of mutants.
     pub fn tried(&self) -> usize {
         self.noticed.values().sum::<usize>() + self.survivors.len()
     }
 
-    /// How many of a thousand were noticed.
+    /// The number of mutants noticed, of a thousand.
     pub fn per_mille(&self) -> usize {
         (self.tried() - self.survivors.len()) * 1000 / self.tried().max(1)
     }

@@ -1,22 +1,22 @@
-//! Files with one thing changed: a number, a value or a level.
+//! Makes mutants: files with one number, value or level changed.
 
 /// A file with one thing changed.
 #[derive(Clone, Debug)]
 pub struct Mutant {
     /// The line, from 1.
     pub line: usize,
-    /// What was changed, where, as a list of survivors names it: `kind.page: match = "0 == {1 -> 0}"`.
+    /// The change and its place, as the list of survivors names it: `kind.page: match = "0 == {1 -> 0}"`.
     pub name: String,
     /// The whole text.
     pub text: String,
 }
 
-/// Sections that say nothing of the format, or that say it a second time, by hand: these are what notices.
+/// Sections that do not describe the format, or that restate it by hand, and are thus witnesses.
 const RESTATED: &[&str] = &["format", "config", "build", "example"];
-/// Keys whose values are for people, or name things.
+/// Keys whose values are for people or are names.
 const PROSE: &[&str] = &["doc", "cite", "title", "id", "name"];
 
-/// Words, and another of the same kind that could stand in their place.
+/// Words, each with another of its kind that could stand in its place.
 const WORDS: &[(&str, &str)] = &[
     // Classes of bits, and of other values.
     ("must-be-zero", "ignored"),
@@ -34,7 +34,7 @@ const WORDS: &[(&str, &str)] = &[
     ("zero-extended", "sign-extended"),
     ("one-extended", "zero-extended"),
     ("sign-extended", "zero-extended"),
-    // Entries, and levels by what they have.
+    // Entries and sets of levels.
     ("leaf", "table"),
     ("table", "leaf"),
     ("page", "block"),

@@ -1,5 +1,5 @@
-//! A sample of mutants as generated code, for the crate in `generated-tests/recompiled`: whether what the interpreter
-//! shows of a changed file is what a compiled one would do.
+//! Generates code for a sample of mutants, for the crate in `generated-tests/recompiled`, which checks that the
+//! interpreter and generated code treat a changed file alike.
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
@@ -9,14 +9,14 @@ use tablewright_archdefs::{BUILTINS, read};
 
 use super::{Mutant, Noticed, Witnesses, mutants};
 
-/// How often one is drawn for each that is wanted: of many no code can be made, for they contradict themselves.
+/// How many mutants are tried for each that is wanted: many contradict themselves, so that no code can be generated.
 const TRIES: usize = 200;
 
-/// Source text with the code of so many mutants of each built-in format, and the list of them.
+/// Source text with the code of `count` mutants of each built-in format, and the list of them.
 ///
 /// # Errors
 ///
-/// What could not be read or generated, or if too few mutants are without contradiction.
+/// A text that says what could not be read or generated, or that too few mutants are free of contradictions.
 pub fn source(of_each: usize, seed: u64) -> Result<String, String> {
     let mut random = fastrand::Rng::with_seed(seed);
     let mut modules = TokenStream::new();
@@ -44,7 +44,7 @@ pub fn source(of_each: usize, seed: u64) -> Result<String, String> {
     Ok(quote! { #modules const MUTANTS: &[Mutant] = &[#list]; }.to_string())
 }
 
-/// The format, if its file can be read, and only its examples speak against it.
+/// The format, if its file can be read, and only its examples contradict it.
 fn without_contradiction(mutant: &Mutant) -> Option<Format> {
     let none = |_: &str| Err("there are no other files".to_owned());
     let format = read("mutant.toml", &mutant.text, &none).1.ok()?;

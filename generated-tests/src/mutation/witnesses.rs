@@ -1,4 +1,4 @@
-//! Who notices that a file is wrong: each is asked in turn, the quick ones first.
+//! The witnesses that may notice that a file is wrong. They are asked in turn, quick ones first.
 
 use std::collections::BTreeMap;
 use std::{fmt, panic};
@@ -10,20 +10,21 @@ use crate::laws::{Case, Interpreted, LAWS, Law};
 use crate::vectors;
 use crate::verdicts::{self, Tables};
 
-/// Who noticed that a file is wrong.
+/// The witness that noticed that a file is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Noticed {
     /// The file cannot be read.
     Reader,
-    /// A configuration that the file names makes no sense.
+    /// A configuration that the file names cannot be bound.
     Binding,
-    /// A law, through the interpreter; the law of examples are the vectors from the manual, by hand.
+    /// A law, checked by the interpreter. The law of examples compares with the vectors that the file takes from
+    /// manuals.
     Law(&'static str),
     /// The checker.
     Checker,
-    /// The vectors from manuals that are no examples of the file.
+    /// The hand-written vectors from manuals, which are not in the file.
     Vectors,
-    /// What an MMU said, as it was recorded.
+    /// The recorded verdicts of an MMU.
     Mmu,
     /// One of them panicked.
     Panic,
@@ -43,9 +44,9 @@ impl fmt::Display for Noticed {
     }
 }
 
-/// All who may notice something about the files of one format.
+/// The witnesses for the files of one format.
 pub struct Witnesses {
-    /// What MMUs said, by configuration.
+    /// The verdicts of MMUs, by configuration.
     verdicts: BTreeMap<String, Vec<Tables>>,
 }
 
@@ -59,7 +60,7 @@ impl Witnesses {
         Ok(Self { verdicts: verdicts::read(format)? })
     }
 
-    /// Who notices, if anyone, that this text is wrong.
+    /// The witness that notices that this text is wrong, if any does.
     pub fn noticed(&self, text: &str) -> Option<Noticed> {
         panic::catch_unwind(|| self.judge(text)).unwrap_or(Some(Noticed::Panic))
     }
@@ -84,7 +85,7 @@ impl Witnesses {
         LAWS.iter().filter(quick).find_map(law).or_else(checker).or_else(vectors).or_else(mmu).or_else(laws)
     }
 
-    /// Whether an MMU said something else of a configuration.
+    /// Whether a recorded verdict contradicts a configuration.
     fn contradicts(&self, subject: &Interpreted, case: &Configured) -> bool {
         let names = case.format.fault.iter().flat_map(|fault| &fault.registers);
         let names: Vec<&str> = names.map(|register| register.name.value.as_str()).collect();

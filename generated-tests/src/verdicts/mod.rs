@@ -1,9 +1,9 @@
-//! What real MMUs said of entries, kept in `verdicts/`, so that it can be held against any reading of a format's file
-//! without an emulator.
+//! Verdicts of real MMUs on entries, recorded in `verdicts/`, so that an interpretation of a format's file can be
+//! compared with them without an emulator.
 //!
-//! The conformance tests of random entries write it with `BLESS=1`. A file is of one configuration: the root of some
-//! tables, and under it one access a line, with the words that its walk read and none before it, and what the MMU said.
-//! All numbers are hexadecimal.
+//! The conformance tests of random entries write them with `BLESS=1`. Each file is for one configuration. It has the
+//! root of some tables, and below it one access per line, with the words that its walk read and no walk before it, and
+//! the result. All numbers are hexadecimal.
 //!
 //! ```text
 //! root 80000000 controls 40000
@@ -27,10 +27,10 @@ pub use replay::agrees;
 /// Words of memory, by their addresses.
 pub type Words = BTreeMap<u64, u64>;
 
-/// Some tables, and what the MMU said to accesses through them.
+/// Some tables, and the MMU's verdicts on accesses through them.
 #[derive(Clone, Debug)]
 pub struct Tables {
-    /// Where the walks start.
+    /// The root table's address.
     pub root: u64,
     /// The registers that modify rights, in the order of the format's file, if they are known.
     pub controls: Option<Vec<u64>>,
@@ -38,41 +38,41 @@ pub struct Tables {
     pub accesses: Vec<Recorded>,
 }
 
-/// An access, and what the MMU said to it.
+/// An access, and the MMU's verdict on it.
 #[derive(Clone, Debug)]
 pub struct Recorded {
     /// The access.
     pub probe: Probe,
-    /// What its walk read.
+    /// The words that its walk read.
     pub words: Words,
-    /// What it came to.
+    /// Its result.
     pub outcome: Outcome,
 }
 
-/// What an access came to.
+/// The result of an access.
 #[derive(Clone, Debug)]
 pub enum Outcome {
-    /// It was translated, to this address if that was seen.
+    /// It was translated, to this address if that is known.
     Translated(Option<u64>),
     /// It faulted.
     Faulted {
-        /// The kind, in the words of [`FaultKind`](crate::mmu::FaultKind).
+        /// The kind, by its name in [`FaultKind`](crate::mmu::FaultKind).
         kind: String,
         /// The level, if it was reported.
         level: Option<u8>,
         /// The values of the report's registers, by their names.
         report: BTreeMap<String, u64>,
-        /// What that tells by the manual, as [`short`] writes it; `None`: it is not of this translation.
+        /// What the report says by the manual, as [`short`] writes it; `None` if it is not about this translation.
         told: Option<String>,
     },
 }
 
-/// Where the verdicts on a format are.
+/// The folder with the verdicts on a format.
 fn folder(format: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("verdicts").join(format)
 }
 
-/// All that was recorded of a format, by configuration.
+/// Everything recorded for a format, by configuration.
 ///
 /// # Errors
 ///
@@ -91,7 +91,7 @@ pub fn read(format: &str) -> Result<BTreeMap<String, Vec<Tables>>, String> {
     Ok(all)
 }
 
-/// Writes what was said in one test of a configuration, whose name begins with that of the judge if there are several.
+/// Writes the verdicts from one test of a configuration. The name begins with that of the judge if there are several.
 ///
 /// # Errors
 ///
@@ -103,7 +103,8 @@ pub fn write(format: &str, config: &str, test: &str, tables: &[Tables]) -> io::R
 }
 
 impl Outcome {
-    /// What a verdict says, and of its report these registers; `told` is what that tells by the manual, if it is a fault.
+    /// The result in a verdict, with these registers of its report. `told` is what the report says by the manual, if it
+    /// is a fault.
     pub fn new(verdict: &Verdict, registers: &[&str], told: Option<FaultInfo>) -> Self {
         match verdict {
             Verdict::Translated(address) => Self::Translated(*address),
@@ -120,7 +121,7 @@ impl Outcome {
     }
 }
 
-/// What a report tells, in one word.
+/// The content of a report in one word.
 pub fn short(told: &FaultInfo) -> String {
     let FaultInfo { address, access, cause, level, width, guest_walk } = told;
     let or_none = |value: Option<u64>| value.map_or_else(|| "-".into(), |value| format!("{value:x}"));

@@ -1,4 +1,4 @@
-//! Whether a reading of a format's file says what the MMU said.
+//! Compares an interpretation of a format's file with recorded verdicts.
 
 use tablewright::{Rights, Stage1Cause, Stage1Fault};
 use tablewright_archdefs::bound::Shape;
@@ -10,20 +10,20 @@ use crate::conformance::needs;
 use crate::laws::{Interpreted, Subject};
 use crate::mmu::{Access, Probe};
 
-/// What becomes of the access, by the file.
+/// The result of the access by the file.
 enum Expected {
     Reaches(u64),
     /// Rights are missing.
     Denied,
-    /// A state is missing that software has to set.
+    /// A state is missing that software must set.
     Unmarked,
     NotMapped,
     Reserved,
 }
 
-/// Whether the format says of this access what the MMU said.
+/// Whether the format gives the recorded result for this access.
 pub fn agrees(format: &Interpreted, fault_registers: &[&str], tables: &Tables, recorded: &Recorded) -> bool {
-    // What was seen last is the leaf, if there is one.
+    // The last entry read is the leaf, if there is one.
     let mut last = 0;
     let read = |at| recorded.words.get(&at).copied();
     let walk = format.0.walk_from(format.0.start(tables.root), recorded.probe.address, read, |step| last = step.raw);
@@ -52,7 +52,7 @@ pub fn agrees(format: &Interpreted, fault_registers: &[&str], tables: &Tables, r
                 ("Misconfigured" | "AddressSize", expected) => matches!(expected, Expected::Reserved),
                 ("Permission", expected) => matches!(expected, Expected::Denied),
                 ("AccessFlag", expected) => matches!(expected, Expected::Unmarked),
-                // Which of them, the model does not tell.
+                // The model does not say which of them it is.
                 _ => true,
             };
             let values: Vec<u64> = fault_registers.iter().map(|name| report.get(*name).copied().unwrap_or(0)).collect();
@@ -64,16 +64,17 @@ pub fn agrees(format: &Interpreted, fault_registers: &[&str], tables: &Tables, r
             let (address, access) = (recorded.probe.address, needs(&recorded.probe));
             let fault = Stage1Fault { address, access, cause, level: here, entry: last, granted };
             let raised = format.raise(&fault, tables.controls.as_deref().unwrap_or_default());
-            // What the emulator does not survive, it does not report.
+            // The emulator has no report if it does not survive the access.
             let raised = read.is_none() || raised.is_none_or(|raised| reports(fault_registers, &raised, &values));
             kind && level.is_none_or(|level| level == here) && read == *told && raised
         }
     }
 }
 
-/// Whether the MMU reported what was to be reported, but for two things that QEMU does otherwise: it leaves out that an
-/// entry with a reserved bit is present ([`RESERVED_NOT_PRESENT`](crate::mmu::deviations::RESERVED_NOT_PRESENT)), and
-/// tells of NR where a page is not for this level ([`NR_BEFORE_LEVEL`](crate::mmu::deviations::NR_BEFORE_LEVEL)).
+/// Whether the MMU's report is the expected one, except for two deviations of QEMU: it does not report that an entry
+/// with a reserved bit is present ([`RESERVED_NOT_PRESENT`](crate::mmu::deviations::RESERVED_NOT_PRESENT)), and it
+/// reports NR for a page that this privilege level may not access
+/// ([`NR_BEFORE_LEVEL`](crate::mmu::deviations::NR_BEFORE_LEVEL)).
 fn reports(registers: &[&str], raised: &[u64], seen: &[u64]) -> bool {
     let departs = |name: &str, raised: u64, seen: u64| match name {
         "error_code" => raised & 0b1001 == 0b1001 && seen | 1 == raised,
@@ -84,7 +85,8 @@ fn reports(registers: &[&str], raised: &[u64], seen: &[u64]) -> bool {
     registers.iter().zip(values).all(|(name, (raised, seen))| raised == seen || departs(name, *raised, *seen))
 }
 
-/// What becomes of an access to a leaf. A state that is missing comes before rights that are, and dirty after both.
+/// The result of an access to a leaf. A missing accessed state is reported before missing rights, and a missing dirty
+/// state after both.
 fn through(
     format: &Interpreted,
     translation: &Translation,
@@ -98,7 +100,7 @@ fn through(
         Some(controls) => format.permits(level, leaf, granted, needs, controls),
         None => granted.contains(needs),
     };
-    // What no field speaks of, is not missing.
+    // A state that no field holds cannot be missing.
     let shape = format.0.level(level).and_then(|level| level.leaf.as_ref());
     let kept = shape.map_or(Facts::empty(), Shape::speaks);
     let missing = |state: Facts| !format.0.hardware && kept.contains(state) && !facts.contains(state);

@@ -1,4 +1,4 @@
-//! The lines of the files.
+//! Reads and writes the lines of the files.
 
 use std::collections::BTreeMap;
 use std::str::SplitWhitespace;
@@ -49,7 +49,7 @@ fn end(outcome: &Outcome) -> String {
     }
 }
 
-/// What a text says, or its first line that makes no sense.
+/// Reads a text. The error names the first line that cannot be read.
 pub(super) fn parse(text: &str) -> Result<Vec<Tables>, String> {
     let mut all: Vec<Tables> = Vec::new();
     for line in text.lines() {
@@ -116,13 +116,13 @@ impl<'a> Cursor<'a> {
         pairs
     }
 
-    /// Takes a word, if it is this one.
+    /// Consumes a word, if it is this one.
     fn title(&mut self, title: &str) -> Option<()> {
         self.0.clone().next().filter(|word| *word == title)?;
         self.0.next().map(|_| ())
     }
 
-    /// Takes a word, if it is a number.
+    /// Consumes a word, if it is a number.
     fn number(&mut self) -> Option<u64> {
         let number = u64::from_str_radix(self.0.clone().next()?, 16).ok()?;
         self.0.next();

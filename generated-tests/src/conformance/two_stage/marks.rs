@@ -1,4 +1,4 @@
-//! What the MMU marks accessed and dirty in both stages, found by harvests.
+//! Checks by harvests what the MMU marks accessed and dirty in both stages.
 
 use std::collections::BTreeSet;
 
@@ -17,12 +17,12 @@ use crate::mmu::{Access, Probe};
 #[derive(Default)]
 struct Marks {
     must: BTreeSet<u64>,
-    /// Those of accesses that went no further.
+    /// Those that accesses reached which faulted later.
     may: BTreeSet<u64>,
 }
 
 impl Marks {
-    /// Says if others were found than these.
+    /// Returns an error if others than these were found.
     fn check(&self, found: &BTreeSet<u64>, whose: &str, state: State) -> Result<(), Failed> {
         let wrong = |leaf: &u64, what| Err(format!("the leaf at {leaf:#x} of {whose} is {what} {state:?}").into());
         if let Some(leaf) = self.must.difference(found).next() {
@@ -34,8 +34,8 @@ impl Marks {
 }
 
 impl<G: ByName, N: ByName> Stages<'_, G, N> {
-    /// What was accessed is marked in both stages, and what was not is not. Of an access that only the nested tables
-    /// refused, the guest's own may be marked.
+    /// What was accessed is marked in both stages, and nothing else. If only the nested tables refused an access, the
+    /// guest's own may be marked.
     pub(super) fn check_marks(&self, judge: &impl NestedJudge) -> Result<(), Failed> {
         for state in [State::Accessed, State::Dirty] {
             let (mut own, mut nested) = (Marks::default(), Marks::default());
@@ -59,7 +59,7 @@ impl<G: ByName, N: ByName> Stages<'_, G, N> {
         let expected = self.expect(judge, probe);
         let walked = self.path(probe.address);
         let read = walked.iter().take_while(|at| match expected {
-            // What could be read, but not marked, was read.
+            // What could be read but not marked was still read.
             Expected::Nested { address, needed, guest_walk: true, .. } => {
                 **at != address || needed != judge.walk_needs()
             }
@@ -68,7 +68,7 @@ impl<G: ByName, N: ByName> Stages<'_, G, N> {
         if state == State::Accessed || judge.walk_needs() == Rights::W {
             nested.must.extend(read.filter_map(|&entry| leaf(&self.tables, entry)));
         }
-        // The page of the guest's entry is written to if that is marked.
+        // Marking an entry of the guest writes to the page that holds it.
         let marked = self.marks(judge).filter(|right| *right == Rights::W).and(walked.last());
         let marked = marked.and_then(|&entry| leaf(&self.tables, entry));
         let accessed = (state == State::Accessed || probe.access == Access::Write).then_some(probe.address);
@@ -107,14 +107,14 @@ fn is_marked<F: Format>(space: &AddrSpace<F, Machine>, state: State) -> bool {
     states.hardware && (state == State::Accessed || states.dirty_mask != 0)
 }
 
-/// Where the leaf begins that translates an address.
+/// The start of the leaf that translates an address.
 pub(super) fn leaf<F: Format>(space: &AddrSpace<F, Machine>, address: u64) -> Option<u64> {
     let found = space.query(GuestPhysAddr::from_usize(address as usize))?;
     Some(address & !0 << found.page_bits)
 }
 
-/// Where the leaves begin that are in a state, of all that a program has mapped. They are then in it no more, save those
-/// that have too many pages for a bitmap: the states of these are only read.
+/// The starts of the leaves in a state, of all that a program has mapped. The state is cleared, except in leaves with
+/// too many pages for a bitmap, whose states are only read.
 fn harvest<F: Format>(space: &AddrSpace<F, Machine>, program: &Program, state: State) -> Result<BTreeSet<u64>, Failed> {
     let mut found = BTreeSet::new();
     for range in program.steps.iter().map(Step::range) {
@@ -141,7 +141,7 @@ pub(super) fn has_bitmap<F: Format>(space: &AddrSpace<F, Machine>, range: &Close
     range.span() >> space.page_table().geometry().page_bits < PAGES
 }
 
-/// Adds those of the leaves of a range that are found in a state.
+/// Adds the leaves of a range that are in a state.
 pub(super) fn harvest_range<F: Format>(
     space: &AddrSpace<F, Machine>,
     range: ClosedRange,

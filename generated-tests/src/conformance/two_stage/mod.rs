@@ -1,8 +1,7 @@
-//! A guest's own tables under nested ones, both built by the library: which of the two faults, what is reported of it, and
-//! what the MMU marks in each.
+//! A guest's own tables under nested ones, both built by the library: which stage faults, what is reported, and what
+//! the MMU marks in each.
 //!
-//! The guest sees its memory and its tables where the nested tables put them: in pieces, some with fewer rights, some
-//! missing, under some of its tables, too.
+//! The nested tables map the guest's memory, and its tables, in pieces; some have fewer rights, and some are missing.
 
 mod marks;
 mod programs;
@@ -22,26 +21,26 @@ use stages::Stages;
 
 /// A judge of both stages at once.
 pub trait NestedJudge {
-    /// Whose guest's own tables come next.
+    /// Prepares for a guest with tables of this configuration.
     fn prepare(&mut self, _guest: &Configured) {}
 
     /// The physical memory that is free for tables and what they map.
     fn ram(&self) -> Range<u64>;
 
-    /// How many bits of the guest's own addresses can be probed.
+    /// The number of bits of the guest's own addresses that can be probed.
     fn reach(&self) -> u8;
 
-    /// What the nested tables have to map to the same addresses, to be read and executed, for code of the judge's own.
+    /// The range that the nested tables must map one to one, readable and executable, for the judge's own code.
     fn own_code(&self) -> Range<u64> {
         0..0
     }
 
-    /// Whether the model judges rightly of a probe of what the guest's own tables map with these rights.
+    /// Whether the model is right about a probe where the guest's own tables grant these rights.
     fn may_ask(&self, _probe: &Probe, _own: Rights) -> bool {
         true
     }
 
-    /// Whether these rights in the guest's own tables let the probe through.
+    /// Whether these rights in the guest's own tables allow the probe.
     fn grants(&self, probe: &Probe, own: Rights) -> bool {
         own.contains(needs(probe))
     }
@@ -49,60 +48,60 @@ pub trait NestedJudge {
     /// Whether a fault is one of the nested tables.
     fn is_nested(&self, fault: &Fault) -> bool;
 
-    /// What the model calls it when the nested tables grant only these rights, or map nothing.
+    /// The kind of fault when the nested tables grant only these rights, or map nothing.
     fn nested_fault(&self, mapped: Option<Rights>) -> FaultKind;
 
-    /// What the model calls it when the guest's own tables grant only these rights, or map nothing.
+    /// The kind of fault when the guest's own tables grant only these rights, or map nothing.
     fn own_fault(&self, mapped: Option<Rights>) -> FaultKind {
         if mapped.is_some() { FaultKind::Permission } else { FaultKind::NotMapped }
     }
 
-    /// What the model calls it in either stage when software has to set the accessed state first.
+    /// The kind of fault in either stage when software must set the accessed state first.
     fn unmarked(&self) -> FaultKind {
         FaultKind::AccessFlag
     }
 
-    /// What the nested tables have to grant to a probe that the guest's own tables let through by these rights.
+    /// The rights that the nested tables must grant for a probe that the guest's own tables allow by these rights.
     fn needs(&self, probe: &Probe, _own: Rights) -> Rights {
         needs(probe)
     }
 
-    /// What the nested tables have to grant to a walk that reads an entry of the guest's own tables.
+    /// The rights that the nested tables must grant for a walk to read an entry of the guest's own tables.
     fn walk_needs(&self) -> Rights {
         Rights::R
     }
 
-    /// The same, where hardware then marks that entry. What needs the right to write also makes the page dirty.
+    /// The same if hardware then marks that entry. If this needs the right to write, it also makes the page dirty.
     fn mark_needs(&self) -> Rights {
         Rights::W
     }
 
-    /// Whether hardware may mark as accessed what it refuses for the lack of a right.
+    /// Whether hardware may mark a leaf accessed although it refuses the access for lack of a right.
     fn may_mark_refused(&self) -> bool {
         false
     }
 
-    /// What the report of a fault of the nested tables has of what is known.
+    /// The part of what is known about a fault of the nested tables that its report contains.
     fn told(&self, known: FaultInfo) -> FaultInfo {
         known
     }
 
-    /// Asks all probes, and reads some words of physical memory afterwards.
+    /// Makes all probes, and reads some words of physical memory afterwards.
     fn judge(&mut self, asked: &Asked<'_>) -> (Vec<Verdict>, Vec<u64>);
 }
 
-/// What a judge is asked.
+/// A question to a judge.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked<'a> {
     /// All tables, at physical addresses.
     pub image: &'a [Chunk],
     /// The registers of the guest's own tables.
     pub guest: &'a [(&'static str, u64)],
-    /// Where the guest's root is in physical memory.
+    /// The physical address of the guest's root.
     pub guest_root: u64,
     /// The registers of the nested tables.
     pub nested: &'a [(&'static str, u64)],
-    /// Of the guest's own addresses.
+    /// Probes of the guest's own addresses.
     pub probes: &'a [Probe],
     /// Addresses of words to read, in order.
     pub peek: &'a [u64],
@@ -127,7 +126,7 @@ pub fn two_stage_trials<G: ByName, N: ByName, J: NestedJudge + Send + 'static>(
     layouts.enumerate().map(trial).collect()
 }
 
-/// A test that asks the judge about both stages, and says how many probes showed that some property holds.
+/// A test that asks the judge about both stages, and returns how many probes showed that a property holds.
 pub fn two_stage_trial<G: ByName, N: ByName, J: NestedJudge + Send + 'static>(
     (guest, nested): (&Setup<G>, &Setup<N>),
     judge: &Shared<J>,

@@ -1,4 +1,4 @@
-//! The programs of both stages: what the guest's memory is, and what is marked at first.
+//! The programs of both stages: the guest's memory, and what is marked at first.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -12,19 +12,19 @@ use super::super::Ground;
 use super::super::program::{Program, Step};
 use super::marks::{harvest_range, has_bitmap};
 
-/// Where the guest sees its memory, and what it is made of.
+/// The guest's address of its memory, and the pieces of it.
 pub(super) const MEMORY_AT: u64 = 1 << 30;
 pub(super) const BLOCK: u64 = 2 << 20;
 const PAGE: u64 = 4 << 10;
 
-/// Does a program. Where hardware marks what was accessed, nothing is marked yet; where it faults for lack of the marks,
-/// all are there.
+/// Does a program. If hardware marks what is accessed, nothing is marked yet; if it faults for lack of marks,
+/// everything is marked.
 pub(super) fn run<F: Format>(program: &Program, space: &mut AddrSpace<F, Machine>) -> Result<(), SpaceError> {
     if space.page_table().format().accessed_dirty(0).hardware {
         return program.run_unseen(space);
     }
     program.run(space)?;
-    // A page may have become writable since it was mapped.
+    // A page may have become writable after it was mapped.
     let table = space.page_table();
     for leaf in program.steps.iter().flat_map(|step| table.mappings(step.range())) {
         table.mark(leaf.range.start(), leaf.attributes.rights.intersects(Rights::W));
@@ -32,8 +32,8 @@ pub(super) fn run<F: Format>(program: &Program, space: &mut AddrSpace<F, Machine
     Ok(())
 }
 
-/// Takes the accessed state from every fourth leaf that is not spared, where hardware faults for lack of it. Says where these
-/// leaves begin.
+/// If hardware faults for lack of the accessed state: clears it in every fourth leaf that is not spared. Returns the
+/// starts of these leaves.
 pub(super) fn unmark<F: Format>(
     space: &AddrSpace<F, Machine>,
     program: &Program,
@@ -53,7 +53,7 @@ pub(super) fn unmark<F: Format>(
     Ok(unmarked)
 }
 
-/// The guest's memory in blocks and pages, in no order, with rights of all kinds, and with holes.
+/// The guest's memory in blocks and pages, in random order, with rights of all kinds, and with holes.
 pub(super) fn pieces(ground: &Ground, memory: Range<u64>, random: &mut Rng) -> Program {
     let mut program = Program::default();
     let mut blocks: Vec<u64> = memory.step_by(BLOCK as usize).collect();
@@ -73,7 +73,7 @@ pub(super) fn pieces(ground: &Ground, memory: Range<u64>, random: &mut Rng) -> P
     program
 }
 
-/// Adds a step that maps something where there may be something.
+/// Adds a step that maps something, in place of what may be there.
 pub(super) fn replace(program: &mut Program, map: Step) {
     program.steps.extend([Step::Unmap { range: map.range() }, map]);
 }

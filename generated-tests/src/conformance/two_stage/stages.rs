@@ -1,4 +1,4 @@
-//! The two stages of a test: how they are made, what should come of each access, and whether it does.
+//! The two stages of a test: how they are built, the expected result of each access, and the comparison with the judge.
 
 use std::collections::BTreeSet;
 
@@ -18,35 +18,35 @@ use super::programs::{BLOCK, MEMORY_AT, pieces, replace, run, step, unmark};
 use super::{Asked, NestedJudge};
 use crate::mmu::{Access, Chunk, FaultKind, Probe, Verdict};
 
-/// How much physical memory the tables of each stage can take.
+/// The size of the physical memory for the tables of each stage.
 const TABLES: u64 = 8 << 20;
-/// Where the guest sees its tables.
+/// The guest's address of its tables.
 const TABLES_AT: u64 = 2 << 30;
-/// How many probes one run of an emulator has room for.
+/// The most probes in one run of an emulator.
 const PROBES: usize = 4000;
 
-/// Both stages: what they are to do, and the tables that the library made for it.
+/// Both stages: their programs, and the tables that the library built.
 pub(super) struct Stages<'a, G: ByName, N: ByName> {
     guest: &'a Setup<G>,
     nested: &'a Setup<N>,
     own_machine: Machine,
     pub(super) own_program: Program,
-    /// What it comes to.
+    /// The expected result of the program.
     pub(super) own_pieces: Pieces,
     pub(super) own: AddrSpace<G, Machine>,
     nested_machine: Machine,
     pub(super) nested_program: Program,
     nested_pieces: Pieces,
     pub(super) tables: AddrSpace<N, Machine>,
-    /// Where the leaves of both begin that hardware takes for not accessed, and does not mark.
+    /// The starts of the leaves of both stages without the accessed state, which hardware does not set.
     own_unmarked: BTreeSet<u64>,
     nested_unmarked: BTreeSet<u64>,
-    /// Where the guest's tables are in physical memory.
+    /// The physical address of the guest's tables.
     tables_start: u64,
     pub(super) probes: Vec<Probe>,
 }
 
-/// What should come of an access.
+/// The expected result of an access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Expected {
     Reaches(u64),
@@ -84,7 +84,7 @@ impl<'a, G: ByName, N: ByName> Stages<'a, G, N> {
             let map = step(code.start, code.end - code.start, code.start, Rights::RX, &ground_below);
             replace(&mut nested_program, map);
         }
-        // Some of the tables that hold pages are not there, or cannot be written to.
+        // Some of the guest's lowest tables are missing in the nested tables, or read-only there.
         let read_only =
             ground_below.rights.iter().filter(|rights| rights.contains(Rights::R) && !rights.intersects(Rights::W));
         let read_only: Vec<Rights> = read_only.copied().collect();
@@ -99,7 +99,7 @@ impl<'a, G: ByName, N: ByName> Stages<'a, G, N> {
         }
         let mut tables = AddrSpace::new_empty(nested.generated.format, nested_machine.clone(), Tag(1))?;
         run(&nested_program, &mut tables)?;
-        // Of the guest's tables, those that are seen alone, but for the root.
+        // The guest's tables that have a page for themselves, except the root.
         let root = own.page_table_root().as_usize() as u64;
         let page = 1 << ground_below.geometry.page_bits;
         let is_spared = |leaf: &ClosedRange| {
@@ -214,7 +214,7 @@ impl<'a, G: ByName, N: ByName> Stages<'a, G, N> {
         let Some((address, own)) = mapped.filter(|(_, rights)| judge.grants(probe, *rights)) else {
             return Expected::Own(judge.own_fault(mapped.map(|(_, rights)| rights)));
         };
-        // Where the mark cannot be written it is missing at each access.
+        // If the mark cannot be written, it is missing at each access.
         let unmarked = path.last().and_then(|&entry| refused(entry, self.marks(judge)?, true));
         unmarked.or_else(|| refused(address, judge.needs(probe, own), false)).unwrap_or_else(|| {
             let mapped = self.nested_pieces.get(address);
@@ -222,7 +222,7 @@ impl<'a, G: ByName, N: ByName> Stages<'a, G, N> {
         })
     }
 
-    /// What it takes to mark the guest's own entries, if hardware does.
+    /// The rights needed to mark the guest's own entries, if hardware does that.
     pub(super) fn marks(&self, judge: &impl NestedJudge) -> Option<Rights> {
         self.guest.generated.format.accessed_dirty(0).hardware.then(|| judge.mark_needs())
     }
