@@ -1,5 +1,5 @@
-//! Drivers of devices with a command queue, over the public API: nothing is freed before the device has told that it has
-//! invalidated it. What the devices make of commands is written by hand from the manuals.
+//! Drivers of devices with a command queue, over the public API: nothing is freed before the device has reported that
+//! it has invalidated it. How the devices read commands is written by hand from the manuals.
 
 use std::collections::VecDeque;
 use std::ptr::NonNull;
@@ -14,19 +14,19 @@ use tablewright::{
     Rights, Signal, Sink, Tag,
 };
 
-/// Where the device writes that it is done.
+/// The address at which the device reports that it is done.
 const RECORD: u64 = 0x8000_1008;
 
-/// What a command makes a device do.
+/// The effect of a command on a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Command {
     /// It invalidates something.
     Invalidate,
-    /// It writes, when all before is done.
+    /// It writes, when all commands before are complete.
     Write { address: u64, data: u64 },
 }
 
-/// A device with a queue. It executes commands only when it is given time.
+/// A device with a queue, which executes commands only when the test lets it.
 struct Device {
     decode: fn([u64; 2]) -> Command,
     queue: VecDeque<[u64; 2]>,
@@ -49,7 +49,7 @@ impl Device {
     }
 }
 
-/// The machine with the device, whose driver numbers its waits.
+/// The machine with the device. Its driver numbers its waits.
 #[derive(Clone)]
 struct Driver {
     machine: Machine,
@@ -121,8 +121,8 @@ unsafe impl Hal for Driver {
     }
 }
 
-/// Unmaps memory that a device uses, while its driver waits or does not; how many frames were freed too early, and how
-/// often the device has invalidated.
+/// Unmaps memory that a device uses, with a driver that waits or one that does not. Returns how many frames were freed
+/// too early, and how often the device has invalidated.
 fn unmap<F: Format>(format: F, decode: fn([u64; 2]) -> Command, waits: bool) -> (usize, usize) {
     let driver = Driver::new(decode, waits);
     let mut table = PageTable::new(format, driver.clone(), Tag(5)).expect("there is memory");

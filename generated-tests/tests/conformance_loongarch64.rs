@@ -1,4 +1,4 @@
-//! LoongArch64 tables that the library built, walked by QEMU: by a refill handler, or by the page table walker.
+//! LoongArch64 tables built by the library and walked by QEMU, with a refill handler or with the page table walker.
 
 use std::ops::Range;
 use std::process::ExitCode;

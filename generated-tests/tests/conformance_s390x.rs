@@ -1,4 +1,4 @@
-//! s390 tables that the library built, walked by QEMU, which has no enhanced DAT.
+//! s390 tables built by the library and walked by QEMU, which has no enhanced DAT.
 
 use std::ops::Range;
 use std::process::ExitCode;

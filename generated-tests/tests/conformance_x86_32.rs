@@ -1,4 +1,4 @@
-//! Tables of 32-bit paging and of PAE paging that the library built, walked by QEMU and Bochs.
+//! Tables of 32-bit paging and of PAE paging, built by the library and walked by QEMU and Bochs.
 
 use std::ops::Range;
 use std::process::ExitCode;

@@ -1,5 +1,5 @@
-//! Generated code against the interpreter, over parameters that no `[[config]]` names: under legal ones they must agree
-//! in everything, and illegal ones must be refused by both.
+//! Compares generated code with the interpreter under parameters that no `[[config]]` names: under legal ones they must
+//! agree in everything, and both must refuse illegal ones.
 
 use fastrand::Rng;
 use tablewright::{Attributes, ByName, ConfigError, Format, MemoryType, Rights, WalkError, walk};
@@ -43,7 +43,7 @@ fn agrees<F: ByName>(name: &str, build: Option<&str>, make: impl Fn(&Params) -> 
     }
 }
 
-/// What generated code says of parameters.
+/// What generated code says about parameters.
 fn of_generated(error: &ConfigError) -> String {
     match error {
         ConfigError::Value { .. } | ConfigError::Root { .. } | ConfigError::RootNeeds { .. } => error.to_string(),
@@ -52,7 +52,7 @@ fn of_generated(error: &ConfigError) -> String {
     }
 }
 
-/// What the interpreter says of them, in the same words.
+/// What the interpreter says about them, in the same form.
 fn of_interpreted(error: &BindError) -> String {
     match error {
         BindError::Unavailable { .. } => "a parameter is not available".into(),
@@ -107,7 +107,7 @@ fn strips<F: Format>(params: &Params, bound: &Bound, format: &F) {
     }
 }
 
-/// Walks through tables that nobody wrote end alike.
+/// Walks through tables of random words end alike.
 fn walks<F: Format>(params: &Params, bound: &Bound, format: &F, random: &mut Rng) {
     let geometry = format.geometry();
     for _ in 0..WALKS {

@@ -1,4 +1,4 @@
-//! Every public type of the runtime shows itself at work: its documentation has an example, which `cargo test` runs.
+//! Every public type of the runtime has an example in its documentation, which `cargo test` runs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     })
 }
 
-/// What stands before a type: its documentation and other attributes.
+/// The documentation and other attributes before a type.
 fn documentation<'a>(lines: &[&'a str], at: usize) -> Vec<&'a str> {
     lines[..at].iter().rev().map(|line| line.trim()).take_while(|line| line.starts_with(['/', '#', '$'])).collect()
 }
@@ -27,21 +27,21 @@ fn every_public_type_has_an_example() {
     let kinds = ["pub struct ", "pub enum ", "pub trait ", "pub unsafe trait ", "pub type "];
     let (mut seen, mut without) = (0, Vec::new());
     for path in sources(&runtime) {
-        // What generated code uses, and nobody else.
+        // Only generated code uses these.
         if path.iter().any(|part| part == "codec" || part == "codec.rs") {
             continue;
         }
         let text = fs::read_to_string(&path).expect("it can be read");
-        // The types of formats are the same in each: the crate's page has an example of them all.
+        // Each format has the same types, and the crate's page has an example of all of them.
         if text.starts_with("// @generated") {
             continue;
         }
         let lines: Vec<&str> = text.lines().collect();
         for (at, line) in lines.iter().map(|line| line.trim()).enumerate() {
-            // Nobody can name what seals a trait.
+            // A trait that seals another cannot be named by users.
             if kinds.iter().any(|kind| line.starts_with(kind)) && !line.contains("Sealed") {
                 seen += 1;
-                // Those of a macro's types stand where it is called.
+                // The documentation of types that a macro makes is at the calls of the macro.
                 let example = |line: &&str| ["/// ```", "#[doc = $start]", "$(#[$doc])+"].contains(line);
                 if !documentation(&lines, at).iter().any(example) {
                     without.push(format!("{}:{}: {line}", path.display(), at + 1));

@@ -1,4 +1,4 @@
-//! Formats whose tables are unlike those of the built-in ones: the laws hold for them, too.
+//! Formats with tables unlike those of the built-in formats. The laws hold for these, too.
 
 use tablewright::sim::Machine;
 use tablewright::{

@@ -1,5 +1,6 @@
-//! The commands of IOMMU formats, executed by QEMU's IOMMUs: all are taken, the completion tells what it should where it
-//! should, and what is no command is refused. The formats' parameters come from the models' own capability registers.
+//! The commands of IOMMU formats, executed by QEMU's IOMMUs: all are accepted, a completion writes the right data to
+//! the right address, and an invalid command is refused. The formats' parameters come from the models' own capability
+//! registers.
 
 use tablewright::aarch64::smmu_v3_4k;
 use tablewright::riscv64::{riscv_iommu, riscv_iommu_first_stage};

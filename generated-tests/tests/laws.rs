@@ -1,4 +1,4 @@
-//! The laws: for every format, every configuration of its file, generated and interpreted.
+//! Runs the laws on every format in every configuration of its file, generated and interpreted.
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use tablewright_archdefs::BUILTINS;

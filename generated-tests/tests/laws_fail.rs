@@ -1,4 +1,4 @@
-//! Each law notices when a format breaks it: one change to a format's file for each.
+//! Each law fails when a format breaks it: for each, one change to a format's file.
 
 use tablewright_archdefs::bound::{Bound, Params};
 use tablewright_archdefs::{Style, builtin, read};

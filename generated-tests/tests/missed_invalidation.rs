@@ -1,5 +1,4 @@
-//! The negative control of all tests that run before the simulated MMU: with a HAL that does not invalidate, it must
-//! complain.
+//! The negative control of all tests with the simulated MMU: if the HAL does not invalidate, the MMU must report it.
 
 use std::ptr::NonNull;
 

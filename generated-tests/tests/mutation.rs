@@ -1,5 +1,5 @@
-//! The mutation score of the formats' files: of all changes of one number, value or level, how many are noticed, and
-//! why nobody notices the others.
+//! The mutation score of the formats' files: of all changes to one number, value or level, how many are noticed, and
+//! why the others cannot be.
 //!
 //! `cargo suite mutation` tries every change. The tests that are not ignored try a sample.
 

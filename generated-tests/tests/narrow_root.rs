@@ -1,4 +1,5 @@
-//! A root register that is narrower than the addresses in entries: a root beyond it is refused, and never cut to what fits.
+//! A root register that is narrower than the addresses in entries: a root that does not fit is refused, and its address
+//! never truncated.
 
 use tablewright::sim::Machine;
 use tablewright::{Error, Format as _, PageTable, Refusal, Tag};

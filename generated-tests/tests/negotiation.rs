@@ -1,5 +1,5 @@
-//! What identification registers tell of a machine becomes the parameters of a format. Register values are put together
-//! by hand from the manuals' bit numbers.
+//! Parameters of formats from a machine's identification registers. Register values are composed by hand from the
+//! manuals' bit numbers.
 
 use tablewright::x86_64::{amd_iommu_v1, ept, long_mode, npt, vtd_first_stage, vtd_second_stage};
 

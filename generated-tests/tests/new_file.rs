@@ -1,4 +1,4 @@
-//! What `tablewright new` writes passes everything that a format must.
+//! The file that `tablewright new` writes passes all tests of a format.
 
 tablewright::page_table_format! { mod my_format = "../macros/cli/src/new.toml" }
 

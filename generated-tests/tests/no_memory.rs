@@ -1,4 +1,5 @@
-//! The Nth allocation of the host fails, for every N, in all that records areas: it says so, and nothing has changed.
+//! Makes the host's Nth heap allocation fail, for every N, in every operation that records areas: the operation must
+//! return an error, and change nothing.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

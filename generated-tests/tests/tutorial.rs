@@ -1,5 +1,5 @@
-//! `archdefs/TUTORIAL.md`, followed by a program: the file is put together as it tells, its commands are run, and what
-//! they print is what it shows. What comes of it is the crate in `examples/tutorial`.
+//! Follows `archdefs/TUTORIAL.md` by a program: puts the format file together as the tutorial says, and runs its
+//! commands, which must print what it shows. The result is the crate in `examples/tutorial`.
 //!
 //! `BLESS=1` writes the files of that crate anew.
 

@@ -1,5 +1,5 @@
-//! Users' crates, compiled as they would be: what goes wrong with a format file is told once, with its place in the
-//! file, and nothing around a crate breaks what is generated in it.
+//! Compiles crates as users would write them: a mistake in a format file is reported once, with its place in the file,
+//! and nothing in the crate around it breaks generated code.
 //!
 //! `BLESS=1` writes the expected messages anew.
 
@@ -21,7 +21,7 @@ fn cargo(command: &str, name: &str) -> Output {
         .expect("Cargo runs")
 }
 
-/// The crate `name` does not compile, for exactly the reasons that its `expected.txt` tells.
+/// The crate `name` does not compile, for exactly the reasons in its `expected.txt`.
 fn fails(name: &str) {
     let output = cargo("check", name);
     let messages = String::from_utf8_lossy(&output.stderr);

@@ -1,4 +1,4 @@
-//! The hand-written vectors hold of every format's file.
+//! The hand-written vectors hold for every format's file.
 
 use tablewright_archdefs::BUILTINS;
 use tablewright_tests::formats::configured;

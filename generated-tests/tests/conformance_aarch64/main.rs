@@ -1,4 +1,4 @@
-//! AArch64 tables that the library built, walked by QEMU.
+//! AArch64 tables built by the library and walked by QEMU.
 
 mod memory_types;
 mod stage1;
@@ -36,7 +36,7 @@ fn has_lpa(params: &Params, level: Level, raw: u64) -> bool {
     params.get("lpa") == Some(1) || !granule_64k || raw >> 12 & 0b1111 == 0 && (level < 2 || !leaf)
 }
 
-/// The departure that shows in an entry of either stage.
+/// The model's deviation that an entry of either stage shows.
 fn deviates(found: &Found, params: &Params, raw: u64) -> Option<&'static Deviation> {
     let has = |param| params.get(param) == Some(1);
     let upper = if has("lpa2") { raw >> 8 & 0b11 } else { raw >> 12 & 0b1111 };
@@ -44,7 +44,7 @@ fn deviates(found: &Found, params: &Params, raw: u64) -> Option<&'static Deviati
     (narrow && upper != 0 && UPPER_ADDRESS_BITS.applies_to(found)).then_some(&UPPER_ADDRESS_BITS)
 }
 
-/// What is told of a fault at an address that the report has, or not.
+/// What the report of a fault says, with its address if that is valid.
 fn told(probe: &Probe, fault: &Fault, address: Option<u64>) -> Option<FaultInfo> {
     let (access, cause, level) = (access(probe), cause(fault.kind), fault.level);
     Some(FaultInfo { address, access, width: None, cause, level, guest_walk: false })

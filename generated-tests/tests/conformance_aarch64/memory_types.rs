@@ -1,4 +1,4 @@
-//! What AT tells of memory types in PAR_EL1: of stage 1, and of both stages together.
+//! Memory types as AT reports them in PAR_EL1, for stage 1 and for both stages together.
 
 use libtest_mimic::Failed;
 use tablewright::{
@@ -12,8 +12,8 @@ use tablewright_tests::mmu::{Access, Chunk, Probe};
 
 use crate::{stage1, two_stage};
 
-/// Memory types, and the bytes that PAR_EL1.ATTR tells of them, which are those of MAIR_ELx. Of Device memory, the
-/// strictest comes first.
+/// Memory types with the values of PAR_EL1.ATTR for them, which are those of MAIR_ELx. Of Device memory, the strictest
+/// comes first.
 const MEMORY_TYPES: [(MemoryType, u64); 7] = [
     (MemoryType::WriteBack, 0xff),
     (MemoryType::WriteThrough, 0xbb),
@@ -32,7 +32,7 @@ const PAGE: u64 = 64 << 10;
 /// A table in simulated memory.
 type Table<F> = PageTable<F, sim::Machine>;
 
-/// Leaves of every size and type tell their types, or those that were taken in their places.
+/// Leaves of every size and type have their type, or the one taken in its place.
 pub(crate) fn of_stage1<F: ByName>(setup: &Setup<F>, judge: &mut stage1::Qemu) -> Result<usize, Failed> {
     let format = setup.generated.format;
     let (geometry, machine) = (format.geometry(), sim::Machine::new(judge.ram().start, 2 * TABLES as usize));
@@ -105,7 +105,7 @@ pub(crate) fn of_both<G: ByName, N: ByName>(
     check(&mut judge.stage1, &guest.generated.format, &expected, |par| par >> 56 << 2 | par >> 7 & 0b11)
 }
 
-/// The departure that shows where these meet.
+/// The model's deviation that this combination shows.
 fn departure(own: MemoryType, below: MemoryType, forced: bool) -> Option<&'static Deviation> {
     let reorders = [MemoryType::DeviceNGRE, MemoryType::DeviceGRE];
     let meet = |one, other| one == MemoryType::NonCacheable && reorders.contains(&other);
@@ -115,7 +115,7 @@ fn departure(own: MemoryType, below: MemoryType, forced: bool) -> Option<&'stati
     }
 }
 
-/// What both stages come to (Arm ARM, AArch64.S2CombineS1MemAttrs and AArch64.S2ApplyFWBMemAttrs).
+/// The type that results from both stages (Arm ARM, AArch64.S2CombineS1MemAttrs and AArch64.S2ApplyFWBMemAttrs).
 fn combined(own: MemoryType, below: MemoryType, forced: bool) -> MemoryType {
     let rank = |memory| MEMORY_TYPES.iter().position(|(known, _)| *known == memory);
     match (is_device(own), is_device(below)) {
@@ -201,7 +201,7 @@ fn reads<F: Format>(format: &F, par: u64) -> Result<(), Failed> {
     }
 }
 
-/// Whether AT tells so of each address.
+/// Whether AT reports this for each address.
 fn check<F: Format>(
     stage1: &mut Stage1,
     format: &F,

@@ -1,4 +1,4 @@
-//! A device behind an IOMMU, as a judge.
+//! A judge that is a device behind an IOMMU.
 
 use std::ops::Range;
 
@@ -11,11 +11,11 @@ use tablewright_tests::mmu::deviations::Deviation;
 use tablewright_tests::mmu::iommu::{Dma, Path};
 use tablewright_tests::mmu::{Access, Chunk, Fault, FaultKind, Probe, Verdict};
 
-/// What an IOMMU's manual says of faults, and what its model has.
+/// What an IOMMU's manual says about faults, and what its model supports.
 pub(crate) struct Rules {
-    /// Whether the device asks as a user.
+    /// Whether the device's accesses count as a user's.
     pub(crate) user: bool,
-    /// What modifies rights, where anything does.
+    /// The controls that modify rights, if there are any.
     pub(crate) controls: Option<&'static [u64]>,
     /// How many bits the addresses have that the model can be asked about, where tables are for addresses of so many bits.
     pub(crate) reach: fn(u8) -> u8,
@@ -29,7 +29,7 @@ pub(crate) struct Rules {
     pub(crate) unmarked: FaultKind,
     /// Whether a store marks a page dirty that was loaded from.
     pub(crate) marks_loaded: bool,
-    /// Where the model departs from the manual.
+    /// The model's deviations from the manual.
     pub(crate) deviates: fn(&Params, Level, raw: u64) -> Option<&'static Deviation>,
     /// What of an address a report tells.
     pub(crate) address: fn(u64) -> u64,
@@ -94,7 +94,7 @@ impl Judge for Behind {
         (if random.bool() { Access::Read } else { Access::Write }, self.rules.user)
     }
 
-    /// By whomever an access is meant to be made, the device makes it.
+    /// The device makes every access, whatever its privilege should be.
     fn grants(&self, probe: &Probe, rights: Rights) -> bool {
         rights.contains(needs(&Probe { user: self.rules.user, ..*probe }))
     }

@@ -1,4 +1,4 @@
-//! IOMMUs' tables that the library built, walked by QEMU for what a device loads and stores.
+//! IOMMU tables built by the library and walked by QEMU, for a device's loads and stores.
 
 mod amd_v1;
 mod behind;
@@ -17,7 +17,7 @@ use tablewright_tests::emulators::{Emulator, require};
 
 use behind::Behind;
 
-/// A judge, and all that it is asked.
+/// A judge, and its tests.
 type Judged = (Shared<Behind>, Vec<Trial>);
 
 /// An emulator, the heading of what its IOMMUs judge, and its judges, one for each way to translate.

@@ -1,4 +1,4 @@
-//! RISC-V tables that the library built, walked by QEMU.
+//! RISC-V tables built by the library and walked by QEMU.
 
 /// All configurations of a file, as a module has them.
 macro_rules! setups {
@@ -34,13 +34,14 @@ fn can_judge(params: &Params, raw: u64) -> bool {
     (has("svnapot") || raw >> 63 == 0) && (!has("svrsw60t59b") || raw >> 59 & 0b11 == 0)
 }
 
-/// The departure that shows in an entry of either stage.
+/// The model's deviation that an entry of either stage shows.
 fn deviates(found: &Found, raw: u64) -> Option<&'static Deviation> {
     let leaf = raw & 0b1110 != 0;
     (leaf && raw >> 61 & 0b11 == 3 && RESERVED_PBMT.applies_to(found)).then_some(&RESERVED_PBMT)
 }
 
-/// What a fault of either stage tells, if it has this address. The architecture has one cause for everything.
+/// What the report of a fault of either stage says, with its address if it has one. The architecture has one cause for
+/// everything.
 fn told(probe: &Probe, address: Option<u64>) -> FaultInfo {
     FaultInfo { address, access: access(probe), cause: Cause::Unspecified, level: None, width: None, guest_walk: false }
 }

@@ -1,4 +1,4 @@
-//! AMD's nested tables and those of long mode that the library built, walked by QEMU and Bochs.
+//! AMD's nested tables and tables of long mode, built by the library and walked by QEMU and Bochs.
 
 use std::ops::Range;
 

@@ -1,4 +1,4 @@
-//! EPT tables that the library built, walked by Bochs.
+//! EPT tables built by the library and walked by Bochs.
 //!
 //! No model walks five levels. The two upper levels of such a tree are combined here, by the manual, to one entry, and
 //! the model walks what is below it.

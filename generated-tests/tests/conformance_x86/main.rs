@@ -1,4 +1,4 @@
-//! Tables of x86 that the library built, walked by QEMU and Bochs.
+//! x86 tables built by the library and walked by QEMU and Bochs.
 
 mod amd;
 mod ept;

@@ -1,4 +1,4 @@
-//! The Nth frame allocation fails, for every N, in every operation: nothing has changed, and nothing leaks.
+//! Makes the Nth frame allocation fail, for every N, in every operation: nothing must change, and nothing leak.
 
 use tablewright::{
     Change, Error, FaultIn, Format, MemoryType, PageTable, Refusal, Region, Rights, State, Tag, sim::Machine,
@@ -117,7 +117,7 @@ fn every_allocation_fails<F: Format>(format: F, machine: fn(u64, usize) -> Machi
             rig.machine.fail_allocation(failures);
             let result = operation(&mut rig);
             if rig.machine.cancel_failure() {
-                // It needs no more frames than were granted, and ran to its end.
+                // It needs no more frames than were allowed, and succeeded.
                 assert!(matches!(result, Ok(()) | Err(Error::PartialFrame { .. })), "{name}: {result:?}");
                 rig.check();
                 break;
@@ -167,7 +167,7 @@ fn without_states() {
     every_allocation_fails(STATELESS, Machine::new);
 }
 
-/// What was reserved before is enough: nothing is asked of the HAL.
+/// The frames that were reserved are enough: none is allocated from the HAL.
 #[test]
 fn not_with_a_reserve() {
     fn all<F: Format>(format: F) {

@@ -1,5 +1,6 @@
-//! Law 9 for every built-in format, and some others, in every configuration that its file names, with the interpreter
-//! as the MMU; and that leaves are as large as they can be.
+//! Law 9 (see `random.rs`) for every built-in format and some others, in every configuration that its file names, with
+//! the interpreter as the MMU. Also tests that depend on a format's leaves: that these are as large as possible, and
+//! what becomes of parts of them.
 
 use std::ops::Range;
 
@@ -20,12 +21,12 @@ use crate::{
     witness::{BREAKING, DIRECT, FLAT, FULL, SIGNED, SMALL, WIDE, Witness},
 };
 
-/// Runs random programs on all configurations of a format's file that are of this format; how many these are.
+/// Runs random programs on all configurations of a format's file that belong to this format. Returns their number.
 fn programs<F: ByName>(file_name: &str) -> usize {
     let mut of_this_format = 0;
     for Configured { config, bound, .. } in configured(file_name) {
         let mut of_format = F::config(0, 0);
-        // What the module was built for cannot be set to anything else.
+        // The parameters of the module's build are fixed.
         if !config.set.iter().all(|(name, value)| F::set(&mut of_format, &name.value, value.value)) {
             continue;
         }
@@ -98,8 +99,8 @@ fn rights_come_and_go<F: Format>(format: F, config: &str) {
     say(&table, Rights::RW);
 }
 
-/// Whatever was asked for before, an address leads to what is mapped there; and one that the table cannot translate to
-/// nothing, with nothing to be put there.
+/// Whatever was translated before, an address translates to what is mapped there. An address outside the table's range
+/// translates to nothing, and nothing can be mapped there.
 fn after_any_other<F: Format>(format: F, config: &str) {
     let geometry = format.geometry();
     let mut kinds = [Rights::RW, Rights::RWX].map(|rights| Attributes::new(rights, MemoryType::WriteBack)).into_iter();
@@ -122,7 +123,7 @@ fn after_any_other<F: Format>(format: F, config: &str) {
         done.expect("tables");
     }
     for (&before, &first) in pages.iter().flat_map(|before| pages.iter().map(move |first| (before, first))) {
-        // Whatever may take tables out lets walks begin anew.
+        // After any operation that may unlink tables, walks begin at the root.
         // SAFETY: no page becomes a larger one.
         unsafe { table.collapse(ClosedRange::around(first, F::PAGE_BITS), F::PAGE_BITS, &mut gather) }.expect("a page");
         let flipped = (0..64).map(|bit| first ^ 1 << bit);
@@ -150,7 +151,7 @@ fn after_any_other_in_formats_by_hand() {
     after_any_other(FLAT, "one level");
 }
 
-/// Where walks begin is forgotten by all that takes that table away from there.
+/// Every operation that unlinks the table at which walks begin makes them begin at the root.
 #[test]
 fn no_walk_begins_at_a_table_that_is_gone() {
     type Edit = fn(&mut PageTable<Witness<12>, Machine>, ClosedRange, &mut Gather<Witness<12>, Machine>);

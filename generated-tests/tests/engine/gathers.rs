@@ -1,4 +1,4 @@
-//! Gathers in the wrong hands: of another table, kept for too long, and under a HAL that panics.
+//! Gathers that are misused: given to another table, kept for too long, or under a HAL that panics.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -50,10 +50,10 @@ fn a_gather_of_the_table_that_was_there_before_is_foreign() {
     assert_eq!(table.unmap(range(0, 4096), &mut stale), Err(Error::ForeignGather));
 }
 
-/// What an operation does to the gigabyte that begins at an address.
+/// An operation on the gigabyte that begins at an address.
 type Edit = fn(&mut PageTable<Witness<12>, Machine>, u64, &mut Gather<Witness<12>, Machine>) -> Result<(), Error>;
 
-/// Every operation that feeds a gather, on pages and on parts of blocks.
+/// Every operation that adds to a gather, on pages and on parts of blocks.
 const EDITS: [(&str, Edit); 17] = [
     // SAFETY: nobody accesses memory through this table.
     ("map a page", |table, at, gather| unsafe { table.map(range(at + 8192, 4096), 0, &RW, gather) }),

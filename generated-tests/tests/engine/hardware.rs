@@ -1,4 +1,4 @@
-//! Hardware that marks leaves while they are being changed: nothing it sets is lost.
+//! Hardware sets states of leaves while the engine changes these: no state that it sets may be lost.
 
 use std::{
     ptr::NonNull,
@@ -21,7 +21,7 @@ use crate::{
 /// Accessed and dirty.
 const MARKS: u64 = 3 << 7;
 
-/// A HAL that gives the hardware a turn at certain moments.
+/// A HAL that lets the hardware act at certain moments.
 #[derive(Clone)]
 struct Interleaved {
     machine: Machine,
@@ -38,7 +38,7 @@ enum Moment {
 }
 
 impl Interleaved {
-    /// Marks the leaf that maps the chosen address, if it still does, and this is the moment for it.
+    /// If this is the chosen moment, marks the leaf that maps the chosen address, if one still does.
     fn run_hardware(&self, now: Moment) {
         if let Some(entry) = *self.turn.lock().unwrap()
             && now == self.moment

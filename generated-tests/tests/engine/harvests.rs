@@ -1,5 +1,5 @@
-//! Harvests, and changes, of pages in all states side by side, as many as are looked at together and more, up to the
-//! last address.
+//! Harvests and changes of pages in all combinations of states side by side: in numbers below and above what the engine
+//! handles at once, and up to the last address.
 
 use proptest::prelude::*;
 use tablewright::{

@@ -1,4 +1,4 @@
-//! Changes while others use the table, and what takes exclusive access instead.
+//! Changes through `&self` while others use the table, and changes that need exclusive access instead.
 
 use std::sync::{
     Arc, OnceLock,

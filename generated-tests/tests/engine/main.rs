@@ -1,4 +1,4 @@
-//! The engine against a plain model of what is mapped, on formats written by hand.
+//! Compares the engine with a plain model of what is mapped, on formats written by hand and on built-in ones.
 
 mod failures;
 mod formats;

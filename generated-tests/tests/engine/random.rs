@@ -1,4 +1,4 @@
-//! Law 9: random programs, step by step against the model.
+//! Law 9: random programs, compared with the model after each step.
 
 use proptest::prelude::*;
 use tablewright::{Attributes, Change, ClosedRange, Error, Format, MemoryType, Rights, State};

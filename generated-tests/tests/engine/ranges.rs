@@ -1,4 +1,4 @@
-//! Ranges at the edges of what there is, and inputs that make no sense.
+//! Ranges at the edges of the address space, and invalid inputs.
 
 use tablewright::{Change, ClosedRange, Error, FaultIn, Format, Lookup, PageTable, Refusal, Rights, Tag, sim::Machine};
 

@@ -1,4 +1,4 @@
-//! What the manuals say of caches, by hand: the files of the formats are not asked.
+//! What the manuals say about caching, written by hand and not taken from the files of the formats.
 
 use tablewright::{
     Rights,

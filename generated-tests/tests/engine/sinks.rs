@@ -1,4 +1,5 @@
-//! What is asked of those who hold translations: how much at once, when it is complete, and what a device must not see.
+//! The invalidations that are requested from sinks: for how much at once, when they are complete, and what a device
+//! must not see.
 
 use tablewright::{
     Change, Error, Format, Invalidation, MemoryType, PageBitmap, PageTable, Refusal, Rights, Sink, State, Tag, Tags,

@@ -1,4 +1,4 @@
-//! Traps that other engines have fallen into, each by name.
+//! Mistakes that other engines have made: a test for each, named after it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

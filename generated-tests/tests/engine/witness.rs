@@ -1,4 +1,4 @@
-//! A format written by hand, which reads no TOML: every trait that a real format may have is a switch.
+//! A format written by hand, without a TOML file: every property that a real format may have is a switch.
 //!
 //! ```text
 //! 0      present        5:6    memory: write-back, non-cacheable, device, reserved

@@ -1,4 +1,4 @@
-//! Spaces and their areas: what is in, what is refused, and what the refusal says.
+//! Spaces and their areas: what they hold, what is refused, and with which error.
 
 use tablewright::{
     AddrSpace, Alloc, Attributes, BackendError, Change, ClosedRange, ConfigError, Device, Error, FaultOutcome, Format,

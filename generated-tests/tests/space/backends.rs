@@ -1,4 +1,4 @@
-//! A backend of one's own, beside those of the library: memory that is one shared frame of zeros until it is written.
+//! Backends written by users, beside the library's own: memory that maps one shared frame of zeros until it is written.
 
 use core::{
     cell::Cell,

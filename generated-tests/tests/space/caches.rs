@@ -1,4 +1,5 @@
-//! The simulated MMU finds what a HAL that forgets invalidations leaves in its caches, wherever in a page it is.
+//! If a HAL omits invalidations, the simulated MMU finds the stale entries in its caches, wherever in a page an access
+//! is.
 
 use std::{ptr::NonNull, sync::Arc};
 

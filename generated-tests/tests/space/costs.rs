@@ -1,4 +1,4 @@
-//! What operations on large ranges cost in what can be counted: invalidations, and tables.
+//! The countable costs of operations on large ranges: invalidations and tables.
 
 use tablewright::{ClosedRange, Format};
 

@@ -1,4 +1,4 @@
-//! Areas that differ where their entries do not: what the format cannot tell apart, the space still keeps apart.
+//! Areas with attributes that the format encodes alike: the space still keeps them apart.
 
 use tablewright::{Attributes, Change, MemoryType, Rights, SpaceError};
 

@@ -1,4 +1,4 @@
-//! Larger frames in place of small ones, with what is in them.
+//! Replacing small frames by larger ones, with their contents.
 
 use tablewright::{Alloc, FaultOutcome, Format, GuestMemoryAccessor, PageBitmap, Rights, Sink, State, sim::Machine};
 

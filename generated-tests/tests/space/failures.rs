@@ -1,4 +1,4 @@
-//! The Nth frame allocation fails, for every N, in every operation: nothing has changed, and nothing leaks.
+//! Makes the Nth frame allocation fail, for every N, in every operation: nothing must change, and nothing leak.
 
 use tablewright::{
     Alloc, Error, FaultOutcome, Format, Linear, PageBitmap, Rights, SharedMemory, SpaceError, State, sim::Machine,

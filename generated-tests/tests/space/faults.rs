@@ -1,4 +1,4 @@
-//! What a fault comes to.
+//! The handling of faults, and its outcomes.
 
 use std::sync::Barrier;
 

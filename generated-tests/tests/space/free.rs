@@ -1,4 +1,4 @@
-//! Where there is room for more.
+//! Finding free ranges of addresses.
 
 use tablewright::{ClosedRange, Format};
 

@@ -1,5 +1,5 @@
-//! Guest memory by virtual addresses, through random tables: what the interpreter of the formats' files says, which
-//! shares no code with the library, must come out.
+//! Guest memory by virtual addresses, through random tables. The result must be that of the interpreter of format
+//! files, which shares no code with the library.
 
 use std::fmt::Debug;
 

@@ -1,4 +1,4 @@
-//! Backends that hand faults on to one of the library's: with other attributes than the area has, or to another space.
+//! Backends that pass faults on to one of the library's: with other attributes than the area's, or to another space.
 
 use core::fmt::{self, Display, Formatter};
 

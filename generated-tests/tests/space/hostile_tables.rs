@@ -1,4 +1,5 @@
-//! Guest memory by virtual addresses, where a guest's tables end early, lead astray, or change at each look.
+//! Guest memory by virtual addresses, where a guest's tables end early, point outside its memory or to themselves, or
+//! change between two reads.
 
 use std::cell::Cell;
 

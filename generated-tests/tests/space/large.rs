@@ -1,4 +1,4 @@
-//! Frames of more than 2 MiB in place of small ones. What is never touched of so much memory takes none.
+//! Frames of more than 2 MiB in place of small ones. Memory that is never touched costs the test nothing.
 
 use std::sync::{Mutex, PoisonError};
 

@@ -1,4 +1,4 @@
-//! Harvesting, and faults that do not allocate.
+//! Operations through `&self` while processors run: harvests, and faults that do not allocate.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Barrier};

@@ -1,5 +1,5 @@
-//! Address spaces on the simulated machine: what is promised of each operation, the traps others fell into, failing
-//! allocations, and random programs against a plain model.
+//! Address spaces on the simulated machine: what each operation promises, mistakes that others have made, failing
+//! allocations, and random programs compared with a plain model.
 
 // The engine's tests use all of it; here two of its formats and its walker would be idle.
 #[allow(dead_code)]

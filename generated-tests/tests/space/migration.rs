@@ -1,5 +1,5 @@
-//! Random guests that migrate while they run: whatever is done to their memory meanwhile, what harvests tell is enough to
-//! keep the copy like the original, and in a dirty log no page is told that was not touched.
+//! Random guests that migrate while they run: whatever is done to their memory meanwhile, harvests find enough to keep
+//! the copy equal to the original, and a dirty log contains no page that was not touched.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;

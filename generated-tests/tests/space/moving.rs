@@ -1,4 +1,4 @@
-//! Areas that move: what is behind them, how large their leaves are, what is known of them, and what is in the way.
+//! Areas that move: their backends, the sizes of their leaves, their accessed and dirty states, and what is in the way.
 
 use tablewright::{
     AddrSpace, Alloc, Area, BackendError, ClosedRange, CopyOnWrite, Device, DeviceAccess, Error, FaultOutcome, Format,

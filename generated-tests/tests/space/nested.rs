@@ -1,4 +1,4 @@
-//! One type for whatever format the machine turns out to have.
+//! The type that holds a space in whichever format the machine has.
 
 use tablewright::{
     Attributes, Change, ClosedRange, DeviceAccess, Error, FaultOutcome, GuestMemoryAccessor, MemoryType, PageBitmap,

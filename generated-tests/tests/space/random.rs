@@ -1,4 +1,4 @@
-//! Random programs against a plain model: what each page of a small guest is.
+//! Random programs, compared with a plain model of each page of a small guest.
 
 use std::collections::BTreeMap;
 

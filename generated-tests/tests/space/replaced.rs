@@ -1,4 +1,4 @@
-//! What is mapped in place of a part of something else: holes for devices in memory, and back.
+//! Mappings that replace a part of another: holes for devices in memory, and memory again.
 
 use tablewright::{
     Alloc, BackendError, Device, DeviceAccess, FaultOutcome, Format, GuestMemoryAccessor, Linear, MappingFlags, Rights,

@@ -1,4 +1,4 @@
-//! Memory that several guests see, and copies of it that are made page by page.
+//! Memory that several guests share, and copies of it that are made page by page on write.
 
 use tablewright::{
     AddrSpace, BackendError, CopyOnWrite, Error, FaultOutcome, Format, FrameCache, GuestFault, GuestMemoryAccessor,

@@ -1,4 +1,4 @@
-//! A backend that maps nothing, and keeps what it was asked.
+//! A backend that maps nothing, and records the faults that it gets.
 
 use std::{
     fmt::{self, Display, Formatter},
@@ -13,7 +13,7 @@ use tablewright::{
 /// A device that answers only to those who have the space for themselves.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Shy {
-    /// What it left to them.
+    /// The faults that came through `&self`, which it left to exclusive access.
     pub(crate) faults: Arc<Mutex<Vec<Fault>>>,
 }
 

@@ -1,4 +1,4 @@
-//! What a space says that it consists of.
+//! A space's statistics.
 
 use tablewright::{DeviceAccess, FaultCounts, FaultOutcome, Format, Operation, PageBitmap, Rights, State};
 

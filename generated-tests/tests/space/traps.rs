@@ -1,4 +1,4 @@
-//! Traps that others fell into, where an address space could, and that no other test here is about.
+//! Mistakes that others have made with address spaces, as far as no other test here covers them.
 
 use std::sync::{Arc, Mutex};
 

@@ -1,4 +1,4 @@
-//! What a dirty log splits is whole again when it ends, whatever is behind it.
+//! Leaves that a dirty log has split are collapsed when it ends, whatever their backend.
 
 use tablewright::{Alloc, Format, GuestMemoryAccessor, PageBitmap, Rights, SharedMemory, State};
 

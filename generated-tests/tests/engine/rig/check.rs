@@ -1,4 +1,4 @@
-//! Whether the table is what the model says.
+//! Checks the table against the model.
 
 use tablewright::{Attributes, Entry, EntryWord, Format, Region};
 

@@ -1,4 +1,4 @@
-//! What is done on the table and in the model, beside hardware that uses the table.
+//! Operations on both the table and the model, while hardware uses the table.
 
 use tablewright::{Attributes, Change, ClosedRange, Error, Format, PageBitmap, Region, Rights, State};
 

@@ -1,4 +1,4 @@
-//! A walker that uses nothing of the engine.
+//! A walker that shares no code with the engine.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
