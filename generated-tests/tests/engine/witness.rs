@@ -148,7 +148,14 @@ unsafe impl<const PAGE: u8> Format for Witness<PAGE> {
     }
 
     fn kinds(&self, _level: Level) -> Kinds {
-        Kinds { absent_mask: PRESENT, absent_value: 0, table_mask: LEAF, table_value: 0 }
+        Kinds {
+            absent_mask: PRESENT,
+            absent_value: 0,
+            table_mask: LEAF,
+            table_value: 0,
+            single_mask: RUN,
+            single_value: 0,
+        }
     }
 
     fn output(&self, level: Level, raw: u64) -> u64 {

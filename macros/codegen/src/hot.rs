@@ -59,12 +59,18 @@ pub(crate) fn methods(scope: &Scope<'_>) -> TokenStream {
             }
         },
     };
+    let single = if runs::slots(scope) > 0 {
+        quote!(single_mask: layout.single.mask, single_value: layout.single.value)
+    } else {
+        quote!(single_mask: 0, single_value: 0)
+    };
     let kinds = quote! {
         Kinds {
             absent_mask: layout.absent.mask,
             absent_value: layout.absent.value,
             table_mask: layout.table.mask,
             table_value: layout.table.value,
+            #single,
         }
     };
     let [next, kinds, output] = [next, kinds, gather].map(bound);

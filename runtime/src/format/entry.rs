@@ -52,6 +52,10 @@ pub struct Kinds {
     pub table_mask: u64,
     /// See `table_mask`.
     pub table_value: u64,
+    /// A leaf is no item of a run if `raw & single_mask == single_value`.
+    pub single_mask: u64,
+    /// See `single_mask`.
+    pub single_value: u64,
 }
 
 impl Kinds {
@@ -71,6 +75,12 @@ impl Kinds {
     #[inline]
     pub(crate) const fn is_table(&self, raw: u64) -> bool {
         !self.is_absent(raw) && raw & self.table_mask == self.table_value
+    }
+
+    /// Whether the leaf `raw` is an item of a run.
+    #[inline]
+    pub const fn is_item(&self, raw: u64) -> bool {
+        raw & self.single_mask != self.single_value
     }
 
     /// Whether entries that all have the bits `common` are certainly leaves; `false` if each has to be looked at.

@@ -253,7 +253,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     pub(super) fn alike(&self, level: Level, raw: u64, mask: u64, rewrite: Option<Rewrite>, breaks: bool) -> Alike {
         let (run, mask) = if self.has_runs(level) {
             // The bits that mark a run are not part of the address.
-            (self.format.run_bits(level, raw) != 0, mask | !self.address_bits(level))
+            (self.format.kinds(level).is_item(raw), mask | !self.address_bits(level))
         } else {
             (false, mask)
         };
@@ -268,17 +268,9 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// How many entries from the start of `indices` on are of the same kind as `first`, tables or leaves of one entry,
     /// as far as whole blocks tell.
     pub(super) fn entries_like(&self, entries: Entries<F::Word>, first: u64, indices: Range<usize>) -> usize {
-        let level = entries.level();
-        let (kinds, states) = (self.format.kinds(level), self.format.accessed_dirty(level));
+        let kinds = self.format.kinds(entries.level());
         let are_leaves = kinds.is_leaf(first);
-        let telling = if !are_leaves {
-            kinds.absent_mask | kinds.table_mask
-        } else if self.has_runs(level) {
-            // If more differed, one could be an item of a run.
-            !(self.address_bits(level) | states.accessed_mask | states.dirty_mask)
-        } else {
-            0
-        };
+        let telling = if !are_leaves { kinds.absent_mask | kinds.table_mask } else { kinds.single_mask };
         let mut index = indices.start;
         // The last block overlaps the one before.
         while index < indices.end

@@ -52,9 +52,9 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// Whether a leaf in this table is a run.
     fn holds_runs(&self, entries: Entries<F::Word>) -> bool {
-        let (level, kinds) = (entries.level(), self.format.kinds(entries.level()));
-        let is_item = |(_, raw)| kinds.is_leaf(raw) && self.format.run_bits(level, raw) != 0;
-        self.has_runs(level) && entries.iter(0..entries.count()).any(is_item)
+        let kinds = self.format.kinds(entries.level());
+        let is_item = |(_, raw)| kinds.is_leaf(raw) && kinds.is_item(raw);
+        self.has_runs(entries.level()) && entries.iter(0..entries.count()).any(is_item)
     }
 
     /// Cuts a leaf: a run first into its items, which have to be replaced one by one.

@@ -80,7 +80,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
 
     /// Whether a way down ends at a leaf of one entry.
     pub(super) fn is_single(&self, end: &End<F>) -> bool {
-        end.is_leaf && self.format.run_bits(end.level, end.raw) == 0
+        end.is_leaf && !self.format.kinds(end.level).is_item(end.raw)
     }
 
     /// The table that translates all of `range`, in 64 bits, by pages, if nothing is mapped there.

@@ -107,7 +107,10 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let is_single = are_tables || self.format.leaf_bits(level, first) <= bits;
         // Where there are only single pages, all entries move as they are, holes included. Not so where hardware marks
         // them: exchanging a hole takes longer.
-        let all_move = level == 0 && !self.has_runs(level) && !self.format.accessed_dirty(level).hardware;
+        let all_move = level == 0
+            && !self.format.accessed_dirty(level).hardware
+            && kinds.single_value == 0
+            && !entries.have_any(index..index + most, kinds.single_mask);
         let mut items = if all_move { most } else { 1 };
         while items < most {
             if is_single {

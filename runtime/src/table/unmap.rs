@@ -184,7 +184,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     ) -> bool {
         let level = entries.level();
         let (kinds, slots) = (self.format.kinds(level), slots::<F>(level, entries.count(), range));
-        let is_one = |raw| kinds.is_leaf(raw) && (!free || self.format.run_bits(level, raw) == 0);
+        let is_one = |raw| kinds.is_leaf(raw) && !(free && kinds.is_item(raw));
         if !entries.iter(slots.clone()).all(|(_, raw)| is_one(raw)) {
             return false;
         }

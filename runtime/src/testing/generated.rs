@@ -117,7 +117,8 @@ impl<F: ByName> Subject for Generated<F> {
             Next::Table(address) => Glance::Table(address),
             Next::Leaf => {
                 let (address, size) = (self.format.output(level, raw), self.format.leaf_bits(level, raw));
-                Glance::Leaf { address, size, rights: self.format.rights(level, raw) }
+                let is_item = self.format.kinds(level).is_item(raw);
+                Glance::Leaf { address, size, is_item, rights: self.format.rights(level, raw) }
             }
         }
     }

@@ -119,7 +119,7 @@ impl Subject for Interpreted {
             Decoded::Table(table) => Glance::Table(table.address),
             Decoded::Leaf(leaf) => {
                 let rights = Rights::from_bits_truncate(leaf.facts.bits());
-                Glance::Leaf { address: leaf.address, size: leaf.size, rights }
+                Glance::Leaf { address: leaf.address, size: leaf.size, is_item: leaf.items > 1, rights }
             }
             Decoded::Invalid | Decoded::Reserved(_) => Glance::Absent,
         }

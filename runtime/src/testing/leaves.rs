@@ -39,7 +39,8 @@ fn leaf(subject: &dyn Subject, level: Level, size: u8, oa: u64, items: &[u64]) -
         let start = leaf.address & !below(size);
         ensure!(start == oa, "level {level}: {raw:#x} translates to {start:#x}, and was made for {oa:#x}");
         let seen = subject.glance(level, raw);
-        let wanted = Glance::Leaf { address: leaf.address, size, rights: leaf.attributes.rights };
+        let (is_item, rights) = (count > 1, leaf.attributes.rights);
+        let wanted = Glance::Leaf { address: leaf.address, size, is_item, rights };
         ensure!(seen == wanted, "level {level}: {raw:#x} seems to be {seen:x?}, and is {wanted:x?}");
         ensure!(level == 0 || subject.link(level, raw).is_none(), "level {level}: {raw:#x} seems to lead to a table");
         for within in [item << entry_bits, item << entry_bits | below(entry_bits)] {

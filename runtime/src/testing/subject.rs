@@ -183,6 +183,8 @@ pub enum Glance {
         address: u64,
         /// log2 of its size, run included.
         size: u8,
+        /// Whether it is an item of a run.
+        is_item: bool,
         /// What it grants.
         rights: Rights,
     },

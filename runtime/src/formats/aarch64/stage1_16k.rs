@@ -1605,6 +1605,8 @@ unsafe impl FormatTrait for Format {
             absent_value: Layout::ABSENT.value,
             table_mask: layout.table.mask,
             table_value: layout.table.value,
+            single_mask: layout.single.mask,
+            single_value: layout.single.value,
         }
     }
 

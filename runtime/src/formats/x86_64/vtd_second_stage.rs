@@ -1094,6 +1094,8 @@ unsafe impl FormatTrait for Format {
             absent_value: Layout::ABSENT.value,
             table_mask: layout.table.mask,
             table_value: layout.table.value,
+            single_mask: 0,
+            single_value: 0,
         }
     }
 

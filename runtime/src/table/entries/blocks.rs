@@ -33,6 +33,12 @@ impl<W: EntryWord> Entries<W> {
         Some((0..BLOCK).map(load).fold([u64::MAX, 0], |[all, any], raw| [all & raw, any | raw]))
     }
 
+    /// Whether one of the entries at `indices` has one of `bits`.
+    pub(in crate::table) fn have_any(&self, indices: Range<usize>, bits: u64) -> bool {
+        // Without a way out, this is one instruction for each.
+        bits != 0 && self.iter(indices).fold(0, |any, (_, raw)| any | raw) & bits != 0
+    }
+
     /// A bit for each of the [`BLOCK`] entries from `index` on for which `is_one` holds; 0 if the table has fewer
     /// entries.
     #[inline]
