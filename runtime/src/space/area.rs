@@ -22,12 +22,56 @@ use crate::{Attributes, Change, ClosedRange, Format, GuestPhysAddr, Hal, PageTab
 pub struct Area<B> {
     range: ClosedRange,
     attributes: Attributes,
-    /// The entries for a page of it that has been read, and for one that has been written, without their addresses;
-    /// `None` until a format has been asked for them.
-    pages: Option<[u64; 2]>,
+    pages: Pages,
     /// Whether a dirty log tells pages of it apart.
     logged: bool,
     backend: B,
+}
+
+/// The entries for a page of an area that has been read, and for one that has been written, without their addresses;
+/// `None` until a format has been asked for them.
+type Pages = Option<[u64; 2]>;
+
+/// What a change makes of attributes: worked out once for areas in a row that have the same, as most do.
+pub(super) struct Changed {
+    before: Attributes,
+    after: Attributes,
+    differs: bool,
+    pages: Pages,
+}
+
+impl Changed {
+    /// What `change` makes of these attributes: the `last`, if it was of the same.
+    #[inline]
+    pub(super) fn of<'a, F: Format, H: Hal>(
+        last: &'a mut Option<Self>,
+        attributes: &Attributes,
+        change: &Change,
+        table: &PageTable<F, H>,
+    ) -> &'a Self {
+        let new = || Self::new(attributes, change, table);
+        let last = last.get_or_insert_with(new);
+        if last.before != *attributes {
+            *last = new();
+        }
+        last
+    }
+
+    #[inline(never)]
+    fn new<F: Format, H: Hal>(before: &Attributes, change: &Change, table: &PageTable<F, H>) -> Self {
+        let after = before.with(change);
+        Self { before: *before, after, differs: *before != after, pages: table.used_pages(&after) }
+    }
+
+    /// The attributes after the change.
+    pub(super) const fn after(&self) -> &Attributes {
+        &self.after
+    }
+
+    /// Whether these are other ones.
+    pub(super) const fn differs(&self) -> bool {
+        self.differs
+    }
 }
 
 /// The resolved pages do not count: they follow from the rest.
@@ -59,6 +103,11 @@ impl<B> Area<B> {
     pub(super) fn change(&mut self, change: &Change) {
         self.attributes = self.attributes.with(change);
         self.pages = None;
+    }
+
+    /// Takes over what has become of its attributes.
+    pub(super) fn take(&mut self, changed: &Changed) {
+        (self.attributes, self.pages) = (changed.after, changed.pages);
     }
 
     /// Whether a dirty log tells pages of it apart.

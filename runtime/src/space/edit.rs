@@ -2,6 +2,7 @@
 
 use super::{
     AddrSpace, Alloc, Area, Backend, CopyOnWrite, Device, Gathering, Linear, Shared, SharedMemory, SpaceError,
+    area::Changed,
 };
 use crate::{Attributes, Change, ClosedRange, Format, GuestPhysAddr, Hal, HostRegion, MemoryType, Rights};
 
@@ -184,13 +185,14 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         let place = self.areas.place(range.start());
         let parts = self.areas.parts_from(place, range);
         let (mut count, mut differs, mut cuts) = (0, false, false);
+        let mut last = None;
         for (part, area) in parts.clone() {
-            let attributes = area.attributes().with(change);
-            if let Err(refusal) = area.backend().accepts(&self.table, &attributes) {
+            let changed = Changed::of(&mut last, area.attributes(), change, &self.table);
+            if let Err(refusal) = area.backend().accepts(&self.table, changed.after()) {
                 return SpaceError::of_area(area.range(), &refusal.into());
             }
             count += 1;
-            differs |= attributes != *area.attributes();
+            differs |= changed.differs();
             cuts |= part != area.range();
         }
         ok!(self.table.check_partial(range));
@@ -219,8 +221,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         } else if differs {
             // Otherwise, no leaf was split where areas would be cut.
             self.areas.cut_and_change(place, range, &mut |area| {
-                area.change(change);
-                area.resolve(&self.table);
+                area.take(Changed::of(&mut last, area.attributes(), change, &self.table));
             });
         }
         ok!(result);

@@ -77,8 +77,6 @@ impl<B: Joinable> MemorySet<B> {
     ) {
         let mut next = place;
         let mut before = place.and_then(|place| self.tree.previous(place));
-        // Where the area before ends, once it is known: only one that begins there can be joined with it.
-        let mut end = None;
         while let Some(mut place) = next
             && let Some(area) = self.area_mut(place)
             && let Some(part) = area.range().intersection(&range)
@@ -96,15 +94,43 @@ impl<B: Joinable> MemorySet<B> {
                 }
                 before = self.tree.previous(place);
             }
-            let touched = before.filter(|_| end.is_none_or(|end| end == part.start()));
-            let joined = touched.and_then(|before| self.join(before, place));
+            let joined = before.and_then(|before| self.join(before, place));
             before = joined.or(Some(place));
             next = before.and_then(|before| self.tree.next(before));
-            end = Some(part.last().wrapping_add(1));
+            let mut end = after(part);
+            while part.last() < range.last()
+                && let Some(last) = next.and_then(|next| self.change_apart(next, range, &mut end, change))
+            {
+                before = Some(last);
+                next = self.tree.next(last);
+            }
         }
         if let Some((before, next)) = before.zip(next) {
             self.join(before, next);
         }
+    }
+
+    /// Changes the area at `place` and those after it in the same leaf, as long as all of each is in `range` and none
+    /// begins at `end`, after the one before it, so that none can be joined. Returns where the last of them is.
+    fn change_apart(
+        &mut self,
+        place: Place,
+        range: ClosedRange,
+        end: &mut Option<u64>,
+        change: &mut dyn FnMut(&mut Area<B>),
+    ) -> Option<Place> {
+        let (mut next, mut last) = (place, None);
+        for entry in self.tree.entries(place) {
+            let area = self.areas.get_mut(entry.link)?;
+            if !range.covers(&area.range()) || *end == Some(entry.start) {
+                break;
+            }
+            change(area);
+            *end = after(area.range());
+            last = Some(next);
+            next = next.behind();
+        }
+        last
     }
 
     /// Sets whether a dirty log tells pages apart, for all areas that are in `range` at least in part.

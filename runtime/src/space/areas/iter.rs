@@ -92,10 +92,13 @@ impl<'a, B: Backend> Parts<'a, B> {
     /// between these: as one range, with the first of their areas.
     pub(in crate::space) fn next_together(&mut self) -> Option<(ClosedRange, &'a Area<B>)> {
         let (mut range, area) = self.next()?;
-        let mut ahead = self.clone();
-        while let Some((part, _)) = ahead.next().filter(|(_, other)| area.backend().works_like(other.backend())) {
-            range = range.hull(&part);
-            self.entries = ahead.entries;
+        while let Some((entry, behind)) = self.entries.split_first()
+            && entry.start <= self.range.last()
+            && let Some(other) = self.set.areas.get(entry.link)
+            && area.backend().works_like(other.backend())
+        {
+            range = ClosedRange::clamp(range.start(), self.range.last().min(other.range().last()));
+            self.entries = if behind.is_empty() { self.set.tree.entries_beyond(entry.start) } else { behind };
         }
         Some((range, area))
     }
