@@ -325,6 +325,28 @@ fn pages_that_say_different_things_are_not_enlarged() {
 }
 
 #[test]
+fn part_of_a_run_moves_with_the_pages_beside_it() {
+    fn moves<F: Format>(format: F) {
+        let mut rig = Rig::new(format);
+        let pages = |first: u64, count: u64| range(first << F::PAGE_BITS, count << F::PAGE_BITS);
+        // Pages, a hole, and pages; what moves ends in the middle of the run behind them, or begins in that before them.
+        for (run, moved) in [(32, pages(0, 40)), (0, pages(8, 32))] {
+            for to in [0x100, 0x103, 0x10_0000, 0x10_0001].map(|page| page << F::PAGE_BITS) {
+                let mut map = |range: ClosedRange, oa| rig.map(range, oa, attributes(RW)).unwrap();
+                map(pages(run, 16), GIB);
+                map(pages(16, 7), GIB + (0x21 << F::PAGE_BITS));
+                map(pages(24, 8), GIB + (0x41 << F::PAGE_BITS));
+                rig.move_range(moved, to).unwrap();
+                rig.check();
+                rig.unmap(rig.everything()[0]).unwrap();
+            }
+        }
+    }
+    [DIRECT, WIDE, BREAKING, STATELESS].map(moves);
+    moves(LARGE);
+}
+
+#[test]
 fn a_run_behind_a_page_moves_as_pages() {
     for format in [STATELESS, Witness { hardware: true, ..STATELESS }] {
         let mut rig = Rig::new(format);

@@ -76,10 +76,12 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let entries = self.table_around(target);
         self.check_unmapped(entries, target)?;
         let distance = target.start().wrapping_sub(range.start());
-        let shift = Shift { distance, aligned: distance.trailing_zeros() as u8 };
         let entries = self.table_around(range);
+        let cut = self.cut_leaves(entries, range);
+        let holes = matches!(cut, [None, None]);
+        let shift = Shift { distance, aligned: distance.trailing_zeros() as u8, holes };
         let mut edges = Edges::default();
-        self.plan_edges(&self.cut_leaves(entries, range), range, Fate::Gone, &mut edges)?;
+        self.plan_edges(&cut, range, Fate::Gone, &mut edges)?;
         let mut missing = Missing::default();
         self.for_parts(entries, range, shift, &mut |part| self.plan_part(&part, range, shift, &mut missing))?;
 

@@ -15,6 +15,9 @@ pub(super) struct Shift {
     pub(super) distance: u64,
     /// log2 of the largest power of two of which the distance is a multiple.
     pub(super) aligned: u8,
+    /// Whether holes among pages may move with them. Not where a leaf was cut: what replaces its part is at the new place
+    /// already, and a hole at the old one.
+    pub(super) holes: bool,
 }
 
 /// What moves at once.
@@ -107,7 +110,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let is_single = are_tables || self.format.leaf_bits(level, first) <= bits;
         // Where there are only single pages, all entries move as they are, holes included. Not so where hardware marks
         // them: exchanging a hole takes longer.
-        let all_move = level == 0
+        let all_move = shift.holes
+            && level == 0
             && !self.format.accessed_dirty(level).hardware
             && kinds.single_value == 0
             && !entries.have_any(index..index + most, kinds.single_mask);
