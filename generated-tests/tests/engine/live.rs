@@ -342,7 +342,9 @@ fn part_of_a_run_moves_with_the_pages_beside_it() {
             }
         }
     }
-    [DIRECT, WIDE, BREAKING, STATELESS].map(moves);
+    for format in [DIRECT, WIDE, BREAKING, STATELESS] {
+        moves(format);
+    }
     moves(LARGE);
 }
 

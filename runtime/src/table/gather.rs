@@ -18,7 +18,7 @@ use due::Due;
 const RANGES: usize = 8;
 
 /// How many stretches of frames or detached subtrees a gather holds before it invalidates early.
-const HELD: usize = 32;
+pub(super) const HELD: usize = 32;
 
 /// The invalidations that are due after changes of a page table, and the tables and frames that may be freed only after
 /// them.
@@ -240,9 +240,9 @@ impl<F: Format, H: Hal> Gather<F, H> {
         ClosedRange::clamp(geometry.extend(range.start()), geometry.extend(range.last()))
     }
 
-    /// Whether `count` things and one more can be held without a flush, even if they do not continue each other.
-    pub(super) fn has_room(&self, count: usize) -> bool {
-        count < self.held.remaining_capacity()
+    /// How many more things can be held without a flush, even if they do not continue each other.
+    pub(super) fn room(&self) -> usize {
+        self.held.remaining_capacity()
     }
 
     /// Takes over what was taken out of the table, after that was recorded.

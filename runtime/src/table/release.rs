@@ -2,12 +2,14 @@
 
 use core::ops::Range;
 
+use arrayvec::ArrayVec;
+
 use super::{
     PageTable,
     build::Found,
     entries::{BLOCK, Entries, Fresh},
     frames::Frames,
-    gather::Held,
+    gather::{HELD, Held},
     sinks::Sinks,
     slots::{entry_bits, slots},
 };
@@ -51,12 +53,37 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         }
     }
 
+    /// The frames that the leaves at `indices` of one table map, runs whole, as stretches of frames. `None` if these are
+    /// more than `most`.
+    pub(super) fn stretches(
+        &self,
+        entries: Entries<F::Word>,
+        indices: Range<usize>,
+        most: usize,
+    ) -> Option<ArrayVec<Held, HELD>> {
+        let level = entries.level();
+        let kinds = self.format.kinds(level);
+        let mut stretches = ArrayVec::<Held, HELD>::new();
+        for (index, raw) in entries.iter(indices).filter(|&(_, raw)| kinds.is_leaf(raw)) {
+            let run_bits = self.format.run_bits(level, raw);
+            if !index.is_multiple_of(1 << run_bits) {
+                continue;
+            }
+            let first = self.format.output(level, raw);
+            let new = Held::Frames { first, size: Self::entry_bits(level) + run_bits, count: 1 };
+            if stretches.last_mut().is_some_and(|last| last.join(new)) {
+                continue;
+            }
+            if stretches.len() >= most || stretches.try_push(new).is_err() {
+                return None;
+            }
+        }
+        Some(stretches)
+    }
+
     /// Lists the leaves at `indices`, whose frames are to be freed, in a table of their own that is never linked: as one
-    /// thing to be held, they need no invalidation before the others, however many they are. `None` if there is no
-    /// frame for it.
-    // Not inlined: few frames come in such an order that they need it.
-    #[inline(never)]
-    pub(super) fn set_aside(&self, entries: Entries<F::Word>, indices: Range<usize>) -> Option<Held> {
+    /// thing to be held. `None` if there is no frame for it.
+    pub(super) fn list(&self, entries: Entries<F::Word>, indices: Range<usize>) -> Option<Held> {
         let level = entries.level();
         if level == self.geometry.top() {
             return None;

@@ -2,8 +2,6 @@
 
 use core::ops::Range;
 
-use arrayvec::ArrayVec;
-
 use super::{
     Error, Gather, PageTable,
     build::{End, Found},
@@ -130,25 +128,23 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     ) -> bool {
         let level = entries.level();
         let bits = Self::entry_bits(level);
-        let (mut left, mut aside) = (false, None);
-        let many = range.span() >> bits > BLOCK as u64;
-        if many && self.clear_leaves(entries, range, free, gather) {
-            return self.is_left_empty(entries, range);
+        let mut left = false;
+        if range.span() >> bits > BLOCK as u64 {
+            if free {
+                lost |= self.free_leaves(entries, range, gather);
+            } else if self.clear_leaves(entries, range, gather) {
+                return self.is_left_empty(entries, range);
+            }
         }
         for (index, part) in Self::parts(level, range) {
             match self.visit(entries, index) {
                 (_, Found::Absent) => continue,
                 (raw, Found::Leaf) => {
-                    let items = 1 << self.format.run_bits(level, raw);
-                    // A run is one frame: it is listed as a whole, or not at all.
-                    if free && aside.is_none() && index.is_multiple_of(items) && !gather.has_room(1) {
-                        let rest = ClosedRange::clamp(part.start(), range.last());
-                        aside = self.set_aside(entries, slots::<F>(level, entries.count(), rest));
-                    }
                     entries.store(&self.hal, index, self.format.empty(level));
                     gather.record(part, true, bits);
-                    // It is free when its last item is gone.
-                    if free && aside.is_none() && (index + 1).is_multiple_of(items) {
+                    // A run is one frame, which is free when its last item is gone.
+                    let items = 1 << self.format.run_bits(level, raw);
+                    if free && (index + 1).is_multiple_of(items) {
                         let leaf = self.locate(entries, part.start(), raw);
                         gather.hold(Held::Frames { first: leaf.address, size: leaf.size, count: 1 });
                     }
@@ -166,68 +162,43 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             }
             lost = true;
         }
-        if let Some(frames) = aside {
-            gather.hold(frames);
-        }
         lost && !left && self.is_left_empty(entries, range)
     }
 
-    /// Empties the part of this table that translates `range`, if it holds nothing but leaves and, with `free`, none of
-    /// them is an item of a run.
+    /// Empties the part of this table that translates `range`, if it holds nothing but leaves.
     #[inline(never)]
-    fn clear_leaves(
-        &self,
-        entries: Entries<F::Word>,
-        range: ClosedRange,
-        free: bool,
-        gather: &mut Gather<F, H>,
-    ) -> bool {
+    fn clear_leaves(&self, entries: Entries<F::Word>, range: ClosedRange, gather: &mut Gather<F, H>) -> bool {
         let level = entries.level();
         let (kinds, slots) = (self.format.kinds(level), slots::<F>(level, entries.count(), range));
-        let is_one = |raw| kinds.is_leaf(raw) && !(free && kinds.is_item(raw));
-        if !entries.iter(slots.clone()).all(|(_, raw)| is_one(raw)) {
+        if !entries.iter(slots.clone()).all(|(_, raw)| kinds.is_leaf(raw)) {
             return false;
         }
-        let size = Self::entry_bits(level);
-        let (mut left, mut start) = (slots, range.start());
-        while !left.is_empty() {
-            let (mut frames, mut aside) = (ArrayVec::<_, BLOCK>::new(), None);
-            let mut count = left.len();
-            if free {
-                // Only what has been recorded may be held. So this goes block by block, each out of the table before
-                // it is held.
-                let block = count.min(BLOCK);
-                for (_, raw) in entries.iter(left.start..left.start + block) {
-                    let has_room = frames.try_push(self.format.output(level, raw)).is_ok();
-                    debug_assert!(has_room, "a block has no more");
-                }
-                if !follow_each_other(&frames, size) && !gather.has_room(block) {
-                    aside = self.set_aside(entries, left.clone());
-                }
-                if aside.is_some() {
-                    frames.clear();
-                } else {
-                    count = block;
-                }
-            }
-            entries.store_strip(&self.hal, left.start, self.empty_strip(level, count));
-            let last = start + (((count as u64) << size) - 1);
-            gather.record(ClosedRange::clamp(start, last), true, size);
-            for first in frames {
-                gather.hold(Held::Frames { first, size, count: 1 });
-            }
-            if let Some(frames) = aside {
-                gather.hold(frames);
-            }
-            left.start += count;
-            start = last.wrapping_add(1);
-        }
+        entries.store_strip(&self.hal, slots.start, self.empty_strip(level, slots.len()));
+        gather.record(range, true, Self::entry_bits(level));
         true
     }
-}
 
-/// Whether these are most likely the addresses of consecutive frames of `1 << size` bytes, upwards or downwards.
-fn follow_each_other(frames: &[u64], size: u8) -> bool {
-    let (Some(first), Some(last)) = (frames.first(), frames.last()) else { return true };
-    first.abs_diff(*last) == (frames.len() as u64 - 1) << size
+    /// Takes out the leaves in the part of this table that translates `range`, and has `gather` hold their frames. If
+    /// they are in such an order that it has no room for them, they are listed in a frame of their own. Returns whether
+    /// that is done: not if there is no frame, either.
+    #[inline(never)]
+    fn free_leaves(&self, entries: Entries<F::Word>, range: ClosedRange, gather: &mut Gather<F, H>) -> bool {
+        let level = entries.level();
+        let slots = slots::<F>(level, entries.count(), range);
+        let stretches = self.stretches(entries, slots.clone(), gather.room());
+        let listed = if stretches.is_none() { self.list(entries, slots) } else { None };
+        if stretches.is_none() && listed.is_none() {
+            return false;
+        }
+        let kinds = self.format.kinds(level);
+        for (index, part) in Self::parts(level, range) {
+            if kinds.is_leaf(entries.load(index)) {
+                entries.store(&self.hal, index, self.format.empty(level));
+                gather.record(part, true, Self::entry_bits(level));
+            }
+        }
+        // Only what has been recorded may be held.
+        stretches.unwrap_or_default().into_iter().chain(listed).for_each(|held| gather.hold(held));
+        true
+    }
 }

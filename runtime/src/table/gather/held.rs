@@ -16,7 +16,7 @@ pub(in crate::table) enum Held {
 impl Held {
     /// Joins `new` into `self` if it continues it, upwards or, as allocators often hand out frames that were freed,
     /// downwards.
-    pub(super) fn join(&mut self, new: Held) -> bool {
+    pub(in crate::table) fn join(&mut self, new: Held) -> bool {
         let (Held::Frames { first, size, count }, Held::Frames { first: other, size: as_large, count: more }) =
             (self, new)
         else {
