@@ -96,12 +96,27 @@ fn find(seen: &[Option<Alike>; 2], [all, any]: [u64; 2]) -> Option<&Alike> {
     seen[0].as_ref().filter(has).or(seen[1].as_ref().filter(has))
 }
 
+/// If all entries that have at least the bits `all` and at most the bits `any` belong to either group in `seen`, and a
+/// bit tells which, as the dirty bit does: the group whose leaves change one by one while those of the other stay as they
+/// are, and that bit.
+#[inline]
+fn find_either(seen: &[Option<Alike>; 2], [all, any]: [u64; 2]) -> Option<(&Alike, u64)> {
+    let [Some(last), Some(before)] = seen else { return None };
+    let (changes, stays) = if last.rewrite.is_some() { (last, before) } else { (before, last) };
+    let bit = changes.value ^ stays.value;
+    let is_one = |raw| (raw ^ changes.value) & changes.mask & !bit == 0;
+    let are_told = changes.mask == stays.mask && bit.is_power_of_two() && is_one(all) && is_one(any);
+    (are_told && changes.is_plain() && stays.rewrite.is_none()).then_some((changes, bit))
+}
+
 /// What a block of entries is at a glance.
 enum Block<'a> {
     /// Nothing.
     Empty,
-    /// Leaves of one group that has been met: they stay as they are, or are items of runs, or must be broken.
-    Alike(&'a Alike),
+    /// Leaves that stay as they are.
+    Idle,
+    /// Leaves, of which those with a bit are of one group, and change one by one; the others stay as they are.
+    Busy(&'a Alike, u32),
     /// Anything else, or fewer entries than a block: a bit for each entry that has to be looked at.
     Mixed(u32),
 }
@@ -122,10 +137,15 @@ impl<'a> Block<'a> {
         let Some(common @ [all, any]) = entries.common(indices.start) else { return every };
         if kinds.shows_leaves(all) {
             match find(seen, common) {
-                Some(alike) if alike.rewrite.is_none() || alike.is_plain() => Self::Alike(alike),
+                Some(alike) if alike.rewrite.is_none() => Self::Idle,
+                Some(alike) if alike.is_plain() => Self::Busy(alike, u32::MAX),
                 Some(_) => every,
-                // For example, a few pages were written, and the others stay as they are.
                 None => {
+                    if let Some((alike, bit)) = find_either(seen, common) {
+                        let which = entries.with_bit(indices.start, bit);
+                        return Self::Busy(alike, if alike.value & bit == 0 { !which } else { which });
+                    }
+                    // Those that stay as they are need no look.
                     let stay = seen.iter().flatten().filter(|alike| alike.rewrite.is_none());
                     let left = |left, alike: &Alike| left & !entries.which(indices.start, |raw| alike.contains(raw));
                     Self::Mixed(stay.fold(u32::MAX, left))
@@ -188,14 +208,13 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let mut index = first;
         while index < end {
             let mut left = match Block::at(entries, index..end, &kinds, seen.at(level)) {
-                Block::Empty | Block::Alike(Alike { rewrite: None, .. }) => {
+                Block::Empty | Block::Idle => {
                     index += BLOCK;
                     continue;
                 }
-                Block::Alike(alike) => {
-                    let (items, raw) = (BLOCK, entries.load(index));
+                Block::Busy(alike, which) => {
+                    let (items, raw) = (BLOCK, entries.load(index + which.trailing_zeros() as usize));
                     let range = slot(index).hull(&slot(index + items - 1));
-                    let which = u32::MAX;
                     index += act(&Group { alike, level, entries, index, items, which, end: covered, range, raw });
                     continue;
                 }

@@ -269,19 +269,16 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// Clears the state of those items that a group consists of, and returns which were cleared.
     fn clear_some(&self, group: &Group<'_, F>, rewrite: Rewrite, state: State, judge: &dyn Judge) -> u32 {
         let &Group { alike, level, entries, index, which, .. } = group;
-        let (kinds, unmarked) = (self.format.kinds(level), self.unmarked(alike, level, state));
-        let (mut left, mut cleared) = (which, 0);
+        // Whoever else uses the table may change a leaf, but takes none out.
+        let rewrite_some = |unmarked: Alike| entries.rewrite_some(&self.hal, index, which, &unmarked, rewrite);
+        let mut left = self.unmarked(alike, level, state).map_or(which, rewrite_some);
+        let mut cleared = which & !left;
         while left != 0 {
             let item = left.trailing_zeros();
-            let (index, bit) = (index + item as usize, 1 << item);
-            left &= !bit;
-            let raw = entries.load(index);
-            let is_unmarked = unmarked.is_some_and(|unmarked| kinds.is_leaf(raw) && unmarked.contains(raw));
-            if is_unmarked {
-                entries.store(&self.hal, index, rewrite.apply(raw));
-            }
-            if is_unmarked || self.clear_item(group, index, raw, rewrite, judge) {
-                cleared |= bit;
+            left &= left - 1;
+            let index = index + item as usize;
+            if self.clear_item(group, index, entries.load(index), rewrite, judge) {
+                cleared |= 1 << item;
             }
         }
         cleared

@@ -51,6 +51,18 @@ impl<W: EntryWord> Entries<W> {
         (0..BLOCK).fold(0, |which, item| which | u32::from(is_one(load(item))) << item)
     }
 
+    /// As [`Self::which`], for those that have `bit`, a power of two.
+    #[inline]
+    pub(in crate::table) fn with_bit(&self, index: usize, bit: u64) -> u32 {
+        if index + BLOCK > self.count() {
+            return 0;
+        }
+        let shift = bit.trailing_zeros();
+        // SAFETY: inside the table, as just checked; see `entry`.
+        let load = |item| unsafe { self.base.add(index + item).as_ref() }.load(Ordering::Relaxed);
+        (0..BLOCK).rev().fold(0, |which, item| which * 2 + (load(item) >> shift & 1) as u32)
+    }
+
     /// Writes a strip over entries that are not present.
     pub(in crate::table) fn store_strip(&self, hal: &impl Hal, index: usize, strip: Strip) {
         let mut raw = strip.first;
@@ -153,6 +165,37 @@ impl<W: EntryWord> Entries<W> {
             self.publish(hal, start, index - start);
         }
         index.saturating_sub(start)
+    }
+
+    /// Rewrites those of the [`BLOCK`] leaves from `index` on that `which` has a bit for, with plain stores, if they are
+    /// `alike` at that moment. Returns the others of them.
+    #[inline]
+    pub(in crate::table) fn rewrite_some(
+        &self,
+        hal: &impl Hal,
+        index: usize,
+        which: u32,
+        alike: &Alike,
+        rewrite: Rewrite,
+    ) -> u32 {
+        if index + BLOCK > self.count() {
+            return which;
+        }
+        let (mut left, mut others) = (which, 0);
+        while left != 0 {
+            let (item, rest) = (left.trailing_zeros(), left & (left - 1));
+            // SAFETY: inside the table, as just checked; see `entry`.
+            let entry = unsafe { self.base.add(index + item as usize).as_ref() };
+            let raw = entry.load(Ordering::Acquire);
+            if alike.contains(raw) {
+                entry.store(rewrite.apply(raw), Ordering::Release);
+            } else {
+                others |= left ^ rest;
+            }
+            left = rest;
+        }
+        self.publish(hal, index, BLOCK);
+        others
     }
 
     /// Rewrites entries from the start of `indices` on with plain stores, as long as `which` holds for each at that
