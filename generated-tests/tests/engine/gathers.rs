@@ -161,7 +161,8 @@ fn many_pages_of_a_table_go_together_and_no_others() {
 }
 
 /// How many invalidations it takes to give back `pages` frames of a table that keeps others, which came in this order.
-fn freeing<F: Format>(format: F, pages: u64, order: impl Iterator<Item = u64>) -> usize {
+/// With `is_full`, there is no free frame.
+fn freeing<F: Format>(format: F, pages: u64, order: impl Iterator<Item = u64>, is_full: bool) -> usize {
     let machine = Machine::new(0, 8 << 20);
     let mut table = PageTable::new(format, machine.clone(), Tag(7)).unwrap();
     let mut gather = table.gather();
@@ -169,18 +170,21 @@ fn freeing<F: Format>(format: F, pages: u64, order: impl Iterator<Item = u64>) -
     let without = machine.used();
     order.for_each(|page| table.populate(range(page * 4096, 4096), &RW, 12, &mut gather).unwrap());
     drop(gather);
+    let freed = machine.used() - without;
+    while is_full && machine.allocate(12).is_some() {}
+    let used = machine.used();
     machine.take_log();
     // SAFETY: nobody accesses memory through this table.
     unsafe { table.depopulate(range(4096, pages * 4096), &mut table.gather()) }.unwrap();
-    assert_eq!(machine.used(), without);
+    assert_eq!(machine.used(), used - freed);
     log(&machine).len()
 }
 
 #[test]
 fn frames_that_follow_each_other_either_way_go_together() {
-    for pages in [20, 300, 500] {
-        assert_eq!(freeing(DIRECT, pages, 1..=pages), 1, "{pages} upwards");
-        assert_eq!(freeing(DIRECT, pages, (1..=pages).rev()), 1, "{pages} downwards");
+    for (pages, is_full) in [(20, false), (300, false), (500, false), (500, true)] {
+        assert_eq!(freeing(DIRECT, pages, 1..=pages, is_full), 1, "{pages} upwards");
+        assert_eq!(freeing(DIRECT, pages, (1..=pages).rev(), is_full), 1, "{pages} downwards");
     }
 }
 
@@ -189,9 +193,9 @@ fn frames_in_any_order_go_together() {
     // The order is that of a generator of all numbers below a prime.
     let shuffled = |pages: u64| (1..509).map(|step| step * 123 % 509).filter(move |page| (1..=pages).contains(page));
     for pages in [20, 33, 64, 300, 508] {
-        assert_eq!(freeing(DIRECT, pages, shuffled(pages)), 1, "{pages}");
-        // With a hole, the pages around it go one by one.
-        assert_eq!(freeing(DIRECT, pages, shuffled(pages).filter(|&page| page != 17)), 1, "{pages} but one");
+        assert_eq!(freeing(DIRECT, pages, shuffled(pages), false), 1, "{pages}");
+        let others = shuffled(pages).filter(|&page| page != 17);
+        assert_eq!(freeing(DIRECT, pages, others, false), 1, "{pages} but one");
     }
 }
 

@@ -3,7 +3,7 @@
 mod due;
 mod held;
 
-pub(super) use held::Held;
+pub(super) use held::{Extent, Held};
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -250,12 +250,15 @@ impl<F: Format, H: Hal> Gather<F, H> {
         let new = match new {
             // Nothing below it is to be freed: it is a frame like any other.
             Held::Tree { table, level: 0, frames: false } => {
-                Held::Frames { first: table.as_usize() as u64, size: self.format.geometry().table_bits(0), count: 1 }
+                let size = self.format.geometry().table_bits(0);
+                Held::Frames(Extent { first: table.as_usize() as u64, size, count: 1 })
             }
             new => new,
         };
         // Only the last is compared: few frames continue earlier ones.
-        if self.held.last_mut().is_some_and(|held| held.join(new)) {
+        if let (Some(Held::Frames(last)), Held::Frames(new)) = (self.held.last_mut(), new)
+            && last.join(new)
+        {
             return;
         }
         if self.held.is_full() {

@@ -9,7 +9,7 @@ use super::{
     build::Found,
     entries::{BLOCK, Entries, Fresh},
     frames::Frames,
-    gather::{HELD, Held},
+    gather::{Extent, HELD, Held},
     sinks::Sinks,
     slots::{entry_bits, slots},
 };
@@ -53,32 +53,34 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         }
     }
 
-    /// The frames that the leaves at `indices` of one table map, runs whole, as stretches of frames. `None` if these are
-    /// more than `most`.
-    pub(super) fn stretches(
+    /// The frames that the leaves at `indices` of one table map, runs whole. `None` if these are more than `most` extents.
+    pub(super) fn extents(
         &self,
         entries: Entries<F::Word>,
         indices: Range<usize>,
         most: usize,
-    ) -> Option<ArrayVec<Held, HELD>> {
+    ) -> Option<ArrayVec<Extent, HELD>> {
         let level = entries.level();
-        let kinds = self.format.kinds(level);
-        let mut stretches = ArrayVec::<Held, HELD>::new();
+        let (kinds, bits) = (self.format.kinds(level), Self::entry_bits(level));
+        let (mut extents, mut last) = (ArrayVec::new(), None::<Extent>);
+        let mut put = |extent| if extents.len() < most { extents.try_push(extent).ok() } else { None };
         for (index, raw) in entries.iter(indices).filter(|&(_, raw)| kinds.is_leaf(raw)) {
             let run_bits = self.format.run_bits(level, raw);
             if !index.is_multiple_of(1 << run_bits) {
                 continue;
             }
-            let first = self.format.output(level, raw);
-            let new = Held::Frames { first, size: Self::entry_bits(level) + run_bits, count: 1 };
-            if stretches.last_mut().is_some_and(|last| last.join(new)) {
+            let new = Extent { first: self.format.output(level, raw), size: bits + run_bits, count: 1 };
+            if last.as_mut().is_some_and(|last| last.join(new)) {
                 continue;
             }
-            if stretches.len() >= most || stretches.try_push(new).is_err() {
-                return None;
+            if let Some(done) = last.replace(new) {
+                put(done)?;
             }
         }
-        Some(stretches)
+        if let Some(last) = last {
+            put(last)?;
+        }
+        Some(extents)
     }
 
     /// Lists the leaves at `indices`, whose frames are to be freed, in a table of their own that is never linked: as one

@@ -2,11 +2,13 @@
 
 use core::ops::Range;
 
+use arrayvec::ArrayVec;
+
 use super::{
     Error, Gather, PageTable,
     build::{End, Found},
     entries::{BLOCK, Entries},
-    gather::Held,
+    gather::{Extent, Held},
     located::Located,
     slots::slots,
     split::Fate,
@@ -83,7 +85,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         entry.overwrite(&self.hal, self.format.empty(level));
         gather.record(range, true, size);
         if free {
-            gather.hold(Held::Frames { first: self.format.output(level, raw), size, count: 1 });
+            gather.hold(Held::Frames(Extent { first: self.format.output(level, raw), size, count: 1 }));
         }
         Some(self.is_left_empty(self.entries_around(level, entry), range))
     }
@@ -108,7 +110,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     pub(super) fn part_of_frame(&self, leaf: &Located<F>, part: ClosedRange) -> Held {
         let size = F::PAGE_BITS;
         let first = leaf.address + (part.start() - leaf.range.start());
-        Held::Frames { first, size, count: (part.span() >> size) + 1 }
+        Held::Frames(Extent { first, size, count: (part.span() >> size) + 1 })
     }
 
     /// Unlinks tables in `range` that are empty, after what was mapped there is gone.
@@ -129,11 +131,12 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let level = entries.level();
         let bits = Self::entry_bits(level);
         let mut left = false;
-        if range.span() >> bits > BLOCK as u64 {
-            if free {
-                lost |= self.free_leaves(entries, range, gather);
-            } else if self.clear_leaves(entries, range, gather) {
-                return self.is_left_empty(entries, range);
+        if range.span() >> bits > BLOCK as u64
+            && let Some((some, tables)) = self.take_leaves(entries, range, free, gather)
+        {
+            lost |= some;
+            if !tables {
+                return lost && self.is_left_empty(entries, range);
             }
         }
         for (index, part) in Self::parts(level, range) {
@@ -146,7 +149,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                     let items = 1 << self.format.run_bits(level, raw);
                     if free && (index + 1).is_multiple_of(items) {
                         let leaf = self.locate(entries, part.start(), raw);
-                        gather.hold(Held::Frames { first: leaf.address, size: leaf.size, count: 1 });
+                        gather.hold(Held::Frames(Extent { first: leaf.address, size: leaf.size, count: 1 }));
                     }
                 }
                 (_, Found::Table(below)) => {
@@ -165,40 +168,43 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         lost && !left && self.is_left_empty(entries, range)
     }
 
-    /// Empties the part of this table that translates `range`, if it holds nothing but leaves.
+    /// Takes out all leaves in the part of this table that translates `range`, and returns whether there were some, and
+    /// whether there are tables beside them. With `free`, `gather` holds their frames: if they are in such an order that
+    /// it has no room for them, listed in a frame of their own. Changes nothing and returns `None` if the HAL has none.
     #[inline(never)]
-    fn clear_leaves(&self, entries: Entries<F::Word>, range: ClosedRange, gather: &mut Gather<F, H>) -> bool {
-        let level = entries.level();
-        let (kinds, slots) = (self.format.kinds(level), slots::<F>(level, entries.count(), range));
-        if !entries.iter(slots.clone()).all(|(_, raw)| kinds.is_leaf(raw)) {
-            return false;
-        }
-        entries.store_strip(&self.hal, slots.start, self.empty_strip(level, slots.len()));
-        gather.record(range, true, Self::entry_bits(level));
-        true
-    }
-
-    /// Takes out the leaves in the part of this table that translates `range`, and has `gather` hold their frames. If
-    /// they are in such an order that it has no room for them, they are listed in a frame of their own. Returns whether
-    /// that is done: not if there is no frame, either.
-    #[inline(never)]
-    fn free_leaves(&self, entries: Entries<F::Word>, range: ClosedRange, gather: &mut Gather<F, H>) -> bool {
-        let level = entries.level();
-        let slots = slots::<F>(level, entries.count(), range);
-        let stretches = self.stretches(entries, slots.clone(), gather.room());
-        let listed = if stretches.is_none() { self.list(entries, slots) } else { None };
-        if stretches.is_none() && listed.is_none() {
-            return false;
-        }
-        let kinds = self.format.kinds(level);
-        for (index, part) in Self::parts(level, range) {
-            if kinds.is_leaf(entries.load(index)) {
-                entries.store(&self.hal, index, self.format.empty(level));
-                gather.record(part, true, Self::entry_bits(level));
+    fn take_leaves(
+        &self,
+        entries: Entries<F::Word>,
+        range: ClosedRange,
+        free: bool,
+        gather: &mut Gather<F, H>,
+    ) -> Option<(bool, bool)> {
+        let (level, slots) = (entries.level(), slots::<F>(entries.level(), entries.count(), range));
+        let (mut extents, mut listed) = (ArrayVec::new(), None);
+        if free {
+            match self.extents(entries, slots.clone(), gather.room()) {
+                Some(few) => extents = few,
+                None => listed = Some(self.list(entries, slots.clone())?),
             }
         }
+        let (kinds, bits) = (self.format.kinds(level), Self::entry_bits(level));
+        let (mut index, mut start) = (slots.start, Self::slot(level, range.start()).start());
+        let (mut some, mut tables) = (false, false);
+        while index < slots.end {
+            let leaves = entries.iter(index..slots.end).take_while(|&(_, raw)| kinds.is_leaf(raw)).count();
+            if leaves > 0 {
+                some = true;
+                entries.store_strip(&self.hal, index, self.empty_strip(level, leaves));
+                let last = start.wrapping_add(((leaves as u64) << bits).wrapping_sub(1));
+                gather.record(ClosedRange::clamp(start, last), true, bits);
+            } else {
+                tables |= kinds.is_table(entries.load(index));
+            }
+            index += leaves.max(1);
+            start = start.wrapping_add((leaves.max(1) as u64) << bits);
+        }
         // Only what has been recorded may be held.
-        stretches.unwrap_or_default().into_iter().chain(listed).for_each(|held| gather.hold(held));
-        true
+        extents.into_iter().map(Held::Frames).chain(listed).for_each(|held| gather.hold(held));
+        Some((some, tables))
     }
 }

@@ -6,31 +6,39 @@ use crate::{Format, Hal, HostPhysAddr, Level};
 /// What may be freed after the invalidation.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::table) enum Held {
-    /// `count` consecutive frames of `1 << size` bytes.
-    Frames { first: u64, size: u8, count: u64 },
+    /// Frames.
+    Frames(Extent),
     /// A detached table with all tables below it and, with `frames`, the frames that they map. It keeps its entries,
     /// because MMUs may still walk it; so it is itself the list of what is to be freed.
     Tree { table: HostPhysAddr, level: Level, frames: bool },
 }
 
-impl Held {
+/// Consecutive frames.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::table) struct Extent {
+    /// The first address.
+    pub(in crate::table) first: u64,
+    /// log2 of the size of each.
+    pub(in crate::table) size: u8,
+    pub(in crate::table) count: u64,
+}
+
+impl Extent {
     /// Joins `new` into `self` if it continues it, upwards or, as allocators often hand out frames that were freed,
     /// downwards.
-    pub(in crate::table) fn join(&mut self, new: Held) -> bool {
-        let (Held::Frames { first, size, count }, Held::Frames { first: other, size: as_large, count: more }) =
-            (self, new)
-        else {
-            return false;
-        };
-        let after = |first: u64, count: u64| first.checked_add(count << as_large);
-        let joins = *size == as_large && (after(*first, *count) == Some(other) || after(other, more) == Some(*first));
+    #[inline]
+    pub(in crate::table) fn join(&mut self, new: Self) -> bool {
+        let end = |frames: &Self| frames.first.checked_add(frames.count << frames.size);
+        let joins = self.size == new.size && (end(self) == Some(new.first) || end(&new) == Some(self.first));
         if joins {
-            *first = other.min(*first);
-            *count += more;
+            self.first = self.first.min(new.first);
+            self.count += new.count;
         }
         joins
     }
+}
 
+impl Held {
     /// Frees it.
     ///
     /// # Safety
@@ -38,7 +46,7 @@ impl Held {
     /// Neither MMU nor CPU can reach it any more; frames belong to the HAL, as `depopulate` asks for.
     pub(super) unsafe fn release<F: Format, H: Hal>(self, format: &F, hal: &H) {
         match self {
-            Held::Frames { first, size, count } => {
+            Held::Frames(Extent { first, size, count }) => {
                 for number in 0..count {
                     // SAFETY: as the caller promises.
                     unsafe { hal.free(HostPhysAddr::from_usize((first + (number << size)) as usize), size) };
