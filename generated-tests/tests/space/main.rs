@@ -24,6 +24,7 @@ mod large;
 mod live;
 mod machine;
 mod migration;
+mod mixed;
 mod moving;
 mod negotiated;
 mod nested;

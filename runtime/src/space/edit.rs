@@ -208,7 +208,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         });
         if result.is_ok() && differs && cuts {
             // Where areas are cut, so are leaves, even those that already are as they should be: unmapping whole areas
-            // must never take a frame.
+            // must never need a frame.
             result = self.table.split(range, &mut gather).map_err(SpaceError::Table);
         }
         if result.is_err() {
@@ -216,6 +216,11 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
                 for (part, area) in self.areas.parts_from(place, done) {
                     // These are its former attributes, and no leaf has to be split any more, so this cannot fail.
                     let _ = area.backend().protect(part, &area.attributes().into(), &mut self.table, &mut gather);
+                }
+                // Dirty pages among these may have been unable to record it meanwhile, and the caller is told of none:
+                // so all that are writable are dirty from here on.
+                if let Some(forgotten) = gather.forgotten().and_then(|range| range.intersection(&done)) {
+                    self.table.outputs(forgotten).for_each(|(leaf, _)| _ = self.table.mark(leaf.start(), true));
                 }
             }
         } else if differs {
