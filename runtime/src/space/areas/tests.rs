@@ -367,6 +367,49 @@ fn many_areas_change_at_once() {
     }
 }
 
+/// Some touch the one before and some do not, and some have several addresses, up to the very last address.
+#[test]
+fn areas_change_at_once_whether_they_touch_or_not() {
+    const ADDRESSES: u64 = 400;
+    let mut state = 1_u64;
+    let mut random = |below: u64| {
+        state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+        (state >> 33) % below
+    };
+    let attributes = Attributes::new(Rights::RW, MemoryType::WriteBack);
+    let change = |rights| Change { rights: Some(rights), ..Change::default() };
+    for round in 0..200 {
+        let base = if round % 2 == 0 { 0 } else { u64::MAX - (ADDRESSES - 1) };
+        let [touch, longest, kinds] = [1 + random(6), 1 + random(4), 1 + random(2)];
+        let mut set: MemorySet<char> = MemorySet::default();
+        let mut addresses = [None; ADDRESSES as usize];
+        let mut start = random(3);
+        while start < ADDRESSES {
+            let last = (start + random(longest)).min(ADDRESSES - 1);
+            let rights = if random(3) == 0 { Rights::R } else { Rights::RW };
+            let backend = if random(kinds) == 0 { 'a' } else { 'b' };
+            let area = Area::new(range(base + start, base + last), attributes.with(&change(rights)), backend);
+            assert_eq!(set.insert(area), Ok(()));
+            addresses[start as usize..=last as usize].fill(Some((backend, rights)));
+            start = last + 1 + u64::from(random(touch) > 0);
+        }
+        for _ in 0..6 {
+            let rights = [Rights::R, Rights::RW, Rights::RX][random(3) as usize];
+            let start = random(ADDRESSES);
+            let last = if random(2) == 0 { ADDRESSES - 1 } else { start + random(ADDRESSES - start) };
+            assert_eq!(set.change(range(base + start, base + last), &change(rights)), Ok(()));
+            addresses[start as usize..=last as usize].iter_mut().flatten().for_each(|(_, all)| *all = rights);
+            let found: Vec<_> = (0..ADDRESSES)
+                .map(|address| set.find(base + address).map(|area| (*area.backend(), area.attributes().rights)))
+                .collect();
+            assert_eq!(found, addresses);
+            let mut pairs = set.iter().zip(set.iter().skip(1));
+            assert!(pairs.all(|(area, next)| area.range().last() < next.range().start() && area.join(next).is_none()));
+            set.tree.check();
+        }
+    }
+}
+
 #[test]
 fn many_areas_go_at_once() {
     for count in [2, 15, 16, 17, 300] {
