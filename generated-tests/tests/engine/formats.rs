@@ -15,6 +15,7 @@ use tablewright::{
 use tablewright_tests::formats::{Configured, configured};
 
 use crate::{
+    crowded,
     random::{run_on, step},
     rig::Rig,
     rules,
@@ -38,10 +39,17 @@ fn programs<F: ByName>(file_name: &str) -> usize {
         after_any_other(format, &config.id.value);
         one_like_two(format, &config.id.value);
         rights_come_and_go(format, &config.id.value);
-        let random = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+        let random = || TestRng::deterministic_rng(RngAlgorithm::ChaCha);
         let settings = Config { cases: 2, failure_persistence: None, ..Config::default() };
-        let result = TestRunner::new_with_rng(settings, random).run(&prop::collection::vec(step(), 15..40), |steps| {
-            run_on(Rig::judged(format, bound.clone(), rules), &steps);
+        let result =
+            TestRunner::new_with_rng(settings.clone(), random()).run(&prop::collection::vec(step(), 15..40), |steps| {
+                run_on(Rig::judged(format, bound.clone(), rules), &steps);
+                Ok(())
+            });
+        result.unwrap_or_else(|error| panic!("{}: {error}", config.id.value));
+        let settings = Config { cases: 1, ..settings };
+        let result = TestRunner::new_with_rng(settings, random()).run(&crowded::program(6..12), |program| {
+            program.run(format, Some((&bound, rules)));
             Ok(())
         });
         result.unwrap_or_else(|error| panic!("{}: {error}", config.id.value));

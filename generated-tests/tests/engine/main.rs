@@ -1,5 +1,6 @@
 //! Compares the engine with a plain model of what is mapped, on formats written by hand and on built-in ones.
 
+mod crowded;
 mod failures;
 mod formats;
 mod gathers;

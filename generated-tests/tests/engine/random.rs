@@ -80,7 +80,7 @@ impl Place {
 }
 
 /// The attributes that a format can say, as it reads them back.
-fn flavours<F: Format>(format: &F) -> Vec<Attributes> {
+pub(crate) fn flavours<F: Format>(format: &F) -> Vec<Attributes> {
     // Stage 1 may tell user from privileged mode, and what user mode executes from what privileged mode does.
     let privileged = Rights::PR | Rights::PW | Rights::PX;
     let rights = [Rights::RW, Rights::R, Rights::RX, Rights::RWX, Rights::RW | Rights::UX, privileged, Rights::PR];

@@ -37,6 +37,9 @@ pub(crate) struct Rig<F: Format> {
     pub(crate) model: Model,
     /// No hardware uses the table.
     pub(crate) idle: bool,
+    /// Operations have one gather, until it is settled.
+    pub(crate) together: bool,
+    kept: Option<Gather<F, Machine>>,
     cache: Arc<Cache<F>>,
     /// The simulated CPUs, where the format can be interpreted.
     mmus: Vec<Arc<Mmu>>,
@@ -60,6 +63,8 @@ impl<F: Format> Rig<F> {
             table,
             model: Model::default(),
             idle: false,
+            together: false,
+            kept: None,
             cache,
             mmus: Vec::new(),
             touched: Vec::new(),
@@ -70,11 +75,16 @@ impl<F: Format> Rig<F> {
     /// The same, with the interpreter as the MMU of two CPUs that use the table.
     pub(crate) fn judged(format: F, bound: Bound, rules: Rules) -> Self {
         let mut rig = Self::new(format);
-        rig.mmus = [1, 2].map(|seed| Mmu::new(&rig.machine, seed)).into();
-        for mmu in &rig.mmus {
-            mmu.load_by(rig.table.tag(), rig.table.root(), bound.clone(), rules);
-        }
+        rig.judge(&bound, rules);
         rig
+    }
+
+    /// Lets two CPUs use the table.
+    pub(crate) fn judge(&mut self, bound: &Bound, rules: Rules) {
+        self.mmus = [1, 2].map(|seed| Mmu::new(&self.machine, seed)).into();
+        for mmu in &self.mmus {
+            mmu.load_by(self.table.tag(), self.table.root(), bound.clone(), rules);
+        }
     }
 
     pub(crate) fn root(&self) -> u64 {
@@ -137,8 +147,21 @@ impl<F: Format> Rig<F> {
         }
     }
 
+    /// The gather for the next operation.
+    fn gather(&mut self) -> Gather<F, Machine> {
+        self.kept.take().unwrap_or_else(|| self.table.gather())
+    }
+
     fn finish(&mut self, gather: Gather<F, Machine>) {
-        drop(gather);
+        self.kept = Some(gather);
+        if !self.together {
+            self.settle();
+        }
+    }
+
+    /// Does what is still to be done of the operations so far. Nothing stale may be left then.
+    pub(crate) fn settle(&mut self) {
+        self.kept = None;
         for mmu in &self.mmus {
             mmu.check(&self.machine);
             assert_eq!(mmu.take_violations(), []);

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use tablewright::{
-    Format, HostPhysAddr, Invalidation, Rights, Tag,
+    ClosedRange, Format, HostPhysAddr, Invalidation, Rights, Tag,
     sim::{Machine, Observer},
 };
 
@@ -14,7 +14,8 @@ struct Cached {
     ia: u64,
     /// `None`: only the tables are still cached.
     leaf: Option<(u64, Rights)>,
-    path: Vec<u64>,
+    /// The tables on the way below the root, and for which addresses an invalidation makes a CPU forget each.
+    path: Vec<(u64, ClosedRange)>,
 }
 
 /// Translations as a CPU may remember them.
@@ -33,23 +34,27 @@ impl<F: Format> Cache<F> {
     pub(super) fn fill(&self, machine: &Machine, root: u64, ia: u64) {
         if let Some(found) = walk(machine, &self.format, root, ia) {
             let leaf = Some((found.output, found.attributes.rights));
-            self.cached.lock().unwrap().push(Cached { ia, leaf, path: found.path });
+            let (geometry, below_root) = (self.format.geometry(), found.path.into_iter().skip(1));
+            let above = (1..geometry.levels).rev();
+            let path = below_root.zip(above).map(|(table, level)| (table, geometry.slot(level, ia))).collect();
+            self.cached.lock().unwrap().push(Cached { ia, leaf, path });
         }
     }
 
     /// Everything cached must be what the tables say, then forget it.
     pub(super) fn check(&self, machine: &Machine, root: u64) {
-        for cached in self.cached.lock().unwrap().drain(..) {
+        let all = std::mem::take(&mut *self.cached.lock().unwrap());
+        for cached in all {
             let now = walk(machine, &self.format, root, cached.ia);
             if let Some(leaf) = cached.leaf {
                 let now = now.as_ref().map(|now| (now.output, now.attributes.rights));
                 assert_eq!(now, Some(leaf), "stale translation of {:#x}", cached.ia);
             }
-            for table in cached.path {
+            for (table, _) in cached.path {
                 assert!(machine.is_allocated(table), "stale table {table:#x} on the way to {:#x}", cached.ia);
             }
         }
-        let complaints = self.complaints.lock().unwrap();
+        let complaints = self.complaints.lock().unwrap().clone();
         assert!(complaints.is_empty(), "{complaints:#?}");
     }
 }
@@ -59,9 +64,15 @@ impl<F: Format> Observer for Cache<F> {
         let mut cached = self.cached.lock().unwrap();
         match *set {
             Invalidation::Space | Invalidation::All => cached.clear(),
-            Invalidation::Range { range, leaf_only: false, .. } => cached.retain(|cached| !range.contains(cached.ia)),
-            Invalidation::Range { range, leaf_only: true, .. } => {
-                cached.iter_mut().filter(|cached| range.contains(cached.ia)).for_each(|cached| cached.leaf = None);
+            Invalidation::Range { range, leaf_only, .. } => {
+                for cached in cached.iter_mut() {
+                    if range.contains(cached.ia) {
+                        cached.leaf = None;
+                    }
+                    if !leaf_only {
+                        cached.path.retain(|(_, slot)| slot.intersection(&range).is_none());
+                    }
+                }
             }
         }
     }
@@ -70,7 +81,9 @@ impl<F: Format> Observer for Cache<F> {
         let frame = frame.as_usize() as u64;
         let inside = |address: u64| address >> size == frame >> size;
         for cached in self.cached.lock().unwrap().iter() {
-            if cached.path.iter().any(|&table| inside(table)) || cached.leaf.is_some_and(|(output, _)| inside(output)) {
+            if cached.path.iter().any(|&(table, _)| inside(table))
+                || cached.leaf.is_some_and(|(output, _)| inside(output))
+            {
                 self.complaints.lock().unwrap().push(format!("{frame:#x} freed while in use by {cached:x?}"));
             }
         }

@@ -8,7 +8,7 @@ impl<F: Format> Rig<F> {
     /// Maps on the table and in the model; returns what the table said.
     pub(crate) fn map(&mut self, range: ClosedRange, oa: u64, attributes: Attributes) -> Result<(), Error> {
         self.touch(range);
-        let mut gather = self.table.gather();
+        let mut gather = self.gather();
         // SAFETY: nobody accesses memory through this table.
         let result = unsafe { self.table.map(range, oa, &attributes, &mut gather) };
         let conflict = self.model.intersecting(range).next();
@@ -24,7 +24,7 @@ impl<F: Format> Rig<F> {
 
     pub(crate) fn unmap(&mut self, range: ClosedRange) -> Result<(), Error> {
         self.touch(range);
-        let mut gather = self.table.gather();
+        let mut gather = self.gather();
         let result = self.table.unmap(range, &mut gather);
         if result.is_ok() {
             self.model.remove(range);
@@ -36,7 +36,7 @@ impl<F: Format> Rig<F> {
 
     pub(crate) fn protect(&mut self, range: ClosedRange, change: Change) -> Result<(), Error> {
         self.touch(range);
-        let mut gather = self.table.gather();
+        let mut gather = self.gather();
         let result = self.table.protect(range, &change, &mut gather);
         if result.is_ok() {
             self.model.protect(range, &change);
@@ -54,7 +54,7 @@ impl<F: Format> Rig<F> {
         self.touch(page);
         let leaf = self.table.mappings(page).next();
         let oa = leaf.map_or(oa, |leaf| ClosedRange::around(oa, leaf.size).start());
-        let mut gather = self.table.gather();
+        let mut gather = self.gather();
         // SAFETY: nobody accesses memory through this table.
         let result = unsafe { self.table.remap(ia, oa, &attributes, &mut gather) };
         if let (Ok(true), Some(leaf)) = (result, leaf) {
@@ -72,7 +72,7 @@ impl<F: Format> Rig<F> {
         let words = PageBitmap::words(range, F::PAGE_BITS);
         let (mut first, mut second) = (vec![0; words], vec![0; words]);
         let mut pages = PageBitmap::new(range, F::PAGE_BITS, &mut first).unwrap();
-        let mut gather = self.table.gather();
+        let mut gather = self.gather();
         let result = self.table.harvest_exclusive(state, &mut pages, &mut gather);
         if result.is_ok() {
             for &(ia, dirty) in self.touched.iter().filter(|(ia, _)| range.contains(*ia)) {
@@ -107,9 +107,9 @@ impl<F: Format> Rig<F> {
         self.touch(target);
         let moved: Vec<Region> = self.model.intersecting(range).collect();
         let leaves = self.table.mappings(range).count();
-        let mut gather = self.table.gather();
+        let mut gather = self.gather();
         let result = self.table.move_range(range, to, &mut gather);
-        assert!(gather.is_empty(), "the memory is still at its former place");
+        assert!(gather.is_empty() || self.together && result.is_err(), "the memory is still at its former place");
         let conflict = self.model.intersecting(target).next();
         match (result, range.intersection(&target), conflict) {
             (Ok(()), None, None) => {
@@ -136,7 +136,7 @@ impl<F: Format> Rig<F> {
     /// Splits; nothing that is larger is left, and nothing else changed.
     pub(crate) fn split_to(&mut self, range: ClosedRange, size: u8) -> Result<(), Error> {
         self.touch(range);
-        let mut gather = self.table.gather();
+        let mut gather = self.gather();
         let result = self.table.split_to(range, size, &mut gather);
         if result.is_ok() {
             let limit = size.max(F::PAGE_BITS);
@@ -150,7 +150,7 @@ impl<F: Format> Rig<F> {
     pub(crate) fn collapse(&mut self, range: ClosedRange) -> Result<(), Error> {
         self.touch(range);
         let before = self.table.tables().count();
-        let mut gather = self.table.gather();
+        let mut gather = self.gather();
         // SAFETY: callers use this where only `map` mapped.
         let result = unsafe { self.table.collapse(range, u8::MAX, &mut gather) };
         self.finish(gather);
@@ -162,7 +162,7 @@ impl<F: Format> Rig<F> {
     pub(crate) fn enlarge(&mut self, range: ClosedRange, largest: u8) -> Result<usize, Error> {
         self.touch(range);
         let leaves = self.table.mappings(range).count();
-        let mut gather = self.table.gather();
+        let mut gather = self.gather();
         // SAFETY: callers use this where only `populate` mapped.
         let result = unsafe { self.table.enlarge(range, largest, &mut gather) };
         assert_eq!(self.table.mappings(range).count() < leaves, result.is_ok_and(|taken| taken > 0));
@@ -181,7 +181,7 @@ impl<F: Format> Rig<F> {
     /// Populates; the model believes the frames that the table shows, after checks of its own.
     pub(crate) fn populate(&mut self, range: ClosedRange, attributes: Attributes, largest: u8) -> Result<(), Error> {
         self.touch(range);
-        let mut gather = self.table.gather();
+        let mut gather = self.gather();
         let result = self.table.populate(range, &attributes, largest, &mut gather);
         if result.is_ok() {
             let before = self.model.clone();
@@ -202,9 +202,30 @@ impl<F: Format> Rig<F> {
         result
     }
 
+    /// Populates these pages one by one, in this order, save those that are mapped.
+    pub(crate) fn scatter(&mut self, pages: &[ClosedRange], attributes: Attributes) -> Result<(), Error> {
+        let mut gather = self.gather();
+        let mut result = Ok(());
+        for &page in pages {
+            if self.model.intersecting(page).next().is_some() {
+                continue;
+            }
+            result = self.table.populate(page, &attributes, F::PAGE_BITS, &mut gather);
+            if result.is_err() {
+                break;
+            }
+            let address = self.table.translate(page.start()).expect("mapped");
+            self.owned += 1 << F::PAGE_BITS;
+            self.model.mapped.push(Region { range: page, address, attributes });
+        }
+        self.model.mapped.sort_by_key(|region| region.range.start());
+        self.finish(gather);
+        result
+    }
+
     pub(crate) fn depopulate(&mut self, range: ClosedRange) -> Result<(), Error> {
         self.touch(range);
-        let mut gather = self.table.gather();
+        let mut gather = self.gather();
         // SAFETY: callers use this where only `populate` mapped.
         let result = unsafe { self.table.depopulate(range, &mut gather) };
         if result.is_ok() {
