@@ -1,7 +1,7 @@
 //! Makes the Nth frame allocation fail, for every N, in every operation: nothing must change, and nothing leak.
 
 use tablewright::{
-    Change, Error, FaultIn, Format, MemoryType, PageTable, Refusal, Region, Rights, State, Tag, sim::Machine,
+    Change, Error, FaultIn, Format, Hal, MemoryType, PageTable, Refusal, Region, Rights, State, Tag, sim::Machine,
     x86_64::ept,
 };
 
@@ -123,7 +123,7 @@ fn every_allocation_fails<F: Format>(format: F, machine: fn(u64, usize) -> Machi
                 break;
             }
             if result.is_ok() {
-                // Instead of a large frame, smaller ones will do.
+                // Instead of a large frame, smaller ones will do, or fewer frames altogether.
                 rig.check();
                 rig = furnished();
             } else {
@@ -212,6 +212,40 @@ fn of_a_fault() {
         }
         assert_eq!(result, Err(Error::NoMemory { size: 12 }));
         assert!(rig.snapshot() == tables && rig.machine.used() == used);
+    }
+}
+
+/// Memory for exactly what is missing is enough, though a populate uses more where there is more.
+#[test]
+fn not_with_exactly_what_is_needed() {
+    const PAGE: u64 = 4096;
+    // Parts of two tables that are there, and of one that is not.
+    let (filled, all) = (412..1024, range(412 * PAGE, 700 * PAGE));
+    let needed = filled.clone().count() / 2 + (1112 - 1024) + 1;
+    for left in [0, 1, 50, 52, 200, needed - 2, needed - 1, needed, needed + 1, needed + 2, needed + 3] {
+        let mut rig = Rig::on(Machine::new(0x4000_0000, 4 << 20), DIRECT);
+        rig.idle = true;
+        for page in filled.clone().step_by(2) {
+            rig.populate(range(page * PAGE, PAGE), attributes(RW), 12).unwrap();
+        }
+        let machine = rig.machine.clone();
+        let mut others: Vec<_> = std::iter::from_fn(|| machine.allocate(12)).collect();
+        let free = |frame| {
+            // SAFETY: it was allocated with this size, and nobody used it.
+            unsafe { machine.free(frame, 12) }
+        };
+        others.drain(..left).for_each(free);
+        let (tables, used) = (rig.snapshot(), machine.used());
+        let result = rig.populate(all, attributes(RW), 12);
+        if left < needed {
+            assert_eq!(result, Err(Error::NoMemory { size: 12 }), "{left} of {needed} frames");
+            assert!(rig.snapshot() == tables && machine.used() == used, "{left} of {needed} frames");
+        } else {
+            assert_eq!(result, Ok(()), "{left} of {needed} frames");
+            assert_eq!(machine.used() - used, needed * PAGE as usize);
+        }
+        others.into_iter().for_each(free);
+        rig.check();
     }
 }
 

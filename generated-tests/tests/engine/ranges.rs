@@ -67,6 +67,38 @@ fn many_last_pages_at_once() {
     last_pages(SIGNED);
 }
 
+/// Single pages in a table, and frames in all that is between them: runs wherever these fit.
+fn holes<F: Format>(format: F) {
+    let mut rig = Rig::new(format);
+    let page = rig.page();
+    let run = format.page_sizes(0).iter().last().unwrap();
+    let last = rig.end() - (512 * page - 1);
+    for start in [0, last.min(3 << 20), last] {
+        let singles = [3, 70, 71, 72, 205, 510].map(|index| range(start + index * page, page));
+        singles.iter().for_each(|&single| rig.populate(single, attributes(RW), run).unwrap());
+        let all = range(start, 512 * page);
+        rig.populate(all, attributes(RW), run).unwrap();
+        rig.check();
+        for leaf in rig.table.mappings(all) {
+            let around = ClosedRange::around(leaf.range.start(), run);
+            let is_free = all.covers(&around) && !singles.iter().any(|&single| around.covers(&single));
+            assert_eq!(leaf.size, if is_free { run } else { F::PAGE_BITS }, "{leaf:x?}");
+        }
+        rig.depopulate(all).unwrap();
+    }
+    rig.end_of_life();
+}
+
+#[test]
+fn holes_in_a_table() {
+    holes(DIRECT);
+    holes(WIDE);
+    holes(BREAKING);
+    holes(LARGE);
+    holes(FULL);
+    holes(FLAT);
+}
+
 #[test]
 fn the_whole_space() {
     let mut rig = Rig::new(WIDE);

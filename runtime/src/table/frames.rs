@@ -116,6 +116,11 @@ impl<'a, H: Hal> Frames<'a, H> {
         self.list.count
     }
 
+    /// Gives back all frames but `count`.
+    pub(super) fn shrink(&mut self, count: usize) {
+        self.list.shrink(self.hal, count);
+    }
+
     /// Takes the first frame and its size out.
     pub(super) fn take(&mut self) -> Option<(HostPhysAddr, u8)> {
         self.list.take(self.hal)

@@ -1,27 +1,38 @@
 //! Mapping zeroed frames from the HAL wherever nothing is mapped.
 //!
 //! Where a table is missing, the plan builds it with everything below it: the frames that it takes are only in its
-//! entries. Until the commit links it, nobody else knows it, and it can be taken apart again.
+//! entries. Until the commit links it, nobody else knows it, and it can be taken apart again. Where a table of pages has
+//! holes, the plan fills another one beside it, whose entries the commit copies.
 
 use super::{
     Error, Gather, PageTable,
     build::Found,
-    entries::{Entries, EntriesOf},
+    entries::{BLOCK, Entries, EntriesOf, Fresh},
     frames::{Frames, List},
     layout::{Prototypes, size_mask, size_within},
 };
 use crate::{Attributes, ClosedRange, Format, Hal, HostPhysAddr};
 
-/// What the commit will put over an absent entry. It is the note of a frame of `1 << size` bytes, which is not zeroed
-/// yet, in a list of frames.
+/// What the commit will put over absent entries. It is the note of a frame of `1 << size` bytes, which is not zeroed yet,
+/// in a list of frames.
 #[derive(Clone, Copy)]
 struct Planned<F: Format> {
     /// The table, and the address from which on it goes there.
     entries: EntriesOf<F>,
     start: u64,
     size: u8,
-    /// The entry for the subtree that the frame is in; `None` to map the frame itself.
-    tree: Option<u64>,
+    what: What,
+}
+
+/// What it puts there.
+#[derive(Clone, Copy)]
+enum What {
+    /// The frame itself.
+    Frame,
+    /// The frame itself, and after it the leaves of this table, which has nothing where the other has an entry.
+    Beside(HostPhysAddr),
+    /// The entry for the subtree that the frame is in.
+    Tree(u64),
 }
 
 /// The frames that a plan took from the HAL.
@@ -30,7 +41,9 @@ pub(super) struct Reserve<'a, F: Format, H: Hal> {
     planned: List<Planned<F>>,
     /// Whether some of them are in subtrees.
     has_trees: bool,
-    /// The first frame of the subtree that is being built.
+    /// How many tables there are beside others; `None` if there may be none, for want of frames.
+    beside: Option<usize>,
+    /// The first frame of the subtree that is being built, or for the table that is being filled beside another.
     pub(super) first: Option<(HostPhysAddr, u8)>,
 }
 
@@ -63,29 +76,27 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let reserved = core::mem::take(&mut self.reserved);
         let before = reserved.len();
         let tables = Frames::of(&self.hal, reserved);
-        let mut reserve = Reserve { tables, planned: List::default(), has_trees: false, first: None };
-        let plan = self.plan_populate(entries, range, &leaf, &mut reserve);
+        let mut reserve = Reserve { tables, planned: List::default(), has_trees: false, beside: Some(0), first: None };
+        let plan = loop {
+            let plan = self.plan_populate(entries, range, &leaf, &mut reserve);
+            if plan.is_ok() {
+                break plan;
+            }
+            self.undo_plan(&mut reserve, before);
+            // The frames may be enough without the tables beside others.
+            if reserve.beside.take().unwrap_or(0) == 0 {
+                break plan;
+            }
+        };
         if plan.is_ok() {
             gather.settle(range, reserve.has_trees);
-        }
-        while let Some((frame, planned)) = reserve.planned.take(&self.hal) {
-            if plan.is_ok() {
-                self.commit_populate(frame, planned, &leaf);
-            } else if let Some(entry) = planned.tree {
-                if let Found::Table(below) = self.found(planned.entries.level(), entry) {
-                    self.unbuild(below, true, &mut reserve.tables);
-                }
-            } else {
-                // SAFETY: it was allocated with this size, and nobody used it.
-                unsafe { self.hal.free(frame, planned.size) };
+            while let Some((frame, planned)) = reserve.planned.take(&self.hal) {
+                self.commit_populate(frame, planned, &leaf, &mut reserve.tables);
             }
-        }
-        if plan.is_ok() {
             self.made(range, !reserve.has_trees, gather);
         }
-        let mut rest = reserve.tables.into_list();
-        rest.shrink(&self.hal, before);
-        self.reserved = rest;
+        reserve.tables.shrink(before);
+        self.reserved = reserve.tables.into_list();
         plan
     }
 
@@ -127,19 +138,23 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                 Found::Table(entries) => ok!(self.plan_populate(entries, part, leaf, reserve)),
                 Found::Absent => match ok!(self.take_frame(level, Some(entries), rest, leaf)) {
                     Some((frame, size)) => {
-                        reserve.planned.put(
-                            &self.hal,
-                            frame,
-                            Planned { entries, start: rest.start(), size, tree: None },
-                        );
                         done = ClosedRange::block(rest.start(), size);
+                        let others = range.after(done.last());
+                        let mut beside = others.and_then(|others| self.table_beside(entries, others, reserve));
+                        let what = beside.as_ref().map_or(What::Frame, |table| What::Beside(table.address()));
+                        let planned = Planned { entries, start: rest.start(), size, what };
+                        reserve.planned.put(&self.hal, frame, planned);
+                        if let (Some(table), Some(others)) = (&mut beside, others) {
+                            reserve.first = Some((frame, size));
+                            return self.fill_beside(entries, others, leaf, table, reserve);
+                        }
                     }
                     None => {
                         let below = level.checked_sub(1).ok_or(self.no_page())?;
                         reserve.first = None;
                         let tree = ok!(self.build_populated(below, part, leaf, reserve));
                         if let Some((frame, size)) = reserve.first {
-                            let planned = Planned { entries, start: rest.start(), size, tree: Some(tree) };
+                            let planned = Planned { entries, start: rest.start(), size, what: What::Tree(tree) };
                             reserve.planned.put(&self.hal, frame, planned);
                             reserve.has_trees = true;
                         }
@@ -151,14 +166,60 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         Ok(())
     }
 
+    /// An empty table beside this one, if it is worthwhile for the holes in `range`, and there is a frame for it.
+    fn table_beside(
+        &self,
+        entries: Entries<F::Word>,
+        range: ClosedRange,
+        reserve: &mut Reserve<'_, F, H>,
+    ) -> Option<Fresh<F::Word>> {
+        let is_large = range.span() >> F::PAGE_BITS >= BLOCK as u64;
+        // The root may be larger than other tables.
+        if entries.level() > 0 || !is_large || self.geometry.top() == 0 {
+            return None;
+        }
+        let count = reserve.beside.as_mut()?;
+        if reserve.tables.len() == 0 {
+            self.reserve_table(&mut reserve.tables).ok()?;
+        }
+        let mut table = self.fresh(&mut reserve.tables)?;
+        table.clear(self.format.empty(0));
+        *count += 1;
+        Some(table)
+    }
+
     /// Puts in what was planned.
-    fn commit_populate(&self, frame: HostPhysAddr, planned: Planned<F>, leaf: &Prototypes) {
-        let Planned { entries, start, size, tree } = planned;
+    fn commit_populate(&self, frame: HostPhysAddr, planned: Planned<F>, leaf: &Prototypes, tables: &mut Frames<'_, H>) {
+        let Planned { entries, start, size, what } = planned;
         let level = entries.level();
         self.zero(frame, size);
-        match tree {
-            Some(entry) => entries.store(&self.hal, Self::index(level, start), entry),
-            None => self.store_leaves(entries, &self.leaf_of(level, ClosedRange::block(start, size), frame, leaf)),
+        if let What::Tree(entry) = what {
+            return entries.store(&self.hal, Self::index(level, start), entry);
         }
+        self.store_leaves(entries, &self.leaf_of(level, ClosedRange::block(start, size), frame, leaf));
+        if let What::Beside(table) = what {
+            self.entries(level, table).copy_to(&self.hal, &entries, self.format.kinds(level));
+            tables.put(table, self.start.table_bits);
+        }
+    }
+
+    /// Gives back what was planned, and all frames for tables but `before`.
+    fn undo_plan(&self, reserve: &mut Reserve<'_, F, H>, before: usize) {
+        while let Some((frame, Planned { entries, size, what, .. })) = reserve.planned.take(&self.hal) {
+            let level = entries.level();
+            if let What::Tree(entry) = what {
+                if let Found::Table(below) = self.found(level, entry) {
+                    self.unbuild(below, true, &mut reserve.tables);
+                }
+                continue;
+            }
+            // SAFETY: it was allocated with this size, and nobody used it.
+            unsafe { self.hal.free(frame, size) };
+            if let What::Beside(table) = what {
+                self.unbuild(self.entries(level, table), true, &mut reserve.tables);
+            }
+        }
+        reserve.has_trees = false;
+        reserve.tables.shrink(before);
     }
 }

@@ -70,25 +70,77 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                     part
                 }
             };
-            left = range.after(done.last());
-            if level == 0 && leaf.sizes(&self.geometry, 0).0 == 1 << F::PAGE_BITS {
-                return self.fill_pages(left, leaf, table, filled);
+            let mut last = done.last();
+            if level == 0 {
+                // No larger leaf can start before the next multiple of the smallest one's size.
+                last = (last | size_mask(self.least_run(leaf))).min(range.last());
+                ok!(self.fill_pages(*filled..Self::index_below(0, last) + 1, None, leaf, table, filled));
+            }
+            left = range.after(last);
+        }
+        Ok(())
+    }
+
+    /// Fills `table`, which is empty, with frames wherever the table of pages `live` has nothing in `range`.
+    pub(super) fn fill_beside(
+        &self,
+        live: Entries<F::Word>,
+        range: ClosedRange,
+        leaf: &Prototypes,
+        table: &mut Fresh<F::Word>,
+        reserve: &mut Reserve<'_, F, H>,
+    ) -> Result<(), Error> {
+        let table_start = Self::span(0, range.start()).start();
+        let Range { start: mut index, end } = slots::<F>(0, live.count(), range);
+        while index < end {
+            let runs = if F::HAS_RUNS { self.holes_for_runs(live, index..end, leaf) } else { end..end };
+            ok!(self.fill_pages(index..runs.start, Some(live), leaf, table, &mut index));
+            if !runs.is_empty() {
+                let page = |index| ClosedRange::block(table_start | (index as u64) << F::PAGE_BITS, F::PAGE_BITS);
+                let stretch = page(runs.start).hull(&page(runs.end - 1));
+                ok!(self.fill_populated(0, stretch, leaf, table, &mut index, reserve));
             }
         }
         Ok(())
     }
 
-    /// As [`Self::fill_populated`], for the rest of a table of pages, in which no larger leaf may be used.
+    /// The first stretch of `indices` in a table of pages where whole runs fit into holes; an empty one at the end if
+    /// there is none.
+    fn holes_for_runs(&self, live: Entries<F::Word>, indices: Range<usize>, leaf: &Prototypes) -> Range<usize> {
+        let (end, items) = (indices.end, 1 << (self.least_run(leaf) - F::PAGE_BITS));
+        let fits = |&run: &usize| run + items <= end && self.is_hole(live, run..run + items);
+        let mut runs = (indices.start.next_multiple_of(items)..end).step_by(items);
+        let start = runs.find(fits).unwrap_or(end);
+        start..runs.find(|run| !fits(run)).unwrap_or(end)
+    }
+
+    /// log2 of the size of the smallest run of pages, or 63 if there are no runs.
+    fn least_run(&self, leaf: &Prototypes) -> u8 {
+        if !F::HAS_RUNS {
+            return 63;
+        }
+        let larger = leaf.sizes(&self.geometry, 0).0 & !(1 << F::PAGE_BITS);
+        (larger | 1 << 63).trailing_zeros() as u8
+    }
+
+    /// Fills `table` with pages at `indices`, where `live`, if there is such a table, has nothing, and counts in `filled`
+    /// how far it came.
     fn fill_pages(
         &self,
-        rest: Option<ClosedRange>,
+        indices: Range<usize>,
+        live: Option<Entries<F::Word>>,
         leaf: &Prototypes,
         table: &mut Fresh<F::Word>,
         filled: &mut usize,
     ) -> Result<(), Error> {
-        let Some(rest) = rest else { return Ok(()) };
-        let (page, end) = (leaf.get(0, F::PAGE_BITS), Self::index_below(0, rest.last()) + 1);
-        let (done, refused) = self.fill_with_frames(page, table, *filled..end);
+        let (page, end) = (leaf.get(0, F::PAGE_BITS), indices.end);
+        let (done, refused) = match live {
+            Some(live) => {
+                let kinds = self.format.kinds(0);
+                self.fill_with_frames(page, table, indices, |index| kinds.is_absent(live.load(index)))
+            }
+            None => self.fill_with_frames(page, table, indices, |_| true),
+        };
         *filled = done;
         match refused {
             Some(frame) => self.check_frame(0, frame, page.size),
@@ -97,21 +149,22 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         }
     }
 
-    /// Writes leaves like `page`, each with a frame of its own, as long as there are frames. Returns the index that it
-    /// reached, and the frame that was beyond what an entry can hold, if there was one. It is a loop of its own because
-    /// most frames are taken here.
+    /// Writes leaves like `page`, each with a frame of its own, at those of `indices` that are `wanted`, as long as there
+    /// are frames. Returns the index that it reached, and the frame that was beyond what an entry can hold, if there was
+    /// one. It is a loop of its own because most frames are taken here.
     #[inline(never)]
     fn fill_with_frames(
         &self,
         page: Prototype,
         table: &mut Fresh<F::Word>,
         indices: Range<usize>,
+        wanted: impl Fn(usize) -> bool,
     ) -> (usize, Option<HostPhysAddr>) {
         let limit = self.geometry.last_output() - size_mask(page.size);
         // Of a copy, which no write can change, everything is read once.
         let (format, page) = (self.format, Prototype { level: 0, ..page });
         let mut refused = None;
-        let done = table.write_while(indices, || {
+        let done = table.write_while(indices, wanted, || {
             let frame = self.hal.allocate(page.size)?;
             let address = frame.as_usize() as u64;
             if address > limit {

@@ -73,6 +73,20 @@ impl<W: EntryWord> Entries<W> {
         self.publish(hal, index, strip.items);
     }
 
+    /// Writes those entries that are not absent over another table's, which is as large.
+    pub(in crate::table) fn copy_to(&self, hal: &impl Hal, to: &Self, kinds: Kinds) {
+        let count = self.count().min(to.count());
+        for index in 0..count {
+            // SAFETY: inside either table; see `entry`.
+            let (old, new) = unsafe { (self.base.add(index).as_ref(), to.base.add(index).as_ref()) };
+            let raw = old.load(Ordering::Relaxed);
+            if !kinds.is_absent(raw) {
+                new.store(raw, Ordering::Release);
+            }
+        }
+        to.publish(hal, 0, count);
+    }
+
     /// Takes entries out, leaving `empty`, and puts them into another table from `first` on, over entries that are not
     /// present. With `hardware`, the MMU may change them up to that moment.
     pub(in crate::table) fn move_to(

@@ -22,6 +22,11 @@ impl<W: EntryWord> Fresh<W> {
         Self { base: words(hal, address), address, words: 1 << (size - W::SIZE) }
     }
 
+    /// Where the table is.
+    pub(in crate::table) const fn address(&self) -> HostPhysAddr {
+        self.address
+    }
+
     /// Writes one entry, which is inside the table.
     pub(in crate::table) fn write(&mut self, index: usize, raw: u64) {
         // SAFETY: the masked index is inside the frame, which is ours alone and has a power of two of words.
@@ -40,19 +45,22 @@ impl<W: EntryWord> Fresh<W> {
         }
     }
 
-    /// Writes what `next` returns from the start of `indices` on, as long as it returns something, and returns the index
-    /// after that.
+    /// Writes what `next` returns at those of `indices` that are `wanted`, as long as it returns something, and returns
+    /// the index after that.
+    #[inline]
     pub(in crate::table) fn write_while(
         &mut self,
         indices: Range<usize>,
+        wanted: impl Fn(usize) -> bool,
         mut next: impl FnMut() -> Option<u64>,
     ) -> usize {
         let (mut index, end) = (indices.start, indices.end.min(self.words));
-        while index < end
-            && let Some(raw) = next()
-        {
-            // SAFETY: inside the frame, which is ours alone.
-            unsafe { W::write(self.base.add(index), raw) };
+        while index < end {
+            if wanted(index) {
+                let Some(raw) = next() else { break };
+                // SAFETY: inside the frame, which is ours alone.
+                unsafe { W::write(self.base.add(index), raw) };
+            }
             index += 1;
         }
         index
