@@ -250,17 +250,22 @@ fn what_is_reserved_is_enough_for_any_order() {
     }
 }
 
+/// Numbers below what is asked for, always the same ones.
+fn numbers() -> impl FnMut(u64) -> u64 {
+    let mut state = 1_u64;
+    move |below| {
+        state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+        (state >> 33) % below
+    }
+}
+
 /// What a list of single addresses says of many areas, in many nodes.
 #[test]
 fn many_areas_are_what_their_addresses_say() {
     const ADDRESSES: u64 = 4000;
     let mut addresses = [None; ADDRESSES as usize];
     let mut set: MemorySet<char> = MemorySet::default();
-    let mut state = 1_u64;
-    let mut random = |below: u64| {
-        state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
-        (state >> 33) % below
-    };
+    let mut random = numbers();
     let attributes = Attributes::new(Rights::RW, MemoryType::WriteBack);
     let mut most = 0;
     for step in 0..20_000 {
@@ -325,11 +330,7 @@ fn many_areas_are_what_their_addresses_say() {
 #[test]
 fn many_areas_change_at_once() {
     const ADDRESSES: u64 = 300;
-    let mut state = 1_u64;
-    let mut random = |below: u64| {
-        state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
-        (state >> 33) % below
-    };
+    let mut random = numbers();
     let attributes = Attributes::new(Rights::RW, MemoryType::WriteBack);
     let change = |rights| Change { rights: Some(rights), ..Change::default() };
     for _ in 0..400 {
@@ -371,11 +372,7 @@ fn many_areas_change_at_once() {
 #[test]
 fn areas_change_at_once_whether_they_touch_or_not() {
     const ADDRESSES: u64 = 400;
-    let mut state = 1_u64;
-    let mut random = |below: u64| {
-        state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
-        (state >> 33) % below
-    };
+    let mut random = numbers();
     let attributes = Attributes::new(Rights::RW, MemoryType::WriteBack);
     let change = |rights| Change { rights: Some(rights), ..Change::default() };
     for round in 0..200 {
