@@ -25,50 +25,51 @@ in_every_format! {
     a_refused_change_leaves_everything_as_it_was
 }
 
-/// What the library has, or what maps nothing and may refuse to change.
+/// A backend of the library that can be told to refuse changes.
 #[derive(Clone, Debug)]
-enum Behind {
-    Builtin(Builtin),
-    Stubborn(Arc<AtomicBool>),
+struct Behind {
+    builtin: Builtin,
+    /// Whether it refuses now; `None` if it never does.
+    refuses: Option<Arc<AtomicBool>>,
+}
+
+impl Behind {
+    /// Maps nothing, and may refuse.
+    fn stubborn(refuses: &Arc<AtomicBool>) -> Self {
+        Self { refuses: Some(refuses.clone()), ..Device::new(gpa(0), STUBBORN).into() }
+    }
+}
+
+impl<B: Into<Builtin>> From<B> for Behind {
+    fn from(backend: B) -> Self {
+        Self { builtin: backend.into(), refuses: None }
+    }
 }
 
 impl Joinable for Behind {
     fn join(&self, next: &Self) -> Option<Self> {
-        match (self, next) {
-            (Self::Builtin(this), Self::Builtin(next)) => this.join(next).map(Self::Builtin),
-            (Self::Stubborn(this), Self::Stubborn(_)) => Some(Self::Stubborn(this.clone())),
-            _ => None,
-        }
+        Some(Self { builtin: self.builtin.join(&next.builtin)?, refuses: self.refuses.clone() })
     }
 }
 
 impl Display for Behind {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Builtin(builtin) => builtin.fmt(f),
-            Self::Stubborn(_) => f.write_str("stubborn"),
-        }
+        self.builtin.fmt(f)
     }
 }
 
-// SAFETY: what is stubborn maps nothing; the rest keeps the contract itself.
+// SAFETY: all is handed on to a backend that keeps the contract, or nothing is done.
 unsafe impl Backend for Behind {
     fn is_ram(&self) -> bool {
-        matches!(self, Self::Builtin(builtin) if builtin.is_ram())
+        self.builtin.is_ram()
     }
 
     fn accepts<F: Format, H: Hal>(&self, table: &PageTable<F, H>, attributes: &Attributes) -> Result<(), Refusal> {
-        match self {
-            Self::Builtin(builtin) => builtin.accepts(table, attributes),
-            Self::Stubborn(_) => Ok(()),
-        }
+        self.builtin.accepts(table, attributes)
     }
 
     fn collapses_to(&self, hal: &impl Hal) -> u8 {
-        match self {
-            Self::Builtin(builtin) => builtin.collapses_to(hal),
-            Self::Stubborn(_) => 0,
-        }
+        self.builtin.collapses_to(hal)
     }
 
     fn map<F: Format, H: Hal>(
@@ -78,10 +79,7 @@ unsafe impl Backend for Behind {
         table: &mut PageTable<F, H>,
         gather: &mut Gather<F, H>,
     ) -> Result<(), BackendError> {
-        match self {
-            Self::Builtin(builtin) => builtin.map(range, attributes, table, gather),
-            Self::Stubborn(_) => Ok(()),
-        }
+        self.builtin.map(range, attributes, table, gather)
     }
 
     unsafe fn unmap<F: Format, H: Hal>(
@@ -90,22 +88,17 @@ unsafe impl Backend for Behind {
         table: &mut PageTable<F, H>,
         gather: &mut Gather<F, H>,
     ) -> Result<(), BackendError> {
-        match self {
-            // SAFETY: as the caller promises.
-            Self::Builtin(builtin) => unsafe { builtin.unmap(range, table, gather) },
-            Self::Stubborn(_) => Ok(()),
-        }
+        // SAFETY: as the caller promises.
+        unsafe { self.builtin.unmap(range, table, gather) }
     }
 
     fn works_like(&self, other: &Self) -> bool {
-        matches!((self, other), (Self::Builtin(this), Self::Builtin(other)) if this.works_like(other))
+        self.refuses.is_none() && other.refuses.is_none() && self.builtin.works_like(&other.builtin)
     }
 
     unsafe fn discard<F: Format, H: Hal>(&self, range: ClosedRange, table: &mut PageTable<F, H>) {
-        if let Self::Builtin(builtin) = self {
-            // SAFETY: as the caller promises.
-            unsafe { builtin.discard(range, table) };
-        }
+        // SAFETY: as the caller promises.
+        unsafe { self.builtin.discard(range, table) };
     }
 
     fn protect<F: Format, H: Hal>(
@@ -115,11 +108,10 @@ unsafe impl Backend for Behind {
         table: &mut PageTable<F, H>,
         gather: &mut Gather<F, H>,
     ) -> Result<(), BackendError> {
-        match self {
-            Self::Builtin(builtin) => builtin.protect(range, change, table, gather),
-            Self::Stubborn(refuses) if refuses.load(Ordering::Relaxed) => Err(BackendError::Custom("no")),
-            Self::Stubborn(_) => Ok(()),
+        if self.refuses.as_ref().is_some_and(|refuses| refuses.load(Ordering::Relaxed)) {
+            return Err(BackendError::Custom("no"));
         }
+        self.builtin.protect(range, change, table, gather)
     }
 
     fn first_use<F: Format, H: Hal>(
@@ -128,10 +120,7 @@ unsafe impl Backend for Behind {
         table: &PageTable<F, H>,
         frames: &mut FrameCache<H>,
     ) -> Option<FirstUse> {
-        match self {
-            Self::Builtin(builtin) => builtin.first_use(fault, table, frames),
-            Self::Stubborn(_) => None,
-        }
+        self.builtin.first_use(fault, table, frames)
     }
 
     fn fault<F: Format, H: Hal>(
@@ -140,10 +129,7 @@ unsafe impl Backend for Behind {
         table: &PageTable<F, H>,
         frames: &mut FrameCache<H>,
     ) -> FaultOutcome {
-        match self {
-            Self::Builtin(builtin) => builtin.fault(fault, table, frames),
-            Self::Stubborn(_) => FaultOutcome::NotMapped,
-        }
+        self.builtin.fault(fault, table, frames)
     }
 
     fn fault_exclusive<F: Format, H: Hal>(
@@ -152,10 +138,38 @@ unsafe impl Backend for Behind {
         table: &mut PageTable<F, H>,
         gather: &mut Gather<F, H>,
     ) -> FaultOutcome {
-        match self {
-            Self::Builtin(builtin) => builtin.fault_exclusive(fault, table, gather),
-            Self::Stubborn(_) => FaultOutcome::NotMapped,
-        }
+        self.builtin.fault_exclusive(fault, table, gather)
+    }
+}
+
+/// The handles of a device, and of one that may refuse.
+const DEVICE: usize = 7;
+const STUBBORN: usize = 8;
+
+/// What is behind a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Linear,
+    Lazy,
+    Populated,
+    Device,
+    Shared,
+    CopyOnWrite,
+    Stubborn,
+}
+
+impl Kind {
+    const ALL: [Self; 7] =
+        [Self::Linear, Self::Lazy, Self::Populated, Self::Device, Self::Shared, Self::CopyOnWrite, Self::Stubborn];
+
+    /// Whether the guest can write there.
+    fn is_ram(self) -> bool {
+        !matches!(self, Self::Device | Self::Stubborn)
+    }
+
+    /// Whether every page of it is mapped from the start to the end.
+    fn is_there(self) -> bool {
+        matches!(self, Self::Linear | Self::Populated | Self::Shared)
     }
 }
 
@@ -168,8 +182,9 @@ const SHARED: usize = 32;
 /// What a page is: areas are made of pages that say the same.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Page {
-    /// Which backend, and where it begins, in pages.
-    behind: (u8, usize),
+    kind: Kind,
+    /// Where what is behind it begins, in pages.
+    origin: usize,
     attributes: Attributes,
 }
 
@@ -197,8 +212,8 @@ fn a_refused_change_forgets_no_write<F: Format>(rig: Rig<F>) {
     let format = *rig.space.page_table().format();
     let space = AddrSpace::<_, _, Behind>::with_backend(format, rig.machine.clone(), Tag(8), gpa(0), 1 << 32);
     let (mut space, page) = (space.unwrap(), rig.page());
-    space.map(gpa(0), 4 * page, RW, Behind::Builtin(Alloc::POPULATED.into())).unwrap();
-    space.map(gpa(4 * page), page, RW, Behind::Stubborn(Arc::new(AtomicBool::new(true)))).unwrap();
+    space.map(gpa(0), 4 * page, RW, Alloc::POPULATED).unwrap();
+    space.map(gpa(4 * page), page, RW, Behind::stubborn(&Arc::new(AtomicBool::new(true)))).unwrap();
     let all = range(0, 5 * page);
     let harvest = |space: &mut AddrSpace<_, _, _>| {
         let mut words = [0];
@@ -326,44 +341,44 @@ impl<F: Format> Guest<F> {
         let page = Self::page();
         let mut attributes = *random.choice(self.flavours.iter()).expect("one");
         let first = pages.start;
-        let kind = random.u8(0..7);
-        let (behind, origin): (Behind, usize) = match kind {
-            0 => {
-                let shift = random.usize(0..2) * 512;
-                if pages.end + shift > HOST {
+        let kind = *random.choice(Kind::ALL.iter()).expect("one");
+        let mut origin = 0;
+        let behind: Behind = match kind {
+            Kind::Linear => {
+                origin = random.usize(0..2) * 512;
+                if pages.end + origin > HOST {
                     return;
                 }
+                let start = (self.ram + (first + origin) * page).into();
                 // SAFETY: it outlives the space.
-                let region =
-                    unsafe { HostRegion::ram((self.ram + (first + shift) * page).into(), pages.len() * page) }.unwrap();
-                (Behind::Builtin(Linear::new(gpa(first * page), region).into()), shift)
+                let region = unsafe { HostRegion::ram(start, pages.len() * page) }.unwrap();
+                Linear::new(gpa(first * page), region).into()
             }
-            1 => (Behind::Builtin(Alloc::LAZY.into()), 0),
-            2 => (Behind::Builtin(Alloc::POPULATED.into()), 0),
-            3 => (Behind::Builtin(Device::new(gpa(0), 7).into()), 0),
-            4 | 5 => {
-                let origin = first / SHARED * SHARED;
+            Kind::Lazy => Alloc::LAZY.into(),
+            Kind::Populated => Alloc::POPULATED.into(),
+            Kind::Device => {
+                attributes = Attributes::new(attributes.rights, MemoryType::DeviceNGnRE);
+                Device::new(gpa(0), DEVICE).into()
+            }
+            Kind::Shared | Kind::CopyOnWrite => {
+                origin = first / SHARED * SHARED;
                 if pages.end > origin + SHARED {
                     return;
                 }
-                let origin_at = gpa(origin * page);
-                let behind: Builtin = if kind == 4 {
-                    Shared::new(origin_at, self.memory.clone()).into()
+                let start = gpa(origin * page);
+                if kind == Kind::Shared {
+                    Shared::new(start, self.memory.clone()).into()
                 } else {
-                    CopyOnWrite::new(origin_at, &self.memory).into()
-                };
-                (Behind::Builtin(behind), origin)
+                    CopyOnWrite::new(start, &self.memory).into()
+                }
             }
-            _ => (Behind::Stubborn(self.refuses.clone()), 0),
+            Kind::Stubborn => Behind::stubborn(&self.refuses),
         };
-        if kind == 3 {
-            attributes = Attributes::new(attributes.rights, MemoryType::DeviceNGnRE);
-        }
         let free = self.pages.range(pages.clone()).next().is_none();
         match self.space.map(gpa(first * page), pages.len() * page, attributes, behind) {
             Ok(()) => {
                 assert!(free);
-                self.pages.extend(pages.map(|at| (at, Page { behind: (kind, origin), attributes })));
+                self.pages.extend(pages.map(|at| (at, Page { kind, origin, attributes })));
             }
             Err(SpaceError::Overlap(_)) => assert!(!free),
             Err(error) => panic!("{error}"),
@@ -373,7 +388,7 @@ impl<F: Format> Guest<F> {
     fn write(&mut self, at: usize) {
         let address = gpa(at * Self::page());
         let Some(page) = self.pages.get(&at) else { return };
-        if !page.attributes.rights.contains(Rights::W) || matches!(page.behind.0, 3 | 6) {
+        if !page.attributes.rights.contains(Rights::W) || !page.kind.is_ram() {
             return;
         }
         let mut done = self.space.write_obj(address, at);
@@ -422,7 +437,7 @@ impl<F: Format> Guest<F> {
         } else {
             self.space.protect(start, size, change)
         };
-        let stubborn = self.pages.range(pages.clone()).any(|(_, page)| page.behind.0 == 6);
+        let stubborn = self.pages.range(pages.clone()).any(|(_, page)| page.kind == Kind::Stubborn);
         match result {
             Ok(()) => {
                 self.changed += 1;
@@ -448,7 +463,7 @@ impl<F: Format> Guest<F> {
                             now.0 == before.0 && now.1 == before.1 && rights && (now.3 || !before.3 || harvests)
                         }
                         // Pages of the base may have gone.
-                        (None, Some(_)) => self.pages[&at].behind.0 == 5,
+                        (None, Some(_)) => self.pages[&at].kind == Kind::CopyOnWrite,
                         (None, None) => true,
                         (Some(_), None) => false,
                     };
@@ -480,12 +495,12 @@ impl<F: Format> Guest<F> {
             };
             let Attributes { rights, memory, .. } = page.attributes;
             match seen {
-                None => assert!(matches!(page.behind.0, 1 | 3 | 5 | 6), "page {at} is gone"),
+                None => assert!(!page.kind.is_there(), "page {at} is gone"),
                 Some((address, found, granted, _)) => {
                     assert!(granted == rights || granted == rights - Rights::W, "page {at}: {granted:?} {page:?}");
                     assert_eq!(found, memory, "page {at}");
-                    if page.behind.0 == 0 {
-                        assert_eq!(address as usize, self.ram + (at + page.behind.1) * Self::page());
+                    if page.kind == Kind::Linear {
+                        assert_eq!(address as usize, self.ram + (at + page.origin) * Self::page());
                     }
                 }
             }

@@ -139,14 +139,16 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                 Found::Absent => match ok!(self.take_frame(level, Some(entries), rest, leaf)) {
                     Some((frame, size)) => {
                         done = ClosedRange::block(rest.start(), size);
-                        let others = range.after(done.last());
-                        let mut beside = others.and_then(|others| self.table_beside(entries, others, reserve));
-                        let what = beside.as_ref().map_or(What::Frame, |table| What::Beside(table.address()));
+                        let beside = range
+                            .after(done.last())
+                            .and_then(|others| Some((self.table_beside(entries, others, reserve)?, others)));
+                        let what = beside.as_ref().map_or(What::Frame, |(table, _)| What::Beside(table.address()));
                         let planned = Planned { entries, start: rest.start(), size, what };
                         reserve.planned.put(&self.hal, frame, planned);
-                        if let (Some(table), Some(others)) = (&mut beside, others) {
+                        if let Some((mut table, others)) = beside {
+                            // The others need not wait for the commit to be zeroed.
                             reserve.first = Some((frame, size));
-                            return self.fill_beside(entries, others, leaf, table, reserve);
+                            return self.fill_beside(entries, others, leaf, &mut table, reserve);
                         }
                     }
                     None => {
