@@ -1,10 +1,12 @@
 //! Harvests and changes of pages in all combinations of states side by side: in numbers below and above what the engine
 //! handles at once, and up to the last address.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use proptest::prelude::*;
 use tablewright::{
-    Attributes, Change, ClosedRange, Format, Mapping, MemoryType, PageBitmap, PageTable, Rights, State, Tag,
-    sim::Machine,
+    Attributes, Change, ClosedRange, Format, Hal, HostPhysAddr, Mapping, MemoryType, PageBitmap, PageTable, Rights,
+    State, Tag, sim::Machine,
 };
 
 use crate::{
@@ -20,15 +22,20 @@ const PAGES: usize = 700;
 /// What a page is: `None`, or its rights to write and to execute, accessed and dirty state.
 type Page = Option<(bool, bool, bool, bool)>;
 
-/// Stretches of pages that are alike: most are dirty, so that what differs is among them.
-fn pages() -> impl Strategy<Value = Vec<Page>> {
+/// A page; most are dirty, so that what differs is among them.
+fn page(there: f64) -> impl Strategy<Value = Page> {
     let mostly = || prop::bool::weighted(0.8);
-    let page = prop::option::weighted(0.9, (mostly(), mostly(), mostly(), mostly()));
-    let stretch = (page, prop_oneof![1..4_usize, 1..200_usize]);
-    prop::collection::vec(stretch, 1..60).prop_map(|stretches| {
+    prop::option::weighted(there, (mostly(), mostly(), mostly(), mostly()))
+}
+
+/// Stretches of pages that are alike; or pages and holes that alternate at random.
+fn pages() -> impl Strategy<Value = Vec<Page>> {
+    let stretch = (page(0.9), prop_oneof![1..4_usize, 1..200_usize]);
+    let stretches = prop::collection::vec(stretch, 1..60).prop_map(|stretches| {
         let pages = stretches.into_iter().flat_map(|(page, count)| std::iter::repeat_n(page, count));
         pages.chain(std::iter::repeat(None)).take(PAGES).collect()
-    })
+    });
+    prop_oneof![2 => stretches, 1 => prop::collection::vec(page(0.5), PAGES)]
 }
 
 fn attributes((write, execute, accessed, dirty): (bool, bool, bool, bool)) -> Attributes {
@@ -61,10 +68,31 @@ fn with<F: Format>(format: F, pages: &[Page]) -> (PageTable<F, Machine>, ClosedR
     (table, all)
 }
 
+/// Puts into the holes of tables of pages what would be dirty pages, were it not absent. Returns the holes and what is
+/// there.
+fn litter<F: Format>(table: &PageTable<F, Machine>) -> Vec<(u64, u64)> {
+    let format = table.format();
+    let page = format.prototype(0, 12, &attributes((true, true, true, true))).unwrap();
+    let kinds = format.kinds(0);
+    let raw = format.strip(page, 0x1234_5000, 1).first & !kinds.absent_mask | kinds.absent_value;
+    let tables = table.tables().filter(|table| table.level == 0);
+    let slots = tables.flat_map(|table| (0..512).map(move |index| table.address.as_usize() as u64 + index * 8));
+    let holes = slots.filter(|&slot| kinds.is_absent(table.hal().read_word(slot).unwrap()));
+    holes
+        .inspect(|&hole| {
+            let entry = table.hal().phys_to_virt(HostPhysAddr::from_usize(hole as usize)).cast::<AtomicU64>();
+            // SAFETY: an entry of a table, accessed atomically.
+            unsafe { entry.as_ref() }.store(raw, Ordering::Relaxed);
+        })
+        .map(|hole| (hole, raw))
+        .collect()
+}
+
 /// `states`: the format has them; else what may be written counts as dirty.
 fn hold<F: Format>(format: F, states: bool, pages: &[Page]) {
     let (table, all) = with(format, pages);
     let before: Vec<Mapping> = table.mappings(all).collect();
+    let holes = litter(&table);
 
     let is_dirty = |page: &Page| page.is_some_and(|(write, _, _, dirty)| write && (dirty || !states));
     let dirty: Vec<usize> = (0..PAGES).filter(|&number| is_dirty(&pages[number])).collect();
@@ -83,15 +111,18 @@ fn hold<F: Format>(format: F, states: bool, pages: &[Page]) {
         assert_eq!(harvest(&table, State::Accessed, all), accessed);
         assert_eq!(harvest(&table, State::Accessed, all), []);
     }
+    assert!(holes.iter().all(|&(hole, raw)| table.hal().read_word(hole) == Some(raw)));
 }
 
 /// Takes the right to write from all, and moves them where they are aligned otherwise.
 fn protect_and_move<F: Format>(format: F, pages: &[Page]) {
     let (mut table, all) = with(format, pages);
     let before: Vec<Mapping> = table.mappings(all).collect();
+    let holes = litter(&table);
     let mut gather = table.gather();
     let change = Change { rights: Some(Rights::R), ..Change::default() };
     table.protect(all, &change, &mut gather).unwrap();
+    assert!(holes.iter().all(|&(hole, raw)| table.hal().read_word(hole) == Some(raw)));
     let protected: Vec<Mapping> = table.mappings(all).collect();
     assert!(protected.iter().all(|leaf| leaf.attributes.rights == Rights::R));
     let moved = |leaf: &Mapping, distance: u64, attributes| {

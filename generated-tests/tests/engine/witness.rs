@@ -42,6 +42,8 @@ pub(crate) struct Witness<const PAGE: u8> {
     pub(crate) hardware: bool,
     pub invalid_cached: bool,
     pub(crate) empty: u64,
+    /// Entries of the lowest level are told apart as those of others are, as if some might lead to tables.
+    pub(crate) same_kinds: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +64,11 @@ impl<const PAGE: u8> Witness<PAGE> {
 
     fn has_runs(&self, level: Level) -> bool {
         self.runs != Runs::None && level <= self.blocks
+    }
+
+    /// Whether an entry at `level` without the bit of leaves leads to a table.
+    fn may_be_table(&self, level: Level) -> bool {
+        level > 0 || self.same_kinds
     }
 
     fn state(&self, accessed: bool, dirty: bool) -> u64 {
@@ -139,23 +146,17 @@ unsafe impl<const PAGE: u8> Format for Witness<PAGE> {
         self.invalid_cached
     }
 
-    fn next(&self, _level: Level, raw: u64) -> Next {
+    fn next(&self, level: Level, raw: u64) -> Next {
         match raw & (PRESENT | LEAF) {
             0 | LEAF => Next::Absent,
-            PRESENT => Next::Table(raw & Self::ADDRESS),
+            PRESENT if self.may_be_table(level) => Next::Table(raw & Self::ADDRESS),
             _ => Next::Leaf,
         }
     }
 
-    fn kinds(&self, _level: Level) -> Kinds {
-        Kinds {
-            absent_mask: PRESENT,
-            absent_value: 0,
-            table_mask: LEAF,
-            table_value: 0,
-            single_mask: RUN,
-            single_value: 0,
-        }
+    fn kinds(&self, level: Level) -> Kinds {
+        let (table_mask, table_value) = if self.may_be_table(level) { (LEAF, 0) } else { (0, 1) };
+        Kinds { absent_mask: PRESENT, absent_value: 0, table_mask, table_value, single_mask: RUN, single_value: 0 }
     }
 
     fn output(&self, level: Level, raw: u64) -> u64 {
@@ -306,14 +307,22 @@ impl<const PAGE: u8> Witness<PAGE> {
         hardware: false,
         invalid_cached: false,
         empty: 0,
+        same_kinds: false,
     };
 }
 
 /// Direct edits, hardware that sets accessed and dirty, an empty entry that is not zero: as nested tables of one maker.
 pub(crate) const DIRECT: Witness<12> = Witness { hardware: true, empty: 1 << 63, ..Witness::PLAIN };
 /// A wide root, runs whose items share their address, invalid entries that may be cached: as another's.
-pub(crate) const WIDE: Witness<12> =
-    Witness { levels: 3, input_bits: 41, runs: Runs::Shared, invalid_cached: true, hardware: true, ..Witness::PLAIN };
+pub(crate) const WIDE: Witness<12> = Witness {
+    levels: 3,
+    input_bits: 41,
+    runs: Runs::Shared,
+    invalid_cached: true,
+    hardware: true,
+    same_kinds: true,
+    ..Witness::PLAIN
+};
 /// Runs whose items have their own addresses, break-before-make, a concatenated root: as a third's.
 pub(crate) const BREAKING: Witness<12> =
     Witness { levels: 3, input_bits: 40, blocks: 1, runs: Runs::Own, breaks: true, ..Witness::PLAIN };
@@ -324,8 +333,8 @@ pub(crate) const LARGE: Witness<14> =
     Witness { levels: 3, input_bits: 40, blocks: 1, runs: Runs::Own, breaks: true, hardware: true, ..Witness::PLAIN };
 /// Tables that are smaller than any frame, and a wide root of several in one frame.
 pub(crate) const SMALL: Witness<9> = Witness { levels: 3, input_bits: 29, blocks: 1, ..Witness::PLAIN };
-/// All 2^64 input addresses.
-pub(crate) const FULL: Witness<12> = Witness { levels: 6, input_bits: 64, ..Witness::PLAIN };
+/// All 2^64 input addresses, and entries that are told apart alike at all levels.
+pub(crate) const FULL: Witness<12> = Witness { levels: 6, input_bits: 64, same_kinds: true, ..Witness::PLAIN };
 /// Sign-extended input addresses.
 pub(crate) const SIGNED: Witness<12> =
     Witness { levels: 4, input_bits: 48, extension: Extension::Sign, ..Witness::PLAIN };

@@ -90,11 +90,16 @@ impl Kinds {
         common & present != 0 && common & leaf != 0
     }
 
+    /// Whether some entries lead to tables. If none does, all but the absent ones are leaves.
+    #[inline]
+    pub(crate) const fn has_tables(&self) -> bool {
+        self.table_value & !self.table_mask == 0
+    }
+
     /// Two masks: an entry that has a bit of each is a leaf. Not every leaf has.
     #[inline]
     const fn signs_of_leaves(&self) -> [u64; 2] {
-        let no_tables = self.table_value & !self.table_mask != 0;
-        let leaf = if no_tables { u64::MAX } else { self.table_mask & !self.table_value };
+        let leaf = if self.has_tables() { self.table_mask & !self.table_value } else { u64::MAX };
         [self.absent_mask & !self.absent_value, leaf]
     }
 }

@@ -113,7 +113,7 @@ fn find_either(seen: &[Option<Alike>; 2], [all, any]: [u64; 2]) -> Option<(&Alik
 enum Block<'a> {
     /// Nothing.
     Empty,
-    /// Leaves that stay as they are.
+    /// Leaves that stay as they are, and holes.
     Idle,
     /// Leaves, of which those with a bit are of one group, and change one by one; the others stay as they are.
     Busy(&'a Alike, u32),
@@ -134,28 +134,35 @@ impl<'a> Block<'a> {
         if indices.len() < BLOCK {
             return Self::Mixed(!(u32::MAX << indices.len()));
         }
-        let Some(common @ [all, any]) = entries.common(indices.start) else { return every };
+        let start = indices.start;
+        let Some(common @ [all, any]) = entries.common(start) else { return every };
+        let found = find(seen, common);
+        let mut left = u32::MAX;
         if kinds.shows_leaves(all) {
-            match find(seen, common) {
-                Some(alike) if alike.rewrite.is_none() => Self::Idle,
-                Some(alike) if alike.is_plain() => Self::Busy(alike, u32::MAX),
-                Some(_) => every,
-                None => {
-                    if let Some((alike, bit)) = find_either(seen, common) {
-                        let which = entries.with_bit(indices.start, bit);
-                        return Self::Busy(alike, if alike.value & bit == 0 { !which } else { which });
-                    }
-                    // Those that stay as they are need no look.
-                    let stay = seen.iter().flatten().filter(|alike| alike.rewrite.is_none());
-                    let left = |left, alike: &Alike| left & !entries.which(indices.start, |raw| alike.contains(raw));
-                    Self::Mixed(stay.fold(u32::MAX, left))
-                }
+            match found {
+                Some(alike) if alike.rewrite.is_none() => return Self::Idle,
+                Some(alike) if alike.is_plain() => return Self::Busy(alike, u32::MAX),
+                Some(_) => return every,
+                None => {}
+            }
+            if let Some((alike, bit)) = find_either(seen, common) {
+                return Self::Busy(alike, entries.which(start, bit, alike.value & bit));
             }
         } else if all == any && kinds.is_absent(all) {
-            Self::Empty
+            return Self::Empty;
+        } else if kinds.has_tables() {
+            return every;
+        } else if found.is_some_and(|alike| alike.rewrite.is_none()) {
+            // They would stay as they are even if all were leaves.
+            return Self::Idle;
         } else {
-            every
+            left = !entries.which(start, kinds.absent_mask, kinds.absent_value);
         }
+        // Those that stay as they are need no look.
+        for alike in seen.iter().flatten().filter(|alike| alike.rewrite.is_none()) {
+            left &= !entries.which(start, alike.mask, alike.value);
+        }
+        if left == 0 { Self::Idle } else { Self::Mixed(left) }
     }
 }
 
@@ -222,10 +229,17 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             };
             let block = index;
             index = end.min(index + BLOCK);
-            // First those that are like what has been met, adjacent or not.
+            // First those that are like what has been met, adjacent or not. Without tables, only leaves are left.
+            let others = || match kinds.has_tables() {
+                true => {
+                    entries.which(block, kinds.absent_mask, kinds.absent_value)
+                        | entries.which(block, kinds.table_mask, kinds.table_value)
+                }
+                false => 0,
+            };
             for alike in seen.at(level).iter().flatten().filter(|alike| alike.is_plain()) {
                 let which = if left.count_ones() > 1 && block + BLOCK <= covered {
-                    left & entries.which(block, |raw| kinds.is_leaf(raw) && alike.contains(raw))
+                    left & entries.which(block, alike.mask, alike.value) & !others()
                 } else {
                     0
                 };

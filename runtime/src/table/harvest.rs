@@ -272,16 +272,16 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         // Whoever else uses the table may change a leaf, but takes none out.
         let rewrite_some = |unmarked: Alike| entries.rewrite_some(&self.hal, index, which, &unmarked, rewrite);
         let mut left = self.unmarked(alike, level, state).map_or(which, rewrite_some);
-        let mut cleared = which & !left;
+        let mut kept = 0;
         while left != 0 {
             let item = left.trailing_zeros();
             left &= left - 1;
             let index = index + item as usize;
-            if self.clear_item(group, index, entries.load(index), rewrite, judge) {
-                cleared |= 1 << item;
+            if !self.clear_item(group, index, entries.load(index), rewrite, judge) {
+                kept |= 1 << item;
             }
         }
-        cleared
+        which & !kept
     }
 
     /// Clears the state of the entry at `index`, which was `raw` (the MMU or a fault may have changed it since), and

@@ -39,28 +39,25 @@ impl<W: EntryWord> Entries<W> {
         bits != 0 && self.iter(indices).fold(0, |any, (_, raw)| any | raw) & bits != 0
     }
 
-    /// A bit for each of the [`BLOCK`] entries from `index` on for which `is_one` holds; 0 if the table has fewer
+    /// A bit for each of the [`BLOCK`] entries from `index` on with `raw & mask == value`; 0 if the table has fewer
     /// entries.
-    #[inline]
-    pub(in crate::table) fn which(&self, index: usize, is_one: impl Fn(u64) -> bool) -> u32 {
+    // Not inlined: it has several callers.
+    #[inline(never)]
+    pub(in crate::table) fn which(&self, index: usize, mask: u64, value: u64) -> u32 {
         if index + BLOCK > self.count() {
             return 0;
         }
         // SAFETY: inside the table, as just checked; see `entry`.
         let load = |item| unsafe { self.base.add(index + item).as_ref() }.load(Ordering::Relaxed);
-        (0..BLOCK).fold(0, |which, item| which | u32::from(is_one(load(item))) << item)
-    }
-
-    /// As [`Self::which`], for those that have `bit`, a power of two.
-    #[inline]
-    pub(in crate::table) fn with_bit(&self, index: usize, bit: u64) -> u32 {
-        if index + BLOCK > self.count() {
-            return 0;
+        // From the last to the first, so that each is added in the same place.
+        let all = (0..BLOCK).rev();
+        if mask.is_power_of_two() && value & !mask == 0 {
+            // One bit need not be compared.
+            let shift = mask.trailing_zeros();
+            let set = all.fold(0, |which, item| which * 2 + (load(item) >> shift & 1) as u32);
+            return if value == 0 { !set } else { set };
         }
-        let shift = bit.trailing_zeros();
-        // SAFETY: inside the table, as just checked; see `entry`.
-        let load = |item| unsafe { self.base.add(index + item).as_ref() }.load(Ordering::Relaxed);
-        (0..BLOCK).rev().fold(0, |which, item| which * 2 + (load(item) >> shift & 1) as u32)
+        all.fold(0, |which, item| which * 2 + u32::from(load(item) & mask == value))
     }
 
     /// Writes a strip over entries that are not present.
@@ -116,7 +113,7 @@ impl<W: EntryWord> Entries<W> {
     }
 
     /// Rewrites leaves among `indices` with plain stores, several at once, up to the first block that may hold something
-    /// else. Returns where that is, and the indices around all that changed. It does not publish them.
+    /// else but holes. Returns where that is, and the indices around all that changed. It does not publish them.
     #[inline(never)]
     pub(in crate::table) fn rewrite_blocks(
         &self,
@@ -132,11 +129,20 @@ impl<W: EntryWord> Entries<W> {
             let entry = |item| unsafe { self.base.add(index + item).as_ref() };
             let load = |item| entry(item).load(Ordering::Relaxed);
             let common = (0..BLOCK).fold(u64::MAX, |common, item| common & load(item));
-            if !kinds.shows_leaves(common) {
+            let is_full = kinds.shows_leaves(common);
+            if !is_full && kinds.has_tables() {
                 break;
             }
-            if common & !keep != set || (0..BLOCK).any(|item| load(item) & !keep != set) {
-                if common & set == set {
+            // With a choice of values instead of branches, which nobody could foresee.
+            let new = |raw| if kinds.is_absent(raw) { raw } else { raw & keep | set };
+            let changes = match is_full {
+                true => common & !keep != set || (0..BLOCK).any(|item| load(item) & !keep != set),
+                false => (0..BLOCK).any(|item| new(load(item)) != load(item)),
+            };
+            if changes {
+                if !is_full {
+                    (0..BLOCK).for_each(|item| entry(item).store(new(load(item)), Ordering::Relaxed));
+                } else if common & set == set {
                     // Bits are only cleared, as by write protection: one instruction for each entry.
                     let left = keep | set;
                     (0..BLOCK).for_each(|item| entry(item).store(load(item) & left, Ordering::Relaxed));
