@@ -125,6 +125,12 @@ fn of<M: Machine>() -> Vec<Row> {
             contenders!(unpopulate(): Bare, Space; Multiarch, Generic, Aarch64, X86, MemorySet, AxAddrSpace),
         ),
         row::<M>(
+            "unmap 1 GiB, half of it used, and free each page",
+            pages,
+            1.3,
+            contenders!(release_used(): Bare, Space),
+        ),
+        row::<M>(
             "unmap one page at random and free it",
             ("page", work::SINGLES),
             1.5,
@@ -201,6 +207,9 @@ fn edits<M: Machine>() -> Vec<Row> {
     let some = |every| {
         if M::HARDWARE { contenders!(harvest_some(every): Bare) } else { contenders!(harvest_some(every): Bare, Space) }
     };
+    let used = |every| {
+        if M::HARDWARE { contenders!(harvest_used(every): Bare) } else { contenders!(harvest_used(every): Bare, Space) }
+    };
     let rows = vec![
         row::<M>(
             "write-protect 1 GiB of pages",
@@ -208,6 +217,7 @@ fn edits<M: Machine>() -> Vec<Row> {
             1.5,
             contenders!(protect(GIB): Bare, Space; Multiarch, Generic, Aarch64, X86, MemorySet),
         ),
+        row::<M>("write-protect 1 GiB, half of it used", pages, 1.5, contenders!(protect_used(): Bare, Space)),
         row::<M>(
             "protect one page, at random",
             ("call", 2 * work::SINGLES),
@@ -219,6 +229,8 @@ fn edits<M: Machine>() -> Vec<Row> {
         row::<M>("harvest 1 GiB of pages, none dirty", pages, 1.5, contenders!(harvest(false): Bare, Space)),
         row::<M>("harvest 1 GiB of pages, one in 64 dirty", pages, 1.5, some(64)),
         row::<M>("harvest 1 GiB of pages, half of them dirty", pages, 1.5, some(2)),
+        row::<M>("harvest 1 GiB, half of it used, all of that dirty", pages, 1.5, used(1)),
+        row::<M>("harvest 1 GiB, half of it used, one page in 64 dirty", pages, 1.5, used(64)),
         row::<M>(
             "write-protect a page in a 2 MiB block",
             ("page", 512),
