@@ -140,7 +140,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                 let target = range.shifted(shift.distance);
                 let (to, linked) = self.table_for(level, target.start(), reserve)?;
                 let first = Self::index(level, target.start());
-                let hardware = self.format.accessed_dirty(level).hardware;
+                let hardware = self.format.accessed_dirty(level).hardware.then(|| self.format.kinds(level));
                 let empty = self.format.empty(level);
                 entries.move_to(&self.hal, index..index + items, &to, first, empty, hardware);
                 let smallest = if are_tables { 0 } else { level };

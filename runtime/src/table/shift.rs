@@ -108,11 +108,9 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let most = room.min(usize::try_from(whole).unwrap_or(room));
         let first = entries.load(index);
         let is_single = are_tables || self.format.leaf_bits(level, first) <= bits;
-        // Where there are only single pages, all entries move as they are, holes included. Not so where hardware marks
-        // them: exchanging a hole takes longer.
+        // Where there are only single pages, all entries move as they are, holes included.
         let all_move = shift.holes
             && level == 0
-            && !self.format.accessed_dirty(level).hardware
             && kinds.single_value == 0
             && !entries.have_any(index..index + most, kinds.single_mask);
         let mut items = if all_move { most } else { 1 };

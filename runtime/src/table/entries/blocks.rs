@@ -85,7 +85,7 @@ impl<W: EntryWord> Entries<W> {
     }
 
     /// Takes entries out, leaving `empty`, and puts them into another table from `first` on, over entries that are not
-    /// present. With `hardware`, the MMU may change them up to that moment.
+    /// present. With `hardware`, the MMU may change all but the absent ones of these `kinds` up to that moment.
     pub(in crate::table) fn move_to(
         &self,
         hal: &impl Hal,
@@ -93,10 +93,11 @@ impl<W: EntryWord> Entries<W> {
         to: &Self,
         first: usize,
         empty: u64,
-        hardware: bool,
+        hardware: Option<Kinds>,
     ) {
-        if hardware {
-            let places = indices.zip(first..);
+        if let Some(kinds) = hardware {
+            let is_there = |&(index, _): &(usize, usize)| !kinds.is_absent(self.load(index));
+            let places = indices.zip(first..).filter(is_there);
             return places.for_each(|(index, there)| to.store(hal, there, self.swap(hal, index, empty)));
         }
         let (start, there) = (indices.start & self.mask(), first & to.mask());
