@@ -124,6 +124,12 @@ fn protect_and_move<F: Format>(format: F, pages: &[Page]) {
     table.protect(all, &change, &mut gather).unwrap();
     assert!(holes.iter().all(|&(hole, raw)| table.hal().read_word(hole) == Some(raw)));
     let protected: Vec<Mapping> = table.mappings(all).collect();
+    // What is as it should be is neither broken nor invalidated.
+    gather.flush();
+    let done = gather.invalidations();
+    table.protect(all, &change, &mut gather).unwrap();
+    gather.flush();
+    assert_eq!(gather.invalidations(), done);
     assert!(protected.iter().all(|leaf| leaf.attributes.rights == Rights::R));
     let moved = |leaf: &Mapping, distance: u64, attributes| {
         let range = ClosedRange::new(leaf.range.start() - distance, leaf.range.last() - distance).unwrap();
@@ -203,7 +209,7 @@ proptest! {
 
     #[test]
     fn each_page_loses_the_right_to_write_and_moves(pages in pages()) {
-        for format in [DIRECT, FULL, SIGNED] {
+        for format in [DIRECT, FULL, SIGNED, Witness { rights_break: true, ..DIRECT }] {
             protect_and_move(format, &pages);
         }
         protect_and_move(Witness { runs: crate::witness::Runs::None, ..STATELESS }, &pages);

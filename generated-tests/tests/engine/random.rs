@@ -5,7 +5,7 @@ use tablewright::{Attributes, Change, ClosedRange, Error, Format, MemoryType, Ri
 
 use crate::{
     rig::{Rig, attributes, canonical, range},
-    witness::{BREAKING, DIRECT, FLAT, FULL, LARGE, SIGNED, STATELESS, WIDE},
+    witness::{BREAKING, DIRECT, FLAT, FULL, LARGE, SIGNED, STATELESS, WIDE, Witness},
 };
 
 /// A step; places and lengths are scaled to the format when it is run, and flavours are numbers among those it has.
@@ -178,6 +178,11 @@ proptest! {
     #[test]
     fn break_before_make(steps in prop::collection::vec(step(), 1..60)) {
         run(BREAKING, &steps);
+    }
+
+    #[test]
+    fn break_before_make_for_rights(steps in prop::collection::vec(step(), 1..60)) {
+        run(Witness { rights_break: true, hardware: true, ..BREAKING }, &steps);
     }
 
     #[test]

@@ -8,7 +8,8 @@ use core::cell::Cell;
 
 use super::{
     Error, Gather, Operation, PageTable,
-    alike::{Alike, Group, Judge},
+    alike::{Alike, Judge},
+    groups::Group,
 };
 use crate::{
     AccessedDirty, Change, ClosedRange, Edit, Entry, Format, Hal, Level, PageBitmap, Refusal, Rewrite, Rights,

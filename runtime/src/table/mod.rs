@@ -10,6 +10,7 @@
 mod access;
 mod again;
 mod alike;
+mod breaking;
 mod build;
 mod changes;
 mod collapse;
@@ -23,6 +24,7 @@ mod first_write;
 mod found;
 mod frames;
 mod gather;
+mod groups;
 mod harvest;
 mod layout;
 mod located;

@@ -4,9 +4,9 @@ use core::ops::Range;
 
 use super::{
     Error, Gather, PageTable,
+    alike::Seen,
     build::{End, Found},
     entries::{BLOCK, Entries},
-    located::Located,
     remake::{Broken, Forgotten, Pass, Rewrites},
     slots::slots,
     split::Fate,
@@ -74,7 +74,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let mut pass = Pass { rewrites: &rewrites, broken: Broken::default(), pages, gather };
         // Asked here: most formats have a constant answer, and then only one of the two is compiled.
         if self.format.may_break(change) {
-            self.rewrite_breaking(entries, rest, &mut pass);
+            self.rewrite_breaking(entries, rest, &mut Seen::default(), &mut pass);
         } else {
             self.rewrite(entries, rest, &mut pass);
         }
@@ -126,17 +126,6 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         self.refuse_breaks(range, change, &rewrites)
     }
 
-    /// Checks that no leaf has to be broken where an MMU cannot retry.
-    fn refuse_breaks(&self, range: ClosedRange, change: &Change, rewrites: &Rewrites) -> Result<(), Error> {
-        if !self.format.may_break(change) || !self.is_strict() {
-            return Ok(());
-        }
-        match self.leaves(range).find(|leaf| self.breaks(leaf, rewrites) == Some(true)) {
-            Some(leaf) => Err(self.needs_break(leaf.range.start(), leaf.level, leaf.entries.load(leaf.index))),
-            None => Ok(()),
-        }
-    }
-
     /// Puts into `rewrites` how to rewrite the leaves in `range`, which are at `top` or below.
     fn plan_rewrites(
         &self,
@@ -155,67 +144,6 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             }
         }
         Ok(())
-    }
-
-    /// Whether a leaf must be broken for its change; `None` if it does not change.
-    fn breaks(&self, leaf: &Located<F>, rewrites: &Rewrites) -> Option<bool> {
-        let rewrite = rewrites.at(leaf.level)?;
-        // The items of a run are alike.
-        let old = leaf.entries.load(leaf.index);
-        let new = rewrite.apply(old);
-        (new != old).then(|| self.format.edit(leaf.level, old, new) == Edit::BreakBeforeMake)
-    }
-
-    /// [`Self::rewrite`] where leaves may have to be broken.
-    fn rewrite_breaking(&self, entries: Entries<F::Word>, range: ClosedRange, pass: &mut Pass<'_, '_, '_, F, H>) {
-        let level = entries.level();
-        let rewrite = pass.rewrites.at(level);
-        let states = self.format.accessed_dirty(level);
-        let mut changed: Option<ClosedRange> = None;
-        for (index, part) in Self::parts(level, range) {
-            match (self.visit(entries, index), rewrite) {
-                ((raw, Found::Table(below)), _) => {
-                    // If the first leaf that changes must be broken, most of those that follow are like it. Then it is
-                    // cheaper to take the whole table away once.
-                    let whole = Self::slot(level, part.start()) == part;
-                    if whole && self.leaves(part).find_map(|leaf| self.breaks(&leaf, pass.rewrites)) == Some(true) {
-                        entries.store(&self.hal, index, self.format.empty(level));
-                        pass.broken.push(raw, part);
-                    } else {
-                        self.make(entries, pass);
-                        self.rewrite_breaking(below, part, pass);
-                    }
-                }
-                ((raw, Found::Leaf), Some(rewrite)) if rewrite.apply(raw) != raw => {
-                    let new = rewrite.apply(raw);
-                    if self.format.edit(level, raw, new) == Edit::BreakBeforeMake {
-                        let leaf = self.locate(entries, part.start(), raw);
-                        if Self::items(&leaf) > 1 {
-                            self.remake(&leaf, &rewrite, pass.pages, pass.gather);
-                        } else {
-                            pass.broken.push(entries.swap(&self.hal, index, self.format.empty(level)), part);
-                        }
-                    } else {
-                        let mut old = raw;
-                        if states.hardware {
-                            old = entries.update(&self.hal, index, |raw| Some(rewrite.apply(raw))).unwrap_or(raw);
-                        } else {
-                            entries.store(&self.hal, index, new);
-                        }
-                        self.account(level, part, [old, rewrite.apply(old)], pass.pages, pass.gather);
-                        changed = Some(changed.map_or(part, |changed| changed.hull(&part)));
-                    }
-                }
-                ((_, Found::Leaf), _) | ((_, Found::Absent), _) => {}
-            }
-            if pass.broken.is_full() {
-                self.make(entries, pass);
-            }
-        }
-        self.make(entries, pass);
-        if let Some(changed) = changed {
-            pass.gather.record(changed, true, Self::entry_bits(level));
-        }
     }
 
     /// Rewrites every leaf in the part of `range` that this table translates, where none has to be broken. A leaf that
