@@ -249,6 +249,12 @@ fn edits<M: Machine>() -> Vec<Row> {
             1.5,
             contenders!(move_pages(work::BY_SINGLE_PAGES): Bare, Space),
         ),
+        row::<M>(
+            "move 1 GiB, half of it used, one by one",
+            pages,
+            1.5,
+            contenders!(move_used(work::BY_SINGLE_PAGES): Bare, Space),
+        ),
         row::<M>("give 2 MiB of pages one frame", ("block", work::ENLARGED), 1.3, contenders!(enlarge(): Bare, Space)),
     ];
     rows.into_iter().map(|row| Row { hardware: Some(M::HARDWARE), ..row }).collect()

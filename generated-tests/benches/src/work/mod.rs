@@ -6,7 +6,7 @@ mod used;
 
 pub use areas::{TOUCHED, add_areas, clear_areas, find_areas, protect_areas, remove_areas};
 pub use memory::{COPIED, READS, copy, read};
-pub use used::{harvest_used, protect_used, release_used};
+pub use used::{harvest_used, move_used, protect_used, release_used};
 
 use std::{
     cell::RefCell,

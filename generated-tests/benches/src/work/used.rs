@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use super::{GIB, IA, PAGE, shuffled};
 use crate::{
     measure::{Contender, each},
-    subject::{Harvest, Lazy, Protect, Relax},
+    subject::{Harvest, Lazy, Move, Protect, Relax},
 };
 
 /// Half of the pages of 1 GiB, in a random order.
@@ -59,5 +59,19 @@ pub fn release_used<S: Lazy>() -> Contender {
     let pages = used();
     Contender::new::<S>(move |runs| {
         each(runs, |space: &mut S| touch(space, &pages), |space| space.release(IA, GIB), |_| {})
+    })
+}
+
+/// Moves all of it, page by page.
+pub fn move_used<S: Lazy + Move>(to: u64) -> Contender {
+    let pages = used();
+    Contender::new::<S>(move |runs| {
+        each(
+            runs,
+            |space: &mut S| touch(space, &pages),
+            |space| space.move_range(IA, GIB, to),
+            // With the ends of the tables that it is in now.
+            |space| space.release(to - PAGE, GIB + (2 << 20)),
+        )
     })
 }
