@@ -10,6 +10,7 @@ use super::{
     entries::{BLOCK, Entries, EntriesOf, Fresh},
     frames::{Frames, List},
     layout::{Prototypes, size_mask, size_within},
+    slots::slots,
 };
 use crate::{Attributes, ClosedRange, Format, Hal, HostPhysAddr};
 
@@ -133,7 +134,14 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             let slot = Self::slot(level, rest.start());
             let part = ClosedRange::clamp(rest.start(), slot.last().min(rest.last()));
             let mut done = part;
-            match self.visit(entries, Self::index(level, rest.start())).1 {
+            let index = Self::index(level, rest.start());
+            let (raw, found) = self.visit(entries, index);
+            match found {
+                Found::Leaf if index.is_multiple_of(BLOCK) => {
+                    let others = self.entries_like(entries, raw, slots::<F>(level, entries.count(), rest));
+                    let last = slot.last() + ((others.saturating_sub(1) as u64) << Self::entry_bits(level));
+                    done = ClosedRange::clamp(rest.start(), last.min(range.last()));
+                }
                 Found::Leaf => {}
                 Found::Table(entries) => ok!(self.plan_populate(entries, part, leaf, reserve)),
                 Found::Absent => match ok!(self.take_frame(level, Some(entries), rest, leaf)) {
