@@ -8,6 +8,7 @@ use crate::rig::{READ, RW, Rig, distant, gpa, range};
 in_every_format! {
     every_byte_that_the_guest_holds_is_counted
     pages_of_each_size_are_told_apart
+    leaves_are_counted_as_they_are_listed
     the_work_of_changes_is_counted
 }
 
@@ -46,6 +47,20 @@ fn pages_of_each_size_are_told_apart<F: Format>(mut rig: Rig<F>) {
     assert_eq!((statistics.tables[usize::from(top)], statistics.tables[0]), (1, 1));
     rig.space.map_alloc(gpa(4 * block), page, RW, false).unwrap();
     assert_eq!(rig.space.statistics().leaves, statistics.leaves);
+}
+
+/// Pages with holes and, where there are runs, runs beside them, with a block before and after them.
+fn leaves_are_counted_as_they_are_listed<F: Format>(mut rig: Rig<F>) {
+    let (page, block) = (rig.page(), rig.block());
+    rig.space.map_linear(gpa(0), distant(1 << 34, 3 * block), RW).unwrap();
+    for number in [0, 2, 9, 64, 65] {
+        rig.space.unmap(gpa(block + number * page), page).unwrap();
+    }
+    let table = rig.space.page_table();
+    let mut listed = [0; 64];
+    table.mappings(rig.space.range()).for_each(|leaf| listed[usize::from(leaf.size)] += 1);
+    assert_eq!(rig.space.statistics().leaves, listed);
+    assert_eq!(rig.space.statistics().mapped_bytes() as usize, 3 * block - 5 * page);
 }
 
 /// The machine knows what was asked of it, and the tables show which leaves are gone.

@@ -51,7 +51,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     }
 
     /// Whether a leaf in this table is a run.
-    fn holds_runs(&self, entries: Entries<F::Word>) -> bool {
+    pub(super) fn holds_runs(&self, entries: Entries<F::Word>) -> bool {
         let kinds = self.format.kinds(entries.level());
         let is_item = |(_, raw)| kinds.is_leaf(raw) && kinds.is_item(raw);
         self.has_runs(entries.level()) && entries.iter(0..entries.count()).any(is_item)

@@ -218,16 +218,27 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// How many leaves there are of each size, by its log2, and how many tables at each level.
     pub(crate) fn counts(&self) -> ([usize; 64], [usize; Geometry::MAX_LEVELS]) {
         let (mut leaves, mut tables) = ([0; 64], [0; Geometry::MAX_LEVELS]);
-        let count = |counts: &mut [usize], number: u8| {
+        let count = |counts: &mut [usize], number: u8, more: usize| {
             if let Some(count) = counts.get_mut(usize::from(number)) {
-                *count += 1;
+                *count += more;
             }
         };
-        count(&mut tables, self.geometry.top());
-        for met in Walk::new(self, Some(ClosedRange::clamp(0, self.geometry.last_input()))) {
+        count(&mut tables, self.geometry.top(), 1);
+        let mut walk = Walk::new(self, Some(ClosedRange::clamp(0, self.geometry.last_input())));
+        while let Some(met) = walk.next() {
             match met {
-                Met::Leaf(leaf) => count(&mut leaves, leaf.size),
-                Met::Table { level, .. } => count(&mut tables, level),
+                Met::Leaf(leaf) => count(&mut leaves, leaf.size, 1),
+                Met::Table { level, address, range } => {
+                    count(&mut tables, level, 1);
+                    let entries = self.entries(level, address);
+                    // Most tables of pages have no runs: their pages are counted at once.
+                    if level == 0 && !self.holds_runs(entries) {
+                        let kinds = self.format.kinds(level);
+                        let pages = entries.iter(0..entries.count()).filter(|&(_, raw)| !kinds.is_absent(raw));
+                        count(&mut leaves, F::PAGE_BITS, pages.count());
+                        walk.advance(range.last());
+                    }
+                }
             }
         }
         (leaves, tables)
