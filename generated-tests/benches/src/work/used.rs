@@ -1,4 +1,4 @@
-//! A guest's memory of which half has been used, at random: each page that was is there, between holes.
+//! A guest's memory of which half has been used: of each two pages, one is there, at random, and the other is a hole.
 
 use std::cell::RefCell;
 
@@ -8,7 +8,7 @@ use crate::{
     subject::{Harvest, Lazy, Move, Protect, Relax},
 };
 
-/// Half of the pages of 1 GiB, in a random order.
+/// One of each two pages of 1 GiB, in a random order.
 fn used() -> Vec<u64> {
     shuffled(GIB / PAGE).take((GIB / PAGE / 2) as usize).map(|page| IA + page * PAGE).collect()
 }
