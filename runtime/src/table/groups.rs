@@ -43,7 +43,11 @@ impl<'a> Block<'a> {
                 None => {}
             }
             if let Some((alike, [mask, value])) = latest.find_either(common) {
-                return Self::Busy(alike, entries.which(start, mask, value));
+                return match entries.which(start, mask, value) {
+                    // Somebody else has changed them all since.
+                    0 => Self::Idle,
+                    which => Self::Busy(alike, which),
+                };
             }
         } else if all == any && kinds.is_absent(all) {
             return Self::Empty;
@@ -63,27 +67,28 @@ impl<'a> Block<'a> {
     }
 }
 
-/// Leaves that are alike, adjacent in one table, and change.
+/// Leaves that are alike and change: neighbours in one table, or some of a block.
 pub(super) struct Group<'a, F: Format> {
     pub(super) alike: &'a Alike,
     pub(super) level: Level,
     pub(super) entries: Entries<F::Word>,
     pub(super) index: usize,
-    /// How many are known to be alike. A run comes item by item.
+    /// How many entries they are among. A run comes item by item.
     pub(super) items: usize,
-    /// Which of the items these are; `u32::MAX`: all.
+    /// Which of these entries they are; `u32::MAX`: all.
     pub(super) which: u32,
     /// Up to which index more of them may follow: those that the range covers.
     pub(super) end: usize,
-    /// What they translate: the whole run, for an item of one.
+    /// What these entries translate: the whole run, for an item of one.
     pub(super) range: ClosedRange,
     /// The first of them as it was.
     pub(super) raw: u64,
 }
 
 impl<F: Format, H: Hal> PageTable<F, H> {
-    /// Calls `act` for each group of leaves in `range` that change, and goes on after as many items as it returns: at
-    /// least those of the group. `judge` decides about leaves that are unlike those met before.
+    /// Calls `act` for each group of leaves in `range` that change, block by block in ascending order. `act` returns how
+    /// many entries it dealt with, at least those of the group: if they are all alike, it may go on up to the group's
+    /// `end`. `judge` decides about leaves that are unlike those met before.
     pub(super) fn for_all_groups(
         &self,
         range: ClosedRange,
