@@ -155,6 +155,13 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         has_runs(&self.format, level)
     }
 
+    /// Whether a leaf in this table is a run.
+    pub(super) fn holds_runs(&self, entries: Entries<F::Word>) -> bool {
+        let kinds = self.format.kinds(entries.level());
+        let is_item = |(_, raw)| kinds.is_leaf(raw) && kinds.is_item(raw);
+        self.has_runs(entries.level()) && entries.iter(0..entries.count()).any(is_item)
+    }
+
     /// The bits that hold the address in a leaf of one entry at `level`.
     // Not inlined: it has many callers.
     #[inline(never)]

@@ -50,13 +50,6 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         Ok(())
     }
 
-    /// Whether a leaf in this table is a run.
-    pub(super) fn holds_runs(&self, entries: Entries<F::Word>) -> bool {
-        let kinds = self.format.kinds(entries.level());
-        let is_item = |(_, raw)| kinds.is_leaf(raw) && kinds.is_item(raw);
-        self.has_runs(entries.level()) && entries.iter(0..entries.count()).any(is_item)
-    }
-
     /// Cuts a leaf: a run first into its items, which have to be replaced one by one.
     fn cut(&self, leaf: &Located<F>, size: u8, reserve: &mut Frames<'_, H>, gather: &mut Gather<F, H>) -> Option<()> {
         let entry = Self::entry_bits(leaf.level);

@@ -57,7 +57,7 @@ impl<'a> Block<'a> {
             // They would stay as they are even if all were leaves.
             return Self::Idle;
         } else {
-            left = !entries.which(start, kinds.absent_mask, kinds.absent_value);
+            left = entries.which_leaves(start, kinds);
         }
         // Those that stay as they are need no look.
         for alike in latest.iter().filter(|alike| alike.rewrite.is_none()) {
@@ -131,20 +131,16 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             };
             let block = index;
             index = end.min(index + BLOCK);
-            // First those that are like what has been met, adjacent or not. Without tables, only leaves are left.
-            let others = || match kinds.has_tables() {
-                true => {
-                    entries.which(block, kinds.absent_mask, kinds.absent_value)
-                        | entries.which(block, kinds.table_mask, kinds.table_value)
-                }
-                false => 0,
-            };
+            // First those that are like what has been met, adjacent or not.
             for alike in seen.at(level).iter().filter(|alike| alike.is_plain()) {
-                let which = if left.count_ones() > 1 && block + BLOCK <= covered {
-                    left & alike.which(&entries, block) & !others()
-                } else {
-                    0
-                };
+                if left.count_ones() <= 1 || block + BLOCK > covered {
+                    break;
+                }
+                let mut which = left & alike.which(&entries, block);
+                if which != 0 && kinds.has_tables() {
+                    // Otherwise, only leaves are left.
+                    which &= entries.which_leaves(block, &kinds);
+                }
                 if which != 0 {
                     let (items, end, raw) =
                         (BLOCK, block + BLOCK, entries.load(block + which.trailing_zeros() as usize));

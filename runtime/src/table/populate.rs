@@ -138,6 +138,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             let (raw, found) = self.visit(entries, index);
             match found {
                 Found::Leaf if index.is_multiple_of(BLOCK) => {
+                    // Leaves in a row take one look at many of them. Only where a block begins: among holes, it would
+                    // be in vain for each leaf.
                     let others = self.entries_like(entries, raw, slots::<F>(level, entries.count(), rest));
                     let last = slot.last() + ((others.saturating_sub(1) as u64) << Self::entry_bits(level));
                     done = ClosedRange::clamp(rest.start(), last.min(range.last()));

@@ -60,6 +60,13 @@ impl<W: EntryWord> Entries<W> {
         all.fold(0, |which, item| which * 2 + u32::from(load(item) & mask == value))
     }
 
+    /// A bit for each of the [`BLOCK`] entries from `index` on that is a leaf; every bit if the table has fewer entries.
+    pub(in crate::table) fn which_leaves(&self, index: usize, kinds: &Kinds) -> u32 {
+        let absent = self.which(index, kinds.absent_mask, kinds.absent_value);
+        let tables = if kinds.has_tables() { self.which(index, kinds.table_mask, kinds.table_value) } else { 0 };
+        !(absent | tables)
+    }
+
     /// Writes a strip over entries that are not present.
     pub(in crate::table) fn store_strip(&self, hal: &impl Hal, index: usize, strip: Strip) {
         let mut raw = strip.first;
