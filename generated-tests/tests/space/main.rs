@@ -28,6 +28,7 @@ mod mixed;
 mod moving;
 mod negotiated;
 mod nested;
+mod populated;
 mod random;
 mod replaced;
 mod reports;

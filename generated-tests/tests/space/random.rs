@@ -81,7 +81,7 @@ fn step<F: Format>(rig: &mut Rig<F>, model: &mut Model, random: &mut Rng, number
     let mut insert = |behind: &dyn Fn(usize) -> Behind| {
         model.pages.extend(pages.clone().map(|at| (at, Page { rights, behind: behind(at) })));
     };
-    match random.u8(0..21) {
+    match random.u8(0..22) {
         0 | 1 => {
             // Beyond the machine's own memory; in half of the cases so that blocks fit.
             let unit = [1, 512][random.usize(0..2)];
@@ -155,6 +155,31 @@ fn step<F: Format>(rig: &mut Rig<F>, model: &mut Model, random: &mut Rng, number
                 // The machine has not that many frames: nothing changes.
                 Err(SpaceError::Area { error: BackendError::Table(Error::NoMemory { .. }), .. }) => {}
                 Err(error) => panic!("{error}"),
+            }
+        }
+        // As if the guest had accessed each page.
+        21 => {
+            let count = count.min(48);
+            let access = if random.bool() { Rights::R } else { Rights::W };
+            let result = rig.space.populate(start, count * page, access);
+            // The machine has not that many frames: some pages wait for their own faults.
+            let is_complete =
+                !matches!(result, Err(SpaceError::Area { error: BackendError::Table(Error::NoMemory { .. }), .. }));
+            assert!(result.is_ok() || !is_complete, "{result:?}");
+            for (&at, page) in model.pages.range_mut(first..first + count) {
+                let found = rig.space.query(gpa(at * rig.page()));
+                match &mut page.behind {
+                    _ if !Rights::from(page.rights).contains(access) => {}
+                    Behind::Alloc { used, .. } => *used |= is_complete,
+                    Behind::Copy { of, own } if access == Rights::W => {
+                        let is_own = found.is_some_and(|found| found.attributes.rights.contains(access));
+                        assert!(is_own || !is_complete, "page {at}");
+                        if is_own {
+                            own.get_or_insert(model.shared[*of]);
+                        }
+                    }
+                    _ => {}
+                }
             }
         }
         // To a place that may be taken, in half of the cases so that blocks and tables stay what they are.

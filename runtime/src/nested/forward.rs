@@ -275,6 +275,7 @@ macro_rules! forward {
                 fn map_device(start: GuestPhysAddr, size: usize, handle: usize)
                     -> () | SpaceError where [B: From<Device>];
                 fn unmap(start: GuestPhysAddr, size: usize) -> () | SpaceError;
+                fn populate(start: GuestPhysAddr, size: usize, access: Rights) -> () | SpaceError;
                 fn replace(start: GuestPhysAddr, size: usize, attributes: impl Into<Attributes>, backend: impl Into<B>)
                     -> () | SpaceError;
                 fn move_range(start: GuestPhysAddr, size: usize, to: GuestPhysAddr) -> () | SpaceError;

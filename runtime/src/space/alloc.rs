@@ -85,6 +85,17 @@ unsafe impl Backend for Alloc {
         Ok(())
     }
 
+    fn populate<F: Format, H: Hal>(
+        &self,
+        range: ClosedRange,
+        fault: &Fault,
+        table: &mut PageTable<F, H>,
+        gather: &mut Gather<F, H>,
+    ) -> Result<(), BackendError> {
+        ok!(table.populate(range, &fault.attributes, self.largest.min(fault.largest), gather));
+        Ok(())
+    }
+
     unsafe fn unmap<F: Format, H: Hal>(
         &self,
         range: ClosedRange,

@@ -163,6 +163,23 @@ pub unsafe trait Backend: Joinable + Display {
         gather: &mut Gather<F, H>,
     ) -> Result<(), BackendError>;
 
+    /// Maps at once what faults like `fault`, which is at the start of `range`, would map in all of `range`: see
+    /// [`AddrSpace::populate`](super::AddrSpace::populate). What is left is then done page by page, as a fault; by
+    /// default, all of it. All or nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`BackendError`]: why it cannot be mapped.
+    fn populate<F: Format, H: Hal>(
+        &self,
+        _range: ClosedRange,
+        _fault: &Fault,
+        _table: &mut PageTable<F, H>,
+        _gather: &mut Gather<F, H>,
+    ) -> Result<(), BackendError> {
+        Ok(())
+    }
+
     /// Unmaps all that is mapped in `range`. All or nothing.
     ///
     /// A backend that saves the contents reads them after [`PageTable::unmap`] and [`Gather::flush`]: until then, the

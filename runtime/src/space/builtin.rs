@@ -88,6 +88,16 @@ unsafe impl Backend for Builtin {
         forward!(self, backend => backend.map(range, attributes, table, gather))
     }
 
+    fn populate<F: Format, H: Hal>(
+        &self,
+        range: ClosedRange,
+        fault: &Fault,
+        table: &mut PageTable<F, H>,
+        gather: &mut Gather<F, H>,
+    ) -> Result<(), BackendError> {
+        forward!(self, backend => backend.populate(range, fault, table, gather))
+    }
+
     unsafe fn unmap<F: Format, H: Hal>(
         &self,
         range: ClosedRange,

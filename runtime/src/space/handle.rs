@@ -2,7 +2,7 @@
 
 use super::{AddrSpace, Area, Backend, Fault, FaultOutcome, Gathering};
 use crate::device::AccessWidth;
-use crate::{Format, FrameCache, GuestPhysAddr, Hal, MappingFlags, Rights};
+use crate::{Format, FrameCache, Gather, GuestPhysAddr, Hal, MappingFlags, PageTable, Rights};
 
 impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     /// Handles a fault at `address`, caused by an access that needs the rights `access`.
@@ -36,29 +36,8 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         let fault = Fault { width, ..Fault::new(address, access, area, false, self.table.identity()) };
         match area.backend().first_use(&fault, &self.table, frames) {
             Some(admitted) => admitted.into(),
-            None => self.handle_other_fault(address, access, width, area, frames),
+            None => handle_other_fault(address, access, width, area, &self.table, frames),
         }
-    }
-
-    /// Handles a fault that is not the first use of a page.
-    // Out of line, with a `Fault` of its own, so that the caller's need not be in memory.
-    #[inline(never)]
-    fn handle_other_fault(
-        &self,
-        address: u64,
-        access: Rights,
-        width: Option<AccessWidth>,
-        area: &Area<B>,
-        frames: &mut FrameCache<H>,
-    ) -> FaultOutcome {
-        let write = access.intersects(Rights::W);
-        let leaf = self.table.reach(address, write);
-        if leaf.is_some_and(|leaf| leaf.rights.contains(access)) {
-            let marked = self.table.mark(address, write);
-            return if marked { FaultOutcome::Marked } else { FaultOutcome::Spurious };
-        }
-        let fault = Fault { width, ..Fault::new(address, access, area, leaf.is_some(), self.table.identity()) };
-        area.backend().fault(&fault, &self.table, frames)
     }
 
     /// As [`AddrSpace::handle_fault`], and continues where that answers [`FaultOutcome::NeedsExclusive`].
@@ -78,10 +57,8 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         let address = address.as_usize() as u64;
         match self.areas.find(address) {
             Some(area) if matches!(outcome, FaultOutcome::NeedsExclusive(_)) => {
-                let mapped = self.table.is_mapped(address);
-                let fault = Fault { width, ..Fault::new(address, access, area, mapped, self.table.identity()) };
                 let mut gather = Gathering::new(&mut self.gather, &self.table);
-                area.backend().fault_exclusive(&fault, &mut self.table, &mut gather)
+                handle_exclusive(address, access, width, area, &mut self.table, &mut gather)
             }
             _ => outcome,
         }
@@ -91,4 +68,38 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     pub fn handle_page_fault(&mut self, address: GuestPhysAddr, access_flags: MappingFlags) -> bool {
         self.handle_fault_exclusive(address, access_flags.into()).is_resolved()
     }
+}
+
+/// Handles a fault that its area allows, and that is not the first use of a page.
+// Out of line, with a `Fault` of its own, so that the caller's need not be in memory.
+#[inline(never)]
+pub(super) fn handle_other_fault<F: Format, H: Hal, B: Backend>(
+    address: u64,
+    access: Rights,
+    width: Option<AccessWidth>,
+    area: &Area<B>,
+    table: &PageTable<F, H>,
+    frames: &mut FrameCache<H>,
+) -> FaultOutcome {
+    let write = access.intersects(Rights::W);
+    let leaf = table.reach(address, write);
+    if leaf.is_some_and(|leaf| leaf.rights.contains(access)) {
+        return if table.mark(address, write) { FaultOutcome::Marked } else { FaultOutcome::Spurious };
+    }
+    let fault = Fault { width, ..Fault::new(address, access, area, leaf.is_some(), table.identity()) };
+    area.backend().fault(&fault, table, frames)
+}
+
+/// Continues with a fault that needs exclusive access.
+pub(super) fn handle_exclusive<F: Format, H: Hal, B: Backend>(
+    address: u64,
+    access: Rights,
+    width: Option<AccessWidth>,
+    area: &Area<B>,
+    table: &mut PageTable<F, H>,
+    gather: &mut Gather<F, H>,
+) -> FaultOutcome {
+    let mapped = table.is_mapped(address);
+    let fault = Fault { width, ..Fault::new(address, access, area, mapped, table.identity()) };
+    area.backend().fault_exclusive(&fault, table, gather)
 }

@@ -18,6 +18,7 @@ mod linear;
 mod live;
 mod moving;
 mod outcome;
+mod populate;
 mod replace;
 mod report;
 mod shared;
