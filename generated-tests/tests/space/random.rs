@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use fastrand::Rng;
 use tablewright::{
-    Alloc, BackendError, CopyOnWrite, Error, FaultOutcome, Format, GuestFault, GuestMemoryAccessor, Linear,
-    MappingFlags, Operation, Rights, Shared, SharedMemory, SpaceError,
+    Alloc, Attributes, BackendError, CopyOnWrite, Error, FaultOutcome, Format, GuestFault, GuestMemoryAccessor, Linear,
+    MappingFlags, Operation, Region, Rights, Shared, SharedMemory, SpaceError,
 };
 
 use crate::formats::in_every_format;
-use crate::rig::{READ, RW, RX, Rig, distant, gpa, hpa};
+use crate::rig::{READ, RW, RX, Rig, distant, gpa, hpa, range};
 
 in_every_format! { a_random_program_does_what_the_model_says }
 
@@ -297,5 +297,28 @@ fn check<F: Format>(rig: &Rig<F>, model: &Model) {
             }
         }
     }
+    check_regions(rig);
     assert_eq!(rig.machine.take_errors(), []);
+}
+
+/// Regions are leaves that continue each other, whether or not these were looked at one by one.
+fn check_regions<F: Format>(rig: &Rig<F>) {
+    let (table, range) = (rig.space.page_table(), range(0, PAGES * rig.page()));
+    let mut expected: Vec<Region> = Vec::new();
+    for leaf in table.mappings(range) {
+        let plain = |attributes| Attributes { accessed: false, dirty: false, ..attributes };
+        match expected.last_mut() {
+            Some(region)
+                if region.range.last() + 1 == leaf.range.start()
+                    && region.address + region.range.span() + 1 == leaf.address
+                    && plain(region.attributes) == plain(leaf.attributes) =>
+            {
+                region.range = region.range.hull(&leaf.range);
+                region.attributes.accessed |= leaf.attributes.accessed;
+                region.attributes.dirty |= leaf.attributes.dirty;
+            }
+            _ => expected.push(Region { range: leaf.range, address: leaf.address, attributes: leaf.attributes }),
+        }
+    }
+    assert_eq!(table.regions(range).collect::<Vec<_>>(), expected);
 }

@@ -4,9 +4,12 @@ use super::{
     Lookup, Mapping, PageTable, Region, TableInfo,
     build::End,
     located::Located,
+    slots::slots,
     walk::{Met, Walk},
 };
-use crate::{Attributes, ClosedRange, Format, Geometry, Hal, HostPhysAddr, Level, MemoryType, Options, Rights};
+use crate::{
+    Attributes, ClosedRange, Format, Geometry, Hal, HostPhysAddr, Level, MemoryType, Options, Prototype, Rights,
+};
 
 /// The leaves in a range; see [`PageTable::mappings`].
 ///
@@ -42,6 +45,31 @@ struct Decoded {
     address: u64,
     rest: u64,
     attributes: Attributes,
+}
+
+impl<F: Format, H: Hal> Mappings<'_, F, H> {
+    /// Skips the leaves after `leaf`, which came last, that continue it in its table and are like it in all but their
+    /// address. Returns the last address that they translate.
+    fn skip_alike(&mut self, leaf: &Mapping) -> Option<u64> {
+        let (walk, level) = (&mut self.walk, leaf.level);
+        let decoded = self.last.as_ref().filter(|last| last.level == level)?;
+        let next = walk.next.filter(|_| walk.level == level)?;
+        let (table, entries) = (walk.table, *walk.path.get(usize::from(level))?);
+        let left = slots::<F>(level, entries.count(), ClosedRange::clamp(next, walk.last));
+        let fit = (table.geometry.last_output() - leaf.address) >> leaf.size;
+        let nothing = Prototype { bits: 0, level, size: leaf.size };
+        let strip = table.format.strip(nothing, leaf.address, left.len().min(fit as usize) + 1);
+        let is_next = |&((_, raw), item): &((usize, u64), usize)| {
+            raw == decoded.rest | strip.first.wrapping_add(strip.step.wrapping_mul(item as u64))
+        };
+        let skipped = entries.iter(left).zip(1..strip.items).take_while(is_next).count() as u64;
+        if skipped == 0 {
+            return None;
+        }
+        let last = next + ((skipped << leaf.size) - 1);
+        walk.advance(last);
+        Some(table.geometry.extend(last))
+    }
 }
 
 impl<F: Format, H: Hal> Iterator for Mappings<'_, F, H> {
@@ -93,7 +121,9 @@ impl<F: Format, H: Hal> Iterator for Mappings<'_, F, H> {
 /// # }
 /// ```
 pub struct Regions<'a, F: Format, H: Hal> {
-    leaves: core::iter::Peekable<Mappings<'a, F, H>>,
+    leaves: Mappings<'a, F, H>,
+    /// The leaf at which the last region ended.
+    ahead: Option<Mapping>,
     clip: ClosedRange,
 }
 
@@ -109,17 +139,22 @@ impl<F: Format, H: Hal> Iterator for Regions<'_, F, H> {
     type Item = Region;
 
     fn next(&mut self) -> Option<Region> {
-        let first = self.leaves.next()?;
-        let mut region = self.clipped(&first);
-        while let Some(leaf) = self.leaves.peek().copied() {
-            let more = self.clipped(&leaf);
+        let mut leaf = self.ahead.take().or_else(|| self.leaves.next())?;
+        let mut region = self.clipped(&leaf);
+        loop {
+            if let Some(last) = self.leaves.skip_alike(&leaf) {
+                region.range = ClosedRange::clamp(region.range.start(), last.min(self.clip.last()));
+            }
+            let Some(next) = self.leaves.next() else { break };
+            let more = self.clipped(&next);
             if !region.continued_by(&more) {
+                self.ahead = Some(next);
                 break;
             }
             region.range = region.range.hull(&more.range);
             region.attributes.accessed |= more.attributes.accessed;
             region.attributes.dirty |= more.attributes.dirty;
-            self.leaves.next();
+            leaf = next;
         }
         Some(region)
     }
@@ -205,7 +240,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// What `range` maps, in ascending order: leaves that continue each other in input, output and attributes are one
     /// region, clipped to `range`. Nothing if the table cannot translate all of `range`.
     pub fn regions(&self, range: ClosedRange) -> Regions<'_, F, H> {
-        Regions { leaves: self.mappings(range).peekable(), clip: range }
+        Regions { leaves: self.mappings(range), ahead: None, clip: range }
     }
 
     /// All tables, the root first, each before the tables below it.

@@ -15,10 +15,10 @@ pub(super) enum Met<F: Format> {
 pub(super) struct Walk<'a, F: Format, H: Hal> {
     pub(super) table: &'a PageTable<F, H>,
     /// The tables on the way to the current one, by level.
-    path: [Entries<F::Word>; Geometry::MAX_LEVELS],
-    level: Level,
-    next: Option<u64>,
-    last: u64,
+    pub(super) path: [Entries<F::Word>; Geometry::MAX_LEVELS],
+    pub(super) level: Level,
+    pub(super) next: Option<u64>,
+    pub(super) last: u64,
 }
 
 impl<'a, F: Format, H: Hal> Walk<'a, F, H> {
