@@ -75,16 +75,17 @@ impl<'a> PageBitmap<'a> {
         }
     }
 
-    /// Inserts some of up to 32 adjacent blocks from `start` on, each of `1 << size` bytes and no smaller than a page.
-    pub(crate) fn insert_some(&mut self, start: u64, size: u8, which: u32) {
+    /// Inserts the leaves of `1 << size` bytes, no smaller than a page, to which some of up to 32 adjacent entries from
+    /// `start` on belong, each for `1 << bits` bytes.
+    pub(crate) fn insert_some(&mut self, start: u64, (bits, size): (u8, u8), which: u32) {
         if size == self.page_bits && self.range.contains(start) {
             let number = self.number(start);
             let bits = u128::from(which) << (number % 64);
             let words = self.words.get_mut(number as usize / 64..).unwrap_or_default();
             words.iter_mut().zip([bits as u64, (bits >> 64) as u64]).for_each(|(word, bits)| *word |= bits);
         } else {
-            let block = |item: u64| ClosedRange::block(start + (item << size), size);
-            (0..32).filter(|item| which >> item & 1 == 1).for_each(|item| self.insert(block(item)));
+            let leaf = |item: u64| ClosedRange::block(start + (item << bits), size);
+            (0..32).filter(|item| which >> item & 1 == 1).for_each(|item| self.insert(leaf(item)));
         }
     }
 

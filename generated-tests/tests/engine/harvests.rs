@@ -10,8 +10,8 @@ use tablewright::{
 };
 
 use crate::{
-    rig::range,
-    witness::{DIRECT, FULL, SIGNED, STATELESS, Witness},
+    rig::{range, walk},
+    witness::{BREAKING, DIRECT, FULL, SIGNED, STATELESS, WIDE, Witness},
 };
 
 const PAGE: u64 = 4096;
@@ -145,6 +145,66 @@ fn protect_and_move<F: Format>(format: F, pages: &[Page]) {
     assert!(table.mappings(target).eq(protected.iter().map(|leaf| moved(leaf, distance, leaf.attributes))));
 }
 
+/// How many pages a run has.
+const RUN: u64 = 16;
+
+/// A run, or as many pages that are none, with a bit for each that is accessed and each that is dirty; or as many holes.
+type Stretch = Option<(bool, u16, u16)>;
+
+fn stretches() -> impl Strategy<Value = Vec<Stretch>> {
+    let states = || prop_oneof![Just(0), Just(u16::MAX), any::<u16>()];
+    prop::collection::vec(prop::option::weighted(0.9, (prop::bool::weighted(0.7), states(), states())), 70)
+}
+
+/// Runs among pages: a run is in a state if one of its items is.
+fn hold_runs<F: Format>(format: F, stretches: &[Stretch]) {
+    let mut table = PageTable::new(format, Machine::new(0, 1 << 20), Tag(7)).unwrap();
+    let pages = stretches.len() as u64 * RUN;
+    let all = range(0, pages * PAGE);
+    let mut gather = table.gather();
+    for (number, &(is_run, ..)) in (0..).zip(stretches).filter_map(|(number, at)| Some((number, at.as_ref()?))) {
+        let (ia, shift) = (number * RUN * PAGE, if is_run { 0 } else { PAGE });
+        let rw = attributes((true, false, false, false));
+        // SAFETY: nobody accesses memory through this table.
+        unsafe { table.map(range(ia, RUN * PAGE), ia + shift, &rw, &mut gather) }.unwrap();
+    }
+    let states = format.accessed_dirty(0);
+    let at = |page: u64| stretches[(page / RUN) as usize].map(|stretch| (stretch, page % RUN));
+    for (page, ((_, accessed, dirty), item)) in (0..pages).filter_map(|page| Some((page, at(page)?))) {
+        let slot = walk(table.hal(), &format, table.root().as_usize() as u64, page * PAGE).expect("mapped").entry;
+        let put = |raw: u64, bits: u16, mask: u64, value: u64| {
+            raw & !mask | if bits >> item & 1 == 1 { value } else { value ^ mask }
+        };
+        let raw = put(table.hal().read_word(slot).unwrap(), accessed, states.accessed_mask, states.accessed_value);
+        let entry = table.hal().phys_to_virt(HostPhysAddr::from_usize(slot as usize)).cast::<AtomicU64>();
+        // SAFETY: an entry of a table, accessed atomically.
+        unsafe { entry.as_ref() }.store(put(raw, dirty, states.dirty_mask, states.dirty_value), Ordering::Relaxed);
+    }
+    let mut expected: Vec<Mapping> = table.mappings(all).collect();
+    for state in [State::Dirty, State::Accessed] {
+        let is_in = |page: &u64| {
+            at(*page).is_some_and(|((is_run, accessed, dirty), item)| {
+                let bits = if state == State::Dirty { dirty } else { accessed };
+                if is_run { bits != 0 } else { bits >> item & 1 == 1 }
+            })
+        };
+        for found in [(0..pages).filter(is_in).collect(), Vec::new()] {
+            let mut words = vec![0; PageBitmap::words(all, 12)];
+            let mut harvested = PageBitmap::new(all, 12, &mut words).unwrap();
+            table.harvest(state, &mut harvested, &mut gather).unwrap();
+            assert_eq!((0..pages).filter(|page| harvested.contains(page * PAGE)).collect::<Vec<_>>(), found);
+        }
+        // Nothing else changed.
+        for leaf in &mut expected {
+            match state {
+                State::Dirty => leaf.attributes.dirty = false,
+                State::Accessed => leaf.attributes.accessed = false,
+            }
+        }
+        assert!(table.mappings(all).eq(expected.iter().copied()));
+    }
+}
+
 /// What stands in a slot of a table above those of pages: nothing, a table, or a block.
 type Slot = Option<bool>;
 
@@ -205,6 +265,14 @@ proptest! {
             hold(format, true, &pages);
         }
         hold(Witness { runs: crate::witness::Runs::None, ..STATELESS }, false, &pages);
+    }
+
+    #[test]
+    fn each_run_is_found_whole(stretches in stretches()) {
+        // Items that share an address or have their own, states set by hardware or by software.
+        for format in [WIDE, BREAKING, Witness { hardware: true, ..BREAKING }] {
+            hold_runs(format, &stretches);
+        }
     }
 
     #[test]

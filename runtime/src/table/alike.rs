@@ -17,7 +17,7 @@ pub(super) struct Alike {
     pub(super) rewrite: Option<Rewrite>,
     /// Whether a live one must be broken for that.
     pub(super) breaks: bool,
-    /// Whether they are items of runs.
+    /// Whether they are items of runs that change as a whole.
     pub(super) run: bool,
 }
 

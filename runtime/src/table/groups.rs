@@ -73,7 +73,7 @@ pub(super) struct Group<'a, F: Format> {
     pub(super) level: Level,
     pub(super) entries: Entries<F::Word>,
     pub(super) index: usize,
-    /// How many entries they are among. A run comes item by item.
+    /// How many entries they are among. A run that changes as a whole comes item by item.
     pub(super) items: usize,
     /// Which of these entries they are; `u32::MAX`: all.
     pub(super) which: u32,

@@ -153,7 +153,10 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             Some((mask, value)) => {
                 // A state is one bit, or several that each tell it.
                 let clear = (raw & mask == value).then_some(Rewrite { keep: !mask, set: value ^ mask });
-                Ok(self.alike(level, raw, mask, clear, false))
+                let mut alike = self.alike(level, raw, mask, clear, false);
+                // Items of a run may be in different states: each changes for itself.
+                alike.run = false;
+                Ok(alike)
             }
             None => self.protection(level, address, raw),
         }
@@ -196,15 +199,18 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             if !range.covers(&group.range) || alike.breaks && shared {
                 return items;
             }
-            let bits = Self::entry_bits(level);
+            let (bits, size) = (Self::entry_bits(level), self.format.leaf_bits(level, group.raw));
             let table = Self::span(level, group.range.start());
+            // All items from one to another, and what they translate: whole leaves.
+            let leaves = |first: u32, last: u32| {
+                let leaf = |item| ClosedRange::block(group.range.start() + (u64::from(item) << bits), size);
+                leaf(first).hull(&leaf(last))
+            };
             if group.which != u32::MAX {
                 let done = self.clear_some(group, rewrite, state, &judge);
                 if let Some(last) = done.checked_ilog2() {
-                    pages.insert_some(self.extend(group.range).start(), bits, done);
-                    let slot = |item: u32| ClosedRange::block(group.range.start() + (u64::from(item) << bits), bits);
-                    let range = slot(done.trailing_zeros()).hull(&slot(last));
-                    if let Some((range, bits)) = cleared.add(range, bits, table) {
+                    pages.insert_some(self.extend(group.range).start(), (bits, size), done);
+                    if let Some((range, bits)) = cleared.add(leaves(done.trailing_zeros(), last), bits, table) {
                         gather.record(range, true, bits);
                     }
                 }
@@ -220,9 +226,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                     self.clear_items(group, item, rewrite, state, &judge)
                 };
                 if done > 0 {
-                    let start = group.range.start() + ((item as u64) << bits);
-                    let stretch = ClosedRange::clamp(start, start + (((done as u64) << bits) - 1));
-                    let range = if items == 1 { group.range } else { stretch };
+                    let range = leaves(item as u32, (item + done - 1) as u32);
                     pages.insert(self.extend(range));
                     if let Some((range, bits)) = cleared.add(range, bits, table) {
                         gather.record(range, true, bits);
