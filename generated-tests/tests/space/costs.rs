@@ -1,6 +1,6 @@
 //! The countable costs of operations on large ranges: invalidations and tables.
 
-use tablewright::{ClosedRange, Format};
+use tablewright::{ClosedRange, Format, Linear};
 
 use crate::formats::{ept, stage2_4k, sv_x4};
 use crate::rig::{RW, Rig, distant, gpa, range};
@@ -27,6 +27,26 @@ fn a_gibibyte_takes_no_invalidation_to_map_and_one_to_unmap() {
     assert_eq!(invalidations(sv_x4("sv48x4")), [1, 1]);
     // unless the hart promises that it soon notices what became valid.
     assert_eq!(invalidations(sv_x4("sv39x4-rich")), [0, 1]);
+}
+
+/// Maps other pages in place of 64 MiB of pages, and of one of them: how many invalidations each asks for.
+fn replaced<F: Format>(mut rig: Rig<F>) -> [usize; 2] {
+    rig.space.map_linear(gpa(GIB), distant(64 * GIB + PAGE, 64 * MIB), RW).unwrap();
+    rig.machine.take_log();
+    let mut replace = |start, size| {
+        let host = distant(start + 128 * GIB + PAGE, size);
+        rig.space.replace(gpa(start), size, RW, Linear::new(gpa(start), host)).unwrap();
+        rig.machine.take_log().len()
+    };
+    [replace(GIB, 64 * MIB), replace(GIB + 5 * PAGE, PAGE)]
+}
+
+#[test]
+fn what_is_replaced_is_invalidated_once() {
+    assert_eq!(replaced(ept("server")), [1, 1]);
+    assert_eq!(replaced(stage2_4k("4k-48")), [1, 1]);
+    // The new pages, too, where an entry that is not valid may be cached.
+    assert_eq!(replaced(sv_x4("sv48x4")), [2, 2]);
 }
 
 /// How many tables below one at `level` it takes, at least, to map these addresses and no others, each to itself plus

@@ -11,7 +11,8 @@ use crate::rig::{READ, RW, Rig, distant, gpa, hpa, range};
 in_every_format! {
     a_hole_for_a_device_in_a_block_of_memory
     what_cannot_be_had_leaves_what_was_there
-    a_page_takes_the_tables_on_its_way_twice
+    a_page_takes_the_tables_on_its_way
+    tables_beside_others_become_theirs
 }
 
 fn a_hole_for_a_device_in_a_block_of_memory<F: Format>(mut rig: Rig<F>) {
@@ -56,12 +57,39 @@ fn what_cannot_be_had_leaves_what_was_there<F: Format>(mut rig: Rig<F>) {
     assert_eq!(rig.space.read_obj::<u64>(gpa(3 * page)), Ok(7));
 }
 
-fn a_page_takes_the_tables_on_its_way_twice<F: Format>(mut rig: Rig<F>) {
+fn a_page_takes_the_tables_on_its_way<F: Format>(mut rig: Rig<F>) {
     let page = rig.page();
     rig.space.map_alloc(gpa(0), 8 * page, RW, true).unwrap();
     let before = rig.machine.allocations();
     rig.space.replace(gpa(2 * page), page, READ, Alloc::POPULATED).unwrap();
-    // It is built aside from a root of its own, and may leave no table here but the root.
+    // It is built aside, from a root of its own, and the tables that are missing here are taken from there.
     let levels = u64::from(rig.space.page_table().geometry().levels);
-    assert_eq!(rig.machine.allocations() - before, levels + (levels - 1) + 1);
+    assert_eq!(rig.machine.allocations() - before, levels + 1);
+}
+
+/// Pages in place of a part of a table, of whole tables, and of holes, beside what stays: no table is there twice.
+fn tables_beside_others_become_theirs<F: Format>(mut rig: Rig<F>) {
+    let (page, block) = (rig.page(), rig.block());
+    rig.space.map_linear(gpa(page), distant((1 << 34) + 2 * page, 6 * block - 2 * page), RW).unwrap();
+    let tables = rig.tables();
+    rig.space.unmap(gpa(3 * block), block).unwrap();
+    assert_eq!(rig.tables(), tables - 1);
+    let parts = [(2 * block - 3 * page, 2 * block + 3 * page), (0, 6 * block), (block, page), (5 * block, block)];
+    for (number, (start, size)) in parts.into_iter().enumerate() {
+        let host = (2 << 34) + (number << 32) + page;
+        for at in [0, block, 2 * block - 3 * page, 3 * block] {
+            rig.access(at, Rights::R);
+        }
+        let other = Linear::new(gpa(start), distant(host + start, size));
+        rig.space.replace(gpa(start), size, READ, other).unwrap();
+        rig.check_mmu();
+        assert_eq!(rig.tables(), tables);
+        for at in (start..start + size).step_by(7 * page) {
+            assert_eq!(rig.space.translate(gpa(at)), Some(hpa(host + at)), "{at:#x}");
+        }
+        for at in [start.wrapping_sub(page), start + size] {
+            let found = rig.space.translate(gpa(at));
+            assert!(found.is_none_or(|found| found.as_usize() < host), "{at:#x}");
+        }
+    }
 }

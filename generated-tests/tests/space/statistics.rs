@@ -1,6 +1,8 @@
 //! A space's statistics.
 
-use tablewright::{DeviceAccess, FaultCounts, FaultOutcome, Format, Operation, PageBitmap, Rights, State};
+use tablewright::{
+    Alloc, DeviceAccess, FaultCounts, FaultOutcome, Format, Linear, Operation, PageBitmap, Rights, State,
+};
 
 use crate::formats::in_every_format;
 use crate::rig::{READ, RW, Rig, distant, gpa, range};
@@ -103,6 +105,13 @@ fn the_work_of_changes_is_counted<F: Format>(mut rig: Rig<F>) {
     change("move", false, &|rig| rig.space.move_range(gpa(0), block, gpa(16 * block)).unwrap());
     change("move by a page", true, &|rig| rig.space.move_range(gpa(3 * block), page, gpa(32 * block)).unwrap());
     change("enlarge", false, &|rig| _ = rig.space.enlarge(gpa(0), 64 * block).unwrap());
+    change("replace", true, &|rig| {
+        let host = distant(1 << 35, page);
+        rig.space.replace(gpa(2 * block), page, READ, Linear::new(gpa(2 * block), host)).unwrap();
+    });
+    change("replace pages", false, &|rig| {
+        rig.space.replace(gpa(8 * block), 8 * page, READ, Alloc::POPULATED).unwrap();
+    });
     change("unmap all", false, &|rig| rig.space.clear().unwrap());
     assert!(before.splits >= 4 && before.invalidations >= 4, "{before}");
 }

@@ -1,7 +1,7 @@
 //! Mapping something in place of what is there.
 
 use super::{AddrSpace, Area, Backend, Gathering, SpaceError};
-use crate::{Attributes, ClosedRange, FaultIn, Format, GuestPhysAddr, Hal, PageTable};
+use crate::{Attributes, Format, GuestPhysAddr, Hal};
 
 impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     /// Adds an area of `size` bytes from `start` on in place of whatever is there: areas that reach beyond it are cut.
@@ -43,41 +43,21 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         let refused = |error| SpaceError::Area { area: range, error };
         backend.accepts(&self.table, &attributes).map_err(|refusal| refused(refusal.into()))?;
         self.table.check_partial(range)?;
-        let split = self.table.tables_to_cut(range)?;
         // Room for an area that is cut in two, and for the new one.
         self.areas.reserve(2).map_err(|_| SpaceError::NoMemory)?;
 
-        // The new mapping is built in a table that no MMU walks. Once that is done, nothing can fail any more.
-        let mut aside = PageTable::new(*self.table.format(), self.table.hal().clone(), self.table.tag())?;
+        // The new mapping is built aside. Once there is room for it, nothing can fail any more.
+        let mut aside = self.table.aside()?;
         let mut gather = aside.gather();
         backend.map(range, &attributes, &mut aside, &mut gather).map_err(refused)?;
-        let before = self.table.reserved();
-        // Each table of that one but its root may be needed here, too.
-        let tables = aside.tables().count() - 1 + split;
-        let made_room =
-            self.table.reserve(before + tables).map_err(SpaceError::Table).and_then(|()| self.unmap_range(range));
-        if made_room.is_ok() {
-            self.move_in(range, &aside);
-            let mut area = Area::new(range, attributes, backend);
-            area.resolve(&self.table);
-            self.areas.insert(area)?;
-        } else {
+        if let Err(error) = self.unmap_range(range) {
             // SAFETY: it mapped all that is there.
             unsafe { backend.unmap(range, &mut aside, &mut gather) }.map_err(refused)?;
+            return Err(error);
         }
-        self.table.shrink_reserve(before);
-        made_room
-    }
-
-    /// Installs the leaves of the table `aside`, with tables that are reserved.
-    fn move_in(&mut self, range: ClosedRange, aside: &PageTable<F, H>) {
-        let mut gather = Gathering::new(&mut self.gather, &self.table);
-        for leaf in aside.mappings(range) {
-            let (start, output) = (leaf.range.start(), leaf.address);
-            // SAFETY: the backend mapped it so, for this space.
-            let done =
-                unsafe { self.table.fault_in_exclusive(start, leaf.size, output, &leaf.attributes, &mut gather) };
-            debug_assert_eq!(done, Ok(FaultIn::Installed), "at {start:#x}");
-        }
+        self.table.take_over(range, &mut aside, &mut Gathering::new(&mut self.gather, &self.table))?;
+        let mut area = Area::new(range, attributes, backend);
+        area.resolve(&self.table);
+        self.areas.insert(area)
     }
 }

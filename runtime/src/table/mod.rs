@@ -10,6 +10,7 @@
 mod access;
 mod again;
 mod alike;
+mod aside;
 mod breaking;
 mod build;
 mod changes;

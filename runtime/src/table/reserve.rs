@@ -118,14 +118,9 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     ///
     /// [`Error::OutOfRange`], [`Error::Misaligned`].
     pub fn tables_needed(&self, range: ClosedRange) -> Result<usize, Error> {
-        Ok(ok!(self.tables_to_cut(range)) + self.tables_missing(ok!(self.input(range))))
-    }
-
-    /// The most tables that it takes to split what is mapped across the ends of `range`.
-    pub(crate) fn tables_to_cut(&self, range: ClosedRange) -> Result<usize, Error> {
         let (range, entries) = (ok!(self.input(range)), self.root_entries());
         let split = |end| self.cut_leaf(entries, range, end).map_or(0, |leaf| usize::from(leaf.level));
-        Ok(split(range.start()) + split(range.last()))
+        Ok(split(range.start()) + split(range.last()) + self.tables_missing(range))
     }
 
     /// Reserves frames for `tables` tables, for operations through `&mut self`: one that adds no more of them (see
@@ -151,11 +146,6 @@ impl<F: Format, H: Hal> PageTable<F, H> {
     /// Gives the reserved frames back to the HAL.
     pub fn release_reserve(&mut self) {
         self.reserved.shrink(&self.hal, 0);
-    }
-
-    /// Gives the reserved frames beyond `tables` back to the HAL.
-    pub(crate) fn shrink_reserve(&mut self, tables: usize) {
-        self.reserved.shrink(&self.hal, tables);
     }
 
     /// Takes frames for `count` tables below the root, those that are reserved first.
