@@ -95,6 +95,15 @@ fn a_page_has_the_rights_that_the_fault_was_handed_on_with() {
     assert_eq!(space.query(gpa(0x5000)).map(|translation| translation.attributes.rights), Some(Rights::R));
 }
 
+/// Its backend says nothing of populating, so each page is a fault of its own.
+#[test]
+fn pages_that_are_populated_have_these_rights_too() {
+    let mut space = space();
+    space.populate(gpa(0x3000), 0x3000, Rights::R).unwrap();
+    let rights = |at| space.query(gpa(at)).map(|translation| translation.attributes.rights);
+    assert_eq!([0x3000, 0x4000, 0x5000, 0x6000].map(rights), [None, Some(Rights::R), Some(Rights::R), None]);
+}
+
 /// Where memory is encrypted, each entry has a bit more: a page of another space's format would be one bit off.
 #[test]
 fn a_fault_of_another_space_is_written_in_the_format_of_the_one_that_it_is_handed_to() {

@@ -215,7 +215,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
     }
 
     /// The start of the lowest free range of `size` bytes in `within` that starts at a multiple of `1 << align`. A size
-    /// of 0, and an alignment below a page, are taken as one page.
+    /// of 0, and an alignment below a page, are taken as one page. It looks at each area in `within` up to that range.
     ///
     /// ```
     /// use tablewright::{AddrSpace, ClosedRange, Format, MappingFlags, Tag};
