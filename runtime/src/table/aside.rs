@@ -1,6 +1,8 @@
 //! Building a mapping aside, in a table that no MMU walks, to put it in at once.
 
-use super::{Error, Gather, PageTable, build::Found, entries::Entries, sinks::Sinks, slots::slots};
+use super::{
+    Error, Gather, PageTable, build::Found, entries::Entries, sinks::Sinks, slots::slots, walk_cache::WalkCache,
+};
 use crate::{ClosedRange, Format, Hal};
 
 impl<F: Format, H: Hal> PageTable<F, H> {
@@ -24,7 +26,7 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         gather: &mut Gather<F, H>,
     ) -> Result<(), Error> {
         let range = ok!(self.feeding(range, gather));
-        aside.walk_cache = super::WalkCache::default();
+        aside.walk_cache = WalkCache::default();
         gather.settle(range, true);
         self.take_entries(aside.root_entries(), self.root_entries(), range);
         self.made(range, false, gather);

@@ -56,7 +56,7 @@ impl<F: Format, H: Hal> Mappings<'_, F, H> {
         let next = walk.next.filter(|_| walk.level == level)?;
         let (table, entries) = (walk.table, *walk.path.get(usize::from(level))?);
         let left = slots::<F>(level, entries.count(), ClosedRange::clamp(next, walk.last));
-        let fit = (table.geometry.last_output() - leaf.address) >> leaf.size;
+        let fit = table.geometry.last_output().checked_sub(leaf.address)? >> leaf.size;
         let nothing = Prototype { bits: 0, level, size: leaf.size };
         let strip = table.format.strip(nothing, leaf.address, left.len().min(fit as usize) + 1);
         let is_next = |&((_, raw), item): &((usize, u64), usize)| {
