@@ -9,6 +9,7 @@ mod witness;
 mod areas;
 mod backends;
 mod caches;
+mod corrupted;
 mod costs;
 mod cuts;
 mod enlarge;
