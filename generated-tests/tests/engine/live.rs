@@ -15,7 +15,7 @@ use tablewright::{
 use crate::{
     rig::{Rig, attributes, range, walk},
     rules,
-    witness::{BREAKING, DIRECT, LARGE, STATELESS, WIDE, Witness},
+    witness::{BREAKING, DIRECT, FLAT, LARGE, STATELESS, WIDE, Witness},
 };
 
 const GIB: u64 = 1 << 30;
@@ -258,6 +258,20 @@ fn what_cannot_be_collapsed_after_all_stays() {
     unsafe { table.collapse(range(0, 2 * MIB), u8::MAX, &mut gather) }.unwrap();
     drop(gather);
     assert_eq!((table.mappings(range(0, 2 * MIB)).count(), table.tables().count()), (511, tables));
+}
+
+/// There is no table that a leaf could replace.
+#[test]
+fn runs_of_a_root_come_back() {
+    let mut rig = Rig::new(FLAT);
+    let all = range(0, MIB);
+    rig.map(all, GIB, attributes(RW)).unwrap();
+    let runs = rig.table.mappings(all).count();
+    rig.split_to(all, 12).unwrap();
+    assert_eq!(rig.table.mappings(all).count(), 256);
+    rig.collapse(all).unwrap();
+    rig.check();
+    assert_eq!((rig.table.mappings(all).count(), runs), (16, 16));
 }
 
 #[test]

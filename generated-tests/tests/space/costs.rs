@@ -49,6 +49,25 @@ fn what_is_replaced_is_invalidated_once() {
     assert_eq!(replaced(sv_x4("sv48x4")), [2, 2]);
 }
 
+/// Logs 64 MiB of blocks page by page, and ends that: how many invalidations the end asks for.
+fn logged<F: Format>(mut rig: Rig<F>) -> usize {
+    rig.space.map_linear(gpa(GIB), distant(2 * GIB, 64 * MIB), RW).unwrap();
+    let tables = rig.tables();
+    rig.space.start_dirty_log(gpa(GIB), 64 * MIB).unwrap();
+    rig.machine.take_log();
+    rig.space.stop_dirty_log(gpa(GIB), 64 * MIB).unwrap();
+    assert_eq!(rig.tables(), tables);
+    rig.machine.take_log().len()
+}
+
+#[test]
+fn a_block_is_made_at_once_not_of_runs() {
+    // One for each block, and one for the rights of all pages.
+    for count in [logged(ept("server")), logged(stage2_4k("4k-48")), logged(sv_x4("sv39x4-rich"))] {
+        assert!((32..=35).contains(&count), "{count}");
+    }
+}
+
 /// How many tables below one at `level` it takes, at least, to map these addresses and no others, each to itself plus
 /// `delta`, where there are leaves of that level and all below.
 fn tables_below(level: u32, within: ClosedRange, mapped: &[ClosedRange], delta: u64) -> usize {

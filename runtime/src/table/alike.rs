@@ -1,5 +1,7 @@
 //! Leaves that differ only in their address, as most neighbours do: what becomes of them is worked out once for all.
 
+use core::ops::Range;
+
 use super::{
     Error, PageTable,
     entries::Entries,
@@ -148,6 +150,25 @@ impl<F: Format, H: Hal> PageTable<F, H> {
             (false, mask)
         };
         Alike { mask, value: raw & mask, rewrite, breaks, run }
+    }
+
+    /// How many of the entries at `indices` continue the leaf of one entry before them, which maps `address` and whose
+    /// other bits are `rest`: as far as they map what follows, and are like it otherwise.
+    pub(super) fn continuing(
+        &self,
+        entries: Entries<F::Word>,
+        indices: Range<usize>,
+        address: u64,
+        rest: u64,
+    ) -> usize {
+        let (level, size) = (entries.level(), Self::entry_bits(entries.level()));
+        let Some(left) = self.geometry.last_output().checked_sub(address) else { return 0 };
+        let most = indices.len().min((left >> size) as usize) + 1;
+        let strip = self.format.strip(Prototype { bits: 0, level, size }, address, most);
+        let is_next = |&((_, raw), item): &((usize, u64), usize)| {
+            raw == rest | strip.first.wrapping_add(strip.step.wrapping_mul(item as u64))
+        };
+        entries.iter(indices).zip(1..strip.items).take_while(is_next).count()
     }
 
     /// Whether leaves at `level` may be runs.

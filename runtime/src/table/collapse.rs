@@ -10,10 +10,11 @@ use super::{
     gather::Held,
     layout::{size_mask, sizes_of},
     located::Located,
+    slots::slots,
     split::Fate,
     walk::{Met, Walk},
 };
-use crate::{Attributes, ClosedRange, Edit, Format, Hal, Level, Strip};
+use crate::{Attributes, ClosedRange, Edit, Format, Hal, Level, PageSizes, Strip};
 
 impl<F: Format, H: Hal> PageTable<F, H> {
     /// Splits every leaf that is larger than `1 << size` bytes, as far as `range` covers it, into leaves of at most that
@@ -95,52 +96,82 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         let range = ok!(self.exclusive(range, gather));
         if largest > F::PAGE_BITS {
             self.collapse_in(self.root_entries(), range, largest, gather);
+            self.collapse_into_runs(self.root_entries(), range, largest, gather);
         }
         Ok(())
     }
 
-    /// Collapses the part of `range` that this table translates, the lowest tables first.
+    /// Collapses the tables below this one as far as they translate `range`, the lowest first.
     fn collapse_in(&self, entries: Entries<F::Word>, range: ClosedRange, largest: u8, gather: &mut Gather<F, H>) {
-        let level = entries.level();
-        let sizes = sizes_of(&self.geometry, level, self.format.page_sizes(level));
-        let fits = |size| size <= largest && sizes.contains(size);
-        let entry = Self::entry_bits(level);
+        let (level, entry) = (entries.level(), Self::entry_bits(entries.level()));
+        let fits = entry <= largest && self.sizes(level).contains(entry);
         for (index, part) in Self::parts(level, range) {
-            let (raw, Found::Table(below)) = self.visit(entries, index) else {
-                continue;
-            };
+            let (_, Found::Table(below)) = self.visit(entries, index) else { continue };
             self.collapse_in(below, part, largest, gather);
-            if fits(entry)
-                && ClosedRange::block(part.start(), entry) == part
-                && let Some((_, Strip { first: new, .. })) = self.whole(below, part, level, entry)
-            {
-                let table = Held::Tree { table: below.address(), level: below.level(), frames: false };
-                if self.takes_break_for(level, raw, new) {
-                    if self.is_strict() {
-                        continue;
-                    }
-                    entries.store(&self.hal, index, self.format.empty(level));
-                    self.invalidate(part, 0, false);
-                    // Now no MMU marks the leaves any more. If no larger leaf can say what they have come to say, they
-                    // stay.
-                    let marked = self.whole(below, part, level, entry);
-                    entries.store(&self.hal, index, marked.map_or(raw, |(_, strip)| strip.first));
-                    self.made(part, true, gather);
-                    if marked.is_none() {
-                        continue;
-                    }
-                } else {
-                    entries.store(&self.hal, index, new);
-                    gather.record(part, false, F::PAGE_BITS);
-                }
-                gather.hold(table);
+            // Runs are made only where one leaf cannot replace them all.
+            if !fits || !self.collapse_table(entries, index, below, part, gather) {
+                self.collapse_into_runs(below, part, largest, gather);
             }
         }
+    }
+
+    /// Replaces a table, as far as `part` of what this entry translates is all of it, by a leaf that maps the same.
+    /// Returns `false` if there is none.
+    fn collapse_table(
+        &self,
+        entries: Entries<F::Word>,
+        index: usize,
+        below: Entries<F::Word>,
+        part: ClosedRange,
+        gather: &mut Gather<F, H>,
+    ) -> bool {
+        let (level, entry, raw) = (entries.level(), Self::entry_bits(entries.level()), entries.load(index));
+        if ClosedRange::block(part.start(), entry) != part {
+            return false;
+        }
+        let Some((_, Strip { first: new, .. })) = self.whole(below, part, level, entry) else { return false };
+        if self.takes_break_for(level, raw, new) {
+            if self.is_strict() {
+                return false;
+            }
+            entries.store(&self.hal, index, self.format.empty(level));
+            self.invalidate(part, 0, false);
+            // Now no MMU marks the leaves any more. If no larger leaf can say what they have come to say, they stay.
+            let marked = self.whole(below, part, level, entry);
+            entries.store(&self.hal, index, marked.map_or(raw, |(_, strip)| strip.first));
+            self.made(part, true, gather);
+            if marked.is_none() {
+                return false;
+            }
+        } else {
+            entries.store(&self.hal, index, new);
+            gather.record(part, false, F::PAGE_BITS);
+        }
+        gather.hold(Held::Tree { table: below.address(), level: below.level(), frames: false });
+        true
+    }
+
+    /// Makes runs of the leaves of this table, the largest first.
+    fn collapse_into_runs(
+        &self,
+        entries: Entries<F::Word>,
+        range: ClosedRange,
+        largest: u8,
+        gather: &mut Gather<F, H>,
+    ) {
+        let level = entries.level();
         if self.has_runs(level) {
-            for size in (entry + 1..64).rev().filter(|&size| fits(size)) {
+            let sizes = self.sizes(level);
+            let fits = |size: &u8| *size <= largest && sizes.contains(*size);
+            for size in (Self::entry_bits(level) + 1..64).rev().filter(fits) {
                 self.collapse_runs(entries, range, size, gather);
             }
         }
+    }
+
+    /// The sizes of leaves at `level`.
+    fn sizes(&self, level: Level) -> PageSizes {
+        sizes_of(&self.geometry, level, self.format.page_sizes(level))
     }
 
     /// Makes runs of `1 << size` bytes of the leaves of this table.
@@ -205,10 +236,17 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                 all.accessed |= attributes.accessed;
                 all.dirty |= attributes.dirty;
             }
-            match range.after(leaf.range.last()) {
-                Some(after) => next = after.start(),
-                None => break,
+            let Some(mut rest) = range.after(leaf.range.last()) else { break };
+            if Self::items(&leaf) == 1 {
+                // Most of those that follow differ only in their address.
+                let indices = slots::<F>(level, entries.count(), rest);
+                let same = self.continuing(entries, indices, leaf.address, raw & telling) as u64;
+                match range.after(leaf.range.last() + (same << leaf.size)) {
+                    Some(after) => rest = after,
+                    None => break,
+                }
             }
+            next = rest.start();
         }
         let (address, attributes) = whole?;
         let prototype = self.format.prototype(target, size, &attributes).ok()?;

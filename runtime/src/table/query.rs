@@ -7,9 +7,7 @@ use super::{
     slots::slots,
     walk::{Met, Walk},
 };
-use crate::{
-    Attributes, ClosedRange, Format, Geometry, Hal, HostPhysAddr, Level, MemoryType, Options, Prototype, Rights,
-};
+use crate::{Attributes, ClosedRange, Format, Geometry, Hal, HostPhysAddr, Level, MemoryType, Options, Rights};
 
 /// The leaves in a range; see [`PageTable::mappings`].
 ///
@@ -56,13 +54,7 @@ impl<F: Format, H: Hal> Mappings<'_, F, H> {
         let next = walk.next.filter(|_| walk.level == level)?;
         let (table, entries) = (walk.table, *walk.path.get(usize::from(level))?);
         let left = slots::<F>(level, entries.count(), ClosedRange::clamp(next, walk.last));
-        let fit = table.geometry.last_output().checked_sub(leaf.address)? >> leaf.size;
-        let nothing = Prototype { bits: 0, level, size: leaf.size };
-        let strip = table.format.strip(nothing, leaf.address, left.len().min(fit as usize) + 1);
-        let is_next = |&((_, raw), item): &((usize, u64), usize)| {
-            raw == decoded.rest | strip.first.wrapping_add(strip.step.wrapping_mul(item as u64))
-        };
-        let skipped = entries.iter(left).zip(1..strip.items).take_while(is_next).count() as u64;
+        let skipped = table.continuing(entries, left, leaf.address, decoded.rest) as u64;
         if skipped == 0 {
             return None;
         }
