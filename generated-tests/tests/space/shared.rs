@@ -2,7 +2,7 @@
 
 use tablewright::{
     AddrSpace, BackendError, CopyOnWrite, Error, FaultOutcome, Format, FrameCache, GuestFault, GuestMemoryAccessor,
-    MappingFlags, Operation, Refusal, Rights, Shared, SharedMemory, Sink, SpaceError, Tag, sim::Machine,
+    Hal, MappingFlags, Operation, Refusal, Rights, Shared, SharedMemory, Sink, SpaceError, Tag, sim::Machine,
 };
 
 use crate::formats::{in_every_format, stage2_4k};
@@ -15,6 +15,7 @@ in_every_format! {
     guests_see_the_same_bytes_with_rights_of_their_own
     shared_memory_goes_when_nobody_maps_it
     shared_memory_takes_the_largest_pages
+    frames_are_mapped_where_they_are
     a_copy_changes_and_its_base_does_not
     a_page_that_was_read_is_copied_by_exclusive_access
     the_base_never_becomes_writable
@@ -93,6 +94,35 @@ fn shared_memory_takes_the_largest_pages<F: Format>(mut rig: Rig<F>) {
     rig.space.map(gpa(2 * block), page, READ, Shared::new(gpa(block), memory.clone())).unwrap();
     rig.space.write_obj(gpa(5 * block), 7_u32).unwrap();
     assert_eq!(rig.space.read_obj::<u32>(gpa(2 * block)), Ok(7));
+}
+
+/// Some frames follow each other in the host's memory, and some do not.
+fn frames_are_mapped_where_they_are<F: Format>(mut rig: Rig<F>) {
+    let (page, pages) = (rig.page(), 24);
+    let frames: Vec<_> = (0..pages).map(|_| rig.machine.allocate(F::PAGE_BITS).unwrap()).collect();
+    let (kept, freed): (Vec<_>, Vec<_>) = frames.into_iter().enumerate().partition(|(number, _)| number % 5 == 3);
+    // SAFETY: allocated with this size, and not in use.
+    let free = |frame| unsafe { rig.machine.free(frame, F::PAGE_BITS) };
+    freed.into_iter().for_each(|(_, frame)| free(frame));
+    let memory = shared(&rig.machine, pages * page, F::PAGE_BITS);
+    kept.into_iter().for_each(|(_, frame)| free(frame));
+
+    let mut peer = other(&rig);
+    for number in 0..pages {
+        let at = gpa(number * page);
+        peer.map(at, page, RW, Shared::new(gpa(0), memory.clone())).unwrap();
+        peer.write_obj(at, number).unwrap();
+    }
+    let (start, size) = (gpa(64 * page), pages * page);
+    rig.space.map(start, size - 2 * page, READ, Shared::new(start, memory.clone())).unwrap();
+    for number in 0..pages - 2 {
+        let at = (64 + number) * page;
+        assert_eq!(rig.space.translate(gpa(at)), peer.translate(gpa(number * page)), "page {number}");
+        assert_eq!(rig.space.read_obj::<usize>(gpa(at)), Ok(number));
+        rig.access(at, Rights::R);
+    }
+    assert_eq!(rig.space.translate(start + size - 2 * page), None);
+    peer.clear().unwrap();
 }
 
 fn a_copy_changes_and_its_base_does_not<F: Format>(mut rig: Rig<F>) {

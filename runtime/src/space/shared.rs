@@ -6,6 +6,7 @@ pub use memory::SharedMemory;
 
 use core::fmt::{self, Display, Formatter};
 
+use self::memory::Extent;
 use super::{Backend, BackendError, Fault, FaultOutcome, FirstUse, Joinable};
 use crate::{Attributes, ClosedRange, Format, FrameCache, Gather, GuestPhysAddr, Hal, PageTable, Refusal, Rights};
 
@@ -103,11 +104,19 @@ unsafe impl Backend for Shared {
         gather: &mut Gather<F, H>,
     ) -> Result<(), BackendError> {
         let mut offset = ok!(self.offset(range, F::PAGE_BITS));
-        for extent in self.memory.from(offset) {
+        let mut extents = self.memory.from(offset).peekable();
+        while let Some(extent) = extents.next() {
+            // Frames that follow each other in the host's memory, too, are mapped as one.
+            let mut end = extent.end();
+            let goes_on =
+                |next: &&Extent, end| next.address(end) == extent.address(end) && end - offset <= range.span();
+            while let Some(next) = extents.next_if(|next| goes_on(next, end)) {
+                end = next.end();
+            }
             let start = self.start.wrapping_add(offset);
-            let whole = ClosedRange::new(start, start.saturating_add(extent.end() - 1 - offset));
+            let whole = ClosedRange::new(start, start.saturating_add(end - 1 - offset));
             let Some(part) = whole.and_then(|whole| whole.intersection(&range)) else { break };
-            let output = extent.frame.as_usize() as u64 + (offset - extent.offset);
+            let output = extent.address(offset);
             // SAFETY: it is a part of a frame that belongs to whoever holds a handle, for guests to do with what they want.
             if let Err(error) = unsafe { table.map(part, output, attributes, gather) } {
                 if let Some(done) = start.checked_sub(1).and_then(|last| ClosedRange::new(range.start(), last)) {
@@ -115,7 +124,7 @@ unsafe impl Backend for Shared {
                 }
                 return Err(error.into());
             }
-            offset = extent.end();
+            offset = end;
         }
         Ok(())
     }

@@ -38,6 +38,8 @@ use crate::{Error, Hal, HostPhysAddr};
 pub struct SharedMemory {
     frames: Arc<dyn Frames>,
     writable: bool,
+    /// log2 of the size of its smallest frame.
+    smallest: u8,
 }
 
 /// Frames of a HAL whose type is erased.
@@ -49,14 +51,19 @@ trait Frames: Send + Sync {
 /// A frame, and where in the memory it is.
 #[derive(Clone, Copy)]
 pub(super) struct Extent {
-    pub(super) offset: u64,
-    pub(super) frame: HostPhysAddr,
+    offset: u64,
+    frame: HostPhysAddr,
     size: u8,
 }
 
 impl Extent {
     pub(super) const fn end(&self) -> u64 {
         self.offset + (1 << self.size)
+    }
+
+    /// The host address of the byte at `offset`, as far as the frame goes, or what follows it in the host's memory.
+    pub(super) const fn address(&self, offset: u64) -> u64 {
+        self.frame.as_usize() as u64 + (offset - self.offset)
     }
 }
 
@@ -119,12 +126,13 @@ impl SharedMemory {
                 None => return Err(Error::NoMemory { size }),
             }
         }
-        Ok(Self { frames: Arc::new(owned), writable: true })
+        let smallest = owned.extents.iter().map(|extent| extent.size).min().unwrap_or(0);
+        Ok(Self { frames: Arc::new(owned), writable: true, smallest })
     }
 
     /// A handle through which areas cannot get a right to write.
     pub fn read_only(&self) -> Self {
-        Self { frames: Arc::clone(&self.frames), writable: false }
+        Self { writable: false, ..self.clone() }
     }
 
     /// Whether areas may let guests write to it.
@@ -145,13 +153,13 @@ impl SharedMemory {
     }
 
     /// log2 of the size of its smallest frame.
-    pub(super) fn smallest(&self) -> u8 {
-        self.frames.extents().iter().map(|extent| extent.size).min().unwrap_or(0)
+    pub(super) const fn smallest(&self) -> u8 {
+        self.smallest
     }
 
     /// The host address of the byte at `offset`.
     pub(super) fn address(&self, offset: u64) -> Option<u64> {
-        self.from(offset).next().map(|extent| extent.frame.as_usize() as u64 + (offset - extent.offset))
+        self.from(offset).next().map(|extent| extent.address(offset))
     }
 
     /// The extents from the one with the byte at `offset` on.
