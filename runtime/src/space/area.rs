@@ -32,7 +32,7 @@ pub struct Area<B> {
 /// `None` until a format has been asked for them.
 type Pages = Option<[u64; 2]>;
 
-/// What a change makes of attributes: worked out once for areas in a row that have the same, as most do.
+/// What a change makes of attributes: worked out once for areas in a row that have the same, or one of two, as most do.
 pub(super) struct Changed {
     before: Attributes,
     after: Attributes,
@@ -41,20 +41,22 @@ pub(super) struct Changed {
 }
 
 impl Changed {
-    /// What `change` makes of these attributes: the `last`, if it was of the same.
+    /// What `change` makes of these attributes: one of the `last` two, if it was of the same.
     #[inline]
     pub(super) fn of<'a, F: Format, H: Hal>(
-        last: &'a mut Option<Self>,
+        last: &'a mut [Option<Self>; 2],
         attributes: &Attributes,
         change: &Change,
         table: &PageTable<F, H>,
     ) -> &'a Self {
-        let new = || Self::new(attributes, change, table);
-        let last = last.get_or_insert_with(new);
-        if last.before != *attributes {
-            *last = new();
+        let is_other = |last: &Option<Self>| last.as_ref().is_none_or(|last| last.before != *attributes);
+        if is_other(&last[0]) {
+            last.swap(0, 1);
+            if is_other(&last[0]) {
+                last[0] = None;
+            }
         }
-        last
+        last[0].get_or_insert_with(|| Self::new(attributes, change, table))
     }
 
     #[inline(never)]

@@ -185,7 +185,7 @@ impl<F: Format, H: Hal, B: Backend> AddrSpace<F, H, B> {
         let place = self.areas.place(range.start());
         let parts = self.areas.parts_from(place, range);
         let (mut count, mut differs, mut cuts) = (0, false, false);
-        let mut last = None;
+        let mut last = [None, None];
         for (part, area) in parts.clone() {
             let changed = Changed::of(&mut last, area.attributes(), change, &self.table);
             if let Err(refusal) = area.backend().accepts(&self.table, changed.after()) {

@@ -104,12 +104,12 @@ unsafe impl Backend for Shared {
         gather: &mut Gather<F, H>,
     ) -> Result<(), BackendError> {
         let mut offset = ok!(self.offset(range, F::PAGE_BITS));
+        let last = offset + range.span();
         let mut extents = self.memory.from(offset).peekable();
         while let Some(extent) = extents.next() {
             // Frames that follow each other in the host's memory, too, are mapped as one.
             let mut end = extent.end();
-            let goes_on =
-                |next: &&Extent, end| next.address(end) == extent.address(end) && end - offset <= range.span();
+            let goes_on = |next: &&Extent, end| next.address(end) == extent.address(end) && end <= last;
             while let Some(next) = extents.next_if(|next| goes_on(next, end)) {
                 end = next.end();
             }

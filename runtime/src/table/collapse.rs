@@ -115,8 +115,8 @@ impl<F: Format, H: Hal> PageTable<F, H> {
         }
     }
 
-    /// Replaces a table, as far as `part` of what this entry translates is all of it, by a leaf that maps the same.
-    /// Returns `false` if there is none.
+    /// Replaces the table below this entry by a leaf that maps the same, if there is one and `part` is all that the entry
+    /// translates. Returns whether it did.
     fn collapse_table(
         &self,
         entries: Entries<F::Word>,
@@ -236,17 +236,18 @@ impl<F: Format, H: Hal> PageTable<F, H> {
                 all.accessed |= attributes.accessed;
                 all.dirty |= attributes.dirty;
             }
-            let Some(mut rest) = range.after(leaf.range.last()) else { break };
-            if Self::items(&leaf) == 1 {
+            let mut last = leaf.range.last();
+            if Self::items(&leaf) == 1
+                && let Some(rest) = range.after(last)
+            {
                 // Most of those that follow differ only in their address.
                 let indices = slots::<F>(level, entries.count(), rest);
-                let same = self.continuing(entries, indices, leaf.address, raw & telling) as u64;
-                match range.after(leaf.range.last() + (same << leaf.size)) {
-                    Some(after) => rest = after,
-                    None => break,
-                }
+                last += (self.continuing(entries, indices, leaf.address, raw & telling) as u64) << leaf.size;
             }
-            next = rest.start();
+            match range.after(last) {
+                Some(after) => next = after.start(),
+                None => break,
+            }
         }
         let (address, attributes) = whole?;
         let prototype = self.format.prototype(target, size, &attributes).ok()?;
